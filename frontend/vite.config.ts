@@ -3,6 +3,7 @@ import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig, type Plugin } from 'vite';
+import { firstLoad } from './scripts/first-load.mjs';
 
 /** KaTeX names its fonts in three forms; every browser that runs this app takes the first. */
 const woff2Only: Plugin = {
@@ -14,16 +15,8 @@ const woff2Only: Plugin = {
 
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
-/** Opened by a click, so they and their libraries come later. */
-const LATER =
-  /components\/(admin|assistants|files|models|money|palette|prompts|new-chat|settings|workspace|auth|form|usage|ui\/(dialog|dropdown-menu|confirm|entries|chart))\/|components\/channels\/(?!channel-icon)|shell\/(first-steps|sub-nav)|ui\/copy\/|chat\/(markdown\/|message-(tools|sheet)|action-look|drop-target|tool-)|chat\/(attached|bytes|clipboard|facts|file-storage|peaks|recorder|speech|table-paste|templates|uploader)|api\/(files|upload)\.|avatar\/glyphs|lib\/(gateway|money)\/|stores\/(asked|budgets|money|payment-watch|tools|channels|gateway|models|names|usage|workspace-list)|paraglide\/messages\/(admin_model|assistant_|attach_|budget|channel|provider_|usage_|context_|facts_|files_drop|group_take|history_|key_|model|picture|posting|prompt|section|scope_|start_(account|assistant|chat|conversation|lead|people|title)|starter|thought|tool|mcp|money|viewer_|visibility|voice_)|icons\/(archive|ban|circle|clock-alert|credit-card|hourglass|lock|rotate-ccw|search-x|smartphone|wallet|book-open|brain|bug|building-complex|calendar|chart-line|code|coffee|compass|eye(-off)?|feather|folder-plus|keyboard|log-in|plug|settings|shield|user-plus|flask-conical|globe|graduation-cap|heart-pulse|info|landmark|languages|leaf|lightbulb|music|palette|pen-tool|rocket|scale|terminal|wrench|image(-off)?|file(-[a-z]+)?|download|external-link|shield-alert|play|pause|volume-[2x]|copy|trash-2)\.|-content\.svelte|lib\/utils/;
-/** Where one reads and writes: the pages beside the conversations open without. */
-const CONVERSATION =
-  /components\/chat\/(attach-button|chat-header|composer|connection-strip|empty-conversation|mention-list|model-choice|typing-indicator)|lib\/chat\/(length|mention-search|pane|picking|slash)|paraglide\/messages\/(chat_(ask_|char|composer|delivered|empty|enter|idea|placeholder|reply|send\.|slow|too_long|typing)|files_(attach|failed|no_folder|record))|icons\/(arrow-up|cpu|mic|panel-right|reply|slash|timer)\./;
-
-/** What the pages beside the conversations share among themselves; a conversation opens without. */
-const BESIDE =
-  /components\/(place|healing|ui\/(choice|field|listed|search-field))|stores\/(admin|listing)|paraglide\/messages\/(account|add\.|address|api_keys|appearance|audit|auth_(?!banned|password_|rule_|slowed|verify_(note|resen|title)|wait)|bans?[_.]|cannot|days|delete_conv|device|display_name|download|email_(link|look)|expired|hint_|identit|invitations|kind_|leave\.|member_(admin|more|owner)|members|name[_.]|new_chat_in|passkey|password(\.|_missing)|people|profile|reason|remove|rename|revoke|role_|save|search_people|second_factor|session_ended|shortcuts|show_more|sign_in|switch_off|type_|until|used|workspace_(add|delete|leaving|name|new|people|personal|settings)|your_data)/;
+const first = firstLoad();
+const isOurs = (id: string) => /\/src\/lib\/|@lucide\/svelte/.test(id);
 
 export default defineConfig({
   environments: {
@@ -38,18 +31,22 @@ export default defineConfig({
                 // early, without its version, and take itself for outdated at each error: the page would load for ever.
                 { name: 'payload', test: /runtime\/client\/payload\.js|vite\/preload-helper/, priority: 3 },
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
+                // Files of what pages need at first: what all do, what those of the app do, what only one does. Whatever is opened
+                // by a click stays out of them.
                 {
                   name: 'shared',
-                  test: (id) =>
-                    /\/src\/lib\/|@lucide\/svelte/.test(id) &&
-                    !LATER.test(id) &&
-                    !BESIDE.test(id) &&
-                    !CONVERSATION.test(id),
-                  minShareCount: 2,
+                  test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'conversation'),
                   priority: 1
                 },
-                { name: 'conversation', test: CONVERSATION, minShareCount: 2, priority: 0 },
-                { name: 'beside', test: BESIDE, minShareCount: 2, priority: 0 }
+                {
+                  name: 'app',
+                  test: (id) => isOurs(id) && first.isNeededBy(id, 'conversation', 'beside'),
+                  priority: 1
+                },
+                { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'beside'), priority: 0.5 },
+                { name: 'conversation', test: (id) => isOurs(id) && first.isNeededBy(id, 'conversation'), priority: 0 },
+                { name: 'beside', test: (id) => isOurs(id) && first.isNeededBy(id, 'beside'), priority: 0 },
+                { name: 'doors', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors'), priority: 0 }
               ]
             }
           }
@@ -63,6 +60,7 @@ export default defineConfig({
   worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
   plugins: [
     woff2Only,
+    first.plugin,
     tailwindcss(),
     paraglideVitePlugin({
       project: './project.inlang',

@@ -88,6 +88,9 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
         .insert_header((VARY, "Accept-Encoding"));
     if path.ends_with(".html") {
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&plain.data)));
+    } else if path.ends_with(".js") {
+        // A worker has the policy of its own script, not that of the page which started it.
+        response.insert_header((CONTENT_SECURITY_POLICY, policy(&[])));
     }
     if known {
         return response.finish();
@@ -206,6 +209,7 @@ mod tests {
         let response = get("/_app/immutable/start.js", &[("accept-encoding", "gzip, br")]);
         assert_eq!((header_of(&response, "content-encoding"), header_of(&response, "cache-control")), ("br", FOREVER));
         assert_eq!(header_of(&response, "content-type"), "text/javascript; charset=utf-8");
+        assert!(header_of(&response, "content-security-policy").contains("connect-src 'self'"), "a worker may fetch");
         let (tag, body) = (header_of(&response, "etag").to_owned(), to_bytes(response.into_body()).await.unwrap());
         assert_eq!(body, Fixture::get("_app/immutable/start.js.br").unwrap().data.as_ref());
         let response = get("/_app/immutable/start.js", &[("accept-encoding", "br;q=0, deflate")]);

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use appcore::auth::token;
-use appcore::config::{self, Config};
+use appcore::config::{self, Config, Loaded};
 use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
 
 use service::{
     accounts::{self, SignUp},
-    firewall, ledger,
+    firewall, ledger, search,
 };
 
-use crate::{logging, schema, serve};
+use crate::{backup, doctor, logging, probe, schema, serve, tls};
 
 #[derive(Parser)]
 #[command(name = "natter", version, about = "Chat in real time for people and assistants.")]
@@ -35,6 +35,22 @@ enum Command {
         #[arg(long)]
         role: Option<Role>,
     },
+    /// Look at everything that an installation needs; ends with 1 where something is at fault
+    Doctor,
+    /// Put everything of an installation on SQLite into one archive, beside a running server; the key that belongs to it comes beside it
+    Backup {
+        /// The archive to be made, such as natter-2026-11-23.tar
+        file: PathBuf,
+    },
+    /// Put back what an archive has, where there is no database yet
+    Restore {
+        file: PathBuf,
+        /// The key that belongs to it, unless it lies beside it
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Tell whether the server on this machine takes requests: ends with 1 where it does not
+    Probe,
     /// Change the database's schema
     Migrate {
         #[command(subcommand)]
@@ -51,8 +67,22 @@ enum Command {
         #[command(subcommand)]
         action: Admin,
     },
+    /// The index that messages are searched by
+    Search {
+        #[command(subcommand)]
+        action: Search,
+    },
     /// Print the description of the API (OpenAPI 3.1, JSON)
     Openapi,
+    /// Read the text of one file from standard input; the server starts it, with little memory and time
+    #[command(hide = true)]
+    ReadFile,
+}
+
+#[derive(Subcommand)]
+enum Search {
+    /// Empty the index; the server, running or at its next start, fills it anew
+    Rebuild,
 }
 
 #[derive(Subcommand)]
@@ -131,11 +161,19 @@ pub fn run() -> anyhow::Result<()> {
     let load = || config::load(cli.config.as_deref());
     match cli.command {
         Command::Serve { role } => serve::run(config::load_for(cli.config.as_deref(), role.map(Role::as_str))?),
+        Command::Doctor => in_runtime(examine(load()?)),
+        Command::Backup { file } => in_runtime(async { print(&backup::take(&load()?.config, &file).await?) }),
+        Command::Restore { file, key } => {
+            in_runtime(async { print(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
+        }
+        Command::Probe => probe::run(&load()?.config),
         Command::Migrate { direction } => in_runtime(migrate(load()?.config, direction)),
         Command::Config { reference: true } => print(&config::reference()),
         Command::Config { reference: false } => print(&load()?.describe()),
         Command::Admin { action } => in_runtime(administer(load()?.config, action)),
+        Command::Search { action: Search::Rebuild } => in_runtime(rebuild_search(load()?.config)),
         Command::Openapi => print(&endpoint::openapi::text()?),
+        Command::ReadFile => Ok(extract::isolated::serve()?),
     }
 }
 
@@ -149,14 +187,29 @@ impl Role {
     }
 }
 
+async fn examine(loaded: Loaded) -> anyhow::Result<()> {
+    let (text, is_at_fault) = doctor::examine(loaded).await;
+    print(&text)?;
+    anyhow::ensure!(!is_at_fault, "Something is at fault.");
+    Ok(())
+}
+
 async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     match direction {
-        Migrate::Up => schema::migrate_up(&database).await?,
-        Migrate::Down { steps } => schema::migrate_down(&database, steps).await?,
+        Migrate::Up => schema::bring_up(&config, &database).await?,
+        Migrate::Down { steps } => schema::take_down(&config, &database, steps).await?,
         Migrate::Status => {}
     }
     print(&schema::describe(&database).await?)?;
+    Ok(database.close().await?)
+}
+
+async fn rebuild_search(config: Config) -> anyhow::Result<()> {
+    let database = connect(&config).await?;
+    schema::require_current(&database).await?;
+    search::rebuild(&config, &database).await?;
+    print("The index is empty. The server fills it within a minute or more, the newest messages first.\n")?;
     Ok(database.close().await?)
 }
 
@@ -164,7 +217,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     let config = config.with_key_file()?;
     let database = connect(&config).await?;
     if config.migrate_on_start() {
-        schema::migrate_up(&database).await?;
+        schema::bring_up(&config, &database).await?;
     } else {
         schema::require_current(&database).await?;
     }
@@ -246,7 +299,8 @@ impl Password {
 }
 
 async fn connect(config: &Config) -> anyhow::Result<Database> {
-    Database::connect(config.database.url.expose(), config.database.max_connections).await
+    let connecting = Database::connect(config.database.url.expose(), config.database.max_connections);
+    connecting.await.map_err(tls::advised)
 }
 
 /// A refusal as one sentence for the person at the shell.

@@ -1,60 +1,170 @@
 //! The database's schema: up, down and what is applied, one process at a time.
 
-use anyhow::{Context as _, ensure};
-use dbcontext::{Database, Transaction};
-use migration::Migrator;
-use sea_orm::ConnectionTrait as _;
-use sea_orm_migration::{MigrationStatus, MigratorTrait as _};
+use std::{collections::BTreeSet, time::Duration};
 
+use anyhow::{Context as _, ensure};
+use appcore::config::Config;
+use dbcontext::Database;
+use migration::Migrator;
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Statement, TransactionTrait as _};
+use sea_orm_migration::{MigratorTrait as _, SchemaManager};
+
+/// How often a step is tried that finds its table in use.
+const TRIES: u32 = 30;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// The table of the steps that were applied.
+const STEPS: &str = "seaql_migrations";
+const UNREADABLE: &str = "The schema's history could not be read";
 /// Any number that nothing else locks: instances that start together take turns.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7246010417523)";
 
-/// Applies what is missing.
-pub async fn migrate_up(database: &Database) -> anyhow::Result<()> {
+/// Where a database stands beside this program.
+pub struct Standing {
+    /// Steps that it lacks.
+    pub pending: usize,
+    /// Steps that only a newer program knows, the oldest first.
+    pub newer: Vec<String>,
+}
+
+impl Standing {
+    pub async fn of(database: &Database) -> anyhow::Result<Self> {
+        let applied = applied(database).await?;
+        let newer: Vec<String> = unknown(&applied).into_iter().cloned().collect();
+        let known = applied.len() - newer.len();
+        Ok(Self { pending: Migrator::migrations().len().saturating_sub(known), newer })
+    }
+
+    /// What is to be said of a database that a newer program has migrated.
+    pub fn says_newer(&self) -> Option<String> {
+        let newest = self.newer.last()?;
+        Some(format!(
+            "the schema is {} steps ahead of this version ({newest}), as while a newer one is being rolled out: it works, and what only the newer one knows is left alone",
+            self.newer.len()
+        ))
+    }
+}
+
+/// Applies what is missing to the database of the settings, which `database` is a connection to.
+pub async fn bring_up(config: &Config, database: &Database) -> anyhow::Result<()> {
+    let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
+        return migrate_up(database).await;
+    };
+    let done = migrate_up(&patient).await;
+    patient.close().await?;
+    done
+}
+
+/// Applies what is missing. A newer program's steps only add, so this one serves beside it on what is there.
+async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     let turn = take_turn(database).await?;
-    Migrator::up(database.schema(), None).await.context("The schema could not be brought up to date")?;
+    let standing = Standing::of(database).await?;
+    if standing.newer.is_empty() {
+        apply(database).await.context("The schema could not be brought up to date")?;
+    } else {
+        accept(&standing)?;
+    }
     end_turn(turn).await
 }
 
+/// Step by step, each in a transaction: one that waited too long for a table that is in use is tried again, and nobody waits behind it meanwhile.
+async fn apply(database: &Database) -> anyhow::Result<()> {
+    let mut tries = 0;
+    loop {
+        let Err(error) = Migrator::up(database.schema(), None).await else { return Ok(()) };
+        tries += 1;
+        if tries == TRIES || !error.to_string().contains("lock timeout") {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "a step of the schema waits for a table that is in use, and is tried again");
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
+/// Takes back the newest steps, in the same way.
+pub async fn take_down(config: &Config, database: &Database, steps: u32) -> anyhow::Result<()> {
+    let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
+        return migrate_down(database, steps).await;
+    };
+    let done = migrate_down(&patient, steps).await;
+    patient.close().await?;
+    done
+}
+
 /// Takes back the newest steps.
-pub async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
+async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     let turn = take_turn(database).await?;
+    let standing = Standing::of(database).await?;
+    ensure!(
+        standing.newer.is_empty(),
+        "{} steps were applied by a newer version ({}). Take those back first, with that version's natter migrate down.",
+        standing.newer.len(),
+        standing.newer.join(", ")
+    );
     Migrator::down(database.schema(), Some(steps)).await.context("The schema could not be taken back")?;
     end_turn(turn).await
 }
 
 /// One line per step, the oldest first.
 pub async fn describe(database: &Database) -> anyhow::Result<String> {
-    let steps = Migrator::get_migration_with_status(database.schema())
-        .await
-        .context("The schema's history could not be read")?;
-    Ok(steps.iter().map(|step| format!("{:<8} {}\n", step.status(), step.name())).collect())
+    let applied = applied(database).await?;
+    let status = |name: &str| if applied.iter().any(|step| step == name) { "Applied" } else { "Pending" };
+    let known = Migrator::migrations();
+    let known = known.iter().map(|step| format!("{:<8} {}\n", status(step.name()), step.name()));
+    Ok(known.chain(unknown(&applied).into_iter().map(|step| format!("{:<8} {step}\n", "Newer"))).collect())
+}
+
+/// The steps that were applied, the oldest first. Without making anything, as the library's own question does: a replica is asked as well.
+async fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
+    let connection = database.schema();
+    if !SchemaManager::new(connection).has_table(STEPS).await.context(UNREADABLE)? {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT version FROM {STEPS} ORDER BY version");
+    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
+    rows.context(UNREADABLE)?.iter().map(|row| Ok(row.try_get("", "version")?)).collect()
+}
+
+/// Those of these steps that only a newer program knows.
+pub fn unknown(applied: &[String]) -> Vec<&String> {
+    let known: BTreeSet<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    applied.iter().filter(|step| !known.contains(*step)).collect()
 }
 
 /// Refuses a database that is behind this program: nothing would work on it.
 pub async fn require_current(database: &Database) -> anyhow::Result<()> {
-    let steps = Migrator::get_migration_with_status(database.schema())
-        .await
-        .context("The schema's history could not be read")?;
-    let pending = steps.iter().filter(|step| step.status() == MigrationStatus::Pending).count();
+    accept(&Standing::of(database).await?)
+}
+
+fn accept(standing: &Standing) -> anyhow::Result<()> {
+    let pending = standing.pending;
     ensure!(
-        pending == 0,
+        pending == 0 || !standing.newer.is_empty(),
         "The database's schema is {pending} steps behind; bring it up to date with natter migrate up."
     );
+    ensure!(
+        pending == 0,
+        "The database's schema was changed by another version ({}) and lacks {pending} steps of this one; bring it up to date with the newest of the two.",
+        standing.newer.join(", ")
+    );
+    if let Some(says) = standing.says_newer() {
+        tracing::warn!("{says}");
+    }
     Ok(())
 }
 
 /// SQLite has one writer anyway; PostgreSQL's lock lives as long as this transaction.
-async fn take_turn(database: &Database) -> anyhow::Result<Option<Transaction>> {
+async fn take_turn(database: &Database) -> anyhow::Result<Option<DatabaseTransaction>> {
     if database.is_sqlite() {
         return Ok(None);
     }
-    let turn = database.begin().await?;
+    // Without the limits of a request's transaction: whoever goes first takes as long as it takes.
+    let turn = database.schema().begin().await?;
+    turn.execute_unprepared("SET LOCAL lock_timeout = 0").await?;
     turn.execute_unprepared(LOCK).await.context("The lock of the schema could not be taken")?;
     Ok(Some(turn))
 }
 
-async fn end_turn(turn: Option<Transaction>) -> anyhow::Result<()> {
+async fn end_turn(turn: Option<DatabaseTransaction>) -> anyhow::Result<()> {
     if let Some(turn) = turn {
         turn.commit().await?;
     }

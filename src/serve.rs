@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use appcore::config::Loaded;
+use appcore::{InstanceId, config::Loaded};
 
-use crate::{logging, server, state};
+use crate::{backup, logging, program::Program, server, state};
 
 /// How long the database may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -15,8 +15,17 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
+    let instance = InstanceId::new();
+    // After the log, which tells what can't be sent; its end waits for the last spans.
+    let _collector = telemetry::start(env!("CARGO_PKG_VERSION"), &instance.to_string())?;
     actix::System::new().block_on(async {
-        let app = state::build(loaded.config).await?;
+        let backups = backup::Schedule::of(&loaded.config)?;
+        let app = state::build(loaded.config, instance).await?;
+        // It was put together just now, by nobody else.
+        let _ = app.program.set(Box::new(Program { notes: loaded.notes }));
+        if let Some(backups) = backups {
+            tokio::spawn(backups.run());
+        }
         let workers = app.start_workers();
         server::run(Arc::clone(&app), workers).await?;
         if tokio::time::timeout(CLOSING, app.gateway.end()).await.is_err() {

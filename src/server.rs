@@ -36,7 +36,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::app;
+use crate::{app, scrape};
 
 /// Connections that may wait to be accepted: all clients of another instance may come at once.
 const ACCEPT_QUEUE: i32 = 4_096;
@@ -93,6 +93,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
     let stopping = builder.graceful_shutdown_signal();
     let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are no quota.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
+    let builder = scrape::listen(&app, builder, listen_on)?;
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&app), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
@@ -155,7 +156,8 @@ fn counted_address(socket: &TcpStream, config: &Config) -> Option<IpAddr> {
 
 /// An instance that only answers as assistants has nothing to show but how it is.
 fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
-    let (app, builder) = (Arc::clone(app), builder(app).workers(1));
+    let builder = scrape::listen(app, builder(app).workers(1), listen_on)?;
+    let app = Arc::clone(app);
     let server = builder.listen("natter", listener, move || {
         let application =
             actix_web::App::new().app_data(Data::from(Arc::clone(&app))).configure(endpoint::health::configure);

@@ -12,13 +12,13 @@ use dbcontext::Database;
 use realtime::bus::RedisBus;
 use service::{App, redis::Redis};
 
-use crate::schema;
+use crate::{schema, tls};
 
 /// How long a request waits for Redis before it goes on without.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens what the configuration names and starts the services on it. Redis may be away: the instance then serves what it can, and heals.
-pub async fn build(config: Config) -> anyhow::Result<Arc<App>> {
+pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Arc<App>> {
     let config = config.with_key_file()?;
     if config.auth.key_encryption_secret.is_none() {
         tracing::warn!(
@@ -26,10 +26,10 @@ pub async fn build(config: Config) -> anyhow::Result<Arc<App>> {
              random text, the same on all instances, and restart them: what is stored is encrypted then"
         );
     }
-    let instance_id = InstanceId::new();
-    let db = Database::connect(config.database.url.expose(), config.database.max_connections).await?;
+    let db = Database::connect(config.database.url.expose(), config.database.max_connections);
+    let db = db.await.map_err(tls::advised)?;
     if config.migrate_on_start() {
-        schema::migrate_up(&db).await?;
+        schema::bring_up(&config, &db).await?;
     } else {
         schema::require_current(&db).await?;
     }

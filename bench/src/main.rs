@@ -16,6 +16,7 @@ mod server;
 mod storm;
 mod subject;
 mod targets;
+mod uploads;
 mod work;
 mod world;
 
@@ -65,6 +66,12 @@ struct Arguments {
     /// Only the AI gateway beside others.
     #[arg(long)]
     gateway: bool,
+    /// Only what it costs to pay for calls from credits.
+    #[arg(long)]
+    credits: bool,
+    /// Only files that are uploaded, beside nginx.
+    #[arg(long)]
+    uploads: bool,
     /// Only what stands around a request, and what it costs.
     #[arg(long)]
     pipeline: bool,
@@ -110,6 +117,12 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.gateway {
         return gateway::measure(&arguments.natter, &arguments.peers, arguments.rounds);
+    }
+    if arguments.credits {
+        return gateway::credits::measure(&arguments.natter, &arguments.peers, arguments.rounds);
+    }
+    if arguments.uploads {
+        return uploads::measure(&arguments.natter, arguments.rounds);
     }
     if arguments.channel {
         return channel::measure();

@@ -5,27 +5,6 @@ import { join } from 'node:path';
 export const ROOT = join(import.meta.dirname, '..');
 export const BUILD = join(ROOT, 'build');
 
-/** Each page, by what its address begins with: its layouts and itself. */
-export const PAGES = [
-  door('sign-in'),
-  door('sign-up'),
-  door('forgot-password'),
-  door('reset-password'),
-  door('verify-email'),
-  door('invite'),
-  { at: '/c/', name: 'a conversation', files: ['routes/(app)/+layout.svelte', 'routes/(app)/c/[id]/+page.svelte'] },
-  {
-    at: '/settings',
-    name: 'the settings',
-    files: ['routes/(app)/+layout.svelte', 'routes/(app)/settings/+page.svelte']
-  },
-  { at: '/', name: 'the start', files: ['routes/(app)/+layout.svelte', 'routes/(app)/+page.svelte'] }
-];
-
-function door(name) {
-  return { at: `/${name}`, name, files: ['routes/(auth)/+layout.svelte', `routes/(auth)/${name}/+page.svelte`] };
-}
-
 const NODES = '.svelte-kit/generated/build/client-optimized/nodes';
 const CLIENT = 'node_modules/@sveltejs/kit/src/runtime/client';
 

@@ -3,7 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { BUILD, filesOf, PAGES } from './chunks.mjs';
+import { BUILD, filesOf } from './chunks.mjs';
+import { PAGES } from './pages.mjs';
 
 const MARK = '<!-- preload -->';
 const index = join(BUILD, 'index.html');

@@ -2,7 +2,8 @@
 // Fails when it is more. Run after a build.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { BUILD, filesOf, PAGES } from './chunks.mjs';
+import { BUILD, filesOf } from './chunks.mjs';
+import { PAGES } from './pages.mjs';
 
 const LIMIT = 150 * 1024;
 const PARTS = 10;

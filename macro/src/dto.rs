@@ -5,6 +5,7 @@ use quote::{format_ident, quote};
 use syn::{
     Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, LitStr, Meta, PathArguments, Result,
     Token, Type,
+    ext::IdentExt as _,
     parse::{Parse, ParseStream},
     parse2,
     punctuated::Punctuated,
@@ -53,7 +54,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
         let Origin { place, content_type } = origin(field)?;
         field.attrs.retain(|attribute| !attribute.path().is_ident("from"));
         let Some(ident) = field.ident.clone() else { continue };
-        let (text, ty, documentation) = (ident.to_string(), field.ty.clone(), doc_text(&field.attrs));
+        let (text, ty, documentation) = (ident.unraw().to_string(), field.ty.clone(), doc_text(&field.attrs));
         let optional = inner(&ty, "Option");
         let (plain, required) = (optional.unwrap_or(&ty), optional.is_none());
         match place {

@@ -26,6 +26,32 @@ mod m0021_conversation_settings;
 mod m0023_tools;
 mod m0024_uploads;
 mod m0025_money;
+mod m0026_context;
+mod m0027_knowledge;
+mod m0028_subscriptions;
+mod m0029_balances;
+mod m0030_saved_methods;
+mod m0033_threads;
+mod m0037_figures;
+mod m0038_broadcasts;
+mod m0039_moderation;
+mod m0040_search;
+mod m0041_model_lists;
+mod m0043_gateway_health;
+mod m0045_suspension;
+mod m0046_installation;
+mod m0050_drafts;
+mod m0051_reminders;
+mod m0052_previews;
+mod m0054_notifications;
+mod m0055_push;
+mod m0056_status;
+mod m0057_boards;
+mod m0058_notes;
+mod m0063_polls;
+mod m0064_emoji;
+mod m0065_incidents_felt;
+mod m0066_local_time;
 
 pub struct Migrator;
 
@@ -56,6 +82,32 @@ impl MigratorTrait for Migrator {
             Box::new(m0023_tools::Migration),
             Box::new(m0024_uploads::Migration),
             Box::new(m0025_money::Migration),
+            Box::new(m0026_context::Migration),
+            Box::new(m0027_knowledge::Migration),
+            Box::new(m0028_subscriptions::Migration),
+            Box::new(m0029_balances::Migration),
+            Box::new(m0030_saved_methods::Migration),
+            Box::new(m0033_threads::Migration),
+            Box::new(m0037_figures::Migration),
+            Box::new(m0038_broadcasts::Migration),
+            Box::new(m0039_moderation::Migration),
+            Box::new(m0040_search::Migration),
+            Box::new(m0041_model_lists::Migration),
+            Box::new(m0043_gateway_health::Migration),
+            Box::new(m0045_suspension::Migration),
+            Box::new(m0046_installation::Migration),
+            Box::new(m0050_drafts::Migration),
+            Box::new(m0051_reminders::Migration),
+            Box::new(m0052_previews::Migration),
+            Box::new(m0054_notifications::Migration),
+            Box::new(m0055_push::Migration),
+            Box::new(m0056_status::Migration),
+            Box::new(m0057_boards::Migration),
+            Box::new(m0058_notes::Migration),
+            Box::new(m0063_polls::Migration),
+            Box::new(m0064_emoji::Migration),
+            Box::new(m0065_incidents_felt::Migration),
+            Box::new(m0066_local_time::Migration),
         ]
     }
 }

@@ -229,7 +229,7 @@ fn receipt_years() -> TableCreateStatement {
 }
 
 /// What somebody has paid for until when. Plans are paid in advance, period by period.
-fn subscriptions() -> TableCreateStatement {
+pub(crate) fn subscriptions() -> TableCreateStatement {
     Table::create()
         .table("subscriptions")
         .col(uuid("user_id").primary_key())

@@ -8,6 +8,7 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
   const { page } = admin;
   await page.goto('/');
   await page.getByRole('link', { name: 'Admin' }).click();
+  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Bans' }).click();
   await expect(page.getByText('No bans. The firewall')).toBeVisible();
   await page.getByRole('button', { name: 'Ban an IP address' }).click();
   const dialog = page.getByRole('dialog');
@@ -24,6 +25,15 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
   await expect(row).toContainText('Keeps guessing passwords');
   await expect(row).toContainText(/in (2 hours|1\d\d minutes)/);
   await admin.expectFlawless('the bans');
+  await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Firewall' });
+  await expect(page).toHaveURL(/by=firewall/);
+  await expect(page.getByText('No ban matches.')).toBeVisible();
+  await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Admins' });
+  await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('guessing');
+  await expect(page).toHaveURL(/q=guessing/);
+  await expect(row).toBeVisible();
+  await admin.expectFlawless('bans that were searched');
+  await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('');
   await row.getByRole('button', { name: /Lift/ }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Lift' }).click();
   await expect(row).toHaveCount(0);
@@ -32,7 +42,7 @@ test('an admin bans a network, lifts the ban, and finds both in the audit log', 
   const rows = page.getByRole('row');
   const added = rows.filter({ hasText: 'IP address banned' });
   await expect(added).toContainText(server.admin.display_name);
-  await added.getByRole('button').click();
+  await added.getByRole('button').first().click();
   await expect(rows).toHaveCount(2);
   await expect(page.getByRole('combobox', { name: 'Filter by action' })).toHaveValue('admin.ban_added');
   await admin.expectFlawless('the audit log');
@@ -52,7 +62,7 @@ for (const { name, options } of [
   test(`the console (${name})`, async ({ browser, server }) => {
     const context = await browser.newContext({ baseURL: server.url, ...options });
     const admin = await signInAsAdmin(context, server);
-    await admin.page.goto('/admin');
+    await admin.page.goto('/admin/bans');
     await expect(admin.page.getByText('No bans. The firewall')).toBeVisible();
     await admin.expectFlawless('the bans');
     await admin.page.goto('/admin/audit-log');
@@ -89,7 +99,7 @@ test('what of it can not be loaded says so, and comes when it is tried again', a
   await admin.expectFlawless('a page that can not be brought');
   await page.unroute(/\/_app\//);
   await page.getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByText('No bans. The firewall')).toBeVisible();
+  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
   await context.close();
 });
 

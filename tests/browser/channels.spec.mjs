@@ -195,7 +195,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   await dialog.getByLabel('Channel name').fill('launch-week');
   await dialog.getByLabel('Topic').fill('Press, site, support');
   await dialog.getByLabel('Who can post').selectOption('Only admins');
-  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByRole('button', { name: 'Save', exact: true }).click();
   await expect(page.getByText('Saved.')).toBeVisible();
   await anna.expectFlawless('the settings of a channel');
   await expect(ben.page.getByRole('heading', { level: 1, name: 'launch-week' })).toBeVisible();
@@ -326,7 +326,7 @@ test('a private channel that keeps its past from those who come later, and @all 
   await expect(dialog.getByText('New members see only what is written after they join.')).toBeVisible();
   await dialog.getByLabel('Who can mention everyone').selectOption('Only admins');
   await anna.expectFlawless('who may notify everyone');
-  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByRole('button', { name: 'Save', exact: true }).click();
   await expect(page.getByText('Saved.', { exact: true })).toBeVisible();
   await page.keyboard.press('Escape');
   await expect.poll(async () => (await benApi.call('GET', `/r1/conversations/${id}`)).mention_all).toBe('admins');

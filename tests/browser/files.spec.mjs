@@ -271,4 +271,63 @@ test('a chat whose model can’t see pictures says so before they are sent', asy
   await expect(page.getByText('can’t see pictures')).toBeVisible();
   await tray(anna).getByRole('button', { name: 'Remove graph.png' }).click();
   await expect(page.getByText('can’t see pictures')).toHaveCount(0);
+  await attach(anna, { name: 'film.mp4', mimeType: 'video/mp4', buffer: Buffer.from('a film') });
+  await expect(page.getByText('Assistants can’t read film.mp4.')).toBeVisible();
+});
+
+for (const [size, options] of [
+  ['a large screen', { viewport: { width: 1440, height: 900 } }],
+  ['a phone', PHONE],
+])
+  test(`pictures and files of a conversation are found in its panel, and lead to their messages, on ${size}`, async ({ arrive, server }) => {
+    const { anna, id, bensApi } = await annaWithBen(arrive, server, options);
+    const { page } = anna;
+    await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
+    await anna.write('From the workshop');
+    await attach(anna, text('notes.md', 'what we decided'), text('Bản đồ.txt', 'a map'));
+    await anna.write('And the notes');
+    await expect(anna.log.getByRole('link', { name: 'Download notes.md' })).toBeVisible();
+    for (let count = 0; count < 40; count += 1) await bensApi.send(id, `Message ${count}`);
+    await anna.sees('Message 39');
+
+    const openPanel = async () => {
+      await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+      await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
+    };
+    await openPanel();
+    const panel = page.getByRole('complementary', { name: 'Pictures and files' }).or(page.getByRole('main', { name: 'Pictures and files' }));
+    await expect(panel.getByRole('button', { name: /^harbour\.png from / })).toBeVisible();
+    await anna.expectFlawless('pictures of a conversation');
+    await panel.getByRole('button', { name: /^wall\.png from / }).click();
+    const viewer = page.getByRole('dialog', { name: 'wall.png' });
+    await expect(viewer).toBeVisible();
+    await anna.expectFlawless('a picture from the panel');
+    await page.keyboard.press('Escape');
+    await expect(viewer).toHaveCount(0);
+
+    await panel.getByRole('tab', { name: 'Pictures' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await expect(panel.getByRole('tab', { name: 'Files' })).toBeFocused();
+    await expect(panel.getByRole('link', { name: 'Download notes.md' })).toBeVisible();
+    await anna.expectFlawless('files of a conversation');
+    await panel.getByRole('searchbox', { name: 'Search by name' }).fill('ban do');
+    await expect(panel.getByRole('link', { name: 'Download notes.md' })).toHaveCount(0);
+    await expect(panel.getByRole('link', { name: 'Download Bản đồ.txt' })).toBeVisible();
+    await panel.getByRole('searchbox', { name: 'Search by name' }).fill('nowhere');
+    await expect(panel.getByText('No files match these filters.')).toBeVisible();
+    await panel.getByRole('button', { name: 'Clear filters' }).click();
+    await panel.getByRole('button', { name: /^Show in conversation.*notes\.md/ }).click();
+    await expect(anna.log.getByRole('link', { name: 'Download notes.md' })).toBeInViewport();
+  });
+
+test('a picture that the model can’t see is told at the answer', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  await anna.openAssistant();
+  await attach(anna, png('graph.png', 320, 200, [30, 140, 90]), text('notes.md', 'what we decided'));
+  upstream.next({ words: ['Only', ' words.'] });
+  await anna.write('What is this?');
+  await anna.sees('Only words.');
+  await expect(anna.log.getByText('small can’t see graph.png.')).toBeVisible();
+  await expect(anna.log.getByText('notes.md', { exact: false })).toHaveCount(1);
+  await anna.expectFlawless('what an answer was written without');
 });

@@ -1,7 +1,7 @@
 // The gateway in the app: what was used, what a key may use, and for admins models and providers.
 
 import { readFile } from 'node:fs/promises';
-import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
 const KEYS = (page) => page.locator('#api-keys');
 
@@ -160,19 +160,37 @@ test('an admin pauses a provider’s key and resumes it', async ({ browser, serv
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin/providers');
-  const provider = page.getByRole('region', { name: 'fake' });
   // Its key is too short for a part of it to be shown.
-  const key = provider.getByRole('row').last();
+  const key = page.getByRole('row').filter({ hasText: 'fake' });
   await expect(key).toContainText('Healthy');
   await admin.expectFlawless('the providers');
-  await provider.getByRole('button', { name: /^Pause key/ }).click();
-  await page.getByRole('menuitem', { name: '30 min' }).click();
+  await key.getByRole('button', { name: /^Pause key/ }).press('Enter');
+  await page.getByRole('menuitem', { name: '30 min' }).press('Enter');
   await expect(key).toContainText('Paused');
-  await provider.getByRole('button', { name: /^Resume key/ }).click();
+  // What is shown stands in the address.
+  await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Healthy' });
+  await expect(page).toHaveURL(/status=ready/);
+  await expect(page.getByText('No key matches.')).toBeVisible();
+  await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Paused' });
+  await page.getByRole('combobox', { name: 'Filter by provider' }).selectOption('fake');
+  await page.reload();
+  await expect(key).toContainText('Paused');
+  await key.getByRole('button', { name: /^Resume key/ }).click();
+  await expect(page.getByText('No key matches.')).toBeVisible();
+  await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'All states' });
+  await expect(page).toHaveURL(/\/admin\/providers\?provider=fake$/);
   await expect(key).toContainText('Healthy');
-  await provider.getByRole('button', { name: 'Test fake' }).click();
-  await expect(provider.getByRole('status')).toContainText(/Answered in|The test failed/);
+  await page.getByRole('button', { name: 'Test fake' }).click();
+  await expect(key.getByRole('status')).toContainText(/Answered in|The test failed/);
   await admin.expectFlawless('a tested provider');
+  await shoot(page, 'providers-1280');
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('the providers on a phone');
+  await shoot(page, 'providers-390');
+  await page.route(/\/r1\/admin\/providers$/, (route) => route.abort());
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Couldn’t load the providers' })).toBeVisible();
+  await admin.expectFlawless('providers that failed to load');
   await context.close();
 });
 
@@ -205,6 +223,49 @@ test('an admin sees what everyone has used, and sets a budget', async ({ arrive,
   await admin.expectFlawless('usage and budgets on a phone');
   await row.getByRole('button', { name: 'Remove' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(row).toHaveCount(0);
+  await context.close();
+});
+
+test('an admin limits a person to some models, and takes that back', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const api = await apiOf(server, anna);
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/models');
+  await expect(page.getByText('Nobody is limited')).toBeVisible();
+  await page.getByRole('button', { name: 'Limit models' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog.getByText('Choose a person.')).toBeVisible();
+  await expect(dialog.getByText('Choose at least one model.')).toBeVisible();
+  await dialog.getByRole('searchbox').fill(anna.name);
+  await dialog.getByRole('button', { name: anna.name }).click();
+  await dialog.getByRole('checkbox', { name: 'large', exact: true }).check();
+  await admin.expectFlawless('the form for allowed models');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const row = page.getByRole('table', { name: 'Who can use which models' }).getByRole('row', { name: anna.name });
+  await expect(row).toContainText('large');
+  await admin.expectFlawless('who can use which models');
+
+  // Anna's picker has nothing else, and a question to the usual model says why it isn't sent.
+  expect((await api.call('GET', '/r1/models')).items.map(({ name }) => name)).toEqual(['large']);
+  await anna.openAssistant();
+  await anna.write('Hello?');
+  await expect(anna.page.getByText(/You may not use the model/)).toBeVisible();
+  await anna.page.getByRole('button', { name: /^Model: / }).click();
+  await expect(anna.page.getByRole('dialog').getByRole('option')).toHaveCount(1);
+  await anna.expectFlawless('a model that one may not use');
+
+  await row.getByRole('button', { name: `Edit the models that ${anna.name} can use` }).click();
+  await dialog.getByRole('checkbox', { name: 'small', exact: true }).check();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(row).toContainText('small');
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('who can use which models, on a phone');
+  await row.getByRole('button', { name: `Remove the limit of ${anna.name}` }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Allow every model' }).click();
   await expect(row).toHaveCount(0);
   await context.close();
 });

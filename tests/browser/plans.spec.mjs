@@ -7,8 +7,7 @@ test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 test('credits are bought: chosen, paid, waited for, and found in the account', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
-  await page.getByRole('link', { name: 'Usage' }).click();
-  await page.getByRole('navigation', { name: 'Usage, plans and billing' }).getByRole('link', { name: 'Plans and credits' }).click();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Plans' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Plans and credits' })).toBeVisible();
   const team = page.getByRole('article', { name: 'Team' });
   await expect(team).toContainText('$24');
@@ -37,6 +36,14 @@ test('credits are bought: chosen, paid, waited for, and found in the account', {
   await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
   await anna.expectFlawless('a payment that is waited for');
 
+  // The plans say so too, until it is paid.
+  await page.goto('/plans');
+  const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
+  await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
+  await anna.expectFlawless('plans with a payment that is waited for');
+  await waiting.getByRole('link', { name: 'Continue' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
+
   // It is paid elsewhere: this page learns of it by itself.
   const api = await apiOf(server, anna);
   await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
@@ -50,13 +57,26 @@ test('credits are bought: chosen, paid, waited for, and found in the account', {
   await anna.expectFlawless('billing');
 });
 
+test('who reads Vietnamese is shown dong, without decimals', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Lan');
+  // Signed in, in a browser that has chosen no language yet.
+  const { cookies } = await anna.page.context().storageState();
+  const context = await browser.newContext({ baseURL: server.url, locale: 'vi-VN', storageState: { cookies, origins: [] }, ...PHONE });
+  const page = await context.newPage();
+  await page.goto('/plans');
+  await expect(page.getByRole('article', { name: 'Team' })).toContainText(/590\.000\s₫/);
+  await page.getByRole('listitem').filter({ hasText: '1.000 credit' }).getByRole('link').click();
+  await expect(page.getByRole('button', { name: /^Trả 270\.000\s₫$/ })).toBeVisible();
+  await context.close();
+});
+
 test('a payment that fails is begun again', async ({ arrive }) => {
   const anna = await arrive('Anna', PHONE);
   const { page } = anna;
   await page.goto('/plans');
   await anna.expectFlawless('the plans on a phone');
   await page.getByRole('link', { name: 'Choose Team' }).click();
-  await expect(page.getByText('It doesn’t renew by itself.')).toBeVisible();
+  await expect(page.getByText('Renews every month until you cancel.')).toBeVisible();
   await anna.expectFlawless('how to pay on a phone');
   // What was asked for with a line that is cut is one payment, whenever the line is back.
   await page.context().setOffline(true);
@@ -64,16 +84,54 @@ test('a payment that fails is begun again', async ({ arrive }) => {
   await expect(page.getByRole('alert')).toContainText('You weren’t charged');
   await page.context().setOffline(false);
   await page.getByRole('button', { name: /^Pay/ }).click();
-  await page.getByRole('button', { name: 'Decline' }).click();
+  await page.getByRole('button', { name: 'Decline', exact: true }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'The payment didn’t go through' })).toBeVisible();
   await expect(page.getByText('You weren’t charged.')).toBeVisible();
   await anna.expectFlawless('a failed payment on a phone');
   await page.getByRole('link', { name: 'Try again' }).click();
   await page.getByRole('button', { name: /^Pay/ }).click();
-  await page.getByRole('main').getByRole('button', { name: /^Pay/ }).click();
+  await page.getByRole('main').getByRole('button', { name: /^Pay \$/ }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Team: paid' })).toBeVisible();
   await page.goto('/plans');
   await expect(page.getByRole('article', { name: 'Team' })).toContainText('Your plan');
   await page.goto('/plans/result?payment=019aa000-0000-7000-8000-000000000000');
   await expect(page.getByRole('heading', { level: 1, name: 'Payment not found' })).toBeVisible();
+});
+
+test('one who has no credits left is told where they ask, and goes on as soon as there are some', async ({ arrive, server, upstream }) => {
+  const admin = await apiOf(server, server.admin);
+  await admin.call('PUT', '/r1/admin/models/small', {
+    deployments: [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }],
+    price: { input: 1_000_000, cached: 100_000, output: 2_000_000 },
+  });
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await anna.openAssistant();
+  const strip = page.getByRole('status').filter({ hasText: 'No credits left.' });
+  await expect(strip.getByRole('link', { name: 'Buy credits' })).toHaveAttribute('href', '/plans');
+  await anna.expectFlawless('a composer without credits');
+  upstream.next({ words: ['Fine, thanks.'] });
+  await anna.write('How are you?');
+  await expect(page.getByRole('alert').filter({ hasText: 'credits' })).toBeVisible();
+  await page.setViewportSize(PHONE.viewport);
+  await expect(strip).toBeVisible();
+  await anna.expectFlawless('a composer without credits on a phone');
+
+  // They are bought in another tab: this one learns of it by itself.
+  const api = await apiOf(server, anna);
+  const pack = (await api.call('GET', '/r1/pricing_plans')).items.find(({ kind }) => kind === 'credits');
+  const answer = await fetch(`${server.url}/r1/payments/checkout`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${api.token}`,
+      'idempotency-key': crypto.randomUUID(),
+    },
+    body: JSON.stringify({ plan_id: pack.id, gateway: 'demo', currency: 'USD' }),
+  });
+  const { data } = await answer.json();
+  await api.call('POST', `/r1/payments/${data.payment_id}/demo`, { outcome: 'paid' });
+  await expect(strip).toHaveCount(0);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await anna.sees('Fine, thanks.');
 });

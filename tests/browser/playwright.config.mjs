@@ -14,7 +14,8 @@ export default defineConfig({
   testMatch: '*.spec.mjs',
   outputDir: 'results',
   grep: isGate ? /@gate/ : undefined,
-  grepInvert: isLong ? undefined : /@long/,
+  // Of journeys that go through two sizes, the phone's only in a long run.
+  grepInvert: isLong ? undefined : /@long|(: |, on a )phone$/,
   workers: 2,
   // A browser beside a server on two busy cores may miss a limit. What passes then is named as flaky at the end of the run.
   retries: 2,
@@ -27,6 +28,8 @@ export default defineConfig({
     actionTimeout: 15_000,
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',
+    // What a service worker asks for is not seen by `page.route`; the tests of the installed app let it in.
+    serviceWorkers: 'block',
     launchOptions: { executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] },
   },
 });

@@ -1,59 +1,11 @@
 // Tools of assistants: an admin adds a server of tools, an assistant gets some of them, and the asker has the last word.
 
-import { createServer } from 'node:http';
-import { DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+import { startTools } from './tool-server.mjs';
 
 test.use({ settings: { OUTGOING__ALLOW: '127.0.0.1' } });
 
-const TOOLS = [
-  {
-    name: 'find_issues',
-    title: 'Find issues',
-    description: 'Finds issues by words.',
-    inputSchema: { type: 'object', properties: { query: { type: 'string' } } },
-    annotations: { readOnlyHint: true },
-  },
-  {
-    name: 'close_issue',
-    title: 'Close an issue',
-    description: 'Closes an issue for good.',
-    inputSchema: { type: 'object', properties: { number: { type: 'integer' } } },
-  },
-];
-
-/** A server of tools that answers each question at once. */
-async function startTools() {
-  const called = [];
-  const answers = {
-    initialize: ({ protocolVersion }) => ({
-      protocolVersion,
-      capabilities: { tools: {} },
-      serverInfo: { name: 'forge', version: '1' },
-    }),
-    'tools/list': () => ({ tools: TOOLS }),
-    'tools/call': ({ name }) => {
-      called.push(name);
-      return { content: [{ type: 'text', text: `${name} has worked` }] };
-    },
-  };
-  const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const piece of request) text += piece;
-    if (request.method !== 'POST') return response.writeHead(405).end();
-    const { id, method, params } = JSON.parse(text);
-    if (id === undefined) return response.writeHead(202).end();
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, result: answers[method]?.(params ?? {}) ?? {} }));
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const stop = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { url: `http://127.0.0.1:${server.address().port}/mcp`, called, stop };
-}
-
-test('tools are added, given to an assistant, called, and asked about first', async ({ arrive, browser, server, upstream }) => {
+test('tools are added, given to an assistant, called, and asked about first', { tag: '@gate' }, async ({ arrive, browser, server, upstream }) => {
   const tools = await startTools();
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
@@ -127,5 +79,80 @@ test('tools are added, given to an assistant, called, and asked about first', as
   await page.getByRole('alertdialog').getByRole('button', { name: 'Remove tool server' }).click();
   await expect(card).toHaveCount(0);
   await context.close();
+  tools.stop();
+});
+
+test('what a tool is given is changed first, and a tool is allowed for good until that is taken back', async ({ arrive, server, upstream }) => {
+  const tools = await startTools();
+  const admin = await apiOf(server, server.admin);
+  const forge = await admin.call('POST', '/r1/admin/mcp_servers', {
+    name: 'Forge',
+    transport: 'http',
+    url: tools.url,
+    offered_to: 'everyone',
+  });
+  await admin.call('POST', `/r1/admin/mcp_servers/${forge.id}/refresh`);
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const api = await apiOf(server, anna);
+  const workspace = (await api.call('GET', '/r1/workspaces')).items.find(({ personal }) => !personal);
+  const smith = await api.call('POST', '/r1/assistants', {
+    name: `Smith of ${anna.name}`,
+    workspace_id: workspace.id,
+    tools_enabled: true,
+    tools: [{ server_id: forge.id, tools: null }],
+  });
+  await page.goto(`/c/new?assistant=${smith.id}`);
+  const wants = (number) => {
+    upstream.next({ words: ['Let me close it.'], calls: [{ name: 'Forge__close_issue', given: { number } }] });
+    upstream.next({ words: [`Closed`, ` for ${number}.`] });
+  };
+
+  wants(482);
+  await anna.write('Close the issue about the pool');
+  const ask = anna.log.getByRole('region').filter({ hasText: 'Close an issue' });
+  await ask.getByRole('button', { name: 'Edit first: Close an issue' }).press('Enter');
+  await expect(ask.getByLabel('Number')).toBeFocused();
+  await anna.expectFlawless('a form for what a tool is given');
+  await ask.getByLabel('Number').fill('0');
+  await ask.getByRole('button', { name: 'Allow with changes' }).click();
+  await expect(ask.getByText('Enter 1 or more.')).toBeVisible();
+  await ask.getByRole('button', { name: 'Cancel' }).click();
+  await expect(ask.getByRole('button', { name: 'Edit first: Close an issue' })).toBeFocused();
+  await ask.getByRole('button', { name: 'Edit first: Close an issue' }).click();
+  await ask.getByLabel('Number').fill('483');
+  await ask.getByLabel('Comment').fill('Fixed by the new pool');
+  await page.setViewportSize(PHONE.viewport);
+  await anna.expectFlawless('a form for what a tool is given, on a phone');
+  await page.setViewportSize(DESKTOP);
+  await ask.getByRole('button', { name: 'Edit as JSON' }).click();
+  await expect(ask.getByLabel('What the tool was given')).toHaveValue(/"comment": "Fixed by the new pool"/);
+  await ask.getByLabel('What the tool was given').fill('{"number": 484');
+  await ask.getByRole('button', { name: 'Allow with changes' }).click();
+  await expect(ask.getByText('Enter a JSON object, such as')).toBeVisible();
+  await ask.getByLabel('What the tool was given').fill('{"number": 484, "comment": "Fixed"}');
+  await ask.getByRole('button', { name: 'Allow with changes' }).click();
+  await anna.sees('Closed for 482.');
+  expect(tools.given).toEqual([{ number: 484, comment: 'Fixed' }]);
+  await anna.log.getByText('Close an issue').click();
+  await expect(anna.log.getByText('changed what it was given')).toBeVisible();
+
+  wants(500);
+  await anna.write('And the next one');
+  await ask.getByRole('checkbox', { name: 'Don’t ask again' }).check();
+  await ask.getByRole('button', { name: 'Allow Close an issue' }).click();
+  await anna.sees('Closed for 500.');
+  wants(501);
+  await anna.write('And one more');
+  await anna.sees('Closed for 501.');
+  expect(tools.called).toHaveLength(3);
+
+  await page.goto('/settings#tool-permissions');
+  const section = page.getByRole('region', { name: 'Tool permissions' });
+  await expect(section.getByText(/^Smith of .*, from Forge, since/)).toBeVisible();
+  await anna.expectFlawless('tools that are allowed for good');
+  await section.getByRole('button', { name: /^Ask again before/ }).click();
+  await expect(section.getByText('No tools run without asking.')).toBeVisible();
+  await admin.call('DELETE', `/r1/admin/mcp_servers/${forge.id}`);
   tools.stop();
 });

@@ -2,12 +2,34 @@
 
 import { createServer } from 'node:http';
 
+const DIMENSIONS = 64;
+
+/** Texts with the same words are near each other. */
+function embeddings({ input, model, encoding_format }) {
+  const data = [input].flat().map((text, index) => {
+    const vector = new Float32Array(DIMENSIONS);
+    for (const word of String(text).toLowerCase().match(/\p{L}+/gu) ?? []) {
+      const at = [...word].reduce((sum, sign) => (sum * 31 + sign.codePointAt(0)) % DIMENSIONS, 7);
+      vector[at] += 1;
+    }
+    const embedding = encoding_format === 'base64' ? Buffer.from(vector.buffer).toString('base64') : [...vector];
+    return { object: 'embedding', index, embedding };
+  });
+  return { object: 'list', model, data, usage: { prompt_tokens: 8, total_tokens: 8 } };
+}
+
 export async function startUpstream() {
   let allowed = 0;
   let wake = () => {};
   const plan = [];
   const server = createServer(async (request, response) => {
-    for await (const _ of request);
+    let text = '';
+    for await (const piece of request) text += piece;
+    if (request.url.endsWith('/embeddings')) {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(embeddings(JSON.parse(text))));
+      return;
+    }
     const next = plan.shift() ?? { words: ['Hello', ' there.'] };
     if (next.status) {
       response.writeHead(next.status, { 'content-type': 'application/json' });

@@ -99,6 +99,7 @@ test('whoever is added, sees a new name, and is removed while looking at it hear
   await expect(tile('Lakesid')).toBeVisible();
   await ben.page.goto(`/workspaces/${id}`);
   await ben.page.evaluate(() => (window.isSamePage = true));
+  await expect(ben.page.getByRole('button', { name: /^You: .*Online$/ })).toBeVisible();
   await anna.page.getByLabel('Workspace name').fill('Lakeside');
   await anna.page.getByRole('button', { name: 'Save' }).click();
   await expect(ben.page.getByRole('heading', { level: 1, name: 'Lakeside' })).toBeVisible();

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
+mod extras;
 mod restarts;
 mod texts;
 mod times;
@@ -27,6 +28,8 @@ pub enum Lie {
     StillReadable,
     /// A reader has every event, and not the text that the message has.
     OldText,
+    /// A message has other reactions, replies or votes than the log says.
+    OtherExtras,
     /// A passing event of a large conversation came to somebody who does not view it, or never to those who do.
     Misdirected,
     Gap,
@@ -94,6 +97,7 @@ pub fn check(evidence: &Evidence, bound: i64) -> Verdict {
     check_logs(evidence, &mut verdict);
     texts::check_numbers(evidence, &mut verdict);
     texts::check_removed(evidence, &mut verdict);
+    extras::check(evidence, &mut verdict);
     for reader in &evidence.readers {
         check_reader(evidence, reader, &mut verdict);
     }

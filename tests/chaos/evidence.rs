@@ -65,6 +65,89 @@ pub struct Stored {
     pub sender: String,
     pub client_id: String,
     pub says: Says,
+    pub has: Extras,
+}
+
+/// What others have added to a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// How many reacted with each emoji.
+    pub reactions: BTreeMap<String, usize>,
+    pub replies: usize,
+    /// Of a poll: its results, as a digest.
+    pub results: Option<u64>,
+}
+
+impl Extras {
+    pub fn of(message: &Value) -> Self {
+        let reactions = message["reactions"].as_array().into_iter().flatten();
+        let count = |value: &Value| usize::try_from(value.as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        Self {
+            reactions: reactions
+                .filter_map(|one| Some((one["emoji"].as_str()?.to_owned(), count(&one["count"]))))
+                .collect(),
+            replies: count(&message["thread"]["reply_count"]),
+            results: message["poll"]["results"].is_object().then(|| digest(&message["poll"]["results"].to_string())),
+        }
+    }
+}
+
+/// What an event adds to a message or takes from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Reacted {
+        message: u64,
+        emoji: String,
+        user: String,
+    },
+    TookBack {
+        message: u64,
+        emoji: String,
+        user: String,
+    },
+    /// A reply, with its number in the thread.
+    Replied {
+        root: u64,
+        no: i64,
+    },
+    ReplyDeleted {
+        root: u64,
+    },
+    /// The results of a poll, as a digest.
+    Voted {
+        message: u64,
+        results: u64,
+    },
+    /// The message itself was deleted.
+    Deleted {
+        message: u64,
+    },
+}
+
+impl Change {
+    pub fn of(kind: &str, payload: &Value) -> Option<Self> {
+        let text = |field: &str| payload[field].as_str().map(str::to_owned);
+        let message = payload["message_id"].as_str().map(digest);
+        let root = |of: &Value| of["thread_id"].as_str().map(digest);
+        match kind {
+            "reaction.added" => {
+                Some(Self::Reacted { message: message?, emoji: text("emoji")?, user: text("user_id")? })
+            }
+            "reaction.removed" => {
+                Some(Self::TookBack { message: message?, emoji: text("emoji")?, user: text("user_id")? })
+            }
+            "poll.updated" => Some(Self::Voted { message: message?, results: digest(&payload["results"].to_string()) }),
+            "message.created" => {
+                let reply = &payload["message"];
+                Some(Self::Replied { root: root(reply)?, no: reply["no"].as_i64()? })
+            }
+            "message.deleted" => match root(payload) {
+                Some(root) => Some(Self::ReplyDeleted { root }),
+                None => Some(Self::Deleted { message: message? }),
+            },
+            _ => None,
+        }
+    }
 }
 
 /// How far a member has read, and how much is unread, as the server counts it.
@@ -83,8 +166,9 @@ pub struct Logged {
     pub committed: Moment,
     /// Of a new message: its id, its sender and the `client_id`.
     pub message: Option<(String, String, String)>,
-    /// Of a new message: its number.
+    /// Of a new message in the main line: its number.
     pub no: Option<i64>,
+    pub change: Option<Change>,
 }
 
 /// What a message says, short enough to be kept a million times.
@@ -130,7 +214,7 @@ impl Eq for Event {}
 
 impl Event {
     pub fn of(kind: &str, payload: &Value) -> Self {
-        const KINDS: [&str; 7] = [
+        const KINDS: [&str; 10] = [
             "message.created",
             "message.updated",
             "message.deleted",
@@ -138,6 +222,9 @@ impl Event {
             "member.removed",
             "member.updated",
             "conversation.updated",
+            "reaction.added",
+            "reaction.removed",
+            "poll.updated",
         ];
         let kind = KINDS.into_iter().find(|known| *known == kind).unwrap_or("another");
         let member = match kind {
@@ -151,8 +238,8 @@ impl Event {
         };
         let mut payload = payload.clone();
         if let Some(message) = payload.get_mut("message").and_then(Value::as_object_mut) {
-            // The log has a message's text as it is now, also in what was told before it was edited or deleted.
-            for field in ["content", "edited_at", "deleted_at"] {
+            // The log has a message as it is now, also in what was told before it was edited, reacted to, answered or deleted.
+            for field in ["content", "edited_at", "deleted_at", "reactions", "thread", "poll"] {
                 message.remove(field);
             }
         }

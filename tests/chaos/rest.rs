@@ -1,4 +1,4 @@
-//! Who writes by requests: messages, edits, deletions, members.
+//! Who writes by requests: messages, replies, edits, deletions, reactions, votes, members.
 
 use std::time::Duration;
 
@@ -13,40 +13,71 @@ use crate::evidence::{Did, mark};
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(16);
 const AGAIN: Duration = Duration::from_millis(50);
-/// Messages that may still be edited or deleted.
+/// Messages that may still be edited, deleted, answered or reacted to.
 const REMEMBERED: usize = 20;
+/// 👍, 🎉 and 👀, as addresses have them.
+const EMOJI: [&str; 3] = ["%F0%9F%91%8D", "%F0%9F%8E%89", "%F0%9F%91%80"];
+const OPTIONS: usize = 3;
+
+/// A message of one's own.
+struct Own {
+    conversation: String,
+    id: String,
+    /// The mark of what it says.
+    text: String,
+    is_reply: bool,
+}
 
 pub struct Requester {
     pub member: Member,
     pub notes: Notes,
     pub chats: Chats,
     pub writes_to: Vec<String>,
+    /// Messages that are polls, to vote in.
+    pub polls: Vec<String>,
     pub pause: (u64, u64),
     pub dice: Dice,
     pub orders: watch::Receiver<Orders>,
 }
 
 impl Requester {
-    /// Writes, edits and deletes until it is told to stop; everything that it began ends.
+    /// Writes, answers, reacts, votes, edits and deletes until it is told to stop; everything that it began ends.
     pub async fn write(mut self) {
-        // Its messages, with the mark of what each says.
-        let mut own: Vec<(String, String)> = Vec::new();
+        let mut own: Vec<Own> = Vec::new();
         while self.orders.borrow().writes {
             match self.dice.below(100) {
+                50..62 if !own.is_empty() => {
+                    let (place, emoji) = (self.dice.below(own.len()), EMOJI[self.dice.below(EMOJI.len())]);
+                    let path = format!("/r1/messages/{}/reactions/{emoji}", own[place].id);
+                    let method = if self.dice.percent(60) { Method::PUT } else { Method::DELETE };
+                    self.insist(method, &path, Value::Null, &[404]).await;
+                }
+                62..74 if own.iter().any(|message| !message.is_reply) => {
+                    let roots: Vec<&Own> = own.iter().filter(|message| !message.is_reply).collect();
+                    let root = roots[self.dice.below(roots.len())];
+                    let (conversation, root) = (root.conversation.clone(), root.id.clone());
+                    own.extend(self.send(conversation, Some(root)).await);
+                }
+                74..80 if !self.polls.is_empty() => {
+                    let path = format!("/r1/messages/{}/vote", self.polls[self.dice.below(self.polls.len())]);
+                    let choice = self.dice.below(OPTIONS + 1);
+                    let choices = if choice < OPTIONS { vec![choice] } else { Vec::new() };
+                    self.insist(Method::PUT, &path, json!({ "choices": choices }), &[]).await;
+                }
                 80..90 if !own.is_empty() => {
                     let place = self.dice.below(own.len());
-                    let (path, text) = (format!("/r1/messages/{}", own[place].0), mark());
+                    let (path, text) = (format!("/r1/messages/{}", own[place].id), mark());
                     let body = json!({ "content": format!("edited {text}") });
                     if self.insist(Method::PATCH, &path, body, &[404]).await == 200 {
-                        lock(&self.notes.removed).push(std::mem::replace(&mut own[place].1, text));
+                        lock(&self.notes.removed).push(std::mem::replace(&mut own[place].text, text));
                     }
                 }
                 90..95 if !own.is_empty() => {
-                    let (id, text) = own.swap_remove(self.dice.below(own.len()));
+                    let Own { id, text, .. } = own.swap_remove(self.dice.below(own.len()));
                     self.insist(Method::DELETE, &format!("/r1/messages/{id}"), Value::Null, &[404]).await;
                     lock(&self.notes.removed).push(text);
                 }
-                _ => own.extend(self.send().await),
+                _ => own.extend(self.send_anywhere().await),
             }
             if own.len() > REMEMBERED {
                 own.remove(0);
@@ -59,23 +90,29 @@ impl Requester {
     /// Sends one message to this very instance.
     pub async fn whisper(&mut self, base: &str) {
         self.member = self.member.at(base);
-        self.send().await;
+        self.send_anywhere().await;
     }
 
-    /// Sends one message until it is acknowledged; its id, and the mark of what it says.
-    async fn send(&mut self) -> Option<(String, String)> {
-        let id = self.writes_to[self.dice.below(self.writes_to.len())].clone();
+    async fn send_anywhere(&mut self) -> Option<Own> {
+        let conversation = self.writes_to[self.dice.below(self.writes_to.len())].clone();
+        self.send(conversation, None).await
+    }
+
+    /// Sends one message until it is acknowledged, in the thread of `root` where there is one.
+    async fn send(&mut self, conversation: String, root: Option<String>) -> Option<Own> {
         let (client_id, text) = (new_id(), mark());
-        let body = json!({ "client_id": client_id, "content": format!("{} writes {text}", self.member.name) });
-        let path = format!("/r1/conversations/{id}/messages");
+        let content = format!("{} writes {text}", self.member.name);
+        let body = json!({ "client_id": client_id, "content": content, "thread_id": root });
+        let path = format!("/r1/conversations/{conversation}/messages");
         loop {
             self.notes.did(Did::Connected);
             self.notes.did(Did::Sent { client_id: client_id.clone() });
             let Some(answer) = self.ask(Method::POST, &path, body.clone(), &[]).await else { continue };
             let message = answer.data();
-            let (Some(message_id), Some(seq)) = (message["id"].as_str(), message["seq"].as_i64()) else { return None };
-            self.notes.did(Did::Acknowledged { chat: self.chats[&id], client_id, message: message_id.into(), seq });
-            return Some((message_id.to_owned(), text));
+            let (Some(id), Some(seq)) = (message["id"].as_str(), message["seq"].as_i64()) else { return None };
+            let chat = self.chats[&conversation];
+            self.notes.did(Did::Acknowledged { chat, client_id, message: id.into(), seq });
+            return Some(Own { conversation, id: id.to_owned(), text, is_reply: root.is_some() });
         }
     }
 

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use support::{Member, TestDatabase, Value, every_item, json};
+use support::{Member, TestDatabase, Value, every_item, json, new_id};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::{Chats, Client, Notes, Orders, lock};
 use crate::cluster::Cluster;
 use crate::dice::Dice;
-use crate::evidence::{Chat, Conversation, Event, Evidence, Logged, Moment, ReadPosition, Says, Stored, now};
+use crate::evidence::{
+    Change, Chat, Conversation, Event, Evidence, Extras, Logged, Moment, ReadPosition, Says, Stored, now,
+};
 use crate::line::{Form, Line};
 use crate::rest::Requester;
 use crate::stream::StreamReader;
@@ -73,6 +75,10 @@ impl Stage {
             people[0].open_group("hush", &all[1..]).await,
             channel,
         ];
+        let mut polls = Vec::new();
+        for chat in [CROWD, CREW, CHANNEL] {
+            polls.push(ask(&people[0], &ids[chat]).await);
+        }
         let chats: Chats = Arc::new(ids.iter().cloned().zip(0..).collect::<HashMap<_, _>>());
         let (orders, listening) = watch::channel(Orders { writes: true, drop_number: 0 });
         let notes = Notes::new("Hana in a whisper", &people[GUEST]);
@@ -81,6 +87,7 @@ impl Stage {
             notes: notes.clone(),
             chats: Arc::clone(&chats),
             writes_to: vec![ids[HUSH].clone()],
+            polls: Vec::new(),
             pause: (0, 0),
             dice: Dice::of(seed, 60),
             orders: listening.clone(),
@@ -91,6 +98,7 @@ impl Stage {
             notes: notes_of_visitor.clone(),
             chats: Arc::clone(&chats),
             writes_to: vec![ids[CHANNEL].clone()],
+            polls: Vec::new(),
             pause: (300, 2_500),
             dice: Dice::of(seed, 61),
             orders: listening.clone(),
@@ -177,6 +185,7 @@ impl Stage {
                 } else {
                     [CROWD, CREW, CHANNEL].map(|chat| stage.ids[chat].clone()).into()
                 },
+                polls: polls.clone(),
                 pause: if opens_the_door { (1_500, 5_000) } else { (40, 160) },
                 dice: Dice::of(seed, number),
                 orders: listening.clone(),
@@ -300,6 +309,13 @@ async fn patiently(member: &Member, path: String) -> Value {
     }
 }
 
+/// A poll in a conversation; its id.
+async fn ask(by: &Member, chat: &str) -> String {
+    let poll = json!({ "options": ["one", "two", "three"] });
+    let body = json!({ "client_id": new_id(), "content": "Which?", "poll": poll });
+    text(&by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)["id"])
+}
+
 /// A public channel with these people, and enough others that it is not small.
 async fn open_channel(base: &str, people: &[&Member]) -> String {
     let silent = (0..SILENT).map(async |n| Member::sign_up(base, &format!("Silent {n}")).await);
@@ -332,7 +348,7 @@ async fn synced(member: &Member, form: Form, ids: &[String]) -> String {
 
 fn stored(message: &Value) -> Option<Stored> {
     let (sender, client_id) = (text(&message["sender"]["id"]), text(&message["client_id"]));
-    Some(Stored { sender, client_id, says: Says::of(message)? })
+    Some(Stored { sender, client_id, says: Says::of(message)?, has: Extras::of(message) })
 }
 
 fn text(value: &Value) -> String {
@@ -348,7 +364,8 @@ fn logged(row: &Value) -> Logged {
         event: Event::of(kind, &row["payload"]),
         committed: moment(row["created_at"].as_str().unwrap_or_default()),
         message: is_new.then(|| (text(&message["id"]), text(&message["sender"]["id"]), text(&message["client_id"]))),
-        no: message["no"].as_i64().filter(|_| is_new),
+        no: message["no"].as_i64().filter(|_| is_new && message["thread_id"].is_null()),
+        change: Change::of(kind, &row["payload"]),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::Method;
-use support::{Member, Value};
+use support::{Member, Value, block_field, take_block};
 use tokio::sync::watch;
 
 use crate::client::{Chats, Notes, Orders, heads};
@@ -56,7 +56,7 @@ impl StreamReader {
             return None;
         }
         let mut chunks = response.bytes_stream();
-        let mut text = String::new();
+        let mut read = Vec::new();
         let mut orders = self.orders.clone();
         orders.mark_unchanged();
         loop {
@@ -75,13 +75,12 @@ impl StreamReader {
                 }
             };
             match chunk {
-                Ok(Some(Ok(bytes))) => text.push_str(&String::from_utf8_lossy(&bytes)),
+                Ok(Some(Ok(bytes))) => read.extend(bytes),
                 Ok(None) => return Some(Some(1000)),
                 Ok(Some(Err(_))) | Err(_) => return Some(None),
             }
-            while let Some(end) = text.find("\n\n") {
-                let block: String = text.drain(..end + 2).collect();
-                self.hear(&block, cursor, owed, resumes);
+            while let Some(block) = take_block(&mut read) {
+                self.hear(&String::from_utf8_lossy(&block), cursor, owed, resumes);
             }
             if !owed.is_empty() {
                 self.fetch(owed).await;
@@ -90,7 +89,7 @@ impl StreamReader {
     }
 
     fn hear(&self, block: &str, cursor: &mut Option<String>, owed: &mut BTreeSet<Chat>, resumes: bool) {
-        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let field = |name| block_field(block, name);
         if let Some(id) = field("id") {
             *cursor = Some(id.to_owned());
         }

@@ -372,6 +372,10 @@ test('speech is written down', async () => {
   const file = new File([new Uint8Array(100)], 'speech.wav', { type: 'audio/wav' });
   const { text } = await openai().audio.transcriptions.create({ model: 'openai-model', file });
   assert.equal(text, 'What was said.');
+  const streamed = [];
+  for await (const event of await openai().audio.transcriptions.create({ model: 'openai-model', file, stream: true })) streamed.push(event);
+  assert.deepEqual(streamed.map(({ type }) => type), ['transcript.text.delta', 'transcript.text.done']);
+  assert.equal(streamed.at(-1).text, 'What was said.');
   // By a model that answers questions.
   const segments = [{ start: 0, end: 1.5, text: 'What was said.' }];
   upstreams.gemini.plan(answer('What was said.'), answer(JSON.stringify(segments)));

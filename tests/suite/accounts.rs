@@ -5,6 +5,7 @@ mod cluster;
 mod confirm;
 mod devices;
 mod guesses;
+mod local_time;
 mod mail;
 mod oauth;
 mod places;

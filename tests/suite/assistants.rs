@@ -8,6 +8,7 @@ mod details;
 mod editing;
 mod failures;
 mod fairness;
+mod files;
 mod prompts;
 mod survival;
 mod titles;

@@ -1,5 +1,7 @@
 //! Several instances behind a load balancer without sticky sessions: what one commits everyone sees, whoever dies.
 
+mod notifications;
+mod search;
 mod versions;
 
 use std::collections::HashSet;
@@ -7,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use support::{
-    Application, Balancer, Behaviour, Caller, Credentials, Follower, Member, PostgresServer, Proxy, Setup, Upstream,
-    UpstreamKind, Way, json, new_id, wait_until,
+    Application, Balancer, Behaviour, Caller, Credentials, Follower, Member, Nginx, PostgresServer, Proxy, Setup,
+    Upstream, UpstreamKind, Way, json, new_id, wait_until,
 };
 use tokio::task::JoinHandle;
 
@@ -136,9 +138,9 @@ struct Load {
 
 impl Load {
     /// Two people write and follow through the balancer.
-    async fn start(balancer: &Balancer) -> Self {
-        let anna = Member::sign_up(&balancer.url(), "Anna").await;
-        let ben = Member::sign_up(&balancer.url(), "Ben").await;
+    async fn start(balancer: &str) -> Self {
+        let anna = Member::sign_up(balancer, "Anna").await;
+        let ben = Member::sign_up(balancer, "Ben").await;
         let chat = anna.open_single(&ben).await;
         let followers = vec![Follower::start(&anna).await, Follower::start(&ben).await, Follower::start(&ben).await];
         let stop = Arc::new(AtomicBool::new(false));
@@ -171,7 +173,7 @@ impl Load {
 async fn killing_an_instance_under_load_loses_nothing() {
     let mut app = two().await;
     let balancer = Balancer::start(&app.instances).await;
-    let load = Load::start(&balancer).await;
+    let load = Load::start(&balancer.url()).await;
     for round in 0..4 {
         let victim = round % 2;
         app.instances[victim].kill().await;
@@ -186,7 +188,7 @@ async fn killing_an_instance_under_load_loses_nothing() {
 async fn restarting_redis_under_load_loses_nothing() {
     let mut app = two().await;
     let balancer = Balancer::start(&app.instances).await;
-    let load = Load::start(&balancer).await;
+    let load = Load::start(&balancer.url()).await;
     for _ in 0..2 {
         let redis = app.redis.as_mut().unwrap();
         redis.stop().await;
@@ -202,7 +204,20 @@ async fn restarting_redis_under_load_loses_nothing() {
 async fn restarting_every_instance_in_turn_loses_nothing() {
     let mut app = two().await;
     let balancer = Balancer::start(&app.instances).await;
-    let load = Load::start(&balancer).await;
+    let load = Load::start(&balancer.url()).await;
+    for turn in 0..2 {
+        assert!(app.instances[turn].terminate().await.success());
+        app.instances[turn].start_again().await;
+        load.go_on(50).await;
+    }
+    load.finish().await;
+}
+
+#[tokio::test]
+async fn restarting_every_instance_in_turn_behind_nginx_loses_nothing() {
+    let mut app = two().await;
+    let nginx = Nginx::shipped(&app.instances).await;
+    let load = Load::start(&nginx.url()).await;
     for turn in 0..2 {
         assert!(app.instances[turn].terminate().await.success());
         app.instances[turn].start_again().await;
@@ -215,7 +230,7 @@ async fn restarting_every_instance_in_turn_loses_nothing() {
 async fn losing_the_database_backends_under_load_loses_nothing() {
     let app = two().await;
     let balancer = Balancer::start(&app.instances).await;
-    let load = Load::start(&balancer).await;
+    let load = Load::start(&balancer.url()).await;
     for _ in 0..3 {
         app.database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
         load.go_on(50).await;

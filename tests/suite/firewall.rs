@@ -292,6 +292,14 @@ async fn an_admin_bans_networks_and_is_told_what_is_wrong() {
         let body = json!({ "address": "203.0.113.1", "seconds": seconds, "reason": "Abuse" });
         admin.post("/r1/admin/bans", body).await.names_field("seconds");
     }
+    let found = async |query: &str| admin.get(&format!("/r1/admin/bans?{query}")).await.data()["total"].clone();
+    for query in ["q=113.0", "q=aBUSE", "automatic=false", "q=203&automatic=false"] {
+        assert_eq!(found(query).await, json!(1), "{query}");
+    }
+    for query in ["q=100%25", "q=_", "automatic=true"] {
+        assert_eq!(found(query).await, json!(0), "{query}");
+    }
+    admin.get(&format!("/r1/admin/bans?q={}", "x".repeat(201))).await.names_field("q");
     anna.post("/r1/admin/bans", ban("203.0.113.1")).await.refused(403, "forbidden");
     anna.get("/r1/admin/bans").await.refused(403, "forbidden");
     anna.get("/r1/admin/audit_log").await.refused(403, "forbidden");

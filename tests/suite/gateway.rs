@@ -3,13 +3,21 @@
 mod answers;
 mod budgets;
 mod cache;
+mod cluster;
 mod keys;
 mod leaving;
+mod model_lists;
 mod models;
+mod money;
+mod nonsense;
+mod pictures;
 mod refusals;
+mod secrets;
+mod translation;
+mod tries;
 mod usage;
 
-use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
+use support::{Answer, Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
 
 /// An application with one provider, and a program of somebody's that may ask it.
 struct Stage {
@@ -33,7 +41,42 @@ impl Stage {
     }
 }
 
-/// A question to the model `small`, for any of the three doors.
+/// The three doors.
+const DOORS: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
+
+/// A question to the model `small`, as it is asked at this door.
+fn asked_at(door: &str, stream: bool) -> Value {
+    match door {
+        "/v1/responses" => json!({ "model": "small", "stream": stream, "max_output_tokens": 100, "input": "Hello?" }),
+        _ => question(stream),
+    }
+}
+
+/// What the frames of a streamed answer hold, but for the last one of chat completions.
+#[track_caller]
+fn frames(answer: &Answer) -> Vec<Value> {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let text = answer.text();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| panic!("{data}"))).collect()
+}
+
+/// The text of a streamed answer.
+#[track_caller]
+fn streamed_text(answer: &Answer) -> String {
+    let piece = |frame: &Value| {
+        let delta = match frame["type"].as_str() {
+            None => &frame["choices"][0]["delta"]["content"],
+            Some("response.output_text.delta") => &frame["delta"],
+            Some("content_block_delta") => &frame["delta"]["text"],
+            Some(_) => &Value::Null,
+        };
+        delta.as_str().unwrap_or_default().to_owned()
+    };
+    frames(answer).iter().map(piece).collect()
+}
+
+/// A question to the model `small`, for any of the doors but that of responses.
 fn question(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "Hello?" }]);
     json!({ "model": "small", "stream": stream, "max_tokens": 100, "messages": messages })

@@ -178,7 +178,19 @@ fn every_endpoint_counts_against_the_group_of_its_address() {
     for def in endpoint::all() {
         let expected = match (def.method.as_str(), def.path) {
             (_, path) if path.starts_with("/r1/auth/") => "auth",
-            ("POST", "/r1/conversations/{id}/messages" | "/r1/messages/{id}/versions") => "message_send",
+            // Anybody may call it.
+            ("POST", "/r1/notifications/unsubscribe") => "auth",
+            // It changes nothing, and is asked while one writes.
+            ("POST", "/r1/broadcasts/preview") => "read",
+            (
+                "POST",
+                "/r1/conversations/{id}/messages"
+                | "/r1/messages/{id}/versions"
+                | "/r1/scheduled/{id}/send"
+                | "/r1/search/answer"
+                | "/r1/conversations/{id}/catch-up"
+                | "/r1/catch-up",
+            ) => "message_send",
             ("POST", "/r1/uploads" | "/r1/uploads/tus") | ("PATCH", "/r1/uploads/tus/{id}") => "upload",
             (_, path) if path.starts_with("/v1/") => "gateway",
             // VNPay tells of payments by GET.

@@ -1,7 +1,7 @@
 //! Socket.IO v4 over WebSocket, as its protocol has it; over HTTP long-polling in [`polling`], on several instances in [`cluster`].
 
 mod cluster;
-mod polling;
+pub(crate) mod polling;
 
 use support::{Application, Member, Setup, Value, json};
 

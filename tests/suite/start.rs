@@ -1,5 +1,7 @@
 //! The program's own doings: starting, configuration, stopping.
 
+use std::{path::Path, process::Output};
+
 use support::{Application, Engine, Setup};
 
 #[tokio::test]
@@ -96,6 +98,25 @@ async fn config_prints_each_value_with_its_source() {
             && line("rate_limit.enabled").contains("NATTER__RATE_LIMIT__ENABLED")
     );
     assert!(line("server.port").contains("8080") && line("server.port").contains("default"));
+}
+
+async fn probe(folder: &Path, port: &str) -> Output {
+    let mut command = tokio::process::Command::new(support::natter());
+    command.arg("probe").env("NATTER__SERVER__PORT", port).env("NATTER__SERVER__HOST", "0.0.0.0");
+    command.current_dir(folder).output().await.unwrap()
+}
+
+/// As the health check of a container asks.
+#[tokio::test]
+async fn the_program_itself_tells_whether_its_server_takes_requests() {
+    let mut app = Application::start().await;
+    let port = app.instances[0].port().to_string();
+    let output = probe(app.folder(), &port).await;
+    assert!(output.status.success(), "{output:?}");
+    app.instances[0].kill().await;
+    let output = probe(app.folder(), &port).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.starts_with("No server answers at 127.0.0.1:"), "{said}");
 }
 
 #[tokio::test]

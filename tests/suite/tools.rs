@@ -4,8 +4,10 @@ use support::{Behaviour, Member, OddServer, Setup, UpstreamKind, Value, json};
 
 use crate::assistants::Chat;
 
+mod cluster;
 mod confirm;
 mod misbehaving;
+mod permissions;
 mod servers;
 mod survival;
 
@@ -178,4 +180,25 @@ async fn an_assistant_has_the_tools_that_it_was_given_and_no_others() {
     tools.admin.patch(&tools.server, json!({ "is_enabled": false })).await.data();
     tools.answered().await;
     assert!(tools.chat.upstream.asked().last().unwrap().body.get("tools").is_none());
+}
+
+#[tokio::test]
+async fn a_model_that_sees_is_shown_the_pictures_of_a_result() {
+    for kind in UpstreamKind::ALL {
+        for sees in [true, false] {
+            let mut tools = Tools::start(Setup::new(), kind).await;
+            if sees {
+                let model = json!({ "deployments": [{ "provider": "fake", "model": "small" }], "capabilities": { "images": true } });
+                tools.admin.put("/r1/admin/models/small", model).await.data();
+            }
+            tools.will_call(&[("picture", json!({}))]);
+            let message = tools.answered().await;
+            let result = message["tool_calls"][0]["result"].as_str().unwrap();
+            assert!(result.starts_with("Here it is.\n[image 1, image/png"), "{kind:?}: {result}");
+            let told = tools.chat.upstream.asked()[1].body.to_string();
+            let data = if kind == UpstreamKind::OpenAi { "data:image/jpeg;base64,/9j/" } else { "\"data\":\"/9j/" };
+            assert_eq!(told.contains(data), sees, "{kind:?}: {told}");
+            assert_eq!(told.matches("/9j/").count(), usize::from(sees), "what is no picture isn't shown: {told}");
+        }
+    }
 }

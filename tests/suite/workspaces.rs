@@ -1,6 +1,7 @@
 //! Workspaces from outside: everybody's own, the shared one, teams, and nothing seen across them.
 
 mod addresses;
+mod emoji;
 mod guests;
 mod invitations;
 mod isolation;

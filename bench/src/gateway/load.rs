@@ -43,6 +43,28 @@ impl Load {
         Ok(try_join_all(connections).await?.into_iter().sum())
     }
 
+    /// So many calls a second for this time, each begun at its planned moment; how long each took from that moment on.
+    pub async fn paced(&self, per_second: u32, duration: Duration) -> anyhow::Result<Vec<Duration>> {
+        const CONNECTIONS: u32 = 64;
+        let request = self.request(Call::Plain);
+        let begun = Instant::now();
+        let planned = |number: u32| begun + Duration::from_secs(1) / per_second * number;
+        let calls = u32::try_from(duration.as_secs())? * per_second;
+        let connections = (0..CONNECTIONS).map(|first| {
+            let request = &request;
+            async move {
+                let mut connection = Connection::open(self.address).await?;
+                let mut took = Vec::new();
+                for number in (first..calls).step_by(CONNECTIONS as usize) {
+                    tokio::time::sleep_until(planned(number).into()).await;
+                    took.push(connection.ask(request).await?.duration_since(planned(number)));
+                }
+                anyhow::Ok(took)
+            }
+        });
+        Ok(try_join_all(connections).await?.concat())
+    }
+
     /// How long each of so many calls took: until the whole answer, or until the first frame of a stream.
     pub async fn one_by_one(&self, call: Call, count: usize) -> anyhow::Result<Vec<Duration>> {
         let request = self.request(call);

@@ -4,6 +4,7 @@
 //!
 //! Generator and upstream share one core, the gateway has the other.
 
+pub mod credits;
 mod load;
 mod peer;
 mod upstream;

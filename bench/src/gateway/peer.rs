@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use serde_json::json;
-use support::{Anonymous, Caller, Credentials, PASSWORD, free_port};
+use support::{ADMIN_EMAIL, Anonymous, Caller, Credentials, Engine, PASSWORD, TestDatabase, free_port};
 use tempfile::TempDir;
 
 use super::load::{Call, Load};
@@ -20,6 +20,8 @@ pub enum Peer {
     /// The floor: passes bytes on and knows nothing of them.
     Nginx,
     Natter,
+    /// The same with calls that are paid from credits.
+    NatterPaid,
     SglangRouter,
     Portkey,
     LiteLlm,
@@ -30,6 +32,7 @@ pub struct Running {
     pub server: Server,
     pub key: String,
     pub path: &'static str,
+    _database: Option<TestDatabase>,
     _folder: TempDir,
 }
 
@@ -49,6 +52,7 @@ impl Peer {
         match self {
             Self::Nginx => "nginx (floor)",
             Self::Natter => "Natter",
+            Self::NatterPaid => "Natter, paid from credits",
             Self::SglangRouter => "sglang-router",
             Self::Portkey => "Portkey",
             Self::LiteLlm => "LiteLLM",
@@ -56,6 +60,18 @@ impl Peer {
     }
 
     pub fn start(self, cores: Cores, natter: &Path, peers: &Path, upstream: u16) -> anyhow::Result<Running> {
+        self.start_on(None, cores, natter, peers, upstream)
+    }
+
+    /// Natter with a database on this engine, where it is not to make its own.
+    pub fn start_on(
+        self,
+        engine: Option<Engine>,
+        cores: Cores,
+        natter: &Path,
+        peers: &Path,
+        upstream: u16,
+    ) -> anyhow::Result<Running> {
         UPSTREAM.store(upstream, Ordering::Relaxed);
         let scratch = tempfile::Builder::new().prefix("natter-bench").tempdir()?;
         let (folder, port) = (scratch.path(), free_port());
@@ -66,7 +82,7 @@ impl Peer {
             Server::start(cores.server, folder, port, &program, &arguments, &environment)
         };
         let python = peers.join("python/bin");
-        let mut key = "sk-bench".to_owned();
+        let (mut key, mut database) = ("sk-bench".to_owned(), None);
         let server = match self {
             Self::Nginx => {
                 let file = folder.join("nginx.conf");
@@ -77,8 +93,8 @@ impl Peer {
                 fs::write(&file, text)?;
                 start("nginx".into(), &format!("-p {} -c {}", folder.display(), file.display()), &[])?
             }
-            Self::Natter => {
-                let settings = [
+            Self::Natter | Self::NatterPaid => {
+                let mut settings = vec![
                     ("NATTER__SERVER__PORT", port.to_string()),
                     ("NATTER__SERVER__DATA_DIR", folder.display().to_string()),
                     ("NATTER__SERVER__WORKERS", "1".to_owned()),
@@ -90,8 +106,17 @@ impl Peer {
                     ("NATTER__AI__PROVIDERS__BENCH__KEYS", "sk-bench".to_owned()),
                     ("NATTER__AI__PROVIDERS__BENCH__MODELS", "gpt-4o-mini".to_owned()),
                 ];
+                if self == Self::NatterPaid {
+                    settings.push(("NATTER__PAYMENT__DEMO__ENABLED", "true".to_owned()));
+                }
+                if let Some(engine) = engine {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                    let made = runtime.block_on(TestDatabase::copy(engine, folder));
+                    settings.push(("NATTER__DATABASE__URL", made.url.clone()));
+                    database = Some(made);
+                }
                 let server = start(natter.to_owned(), "serve", &settings)?;
-                key = natter_key(&server)?;
+                key = natter_key(&server, engine.is_some(), self == Self::NatterPaid)?;
                 server
             }
             Self::SglangRouter => {
@@ -100,6 +125,7 @@ impl Peer {
                 );
                 start(python.join("python"), &arguments, &[])?
             }
+            // Its streams fail on newer releases of @hono/node-server than package.json allows.
             Self::Portkey => {
                 let script = peers.join("node/node_modules/@portkey-ai/gateway/build/start-server.js");
                 start("node".into(), &format!("{} --port={port} --headless", script.display()), &[])?
@@ -121,7 +147,7 @@ impl Peer {
                 )?
             }
         };
-        let running = Running { server, key, path: "/v1/chat/completions", _folder: scratch };
+        let running = Running { server, key, path: "/v1/chat/completions", _database: database, _folder: scratch };
         running.wait()?;
         Ok(running)
     }
@@ -141,20 +167,30 @@ impl Running {
     }
 }
 
-/// A key with limits and a budget, as one gives it out.
-fn natter_key(server: &Server) -> anyhow::Result<String> {
+/// A key with limits and a budget, as one gives it out; one whose calls are paid has credits instead.
+fn natter_key(server: &Server, has_admin: bool, is_paid: bool) -> anyhow::Result<String> {
     let base = format!("http://{}", server.address);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let anna =
-            Anonymous(Caller::anonymous(&base)).sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201);
+        let nobody = Anonymous(Caller::anonymous(&base));
+        let anna = if has_admin {
+            nobody.sign_in(ADMIN_EMAIL, PASSWORD).await.data()
+        } else {
+            nobody.sign_up("anna@example.org", PASSWORD, "Anna").await.data_with(201)
+        };
         let token = anna["access_token"].as_str().context("no access token")?;
-        let key = json!({
+        let caller = Caller::new(&base, Credentials::Bearer(token.to_owned()));
+        let mut key = json!({
             "name": "bench", "scopes": ["gateway"], "rpm": 1_000_000_000, "tpm": 1_000_000_000, "parallel": 10_000,
-            "budget": { "limit": 1_000_000_000_000_000_u64, "period": "day" },
         });
-        let made =
-            Caller::new(&base, Credentials::Bearer(token.to_owned())).post("/r1/api_keys", key).await.data_with(201);
+        if is_paid {
+            // The first account is an administrator's.
+            let credits = json!({ "user_id": anna["user"]["id"], "amount": 1_000_000_000_000_u64, "reason": "bench" });
+            caller.post("/r1/admin/credits", credits).await.data();
+        } else {
+            key["budget"] = json!({ "limit": 1_000_000_000_000_000_u64, "period": "day" });
+        }
+        let made = caller.post("/r1/api_keys", key).await.data_with(201);
         made["key"].as_str().map(str::to_owned).context("no key")
     })
 }

@@ -8,6 +8,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use outgoing::Outgoing;
 use reqwest::{
     Method, Request, Response, Url,
     header::{self, HeaderMap, HeaderValue},
@@ -49,6 +50,7 @@ pub struct Ai {
     default: Option<Target>,
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
+    outgoing: Outgoing,
 }
 
 /// What an instance has learned of a key, for the others.
@@ -80,8 +82,10 @@ impl Ai {
     pub fn build(settings: AiSettings) -> Result<Self, SettingsError> {
         let limits = Arc::new(settings.limits.clone());
         let demo = Demo::new(limits.demo_pause);
+        let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
         if settings.providers.is_empty() {
-            return Ok(Self { upstreams: Vec::new(), demo, default: None, limits, signatures: Arc::default() });
+            let signatures = Arc::default();
+            return Ok(Self { upstreams: Vec::new(), demo, default: None, limits, signatures, outgoing });
         }
         settings.check_map()?;
         let default = Some(settings.default_target()?);
@@ -94,7 +98,7 @@ impl Ai {
             Upstream::build(provider, http, limits.backoff)
         };
         let upstreams: Result<_, _> = settings.providers.iter().map(build).collect();
-        Ok(Self { upstreams: upstreams?, demo, default, limits, signatures: Arc::default() })
+        Ok(Self { upstreams: upstreams?, demo, default, limits, signatures: Arc::default(), outgoing })
     }
 
     /// Names who hears what this instance learns of its keys; other instances take it in by [`hear`](Self::hear).
@@ -113,6 +117,10 @@ impl Ai {
         if let Some(upstream) = self.upstream(&news.provider) {
             upstream.keys.hear(news.key, news.model.as_deref(), news.fate);
         }
+    }
+
+    pub(crate) const fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
     }
 
     pub(crate) fn signatures(&self) -> &Arc<Signatures> {

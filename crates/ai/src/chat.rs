@@ -1,9 +1,11 @@
 //! What is asked of a model and what comes back, in no provider's dialect.
 
+use std::sync::Arc;
+
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 
-use crate::{AiError, Usage};
+use crate::{AiError, Usage, estimate_tokens};
 
 /// Who said something, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +19,39 @@ pub enum Role {
 pub struct ChatMessage {
     pub role: Role,
     pub text: String,
+    /// What is shown with it.
+    pub pictures: Vec<ChatPicture>,
+}
+
+/// A picture that somebody shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatPicture {
+    pub media_type: String,
+    /// Base64.
+    pub data: Arc<str>,
+    /// What it takes of a window, about.
+    pub tokens: usize,
+}
+
+impl ChatPicture {
+    /// What a picture of this size takes of a window, in tokens. Providers count between some hundreds and some thousands; this is what the
+    /// most careful of them says.
+    #[must_use]
+    pub const fn estimate(width: usize, height: usize) -> usize {
+        const PIXELS_PER_TOKEN: usize = 750;
+        const LEAST: usize = 100;
+        let tokens = width.saturating_mul(height) / PIXELS_PER_TOKEN;
+        if tokens > LEAST { tokens } else { LEAST }
+    }
 }
 
 impl ChatMessage {
     pub fn user(text: impl Into<String>) -> Self {
-        Self { role: Role::User, text: text.into() }
+        Self { role: Role::User, text: text.into(), pictures: Vec::new() }
     }
 
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self { role: Role::Assistant, text: text.into() }
+        Self { role: Role::Assistant, text: text.into(), pictures: Vec::new() }
     }
 }
 
@@ -56,6 +82,8 @@ pub struct ChatCall {
 pub struct ChatResult {
     pub call_id: String,
     pub text: String,
+    /// For a model that sees them.
+    pub pictures: Vec<ChatPicture>,
     pub is_error: bool,
 }
 
@@ -86,21 +114,46 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// A cautious guess of how many tokens the model reads.
+    #[must_use]
+    pub fn estimated_tokens(&self) -> u64 {
+        let shown = |pictures: &[ChatPicture]| pictures.iter().map(|picture| picture.tokens).sum::<usize>();
+        let turns = self.messages.iter().map(|message| estimate_tokens(&message.text) + shown(&message.pictures));
+        let tools = self.tools.iter().map(|tool| {
+            estimate_tokens(&tool.name)
+                + estimate_tokens(tool.description.as_deref().unwrap_or_default())
+                + estimate_tokens(&tool.parameters.to_string())
+        });
+        let rounds = self.rounds.iter().map(|round| {
+            let calls = round.calls.iter().map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments));
+            let results = round.results.iter().map(|result| estimate_tokens(&result.text) + shown(&result.pictures));
+            estimate_tokens(&round.text) + calls.chain(results).sum::<usize>()
+        });
+        let system = estimate_tokens(self.system.as_deref().unwrap_or_default());
+        let text: usize = system + turns.chain(tools).chain(rounds).sum::<usize>();
+        // Markup around all of it costs a little more.
+        (text + text / 8 + 64) as u64
+    }
+
     /// The turns as every provider accepts them: none empty, none of the assistant's before the first of a user's, neighbours
     /// of one role made one. Some providers answer 400 to anything else.
     pub fn alternating(&self) -> Vec<ChatMessage> {
         let mut turns: Vec<ChatMessage> = Vec::with_capacity(self.messages.len());
         for message in &self.messages {
             let text = message.text.trim();
-            if text.is_empty() || (turns.is_empty() && message.role == Role::Assistant) {
+            let is_empty = text.is_empty() && message.pictures.is_empty();
+            if is_empty || (turns.is_empty() && message.role == Role::Assistant) {
                 continue;
             }
             match turns.last_mut() {
                 Some(last) if last.role == message.role => {
-                    last.text.push_str("\n\n");
+                    if !last.text.is_empty() && !text.is_empty() {
+                        last.text.push_str("\n\n");
+                    }
                     last.text.push_str(text);
+                    last.pictures.extend(message.pictures.iter().cloned());
                 }
-                _ => turns.push(ChatMessage { role: message.role, text: text.to_owned() }),
+                _ => turns.push(ChatMessage { text: text.to_owned(), ..message.clone() }),
             }
         }
         turns

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::{
-    AiError, ChatCall, ChatDelta, ChatRequest, Finish, Role,
+    AiError, ChatCall, ChatDelta, ChatPicture, ChatRequest, Finish, Role,
     meter::Meter,
-    neutral::{Event, Part, Request, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
+    neutral::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
     relay::Tap,
     translate::Listener,
     wire::failure::Failure,
@@ -27,7 +27,10 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
             Role::User => Speaker::User,
             Role::Assistant => Speaker::Assistant,
         };
-        request.say(speaker, [Part::Text(turn.text)]);
+        // Pictures before the words about them.
+        let pictures = turn.pictures.into_iter().map(picture);
+        let text = (!turn.text.is_empty()).then_some(Part::Text(turn.text));
+        request.say(speaker, pictures.chain(text));
     }
     for tool in asked.tools.iter().cloned() {
         let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
@@ -40,11 +43,18 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
         request.say(Speaker::Assistant, [Part::Text(round.text)].into_iter().chain(round.calls.into_iter().map(call)));
         let result = |result: crate::ChatResult| {
             let (id, is_error) = (result.call_id, result.is_error);
-            Part::Result(ToolResult { id, parts: vec![Part::Text(result.text)], is_error })
+            let text = [Part::Text(result.text)];
+            let parts = text.into_iter().chain(result.pictures.into_iter().map(picture)).collect();
+            Part::Result(ToolResult { id, parts, is_error })
         };
         request.say(Speaker::User, round.results.into_iter().map(result));
     }
     request
+}
+
+fn picture(picture: ChatPicture) -> Part {
+    let source = Source::Data { mime: picture.media_type, data: picture.data.to_string() };
+    Part::Media(Media { kind: MediaKind::Image, source, detail: None, name: None })
 }
 
 /// Reads an answer for a worker.

@@ -19,15 +19,16 @@ use crate::{
         openai_responses::{self, pass::ResponsesTap},
     },
     neutral::{Answer, Request, Writer},
-    peek::estimate,
+    peek::{MEDIA_TOKENS, estimate},
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
     translate::{Listener, Translation, read_whole},
+    web_pictures,
     wire::{content_type, failure::Failure},
 };
 
 pub(crate) const JSON: &str = "application/json";
-const EVENTS: &str = "text/event-stream";
+pub(crate) const EVENTS: &str = "text/event-stream";
 
 /// A try that failed: told to the caller at once, or a reason for the next one.
 pub(crate) enum Stop {
@@ -113,6 +114,10 @@ impl Ai {
                     Some(asked) => asked,
                     None => asked.insert(self.read(call).map_err(Stop::Told)?),
                 };
+                if attempt.upstream.flavor == ProviderKind::Gemini {
+                    let brought = web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
+                    call.meter.estimate_question(estimate(&call.body) + brought as u64 * MEDIA_TOKENS);
+                }
                 self.translate(call, asked, attempt, deadline).await
             }
         }
@@ -131,9 +136,11 @@ impl Ai {
         if content_type(response.headers()) == JSON {
             let head = head(call.door, attempt.model);
             let writer = openai_chat::door::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
-            return self.whole_as_frames(call, attempt, response, Box::new(writer), deadline).await;
+            return self.whole_as_frames(call, attempt, (response, &[]), Box::new(writer), deadline).await;
         }
-        let relay = self.relay(call, attempt, response, ChatTap::new(request.wants_usage), deadline).await?;
+        let relay = self
+            .relay(call, attempt, response, ChatTap::new(request.wants_usage, request.wants_several), deadline)
+            .await?;
         Ok(Begun::Chat(Box::new(relay)))
     }
 
@@ -150,7 +157,7 @@ impl Ai {
         }
         if content_type(response.headers()) == JSON {
             let writer = anthropic::door::MessageWriter::new(head(call.door, attempt.model));
-            return self.whole_as_frames(call, attempt, response, Box::new(writer), deadline).await;
+            return self.whole_as_frames(call, attempt, (response, &[]), Box::new(writer), deadline).await;
         }
         let relay = self.relay(call, attempt, response, anthropic::pass::MessagesTap::default(), deadline).await?;
         Ok(Begun::Messages(Box::new(relay)))
@@ -203,14 +210,15 @@ impl Ai {
         let head = head(call.door, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
+            let listener = self.listener(attempt).with_free(&asked.request.free);
+            let (answer, usage) = read_whole(&body, listener, &call.meter)?;
             return Ok(Begun::Whole(asked.style.whole(&head, &answer, &usage).to_string().into()));
         }
         let writer = asked.style.writer(head);
         if content_type(response.headers()) == JSON {
-            return self.whole_as_frames(call, attempt, response, writer, deadline).await;
+            return self.whole_as_frames(call, attempt, (response, &asked.request.free), writer, deadline).await;
         }
-        let tap = Translation::new(self.listener(attempt), writer);
+        let tap = Translation::new(self.listener(attempt).with_free(&asked.request.free), writer);
         let relay = self.relay(call, attempt, response, tap, deadline).await?;
         Ok(Begun::Translated(Box::new(relay)))
     }
@@ -220,12 +228,12 @@ impl Ai {
         &self,
         call: &Call,
         attempt: &Attempt<'_>,
-        response: Response,
+        (response, free): (Response, &[String]),
         writer: Box<dyn Writer>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
         let body = attempt.upstream.http.whole(response, deadline).await?;
-        let translation = Translation::new(self.listener(attempt), writer);
+        let translation = Translation::new(self.listener(attempt).with_free(free), writer);
         Ok(Begun::Frames(translation.whole(&body, &call.meter)?))
     }
 

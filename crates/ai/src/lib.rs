@@ -33,6 +33,7 @@ pub mod settings;
 mod signatures;
 mod transcription;
 mod translate;
+mod web_pictures;
 mod window;
 mod wire;
 
@@ -40,7 +41,8 @@ pub use ai::{Ai, KeyNews};
 pub use appcore::Secret;
 pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames, Route};
 pub use chat::{
-    ChatCall, ChatDelta, ChatMessage, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool, Finish, Role,
+    ChatCall, ChatDelta, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool, Finish,
+    Role,
 };
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
@@ -48,5 +50,5 @@ pub use health::ProviderHealth;
 pub use meter::{Meter, Served, Usage};
 pub use peek::{Peek, peek};
 pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};
-pub use transcription::Recording;
-pub use window::{estimate_tokens, window};
+pub use transcription::{Recording, sound_tokens};
+pub use window::{estimate_tokens, turn_tokens, window};

@@ -27,6 +27,8 @@ pub struct Usage {
     pub reasoning: Option<u64>,
     /// Audio of question and answer.
     pub audio: Option<u64>,
+    /// Of it, that of the answer.
+    pub audio_output: Option<u64>,
     /// At least one of the counts is ours.
     pub estimated: bool,
 }
@@ -42,6 +44,7 @@ impl Usage {
             output: later.output.or(self.output),
             reasoning: later.reasoning.or(self.reasoning),
             audio: later.audio.or(self.audio),
+            audio_output: later.audio_output.or(self.audio_output),
             estimated: later.estimated,
         }
     }
@@ -60,6 +63,7 @@ impl Usage {
             output: sum(self.output, other.output),
             reasoning: sum(self.reasoning, other.reasoning),
             audio: sum(self.audio, other.audio),
+            audio_output: sum(self.audio_output, other.audio_output),
             estimated: self.estimated || other.estimated,
         }
     }

@@ -3,9 +3,13 @@
 //! A door reads a request into a [`Request`], an upstream writes it out. An upstream reads its answer into [`Event`]s, a door writes
 //! them out. Nobody needs to know more than one dialect, and every pair works.
 
+mod answer;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+pub(crate) use answer::{Answer, Block, Choice};
 
 use crate::{AiError, Finish, Usage, wire::failure::Failure};
 
@@ -35,6 +39,8 @@ pub(crate) struct Request {
     pub reasoning: Option<Reasoning>,
     pub verbosity: Option<String>,
     pub user: Option<String>,
+    /// Tools whose input is a text of any form, by name. To an upstream they are functions with one field, `input`.
+    pub free: Vec<String>,
     /// Fields that only OpenAI's own kind understands.
     pub extra: BTreeMap<&'static str, Value>,
 }
@@ -280,6 +286,19 @@ pub(crate) enum Event {
         tool: u32,
         json: String,
     },
+    /// A call of a tool whose input is free text begins.
+    FreeCall {
+        choice: u32,
+        tool: u32,
+        id: String,
+        name: String,
+    },
+    /// All of its input.
+    Input {
+        choice: u32,
+        tool: u32,
+        text: String,
+    },
     /// OpenAI's objects for tokens of the text.
     Logprobs {
         choice: u32,
@@ -357,121 +376,5 @@ impl Order {
             Ok(Event::Finish { choice, finish: if has_calls { Finish::ToolCalls } else { finish } })
         };
         self.ends.iter().map(end).collect()
-    }
-}
-
-/// A whole answer.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Answer {
-    pub choices: Vec<Choice>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Choice {
-    pub blocks: Vec<Block>,
-    pub logprobs: Vec<Value>,
-    pub finish: Option<Finish>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Block {
-    Text(String),
-    Refusal(String),
-    Thinking { text: String, signature: Option<String> },
-    Redacted(String),
-    Call(ToolCall),
-}
-
-impl Answer {
-    pub fn of(events: Vec<Event>) -> Self {
-        let mut answer = Self::default();
-        for event in events {
-            answer.add(event);
-        }
-        answer
-    }
-
-    fn choice(&mut self, index: u32) -> &mut Choice {
-        // No provider is asked for more than 128; an index beyond that is nonsense and counts as the last.
-        let index = index.min(127) as usize;
-        if self.choices.len() <= index {
-            self.choices.resize_with(index + 1, Choice::default);
-        }
-        &mut self.choices[index]
-    }
-
-    fn add(&mut self, event: Event) {
-        match event {
-            Event::Text { choice, text } => match self.choice(choice).blocks.last_mut() {
-                Some(Block::Text(before)) => before.push_str(&text),
-                _ => self.choice(choice).blocks.push(Block::Text(text)),
-            },
-            Event::Refusal { choice, text } => match self.choice(choice).blocks.last_mut() {
-                Some(Block::Refusal(before)) => before.push_str(&text),
-                _ => self.choice(choice).blocks.push(Block::Refusal(text)),
-            },
-            Event::Thinking { choice, text } => match self.choice(choice).blocks.last_mut() {
-                Some(Block::Thinking { text: before, signature: None }) => before.push_str(&text),
-                _ => self.choice(choice).blocks.push(Block::Thinking { text, signature: None }),
-            },
-            Event::Signature { choice, signature: signed } => match self.choice(choice).blocks.last_mut() {
-                Some(Block::Thinking { signature, .. }) => *signature = Some(signed),
-                _ => {
-                    let block = Block::Thinking { text: String::new(), signature: Some(signed) };
-                    self.choice(choice).blocks.push(block);
-                }
-            },
-            Event::Redacted { choice, data } => self.choice(choice).blocks.push(Block::Redacted(data)),
-            Event::Call { choice, id, name, signature, .. } => {
-                let call = ToolCall { id, name, arguments: String::new(), signature };
-                self.choice(choice).blocks.push(Block::Call(call));
-            }
-            Event::Arguments { choice, tool, json } => {
-                let mut calls = self.choice(choice).blocks.iter_mut().filter_map(|block| match block {
-                    Block::Call(call) => Some(call),
-                    _ => None,
-                });
-                if let Some(call) = calls.nth(tool as usize) {
-                    call.arguments.push_str(&json);
-                }
-            }
-            Event::Logprobs { choice, tokens } => self.choice(choice).logprobs.extend(tokens),
-            Event::Finish { choice, finish } => self.choice(choice).finish = Some(finish),
-            Event::Usage(_) => {}
-        }
-    }
-}
-
-impl Choice {
-    pub fn text(&self) -> String {
-        self.joined(|block| match block {
-            Block::Text(text) => Some(text),
-            _ => None,
-        })
-    }
-
-    pub fn refusal(&self) -> String {
-        self.joined(|block| match block {
-            Block::Refusal(text) => Some(text),
-            _ => None,
-        })
-    }
-
-    pub fn thinking(&self) -> String {
-        self.joined(|block| match block {
-            Block::Thinking { text, .. } => Some(text),
-            _ => None,
-        })
-    }
-
-    fn joined<'a>(&'a self, text: impl Fn(&'a Block) -> Option<&'a String>) -> String {
-        self.blocks.iter().filter_map(text).map(String::as_str).collect()
-    }
-
-    pub fn calls(&self) -> impl Iterator<Item = &ToolCall> {
-        self.blocks.iter().filter_map(|block| match block {
-            Block::Call(call) => Some(call),
-            _ => None,
-        })
     }
 }

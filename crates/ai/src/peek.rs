@@ -80,7 +80,7 @@ fn model_name(raw: Option<&RawValue>) -> Result<Cow<'_, str>, GatewayError> {
 /// Strings shorter than this are text.
 const SHORTEST_MEDIA: usize = 2_048;
 /// Tokens of a picture, about.
-const MEDIA_TOKENS: u64 = 1_000;
+pub(crate) const MEDIA_TOKENS: u64 = 1_000;
 /// Bytes of base64 for one more token: compressed speech is the densest.
 const MEDIA_BYTES_PER_TOKEN: u64 = 300;
 

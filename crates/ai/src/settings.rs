@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use appcore::config::Outgoing;
+
 use crate::{AiError, Secret};
 
 /// The section `ai` of the configuration.
@@ -16,6 +18,8 @@ pub struct AiSettings {
     /// Name that is asked for → `<provider>/<model>`.
     pub model_map: BTreeMap<String, String>,
     pub limits: Limits,
+    /// What may be fetched for callers beyond the public Internet.
+    pub outgoing: Outgoing,
 }
 
 /// One provider.

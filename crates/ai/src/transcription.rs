@@ -1,9 +1,12 @@
 //! Transcriptions, in OpenAI's form, of OpenAI's kind and of Gemini, which is asked as a model for what it hears.
 
+mod stream;
+
 use std::{fmt::Write as _, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream as streams};
 use reqwest::{
     Method, Request,
     header::{CONTENT_TYPE, HeaderValue},
@@ -11,18 +14,29 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::stream::TranscriptTap;
 use crate::{
-    Ai, AiError, AnswerBody, Forwarded, GatewayError, Meter, ProviderKind, Route,
+    Ai, AiError, AnswerBody, Door, Forwarded, GatewayError, Limits, Meter, ProviderKind, Route,
     dialect::{gemini, openai_chat::usage},
-    forward::{JSON, Stop},
+    forward::{EVENTS, JSON, Stop},
     neutral::{Event, Reader},
+    relay::Relay,
     route::{Attempt, Tries},
-    wire::failure::{self, Failure},
+    wire::{
+        self,
+        failure::{self, Failure},
+    },
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// Bytes of sound for one token, about: Gemini counts 32 for a second.
 const BYTES_PER_TOKEN: u64 = 300;
+
+/// What a recording of so many bytes takes, in tokens, about.
+#[must_use]
+pub const fn sound_tokens(bytes: u64) -> u64 {
+    bytes / BYTES_PER_TOKEN
+}
 
 /// A recording to be written down.
 #[derive(Debug, Clone)]
@@ -44,12 +58,28 @@ enum Format {
     Srt,
     Vtt,
     Verbose,
+    /// With who says what.
+    Diarized,
+}
+
+/// What a provider began to answer.
+enum Heard {
+    Whole(Bytes),
+    /// A stream that is there as a whole.
+    Frames(Bytes),
+    Stream(Box<Relay<TranscriptTap>>),
 }
 
 impl Recording {
     fn field(&self, name: &str) -> Option<&str> {
         let value = self.fields.iter().find(|field| field.0 == name).map(|field| field.1.trim());
         value.filter(|value| !value.is_empty())
+    }
+
+    /// Whether the text is to come as it is heard.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.field("stream") == Some("true")
     }
 
     fn format(&self) -> Result<Format, GatewayError> {
@@ -59,9 +89,10 @@ impl Recording {
             "srt" => Ok(Format::Srt),
             "vtt" => Ok(Format::Vtt),
             "verbose_json" => Ok(Format::Verbose),
+            "diarized_json" => Ok(Format::Diarized),
             _ => Err(GatewayError::invalid_param(
                 "response_format",
-                "`response_format` must be json, text, srt, verbose_json or vtt.",
+                "`response_format` must be json, text, srt, verbose_json, vtt or diarized_json.",
             )),
         }
     }
@@ -70,7 +101,7 @@ impl Recording {
 impl Format {
     fn content_type(self) -> &'static str {
         match self {
-            Self::Json | Self::Verbose => JSON,
+            Self::Json | Self::Verbose | Self::Diarized => JSON,
             Self::Text | Self::Srt | Self::Vtt => TEXT,
         }
     }
@@ -83,27 +114,25 @@ impl Ai {
         if recording.file.is_empty() {
             return Err(GatewayError::invalid_param("file", "`file` must be a recording."));
         }
-        if recording.field("stream") == Some("true") {
-            return Err(GatewayError::invalid_param(
-                "stream",
-                "Transcriptions can't be streamed here. Leave out `stream`.",
-            ));
-        }
-        recording.meter.estimate_question(recording.file.len() as u64 / BYTES_PER_TOKEN);
+        recording.meter.estimate_question(sound_tokens(recording.file.len() as u64));
         let deadline = Instant::now() + self.limits().deadline;
         let mut tries = Tries::new(self, &recording.route, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             let asked = match attempt.upstream.flavor {
-                ProviderKind::OpenAi => pass(&recording, format, &attempt, deadline).await,
+                ProviderKind::OpenAi => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
                 ProviderKind::Gemini => listen(&recording, format, &attempt, deadline).await,
                 ProviderKind::Anthropic => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
             };
             match asked {
-                Ok(body) => {
-                    attempt.succeeded();
-                    let (content_type, body) = (format.content_type(), AnswerBody::Whole(body));
+                Ok(heard) => {
+                    let lease = attempt.succeeded();
+                    let (content_type, body) = match heard {
+                        Heard::Whole(body) => (format.content_type(), AnswerBody::Whole(body)),
+                        Heard::Frames(frames) => (EVENTS, AnswerBody::Stream(streams::iter([Ok(frames)]).boxed())),
+                        Heard::Stream(relay) => (EVENTS, AnswerBody::Stream(relay.holding(lease).boxed())),
+                    };
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }
                 Err(Stop::Told(error)) => return Err(error),
@@ -114,7 +143,12 @@ impl Ai {
 }
 
 /// The form as it goes on, with the provider's model.
-async fn pass(recording: &Recording, format: Format, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
+async fn pass(
+    recording: &Recording,
+    format: Format,
+    attempt: &Attempt<'_>,
+    (limits, deadline): (&Arc<Limits>, Instant),
+) -> Result<Heard, Stop> {
     let upstream = attempt.upstream;
     let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
     let mut request = Request::new(Method::POST, upstream.url(&["audio", "transcriptions"]));
@@ -123,9 +157,21 @@ async fn pass(recording: &Recording, format: Format, attempt: &Attempt<'_>, dead
     headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
     upstream.sign(headers, &attempt.lease)?;
     *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
-    let response = upstream.http.send(request, false, deadline).await?;
+    let response = upstream.http.send(request, recording.is_stream(), deadline).await?;
+    if recording.is_stream() && wire::content_type(response.headers()) == EVENTS {
+        let body = upstream.http.body(response);
+        let meter = Arc::clone(&recording.meter);
+        let mut relay = Relay::new(Door::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
+        relay.first().await?;
+        return Ok(Heard::Stream(Box::new(relay)));
+    }
     let body = upstream.http.whole(response, deadline).await?;
-    Ok(count_passed(&body, format, &recording.meter).map(|()| body)?)
+    count_passed(&body, format, &recording.meter)?;
+    // Some models take no notice of the wish.
+    if recording.is_stream() && format.content_type() == JSON {
+        return Ok(Heard::Frames(stream::frames(&body, &recording.meter)?));
+    }
+    Ok(Heard::Whole(body))
 }
 
 fn count_passed(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failure> {
@@ -135,11 +181,7 @@ fn count_passed(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failur
         if let Some(failure) = failure::of_value(&value) {
             return Err(failure);
         }
-        let counts = &value["usage"];
-        if let (Some(input), Some(output)) = (counts["input_tokens"].as_u64(), counts["output_tokens"].as_u64()) {
-            let audio = counts["input_token_details"]["audio_tokens"].as_u64();
-            meter.report(crate::Usage { input: Some(input), output: Some(output), audio, ..crate::Usage::default() });
-        }
+        stream::report(&value["usage"], meter);
     }
     meter.close();
     Ok(())
@@ -171,7 +213,11 @@ async fn listen(
     format: Format,
     attempt: &Attempt<'_>,
     deadline: Instant,
-) -> Result<Bytes, Stop> {
+) -> Result<Heard, Stop> {
+    if format == Format::Diarized {
+        let message = "This model can't tell speakers apart. Choose another `response_format`.";
+        return Err(Stop::Told(GatewayError::invalid_param("response_format", message)));
+    }
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);
     let body = question(recording, format).to_string().into();
@@ -189,7 +235,11 @@ async fn listen(
     }
     recording.meter.deliver(crate::meter::quarters(text.as_bytes()));
     recording.meter.close();
-    Ok(write(&text, format, &recording.meter)?.into())
+    let written: Bytes = write(&text, format, &recording.meter)?.into();
+    if recording.is_stream() && format.content_type() == JSON {
+        return Ok(Heard::Frames(stream::frames(&written, &recording.meter)?));
+    }
+    Ok(Heard::Whole(written))
 }
 
 fn question(recording: &Recording, format: Format) -> Value {
@@ -231,7 +281,7 @@ fn write(text: &str, format: Format, meter: &Meter) -> Result<String, AiError> {
     let segments = || serde_json::from_str::<Vec<Segment>>(text).map_err(|_| AiError::Garbled);
     Ok(match format {
         Format::Text => format!("{}\n", text.trim()),
-        Format::Json => {
+        Format::Json | Format::Diarized => {
             let counts = usage::write(&meter.usage());
             let counts = json!({"type": "tokens", "input_tokens": counts["prompt_tokens"],
                 "output_tokens": counts["completion_tokens"], "total_tokens": counts["total_tokens"]});

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    AiError, Usage,
+    Usage,
     meter::{Meter, quarters},
     neutral::{Answer, Event, Order, Reader, Writer},
     relay::Tap,
@@ -21,14 +21,30 @@ pub(crate) struct Listener {
     reader: Box<dyn Reader>,
     signatures: Arc<Signatures>,
     order: Order,
+    /// Tools whose input is free text, and the calls of them so far.
+    free: Vec<String>,
+    free_calls: Vec<FreeCall>,
     is_done: bool,
     /// What failed behind events that were good.
     failed: Option<Failure>,
 }
 
+/// A call of a tool whose input is free text. To the upstream it is a function with one field, which is whole when the answer is.
+struct FreeCall {
+    choice: u32,
+    tool: u32,
+    arguments: String,
+}
+
 impl Listener {
     pub fn new(reader: Box<dyn Reader>, signatures: Arc<Signatures>) -> Self {
-        Self { reader, signatures, order: Order::default(), is_done: false, failed: None }
+        let (free, free_calls) = (Vec::new(), Vec::new());
+        Self { reader, signatures, order: Order::default(), free, free_calls, is_done: false, failed: None }
+    }
+
+    /// With these tools, whose input is free text.
+    pub fn with_free(self, free: &[String]) -> Self {
+        Self { free: free.to_vec(), ..self }
     }
 
     /// Reads whole events of a stream.
@@ -39,7 +55,7 @@ impl Listener {
         while let Some(event) = splitter.next() {
             let read = match events::read(&event) {
                 events::Event::Data(data) => self.reader.read(&data, &mut said),
-                events::Event::Error(data) | events::Event::Bare(data) => Err(failure_in(&data)),
+                events::Event::Error(data) | events::Event::Bare(data) => Err(failure::of_event(&data)),
                 events::Event::Nothing => Ok(()),
             };
             match read {
@@ -77,9 +93,30 @@ impl Listener {
         count(said, meter);
         self.signatures.keep(said);
         self.order.keep(said);
+        if !self.free.is_empty() {
+            self.take_free(said);
+        }
     }
 
-    /// The ends of the choices. After them the meter has the usage to tell.
+    /// Takes the arguments of calls whose input is free text out of what was read.
+    fn take_free(&mut self, said: &mut Vec<Event>) {
+        for event in said.iter_mut() {
+            if let Event::Call { choice, tool, id, name, .. } = event
+                && self.free.contains(name)
+            {
+                let (choice, tool) = (*choice, *tool);
+                self.free_calls.push(FreeCall { choice, tool, arguments: String::new() });
+                *event = Event::FreeCall { choice, tool, id: std::mem::take(id), name: std::mem::take(name) };
+            }
+        }
+        said.retain(|event| {
+            let Event::Arguments { choice, tool, json } = event else { return true };
+            let call = self.free_calls.iter_mut().find(|call| (call.choice, call.tool) == (*choice, *tool));
+            call.map(|call| call.arguments.push_str(json)).is_none()
+        });
+    }
+
+    /// The inputs that are free text, and the ends of the choices. After them the meter has the usage to tell.
     pub fn conclude(&mut self, meter: &Meter) -> Result<Vec<Event>, Failure> {
         let ends = self.order.ends(self.reader.is_done())?;
         self.is_done = true;
@@ -87,7 +124,9 @@ impl Listener {
             meter.finished(*finish);
         }
         meter.close();
-        Ok(ends)
+        let mut said: Vec<Event> = std::mem::take(&mut self.free_calls).into_iter().map(FreeCall::input).collect();
+        said.extend(ends);
+        Ok(said)
     }
 
     /// What failed behind the events that were told last.
@@ -109,9 +148,14 @@ impl Listener {
     }
 }
 
-fn failure_in(data: &[u8]) -> Failure {
-    let value = serde_json::from_slice(data).ok();
-    value.as_ref().and_then(failure::of_value).unwrap_or_else(|| AiError::Unavailable { retry_after: None }.into())
+impl FreeCall {
+    fn input(self) -> Event {
+        let Self { choice, tool, arguments } = self;
+        let read: Option<serde_json::Value> = serde_json::from_str(&arguments).ok();
+        let text = read.and_then(|read| read.get("input")?.as_str().map(str::to_owned));
+        // A model that doesn't keep to the one field means what it wrote.
+        Event::Input { choice, tool, text: text.unwrap_or(arguments) }
+    }
 }
 
 /// Tells the meter what has come.
@@ -124,7 +168,12 @@ fn count(events: &[Event], meter: &Meter) {
             Event::Call { name, .. } => meter.deliver(quarters(name.as_bytes())),
             Event::Arguments { json, .. } => meter.deliver(quarters(json.as_bytes())),
             Event::Usage(usage) => meter.report(*usage),
-            Event::Signature { .. } | Event::Redacted { .. } | Event::Logprobs { .. } | Event::Finish { .. } => {}
+            Event::Signature { .. }
+            | Event::Redacted { .. }
+            | Event::FreeCall { .. }
+            | Event::Input { .. }
+            | Event::Logprobs { .. }
+            | Event::Finish { .. } => {}
         }
     }
 }

@@ -18,17 +18,23 @@ pub fn estimate_tokens(text: &str) -> usize {
     ascii.div_ceil(4) + other
 }
 
+/// What a turn takes of a window, by the same guess.
+pub fn turn_tokens(turn: &ChatMessage) -> usize {
+    let pictures: usize = turn.pictures.iter().map(|picture| picture.tokens).sum();
+    estimate_tokens(&turn.text) + pictures
+}
+
 /// The newest turns of `history` (oldest first) that fit into `budget` tokens together with `system`, which always counts.
 /// The newest turn is always among them, cut down to its end where it alone is too long.
 pub fn window(system: Option<&str>, history: &[ChatMessage], budget: usize) -> Vec<ChatMessage> {
     let mut left = budget.saturating_sub(system.map_or(0, |text| estimate_tokens(text) + TOKENS_PER_TURN));
     let mut shown = Vec::new();
     for message in history.iter().rev() {
-        let cost = estimate_tokens(&message.text) + TOKENS_PER_TURN;
+        let cost = turn_tokens(message) + TOKENS_PER_TURN;
         if cost > left {
             if shown.is_empty() {
                 let text = ending_of(&message.text, left.saturating_sub(TOKENS_PER_TURN));
-                shown.push(ChatMessage { role: message.role, text: text.to_owned() });
+                shown.push(ChatMessage { text: text.to_owned(), ..message.clone() });
             }
             break;
         }

@@ -15,6 +15,7 @@ use reqwest::{
     header::{self, HeaderValue},
     redirect,
 };
+use telemetry::{Kind, Span};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AiError, Limits, settings::SettingsError};
@@ -58,15 +59,21 @@ impl Http {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
+        let span = Span::begin(Kind::Client, "AI provider");
+        span.set("http.request.method", request.method().to_string());
+        span.set("server.address", request.url().host_str().unwrap_or_default().to_owned());
         let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(if is_stream { "text/event-stream" } else { "*/*" }));
-        let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout)?;
-        let response = sent.map_err(of_transport)?;
+        let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout);
+        let mut response = sent.and_then(|sent| sent.map_err(of_transport)).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();
+        span.set("http.response.status_code", i64::from(status.as_u16()));
         if status.is_success() {
+            response.extensions_mut().insert(Arc::new(span));
             return Ok(response);
         }
+        span.fail("");
         let head = response.headers().clone();
         let body = within_time(response.bytes_stream().map_err(of_transport), self.limits.idle, deadline);
         // A body that breaks off tells less, but the status stands.
@@ -75,8 +82,11 @@ impl Http {
     }
 
     /// The bytes of an answer as they come.
-    pub(crate) fn body(&self, response: Response) -> ByteStream {
-        response.bytes_stream().map_err(of_transport).boxed()
+    pub(crate) fn body(&self, mut response: Response) -> ByteStream {
+        // It lasts as long as the answer does.
+        let span = response.extensions_mut().remove::<Arc<Span>>();
+        let body = response.bytes_stream().map_err(of_transport);
+        if span.is_some() { body.inspect(move |_| _ = &span).boxed() } else { body.boxed() }
     }
 
     /// The whole of an answer.

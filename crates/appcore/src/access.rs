@@ -63,6 +63,13 @@ impl Access {
         if self.mention_all == MentionAll::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
     }
 
+    /// Refuses whoever may not take all of it along: of a channel, and of a group that is not small, only those who manage it and are in it may.
+    pub fn may_export(&self, is_small: bool) -> Result<(), Code> {
+        self.member()?;
+        let is_everybodys = !self.kind.capabilities().is_channel && is_small;
+        if is_everybodys || self.may_manage() { Ok(()) } else { Err(Code::Forbidden) }
+    }
+
     /// Owners and admins of the conversation; of a channel that they may read, those of its workspace too.
     #[must_use]
     pub fn may_manage(&self) -> bool {
@@ -137,6 +144,20 @@ mod tests {
                 let kept = Access { mention_all: MentionAll::Admins, ..access };
                 assert_eq!(kept.may_mention_all().is_ok(), role.is_some() && access.may_manage(), "{access:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_small_is_taken_along_by_all_of_its_members_and_a_channel_by_those_who_manage_it() {
+        let member = |kind, workspace_role| access(kind, Some(MemberRole::Member), workspace_role);
+        assert_eq!(member(ConversationKind::Single, None).may_export(true), Ok(()));
+        assert_eq!(member(ConversationKind::Group, None).may_export(true), Ok(()));
+        assert_eq!(member(ConversationKind::Group, None).may_export(false), Err(Code::Forbidden));
+        for kind in [ConversationKind::PublicChannel, ConversationKind::PrivateChannel] {
+            assert_eq!(member(kind, Some(WorkspaceRole::Member)).may_export(true), Err(Code::Forbidden));
+            assert_eq!(member(kind, Some(WorkspaceRole::Admin)).may_export(false), Ok(()));
+            assert_eq!(access(kind, Some(MemberRole::Admin), None).may_export(false), Ok(()));
+            assert!(access(kind, None, Some(WorkspaceRole::Owner)).may_export(true).is_err());
         }
     }
 

@@ -63,10 +63,33 @@ actions! {
     /// By an administrator.
     BanAdded = "admin.ban_added";
     BanLifted = "admin.ban_lifted";
+    UserInvited = "admin.user_invited";
+    UserSuspended = "admin.user_suspended";
+    UserRestored = "admin.user_restored";
+    UserRoleChanged = "admin.user_role_changed";
+    UserSessionsEnded = "admin.user_sessions_ended";
+    UserPasswordReset = "admin.user_password_reset";
+    UserSecondFactorRemoved = "admin.user_second_factor_removed";
+    UserExported = "admin.user_exported";
+    UserDeleted = "admin.user_deleted";
+    WorkspaceOwnerChanged = "admin.workspace_owner_changed";
+    WorkspaceRemoved = "admin.workspace_deleted";
+    ConversationOwnerChanged = "admin.conversation_owner_changed";
+    ConversationRemoved = "admin.conversation_deleted";
+    AuditExported = "admin.audit_exported";
+    MailTested = "admin.mail_tested";
+    SetupChanged = "admin.setup_changed";
     JobRequeued = "admin.job_requeued";
     JobDeleted = "admin.job_deleted";
+    /// A profile of the program was taken.
+    Profiled = "admin.profiled";
+    BroadcastCreated = "admin.broadcast_created";
+    BroadcastChanged = "admin.broadcast_changed";
+    BroadcastWithdrawn = "admin.broadcast_withdrawn";
     ModelChanged = "gateway.model_changed";
     ModelRemoved = "gateway.model_removed";
+    ModelListChanged = "gateway.model_list_changed";
+    ModelListRemoved = "gateway.model_list_removed";
     McpServerAdded = "admin.mcp_server_added";
     McpServerChanged = "admin.mcp_server_changed";
     McpServerRemoved = "admin.mcp_server_removed";
@@ -76,8 +99,19 @@ actions! {
     PlanChanged = "payment.plan_changed";
     PaymentRefunded = "payment.refunded";
     PaymentReleased = "payment.released";
+    PaymentDifferenceClosed = "payment.difference_closed";
     CreditsGiven = "payment.credits_given";
     GatewaySwitched = "payment.gateway_switched";
+    ReportTaken = "moderation.report_taken";
+    ReportReleased = "moderation.report_released";
+    ReportDismissed = "moderation.report_dismissed";
+    ReportClosed = "moderation.report_closed";
+    MessageHidden = "moderation.message_hidden";
+    MessageRestored = "moderation.message_restored";
+    AuthorWarned = "moderation.author_warned";
+    /// By those who manage a channel.
+    SlowModeChanged = "moderation.slow_mode_changed";
+    WordFilterChanged = "moderation.word_filter_changed";
     /// By the firewall.
     AddressBanned = "firewall.address_banned";
 }

@@ -96,6 +96,13 @@ impl Clock {
         }
     }
 
+    /// Moves a stopped clock back, as a machine's is when it was wrong.
+    pub fn go_back(&self, by: Duration) {
+        if let Some(at) = &self.0 {
+            at.fetch_sub(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
+        }
+    }
+
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {

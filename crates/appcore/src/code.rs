@@ -48,6 +48,7 @@ codes! {
     QuotaReached = "quota_reached", 402, "Your plan's limit for today is reached.";
     BudgetExceeded = "budget_exceeded", 402, "The budget for this is used up.";
     Forbidden = "forbidden", 403, "You don't have permission to do this.";
+    AccountSuspended = "account_suspended", 403, "This account is suspended. Ask an admin of this server.";
     CrossSite = "cross_site", 403, "This request was blocked because it came from another site.";
     AddressBanned = "address_banned", 403, "Too many attempts from your network. Try again later.";
     OauthDenied = "oauth_denied", 403, "Sign-in wasn't completed with the provider. Try again.";
@@ -66,9 +67,11 @@ codes! {
     LinkRequired = "link_required", 409, "An account with this email already exists. Sign in as usual, then link the provider in Settings.";
     LastMethod = "last_method", 409, "This is your only way to sign in. Add another one first.";
     AlreadyMember = "already_member", 409, "This person is already a member.";
+    LastAdmin = "last_admin", 409, "This is the last admin of this server. Make someone else an admin first.";
     OwnerMustTransfer = "owner_must_transfer", 409, "Make someone else the owner first.";
     NameTaken = "name_taken", 409, "A channel with this name already exists. Choose another name.";
     GatewayOff = "gateway_off", 409, "This way to pay is off right now. Choose another one.";
+    Stale = "stale", 409, "Someone changed this before you. Look at it again, then repeat your change.";
     Archived = "archived", 409, "This channel is archived, so it can only be read.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
     ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";
@@ -84,14 +87,17 @@ codes! {
     WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
     TooMany = "too_many", 422, "That's too many at once. Name fewer.";
+    WordRefused = "word_refused", 422, "This channel doesn't allow a word in your message.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
     TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";
+    SlowMode = "slow_mode", 429, "This channel is in slow mode. Wait a moment before you write again.";
     TooManyConnections = "too_many_connections", 429, "You have too many open connections. Close one, then try again.";
     /// Nobody reads it; the log has it.
     ClientGone = "client_gone", 499, "The connection was closed before the answer was there.";
     Internal = "internal", 500, "Something went wrong on the server. Try again. If it keeps happening, give your admin the request ID.";
     Unavailable = "unavailable", 503, "The server is temporarily unavailable. Try again in a moment.";
+    StorageFull = "storage_full", 507, "The server's storage is full, so nothing can be saved. You can still read. Ask your admin to make room.";
 }
 
 impl Serialize for Code {

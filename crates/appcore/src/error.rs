@@ -36,7 +36,7 @@ pub enum AppError {
     Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
     /// The same, with what a program needs to know in order to go on.
     #[error("{code}")]
-    Detailed { code: Code, details: serde_json::Value },
+    Detailed { code: Code, message: Option<Cow<'static, str>>, details: serde_json::Value },
     /// Fields of the request are wrong (422).
     #[error("invalid fields")]
     Invalid(Vec<FieldError>),
@@ -84,7 +84,9 @@ impl AppError {
     #[must_use]
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
-            Self::Refused { message: Some(message), .. } => message.clone(),
+            Self::Refused { message: Some(message), .. } | Self::Detailed { message: Some(message), .. } => {
+                message.clone()
+            }
             Self::Invalid(fields) if fields.len() == 1 => fields[0].message.clone(),
             other => Cow::Borrowed(other.code().sentence()),
         }

@@ -59,18 +59,36 @@ id! {
     ConversationId,
     /// A folder of somebody's sidebar.
     SectionId,
+    /// A column of a conversation's board.
+    BoardColumnId,
+    /// A task on a conversation's board.
+    TaskId,
+    /// A note that somebody keeps for themselves.
+    NoteId,
+    /// Something that somebody is told of.
+    NotificationId,
+    /// An announcement of the administrators.
+    BroadcastId,
     /// A message.
     MessageId,
+    /// A message that is sent later.
+    ScheduledId,
+    /// That somebody wants to be reminded of a message.
+    ReminderId,
     /// A file.
     UploadId,
     /// An assistant that can be a member of conversations.
     AssistantId,
     /// A prompt template.
     PromptId,
+    /// A file that an assistant knows.
+    KnowledgeFileId,
     /// A server of tools.
     McpServerId,
     /// A call of a tool.
     ToolCallId,
+    /// That somebody lets an assistant call a tool.
+    ToolPermissionId,
     /// A durable job.
     JobId,
     /// One durable or passing event.
@@ -83,12 +101,22 @@ id! {
     InstanceId,
     /// An address that is kept out for a time.
     BanId,
+    /// That somebody reported a message.
+    ReportId,
+    /// What a moderator told somebody.
+    WarningId,
     /// One line of the audit log.
     AuditEntryId,
     /// Something that can be bought.
     PlanId,
     /// A payment.
     PaymentId,
+    /// Something that a payer has saved to pay with.
+    PaymentMethodId,
+    /// Saving a way to pay without buying anything.
+    PaymentMethodSetupId,
+    /// Where a payment gateway and we don't say the same.
+    PaymentDifferenceId,
     /// One open real-time connection.
     ConnectionId,
 }

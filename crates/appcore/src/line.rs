@@ -49,6 +49,17 @@ pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<S
     Ok(text.to_owned())
 }
 
+/// The longest text that a list is searched for.
+const MAX_SEARCH_CHARS: usize = 200;
+
+/// Refuses, as the query parameter `q`, a text that no list is searched for.
+pub fn check_search(text: &str) -> Result<(), AppError> {
+    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
+        return Err(AppError::field("q", "invalid", format!("Use {MAX_SEARCH_CHARS} characters or fewer.")));
+    }
+    Ok(())
+}
+
 /// The name of a person or a workspace. It stands in mails, so it holds nothing that mail programs make a link of.
 pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;

@@ -12,5 +12,6 @@ mod transaction;
 
 pub use connection::Database;
 pub use sign::Sign;
+pub use sqlite::{check_sqlite, copy_sqlite, sqlite_file};
 pub use timeout::Connections;
 pub use transaction::{LogTransaction, Transaction};

@@ -252,6 +252,9 @@ fn refusal(form: FailureForm, status: u16, sentences: &str) -> utoipa::openapi::
 /// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
 fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
+    if !matches!(def.method, Method::GET | Method::HEAD) {
+        codes.push(Code::StorageFull);
+    }
     if def.is_enveloped() && !def.redirects() {
         codes.push(Code::NotAcceptable);
     }

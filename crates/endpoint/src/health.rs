@@ -1,25 +1,16 @@
 //! Whether the process lives, and whether it can serve. For load balancers and operators: without an envelope.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
-
 use actix_web::{
     HttpResponse,
     http::header::CACHE_CONTROL,
-    rt::time::timeout,
     web::{Data, ServiceConfig},
 };
-use appcore::breaker::Circuit;
+use appcore::{breaker::Circuit, view::Check};
 use serde::Serialize;
-use service::App;
+use service::{App, checks::quick};
 use utoipa::ToSchema;
 
 use crate::only_get;
-
-/// A dependency that takes longer is as good as away.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Liveness {
@@ -33,6 +24,8 @@ pub(crate) struct Health {
     status: Status,
     instance_id: String,
     version: &'static str,
+    /// Why it is not ok, in a sentence each.
+    reasons: Vec<String>,
     #[schema(inline)]
     database: Dependency,
     #[schema(inline)]
@@ -40,6 +33,9 @@ pub(crate) struct Health {
     /// The providers of the assistants: down when none of them can be asked.
     #[schema(inline)]
     ai: Dependency,
+    /// The disks that this instance and its database write to: down when they are full or can only be read.
+    #[schema(inline)]
+    storage: Dependency,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,9 +53,10 @@ struct Dependency {
 #[serde(rename_all = "lowercase")]
 enum Status {
     Ok,
-    /// It serves, but news from other instances may be slow.
+    /// It serves, but not everything works; `reasons` says what.
     Degraded,
-    Unavailable,
+    /// It can't serve.
+    Down,
     /// It was told to stop, and takes nothing new.
     Stopping,
 }
@@ -85,60 +82,39 @@ async fn simple(app: Data<App>) -> HttpResponse {
 }
 
 async fn full(app: Data<App>) -> HttpResponse {
-    let (database, redis) = futures_util::future::join(database(&app), redis(&app)).await;
-    let ai = ai(&app);
-    let status = match (database.status, redis.status) {
+    let found = quick::look(&app).await;
+    let reasons: Vec<String> = found.checks.into_iter().filter(Check::is_fault).map(|check| check.says + ".").collect();
+    let status = match reasons.is_empty() {
         _ if app.stopping.is_cancelled() => Status::Stopping,
-        (DependencyStatus::Down, _) => Status::Unavailable,
-        (_, DependencyStatus::Down) => Status::Degraded,
-        _ => Status::Ok,
+        _ if !found.database.is_up => Status::Down,
+        false => Status::Degraded,
+        true => Status::Ok,
     };
-    let cannot_serve = matches!(status, Status::Unavailable | Status::Stopping);
+    let cannot_serve = matches!(status, Status::Down | Status::Stopping);
     let mut response = if cannot_serve { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     if cannot_serve {
         response.insert_header(("retry-after", "5"));
     }
+    let off = Dependency { status: DependencyStatus::Off, latency_ms: None, circuit: None };
     response.insert_header((CACHE_CONTROL, "no-store")).json(Health {
         status,
         instance_id: app.instance_id.to_string(),
         version: env!("CARGO_PKG_VERSION"),
-        database,
-        redis,
-        ai,
+        reasons,
+        database: found.database.into(),
+        redis: found.redis.map_or(off, Dependency::from),
+        ai: found.ai.into(),
+        storage: found.storage.into(),
     })
 }
 
-/// A database that answers while nothing can be committed is of no use.
-async fn database(app: &App) -> Dependency {
-    let asked = measure(async { app.db.ping().await.is_ok() && app.writer.is_healthy() }).await;
-    Dependency { circuit: Some(app.db.circuit()), ..asked }
-}
-
-async fn redis(app: &App) -> Dependency {
-    let Some(redis) = &app.redis else {
-        return Dependency { status: DependencyStatus::Off, latency_ms: None, circuit: None };
-    };
-    let ping = async {
-        let mut connection = redis.connection().await?;
-        Ok(redis::cmd("PING").query_async::<String>(&mut connection).await?)
-    };
-    let asked = measure(async { redis.within(PATIENCE, ping).await.is_ok() }).await;
-    Dependency { circuit: Some(redis.circuit()), ..asked }
-}
-
-/// They are not asked: an answer costs money.
-fn ai(app: &App) -> Dependency {
-    let circuit = app.assistants.circuit();
-    let status = if circuit == Circuit::Open { DependencyStatus::Down } else { DependencyStatus::Up };
-    Dependency { status, latency_ms: None, circuit: Some(circuit) }
-}
-
-async fn measure(answers: impl Future<Output = bool>) -> Dependency {
-    let start = Instant::now();
-    let up = timeout(PATIENCE, answers).await.unwrap_or(false);
-    Dependency {
-        status: if up { DependencyStatus::Up } else { DependencyStatus::Down },
-        latency_ms: up.then(|| start.elapsed().as_micros() as f64 / 1000.0),
-        circuit: None,
+impl From<quick::Dependency> for Dependency {
+    fn from(found: quick::Dependency) -> Self {
+        let quick::Dependency { is_up, latency, circuit } = found;
+        Self {
+            status: if is_up { DependencyStatus::Up } else { DependencyStatus::Down },
+            latency_ms: latency.map(|latency| latency.as_micros() as f64 / 1000.0),
+            circuit,
+        }
     }
 }

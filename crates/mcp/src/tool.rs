@@ -30,10 +30,16 @@ pub struct Tool {
     pub is_idempotent: bool,
 }
 
+/// The most pictures of a result, and the largest of them, in bytes of base64.
+const MAX_PICTURES: usize = 4;
+const MAX_PICTURE: usize = 4 * 1024 * 1024;
+
 /// What a call gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallResult {
     pub text: String,
+    /// In base64, as they came.
+    pub pictures: Vec<String>,
     /// The tool says that it failed.
     pub is_error: bool,
 }
@@ -76,21 +82,27 @@ fn cut(text: &str, chars: usize) -> String {
 
 /// A result as text, as far as `limit` bytes go.
 pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
-    let mut texts: Vec<String> = result.content.into_iter().map(block).collect();
+    let mut pictures = Vec::new();
+    let mut texts: Vec<String> = result.content.into_iter().map(|one| block(one, &mut pictures)).collect();
     if texts.iter().all(|text| text.trim().is_empty())
         && let Some(structured) = result.structured_content
     {
         texts = vec![structured.to_string()];
     }
-    CallResult { text: bounded(&texts.join("\n"), limit), is_error: result.is_error.unwrap_or(false) }
+    CallResult { text: bounded(&texts.join("\n"), limit), pictures, is_error: result.is_error.unwrap_or(false) }
 }
 
-/// What a model can read of a block. Pictures and the like are named, not shown.
-fn block(block: ContentBlock) -> String {
+/// What a model can read of a block. Pictures are for models that see them; sound and the like is named only.
+fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     let named =
         |kind: &str, mime: &str, data: &str| format!("[{kind}, {mime}, {} bytes, not shown]", data.len() / 4 * 3);
     match block {
         ContentBlock::Text(text) => text.text,
+        ContentBlock::Image(image) if pictures.len() < MAX_PICTURES && image.data.len() <= MAX_PICTURE => {
+            let bytes = image.data.len() / 4 * 3;
+            pictures.push(image.data);
+            format!("[image {}, {}, {bytes} bytes]", pictures.len(), image.mime_type)
+        }
         ContentBlock::Image(image) => named("image", &image.mime_type, &image.data),
         ContentBlock::Audio(audio) => named("audio", &audio.mime_type, &audio.data),
         ContentBlock::Resource(embedded) => match embedded.resource {
@@ -151,8 +163,11 @@ mod tests {
         let mixed = of(json!({ "content": [
             { "type": "text", "text": "a\u{0}b" }, { "type": "image", "data": "AAAA", "mimeType": "image/png" },
         ], "isError": true }));
-        let text = "ab\n[image, image/png, 3 bytes, not shown]".to_owned();
-        assert_eq!(result(mixed, 100), CallResult { text, is_error: true });
+        let text = "ab\n[image 1, image/png, 3 bytes]".to_owned();
+        assert_eq!(result(mixed, 100), CallResult { text, pictures: vec!["AAAA".to_owned()], is_error: true });
+        let picture = json!({ "type": "image", "data": "AAAA", "mimeType": "image/png" });
+        let many = result(of(json!({ "content": vec![picture; 9] })), 1_000);
+        assert_eq!((many.pictures.len(), many.text.matches("not shown").count()), (MAX_PICTURES, 9 - MAX_PICTURES));
         let structured = of(json!({ "content": [], "structuredContent": { "sum": 3 } }));
         assert_eq!(result(structured, 100).text, "{\"sum\":3}");
         let long = of(json!({ "content": [{ "type": "text", "text": "ơ".repeat(100) }] }));

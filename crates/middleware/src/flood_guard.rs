@@ -13,6 +13,7 @@ use std::{
 use actix_web::dev::ServiceRequest;
 use appcore::{AppError, Code, RequestSource, config::Config};
 use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
+use metrics::metrics;
 use service::limits::Subject;
 
 use crate::address;
@@ -86,6 +87,7 @@ fn subject(source: RequestSource, config: &Config) -> Option<Subject> {
 }
 
 fn refusal(wait: Duration) -> AppError {
+    metrics().gates.flooded();
     let retry_after = Some(Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64));
     AppError::Refused { code: Code::RateLimited, message: None, retry_after }
 }

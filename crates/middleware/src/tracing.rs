@@ -13,11 +13,17 @@ use actix_web::{
     middleware::Next,
 };
 use appcore::UserId;
+use metrics::metrics;
+use telemetry::{Kind, Span};
 use uuid::Uuid;
 
 /// The header that carries the id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
+/// What the log calls a route that is none.
+const UNKNOWN: &str = "(unknown)";
+/// W3C Trace Context: what the request is part of.
+const TRACEPARENT: &str = "traceparent";
 const UNNAMED: HeaderValue = HeaderValue::from_static("-");
 
 /// The name under which a request stands in the log and in its answer.
@@ -80,32 +86,58 @@ pub async fn observe(
     request.extensions_mut().insert(Observed { id: id.clone(), route: Cell::default(), caller: Cell::default() });
     // The line below says all of it; what is logged in between is worth the cost only to whoever looks closely.
     let span = debug_span!("request", request_id = id.as_str());
-    async move {
+    let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    let traced = Span::within(Kind::Server, "request", parent);
+    let told = async {
         let result = next.call(request).await;
-        let ms = start.elapsed().as_micros() as f64 / 1000.0;
+        let took = start.elapsed();
+        let ms = took.as_micros() as f64 / 1000.0;
         match result {
             Ok(mut response) => {
                 let (route, caller) = found(response.request());
                 let (request_id, status) = (id.as_str(), response.status().as_u16());
+                // Only endpoints have names of their own there.
+                let label = match route {
+                    Cow::Borrowed(route) if route != UNKNOWN => route,
+                    _ => metrics::OTHER,
+                };
+                metrics().http.count(method.as_str(), label, status, took);
+                describe(&traced, method.as_str(), &route, status);
                 info!(request_id, %method, route = &*route, status, ms, user_id = caller.map(field::display), "request");
                 response.headers_mut().insert(REQUEST_ID, id.0);
                 Ok(response)
             }
             Err(error) => {
                 let status = error.as_response_error().status_code().as_u16();
-                info!(request_id = id.as_str(), %method, route = "(unknown)", status, ms, "request");
+                metrics().http.count(method.as_str(), metrics::OTHER, status, took);
+                describe(&traced, method.as_str(), UNKNOWN, status);
+                info!(request_id = id.as_str(), %method, route = UNKNOWN, status, ms, "request");
                 Err(error)
             }
         }
     }
-    .instrument(span)
-    .await
+    .instrument(span);
+    traced.around(told).await
+}
+
+/// Says of a span what the log line says, under the names of OpenTelemetry's conventions for HTTP.
+fn describe(span: &Span, method: &str, route: &str, status: u16) {
+    if !span.is_on() {
+        return;
+    }
+    span.rename(format!("{method} {route}"));
+    span.set("http.request.method", method.to_owned());
+    span.set("http.route", route.to_owned());
+    span.set("http.response.status_code", i64::from(status));
+    if status >= 500 {
+        span.fail("");
+    }
 }
 
 fn found(http: &HttpRequest) -> (Cow<'static, str>, Option<UserId>) {
     let noted = http.extensions().get::<Observed>().map(|observed| (observed.route.get(), observed.caller.get()));
     let (route, caller) = noted.unwrap_or_default();
-    let matched = || http.match_pattern().map_or(Cow::Borrowed("(unknown)"), Cow::Owned);
+    let matched = || http.match_pattern().map_or(Cow::Borrowed(UNKNOWN), Cow::Owned);
     (route.map_or_else(matched, Cow::Borrowed), caller)
 }
 

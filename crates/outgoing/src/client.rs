@@ -29,11 +29,13 @@ pub struct Limits {
     /// For everything together: look-ups, redirects, the whole answer.
     pub timeout: Duration,
     pub redirects: usize,
+    /// Of what is longer the beginning is enough.
+    pub is_cut: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3 }
+        Self { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false }
     }
 }
 
@@ -144,7 +146,7 @@ impl Outgoing {
         loop {
             let response = self.send_once(&request).await?;
             let target = (request.method == Method::GET).then(|| target(&request.url, &response)).flatten();
-            let Some(target) = target else { return read(request.url, response, limits.max_bytes).await };
+            let Some(target) = target else { return read(request.url, response, limits).await };
             if redirects == limits.redirects {
                 return Err(OutgoingError::TooManyRedirects);
             }
@@ -175,15 +177,20 @@ fn target(from: &Url, response: &Response) -> Option<Url> {
     from.join(location.to_str().ok()?).ok()
 }
 
-async fn read(url: Url, mut response: Response, max_bytes: usize) -> Result<Fetched, OutgoingError> {
+async fn read(url: Url, mut response: Response, limits: Limits) -> Result<Fetched, OutgoingError> {
+    let Limits { max_bytes, is_cut, .. } = limits;
     let is_too_long = |length| length > max_bytes;
-    if response.content_length().and_then(|length| usize::try_from(length).ok()).is_some_and(is_too_long) {
+    if !is_cut && response.content_length().and_then(|length| usize::try_from(length).ok()).is_some_and(is_too_long) {
         return Err(OutgoingError::TooLong);
     }
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(cause)? {
         if is_too_long(body.len() + piece.len()) {
-            return Err(OutgoingError::TooLong);
+            if !is_cut {
+                return Err(OutgoingError::TooLong);
+            }
+            body.extend_from_slice(&piece[..max_bytes - body.len()]);
+            break;
         }
         body.extend_from_slice(&piece);
     }

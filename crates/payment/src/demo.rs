@@ -2,20 +2,28 @@
 
 use std::ops::RangeInclusive;
 
-use appcore::Secret;
+use appcore::{Secret, Timestamp};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Known,
-    Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
-    signature::Hash,
+    About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, Delivery, Forged, Gateway, GatewayError,
+    GatewayName, Kept, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, Unreadable, Verified, signature::Hash,
 };
 
 /// The header with the signature of the body.
 pub const SIGNATURE: &str = "natter-demo-signature";
+/// A card that is good for ever, one that is declined when it is charged again, and one whose charges the payer confirms.
+const CARD: &str = "demo_card";
+const DECLINED_CARD: &str = "demo_card_declined";
+const CONFIRMED_CARD: &str = "demo_card_confirm";
+/// What the reference of a charge begins with.
+const CHARGE: &str = "charge:";
+/// What a charge begins with that was paid with the card that is declined later.
+const ONCE: &str = "once:";
 
 pub struct Demo {
     secret: Secret,
@@ -24,10 +32,62 @@ pub struct Demo {
 
 /// How a demo payment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Paid,
+    /// Paid now, and declined when it is to be charged again.
+    PaidOnce,
     Failed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::PaidOnce => "paid_once",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Which card a payer saves, for show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupOutcome {
+    Saved,
+    /// Declined when it is charged.
+    SavedDeclined,
+    /// The payer confirms each charge.
+    SavedConfirm,
+    Failed,
+}
+
+impl SetupOutcome {
+    /// What is kept by it.
+    #[must_use]
+    pub fn state(self) -> SetupState {
+        match self {
+            Self::Saved => SetupState::Kept(kept(CARD)),
+            Self::SavedDeclined => SetupState::Kept(kept(DECLINED_CARD)),
+            Self::SavedConfirm => SetupState::Kept(kept(CONFIRMED_CARD)),
+            Self::Failed => SetupState::Failed,
+        }
+    }
+}
+
+fn kept(card: &str) -> Kept {
+    let last4 = match card {
+        DECLINED_CARD => "0002",
+        CONFIRMED_CARD => "3155",
+        _ => "4242",
+    };
+    Kept {
+        customer: "demo".to_owned(),
+        reference: card.to_owned(),
+        brand: "demo".to_owned(),
+        last4: last4.to_owned(),
+        exp_month: None,
+        exp_year: None,
+    }
 }
 
 /// What the gateway sends.
@@ -48,12 +108,24 @@ impl Demo {
     /// The event that tells how a payment ended: its body, and the header that proves it.
     #[must_use]
     pub fn event(&self, payment_id: Uuid, outcome: Outcome, money: Money) -> (Vec<u8>, (&'static str, String)) {
-        let id = format!("demo_{payment_id}_{}", if outcome == Outcome::Paid { "paid" } else { "failed" });
+        let id = format!("demo_{payment_id}_{}", outcome.as_str());
         // It has no maps and no floats, so it can be written.
         let body = serde_json::to_vec(&Event { id, payment_id, outcome, money }).unwrap_or_default();
         let signature = Hash::Sha256.sign(self.secret.expose(), &body);
         (body, (SIGNATURE, signature))
     }
+}
+
+impl Demo {
+    /// Where the payer chooses what becomes of something.
+    fn page(&self, what: &str, id: Uuid) -> String {
+        format!("{}/plans/demo?{what}={id}", self.public_url.as_str().trim_end_matches('/'))
+    }
+}
+
+/// The card that a charge is of. None: it is a checkout.
+fn card_of(reference: &str) -> Option<&str> {
+    reference.strip_prefix(CHARGE).and_then(|rest| rest.split_once(':')).map(|(card, _)| card)
 }
 
 #[async_trait]
@@ -67,13 +139,18 @@ impl Gateway for Demo {
     }
 
     async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
-        let base = self.public_url.as_str().trim_end_matches('/');
-        let redirect_url = format!("{base}/plans/demo?payment={}", order.payment_id);
-        Ok(Checkout { reference: order.payment_id.to_string(), redirect_url })
+        Ok(Checkout { reference: order.payment_id.to_string(), redirect_url: self.page("payment", order.payment_id) })
     }
 
-    /// There is nobody to ask: what was chosen came as an event.
+    /// There is nobody to ask: what was chosen came as an event, and how a charge ends follows from its card.
     async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
+        let charge = Some(payment.payment_id.to_string());
+        match card_of(payment.reference) {
+            Some(CARD) => return Ok(Snapshot { remote: Remote::Paid(payment.price), charge }),
+            // What became of it comes as an event.
+            Some(CONFIRMED_CARD) | None => {}
+            Some(_) => return Ok(Snapshot { remote: Remote::Failed, charge }),
+        }
         let remote = if payment.now < payment.expires_at { Remote::Open } else { Remote::Expired };
         Ok(Snapshot { remote, charge: None })
     }
@@ -84,6 +161,14 @@ impl Gateway for Demo {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
         Ok(Refunded { reference: order.refund_id.to_string(), state: RefundState::Done })
+    }
+
+    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
+        Ok(Listing::Each)
+    }
+
+    async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
+        Ok(())
     }
 
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
@@ -98,12 +183,12 @@ impl Gateway for Demo {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
         let news = match event.outcome {
             Outcome::Paid => News::Paid { money: event.money, charge: Some(event.payment_id.to_string()) },
+            Outcome::PaidOnce => News::Paid { money: event.money, charge: Some(format!("{ONCE}{}", event.payment_id)) },
             Outcome::Failed => News::Failed,
         };
-        let kind = if event.outcome == Outcome::Paid { "paid" } else { "failed" };
         Ok(Notice {
             event_id: event.id,
-            kind: kind.to_owned(),
+            kind: event.outcome.as_str().to_owned(),
             about: About::Payment(event.payment_id),
             is_ours: true,
             news,
@@ -112,5 +197,50 @@ impl Gateway for Demo {
 
     fn answer(&self, outcome: Acknowledged) -> Answer {
         Answer::by_status(outcome, 200)
+    }
+
+    fn recurring(&self) -> Option<&dyn Recurring> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Recurring for Demo {
+    async fn kept(&self, payment: &Known<'_>) -> Result<Option<Kept>, GatewayError> {
+        let Some(charge) = payment.charge else { return Ok(None) };
+        let usual = if charge.starts_with(ONCE) { DECLINED_CARD } else { CARD };
+        Ok(Some(kept(card_of(payment.reference).unwrap_or(usual))))
+    }
+
+    async fn prepare(&self, charge: &Charge<'_>) -> Result<String, GatewayError> {
+        Ok(format!("{CHARGE}{}:{}", charge.method, charge.payment_id))
+    }
+
+    async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError> {
+        if attempt.method != CONFIRMED_CARD {
+            return Ok(Charged::known(self.fetch(payment).await?));
+        }
+        if attempt.presence == Presence::Away {
+            return Ok(Charged::declined());
+        }
+        let redirect_url = Some(self.page("payment", payment.payment_id));
+        Ok(Charged { snapshot: Snapshot { remote: Remote::Open, charge: None }, redirect_url })
+    }
+
+    async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError> {
+        Ok(Checkout { reference: order.setup_id.to_string(), redirect_url: self.page("setup", order.setup_id) })
+    }
+
+    /// There is nobody to ask: the payer chooses it here.
+    async fn fetch_setup(&self, _: &str) -> Result<SetupState, GatewayError> {
+        Ok(SetupState::Open)
+    }
+
+    async fn forget(&self, _: &str) -> Result<(), GatewayError> {
+        Ok(())
+    }
+
+    async fn portal(&self, _: &str, _: &Url) -> Result<Option<String>, GatewayError> {
+        Ok(None)
     }
 }

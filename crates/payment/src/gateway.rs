@@ -71,6 +71,101 @@ pub struct Order<'a> {
     pub expires_at: Timestamp,
     /// Where the payer calls from.
     pub address: Option<IpAddr>,
+    /// What it is paid with is to be kept for later charges, where the gateway can do that.
+    pub keep: Option<Keep<'a>>,
+}
+
+/// For whom a gateway is to keep what is paid with.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep<'a> {
+    /// By which the gateway knows them already.
+    pub customer: Option<&'a str>,
+    pub email: &'a str,
+}
+
+/// What a gateway has kept of a payer's. Never the number of a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub customer: String,
+    pub reference: String,
+    /// Such as `visa`.
+    pub brand: String,
+    pub last4: String,
+    pub exp_month: Option<i64>,
+    pub exp_year: Option<i64>,
+}
+
+/// A way to pay that is to be kept, without buying anything.
+#[derive(Clone, Copy, Debug)]
+pub struct SetupOrder<'a> {
+    /// Also what makes a repeated request the same one.
+    pub setup_id: Uuid,
+    pub keep: Keep<'a>,
+    /// Where the browser goes afterwards, however it ended.
+    pub return_url: &'a Url,
+    pub expires_at: Timestamp,
+}
+
+/// What became of keeping a way to pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetupState {
+    Open,
+    Kept(Kept),
+    Failed,
+    Expired,
+}
+
+/// A charge of what was kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge<'a> {
+    /// Also what makes a repeated request the same one.
+    pub payment_id: Uuid,
+    pub price: Money,
+    pub title: &'a str,
+    pub customer: &'a str,
+    pub method: &'a str,
+    pub presence: Presence,
+}
+
+/// Whether the payer is there to confirm a charge, where their bank wants that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// What wants the payer has failed.
+    Away,
+    /// What wants the payer sends them to their bank.
+    There,
+}
+
+/// One try to charge what was prepared.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    pub method: &'a str,
+    pub presence: Presence,
+    /// The same number again is the same charge.
+    pub number: i64,
+    /// Where the browser goes when the payer has confirmed it.
+    pub return_url: &'a Url,
+}
+
+/// What became of a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charged {
+    pub snapshot: Snapshot,
+    /// Where the payer confirms it.
+    pub redirect_url: Option<String>,
+}
+
+impl Charged {
+    /// There is nothing that the payer would have to do.
+    #[must_use]
+    pub const fn known(snapshot: Snapshot) -> Self {
+        Self { snapshot, redirect_url: None }
+    }
+
+    #[must_use]
+    pub const fn declined() -> Self {
+        Self::known(Snapshot { remote: Remote::Failed, charge: None })
+    }
 }
 
 /// Where a payer pays.
@@ -174,6 +269,8 @@ pub enum About {
     Reference(String),
     /// [`Snapshot::charge`].
     Charge(String),
+    /// No payment: [`SetupOrder::setup_id`].
+    Setup(Uuid),
     Nothing,
 }
 
@@ -201,6 +298,8 @@ pub enum News {
         money: Money,
         state: DisputeState,
     },
+    /// Money moved, in a currency that isn't known here.
+    Foreign,
     /// What we have no use for.
     Other,
 }
@@ -264,6 +363,29 @@ pub enum GatewayError {
     Refused(String),
 }
 
+/// A payment as a gateway lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// As we have named it there.
+    pub payment_id: Option<Uuid>,
+    /// [`Snapshot::charge`].
+    pub charge: String,
+    pub money: Money,
+    /// What of it went back.
+    pub refunded: i64,
+}
+
+/// What a gateway can say of a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// All that was paid.
+    Charges(Vec<Listed>),
+    /// It doesn't list payments: each of them has to be asked about.
+    Each,
+    /// It would, and doesn't allow it to us: each of them has to be asked about.
+    Denied,
+}
+
 /// A payment gateway. Its file converts amounts at its edge.
 #[async_trait]
 pub trait Gateway: Send + Sync {
@@ -284,6 +406,12 @@ pub trait Gateway: Send + Sync {
     /// Gives money back. The same order again is the same refund.
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError>;
 
+    /// What was paid in a time, as far as it can say so.
+    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError>;
+
+    /// Asks for something that changes nothing: whether it answers, and knows us.
+    async fn probe(&self, now: Timestamp) -> Result<(), GatewayError>;
+
     /// Whether a request is the gateway's. There is no default: a gateway that can't say so must not be believed.
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged>;
 
@@ -292,4 +420,38 @@ pub trait Gateway: Send + Sync {
 
     /// What the gateway wants to hear.
     fn answer(&self, outcome: Acknowledged) -> Answer;
+
+    /// How it charges again what a payer has paid with before. None: it can't.
+    fn recurring(&self) -> Option<&dyn Recurring> {
+        None
+    }
+}
+
+/// What a gateway can do with what it has kept of a payer's.
+///
+/// A charge has two halves, so that it is never made twice: the gateway [prepares](Self::prepare) a payment, which costs nothing; after its
+/// reference is stored, [that payment](Self::charge) is charged. However often it is charged, it is paid once.
+#[async_trait]
+pub trait Recurring: Send + Sync {
+    /// What was kept when this was paid. None: nothing.
+    async fn kept(&self, payment: &Known<'_>) -> Result<Option<Kept>, GatewayError>;
+
+    /// Makes a payment that isn't charged yet, and says how the gateway calls it. The same charge again may be another payment, of which
+    /// only the one whose reference was stored is ever charged.
+    async fn prepare(&self, charge: &Charge<'_>) -> Result<String, GatewayError>;
+
+    /// Charges what was prepared. The same attempt again is the same charge. What is declined is [`Remote::Failed`].
+    async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError>;
+
+    /// Makes the place where a payer gives something to be kept, and pays nothing. The same order again is the same place.
+    async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError>;
+
+    /// What became of that.
+    async fn fetch_setup(&self, reference: &str) -> Result<SetupState, GatewayError>;
+
+    /// Has the gateway forget what it has kept. What it has forgotten already is no error.
+    async fn forget(&self, method: &str) -> Result<(), GatewayError>;
+
+    /// Where payers see at the gateway what it has kept. None: there is no such page.
+    async fn portal(&self, customer: &str, return_url: &Url) -> Result<Option<String>, GatewayError>;
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde::de::DeserializeOwned;
+use telemetry::{Kind, Span};
 use url::Url;
 
 use crate::GatewayError;
@@ -44,8 +45,11 @@ impl Http {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, GatewayError> {
-        let mut response = request.send().await.map_err(away)?;
+        let span = Span::begin(Kind::Client, "payment gateway");
+        span.set("server.address", self.base.host_str().unwrap_or_default().to_owned());
+        let mut response = request.send().await.map_err(away).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();
+        span.set("http.response.status_code", i64::from(status.as_u16()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(away)? {
             if body.len() + chunk.len() > MAX_BYTES {

@@ -14,20 +14,28 @@ mod momo;
 mod money;
 mod paypal;
 mod paypal_certificate;
+mod paypal_list;
+mod receipt;
 mod signature;
 mod state;
 mod stripe;
+mod stripe_charges;
+mod stripe_setups;
+mod subscription;
 mod vnpay;
 
-pub use demo::{Demo, Outcome as DemoOutcome};
+pub use demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
 pub use gateway::{
-    About, Acknowledged, Answer, Checkout, Delivery, Forged, Gateway, GatewayError, GatewayName, Known, News, Notice,
-    Order, RefundOrder, Refunded, Remote, Snapshot, UnknownGateway, Unreadable, Verified,
+    About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
+    GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundOrder, Refunded,
+    Remote, SetupOrder, SetupState, Snapshot, UnknownGateway, Unreadable, Verified,
 };
 pub use momo::Momo;
 pub use money::{Currency, Money, UnknownCurrency};
 pub use paypal::{Check as PaypalCheck, Paypal};
 pub use paypal_certificate::Roots;
+pub use receipt::{Party, Receipt, Tax, Unwritten, write as write_receipt};
 pub use state::{DisputeState, RefundState, Stage, Standing, UnknownState};
 pub use stripe::Stripe;
+pub use subscription::{Change, Course, Cycle, Due, SubscriptionDeed, SubscriptionState, Terms, change};
 pub use vnpay::Vnpay;

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
-use appcore::Secret;
+use appcore::{Secret, Timestamp};
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Known,
-    Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
+    Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::Http,
     signature::{Hash, joined},
 };
@@ -49,7 +49,12 @@ impl Momo {
         path: &str,
         body: &serde_json::Value,
     ) -> Result<T, GatewayError> {
-        self.http.json(self.http.client.post(self.http.url(path)).json(body)).await
+        let reply = self.http.send(self.http.client.post(self.http.url(path)).json(body)).await?;
+        // Some answers have a status of their own, such as 422 for what is under way: the code in them says what they mean.
+        match serde_json::from_slice(&reply.body) {
+            Ok(answer) if !reply.status.is_server_error() => Ok(answer),
+            _ => reply.json(),
+        }
     }
 }
 
@@ -208,11 +213,25 @@ impl Gateway for Momo {
         });
         let done: Queried = self.ask("/v2/gateway/api/refund", &body).await?;
         match done.result_code {
-            // 41: this refund was asked for before, and done.
-            0 | 41 => Ok(Refunded { reference: id, state: RefundState::Done }),
+            // 40 and 41: this refund was asked for before, by the same numbers.
+            0 | 40 | 41 => Ok(Refunded { reference: id, state: RefundState::Done }),
             code @ (10 | 7000 | 7002 | 8000) => Err(GatewayError::Away(format!("{code}: {}", done.message))),
             code => Err(GatewayError::Refused(format!("{code}: {}", done.message))),
         }
+    }
+
+    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
+        Ok(Listing::Each)
+    }
+
+    /// It is asked about an order that nobody has made.
+    async fn probe(&self, now: Timestamp) -> Result<(), GatewayError> {
+        let id = Uuid::now_v7();
+        let price = Money::new(0, Currency::Vnd);
+        let reference = id.to_string();
+        let nobodys =
+            Known { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
+        self.fetch(&nobodys).await.map(drop)
     }
 
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {

@@ -15,8 +15,8 @@ use url::Url;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
-    GatewayName, Known, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable,
-    Verified,
+    GatewayName, Known, Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot,
+    Unreadable, Verified,
     http::{Http, Reply},
     paypal_certificate::{Certificates, Roots},
 };
@@ -83,7 +83,7 @@ impl Paypal {
         Ok(token)
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -124,13 +124,13 @@ struct Link {
 }
 
 #[derive(Deserialize)]
-struct Amount {
-    currency_code: String,
-    value: String,
+pub(crate) struct Amount {
+    pub currency_code: String,
+    pub value: String,
 }
 
 impl Amount {
-    fn money(&self) -> Option<Money> {
+    pub(crate) fn money(&self) -> Option<Money> {
         Money::parse(&self.value, self.currency_code.parse().ok()?)
     }
 }
@@ -318,6 +318,16 @@ impl Gateway for Paypal {
         Ok(Refunded { state: refund_state(&refund.status), reference: refund.id })
     }
 
+    async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
+        self.transactions(from, until).await
+    }
+
+    async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
+        // One that is kept says nothing about now.
+        *self.token.lock().await = None;
+        self.token().await.map(drop)
+    }
+
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
         let header = |name: &str| (delivery.header)(name).ok_or(Forged::Signature("a header is missing"));
         let (id, time) = (header("paypal-transmission-id")?, header("paypal-transmission-time")?);
@@ -392,8 +402,9 @@ fn read(kind: &str, resource: serde_json::Value) -> Result<(About, News), Unread
         "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
         "PAYMENT.CAPTURE.COMPLETED" => {
             let capture: Capture = parsed(resource)?;
-            let money = capture.amount.money().ok_or(Unreadable)?;
-            (of_payment(capture.custom_id), News::Paid { money, charge: Some(capture.id) })
+            let about = of_payment(capture.custom_id);
+            let Some(money) = capture.amount.money() else { return Ok((about, News::Foreign)) };
+            (about, News::Paid { money, charge: Some(capture.id) })
         }
         "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
@@ -402,10 +413,10 @@ fn read(kind: &str, resource: serde_json::Value) -> Result<(About, News), Unread
         // Reversed: the buyer's bank took the money back, which is for good.
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
             let refund: Refund = parsed(resource)?;
-            let money = refund.amount.money().ok_or(Unreadable)?;
             let charge =
                 refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
             let about = charge.map_or(About::Nothing, |charge| About::Charge(charge.to_owned()));
+            let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
             let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
             let ours = refund.custom_id.and_then(|id| id.parse().ok());
             (about, News::Refund { reference: refund.id, ours, money, state })
@@ -413,29 +424,64 @@ fn read(kind: &str, resource: serde_json::Value) -> Result<(About, News), Unread
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             let dispute: Dispute = parsed(resource)?;
             let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
-            let money = dispute.dispute_amount.and_then(|amount| amount.money()).ok_or(Unreadable)?;
-            let state = match dispute.dispute_outcome {
-                Some(ruling) if dispute.status == "RESOLVED" => {
-                    if ruling.outcome_code == "RESOLVED_BUYER_FAVOUR" {
-                        DisputeState::Lost
-                    } else {
-                        DisputeState::Won
-                    }
-                }
-                _ => DisputeState::Open,
+            let about = charge.map_or(About::Nothing, About::Charge);
+            let Some(money) = dispute.dispute_amount.and_then(|amount| amount.money()) else {
+                return Ok((about, News::Foreign));
             };
-            (
-                charge.map_or(About::Nothing, About::Charge),
-                News::Dispute { reference: dispute.dispute_id, money, state },
-            )
+            let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
+            let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
+            (about, News::Dispute { reference: dispute.dispute_id, money, state })
         }
         _ => (About::Nothing, News::Other),
     })
 }
 
+/// For whom a dispute was decided. A word that isn't known decides nothing: what it is about stays kept back until somebody has looked.
+fn ruled(outcome: &str) -> DisputeState {
+    match outcome {
+        "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => DisputeState::Lost,
+        // With a payout PayPal pays the buyer itself.
+        "RESOLVED_SELLER_FAVOUR" | "RESOLVED_WITH_PAYOUT" | "CANCELED_BY_BUYER" | "DENIED" | "NONE" => {
+            DisputeState::Won
+        }
+        _ => DisputeState::Open,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
+        let read = |status: &str, outcome: Option<&str>| {
+            let mut resource = json!({
+                "dispute_id": "PP-D-1", "status": status, "dispute_amount": { "currency_code": "USD", "value": "3.00" },
+                "disputed_transactions": [{ "seller_transaction_id": "C1" }],
+            });
+            if let Some(outcome) = outcome {
+                resource["dispute_outcome"] = json!({ "outcome_code": outcome });
+            }
+            let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource).unwrap();
+            assert_eq!(about, About::Charge("C1".to_owned()));
+            match news {
+                News::Dispute { state, .. } => state,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(read("OPEN", None), DisputeState::Open);
+        assert_eq!(read("UNDER_REVIEW", Some("RESOLVED_SELLER_FAVOUR")), DisputeState::Open, "it isn't resolved yet");
+        for (outcome, state) in [
+            ("RESOLVED_BUYER_FAVOUR", DisputeState::Lost),
+            ("ACCEPTED", DisputeState::Lost),
+            ("RESOLVED_SELLER_FAVOUR", DisputeState::Won),
+            ("RESOLVED_WITH_PAYOUT", DisputeState::Won),
+            ("CANCELED_BY_BUYER", DisputeState::Won),
+            ("SOMETHING_NEW", DisputeState::Open),
+        ] {
+            assert_eq!(read("RESOLVED", Some(outcome)), state, "{outcome}");
+        }
+    }
 
     #[test]
     fn the_checksum_is_that_of_paypal() {

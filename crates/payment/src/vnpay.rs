@@ -15,33 +15,63 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Known,
-    Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified, http::Http,
-    signature::Hash,
+    Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
+    http::Http, signature::Hash,
 };
 
 const VERSION: &str = "2.1.0";
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Where requests of ours come from: it is signed, and otherwise not looked at.
+const HERE: &str = "127.0.0.1";
 /// What it writes for one dong.
 const SCALE: i64 = 100;
 
 pub struct Vnpay {
+    /// Where payers go.
     http: Http,
+    /// Where it is asked.
+    api: Http,
     tmn_code: String,
     hash_secret: Secret,
 }
 
 impl Vnpay {
-    pub fn new(base_url: &Url, tmn_code: String, hash_secret: Secret) -> Result<Self, GatewayError> {
-        Ok(Self { http: Http::new(base_url, TIMEOUT)?, tmn_code, hash_secret })
+    pub fn new(
+        base_url: &Url,
+        api_url: Option<&Url>,
+        tmn_code: String,
+        hash_secret: Secret,
+    ) -> Result<Self, GatewayError> {
+        let api = Http::new(api_url.unwrap_or(base_url), TIMEOUT)?;
+        Ok(Self { http: Http::new(base_url, TIMEOUT)?, api, tmn_code, hash_secret })
     }
 
     fn sign(&self, message: &str) -> String {
         Hash::Sha512.sign(self.hash_secret.expose(), message.as_bytes())
     }
 
+    /// What is signed of a question.
+    fn query_message(&self, request: &str, reference: &str, created: &str, now: &str) -> String {
+        [request, VERSION, "querydr", &self.tmn_code, reference, created, now, HERE, reference].join("|")
+    }
+
+    /// What is signed of a refund: of an amount, of a transaction of VNPay's.
+    fn refund_message(
+        &self,
+        request: &str,
+        kind: &str,
+        reference: &str,
+        (amount, transaction): (&str, &str),
+        created: &str,
+        now: &str,
+    ) -> String {
+        let paid = [reference, amount, transaction, created].join("|");
+        [request, VERSION, "refund", &self.tmn_code, kind, &paid, "natter", now, HERE, reference].join("|")
+    }
+
     async fn ask(&self, body: serde_json::Value) -> Result<Answered, GatewayError> {
-        let url = self.http.url("/merchant_webapi/api/transaction");
-        let answered: Answered = self.http.json(self.http.client.post(url).json(&body)).await?;
+        let url = self.api.url("/merchant_webapi/api/transaction");
+        let answered: Answered = self.api.json(self.api.client.post(url).json(&body)).await?;
         if !Hash::Sha512.is_signed(
             self.hash_secret.expose(),
             answered.message().as_bytes(),
@@ -141,8 +171,7 @@ impl Gateway for Vnpay {
 
     async fn create_checkout(&self, order: &Order<'_>) -> Result<Checkout, GatewayError> {
         let id = order.payment_id.simple().to_string();
-        let address =
-            order.address.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_canonical().to_string());
+        let address = order.address.map_or_else(|| HERE.to_owned(), |address| address.to_canonical().to_string());
         let fields: BTreeMap<String, String> = [
             ("vnp_Version", VERSION.to_owned()),
             ("vnp_Command", "pay".to_owned()),
@@ -169,23 +198,12 @@ impl Gateway for Vnpay {
     async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
         let (request, created, now) =
             (Uuid::now_v7().simple().to_string(), local(payment.created_at), local(payment.now));
-        let message = [
-            &request,
-            VERSION,
-            "querydr",
-            &self.tmn_code,
-            payment.reference,
-            &created,
-            &now,
-            "127.0.0.1",
-            payment.reference,
-        ]
-        .join("|");
+        let message = self.query_message(&request, payment.reference, &created, &now);
         let found = self
             .ask(json!({
                 "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "querydr", "vnp_TmnCode": self.tmn_code,
                 "vnp_TxnRef": payment.reference, "vnp_OrderInfo": payment.reference, "vnp_TransactionDate": created,
-                "vnp_CreateDate": now, "vnp_IpAddr": "127.0.0.1", "vnp_SecureHash": self.sign(&message),
+                "vnp_CreateDate": now, "vnp_IpAddr": HERE, "vnp_SecureHash": self.sign(&message),
             }))
             .await?;
         let remote = match (found.text("vnp_ResponseCode").as_str(), found.text("vnp_TransactionStatus").as_str()) {
@@ -215,28 +233,13 @@ impl Gateway for Vnpay {
         // 02: all of it; 03: a part.
         let kind = if order.money.amount == payment.price.amount { "02" } else { "03" };
         let charge = payment.charge.unwrap_or_default();
-        let message = [
-            &request,
-            VERSION,
-            "refund",
-            &self.tmn_code,
-            kind,
-            payment.reference,
-            &amount,
-            charge,
-            &created,
-            "natter",
-            &now,
-            "127.0.0.1",
-            payment.reference,
-        ]
-        .join("|");
+        let message = self.refund_message(&request, kind, payment.reference, (&amount, charge), &created, &now);
         let done = self
             .ask(json!({
                 "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "refund", "vnp_TmnCode": self.tmn_code,
                 "vnp_TransactionType": kind, "vnp_TxnRef": payment.reference, "vnp_Amount": amount,
                 "vnp_TransactionNo": charge, "vnp_TransactionDate": created, "vnp_CreateBy": "natter",
-                "vnp_CreateDate": now, "vnp_IpAddr": "127.0.0.1", "vnp_OrderInfo": payment.reference,
+                "vnp_CreateDate": now, "vnp_IpAddr": HERE, "vnp_OrderInfo": payment.reference,
                 "vnp_SecureHash": self.sign(&message),
             }))
             .await?;
@@ -246,6 +249,20 @@ impl Gateway for Vnpay {
             "94" => Ok(Refunded { reference: request, state: RefundState::Pending }),
             code => Err(GatewayError::Refused(format!("{code}: {}", done.text("vnp_Message")))),
         }
+    }
+
+    async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
+        Ok(Listing::Each)
+    }
+
+    /// It is asked about an order that nobody has made.
+    async fn probe(&self, now: Timestamp) -> Result<(), GatewayError> {
+        let id = Uuid::now_v7();
+        let price = Money::new(0, Currency::Vnd);
+        let reference = id.simple().to_string();
+        let nobodys =
+            Known { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
+        self.fetch(&nobodys).await.map(drop)
     }
 
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
@@ -307,7 +324,25 @@ mod tests {
     use super::*;
 
     fn vnpay() -> Vnpay {
-        Vnpay::new(&Url::parse("https://sandbox.test").unwrap(), "TMN".to_owned(), "SECRET".into()).unwrap()
+        Vnpay::new(&Url::parse("https://sandbox.test").unwrap(), None, "TMN".to_owned(), "SECRET".into()).unwrap()
+    }
+
+    #[test]
+    fn questions_and_refunds_are_signed_as_by_the_package_of_others() {
+        let (vnpay, created, now) = (vnpay(), "20231115051320", "20231115060000");
+        // Made by npm vnpay 2.5.0: `queryDr` and `refund` with these values and the same secret.
+        for (message, signature) in [
+            (
+                vnpay.query_message("r1", "t1", created, now),
+                "95f9443f1e7659fe22e9e26e54f0948c47c7962439ed2cf0598b00b1660c98cfc85a0ecc838d82bcd17cd4f3a384b71435ea478349bedb524e842cf21b256944",
+            ),
+            (
+                vnpay.refund_message("r2", "03", "t1", ("10000000", "9"), created, now),
+                "6ace4331a52264b3193a3352213e9eb53edae7662187f7675d857d79ce7e67bdad0d7bf7e33f4a45748bfaa21b1f6edecc6c2df4b9481cf66164aeb19ccc74a1",
+            ),
+        ] {
+            assert_eq!(vnpay.sign(&message), signature, "{message}");
+        }
     }
 
     #[tokio::test]
@@ -323,6 +358,7 @@ mod tests {
             created_at: Timestamp(1_700_000_000_000),
             expires_at: Timestamp(1_700_001_800_000),
             address: None,
+            keep: None,
         };
         let checkout = vnpay().create_checkout(&order).await.unwrap();
         let query = checkout.redirect_url.split_once('?').unwrap().1;

@@ -56,7 +56,7 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
         let (cursor, last) = (cursor.max(followed.reads_after), followed.last_seq);
         if cursor >= last {
             // Nothing was missed, and what comes now comes live.
-            done.conversations.push(ReachedConversation { id, last_seq: cursor });
+            done.conversations.push(ReachedConversation { id, last_seq: cursor, board_version: None });
         } else {
             behind.push((id, cursor, last));
         }
@@ -72,7 +72,7 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
         };
         for (id, cursor, last) in together {
             match catch_up(client, *id, (*cursor, *last), beginnings.remove(id), None).await {
-                Ok(last_seq) => done.conversations.push(ReachedConversation { id: *id, last_seq }),
+                Ok(last_seq) => done.conversations.push(ReachedConversation { id: *id, last_seq, board_version: None }),
                 Err(error) => refuse(&mut done, *id, &error),
             }
             if !client.out.is_open() {

@@ -1,12 +1,13 @@
 //! What a client can ask for over a connection: frames parsed into commands, before anybody knows who asks.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, UploadId, UserId,
     text::ClientId,
     view::{Mention, PresenceStatus},
 };
+use metrics::{Counter, metrics};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{
     ToSchema,
@@ -49,6 +50,22 @@ pub enum Command {
 }
 
 impl Command {
+    /// What a trace calls it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Send(_) => "frame message.send",
+            Self::Receipt { .. } => "frame receipt",
+            Self::Typing { .. } => "frame typing",
+            Self::Presence(_) => "frame presence",
+            Self::View(_) => "frame view",
+            Self::WatchPresence(_) => "frame presence.watch",
+            Self::Sync(_) => "frame sync",
+            Self::StopGeneration(_) => "frame generation.stop",
+            Self::Ping => "frame ping",
+        }
+    }
+
     /// Whether it only asks for something, and changes nothing.
     #[must_use]
     pub const fn only_reads(&self) -> bool {
@@ -77,6 +94,9 @@ pub struct Send {
     pub confirm: bool,
     /// The model that is to answer.
     pub model: Option<String>,
+    pub thread_id: Option<MessageId>,
+    pub also_to_conversation: bool,
+    pub has_previews: bool,
 }
 
 /// The payload of one type of frame that a client may send.
@@ -114,9 +134,18 @@ const KNOWN: &[Known] = &[
     Known { parse: |_| Ok(Command::Ping), ..Known::of::<PingPayload>() },
 ];
 
+/// What frames are counted by, in the order of [`KNOWN`]; at the end, those of no known type.
+static RECEIVED: LazyLock<Vec<Counter>> = LazyLock::new(|| {
+    KNOWN.iter().map(|known| known.kind).chain(["unknown"]).map(|kind| metrics().realtime.received(kind)).collect()
+});
+
 /// Reads a command of this type.
 pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
-    let known = KNOWN.iter().find(|known| known.kind == kind).ok_or(Code::UnknownType)?;
+    let place = KNOWN.iter().position(|known| known.kind == kind);
+    if let Some(counter) = RECEIVED.get(place.unwrap_or(KNOWN.len())) {
+        counter.inc();
+    }
+    let known = place.and_then(|place| KNOWN.get(place)).ok_or(Code::UnknownType)?;
     (known.parse)(payload)
 }
 
@@ -145,13 +174,33 @@ struct SendPayload {
     /// The model that is to answer, where an assistant is asked. Left out, the chat's or the assistant's.
     #[serde(default)]
     model: Option<String>,
+    /// The message of the main line that it replies to in its thread.
+    #[serde(default)]
+    thread_id: Option<MessageId>,
+    /// A reply in a thread that is shown in the main line too.
+    #[serde(default)]
+    also_to_conversation: bool,
+    /// What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+    previews: Option<bool>,
 }
 
 impl CommandPayload for SendPayload {
     const KIND: &'static str = "message.send";
 
     fn into_command(self) -> Result<Command, AppError> {
-        let Self { conversation_id, client_id, content, reply_to, mentions, attachment_ids, confirm, model } = self;
+        let Self {
+            conversation_id,
+            client_id,
+            content,
+            reply_to,
+            mentions,
+            attachment_ids,
+            confirm,
+            model,
+            thread_id,
+            also_to_conversation,
+            previews,
+        } = self;
         let client_id = ClientId::parse(client_id)?;
         Ok(Command::Send(Box::new(Send {
             conversation_id,
@@ -162,6 +211,9 @@ impl CommandPayload for SendPayload {
             attachments: attachment_ids,
             confirm,
             model,
+            thread_id,
+            also_to_conversation,
+            has_previews: previews.unwrap_or(true),
         })))
     }
 }

@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use appcore::{AppError, Code, RequestSource, auth::Principal, limit::Violation};
 use bytes::Bytes;
+use metrics::{Counted, metrics};
 use service::conversations::Following;
 
 use crate::{
@@ -42,7 +43,7 @@ impl Opening {
         out.set_address(source.address);
         let conversations = arrival.settle(&following, Some(&out));
         let now = app.clock.now();
-        let hello = greeting::hello(app, &principal, &conversations, now);
+        let hello = greeting::hello(app, &principal, &conversations, &following, now);
         out.greet(preface);
         out.greet(out.fit(wire.encode(&FrameBody::control(Hello::KIND, now, &hello, None))));
         out.flush();
@@ -55,7 +56,8 @@ impl Opening {
         let client =
             ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal, country: source.country };
         let inbox = WsSession::start(client, permit);
-        Live { shard, out, inbox, is_on_foreign_page: source.is_foreign_page }
+        let counted = metrics().realtime.connect(wire.transport());
+        Live { shard, out, inbox, is_on_foreign_page: source.is_foreign_page, _counted: counted }
     }
 }
 
@@ -65,6 +67,7 @@ pub(crate) struct Live {
     out: Rc<Outbound>,
     inbox: Rc<Inbox>,
     is_on_foreign_page: bool,
+    _counted: Counted,
 }
 
 impl Live {

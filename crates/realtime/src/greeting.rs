@@ -6,13 +6,27 @@ use appcore::{
     ConversationId, Timestamp,
     auth::{CredentialId, Principal},
 };
-use service::App;
+use service::{App, conversations::Following};
 
-use crate::protocol::Hello;
+use crate::protocol::{Hello, ReachedConversation};
 
 /// The payload of `hello`, as compact JSON.
 #[must_use]
-pub fn hello(app: &App, principal: &Principal, conversations: &[(ConversationId, i64)], now: Timestamp) -> Vec<u8> {
+pub fn hello(
+    app: &App,
+    principal: &Principal,
+    conversations: &[(ConversationId, i64)],
+    following: &Following,
+    now: Timestamp,
+) -> Vec<u8> {
+    let conversations: Vec<ReachedConversation> = conversations
+        .iter()
+        .map(|(id, last_seq)| ReachedConversation {
+            id: *id,
+            last_seq: *last_seq,
+            board_version: following.boards.get(id).copied(),
+        })
+        .collect();
     let heartbeat: Duration = app.config.realtime.heartbeat;
     let hello = Hello {
         session_id: match principal.credential.id() {
@@ -23,7 +37,7 @@ pub fn hello(app: &App, principal: &Principal, conversations: &[(ConversationId,
         instance_id: app.instance_id,
         heartbeat_seconds: heartbeat.as_secs(),
         server_time: now,
-        conversations,
+        conversations: &conversations,
     };
     // Ids and numbers always have a JSON form.
     serde_json::to_vec(&hello).unwrap_or_default()

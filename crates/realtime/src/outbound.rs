@@ -14,6 +14,7 @@ use std::{
 
 use appcore::{ConversationId, Timestamp, UserId, auth::CredentialId};
 use bytes::Bytes;
+use metrics::metrics;
 use tokio::net::TcpStream;
 
 use crate::{
@@ -127,6 +128,10 @@ impl Outbound {
 
     /// Says goodbye in the words of the connection's form.
     pub fn close(&self, close: Close) {
+        // What a client says goodbye with may be any number.
+        if self.is_open() && Close::ALL.contains(&close) {
+            metrics().realtime.closed(close.code);
+        }
         let sent_away =
             (self.wire == Wire::SocketIo && close.reconnect == Reconnect::No).then(socketio::encode_disconnected);
         let goodbye = match self.wire {

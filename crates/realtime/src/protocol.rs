@@ -56,9 +56,7 @@ pub struct Hello<'a> {
     pub heartbeat_seconds: u64,
     pub server_time: Timestamp,
     /// The conversations that one is in.
-    #[serde(serialize_with = "as_reached")]
-    #[schema(value_type = Vec<ReachedConversation>)]
-    pub conversations: &'a [(ConversationId, i64)],
+    pub conversations: &'a [ReachedConversation],
 }
 
 /// A conversation, and how far its log goes.
@@ -66,10 +64,9 @@ pub struct Hello<'a> {
 pub struct ReachedConversation {
     pub id: ConversationId,
     pub last_seq: i64,
-}
-
-fn as_reached<S: serde::Serializer>(list: &&[(ConversationId, i64)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(list.iter().map(|(id, last_seq)| ReachedConversation { id: *id, last_seq: *last_seq }))
+    /// In `hello`: how often its board has changed. Left out where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board_version: Option<i64>,
 }
 
 /// What was asked is done; a message that was sent is named.

@@ -14,6 +14,7 @@ use appcore::{
 };
 use futures_util::{Stream, StreamExt as _};
 use redis::{Client, Msg};
+use telemetry::{Kind, Span};
 use tokio::time::{Instant, timeout_at};
 
 use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};
@@ -120,7 +121,10 @@ impl Subscriber {
                 continue;
             }
             match WireMessage::open(bytes) {
-                Ok(WireMessage { message: Some(message), .. }) => self.local.deliver(&[message]),
+                Ok(WireMessage { message: Some(message), traceparent, .. }) => {
+                    let _span = traceparent.map(|from| Span::within(Kind::Consumer, "bus receive", Some(&from)));
+                    self.local.deliver(&[message]);
+                }
                 Ok(WireMessage { message: None, .. }) => {}
                 // Another release sent it, most likely; whatever was durable in it is in the log.
                 Err(error) if gap.is_none() => {
@@ -161,7 +165,7 @@ mod tests {
         let subscriber = Subscriber { client: Client::open("redis://127.0.0.1:1").unwrap(), instance, local };
         let (sender, receiver) = mpsc::unbounded_channel();
         let unreadable = [other.0.as_bytes().as_slice(), &[99, 1, 2]].concat();
-        let readable = WireMessage::seal(other, Some(&BusMessage::Signal(Signal::JobsWaiting))).unwrap();
+        let readable = WireMessage::seal(other, Some(&BusMessage::Signal(Signal::JobsWaiting)), None).unwrap();
         for number in 0..100 {
             sender.send(message(if number == 50 { &readable } else { &unreadable })).unwrap();
         }

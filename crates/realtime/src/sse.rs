@@ -16,6 +16,7 @@ use actix_web::HttpRequest;
 use appcore::{AppError, ConversationId, auth::Principal};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
+use metrics::{Counted, metrics};
 use rand::RngExt as _;
 use tokio::time::{Instant, Interval};
 
@@ -60,7 +61,7 @@ pub async fn follow(
     shard.show(&out, shown);
     let now = app.clock.now();
     let resumed = last_event_id.and_then(cursor);
-    let hello = greeting::hello(app, principal, &conversations, now);
+    let hello = greeting::hello(app, principal, &conversations, &following, now);
     // A stream that is resumed stays where it was until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
@@ -79,7 +80,8 @@ pub async fn follow(
     }
     let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    Ok(EventStream { waiting: None, comments, out, shard, _permit: permit })
+    let counted = metrics().realtime.connect(Wire::Sse.transport());
+    Ok(EventStream { waiting: None, comments, out, shard, _permit: permit, _counted: counted })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +100,7 @@ struct EventStream {
     waiting: Option<LocalBoxFuture<'static, ()>>,
     comments: Interval,
     _permit: Permit,
+    _counted: Counted,
 }
 
 impl Stream for EventStream {

@@ -1,8 +1,12 @@
 //! What every service works with. Built once, passed by reference.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use appcore::{AppError, Clock, InstanceId, UserId, config::Config, event::EventBus};
+use appcore::{
+    AppError, Clock, InstanceId, Timestamp, UserId,
+    config::{Config, Role},
+    event::{BusMessage, Envelope, Event, EventBus, Topic},
+};
 use dbcontext::Database;
 use outgoing::Outgoing;
 use tokio_util::sync::CancellationToken;
@@ -16,22 +20,34 @@ use crate::{
     attempts::Attempts,
     audit,
     batcher::Batcher,
+    boards::DueJob,
+    broadcasts::BroadcastJob,
+    checks,
+    condition::ClockWatch,
+    console,
     conversations::Following,
     entitlements::{self, Tellings},
     events::{Relay, Writer, retention},
+    exports::ExportJob,
     firewall::Firewall,
     gateway::Gateway,
+    holds::Holds,
     jobs::{self, AnswerJob, Kind, Workers},
-    ledger,
+    knowledge,
     limits::Limits,
     mail::{MailJob, Mailer},
-    payments::{self, Payments},
+    messages::{previews::PreviewJob, reminders::ReminderJob, scheduled::ScheduledJob},
+    notifications,
+    payments::{self, Payments, setups::FinishSetupJob, subscriptions::KeepMethodJob},
     places::Places,
     presence::{self, MemoryPresence, PresenceStore, RedisPresence},
+    program::Program,
+    push::{Push, PushJob},
     receipts::Receipts,
     redis::Redis,
+    search::{self, Search},
     tools,
-    uploads::{SweepJob, Uploads},
+    uploads::{SweepJob, TranscribeJob, Uploads},
     workspaces::DepartureJob,
 };
 
@@ -43,12 +59,26 @@ const JOB_KINDS: &[Kind] = &[
     Kind::of::<ForgetJob>(),
     Kind::of::<DepartureJob>(),
     Kind::of::<SweepJob>(),
+    Kind::of::<TranscribeJob>(),
+    Kind::of::<PreviewJob>(),
+    Kind::of::<KeepMethodJob>(),
+    Kind::of::<FinishSetupJob>(),
+    Kind::of::<BroadcastJob>(),
+    Kind::of::<DueJob>(),
+    Kind::of::<ExportJob>(),
+    Kind::of::<ScheduledJob>(),
+    Kind::of::<ReminderJob>(),
+    Kind::of::<PushJob>(),
+    Kind::of::<notifications::MissedJob>(),
+    Kind::of::<knowledge::ReadJob>(),
+    Kind::of::<knowledge::SweepJob>(),
 ];
 
 /// One instance of the program.
 pub struct App {
     pub config: Arc<Config>,
     pub instance_id: InstanceId,
+    pub started_at: Timestamp,
     pub clock: Clock,
     pub db: Database,
     pub bus: Arc<dyn EventBus>,
@@ -74,6 +104,15 @@ pub struct App {
     /// Requests to addresses that somebody else has chosen.
     pub outgoing: Outgoing,
     pub uploads: Arc<Uploads>,
+    pub(crate) search: Search,
+    /// What was found of what this installation needs.
+    pub(crate) checks: checks::Known,
+    /// Named once everything is put together.
+    pub program: OnceLock<Box<dyn Program>>,
+    /// One profile at a time.
+    pub(crate) profiling: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) clock_watch: ClockWatch,
+    pub(crate) push: Push,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
     pub(crate) mailer: Mailer,
@@ -84,6 +123,13 @@ pub struct App {
 }
 
 impl App {
+    /// Tells somebody's own connections.
+    pub(crate) fn tell_own(&self, user: UserId, event: &Event) -> Result<(), AppError> {
+        let envelope = Envelope::seal(event, Topic::User(user), self.clock.now()).map_err(AppError::internal)?;
+        drop(self.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
+        Ok(())
+    }
+
     /// Puts the instance together and starts its writer; the database is migrated already.
     pub async fn build(
         config: Arc<Config>,
@@ -95,9 +141,11 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let places = Places::load(config.server.geoip_database.as_deref())?;
-        let assistants = Assistants::build(&config.ai)?;
+        let assistants = Assistants::build(&config.ai, &config.outgoing)?;
         let outgoing = Outgoing::new(&config.outgoing)?;
         let uploads = Uploads::open(&config)?;
+        let search = Search::open(&config, &db)?;
+        let push = Push::load(&db, &config).await?;
         let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: nobody was connected when the commits were left unpublished.
         let relayed = !db.is_sqlite();
@@ -108,10 +156,10 @@ impl App {
             .await
             .map_err(stated)?;
         let payments = Payments::build(&config)?;
-        let (credit_holds, changed) = ledger::Holds::start(db.clone(), clock.clone(), config.holds.expiry);
-        let charging = payments.is_charging().then_some(credit_holds);
+        let (holds, changed) = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
+        let holds = (holds, payments.is_charging());
         let gateway =
-            Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone(), charging)
+            Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone(), holds)
                 .await
                 .map_err(stated)?;
         let tools = tools::Connections::build(&config.mcp);
@@ -127,6 +175,7 @@ impl App {
         let app = Arc::new(Self {
             config,
             instance_id,
+            started_at: clock.now(),
             clock,
             db,
             bus,
@@ -147,6 +196,12 @@ impl App {
             places,
             outgoing,
             uploads,
+            search,
+            checks: checks::Known::default(),
+            program: OnceLock::new(),
+            profiling: Arc::default(),
+            clock_watch: ClockWatch::default(),
+            push,
             stopping: CancellationToken::new(),
             mailer,
             attempts,
@@ -161,12 +216,16 @@ impl App {
         if app.config.audit.retention_days > 0 {
             tokio::spawn(audit::forget_old(Arc::clone(&app), app.config.audit.retention_days));
         }
+        tokio::spawn(console::keep(Arc::clone(&app)));
         app.tellings.serve(&app);
+        search::start(&app);
+        notifications::start(&app);
         if app.payments.is_charging() {
             payments::plans::seed(&app.db, app.clock.now()).await.map_err(stated)?;
             tokio::spawn(entitlements::follow(Arc::downgrade(&app), changed));
             tokio::spawn(payments::follow(Arc::downgrade(&app), app.bus.listen()));
             tokio::spawn(payments::keep(Arc::clone(&app)));
+            tokio::spawn(payments::balances::keep(Arc::clone(&app)));
         }
         Ok(app)
     }
@@ -174,6 +233,9 @@ impl App {
     /// Starts the workers of this instance; one with the role `web` has none.
     #[must_use]
     pub fn start_workers(self: &Arc<Self>) -> Workers {
+        if self.config.server.role != Role::Web {
+            tokio::spawn(knowledge::follow(Arc::downgrade(self)));
+        }
         jobs::start_workers(Arc::clone(self), JOB_KINDS)
     }
 }

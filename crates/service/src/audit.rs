@@ -7,21 +7,31 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 pub use appcore::audit::Action;
 use appcore::{
-    AppError, Clock, UserId,
+    AppError, AuditEntryId, Clock, UserId,
     auth::Principal,
+    line::check_search,
     page::{Page, PageRequest},
     view::AuditEntry,
 };
+use bytes::Bytes;
 use dbcontext::query::audit as rows;
+pub use dbcontext::query::audit::Filter;
+use futures_util::{Stream, StreamExt as _, stream};
 use sea_orm::ConnectionTrait;
 
-use crate::App;
+use crate::{
+    App,
+    csv::{inert, table},
+};
 
 /// How often old lines are forgotten.
 const SWEEP: Duration = Duration::from_secs(3_600);
 /// Lines that one statement forgets.
 const SWEEP_ROWS: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
+/// Lines of an export that are read at once.
+const PIECE: u64 = 1_000;
+const HEADER: [&str; 7] = ["time", "action", "actor", "actor_name", "target", "address", "id"];
 /// The longest target that is kept.
 const MAX_TARGET_CHARS: usize = 200;
 
@@ -66,14 +76,56 @@ pub async fn note(app: &App, entry: Entry) {
     }
 }
 
-/// The log, of one action where it is named, the newest first.
-pub async fn list(app: &App, action: Option<&str>, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
-    let (mut items, total) = rows::list(app.db.reader(), action, page).await?;
+/// The log, the newest first.
+pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
+    check(&filter)?;
+    let (mut items, total) = rows::list(app.db.reader(), &filter, page).await?;
     for entry in &mut items {
         let address = entry.address.as_deref().and_then(|address| address.parse().ok());
         entry.place = app.places.of(address, None);
     }
     Ok(Page::new(items, page, total))
+}
+
+fn check(filter: &Filter) -> Result<(), AppError> {
+    filter.text.as_deref().map_or(Ok(()), check_search)?;
+    if filter.from.zip(filter.to).is_some_and(|(from, to)| from > to) {
+        return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+    }
+    Ok(())
+}
+
+/// The log as a table, the newest first, as it is now.
+pub async fn export(
+    app: Arc<App>,
+    by: &Principal,
+    filter: Filter,
+) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
+    check(&filter)?;
+    record(app.db.writer(), Entry::by(by, Action::AuditExported, None)).await?;
+    let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
+    let newest = (Clock::system().now().plus(SWEEP), AuditEntryId(uuid::Uuid::max()));
+    let pieces = stream::try_unfold((app, filter, Some(newest)), |(app, filter, before)| async move {
+        let Some(before) = before else { return Ok(None) };
+        let found = rows::before(app.db.reader(), &filter, before, PIECE).await?;
+        let is_last = (found.len() as u64) < PIECE;
+        let next = found.last().filter(|_| !is_last).map(|entry| (entry.created_at, entry.id));
+        let piece = table(found.into_iter().map(line).collect())?;
+        Ok::<_, AppError>(Some((piece, (app, filter, next))))
+    });
+    Ok(header.chain(pieces))
+}
+
+fn line(entry: AuditEntry) -> [String; 7] {
+    [
+        entry.created_at.to_string(),
+        entry.action,
+        entry.actor.map(|id| id.to_string()).unwrap_or_default(),
+        inert(entry.actor_name.unwrap_or_default()),
+        inert(entry.target.unwrap_or_default()),
+        entry.address.unwrap_or_default(),
+        entry.id.to_string(),
+    ]
 }
 
 /// Forgets what is older than so many days, as long as the program runs.

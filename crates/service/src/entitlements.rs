@@ -1,4 +1,8 @@
 //! What somebody may use: their plan, their credits, and what is left of quotas.
+//!
+//! What is used is [held](crate::holds) before it is asked for, in all that [counts](add_purses).
+
+mod space;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,18 +11,30 @@ use std::{
 };
 
 use appcore::{
-    AppError, Timestamp, UserId,
+    AppError, Code, Timestamp, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    credits::MicroCredits,
     event::{BusMessage, Envelope, Event, Topic},
-    view::{CurrentPlan, Entitlements, QuotaMetric, QuotaUse},
+    view::{CurrentPlan, Entitlements, QuotaMetric, QuotaUse, WorkspaceEntitlements},
 };
 use dbcontext::{
-    Database,
-    query::{plans as plan_rows, usage},
+    entity::subscription,
+    query::{
+        budgets::{self as counters, CounterId},
+        plans as plan_rows, subscriptions as subscription_rows, uploads, workspaces,
+    },
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::{App, ledger};
+use crate::{
+    App,
+    holds::{Amounts, Purse},
+    ledger::{self, Holder},
+    payments::{balances, subscriptions},
+};
+
+pub(crate) use self::space::{check_members, check_storage};
 
 /// How often one person is told at most.
 const PACE: Duration = Duration::from_secs(1);
@@ -72,60 +88,121 @@ pub async fn read(app: &App, user_id: UserId) -> Result<Entitlements, AppError> 
         return Ok(Entitlements { plan: None, credits: None, quotas: Vec::new(), trial_ends_at: None });
     }
     let now = app.clock.now();
-    let subscription = plan_rows::subscription(app.db.reader(), user_id).await?.filter(|row| row.ends_at > now);
-    let plan = match subscription {
-        Some(row) => plan_rows::by_id(app.db.reader(), row.plan_id).await?.map(|plan| CurrentPlan {
-            id: plan.id,
-            name: plan.name,
-            renews_at: None,
-            cancel_at: Some(row.ends_at),
-        }),
-        None => None,
-    };
-    let (credits, quotas) = (ledger::credits(app, user_id).await?, quotas(&app.db, user_id, now).await?);
-    Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at: None })
+    let subscription = plan_rows::subscription(app.db.reader(), user_id, now).await?;
+    let standing = subscription.as_ref().map(subscriptions::standing);
+    let plan = current_plan(app, subscription.as_ref()).await?;
+    let (credits, quotas) = (ledger::credits(app, Holder::Person(user_id)).await?, quotas(app, user_id, now).await?);
+    let trial_ends_at = standing.and_then(|standing| standing.trial_ends_at);
+    Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at })
 }
 
-/// What the plan allows in a day (of UTC), and what was used of it. What is under way isn't counted yet.
-async fn quotas(db: &Database, user_id: UserId, now: Timestamp) -> Result<Vec<QuotaUse>, AppError> {
-    let Some(text) = plan_rows::quotas_of(db.reader(), user_id, now).await? else { return Ok(Vec::new()) };
+/// What a workspace has, for its members; what is on its account, for those who pay for it.
+pub async fn read_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Result<WorkspaceEntitlements, AppError> {
+    let role = workspaces::role(app.db.reader(), id, by.user_id).await?.ok_or(Code::NotFound)?;
+    if !app.payments.is_charging() {
+        return Ok(WorkspaceEntitlements {
+            workspace_id: id,
+            pays: false,
+            credits: None,
+            plan: None,
+            quotas: Vec::new(),
+        });
+    }
+    let now = app.clock.now();
+    let held = subscription_rows::of(app.db.reader(), id.0).await?.filter(|row| row.ends_at > now);
+    let credits = ledger::credits(app, Holder::Workspace(id)).await?;
+    Ok(WorkspaceEntitlements {
+        workspace_id: id,
+        pays: credits.available > MicroCredits::ZERO,
+        credits: role.may(Permission::Configure).then_some(credits),
+        plan: current_plan(app, held.as_ref()).await?,
+        quotas: space::members(app.db.reader(), id, now).await?.into_iter().collect(),
+    })
+}
+
+async fn current_plan(app: &App, held: Option<&subscription::Model>) -> Result<Option<CurrentPlan>, AppError> {
+    let Some(row) = held else { return Ok(None) };
+    let standing = subscriptions::standing(row);
+    let plan = plan_rows::by_id(app.db.reader(), row.plan_id).await?;
+    Ok(plan.map(|plan| CurrentPlan {
+        id: plan.id,
+        name: plan.name,
+        renews_at: standing.renews_at,
+        cancel_at: standing.cancel_at,
+    }))
+}
+
+/// What the plan allows in a day (of UTC), and what was used of it.
+async fn quotas(app: &App, user_id: UserId, now: Timestamp) -> Result<Vec<QuotaUse>, AppError> {
+    let Some(text) = plan_rows::quotas_of(app.db.reader(), user_id, now).await? else { return Ok(Vec::new()) };
     let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(&text).map_err(AppError::internal)?;
+    uses(app, user_id, &limits, now).await
+}
+
+/// What somebody has used of these limits: today, or at all. Those of workspaces are left out.
+pub(crate) async fn uses(
+    app: &App,
+    user_id: UserId,
+    limits: &BTreeMap<QuotaMetric, i64>,
+    now: Timestamp,
+) -> Result<Vec<QuotaUse>, AppError> {
     if limits.is_empty() {
         return Ok(Vec::new());
     }
     let today = Timestamp(now.0.div_euclid(DAY) * DAY);
-    let used = usage::of_day(db.reader(), user_id, today).await?;
-    let quota = |(metric, limit)| {
-        let used = match metric {
-            QuotaMetric::Answers => used.answers,
-            QuotaMetric::GatewayCalls => used.calls,
-            QuotaMetric::Tokens => used.tokens,
-        };
-        QuotaUse { metric, used, limit, resets_at: Timestamp(today.0 + DAY) }
+    let counted: HashMap<String, i64> = counters::quotas_of(app.db.reader(), user_id)
+        .await?
+        .into_iter()
+        .filter(|row| row.period_start == today)
+        .map(|row| (row.scope, row.spent.0))
+        .collect();
+    let stored = match limits.get(&QuotaMetric::Storage) {
+        Some(_) => uploads::bytes_of(app.db.reader(), user_id, None).await?,
+        None => 0,
     };
-    Ok(limits.into_iter().map(quota).collect())
+    let quota = |(metric, limit): (&QuotaMetric, &i64)| {
+        if *metric == QuotaMetric::Storage {
+            return space::kept(*metric, stored, *limit);
+        }
+        let (_, ended) = app.gateway.unseen(Purse::Counter(CounterId::Quota(*metric, user_id)));
+        let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;
+        QuotaUse { metric: *metric, used, limit: *limit, resets_at: Some(Timestamp(today.0 + DAY)) }
+    };
+    Ok(limits.iter().filter(|(metric, _)| **metric != QuotaMetric::Members).map(quota).collect())
 }
 
-/// The quota that keeps somebody from asking a model: for an answer in a chat, or by a program.
-pub(crate) async fn reached(
-    db: &Database,
+/// What a use of models counts against beside budgets: the quotas of its user's plan, and the credits on the account that pays for it. Whatever
+/// asks a model goes ahead only where all of these have room.
+pub(crate) fn add_purses(
+    purses: &mut Vec<Purse>,
     user_id: UserId,
-    now: Timestamp,
-    is_answer: bool,
-) -> Result<Option<QuotaUse>, AppError> {
-    let counts = |metric| match metric {
-        QuotaMetric::Answers => is_answer,
-        QuotaMetric::GatewayCalls => !is_answer,
-        QuotaMetric::Tokens => true,
-    };
-    Ok(quotas(db, user_id, now).await?.into_iter().find(|quota| counts(quota.metric) && quota.used >= quota.limit))
+    metric: QuotaMetric,
+    amounts: Amounts,
+    account: Uuid,
+) {
+    let quota = |metric| Purse::Counter(CounterId::Quota(metric, user_id));
+    // What goes on is counted already.
+    if amounts.count > 0 {
+        purses.push(quota(metric));
+    }
+    if amounts.tokens > 0 {
+        purses.push(quota(QuotaMetric::Tokens));
+    }
+    // What costs nothing needs no credits.
+    if amounts.cost > MicroCredits::ZERO {
+        purses.push(Purse::Credits(account));
+    }
 }
 
 /// Tells people whose account has changed.
-pub(crate) async fn follow(app: Weak<App>, mut changed: mpsc::UnboundedReceiver<Uuid>) {
-    while let Some(account) = changed.recv().await {
+pub(crate) async fn follow(app: Weak<App>, mut changed: mpsc::UnboundedReceiver<UserId>) {
+    while let Some(user_id) = changed.recv().await {
         let Some(app) = app.upgrade() else { return };
-        tell(&app, UserId(account));
+        balances::stir(&app);
+        // A workspace's members learn of its account when they ask.
+        if !app.gateway.is_payer(WorkspaceId(user_id.0)) {
+            tell(&app, user_id);
+        }
     }
 }
 
@@ -147,6 +224,13 @@ pub(crate) fn tell(app: &App, user_id: UserId) {
             }
         }
     });
+}
+
+/// Tells somebody that files of theirs came or went.
+pub(crate) fn tell_of_storage(app: &App, user_id: UserId) {
+    if app.payments.is_charging() {
+        tell(app, user_id);
+    }
 }
 
 fn publish(app: &App, user_id: UserId, entitlements: Entitlements) {

@@ -14,6 +14,8 @@ use tokio::{runtime::Handle, time::error::Elapsed};
 
 const POLICY: Policy =
     Policy { failures: 3, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
+/// How long a mere sign of life is waited for.
+const PING: Duration = Duration::from_secs(2);
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +52,22 @@ impl Redis {
             _ => admitted.succeeded(),
         }
         answer
+    }
+
+    /// One round trip.
+    pub async fn ping(&self) -> anyhow::Result<()> {
+        let asked = self.within(PING, async {
+            let mut connection = self.connection().await?;
+            Ok(deadpool_redis::redis::cmd("PING").query_async::<()>(&mut connection).await?)
+        });
+        asked.await
+    }
+
+    /// Connections that are open, and of these idle.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.available)
     }
 
     #[must_use]

@@ -41,11 +41,10 @@ export function createApp(): App {
     startOver: () => location.replace('/')
   });
   const connection = new Connection(api);
-  connection.onHello(() => api.dropEarly());
   const presence = new Presence(connection, storage);
   const conversations = new Conversations(api, connection, session, presence);
   const sections = new Sections(api, connection);
-  return {
+  const app: App = {
     api,
     session,
     entrance: new Entrance(api),
@@ -60,6 +59,12 @@ export function createApp(): App {
     settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),
     shell: new Shell()
   };
+  connection.onHello(() => {
+    api.dropEarly();
+    // Not in time for this hello, it is there for the next one.
+    import('./arrive.ts').then(({ arrive }) => arrive(app)).catch(() => undefined);
+  });
+  return app;
 }
 
 /** A browser may forbid storage; then nothing is remembered, and all else works. */

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::evidence::{Fault, Kind, MARK, ReadPosition, Says, Stored};
+use crate::evidence::{Change, Extras, Fault, Kind, MARK, ReadPosition, Says, Stored};
 
 const SENDER: &str = "sender";
 const READER: &str = "reader";
@@ -25,7 +25,7 @@ fn member(kind: &'static str, seq: i64) -> Event {
 
 fn row(seq: i64) -> Logged {
     let message = (format!("m{seq}"), SENDER.to_owned(), format!("c{seq}"));
-    Logged { seq, event: event(seq), committed: seq * STEP, message: Some(message), no: Some(seq) }
+    Logged { seq, event: event(seq), committed: seq * STEP, message: Some(message), no: Some(seq), change: None }
 }
 
 fn hello(head: i64) -> Seen {
@@ -68,7 +68,12 @@ fn truth() -> Evidence {
             log: (1..=6).map(row).collect(),
             is_large: true,
             history: (1..=6)
-                .map(|seq| Stored { sender: SENDER.into(), client_id: format!("c{seq}"), says: says(seq) })
+                .map(|seq| Stored {
+                    sender: SENDER.into(),
+                    client_id: format!("c{seq}"),
+                    says: says(seq),
+                    has: Extras::default(),
+                })
                 .collect(),
             members: BTreeSet::from([READER.to_owned()]),
             positions: vec![
@@ -442,4 +447,76 @@ fn who_left_a_channel_hears_no_more_unless_they_are_back() {
             run.readers[0].seen.insert(at, (5_800, comes_back));
         });
     }
+}
+
+fn reacted(message: u64) -> Change {
+    Change::Reacted { message, emoji: "+".into(), user: READER.into() }
+}
+
+#[test]
+fn reactions_that_are_not_those_of_the_log_are_seen() {
+    let react = |run: &mut Evidence| {
+        let conversation = &mut run.conversations[0];
+        conversation.log[4].change = Some(reacted(2));
+        conversation.history[1].has.reactions = BTreeMap::from([("+".into(), 1)]);
+    };
+    finds_nothing(react);
+    finds(Lie::OtherExtras, |run| run.conversations[0].log[4].change = Some(reacted(2)));
+    finds(Lie::OtherExtras, |run| run.conversations[0].history[1].has.reactions = BTreeMap::from([("+".into(), 1)]));
+    finds(Lie::OtherExtras, |run| {
+        react(run);
+        run.conversations[0].log[5].change = Some(reacted(2));
+    });
+    let taken_back = Change::TookBack { message: 2, emoji: "+".into(), user: READER.into() };
+    for gone in [taken_back.clone(), Change::Deleted { message: 2 }] {
+        finds_nothing(|run| {
+            react(run);
+            run.conversations[0].log[5].change = Some(gone);
+            run.conversations[0].history[1].has.reactions.clear();
+        });
+    }
+    finds(Lie::OtherExtras, |run| run.conversations[0].log[5].change = Some(taken_back));
+}
+
+#[test]
+fn replies_that_are_not_those_of_the_log_are_seen() {
+    let reply = |run: &mut Evidence| {
+        let conversation = &mut run.conversations[0];
+        (conversation.log[5].no, conversation.log[5].change) = (None, Some(Change::Replied { root: 2, no: 1 }));
+        conversation.history[1].has.replies = 1;
+        conversation.positions[0].unread -= 1;
+    };
+    finds_nothing(reply);
+    finds(Lie::Misnumbered, |run| {
+        reply(run);
+        run.conversations[0].log[5].change = Some(Change::Replied { root: 2, no: 2 });
+    });
+    finds(Lie::OtherExtras, |run| {
+        reply(run);
+        run.conversations[0].history[1].has.replies = 0;
+    });
+    let deleted = |run: &mut Evidence| {
+        reply(run);
+        let log = &mut run.conversations[0].log;
+        (log[4].no, log[5].no) = (None, Some(5));
+        (log[4].change, log[5].change) = (log[5].change.take(), Some(Change::ReplyDeleted { root: 2 }));
+    };
+    finds(Lie::OtherExtras, deleted);
+    finds_nothing(|run| {
+        deleted(run);
+        run.conversations[0].history[1].has.replies = 0;
+        run.conversations[0].positions[0].unread = 1;
+    });
+}
+
+#[test]
+fn votes_that_are_not_those_of_the_log_are_seen() {
+    finds(Lie::OtherExtras, |run| {
+        run.conversations[0].log[4].change = Some(Change::Voted { message: 2, results: 7 });
+        run.conversations[0].history[1].has.results = Some(8);
+    });
+    finds_nothing(|run| {
+        run.conversations[0].log[4].change = Some(Change::Voted { message: 2, results: 7 });
+        run.conversations[0].history[1].has.results = Some(7);
+    });
 }

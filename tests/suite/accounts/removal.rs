@@ -26,6 +26,11 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
     let anna = app.sign_up("Anna").await;
     let elsewhere = anna.another_device().await;
     let (mut socket, mut other) = (anna.connect().await, elsewhere.connect().await);
+    let ben = app.sign_up("Ben").await;
+    let message = anna.send_message(&anna.open_single(&ben).await, "Kept").await;
+    for kept in ["saved", "follow"] {
+        anna.put(&format!("/r1/messages/{}/{kept}", text(&message, "id")), json!({})).await.data();
+    }
     delete(&anna, "Wr0ng-Password").await.refused(403, "password_wrong");
     anna.delete("/r1/users/me").await.names_field("password");
     anna.get("/r1/users/me").await.data();
@@ -49,7 +54,13 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
         })
         .await;
     }
-    for (table, column) in [("user_sessions", "user_id"), ("known_devices", "user_id"), ("mail_tokens", "subject")] {
+    for (table, column) in [
+        ("user_sessions", "user_id"),
+        ("known_devices", "user_id"),
+        ("mail_tokens", "subject"),
+        ("saved_messages", "user_id"),
+        ("thread_followers", "user_id"),
+    ] {
         let of = if app.database.url.starts_with("sqlite") {
             format!("x'{}'", anna.id.replace('-', ""))
         } else {

@@ -18,6 +18,8 @@ use support::{
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use crate::uploads::pictures;
+
 /// Two tenants: the owner and friends in one, the strangers in another. The installation's admin is in neither.
 pub struct World {
     app: Application,
@@ -153,6 +155,10 @@ impl World {
                 let ban = self.body("AddBan").await.unwrap_or_default();
                 with_id(def, &id_of(&self.admin.post("/r1/admin/bans", ban).await.data_with(201)))
             }
+            "ReadBroadcast" | "ChangeBroadcast" | "WithdrawBroadcast" | "SeeBroadcast" | "DismissBroadcast" => {
+                let body = self.body("CreateBroadcast").await.unwrap_or_default();
+                with_id(def, &id_of(&self.admin.post("/r1/broadcasts", body).await.data_with(201)))
+            }
             "EndUserSession" => format!("/r1/usersessions/{}", self.owner.another_device().await.session_id),
             "RevokeApiKey" | "ChangeApiKey" | "RotateApiKey" => {
                 let body = self.body("CreateApiKey").await.unwrap_or_default();
@@ -168,33 +174,58 @@ impl World {
             }
             // There is no provider.
             "RestProviderKey" | "ReviveProviderKey" | "TestProvider" => with_id(def, "0").replace("{name}", "none"),
-            "ReadPayment" | "EndDemoPayment" | "ReconcilePayment" => with_id(def, &self.payment().await),
+            "ReadPayment" | "EndDemoPayment" | "ReconcilePayment" | "ReadAnyPayment" | "ReleasePayment" => {
+                with_id(def, &self.payment().await)
+            }
+            "ReadReceipt" | "ReadCreditNote" => {
+                let id = self.payment().await;
+                let end = format!("/r1/payments/{id}/demo");
+                self.owner.post(&end, json!({ "outcome": "paid" })).await.data_with(200);
+                // Nothing of it went back.
+                with_id(def, &id).replace("{number}", "2026-9999")
+            }
+            "ListLedgerOf" => format!("{}?user_id={}", def.path, self.third.id),
+            // Nothing differs.
+            "ClosePaymentDifference" => with_id(def, &new_id()),
+            // Nobody has saved one.
+            "UsePaymentMethod" | "RemovePaymentMethod" => with_id(def, &new_id()),
             "RefundPayment" => {
                 let id = self.payment().await;
                 let end = format!("/r1/payments/{id}/demo");
                 self.owner.post(&end, json!({ "outcome": "paid" })).await.data_with(200);
                 with_id(def, &id)
             }
-            "FinishPayment" | "ReceivePaymentEvent" => def.path.replace("{gateway}", "demo"),
+            "ReadPaymentMethodSetup" | "EndDemoPaymentMethodSetup" => {
+                let begun = self.owner.post("/r1/payment_methods/setups", json!({ "gateway": "demo" })).await;
+                with_id(def, begun.data_with(201)["setup_id"].as_str().expect("it has an id"))
+            }
+            "FinishPayment" | "FinishPaymentMethodSetup" | "ReceivePaymentEvent" => {
+                def.path.replace("{gateway}", "demo")
+            }
             // It is off here.
             "ReceivePaymentEventByQuery" => def.path.replace("{gateway}", "vnpay"),
-            "SwitchGateway" => def.path.replace("{name}", "demo"),
+            "SwitchGateway" | "TestGateway" => def.path.replace("{name}", "demo"),
             "ChangePlan" => {
                 let body = self.body("CreatePlan").await.unwrap_or_default();
                 with_id(def, &id_of(&self.admin.post("/r1/admin/pricing_plans", body).await.data_with(201)))
             }
-            "PutBudget" | "LiftBudget" => {
+            "PutBudget" | "LiftBudget" | "PutModelList" | "LiftModelList" => {
                 let path = with_id(def, &self.third.id).replace("{scope}", "user");
-                if def.name == "LiftBudget" {
-                    self.admin.put(&path, self.body("PutBudget").await.unwrap_or_default()).await.data_with(200);
+                if let Some(what) = def.name.strip_prefix("Lift") {
+                    let body = self.body(&format!("Put{what}")).await.unwrap_or_default();
+                    self.admin.put(&path, body).await.data_with(200);
                 }
                 path
             }
+            "UnsubscribeFromMails" => format!("{}?token=none", def.path),
             "ShowUser" => format!("/r1/users/{}", self.owner.id),
             "ShowV1Model" => with_id(def, "demo"),
-            "ShowWorkspace" | "ListWorkspaceMembers" | "ListInvitations" | "CreateInvitation" => {
-                with_id(def, &self.workspace)
-            }
+            "ShowWorkspace"
+            | "ListWorkspaceMembers"
+            | "ListInvitations"
+            | "CreateInvitation"
+            | "ListEmoji"
+            | "AddEmoji" => with_id(def, &self.workspace),
             "AddWorkspaceMember" | "ChangeWorkspace" | "DeleteWorkspace" | "JoinWorkspace" => {
                 with_id(def, &self.team().await)
             }
@@ -226,6 +257,20 @@ impl World {
                         .data_with(201),
                 ),
             ),
+            // This server has no model for embeddings.
+            "ListKnowledge" | "GiveKnowledge" | "RetryKnowledge" | "RemoveKnowledge" => {
+                let body = self.body("CreateAssistant").await.unwrap_or_default();
+                let assistant = id_of(&self.owner.post("/r1/assistants", body).await.data_with(201));
+                with_id(def, &assistant).replace("{file_id}", &new_id())
+            }
+            // It cites nothing.
+            "ShowCitation" => with_id(def, self.answer.get_or_init(|| self.answer()).await).replace("{n}", "1"),
+            "RemoveEmoji" => {
+                let body = self.body("AddEmoji").await.unwrap_or_default();
+                let path = format!("/r1/workspaces/{}/emoji", self.workspace);
+                let made = self.owner.post(&path, body).await.data_with(201);
+                with_id(def, &self.workspace).replace("{name}", made["name"].as_str().unwrap_or_default())
+            }
             "ShowPrompt" | "ChangePrompt" | "DeletePrompt" => {
                 let body = self.body("CreatePrompt").await.unwrap_or_default();
                 with_id(def, &id_of(&self.owner.post("/r1/prompts", body).await.data_with(201)))
@@ -239,7 +284,7 @@ impl World {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)
             }
             // Nothing was called for it.
-            "DecideToolCall" => {
+            "DecideToolCall" | "ShowToolCall" => {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await).replace("{call_id}", &new_id())
             }
             "ShowMcpServer" | "ChangeMcpServer" | "RemoveMcpServer" | "RefreshMcpServer" => {
@@ -260,16 +305,97 @@ impl World {
                 let section = self.owner.post("/r1/sections", json!({ "name": "Projects" })).await.data_with(201);
                 with_id(def, &id_of(&section))
             }
+            "ChangeColumn" | "DeleteColumn" => with_id(def, &self.column(&self.group().await).await),
+            "CreateTask" => {
+                let group = self.group().await;
+                let column = self.column(&group).await;
+                let path = with_id(def, &group);
+                return Call {
+                    path,
+                    body: Some(json!({ "title": "Write it down", "column_id": column })),
+                    ends_session: false,
+                };
+            }
+            "ShowTask" | "ChangeTask" | "DeleteTask" => with_id(def, &self.task().await),
+            "ShowNote" | "PutNote" | "DeleteNote" => {
+                let path = with_id(def, &new_id());
+                if def.name != "PutNote" {
+                    self.owner.put(&path, json!({ "content": "Kept" })).await.data_with(201);
+                }
+                path
+            }
+            "ShowScheduled" | "ChangeScheduled" | "SendScheduled" | "DeleteScheduled" => {
+                let in_an_hour = Clock::system().now().plus(Duration::from_secs(3_600)).to_string();
+                let body = json!({ "client_id": new_id(), "content": "Hello", "send_at": in_an_hour });
+                let path = format!("/r1/conversations/{}/messages", self.group().await);
+                with_id(def, &id_of(&self.owner.post(&path, body).await.data_with(202)))
+            }
+            "DeleteReminder" => {
+                let message = id_of(&self.owner.send_message(&self.group().await, "Hello").await);
+                let body = self.body("CreateReminder").await.unwrap_or_default();
+                let path = format!("/r1/messages/{message}/reminders");
+                with_id(def, &id_of(&self.owner.post(&path, body).await.data_with(201)))
+            }
+            "ReadWorkspaceEntitlements" | "ShowWorkspacePreviews" | "TurnWorkspacePreviews" => {
+                with_id(def, &self.workspace)
+            }
+            "ShowWordFilter" | "SetWordFilter" => with_id(def, &self.channel().await),
             _ if def.path.starts_with("/r1/conversations/{id}") => with_id(def, &self.group().await),
+            "SolveThread" | "ReopenThread" => {
+                let chat = self.group().await;
+                let root = id_of(&self.owner.send_message(&chat, "Hello").await);
+                let reply = json!({ "client_id": new_id(), "content": "Hi", "thread_id": root });
+                self.owner.post(&format!("/r1/conversations/{chat}/messages"), reply).await.data_with(201);
+                with_id(def, &root)
+            }
+            "GetOwnVote" | "CastVote" | "ClosePoll" => {
+                let chat = self.group().await;
+                let poll = json!({ "options": ["Yes", "No"] });
+                let asked = json!({ "client_id": new_id(), "content": "Shall we?", "poll": poll });
+                let path = format!("/r1/conversations/{chat}/messages");
+                with_id(def, &id_of(&self.owner.post(&path, asked).await.data_with(201)))
+            }
+            "ReportMessage" => with_id(def, &self.foreign_message().await),
+            "ShowHiddenMessage" => {
+                let id = id_of(&self.owner.send_message(&self.channel().await, "Hello").await);
+                self.admin.post(&format!("/r1/admin/messages/{id}/hide"), json!({})).await.data();
+                with_id(def, &id)
+            }
+            "HideMessage" | "RestoreMessage" => with_id(def, &self.foreign_message().await),
+            "ShowReport" | "TakeReport" | "ReleaseReport" | "ResolveReport" => {
+                let path = format!("/r1/messages/{}/report", self.foreign_message().await);
+                with_id(def, &id_of(&self.owner.post(&path, json!({ "reason": "spam" })).await.data_with(201)))
+            }
             _ if def.path.starts_with("/r1/messages/{id}") => {
                 let message = self.owner.send_message(&self.group().await, "Hello").await;
-                with_id(def, &id_of(&message))
+                with_id(def, &id_of(&message)).replace("{emoji}", "%F0%9F%91%8D")
             }
             // Of an account that has none: only the tests of providers and of passkeys make some.
-            // And no job fails here.
-            "UnlinkIdentity" | "RemovePasskey" | "RenamePasskey" | "RequeueJob" | "DeleteJob" => {
-                with_id(def, &new_id())
-            }
+            // No job fails here, and nothing is allowed to assistants.
+            "RevokeToolPermission"
+            | "UnlinkIdentity"
+            | "RemovePasskey"
+            | "RenamePasskey"
+            | "RequeueJob"
+            | "SeeWarning"
+            | "DeleteJob"
+            | "ShowAccount"
+            | "ChangeAccount"
+            | "DeleteAccount"
+            | "ExportAccount"
+            | "ListAccountSessions"
+            | "EndAccountSessions"
+            | "ResetAccountPassword"
+            | "RemoveAccountSecondFactor"
+            | "ShowAnyWorkspace"
+            | "ListAnyMembers"
+            | "ChangeOwner"
+            | "DeleteAnyWorkspace"
+            | "ShowAnyConversation"
+            | "ListAnyConversationMembers"
+            | "ChangeConversationOwner"
+            | "DeleteAnyConversation" => with_id(def, &new_id()),
+            "EndAccountSession" => with_id(def, &new_id()).replace("{session_id}", &new_id()),
             _ => def.path.replace("{p}", "example"),
         };
         assert!(!path.contains('{'), "{} has a path that nothing fills: give it a call here", def.name);
@@ -289,6 +415,36 @@ impl World {
                 let plans = self.owner.get("/r1/pricing_plans").await.data();
                 json!({ "plan_id": plans["items"][0]["id"], "gateway": "demo" })
             }
+            "SetLowBalance" => json!({ "threshold": 1_000_000 }),
+            "AnswerSearch" => json!({ "q": "hello" }),
+            // There is nothing new to them.
+            "CatchUpConversation" => json!({}),
+            "CatchUpAll" => json!({ "workspace_id": self.workspace }),
+            "SetTopUp" => {
+                let plans = self.owner.get("/r1/pricing_plans").await.data();
+                let plan = plans["items"].as_array().unwrap().iter().find(|plan| plan["kind"] == "credits").unwrap();
+                json!({ "plan_id": plan["id"], "method_id": new_id(), "threshold": 1, "monthly_limit": 1_000_000 })
+            }
+            // The workspace has never had one.
+            "CancelSubscription" | "ResumeSubscription" | "PaySubscription" | "UsePaymentMethod"
+            | "OpenPaymentPortal" => {
+                json!({ "workspace_id": self.workspace })
+            }
+            "PreviewSubscriptionChange" | "ChangeSubscription" => {
+                let plans = self.owner.get("/r1/pricing_plans").await.data();
+                json!({ "plan_id": plans["items"][0]["id"], "workspace_id": self.workspace })
+            }
+            "CastVote" => json!({ "choices": [0] }),
+            "ReadThread" => json!({ "no": 1 }),
+            "BeginTrial" => {
+                let plans = self.owner.get("/r1/pricing_plans").await.data();
+                json!({ "plan_id": plans["items"][0]["id"] })
+            }
+            "BeginPaymentMethodSetup" => json!({ "gateway": "demo" }),
+            "EndDemoPaymentMethodSetup" => json!({ "outcome": "saved" }),
+            "ChangeBillingDetails" => json!({ "name": "Anna Ltd", "country": "VN" }),
+            "ClosePaymentDifference" => json!({ "note": "Seen to" }),
+            "ReleasePayment" => json!({ "decision": "asked", "reason": "Looked at" }),
             "EndDemoPayment" => json!({ "outcome": "paid" }),
             "ReceivePaymentEvent" => json!({ "id": "forged" }),
             "RefundPayment" => json!({ "reason": "Bought by mistake" }),
@@ -329,6 +485,7 @@ impl World {
             "PutGatewayModel" => json!({ "deployments": [{ "provider": "demo", "model": "demo" }] }),
             "RestProviderKey" => json!({ "seconds": 60 }),
             "PutBudget" => json!({ "limit": 1_000_000_000, "period": "month" }),
+            "PutModelList" => json!({ "models": ["demo"] }),
             "ChangeWorkspace" => json!({ "name": "Renamed" }),
             "CreateInvitation" => json!({ "max_uses": 3 }),
             "PreviewInvitation" | "AcceptInvitation" => {
@@ -344,6 +501,13 @@ impl World {
             "ChangeConversation" => json!({ "title": "Other plans", "topic": null }),
             "ConvertConversation" => json!({ "kind": "private_channel" }),
             "ChangeOwn" => json!({ "notify": "mentions", "muted_until": null }),
+            "PutNote" => json!({ "title": "Call", "content": "Eleven o'clock" }),
+            "ExportConversation" => json!({ "format": "markdown" }),
+            "CreateColumn" => json!({ "name": "To do" }),
+            "ChangeColumn" => json!({ "name": "Doing", "done": false }),
+            // Its column is made with it.
+            "CreateTask" => json!({ "title": "Write it down", "column_id": new_id() }),
+            "ChangeTask" => json!({ "title": "Write it all down", "due_at": null }),
             "CreateSection" => json!({ "name": "Projects" }),
             "ChangeSection" => json!({ "name": "Clients", "position": 0 }),
             "ReadConversation" => json!({ "seq": 1 }),
@@ -359,18 +523,48 @@ impl World {
                 let (title, content) = ("Status", "Write about {{topic}}.");
                 json!({ "command": command, "title": title, "content": content, "workspace_id": self.workspace })
             }
+            "GiveKnowledge" => {
+                json!({ "upload_id": id_of(&self.owner.upload("a.txt", "text/plain", "hello").await) })
+            }
+            "AddEmoji" => {
+                let name = new_id().chars().skip(4).take(30).collect::<String>();
+                let upload = self.owner.upload("a.png", "image/png", pictures::png(16, 16)).await;
+                json!({ "name": name, "upload_id": id_of(&upload) })
+            }
+            "ReportMessage" => json!({ "reason": "spam" }),
+            "ResolveReport" => json!({ "deeds": [] }),
+            "TurnOwnPreviews" | "TurnWorkspacePreviews" => json!({ "is_on": true }),
+            "SetWordFilter" => json!({ "action": "mask", "words": ["darn"] }),
             "ChangePrompt" => json!({ "title": "Status note" }),
             "DecideToolCall" => json!({ "decision": "deny" }),
+            "ReadNotifications" => json!({ "all": true }),
+            "ChangeNotificationSettings" => json!({ "level": "all", "keywords": ["invoice"], "quiet": null }),
+            "ChangeStatus" => json!({ "emoji": "🌴", "text": "On holiday" }),
+            "SubscribeToPush" => {
+                json!({ "endpoint": "https://push.example.test/1", "keys": { "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4", "auth": "BTBZMqHH6r4Tts7J_aSIgg" } })
+            }
+            "UnsubscribeFromPush" => json!({ "endpoint": "https://push.example.test/1" }),
+            "CreateBroadcast" => json!({ "title": "Maintenance", "body": "Tonight", "audience": { "all": true } }),
+            "PreviewBroadcast" => json!({ "audience": { "all": true } }),
+            "ChangeBroadcast" => json!({ "title": "Maintenance at ten", "ends_at": null }),
             "AddMcpServer" => {
                 let name = format!("Docs {}", new_id());
                 json!({ "name": name, "transport": "http", "url": "https://localhost/mcp" })
             }
             "ChangeMcpServer" => json!({ "description": "What is written about it" }),
-            "RegenerateMessage" | "RequeueJobs" => json!({}),
+            "RegenerateMessage" | "RequeueJobs" | "DeleteJobs" => json!({}),
+            "InviteAccount" => json!({ "email": new_email("invited"), "display_name": "Invited" }),
+            "ChangeAccounts" => json!({ "action": "restore", "ids": [new_id()] }),
+            "ChangeAccount" => json!({ "role": "user", "reason": "Spam" }),
+            "ChangeOwner" | "ChangeConversationOwner" => json!({ "owner_id": self.third.id }),
+            "DeleteAnyWorkspace" | "DeleteAnyConversation" => json!({ "name": "Nothing" }),
+            "FinishSetup" => json!({ "finished": true }),
             "ShowVersion" => json!({ "index": 1 }),
+            "CreateReminder" => json!({ "at": Clock::system().now().plus(Duration::from_secs(3_600)).to_string() }),
+            "PutDraft" | "ChangeScheduled" => json!({ "content": "Hello later" }),
             "EditMessage" | "AskAgain" => json!({ "content": "Hello again" }),
             // No form: who comes so far may call it.
-            "Transcribe" => json!({}),
+            "Transcribe" | "UnsubscribeFromMails" => json!({}),
             "CreateEmbeddings" => json!({ "model": "demo", "input": "Hello" }),
             "CompleteChat" | "CountTokens" | "CreateMessage" | "CreateResponse" => {
                 json!({ "model": "demo", "max_tokens": 9, "messages": [{ "role": "user", "content": "Hello" }] })
@@ -384,10 +578,28 @@ impl World {
         id_of(&self.owner.post("/r1/conversations", body).await.data_with(201))
     }
 
+    /// A column of the board of that conversation.
+    async fn column(&self, conversation: &str) -> String {
+        let path = format!("/r1/conversations/{conversation}/board/columns");
+        id_of(&self.owner.post(&path, json!({ "name": "To do" })).await.data_with(201))
+    }
+
+    /// A task on the board of a group.
+    async fn task(&self) -> String {
+        let group = self.group().await;
+        let body = json!({ "title": "Write it down", "column_id": self.column(&group).await });
+        id_of(&self.owner.post(&format!("/r1/conversations/{group}/tasks"), body).await.data_with(201))
+    }
+
     /// A public channel with the friend in it.
     async fn channel(&self) -> String {
         let body = json!({ "kind": "public_channel", "title": new_id(), "workspace_id": self.workspace, "member_ids": [self.friend.id] });
         id_of(&self.owner.post("/r1/conversations", body).await.data_with(201))
+    }
+
+    /// Something that the friend wrote in a channel of the owner's.
+    async fn foreign_message(&self) -> String {
+        id_of(&self.friend.send_message(&self.channel().await, "Hello").await)
     }
 
     /// The built-in assistant's answer, when it is complete.

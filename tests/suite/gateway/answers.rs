@@ -17,6 +17,8 @@ async fn a_question_is_answered_and_says_who_did() {
         (Some("small"), Some("application/json"))
     );
     assert!(answer.header("x-natter-cost").is_some() && answer.header("x-request-id").is_some(), "{answer:?}");
+    assert_eq!(answer.header("x-natter-tries"), Some("1"));
+    assert!(answer.header("openai-processing-ms").unwrap().parse::<u64>().is_ok(), "{answer:?}");
     // The key of the provider, not the program's.
     let asked = stage.upstream.asked();
     assert_eq!((asked[0].key.as_deref(), &asked[0].body["model"]), (Some("key-one"), &json!("small")));
@@ -62,6 +64,47 @@ async fn a_silent_stream_says_that_it_is_alive() {
             text.push_str(&String::from_utf8_lossy(&response.chunk().await.unwrap().unwrap()));
         }
     }
+}
+
+/// Reads until this has come so many times.
+async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &str, times: usize) {
+    while text.matches(part).count() < times {
+        let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("it ended: {text}"));
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+}
+
+/// Gemini's streams begin with the first word.
+#[tokio::test]
+async fn a_stream_that_has_not_begun_says_that_it_is_alive_and_how_it_ended() {
+    let setup = Setup::new().set("gateway.heartbeat_seconds", 1).set("ai.answer_timeout", 6);
+    let stage = Stage::with(setup, UpstreamKind::Gemini).await;
+    for door in DOORS {
+        stage.upstream.then(Behaviour::step("One two."));
+        let mut response = stage.program.request(Method::POST, door).json(&asked_at(door, true)).send().await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &"text/event-stream".parse().unwrap())
+        );
+        let mut text = String::new();
+        read_until(&mut response, &mut text, "ping\n", 2).await;
+        stage.upstream.release(2);
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        assert!(text.contains("\"One \"") && text.contains("\"two.\"") && !text.contains("rror\":{"), "{text}");
+    }
+    // Nobody answers at all: the stream says so, and it is in the ledger.
+    stage.upstream.always(Behaviour::Hang);
+    for (door, kind) in DOORS.iter().zip(["\"code\":\"timeout\"", "\"code\":\"timeout\"", "timeout_error"]) {
+        let answer = stage.program.post(door, asked_at(door, true)).await;
+        let text = answer.text();
+        assert!(answer.status == 200 && text.contains("ping\n") && text.contains(kind), "{door}: {text}");
+        assert!(!text.contains("[DONE]") && !text.contains("message_stop"), "{text}");
+    }
+    let rows = stage.anna.get("/r1/usage/requests").await.data();
+    assert_eq!((&rows["items"][0]["status"], &rows["items"][0]["cost"]), (&json!(504), &json!(0)), "{rows}");
+    assert_eq!(rows["items"][3]["status"], 200, "{rows}");
 }
 
 #[tokio::test]
@@ -119,6 +162,18 @@ async fn a_recording_is_written_down() {
     };
     let answer = send(form("small")).await;
     assert_eq!((answer.status, &answer.body["text"]), (200, &json!("What was said.")), "{answer:?}");
+    // A model that takes no notice of the wish for a stream, and one that does not know its form.
+    let with = |name: &str, value: &str| {
+        form("small").replace(
+            "--b--",
+            &format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--b--"),
+        )
+    };
+    let streamed = send(with("stream", "true")).await;
+    assert_eq!((streamed.status, streamed.header("content-type")), (200, Some("text/event-stream")));
+    assert!(streamed.text().contains("\"type\":\"transcript.text.done\""), "{streamed:?}");
+    assert_eq!(send(with("response_format", "diarized_json")).await.status, 200);
+    assert_eq!(send(with("response_format", "xml")).await.body["error"]["param"], "response_format");
     assert_eq!(send(form("other")).await.status, 404);
     for broken in ["", "--b\r\n", "{}"] {
         assert_eq!(send(broken.to_owned()).await.status, 400, "{broken}");

@@ -29,9 +29,20 @@ async fn budgets_are_set_listed_and_lifted_by_administrators() {
     assert_eq!(admin.get("/r1/admin/budgets").await.data()["total"], 1);
 }
 
-/// A stage whose model `small` has a price, and a key with a budget.
-async fn spending(limit: i64) -> (Stage, Value, Caller) {
-    let stage = Stage::start().await;
+/// A stage whose model `small` costs a micro-credit a token, and a key with a budget.
+pub(super) async fn spending(limit: i64) -> (Stage, Value, Caller) {
+    spending_on(UpstreamKind::OpenAi, limit).await
+}
+
+pub(super) async fn spending_on(kind: UpstreamKind, limit: i64) -> (Stage, Value, Caller) {
+    priced(Stage::with(Setup::new(), kind).await, limit).await
+}
+
+pub(super) async fn spending_with(setup: Setup, limit: i64) -> (Stage, Value, Caller) {
+    priced(Stage::with(setup, UpstreamKind::OpenAi).await, limit).await
+}
+
+async fn priced(stage: Stage, limit: i64) -> (Stage, Value, Caller) {
     let price = json!({ "input": 1_000_000, "output": 1_000_000 });
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
     let key = keys::make(&stage.anna, json!({ "budget": { "limit": limit, "period": "month" } })).await;
@@ -40,7 +51,7 @@ async fn spending(limit: i64) -> (Stage, Value, Caller) {
 }
 
 /// What a key has spent, once all that it asked for is written down.
-async fn spent(stage: &Stage, key: &Value) -> i64 {
+pub(super) async fn spent(stage: &Stage, key: &Value) -> i64 {
     stage.anna.get("/r1/usage").await.data();
     let listed = stage.anna.get("/r1/api_keys").await.data();
     let found = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).cloned().unwrap();

@@ -13,7 +13,7 @@ pub(super) fn path(key: &Value) -> String {
     format!("/r1/api_keys/{}", key["id"].as_str().unwrap())
 }
 
-fn program(app: &Application, key: &Value) -> Caller {
+pub(super) fn program(app: &Application, key: &Value) -> Caller {
     Caller::new(&app.url(), Credentials::Bearer(key["key"].as_str().unwrap().to_owned()))
 }
 

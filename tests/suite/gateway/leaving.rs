@@ -71,6 +71,14 @@ async fn a_client_that_leaves_takes_its_question_along() {
         stage = leave(stage, socket, times).await;
     }
 
+    // Before the first byte, but after signs of life.
+    let setup = Setup::new().set("gateway.heartbeat_seconds", 1);
+    let late = Stage::with(setup, UpstreamKind::OpenAi).await;
+    late.upstream.then(Behaviour::Hang);
+    let mut socket = ask(&late, true).await;
+    read_until(&mut socket, ": ping").await;
+    leave(late, socket, 1).await;
+
     // Half closed is gone, too: nobody else works like that.
     stage.upstream.then(Behaviour::Hang);
     let mut socket = ask(&stage, false).await;

@@ -112,7 +112,7 @@ async fn a_subscription_is_paid_period_by_period() {
         assert_eq!(anna.post(&end, json!({ "outcome": "paid" })).await.data()["status"], "paid");
     }
     let mine = anna.get("/r1/entitlements/me").await.data();
-    assert_eq!((&mine["plan"]["name"], &mine["plan"]["renews_at"]), (&json!("Team"), &json!(null)));
+    assert_eq!((&mine["plan"]["name"], &mine["plan"]["cancel_at"]), (&json!("Team"), &json!(null)));
     assert_eq!(mine["credits"]["balance"], 4_000_000_000_i64);
     let receipts = anna.get("/r1/payments").await.data();
     let mut receipts: Vec<&str> =

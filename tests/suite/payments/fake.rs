@@ -39,6 +39,8 @@ pub enum Mood {
     /// It does what it is asked to, and answers 500.
     Confused,
     Refusing,
+    /// It closes each connection without an answer, and does nothing.
+    Away,
 }
 
 pub struct Fake {
@@ -60,8 +62,32 @@ struct State {
     asked: Vec<String>,
     /// Refunds by their key: each is made once.
     refunds: BTreeMap<String, String>,
+    /// Charges of Stripe's without the payer.
+    intents: BTreeMap<String, Intent>,
+    /// What it lists as taken. None: PayPal doesn't allow that.
+    listed: Option<Vec<Value>>,
+    /// Charges of cards have to be confirmed by the payer.
+    wants_payer: bool,
+    /// Requests of this kind it does, and never answers.
+    silent_at: Option<&'static str>,
+    /// What became of requests, by their idempotency keys.
+    answered: BTreeMap<String, (u16, Value)>,
 }
 
+#[derive(Clone, Debug, Default)]
+struct Intent {
+    payment: String,
+    amount: i64,
+    currency: String,
+    confirmed: usize,
+    succeeded: usize,
+    declined: bool,
+    /// The payer is there, and has to confirm it.
+    is_there: bool,
+    waits: bool,
+}
+
+const FORGOTTEN: &str = "forgotten ";
 const SECRET: &str = "a secret of the test";
 
 fn sign(algorithm: hmac::Algorithm, message: &str) -> String {
@@ -78,6 +104,11 @@ impl Fake {
             amount: kind.price().1,
             asked: Vec::new(),
             refunds: BTreeMap::new(),
+            intents: BTreeMap::new(),
+            listed: None,
+            wants_payer: false,
+            silent_at: None,
+            answered: BTreeMap::new(),
         };
         let shared = Arc::new(Shared { kind, state: Mutex::new(state) });
         let serving = Arc::clone(&shared);
@@ -112,9 +143,40 @@ impl Fake {
         self.shared.state.lock().unwrap().mood = mood;
     }
 
+    /// What it says that was taken in the last days.
+    pub fn lists(&self, charges: Vec<Value>) {
+        self.shared.state.lock().unwrap().listed = Some(charges);
+    }
+
+    /// Has banks ask payers to confirm what is charged.
+    pub fn wants_payer(&self, wants: bool) {
+        self.shared.state.lock().unwrap().wants_payer = wants;
+    }
+
+    /// Has it do requests of a kind without ever answering them.
+    pub fn silent_at(&self, part: Option<&'static str>) {
+        self.shared.state.lock().unwrap().silent_at = part;
+    }
+
     /// How often it was asked for something.
     pub fn asked(&self, part: &str) -> usize {
         self.shared.state.lock().unwrap().asked.iter().filter(|path| path.contains(part)).count()
+    }
+
+    /// How often money was taken without the payer, and how often that was declined.
+    pub fn charges(&self) -> (usize, usize) {
+        let state = self.shared.state.lock().unwrap();
+        let taken = state.intents.values().map(|intent| intent.succeeded).sum();
+        let tried: usize = state.intents.values().map(|intent| intent.confirmed).sum();
+        (taken, tried - taken)
+    }
+
+    /// As Stripe does after a day: what comes again with a key is done again.
+    pub fn forgets_keys(&self) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.answered.clear();
+        let refunds = std::mem::take(&mut state.refunds);
+        state.refunds = refunds.into_iter().map(|(key, id)| (format!("{FORGOTTEN}{key}"), id)).collect();
     }
 
     pub fn refunds(&self) -> usize {
@@ -136,8 +198,22 @@ impl Event {
         self.send_to(&app.url()).await
     }
 
+    /// To be sent.
+    pub fn request(&self, app: &Application) -> reqwest::RequestBuilder {
+        self.request_by(&Caller::anonymous(&app.url()))
+    }
+
+    /// To be sent to one of several instances.
+    pub fn request_to(&self, base: &str) -> reqwest::RequestBuilder {
+        self.request_by(&Caller::anonymous(base))
+    }
+
     pub async fn send_to(&self, base: &str) -> Answer {
         let caller = Caller::anonymous(base);
+        caller.send(self.request_by(&caller)).await
+    }
+
+    fn request_by(&self, caller: &Caller) -> reqwest::RequestBuilder {
         let mut request = caller.request(self.method.clone(), &self.path);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -145,7 +221,7 @@ impl Event {
         if self.method == Method::POST {
             request = request.header("content-type", "application/json").body(self.body.clone());
         }
-        caller.send(request).await
+        request
     }
 
     /// The same with something else in it, and the same signature.
@@ -209,9 +285,16 @@ fn post(kind: Kind, headers: Vec<(&'static str, String)>, body: String) -> Event
 
 /// As Stripe signs, at this moment.
 pub fn stripe_signed(body: Value) -> Event {
+    stripe_signed_by(body, SECRET, 0)
+}
+
+/// The same with another secret, by a clock that is off by so many seconds.
+pub fn stripe_signed_by(body: Value, secret: &str, off: i64) -> Event {
     let body = body.to_string();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let signature = sign(hmac::HMAC_SHA256, &format!("{now}.{body}"));
+    let now = i64::try_from(now).unwrap() + off;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = hex::encode(hmac::sign(&key, format!("{now}.{body}").as_bytes()));
     post(Kind::Stripe, vec![("stripe-signature", format!("t={now},v1={},v1={signature}", "00".repeat(32)))], body)
 }
 
@@ -243,7 +326,7 @@ pub fn paypal_signed(body: Value) -> Event {
     post(Kind::Paypal, headers, body)
 }
 
-fn decimal(amount: i64) -> String {
+pub fn decimal(amount: i64) -> String {
     format!("{}.{:02}", amount / 100, amount % 100)
 }
 
@@ -334,7 +417,16 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
         let body = String::from_utf8_lossy(&read[end..end + length]).into_owned();
         read.drain(..end + length);
         let line = head.lines().next().unwrap_or_default().to_owned();
+        if shared.state.lock().unwrap().mood == Mood::Away {
+            return;
+        }
         let (status, answer) = shared.answer(&line, &head, &body);
+        let silent_at = shared.state.lock().unwrap().silent_at;
+        if silent_at.is_some_and(|part| line.contains(part)) {
+            // Until the other side gives up.
+            _ = socket.read(&mut piece).await;
+            return;
+        }
         let text = answer.to_string();
         let reply = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
@@ -384,8 +476,46 @@ fn stripe(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
     assert_eq!(header(head, "stripe-version"), "2026-10-28.endive");
     if line.starts_with("POST /v1/checkout/sessions") {
         let id = field(body, "client_reference_id");
+        if field(body, "mode") == "setup" {
+            assert_eq!(header(head, "idempotency-key"), format!("setup-{id}"));
+            return (
+                200,
+                json!({ "id": format!("cs_setup_{id}"), "url": format!("https://checkout.test/setup/{id}") }),
+            );
+        }
         assert_eq!(header(head, "idempotency-key"), format!("checkout-{id}"));
         return (200, json!({ "id": format!("cs_{id}"), "url": format!("https://checkout.test/{id}") }));
+    }
+    if line.contains("/v1/payment_intents") {
+        let key = header(head, "idempotency-key");
+        if let Some(before) = state.answered.get(&key).filter(|_| !key.is_empty()) {
+            return before.clone();
+        }
+        let answer = stripe_intent(state, line, body);
+        if !key.is_empty() {
+            state.answered.insert(key, answer.clone());
+        }
+        return answer;
+    }
+    if line.starts_with("GET /v1/charges?") {
+        return (200, json!({ "data": state.listed.clone().unwrap_or_default(), "has_more": false }));
+    }
+    if let Some((_, id)) = line.split_once("/v1/checkout/sessions/cs_setup_") {
+        let id = id.split(['?', ' ']).next().unwrap();
+        return (200, stripe_setup(id, state.outcome));
+    }
+    if line.contains("/v1/payment_methods/") {
+        return (200, json!({ "id": "pm_1" }));
+    }
+    if line.contains("/v1/billing_portal/sessions") {
+        return (200, json!({ "url": format!("https://portal.test/{}", field(body, "customer")) }));
+    }
+    if line.starts_with("GET /v1/refunds?") {
+        let made = |(key, id): (&String, &String)| {
+            let ours = key.trim_start_matches(FORGOTTEN).trim_start_matches("refund-");
+            json!({ "id": id, "amount": state.amount, "currency": "usd", "status": "succeeded", "metadata": { "refund_id": ours } })
+        };
+        return (200, json!({ "data": state.refunds.iter().map(made).collect::<Vec<_>>(), "has_more": false }));
     }
     if line.starts_with("POST /v1/refunds") {
         let (key, amount) = (header(head, "idempotency-key"), field(body, "amount").parse::<i64>().unwrap());
@@ -402,6 +532,83 @@ fn stripe(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
     (200, object)
 }
 
+/// What became of saving a card.
+fn stripe_setup(id: &str, outcome: Outcome) -> Value {
+    let card = json!({ "id": "pm_2", "type": "card", "card": { "brand": "mastercard", "last4": "4444", "exp_month": 1, "exp_year": 2032 } });
+    let (status, intent) = match outcome {
+        Outcome::Open => ("open", json!(null)),
+        Outcome::Paid => {
+            ("complete", json!({ "id": "seti_1", "status": "succeeded", "customer": "cus_1", "payment_method": card }))
+        }
+        Outcome::Failed => ("expired", json!(null)),
+    };
+    json!({ "id": format!("cs_setup_{id}"), "status": status, "setup_intent": intent })
+}
+
+/// Charges of what was saved. What a checkout was paid with is known by its intent.
+fn stripe_intent(state: &mut State, line: &str, body: &str) -> (u16, Value) {
+    if line.starts_with("POST /v1/payment_intents ") {
+        let payment = field(body, "metadata%5Bpayment_id%5D");
+        assert_eq!(field(body, "customer"), "cus_1");
+        let is_there = field(body, "metadata%5Boff_session%5D") == "false";
+        let id = format!("pi_{}", state.intents.len() + 1);
+        let (amount, currency) = (field(body, "amount").parse().unwrap(), field(body, "currency"));
+        state.intents.insert(id.clone(), Intent { payment, amount, currency, is_there, ..Intent::default() });
+    }
+    let path = line.split_whitespace().nth(1).unwrap();
+    let named = path.trim_start_matches("/v1/payment_intents/").split(['/', '?']).next().unwrap().to_owned();
+    let newest = format!("pi_{}", state.intents.len());
+    let id = if path == "/v1/payment_intents" { newest } else { named };
+    let (outcome, wants_payer) = (state.outcome, state.wants_payer);
+    let Some(intent) = state.intents.get_mut(&id) else {
+        let card = json!({ "id": "pm_1", "type": "card", "card": { "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2031 } });
+        let object = json!({
+            "id": id, "status": "succeeded", "amount": 2_400, "currency": "usd", "customer": "cus_1", "payment_method": card,
+        });
+        return (200, object);
+    };
+    if line.contains("/confirm") {
+        assert_eq!(field(body, "off_session") == "true", !intent.is_there);
+        assert!(!field(body, "return_url").is_empty());
+        if intent.succeeded > 0 {
+            return (400, json!({ "error": { "code": "payment_intent_unexpected_state" } }));
+        }
+        intent.confirmed += 1;
+        intent.declined = outcome == Outcome::Failed;
+        if intent.declined {
+            return (402, json!({ "error": { "code": "card_declined" } }));
+        }
+        if wants_payer && !intent.is_there {
+            intent.declined = true;
+            return (402, json!({ "error": { "code": "authentication_required" } }));
+        }
+        intent.waits = wants_payer;
+        intent.succeeded += usize::from(!intent.waits);
+    } else if intent.waits && outcome != Outcome::Open {
+        intent.waits = false;
+        intent.declined = outcome == Outcome::Failed;
+        intent.succeeded += usize::from(!intent.declined);
+    }
+    let status = match (intent.succeeded, intent.declined) {
+        (0, false) if intent.waits => "requires_action",
+        (0, false) => "requires_confirmation",
+        (0, true) => "requires_payment_method",
+        _ => "succeeded",
+    };
+    let mut object = json!({
+        "id": id, "status": status, "amount": intent.amount, "currency": intent.currency, "customer": "cus_1",
+        "payment_method": { "id": "pm_1", "type": "card" }, "metadata": { "payment_id": intent.payment, "off_session": (!intent.is_there).to_string() },
+    });
+    if intent.waits {
+        object["next_action"] =
+            json!({ "type": "redirect_to_url", "redirect_to_url": { "url": format!("https://bank.test/{id}") } });
+    }
+    if intent.declined && intent.succeeded == 0 {
+        object["last_payment_error"] = json!({ "code": "card_declined" });
+    }
+    (200, object)
+}
+
 fn paypal(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value) {
     if line.contains("/v1/oauth2/token") {
         return (200, json!({ "access_token": "token", "expires_in": 3600 }));
@@ -412,6 +619,12 @@ fn paypal(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
         let parsed: Value = serde_json::from_str(body).unwrap();
         let good = parsed["transmission_sig"] == sign(hmac::HMAC_SHA256, event) && parsed["webhook_id"] == "WH-1";
         return (200, json!({ "verification_status": if good { "SUCCESS" } else { "FAILURE" } }));
+    }
+    if line.starts_with("GET /v1/reporting/transactions?") {
+        let Some(listed) = &state.listed else { return (403, json!({ "name": "NOT_AUTHORIZED" })) };
+        // Two pages, of which the second is empty.
+        let first = if line.contains("&page=1 ") { listed.clone() } else { Vec::new() };
+        return (200, json!({ "transaction_details": first, "total_pages": 2 }));
     }
     if line.contains("/refund") {
         let id = refund_of(state, &header(head, "paypal-request-id"));

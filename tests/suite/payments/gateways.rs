@@ -4,12 +4,12 @@ use support::{Application, Member, Setup, json};
 
 use super::{
     adds_up, begun, check_out, credits,
-    fake::{ALL, Fake, Kind, Mood, Outcome, paypal_signed, stripe_signed},
+    fake::{ALL, Fake, Kind, Mood, Outcome, paypal_signed, stripe_signed, stripe_signed_by},
     payment, status,
 };
 
 /// An application that takes money by one gateway, and somebody who pays.
-async fn stage(kind: Kind) -> (Application, Fake, Member) {
+pub(super) async fn stage(kind: Kind) -> (Application, Fake, Member) {
     let fake = Fake::start(kind).await;
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 3600);
     let app = fake.configure(setup).start().await;
@@ -255,6 +255,162 @@ async fn what_the_gateway_has_not_told_is_asked_about() {
         fake.say(Outcome::Paid);
         socket.find("credits", |frame| frame.kind == "quota.updated" && frame.payload["credits"]["balance"] != 0).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn stripes_two_secrets_count_and_clocks_may_be_five_minutes_off() {
+    let (app, _fake, anna) = stage(Kind::Stripe).await;
+    let id = begun(&app, &anna, "stripe").await;
+    let event = |number: u32| {
+        json!({ "id": format!("evt_{number}"), "type": "checkout.session.completed", "livemode": false, "data": { "object": {
+            "id": format!("cs_{id}"), "payment_status": "paid", "amount_total": 600, "currency": "usd", "client_reference_id": id,
+        } } })
+    };
+    for (number, (secret, off, status)) in [
+        ("a secret that nobody has", 0, 400),
+        ("a secret of the test", 330, 400),
+        ("a secret of the test", -330, 400),
+        ("a secret of the test", 100_000, 400),
+        ("an older secret", 270, 200),
+        ("a secret of the test", -270, 200),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = stripe_signed_by(event(u32::try_from(number).unwrap()), secret, off).send(&app).await;
+        assert_eq!(told.status, status, "{secret} {off}");
+        assert_eq!(credits(&anna).await, if status == 400 { 0 } else { 500 }, "{secret} {off}");
+    }
+    let kept = app.database.number("SELECT COUNT(*) FROM payment_events").await;
+    assert_eq!(kept, 2, "what is refused is not kept");
+    adds_up(&app).await;
+}
+
+#[tokio::test]
+async fn while_a_gateway_is_away_nothing_is_lost_and_nothing_is_begun_twice() {
+    for kind in [Kind::Stripe, Kind::Paypal, Kind::Momo] {
+        let (app, fake, anna) = stage(kind).await;
+        let admin = app.admin().await;
+        fake.mood(Mood::Away);
+        check_out(&app, &anna, kind.name(), "key-1").await.refused(503, "unavailable");
+        fake.mood(Mood::Well);
+        let begun = check_out(&app, &anna, kind.name(), "key-1").await.data_with(201);
+        let id = begun["payment_id"].as_str().unwrap().to_owned();
+        assert_eq!(anna.get("/r1/payments").await.data()["total"], 1, "{kind:?}");
+        let amount = kind.price().1;
+        let paid = kind.event(&id, Outcome::Paid, amount, 1);
+        if kind == Kind::Paypal {
+            // It has to be asked whether the event is its own.
+            fake.mood(Mood::Away);
+            assert_eq!(paid.send(&app).await.status, 503);
+            fake.mood(Mood::Well);
+        }
+        paid.send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+
+        fake.mood(Mood::Away);
+        let back = json!({ "reason": "bought by mistake" });
+        admin.post(&format!("/r1/admin/payments/{id}/refund"), back).await.data();
+        // The credits are kept back until it is certain.
+        assert_eq!(
+            (payment(&anna, &id).await["refunded_amount"].as_i64(), credits(&anna).await),
+            (Some(0), 0),
+            "{kind:?}"
+        );
+        fake.mood(Mood::Well);
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn administrators_see_what_was_heard_of_a_gateway_and_whether_it_answers() {
+    for kind in ALL {
+        let (app, fake, anna) = stage(kind).await;
+        let admin = app.admin().await;
+        anna.get("/r1/admin/gateways").await.refused(403, "forbidden");
+        let heard = async || admin.get("/r1/admin/gateways").await.data()["items"][0].clone();
+        let test = format!("/r1/admin/gateways/{}/test", kind.name());
+        let before = heard().await;
+        assert_eq!((&before["name"], &before["last_event_at"]), (&json!(kind.name()), &json!(null)), "{before}");
+        let id = begun(&app, &anna, kind.name()).await;
+        kind.event(&id, Outcome::Paid, kind.price().1, 1).send(&app).await;
+        let after = heard().await;
+        assert!(after["last_event_at"].is_string() && after["last_paid_at"].is_string(), "{after}");
+        assert_eq!((&after["waiting"], &after["refunds_waiting"]), (&json!(0), &json!(0)), "{after}");
+        let answered = admin.post(&test, json!({})).await.data();
+        assert_eq!((&answered["ok"], &answered["error"]), (&json!(true), &json!(null)), "{kind:?} {answered}");
+
+        fake.mood(Mood::Away);
+        let answered = admin.post(&test, json!({})).await.data();
+        assert_eq!(answered["ok"], false, "{kind:?} {answered}");
+        admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "reason": "a mistake" })).await;
+        assert_eq!(heard().await["refunds_waiting"], 1, "{kind:?}");
+        admin.post("/r1/admin/gateways/other/test", json!({})).await.refused(404, "not_found");
+    }
+}
+
+/// Sends a request that is done and never answered, because the instance is killed meanwhile. It runs again afterwards.
+async fn killed(app: &mut Application, fake: &Fake, part: &'static str, request: reqwest::RequestBuilder) {
+    let before = fake.asked(part);
+    fake.silent_at(Some(part));
+    let waiting = tokio::spawn(request.send());
+    support::wait_until("the gateway is asked", || async { fake.asked(part) > before }).await;
+    app.instances[0].kill().await;
+    assert!(waiting.await.unwrap().is_err(), "nobody was answered");
+    fake.silent_at(None);
+    if fake.kind == Kind::Stripe {
+        // It was down for more than a day.
+        fake.forgets_keys();
+    }
+    app.instances[0].start_again().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_is_killed_when_the_gateway_has_done_its_part_does_nothing_twice() {
+    for kind in ALL {
+        let fake = Fake::start(kind).await;
+        let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
+        let mut app = fake.configure(setup).start().await;
+        let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
+        let (creates, refunds) = match kind {
+            Kind::Stripe => (Some("POST /v1/checkout/sessions"), "POST /v1/refunds"),
+            Kind::Paypal => (Some("POST /v2/checkout/orders "), "/refund"),
+            Kind::Momo => (Some("/create"), "/refund"),
+            // Its address is made without asking it.
+            Kind::Vnpay => (None, "POST "),
+        };
+        if let Some(part) = creates {
+            let body = json!({ "plan_id": super::plan(&app, "500 credits").await, "gateway": kind.name() });
+            let request = anna.request(reqwest::Method::POST, "/r1/payments/checkout");
+            let request = request.header("idempotency-key", "key-1").json(&body);
+            killed(&mut app, &fake, part, request).await;
+        }
+        let begun = check_out(&app, &anna, kind.name(), "key-1").await.data_with(201);
+        assert_eq!(anna.get("/r1/payments").await.data()["total"], 1, "{kind:?}");
+        let id = begun["payment_id"].as_str().unwrap();
+        if kind == Kind::Paypal {
+            let event = paypal_signed(
+                json!({ "id": "WH-9", "event_type": "CHECKOUT.ORDER.APPROVED", "resource": { "id": format!("O-{id}"), "status": "APPROVED" } }),
+            );
+            let request = event.request(&app);
+            killed(&mut app, &fake, "/capture", request).await;
+            support::wait_until("it is paid", || async { status(&anna, id).await == "paid" }).await;
+            assert_eq!(event.send(&app).await.status, 200);
+        }
+        let paid = kind.event(id, Outcome::Paid, kind.price().1, 1);
+        paid.send(&app).await;
+        assert_eq!((status(&anna, id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        let refund = format!("/r1/admin/payments/{id}/refund");
+        let request = admin.request(reqwest::Method::POST, &refund).json(&json!({ "reason": "bought by mistake" }));
+        killed(&mut app, &fake, refunds, request).await;
+        support::wait_until("it is refunded", || async {
+            let now = payment(&anna, id).await;
+            now["status"] == "refunded" && now["credit_notes"].as_array().is_some_and(|notes| notes.len() == 1)
+        })
+        .await;
+        assert_eq!((fake.refunds(), credits(&anna).await), (1, 0), "{kind:?}");
         adds_up(&app).await;
     }
 }

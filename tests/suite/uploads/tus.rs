@@ -6,12 +6,12 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::stored;
 
-async fn create(member: &Member, length: usize, metadata: &str) -> Answer {
+pub(super) async fn create(member: &Member, length: usize, metadata: &str) -> Answer {
     let request = member.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "1.0.0");
     member.send(request.header("upload-length", length).header("upload-metadata", metadata)).await
 }
 
-async fn append(member: &Member, path: &str, offset: usize, bytes: impl Into<reqwest::Body>) -> Answer {
+pub(super) async fn append(member: &Member, path: &str, offset: usize, bytes: impl Into<reqwest::Body>) -> Answer {
     let request = member.request(Method::PATCH, path).header("tus-resumable", "1.0.0").header("upload-offset", offset);
     member.send(request.header("content-type", "application/offset+octet-stream").body(bytes)).await
 }

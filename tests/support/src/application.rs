@@ -49,6 +49,12 @@ impl Setup {
         self
     }
 
+    /// Logs so much: what `RUST_LOG` says.
+    #[must_use]
+    pub fn log(self, filter: &str) -> Self {
+        self.set(crate::instance::LOG, filter)
+    }
+
     /// More than one instance: always on PostgreSQL and Redis, so put such a test into the module `cluster`.
     #[must_use]
     pub fn instances(mut self, count: usize) -> Self {
@@ -68,6 +74,12 @@ impl Setup {
     pub fn on(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// As another release: its program, not the one that is tested. With [`Self::from_nothing`], so that it makes its own tables.
+    #[must_use]
+    pub fn program(self, path: &Path) -> Self {
+        self.set(crate::instance::PROGRAM, path.display())
     }
 
     /// With a database that somebody else has made: a [`crate::PostgresServer`] of the test's own.
@@ -129,6 +141,16 @@ impl Application {
     /// One more instance with the same settings.
     pub async fn add_instance(&mut self) {
         self.instances.push(Instance::start(self.folder.path(), &self.settings).await);
+    }
+
+    /// From here on commands and new instances are of the program that is tested; those that run stay what they are.
+    pub fn upgrade(&mut self) {
+        self.settings.retain(|(key, _)| key != crate::instance::PROGRAM);
+    }
+
+    /// … and from here on of this other one.
+    pub fn downgrade(&mut self, program: &Path) {
+        self.settings.push((crate::instance::PROGRAM.to_owned(), program.display().to_string()));
     }
 
     /// One more instance on the same database, with another bus.

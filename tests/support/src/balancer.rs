@@ -40,7 +40,10 @@ impl Balancer {
             format!("{shipped}\nfrontend statistics\n  bind 127.0.0.1:{statistics}\n  stats enable\n  stats uri /\n");
         let file = folder.path().join("haproxy.cfg");
         tokio::fs::write(&file, config).await.expect("a writable folder");
-        let child = Command::new(program("haproxy", &["/usr/sbin", "/usr/local/sbin"]))
+        // With as few files as a service gets on some systems: it must not ask for more.
+        let child = Command::new("prlimit")
+            .arg("--nofile=20000:20000")
+            .arg(program("haproxy", &["/usr/sbin", "/usr/local/sbin"]))
             .arg("-f")
             .arg(&file)
             .stdout(Stdio::null())

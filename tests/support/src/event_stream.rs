@@ -11,9 +11,22 @@ use crate::socket::Frame;
 /// An open stream of events.
 pub struct EventStream {
     chunks: BoxStream<'static, reqwest::Result<Vec<u8>>>,
-    text: String,
+    /// What has come of events that are not whole yet.
+    bytes: Vec<u8>,
     /// The `id` of the last event that had one.
     pub last_event_id: Option<String>,
+}
+
+/// Takes the first event or comment that has come whole. Of bytes: the network may cut within a character.
+pub fn take_block(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = bytes.windows(2).position(|two| two == b"\n\n")?;
+    Some(bytes.drain(..end + 2).collect())
+}
+
+/// What an event says under a name, such as `data`.
+#[must_use]
+pub fn block_field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
+    block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 impl EventStream {
@@ -23,7 +36,7 @@ impl EventStream {
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         assert!(kind.starts_with("text/event-stream"), "the stream is {kind:?}");
         let chunks = response.bytes_stream().map(|chunk| chunk.map(|bytes| bytes.to_vec())).boxed();
-        Self { chunks, text: String::new(), last_event_id: None }
+        Self { chunks, bytes: Vec::new(), last_event_id: None }
     }
 
     /// The next event; comments are passed over.
@@ -34,14 +47,14 @@ impl EventStream {
     /// The next event, or nothing at the end of the stream.
     pub async fn try_next(&mut self) -> Option<Frame> {
         loop {
-            while let Some(end) = self.text.find("\n\n") {
-                let block: String = self.text.drain(..end + 2).collect();
+            while let Some(block) = take_block(&mut self.bytes) {
+                let block = String::from_utf8(block).expect("an event is UTF-8");
                 if let Some(frame) = self.parse(&block) {
                     return Some(frame);
                 }
             }
             let chunk = timeout(PATIENCE, self.chunks.next()).await.expect("something comes")?.ok()?;
-            self.text.push_str(&String::from_utf8(chunk).expect("UTF-8, not cut within a character"));
+            self.bytes.extend(chunk);
         }
     }
 
@@ -56,7 +69,7 @@ impl EventStream {
     }
 
     fn parse(&mut self, block: &str) -> Option<Frame> {
-        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let field = |name| block_field(block, name);
         if let Some(id) = field("id") {
             self.last_event_id = Some(id.to_owned());
         }

@@ -12,6 +12,18 @@ use tokio::sync::watch;
 
 use crate::place::{PATIENCE, free_port, natter};
 
+/// Among the settings, what is to be logged.
+pub(crate) const LOG: &str = "log";
+/// … the file that it finds name servers by, in place of `/etc/resolv.conf`. For root alone.
+pub(crate) const RESOLVER: &str = "resolver";
+/// … the program, where it is not the one that is tested.
+pub(crate) const PROGRAM: &str = "program";
+/// … the file that says by how many seconds its clock is set wrong, such as `+3600`; it is read again and again.
+pub(crate) const CLOCK: &str = "clock";
+/// What sets it: of the Debian package faketime.
+const FAKE_CLOCK: [&str; 2] =
+    ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
+
 /// A running server. It is killed when it is dropped; what it logged is shown when the test fails.
 pub struct Instance {
     child: Child,
@@ -105,6 +117,15 @@ impl Instance {
             .expect("it can be waited for")
     }
 
+    /// It may have so many more files open than it has now.
+    pub fn limit_files(&self, more: usize) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.process_id())).expect("it runs").count();
+        let limits = format!("--nofile={0}:{0}", open + more);
+        let done =
+            std::process::Command::new("prlimit").args(["--pid", &self.process_id().to_string(), &limits]).status();
+        assert!(done.expect("prlimit is there").success());
+    }
+
     /// SIGSTOP: it stands still, and its connections stay open.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
@@ -146,15 +167,41 @@ impl Drop for Instance {
 
 /// `natter` with settings in its environment and nothing else of ours in it.
 pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
-    let mut command = Command::new(natter());
+    let of = |wanted: &str| settings.iter().find(|(key, _)| key == wanted);
+    let program = of(PROGRAM).map_or_else(natter, |(_, path)| path.into());
+    let mut command = match of(RESOLVER) {
+        None => Command::new(program),
+        Some((_, file)) => {
+            // In place of the shell, so that the process is the program's.
+            let mut command = Command::new("unshare");
+            let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+            command.args(["--mount", "--propagation", "private", "sh", "-c", script, file]).arg(program);
+            command
+        }
+    };
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NATTER")) {
         command.env_remove(name);
     }
-    for (key, value) in settings {
-        command.env(format!("NATTER__{}", key.replace('.', "__").to_uppercase()), value);
-    }
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "info");
+    }
+    for (key, value) in settings {
+        match key.as_str() {
+            LOG => command.env("RUST_LOG", value),
+            RESOLVER | PROGRAM => &mut command,
+            CLOCK => {
+                let library = FAKE_CLOCK.iter().find(|path| Path::new(path).exists());
+                command
+                    .env("LD_PRELOAD", library.expect("faketime is installed; scripts/test installs it"))
+                    .env("FAKETIME_TIMESTAMP_FILE", value)
+                    .env("FAKETIME_NO_CACHE", "1")
+                    // A clock that is set leaves alone what only counts.
+                    .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            }
+            // Variables that are not Natter's own.
+            key if key.starts_with("OTEL_") => command.env(key, value),
+            _ => command.env(format!("NATTER__{}", key.replace('.', "__").to_uppercase()), value),
+        };
     }
     command.current_dir(folder).kill_on_drop(true);
     command

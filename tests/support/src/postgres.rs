@@ -1,5 +1,6 @@
 //! A PostgreSQL of the test's own, which can go away and come back.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,6 +64,37 @@ impl PostgresServer {
         let log = self.folder.path().join("log");
         self.control(&["start", "--log", log.to_str().expect("a plain path"), "-o", &options]);
         self.runs = true;
+    }
+
+    /// The same data as a replica that follows nobody: it is read, and takes no changes.
+    pub fn demote(&mut self) {
+        self.stop();
+        self.write("standby.signal", "");
+        self.start_again();
+    }
+
+    /// It takes changes again.
+    pub fn promote(&self) {
+        self.control(&["promote"]);
+    }
+
+    /// From its next start on it speaks TLS, with this certificate and its key.
+    pub fn certify(&mut self, certificate: &str, key: &str) {
+        self.stop();
+        self.write("server.crt", certificate);
+        self.write("server.key", key);
+        self.write("postgresql.auto.conf", "ssl = on\n");
+        self.start_again();
+    }
+
+    /// A file in its folder, as it wants it.
+    fn write(&self, name: &str, contents: &str) {
+        let file = self.data().join(name);
+        std::fs::write(&file, contents).expect("it can be written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("it is ours");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(&file));
+        }
     }
 
     /// Lets one backend stand still: its connection stays open, and nothing comes.

@@ -44,6 +44,10 @@ fn forbid_other_fields(schema: &mut Value) {
 /// Panics unless the server's frame is as the description says.
 pub(crate) fn check_frame(frame: &Value) {
     let kind = frame["type"].as_str().unwrap_or_default();
+    // What the tests of upgrades say of a release that is not written yet.
+    if kind.starts_with("newer.") {
+        return;
+    }
     let schema = SERVER_FRAMES.get(kind).unwrap_or_else(|| panic!("the type of {frame} is not in openapi.json"));
     let wrong: Vec<String> =
         schema.iter_errors(frame).map(|error| format!("{}: {error}", error.instance_path())).collect();

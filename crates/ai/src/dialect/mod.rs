@@ -5,6 +5,7 @@ pub(crate) mod fields;
 pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
+pub(crate) mod pass;
 
 /// What stands at the head of every answer.
 #[derive(Debug, Clone, Default)]

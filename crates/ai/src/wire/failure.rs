@@ -69,6 +69,17 @@ pub fn of_value(value: &Value) -> Option<Failure> {
     Some(Failure { error, told: told.words_of_its_own() })
 }
 
+/// The failure in the data of an event that is one, whatever stands in it.
+pub fn of_event(data: &[u8]) -> Failure {
+    let value = serde_json::from_slice(data).ok();
+    value.as_ref().and_then(of_value).unwrap_or_else(unknown)
+}
+
+/// Nobody said what went wrong.
+pub fn unknown() -> Failure {
+    AiError::Unavailable { retry_after: None }.into()
+}
+
 /// What an error object says.
 #[derive(Debug, Default)]
 struct Told {

@@ -92,6 +92,7 @@ const COUNTED: Usage = Usage {
     cache_write: None,
     reasoning: None,
     audio: None,
+    audio_output: None,
     estimated: false,
 };
 
@@ -353,12 +354,30 @@ async fn requests_go_through_the_proxy() {
 }
 
 /// Takes one connection as a SOCKS5 proxy does, and plays the provider behind it: the name that it is asked for.
-async fn be_socks_proxy(listener: TcpListener) -> String {
+async fn be_socks_proxy(listener: TcpListener, password: Option<(&str, &str)>) -> String {
     let (mut socket, _) = listener.accept().await.unwrap();
-    let mut greeting = [0; 3];
+    let mut greeting = [0; 2];
     socket.read_exact(&mut greeting).await.unwrap();
-    assert_eq!(greeting, [5, 1, 0], "version 5, one method, no password");
-    socket.write_all(&[5, 0]).await.unwrap();
+    let mut methods = vec![0; usize::from(greeting[1])];
+    socket.read_exact(&mut methods).await.unwrap();
+    assert_eq!(greeting[0], 5, "version 5");
+    match password {
+        None => {
+            assert_eq!(methods, [0], "no password");
+            socket.write_all(&[5, 0]).await.unwrap();
+        }
+        Some((name, word)) => {
+            assert!(methods.contains(&2), "{methods:?}");
+            socket.write_all(&[5, 2]).await.unwrap();
+            // RFC 1929: version, and both with their lengths.
+            let mut told = vec![0; 3 + name.len() + word.len()];
+            socket.read_exact(&mut told).await.unwrap();
+            let lengths = [name, word].map(|text| u8::try_from(text.len()).unwrap());
+            let expected = [&[1, lengths[0]], name.as_bytes(), &[lengths[1]], word.as_bytes()].concat();
+            assert_eq!(told, expected);
+            socket.write_all(&[1, 0]).await.unwrap();
+        }
+    }
     let mut head = [0; 5];
     socket.read_exact(&mut head).await.unwrap();
     assert_eq!(head[..4], [5, 1, 0, 3], "connect to a name");
@@ -372,11 +391,16 @@ async fn be_socks_proxy(listener: TcpListener) -> String {
 
 #[tokio::test]
 async fn requests_go_through_a_socks_proxy_with_the_name_unresolved() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let proxy = format!("socks5h://{}", listener.local_addr().unwrap());
-    let served = tokio::spawn(be_socks_proxy(listener));
-    assert_eq!(ask(&Ai::build(behind(proxy)).unwrap()).await, whole());
-    assert_eq!(served.await.unwrap(), "provider.invalid");
+    for (login, password) in [("", None), ("natter:s%40cret@", Some(("natter", "s@cret")))] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("socks5h://{login}{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(be_socks_proxy(listener, password));
+        // A provider's own proxy goes before the one for all.
+        let mut settings = behind("http://127.0.0.1:9".to_owned());
+        settings.providers[0].proxy = Some(proxy);
+        assert_eq!(ask(&Ai::build(settings).unwrap()).await, whole());
+        assert_eq!(served.await.unwrap(), "provider.invalid");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::kind::{Kind, Raw, Reading};
 use super::resolve::Resolution;
 use super::setting::{Preset, Setting, settings};
+use super::source::Origin;
+use crate::view::{self, SettingSource};
 
 /// One line per setting that has a value, with its source; then one per setting that has none.
 pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
@@ -27,6 +29,35 @@ pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
         let _ = writeln!(text, "# {note}");
     }
     text
+}
+
+/// Every setting in the order of the table: what it is, what holds, and where that came from.
+pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
+    let mut list = Vec::new();
+    for setting in settings() {
+        let of = |key: String, value: Option<String>, origin: Option<&Origin>| {
+            let (source, place) = match origin {
+                None | Some(Origin::Default) => (SettingSource::Default, None),
+                Some(Origin::File(path)) => (SettingSource::File, Some(path.display().to_string())),
+                Some(Origin::Variable(name)) => (SettingSource::Environment, Some(name.clone())),
+            };
+            view::Setting {
+                key,
+                value,
+                source,
+                place,
+                is_secret: setting.kind.is_secret(),
+                about: setting.about.to_owned(),
+            }
+        };
+        let named = resolution.settings.iter().filter(|one| one.key.matches(setting.pattern));
+        let before = list.len();
+        list.extend(named.map(|one| of(one.key.to_string(), Some(one.value.show(one.kind)), Some(&one.origin))));
+        if list.len() == before && !setting.pattern.contains('*') {
+            list.push(of(setting.pattern.to_owned(), None, None));
+        }
+    }
+    list
 }
 
 /// A file with every setting, its default and its explanation: `config.toml`.

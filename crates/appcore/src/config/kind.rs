@@ -1,6 +1,6 @@
 //! What may stand in a setting, and how it is read from text (the environment) and from TOML.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Switch,
     /// A whole number, both ends included.
     Number(u64, u64),
+    /// Address and port to listen on; `none` for nowhere.
+    Listen,
     /// An absolute address with one of these schemes.
     Url(&'static [&'static str]),
     /// The same, and it may hold a password.
@@ -111,6 +113,10 @@ impl Kind {
             Self::Text | Self::Credential => Some(Value::Text(text.to_owned())),
             Self::Secret => (text.chars().count() >= 8).then(|| Value::Text(text.to_owned())),
             Self::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
+            Self::Listen => {
+                let is_address = text == "none" || text.parse::<SocketAddr>().is_ok();
+                is_address.then(|| Value::Text(text.to_owned()))
+            }
             Self::Switch => text.parse().ok().map(Value::Switch),
             Self::Number(min, max) => {
                 text.parse().ok().filter(|number| (min..=max).contains(number)).map(Value::Number)
@@ -184,6 +190,7 @@ impl Kind {
             Self::Text | Self::Credential => "a text".to_owned(),
             Self::Secret => "a text of at least 8 characters".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Listen => "an address with a port, such as 127.0.0.1:9464, or none".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::Number(min, max) => format!("a whole number from {min} to {max}"),
             Self::Url(schemes) | Self::SecretUrl(schemes) => {

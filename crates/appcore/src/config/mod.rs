@@ -31,8 +31,8 @@ use self::resolve::Resolution;
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, Holds, Mail, Mcp, McpCommand, Messages,
-    OauthKind, OauthProvider, Outgoing, Payment, PaypalVerify, Provider, ProviderKind, RateLimit, Realtime, Redis,
-    Role, Server, SignUp, Titles, UnknownPrice, Uploads, Workspaces,
+    Metrics, OauthKind, OauthProvider, Outgoing, Payment, PaypalVerify, Provider, ProviderKind, RateLimit, Realtime,
+    Redis, Role, Server, SignUp, Titles, UnknownPrice, Uploads, Workspaces,
 };
 
 /// The file that is read when none is named, where it is present.
@@ -88,7 +88,8 @@ pub fn load_from(
             format!("The setting {} holds a placeholder in {} and counts as not set.", unfilled.key, unfilled.origin)
         })
         .collect();
-    let config = build(&resolution, &mut notes)?;
+    let mut config = build(&resolution, &mut notes)?;
+    config.described = describe::list(&resolution);
     Ok(Loaded { config, notes, resolution })
 }
 

@@ -317,6 +317,12 @@ const LATER: &[Setting] = &[
         "What counts as a violation. A probe asks for /.env, /.git/*, /wp-* or *.php.",
     ),
     row(
+        "metrics.listen",
+        Kind::Listen,
+        Value("127.0.0.1:9464"),
+        "Where Prometheus reads /metrics: address and port, never one that people reach. none: nowhere.",
+    ),
+    row(
         "audit.retention_days",
         Kind::Number(0, 36_500),
         Value("365"),
@@ -427,6 +433,12 @@ const LATER: &[Setting] = &[
         "How a chat with an assistant is named after its first answer: model (one more short request) or words (the first ones of the question).",
     ),
     row(
+        "ai.transcription_model",
+        Kind::Text,
+        Unset("whisper-1"),
+        "Model that writes down what is said in voice notes, by its name in the gateway. Not set: nobody does.",
+    ),
+    row(
         "ai.context_tokens",
         Kind::Number(1_000, 10_000_000),
         Value("32000"),
@@ -489,6 +501,31 @@ const LATER: &[Setting] = &[
         "Whether a provider of kind openai speaks /responses, too: then they pass as they are. Not set: they go to it as chat completions.",
     ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
+    row(
+        "knowledge.model",
+        Kind::Text,
+        Unset("text-embedding-3-small"),
+        "The model that embeds the files of assistants and what they are asked. Not set: the first one with \"embed\" in its name, if there is any.",
+    ),
+    row("knowledge.max_files", Kind::Number(1, 1_000), Value("50"), "Files that one assistant can be given."),
+    row(
+        "knowledge.max_file_bytes",
+        Kind::Number(1_024, 1_073_741_824),
+        Value("20971520"),
+        "Bytes of such a file at most.",
+    ),
+    row(
+        "knowledge.max_pieces",
+        Kind::Number(1, 1_000_000),
+        Value("20000"),
+        "Pieces that the files of one assistant are cut into at most; each has some 500 tokens. All of them are looked at for each answer.",
+    ),
+    row(
+        "knowledge.prompt_tokens",
+        Kind::Number(500, 100_000),
+        Value("4000"),
+        "Tokens of pieces that a model reads for one answer at most.",
+    ),
     row("mcp.call_timeout", Kind::Number(1, 3_600), Value("60"), "Seconds that one call of a tool may take."),
     row(
         "mcp.confirm_timeout",
@@ -603,6 +640,19 @@ const LATER: &[Setting] = &[
         "Types of files that nobody may upload, by content as by claim. Not set: every type may be.",
     ),
     row(
+        "backup.every_hours",
+        Kind::Number(0, 8_760),
+        Value("0"),
+        "Hours from one backup to the next that the server makes by itself (SQLite only: PostgreSQL has its own). 0: it makes none.",
+    ),
+    row("backup.keep", Kind::Number(1, 10_000), Value("7"), "Backups that are kept; older ones are deleted."),
+    row(
+        "backup.url",
+        Kind::Text,
+        Unset("s3://natter-backups"),
+        "Where they are put: a folder on another disk, or s3://bucket/prefix with the credentials of uploads.s3_…. Not set: backups in server.data_dir, which does not outlive its disk.",
+    ),
+    row(
         "outgoing.allow",
         Kind::Destinations,
         Unset("files.example.org,10.1.0.0/16"),
@@ -624,7 +674,33 @@ const LATER: &[Setting] = &[
         "payment.reconcile_every",
         Kind::Number(1, 86_400),
         Value("300"),
-        "Seconds between two looks for such payments.",
+        "Seconds between two looks for such payments, and for subscriptions that are due.",
+    ),
+    row(
+        "payment.grace",
+        Kind::Number(0, 5_184_000),
+        Value("604800"),
+        "Seconds after the end of a subscription's period in which it still works, and can be paid.",
+    ),
+    row(
+        "payment.seller.name",
+        Kind::Text,
+        Unset("Natter Ltd"),
+        "Who sells, on receipts. Not set: the public host name.",
+    ),
+    row(
+        "payment.seller.address",
+        Kind::Text,
+        Unset("1 Example Road\\nLondon"),
+        "The seller's address, on receipts; \\n begins a line.",
+    ),
+    row("payment.seller.vat_id", Kind::Text, Unset("GB123456789"), "The seller's VAT id, on receipts."),
+    row("payment.seller.tax_name", Kind::Text, Value("VAT"), "What the tax is called that is part of prices."),
+    row(
+        "payment.seller.tax_rate",
+        Kind::Number(0, 10_000),
+        Value("0"),
+        "Its rate in hundredths of a percent: 1900 is 19 %. 0: receipts have no line of it.",
     ),
     row(
         "payment.demo.enabled",
@@ -678,6 +754,12 @@ const LATER: &[Setting] = &[
         Kind::Url(&["http", "https"]),
         Value("https://pay.vnpay.vn"),
         "Address of VNPay; https://sandbox.vnpayment.vn for tests.",
+    ),
+    row(
+        "payment.vnpay.api_url",
+        Kind::Url(&["http", "https"]),
+        Unset("https://merchant.vnpay.vn"),
+        "Address for questions and refunds, where VNPay has given another one. Not set: base_url.",
     ),
     row("payment.vnpay.tmn_code", Kind::Text, Unset("NATTER01"), "Terminal code at VNPay."),
     row(

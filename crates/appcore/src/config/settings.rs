@@ -1,6 +1,6 @@
 //! The settings as the program reads them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The same for people, with where each value came from; secrets hidden.
+    #[serde(skip)]
+    pub described: Vec<crate::view::Setting>,
     pub server: Server,
     pub database: Database,
     #[serde(default)]
@@ -31,6 +34,7 @@ pub struct Config {
     pub mail: Mail,
     pub rate_limit: RateLimit,
     pub firewall: Firewall,
+    pub metrics: Metrics,
     pub audit: Audit,
     #[serde(default)]
     pub workspaces: Workspaces,
@@ -38,9 +42,11 @@ pub struct Config {
     pub realtime: Realtime,
     pub jobs: Jobs,
     pub ai: Ai,
+    pub knowledge: Knowledge,
     pub mcp: Mcp,
     pub gateway: Gateway,
     pub uploads: Uploads,
+    pub backup: Backup,
     #[serde(default)]
     pub outgoing: Outgoing,
     pub holds: Holds,
@@ -222,6 +228,14 @@ pub struct Firewall {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// None: nobody reads them.
+    #[serde(deserialize_with = "listener")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Audit {
     /// 0: the log is kept for ever.
     pub retention_days: u32,
@@ -279,6 +293,8 @@ pub struct Realtime {
 #[serde(deny_unknown_fields)]
 pub struct Ai {
     pub default_model: Option<String>,
+    /// What writes voice notes down.
+    pub transcription_model: Option<String>,
     pub titles: Titles,
     pub context_tokens: usize,
     pub workers: usize,
@@ -312,6 +328,18 @@ impl Jobs {
         let wait = self.backoff.get(place).or(self.backoff.last()).copied();
         wait.filter(|_| failures < self.max_attempts)
     }
+}
+
+/// Files that assistants know.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knowledge {
+    /// None: the first model whose name says so.
+    pub model: Option<String>,
+    pub max_files: u64,
+    pub max_file_bytes: u64,
+    pub max_pieces: u64,
+    pub prompt_tokens: usize,
 }
 
 /// Tools of assistants.
@@ -425,6 +453,18 @@ impl Uploads {
     }
 }
 
+/// Backups that the server makes by itself, on SQLite.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// 0: none are made.
+    pub every_hours: u32,
+    pub keep: usize,
+    /// A folder, or `s3://bucket/prefix`; none: a folder in `server.data_dir`.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
 /// Requests to addresses that somebody else has chosen.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -459,11 +499,26 @@ pub struct Payment {
     pub reconcile_after: Duration,
     #[serde(deserialize_with = "seconds")]
     pub reconcile_every: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub grace: Duration,
+    pub seller: Seller,
     pub demo: DemoGateway,
     pub stripe: Stripe,
     pub paypal: Paypal,
     pub momo: Momo,
     pub vnpay: Vnpay,
+}
+
+/// Who sells, as it stands on receipts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seller {
+    pub name: Option<String>,
+    pub address: Option<String>,
+    pub vat_id: Option<String>,
+    pub tax_name: String,
+    /// In hundredths of a percent; 0: no line of it.
+    pub tax_rate: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -522,6 +577,7 @@ pub struct Momo {
 pub struct Vnpay {
     pub enabled: bool,
     pub base_url: Url,
+    pub api_url: Option<Url>,
     #[serde(default)]
     pub tmn_code: String,
     #[serde(default)]
@@ -616,6 +672,11 @@ impl Config {
     pub fn shared_workspace(&self) -> Option<&str> {
         let usual = if self.is_embedded() { "Home" } else { "none" };
         Some(self.workspaces.shared.as_deref().unwrap_or(usual)).filter(|name| *name != "none")
+    }
+
+    /// Whether its name is the setting's. Otherwise whoever owns it names it.
+    pub fn names_shared_workspace(&self) -> bool {
+        self.workspaces.shared.is_some()
     }
 
     /// Fills in what depends on other settings, and refuses what can't be together.
@@ -768,6 +829,13 @@ fn trimmed(url: &Url) -> String {
 
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+fn listener<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "none" => Ok(None),
+        address => address.parse().map(Some).map_err(serde::de::Error::custom),
+    }
 }
 
 /// Lists hold texts, whatever stands in them.

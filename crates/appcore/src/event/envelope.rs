@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Position};
-use crate::{ConversationId, EventId, Timestamp, UserId, WorkspaceId};
+use crate::{BroadcastId, ConversationId, EventId, Timestamp, UserId, WorkspaceId, view::Audience};
 
 /// The most people or conversations that one message on the bus names.
 pub const MAX_NAMED: usize = 500;
@@ -31,6 +31,13 @@ pub enum Topic {
     Users(Vec<UserId>),
     /// All connections.
     Everyone,
+    /// All connections of those whom an announcement concerns. Each instance finds them among its own.
+    Concerned {
+        broadcast_id: BroadcastId,
+        audience: Audience,
+        /// Whether it is written down whom it got to.
+        is_counted: bool,
+    },
 }
 
 /// How an envelope changes who follows what. What lets somebody in takes effect before the envelope is delivered, what puts them out after it.

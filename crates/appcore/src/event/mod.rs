@@ -22,10 +22,13 @@ pub use memory::MemoryBus;
 pub use schema::EventSchema;
 
 use crate::{
-    ApiKeyId, ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
+    ApiKeyId, AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, MessageId, NoteId, NotificationId,
+    ReminderId, ScheduledId, SessionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
+    credits::MicroCredits,
     view::{
-        AssistantMember, ConversationKind, Credits, CurrentPlan, HistoryScope, Member, MentionAll, Message,
-        OwnSettings, Posting, Presence, QuotaUse, Section, ToolCall,
+        AssistantMember, BoardColumn, ConversationKind, Credits, CurrentPlan, HistoryScope, Member, MentionAll,
+        Message, Notification, OwnSettings, PollResults, Posting, Presence, QuotaUse, Scheduled, Section,
+        ShownBroadcast, Task, ThreadSummary, ToolCall, Upload, Warning,
     },
 };
 
@@ -55,6 +58,12 @@ pub enum Event {
         conversation_id: ConversationId,
         seq: i64,
         message_id: MessageId,
+        /// Of a reply: the message that the thread belongs to.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        thread_id: Option<MessageId>,
+        /// And how the thread stands without it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        thread: Option<ThreadSummary>,
     },
     /// An assistant's answer has ended.
     #[schema(title = "message.completed")]
@@ -70,6 +79,107 @@ pub enum Event {
         seq: i64,
         message: Box<Message>,
         reason: String,
+    },
+    #[schema(title = "reaction.added")]
+    ReactionAdded {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+        emoji: String,
+        user_id: UserId,
+    },
+    #[schema(title = "reaction.removed")]
+    ReactionRemoved {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+        emoji: String,
+        user_id: UserId,
+    },
+    #[schema(title = "message.pinned")]
+    MessagePinned {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+        user_id: UserId,
+        pinned_at: Timestamp,
+    },
+    /// What links in a message lead to is known now, or was taken away.
+    #[schema(title = "message.previews")]
+    MessagePreviews {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+        previews: Vec<crate::view::Preview>,
+    },
+    #[schema(title = "message.unpinned")]
+    MessageUnpinned {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+        user_id: UserId,
+    },
+    /// Somebody has voted, or has taken their vote back, or the poll was closed. `results` are those of `message.poll` from now on.
+    #[schema(title = "poll.updated")]
+    PollUpdated {
+        conversation_id: ConversationId,
+        seq: i64,
+        message_id: MessageId,
+        results: PollResults,
+    },
+    /// What one has chosen in a poll oneself, for one's own connections.
+    #[schema(title = "poll.own")]
+    PollOwn {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        #[schema(max_items = 10)]
+        choices: Vec<u8>,
+    },
+    /// There are other replies than there were, for those who view the conversation. The last one counts.
+    #[schema(title = "thread.updated")]
+    ThreadUpdated {
+        conversation_id: ConversationId,
+        /// The message that the thread belongs to.
+        message_id: MessageId,
+        #[schema(required)]
+        thread: Option<ThreadSummary>,
+    },
+    /// How far one has read a thread, and whether one follows it, for one's own connections.
+    #[schema(title = "thread.own")]
+    ThreadOwn {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        following: bool,
+        read_no: i64,
+        unread: i64,
+    },
+    /// One has saved a message, or does so no longer, for one's own connections.
+    #[schema(title = "saved.updated")]
+    SavedUpdated {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        saved: bool,
+    },
+    /// One has written a draft, here or on another device, for one's own connections. The newest one counts.
+    #[schema(title = "draft.updated")]
+    DraftUpdated {
+        conversation_id: ConversationId,
+        #[schema(required)]
+        thread_id: Option<MessageId>,
+        /// Empty: there is none any more.
+        content: String,
+        #[schema(required)]
+        reply_to: Option<MessageId>,
+        updated_at: Timestamp,
+    },
+    /// A message that is sent later is another, or no longer waits, for one's own connections.
+    #[schema(title = "scheduled.updated")]
+    ScheduledUpdated {
+        conversation_id: ConversationId,
+        id: ScheduledId,
+        /// Null: it was sent or deleted.
+        #[schema(required)]
+        scheduled: Option<Box<Scheduled>>,
     },
     #[schema(title = "member.added")]
     MemberAdded {
@@ -127,6 +237,7 @@ pub enum Event {
         posting: Posting,
         mention_all: MentionAll,
         history: HistoryScope,
+        slow_mode_seconds: i64,
         assistants: Vec<AssistantMember>,
         /// The model that was chosen for a chat with an assistant; left out: the assistant's own.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -222,6 +333,13 @@ pub enum Event {
     AssistantsChanged {
         workspace_id: WorkspaceId,
     },
+    /// The files that an assistant knows are others than they were, or went on being read. For those who see it; at most one a second for a file
+    /// that is being read.
+    #[schema(title = "knowledge.changed")]
+    KnowledgeChanged {
+        workspace_id: WorkspaceId,
+        assistant_id: AssistantId,
+    },
     /// What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
     #[schema(title = "quota.updated")]
     QuotaUpdated {
@@ -233,10 +351,113 @@ pub enum Event {
         #[schema(required)]
         trial_ends_at: Option<Timestamp>,
     },
+    /// The credits of somebody's own account have become few, or of a workspace's that one pays for: once for each fall.
+    #[schema(title = "credits.low")]
+    CreditsLow {
+        #[schema(required)]
+        workspace_id: Option<WorkspaceId>,
+        balance: MicroCredits,
+        /// It fell below this.
+        threshold: MicroCredits,
+    },
+    /// A moderator has told one something about a message of one's own, for one's own connections; told again when one has read it.
+    #[schema(title = "warning")]
+    Warned {
+        warning: Box<Warning>,
+    },
     /// Prompts of a workspace are others than they were: written, changed, deleted.
     #[schema(title = "prompts.changed")]
     PromptsChanged {
         workspace_id: WorkspaceId,
+    },
+    /// A workspace has other emoji of its own than before.
+    #[schema(title = "emoji.changed")]
+    EmojiChanged {
+        workspace_id: WorkspaceId,
+    },
+    /// A task was added to the board of a conversation, for those who view it.
+    #[schema(title = "task.created")]
+    TaskCreated {
+        conversation_id: ConversationId,
+        board_version: i64,
+        task: Box<Task>,
+    },
+    /// A task was changed or moved.
+    #[schema(title = "task.updated")]
+    TaskUpdated {
+        conversation_id: ConversationId,
+        board_version: i64,
+        task: Box<Task>,
+    },
+    #[schema(title = "task.deleted")]
+    TaskDeleted {
+        conversation_id: ConversationId,
+        board_version: i64,
+        task_id: TaskId,
+    },
+    #[schema(title = "column.created")]
+    ColumnCreated {
+        conversation_id: ConversationId,
+        board_version: i64,
+        column: BoardColumn,
+    },
+    /// A column has another name or another place.
+    #[schema(title = "column.updated")]
+    ColumnUpdated {
+        conversation_id: ConversationId,
+        board_version: i64,
+        column: BoardColumn,
+    },
+    #[schema(title = "column.deleted")]
+    ColumnDeleted {
+        conversation_id: ConversationId,
+        board_version: i64,
+        column_id: BoardColumnId,
+    },
+    /// One has written or deleted a note, for one's own connections. What it says now tells `GET /r1/notes?since=`.
+    #[schema(title = "note.changed")]
+    NoteChanged {
+        note_id: NoteId,
+        version: i64,
+        updated_at: Timestamp,
+    },
+    /// The export of a conversation has ended, for whoever has asked for it. Null: it could not be written.
+    #[schema(title = "export.ended")]
+    ExportEnded {
+        conversation_id: ConversationId,
+        upload_id: UploadId,
+        #[schema(required)]
+        upload: Option<Box<Upload>>,
+    },
+    /// Something has changed about tasks that are, or were, one's own: for one's own connections, whatever they view.
+    #[schema(title = "tasks.own")]
+    OwnTasksChanged {
+        conversation_id: ConversationId,
+        task_id: TaskId,
+    },
+    /// One is to be reminded of something, or no longer is, for one's own connections.
+    #[schema(title = "reminders.own")]
+    OwnRemindersChanged {
+        reminder_id: ReminderId,
+    },
+    // For one's own connections. The same `id` again: it stands for more by now. (Described, its schema would be wrapped and not be found.)
+    Notification(#[schema(inline)] Notification),
+    /// These are read, for one's own connections. `ids` is null where all are.
+    #[schema(title = "notifications.read")]
+    NotificationsRead {
+        #[schema(required)]
+        ids: Option<Vec<NotificationId>>,
+    },
+    /// What these were about is no longer there, for one's own connections.
+    #[schema(title = "notifications.withdrawn")]
+    NotificationsWithdrawn {
+        ids: Vec<NotificationId>,
+    },
+    Broadcast(#[schema(inline)] ShownBroadcast),
+    /// One has put an announcement away, for one's own connections.
+    #[schema(title = "broadcast.dismissed")]
+    BroadcastDismissed {
+        id: BroadcastId,
     },
 }
 
@@ -250,6 +471,18 @@ impl Event {
             Self::MessageDeleted { .. } => "message.deleted",
             Self::MessageCompleted { .. } => "message.completed",
             Self::MessageFailed { .. } => "message.failed",
+            Self::ReactionAdded { .. } => "reaction.added",
+            Self::ReactionRemoved { .. } => "reaction.removed",
+            Self::MessagePinned { .. } => "message.pinned",
+            Self::MessagePreviews { .. } => "message.previews",
+            Self::MessageUnpinned { .. } => "message.unpinned",
+            Self::PollUpdated { .. } => "poll.updated",
+            Self::PollOwn { .. } => "poll.own",
+            Self::ThreadUpdated { .. } => "thread.updated",
+            Self::ThreadOwn { .. } => "thread.own",
+            Self::SavedUpdated { .. } => "saved.updated",
+            Self::DraftUpdated { .. } => "draft.updated",
+            Self::ScheduledUpdated { .. } => "scheduled.updated",
             Self::MemberAdded { .. } | Self::Joined { .. } => "member.added",
             Self::MemberRemoved { .. } | Self::Left { .. } => "member.removed",
             Self::MemberUpdated { .. } | Self::RoleChanged { .. } => "member.updated",
@@ -270,8 +503,27 @@ impl Event {
             Self::Presences { .. } => "presences",
             Self::WorkspaceChanged { .. } => "workspace.changed",
             Self::AssistantsChanged { .. } => "assistants.changed",
+            Self::KnowledgeChanged { .. } => "knowledge.changed",
+            Self::Warned { .. } => "warning",
             Self::PromptsChanged { .. } => "prompts.changed",
+            Self::EmojiChanged { .. } => "emoji.changed",
             Self::QuotaUpdated { .. } => "quota.updated",
+            Self::CreditsLow { .. } => "credits.low",
+            Self::TaskCreated { .. } => "task.created",
+            Self::TaskUpdated { .. } => "task.updated",
+            Self::TaskDeleted { .. } => "task.deleted",
+            Self::ColumnCreated { .. } => "column.created",
+            Self::ColumnUpdated { .. } => "column.updated",
+            Self::ColumnDeleted { .. } => "column.deleted",
+            Self::OwnTasksChanged { .. } => "tasks.own",
+            Self::OwnRemindersChanged { .. } => "reminders.own",
+            Self::ExportEnded { .. } => "export.ended",
+            Self::NoteChanged { .. } => "note.changed",
+            Self::Notification(_) => "notification",
+            Self::NotificationsRead { .. } => "notifications.read",
+            Self::NotificationsWithdrawn { .. } => "notifications.withdrawn",
+            Self::Broadcast(_) => "broadcast",
+            Self::BroadcastDismissed { .. } => "broadcast.dismissed",
         }
     }
 
@@ -285,6 +537,7 @@ impl Event {
                 let has_more = !message.tool_calls.is_empty() || !message.attachments.is_empty();
                 (!message.content.is_empty() || has_more).then_some(message.id)
             }
+            Self::MessagePreviews { message_id, previews, .. } => (!previews.is_empty()).then_some(*message_id),
             _ => None,
         }
     }
@@ -298,6 +551,12 @@ impl Event {
             | Self::MessageDeleted { conversation_id, seq, .. }
             | Self::MessageCompleted { conversation_id, seq, .. }
             | Self::MessageFailed { conversation_id, seq, .. }
+            | Self::ReactionAdded { conversation_id, seq, .. }
+            | Self::ReactionRemoved { conversation_id, seq, .. }
+            | Self::MessagePinned { conversation_id, seq, .. }
+            | Self::MessagePreviews { conversation_id, seq, .. }
+            | Self::MessageUnpinned { conversation_id, seq, .. }
+            | Self::PollUpdated { conversation_id, seq, .. }
             | Self::MemberAdded { conversation_id, seq, .. }
             | Self::MemberRemoved { conversation_id, seq, .. }
             | Self::MemberUpdated { conversation_id, seq, .. }
@@ -310,7 +569,13 @@ impl Event {
             Self::ConversationCreated { conversation_id } => {
                 Some(Position { conversation_id: *conversation_id, seq: 0 })
             }
-            Self::Joined { .. }
+            Self::ThreadUpdated { .. }
+            | Self::ThreadOwn { .. }
+            | Self::PollOwn { .. }
+            | Self::SavedUpdated { .. }
+            | Self::DraftUpdated { .. }
+            | Self::ScheduledUpdated { .. }
+            | Self::Joined { .. }
             | Self::Left { .. }
             | Self::RoleChanged { .. }
             | Self::OwnChanged { .. }
@@ -325,8 +590,27 @@ impl Event {
             | Self::Presences { .. }
             | Self::WorkspaceChanged { .. }
             | Self::AssistantsChanged { .. }
+            | Self::KnowledgeChanged { .. }
+            | Self::Warned { .. }
             | Self::PromptsChanged { .. }
-            | Self::QuotaUpdated { .. } => None,
+            | Self::EmojiChanged { .. }
+            | Self::QuotaUpdated { .. }
+            | Self::CreditsLow { .. }
+            | Self::TaskCreated { .. }
+            | Self::TaskUpdated { .. }
+            | Self::TaskDeleted { .. }
+            | Self::ColumnCreated { .. }
+            | Self::ColumnUpdated { .. }
+            | Self::ColumnDeleted { .. }
+            | Self::OwnTasksChanged { .. }
+            | Self::OwnRemindersChanged { .. }
+            | Self::ExportEnded { .. }
+            | Self::NoteChanged { .. }
+            | Self::Notification(_)
+            | Self::NotificationsRead { .. }
+            | Self::NotificationsWithdrawn { .. }
+            | Self::Broadcast(_)
+            | Self::BroadcastDismissed { .. } => None,
         }
     }
 }
@@ -388,6 +672,10 @@ pub enum Signal {
     /// What the gateway of an instance, `by`, has learned of a provider's key by using it; `key` is its place in the configuration, and
     /// without a model it is about all of them.
     ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: KeyFate },
+    /// Whether a connection of this person shows the conversation: whoever has one says [`Signal::Shows`].
+    WhoShows { question: Uuid, user_id: UserId, conversation_id: ConversationId },
+    /// One does.
+    Shows { question: Uuid },
     /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
     Gap,
 }

@@ -90,7 +90,7 @@ pub struct Prompt {
     pub updated_at: Timestamp,
 }
 
-/// Who wrote a prompt.
+/// Who wrote a prompt, or added an emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PromptAuthor {
     pub id: UserId,

@@ -30,6 +30,8 @@ pub struct Conversation {
     pub mention_all: MentionAll,
     /// What members see of what was said before they joined.
     pub history: HistoryScope,
+    /// How long a member of the channel waits between two messages; 0: not at all. Those who manage it never do.
+    pub slow_mode_seconds: i64,
     /// It is the channel that every member of the workspace is in.
     pub is_default: bool,
     /// Since when it can only be read.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ApiKey, ConversationKind, MemberRole, Message, User, UserSession, Workspace};
+use super::{ApiKey, ConversationKind, MemberRole, Message, Note, User, UserSession, Workspace};
 use crate::{ConversationId, Timestamp};
 
 /// Everything that an account holds, for its owner.
@@ -19,6 +19,7 @@ pub struct Export {
     pub conversations: Vec<ExportedConversation>,
     /// What the person wrote; what others wrote is theirs.
     pub messages: Vec<Message>,
+    pub notes: Vec<Note>,
 }
 
 /// From where somebody has signed in.
@@ -55,4 +56,25 @@ pub struct ExportedConversation {
     pub role: MemberRole,
     pub joined_at: Timestamp,
     pub left: bool,
+}
+
+/// How a conversation is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    Json,
+    Html,
+    Markdown,
+}
+
+impl ExportFormat {
+    /// The file in the archive that has the messages.
+    #[must_use]
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Json => "messages.json",
+            Self::Html => "messages.html",
+            Self::Markdown => "messages.md",
+        }
+    }
 }

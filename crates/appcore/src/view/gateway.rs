@@ -87,6 +87,17 @@ pub struct ScopedBudget {
     pub budget: Budget,
 }
 
+/// The models that a person or a workspace may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelList {
+    pub scope: BudgetScope,
+    /// The person's or workspace's id.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: Uuid,
+    /// By name or alias.
+    pub models: Vec<String>,
+}
+
 /// What a million tokens cost, in micro-credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +110,45 @@ pub struct ModelPrice {
     /// Input that the provider puts into its cache. Left out: like other input.
     #[serde(default)]
     pub cache_write: Option<MicroCredits>,
+    /// Sound that is heard. Left out: like other input.
+    #[serde(default)]
+    pub audio: Option<MicroCredits>,
+    /// Sound that is made. Left out: like other output.
+    #[serde(default)]
+    pub audio_output: Option<MicroCredits>,
+    /// What a request with a long input costs instead, all of it.
+    #[serde(default)]
+    pub long: Option<LongPrice>,
+}
+
+/// What a million tokens cost where the input is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LongPrice {
+    /// In more tokens than this.
+    #[schema(maximum = 1_000_000_000_i64)]
+    pub above: u64,
+    pub input: MicroCredits,
+    pub output: MicroCredits,
+    /// Left out: like other input.
+    #[serde(default)]
+    pub cached: Option<MicroCredits>,
+    /// Left out: like other input.
+    #[serde(default)]
+    pub cache_write: Option<MicroCredits>,
+}
+
+impl ModelPrice {
+    /// The price of so much input, in tokens, and of what comes of it.
+    #[must_use]
+    pub fn of_input(&self, input: u64) -> Self {
+        match self.long {
+            Some(LongPrice { above, input: long, output, cached, cache_write }) if input > above => {
+                Self { input: long, output, cached, cache_write, ..*self }
+            }
+            _ => *self,
+        }
+    }
 }
 
 /// What a model can do.

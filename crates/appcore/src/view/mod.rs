@@ -1,55 +1,108 @@
 //! What callers see: the resources of the contract, alike in REST answers and in events. One file per noun.
 
+mod accounting;
+mod admin;
 mod api_key;
 mod assistant;
 mod audit_entry;
 mod ban;
+mod board;
+mod broadcast;
+mod console;
 mod conversation;
+mod emoji;
 mod event;
 mod export;
 mod gateway;
 mod invitation;
 mod job;
 mod kind;
+mod knowledge;
+mod later;
 mod message;
+mod moderation;
 mod money;
+mod note;
+mod notification;
+mod poll;
+mod search;
+mod thread;
 mod tool;
 mod upload;
 mod user;
 mod workspace;
 
+pub use accounting::{
+    CreditSettings, LowBalance, Revenue, RevenueCredits, RevenueGroup, RevenueGrouping, RevenueMoney, RevenueSum,
+    StoppedTopUp, SubscriptionCounts, TopUp,
+};
+pub use admin::{
+    AdminConversation, AdminConversationMember, AdminOwner, AdminPlace, AdminUser, AdminUserDetails,
+    AdminUserWorkspace, AdminWorkspace, AdminWorkspaceMember, ChangedAccounts, InvitedUser, MailTest, QuestionTest,
+    SentLink, Setting, SettingSource, Setup, SetupAddress, SetupMail, SetupModels, SetupWorkspace, SkippedAccount,
+    UserStatus, WorkspaceKind,
+};
 pub use api_key::ApiKey;
 pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
+pub use board::{Board, BoardColumn, OwnTask, Task, TaskPerson, TaskPlace};
+pub use broadcast::{
+    Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, Severity, ShownBroadcast,
+};
+pub use console::{
+    Check, CheckAbout, Checks, FigureName, FigureSeries, Figures, FiguresNow, FiguresRange, Incident, IncidentKind,
+    Instance, ProfileKind, Verdict,
+};
 pub use conversation::{
     AssistantMember, Conversation, HistoryScope, Member, MemberRole, MentionAll, Notify, OwnMembership, OwnSettings,
     Posting, Section,
 };
+pub use emoji::WorkspaceEmoji;
 pub use event::LoggedEvent;
-pub use export::{Export, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
+pub use export::{Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
 pub use gateway::{
-    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, ModelCapabilities,
-    ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, ProviderKey, ProviderKeyState, ProviderTest,
-    ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
+    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, LongPrice,
+    ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ProviderKey,
+    ProviderKeyState, ProviderTest, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{Invitation, InvitedTo};
 pub use job::{Job, JobStatus};
 pub use kind::{Capabilities, ConversationKind};
+pub use knowledge::{
+    AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeGiver, KnowledgeLimits, KnowledgeSearch,
+    KnowledgeState,
+};
+pub use later::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use message::{
-    AnswerContext, AnswerDetails, AnswerFigures, Mention, MentionKind, Message, MessageStatus, Sender, SenderKind,
-    Versions,
+    AnswerContext, AnswerDetails, AnswerFigures, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
+    Preview, Reaction, SeenFile, SeenHow, Sender, SenderKind, ThreadSummary, UnseenReason, Versions,
+};
+pub use moderation::{
+    HiddenMessage, Report, ReportDeed, ReportDetails, ReportPerson, ReportPlace, ReportReason, ReportReceipt,
+    ReportStatus, Warning, WordAction, WordFilter,
 };
 pub use money::{
-    AdminPayment, Credits, CurrentPlan, Entitlements, LedgerEntry, Payment, PaymentGateway, PaymentStatus,
-    PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric, QuotaUse,
+    AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
+    CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
+    PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus, PlanChange,
+    PlanInterval, PlanKind, PlanName, Price, PricingPlan, QuotaMetric, QuotaUse, ReleaseAs, SetupStatus, Subscription,
+    SubscriptionStatus, WorkspaceEntitlements,
 };
+pub use note::Note;
+pub use notification::{Notification, NotificationKind, NotificationSettings, QuietHours};
+pub use poll::{NewPoll, OwnVote, Poll, PollResult, PollResults};
+pub use search::{
+    CatchUp, FoundConversation, SearchAnswer, SearchCorrection, SearchDayFacet, SearchFacet, SearchFacets, SearchHas,
+    SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
+};
+pub use thread::{FollowedThread, Neighbours, SavedMessage, Thread, ThreadPosition};
 pub use tool::{
     AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool, ToolCall,
-    ToolCallStatus, ToolDecision, ToolMode,
+    ToolCallDetails, ToolCallStatus, ToolDecision, ToolMode, ToolPermission,
 };
-pub use upload::{Upload, UploadKind, UploadStatus};
-pub use user::{Presence, PresenceStatus, User, UserRole, UserSession};
+pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
+pub use user::{CustomStatus, Presence, PresenceStatus, User, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
 /// Enums that are stored by the name that they have on the wire.

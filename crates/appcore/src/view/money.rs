@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::stored_by_name;
-use crate::{Timestamp, UserId, credits::MicroCredits};
+use crate::{Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 
 /// What somebody may use, and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -21,6 +21,21 @@ pub struct Entitlements {
     pub quotas: Vec<QuotaUse>,
     #[schema(required)]
     pub trial_ends_at: Option<Timestamp>,
+}
+
+/// What a workspace has for what is used in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkspaceEntitlements {
+    pub workspace_id: WorkspaceId,
+    /// Whether it has credits: they pay for its members, in its conversations and by its keys.
+    pub pays: bool,
+    /// For owners and administrators; null where nothing is charged.
+    #[schema(required)]
+    pub credits: Option<Credits>,
+    /// Null: none that holds.
+    #[schema(required)]
+    pub plan: Option<CurrentPlan>,
+    pub quotas: Vec<QuotaUse>,
 }
 
 /// The plan that somebody has.
@@ -58,6 +73,10 @@ pub enum QuotaMetric {
     GatewayCalls,
     /// Tokens in a day.
     Tokens,
+    /// Bytes of one's files.
+    Storage,
+    /// Members of a workspace, guests not counted.
+    Members,
 }
 
 /// How much of a quota is used.
@@ -66,7 +85,9 @@ pub struct QuotaUse {
     pub metric: QuotaMetric,
     pub used: i64,
     pub limit: i64,
-    pub resets_at: Timestamp,
+    /// Null: it is of what is kept, and doesn't begin anew.
+    #[schema(required)]
+    pub resets_at: Option<Timestamp>,
 }
 
 /// What a plan is.
@@ -106,9 +127,12 @@ pub enum PaymentStatus {
 }
 
 stored_by_name! {
-    QuotaMetric { Answers = "answers", GatewayCalls = "gateway_calls", Tokens = "tokens" }
+    QuotaMetric { Answers = "answers", GatewayCalls = "gateway_calls", Tokens = "tokens", Storage = "storage", Members = "members" }
     PlanKind { Subscription = "subscription", Credits = "credits" }
     PlanInterval { Month = "month", Year = "year" }
+    DifferenceState { Open = "open", Healed = "healed", Closed = "closed" }
+    SetupStatus { Open = "open", Saved = "saved", Failed = "failed", Expired = "expired" }
+    SubscriptionStatus { Trialing = "trialing", Active = "active", PastDue = "past_due", Ended = "ended" }
     PaymentStatus {
         Created = "created",
         Pending = "pending",
@@ -163,6 +187,11 @@ pub struct Payment {
     pub currency: String,
     pub plan_id: Uuid,
     pub plan_name: String,
+    /// For which it was bought; null: for the payer.
+    #[schema(required)]
+    pub workspace_id: Option<WorkspaceId>,
+    #[schema(required)]
+    pub subscription_id: Option<Uuid>,
     /// Where the payer pays, while the payer can.
     #[schema(required)]
     pub redirect_url: Option<String>,
@@ -174,6 +203,70 @@ pub struct Payment {
     /// Of the receipt, such as `2026-0001`.
     #[schema(required)]
     pub receipt: Option<String>,
+    pub credit_notes: Vec<CreditNote>,
+}
+
+/// The paper of a refund.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CreditNote {
+    /// From the same numbers as receipts.
+    pub number: String,
+    pub amount: i64,
+    pub created_at: Timestamp,
+}
+
+/// Who pays, as receipts name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BillingDetails {
+    /// Null: the payer's or the workspace's.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Lines.
+    #[schema(required)]
+    pub address: Option<String>,
+    /// ISO 3166, two letters.
+    #[schema(required)]
+    pub country: Option<String>,
+    #[schema(required)]
+    pub vat_id: Option<String>,
+}
+
+/// What became of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceState {
+    /// Somebody has to look.
+    Open,
+    /// Both sides say the same now.
+    Healed,
+    /// By an administrator.
+    Closed,
+}
+
+/// Where a gateway and we don't say the same.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PaymentDifference {
+    pub id: Uuid,
+    pub gateway: String,
+    /// `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
+    pub kind: String,
+    #[schema(required)]
+    pub payment_id: Option<Uuid>,
+    /// The payment's id, or what the gateway calls it.
+    pub reference: String,
+    /// In the currency's smallest unit.
+    #[schema(required)]
+    pub ours: Option<i64>,
+    #[schema(required)]
+    pub theirs: Option<i64>,
+    #[schema(required)]
+    pub currency: Option<String>,
+    pub state: DifferenceState,
+    pub found_at: Timestamp,
+    #[schema(required)]
+    pub closed_at: Option<Timestamp>,
+    #[schema(required)]
+    pub note: Option<String>,
 }
 
 /// A payment as administrators see it.
@@ -188,6 +281,212 @@ pub struct AdminPayment {
     /// By which the gateway knows it.
     #[schema(required)]
     pub reference: Option<String>,
+    /// What the gateway says was paid, where that is something else.
+    #[schema(required)]
+    pub paid_amount: Option<i64>,
+    #[schema(required)]
+    pub paid_currency: Option<String>,
+}
+
+/// What a gateway has told of a payment.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PaymentEvent {
+    pub id: String,
+    /// The gateway's word for it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub received_at: Timestamp,
+    /// Null: it waits for what it is about.
+    #[schema(required)]
+    pub applied_at: Option<Timestamp>,
+}
+
+/// Money that went back.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PaymentRefund {
+    pub id: Uuid,
+    pub amount: i64,
+    /// `pending`, `done` or `failed`.
+    pub state: String,
+    pub reason: String,
+    pub created_at: Timestamp,
+}
+
+/// A payment with all that is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AdminPaymentDetails {
+    #[serde(flatten)]
+    pub payment: AdminPayment,
+    pub events: Vec<PaymentEvent>,
+    pub refunds: Vec<PaymentRefund>,
+}
+
+/// What becomes of a payment in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseAs {
+    /// It counts as what was asked for.
+    Asked,
+    /// It counts as what was really paid, with that part of the credits.
+    Paid,
+    /// It doesn't count, and what was paid goes back.
+    Refused,
+}
+
+impl ReleaseAs {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Paid => "paid",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How a subscription stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    Trialing,
+    /// It is paid; with `ends_at`, it ends then.
+    Active,
+    /// The period is over and the next one isn't paid; it still works until `grace_until`.
+    PastDue,
+    Ended,
+}
+
+/// A plan by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlanName {
+    pub id: Uuid,
+    pub name: String,
+    #[schema(required)]
+    pub interval: Option<PlanInterval>,
+}
+
+/// What a gateway keeps for later charges: no more of a card than this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaymentMethod {
+    pub id: Uuid,
+    pub gateway: String,
+    /// Such as `visa`.
+    pub brand: String,
+    pub last4: String,
+    #[schema(required)]
+    pub exp_month: Option<i64>,
+    #[schema(required)]
+    pub exp_year: Option<i64>,
+    /// Whether what comes next is charged to it.
+    pub is_default: bool,
+    pub created_at: Timestamp,
+}
+
+/// How far somebody got who saves a way to pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SetupStatus {
+    Open,
+    Saved,
+    Failed,
+    Expired,
+}
+
+/// A way to pay that is being saved, without buying anything.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PaymentMethodSetup {
+    pub id: Uuid,
+    pub gateway: String,
+    pub status: SetupStatus,
+    /// What was saved.
+    #[schema(required)]
+    pub method: Option<PaymentMethod>,
+    #[schema(required)]
+    pub workspace_id: Option<WorkspaceId>,
+    /// How long it can be.
+    pub expires_at: Timestamp,
+}
+
+/// What a person or a workspace has.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Subscription {
+    pub id: Uuid,
+    pub plan: PricingPlan,
+    pub status: SubscriptionStatus,
+    /// Null: nothing was paid yet.
+    #[schema(required)]
+    pub gateway: Option<String>,
+    /// Of one period, for all seats.
+    #[schema(required)]
+    pub price: Option<Price>,
+    /// Null: a person's own.
+    #[schema(required)]
+    pub seats: Option<i64>,
+    #[schema(required)]
+    pub seats_used: Option<i64>,
+    #[schema(required)]
+    pub workspace_id: Option<WorkspaceId>,
+    pub period_start: Timestamp,
+    pub period_end: Timestamp,
+    #[schema(required)]
+    pub renews_at: Option<Timestamp>,
+    /// It ends then, unless it is resumed.
+    #[schema(required)]
+    pub ends_at: Option<Timestamp>,
+    #[schema(required)]
+    pub trial_ends_at: Option<Timestamp>,
+    /// Until when it still works, though it isn't paid.
+    #[schema(required)]
+    pub grace_until: Option<Timestamp>,
+    /// Not: its payer is sent a link before it ends.
+    pub renews_by_itself: bool,
+    #[schema(required)]
+    pub next_attempt_at: Option<Timestamp>,
+    pub failed_attempts: i64,
+    /// What it becomes with the next period.
+    #[schema(required)]
+    pub next_plan: Option<PlanName>,
+    #[schema(required)]
+    pub next_seats: Option<i64>,
+    #[schema(required)]
+    pub method: Option<PaymentMethod>,
+}
+
+/// A subscription as administrators see it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AdminSubscription {
+    #[serde(flatten)]
+    pub subscription: Subscription,
+    pub user_id: UserId,
+}
+
+/// Whether a change comes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanChange {
+    /// At once, against the difference.
+    Upgrade,
+    /// With the next period.
+    Downgrade,
+}
+
+/// What would follow from a change of a plan or its seats.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChangePreview {
+    pub kind: PlanChange,
+    /// What is to be paid now.
+    pub due_now: Price,
+    /// What the rest of the period is worth, which `due_now` leaves out.
+    pub credit: Price,
+    /// Null: now.
+    #[schema(required)]
+    pub takes_effect_at: Option<Timestamp>,
+    /// What each period costs from then on.
+    pub next: Price,
+    /// What was used today beyond the new plan's limits.
+    pub over: Vec<QuotaUse>,
+    /// Members who would have no seat: then it can't be changed.
+    pub seats_missing: i64,
 }
 
 /// A way to pay.
@@ -200,6 +499,23 @@ pub struct PaymentGateway {
     pub currencies: Vec<String>,
     /// Whether it is only for show: no real money.
     pub is_demo: bool,
+    /// Whether it can keep what is paid with for later.
+    pub keeps: bool,
+}
+
+/// A way to pay, for administrators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AdminPaymentGateway {
+    #[serde(flatten)]
+    pub gateway: PaymentGateway,
+    /// When it told of something last.
+    pub last_event_at: Option<Timestamp>,
+    /// When something was paid by it last.
+    pub last_paid_at: Option<Timestamp>,
+    /// Payments that have been open for ten minutes or more.
+    pub waiting: i64,
+    /// Refunds that it has not answered yet.
+    pub refunds_waiting: i64,
 }
 
 /// One line of somebody's account.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{McpServerId, Timestamp, ToolCallId, UserId};
+use crate::{AssistantId, McpServerId, Timestamp, ToolCallId, ToolPermissionId, UserId};
 
 /// A server of tools, as administrators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -119,6 +119,12 @@ pub struct ToolCall {
     pub status: ToolCallStatus,
     /// JSON; cut in a message, whole in an answer's details.
     pub arguments: String,
+    /// Whoever asked has changed the arguments.
+    #[serde(default)]
+    pub is_edited: bool,
+    /// Whoever asked may allow it for later, too (`remember`).
+    #[serde(default)]
+    pub may_remember: bool,
     /// Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
     pub result: Option<String>,
     /// Where in the content it stands, in UTF-16 code units.
@@ -149,6 +155,30 @@ pub enum ToolCallStatus {
     Interrupted,
     /// The answer ended before it did.
     Stopped,
+}
+
+/// A call with what its arguments may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolCallDetails {
+    #[serde(flatten)]
+    pub call: ToolCall,
+    /// The JSON Schema of its arguments. Null: the tool isn't there any more.
+    #[schema(value_type = Option<Object>)]
+    pub schema: Option<serde_json::Value>,
+}
+
+/// A tool that an assistant may call without asking the caller again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolPermission {
+    pub id: ToolPermissionId,
+    pub assistant_id: AssistantId,
+    pub assistant_name: String,
+    pub server_id: McpServerId,
+    /// The server's name.
+    pub server: String,
+    pub tool: String,
+    pub title: Option<String>,
+    pub created_at: Timestamp,
 }
 
 /// What somebody says to a call that waits.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::stored_by_name;
-use crate::{Timestamp, UploadId};
+use super::{Sender, stored_by_name};
+use crate::{MessageId, Timestamp, UploadId};
 
 /// A file. Its bytes are at `/files/{id}/{name}`, a picture's thumbnails at the same address with `?size=320` or `?size=1280`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +31,9 @@ pub struct Upload {
     /// What is said in a voice note, once that is known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript: Option<String>,
+    /// How far the writing down of a voice note is; none where nobody does it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transcript_state: Option<TranscriptState>,
     pub created_at: Timestamp,
 }
 
@@ -44,6 +47,37 @@ pub enum UploadStatus {
     Refused,
 }
 
+/// A file of a conversation, with the message that carries it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConversationFile {
+    pub upload: Upload,
+    pub message_id: MessageId,
+    /// The message's.
+    pub seq: i64,
+    pub sender: Sender,
+    /// When it was sent.
+    pub created_at: Timestamp,
+}
+
+/// Which files of a conversation are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// Pictures that have thumbnails.
+    Picture,
+    /// Everything else.
+    File,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TranscriptState {
+    Pending,
+    Ready,
+    /// Nobody could understand it.
+    Failed,
+}
+
 /// What a file was uploaded as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -51,9 +85,13 @@ pub enum UploadKind {
     File,
     /// A voice note.
     Voice,
+    /// The picture of a page that a message links to; nobody uploads one.
+    Preview,
 }
 
 stored_by_name! {
     UploadStatus { Pending = "pending", Ready = "ready", Refused = "refused" }
-    UploadKind { File = "file", Voice = "voice" }
+    FileKind { Picture = "picture", File = "file" }
+    TranscriptState { Pending = "pending", Ready = "ready", Failed = "failed" }
+    UploadKind { File = "file", Voice = "voice", Preview = "preview" }
 }

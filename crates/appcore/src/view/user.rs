@@ -24,12 +24,22 @@ pub struct User {
     /// What mail to them is written in; only as they see themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+    /// Whether others are told their time zone; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show_timezone: Option<bool>,
     pub display_name: String,
     pub role: UserRole,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<PresenceStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
+    /// What they say of themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_status: Option<CustomStatus>,
+    /// Where they are by the clock, such as `Europe/Berlin`. Null: it is not known, or they don't show it.
+    #[serde(default)]
+    #[schema(required)]
+    pub timezone: Option<String>,
     pub created_at: Timestamp,
 }
 
@@ -58,6 +68,18 @@ pub struct Presence {
     pub status: PresenceStatus,
     #[schema(required)]
     pub last_seen: Option<Timestamp>,
+    /// What they say of themselves; left out where they say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_status: Option<CustomStatus>,
+}
+
+/// What somebody says of themselves for a while: “In a meeting”.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CustomStatus {
+    pub emoji: Option<String>,
+    pub text: Option<String>,
+    /// Until then; null: until they take it back.
+    pub until: Option<Timestamp>,
 }
 
 /// One signed-in device.

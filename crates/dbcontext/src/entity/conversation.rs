@@ -31,6 +31,10 @@ pub struct Model {
     pub model: Option<String>,
     pub mention_all: String,
     pub history: String,
+    /// How long a member waits between two messages.
+    pub slow_mode_seconds: i64,
+    /// As JSON.
+    pub word_filter: Option<String>,
     pub is_deleted: bool,
 }
 

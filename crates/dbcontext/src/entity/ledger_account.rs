@@ -13,6 +13,12 @@ pub struct Model {
     pub balance: MicroCredits,
     pub held: MicroCredits,
     pub owed: MicroCredits,
+    /// Below which its holder is warned; none: a part of what came last.
+    pub low_threshold: Option<MicroCredits>,
+    pub is_low: i64,
+    /// Below which somebody has to look.
+    pub watch_at: Option<MicroCredits>,
+    pub is_due: i64,
     pub created_at: Timestamp,
 }
 

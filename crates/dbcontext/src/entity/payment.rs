@@ -1,6 +1,6 @@
 //! Payments.
 
-use appcore::{Timestamp, UserId};
+use appcore::{Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -30,6 +30,25 @@ pub struct Model {
     pub expires_at: Timestamp,
     pub paid_at: Option<Timestamp>,
     pub check_at: Option<Timestamp>,
+    /// Whom it is for, where that is not the payer.
+    pub workspace_id: Option<WorkspaceId>,
+    /// `purchase`, `renewal` (of a period, by itself), or `change` of a plan.
+    pub purpose: String,
+    pub subscription_id: Option<Uuid>,
+    pub period: Option<i64>,
+    pub seats: i64,
+    /// For each seat; none: those of the plan.
+    pub credits: Option<MicroCredits>,
+    /// What the gateway says was paid, where that is something else.
+    pub paid_amount: Option<i64>,
+    pub paid_currency: Option<String>,
+    /// The time that it pays for.
+    pub period_start: Option<Timestamp>,
+    pub period_end: Option<Timestamp>,
+    /// Who pays, as they were then: JSON.
+    pub buyer: Option<String>,
+    /// What it is charged to, where that was saved before.
+    pub method_id: Option<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

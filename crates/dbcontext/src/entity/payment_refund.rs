@@ -18,6 +18,10 @@ pub struct Model {
     pub by_user: Option<UserId>,
     pub created_at: Timestamp,
     pub check_at: Option<Timestamp>,
+    /// Of the credit note, once the money is back.
+    pub note_year: Option<i64>,
+    pub note_number: Option<i64>,
+    pub done_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

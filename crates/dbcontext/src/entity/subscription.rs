@@ -1,6 +1,6 @@
-//! What somebody has paid for until when.
+//! What a person or a workspace has, and until when.
 
-use appcore::{Timestamp, UserId};
+use appcore::{Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -8,11 +8,39 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "subscriptions")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The person's or the workspace's.
+    pub account_id: Uuid,
+    pub workspace_id: Option<WorkspaceId>,
+    /// Who pays, and is written to.
     pub user_id: UserId,
     pub plan_id: Uuid,
-    pub payment_id: Uuid,
+    /// Of the period; none in a trial.
+    pub payment_id: Option<Uuid>,
+    pub state: String,
+    pub gateway: Option<String>,
+    pub currency: Option<String>,
+    pub seats: i64,
+    /// The day of the month on which periods end; 0: that of `period_end`.
+    pub anchor_day: i64,
+    pub period: i64,
     pub starts_at: Timestamp,
+    pub period_end: Timestamp,
+    /// Until when it holds: the time after the period's end in which it may still be paid is part of it.
     pub ends_at: Timestamp,
+    /// What it becomes with the next period.
+    pub next_plan_id: Option<Uuid>,
+    pub next_seats: Option<i64>,
+    /// What the next period is charged to.
+    pub method_id: Option<Uuid>,
+    /// How often the next period was charged, and whether one such charge is under way.
+    pub attempts: i64,
+    pub is_charging: i64,
+    /// The period of which the payer was told that it ends.
+    pub reminded: i64,
+    /// When there is something to do about it.
+    pub due_at: Option<Timestamp>,
+    pub updated_at: Timestamp,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -26,6 +26,14 @@ pub struct Model {
     pub email_verified_at: Option<Timestamp>,
     /// What mail to this person is written in.
     pub language: String,
+    /// Since when nobody is let in by it.
+    pub suspended_at: Option<Timestamp>,
+    pub suspended_reason: Option<String>,
+    pub suspended_by: Option<UserId>,
+    /// By its name in the IANA database.
+    pub timezone: Option<String>,
+    /// Whether others are told of it.
+    pub show_timezone: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -29,6 +29,18 @@ pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
     )
 }
 
+/// The ids of the conversations that the person behind the parameter `user` may read, deleted ones too, as a statement: what [`may_read`] says, found
+/// from the person's side.
+pub(super) fn readable(user: &str) -> String {
+    let guest = WorkspaceRole::Guest.as_str();
+    format!(
+        "SELECT am.conversation_id FROM conversation_members am WHERE am.user_id = {user} AND NOT am.is_deleted \
+         UNION SELECT ac.id FROM workspace_members aw JOIN conversations ac ON ac.workspace_id = aw.workspace_id AND ac.kind IN ({}) \
+           WHERE aw.user_id = {user} AND NOT aw.is_deleted AND aw.role <> '{guest}'",
+        kinds(|kind| kind.capabilities().is_open)
+    )
+}
+
 /// The event after which begins what the person behind the parameter `user` may read of the conversation named `conversation`.
 pub(super) fn reads_after(conversation: &str, user: &str) -> String {
     format!(
@@ -175,6 +187,13 @@ mod tests {
                     let found = db.query_one_raw(statement).await.unwrap();
                     let begins = found.map(|row| row.try_get::<i64>("", "begins").unwrap());
                     assert_eq!(begins, access.may_read().then(|| access.reads_after()), "{access:?}");
+                    let sql = format!(
+                        "SELECT c.id FROM conversations c WHERE c.id = $1 AND c.id IN ({})",
+                        super::readable("$2")
+                    );
+                    let statement =
+                        Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
+                    assert_eq!(db.query_one_raw(statement).await.unwrap().is_some(), access.may_read(), "{access:?}");
                 }
             }
         }

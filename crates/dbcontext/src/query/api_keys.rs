@@ -3,7 +3,8 @@
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, sea_query::Expr,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select,
+    sea_query::{Expr, Query},
 };
 
 use super::rows::rounded;
@@ -81,10 +82,15 @@ async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<K
         .map_err(app_error)
 }
 
-/// Keys that were revoked since then.
+/// Keys that were revoked since then, or whose owners were suspended.
 pub async fn revoked_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<ApiKeyId>, AppError> {
+    let suspended = Query::select()
+        .column(user::Column::Id)
+        .from(user::Entity)
+        .and_where(user::Column::SuspendedAt.gte(since))
+        .to_owned();
     Entity::find()
-        .filter(Column::RevokedAt.gte(since))
+        .filter(Condition::any().add(Column::RevokedAt.gte(since)).add(Column::UserId.in_subquery(suspended)))
         .select_only()
         .column(Column::Id)
         .into_tuple()
@@ -147,6 +153,11 @@ pub async fn revoke<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
+/// The keys of somebody that were not revoked.
+pub async fn ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ApiKeyId>, AppError> {
+    kept(user_id).select_only().column(Column::Id).into_tuple().all(db).await.map_err(app_error)
+}
+
 /// Ends all of somebody's keys, and says which these were.
 pub async fn revoke_all<C: ConnectionTrait>(
     db: &C,
@@ -171,6 +182,7 @@ fn usable(now: Timestamp) -> Select<Entity> {
     Entity::find()
         .join(JoinType::InnerJoin, to_user())
         .filter(user::Column::IsDeleted.eq(false))
+        .filter(user::Column::SuspendedAt.is_null())
         .filter(Column::RevokedAt.is_null())
         .filter(Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now)))
         .filter(Condition::any().add(Column::WorkspaceId.is_null()).add(Expr::cust(IS_MEMBER)))

@@ -3,8 +3,8 @@
 use appcore::{AppError, AuditEntryId, Timestamp, UserId, page::PageRequest, view::AuditEntry};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, Set,
-    sea_query::{Expr, Query},
+    QueryOrder, QuerySelect, Select, Set,
+    sea_query::{Expr, LikeExpr, Query},
 };
 
 use crate::{
@@ -47,27 +47,86 @@ struct Row {
     created_at: Timestamp,
 }
 
-/// The lines, of one action where it is named, the newest first.
+/// Which lines are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub action: Option<String>,
+    /// What the action is about, such as `auth`.
+    pub subject: Option<String>,
+    pub actor: Option<UserId>,
+    /// A part of the target or of the address, or of the name of whoever did it.
+    pub text: Option<String>,
+    pub from: Option<Timestamp>,
+    /// Not included.
+    pub to: Option<Timestamp>,
+}
+
+/// The lines, the newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    action: Option<&str>,
+    filter: &Filter,
     page: PageRequest,
 ) -> Result<(Vec<AuditEntry>, u64), AppError> {
+    let (rows, total) = super::page::select::<_, _, Row>(db, wanted(filter), page).await?;
+    Ok((rows.into_iter().map(AuditEntry::from).collect(), total))
+}
+
+/// At most `most` lines before this one, the newest first.
+pub async fn before<C: ConnectionTrait>(
+    db: &C,
+    filter: &Filter,
+    (at, id): (Timestamp, AuditEntryId),
+    most: u64,
+) -> Result<Vec<AuditEntry>, AppError> {
+    let same = Condition::all().add(audit_entry::Column::CreatedAt.eq(at)).add(audit_entry::Column::Id.lt(id));
+    let earlier = Condition::any().add(audit_entry::Column::CreatedAt.lt(at)).add(same);
+    let rows: Vec<Row> = wanted(filter).filter(earlier).limit(most).into_model().all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(AuditEntry::from).collect())
+}
+
+fn wanted(filter: &Filter) -> Select<audit_entry::Entity> {
     let to_user = audit_entry::Entity::belongs_to(user::Entity)
         .from(audit_entry::Column::Actor)
         .to(user::Column::Id)
         .on_condition(|_, person| Condition::all().add(Expr::col((person, user::Column::IsDeleted)).eq(false)));
-    let mut query = audit_entry::Entity::find();
-    if let Some(action) = action {
-        query = query.filter(audit_entry::Column::Action.eq(action));
+    let column = |column| Expr::col((audit_entry::Entity, column));
+    let mut query = audit_entry::Entity::find().join(JoinType::LeftJoin, to_user.into());
+    if let Some(action) = &filter.action {
+        query = query.filter(audit_entry::Column::Action.eq(action.as_str()));
     }
-    let query = query
-        .join(JoinType::LeftJoin, to_user.into())
+    if let Some(subject) = &filter.subject {
+        query = query.filter(column(audit_entry::Column::Action).like(like(format!("{}.%", escaped(subject)))));
+    }
+    if let Some(actor) = filter.actor {
+        query = query.filter(audit_entry::Column::Actor.eq(actor));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(audit_entry::Column::CreatedAt.gte(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(audit_entry::Column::CreatedAt.lt(to));
+    }
+    if let Some(text) = filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        let pattern = || like(super::containing(&text.to_lowercase()));
+        query = query.filter(
+            Condition::any()
+                .add(column(audit_entry::Column::Target).like(pattern()))
+                .add(column(audit_entry::Column::Address).like(pattern()))
+                .add(Expr::col((user::Entity, user::Column::SearchName)).like(pattern())),
+        );
+    }
+    query
         .column_as(user::Column::DisplayName, "actor_name")
         .order_by_desc(audit_entry::Column::CreatedAt)
-        .order_by_desc(audit_entry::Column::Id);
-    let (rows, total) = super::page::select::<_, _, Row>(db, query, page).await?;
-    Ok((rows.into_iter().map(AuditEntry::from).collect(), total))
+        .order_by_desc(audit_entry::Column::Id)
+}
+
+fn like(pattern: String) -> LikeExpr {
+    LikeExpr::new(pattern).escape('\\')
+}
+
+fn escaped(text: &str) -> String {
+    super::containing(text).trim_matches('%').to_owned()
 }
 
 /// Forgets at most `most` of what is older; how many it were.

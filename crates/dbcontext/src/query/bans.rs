@@ -2,8 +2,9 @@
 
 use appcore::{AppError, BanId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    sea_query::{Expr, Func, LikeExpr},
 };
 
 use crate::{constraint::app_error, entity::ban};
@@ -16,6 +17,15 @@ pub struct NewBan {
     pub created_by: Option<UserId>,
     pub at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+/// Which are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A part of the network or of the reason.
+    pub text: String,
+    /// Made by the firewall, or by an administrator.
+    pub is_automatic: Option<bool>,
 }
 
 /// Until when a network is kept out.
@@ -43,9 +53,19 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewBan) -> Result<ban::Mode
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
+    filter: &Filter,
     page: PageRequest,
 ) -> Result<(Vec<ban::Model>, u64), AppError> {
-    let query = holding(now).order_by_desc(ban::Column::CreatedAt).order_by_desc(ban::Column::Id);
+    let mut query = holding(now);
+    if let Some(is_automatic) = filter.is_automatic {
+        query = query.filter(ban::Column::IsAutomatic.eq(is_automatic));
+    }
+    let text = filter.text.trim().to_lowercase();
+    if !text.is_empty() {
+        let like = |column| Func::lower(Expr::col(column)).like(LikeExpr::new(super::containing(&text)).escape('\\'));
+        query = query.filter(Condition::any().add(like(ban::Column::Network)).add(like(ban::Column::Reason)));
+    }
+    let query = query.order_by_desc(ban::Column::CreatedAt).order_by_desc(ban::Column::Id);
     super::page::select(db, query, page).await
 }
 

@@ -11,7 +11,7 @@ use super::{
     access,
     messages::NamedMessage,
     pieces::{self, Change, Piece},
-    rows::{Column, Rows},
+    rows::{Column, Field, Rows},
 };
 use crate::{
     Database,
@@ -30,6 +30,9 @@ pub struct ConversationState {
     pub posting: String,
     pub mention_all: String,
     pub history: String,
+    pub slow_mode_seconds: i64,
+    /// As JSON.
+    pub word_filter: Option<String>,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
     /// The model that was chosen for a chat with an assistant.
@@ -39,8 +42,8 @@ pub struct ConversationState {
     pub last_no: i64,
 }
 
-const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.mention_all, c.history, c.archived_at, c.is_default, c.model, \
-    c.last_seq, c.last_no";
+const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.mention_all, c.history, c.slow_mode_seconds, c.word_filter, c.archived_at, \
+    c.is_default, c.model,     c.last_seq, c.last_no";
 
 /// A person whose right to act in a conversation was looked up.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -68,7 +71,29 @@ pub struct NewMessage {
     pub status: &'static str,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
+    /// Where it is a reply in a thread.
+    pub thread: Option<ThreadPlace>,
+    /// The message that it passes on, as JSON.
+    pub forwarded: Option<String>,
+    /// What people choose from, as JSON.
+    pub poll: Option<String>,
     pub created_at: Timestamp,
+}
+
+impl NewMessage {
+    /// Whether it belongs to what is shown of a conversation beside its threads.
+    #[must_use]
+    pub fn is_in_main_line(&self) -> bool {
+        self.thread.is_none_or(|thread| thread.also_to_conversation)
+    }
+}
+
+/// A reply's place in its thread.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadPlace {
+    pub root_id: MessageId,
+    pub no: i64,
+    pub also_to_conversation: bool,
 }
 
 #[derive(Debug)]
@@ -259,46 +284,77 @@ pub async fn existing<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id, row.user_id)).collect())
 }
 
-/// Stores messages.
-pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> Result<Piece, AppError> {
-    static INSERT: Change<14> = Change::insert(
-        "messages",
-        [
-            Column::Uuid("id"),
-            Column::Uuid("conversation_id"),
-            Column::Int("seq"),
-            Column::Int("no"),
-            Column::Text("sender_kind"),
-            Column::Uuid("sender_id"),
-            Column::Text("client_id"),
-            Column::Text("content"),
-            Column::Text("mentions"),
-            Column::Text("attachments"),
-            Column::Text("status"),
-            Column::Uuid("reply_to"),
-            Column::Text("model"),
-            Column::Int("created_at"),
-        ],
-    );
-    let rows = messages.into_iter().map(|message| {
-        [
-            message.id.0.into(),
-            message.conversation_id.0.into(),
-            message.seq.into(),
-            message.no.into(),
-            message.sender_kind.into(),
-            message.sender_id.into(),
-            message.client_id.into(),
-            message.content.into(),
-            message.mentions.into(),
-            message.attachments.into(),
-            message.status.into(),
-            message.reply_to.map(|id| id.0).into(),
-            message.model.into(),
-            message.created_at.0.into(),
-        ]
+/// Stores messages: plain ones of the main line by a statement that has no columns for threads, forwards and polls, the others by one that has.
+pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> Result<Vec<Piece>, AppError> {
+    static PLAIN: Change<14> = Change::insert("messages", PLAIN_COLUMNS);
+    static PLACED: Change<19> = Change::insert("messages", {
+        let mut columns = [Column::Uuid("thread_id"); 19];
+        let mut at = 0;
+        while at < PLAIN_COLUMNS.len() {
+            columns[at] = PLAIN_COLUMNS[at];
+            at += 1;
+        }
+        columns[15] = Column::Int("thread_no");
+        columns[16] = Column::Bool("also_to_conversation");
+        columns[17] = Column::Text("forwarded");
+        columns[18] = Column::Text("poll");
+        columns
     });
-    INSERT.piece(backend, rows)
+    let (placed, plain): (Vec<_>, Vec<_>) = messages
+        .into_iter()
+        .partition(|message| message.thread.is_some() || message.forwarded.is_some() || message.poll.is_some());
+    let mut pieces = Vec::with_capacity(1);
+    if !plain.is_empty() {
+        pieces.push(PLAIN.piece(backend, plain.into_iter().map(plain_fields))?);
+    }
+    if !placed.is_empty() {
+        let rows = placed.into_iter().map(|mut message| {
+            let (thread, forwarded, poll) = (message.thread, message.forwarded.take(), message.poll.take());
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = plain_fields(message);
+            let root = thread.map(|thread| thread.root_id.0).into();
+            let no = thread.map(|thread| thread.no).into();
+            let also = thread.is_some_and(|thread| thread.also_to_conversation).into();
+            [a, b, c, d, e, f, g, h, i, j, k, l, m, n, root, no, also, forwarded.into(), poll.into()]
+        });
+        pieces.push(PLACED.piece(backend, rows)?);
+    }
+    Ok(pieces)
+}
+
+const PLAIN_COLUMNS: [Column; 14] = [
+    Column::Uuid("id"),
+    Column::Uuid("conversation_id"),
+    Column::Int("seq"),
+    Column::Int("no"),
+    Column::Text("sender_kind"),
+    Column::Uuid("sender_id"),
+    Column::Text("client_id"),
+    Column::Text("content"),
+    Column::Text("mentions"),
+    Column::Text("attachments"),
+    Column::Text("status"),
+    Column::Uuid("reply_to"),
+    Column::Text("model"),
+    Column::Int("created_at"),
+];
+
+fn plain_fields(message: NewMessage) -> [Field; 14] {
+    [
+        message.id.0.into(),
+        message.conversation_id.0.into(),
+        message.seq.into(),
+        message.no.into(),
+        message.sender_kind.into(),
+        message.sender_id.into(),
+        message.client_id.into(),
+        message.content.into(),
+        message.mentions.into(),
+        message.attachments.into(),
+        message.status.into(),
+        message.reply_to.map(|id| id.0).into(),
+        message.model.into(),
+        message.created_at.0.into(),
+    ]
 }
 
 /// Appends to the log.

@@ -1,8 +1,12 @@
-//! Budgets: what was spent, and what is held for requests that are under way.
+//! Budgets and the quotas of plans: what was used, and what is held for requests that are under way.
 //!
 //! Whoever changes budgets locks their rows first, in one order, and only then touches holds; so no two transactions can deadlock.
 
-use appcore::{AppError, Timestamp, credits::MicroCredits, view::BudgetScope};
+use appcore::{
+    AppError, Timestamp, UserId,
+    credits::MicroCredits,
+    view::{BudgetScope, QuotaMetric},
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
     QueryFilter, QueryOrder, QuerySelect, Select, Statement, sea_query::OnConflict,
@@ -19,6 +23,9 @@ use crate::{
     entity::budget::{Column, Entity, Model},
 };
 
+/// The budgets that administrators set.
+const SCOPED: [&str; 2] = ["user", "workspace"];
+
 /// Which budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BudgetId {
@@ -26,11 +33,52 @@ pub struct BudgetId {
     pub id: Uuid,
 }
 
-/// An amount that is kept back in one budget.
+/// What has a row here: a budget, or a quota of somebody's plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CounterId {
+    Budget(BudgetId),
+    Quota(QuotaMetric, UserId),
+}
+
+impl From<BudgetId> for CounterId {
+    fn from(id: BudgetId) -> Self {
+        Self::Budget(id)
+    }
+}
+
+impl CounterId {
+    /// The name that a row has in `scope`.
+    #[must_use]
+    pub fn scope(self) -> &'static str {
+        match self {
+            Self::Budget(budget) => budget.scope.as_str(),
+            Self::Quota(metric, _) => metric.as_str(),
+        }
+    }
+
+    /// The key's, person's or workspace's.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Budget(budget) => budget.id,
+            Self::Quota(_, user_id) => user_id.0,
+        }
+    }
+
+    /// What a row is about.
+    pub fn of(scope: &str, id: Uuid) -> Result<Self, AppError> {
+        match scope.parse::<BudgetScope>() {
+            Ok(scope) => Ok(Self::Budget(BudgetId { scope, id })),
+            Err(_) => Ok(Self::Quota(scope.parse().map_err(AppError::internal)?, UserId(id))),
+        }
+    }
+}
+
+/// An amount that is kept back in one of them.
 #[derive(Clone, Copy, Debug)]
 pub struct NewHold {
     pub id: Uuid,
-    pub budget: BudgetId,
+    pub counter: CounterId,
     pub amount: MicroCredits,
     pub expires_at: Timestamp,
 }
@@ -46,11 +94,11 @@ pub struct Hold {
 }
 
 /// These budgets, where there are such, locked until the transaction ends.
-pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[BudgetId]) -> Result<Vec<Model>, AppError> {
+pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[CounterId]) -> Result<Vec<Model>, AppError> {
     let backend = txn.get_database_backend();
     // SQLite's transaction holds the only write lock there is.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF b" } else { "" };
-    let rows = ids.iter().map(|budget| [budget.scope.as_str().into(), budget.id.into()]);
+    let rows = ids.iter().map(|counter| [counter.scope().into(), counter.id().into()]);
     let asked = Rows::new(backend, [Field::Text("scope"), Field::Uuid("scope_id")], rows);
     let sql = format!(
         "SELECT b.* FROM budgets b WHERE (b.scope, b.scope_id) IN (SELECT w.scope, w.scope_id FROM {}) \
@@ -60,25 +108,38 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[BudgetId]) -> Result<Vec<M
     Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
+/// Begins to count what nothing was counted of yet.
+pub async fn open<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Result<(), AppError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let again = OnConflict::columns([Column::Scope, Column::ScopeId]).do_nothing().to_owned();
+    let rows = new.into_iter().map(IntoActiveModel::into_active_model);
+    Entity::insert_many(rows).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
 /// Writes locked budgets back.
-pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[Model]) -> Result<(), AppError> {
-    static UPDATE: Change<5> = Change::new(
+pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<(), AppError> {
+    static UPDATE: Change<6> = Change::new(
         [
+            Field::Int("most"),
             Field::Int("period_start"),
             Field::Int("spent"),
             Field::Int("held"),
             Field::Text("scope"),
             Field::Uuid("scope_id"),
         ],
-        "UPDATE budgets SET period_start = w.period_start, spent = w.spent, held = w.held FROM {} \
+        "UPDATE budgets SET most = w.most, period_start = w.period_start, spent = w.spent, held = w.held FROM {} \
          WHERE budgets.scope = w.scope AND budgets.scope_id = w.scope_id",
-        "UPDATE budgets SET period_start = ?, spent = ?, held = ? WHERE scope = ? AND scope_id = ?",
+        "UPDATE budgets SET most = ?, period_start = ?, spent = ?, held = ? WHERE scope = ? AND scope_id = ?",
     );
     if changed.is_empty() {
         return Ok(());
     }
     let rows = changed.iter().map(|row| {
         [
+            row.most.0.into(),
             row.period_start.0.into(),
             row.spent.0.into(),
             row.held.0.into(),
@@ -107,8 +168,8 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
     let rows = holds.iter().map(|hold| {
         [
             hold.id.into(),
-            hold.budget.scope.as_str().into(),
-            hold.budget.id.into(),
+            hold.counter.scope().into(),
+            hold.counter.id().into(),
             hold.amount.0.into(),
             hold.expires_at.0.into(),
         ]
@@ -147,6 +208,16 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
+/// What is held under these names.
+pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
+    let sql = format!(
+        "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE id IN (SELECT w.id FROM {})",
+        asked.table()
+    );
+    Hold::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
 /// Requests that are still under way keep their holds until then.
 pub fn renew(backend: DatabaseBackend, ids: &[Uuid], expires_at: Timestamp) -> Result<Piece, AppError> {
     static UPDATE: Change<2> = Change::new(
@@ -168,7 +239,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError>
 
 /// Lifts a budget with what is held in it. False: there is no such one.
 pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<bool, AppError> {
-    let done = Entity::delete_many().filter(named(budget)).exec(txn).await.map_err(app_error)?;
+    let done = Entity::delete_many().filter(named(budget.into())).exec(txn).await.map_err(app_error)?;
     let sql = "DELETE FROM budget_holds WHERE scope = $1 AND scope_id = $2";
     let values = [budget.scope.as_str().into(), budget.id.into()];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
@@ -177,8 +248,18 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<boo
     Ok(done.rows_affected > 0)
 }
 
-pub async fn find<C: ConnectionTrait>(db: &C, budget: BudgetId) -> Result<Option<Model>, AppError> {
-    Entity::find().filter(named(budget)).one(db).await.map_err(app_error)
+pub async fn find<C: ConnectionTrait>(db: &C, counter: impl Into<CounterId>) -> Result<Option<Model>, AppError> {
+    Entity::find().filter(named(counter.into())).one(db).await.map_err(app_error)
+}
+
+/// What was counted of somebody's quotas.
+pub async fn quotas_of<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<Model>, AppError> {
+    Entity::find()
+        .filter(Column::ScopeId.eq(user_id.0))
+        .filter(Column::Scope.ne(BudgetScope::User.as_str()))
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 /// The budgets of these keys.
@@ -196,10 +277,8 @@ pub async fn of_keys<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Mod
 
 /// The budgets of people and workspaces, which administrators set.
 pub async fn list<C: ConnectionTrait>(db: &C, page: appcore::page::PageRequest) -> Result<(Vec<Model>, u64), AppError> {
-    let select: Select<Entity> = Entity::find()
-        .filter(Column::Scope.ne(BudgetScope::Key.as_str()))
-        .order_by_asc(Column::Scope)
-        .order_by_asc(Column::ScopeId);
+    let select: Select<Entity> =
+        Entity::find().filter(Column::Scope.is_in(SCOPED)).order_by_asc(Column::Scope).order_by_asc(Column::ScopeId);
     page::select(db, select, page).await
 }
 
@@ -208,7 +287,7 @@ pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppErro
     let rows: Vec<(String, Uuid)> = Entity::find()
         .select_only()
         .columns([Column::Scope, Column::ScopeId])
-        .filter(Column::Scope.ne(BudgetScope::Key.as_str()))
+        .filter(Column::Scope.is_in(SCOPED))
         .into_tuple()
         .all(db)
         .await
@@ -216,6 +295,6 @@ pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppErro
     rows.into_iter().map(|(scope, id)| Ok(BudgetId { scope: scope.parse().map_err(AppError::internal)?, id })).collect()
 }
 
-fn named(budget: BudgetId) -> Condition {
-    Condition::all().add(Column::Scope.eq(budget.scope.as_str())).add(Column::ScopeId.eq(budget.id))
+fn named(counter: CounterId) -> Condition {
+    Condition::all().add(Column::Scope.eq(counter.scope())).add(Column::ScopeId.eq(counter.id()))
 }

@@ -11,7 +11,7 @@ use sea_orm::{
     sea_query::{OnConflict, Query},
 };
 
-use super::{access, members, mentions, rows::Rows};
+use super::{access, members, mentions, notifications, notifying::SMALL, rows::Rows};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_assistant, conversation_member},
@@ -34,6 +34,7 @@ pub struct SeenConversation {
     pub model: Option<String>,
     pub mention_all: String,
     pub history: String,
+    pub slow_mode_seconds: i64,
     /// What the reader may see begins after this event.
     pub reads_after: i64,
     pub member_count: i64,
@@ -111,9 +112,10 @@ impl Filter {
 fn seen(backend: DatabaseBackend) -> String {
     let everybody = mentions::everybody(backend);
     let reads_after = access::member_reads_after("c", "m");
+    let level = notifications::level(SMALL);
     format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_activity_at, c.created_at, c.archived_at, c.is_default, \
-         c.posting, c.model, c.mention_all, c.history, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, m.notify, m.muted_until, \
+         c.posting, c.model, c.mention_all, c.history, c.slow_mode_seconds, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, {level} AS notify, m.muted_until, \
          m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
            AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
     )
@@ -293,10 +295,18 @@ pub async fn insert_default<C: ConnectionTrait>(
         model: None,
         mention_all: view::MentionAll::Everyone.to_string(),
         history: view::HistoryScope::All.to_string(),
+        slow_mode_seconds: 0,
+        word_filter: None,
         is_deleted: false,
     };
     insert(db, row).await?;
     Ok(())
+}
+
+/// The words that are not wanted in a conversation, as JSON.
+pub async fn word_filter<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<String>, AppError> {
+    let found = conversation::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
+    Ok(found.and_then(|row| row.word_filter))
 }
 
 /// What its managers change of a conversation.
@@ -310,6 +320,9 @@ pub struct Settings {
     pub model: Option<String>,
     pub mention_all: view::MentionAll,
     pub history: view::HistoryScope,
+    pub slow_mode_seconds: i64,
+    /// As JSON.
+    pub word_filter: Option<String>,
 }
 
 /// Refused where an open conversation of the workspace has the title.
@@ -324,6 +337,8 @@ pub async fn set<C: ConnectionTrait>(db: &C, id: ConversationId, settings: &Sett
         model: Set(settings.model.clone()),
         mention_all: Set(settings.mention_all.to_string()),
         history: Set(settings.history.to_string()),
+        slow_mode_seconds: Set(settings.slow_mode_seconds),
+        word_filter: Set(settings.word_filter.clone()),
         ..Default::default()
     };
     match row.update(db).await {

@@ -3,7 +3,7 @@
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::events::StoredEvent;
+use super::{boards, events::StoredEvent};
 use crate::constraint::app_error;
 
 /// Tables whose rows belong to one person, told by `user_id`. They go with the account.
@@ -18,17 +18,39 @@ pub const PERSONAL: &[&str] = &[
     "pending_sign_ins",
     "mentions",
     "sections",
+    "saved_messages",
+    "drafts",
+    "scheduled_messages",
+    "reminders",
+    "thread_followers",
+    "user_warnings",
+    "slow_turns",
+    "broadcast_receipts",
+    "task_assignees",
+    "notes",
+    "notifications",
+    "notification_settings",
+    "notification_keywords",
+    "push_subscriptions",
 ];
 /// Events that are looked at in one query.
 const EVENTS: u64 = 200;
 
 /// Takes everything out of an account that tells of the person, and gives the address free.
 pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Timestamp) -> Result<(), AppError> {
+    let sql =
+        "DELETE FROM scheduled_uploads WHERE scheduled_id IN (SELECT id FROM scheduled_messages WHERE user_id = $1)";
+    execute(db, sql, vec![id.into()]).await?;
     for table in PERSONAL {
         execute(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }
+    execute(db, "DELETE FROM previews_off WHERE subject_id = $1", vec![id.into()]).await?;
+    let sql = "UPDATE message_reports SET excerpt = NULL WHERE author_kind = 'user' AND author_id = $1";
+    execute(db, sql, vec![id.into()]).await?;
     let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
-               language = 'en', role = 'user', second_factor = FALSE, updated_at = $5, is_deleted = TRUE WHERE id = $1";
+               language = 'en', role = 'user', second_factor = FALSE, suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, \
+               status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, \
+               updated_at = $5, is_deleted = TRUE WHERE id = $1";
     // No address, and of no other account.
     let email = format!("{id}@deleted.invalid");
     let values = vec![id.into(), email.into(), name.into(), name.to_lowercase().into(), now.into()];
@@ -105,6 +127,17 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     let calls =
         format!("DELETE FROM tool_calls WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})");
     execute(db, &calls, vec![user_id.into()]).await?;
+    for (table, column) in [
+        ("reactions", "message_id"),
+        ("poll_votes", "message_id"),
+        ("saved_messages", "message_id"),
+        ("thread_followers", "root_id"),
+    ] {
+        let sql =
+            format!("DELETE FROM {table} WHERE {column} IN (SELECT id FROM messages WHERE conversation_id {theirs})");
+        execute(db, &sql, vec![user_id.into()]).await?;
+    }
+    boards::purge(db, theirs, &[user_id.into()]).await?;
     execute(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
     // The news of the end itself may still have to be told.
     let sql =

@@ -1,9 +1,9 @@
 //! Everything that an account holds, in parts that are small enough to be held.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, view::ExportedConversation};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::messages::NamedMessage;
+use super::messages::{NAMED, NamedMessage};
 use crate::constraint::app_error;
 
 /// Rows of one part.
@@ -57,6 +57,29 @@ pub async fn messages<C: ConnectionTrait>(
          WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT {PART}"
     );
     let values = [id.into(), user_id.into(), after_seq.into()];
+    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Messages of a conversation after `after_seq`, those in threads among them, the oldest first.
+pub async fn of_conversation<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    after_seq: i64,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<Vec<NamedMessage>, AppError> {
+    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL");
+    let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
+    for (condition, bound) in [("m.created_at >=", from), ("m.created_at <=", to)] {
+        if let Some(bound) = bound {
+            values.push(bound.into());
+            sql.push_str(&format!(" AND {condition} ${}", values.len()));
+        }
+    }
+    sql.push_str(&format!(" ORDER BY m.seq LIMIT {PART}"));
     NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
         .all(db)
         .await

@@ -25,6 +25,8 @@ pub struct Following {
     /// Newest activity first.
     pub conversations: Vec<Followed>,
     pub workspaces: Vec<WorkspaceId>,
+    /// How often the boards of these conversations have changed, of those that have one.
+    pub boards: HashMap<ConversationId, i64>,
 }
 
 /// Which conversations and workspaces these people are in. Whoever is in none is left out.
@@ -37,16 +39,19 @@ pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<
         last_seq: Option<i64>,
         reads_after: i64,
         member_count: i64,
+        board_version: Option<i64>,
     }
     let asked = Rows::ids(db.get_database_backend(), users.iter().map(|id| id.0));
     let sql = format!(
         "WITH asked AS (SELECT w.id FROM {}) \
-         SELECT user_id, id, last_seq, reads_after, member_count FROM ( \
-           SELECT m.user_id, c.id, c.last_seq, {} AS reads_after, {} AS member_count, c.last_activity_at AS active_at \
+         SELECT user_id, id, last_seq, reads_after, member_count, board_version FROM ( \
+           SELECT m.user_id, c.id, c.last_seq, {} AS reads_after, {} AS member_count, b.version AS board_version, \
+             c.last_activity_at AS active_at \
            FROM asked a JOIN conversation_members m ON m.user_id = a.id AND NOT m.is_deleted \
            JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+           LEFT JOIN boards b ON b.conversation_id = c.id \
            UNION ALL \
-           SELECT p.user_id, s.id, NULL, 0, 0, 0 \
+           SELECT p.user_id, s.id, NULL, 0, 0, NULL, 0 \
            FROM asked a JOIN workspace_members p ON p.user_id = a.id AND NOT p.is_deleted \
            JOIN workspaces s ON s.id = p.workspace_id AND NOT s.is_deleted) AS followed ORDER BY active_at DESC",
         asked.table(),
@@ -56,6 +61,9 @@ pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<
     let mut found: HashMap<UserId, Following> = HashMap::new();
     for row in Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
         let following = found.entry(row.user_id).or_default();
+        if let Some(version) = row.board_version {
+            following.boards.insert(ConversationId(row.id), version);
+        }
         match row.last_seq {
             Some(last_seq) => following.conversations.push(Followed {
                 conversation_id: ConversationId(row.id),

@@ -75,6 +75,34 @@ pub async fn list<C: ConnectionTrait>(
     Ok((rows.into_iter().map(view::Job::from).collect(), super::page::count(db, &of, values).await?))
 }
 
+/// The jobs of a kind.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Census {
+    pub kind: String,
+    /// Those that somebody could work on now.
+    pub due: i64,
+    pub running: i64,
+    pub dead: i64,
+    /// How long one of those has been due at most, in milliseconds.
+    pub longest_wait: i64,
+}
+
+/// How many jobs of each kind there are.
+pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<Census>, AppError> {
+    let now = now(db.get_database_backend());
+    let is_due = format!("status = 'waiting' AND due_at <= {now}");
+    let count = |what: &str| format!("COUNT(CASE WHEN {what} THEN 1 END)");
+    let sql = format!(
+        "SELECT kind, {} AS due, {} AS running, {} AS dead, \
+           CAST(COALESCE(MAX(CASE WHEN {is_due} THEN {now} - due_at END), 0) AS BIGINT) AS longest_wait FROM jobs GROUP BY kind",
+        count(&is_due),
+        count("status = 'running'"),
+        count("status = 'dead'"),
+    );
+    let rows = Census::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
+    rows.all(db).await.map_err(app_error)
+}
+
 pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<view::Job>, AppError> {
     let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.id = $1");
     let row = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]));
@@ -94,6 +122,11 @@ pub async fn requeue<C: ConnectionTrait>(db: &C, id: Option<JobId>, kind: Option
 /// Deletes a dead letter; `false` where there is none.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
     Ok(dead_letters(db, "DELETE FROM jobs WHERE", Some(id), None).await? > 0)
+}
+
+/// Deletes the dead letters of a kind, or all. Answers how many.
+pub async fn delete_all<C: ConnectionTrait>(db: &C, kind: Option<&str>) -> Result<u64, AppError> {
+    dead_letters(db, "DELETE FROM jobs WHERE", None, kind).await
 }
 
 async fn dead_letters<C: ConnectionTrait>(

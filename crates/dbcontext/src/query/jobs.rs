@@ -48,6 +48,12 @@ pub struct Renewed {
     pub stop_requested: bool,
 }
 
+/// How many jobs with this concurrency key wait or run.
+pub async fn unfinished<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<u64, AppError> {
+    let rows = "FROM jobs WHERE lane = $1 AND status IN ('waiting', 'running')";
+    super::page::count(db, rows, [concurrency_key.to_owned().into()]).await
+}
+
 /// Asks for jobs, to be done at once.
 pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) -> Result<Piece, AppError> {
     insert_after(backend, jobs, asked_at, Duration::ZERO)
@@ -406,6 +412,15 @@ async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) ->
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let done = db.execute_raw(statement).await.map_err(app_error)?;
     Ok(done.rows_affected() > 0)
+}
+
+/// What time the database has, in milliseconds.
+pub async fn time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+    let backend = db.get_database_backend();
+    let statement = Statement::from_string(backend, format!("SELECT {} AS now", now(backend)));
+    let row = db.query_one_raw(statement).await.map_err(app_error)?;
+    let row = row.ok_or_else(|| AppError::internal(anyhow::anyhow!("no time came")))?;
+    row.try_get("", "now").map_err(app_error)
 }
 
 /// The database's time in milliseconds.

@@ -1,17 +1,18 @@
 //! The ledger of credits: accounts, entries, grants and holds.
 //!
 //! Whoever changes an account locks its row first, in the order of the ids, so no two transactions can deadlock. That there is enough is
-//! checked once more by the statement that takes it, and by a constraint of the table.
+//! checked once more by the statement that holds it: a constraint of the table refuses one that holds more than there is.
 
 use appcore::{AppError, Timestamp, credits::MicroCredits, page::PageRequest};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect as _, Statement,
 };
 use uuid::Uuid;
 
 use super::{
     page,
-    pieces::{Change, execute},
+    pieces::{Change, Piece, execute},
     rows::{Column as Field, Rows},
 };
 use crate::{
@@ -33,6 +34,7 @@ pub struct Hold {
     pub id: Uuid,
     pub account_id: Uuid,
     pub amount: MicroCredits,
+    pub expires_at: Timestamp,
 }
 
 /// An account whose figures are not what its entries come to.
@@ -89,34 +91,20 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledge
     ledger_account::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Keeps amounts back on accounts, each where there is enough. It yields the accounts where there was, with their balance.
-pub async fn take<C: ConnectionTrait>(txn: &C, amounts: &[(Uuid, MicroCredits)]) -> Result<Vec<Uuid>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Taken {
-        id: Uuid,
-    }
-    let rows = amounts.iter().map(|(id, amount)| [(*id).into(), amount.0.into()]);
-    let asked = Rows::new(txn.get_database_backend(), [Field::Uuid("id"), Field::Int("amount")], rows);
-    let sql = format!(
-        "UPDATE ledger_accounts SET held = held + w.amount FROM {} \
-         WHERE ledger_accounts.id = w.id AND balance - held >= w.amount RETURNING ledger_accounts.id",
-        asked.table()
-    );
-    let taken = Taken::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)?;
-    Ok(taken.into_iter().map(|taken| taken.id).collect())
-}
-
 /// Writes locked accounts back.
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Model]) -> Result<(), AppError> {
-    static UPDATE: Change<4> = Change::new(
-        [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Uuid("id")],
-        "UPDATE ledger_accounts SET balance = w.balance, held = w.held, owed = w.owed FROM {} WHERE ledger_accounts.id = w.id",
-        "UPDATE ledger_accounts SET balance = ?, held = ?, owed = ? WHERE id = ?",
+    static UPDATE: Change<5> = Change::new(
+        [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Int("is_due"), Field::Uuid("id")],
+        "UPDATE ledger_accounts SET balance = w.balance, held = w.held, owed = w.owed, is_due = w.is_due FROM {} \
+         WHERE ledger_accounts.id = w.id",
+        "UPDATE ledger_accounts SET balance = ?, held = ?, owed = ?, is_due = ? WHERE id = ?",
     );
     if changed.is_empty() {
         return Ok(());
     }
-    let rows = changed.iter().map(|row| [row.balance.0.into(), row.held.0.into(), row.owed.0.into(), row.id.into()]);
+    let rows = changed
+        .iter()
+        .map(|row| [row.balance.0.into(), row.held.0.into(), row.owed.0.into(), row.is_due.into(), row.id.into()]);
     execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
 }
 
@@ -215,6 +203,28 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
     execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
 }
 
+/// What expires of an account's credits at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Expiring {
+    pub account_id: Uuid,
+    pub remaining: MicroCredits,
+    pub expires_at: Timestamp,
+}
+
+/// Credits that expire from one moment on and before another, the earliest first.
+pub async fn expiring<C: ConnectionTrait>(
+    db: &C,
+    (from, to): (Timestamp, Timestamp),
+    most: u64,
+) -> Result<Vec<Expiring>, AppError> {
+    let sql = "SELECT account_id, CAST(SUM(remaining) AS BIGINT) AS remaining, expires_at FROM credit_grants \
+               WHERE remaining > 0 AND expires_at >= $1 AND expires_at < $2 GROUP BY account_id, expires_at \
+               ORDER BY expires_at, account_id LIMIT $3";
+    let values = [from.0.into(), to.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Expiring::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
 /// Accounts with credits that have expired.
 pub async fn with_expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
@@ -247,7 +257,7 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
 pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
-        "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, account_id, amount",
+        "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
@@ -255,7 +265,7 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
 
 /// Holds that nobody has settled or renewed in time.
 pub async fn expired_holds<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Hold>, AppError> {
-    let sql = "SELECT id, account_id, amount FROM credit_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+    let sql = "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
     let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Hold::find_by_statement(statement).all(db).await.map_err(app_error)
@@ -267,37 +277,47 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
     let asked = Rows::new(txn.get_database_backend(), [Field::Uuid("id"), Field::Int("now")], rows);
     let sql = format!(
         "DELETE FROM credit_holds WHERE EXISTS (SELECT 1 FROM {} WHERE w.id = credit_holds.id AND credit_holds.expires_at <= w.now) \
-         RETURNING id, account_id, amount",
+         RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
+/// What is held under these names.
+pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
+    let sql = format!(
+        "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE id IN (SELECT w.id FROM {})",
+        asked.table()
+    );
+    Hold::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
 /// What is under way keeps its holds until then.
-pub async fn renew<C: ConnectionTrait>(db: &C, ids: &[Uuid], expires_at: Timestamp) -> Result<(), AppError> {
+pub fn renew(backend: DatabaseBackend, ids: &[Uuid], expires_at: Timestamp) -> Result<Piece, AppError> {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
         "UPDATE credit_holds SET expires_at = w.expires_at FROM {} WHERE credit_holds.id = w.id",
         "UPDATE credit_holds SET expires_at = ? WHERE id = ?",
     );
-    let rows = ids.iter().map(|id| [expires_at.0.into(), (*id).into()]);
-    execute(db, vec![UPDATE.piece(db.get_database_backend(), rows)?]).await
+    UPDATE.piece(backend, ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
 }
 
-/// Whether something was booked before.
-pub async fn is_booked<C: ConnectionTrait>(
-    db: &C,
-    source: &str,
-    source_id: &str,
-    kind: &str,
-) -> Result<bool, AppError> {
-    let found = ledger_entry::Entity::find()
-        .filter(ledger_entry::Column::Source.eq(source))
-        .filter(ledger_entry::Column::SourceId.eq(source_id))
-        .filter(ledger_entry::Column::Kind.eq(kind))
-        .one(db)
-        .await;
-    Ok(found.map_err(app_error)?.is_some())
+/// What was taken back from an account for refunds and disputes, and what of that was given back.
+pub async fn taken_back<C: ConnectionTrait>(
+    txn: &C,
+    account_id: Uuid,
+    source_ids: Vec<String>,
+) -> Result<Vec<ledger_entry::Model>, AppError> {
+    use ledger_entry::Column;
+    ledger_entry::Entity::find()
+        .filter(Column::Source.is_in(["refund", "dispute"]))
+        .filter(Column::SourceId.is_in(source_ids))
+        .filter(Column::Kind.is_in(["refund", "refund_failed", "dispute", "dispute_won"]))
+        .filter(Column::AccountId.eq(account_id))
+        .all(txn)
+        .await
+        .map_err(app_error)
 }
 
 /// An account's entries, the newest first.
@@ -310,6 +330,45 @@ pub async fn list<C: ConnectionTrait>(
         .filter(ledger_entry::Column::AccountId.eq(account_id))
         .order_by_desc(ledger_entry::Column::Id);
     page::select(db, query, page).await
+}
+
+/// Between which ids the entries of a time are: ids begin with the milliseconds in which they were made, and a day on both sides is more than
+/// clocks differ.
+pub fn id_at(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
+    const DAY: i64 = 86_400_000;
+    let id = |at: i64| Uuid::from_u128(u128::from(at.clamp(0, (1 << 48) - 1).unsigned_abs()) << 80);
+    (id(from.0.saturating_sub(DAY)), id(to.0.saturating_add(DAY)))
+}
+
+/// Which entries are meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// None: everybody's.
+    pub account_id: Option<Uuid>,
+    pub from: Timestamp,
+    /// Not included.
+    pub to: Timestamp,
+    pub before: Uuid,
+}
+
+/// Entries after one of them, the earliest first.
+pub async fn after<C: ConnectionTrait>(
+    db: &C,
+    wanted: Wanted,
+    after: Uuid,
+    most: u64,
+) -> Result<Vec<ledger_entry::Model>, AppError> {
+    use ledger_entry::Column;
+    let mut query = ledger_entry::Entity::find()
+        .filter(Column::Id.gt(after))
+        .filter(Column::Id.lt(wanted.before))
+        .filter(Column::CreatedAt.gte(wanted.from))
+        .filter(Column::CreatedAt.lt(wanted.to))
+        .order_by_asc(Column::Id);
+    if let Some(id) = wanted.account_id {
+        query = query.filter(Column::AccountId.eq(id));
+    }
+    query.limit(most).all(db).await.map_err(app_error)
 }
 
 /// Recomputes every account from its entries, in one statement: what changes meanwhile is seen as a whole or not at all.
@@ -339,4 +398,10 @@ pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<Extent, AppError> {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let extent = Extent::find_by_statement(statement).one(db).await.map_err(app_error)?;
     Ok(extent.unwrap_or(Extent { accounts: 0, entries: 0 }))
+}
+
+/// The workspaces that have accounts.
+pub async fn workspaces<C: ConnectionTrait>(db: &C) -> Result<Vec<Uuid>, AppError> {
+    let query = ledger_account::Entity::find().select_only().column(ledger_account::Column::Id);
+    query.filter(ledger_account::Column::Kind.eq("workspace")).into_tuple().all(db).await.map_err(app_error)
 }

@@ -291,8 +291,11 @@ pub async fn set_own<C: ConnectionTrait>(
     id: ConversationId,
     user: UserId,
     own: view::OwnSettings,
+    is_notify_chosen: bool,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE conversation_members SET notify = $3, muted_until = $4, pinned = $5, section_id = $6 \
+    // What nobody has chosen goes on following from their settings.
+    let sql = "UPDATE conversation_members SET notify = CASE WHEN $7 OR notify_chosen THEN $3 ELSE notify END, \
+               notify_chosen = $7 OR notify_chosen, muted_until = $4, pinned = $5, section_id = $6 \
                WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
     let values = [
         id.into(),
@@ -301,6 +304,7 @@ pub async fn set_own<C: ConnectionTrait>(
         own.muted_until.into(),
         own.pinned.into(),
         own.section_id.into(),
+        is_notify_chosen.into(),
     ];
     let done = db
         .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))

@@ -2,12 +2,13 @@
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{
     access,
     pieces::{Change, Piece},
-    rows::{Column, Rows},
+    rows::{Column, Field, Rows},
 };
 use crate::constraint::app_error;
 
@@ -29,6 +30,8 @@ pub struct NamedMessage {
     pub mentions: Option<String>,
     /// As JSON.
     pub attachments: Option<String>,
+    /// As JSON.
+    pub previews: Option<String>,
     pub status: String,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
@@ -41,9 +44,40 @@ pub struct NamedMessage {
     pub tool_calls: Option<String>,
     /// What is known of an answer, as JSON.
     pub answer: Option<String>,
+    /// Of a reply: the message that it belongs to, and its number there.
+    pub thread_id: Option<MessageId>,
+    pub thread_no: Option<i64>,
+    pub also_to_conversation: bool,
+    /// What is shown of the replies to it, as JSON.
+    pub thread: Option<String>,
+    /// As JSON.
+    pub reactions: Option<String>,
+    pub pinned_at: Option<Timestamp>,
+    /// The message that it passes on, as JSON.
+    pub forwarded: Option<String>,
+    /// What people choose from, as JSON.
+    pub poll: Option<String>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
+    /// Since when a moderator hides it.
+    pub hidden_at: Option<Timestamp>,
     pub created_at: Timestamp,
+}
+
+impl NamedMessage {
+    /// Whether it belongs to what is shown of a conversation beside its threads.
+    #[must_use]
+    pub const fn is_in_main_line(&self) -> bool {
+        self.thread_id.is_none() || self.also_to_conversation
+    }
+}
+
+/// What is stored as JSON; nothing where there is nothing, or where the message was deleted.
+fn read<T: DeserializeOwned + Default>(stored: Option<&str>, is_there: bool) -> Result<T, AppError> {
+    match stored {
+        Some(text) if is_there => serde_json::from_str(text).map_err(AppError::internal),
+        _ => Ok(T::default()),
+    }
 }
 
 impl TryFrom<NamedMessage> for view::Message {
@@ -64,51 +98,44 @@ impl TryFrom<NamedMessage> for view::Message {
                 view::Sender { kind, id: row.sender_id, name: name.unwrap_or_else(|| "Assistant".to_owned()), picture }
             }
         };
+        let is_there = row.deleted_at.is_none();
         Ok(Self {
             id: row.id,
             conversation_id: row.conversation_id,
             seq: row.seq,
-            no: row.no,
+            no: row.thread_no.unwrap_or(row.no),
             client_id: row.client_id,
             sender,
-            content: if row.deleted_at.is_some() { String::new() } else { row.content },
+            content: if is_there { row.content } else { String::new() },
             status: row.status.parse().map_err(AppError::internal)?,
             reply_to: row.reply_to,
             reason: row.reason,
             model: row.model,
-            mentions: match row.mentions {
-                Some(mentions) if row.deleted_at.is_none() => {
-                    serde_json::from_str(&mentions).map_err(AppError::internal)?
-                }
-                _ => Vec::new(),
-            },
-            attachments: match row.attachments {
-                Some(attachments) if row.deleted_at.is_none() => {
-                    serde_json::from_str(&attachments).map_err(AppError::internal)?
-                }
-                _ => Vec::new(),
-            },
-            reactions: Vec::new(),
+            mentions: read(row.mentions.as_deref(), is_there)?,
+            attachments: read(row.attachments.as_deref(), is_there)?,
+            previews: read(row.previews.as_deref(), is_there)?,
+            reactions: read(row.reactions.as_deref(), is_there)?,
+            thread_id: row.thread_id,
+            also_to_conversation: row.also_to_conversation,
+            // What others have replied stays readable.
+            thread: read(row.thread.as_deref(), true)?,
+            pinned_at: row.pinned_at.filter(|_| is_there),
+            forwarded: read(row.forwarded.as_deref(), is_there)?,
+            poll: read(row.poll.as_deref(), is_there && row.hidden_at.is_none())?,
             versions: (row.version_count > 1)
                 .then_some(view::Versions { index: row.version, count: row.version_count }),
-            tool_calls: match row.tool_calls {
-                Some(calls) if row.deleted_at.is_none() => serde_json::from_str(&calls).map_err(AppError::internal)?,
-                _ => Vec::new(),
-            },
-            answer: match row.answer {
-                Some(answer) if row.deleted_at.is_none() => {
-                    Some(serde_json::from_str(&answer).map_err(AppError::internal)?)
-                }
-                _ => None,
-            },
+            tool_calls: read(row.tool_calls.as_deref(), is_there)?,
+            answer: read(row.answer.as_deref(), is_there)?,
             edited_at: row.edited_at,
             deleted_at: row.deleted_at,
+            hidden_at: row.hidden_at.filter(|_| is_there),
             created_at: row.created_at,
         })
     }
 }
 
-const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name, \
+/// What is read of messages `m`: with their senders as they are now.
+pub(super) const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name, \
     a.glyph AS sender_glyph, a.hue AS sender_hue FROM messages m \
     LEFT JOIN users u ON m.sender_kind = 'user' AND u.id = m.sender_id AND NOT u.is_deleted \
     LEFT JOIN assistants a ON m.sender_kind = 'assistant' AND a.id = m.sender_id";
@@ -178,13 +205,16 @@ impl History {
     }
 }
 
-/// Messages of a conversation, oldest first, and whether there are more in the direction of reading. Deleted ones keep their place.
+/// A condition on messages `m`: they belong to what is shown of a conversation beside its threads.
+pub(super) const IN_MAIN_LINE: &str = "(m.thread_id IS NULL OR m.also_to_conversation)";
+
+/// Messages of a conversation's main line, oldest first, and whether there are more in the direction of reading. Deleted ones keep their place.
 pub async fn history<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     part: History,
 ) -> Result<(Vec<NamedMessage>, bool), AppError> {
-    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL");
+    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL AND {IN_MAIN_LINE}");
     let mut values: Vec<Value> = vec![id.into()];
     let mut condition = |text: &str, value: Value| {
         values.push(value);
@@ -241,7 +271,8 @@ pub async fn history<C: ConnectionTrait>(
 pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
-        "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL AND l.hidden_by IS NULL ORDER BY l.seq DESC LIMIT 1)",
+        "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL AND l.hidden_by IS NULL \
+           AND (l.thread_id IS NULL OR l.also_to_conversation) ORDER BY l.seq DESC LIMIT 1)",
         asked.table()
     );
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
@@ -262,28 +293,137 @@ pub async fn context<C: ConnectionTrait>(
 pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, String)>, now: Timestamp) -> Result<Piece, AppError> {
     static UPDATE: Change<3> = Change::new(
         [Column::Text("content"), Column::Int("at"), Column::Uuid("id")],
-        "UPDATE messages SET content = w.content, edited_at = w.at FROM {} WHERE messages.id = w.id",
-        "UPDATE messages SET content = ?, edited_at = ? WHERE id = ?",
+        "UPDATE messages SET content = w.content, edited_at = w.at, previews = NULL FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET content = ?, edited_at = ?, previews = NULL WHERE id = ?",
     );
     UPDATE.piece(backend, edited.into_iter().map(|(id, content)| [content.into(), now.0.into(), id.0.into()]))
 }
 
-/// Takes the texts away and leaves the places.
-pub fn delete_all(backend: DatabaseBackend, ids: Vec<MessageId>, now: Timestamp) -> Result<Piece, AppError> {
-    static UPDATE: Change<2> = Change::new(
-        [Column::Int("at"), Column::Uuid("id")],
-        "UPDATE messages SET content = '', deleted_at = w.at FROM {} WHERE messages.id = w.id",
-        "UPDATE messages SET content = '', deleted_at = ? WHERE id = ?",
+/// What is shown of a message beside its text.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// As JSON.
+    pub reactions: Option<String>,
+    pub pinned_at: Option<Timestamp>,
+    /// As JSON.
+    pub thread: Option<String>,
+    pub thread_last_no: Option<i64>,
+    pub thread_at: Option<Timestamp>,
+    pub solved_at: Option<Timestamp>,
+}
+
+/// Gives messages other marks.
+pub fn mark(backend: DatabaseBackend, marked: Vec<(MessageId, Marks)>) -> Result<Piece, AppError> {
+    static UPDATE: Change<7> = Change::new(
+        [
+            Column::Text("reactions"),
+            Column::Int("pinned_at"),
+            Column::Text("thread"),
+            Column::Int("thread_last_no"),
+            Column::Int("thread_at"),
+            Column::Int("solved_at"),
+            Column::Uuid("id"),
+        ],
+        "UPDATE messages SET reactions = w.reactions, pinned_at = w.pinned_at, thread = w.thread, thread_last_no = w.thread_last_no, \
+           thread_at = w.thread_at, solved_at = w.solved_at FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET reactions = ?, pinned_at = ?, thread = ?, thread_last_no = ?, thread_at = ?, solved_at = ? WHERE id = ?",
     );
-    UPDATE.piece(backend, ids.into_iter().map(|id| [now.0.into(), id.0.into()]))
+    let rows = marked.into_iter().map(|(id, marks)| {
+        let [reactions, pinned_at, thread, last_no, at, solved_at] = fields(marks);
+        [reactions, pinned_at, thread, last_no, at, solved_at, id.0.into()]
+    });
+    UPDATE.piece(backend, rows)
+}
+
+/// Gives messages another text and other marks: of one message there is one statement.
+pub fn edit_marked(
+    backend: DatabaseBackend,
+    edited: Vec<(MessageId, String, Marks)>,
+    now: Timestamp,
+) -> Result<Piece, AppError> {
+    static UPDATE: Change<9> = Change::new(
+        [
+            Column::Text("content"),
+            Column::Int("at"),
+            Column::Text("reactions"),
+            Column::Int("pinned_at"),
+            Column::Text("thread"),
+            Column::Int("thread_last_no"),
+            Column::Int("thread_at"),
+            Column::Int("solved_at"),
+            Column::Uuid("id"),
+        ],
+        "UPDATE messages SET content = w.content, edited_at = w.at, previews = NULL, reactions = w.reactions, pinned_at = w.pinned_at, thread = w.thread, \
+           thread_last_no = w.thread_last_no, thread_at = w.thread_at, solved_at = w.solved_at FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET content = ?, edited_at = ?, previews = NULL, reactions = ?, pinned_at = ?, thread = ?, thread_last_no = ?, thread_at = ?, \
+           solved_at = ? WHERE id = ?",
+    );
+    let rows = edited.into_iter().map(|(id, content, marks)| {
+        let [reactions, pinned_at, thread, last_no, at, solved_at] = fields(marks);
+        [content.into(), now.0.into(), reactions, pinned_at, thread, last_no, at, solved_at, id.0.into()]
+    });
+    UPDATE.piece(backend, rows)
+}
+
+fn fields(marks: Marks) -> [Field; 6] {
+    let time = |time: Option<Timestamp>| time.map(|time| time.0).into();
+    [
+        marks.reactions.into(),
+        time(marks.pinned_at),
+        marks.thread.into(),
+        marks.thread_last_no.into(),
+        time(marks.thread_at),
+        time(marks.solved_at),
+    ]
+}
+
+/// Takes the texts away and leaves the places, with the replies to them.
+pub fn delete_all(backend: DatabaseBackend, ids: Vec<(MessageId, Marks)>, now: Timestamp) -> Result<Piece, AppError> {
+    static UPDATE: Change<6> = Change::new(
+        [
+            Column::Int("at"),
+            Column::Text("thread"),
+            Column::Int("thread_last_no"),
+            Column::Int("thread_at"),
+            Column::Int("solved_at"),
+            Column::Uuid("id"),
+        ],
+        "UPDATE messages SET content = '', previews = NULL, reactions = NULL, pinned_at = NULL, forwarded = NULL, deleted_at = w.at, thread = w.thread, \
+           thread_last_no = w.thread_last_no, thread_at = w.thread_at, solved_at = w.solved_at FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET content = '', previews = NULL, reactions = NULL, pinned_at = NULL, forwarded = NULL, deleted_at = ?, thread = ?, \
+           thread_last_no = ?, thread_at = ?, solved_at = ? WHERE id = ?",
+    );
+    let rows = ids.into_iter().map(|(id, marks)| {
+        let [_, _, thread, last_no, at, solved_at] = fields(marks);
+        [now.0.into(), thread, last_no, at, solved_at, id.0.into()]
+    });
+    UPDATE.piece(backend, rows)
 }
 
 /// Takes the text away and leaves the place.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, attachments = NULL, deleted_at = $2 WHERE id = $1";
+    let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, attachments = NULL, previews = NULL, reactions = NULL, \
+               pinned_at = NULL, forwarded = NULL, poll = NULL, hidden_at = NULL, deleted_at = $2 WHERE id = $1";
     execute(db, sql, vec![id.into(), now.into()]).await?;
-    execute(db, "DELETE FROM tool_calls WHERE message_id = $1", vec![id.into()]).await?;
-    execute(db, "DELETE FROM message_thoughts WHERE message_id = $1", vec![id.into()]).await.map(|_| ())
+    for table in ["tool_calls", "message_thoughts", "reactions", "saved_messages", "hidden_messages", "poll_votes"] {
+        execute(db, &format!("DELETE FROM {table} WHERE message_id = $1"), vec![id.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Takes away what people have kept of deleted messages.
+pub fn remove_kept(backend: DatabaseBackend, ids: &[MessageId]) -> Result<Vec<Piece>, AppError> {
+    static REACTIONS: Change<1> = Change::new(
+        [Column::Uuid("id")],
+        "DELETE FROM reactions WHERE message_id IN (SELECT w.id FROM {})",
+        "DELETE FROM reactions WHERE message_id = ?",
+    );
+    static SAVED: Change<1> = Change::new(
+        [Column::Uuid("id")],
+        "DELETE FROM saved_messages WHERE message_id IN (SELECT w.id FROM {})",
+        "DELETE FROM saved_messages WHERE message_id = ?",
+    );
+    [&REACTIONS, &SAVED].map(|change| change.piece(backend, ids.iter().map(|id| [id.0.into()]))).into_iter().collect()
 }
 
 /// Puts an assistant's message into the state `status`.

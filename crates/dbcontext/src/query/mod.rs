@@ -1,22 +1,33 @@
 //! One file per noun. Queries that concern a tenant take who asks, and see nothing else.
 
 pub mod access;
+pub mod admin_conversations;
+pub mod admin_users;
+pub mod admin_workspaces;
 pub mod api_keys;
 pub mod assistants;
 pub mod audit;
+pub mod balances;
 pub mod bans;
 pub mod batches;
+pub mod boards;
+pub mod broadcasts;
 pub mod budgets;
 pub mod conversations;
 pub mod departures;
+pub mod drafts;
+pub mod emoji;
 pub mod events;
 pub mod exports;
+pub mod figures;
 pub mod following;
 pub mod gateway_models;
 pub mod identities;
+pub mod installation;
 pub mod invitations;
 pub mod job_list;
 pub mod jobs;
+pub mod knowledge;
 pub mod known_devices;
 pub mod ledger;
 pub mod mail_tokens;
@@ -24,20 +35,42 @@ pub mod mcp_servers;
 pub mod members;
 pub mod mentions;
 pub mod messages;
+pub mod model_lists;
+pub mod moderation;
+pub mod notes;
+pub mod notifications;
+pub mod notifying;
 mod page;
 pub mod passkeys;
+pub mod payment_methods;
 pub mod payments;
 pub mod pending_sign_ins;
 pub(crate) mod pieces;
 pub mod plans;
+pub mod polls;
 pub mod positions;
+pub mod previews;
 pub mod prompts;
+pub mod push;
+pub mod reactions;
+pub mod reconciliation;
+pub mod reminders;
+pub mod revenue;
 pub(crate) mod rows;
+pub mod saved;
+pub mod scheduled;
+pub mod search;
+pub mod search_index;
 pub mod second_factors;
 pub mod sections;
 pub mod sessions;
 pub mod signing_keys;
+pub mod subscriptions;
+pub mod tasks;
+pub mod threads;
 pub mod tool_calls;
+pub mod tool_permissions;
+pub mod unread;
 pub mod uploads;
 pub mod usage;
 pub mod users;
@@ -52,6 +85,11 @@ pub(crate) use rows::Field;
 /// know what parameters hold.
 fn literal(value: impl Into<sea_orm::Value>) -> sea_orm::sea_query::Expr {
     sea_orm::sea_query::Expr::Constant(value.into())
+}
+
+/// The pattern of `LIKE … ESCAPE '\'` for what contains this text.
+pub(crate) fn containing(text: &str) -> String {
+    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Payments, what gateways have told of them, refunds and disputes.
 
-use appcore::{AppError, Timestamp, UserId, page::PageRequest};
+use appcore::{AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
@@ -57,19 +57,33 @@ pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppErr
     Ok(())
 }
 
-/// Somebody's payments, or all, the newest first.
+/// Which payments are meant; none: all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter<'a> {
+    pub user_id: Option<UserId>,
+    pub workspace_id: Option<WorkspaceId>,
+    pub status: Option<&'a str>,
+    pub gateway: Option<&'a str>,
+}
+
+/// These payments, the newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    user_id: Option<UserId>,
-    status: Option<&str>,
+    filter: Filter<'_>,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
     let mut query = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id);
-    if let Some(user_id) = user_id {
+    if let Some(user_id) = filter.user_id {
         query = query.filter(Column::UserId.eq(user_id));
     }
-    if let Some(status) = status {
+    if let Some(workspace_id) = filter.workspace_id {
+        query = query.filter(Column::WorkspaceId.eq(workspace_id));
+    }
+    if let Some(status) = filter.status {
         query = query.filter(Column::Status.eq(status));
+    }
+    if let Some(gateway) = filter.gateway {
+        query = query.filter(Column::Gateway.eq(gateway));
     }
     page::select(db, query, page).await
 }
@@ -81,7 +95,7 @@ pub async fn claim_due<C: ConnectionTrait>(
     next: Timestamp,
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
-    claim(db, "payments", now, next, most).await
+    claim(db, "payments", "check_at", now, next, most).await
 }
 
 /// The same of refunds.
@@ -91,12 +105,13 @@ pub async fn claim_due_refunds<C: ConnectionTrait>(
     next: Timestamp,
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
-    claim(db, "payment_refunds", now, next, most).await
+    claim(db, "payment_refunds", "check_at", now, next, most).await
 }
 
-async fn claim<C: ConnectionTrait>(
+pub(super) async fn claim<C: ConnectionTrait>(
     db: &C,
     table: &'static str,
+    column: &'static str,
     now: Timestamp,
     next: Timestamp,
     most: u64,
@@ -106,8 +121,8 @@ async fn claim<C: ConnectionTrait>(
         id: Uuid,
     }
     let sql = format!(
-        "UPDATE {table} SET check_at = $1 WHERE id IN (SELECT id FROM {table} WHERE check_at IS NOT NULL AND check_at <= $2 \
-         ORDER BY check_at LIMIT $3) AND check_at <= $4 RETURNING id"
+        "UPDATE {table} SET {column} = $1 WHERE id IN (SELECT id FROM {table} WHERE {column} IS NOT NULL AND {column} <= $2 \
+         ORDER BY {column} LIMIT $3) AND {column} <= $4 RETURNING id"
     );
     let values = [next.0.into(), now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into(), now.0.into()];
     let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
@@ -157,6 +172,17 @@ pub async fn mark_event<C: ConnectionTrait>(
     Ok(())
 }
 
+/// What a gateway has told of a payment, the oldest first.
+pub async fn events_of<C: ConnectionTrait>(
+    db: &C,
+    payment_id: Uuid,
+    most: u64,
+) -> Result<Vec<payment_event::Model>, AppError> {
+    use payment_event::Column;
+    let query = payment_event::Entity::find().filter(Column::PaymentId.eq(payment_id));
+    query.order_by_asc(Column::VerifiedAt).limit(most).all(db).await.map_err(app_error)
+}
+
 /// Events that wait for one of these, the oldest first.
 pub async fn waiting<C: ConnectionTrait>(
     txn: &C,
@@ -196,6 +222,19 @@ pub async fn refunds<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec
         .map_err(app_error)
 }
 
+/// The refunds of these payments that are done.
+pub async fn refunds_done<C: ConnectionTrait>(
+    db: &C,
+    payments: Vec<Uuid>,
+) -> Result<Vec<payment_refund::Model>, AppError> {
+    use payment_refund::Column;
+    if payments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = payment_refund::Entity::find().filter(Column::PaymentId.is_in(payments));
+    query.filter(Column::State.eq("done")).order_by_asc(Column::Id).all(db).await.map_err(app_error)
+}
+
 pub async fn refund<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<payment_refund::Model>, AppError> {
     payment_refund::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
@@ -204,7 +243,15 @@ pub async fn refund<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<payme
 pub async fn put_refund<C: ConnectionTrait>(txn: &C, row: payment_refund::Model) -> Result<(), AppError> {
     use payment_refund::Column;
     let again = OnConflict::column(Column::Id)
-        .update_columns([Column::Reference, Column::Credits, Column::State, Column::CheckAt])
+        .update_columns([
+            Column::Reference,
+            Column::Credits,
+            Column::State,
+            Column::CheckAt,
+            Column::NoteYear,
+            Column::NoteNumber,
+            Column::DoneAt,
+        ])
         .to_owned();
     let done = payment_refund::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
     done.await.map_err(app_error)?;
@@ -225,6 +272,30 @@ pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Mode
     let done = payment_dispute::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
     done.await.map_err(app_error)?;
     Ok(())
+}
+
+/// What was heard of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Heard {
+    pub last_event_at: Option<Timestamp>,
+    pub last_paid_at: Option<Timestamp>,
+    /// Payments that are open for long.
+    pub waiting: i64,
+    /// Refunds that it has not answered.
+    pub refunds_waiting: i64,
+}
+
+/// What was heard of a gateway. Payments wait that were begun `before` and are still asked about.
+pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp) -> Result<Heard, AppError> {
+    let sql = "SELECT (SELECT MAX(verified_at) FROM payment_events WHERE gateway = $1) AS last_event_at, \
+               (SELECT MAX(paid_at) FROM payments WHERE gateway = $2 AND paid_at IS NOT NULL) AS last_paid_at, \
+               (SELECT COUNT(*) FROM payments WHERE check_at IS NOT NULL AND gateway = $3 AND created_at < $4) AS waiting, \
+               (SELECT COUNT(*) FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
+               WHERE r.check_at IS NOT NULL AND p.gateway = $5) AS refunds_waiting";
+    let values = [gateway.into(), gateway.into(), gateway.into(), before.0.into(), gateway.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let heard = Heard::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(heard.unwrap_or(Heard { last_event_at: None, last_paid_at: None, waiting: 0, refunds_waiting: 0 }))
 }
 
 /// Ways to pay that an administrator has switched on or off.

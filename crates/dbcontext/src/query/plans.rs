@@ -1,5 +1,7 @@
 //! What can be bought, and what somebody has bought until when.
 
+use std::collections::BTreeSet;
+
 use appcore::{AppError, Timestamp, UserId};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
@@ -7,6 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::rows::{Column as Field, Rows};
 use crate::{
     constraint::app_error,
     entity::{payment, pricing_plan, subscription},
@@ -38,10 +41,11 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricin
     pricing_plan::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Whether somebody has bought it, or begun to.
+/// Whether somebody has bought it, has begun to, or has it in a trial.
 pub async fn is_sold<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
-    let found = payment::Entity::find().filter(payment::Column::PlanId.eq(id)).one(db).await.map_err(app_error)?;
-    Ok(found.is_some())
+    let bought = payment::Entity::find().filter(payment::Column::PlanId.eq(id)).one(db).await.map_err(app_error)?;
+    let held = subscription::Entity::find().filter(subscription::Column::PlanId.eq(id)).one(db).await;
+    Ok(bought.is_some() || held.map_err(app_error)?.is_some())
 }
 
 /// Adds plans; those that are there stay as they are.
@@ -60,35 +64,72 @@ pub async fn store<C: ConnectionTrait>(db: &C, plan: pricing_plan::Model) -> Res
     Ok(())
 }
 
+/// What somebody has: their own subscription, or else the seat that they have in a workspace's. One that has ended may be among them.
 pub async fn subscription<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
+    now: Timestamp,
 ) -> Result<Option<subscription::Model>, AppError> {
-    subscription::Entity::find_by_id(user_id).one(db).await.map_err(app_error)
+    let sql = format!("SELECT s.* FROM {SEATS} WHERE s.ends_at > $2 ORDER BY {OWN_FIRST} LIMIT 1");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), now.0.into()]);
+    subscription::Model::find_by_statement(statement).one(db).await.map_err(app_error)
 }
 
-/// What the plan allows that somebody has paid for, as JSON.
+/// What the plan allows that somebody has, as JSON.
 pub async fn quotas_of<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
+    now: Timestamp,
+) -> Result<Option<String>, AppError> {
+    Ok(quotas_of_all(db, &[user_id], now).await?.pop().map(|(_, quotas)| quotas))
+}
+
+/// What the plan allows that an account has of its own, as JSON.
+pub async fn quotas_held<C: ConnectionTrait>(
+    db: &C,
+    account: Uuid,
     now: Timestamp,
 ) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         quotas: String,
     }
-    let sql = "SELECT p.quotas FROM subscriptions s JOIN pricing_plans p ON p.id = s.plan_id WHERE s.user_id = $1 AND s.ends_at > $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), now.0.into()]);
+    let sql = "SELECT p.quotas FROM subscriptions s JOIN pricing_plans p ON p.id = s.plan_id WHERE s.account_id = $1 AND s.ends_at > $2";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.into(), now.0.into()]);
     Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.quotas))
 }
 
-/// Begins a subscription, or goes on with it.
-pub async fn put_subscription<C: ConnectionTrait>(db: &C, row: subscription::Model) -> Result<(), AppError> {
-    use subscription::Column;
-    let again = OnConflict::column(Column::UserId)
-        .update_columns([Column::PlanId, Column::PaymentId, Column::StartsAt, Column::EndsAt])
-        .to_owned();
-    let done = subscription::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(db);
-    done.await.map_err(app_error)?;
-    Ok(())
+/// What is allowed to several people, of those who have a plan.
+pub async fn quotas_of_all<C: ConnectionTrait>(
+    db: &C,
+    users: &[UserId],
+    now: Timestamp,
+) -> Result<Vec<(UserId, String)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        quotas: String,
+    }
+    let rows = users.iter().map(|user| [user.0.into(), now.0.into()]);
+    let asked = Rows::new(db.get_database_backend(), [Field::Uuid("id"), Field::Int("now")], rows);
+    let sql = format!(
+        "WITH asked AS (SELECT w.id, w.now FROM {}) SELECT held.person AS user_id, p.quotas FROM (\
+         SELECT a.id AS person, o.id AS seat FROM asked a JOIN subscriptions o ON o.account_id = a.id UNION ALL \
+         SELECT a.id, t.id FROM asked a JOIN payment_credits c ON c.account_id = a.id \
+         JOIN subscriptions t ON t.payment_id = c.payment_id AND t.workspace_id IS NOT NULL \
+         JOIN workspace_members m ON m.workspace_id = t.workspace_id AND m.user_id = a.id AND m.is_deleted = FALSE\
+         ) held JOIN subscriptions s ON s.id = held.seat JOIN pricing_plans p ON p.id = s.plan_id \
+         WHERE s.ends_at > (SELECT MAX(asked.now) FROM asked) ORDER BY {OWN_FIRST}",
+        asked.table()
+    );
+    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let mut seen = BTreeSet::new();
+    Ok(rows.into_iter().filter(|row| seen.insert(row.user_id)).map(|row| (row.user_id, row.quotas)).collect())
 }
+
+/// The subscriptions of a person, `$1`: their own, and those of workspaces in which they have a seat and still are.
+pub(super) const SEATS: &str = "(SELECT id AS seat FROM subscriptions WHERE account_id = $1 UNION ALL \
+    SELECT w.id FROM payment_credits c JOIN subscriptions w ON w.payment_id = c.payment_id AND w.workspace_id IS NOT NULL \
+    JOIN workspace_members m ON m.workspace_id = w.workspace_id AND m.user_id = c.account_id AND m.is_deleted = FALSE \
+    WHERE c.account_id = $1) held JOIN subscriptions s ON s.id = held.seat";
+pub(super) const OWN_FIRST: &str = "CASE WHEN s.workspace_id IS NULL THEN 0 ELSE 1 END, s.ends_at DESC";

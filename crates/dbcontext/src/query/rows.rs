@@ -16,12 +16,13 @@ pub(crate) enum Column {
     Uuid(&'static str),
     Text(&'static str),
     Int(&'static str),
+    Bool(&'static str),
 }
 
 impl Column {
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Uuid(name) | Self::Text(name) | Self::Int(name) => name,
+            Self::Uuid(name) | Self::Text(name) | Self::Int(name) | Self::Bool(name) => name,
         }
     }
 }
@@ -33,6 +34,13 @@ pub(crate) enum Field {
     Uuid(Uuid),
     Text(Cow<'static, str>),
     Int(i64),
+    Bool(bool),
+}
+
+impl From<bool> for Field {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
 }
 
 impl From<Uuid> for Field {
@@ -72,6 +80,7 @@ impl From<Field> for Value {
             Field::Uuid(id) => id.into(),
             Field::Text(text) => text.into_owned().into(),
             Field::Int(number) => number.into(),
+            Field::Bool(flag) => flag.into(),
         }
     }
 }
@@ -83,6 +92,7 @@ impl Serialize for Field {
             Self::Uuid(id) => serializer.serialize_str(id.simple().encode_lower(&mut Uuid::encode_buffer())),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Int(number) => serializer.serialize_i64(*number),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
         }
     }
 }
@@ -96,6 +106,7 @@ pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
                 Column::Uuid(name) => format!("{name} uuid"),
                 Column::Text(name) => format!("{name} text"),
                 Column::Int(name) => format!("{name} bigint"),
+                Column::Bool(name) => format!("{name} boolean"),
             })
             .collect();
         format!("json_to_recordset($1::json) AS w({})", fields.join(", "))
@@ -105,7 +116,7 @@ pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
             .enumerate()
             .map(|(place, column)| match column {
                 Column::Uuid(name) => format!("unhex(value->>{place}) AS {name}"),
-                Column::Text(name) | Column::Int(name) => format!("value->>{place} AS {name}"),
+                Column::Text(name) | Column::Int(name) | Column::Bool(name) => format!("value->>{place} AS {name}"),
             })
             .collect();
         // Read once: `value` is written out anew wherever it stands, which was half of what an insertion cost.

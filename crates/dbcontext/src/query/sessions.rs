@@ -74,6 +74,7 @@ pub async fn standings<C: ConnectionTrait>(
         .column(user::Column::Role)
         .join(sea_orm::JoinType::InnerJoin, to_user())
         .filter(user::Column::IsDeleted.eq(false))
+        .filter(user::Column::SuspendedAt.is_null())
         .into_model()
         .all(db)
         .await

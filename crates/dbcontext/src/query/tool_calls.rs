@@ -25,6 +25,8 @@ pub struct ToolCallRow {
     pub tool: String,
     pub title: Option<String>,
     pub arguments: String,
+    /// What the model wanted, where whoever asked has changed it.
+    pub asked_arguments: Option<String>,
     pub status: String,
     pub result: Option<String>,
     pub is_repeatable: bool,
@@ -35,6 +37,18 @@ pub struct ToolCallRow {
     pub expires_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+}
+
+/// Without the pictures of results, which are many bytes.
+const COLUMNS: &str = "t.id, t.message_id, t.version, t.round, t.place, t.call_id, t.function, t.signature, t.server_id, t.server, t.tool, \
+    t.title, t.arguments, t.asked_arguments, t.status, t.result, t.is_repeatable, t.asker_id, t.text_at, t.attempt, t.asked_at, t.expires_at, \
+    t.started_at, t.ended_at";
+
+/// The pictures of a result, as JSON.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Pictures {
+    pub id: ToolCallId,
+    pub pictures: String,
 }
 
 impl TryFrom<ToolCallRow> for view::ToolCall {
@@ -49,6 +63,8 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
             tool: row.tool,
             title: row.title,
             status,
+            is_edited: row.asked_arguments.is_some(),
+            may_remember: status == ToolCallStatus::Waiting,
             arguments: row.arguments,
             result: row.result,
             at: row.text_at.unsigned_abs(),
@@ -128,15 +144,34 @@ pub async fn of_version<C: ConnectionTrait>(
     message: MessageId,
     version: i64,
 ) -> Result<Vec<ToolCallRow>, AppError> {
-    let sql = "SELECT * FROM tool_calls WHERE message_id = $1 AND version = $2 ORDER BY round, place";
-    all(db, sql, vec![message.into(), version.into()]).await
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tool_calls t WHERE t.message_id = $1 AND t.version = $2 ORDER BY t.round, t.place"
+    );
+    all(db, &sql, vec![message.into(), version.into()]).await
+}
+
+/// The pictures of the results of a version, those of the last call first.
+pub async fn pictures<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    version: i64,
+    limit: u64,
+) -> Result<Vec<Pictures>, AppError> {
+    let sql = format!(
+        "SELECT t.id, t.pictures FROM tool_calls t WHERE t.message_id = $1 AND t.version = $2 AND t.pictures IS NOT NULL \
+         ORDER BY t.round DESC, t.place DESC LIMIT {limit}"
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), &sql, [message.into(), version.into()]);
+    Pictures::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
 /// The calls of the version of an answer that is shown, in their order.
 pub async fn shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
-    let sql = "SELECT t.* FROM tool_calls t JOIN messages m ON m.id = t.message_id AND m.version = t.version \
-               WHERE t.message_id = $1 ORDER BY t.round, t.place";
-    all(db, sql, vec![message.into()]).await
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tool_calls t JOIN messages m ON m.id = t.message_id AND m.version = t.version \
+         WHERE t.message_id = $1 ORDER BY t.round, t.place"
+    );
+    all(db, &sql, vec![message.into()]).await
 }
 
 /// A call of the version that is shown.
@@ -148,14 +183,19 @@ pub async fn find<C: ConnectionTrait>(
     Ok(shown(db, message).await?.into_iter().find(|call| call.id == id))
 }
 
-/// Says what somebody decided of a call that waits; `false`: it waits no more.
+/// Says what somebody decided of a call that waits, with these arguments where they changed them; `false`: it waits no more.
 pub async fn decide<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
     status: ToolCallStatus,
-    result: Option<&str>,
+    (result, arguments): (Option<&str>, Option<&str>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
+    if let Some(arguments) = arguments {
+        let sql =
+            "UPDATE tool_calls SET asked_arguments = arguments, arguments = $2 WHERE id = $1 AND status = 'waiting'";
+        change(db, sql, vec![id.into(), arguments.into()]).await?;
+    }
     let sql = "UPDATE tool_calls SET status = $2, result = $3, ended_at = CASE WHEN $2 = 'queued' THEN NULL ELSE CAST($4 AS bigint) END \
                WHERE id = $1 AND status = 'waiting'";
     change(db, sql, vec![id.into(), status.as_str().into(), result.into(), now.into()]).await
@@ -174,11 +214,12 @@ pub async fn end<C: ConnectionTrait>(
     id: ToolCallId,
     attempt: i32,
     status: ToolCallStatus,
-    result: &str,
+    (result, pictures): (&str, Option<&str>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE tool_calls SET status = $3, result = $4, ended_at = $5 WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    change(db, sql, vec![id.into(), attempt.into(), status.as_str().into(), result.into(), now.into()]).await
+    let sql = "UPDATE tool_calls SET status = $3, result = $4, ended_at = $5, pictures = $6 WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    change(db, sql, vec![id.into(), attempt.into(), status.as_str().into(), result.into(), now.into(), pictures.into()])
+        .await
 }
 
 /// What earlier claims of the job have left running: what does no harm begins again, the rest was interrupted.

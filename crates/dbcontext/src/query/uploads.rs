@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
-    view::{Upload, UploadKind, UploadStatus},
+    view::{FileKind, TranscriptState, Upload, UploadKind, UploadStatus},
 };
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
@@ -31,6 +31,7 @@ pub struct StoredUpload {
     pub thumbhash: Option<String>,
     pub thumbnail_type: Option<String>,
     pub transcript: Option<String>,
+    pub transcript_state: Option<String>,
     pub status: String,
     pub created_at: Timestamp,
 }
@@ -53,6 +54,10 @@ impl TryFrom<StoredUpload> for Upload {
             thumbhash: row.thumbhash,
             status: row.status.parse().map_err(AppError::internal)?,
             transcript: row.transcript,
+            transcript_state: row
+                .transcript_state
+                .map(|state| state.parse().map_err(AppError::internal))
+                .transpose()?,
             created_at: row.created_at,
         })
     }
@@ -62,7 +67,8 @@ impl TryFrom<StoredUpload> for Upload {
 #[derive(Clone, Debug)]
 pub struct NewUpload {
     pub id: UploadId,
-    pub owner: UserId,
+    /// None: nobody.
+    pub owner: Option<UserId>,
     pub name: String,
     pub kind: UploadKind,
     pub media_type: String,
@@ -70,12 +76,13 @@ pub struct NewUpload {
     /// As JSON.
     pub peaks: Option<String>,
     pub duration_ms: Option<i64>,
+    pub transcript_state: Option<TranscriptState>,
     pub created_at: Timestamp,
 }
 
 pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), AppError> {
-    let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at, \
+               transcript_state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let values = vec![
         new.id.into(),
         new.owner.into(),
@@ -87,6 +94,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
         new.duration_ms.into(),
         UploadStatus::Pending.as_str().into(),
         new.created_at.into(),
+        new.transcript_state.map(TranscriptState::as_str).into(),
     ];
     execute(db, sql, values).await.map(drop)
 }
@@ -102,11 +110,11 @@ pub struct Finished {
     pub thumbnail_type: Option<&'static str>,
 }
 
-/// Makes it one that can be used; `false` where it is one already, or gone.
+/// Makes it one that can be used; `false` where it is one already, or is being removed.
 pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE uploads SET media_type = $2, size = $3, sha256 = $4, width = $5, height = $6, thumbhash = $7, \
-         thumbnail_type = $8, status = '{}' WHERE id = $1 AND status = '{}'",
+         thumbnail_type = $8, status = '{}' WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
         UploadStatus::Ready,
         UploadStatus::Pending
     );
@@ -124,16 +132,26 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
     Ok(execute(db, &sql, values).await? > 0)
 }
 
-/// Bytes of what somebody has uploaded, or announced, since then and sent in no message.
+/// Bytes of what somebody has uploaded, or announced, since then, sent in no message, given to no assistant and shown by no emoji.
 pub async fn unsent<C: ConnectionTrait>(db: &C, owner: UserId, since: Timestamp) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u WHERE u.owner_id = $1 AND u.created_at > $2 \
-               AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id)";
+               AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
+               AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = u.id) \
+               AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = u.id)";
     bytes(db, sql, vec![owner.into(), since.into()]).await
 }
 
-/// Bytes of the files in a workspace's messages.
+/// Bytes of all files of somebody's that are there or were announced, but for one.
+pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
+    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM uploads \
+               WHERE owner_id = $1 AND removed_at IS NULL AND id <> $2";
+    bytes(db, sql, vec![owner.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
+}
+
+/// Bytes of the files in a workspace's messages, and of those that its assistants know.
 pub async fn in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM message_uploads WHERE workspace_id = $1";
+    let sql = "SELECT CAST(COALESCE((SELECT SUM(size) FROM message_uploads WHERE workspace_id = $1), 0) \
+                 + COALESCE((SELECT SUM(size) FROM knowledge_files WHERE workspace_id = $1), 0) AS BIGINT) AS bytes";
     bytes(db, sql, vec![id.into()]).await
 }
 
@@ -143,7 +161,8 @@ async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Res
     row.map_or(Ok(0), |row| row.try_get("", "bytes").map_err(app_error))
 }
 
-/// A file that `reader` may see: their own until it is sent, afterwards what a message carries that they may read.
+/// A file that `reader` may see: their own until it is sent, afterwards what a message carries that they may read; of a hidden message its owner,
+/// and of a reported one administrators. An emoji's picture is there for all members of its workspace.
 pub async fn readable<C: ConnectionTrait>(
     db: &C,
     reader: UserId,
@@ -152,10 +171,15 @@ pub async fn readable<C: ConnectionTrait>(
     let (may_read, begins) = (access::may_read("c", "$1"), access::reads_after("c", "$1"));
     let sql = format!(
         "SELECT u.* FROM uploads u WHERE u.id = $2 AND ( \
-           u.owner_id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
+           u.owner_id = $1 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
            OR EXISTS (SELECT 1 FROM message_uploads f JOIN messages m ON m.id = f.message_id AND m.deleted_at IS NULL \
              JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
-             WHERE f.upload_id = u.id AND {may_read} AND m.seq > {begins}))"
+             WHERE f.upload_id = u.id AND {may_read} AND m.seq > {begins} AND (m.hidden_at IS NULL OR u.owner_id = $1)) \
+           OR EXISTS (SELECT 1 FROM workspace_emoji e JOIN workspace_members em ON em.workspace_id = e.workspace_id \
+             AND em.user_id = $1 AND NOT em.is_deleted WHERE e.upload_id = u.id) \
+           OR EXISTS (SELECT 1 FROM users a JOIN message_uploads f ON f.upload_id = u.id \
+             JOIN messages m ON m.id = f.message_id AND m.deleted_at IS NULL JOIN message_reports r ON r.message_id = m.id \
+             WHERE a.id = $1 AND a.role = 'admin' AND NOT a.is_deleted))"
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [reader.into(), id.into()]);
     StoredUpload::find_by_statement(statement).one(db).await.map_err(app_error)
@@ -167,7 +191,7 @@ pub async fn own_unsent<C: ConnectionTrait>(
     owner: UserId,
     id: UploadId,
 ) -> Result<Option<StoredUpload>, AppError> {
-    let sql = "SELECT u.* FROM uploads u WHERE u.id = $2 AND u.owner_id = $1 \
+    let sql = "SELECT u.* FROM uploads u WHERE u.id = $2 AND u.owner_id = $1 AND u.removed_at IS NULL \
                AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id)";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [owner.into(), id.into()]);
     StoredUpload::find_by_statement(statement).one(db).await.map_err(app_error)
@@ -178,9 +202,82 @@ pub async fn get_all<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = UploadId>,
 ) -> Result<Vec<StoredUpload>, AppError> {
+    by_ids(db, ids, "").await
+}
+
+/// The same for files that a message of this transaction is to carry: until its end nobody marks them as removed. Those that are marked are
+/// left out.
+pub async fn get_to_send<C: ConnectionTrait>(
+    db: &C,
+    ids: impl IntoIterator<Item = UploadId>,
+) -> Result<Vec<StoredUpload>, AppError> {
+    // SQLite has one writer at a time.
+    let is_postgres = db.get_database_backend() == DatabaseBackend::Postgres;
+    let lock = if is_postgres { "ORDER BY u.id FOR SHARE OF u" } else { "" };
+    by_ids(db, ids, &format!("WHERE u.removed_at IS NULL {lock}")).await
+}
+
+async fn by_ids<C: ConnectionTrait>(
+    db: &C,
+    ids: impl IntoIterator<Item = UploadId>,
+    rest: &str,
+) -> Result<Vec<StoredUpload>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
-    let sql = format!("SELECT u.* FROM {} JOIN uploads u ON u.id = w.id", asked.table());
+    let sql = format!("SELECT u.* FROM {} JOIN uploads u ON u.id = w.id {rest}", asked.table());
     StoredUpload::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Which files of a conversation are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct FileFilter {
+    /// Nothing up to here: what the reader may see begins after it.
+    pub begins_after: i64,
+    pub before_seq: Option<i64>,
+    pub kind: Option<FileKind>,
+    pub author: Option<UserId>,
+    /// So many messages.
+    pub limit: u64,
+}
+
+/// A file with its message.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct SentUpload {
+    #[sea_orm(nested)]
+    pub upload: StoredUpload,
+    pub message_id: MessageId,
+}
+
+/// The files of a conversation's newest messages that have any, the newest first.
+pub async fn of_conversation<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    filter: FileFilter,
+) -> Result<Vec<SentUpload>, AppError> {
+    let is_meant = match filter.kind {
+        Some(FileKind::Picture) => " AND u.kind <> 'preview' AND u.thumbhash IS NOT NULL",
+        Some(FileKind::File) => " AND u.kind <> 'preview' AND u.thumbhash IS NULL",
+        None => " AND u.kind <> 'preview'",
+    };
+    let mut values: Vec<Value> = vec![id.into(), filter.begins_after.into()];
+    let mut within = String::new();
+    if let Some(before) = filter.before_seq {
+        values.push(before.into());
+        within.push_str(&format!(" AND m.seq < ${}", values.len()));
+    }
+    if let Some(author) = filter.author {
+        values.push(author.into());
+        within.push_str(&format!(" AND m.sender_kind = 'user' AND m.sender_id = ${}", values.len()));
+    }
+    let sql = format!(
+        "SELECT u.*, p.id AS message_id FROM ( \
+           SELECT DISTINCT m.id, m.seq FROM message_uploads f JOIN messages m ON m.id = f.message_id JOIN uploads u ON u.id = f.upload_id \
+           WHERE f.conversation_id = $1 AND m.seq > $2 AND m.deleted_at IS NULL AND m.hidden_at IS NULL AND m.hidden_by IS NULL{within}{is_meant} \
+           ORDER BY m.seq DESC LIMIT {}) p \
+         JOIN message_uploads f ON f.message_id = p.id JOIN uploads u ON u.id = f.upload_id{is_meant} ORDER BY p.seq DESC, u.id DESC",
+        filter.limit
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    SentUpload::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
 /// A file that a message carries.
@@ -252,17 +349,87 @@ pub async fn detach_from<C: ConnectionTrait>(
     execute(db, sql, vec![conversation.into(), id.into()]).await.map(drop)
 }
 
-/// Whether a message carries it.
-pub async fn is_sent<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM message_uploads WHERE upload_id = $1 LIMIT 1";
+/// Marks files that no message carries, no assistant knows and no emoji shows as removed: from then on nobody reads or sends them. Asked within a transaction.
+pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Timestamp) -> Result<(), AppError> {
+    let mut ids = ids.to_vec();
+    // Whoever locks several does it in the same order.
+    ids.sort_unstable();
+    for id in ids {
+        if db.get_database_backend() == DatabaseBackend::Postgres {
+            // What is being sent is waited for; the statement after this one sees it.
+            let lock = "SELECT id FROM uploads WHERE id = $1 FOR UPDATE";
+            let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, lock, [id.into()]);
+            db.query_one_raw(lock).await.map_err(app_error)?;
+        }
+        let sql = "UPDATE uploads SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
+                   AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
+                   AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
+                   AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
+                   AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id)";
+        execute(db, sql, vec![id.into(), now.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Whether a message carries it or will do so, an assistant knows it or an emoji shows it.
+pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM message_uploads WHERE upload_id = $1 \
+               UNION ALL SELECT 1 AS one FROM scheduled_uploads WHERE upload_id = $1 UNION ALL SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 \
+               UNION ALL SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 LIMIT 1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Forgets a file that no message carries; `false` where one does.
+/// Whether an assistant knows it.
+pub async fn is_known<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+}
+
+/// Whether an emoji shows it.
+pub async fn is_emoji<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 LIMIT 1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+}
+
+/// Forgets a file that no message carries or will carry, no assistant knows and no emoji shows; `false` where one does.
 pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
-    let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id)";
+    let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
+               AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
+               AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
+               AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id)";
     execute(db, sql, vec![id.into()]).await.map(|rows| rows > 0)
+}
+
+/// The workspace of a message that carries a file.
+pub async fn workspace_of<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    id: UploadId,
+) -> Result<Option<WorkspaceId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Of {
+        workspace_id: WorkspaceId,
+    }
+    let sql = "SELECT workspace_id FROM message_uploads WHERE message_id = $1 AND upload_id = $2";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into(), id.into()]);
+    Ok(Of::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|of| of.workspace_id))
+}
+
+/// Stores what is said in a voice note, or that nobody could tell, with the message as it carries it from now on.
+pub async fn set_transcript<C: ConnectionTrait>(
+    db: &C,
+    (message, attachments): (MessageId, Option<String>),
+    id: UploadId,
+    transcript: Option<&str>,
+    state: TranscriptState,
+) -> Result<(), AppError> {
+    let sql = "UPDATE messages SET attachments = $2 WHERE id = $1";
+    execute(db, sql, vec![message.into(), attachments.into()]).await?;
+    let sql = "UPDATE uploads SET transcript = $2, transcript_state = $3 WHERE id = $1";
+    execute(db, sql, vec![id.into(), transcript.into(), state.as_str().into()]).await.map(drop)
 }
 
 /// A piece of a file that comes in several.

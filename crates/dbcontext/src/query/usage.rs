@@ -1,18 +1,18 @@
 //! What was asked of models: a row for each request, and sums for each day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, credits::MicroCredits, page::PageRequest, view::UsageGrouping};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Statement, Value,
 };
 use uuid::Uuid;
 
 use super::{
     page,
     pieces::{Change, Piece},
-    rows::Column,
+    rows::{Column, rounded},
 };
 use crate::{
     constraint::app_error,
@@ -21,6 +21,8 @@ use crate::{
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
+/// Ids of one statement.
+const IDS: usize = 512;
 /// The status from which a request came to nothing.
 const FAILED: i64 = 400;
 
@@ -170,6 +172,17 @@ pub async fn is_stored<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, App
     Ok(Entity::find_by_id(id).one(db).await.map_err(app_error)?.is_some())
 }
 
+/// Which of these requests are stored.
+pub async fn stored<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSet<Uuid>, AppError> {
+    let mut found = HashSet::new();
+    for ids in ids.chunks(IDS) {
+        let query = Entity::find().select_only().column(usage_request::Column::Id);
+        let query = query.filter(usage_request::Column::Id.is_in(rounded(ids)));
+        found.extend(query.into_tuple::<Uuid>().all(db).await.map_err(app_error)?);
+    }
+    Ok(found)
+}
+
 /// Requests, the newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
@@ -289,25 +302,4 @@ pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) ->
     let values = [before.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
-}
-
-/// What somebody used on one day.
-#[derive(Clone, Copy, Debug, Default, FromQueryResult)]
-pub struct DayUse {
-    /// Calls of models for answers in chats.
-    pub answers: i64,
-    /// Calls by programs.
-    pub calls: i64,
-    pub tokens: i64,
-}
-
-/// What somebody used on the day that begins then.
-pub async fn of_day<C: ConnectionTrait>(db: &C, user_id: UserId, day: Timestamp) -> Result<DayUse, AppError> {
-    let sql = "SELECT COALESCE(CAST(SUM(CASE WHEN key_id = $1 THEN requests ELSE 0 END) AS BIGINT), 0) AS answers, \
-               COALESCE(CAST(SUM(CASE WHEN key_id = $2 THEN 0 ELSE requests END) AS BIGINT), 0) AS calls, \
-               COALESCE(CAST(SUM(input_tokens + output_tokens) AS BIGINT), 0) AS tokens \
-               FROM usage_days WHERE user_id = $3 AND day = $4";
-    let values = [Uuid::nil().into(), Uuid::nil().into(), user_id.into(), day.0.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(DayUse::find_by_statement(statement).one(db).await.map_err(app_error)?.unwrap_or_default())
 }

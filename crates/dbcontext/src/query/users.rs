@@ -3,15 +3,17 @@
 use appcore::{
     AppError, Code, Language, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{UserRole, WorkspaceRole},
+    view::{CustomStatus, UserRole, WorkspaceRole},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set, Statement,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Set, Statement, Value,
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
 
-use super::literal;
+use super::{literal, rows::Rows};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_member, user, workspace_member},
@@ -46,6 +48,11 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         is_deleted: Set(false),
         email_verified_at: Set(new.verified_at),
         language: Set(new.language.as_str().to_owned()),
+        suspended_at: Set(None),
+        suspended_reason: Set(None),
+        suspended_by: Set(None),
+        timezone: Set(None),
+        show_timezone: Set(true),
     };
     row.insert(db)
         .await
@@ -134,7 +141,7 @@ pub(super) fn found_by(text: &str) -> Condition {
     if text.is_empty() {
         return Condition::all();
     }
-    let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+    let pattern = super::containing(&text);
     let name = Expr::col((user::Entity, user::Column::SearchName)).like(LikeExpr::new(pattern).escape('\\'));
     Condition::any().add(name).add(user::Column::Email.eq(text))
 }
@@ -172,6 +179,23 @@ pub async fn set_language<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let row =
         user::ActiveModel { language: Set(language.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    update(db, id, row).await
+}
+
+/// Stores in which time zone somebody is, and whether others are told; what is None stays as it is.
+pub async fn set_timezone<C: ConnectionTrait>(
+    db: &C,
+    id: UserId,
+    timezone: Option<Option<String>>,
+    is_shown: Option<bool>,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let row = user::ActiveModel {
+        timezone: timezone.map_or(NotSet, Set),
+        show_timezone: is_shown.map_or(NotSet, Set),
+        updated_at: Set(at),
+        ..Default::default()
+    };
     update(db, id, row).await
 }
 
@@ -279,4 +303,54 @@ fn members_of(which: Condition) -> SelectStatement {
         .cond_where(which)
         .and_where(workspace_member::Column::IsDeleted.eq(false))
         .to_owned()
+}
+
+/// What these people say of themselves now; those who say nothing are left out.
+pub async fn custom_statuses<C: ConnectionTrait>(
+    db: &C,
+    people: &[UserId],
+    now: Timestamp,
+) -> Result<Vec<(UserId, CustomStatus)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: UserId,
+        status_emoji: Option<String>,
+        status_text: Option<String>,
+        status_until: Option<Timestamp>,
+    }
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, people.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT u.id, u.status_emoji, u.status_text, u.status_until FROM {} JOIN users u ON u.id = w.id \
+         WHERE (u.status_emoji IS NOT NULL OR u.status_text IS NOT NULL) AND (u.status_until IS NULL OR u.status_until > $2)",
+        asked.table()
+    );
+    let values: [Value; 2] = [asked.parameter()?.into(), now.into()];
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found
+        .into_iter()
+        .map(|row| {
+            let status = CustomStatus { emoji: row.status_emoji, text: row.status_text, until: row.status_until };
+            (row.id, status)
+        })
+        .collect())
+}
+
+/// Stores what somebody says of themselves, or that they say nothing.
+pub async fn set_custom_status<C: ConnectionTrait>(
+    db: &C,
+    id: UserId,
+    status: Option<&CustomStatus>,
+) -> Result<(), AppError> {
+    let sql = "UPDATE users SET status_emoji = $2, status_text = $3, status_until = $4 WHERE id = $1";
+    let values: [Value; 4] = [
+        id.into(),
+        status.and_then(|status| status.emoji.clone()).into(),
+        status.and_then(|status| status.text.clone()).into(),
+        status.and_then(|status| status.until).into(),
+    ];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.execute_raw(statement).await.map_err(app_error)?;
+    Ok(())
 }

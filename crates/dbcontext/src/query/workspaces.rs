@@ -11,33 +11,13 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
+pub use appcore::view::WorkspaceKind;
+
 use super::literal;
 use crate::{
     constraint::app_error,
     entity::{user, workspace, workspace_member},
 };
-
-/// How a workspace came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkspaceKind {
-    /// Made with its owner's account.
-    Personal,
-    /// The one that everybody joins.
-    Shared,
-    /// Made by somebody on purpose.
-    Team,
-}
-
-impl WorkspaceKind {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Personal => "personal",
-            Self::Shared => "shared",
-            Self::Team => "team",
-        }
-    }
-}
 
 /// A workspace as one of its members sees it.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -101,6 +81,18 @@ pub(super) fn find_shared() -> sea_orm::Select<workspace::Entity> {
     workspace::Entity::find()
         .filter(workspace::Column::Kind.into_expr().eq(literal(WorkspaceKind::Shared.as_str())))
         .filter(workspace::Column::IsDeleted.into_expr().eq(literal(false)))
+}
+
+/// How many members take a seat: guests don't.
+pub async fn count_seated<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
+    let query = workspace_member::Entity::find()
+        .join(JoinType::InnerJoin, to_user())
+        .filter(workspace_member::Column::WorkspaceId.eq(id))
+        .filter(workspace_member::Column::IsDeleted.eq(false))
+        .filter(workspace_member::Column::Role.ne(WorkspaceRole::Guest.as_str()))
+        .filter(user::Column::IsDeleted.eq(false));
+    let count = query.count(db).await.map_err(app_error)?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// Holds a workspace against other changes until the transaction ends.
@@ -200,6 +192,8 @@ pub struct MemberRow {
     pub display_name: String,
     pub role: String,
     pub created_at: Timestamp,
+    pub timezone: Option<String>,
+    pub show_timezone: bool,
     pub member_role: String,
 }
 
@@ -394,6 +388,8 @@ fn named(query: Select<workspace_member::Entity>) -> Select<workspace_member::En
         .select_only()
         .column(user::Column::Id)
         .column(user::Column::DisplayName)
+        .column(user::Column::Timezone)
+        .column(user::Column::ShowTimezone)
         .column(user::Column::Role)
         .column(user::Column::CreatedAt)
         .column_as(workspace_member::Column::Role, "member_role")

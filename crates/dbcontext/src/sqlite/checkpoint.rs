@@ -33,6 +33,8 @@ const REMAINDER: i64 = 64;
 const PASSES: usize = 6;
 /// The shortest time between two truncations of a log that holds removed text.
 const EMPTY_EVERY: Duration = Duration::from_secs(10);
+/// How often the log of the program says that it fails.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 /// Bytes that are synced at a time, and the most pieces: a large file is synced in larger ones.
 const PIECE: u64 = 1024 * 1024;
 const PIECES: u64 = 4_096;
@@ -46,7 +48,7 @@ pub(super) async fn run(
     file: Arc<File>,
     removed: Arc<AtomicBool>,
 ) {
-    let mut emptied: Option<Instant> = None;
+    let (mut emptied, mut complained): (Option<Instant>, Option<Instant>) = (None, None);
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -54,8 +56,14 @@ pub(super) async fn run(
         if beside.is_closed() {
             return;
         }
-        if let Err(error) = shorten_log(&beside, &writer, &file).await {
-            tracing::warn!(%error, "SQLite's log could not be taken into its file");
+        match shorten_log(&beside, &writer, &file).await {
+            Ok(()) => complained = None,
+            // As on a full disk, where it is tried all the while.
+            Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= COMPLAIN_EVERY) => {
+                complained = Some(Instant::now());
+                tracing::warn!(%error, "SQLite's log could not be taken into its file");
+            }
+            Err(_) => {}
         }
         if emptied.is_none_or(|at| at.elapsed() >= EMPTY_EVERY) && removed.swap(false, Ordering::Relaxed) {
             emptied = Some(Instant::now());

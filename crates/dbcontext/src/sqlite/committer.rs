@@ -161,6 +161,7 @@ impl ToSql for Field {
             Self::Uuid(id) => ValueRef::Blob(id.as_bytes()),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Int(number) => ValueRef::Integer(*number),
+            Self::Bool(flag) => ValueRef::Integer(i64::from(*flag)),
         }))
     }
 }

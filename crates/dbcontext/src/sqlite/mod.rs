@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod committer;
+mod copy;
 mod write_lock;
 
 use std::{
@@ -19,7 +20,10 @@ use std::{
 
 use anyhow::Context;
 use appcore::AppError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use sqlx::{
+    Connection as _,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions},
+};
 
 use crate::{
     connection::ACQUIRE_TIMEOUT,
@@ -27,6 +31,7 @@ use crate::{
     query::Piece,
 };
 use committer::{Committer, Opener};
+pub use copy::{check_sqlite, copy_sqlite, sqlite_file};
 pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,7 +103,12 @@ impl Sqlite {
                 .test_before_acquire(false)
         };
         let writing = options.clone().pragma("wal_autocheckpoint", OVERLONG_LOG);
-        let writer = pool(1).connect_with(writing).await.context("cannot open the SQLite database")?;
+        // SQLite may undo a transaction by itself, as on a full disk. sqlx takes it for open then, and could begin no other.
+        let unless_stuck = pool(1).before_acquire(|connection, _| {
+            let is_stuck = connection.is_in_transaction();
+            Box::pin(async move { Ok(!is_stuck) })
+        });
+        let writer = unless_stuck.connect_with(writing).await.context("cannot open the SQLite database")?;
         let settings = SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG)]);
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
         let opener = Opener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };

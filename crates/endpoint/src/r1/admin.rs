@@ -1,24 +1,35 @@
 //! For the administrators of the installation: who is kept out, and what was done.
 
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use appcore::{
-    AppError, BanId,
+    AppError, BanId, Timestamp, UserId,
     page::{Page, PageRequest},
     view::{AuditEntry, Ban},
 };
 use natter_macro::{dto, endpoint};
-use service::{audit, firewall::BanRequest};
+use service::{
+    audit::{self, Filter},
+    firewall::{self, BanRequest},
+};
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Raw, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListBans>(),
     EndpointDef::of::<AddBan>(),
     EndpointDef::of::<LiftBan>(),
     EndpointDef::of::<ListAuditLog>(),
+    EndpointDef::of::<ExportAuditLog>(),
 ];
 
 #[dto(request)]
 pub struct ListBansRequest {
+    /// A part of the network or of the reason.
+    #[from(query)]
+    pub q: Option<String>,
+    /// Only those that the firewall has made, or only those of administrators.
+    #[from(query)]
+    pub automatic: Option<bool>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -32,7 +43,9 @@ impl Endpoint for ListBans {
     type Response = Page<Ban>;
 
     async fn handle(ctx: &Ctx, request: ListBansRequest) -> Result<Reply<Page<Ban>>, AppError> {
-        Ok(Reply::of(ctx.app().firewall.list(request.page).await?))
+        let ListBansRequest { q, automatic, page } = request;
+        let filter = firewall::Filter { text: q.unwrap_or_default(), is_automatic: automatic };
+        Ok(Reply::of(ctx.app().firewall.list(&filter, page).await?))
     }
 }
 
@@ -84,6 +97,20 @@ pub struct ListAuditLogRequest {
     /// Only these, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
+    /// Only what is about this, such as `auth`.
+    #[from(query)]
+    pub subject: Option<String>,
+    /// Only what this person has done.
+    #[from(query)]
+    pub actor: Option<UserId>,
+    /// A part of the target, of the address, or of the name of whoever did it.
+    #[from(query)]
+    pub q: Option<String>,
+    #[from(query)]
+    pub from: Option<Timestamp>,
+    /// Not included.
+    #[from(query)]
+    pub to: Option<Timestamp>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -97,6 +124,48 @@ impl Endpoint for ListAuditLog {
     type Response = Page<AuditEntry>;
 
     async fn handle(ctx: &Ctx, request: ListAuditLogRequest) -> Result<Reply<Page<AuditEntry>>, AppError> {
-        Ok(Reply::of(audit::list(ctx.app(), request.action.as_deref(), request.page).await?))
+        let ListAuditLogRequest { action, subject, actor, q, from, to, page } = request;
+        let filter = Filter { action, subject, actor, text: q, from, to };
+        Ok(Reply::of(audit::list(ctx.app(), filter, page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ExportAuditLogRequest {
+    /// Only these, such as `auth.signin`.
+    #[from(query)]
+    pub action: Option<String>,
+    /// Only what is about this, such as `auth`.
+    #[from(query)]
+    pub subject: Option<String>,
+    /// Only what this person has done.
+    #[from(query)]
+    pub actor: Option<UserId>,
+    /// A part of the target, of the address, or of the name of whoever did it.
+    #[from(query)]
+    pub q: Option<String>,
+    #[from(query)]
+    pub from: Option<Timestamp>,
+    /// Not included.
+    #[from(query)]
+    pub to: Option<Timestamp>,
+}
+
+/// Read the audit log as a table
+///
+/// CSV, the newest first: `time`, `action`, `actor`, `actor_name`, `target`, `address` and `id`. That it was read so is written down in it.
+#[endpoint(GET "/r1/admin/audit_log/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
+impl Endpoint for ExportAuditLog {
+    type Request = ExportAuditLogRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ExportAuditLogRequest) -> Result<Reply<Raw>, AppError> {
+        let ExportAuditLogRequest { action, subject, actor, q, from, to } = request;
+        let filter = Filter { action, subject, actor, text: q, from, to };
+        let pieces = audit::export(ctx.shared_app(), ctx.user()?, filter).await?;
+        let name = HeaderValue::from_static("attachment; filename=\"audit-log.csv\"");
+        Ok(Reply::stream("text/csv", pieces)
+            .header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"))
+            .header(CONTENT_DISPOSITION, name))
     }
 }

@@ -13,6 +13,7 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListJobs>(),
     EndpointDef::of::<RequeueJobs>(),
+    EndpointDef::of::<DeleteJobs>(),
     EndpointDef::of::<RequeueJob>(),
     EndpointDef::of::<DeleteJob>(),
 ];
@@ -65,6 +66,30 @@ impl Endpoint for RequeueJobs {
     async fn handle(ctx: &Ctx, request: RequeueJobsRequest) -> Result<Reply<RequeuedJobs>, AppError> {
         let requeued = queue::requeue_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
         Ok(Reply::of(RequeuedJobs { requeued }))
+    }
+}
+
+#[dto(request)]
+pub struct DeleteJobsRequest {
+    /// Left out, all.
+    pub kind: Option<String>,
+}
+
+#[dto(response)]
+pub struct DeletedJobs {
+    /// How many are gone.
+    pub deleted: u64,
+}
+
+/// Delete the dead letters of a kind
+#[endpoint(DELETE "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for DeleteJobs {
+    type Request = DeleteJobsRequest;
+    type Response = DeletedJobs;
+
+    async fn handle(ctx: &Ctx, request: DeleteJobsRequest) -> Result<Reply<DeletedJobs>, AppError> {
+        let deleted = queue::delete_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
+        Ok(Reply::of(DeletedJobs { deleted }))
     }
 }
 

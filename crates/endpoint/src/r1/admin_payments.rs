@@ -1,22 +1,38 @@
 //! Payments, for the administrators of the installation.
 
 use appcore::{
-    AppError, Code, PaymentId, UserId,
+    AppError, Code, PaymentDifferenceId, PaymentId, UserId, WorkspaceId,
     credits::MicroCredits,
     page::{Page, PageRequest},
-    view::{AdminPayment, Credits, Payment, PaymentGateway, PaymentStatus},
+    view::{
+        AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, Credits, DifferenceState,
+        LedgerEntry, Payment, PaymentDifference, PaymentGateway, PaymentStatus, ProviderTest, ReleaseAs,
+        SubscriptionStatus,
+    },
 };
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
-use service::{ledger, payments};
+use service::{
+    ledger::{self, Holder},
+    payments::{self, Wanted},
+};
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use super::plans::whole;
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListAllPayments>(),
+    EndpointDef::of::<ListSubscriptions>(),
+    EndpointDef::of::<ReadAnyPayment>(),
+    EndpointDef::of::<ReleasePayment>(),
     EndpointDef::of::<RefundPayment>(),
     EndpointDef::of::<ReconcilePayment>(),
+    EndpointDef::of::<ListPaymentDifferences>(),
+    EndpointDef::of::<ClosePaymentDifference>(),
+    EndpointDef::of::<ListAdminGateways>(),
     EndpointDef::of::<SwitchGateway>(),
+    EndpointDef::of::<TestGateway>(),
+    EndpointDef::of::<ListLedgerOf>(),
     EndpointDef::of::<GiveCredits>(),
 ];
 
@@ -25,6 +41,12 @@ pub struct ListAllPaymentsRequest {
     /// Only these, such as `quarantined`.
     #[from(query)]
     pub status: Option<PaymentStatus>,
+    /// Only those by this one.
+    #[from(query)]
+    pub gateway: Option<String>,
+    /// Only this payer's.
+    #[from(query)]
+    pub user_id: Option<UserId>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -38,7 +60,71 @@ impl Endpoint for ListAllPayments {
     type Response = Page<AdminPayment>;
 
     async fn handle(ctx: &Ctx, request: ListAllPaymentsRequest) -> Result<Reply<Page<AdminPayment>>, AppError> {
-        Ok(Reply::of(payments::list_all(ctx.app(), request.status, request.page).await?))
+        let ListAllPaymentsRequest { status, gateway, user_id, page } = request;
+        let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
+        let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
+        Ok(Reply::of(payments::list_all(ctx.app(), Wanted { status, gateway, user_id }, page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListSubscriptionsRequest {
+    #[from(query)]
+    pub status: Option<SubscriptionStatus>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List everybody's subscriptions
+///
+/// The one that changed last first.
+#[endpoint(GET "/r1/admin/subscriptions", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListSubscriptions {
+    type Request = ListSubscriptionsRequest;
+    type Response = Page<AdminSubscription>;
+
+    async fn handle(ctx: &Ctx, request: ListSubscriptionsRequest) -> Result<Reply<Page<AdminSubscription>>, AppError> {
+        Ok(Reply::of(payments::subscriptions::list_all(ctx.app(), request.status, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ReadAnyPaymentRequest {
+    #[from(path)]
+    pub id: PaymentId,
+}
+
+/// Read a payment, with what its gateway has told
+#[endpoint(GET "/r1/admin/payments/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ReadAnyPayment {
+    type Request = ReadAnyPaymentRequest;
+    type Response = AdminPaymentDetails;
+
+    async fn handle(ctx: &Ctx, request: ReadAnyPaymentRequest) -> Result<Reply<AdminPaymentDetails>, AppError> {
+        Ok(Reply::of(payments::details(ctx.app(), request.id.0).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ReleasePaymentRequest {
+    #[from(path)]
+    pub id: PaymentId,
+    pub decision: ReleaseAs,
+    #[validate(length(min = 1, max = 500))]
+    pub reason: String,
+}
+
+/// Take a payment out of quarantine
+///
+/// As what was asked for, as what was really paid, or not at all: then what was paid goes back. It needs a fresh sign-in.
+#[endpoint(POST "/r1/admin/payments/{id}/release", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for ReleasePayment {
+    type Request = ReleasePaymentRequest;
+    type Response = Payment;
+
+    async fn handle(ctx: &Ctx, request: ReleasePaymentRequest) -> Result<Reply<Payment>, AppError> {
+        let ReleasePaymentRequest { id, decision, reason } = request;
+        Ok(Reply::of(payments::release(ctx.app(), ctx.user()?, id.0, decision, reason).await?))
     }
 }
 
@@ -85,6 +171,81 @@ impl Endpoint for ReconcilePayment {
 }
 
 #[dto(request)]
+pub struct ListPaymentDifferencesRequest {
+    #[from(query)]
+    pub state: Option<DifferenceState>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List where gateways and the ledger differ
+///
+/// Once a day the last two days are compared. The newest first.
+#[endpoint(GET "/r1/admin/payment_differences", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListPaymentDifferences {
+    type Request = ListPaymentDifferencesRequest;
+    type Response = Page<PaymentDifference>;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: ListPaymentDifferencesRequest,
+    ) -> Result<Reply<Page<PaymentDifference>>, AppError> {
+        Ok(Reply::of(payments::differences(ctx.app(), request.state, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ClosePaymentDifferenceRequest {
+    #[from(path)]
+    pub id: PaymentDifferenceId,
+    #[validate(length(min = 1, max = 500))]
+    pub note: String,
+}
+
+/// Say that a difference was seen to
+#[endpoint(POST "/r1/admin/payment_differences/{id}/close", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for ClosePaymentDifference {
+    type Request = ClosePaymentDifferenceRequest;
+    type Response = PaymentDifference;
+
+    async fn handle(ctx: &Ctx, request: ClosePaymentDifferenceRequest) -> Result<Reply<PaymentDifference>, AppError> {
+        let ClosePaymentDifferenceRequest { id, note } = request;
+        Ok(Reply::of(payments::close_difference(ctx.app(), ctx.user()?, id.0, note).await?))
+    }
+}
+
+/// List the ways to pay, with what was heard of them
+#[endpoint(GET "/r1/admin/gateways", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListAdminGateways {
+    type Request = NoInput;
+    type Response = Page<AdminPaymentGateway>;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<AdminPaymentGateway>>, AppError> {
+        Ok(Reply::of(whole(payments::health(ctx.app()).await?)))
+    }
+}
+
+#[dto(request)]
+pub struct TestGatewayRequest {
+    #[from(path)]
+    pub name: String,
+}
+
+/// Test a way to pay
+///
+/// Its gateway is asked for something that changes nothing.
+#[endpoint(POST "/r1/admin/gateways/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for TestGateway {
+    type Request = TestGatewayRequest;
+    type Response = ProviderTest;
+
+    async fn handle(ctx: &Ctx, request: TestGatewayRequest) -> Result<Reply<ProviderTest>, AppError> {
+        let name: GatewayName = request.name.parse().map_err(|_| AppError::from(Code::NotFound))?;
+        Ok(Reply::of(payments::test(ctx.app(), name).await?))
+    }
+}
+
+#[dto(request)]
 pub struct SwitchGatewayRequest {
     #[from(path)]
     pub name: String,
@@ -106,15 +267,42 @@ impl Endpoint for SwitchGateway {
 }
 
 #[dto(request)]
+pub struct ListLedgerOfRequest {
+    #[from(query)]
+    pub user_id: Option<UserId>,
+    /// Instead of a person.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the entries of anybody's account of credits
+///
+/// That of a person or of a workspace.
+#[endpoint(GET "/r1/admin/ledger", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListLedgerOf {
+    type Request = ListLedgerOfRequest;
+    type Response = Page<LedgerEntry>;
+
+    async fn handle(ctx: &Ctx, request: ListLedgerOfRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
+        let holder = Holder::named(request.user_id, request.workspace_id)?;
+        Ok(Reply::of(ledger::list_of(ctx.app(), holder, request.page).await?))
+    }
+}
+
+#[dto(request)]
 pub struct GiveCreditsRequest {
-    pub user_id: UserId,
+    pub user_id: Option<UserId>,
+    /// Instead of a person.
+    pub workspace_id: Option<WorkspaceId>,
     /// In micro-credits; less than nothing takes them away.
     pub amount: MicroCredits,
     #[validate(length(min = 1, max = 500))]
     pub reason: String,
 }
 
-/// Give somebody credits by hand, or take some away
+/// Give somebody, or a workspace, credits by hand, or take some away
 ///
 /// The reason stands in their account. What is taken away and isn't there any more is owed.
 #[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(NotFound, WrongState))]
@@ -123,7 +311,8 @@ impl Endpoint for GiveCredits {
     type Response = Credits;
 
     async fn handle(ctx: &Ctx, request: GiveCreditsRequest) -> Result<Reply<Credits>, AppError> {
-        let GiveCreditsRequest { user_id, amount, reason } = request;
-        Ok(Reply::of(ledger::give(ctx.app(), ctx.user()?, user_id, amount, reason).await?))
+        let GiveCreditsRequest { user_id, workspace_id, amount, reason } = request;
+        let holder = Holder::named(user_id, workspace_id)?;
+        Ok(Reply::of(ledger::give(ctx.app(), ctx.user()?, holder, amount, reason).await?))
     }
 }

@@ -77,14 +77,14 @@ pub struct SecondFactorChallenge {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum SignInResult {
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
     SecondFactor(SecondFactorChallenge),
 }
 
 impl SignInResult {
     pub(super) fn reply(ctx: &Ctx, signed_in: SignedIn, transport: Option<&str>) -> Reply<Self> {
         match signed_in {
-            SignedIn::Tokens(pair) => Reply::of(Self::Tokens(Tokens::give(ctx, *pair, transport))),
+            SignedIn::Tokens(pair) => Reply::of(Self::Tokens(Box::new(Tokens::give(ctx, *pair, transport)))),
             SignedIn::SecondFactor(challenge) => Reply::accepted(Self::SecondFactor(SecondFactorChallenge {
                 challenge: challenge.handle,
                 methods: challenge.methods.into_iter().map(|method| method.as_str().to_owned()).collect(),

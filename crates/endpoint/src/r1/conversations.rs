@@ -186,6 +186,9 @@ pub struct ChangeConversationRequest {
     pub model: Option<Option<String>>,
     /// Who may mention everybody in a channel, by `@all` or `@here`.
     pub mention_all: Option<MentionAll>,
+    /// How long a member of a channel waits between two messages; 0: not at all. Those who manage it never do.
+    #[schema(minimum = 0, maximum = 21_600)]
+    pub slow_mode_seconds: Option<i64>,
 }
 
 /// Rename a conversation, say what it is about, or choose its model
@@ -201,6 +204,7 @@ impl Endpoint for ChangeConversation {
             posting: request.posting,
             model: request.model.map(Option::unwrap_or_default),
             mention_all: request.mention_all,
+            slow_mode_seconds: request.slow_mode_seconds,
         };
         Ok(Reply::of(conversations::update(ctx.app(), ctx.user()?, request.id, change).await?))
     }

@@ -1,17 +1,20 @@
 //! What one may use, and the account of one's credits.
 
 use appcore::{
-    AppError,
+    AppError, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Entitlements, LedgerEntry},
+    view::{Entitlements, LedgerEntry, WorkspaceEntitlements},
 };
 use natter_macro::{dto, endpoint};
 use service::{entitlements, ledger};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<ReadEntitlements>(), EndpointDef::of::<ListLedgerEntries>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ReadEntitlements>(),
+    EndpointDef::of::<ReadWorkspaceEntitlements>(),
+    EndpointDef::of::<ListLedgerEntries>(),
+];
 
 /// Read what one may use
 ///
@@ -28,20 +31,45 @@ impl Endpoint for ReadEntitlements {
 }
 
 #[dto(request)]
+pub struct ReadWorkspaceEntitlementsRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+}
+
+/// Read what a workspace has
+///
+/// For its members. What is on its account is shown to its owner and administrators.
+#[endpoint(GET "/r1/entitlements/workspaces/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ReadWorkspaceEntitlements {
+    type Request = ReadWorkspaceEntitlementsRequest;
+    type Response = WorkspaceEntitlements;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: ReadWorkspaceEntitlementsRequest,
+    ) -> Result<Reply<WorkspaceEntitlements>, AppError> {
+        Ok(Reply::of(entitlements::read_workspace(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
 pub struct ListLedgerEntriesRequest {
+    /// That of a workspace whose owner or administrator one is. Left out: one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the entries of one's account of credits
+/// List the entries of an account of credits
 ///
-/// The newest first. Without those of kind `hold` and `release`, the amounts come to the balance.
-#[endpoint(GET "/r1/ledger", tag = "payments", access = Access::User, rate = RateGroup::Read)]
+/// One's own, or a workspace's; the newest first. Without those of kind `hold` and `release`, the amounts come to the balance.
+#[endpoint(GET "/r1/ledger", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListLedgerEntries {
     type Request = ListLedgerEntriesRequest;
     type Response = Page<LedgerEntry>;
 
     async fn handle(ctx: &Ctx, request: ListLedgerEntriesRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
-        Ok(Reply::of(ledger::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(ledger::list(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
     }
 }

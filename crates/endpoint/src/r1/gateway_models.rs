@@ -1,7 +1,7 @@
 //! Models: what people may use, and what administrators define.
 
 use appcore::{
-    AppError,
+    AppError, WorkspaceId,
     page::{Page, PageRequest},
     view::{
         GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, UsableModel,
@@ -22,6 +22,9 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListModelsRequest {
+    /// Those that may be used there; left out: by the caller anywhere.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -29,13 +32,13 @@ pub struct ListModelsRequest {
 /// List the models that one may use
 ///
 /// With what each can do.
-#[endpoint(GET "/r1/models", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
+#[endpoint(GET "/r1/models", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListModels {
     type Request = ListModelsRequest;
     type Response = Page<UsableModel>;
 
     async fn handle(ctx: &Ctx, request: ListModelsRequest) -> Result<Reply<Page<UsableModel>>, AppError> {
-        Ok(Reply::of(models::usable(ctx.app(), request.page)))
+        Ok(Reply::of(models::usable(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
     }
 }
 

@@ -4,15 +4,18 @@ use appcore::{
     AppError, ConversationId, MessageId, Timestamp, ToolCallId, UploadId,
     page::Slice,
     text::ClientId,
-    view::{AnswerDetails, Mention, Message, ToolCall, ToolDecision},
+    view::{AnswerDetails, Mention, Message, NewPoll, Scheduled, ToolCall, ToolCallDetails, ToolDecision},
 };
 use natter_macro::{dto, endpoint};
+use serde::Serialize;
 use service::{
     assistants,
     jobs::Asking,
-    messages::{self, History, SendMessage as Send},
-    tools,
+    messages::{self, History, SendMessage as Send, polls, scheduled, threads},
+    tools::{self, Decision},
 };
+
+use utoipa::ToSchema;
 
 use super::conversations::USUAL_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -28,6 +31,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<StopMessage>(),
     EndpointDef::of::<RegenerateMessage>(),
     EndpointDef::of::<DecideToolCall>(),
+    EndpointDef::of::<ShowToolCall>(),
     EndpointDef::of::<ShowAnswerDetails>(),
 ];
 
@@ -52,33 +56,67 @@ pub struct SendMessageRequest {
     pub attachment_ids: Option<Vec<UploadId>>,
     /// The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
     pub model: Option<String>,
+    /// The message of the main line that it replies to in its thread. There are no threads in chats with an assistant.
+    pub thread_id: Option<MessageId>,
+    /// A reply in a thread that is shown in the main line too.
+    pub also_to_conversation: Option<bool>,
+    /// A message that the sender can read and passes on.
+    pub forward_of: Option<MessageId>,
+    /// What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+    pub previews: Option<bool>,
+    /// What people are to choose from: the message is a poll, and its text the question. Not in a chat with an assistant, and not with `send_at`.
+    pub poll: Option<NewPoll>,
+    /// When it is to be sent: from 10 seconds to a year from now. Left out: at once.
+    pub send_at: Option<Timestamp>,
+}
+
+/// The message, or with 202 one that waits for its time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum SentMessage {
+    Sent(Box<Message>),
+    Scheduled(Box<Scheduled>),
 }
 
 /// Send a message
 ///
 /// 201 the first time, 200 with the same message when `client_id` was seen before. In an `assistant` conversation every message is answered,
 /// elsewhere those that mention an assistant of the workspace (`@name`, or by `mentions`): the first three that are mentioned answer. While 20 answers are open for somebody, a
-/// message that asks for one more is refused.
-#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooManyAnswers, QuotaExceeded))]
+/// message that asks for one more is refused. With `send_at` it waits (202): see `GET /r1/scheduled`.
+#[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200, 202), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooMany, TooManyAnswers, QuotaExceeded, SlowMode, WordRefused))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
-    type Response = Message;
+    type Response = SentMessage;
 
-    async fn handle(ctx: &Ctx, request: SendMessageRequest) -> Result<Reply<Message>, AppError> {
+    async fn handle(ctx: &Ctx, request: SendMessageRequest) -> Result<Reply<SentMessage>, AppError> {
         let attachments = request.attachment_ids.unwrap_or_default();
+        let forwarded = match request.forward_of {
+            Some(origin) => Some(threads::origin(ctx.app(), ctx.user()?, origin).await?),
+            None => None,
+        };
         let command = Send {
             conversation_id: request.id,
+            thread: messages::in_thread(request.thread_id, request.also_to_conversation.unwrap_or(false))?,
+            forwarded,
+            poll: request.poll.map(|poll| polls::checked(ctx.app(), poll)).transpose()?,
             sender: ctx.user()?.user_id,
             client_id: ClientId::parse(request.client_id)?,
-            content: messages::content_beside(ctx.app(), request.content, &attachments)?,
+            content: messages::content_beside(ctx.app(), request.content, &attachments, request.forward_of.is_some())?,
             reply_to: request.reply_to,
             mentions: request.mentions.unwrap_or_default(),
             here: Vec::new(),
             attachments,
-            asking: Asking { model: request.model, country: ctx.source().country, held: None },
+            has_previews: request.previews.unwrap_or(true),
+            asking: Asking { model: request.model, country: ctx.source().country, ..Asking::default() },
         };
-        let sent = messages::send(ctx.app(), command, request.confirm.unwrap_or(false)).await?;
-        Ok(if sent.duplicate { Reply::ok(sent.message) } else { Reply::of(sent.message) })
+        let is_confirmed = request.confirm.unwrap_or(false);
+        if let Some(send_at) = request.send_at {
+            let scheduled = scheduled::create(ctx.app(), command, send_at, is_confirmed).await?;
+            return Ok(Reply::accepted(SentMessage::Scheduled(Box::new(scheduled))));
+        }
+        let sent = messages::send(ctx.app(), command, is_confirmed).await?;
+        let message = SentMessage::Sent(Box::new(sent.message));
+        Ok(if sent.duplicate { Reply::ok(message) } else { Reply::of(message) })
     }
 }
 
@@ -150,7 +188,7 @@ pub struct EditMessageRequest {
 }
 
 /// Edit one's message
-#[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+#[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, WordRefused))]
 impl Endpoint for EditMessage {
     type Request = EditMessageRequest;
     type Response = Message;
@@ -182,7 +220,7 @@ impl Endpoint for AskAgain {
 
     async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.app(), request.content)?;
-        let asking = Asking { model: request.model, country: ctx.source().country, held: None };
+        let asking = Asking { model: request.model, country: ctx.source().country, ..Asking::default() };
         Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content, asking).await?))
     }
 }
@@ -252,7 +290,7 @@ impl Endpoint for RegenerateMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
-        let asking = Asking { model: request.model, country: ctx.source().country, held: None };
+        let asking = Asking { model: request.model, country: ctx.source().country, ..Asking::default() };
         Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
     }
 }
@@ -264,6 +302,11 @@ pub struct DecideToolCallRequest {
     #[from(path)]
     pub call_id: ToolCallId,
     pub decision: ToolDecision,
+    /// Instead of the arguments that the model wanted, with `allow`: they have to fit the tool's schema. `ToolCall.is_edited` says so then.
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<serde_json::Map<String, serde_json::Value>>,
+    /// With `allow`: this assistant may call this tool for the caller from now on without asking.
+    pub remember: Option<bool>,
 }
 
 /// Allow or deny a call of a tool
@@ -275,8 +318,30 @@ impl Endpoint for DecideToolCall {
     type Response = ToolCall;
 
     async fn handle(ctx: &Ctx, request: DecideToolCallRequest) -> Result<Reply<ToolCall>, AppError> {
-        let DecideToolCallRequest { id, call_id, decision } = request;
-        Ok(Reply::of(tools::decide(ctx.app(), ctx.user()?, id, call_id, decision).await?))
+        let DecideToolCallRequest { id, call_id, decision, arguments, remember } = request;
+        let decided = Decision { decision, arguments, remember: remember.unwrap_or(false) };
+        Ok(Reply::of(tools::decide(ctx.app(), ctx.user()?, id, call_id, decided).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ToolCallRequest {
+    #[from(path)]
+    pub id: MessageId,
+    #[from(path)]
+    pub call_id: ToolCallId,
+}
+
+/// Show a call of a tool
+///
+/// For whoever asked: its whole arguments, and the schema of what they may be.
+#[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
+impl Endpoint for ShowToolCall {
+    type Request = ToolCallRequest;
+    type Response = ToolCallDetails;
+
+    async fn handle(ctx: &Ctx, request: ToolCallRequest) -> Result<Reply<ToolCallDetails>, AppError> {
+        Ok(Reply::of(tools::find(ctx.app(), ctx.user()?, request.id, request.call_id).await?))
     }
 }
 

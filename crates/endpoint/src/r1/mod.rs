@@ -1,32 +1,59 @@
 //! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
 
 mod admin;
+mod admin_conversations;
 mod admin_jobs;
 mod admin_payments;
+mod admin_users;
+mod admin_workspaces;
 mod api_keys;
 mod assistants;
 mod auth;
+mod boards;
+mod broadcasts;
 mod budgets;
 mod channels;
 mod confirm;
+mod console;
 mod conversations;
+mod credits;
+mod drafts;
+mod emoji;
 mod entitlements;
 mod events;
+mod exports;
 mod files;
 mod gateway_models;
 mod identities;
 mod invitations;
+mod knowledge;
 mod mailbox;
 mod mcp_servers;
 mod messages;
+mod model_lists;
+mod moderation;
+mod notes;
+mod notifications;
 mod passkeys;
+mod payment_methods;
 mod payments;
 mod plans;
 mod policy;
+mod polls;
+mod previews;
 mod prompts;
 mod providers;
+mod push;
+mod reactions;
+mod receipts;
+mod reminders;
+mod search;
 mod second_factor;
 mod sections;
+mod setup;
+mod subscriptions;
+mod threads;
+mod tool_permissions;
 mod tus;
 mod uploads;
 mod usage;
@@ -54,27 +81,54 @@ const RESOURCES: &[&[EndpointDef]] = &[
     usersessions::ENDPOINTS,
     api_keys::ENDPOINTS,
     workspaces::ENDPOINTS,
+    emoji::ENDPOINTS,
     invitations::ENDPOINTS,
     conversations::ENDPOINTS,
     channels::ENDPOINTS,
     sections::ENDPOINTS,
     messages::ENDPOINTS,
+    reactions::ENDPOINTS,
+    polls::ENDPOINTS,
+    threads::ENDPOINTS,
+    drafts::ENDPOINTS,
+    reminders::ENDPOINTS,
+    notifications::ENDPOINTS,
+    push::ENDPOINTS,
+    search::ENDPOINTS,
+    previews::ENDPOINTS,
     uploads::ENDPOINTS,
     tus::ENDPOINTS,
     files::ENDPOINTS,
     assistants::ENDPOINTS,
+    knowledge::ENDPOINTS,
     prompts::ENDPOINTS,
     usage::ENDPOINTS,
     gateway_models::ENDPOINTS,
     budgets::ENDPOINTS,
+    model_lists::ENDPOINTS,
     providers::ENDPOINTS,
     entitlements::ENDPOINTS,
+    credits::ENDPOINTS,
     plans::ENDPOINTS,
     payments::ENDPOINTS,
+    subscriptions::ENDPOINTS,
+    payment_methods::ENDPOINTS,
+    receipts::ENDPOINTS,
     admin_payments::ENDPOINTS,
     mcp_servers::ENDPOINTS,
+    tool_permissions::ENDPOINTS,
     admin::ENDPOINTS,
+    admin_users::ENDPOINTS,
+    admin_workspaces::ENDPOINTS,
+    admin_conversations::ENDPOINTS,
     admin_jobs::ENDPOINTS,
+    setup::ENDPOINTS,
+    console::ENDPOINTS,
+    moderation::ENDPOINTS,
+    boards::ENDPOINTS,
+    exports::ENDPOINTS,
+    notes::ENDPOINTS,
+    broadcasts::ENDPOINTS,
     websocket::ENDPOINTS,
     events::ENDPOINTS,
 ];

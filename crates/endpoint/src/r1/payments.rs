@@ -2,14 +2,14 @@
 
 use actix_web::http::StatusCode;
 use appcore::{
-    AppError, Code, PaymentId, PlanId, Timestamp,
+    AppError, Code, PaymentId, PaymentMethodId, PlanId, Timestamp, WorkspaceId,
     page::{Page, PageRequest},
-    view::Payment,
+    view::{Payment, PaymentStatus},
 };
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, Delivery, DemoOutcome, GatewayName};
-use service::payments::{self, Order};
+use service::payments::{self, Begun, Order};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 
@@ -29,38 +29,63 @@ pub struct BeginPaymentRequest {
     #[from(header)]
     pub idempotency_key: Option<String>,
     pub plan_id: PlanId,
-    /// As `GET /r1/payment_gateways` names it.
-    pub gateway: String,
+    /// As `GET /r1/payment_gateways` names it. Left out: that of `payment_method_id`.
+    pub gateway: Option<String>,
+    /// A saved way to pay, which is charged at once.
+    pub payment_method_id: Option<PaymentMethodId>,
     /// Left out: the plan's first that the gateway takes.
     pub currency: Option<String>,
     /// The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
     pub return_url: Option<String>,
+    /// For a workspace whose owner or administrator one is, not for oneself.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Of a workspace: no fewer than it has members.
+    pub seats: Option<i64>,
 }
 
 #[dto(response)]
 pub struct BegunPayment {
     pub payment_id: PaymentId,
-    /// Where it is paid.
+    /// Where it is paid or confirmed. Where nothing is left to do: the page of this server that tells what became of it.
     pub redirect_url: String,
     /// How long it can be.
     pub expires_at: Timestamp,
+    /// `pending`, or at once `paid` or `failed` where a saved way to pay was charged.
+    pub status: PaymentStatus,
+}
+
+impl From<Begun> for BegunPayment {
+    fn from(begun: Begun) -> Self {
+        let Begun { payment_id, redirect_url, expires_at, status } = begun;
+        Self { payment_id: PaymentId(payment_id), redirect_url, expires_at, status }
+    }
 }
 
 /// Begin a payment
 ///
 /// Send the browser to `redirect_url`. That it comes back proves nothing: what became of the payment stands in it, and `quota.updated` tells when it
-/// has changed.
+/// has changed. With `payment_method_id` it is charged at once; where the payer's bank wants that they confirm it, that is done at `redirect_url`.
 #[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, GatewayOff, Conflict, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPayment {
     type Request = BeginPaymentRequest;
     type Response = BegunPayment;
 
     async fn handle(ctx: &Ctx, request: BeginPaymentRequest) -> Result<Reply<BegunPayment>, AppError> {
-        let BeginPaymentRequest { idempotency_key, plan_id, gateway, currency, return_url } = request;
+        let BeginPaymentRequest {
+            idempotency_key,
+            plan_id,
+            gateway,
+            payment_method_id,
+            currency,
+            return_url,
+            workspace_id,
+            seats,
+        } = request;
         let unknown = |field: &'static str| AppError::field(field, "invalid", "This isn't known here.");
         let order = Order {
             plan_id: plan_id.0,
-            gateway: gateway.parse().map_err(|_| unknown("gateway"))?,
+            gateway: gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown("gateway"))?,
+            method_id: payment_method_id.map(|id| id.0),
             currency: currency
                 .map(|currency| currency.parse::<Currency>())
                 .transpose()
@@ -68,18 +93,18 @@ impl Endpoint for BeginPayment {
             return_url,
             key: idempotency_key,
             address: ctx.address(),
+            seats,
         };
-        let begun = payments::begin(ctx.app(), ctx.user()?, order).await?;
-        Ok(Reply::of(BegunPayment {
-            payment_id: PaymentId(begun.payment_id),
-            redirect_url: begun.redirect_url,
-            expires_at: begun.expires_at,
-        }))
+        let payer = payments::subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await?;
+        Ok(Reply::of(payments::begin(ctx.app(), payer, order).await?.into()))
     }
 }
 
 #[dto(request)]
 pub struct ListPaymentsRequest {
+    /// Those of a workspace whose owner or administrator one is. Left out: one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -87,13 +112,14 @@ pub struct ListPaymentsRequest {
 /// List one's payments
 ///
 /// The newest first.
-#[endpoint(GET "/r1/payments", tag = "payments", access = Access::User, rate = RateGroup::Read)]
+#[endpoint(GET "/r1/payments", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListPayments {
     type Request = ListPaymentsRequest;
     type Response = Page<Payment>;
 
     async fn handle(ctx: &Ctx, request: ListPaymentsRequest) -> Result<Reply<Page<Payment>>, AppError> {
-        Ok(Reply::of(payments::list(ctx.app(), ctx.user()?, request.page).await?))
+        let payer = payments::subscriptions::payer(ctx.app(), ctx.user()?, request.workspace_id).await?;
+        Ok(Reply::of(payments::list(ctx.app(), payer, request.page).await?))
     }
 }
 
@@ -118,7 +144,7 @@ impl Endpoint for ReadPayment {
 pub struct EndDemoPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// `paid` or `failed`.
+    /// `paid`, `failed`, or `paid_once`: paid now, and declined when it is to be charged again.
     pub outcome: String,
 }
 
@@ -133,8 +159,9 @@ impl Endpoint for EndDemoPayment {
     async fn handle(ctx: &Ctx, request: EndDemoPaymentRequest) -> Result<Reply<Payment>, AppError> {
         let outcome = match request.outcome.as_str() {
             "paid" => DemoOutcome::Paid,
+            "paid_once" => DemoOutcome::PaidOnce,
             "failed" => DemoOutcome::Failed,
-            _ => return Err(AppError::field("outcome", "invalid", "This must be paid or failed.")),
+            _ => return Err(AppError::field("outcome", "invalid", "This must be paid, paid_once or failed.")),
         };
         Ok(Reply::of(payments::end_demo(ctx.app(), ctx.user()?, request.id.0, outcome).await?))
     }

@@ -25,7 +25,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 ];
 
 /// All of them on one page: there are a few.
-fn whole<T>(items: Vec<T>) -> Page<T> {
+pub(super) fn whole<T>(items: Vec<T>) -> Page<T> {
     let total = items.len() as u64;
     Page::new(items, PageRequest::new(None, Some(total.max(1))), total)
 }
@@ -79,6 +79,8 @@ pub struct CreatePlanRequest {
     /// What is not in it has no limit.
     pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
     pub features: Option<Vec<String>>,
+    /// Days for which a subscription can be tried. Left out: none.
+    pub trial_days: Option<u32>,
     /// Left out: true.
     pub is_active: Option<bool>,
 }
@@ -90,7 +92,8 @@ impl Endpoint for CreatePlan {
     type Response = PricingPlan;
 
     async fn handle(ctx: &Ctx, request: CreatePlanRequest) -> Result<Reply<PricingPlan>, AppError> {
-        let CreatePlanRequest { name, kind, interval, prices, credits, quotas, features, is_active } = request;
+        let CreatePlanRequest { name, kind, interval, prices, credits, quotas, features, trial_days, is_active } =
+            request;
         let definition = Definition {
             name,
             kind,
@@ -99,6 +102,7 @@ impl Endpoint for CreatePlan {
             credits,
             quotas: quotas.unwrap_or_default(),
             features: features.unwrap_or_default(),
+            trial_days: trial_days.unwrap_or_default(),
             is_active: is_active.unwrap_or(true),
         };
         Ok(Reply::of(plans::create(ctx.app(), ctx.user()?, definition).await?))
@@ -114,6 +118,7 @@ pub struct ChangePlanRequest {
     pub credits: Option<MicroCredits>,
     pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
     pub features: Option<Vec<String>>,
+    pub trial_days: Option<u32>,
     pub is_active: Option<bool>,
 }
 
@@ -126,13 +131,14 @@ impl Endpoint for ChangePlan {
     type Response = PricingPlan;
 
     async fn handle(ctx: &Ctx, request: ChangePlanRequest) -> Result<Reply<PricingPlan>, AppError> {
-        let ChangePlanRequest { id, name, prices, credits, quotas, features, is_active } = request;
+        let ChangePlanRequest { id, name, prices, credits, quotas, features, trial_days, is_active } = request;
         let edit = |plan: &mut Definition| {
             plan.name = name.unwrap_or_else(|| std::mem::take(&mut plan.name));
             plan.prices = prices.unwrap_or_else(|| std::mem::take(&mut plan.prices));
             plan.credits = credits.unwrap_or(plan.credits);
             plan.quotas = quotas.unwrap_or_else(|| std::mem::take(&mut plan.quotas));
             plan.features = features.unwrap_or_else(|| std::mem::take(&mut plan.features));
+            plan.trial_days = trial_days.unwrap_or(plan.trial_days);
             plan.is_active = is_active.unwrap_or(plan.is_active);
         };
         Ok(Reply::of(plans::change(ctx.app(), ctx.user()?, id.0, edit).await?))

@@ -4,20 +4,26 @@ use std::{convert::Infallible, time::Duration};
 
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use appcore::{
-    AppError, Code, ConversationId, UploadId,
-    view::{Upload, UploadKind},
+    AppError, Code, ConversationId, UploadId, UserId,
+    page::Slice,
+    view::{ConversationFile, FileKind, Upload, UploadKind},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
 use percent_encoding::percent_decode_str;
-use service::uploads::{self, Announced};
+use service::uploads::{self, Announced, FileFilter};
 
+use super::conversations::USUAL_LIMIT;
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<UploadFile>(), EndpointDef::of::<ShowUpload>(), EndpointDef::of::<DeleteUpload>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<UploadFile>(),
+    EndpointDef::of::<ShowUpload>(),
+    EndpointDef::of::<DeleteUpload>(),
+    EndpointDef::of::<ListFiles>(),
+];
 
 /// How long a file may take to come in: over a slow line a large one takes its time.
 pub(super) const DEADLINE: Duration = Duration::from_secs(4 * 60 * 60);
@@ -168,5 +174,42 @@ impl Endpoint for DeleteUpload {
     async fn handle(ctx: &Ctx, request: UploadRequest) -> Result<Reply<NoData>, AppError> {
         uploads::delete(ctx.app(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListFilesRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[from(query)]
+    pub kind: Option<FileKind>,
+    /// Sent by this person.
+    #[from(query)]
+    pub author: Option<UserId>,
+    /// Only of earlier messages: the `seq` of the last item.
+    #[from(query)]
+    pub before_seq: Option<i64>,
+    /// Of so many messages, at most 200.
+    #[from(query)]
+    pub limit: Option<u64>,
+}
+
+/// List a conversation's files
+///
+/// The newest first. The files of one message are never parted, so there may be more items than `limit`.
+#[endpoint(GET "/r1/conversations/{id}/files", tag = "uploads", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListFiles {
+    type Request = ListFilesRequest;
+    type Response = Slice<ConversationFile>;
+
+    async fn handle(ctx: &Ctx, request: ListFilesRequest) -> Result<Reply<Slice<ConversationFile>>, AppError> {
+        let filter = FileFilter {
+            begins_after: 0,
+            before_seq: request.before_seq,
+            kind: request.kind,
+            author: request.author,
+            limit: request.limit.unwrap_or(USUAL_LIMIT),
+        };
+        Ok(Reply::of(uploads::of_conversation(ctx.app(), ctx.user()?, request.id, filter).await?))
     }
 }

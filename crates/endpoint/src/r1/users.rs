@@ -1,12 +1,15 @@
 //! People: oneself, and those with whom one has a workspace in common.
 
 use appcore::{
-    AppError, Language, UserId, WorkspaceId,
+    AppError, Language, Timestamp, UserId, WorkspaceId,
     page::{Page, PageRequest},
     view::{Export, User},
 };
 use natter_macro::{dto, endpoint};
-use service::accounts::{self, PasswordChange, ProfileChange};
+use service::{
+    accounts::{self, PasswordChange, ProfileChange},
+    presence::{self, StatusChange},
+};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -15,6 +18,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangeMe>(),
     EndpointDef::of::<DeleteMe>(),
     EndpointDef::of::<ExportMe>(),
+    EndpointDef::of::<ChangeStatus>(),
     EndpointDef::of::<ListUsers>(),
     EndpointDef::of::<ShowUser>(),
 ];
@@ -36,6 +40,11 @@ pub struct ChangeMeRequest {
     pub display_name: Option<String>,
     /// What mail to oneself is written in.
     pub language: Option<Language>,
+    /// Such as `Europe/Berlin`; null: not known.
+    #[schema(max_length = 64)]
+    pub timezone: Option<Option<String>>,
+    /// Whether others are told it, which they are unless one says no.
+    pub show_timezone: Option<bool>,
     /// The new one; `current_password` must come with it.
     #[schema(format = Password, min_length = 8)]
     pub password: Option<String>,
@@ -43,9 +52,9 @@ pub struct ChangeMeRequest {
     pub current_password: Option<String>,
 }
 
-/// Change one's name, language or password
+/// Change one's name, language, time zone or password
 ///
-/// With a new password all other devices are signed out.
+/// What is left out stays as it is. With a new password all other devices are signed out.
 #[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
 impl Endpoint for ChangeMe {
     type Request = ChangeMeRequest;
@@ -61,7 +70,13 @@ impl Endpoint for ChangeMe {
             }
             (None, _) => None,
         };
-        let change = ProfileChange { display_name: request.display_name, language: request.language, password };
+        let change = ProfileChange {
+            display_name: request.display_name,
+            language: request.language,
+            timezone: request.timezone,
+            show_timezone: request.show_timezone,
+            password,
+        };
         Ok(Reply::of(accounts::update_me(ctx.app(), ctx.user()?, change).await?))
     }
 }
@@ -76,8 +91,8 @@ pub struct DeleteMeRequest {
 /// Delete one's account
 ///
 /// At once all devices are signed out, and everything personal is gone. Messages stay, as those of a "Deleted user"; what one owned
-/// passes on to whoever has been there longest.
-#[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, FreshSignInRequired, TooManySignins))]
+/// passes on to whoever has been there longest. The last administrator of the installation makes somebody else one first.
+#[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(LastAdmin, PasswordWrong, FreshSignInRequired, TooManySignins))]
 impl Endpoint for DeleteMe {
     type Request = DeleteMeRequest;
     type Response = NoData;
@@ -100,6 +115,32 @@ impl Endpoint for ExportMe {
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
         Ok(Reply::pieces(accounts::export(ctx.shared_app(), by)))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeStatusRequest {
+    /// One emoji; null: none.
+    pub emoji: Option<Option<String>>,
+    /// At most 100 characters; null: none.
+    #[schema(max_length = 100)]
+    pub text: Option<Option<String>>,
+    /// Null: until it is taken back.
+    pub until: Option<Option<Timestamp>>,
+}
+
+/// Say something of oneself for a while
+///
+/// What is left out stays as it is. Presences have it (`custom_status`), and those who watch are told.
+#[endpoint(PATCH "/r1/users/me/status", tag = "users", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for ChangeStatus {
+    type Request = ChangeStatusRequest;
+    type Response = User;
+
+    async fn handle(ctx: &Ctx, request: ChangeStatusRequest) -> Result<Reply<User>, AppError> {
+        let change = StatusChange { emoji: request.emoji, text: request.text, until: request.until };
+        presence::set_custom(ctx.app(), ctx.user()?, change).await?;
+        Ok(Reply::of(accounts::me(ctx.app(), ctx.user()?).await?))
     }
 }
 

@@ -1,16 +1,22 @@
 //! The way of a question: forwarded along its model's route, and answered in the form that it was asked in.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::ready,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use ai::{Ai, AnswerBody, Call, Door, Forwarded, GatewayError, Meter, Peek};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use middleware::{auth::find_key, tracing::request_id};
 use service::{
     gateway::{self, Admission, Asked, CacheWish, Caller, Question},
     limits::{Figure, Figures},
 };
+use tokio::time::timeout;
 
 use super::{failure, settling::Settling, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
@@ -24,6 +30,11 @@ const HIT: HeaderValue = HeaderValue::from_static("hit");
 const MISS: HeaderValue = HeaderValue::from_static("miss");
 /// In micro-credits.
 const COST: HeaderName = HeaderName::from_static("x-natter-cost");
+/// How often providers were asked until one answered.
+const TRIES: HeaderName = HeaderName::from_static("x-natter-tries");
+/// How long it took until the answer began: programs know it by OpenAI's name.
+const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
+const EVENTS: &str = "text/event-stream";
 
 /// What is left of a limit: how many there are, how many are left, when there are all again.
 const REQUESTS: [HeaderName; 3] = [
@@ -47,6 +58,7 @@ pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
 struct Entered {
     admission: Admission,
     call: Call,
+    stream: bool,
     wish: CacheWish,
 }
 
@@ -56,15 +68,17 @@ pub(super) struct Asking<'a> {
     door: Door,
     pub request_id: String,
     figures: Figures,
+    began: Instant,
 }
 
 impl<'a> Asking<'a> {
     pub fn new(ctx: &'a Ctx, door: Door) -> Self {
-        Self { ctx, door, request_id: request_id(ctx.http()), figures: Figures::default() }
+        Self { ctx, door, request_id: request_id(ctx.http()), figures: Figures::default(), began: Instant::now() }
     }
 
-    pub fn ai(&self) -> &'a Ai {
-        self.ctx.app().assistants.ai()
+    /// The providers, for what may go on after the handler has answered.
+    pub fn ai(&self) -> Arc<Ai> {
+        self.ctx.app().assistants.shared_ai()
     }
 
     /// The answer, in the form that it was asked in.
@@ -88,15 +102,19 @@ impl<'a> Asking<'a> {
             CacheWish::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
         };
         let call = Call::new(self.door, body, admission.route(), self.request_id.clone()).with_betas(betas(self.ctx));
-        Ok(Entered { admission, call, wish })
+        Ok(Entered { admission, call, stream, wish })
     }
 
     /// The answer: one that is kept, or a new one.
     async fn answer<F>(&self, entered: Entered, forward: impl FnOnce(Call) -> F) -> Result<Reply<Raw>, GatewayError>
     where
-        F: Future<Output = Result<Forwarded, GatewayError>>,
+        F: Future<Output = Result<Forwarded, GatewayError>> + 'static,
     {
-        let Entered { admission, call, wish } = entered;
+        let Entered { admission, call, stream, wish } = entered;
+        if stream {
+            let meter = Arc::clone(&call.meter);
+            return self.serve_stream(admission, meter, forward(call)).await;
+        }
         if wish == CacheWish::NOTHING {
             let meter = Arc::clone(&call.meter);
             return self.serve(admission, meter, forward(call), None).await;
@@ -136,6 +154,33 @@ impl<'a> Asking<'a> {
     ) -> Result<Reply<Raw>, GatewayError> {
         // Here it ends whatever becomes of it; where the client leaves, this is dropped.
         let settling = Settling::new(admission, Arc::clone(&meter));
+        self.settled(settling, meter, answer, question).await
+    }
+
+    /// The same for a stream. Where nobody has begun to answer when a sign of life is due, it begins with one: what is in between gives up a
+    /// connection that says nothing. Another provider can still take over, as long as no frame has come.
+    pub async fn serve_stream(
+        &self,
+        admission: Admission,
+        meter: Arc<Meter>,
+        answer: impl Future<Output = Result<Forwarded, GatewayError>> + 'static,
+    ) -> Result<Reply<Raw>, GatewayError> {
+        let settling = Settling::new(admission, Arc::clone(&meter));
+        let every = self.ctx.app().config.gateway.heartbeat;
+        let mut answer = answer.boxed_local();
+        match timeout(every, &mut answer).await {
+            Ok(answer) => self.settled(settling, meter, ready(answer), None).await,
+            Err(_) => Ok(Reply::stream(EVENTS, LiveStream::late(self.door, answer, every, settling))),
+        }
+    }
+
+    async fn settled(
+        &self,
+        settling: Settling,
+        meter: Arc<Meter>,
+        answer: impl Future<Output = Result<Forwarded, GatewayError>>,
+        question: Option<Question>,
+    ) -> Result<Reply<Raw>, GatewayError> {
         let Forwarded { content_type, body, .. } = match answer.await {
             Ok(forwarded) => forwarded,
             Err(error) => {
@@ -156,6 +201,8 @@ impl<'a> Asking<'a> {
                 Reply::stream(content_type, LiveStream::new(self.door, frames, every, settling))
             }
         };
+        let processing = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let reply = reply.header(TRIES, meter.tries().into()).header(PROCESSING, processing.into());
         Ok(named(reply, &meter.served().model))
     }
 }
@@ -165,7 +212,8 @@ pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>
     let mut asking = Asking::new(ctx, door);
     let answer = async {
         let entered = asking.let_in(endpoint(door), body).await?;
-        asking.answer(entered, |call| asking.ai().forward(call)).await
+        let ai = asking.ai();
+        asking.answer(entered, |call| async move { ai.forward(call).await }).await
     };
     let answer = answer.await;
     Ok(asking.reply(answer))
@@ -176,7 +224,8 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let mut asking = Asking::new(ctx, Door::Chat);
     let answer = async {
         let entered = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
-        asking.answer(entered, |call| asking.ai().forward_embeddings(call)).await
+        let ai = asking.ai();
+        asking.answer(entered, |call| async move { ai.forward_embeddings(call).await }).await
     };
     let answer = answer.await;
     Ok(asking.reply(answer))

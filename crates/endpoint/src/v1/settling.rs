@@ -30,6 +30,11 @@ impl Settling {
         self.settle(status)
     }
 
+    /// The answer to a stream that has begun is that there is none.
+    pub fn fail(&mut self, status: u16) {
+        self.settle(status);
+    }
+
     /// The last frame of a stream was sent.
     pub fn end_stream(&mut self) {
         let status = match (self.meter.cut(), self.meter.finish()) {
@@ -43,6 +48,11 @@ impl Settling {
     /// More is to be held for a stream that goes on for longer than was thought.
     pub fn growth(&self) -> Option<Growth> {
         Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
+    }
+
+    /// Nothing more may be passed on before more is held.
+    pub fn is_used_up(&self) -> bool {
+        self.admission.as_ref().is_some_and(|admission| admission.is_used_up(&self.meter.usage()))
     }
 
     /// It is held, or the stream ends here.

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use ai::{Door, Frames};
+use ai::{AnswerBody, Door, Forwarded, Frames, GatewayError};
 use appcore::AppError;
 use bytes::Bytes;
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::settling::{Growth, Settling};
@@ -22,9 +22,18 @@ const fn heartbeat(door: Door) -> &'static str {
     }
 }
 
+/// What the frames come from. Dropped with the stream: then the connection to the provider ends.
+enum Coming {
+    /// Nobody has begun to answer yet.
+    Late(LocalBoxFuture<'static, Result<Forwarded, GatewayError>>),
+    Frames(Frames),
+    /// Nobody did.
+    Over,
+}
+
 pub(super) struct LiveStream {
-    /// Dropped with this: then the connection to the provider ends.
-    frames: Frames,
+    door: Door,
+    coming: Coming,
     heartbeat: &'static str,
     every: Duration,
     heard_at: Instant,
@@ -35,9 +44,51 @@ pub(super) struct LiveStream {
 
 impl LiveStream {
     pub fn new(door: Door, frames: Frames, every: Duration, settling: Settling) -> Self {
-        let heard_at = Instant::now();
+        Self::of(door, Coming::Frames(frames), every, (Instant::now(), settling))
+    }
+
+    /// Of an answer that should have begun by now: it begins with a sign of life.
+    pub fn late(
+        door: Door,
+        answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
+        every: Duration,
+        settling: Settling,
+    ) -> Self {
+        let now = Instant::now();
+        Self::of(door, Coming::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
+    }
+
+    fn of(door: Door, coming: Coming, every: Duration, (heard_at, settling): (Instant, Settling)) -> Self {
         let alarm = Box::pin(sleep_until(heard_at + every));
-        Self { frames, heartbeat: heartbeat(door), every, heard_at, alarm, settling, growth: None }
+        Self { door, coming, heartbeat: heartbeat(door), every, heard_at, alarm, settling, growth: None }
+    }
+
+    /// The next frames of the provider, or what it says instead of an answer.
+    fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.coming {
+                Coming::Late(answer) => match ready!(answer.poll_unpin(context)) {
+                    Ok(Forwarded { body: AnswerBody::Stream(frames), .. }) => self.coming = Coming::Frames(frames),
+                    Ok(Forwarded { body: AnswerBody::Whole(body), .. }) => {
+                        self.coming = Coming::Over;
+                        return Poll::Ready(Some(body));
+                    }
+                    Err(error) => {
+                        self.settling.fail(error.status(self.door));
+                        self.coming = Coming::Over;
+                        return Poll::Ready(Some(error.frame(self.door, 0).into()));
+                    }
+                },
+                Coming::Frames(frames) => {
+                    let next = ready!(frames.poll_next_unpin(context));
+                    return Poll::Ready(next.map(|frames| match frames {
+                        Ok(frames) => frames,
+                        Err(never) => match never {},
+                    }));
+                }
+                Coming::Over => return Poll::Ready(None),
+            }
+        }
     }
 
     fn poll_growth(&mut self, context: &mut Context<'_>) {
@@ -56,7 +107,9 @@ impl Stream for LiveStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         this.poll_growth(context);
-        if let Poll::Ready(next) = this.frames.poll_next_unpin(context) {
+        // The provider may be faster than the database.
+        let waits = this.growth.is_some() && this.settling.is_used_up();
+        if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
                 this.settling.end_stream();
                 return Poll::Ready(None);
@@ -66,7 +119,7 @@ impl Stream for LiveStream {
                 this.growth = this.settling.growth();
                 this.poll_growth(context);
             }
-            return Poll::Ready(frames.map_or_else(|never| match never {}, |frames| Some(Ok(frames))));
+            return Poll::Ready(Some(Ok(frames)));
         }
         loop {
             ready!(this.alarm.poll_unpin(context));

@@ -19,8 +19,6 @@ pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
 const MAX_FIELDS: usize = 64;
 /// The longest of them, in bytes.
 const MAX_FIELD: usize = 64 * 1024;
-/// Bytes of sound for one token, about.
-const BYTES_PER_TOKEN: u64 = 300;
 
 #[dto(request)]
 pub struct TranscribeRequest {
@@ -29,7 +27,7 @@ pub struct TranscribeRequest {
 }
 
 /// Write down what is said in a recording (OpenAI's transcriptions)
-#[endpoint(POST "/v1/audio/transcriptions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/plain"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+#[endpoint(POST "/v1/audio/transcriptions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/plain", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for Transcribe {
     type Request = TranscribeRequest;
     type Response = Raw;
@@ -44,7 +42,7 @@ impl Endpoint for Transcribe {
 async fn transcribe(ctx: &Ctx, asking: &mut Asking<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
     let content_type = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Form { model, file, file_name, content_type, fields } = read(content_type.unwrap_or_default(), body).await?;
-    let estimated_input = file.len() as u64 / BYTES_PER_TOKEN;
+    let estimated_input = ai::sound_tokens(file.len() as u64);
     let admission = asking.admit(GatewayEndpoint::Transcriptions, &model, None, estimated_input).await?;
     let meter = Arc::new(Meter::default());
     let recording = Recording {
@@ -56,7 +54,12 @@ async fn transcribe(ctx: &Ctx, asking: &mut Asking<'_>, body: Bytes) -> Result<R
         fields,
         meter: Arc::clone(&meter),
     };
-    asking.serve(admission, meter, asking.ai().forward_transcription(recording), None).await
+    let (ai, is_stream) = (asking.ai(), recording.is_stream());
+    let answer = async move { ai.forward_transcription(recording).await };
+    if is_stream {
+        return asking.serve_stream(admission, meter, answer).await;
+    }
+    asking.serve(admission, meter, answer, None).await
 }
 
 /// What was sent, in whatever order.

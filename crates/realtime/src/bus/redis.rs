@@ -38,6 +38,8 @@ pub struct RedisBus {
 
 struct Publication {
     messages: Vec<BusMessage>,
+    /// What they came of.
+    traceparent: Option<String>,
     done: oneshot::Sender<Result<(), BusError>>,
 }
 
@@ -66,7 +68,7 @@ impl EventBus for RedisBus {
         self.local.deliver(&messages);
         let (done, left) = oneshot::channel();
         // Without a publisher the sender's half is dropped, and the caller learns it.
-        let _ = self.outgoing.send(Publication { messages, done });
+        let _ = self.outgoing.send(Publication { messages, traceparent: telemetry::traceparent(), done });
         left
     }
 
@@ -106,14 +108,16 @@ impl Publisher {
 
     async fn publish(&mut self, batch: &[Publication], sign: bool) -> Result<(), BusError> {
         let mut pipe = redis::pipe();
-        for message in batch.iter().flat_map(|publication| &publication.messages) {
-            let wire_message =
-                WireMessage::seal(self.instance, Some(message)).map_err(|error| BusError::Away(error.to_string()))?;
-            pipe.publish(channel(message), wire_message).ignore();
+        for Publication { messages, traceparent, .. } in batch {
+            for message in messages {
+                let wire_message = WireMessage::seal(self.instance, Some(message), traceparent.as_deref())
+                    .map_err(|error| BusError::Away(error.to_string()))?;
+                pipe.publish(channel(message), wire_message).ignore();
+            }
         }
         if sign {
             let wire_message =
-                WireMessage::seal(self.instance, None).map_err(|error| BusError::Away(error.to_string()))?;
+                WireMessage::seal(self.instance, None, None).map_err(|error| BusError::Away(error.to_string()))?;
             pipe.publish(CONTROL, wire_message).ignore();
         }
         let away = |error: &dyn Display| BusError::Away(error.to_string());

@@ -1,4 +1,4 @@
-//! What goes through Redis: the sender, a version, then the message in MessagePack.
+//! What goes through Redis: the sender, a version, the message in MessagePack, and where it is traced, its `traceparent` as text.
 //!
 //! The sender stands in front so that an instance can drop its own messages without decoding them. A message of the sender alone is a
 //! heartbeat that an instance sends to itself: as long as it comes back, the path through Redis works.
@@ -32,6 +32,8 @@ pub(crate) struct WireMessage {
     pub origin: InstanceId,
     /// None: a heartbeat.
     pub message: Option<BusMessage>,
+    /// What it came of, where that is traced.
+    pub traceparent: Option<String>,
 }
 
 /// Why bytes from Redis are no message.
@@ -46,12 +48,18 @@ pub(crate) enum Unreadable {
 }
 
 impl WireMessage {
-    pub(crate) fn seal(origin: InstanceId, message: Option<&BusMessage>) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    pub(crate) fn seal(
+        origin: InstanceId,
+        message: Option<&BusMessage>,
+        traceparent: Option<&str>,
+    ) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let mut bytes = BytesMut::with_capacity(512);
         bytes.put_slice(origin.0.as_bytes());
         if let Some(message) = message {
             bytes.put_u8(VERSION);
             rmp_serde::encode::write_named(&mut (&mut bytes).writer(), message)?;
+            // Earlier releases read no further than the message.
+            bytes.put_slice(traceparent.unwrap_or_default().as_bytes());
         }
         Ok(bytes.into())
     }
@@ -63,12 +71,14 @@ impl WireMessage {
 
     pub(crate) fn open(bytes: &[u8]) -> Result<Self, Unreadable> {
         let origin = Self::origin(bytes).ok_or(Unreadable::Foreign)?;
-        let message = match &bytes[ORIGIN..] {
-            [] => None,
-            [VERSION, message @ ..] => Some(rmp_serde::from_slice(message).map_err(|_| Unreadable::Malformed)?),
+        let mut rest = match &bytes[ORIGIN..] {
+            [] => return Ok(Self { origin, message: None, traceparent: None }),
+            [VERSION, rest @ ..] => rest,
             [version, ..] => return Err(Unreadable::Version(*version)),
         };
-        Ok(Self { origin, message })
+        let message = rmp_serde::from_read(&mut rest).map_err(|_| Unreadable::Malformed)?;
+        let traceparent = str::from_utf8(rest).ok().filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Self { origin, message: Some(message), traceparent })
     }
 }
 
@@ -137,7 +147,12 @@ mod tests {
             envelope(Topic::Everyone, None, Effect::None),
             gathered(Gathered::Receipts { conversation_id, items: vec![ReadPosition { user_id, read_seq: 7 }] }),
             gathered(Gathered::MemberCount { conversation_id, member_count: 10_000 }),
-            gathered(Gathered::Presence(vec![Presence { user_id, status: PresenceStatus::Away, last_seen: None }])),
+            gathered(Gathered::Presence(vec![Presence {
+                user_id,
+                status: PresenceStatus::Away,
+                last_seen: None,
+                custom_status: None,
+            }])),
             envelope(Topic::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
             envelope(Topic::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
@@ -150,14 +165,28 @@ mod tests {
     fn what_is_sealed_opens_as_it_was() {
         let origin = InstanceId::new();
         for message in messages() {
-            let bytes = WireMessage::seal(origin, Some(&message)).unwrap();
+            let bytes = WireMessage::seal(origin, Some(&message), None).unwrap();
             assert_eq!(WireMessage::origin(&bytes), Some(origin));
-            assert_eq!(WireMessage::open(&bytes), Ok(WireMessage { origin, message: Some(message) }));
+            assert_eq!(
+                WireMessage::open(&bytes),
+                Ok(WireMessage { origin, message: Some(message), traceparent: None })
+            );
         }
         assert_eq!(
-            WireMessage::open(&WireMessage::seal(origin, None).unwrap()),
-            Ok(WireMessage { origin, message: None })
+            WireMessage::open(&WireMessage::seal(origin, None, None).unwrap()),
+            Ok(WireMessage { origin, message: None, traceparent: None })
         );
+    }
+
+    #[test]
+    fn what_it_came_of_follows_the_message() {
+        let (origin, message) = (InstanceId::new(), messages().remove(0));
+        let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let bytes = WireMessage::seal(origin, Some(&message), traceparent).unwrap();
+        let opened = WireMessage::open(&bytes).unwrap();
+        assert_eq!((opened.traceparent.as_deref(), opened.message.as_ref()), (traceparent, Some(&message)));
+        // As a release reads it that knows nothing of it.
+        assert_eq!(rmp_serde::from_slice::<BusMessage>(&bytes[ORIGIN + 1..]).unwrap(), message);
     }
 
     /// What another release may send: the form without a version that the first ones had, a later version, and a signal that is new.
@@ -191,7 +220,7 @@ mod tests {
         let newer = NewerMessage::Envelope(Newer { envelope, priority: "high" });
         let origin = InstanceId::new();
         let bytes = [origin.0.as_bytes().as_slice(), &[VERSION], &rmp_serde::to_vec_named(&newer).unwrap()].concat();
-        assert_eq!(WireMessage::open(&bytes), Ok(WireMessage { origin, message: Some(message) }));
+        assert_eq!(WireMessage::open(&bytes), Ok(WireMessage { origin, message: Some(message), traceparent: None }));
     }
 
     #[test]

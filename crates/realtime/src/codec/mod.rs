@@ -41,6 +41,17 @@ impl Wire {
         self as usize
     }
 
+    /// What connections are counted by.
+    #[must_use]
+    pub const fn transport(self) -> &'static str {
+        match self {
+            Self::Json => "websocket",
+            Self::MessagePack => "websocket_msgpack",
+            Self::SocketIo => "socket_io",
+            Self::Sse => "sse",
+        }
+    }
+
     /// Encodes a frame for the socket.
     #[must_use]
     pub fn encode(self, envelope: &FrameBody<'_>) -> Bytes {

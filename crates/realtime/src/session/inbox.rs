@@ -7,6 +7,8 @@ use std::{
     task::{self, Poll, Waker},
 };
 
+use telemetry::Span;
+
 use crate::{codec::Request, outbound::Outbound};
 
 /// Commands of one connection that may be under way at once.
@@ -31,7 +33,7 @@ impl Inbox {
 
     pub fn put(self: &Rc<Self>, request: Request, out: &Rc<Outbound>) {
         self.taken.set(self.taken.get() + 1);
-        let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out) };
+        let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out), span: Span::default() };
         self.requests.borrow_mut().push_back((request, slot));
         self.wake();
     }
@@ -68,6 +70,8 @@ impl Inbox {
 pub struct CommandSlot {
     inbox: Rc<Inbox>,
     out: Rc<Outbound>,
+    /// Ends with the command.
+    pub(super) span: Span,
 }
 
 impl Drop for CommandSlot {

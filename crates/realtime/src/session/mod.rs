@@ -14,6 +14,7 @@ use std::{cell::Cell, collections::HashMap, rc::Rc};
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
 use service::{assistants, limits::Subject, presence, receipts::ReceiptState};
+use telemetry::{Kind, Span};
 use tokio::time::Instant;
 
 pub use inbox::{CommandSlot, Inbox};
@@ -132,10 +133,12 @@ impl WsSession {
         &mut self,
         answer_to: AnswerTo,
         command: Command,
-        slot: CommandSlot,
+        mut slot: CommandSlot,
         context: &mut Context<Self>,
     ) {
         let client = Rc::clone(&self.client);
+        slot.span = Span::begin(Kind::Server, command.name());
+        let _entered = slot.span.enter();
         if !command.only_reads()
             && let Err(error) = client.principal.require_scope(Scope::Write)
         {

@@ -37,15 +37,27 @@ impl Sends {
         let (app, sender, country) = (Arc::clone(client.app()), client.principal.user_id, client.country);
         // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
         let this = Rc::clone(self);
-        let sending = actix_rt::spawn(async move {
-            let Send { conversation_id, client_id, content, reply_to, mentions, attachments, confirm, model } = send;
-            let content = messages::content_beside(&app, content, &attachments)?;
+        let sending = actix_rt::spawn(slot.span.around(async move {
+            let thread = messages::in_thread(send.thread_id, send.also_to_conversation)?;
+            let Send {
+                conversation_id,
+                client_id,
+                content,
+                reply_to,
+                mentions,
+                attachments,
+                confirm,
+                model,
+                has_previews,
+                ..
+            } = send;
+            let content = messages::content_beside(&app, content, &attachments, false)?;
             let turn = this.turn.lock().await;
             let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
-            let (here, asking) = (Vec::new(), Asking { model, country, held: None });
+            let (here, asking) = (Vec::new(), Asking { model, country, ..Asking::default() });
             let send = messages::SendMessage {
                 conversation_id,
                 sender,
@@ -55,6 +67,10 @@ impl Sends {
                 mentions,
                 here,
                 attachments,
+                thread,
+                forwarded: None,
+                has_previews,
+                poll: None,
                 asking,
             };
             // In a box, since a task is copied as a whole each time it is handed on.
@@ -70,7 +86,7 @@ impl Sends {
                 seq: Some(sent.message.seq),
                 duplicate: Some(sent.duplicate),
             })
-        });
+        }));
         self.waiting.borrow_mut().push_back((answer_to, sending, slot));
         if !self.is_answering.replace(true) {
             actix_rt::spawn(Rc::clone(self).answer(client));

@@ -3,6 +3,7 @@
 use std::{borrow::Borrow, cell::OnceCell, os::fd::AsFd as _, rc::Rc};
 
 use bytes::Bytes;
+use metrics::metrics;
 use tokio::net::TcpStream;
 
 use crate::{
@@ -43,7 +44,9 @@ impl Deliveries {
         let outs = outs.into_iter();
         let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
         let mut ready: Vec<Ready<'_, &Bytes>> = Vec::with_capacity(most);
+        let mut count = 0;
         for out in outs {
+            count += 1;
             let frame = forms.get(out);
             match self.is_alone.then(|| out.ready_socket()).flatten() {
                 Some(socket) => ready.push((out, frame, socket)),
@@ -51,6 +54,9 @@ impl Deliveries {
             }
         }
         self.send(&ready);
+        if count > 0 {
+            metrics().realtime.delivered(forms.envelope.kind, count);
+        }
     }
 
     pub(super) fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {

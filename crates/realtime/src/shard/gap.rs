@@ -78,6 +78,7 @@ impl Shard {
         actix_rt::spawn(async move {
             let result = async {
                 shard.announce_heads().await?;
+                shard.tell_missed_broadcasts().await?;
                 if looks_at_people {
                     shard.put_out_ended().await?;
                     shard.reread_all().await?;

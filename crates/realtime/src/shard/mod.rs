@@ -5,6 +5,7 @@
 //! out in one system call, and an event that comes alone is written at once. Between rounds that take long it rests for a moment, so
 //! that more goes out in each.
 
+mod concerned;
 mod delivery;
 mod expiry;
 mod gap;
@@ -21,7 +22,7 @@ use std::{
 use appcore::{
     AppError, ConversationId, Timestamp, UserId,
     auth::CredentialId,
-    event::{BusMessage, Listener, SharedEnvelope, Signal},
+    event::{BusMessage, Listener, SharedEnvelope, Signal, Topic},
 };
 use bytes::Bytes;
 use rand::RngExt as _;
@@ -73,6 +74,7 @@ pub struct Shard {
     /// Somebody pushed outside the shard's own loop.
     touched: Notify,
     outage: gap::Outage,
+    told_alone: concerned::ToldAlone,
     /// Until when it rests after a long write.
     rest: Cell<Option<Instant>>,
     /// Up to when it is known which sign-ins and keys have been ended.
@@ -100,6 +102,7 @@ impl Shard {
             wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
+            told_alone: concerned::ToldAlone::default(),
             rest: Cell::new(None),
             ended_until: Cell::new(app.clock.now()),
             swept_at: Cell::new(Instant::now()),
@@ -174,7 +177,7 @@ impl Shard {
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
         match &first {
-            BusMessage::Envelope(envelope) if listener.is_empty() => {
+            BusMessage::Envelope(envelope) if listener.is_empty() && !is_for_concerned(envelope) => {
                 self.subscriptions.borrow_mut().receive_alone(envelope, now);
             }
             _ => self.handle(first, now),
@@ -210,7 +213,11 @@ impl Shard {
 
     fn handle(self: &Rc<Self>, message: BusMessage, now: Instant) {
         match message {
-            BusMessage::Envelope(envelope) => self.subscriptions.borrow_mut().receive(&envelope, now),
+            BusMessage::Envelope(envelope) => {
+                if !self.tell_concerned(&envelope) {
+                    self.subscriptions.borrow_mut().receive(&envelope, now);
+                }
+            }
             BusMessage::Gathered(gathered) => self.subscriptions.borrow_mut().gather(&gathered),
             BusMessage::Signal(Signal::SessionsEnded(sessions)) => {
                 self.end(sessions.into_iter().map(CredentialId::Session));
@@ -220,8 +227,14 @@ impl Shard {
             BusMessage::Signal(Signal::Banned { network, .. }) => {
                 self.put_out(|address| network.contains(&address) && self.app.firewall.may_ban(address));
             }
+            BusMessage::Signal(Signal::WhoShows { question, user_id, conversation_id }) => {
+                if self.subscriptions.borrow().is_shown(user_id, conversation_id) {
+                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::Shows { question })]));
+                }
+            }
             BusMessage::Signal(
                 Signal::StopGeneration(_)
+                | Signal::Shows { .. }
                 | Signal::JobsWaiting
                 | Signal::UserChanged(_)
                 | Signal::BanLifted(_)
@@ -392,6 +405,11 @@ impl Drop for Arrival {
             self.shard.subscriptions.borrow_mut().abandon(self.user);
         }
     }
+}
+
+/// Whether it is asked first whom it is for.
+fn is_for_concerned(envelope: &SharedEnvelope) -> bool {
+    matches!(envelope.topic, Topic::Concerned { .. })
 }
 
 /// Bytes that a message adds to a queue, roughly.

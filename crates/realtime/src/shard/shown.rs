@@ -32,7 +32,7 @@ impl Shard {
             // First, so that no change is missed between the two.
             self.subscriptions.borrow_mut().watch(out, visible.clone());
         }
-        Ok(self.app.presence.of(&visible).await)
+        Ok(presence::of(&self.app, &visible).await)
     }
 
     /// Tells what has been gathered.

@@ -21,6 +21,7 @@ mod workspaces;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
+    time::Duration,
 };
 
 use appcore::{
@@ -29,6 +30,7 @@ use appcore::{
     event::{Effect, Position, SharedEnvelope},
 };
 use bytes::Bytes;
+use metrics::metrics;
 use tokio::time::Instant;
 
 use super::delivery::{Deliveries, Forms};
@@ -266,6 +268,8 @@ impl Subscriptions {
             let Some(position) = envelope.position else { continue };
             self.follow(position, &envelope.effect);
             self.deliver(envelope);
+            let lag = self.clock.now().millis().saturating_sub(envelope.timestamp.millis());
+            metrics().realtime.fanned_out(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
             match &envelope.effect {
                 Effect::Unfollow(users) => {
                     self.count_leaves(position, users.len());

@@ -29,7 +29,7 @@ fn sized(conversations: &[(ConversationId, i64)], member_count: u32) -> Followin
         reads_after: 0,
         member_count,
     });
-    Following { conversations: followed.collect(), workspaces: Vec::new() }
+    Following { conversations: followed.collect(), workspaces: Vec::new(), boards: HashMap::new() }
 }
 
 fn conversation(number: u128) -> ConversationId {
@@ -399,7 +399,7 @@ async fn a_workspace_and_everyone_are_reached_on_each_connection_once() {
     let of_ben = join(&mut subscriptions, ben, &[]);
     let of_anna = stream(anna, 1 << 20);
     subscriptions.arrive(anna);
-    let member = Following { conversations: Vec::new(), workspaces: vec![workspace] };
+    let member = Following { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
     subscriptions.settle(anna, &member, Some(&of_anna));
     let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_effect(effect).into() };
     let in_it = || told(Topic::Workspace(workspace), Effect::None);
@@ -437,7 +437,7 @@ async fn receipts_and_presence_are_gathered_for_those_who_asked() {
         subscriptions.gather(&receipts(read_seq));
     }
     subscriptions.watch(&viewer, vec![ben, eve]);
-    let is = |user_id, status| Presence { user_id, status, last_seen: None };
+    let is = |user_id, status| Presence { user_id, status, last_seen: None, custom_status: None };
     subscriptions.gather(&Gathered::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
     subscriptions.gather(&Gathered::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
     subscriptions.tell_gathered();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appcore::{AppError, Timestamp, UserId};
+use appcore::{AppError, Code, Timestamp, UserId};
 use dbcontext::{
     Transaction,
     entity::user,
@@ -76,6 +76,7 @@ pub(super) async fn admit(
     proof: Proof,
     device: &Device,
 ) -> Result<SignedIn, AppError> {
+    must_be_active(account)?;
     if account.second_factor && proof != Proof::Passkey {
         return challenge(tx, app, account.id).await.map(SignedIn::SecondFactor);
     }
@@ -89,11 +90,17 @@ pub(super) async fn open(
     account: &user::Model,
     device: &Device,
 ) -> Result<TokenPair, AppError> {
+    must_be_active(account)?;
     sessions::sweep(tx, account.id, app.clock.now()).await?;
     let entry = Entry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     known::note(tx, app, account, device).await?;
     issue::open_session(tx, app, account, device).await
+}
+
+/// Refuses a suspended account, which is told only to whoever has shown that it is theirs.
+fn must_be_active(account: &user::Model) -> Result<(), AppError> {
+    if account.suspended_at.is_some() { Err(Code::AccountSuspended.into()) } else { Ok(()) }
 }
 
 async fn challenge(tx: &Transaction, app: &App, user_id: UserId) -> Result<Challenge, AppError> {

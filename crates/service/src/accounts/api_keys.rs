@@ -105,7 +105,7 @@ pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey
         previous_until: None,
     };
     let budget = new.policy.budget.flatten();
-    new.policy.apply(&mut row)?;
+    new.policy.apply(app, &mut row)?;
     let tx = app.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if rows::count(&tx, by.user_id).await? >= MAX_KEYS {
@@ -144,7 +144,7 @@ pub async fn update(app: &App, by: &Principal, id: ApiKeyId, change: KeyChange) 
         row.expires_at = expires_at;
     }
     let budget = change.policy.budget;
-    change.policy.apply(&mut row)?;
+    change.policy.apply(app, &mut row)?;
     rows::update(&tx, row.clone()).await?;
     let budget = match budget {
         Some(Some(limit)) => Some(gateway::budgets::put(&tx, own_budget(id), limit, now).await?),
@@ -257,6 +257,7 @@ pub(crate) async fn tell_revoked(app: &App, ids: Vec<ApiKeyId>) {
 
 /// Makes known that what keys may do has changed: those that have one of these ids, or whose owner or workspace has.
 pub(crate) async fn tell_changed(app: &App, ids: Vec<Uuid>) {
+    app.accounts.standings.readmit(&ids).await;
     app.accounts.standings.change(&ids).await;
     app.gateway.budgets_changed(&ids);
     tell(app, Signal::KeysChanged(ids)).await;

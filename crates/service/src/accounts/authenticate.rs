@@ -11,6 +11,7 @@ use dbcontext::{
     Database,
     query::{api_keys::KeyStanding, sessions as rows},
 };
+use tokio::time::Instant;
 
 use super::{
     api_keys,
@@ -75,10 +76,11 @@ pub(super) async fn standing(app: &App, id: SessionId) -> Result<Option<CachedSe
         Memory::Live(_) => return Ok(None),
         Memory::Unknown => {}
     }
+    let asked = Instant::now();
     let Some(row) = look_up(app, id).await? else { return Ok(None) };
     let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
     let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
-    app.accounts.standings.remember(id, standing);
+    app.accounts.standings.remember(id, standing, asked).await;
     if row.last_used_at.plus(TOUCH_EVERY) <= now {
         let (db, touched) = (app.db.clone(), Arc::clone(&app.accounts.lookups.touched));
         tokio::spawn(async move { touched.ask(id, move |ids| touch(db.clone(), ids, now)).await });

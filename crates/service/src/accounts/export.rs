@@ -18,7 +18,7 @@ use super::{api_keys, identities, issue, passkeys, sessions};
 use crate::{
     App,
     audit::{self, Action, Entry},
-    workspaces,
+    notes, workspaces,
 };
 
 /// Pieces that may wait for a reader who is slow.
@@ -26,12 +26,22 @@ const AHEAD: usize = 4;
 /// What a piece is gathered to.
 const PIECE: usize = 16 * 1024;
 
-/// The JSON of [`appcore::view::Export`], piece by piece.
+/// The caller's own data.
 pub fn export(app: Arc<App>, by: Principal) -> impl Stream<Item = Result<Vec<u8>, AppError>> + use<> {
+    let entry = Entry::by(&by, Action::Exported, None);
+    pieces(app, by, entry)
+}
+
+/// The JSON of [`appcore::view::Export`], piece by piece: the data of `by`. `entry` says who has asked for it.
+pub(super) fn pieces(
+    app: Arc<App>,
+    by: Principal,
+    entry: Entry,
+) -> impl Stream<Item = Result<Vec<u8>, AppError>> + use<> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let mut out = Out { sender, text: Vec::new(), first: true };
-        match write(&app, &by, &mut out).await {
+        match write(&app, &by, entry, &mut out).await {
             Ok(()) | Err(Stopped::ReaderIsGone) => {}
             Err(Stopped::By(error)) => _ = out.sender.send(Err(error)).await,
         }
@@ -106,9 +116,9 @@ macro_rules! pages {
     };
 }
 
-async fn write(app: &App, by: &Principal, out: &mut Out) -> Result<(), Stopped> {
+async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result<(), Stopped> {
     // Before anything leaves: what can't be written down is not given out.
-    audit::record(app.db.writer(), Entry::by(by, Action::Exported, None)).await?;
+    audit::record(app.db.writer(), entry).await?;
     let db = app.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
     out.text("{\"user\":");
@@ -159,7 +169,10 @@ async fn write(app: &App, by: &Principal, out: &mut Out) -> Result<(), Stopped> 
             write_messages(app, by, conversation.id, out).await?;
         }
     }
-    out.text("]}");
+    out.text("]");
+    // The longest of them are read a few at a time.
+    pages!(out, "notes", |page| notes::list(app, by, None, page));
+    out.text("}");
     out.flush().await
 }
 

@@ -96,6 +96,8 @@ pub(super) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
         has_password: Some(user.password_hash.is_some()),
         second_factor: Some(user.second_factor),
         language: Some(Language::stored(&user.language)),
+        show_timezone: Some(user.show_timezone),
+        timezone: user.timezone.clone(),
         ..others_view(user)?
     })
 }
@@ -109,10 +111,13 @@ pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
         has_password: None,
         second_factor: None,
         language: None,
+        show_timezone: None,
         display_name: user.display_name.clone(),
         role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,
         last_seen: None,
+        custom_status: None,
+        timezone: user.timezone.clone().filter(|_| user.show_timezone),
         created_at: user.created_at,
     })
 }

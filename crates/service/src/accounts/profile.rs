@@ -4,6 +4,7 @@ use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal, password::PasswordCheck},
     event::{BusMessage, Signal},
+    line::check_search,
     page::{Page, PageRequest},
     view::User,
 };
@@ -18,7 +19,7 @@ use crate::{
     App,
     audit::{self, Action, Entry},
     mail::{self, Letter, Recipient},
-    workspaces,
+    presence, timezone, workspaces,
 };
 
 /// What is to be changed of one's account.
@@ -27,6 +28,10 @@ pub struct ProfileChange {
     pub display_name: Option<String>,
     /// What mail is written in.
     pub language: Option<Language>,
+    /// None within: it is not known.
+    pub timezone: Option<Option<String>>,
+    /// Whether others are told.
+    pub show_timezone: Option<bool>,
     pub password: Option<PasswordChange>,
 }
 
@@ -38,9 +43,6 @@ pub struct PasswordChange {
     /// Where wrong guesses are counted.
     pub device: Device,
 }
-
-/// The longest text that is searched for.
-const MAX_SEARCH_CHARS: usize = 200;
 
 /// The caller's own account.
 pub async fn me(app: &App, by: &Principal) -> Result<User, AppError> {
@@ -65,9 +67,7 @@ pub async fn search(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<User>, AppError> {
-    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
-        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
-    }
+    check_search(text)?;
     let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
     let (rows, total) = users::search(app.db.reader(), by.user_id, place.id, text, page).await?;
     let mut items = rows.iter().map(issue::others_view).collect::<Result<Vec<_>, _>>()?;
@@ -75,10 +75,11 @@ pub async fn search(
     Ok(Page::new(items, page, total))
 }
 
-/// Changes the caller's name, language and password: all that is asked for or nothing.
+/// Changes the caller's name, language, time zone and password: all that is asked for or nothing.
 pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
     let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
+    let timezone = change.timezone.map(|name| name.as_deref().map(parse_timezone).transpose()).transpose()?;
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let hash = match change.password {
         Some(password) => Some(verified(app, &account, password).await?),
@@ -105,6 +106,9 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     if let Some(language) = change.language {
         users::set_language(&tx, by.user_id, language, now).await?;
     }
+    if timezone.is_some() || change.show_timezone.is_some() {
+        users::set_timezone(&tx, by.user_id, timezone, change.show_timezone, now).await?;
+    }
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(app, ended).await;
@@ -114,13 +118,21 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     Ok(seen(app, issue::own_view(&user)?).await)
 }
 
+/// A time zone's name as it is written, whatever case it came in.
+fn parse_timezone(name: &str) -> Result<String, AppError> {
+    let zone = timezone::find(name);
+    let name = zone.as_ref().and_then(|zone| zone.iana_name());
+    name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", timezone::REFUSED))
+}
+
 /// Says of these people whether they are here, or when they last were.
 pub(crate) async fn fill_in_presence<'a>(app: &App, people: impl IntoIterator<Item = &'a mut User>) {
     let people: Vec<&mut User> = people.into_iter().collect();
     let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
-    for (person, presence) in people.into_iter().zip(app.presence.of(&ids).await) {
+    for (person, presence) in people.into_iter().zip(presence::of(app, &ids).await) {
         person.presence = Some(presence.status);
         person.last_seen = presence.last_seen;
+        person.custom_status = presence.custom_status;
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Freshness {
 }
 
 /// Refuses a caller whose last confirmation is too old.
-pub(super) async fn require_fresh(app: &App, by: &Principal) -> Result<(), AppError> {
+pub(crate) async fn require_fresh(app: &App, by: &Principal) -> Result<(), AppError> {
     if fresh_until(app, by).await? > app.clock.now() { Ok(()) } else { Err(Code::FreshSignInRequired.into()) }
 }
 

@@ -7,11 +7,12 @@
 use std::time::Duration;
 
 use appcore::{
-    AppError, Code, UserId, WorkspaceId,
+    ApiKeyId, AppError, Code, SessionId, UserId, WorkspaceId,
     auth::Principal,
     event::{BusMessage, Signal},
 };
 use dbcontext::{
+    Transaction,
     constraint::app_error,
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
@@ -21,15 +22,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Device, api_keys::tell_revoked, guesses, reauthenticate, sessions::tell_ended};
+use super::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended};
 use crate::{
     App,
     audit::{self, Action, Entry},
     events::{Change, Depart},
     jobs::{self, Ended, Job, Work},
+    knowledge,
     mail::MailJob,
     presence,
-    workspaces::{invitations, notice::ChangeNotice},
+    workspaces::{emoji, invitations, notice::ChangeNotice},
 };
 
 /// What is left of a name.
@@ -43,37 +45,63 @@ const AT_ONCE: usize = 32;
 pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, device: &Device) -> Result<(), AppError> {
     by.require_session()?;
     let account = confirmed(app, by, password, device).await?;
-    let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
+    oversight::keep_an_admin(&tx, by.user_id).await?;
     let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     // Changed by another request since it was compared.
     if current.password_hash != account.password_hash {
         return Err(Code::PasswordWrong.into());
     }
-    let ended = sessions::end_all(&tx, by.user_id, None, now).await?;
-    let revoked = api_keys::revoke_all(&tx, by.user_id, now).await?;
-    mail_tokens::remove(&tx, by.user_id.0).await?;
-    query::jobs::remove_all(&tx, MailJob::KIND, by.user_id.0).await?;
-    departures::erase(&tx, by.user_id, NOBODY, now).await?;
-    query::prompts::forget_author(&tx, by.user_id).await?;
-    query::assistants::forget_maker(&tx, by.user_id, now).await?;
+    let left = erase(&tx, app, by.user_id).await?;
     let target = Some(by.user_id.to_string());
     audit::record(&tx, Entry::by(by, Action::Deleted, target)).await?;
-    let job = ForgetJob { user_id: by.user_id };
-    jobs::ask_after(&tx, now, &job, STAND_BY).await?;
     tx.commit().await.map_err(app_error)?;
-    drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
-    tell_ended(app, ended).await;
-    tell_revoked(app, revoked).await;
-    match pass_on(app, by.user_id).await {
-        // The rest may take long, and the caller need not wait.
-        Ok(()) => {
-            query::jobs::hasten(app.db.writer(), ForgetJob::KIND, job.subject()).await?;
-            jobs::wake(app);
+    left.follow_up(app).await
+}
+
+/// An account that is gone in a transaction, and what there is to do once that is committed.
+pub(super) struct Left {
+    job: ForgetJob,
+    ended: Vec<SessionId>,
+    revoked: Vec<ApiKeyId>,
+}
+
+/// Removes everything personal of an account that the caller holds, and ends all its sessions and keys.
+pub(super) async fn erase(tx: &Transaction, app: &App, user_id: UserId) -> Result<Left, AppError> {
+    let now = app.clock.now();
+    let ended = sessions::end_all(tx, user_id, None, now).await?;
+    let revoked = api_keys::revoke_all(tx, user_id, now).await?;
+    mail_tokens::remove(tx, user_id.0).await?;
+    query::jobs::remove_all(tx, MailJob::KIND, user_id.0).await?;
+    departures::erase(tx, user_id, NOBODY, now).await?;
+    query::prompts::forget_author(tx, user_id).await?;
+    query::emoji::forget_author(tx, user_id).await?;
+    query::tool_permissions::forget_user(tx, user_id).await?;
+    query::assistants::forget_maker(tx, user_id, now).await?;
+    knowledge::ask_to_sweep(tx, now).await?;
+    let job = ForgetJob { user_id };
+    jobs::ask_after(tx, now, &job, STAND_BY).await?;
+    Ok(Left { job, ended, revoked })
+}
+
+impl Left {
+    /// Tells the other instances, and passes on what the account had.
+    pub(super) async fn follow_up(self, app: &App) -> Result<(), AppError> {
+        let Self { job, ended, revoked } = self;
+        let user_id = job.user_id;
+        drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
+        tell_ended(app, ended).await;
+        tell_revoked(app, revoked).await;
+        match pass_on(app, user_id).await {
+            // The rest may take long, and the caller need not wait.
+            Ok(()) => {
+                query::jobs::hasten(app.db.writer(), ForgetJob::KIND, job.subject()).await?;
+                jobs::wake(app);
+            }
+            Err(error) => tracing::warn!(%error, %user_id, "what a deleted account had is passed on later"),
         }
-        Err(error) => tracing::warn!(%error, user_id = %by.user_id, "what a deleted account had is passed on later"),
+        Ok(())
     }
-    Ok(())
 }
 
 /// The caller's account, once it is certain that it is them; guesses at the password count.
@@ -150,6 +178,7 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
     query::workspaces::lock(&tx, id).await?;
     let heir = departures::leave(&tx, id, user_id, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
+    emoji::end(&tx, id, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
         ChangeNotice::of(id, [heir]).tell(app);

@@ -11,6 +11,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
+    entity::user_session,
     query::{api_keys, sessions as rows},
 };
 
@@ -36,19 +37,22 @@ pub async fn logout(app: &App, by: &Principal) -> Result<(), AppError> {
 /// The caller's devices, the one used last first.
 pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<UserSession>, AppError> {
     let (sessions, total) = rows::list(app.db.reader(), by.user_id, app.clock.now(), page).await?;
-    let items = sessions
-        .into_iter()
-        .map(|session| UserSession {
-            id: session.id,
-            current: Some(session.id) == by.session_id(),
-            user_agent: session.user_agent,
-            address: session.address,
-            place: Place::stored(session.country.as_deref(), session.city),
-            created_at: session.created_at,
-            last_used_at: session.last_used_at,
-        })
-        .collect();
-    Ok(Page::new(items, page, total))
+    Ok(Page::new(views(by, sessions), page, total))
+}
+
+/// Devices as their owner and administrators see them.
+pub(super) fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSession> {
+    let own = by.session_id();
+    let view = |session: user_session::Model| UserSession {
+        id: session.id,
+        current: Some(session.id) == own,
+        user_agent: session.user_agent,
+        address: session.address,
+        place: Place::stored(session.country.as_deref(), session.city),
+        created_at: session.created_at,
+        last_used_at: session.last_used_at,
+    };
+    sessions.into_iter().map(view).collect()
 }
 
 /// Signs one of the caller's devices out.

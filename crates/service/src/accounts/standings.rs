@@ -63,7 +63,7 @@ pub(super) struct Standings {
     ended: Cache<SessionId, ()>,
     live_keys: Arc<Recent<Fingerprint, KeyStanding>>,
     revoked_keys: Cache<ApiKeyId, ()>,
-    /// When what keys may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
+    /// When what keys and sessions may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
     changed: Cache<Uuid, Instant>,
 }
 
@@ -104,11 +104,12 @@ impl Standings {
             match message {
                 BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
                 BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
-                BusMessage::Signal(Signal::UserChanged(user_id)) => {
-                    self.live.retain(|standing| standing.user_id != user_id);
-                    self.change(&[user_id.0]).await;
+                BusMessage::Signal(Signal::UserChanged(user_id)) => self.change_person(user_id).await,
+                BusMessage::Signal(Signal::KeysChanged(ids)) => {
+                    // Among them may be those of somebody who was suspended: the table says whether they are good again.
+                    self.readmit(&ids).await;
+                    self.change(&ids).await;
                 }
-                BusMessage::Signal(Signal::KeysChanged(ids)) => self.change(&ids).await,
                 // The end of a session or a key may have been among what was lost.
                 BusMessage::Signal(Signal::Gap) => {
                     self.live.retain(|_| false);
@@ -127,8 +128,21 @@ impl Standings {
         self.live.get(&id).map_or(Memory::Unknown, Memory::Live)
     }
 
-    pub(super) fn remember(&self, id: SessionId, standing: CachedSession) {
-        self.live.insert(id, standing);
+    /// Keeps what a look-up found that began at this moment.
+    pub(super) async fn remember(&self, id: SessionId, standing: CachedSession, asked: Instant) {
+        if !self.has_changed(standing.user_id.0, asked).await {
+            self.live.insert(id, standing);
+        }
+    }
+
+    /// Forgets what somebody's sessions and keys may do.
+    pub(super) async fn change_person(&self, id: UserId) {
+        self.change(&[id.0]).await;
+        self.live.retain(|standing| standing.user_id != id);
+    }
+
+    async fn has_changed(&self, id: Uuid, since: Instant) -> bool {
+        self.changed.get(&id).await.is_some_and(|changed| changed >= since)
     }
 
     pub(super) async fn end(&self, ids: &[SessionId]) {
@@ -145,7 +159,7 @@ impl Standings {
     /// Keeps what a look-up found that began at this moment.
     pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: KeyStanding, asked: Instant) {
         for id in standing.concerned() {
-            if self.changed.get(&id).await.is_some_and(|changed| changed >= asked) {
+            if self.has_changed(id, asked).await {
                 return;
             }
         }
@@ -165,6 +179,13 @@ impl Standings {
     /// Whether it was revoked so lately that a look-up might not have seen it.
     pub(super) async fn is_revoked(&self, id: ApiKeyId) -> bool {
         self.revoked_keys.get(&id).await.is_some()
+    }
+
+    /// Leaves it to the next look-up whether these keys are revoked.
+    pub(super) async fn readmit(&self, ids: &[Uuid]) {
+        for id in ids {
+            self.revoked_keys.invalidate(&ApiKeyId(*id)).await;
+        }
     }
 
     pub(super) async fn revoke(&self, ids: &[ApiKeyId]) {
@@ -198,11 +219,11 @@ mod tests {
         let bus = MemoryBus::new();
         let standings = Standings::start(&bus);
         let id = SessionId::new();
-        standings.remember(id, standing(UserId::new()));
+        standings.remember(id, standing(UserId::new()), Instant::now()).await;
         assert!(matches!(standings.recall(id).await, Memory::Live(_)));
         drop(bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(vec![id]))]));
         until(async || matches!(standings.recall(id).await, Memory::Ended)).await;
-        standings.remember(id, standing(UserId::new()));
+        standings.remember(id, standing(UserId::new()), Instant::now()).await;
         assert!(matches!(standings.recall(id).await, Memory::Ended));
     }
 
@@ -212,11 +233,14 @@ mod tests {
         let standings = Standings::start(&bus);
         let (user, other) = (UserId::new(), UserId::new());
         let (id, others_id) = (SessionId::new(), SessionId::new());
-        standings.remember(id, standing(user));
-        standings.remember(others_id, standing(other));
+        let asked = Instant::now();
+        standings.remember(id, standing(user), asked).await;
+        standings.remember(others_id, standing(other), asked).await;
         drop(bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user))]));
         until(async || matches!(standings.recall(id).await, Memory::Unknown)).await;
         assert!(matches!(standings.recall(others_id).await, Memory::Live(_)));
+        standings.remember(id, standing(user), asked).await;
+        assert!(matches!(standings.recall(id).await, Memory::Unknown), "what was found before the change is not kept");
         drop(bus.publish(vec![BusMessage::Signal(Signal::Gap)]));
         until(async || matches!(standings.recall(others_id).await, Memory::Unknown)).await;
     }

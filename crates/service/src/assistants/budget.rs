@@ -6,7 +6,7 @@ use dbcontext::query;
 use crate::{
     App,
     events::SendMessage,
-    gateway::{self, Asker, QueuedHold},
+    gateway::{self, Asker, QueuedHold, model_lists},
     jobs::Asking,
 };
 
@@ -17,7 +17,12 @@ pub(crate) async fn hold_for_message(app: &App, send: &mut SendMessage) -> Resul
     let (by, id) = (send.sender, send.conversation_id);
     match hold(app, by, id, mentioned, &mut send.asking).await {
         // It was sent before, and holds what it needs.
-        Err(error) if matches!(error.code(), Code::BudgetExceeded | Code::OutOfCredits | Code::QuotaReached) => {
+        Err(error)
+            if matches!(
+                error.code(),
+                Code::BudgetExceeded | Code::OutOfCredits | Code::QuotaReached | Code::Invalid
+            ) =>
+        {
             let sent = query::messages::sent(app.db.reader(), id, by, send.client_id.as_str()).await?;
             if sent.is_some() { Ok(None) } else { Err(error) }
         }
@@ -33,7 +38,7 @@ pub(crate) async fn hold(
     answers: u64,
     asking: &mut Asking,
 ) -> Result<Option<QueuedHold>, AppError> {
-    if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() {
+    if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() && !model_lists::are_there(app) {
         return Ok(None);
     }
     // Who may not ask is told by the writer.
@@ -42,8 +47,11 @@ pub(crate) async fn hold(
     let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
     let model = chosen_model(app, id, asking).await?;
     let (model, _) = gateway::answering(app, model.as_deref());
+    if answers > 0 {
+        model_lists::check(app, asker, &model, "model")?;
+    }
     let queued = gateway::queue_answers(app, asker, &model, answers).await?;
-    asking.held = queued.as_ref().and_then(QueuedHold::id);
+    asking.holds = queued.as_ref().map(QueuedHold::ids).unwrap_or_default();
     Ok(queued)
 }
 

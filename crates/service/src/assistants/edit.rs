@@ -7,10 +7,10 @@ use appcore::{
     line::parse_line,
     view::{Assistant, AssistantTools, Picture, Visibility, WorkspaceRole},
 };
-use dbcontext::{entity::assistant, query};
+use dbcontext::{constraint::app_error, entity::assistant, query};
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, tools, workspaces};
+use crate::{App, jobs, knowledge, tools, workspaces};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -90,7 +90,7 @@ pub async fn update(
     id: AssistantId,
     fields: AssistantFields,
 ) -> Result<Assistant, AppError> {
-    let (mut row, role) = editable(app, by, id).await?;
+    let (mut row, role) = editable_as(app, by, id).await?;
     let was_seen_by_all = row.visibility == Visibility::Workspace.as_str();
     apply(app, by, &mut row, fields).await?;
     row.updated_at = app.clock.now();
@@ -101,13 +101,23 @@ pub async fn update(
 
 /// Deletes an assistant. Its chats can be read on; nothing new is answered in them.
 pub async fn delete(app: &App, by: &Principal, id: AssistantId) -> Result<(), AppError> {
-    let (row, _) = editable(app, by, id).await?;
-    query::assistants::delete(app.db.writer(), id, app.clock.now()).await?;
+    let row = editable(app, by, id).await?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    query::assistants::delete(&tx, id, now).await?;
+    knowledge::ask_to_sweep(&tx, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
     tell(app, &row, false);
     Ok(())
 }
 
-async fn editable(
+/// An assistant that the caller may change.
+pub(crate) async fn editable(app: &App, by: &Principal, id: AssistantId) -> Result<assistant::Model, AppError> {
+    Ok(editable_as(app, by, id).await?.0)
+}
+
+async fn editable_as(
     app: &App,
     by: &Principal,
     id: AssistantId,
@@ -248,6 +258,14 @@ fn tell(app: &App, row: &assistant::Model, was_seen_by_all: bool) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace.as_str();
     notice::tell(app, &Event::AssistantsChanged { workspace_id }, workspace_id, row.created_by, is_seen_by_all);
+}
+
+/// Tells those who see the assistant that its files are others, or went on being read.
+pub(crate) fn tell_of_knowledge(app: &App, row: &assistant::Model) {
+    let Some(workspace_id) = row.workspace_id else { return };
+    let is_seen_by_all = row.visibility == Visibility::Workspace.as_str();
+    let event = Event::KnowledgeChanged { workspace_id, assistant_id: row.id };
+    notice::tell(app, &event, workspace_id, row.created_by, is_seen_by_all);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub(crate) mod budget;
 pub(crate) mod context;
 mod edit;
+pub(crate) mod files;
 mod notice;
 pub mod prompts;
 mod title;
@@ -29,10 +30,11 @@ use crate::{
     App, conversations,
     events::{Change, FinishAnswer, Regenerate},
     jobs::{self, AnswerJob, Asking, Job as _},
+    messages::HIDDEN,
     workspaces,
 };
-pub(crate) use edit::known_model;
 pub use edit::{AssistantFields, create, delete, update};
+pub(crate) use edit::{editable, known_model, tell_of_knowledge};
 pub use query::assistants::DEFAULT_ID;
 pub(crate) use title::TitleJob;
 pub use watch::Watch;
@@ -41,15 +43,22 @@ pub use watch::Watch;
 pub struct Assistants {
     ai: Arc<Ai>,
     watched: watch::Watched,
+    /// The texts of documents that were read lately.
+    pub(crate) texts: files::DocumentTexts,
 }
 
 impl Assistants {
     /// Connects to the providers that are configured.
-    pub fn build(config: &config::Ai) -> anyhow::Result<Self> {
-        Ok(Self { ai: Arc::new(Ai::build(settings(config))?), watched: watch::Watched::default() })
+    pub fn build(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<Self> {
+        Ok(Self {
+            ai: Arc::new(Ai::build(settings(config, outgoing))?),
+            watched: watch::Watched::default(),
+            texts: files::document_texts(),
+        })
     }
 
-    pub(crate) fn shared_ai(&self) -> Arc<Ai> {
+    #[must_use]
+    pub fn shared_ai(&self) -> Arc<Ai> {
         Arc::clone(&self.ai)
     }
 
@@ -76,7 +85,7 @@ impl Assistants {
     }
 }
 
-fn settings(config: &config::Ai) -> AiSettings {
+fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> AiSettings {
     let provider = |provider: &config::Provider| ProviderSettings {
         name: provider.name.clone(),
         kind: match provider.kind {
@@ -97,6 +106,7 @@ fn settings(config: &config::Ai) -> AiSettings {
         providers: config.providers.iter().map(provider).collect(),
         model_map: config.model_map.iter().cloned().collect(),
         limits: Limits { idle: config.idle_timeout, deadline: config.answer_timeout, ..Limits::default() },
+        outgoing: outgoing.clone(),
     }
 }
 
@@ -200,7 +210,7 @@ pub(crate) fn checked(app: &App, asking: Asking) -> Result<Asking, AppError> {
 pub async fn details(app: &App, by: &Principal, id: MessageId) -> Result<AnswerDetails, AppError> {
     let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
-    if message.sender.kind != SenderKind::Assistant || message.deleted_at.is_some() {
+    if message.sender.kind != SenderKind::Assistant || message.deleted_at.is_some() || message.hidden_at.is_some() {
         return Err(Code::NotFound.into());
     }
     let thinking = query::versions::thoughts(app.db.reader(), id).await?;
@@ -222,6 +232,9 @@ async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, App
     }
     if message.sender.kind != SenderKind::Assistant {
         return Err(AppError::refused(Code::WrongState, "This is only available for an assistant's answer."));
+    }
+    if message.hidden_at.is_some() {
+        return Err(AppError::refused(Code::WrongState, HIDDEN));
     }
     conversations::access::member(app, by.user_id, message.conversation_id).await?;
     Ok(message)

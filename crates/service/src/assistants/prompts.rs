@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, PromptId, WorkspaceId,
     auth::{Permission, Principal},
     event::Event,
-    line::parse_line,
+    line::{check_search, parse_line},
     page::{Page, PageRequest},
     view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},
 };
@@ -29,8 +29,6 @@ const MAX_VARIABLES: usize = 50;
 const MAX_OWN: u64 = 200;
 /// How many a workspace may share.
 const MAX_SHARED: u64 = 500;
-/// The longest text that is searched for.
-const MAX_SEARCH_CHARS: usize = 200;
 
 /// A prompt that somebody writes.
 #[derive(Clone, Debug)]
@@ -59,9 +57,7 @@ pub async fn list(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<Prompt>, AppError> {
-    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
-        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
-    }
+    check_search(text)?;
     let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
     let text = text.trim().trim_start_matches('/').to_lowercase();
     let sees_shared = place.role != WorkspaceRole::Guest;

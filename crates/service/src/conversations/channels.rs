@@ -15,7 +15,11 @@ use dbcontext::{Transaction, constraint::app_error, query};
 use sea_orm::ConnectionTrait;
 
 use super::{access, find};
-use crate::{App, events::Change};
+use crate::{
+    App,
+    audit::{self, Entry},
+    events::Change,
+};
 
 /// How long a change waits for the other instances to be told of it before it is answered.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
@@ -113,11 +117,32 @@ pub(super) async fn set_role(
     if (old == MemberRole::Owner || new == MemberRole::Owner) && !access.may_own() {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can hand the channel over."));
     }
+    if old == MemberRole::Owner && new != old {
+        return Err(Code::OwnerMustTransfer.into());
+    }
+    change_role(app, tx, id, user, old, new).await
+}
+
+/// Makes a member the owner, whoever owns it now. By an administrator of the installation, who need not be in it.
+pub(super) async fn hand_over(app: &App, id: ConversationId, user: UserId, entry: Entry) -> Result<Member, AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    query::members::hold_count(&tx, id).await?;
+    let old = role(&tx, id, user).await?;
+    audit::record(&tx, entry).await?;
+    change_role(app, tx, id, user, old, MemberRole::Owner).await
+}
+
+/// Where it becomes another one's, its owner becomes an admin.
+async fn change_role(
+    app: &App,
+    tx: Transaction,
+    id: ConversationId,
+    user: UserId,
+    old: MemberRole,
+    new: MemberRole,
+) -> Result<Member, AppError> {
     let mut changed = Vec::new();
     if old != new {
-        if old == MemberRole::Owner {
-            return Err(Code::OwnerMustTransfer.into());
-        }
         if new == MemberRole::Owner
             && let Some(owner) = query::members::owner(&tx, id).await?
         {

@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
     auth::{Permission, Principal},
+    line::check_search,
     page::{Page, PageRequest},
     view::{AssistantMember, Member, MemberRole, Presence},
 };
 use dbcontext::query::{self, members::NamedMember};
 
-use super::{access, channels, check_search};
+use super::{access, channels};
 use crate::{
     App,
     events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},

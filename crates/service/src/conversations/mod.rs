@@ -4,6 +4,7 @@ pub mod access;
 mod channels;
 mod create;
 mod members;
+pub mod oversight;
 mod own;
 pub mod sections;
 
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use appcore::{
     AppError, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    line::parse_line,
+    line::{check_search, parse_line},
     page::{Page, PageRequest},
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
@@ -27,14 +28,15 @@ pub use own::{OwnChange, set_own};
 
 use crate::{
     App, assistants,
+    audit::{self, Action, Entry},
     events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
     workspaces,
 };
 
 pub const MAX_TITLE_CHARS: usize = 120;
+/// The longest that members of a channel may have to wait between two messages.
+pub const MAX_SLOW_SECONDS: i64 = 21_600;
 pub const MAX_TOPIC_CHARS: usize = 500;
-/// The longest text that is searched for.
-const MAX_SEARCH_CHARS: usize = 200;
 
 /// How many members a conversation names. The others are on the pages of its members.
 const LISTED_MEMBERS: u32 = 20;
@@ -65,13 +67,6 @@ pub async fn browse(
     Ok(Page::new(views(app, rows).await?, page, total))
 }
 
-fn check_search(text: &str) -> Result<(), AppError> {
-    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
-        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
-    }
-    Ok(())
-}
-
 /// A conversation that the caller may read, with its first members.
 pub async fn find(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
     let row = query::conversations::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
@@ -87,6 +82,7 @@ pub struct ConversationChange {
     /// The model for a chat with an assistant.
     pub model: Option<String>,
     pub mention_all: Option<MentionAll>,
+    pub slow_mode_seconds: Option<i64>,
 }
 
 pub async fn update(
@@ -100,6 +96,9 @@ pub async fn update(
         Some(text) if text.trim().is_empty() => Ok(Some(None)),
         Some(text) => parse_line(field, text, max).map(|text| Some(Some(text))),
     };
+    if change.slow_mode_seconds.is_some_and(|seconds| !(0..=MAX_SLOW_SECONDS).contains(&seconds)) {
+        return Err(AppError::field("slow_mode_seconds", "invalid", "Choose up to 6 hours."));
+    }
     let update = UpdateConversation {
         conversation_id: id,
         by: by.user_id,
@@ -112,8 +111,13 @@ pub async fn update(
             None => None,
         },
         mention_all: change.mention_all,
+        slow_mode_seconds: change.slow_mode_seconds,
+        word_filter: None,
     };
     app.writer.submit(Change::Update(update)).await?;
+    if change.slow_mode_seconds.is_some() {
+        audit::note(app, Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))).await;
+    }
     find(app, by, id).await
 }
 
@@ -193,6 +197,7 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
                 posting: row.posting.parse().map_err(AppError::internal)?,
                 mention_all: row.mention_all.parse().map_err(AppError::internal)?,
                 history: row.history.parse().map_err(AppError::internal)?,
+                slow_mode_seconds: row.slow_mode_seconds,
                 is_default: row.is_default,
                 archived_at: row.archived_at,
                 member_count: row.member_count.unsigned_abs(),

@@ -42,8 +42,9 @@ pub async fn set_own(
         section_id: change.section_id.unwrap_or(old.settings.section_id),
     };
     let own = OwnMembership { settings, ..old };
-    if settings != old.settings {
-        if !query::members::set_own(app.db.writer(), id, by.user_id, settings).await? {
+    // What follows from the settings can be chosen too, and stays so then.
+    if settings != old.settings || change.notify.is_some() {
+        if !query::members::set_own(app.db.writer(), id, by.user_id, settings, change.notify.is_some()).await? {
             return Err(Code::NotFound.into());
         }
         let event = Event::OwnChanged { conversation_id: id, own: settings };

@@ -19,9 +19,10 @@ use serde_json::value::RawValue;
 
 pub use relay::Relay;
 pub use writer::{
-    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, Convert, CreateConversation, Created,
-    DeleteConversation, DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, OvertakeAnswer, Regenerate,
-    RemoveMember, SendMessage, Sent, SetRole, ShowVersion, SuggestTitle, UpdateConversation, Writer,
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,
+    DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver, HideMessage,
+    InThread, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent, SetPreviews, SetRole,
+    SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote, Writer,
 };
 
 use crate::{App, conversations::access};

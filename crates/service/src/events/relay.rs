@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{AppError, event::BusMessage};
 use dbcontext::query;
+use metrics::metrics;
 use sea_orm::ConnectionTrait as _;
 
 use super::log;
@@ -84,6 +85,7 @@ async fn publish_again(app: &App) -> Result<usize, AppError> {
     }
     let removal = query::batches::remove_outbox_entries(db.get_database_backend(), &entries)?;
     query::execute(db, vec![removal]).await?;
+    metrics().events.relayed(count);
     tracing::info!(batches = entries.len(), events = count, "published again what had not gone out");
     Ok(entries.len())
 }

@@ -25,12 +25,14 @@ use appcore::{
     config::{self, Config},
     event::{BusMessage, EventBus, Listener, Signal},
     limit::Violation,
-    line::parse_line,
+    line::{check_search, parse_line},
     page::{Page, PageRequest},
     view::Ban,
 };
+pub use dbcontext::query::bans::Filter;
 use dbcontext::{Database, constraint::app_error, entity::ban, query::bans as rows};
 use ipnet::IpNet;
+use metrics::metrics;
 use tokio::sync::Notify;
 
 use self::{book::Book, violations::Violations};
@@ -113,6 +115,7 @@ impl Firewall {
         match address().and_then(|address| self.banned_until(address)) {
             None => Ok(()),
             Some(until) => {
+                metrics().gates.kept_out();
                 let left = until.millis().saturating_sub(self.clock.now().millis());
                 let left = u64::try_from(left).unwrap_or_default().div_ceil(1_000).max(1);
                 let retry_after = Some(Duration::from_secs(left));
@@ -144,6 +147,7 @@ impl Firewall {
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
             return;
         }
+        metrics().gates.violation(violation.as_str());
         let network = network::of(address);
         if !self.violations.count(network).await {
             return;
@@ -156,14 +160,16 @@ impl Firewall {
                 self.clock.now().plus(self.duration(0))
             }
         };
+        metrics().gates.banned_one();
         tracing::info!(%network, %until, last = violation.as_str(), "an address is banned");
         self.book.put(network, until);
         self.tell(Signal::Banned { network, until }).await;
     }
 
     /// Bans that hold, the newest first.
-    pub async fn list(&self, page: PageRequest) -> Result<Page<Ban>, AppError> {
-        let (bans, total) = rows::list(self.db.reader(), self.clock.now(), page).await?;
+    pub async fn list(&self, filter: &Filter, page: PageRequest) -> Result<Page<Ban>, AppError> {
+        check_search(&filter.text)?;
+        let (bans, total) = rows::list(self.db.reader(), self.clock.now(), filter, page).await?;
         Ok(Page::new(bans.into_iter().map(view).collect(), page, total))
     }
 

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use appcore::{Code, RequestSource, auth::Principal, limit::Violation, page::PageRequest};
 
-use super::BanRequest;
+use super::{BanRequest, Filter};
 use crate::{
     App,
     accounts::tests::stage::{Stage, principal, sign_up, stages, until},
@@ -104,7 +104,7 @@ async fn every_instance_knows_of_a_ban_and_of_its_end_and_so_does_one_that_start
         let later = instance(&stage).await;
         assert_eq!((left(&later, "203.0.113.9"), left(&later, "198.51.100.1")), (Some(60), Some(30)));
 
-        let list = two.firewall.list(PageRequest::new(None, None)).await.unwrap();
+        let list = two.firewall.list(&Filter::default(), PageRequest::new(None, None)).await.unwrap();
         assert_eq!((list.total, list.items[0].id), (2, range.id));
         assert_eq!(list.items[1].created_by, None);
         for ban in &list.items {

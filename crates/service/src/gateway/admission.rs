@@ -12,18 +12,25 @@ use appcore::{
     auth::Scope,
     config::UnknownPrice,
     credits::MicroCredits,
-    view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaUse},
+    view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
 };
 use bytes::Bytes;
-use dbcontext::entity::usage_request;
+use dbcontext::{entity::usage_request, query::budgets::CounterId};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    CacheWish, Caller, Gateway, KeptAnswer, KeyPolicy, Question, budgets::UsedUp, cost, hold::Held, models::Model,
+    CacheWish, Caller, Gateway, KeptAnswer, Question,
+    budgets::UsedUp,
+    cost,
+    hold::{Bill, Held, Payer},
+    models::Model,
+    record::FAILED,
     writer::Entry,
 };
 use crate::{
     App,
+    holds::{Amounts, Origin, Purse, Shortage},
     limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
 };
 
@@ -91,9 +98,10 @@ impl Refusal {
                     None => format!("{whose} is used up.").into(),
                 }
             }
-            Self::QuotaReached(quota) => {
-                format!("The plan's limit for today is reached. It begins anew at {}.", quota.resets_at).into()
+            Self::QuotaReached(QuotaUse { resets_at: Some(at), .. }) => {
+                format!("The plan's limit for today is reached. It begins anew at {at}.").into()
             }
+            Self::QuotaReached(_) => Code::QuotaReached.sentence().into(),
             Self::OutOfCredits => Code::OutOfCredits.sentence().into(),
             Self::Failed(error) => error.sentence(),
         }
@@ -119,9 +127,48 @@ impl Refusal {
     }
 }
 
+impl From<Shortage> for Refusal {
+    fn from(Shortage { purse, used, limit, resets_at }: Shortage) -> Self {
+        match purse {
+            Purse::Credits(_) => Self::OutOfCredits,
+            Purse::Counter(CounterId::Budget(budget)) => Self::OutOfBudget(UsedUp { scope: budget.scope, resets_at }),
+            Purse::Counter(CounterId::Quota(metric, _)) => {
+                Self::QuotaReached(QuotaUse { metric, used, limit, resets_at })
+            }
+        }
+    }
+}
+
+impl Refusal {
+    /// What helps, where something has run out: for the person who reads what a program was answered.
+    const fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::OutOfCredits => Some("Buy some at /plans."),
+            Self::QuotaReached(_) => Some("Larger plans are at /plans."),
+            Self::OutOfBudget(UsedUp { scope: BudgetScope::Key, .. }) => Some("Its owner can raise it."),
+            Self::OutOfBudget(_) => Some("Ask your admin to raise it."),
+            _ => None,
+        }
+    }
+
+    /// What helps, where something has run out: for a program that shows it.
+    fn next(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::OutOfCredits => Some(json!({ "next": "buy_credits" })),
+            Self::QuotaReached(quota) => Some(json!({
+                "next": "change_plan", "metric": quota.metric, "limit": quota.limit, "resets_at": quota.resets_at,
+            })),
+            Self::OutOfBudget(UsedUp { scope, resets_at }) => {
+                Some(json!({ "next": "ask_admin", "scope": scope, "resets_at": resets_at }))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<Refusal> for AppError {
     fn from(refusal: Refusal) -> Self {
-        let (message, retry_after) = (Some(refusal.sentence()), refusal.retry_after());
+        let (message, retry_after, next) = (Some(refusal.sentence()), refusal.retry_after(), refusal.next());
         let code = match refusal {
             Refusal::Failed(error) => return error,
             Refusal::ScopeMissing | Refusal::EndpointNotAllowed => Code::ScopeMissing,
@@ -132,7 +179,10 @@ impl From<Refusal> for AppError {
             Refusal::QuotaReached(_) => Code::QuotaReached,
             Refusal::OutOfCredits => Code::OutOfCredits,
         };
-        Self::Refused { code, message, retry_after }
+        match next {
+            Some(details) => Self::Detailed { code, message, details },
+            None => Self::Refused { code, message, retry_after },
+        }
     }
 }
 
@@ -148,7 +198,11 @@ impl From<Refusal> for GatewayError {
                 _ => ErrorKind::Internal,
             },
         };
-        let error = Self::new(kind, refusal.sentence());
+        let sentence = match refusal.help() {
+            Some(help) => format!("{} {help}", refusal.sentence()).into(),
+            None => refusal.sentence(),
+        };
+        let error = Self::new(kind, sentence);
         match refusal.retry_after() {
             Some(wait) => error.with_retry_after(wait),
             None => error,
@@ -174,11 +228,10 @@ pub struct Admission {
     _slot: Option<KeySlot>,
     /// All that is held for it, and how much that is.
     held: Held,
-    more: Vec<Held>,
     amount: MicroCredits,
-    /// The budgets that it counts against, where it may cost more than is held for it.
-    growing: Option<Arc<KeyPolicy>>,
-    worst: MicroCredits,
+    /// What it counts against, where it may cost more than is held for it.
+    growing: Option<Arc<Bill>>,
+    worst: Amounts,
     created_at: Timestamp,
     began: Instant,
 }
@@ -236,7 +289,7 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         return Err(Refusal::EndpointNotAllowed);
     }
     let table = gateway.table();
-    let model = table.find(asked.model).filter(|model| table.allows(&policy.models, model));
+    let model = table.find(asked.model).filter(|model| gateway.allows(&table, caller, model));
     let model = model.ok_or_else(|| Refusal::UnknownModel(asked.model.to_owned()))?;
     if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
         return Err(Refusal::NoPrice(asked.model.to_owned()));
@@ -245,10 +298,14 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
     let taken = gateway.limits.take(caller.key_id, policy.limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
     let worst = gateway.worst_case(&model, endpoint, (asked.estimated_input, asked.max_output));
-    let held = gateway.hold_call(user_id, &policy.budgets, worst).await?;
-    let is_growing = asked.max_output.is_none()
-        && (!policy.budgets.is_empty() || gateway.credits.is_some())
-        && worst > MicroCredits::ZERO;
+    let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
+    let bill = gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
+    let held = gateway.hold(&bill, worst, Origin::Blocks).await?;
+    let worst = Amounts { count: 0, ..worst };
+    let is_growing = asked.max_output.is_none() && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
+    let payer = Payer { account: held.account(), ..payer };
+    let growing =
+        is_growing.then(|| gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
     Ok(Admission {
         gateway: Arc::clone(gateway),
         key_id: caller.key_id,
@@ -263,9 +320,8 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         counted_tokens: taken.tokens,
         _slot: taken.slot,
         held,
-        more: Vec::new(),
-        amount: worst,
-        growing: is_growing.then(|| Arc::clone(policy)),
+        amount: worst.cost,
+        growing,
         worst,
         created_at: app.clock.now(),
         began: Instant::now(),
@@ -313,7 +369,7 @@ fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: As
         duration_ms: 0,
         tries: 0,
     };
-    app.gateway.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlement: None, credits: None });
+    app.gateway.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlements: Vec::new() });
 }
 
 impl Gateway {
@@ -323,8 +379,7 @@ impl Gateway {
         model: &Model,
         endpoint: GatewayEndpoint,
         (estimated_input, max_output): (u64, Option<u64>),
-    ) -> MicroCredits {
-        let Some(price) = &model.price else { return MicroCredits::ZERO };
+    ) -> Amounts {
         let most = model.definition.capabilities.max_output;
         let output = match endpoint {
             GatewayEndpoint::Embeddings => 0,
@@ -334,9 +389,13 @@ impl Gateway {
                 None => most.map_or(self.settings.assumed_output, |most| most.min(self.settings.assumed_output)),
             },
         };
-        // The dearest kind of input that it may turn out to be.
-        let input = [Some(price.input), price.cache_write].into_iter().flatten().max().unwrap_or(price.input);
-        MicroCredits::rounded_up(input.of_tokens(estimated_input) + price.output.of_tokens(output))
+        let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| {
+            let price = price.of_input(estimated_input);
+            // The dearest kind of input that it may turn out to be.
+            let input = [Some(price.input), price.cache_write].into_iter().flatten().max().unwrap_or(price.input);
+            MicroCredits::rounded_up(input.of_tokens(estimated_input) + price.output.of_tokens(output))
+        });
+        Amounts { cost, tokens: count(Some(estimated_input.saturating_add(output))), count: 1 }
     }
 }
 
@@ -375,16 +434,22 @@ impl Admission {
     /// Holds as much again, where the call is about to cost more than is held for it: its caller allows its answer any length.
     #[must_use]
     pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
-        let policy = Arc::clone(self.growing.as_ref()?);
+        let bill = Arc::clone(self.growing.as_ref()?);
         let is_outgrown = self.cost(usage).0 > self.amount.0 - self.amount.0 / 10;
-        let (gateway, user_id, worst) = (Arc::clone(&self.gateway), self.user_id, self.worst);
-        is_outgrown.then_some(async move { gateway.hold_call(user_id, &policy.budgets, worst).await })
+        let (gateway, worst) = (Arc::clone(&self.gateway), self.worst);
+        is_outgrown.then_some(async move { gateway.hold(&bill, worst, Origin::Blocks).await })
+    }
+
+    /// Whether it has used all that is held for it.
+    #[must_use]
+    pub fn is_used_up(&self, usage: &Usage) -> bool {
+        self.cost(usage) >= self.amount
     }
 
     /// This is held beside what was held before.
     pub fn grown(&mut self, held: Held) {
-        self.more.push(held);
-        self.amount += self.worst;
+        self.held.add(held);
+        self.amount += self.worst.cost;
     }
 
     /// What the call costs with this usage.
@@ -424,9 +489,16 @@ impl Admission {
             duration_ms: millis(self.began.elapsed()),
             tries: i64::from(tries),
         };
-        self.held.settle(row, Arc::clone(&self.model.name));
+        // A call that came to nothing is not counted.
+        let counts = row.status < FAILED || tokens(&row) > 0;
+        self.held.settle(row, Arc::clone(&self.model.name), i64::from(counts));
         cost
     }
+}
+
+/// The tokens that a quota counts.
+pub(super) fn tokens(row: &usage_request::Model) -> i64 {
+    row.input_tokens.saturating_add(row.output_tokens)
 }
 
 /// Tokens as a row has them.

@@ -2,149 +2,173 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use ::ai::Usage;
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     credits::MicroCredits,
-    view::{BudgetScope, GatewayEndpoint},
+    view::{BudgetScope, GatewayEndpoint, QuotaMetric},
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    Gateway, Refusal,
-    budgets::{HeldFor, Origin, Settlement, UsedUp},
-    writer::Entry,
-};
+use super::{Gateway, Refusal, admission::tokens, budgets::UsedUp, cost, model_lists, models::Model, writer::Entry};
 use crate::{
     App, entitlements,
-    ledger::{self, CreditHold, CreditSettlement},
+    holds::{Amounts, HeldFor, Origin, Purse, Settlement},
 };
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
 #[must_use]
 pub struct Held {
     gateway: Arc<Gateway>,
-    held: Option<HeldFor>,
-    credits: Option<CreditHold>,
+    /// Of one that turned out to be longer than was thought, there are several.
+    held: Vec<HeldFor>,
+}
+
+/// What a use of models counts against, and who pays for it: one account from its beginning to its end.
+#[derive(Clone, Debug)]
+pub(super) struct Bill {
+    purses: Vec<Purse>,
+    /// The account that pays where that in the purses has too little.
+    otherwise: Option<Uuid>,
+}
+
+/// Who uses models: a person, perhaps in a workspace, whose credits then pay first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Payer {
+    pub user_id: UserId,
+    pub workspace_id: Option<WorkspaceId>,
+    /// The account that has begun to pay, where one has.
+    pub account: Option<Uuid>,
+}
+
+impl Bill {
+    pub fn is_empty(&self) -> bool {
+        self.purses.is_empty()
+    }
+
+    /// Books a cost for which nothing is held any more.
+    pub fn booking(&self, cost: Amounts, source: Uuid) -> Settlement {
+        Settlement::booking(&self.purses, cost, source)
+    }
+
+    /// The account that is asked first.
+    fn account(&self) -> Option<Uuid> {
+        self.purses.iter().find_map(|purse| purse.account())
+    }
+
+    /// The same for the other one.
+    fn of(&self, account: Uuid) -> Self {
+        let other = |purse: &Purse| if purse.account().is_some() { Purse::Credits(account) } else { *purse };
+        Self { purses: self.purses.iter().map(other).collect(), otherwise: None }
+    }
+}
+
+impl From<Asker> for Payer {
+    fn from(Asker { user_id, workspace_id }: Asker) -> Self {
+        Self { user_id, workspace_id, account: None }
+    }
 }
 
 impl Gateway {
     /// Holds what a call may cost in everything that it counts against, or says what has too little left.
-    pub(super) async fn hold(
+    pub(super) async fn hold(self: &Arc<Self>, bill: &Bill, amounts: Amounts, origin: Origin) -> Result<Held, Refusal> {
+        let held = if bill.is_empty() { None } else { self.take_by(bill, amounts, origin).await? };
+        Ok(Held { gateway: Arc::clone(self), held: held.into_iter().collect() })
+    }
+
+    async fn take_by(
         self: &Arc<Self>,
-        budgets: &[BudgetId],
-        amount: MicroCredits,
-        origin: Origin,
-    ) -> Result<Held, Refusal> {
-        let held = if budgets.is_empty() { None } else { self.hold_budgets(budgets, amount, origin).await? };
-        Ok(Held { gateway: Arc::clone(self), held, credits: None })
-    }
-
-    /// The same for a program's call, which is also paid from its owner's credits where anything is charged.
-    pub(super) async fn hold_call(
-        self: &Arc<Self>,
-        user_id: UserId,
-        budgets: &[BudgetId],
-        amount: MicroCredits,
-    ) -> Result<Held, Refusal> {
-        let mut held = self.hold(budgets, amount, Origin::Blocks).await?;
-        // What costs nothing needs no credits.
-        if let Some(credits) = &self.credits
-            && amount > MicroCredits::ZERO
-        {
-            self.check_quota(user_id, false).await?;
-            held.credits = Some(self.hold_credits(credits, user_id, amount).await?);
-        }
-        Ok(held)
-    }
-
-    async fn hold_credits(
-        &self,
-        credits: &ledger::Holds,
-        user_id: UserId,
-        amount: MicroCredits,
-    ) -> Result<CreditHold, Refusal> {
-        let taken = credits.take(user_id.0, amount).await.map_err(Refusal::Failed)?;
-        if taken.is_none() && self.writer.is_behind() {
-            // What ended a moment ago is still held.
-            self.writer.flush().await;
-            return credits.take(user_id.0, amount).await.map_err(Refusal::Failed)?.ok_or(Refusal::OutOfCredits);
-        }
-        taken.ok_or(Refusal::OutOfCredits)
-    }
-
-    async fn check_quota(&self, user_id: UserId, is_answer: bool) -> Result<(), Refusal> {
-        let reached = entitlements::reached(&self.db, user_id, self.clock.now(), is_answer).await;
-        reached.map_err(Refusal::Failed)?.map_or(Ok(()), |quota| Err(Refusal::QuotaReached(quota)))
-    }
-
-    /// Whether somebody has the credits for answers in chats. They are charged when the answers are written.
-    async fn check_credits(&self, user_id: UserId, amount: MicroCredits) -> Result<(), Refusal> {
-        if self.credits.is_none() || amount <= MicroCredits::ZERO {
-            return Ok(());
-        }
-        self.check_quota(user_id, true).await?;
-        let available = ledger::available(&self.db, user_id).await.map_err(Refusal::Failed)?;
-        if available < amount { Err(Refusal::OutOfCredits) } else { Ok(()) }
-    }
-
-    async fn hold_budgets(
-        &self,
-        budgets: &[BudgetId],
-        amount: MicroCredits,
+        bill: &Bill,
+        amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<HeldFor>, Refusal> {
-        let taken = self.take(budgets, amount, origin).await?;
-        let Err(used_up) = taken else { return taken.map_err(Refusal::OutOfBudget) };
+        let taken = self.take(&bill.purses, amounts, origin).await;
+        let (Some(account), Some(otherwise)) = (bill.account(), bill.otherwise) else { return taken };
+        match taken {
+            Err(Refusal::OutOfCredits) => {
+                self.payers.fell_short(account, amounts.cost, Instant::now());
+                self.take(&bill.of(otherwise).purses, amounts, origin).await
+            }
+            taken => taken,
+        }
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        purses: &[Purse],
+        amounts: Amounts,
+        origin: Origin,
+    ) -> Result<Option<HeldFor>, Refusal> {
+        let taken = self.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+        let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
         // What ended a moment ago may still be held, and something may be held in advance.
         let is_behind = self.writer.is_behind();
         if is_behind {
             self.writer.flush().await;
         }
-        if self.holds.give_back(Some(budgets)).await.map_err(Refusal::Failed)? || is_behind {
-            return self.take(budgets, amount, origin).await?.map_err(Refusal::OutOfBudget);
+        if self.holds.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
+            let taken = self.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+            return taken.map_err(Refusal::from);
         }
-        Err(Refusal::OutOfBudget(used_up))
+        Err(shortage.into())
     }
 
-    async fn take(
-        &self,
-        budgets: &[BudgetId],
-        amount: MicroCredits,
-        origin: Origin,
-    ) -> Result<Result<Option<HeldFor>, UsedUp>, Refusal> {
-        let taken = match origin {
-            Origin::Own => self.holds.take_own(budgets, amount).await,
-            Origin::Blocks => self.holds.take(budgets, amount).await,
-        };
-        taken.map_err(Refusal::Failed)
+    /// The same for what Natter asks of a model for somebody: it is neither an answer nor a program's call.
+    pub(super) async fn hold_beside(self: &Arc<Self>, asker: Asker, worst: Amounts) -> Result<Held, Refusal> {
+        let worst = Amounts { count: 0, ..worst };
+        let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
+        self.hold(&bill, worst, Origin::Blocks).await
+    }
+
+    /// What a use of models by somebody counts against.
+    pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> Bill {
+        let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
+        if !self.is_charging {
+            return Bill { purses, otherwise: None };
+        }
+        let Payer { user_id, workspace_id, account } = payer;
+        let may_pay = |id: &WorkspaceId| self.payers.may_pay(*id, amounts.cost, Instant::now());
+        let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
+        let own = account.unwrap_or(user_id.0);
+        entitlements::add_purses(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
+        Bill { purses, otherwise: workspace.map(|_| own) }
     }
 }
 
 impl Held {
-    /// Books what the call cost, with its row.
-    pub(super) fn settle(mut self, row: usage_request::Model, model: Arc<str>) {
-        let (settlement, credits) = self.end(row.cost);
-        self.gateway.writer.push(Entry { row: Some(row), model, settlement, credits });
+    /// Whose credits are held, where any are.
+    pub(super) fn account(&self) -> Option<Uuid> {
+        self.held.iter().find_map(HeldFor::account)
     }
 
-    fn end(&mut self, cost: MicroCredits) -> (Option<Settlement>, Option<CreditSettlement>) {
-        let settlement = self.held.take().and_then(|held| self.gateway.holds.end(held, cost));
-        let credits = self.credits.take().map(|held| {
-            if let Some(credits) = &self.gateway.credits {
-                credits.ended(held);
-            }
-            CreditSettlement { account: held.account, hold: Some(held.id), source: held.id, cost }
-        });
-        (settlement, credits)
+    /// Holds this as well.
+    pub(super) fn add(&mut self, mut more: Self) {
+        self.held.append(&mut more.held);
+    }
+
+    /// Books what the call cost, with its row.
+    pub(super) fn settle(mut self, row: usage_request::Model, model: Arc<str>, count: i64) {
+        let cost = Amounts { cost: row.cost, tokens: tokens(&row), count };
+        let settlements = self.end(cost, row.id);
+        self.gateway.writer.push(Entry { row: Some(row), model, settlements });
+    }
+
+    /// The first of the holds bears the cost.
+    fn end(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
+        let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
+        let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
+        holds.filter_map(|(held, cost)| self.gateway.holds.end(held, cost, source)).collect()
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let (settlement, credits) = self.end(MicroCredits::ZERO);
-        if settlement.is_some() || credits.is_some() {
-            self.gateway.writer.push(Entry { row: None, model: Arc::default(), settlement, credits });
+        let settlements = self.end(Amounts::default(), Uuid::nil());
+        if !settlements.is_empty() {
+            self.gateway.writer.push(Entry { row: None, model: Arc::default(), settlements });
         }
     }
 }
@@ -156,24 +180,23 @@ pub struct Asker {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// What is held for an answer until a worker begins it. Dropped without being handed over it is free again.
+/// What is held for answers until workers begin them. Dropped without being handed over it is free again.
 #[must_use]
-pub struct QueuedHold {
-    id: Option<Uuid>,
-    held: Held,
-}
+pub struct QueuedHold(Vec<Held>);
 
 impl QueuedHold {
-    /// The name under which the worker knows it.
+    /// The names under which the workers know it, one for each answer.
     #[must_use]
-    pub fn id(&self) -> Option<Uuid> {
-        self.id
+    pub fn ids(&self) -> Vec<Uuid> {
+        self.0.iter().flat_map(|held| &held.held).filter_map(HeldFor::id).collect()
     }
 
-    /// The answer is queued. Its worker takes what is held over, or it expires.
+    /// The answers are queued. Their workers take over what is held, or it expires.
     pub fn hand_over(mut self) {
-        if let Some(held) = self.held.held.take() {
-            self.held.gateway.holds.let_go(&held);
+        for held in &mut self.0 {
+            for one in std::mem::take(&mut held.held) {
+                held.gateway.holds.let_go(&one);
+            }
         }
     }
 }
@@ -185,42 +208,103 @@ pub(crate) async fn queue_answers(
     model: &str,
     answers: u64,
 ) -> Result<Option<QueuedHold>, AppError> {
-    let gateway = &app.gateway;
-    let budgets = gateway.budgets_of(asker);
-    let one = gateway.find_model(model).map_or(MicroCredits::ZERO, |model| {
-        gateway.worst_case(&model, GatewayEndpoint::Chat, (app.config.ai.context_tokens as u64, None))
-    });
-    let amount = MicroCredits(one.0.saturating_mul(i64::try_from(answers).unwrap_or(i64::MAX)));
-    gateway.check_credits(asker.user_id, amount).await.map_err(in_chat)?;
-    if budgets.is_empty() || answers == 0 {
+    let (gateway, context) = (&app.gateway, app.config.ai.context_tokens as u64);
+    let amounts = gateway.worst_of_answer(gateway.find_model(model).as_deref(), (context, None), 1);
+    let bill = gateway.bill(asker.into(), &gateway.budgets_of(asker), QuotaMetric::Answers, amounts);
+    if bill.is_empty() {
         return Ok(None);
     }
     // Other instances have to know it by its name, so that it is taken from no block.
-    let held = gateway.hold(&budgets, amount, Origin::Own).await.map_err(in_chat)?;
-    let id = held.held.as_ref().and_then(HeldFor::id);
-    Ok(Some(QueuedHold { id, held }))
+    let held = try_join_all((0..answers).map(|_| gateway.hold(&bill, amounts, Origin::Own))).await.map_err(in_chat)?;
+    Ok(Some(QueuedHold(held)))
 }
 
-/// What stays held for an answer while it is written. What it costs is booked with its rows.
+/// What a model is asked for an answer, each time that it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round<'a> {
+    pub model: &'a str,
+    pub estimated_input: u64,
+    pub max_output: Option<u64>,
+    /// What was held for it before the answer was queued.
+    pub queued: Option<Uuid>,
+    /// Whether the answer is counted with it.
+    pub is_first: bool,
+}
+
+/// What is held while a model writes an answer, or a part of one.
 #[must_use]
-pub(crate) struct AnswerHold {
-    answer_id: Uuid,
+pub(crate) struct RoundHold {
     held: Held,
+    model: Option<Arc<Model>>,
+    asker: Asker,
+    worst: Amounts,
+    amount: MicroCredits,
+    /// There is no more: it ends where it has used what is held.
+    refused: Option<Refusal>,
+    pub is_first: bool,
 }
 
-impl Drop for AnswerHold {
-    fn drop(&mut self) {
-        self.held.gateway.answers_held.remove(&self.answer_id);
+/// Holds what it may cost to ask a model once more for an answer.
+pub(crate) async fn hold_round(app: &App, asker: Asker, round: Round<'_>) -> Result<RoundHold, AppError> {
+    let gateway = &app.gateway;
+    model_lists::check(app, asker, round.model, "model")?;
+    let model = gateway.find_model(round.model);
+    let count = i64::from(round.is_first);
+    let worst = gateway.worst_of_answer(model.as_deref(), (round.estimated_input, round.max_output), count);
+    let adopted = match round.queued {
+        Some(id) => gateway.holds.adopt(id).await?,
+        None => None,
+    };
+    let queued = adopted.map_or_else(Amounts::default, |held| held.amounts());
+    let mut held = Held { gateway: Arc::clone(gateway), held: adopted.into_iter().collect() };
+    // What was held before is what is usual; what the model is asked may be more.
+    if adopted.is_none() || worst.cost > queued.cost {
+        let missing = worst.beyond(queued);
+        let payer = Payer { account: held.account(), ..asker.into() };
+        let bill = gateway.bill(payer, &gateway.budgets_of(asker), QuotaMetric::Answers, missing);
+        held.add(gateway.hold(&bill, missing, Origin::Blocks).await.map_err(in_chat)?);
+    }
+    let (worst, amount) = (Amounts { count: 0, ..worst }, worst.cost.max(queued.cost));
+    Ok(RoundHold { held, model, asker, worst, amount, refused: None, is_first: round.is_first })
+}
+
+impl RoundHold {
+    /// Whether the model is about to have cost more than is held; where there is no more, whether it has.
+    pub fn is_outgrown(&self, usage: &Usage) -> bool {
+        let Some(price) = self.model.as_ref().and_then(|model| model.price.as_ref()) else { return false };
+        let room = if self.refused.is_some() { 0 } else { self.amount.0 / 10 };
+        !self.held.held.is_empty() && cost(price, usage).0 > self.amount.0 - room
+    }
+
+    /// Holds as much again. An error where it has used what there is.
+    pub async fn grow(&mut self) -> Result<(), AppError> {
+        if let Some(refused) = self.refused.take() {
+            return Err(in_chat(refused));
+        }
+        let gateway = &self.held.gateway;
+        let payer = Payer { account: self.held.account(), ..self.asker.into() };
+        let bill = gateway.bill(payer, &gateway.budgets_of(self.asker), QuotaMetric::Answers, self.worst);
+        match gateway.hold(&bill, self.worst, Origin::Blocks).await {
+            Ok(more) => {
+                self.held.add(more);
+                self.amount += self.worst.cost;
+            }
+            Err(Refusal::Failed(error)) => return Err(error),
+            Err(refusal) => self.refused = Some(refusal),
+        }
+        Ok(())
+    }
+
+    pub(super) fn settle(self, row: usage_request::Model, model: Arc<str>, count: i64) {
+        self.held.settle(row, model, count);
     }
 }
 
-/// Takes over what was held for an answer before it was queued, by whichever instance.
-pub(crate) fn take_over(app: &App, asker: Asker, answer_id: Uuid, queued: Uuid) -> AnswerHold {
-    let gateway = &app.gateway;
-    let budgets = gateway.budgets_of(asker);
-    let held = gateway.holds.adopt(queued, &budgets);
-    gateway.answers_held.insert(answer_id, budgets);
-    AnswerHold { answer_id, held: Held { gateway: Arc::clone(gateway), held: Some(held), credits: None } }
+impl Gateway {
+    fn worst_of_answer(&self, model: Option<&Model>, tokens: (u64, Option<u64>), count: i64) -> Amounts {
+        let worst = model.map_or_else(Amounts::default, |model| self.worst_case(model, GatewayEndpoint::Chat, tokens));
+        Amounts { count, ..worst }
+    }
 }
 
 /// A refusal as somebody in a chat reads it.
@@ -237,5 +321,8 @@ fn in_chat(refusal: Refusal) -> AppError {
         }
         None => format!("{whose} is used up. Ask an admin to raise it.").into(),
     };
-    AppError::Refused { code: Code::BudgetExceeded, message: Some(message), retry_after: None }
+    let AppError::Detailed { code, details, .. } = refusal.into() else {
+        return AppError::refused(Code::BudgetExceeded, message);
+    };
+    AppError::Detailed { code, message: Some(message), details }
 }

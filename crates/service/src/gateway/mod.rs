@@ -3,17 +3,23 @@
 //! A call is [authorized](authorize) before it goes out, which gives an [`Admission`] with the way to the model, and [settled](Admission::settle)
 //! when it is over, however it ends. For a key and a model that are known this takes no statement: the key's rules are cached with its standing
 //! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`crate::limits`]), and rows are written in groups
-//! ([`writer`]). Only where there is a budget may there be a transaction, gathered with those of others ([`budgets`]).
+//! ([`writer`]). Only where there is a budget, or a call is paid for, may there be a transaction, gathered with those of others ([`crate::holds`]).
 
 mod admission;
 pub mod budgets;
 mod cache;
+mod cost;
+mod embed;
 mod hold;
+mod journal;
+pub mod model_lists;
 pub mod models;
+mod payers;
 mod policy;
 mod prices;
 pub mod providers;
 mod record;
+mod side;
 #[cfg(test)]
 mod tests;
 pub mod usage;
@@ -25,17 +31,16 @@ use std::{
     time::Duration,
 };
 
-use ::ai::{Ai, KeyNews, Usage};
+use ::ai::{Ai, KeyNews};
 use appcore::{
-    ApiKeyId, AppError, Clock, Code, UserId,
+    ApiKeyId, AppError, Clock, Code, UserId, WorkspaceId,
     auth::{Credential, Principal},
     config::{self, Config},
     credits::MicroCredits,
     event::{BusMessage, EventBus, Listener, Signal},
-    view::{BudgetScope, ModelPrice, UsableModel},
+    view::{BudgetScope, UsableModel},
 };
 use bytes::Bytes;
-use dashmap::DashMap;
 use dbcontext::{
     Database,
     query::{self, budgets::BudgetId, gateway_models},
@@ -45,20 +50,31 @@ use uuid::Uuid;
 
 pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
 pub use cache::{CacheWish, KeptAnswer, Question};
-pub(crate) use hold::{AnswerHold, queue_answers, take_over};
+pub(crate) use cost::cost;
+pub(crate) use embed::{EmbedCause, EmbedFailure, Embedder, embed, embedder};
 pub use hold::{Asker, Held, QueuedHold};
+pub(crate) use hold::{Round, RoundHold, hold_round, queue_answers};
+pub(crate) use models::Model;
 pub use policy::{KeyPolicy, PolicyChange};
 pub(crate) use policy::{endpoints, models as listed_models, whole};
-pub(crate) use record::answering;
-pub use record::{AnswerUse, record};
+pub(crate) use record::{AnswerUse, answering, record};
+pub(crate) use side::SideCall;
 
 use self::{
-    budgets::Holds,
     cache::Answers,
-    models::{Model, Models, Table},
+    journal::Journal,
+    model_lists::ModelLists,
+    models::{Models, Table},
+    payers::Payers,
     writer::Writer,
 };
-use crate::{App, accounts::api_keys, ledger, limits::KeyLimits, redis::Redis};
+use crate::{
+    App,
+    accounts::api_keys,
+    holds::{Holds, Purse},
+    limits::KeyLimits,
+    redis::Redis,
+};
 
 /// How often the models are read anew while the bus is away.
 const READ_AGAIN: Duration = Duration::from_secs(4);
@@ -78,15 +94,17 @@ pub struct Gateway {
     /// Tokens used with each provider's keys since the start.
     key_tokens: providers::KeyTokens,
     models: Models,
+    /// The models that people and workspaces are limited to.
+    lists: ModelLists,
     /// The budgets of people and workspaces that there are.
     scoped: RwLock<HashSet<BudgetId>>,
-    /// The budgets of answers in chats that are written here.
-    answers_held: DashMap<Uuid, Vec<BudgetId>>,
     limits: KeyLimits,
     answers: Answers,
     holds: Arc<Holds>,
-    /// Of people's credits; none: nothing is charged here.
-    credits: Option<Arc<ledger::Holds>>,
+    /// Whether people pay for what they use.
+    is_charging: bool,
+    /// The workspaces that do.
+    payers: Payers,
     writer: Writer,
 }
 
@@ -99,27 +117,30 @@ impl Gateway {
         bus: &Arc<dyn EventBus>,
         clock: Clock,
         redis: Option<Redis>,
-        credits: Option<Arc<ledger::Holds>>,
+        (holds, is_charging): (Arc<Holds>, bool),
     ) -> Result<Arc<Self>, AppError> {
-        let holds = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
+        let (journal, left_behind) = Journal::open(&config.server.data_dir);
         let gateway = Arc::new(Self {
             id: Uuid::now_v7(),
             settings: config.gateway.clone(),
             ai,
             key_tokens: providers::KeyTokens::default(),
             models: Models::new(&config.ai),
+            lists: ModelLists::default(),
             scoped: RwLock::default(),
-            answers_held: DashMap::new(),
             limits: KeyLimits::start(redis),
             answers: Answers::new(config.gateway.cache),
-            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds), credits.clone()),
+            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds), journal),
             holds,
-            credits,
+            is_charging,
+            payers: Payers::default(),
             db,
             clock,
         });
         gateway.reload().await?;
         gateway.reload_budgets().await?;
+        gateway.book(&left_behind.rows).await?;
+        left_behind.remove();
         gateway.tell_of_keys(Arc::downgrade(bus));
         tokio::spawn(follow(Arc::downgrade(&gateway), bus.listen(), Arc::downgrade(bus)));
         if gateway.settings.retention_days > 0 {
@@ -142,11 +163,18 @@ impl Gateway {
         self.models.is_configured(name)
     }
 
+    /// Whether a key may call a model: by its own list, its owner's and its workspace's.
+    fn allows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
+        let asker = Asker { user_id: caller.principal.user_id, workspace_id: caller.policy.workspace_id };
+        table.allows(&caller.policy.models, model) && self.lists.refusing(table, asker, model).is_none()
+    }
+
     async fn reload(&self) -> Result<(), AppError> {
         let defined = gateway_models::all(self.db.writer()).await?;
         if self.models.replace(&defined) {
             self.answers.forget_all();
         }
+        self.lists.replace(query::model_lists::all(self.db.writer()).await?);
         Ok(())
     }
 
@@ -175,8 +203,14 @@ impl Gateway {
         });
     }
 
+    /// What is held in advance of a purse without a call that has taken it, and what was spent but is not booked yet.
+    pub(crate) fn unseen(&self, purse: Purse) -> (MicroCredits, MicroCredits) {
+        self.holds.unseen(purse)
+    }
+
     /// The budgets of these keys, people or workspaces are others now.
     pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
+        self.payers.look_again(ids);
         self.holds.changed(ids);
     }
 
@@ -191,9 +225,22 @@ impl Gateway {
     }
 
     async fn reload_budgets(&self) -> Result<(), AppError> {
+        if self.is_charging {
+            self.payers.replace(query::ledger::workspaces(self.db.writer()).await?);
+        }
         let scoped = query::budgets::scoped(self.db.writer()).await?.into_iter().collect();
         *self.scoped.write().unwrap_or_else(PoisonError::into_inner) = scoped;
         Ok(())
+    }
+
+    /// Whether this is a workspace that has an account of credits.
+    pub(crate) fn is_payer(&self, id: WorkspaceId) -> bool {
+        self.payers.knows(id)
+    }
+
+    /// A workspace may have credits from now on.
+    fn note_payer(&self, id: WorkspaceId) {
+        self.payers.add(id);
     }
 
     /// Whether answers for this person may count against a budget.
@@ -307,7 +354,7 @@ pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
     let table = app.gateway.table();
     let all = models::usable_of(app, &table);
     all.into_iter()
-        .filter(|usable| table.find(&usable.name).is_some_and(|model| table.allows(&caller.policy.models, &model)))
+        .filter(|usable| table.find(&usable.name).is_some_and(|model| app.gateway.allows(&table, caller, &model)))
         .collect()
 }
 
@@ -315,48 +362,17 @@ pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
 #[must_use]
 pub fn may_call(app: &App, caller: &Caller, name: &str) -> bool {
     let table = app.gateway.table();
-    table.find(name).is_some_and(|model| table.allows(&caller.policy.models, &model))
+    table.find(name).is_some_and(|model| app.gateway.allows(&table, caller, &model))
+}
+
+/// A workspace has credits now, or more of them: they pay for what is used in it.
+pub(crate) fn note_payer(app: &App, id: WorkspaceId) {
+    app.gateway.note_payer(id);
+    // Whoever does not hear it learns it with the next change.
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
 }
 
 /// Keeps the answer to a question for those who ask it again.
 pub async fn keep(app: &App, question: Question, content_type: &'static str, body: Bytes, model: String) {
     app.gateway.answers.keep(question, content_type, body, model).await;
-}
-
-/// What so many tokens cost.
-fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
-    let input = usage.input.unwrap_or(0);
-    let cached = usage.cached.unwrap_or(0).min(input);
-    let written = usage.cache_write.unwrap_or(0).min(input - cached);
-    let plain = input - cached - written;
-    let millionths = price.input.of_tokens(plain)
-        + price.cached.unwrap_or(price.input).of_tokens(cached)
-        + price.cache_write.unwrap_or(price.input).of_tokens(written)
-        + price.output.of_tokens(usage.output.unwrap_or(0));
-    MicroCredits::rounded_up(millionths)
-}
-
-#[cfg(test)]
-mod cost_tests {
-    use super::*;
-
-    #[test]
-    fn cached_input_has_a_price_of_its_own_and_counts_once() {
-        let price = ModelPrice {
-            input: MicroCredits(1_000_000),
-            output: MicroCredits(10_000_000),
-            cached: Some(MicroCredits(100_000)),
-            cache_write: None,
-        };
-        let usage = |input, cached, output| Usage {
-            input: Some(input),
-            cached: Some(cached),
-            output: Some(output),
-            ..Usage::default()
-        };
-        assert_eq!(cost(&price, &usage(100, 0, 10)), MicroCredits(200));
-        assert_eq!(cost(&price, &usage(100, 90, 10)), MicroCredits(119));
-        assert_eq!(cost(&price, &usage(100, 900, 0)), MicroCredits(10), "no more was cached than was read");
-        assert_eq!(cost(&price, &Usage::default()), MicroCredits::ZERO);
-    }
 }

@@ -11,6 +11,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
+use super::{Asker, model_lists};
 use crate::{App, limits::KeyLimit, workspaces};
 
 /// The most models that a key's list names.
@@ -117,7 +118,8 @@ impl PolicyChange {
     }
 
     /// Writes it into the key's row; the budget has a row of its own.
-    pub(crate) fn apply(self, row: &mut api_key::Model) -> Result<(), AppError> {
+    pub(crate) fn apply(self, app: &App, row: &mut api_key::Model) -> Result<(), AppError> {
+        let is_about_models = self.models.is_some() || self.workspace_id.is_some();
         if let Some(workspace) = self.workspace_id {
             row.workspace_id = workspace;
         }
@@ -142,8 +144,17 @@ impl PolicyChange {
                 *column = limit.map(i64::from);
             }
         }
-        Ok(())
+        if is_about_models { check_models(app, row) } else { Ok(()) }
     }
+}
+
+/// A key names no model that its owner or its workspace may not use.
+fn check_models(app: &App, row: &api_key::Model) -> Result<(), AppError> {
+    let asker = Asker { user_id: row.user_id, workspace_id: row.workspace_id };
+    for name in models(row.models.as_deref()) {
+        model_lists::check(app, asker, &name, "models")?;
+    }
+    Ok(())
 }
 
 pub(super) fn check_budget(field: &'static str, budget: BudgetLimit) -> Result<(), AppError> {

@@ -6,11 +6,11 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use appcore::{
     credits::MicroCredits,
-    view::{ModelCapabilities, ModelPrice},
+    view::{LongPrice, ModelCapabilities, ModelPrice},
 };
 
 /// Which edition of the table it is.
-const VERSION: &str = "litellm-1.109.1-2026-11-23";
+const VERSION: &str = "litellm-1.109.1-2026-11-24";
 
 /// A model of the table.
 #[derive(Clone, Debug)]
@@ -46,7 +46,9 @@ fn undated(model: &str) -> Option<&str> {
 
 fn read(line: &'static str) -> Option<(&'static str, Known)> {
     let fields: Vec<&'static str> = line.split('\t').collect();
-    let &[name, input, output, cached, cache_write, context_window, max_output, abilities] = fields.as_slice() else {
+    let &[name, input, output, cached, cache_write, context_window, max_output, abilities, audio, audio_output, long] =
+        fields.as_slice()
+    else {
         return None;
     };
     let amount = |text: &str| text.parse().ok().map(MicroCredits);
@@ -55,6 +57,9 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         output: amount(output)?,
         cached: amount(cached),
         cache_write: amount(cache_write),
+        audio: amount(audio),
+        audio_output: amount(audio_output),
+        long: read_long(long),
     };
     let capabilities = ModelCapabilities {
         context_window: context_window.parse().ok(),
@@ -68,9 +73,32 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
     Some((name, Known { price, version: VERSION, capabilities }))
 }
 
+/// More tokens than this, then the prices of input, output, what is read from a cache and what is written to it.
+fn read_long(text: &str) -> Option<LongPrice> {
+    let fields: Vec<&str> = text.split(':').collect();
+    let &[above, input, output, cached, cache_write] = fields.as_slice() else { return None };
+    let amount = |text: &str| text.parse().ok().map(MicroCredits);
+    Some(LongPrice {
+        above: above.parse().ok()?,
+        input: amount(input)?,
+        output: amount(output)?,
+        cached: amount(cached),
+        cache_write: amount(cache_write),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sound_and_long_inputs_have_their_prices() {
+        let flash = find("gemini-2.5-flash").unwrap().price;
+        assert_eq!((flash.input, flash.audio), (MicroCredits(300_000), Some(MicroCredits(1_000_000))));
+        let pro = find("gemini-2.5-pro").unwrap().price.of_input(200_001);
+        assert_eq!((pro.input, pro.output), (MicroCredits(2_500_000), MicroCredits(15_000_000)));
+        assert!(TABLE.values().filter(|known| known.price.long.is_some()).count() > 20);
+    }
 
     #[test]
     fn every_line_of_the_table_is_read() {

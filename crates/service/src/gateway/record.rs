@@ -3,17 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use ::ai::{AiError, Route, Served, Usage};
-use appcore::{UserId, WorkspaceId, credits::MicroCredits};
-use dbcontext::entity::usage_request;
+use appcore::{
+    AppError, UserId, WorkspaceId,
+    credits::MicroCredits,
+    view::{BudgetScope, QuotaMetric},
+};
+use dbcontext::{
+    entity::usage_request,
+    query::{budgets::BudgetId, usage},
+};
 use uuid::Uuid;
 
 use super::{
-    admission::{count, millis},
-    budgets::Settlement,
-    cost, models,
+    Gateway,
+    admission::{count, millis, tokens},
+    cost,
+    hold::{Payer, RoundHold},
+    journal::Kept,
+    models,
     writer::Entry,
 };
-use crate::{App, ledger::CreditSettlement};
+use crate::{App, holds::Amounts};
 
 /// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
 pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
@@ -32,10 +42,14 @@ pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<R
 
 /// What stands in a row as its endpoint.
 const ENDPOINT: &str = "assistant";
+/// Rows that a killed program left behind, and that are booked together.
+const BOOKED_AT_ONCE: usize = 5_000;
+/// The status from which something came to nothing.
+pub(super) const FAILED: i64 = 400;
 
 /// What an assistant's answer used.
 #[derive(Clone, Debug)]
-pub struct AnswerUse {
+pub(crate) struct AnswerUse {
     /// Who asked.
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
@@ -53,8 +67,9 @@ pub struct AnswerUse {
     pub duration: Duration,
 }
 
-/// Writes an answer down, however it ended. Takes no time; what it cost comes back, where the model has a price.
-pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
+/// Writes down what an answer used, however it ended, and settles what was held for it. Takes no time; what it cost comes back, where the model
+/// has a price.
+pub(crate) fn record(app: &App, answer: AnswerUse, held: Option<RoundHold>) -> Option<MicroCredits> {
     let gateway = &app.gateway;
     let model = gateway.find_model(&answer.model);
     let usage = answer.usage;
@@ -87,11 +102,51 @@ pub fn record(app: &App, answer: AnswerUse) -> Option<MicroCredits> {
         duration_ms: millis(answer.duration),
         tries: i64::from(answer.tries),
     };
-    let budgets = gateway.answers_held.get(&answer.answer_id);
-    let settlement = budgets.map(|budgets| Settlement::booking(&budgets, row.cost));
-    let is_charged = gateway.credits.is_some() && row.cost > MicroCredits::ZERO;
-    let credits =
-        is_charged.then_some(CreditSettlement { account: row.user_id.0, hold: None, source: row.id, cost: row.cost });
-    gateway.writer.push(Entry { row: Some(row), model: name, settlement, credits });
+    match held {
+        Some(held) => {
+            // What failed without a word is not counted.
+            let counts = held.is_first && (row.status < FAILED || row.output_tokens > 0);
+            held.settle(row, name, i64::from(counts));
+        }
+        None => gateway.writer.push(Entry { row: Some(row), model: name, settlements: Vec::new() }),
+    }
     cost
+}
+
+impl Gateway {
+    /// Books what a program that was killed had finished. What was held for it expires by itself.
+    pub(super) async fn book(&self, left_behind: &[Kept]) -> Result<(), AppError> {
+        for part in left_behind.chunks(BOOKED_AT_ONCE) {
+            self.book_part(part).await?;
+            // No more may wait than the writer keeps.
+            self.writer.flush().await;
+        }
+        Ok(())
+    }
+
+    async fn book_part(&self, left_behind: &[Kept]) -> Result<(), AppError> {
+        let ids: Vec<Uuid> = left_behind.iter().map(|kept| kept.row.id).collect();
+        let stored = usage::stored(self.db.writer(), &ids).await?;
+        let missing = left_behind.iter().filter(|kept| !stored.contains(&kept.row.id));
+        let count = missing.clone().count();
+        for Kept { row, model, account } in missing {
+            let key = row.key_id.map(|id| BudgetId { scope: BudgetScope::Key, id: id.0 });
+            let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
+            let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
+            // Where there is no such budget, nothing is booked in it.
+            let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
+            // An answer in a chat is one however many calls it takes; which of them counted is not known any more.
+            let is_call = key.is_some() && (row.status < FAILED || row.output_tokens > 0);
+            let cost = Amounts { cost: row.cost, tokens: tokens(row), count: i64::from(is_call) };
+            let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
+            let account = Some(account.unwrap_or(row.user_id.0));
+            let payer = Payer { user_id: row.user_id, workspace_id: None, account };
+            let settlements = vec![self.bill(payer, &budgets, metric, cost).booking(cost, row.id)];
+            self.writer.push(Entry { row: Some(row.clone()), model: model.as_str().into(), settlements });
+        }
+        if count > 0 {
+            tracing::info!(requests = count, "what was used before the program was killed is booked now");
+        }
+        Ok(())
+    }
 }

@@ -16,8 +16,8 @@ use appcore::{
 use dbcontext::query::budgets::{self as rows, BudgetId};
 
 use super::{
-    Admission, AnswerUse, Asked, Asker, Caller, Outcome, PolicyChange, Refusal, authenticate, authorize, budgets,
-    models, queue_answers, record, take_over,
+    Admission, AnswerUse, Asked, Asker, Caller, Outcome, PolicyChange, Refusal, Round, authenticate, authorize,
+    budgets, hold_round, models, queue_answers, record,
     usage::{self, UsageQuery},
 };
 use crate::{
@@ -37,8 +37,15 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// A token read costs one micro-credit, a token written ten.
-const PRICE: ModelPrice =
-    ModelPrice { input: MicroCredits(1_000_000), output: MicroCredits(10_000_000), cached: None, cache_write: None };
+const PRICE: ModelPrice = ModelPrice {
+    input: MicroCredits(1_000_000),
+    output: MicroCredits(10_000_000),
+    cached: None,
+    cache_write: None,
+    audio: None,
+    audio_output: None,
+    long: None,
+};
 
 /// An instance whose model `small` has a price, and somebody with an account.
 async fn instance(stage: &Stage) -> Arc<App> {
@@ -335,7 +342,8 @@ async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_w
             app.gateway.flush().await;
             assert_eq!(spent_and_held(&app, budget).await, (0, 0), "it was not sent");
             let queued = queue().await.unwrap().unwrap();
-            let id = queued.id().unwrap();
+            let ids = queued.ids();
+            assert_eq!(ids.len(), 1);
             queued.hand_over();
             assert_eq!(spent_and_held(&app, budget).await, (0, 72_960));
             let refused = queue().await.err().unwrap();
@@ -357,14 +365,23 @@ async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_w
                 first_token: None,
                 duration: Duration::from_secs(1),
             };
-            let writing = take_over(&other, asker, answer.answer_id, id);
-            for round in 1..=2 {
-                assert_eq!(record(&other, answer.clone()), Some(MicroCredits(150)));
-                other.gateway.flush().await;
-                assert_eq!(spent_and_held(&app, budget).await, (150 * round, 72_960));
-            }
-            drop(writing);
+            let round =
+                |queued, is_first| Round { model: "small", estimated_input: 100, max_output: None, queued, is_first };
+            let first = hold_round(&other, asker, round(ids.first().copied(), true)).await.unwrap();
+            assert_eq!(spent_and_held(&app, budget).await, (0, 72_960), "what was held for it stays so");
+            assert_eq!(record(&other, answer.clone(), Some(first)), Some(MicroCredits(150)));
             other.gateway.flush().await;
+            assert_eq!(spent_and_held(&app, budget).await, (150, 0));
+            let mut second = hold_round(&other, asker, round(None, false)).await.unwrap();
+            assert_eq!(spent_and_held(&app, budget).await, (150, 41_060));
+            assert!(second.is_outgrown(&used(100, 4_000).usage) && !second.is_outgrown(&used(100, 3_000).usage));
+            second.grow().await.unwrap();
+            second.grow().await.unwrap();
+            assert!(!second.is_outgrown(&used(100, 8_000).usage), "it may use what is held to the end");
+            assert!(second.is_outgrown(&used(100, 8_300).usage));
+            assert_eq!(second.grow().await.unwrap_err().code(), Code::BudgetExceeded);
+            assert_eq!(record(&other, answer.clone(), Some(second)), Some(MicroCredits(150)));
+            other.gateway.end().await;
             assert_eq!(spent_and_held(&app, budget).await, (300, 0));
             budgets::lift(&app, &anna, scope, of).await.unwrap();
             until(async || !other.gateway.may_have_budgets(anna.user_id)).await;

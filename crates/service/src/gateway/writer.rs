@@ -1,8 +1,9 @@
 //! The ledger of requests: what finished requests used, written in groups.
 //!
 //! Whoever has finished a request leaves its row here and goes on at once. Rows wait a moment for each other, unless something was held for
-//! one of them alone in a budget; a group is one transaction with its rows, the sums of its days and its budgets, so none of these is ever counted
+//! one of them alone; a group is one transaction with its rows, the sums of its days, its budgets and what pays for it, so none of these is ever counted
 //! without the others. While the database is away rows wait, up to a bound. What comes beyond it is not written; it is counted and logged.
+//! What waits stands in a [file](super::journal) as well, from which it is booked where the program is killed.
 
 use std::{
     collections::VecDeque,
@@ -20,11 +21,12 @@ use dbcontext::{
     entity::usage_request,
     query::{self, usage},
 };
+use metrics::{Call, metrics};
 use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, watch};
 
-use super::budgets::{self, Holds, Settlement};
-use crate::ledger::{self, CreditSettlement};
+use super::journal::{Journal, Turns};
+use crate::holds::{self, Holds, Settlement};
 
 /// Rows that may wait, some 10 MiB.
 const BOUND: usize = 20_000;
@@ -43,8 +45,7 @@ pub(super) struct Entry {
     pub row: Option<usage_request::Model>,
     /// The name that the model has here.
     pub model: Arc<str>,
-    pub settlement: Option<Settlement>,
-    pub credits: Option<CreditSettlement>,
+    pub settlements: Vec<Settlement>,
 }
 
 /// Cheap to clone.
@@ -55,8 +56,8 @@ struct Shared {
     db: Database,
     clock: Clock,
     holds: Arc<Holds>,
-    credits: Option<Arc<ledger::Holds>>,
     queue: Mutex<Queue>,
+    journal: Journal,
     /// There is something to write.
     wake: Notify,
     /// It must not wait.
@@ -74,13 +75,13 @@ struct Queue {
 }
 
 impl Writer {
-    pub fn start(db: Database, clock: Clock, holds: Arc<Holds>, credits: Option<Arc<ledger::Holds>>) -> Self {
+    pub fn start(db: Database, clock: Clock, holds: Arc<Holds>, journal: Journal) -> Self {
         let writer = Self(Arc::new(Shared {
             db,
             clock,
             holds,
-            credits,
             queue: Mutex::default(),
+            journal,
             wake: Notify::new(),
             hurry: Notify::new(),
             done: watch::Sender::new(0),
@@ -90,15 +91,21 @@ impl Writer {
         writer
     }
 
-    /// Takes an entry over. Never waits.
+    /// Takes an entry over: from here on it is written, whatever becomes of this program. Never waits.
     pub fn push(&self, entry: Entry) {
-        let is_urgent = entry.credits.is_some() || entry.settlement.is_some_and(|settlement| settlement.is_urgent());
+        if let Some(row) = &entry.row {
+            metrics().ai.count(&call(row, &entry.model));
+        }
+        let is_urgent = entry.settlements.iter().any(Settlement::is_urgent);
         let waiting = {
             let mut queue = self.0.lock();
             if queue.waiting.len() >= BOUND {
                 drop(queue);
                 self.0.lose(&entry);
                 return;
+            }
+            if let Some(row) = &entry.row {
+                self.0.journal.keep(row, &entry.model, entry.account());
             }
             queue.waiting.push_back(entry);
             queue.taken += 1;
@@ -129,11 +136,16 @@ impl Writer {
     }
 
     async fn run(self) {
+        let mut turns = Turns::default();
         loop {
             let group: Vec<Entry> = {
                 let mut queue = self.0.lock();
                 let count = queue.waiting.len().min(BATCH);
-                queue.waiting.drain(..count).collect()
+                let group: Vec<Entry> = queue.waiting.drain(..count).collect();
+                if !group.is_empty() {
+                    turns.begin(&self.0.journal, queue.taken);
+                }
+                group
             };
             if group.is_empty() {
                 self.0.wake.notified().await;
@@ -143,7 +155,15 @@ impl Writer {
             let count = group.len() as u64;
             self.0.write(group).await;
             self.0.done.send_modify(|done| *done += count);
+            turns.end(&self.0.journal, *self.0.done.borrow());
         }
+    }
+}
+
+impl Entry {
+    /// The account that pays for it.
+    fn account(&self) -> Option<uuid::Uuid> {
+        self.settlements.iter().find_map(Settlement::account)
     }
 }
 
@@ -153,9 +173,7 @@ impl Shared {
     }
 
     fn lose(&self, entry: &Entry) {
-        if let Some(settlement) = &entry.settlement {
-            self.holds.forgotten(settlement);
-        }
+        entry.settlements.iter().for_each(|settlement| self.holds.forgotten(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
         // A line for each doubling: an outage must not fill the log.
         if before == 0 || before.ilog2() != (before + 1).ilog2() {
@@ -177,9 +195,14 @@ impl Shared {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                     if self.is_stored(&group).await {
-                        self.holds.booked(group.iter().filter_map(|entry| entry.settlement.as_ref()));
+                        self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
                         return;
                     }
+                }
+                // It was stored before: by the commit whose answer got lost, or by a program that was killed in it.
+                Err(_) if group.len() == 1 && self.is_stored(&group).await => {
+                    self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
+                    return;
                 }
                 Err(error) if group.len() == 1 => {
                     tracing::error!(%error, "what a request used could not be written");
@@ -199,8 +222,7 @@ impl Shared {
 
     async fn store(&self, group: &[Entry]) -> Result<(), AppError> {
         let rows: Vec<usage_request::Model> = group.iter().filter_map(|entry| entry.row.clone()).collect();
-        let settlements: Vec<Settlement> = group.iter().filter_map(|entry| entry.settlement).collect();
-        let credits: Vec<CreditSettlement> = group.iter().filter_map(|entry| entry.credits).collect();
+        let settlements: Vec<Settlement> = group.iter().flat_map(|entry| entry.settlements.iter().copied()).collect();
         let _turn = self.holds.turn().await;
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
@@ -209,13 +231,9 @@ impl Shared {
             let pieces = vec![usage::insert(backend, &rows)?, usage::add_up(backend, named)?];
             query::execute(&tx, pieces).await?;
         }
-        budgets::settle(&tx, &settlements, self.clock.now()).await?;
-        ledger::settle(&tx, &credits, self.clock.now()).await?;
+        holds::settle(&tx, &settlements, self.clock.now()).await?;
         tx.commit().await.map_err(app_error)?;
         self.holds.booked(&settlements);
-        if let Some(holds) = &self.credits {
-            credits.iter().for_each(|settlement| holds.changed(settlement.account));
-        }
         Ok(())
     }
 
@@ -223,5 +241,21 @@ impl Shared {
     async fn is_stored(&self, group: &[Entry]) -> bool {
         let Some(row) = group.iter().find_map(|entry| entry.row.as_ref()) else { return false };
         matches!(usage::is_stored(self.db.writer(), row.id).await, Ok(true))
+    }
+}
+
+/// A finished request as the metrics count it.
+fn call<'a>(row: &'a usage_request::Model, model: &'a str) -> Call<'a> {
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    Call {
+        provider: &row.deployment,
+        model,
+        status: row.status,
+        input_tokens: count(row.input_tokens),
+        cached_tokens: count(row.cached_tokens),
+        output_tokens: count(row.output_tokens),
+        cost: count(row.cost.0),
+        first_token: row.first_token_ms.map(|millis| Duration::from_millis(count(millis))),
+        took: Duration::from_millis(count(row.duration_ms)),
     }
 }

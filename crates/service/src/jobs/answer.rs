@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use appcore::{
     AppError, Code, Timestamp, UserId,
-    view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, Visibility},
+    view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload, Visibility},
 };
 use dbcontext::{entity::assistant, query};
 use tokio::{
@@ -27,9 +27,13 @@ use super::{
 };
 use crate::{
     App,
-    assistants::context,
+    assistants::{
+        context::{self, Question},
+        files::FileReader,
+    },
     events::{BeginAnswer, Change, FinishAnswer},
     gateway,
+    knowledge::Known,
     tools::{self, Script},
 };
 
@@ -49,6 +53,10 @@ const FINISH_AGAIN: [Duration; 7] = [
 ];
 /// An answer whose workers died so often is given up: it may be what kills them.
 const MOST_ATTEMPTS: i32 = 8;
+
+/// How long a spoken question waits until it is written down, and how often that is looked for.
+const HEARING: Duration = Duration::from_secs(60);
+const HEAR_AGAIN: Duration = Duration::from_millis(500);
 
 /// What a failure of ours is called to the reader.
 const OUR_FAULT: &str = "Something went wrong on the server. Try again.";
@@ -93,15 +101,22 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let Some(assistant) = assistant else {
         return fail(app, answer, ASSISTANT_GONE).await.map(|_| Ended::Done);
     };
+    if app.config.ai.transcription_model.is_some() && waits_for_words(app, answer).await? {
+        let is_aside = query::jobs::put_aside(&app.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
+        return Ok(if is_aside { Ended::Aside } else { Ended::Lost });
+    }
     let chosen = chosen_model(app, answer, &assistant).await?;
     let (model, route) = gateway::answering(app, chosen.as_deref());
     let begun = begin(app, answer, &model).await?;
     if begun.status != MessageStatus::Streaming {
         return Ok(Ended::Done);
     }
-    let (tokens, now) = (app.config.ai.context_tokens, app.clock.now());
-    let asked = context::request(db, answer, &assistant, claim.owner, tokens, now).await?;
-    let Some((request, context)) = asked else {
+    let known = Known::of(app, assistant.id).await?;
+    let (room, now) = (known.tokens, app.clock.now());
+    let tokens = app.config.ai.context_tokens - room;
+    let files = FileReader::new(app, app.gateway.find_model(&model).as_deref(), tokens);
+    let asked = context::request(db, answer, &assistant, claim.owner, tokens, now, files).await?;
+    let Some(Question { request, context, files }) = asked else {
         return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);
     };
     let offer = if claim.owner.is_some() { tools::offer(app, &assistant).await? } else { tools::Offer::default() };
@@ -112,8 +127,17 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         Script::load(app, answer.answer_id, version, claim.attempt).await?
     };
     let kept = script.text_end(&begun.content);
-    let (mut draft, mut measure) = (Draft::after(begun.content, kept), Measure::begin(context));
     let calling = Mutex::new(());
+    let consulted = tokio::select! {
+        consulted = known.consult(app, (&assistant, claim.owner), answer.answer_id, &request.messages) => consulted,
+        interruption = interruption(app, lease, stop.token(), draining, &calling) => return match interruption {
+            Interruption::Stop => end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done),
+            Interruption::HandOn => Ok(Ended::HandedOn),
+            Interruption::Lost => Ok(Ended::Lost),
+        },
+    };
+    let (request, context) = consulted.add_to(request, context, room);
+    let (mut draft, mut measure) = (Draft::after(begun.content, kept), Measure::begin(context, files));
     let request = context::with_tools(request, &offer);
     let writing = Writing::new(job, answer, (&assistant, &model, route), (&offer, request), &calling);
     let written = tokio::select! {
@@ -125,6 +149,8 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
         Ok(Ok(Written::Waits(until))) => return put_aside(answer, job, version, until).await,
         Ok(Err(Trouble::Ours(error))) => return Err(error),
+        // What is written so far stays.
+        Ok(Err(Trouble::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
         Ok(Err(Trouble::Provider(error))) => {
             tracing::warn!(code = error.code(), answer = %answer.answer_id, "an answer failed");
             (MessageStatus::Failed, Some(error.to_string()))
@@ -147,11 +173,12 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if !lease.holds() {
         return Ok(Ended::Lost);
     }
+    let content = if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() };
     let end = End {
-        content: if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() },
+        figures: Some(consulted.figures(measure.figures(), &content)),
+        content,
         status,
         reason,
-        figures: Some(measure.figures()),
         thoughts: measure.thoughts(),
     };
     finish(app, answer, end).await.map(|()| Ended::Done)
@@ -174,11 +201,22 @@ async fn put_aside(answer: &AnswerJob, job: Work<'_>, version: i64, until: Times
     Ok(Ended::Aside)
 }
 
+/// Whether the question is spoken and will be written down soon.
+async fn waits_for_words(app: &App, answer: &AnswerJob) -> Result<bool, AppError> {
+    let Some(question) = query::messages::get(app.db.reader(), answer.question_id).await? else { return Ok(false) };
+    let Some(attachments) = question.attachments.filter(|_| question.deleted_at.is_none()) else { return Ok(false) };
+    let attachments: Vec<Upload> = serde_json::from_str(&attachments).map_err(AppError::internal)?;
+    let is_pending = attachments.iter().any(|upload| upload.transcript_state == Some(TranscriptState::Pending));
+    let patience = Timestamp(app.clock.now().0 - i64::try_from(HEARING.as_millis()).unwrap_or(i64::MAX));
+    Ok(is_pending && question.created_at > patience)
+}
+
 /// How a round of the model ended, as an HTTP status.
 fn status_of(written: &Result<Result<Written, Trouble>, Interruption>) -> u16 {
     match written {
         Ok(Ok(_)) => 200,
         Ok(Err(Trouble::Provider(_))) => 502,
+        Ok(Err(Trouble::Refused(_))) => Code::BudgetExceeded.status(),
         // Nobody waits for the rest of it here.
         Ok(Err(Trouble::Moot | Trouble::Lost | Trouble::Ours(_))) | Err(_) => 499,
     }

@@ -6,6 +6,8 @@ use appcore::{AppError, config::Config};
 use dbcontext::{entity::job, query::jobs::NewJob};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use telemetry::{Kind::Consumer, Span};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -14,6 +16,8 @@ use crate::App;
 
 /// Jobs of a kind that one instance works on at the same time, where the kind does not say otherwise.
 const USUAL_PLACES: usize = 8;
+/// The field of a payload that says what the job came of.
+const TRACEPARENT: &str = "traceparent";
 
 /// A job: what is stored of it, and how a worker brings it to its end.
 pub(crate) trait Job: Serialize + DeserializeOwned + Send {
@@ -38,10 +42,32 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Send {
             kind: Self::KIND,
             concurrency_key: self.concurrency_key(),
             subject: self.subject(),
-            payload: serde_json::to_string(self).map_err(AppError::internal)?,
+            payload: payload(self).map_err(AppError::internal)?,
             owner: None,
         })
     }
+}
+
+/// A job as it is stored: with what it came of, where that is traced.
+fn payload(job: &impl Serialize) -> Result<String, serde_json::Error> {
+    let Some(from) = telemetry::traceparent() else { return serde_json::to_string(job) };
+    let mut payload = serde_json::to_value(job)?;
+    if let Value::Object(fields) = &mut payload {
+        fields.insert(TRACEPARENT.to_owned(), from.into());
+    }
+    Ok(payload.to_string())
+}
+
+/// The span of a claimed job.
+pub(super) fn trace(claim: &job::Model) -> Span {
+    if !telemetry::is_on() {
+        return Span::default();
+    }
+    let payload: Value = serde_json::from_str(&claim.payload).unwrap_or_default();
+    let span = Span::within(Consumer, format!("job {}", claim.kind), payload[TRACEPARENT].as_str());
+    span.set("natter.job.id", claim.id.to_string());
+    span.set("natter.job.attempt", i64::from(claim.attempt));
+    span
 }
 
 /// What a worker has in hand.

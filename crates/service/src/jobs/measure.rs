@@ -7,18 +7,20 @@ use std::{sync::Arc, time::Duration};
 use ai::{Meter, Usage};
 use appcore::{
     credits::MicroCredits,
-    view::{AnswerContext, AnswerFigures},
+    view::{AnswerContext, AnswerFigures, SeenFile},
 };
 use tokio::time::Instant;
+
+use crate::gateway::RoundHold;
 
 /// What is kept of the thinking at most, in bytes.
 const MAX_THOUGHTS: usize = 64 * 1024;
 
 /// Measures one attempt at an answer.
-#[derive(Debug)]
 pub(super) struct Measure {
     begun: Instant,
     context: AnswerContext,
+    files: Vec<SeenFile>,
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
@@ -29,9 +31,10 @@ pub(super) struct Measure {
 }
 
 /// One time that a model was asked.
-#[derive(Clone, Debug)]
 pub(super) struct Round {
     pub meter: Arc<Meter>,
+    /// What is held for it, where somebody asks.
+    pub hold: Option<RoundHold>,
     began: Instant,
 }
 
@@ -46,11 +49,12 @@ impl Round {
 }
 
 impl Measure {
-    /// Begins when the model is asked with this context.
-    pub fn begin(context: AnswerContext) -> Self {
+    /// Begins when the model is asked with this context, and with so much of these files.
+    pub fn begin(context: AnswerContext, files: Vec<SeenFile>) -> Self {
         Self {
             begun: Instant::now(),
             context,
+            files,
             thought_at: None,
             first_word: None,
             thoughts: String::new(),
@@ -60,9 +64,9 @@ impl Measure {
         }
     }
 
-    /// The model is asked; the meter takes what it uses.
-    pub fn ask(&mut self) -> Arc<Meter> {
-        let round = Round { meter: Arc::default(), began: Instant::now() };
+    /// The model is asked, for which this is held; the meter takes what it uses.
+    pub fn ask(&mut self, hold: Option<RoundHold>) -> Arc<Meter> {
+        let round = Round { meter: Arc::default(), hold, began: Instant::now() };
         Arc::clone(&self.round.insert(round).meter)
     }
 
@@ -71,6 +75,12 @@ impl Measure {
         let round = self.round.take()?;
         self.usage = self.usage.plus(round.meter.usage());
         Some(round)
+    }
+
+    /// What is held for the round, where that is not enough for what the model is about to have used.
+    pub fn outgrown(&mut self) -> Option<&mut RoundHold> {
+        let Round { meter, hold, .. } = self.round.as_mut()?;
+        hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
     }
 
     /// What a round has cost.
@@ -113,6 +123,8 @@ impl Measure {
                 used: usage.input.filter(|used| *used > 0).unwrap_or(self.context.used),
                 ..self.context
             },
+            files: self.files.clone(),
+            ..AnswerFigures::default()
         }
     }
 
@@ -133,9 +145,9 @@ mod tests {
 
     #[test]
     fn costs_of_all_rounds_are_one_sum_and_each_round_is_taken_once() {
-        let mut measure = Measure::begin(context());
+        let mut measure = Measure::begin(context(), Vec::new());
         for cost in [Some(MicroCredits(3)), None, Some(MicroCredits(4))] {
-            measure.ask();
+            measure.ask(None);
             measure.wrote();
             assert!(measure.take_round().is_some() && measure.take_round().is_none());
             measure.paid(cost);
@@ -148,7 +160,7 @@ mod tests {
 
     #[test]
     fn thoughts_are_kept_up_to_a_limit() {
-        let mut measure = Measure::begin(context());
+        let mut measure = Measure::begin(context(), Vec::new());
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));

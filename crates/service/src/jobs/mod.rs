@@ -37,10 +37,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    App,
-    gateway::{self, AnswerHold, Asker},
-};
+use crate::App;
 
 pub(crate) use kind::{Ended, Job, Kind, Work};
 pub use worker::Workers;
@@ -76,9 +73,16 @@ pub struct Asking {
     /// Where they are, for units, prices and the like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Country>,
-    /// What is held for the answer in budgets until its worker holds what it needs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Uuid>,
+    /// What is held for each of the answers until its worker takes it over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Uuid>,
+}
+
+impl Asking {
+    /// The same for one of several answers.
+    pub(crate) fn of_answer(&self, number: usize) -> Self {
+        Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
+    }
 }
 
 /// An assistant's answer to a message.
@@ -101,16 +105,6 @@ impl AnswerJob {
     }
 }
 
-impl AnswerJob {
-    /// What was held for it before it was queued stays held while it is written.
-    async fn held(&self, work: Work<'_>) -> Result<Option<AnswerHold>, AppError> {
-        let (Some(user_id), Some(queued)) = (work.claim.owner, self.asking.held) else { return Ok(None) };
-        let workspace_id = query::conversations::workspace(work.app.db.reader(), self.conversation_id).await?;
-        let asker = Asker { user_id, workspace_id };
-        Ok(Some(gateway::take_over(work.app, asker, self.answer_id.0, queued)))
-    }
-}
-
 impl Job for AnswerJob {
     const KIND: &'static str = "answer";
 
@@ -128,7 +122,6 @@ impl Job for AnswerJob {
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
-        let _held = self.held(work).await?;
         answer::run(self, work).await
     }
 }

@@ -64,6 +64,16 @@ pub async fn delete(app: &App, by: &Principal, id: JobId) -> Result<(), AppError
     tx.commit().await.map_err(app_error)
 }
 
+/// Deletes all dead letters of a kind, or all there are. Answers how many.
+pub async fn delete_all(app: &App, by: &Principal, kind: Option<&str>) -> Result<u64, AppError> {
+    let kind = checked(kind)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let deleted = job_list::delete_all(&tx, kind).await?;
+    audit::record(&tx, Entry::by(by, Action::JobDeleted, Some(kind.unwrap_or("*").to_owned()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(deleted)
+}
+
 fn checked(kind: Option<&str>) -> Result<Option<&str>, AppError> {
     let kind = kind.map(str::trim).filter(|kind| !kind.is_empty());
     if kind.is_some_and(|kind| kind.len() > MAX_KIND || kind.contains('\0')) {

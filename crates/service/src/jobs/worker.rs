@@ -11,6 +11,7 @@ use appcore::{
     event::{BusMessage, Listener, Signal},
 };
 use dbcontext::{entity::job, query};
+use metrics::metrics;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -18,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    kind::{Ended, Kind, Work},
+    kind::{self, Ended, Kind, Work},
     lease::{LEASE, Lease},
     survivors,
 };
@@ -70,6 +71,7 @@ async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draini
         match message {
             Some(BusMessage::Signal(Signal::JobsWaiting)) => wake.notify_one(),
             Some(BusMessage::Signal(Signal::StopGeneration(answer))) => app.assistants.stop_here(answer),
+            Some(BusMessage::Signal(Signal::Shows { question })) => app.push.answered(question),
             Some(_) => {}
             None => return,
         }
@@ -159,7 +161,14 @@ async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
 /// Works on a claimed job and brings it to its end, or back among the waiting.
 async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Arc<Notify>) {
     let Taken { kind, claim, lease, place } = taken;
-    let ended = (kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining }).await;
+    let begun = Instant::now();
+    let span = kind::trace(&claim);
+    let ended = span.around((kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining })).await;
+    if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
+        span.fail(outcome(&ended));
+    }
+    drop(span);
+    metrics().jobs.ended(kind.name, outcome(&ended), begun.elapsed());
     if let Err(error) = conclude(&app, &claim, ended).await {
         // The lease runs out, and somebody starts over.
         tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
@@ -167,6 +176,17 @@ async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Ar
     drop(place);
     // Another job may have waited for this one's place, or its concurrency_key.
     wake.notify_one();
+}
+
+const fn outcome(ended: &Result<Ended, AppError>) -> &'static str {
+    match ended {
+        Ok(Ended::Done) => "done",
+        Ok(Ended::Lost) => "lost",
+        Ok(Ended::Aside) => "aside",
+        Ok(Ended::Hopeless(_)) => "hopeless",
+        Ok(Ended::HandedOn) => "handed_on",
+        Err(_) => "failed",
+    }
 }
 
 async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {

@@ -1,6 +1,6 @@
 //! The writing of an answer: what the model says is told and stored while it comes, and what it wants to call is called in between.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
 
 use ai::{AiError, ChatCall, ChatDelta, ChatRequest, Route};
 use appcore::{
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     App,
     events::{Change, Outcome, OvertakeAnswer},
-    gateway::{self, AnswerUse},
+    gateway::{self, AnswerUse, Asker, RoundHold},
     tools::{self, Offer, Ran, Script, Wanted},
 };
 
@@ -43,10 +43,22 @@ const STORE_EVERY: Duration = Duration::from_millis(500);
 pub(super) enum Trouble {
     Provider(AiError),
     Ours(AppError),
+    /// Whoever asks has too little left for more of it.
+    Refused(AppError),
     /// Nobody waits for the answer any more: it has ended, or was deleted.
     Moot,
     /// Somebody else may be writing it.
     Lost,
+}
+
+impl Trouble {
+    fn of_hold(error: AppError) -> Self {
+        match error.code() {
+            // The last: a model that the workspace or the asker may not use.
+            Code::OutOfCredits | Code::QuotaReached | Code::BudgetExceeded | Code::Invalid => Self::Refused(error),
+            _ => Self::Ours(error),
+        }
+    }
 }
 
 /// How far the writing came.
@@ -95,7 +107,12 @@ impl<'a> Writing<'a> {
                 return Ok(Written::Waits(until));
             }
             let mut request = self.request.clone();
-            request.rounds = script.rounds(draft.text());
+            let model = self.app.gateway.find_model(self.model);
+            let pictures = match model.filter(|model| model.definition.capabilities.images) {
+                Some(_) => script.pictures(self.app).await.map_err(Trouble::Ours)?,
+                None => HashMap::new(),
+            };
+            request.rounds = script.rounds(draft.text(), pictures);
             request.tools = self.offer.functions();
             script.name_functions(&mut request.tools);
             request.no_more_calls = script.round_count() >= settings.max_rounds || script.calls() >= settings.max_calls;
@@ -145,8 +162,9 @@ impl<'a> Writing<'a> {
         measure: &mut Measure,
     ) -> Result<Vec<ChatCall>, Trouble> {
         let (app, answer) = (self.app, self.answer);
-        let meter = measure.ask();
         let route = self.route.clone().map_err(Trouble::Provider)?;
+        let hold = self.hold(&request).await?;
+        let meter = measure.ask(hold);
         let mut said = app.assistants.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
         let mut calls = Vec::new();
         // The first token is told at once.
@@ -182,6 +200,9 @@ impl<'a> Writing<'a> {
                     Some(Ok(ChatDelta::Text(text))) => {
                         measure.wrote();
                         draft.push(&text);
+                        if let Some(hold) = measure.outgrown() {
+                            hold.grow().await.map_err(Trouble::of_hold)?;
+                        }
                         if draft.is_full() {
                             return Ok(Vec::new());
                         }
@@ -197,15 +218,37 @@ impl<'a> Writing<'a> {
         }
     }
 
+    /// Holds what it may cost to ask the model this.
+    async fn hold(&self, request: &ChatRequest) -> Result<Option<RoundHold>, Trouble> {
+        let Some(user_id) = self.asker() else { return Ok(None) };
+        let is_first = request.rounds.is_empty();
+        let round = gateway::Round {
+            model: self.model,
+            estimated_input: request.estimated_tokens(),
+            max_output: request.max_tokens.map(u64::from),
+            queued: self.answer.asking.holds.first().copied().filter(|_| is_first),
+            is_first,
+        };
+        let app = self.app;
+        let workspace_id = if app.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(app) {
+            let found = query::conversations::workspace(app.db.reader(), self.answer.conversation_id).await;
+            found.map_err(Trouble::Ours)?
+        } else {
+            None
+        };
+        let asker = Asker { user_id, workspace_id };
+        gateway::hold_round(app, asker, round).await.map(Some).map_err(Trouble::of_hold)
+    }
+
     /// Writes down what the model was asked for last, which ended so (as an HTTP status).
     pub fn pay(&self, measure: &mut Measure, status: u16) {
         if let Some(round) = measure.take_round() {
-            let cost = self.record(&round, status);
+            let cost = self.record(round, status);
             measure.paid(cost);
         }
     }
 
-    fn record(&self, round: &Round, status: u16) -> Option<MicroCredits> {
+    fn record(&self, round: Round, status: u16) -> Option<MicroCredits> {
         let used = AnswerUse {
             user_id: self.asker()?,
             workspace_id: self.assistant.workspace_id,
@@ -218,7 +261,7 @@ impl<'a> Writing<'a> {
             first_token: round.first_token(),
             duration: round.elapsed(),
         };
-        gateway::record(self.app, used)
+        gateway::record(self.app, used, round.hold)
     }
 
     /// Tells the conversation's viewers, on every instance, what is new.

@@ -54,12 +54,22 @@ pub(crate) struct Book {
     /// Those of `grants` that were used.
     pub used: Vec<Uuid>,
     pub entries: Vec<ledger_entry::Model>,
+    /// What was held more than was freed, until that is posted.
+    kept: MicroCredits,
     now: Timestamp,
 }
 
 impl Book {
     pub fn new(account: ledger_account::Model, grants: Vec<credit_grant::Model>, now: Timestamp) -> Self {
-        Self { account, grants, new_grants: Vec::new(), used: Vec::new(), entries: Vec::new(), now }
+        Self {
+            account,
+            grants,
+            new_grants: Vec::new(),
+            used: Vec::new(),
+            entries: Vec::new(),
+            kept: MicroCredits::ZERO,
+            now,
+        }
     }
 
     pub fn available(&self) -> MicroCredits {
@@ -97,12 +107,26 @@ impl Book {
         self.gain(credits, House::Sales, kind, source, None, None);
     }
 
+    /// Keeps an amount back for what is under way. It is [posted](Self::post_held) with what else is held and freed.
+    pub fn hold(&mut self, amount: MicroCredits) {
+        self.account.held += amount;
+        self.kept += amount;
+    }
+
     /// Frees what was held. What it may cost is [charged](Self::charge) after it.
-    pub fn release(&mut self, held: MicroCredits, source: &Source) {
-        let held = held.min(self.account.held);
-        if held > MicroCredits::ZERO {
-            self.account.held = self.account.held - held;
-            self.post("release", House::Holds, held, source, None);
+    pub fn free(&mut self, amount: MicroCredits) {
+        let freed = amount.min(self.account.held);
+        self.account.held = self.account.held - freed;
+        self.kept = self.kept - freed;
+    }
+
+    /// Posts what was held and freed, as one entry.
+    pub fn post_held(&mut self, source: &Source) {
+        let kept = std::mem::take(&mut self.kept);
+        if kept > MicroCredits::ZERO {
+            self.post("hold", House::Holds, MicroCredits(-kept.0), source, None);
+        } else if kept < MicroCredits::ZERO {
+            self.post("release", House::Holds, MicroCredits(-kept.0), source, None);
         }
     }
 
@@ -135,14 +159,22 @@ impl Book {
             if lost <= MicroCredits::ZERO {
                 continue;
             }
+            let left = remaining - lost;
             if let Some(grant) = self.grants.iter_mut().find(|grant| grant.id == id) {
-                grant.remaining = grant.remaining - lost;
+                grant.remaining = left;
                 self.used.push(id);
             }
             self.account.balance = self.account.balance - lost;
-            // What is still held of it expires later.
-            let source = Source::new("grant", format_args!("{id}:{}", self.now.0));
+            // What is still held of it expires later, and leaves less.
+            let source = Source::new("grant", format_args!("{id}:{}", left.0));
             self.post("expire", House::Grants, MicroCredits(-lost.0), &source, None);
+        }
+    }
+
+    /// Somebody has to look at an account that has fallen so far.
+    pub fn watch(&mut self) {
+        if self.account.watch_at.is_some_and(|at| self.account.balance < at) {
+            self.account.is_due = 1;
         }
     }
 
@@ -159,6 +191,8 @@ impl Book {
             return;
         }
         self.account.balance += credits;
+        // From when on it is watched may be another.
+        self.account.is_due = 1;
         self.add_grant(credits, source, expires_at);
         self.post(kind, from, credits, source, note);
         self.pay_debts(source);
@@ -225,54 +259,18 @@ impl Book {
     fn post(&mut self, kind: &'static str, house: House, amount: MicroCredits, source: &Source, note: Option<String>) {
         let (account, house) = (self.account.id, house.id());
         let (from_account, to_account) = if amount >= MicroCredits::ZERO { (house, account) } else { (account, house) };
-        self.entries.push(entry(
-            account,
+        self.entries.push(ledger_entry::Model {
+            id: Uuid::now_v7(),
+            account_id: account,
             from_account,
             to_account,
-            kind,
-            amount,
-            self.account.balance,
-            source,
+            kind: kind.to_owned(),
+            amount: MicroCredits(amount.0.saturating_abs()),
+            balance_after: self.account.balance,
+            source: source.name.to_owned(),
+            source_id: source.id.clone(),
             note,
-            self.now,
-        ));
-    }
-}
-
-/// An entry for what is held, which the statement that holds it has checked already.
-pub(super) fn held(
-    account: Uuid,
-    amount: MicroCredits,
-    balance: MicroCredits,
-    source: &Source,
-    now: Timestamp,
-) -> ledger_entry::Model {
-    entry(account, account, House::Holds.id(), "hold", amount, balance, source, None, now)
-}
-
-#[allow(clippy::too_many_arguments, reason = "they are the columns of a row")]
-fn entry(
-    account_id: Uuid,
-    from_account: Uuid,
-    to_account: Uuid,
-    kind: &'static str,
-    amount: MicroCredits,
-    balance_after: MicroCredits,
-    source: &Source,
-    note: Option<String>,
-    created_at: Timestamp,
-) -> ledger_entry::Model {
-    ledger_entry::Model {
-        id: Uuid::now_v7(),
-        account_id,
-        from_account,
-        to_account,
-        kind: kind.to_owned(),
-        amount: MicroCredits(amount.0.saturating_abs()),
-        balance_after,
-        source: source.name.to_owned(),
-        source_id: source.id.clone(),
-        note,
-        created_at,
+            created_at: self.now,
+        });
     }
 }

@@ -7,7 +7,7 @@ use dbcontext::query::ledger as rows;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{Book, PERSON};
+use super::{Book, Holder};
 
 /// Accounts that a transaction has locked.
 pub(crate) struct Books(BTreeMap<Uuid, Book>);
@@ -15,6 +15,9 @@ pub(crate) struct Books(BTreeMap<Uuid, Book>);
 impl Books {
     /// Locks these accounts, where they are there.
     pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Self, AppError> {
+        if ids.is_empty() {
+            return Ok(Self(BTreeMap::new()));
+        }
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
@@ -29,10 +32,19 @@ impl Books {
         Ok(Self(books))
     }
 
-    /// Locks a person's account, and opens it where there is none yet.
-    pub async fn open<C: ConnectionTrait>(txn: &C, id: Uuid, now: Timestamp) -> Result<Self, AppError> {
-        rows::open(txn, &[id], PERSON, now).await?;
+    /// Locks an account, and opens it where there is none yet.
+    pub async fn open<C: ConnectionTrait>(txn: &C, holder: Holder, now: Timestamp) -> Result<Self, AppError> {
+        let id = holder.account();
+        rows::open(txn, &[id], holder.kind(), now).await?;
         Self::lock(txn, &[id], now).await
+    }
+
+    pub fn get(&self, id: Uuid) -> Option<&Book> {
+        self.0.get(&id)
+    }
+
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Book> {
+        self.0.values_mut()
     }
 
     pub fn get_mut(&mut self, id: Uuid) -> Option<&mut Book> {
@@ -49,6 +61,7 @@ impl Books {
         let mut books: Vec<Book> = self.0.into_values().filter(|book| !book.entries.is_empty()).collect();
         let (mut entries, mut new_grants, mut used) = (Vec::new(), Vec::new(), Vec::new());
         for book in &mut books {
+            book.watch();
             entries.append(&mut book.entries);
             new_grants.append(&mut book.new_grants);
             book.grants.retain(|grant| book.used.contains(&grant.id));

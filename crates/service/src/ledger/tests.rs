@@ -1,16 +1,15 @@
-//! The ledger on each database, and the rules of an account against every order of events.
+//! The rules of an account against every order of events, and the ledger on each database.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use appcore::{Clock, Timestamp, credits::MicroCredits};
+use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Book, Books, CreditHold, CreditSettlement, Holds, Source, settle, verify};
+use super::{Book, Books, Holder, Source, verify};
 use crate::accounts::tests::stage::stages;
 
-/// When the stages stand still: their own holds are kept by the same clock.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRY: Duration = Duration::from_secs(80);
 
@@ -22,6 +21,10 @@ fn empty() -> Book {
         balance: zero,
         held: zero,
         owed: zero,
+        low_threshold: None,
+        is_low: 0,
+        watch_at: None,
+        is_due: 0,
         created_at: NOW,
     };
     Book::new(account, Vec::new(), NOW)
@@ -35,6 +38,7 @@ fn check(book: &Book) {
     };
     let account = &book.account;
     assert_eq!(account.balance.0, signed(&["hold", "release"], false), "{book:#?}");
+    assert_eq!(account.held.0, -signed(&["hold", "release"], true), "{book:#?}");
     assert_eq!(account.owed.0, signed(&["owed", "owed_paid"], true), "{book:#?}");
     let granted: i64 = book.grants.iter().chain(&book.new_grants).map(|grant| grant.remaining.0).sum();
     assert_eq!(account.balance.0, granted, "{book:#?}");
@@ -79,15 +83,16 @@ proptest! {
             match deed {
                 Deed::Buy(amount, expires) => book.buy(MicroCredits(amount), &source, at(expires)),
                 Deed::Give(amount, expires) => book.give(MicroCredits(amount), &source, at(expires), None),
-                // What the statement does that holds.
                 Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
-                    book.account.held += MicroCredits(amount);
+                    book.hold(MicroCredits(amount));
+                    book.post_held(&source);
                     holds.push(amount);
                 }
                 Deed::Hold(_) => {}
                 Deed::Settle(cost) => {
                     if let Some(held) = holds.pop() {
-                        book.release(MicroCredits(held), &source);
+                        book.free(MicroCredits(held));
+                        book.post_held(&source);
                     }
                     book.charge(MicroCredits(cost), &source);
                     book.pay_debts(&source);
@@ -120,7 +125,8 @@ fn what_expires_first_is_used_first_and_what_is_held_does_not_expire() {
     let mut book = empty();
     book.give(MicroCredits(50), &Source::new("gift", 1), Some(NOW), None);
     book.grants = std::mem::take(&mut book.new_grants);
-    book.account.held = MicroCredits(20);
+    book.hold(MicroCredits(20));
+    book.post_held(&Source::new("hold", 2));
     book.expire();
     assert_eq!((book.account.balance, book.available()), (MicroCredits(20), MicroCredits::ZERO));
     check(&book);
@@ -141,80 +147,16 @@ fn what_is_taken_back_beyond_the_balance_is_owed_and_paid_by_the_next_credits() 
 async fn account(db: &Database, credits: i64) -> Uuid {
     let id = Uuid::now_v7();
     let tx = db.begin().await.unwrap();
-    let mut books = Books::open(&tx, id, NOW).await.unwrap();
+    let mut books = Books::open(&tx, Holder::Person(UserId(id)), NOW).await.unwrap();
     books.only().unwrap().buy(MicroCredits(credits), &Source::new("payment", id), None);
     books.store(&tx).await.unwrap();
     tx.commit().await.unwrap();
     id
 }
 
-fn settlement(held: CreditHold, cost: i64) -> CreditSettlement {
-    CreditSettlement { account: held.account, hold: Some(held.id), source: held.id, cost: MicroCredits(cost) }
-}
-
 async fn adds_up(db: &Database) {
     let (_, differences) = verify(db).await.unwrap();
     assert!(differences.is_empty(), "{differences:#?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
-    for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
-        let clock = Clock::stopped_at(NOW);
-        let instances: Vec<_> = (0..2).map(|_| Holds::start(db.clone(), clock.clone(), EXPIRY).0).collect();
-        let account = account(&db, 1_000).await;
-        let asked: Vec<_> = (0..200)
-            .map(|number| {
-                let holds = Arc::clone(&instances[number % 2]);
-                tokio::spawn(async move { holds.take(account, MicroCredits(100)).await.unwrap() })
-            })
-            .collect();
-        let mut held = Vec::new();
-        for asked in asked {
-            held.extend(asked.await.unwrap());
-        }
-        assert_eq!(held.len(), 10);
-        adds_up(&db).await;
-
-        // Each is settled once, however often it is told; the last one costs more than there is.
-        let tx = db.begin().await.unwrap();
-        let mut settlements: Vec<_> = held.iter().map(|held| settlement(*held, 99)).collect();
-        settlements[9].cost = MicroCredits(500);
-        settle(&tx, &settlements, NOW).await.unwrap();
-        tx.commit().await.unwrap();
-        let row = rows::account(db.reader(), account).await.unwrap().unwrap();
-        assert_eq!((row.balance.0, row.held.0, row.owed.0), (0, 0, 391));
-        adds_up(&db).await;
-        assert!(instances[0].take(account, MicroCredits::ZERO).await.unwrap().is_none(), "nothing is left");
-        let tx = db.begin().await.unwrap();
-        assert!(settle(&tx, &settlements[..1], NOW).await.is_err(), "it was booked before");
-    }
-}
-
-#[tokio::test]
-async fn a_hold_that_nobody_settles_expires_and_its_late_cost_is_booked() {
-    for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
-        let clock = Clock::stopped_at(NOW);
-        let holds = Holds::start(db.clone(), clock.clone(), EXPIRY).0;
-        let account = account(&db, 100).await;
-        let held = holds.take(account, MicroCredits(60)).await.unwrap().unwrap();
-        assert!(holds.take(account, MicroCredits(60)).await.unwrap().is_none());
-        holds.forget_all();
-        clock.advance(EXPIRY * 2);
-        holds.sweep().await.unwrap();
-        let row = rows::account(db.reader(), account).await.unwrap().unwrap();
-        assert_eq!((row.balance.0, row.held.0), (100, 0));
-        let tx = db.begin().await.unwrap();
-        settle(&tx, &[settlement(held, 40)], clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
-        let row = rows::account(db.reader(), account).await.unwrap().unwrap();
-        assert_eq!((row.balance.0, row.held.0), (60, 0));
-        adds_up(&db).await;
-    }
 }
 
 #[tokio::test]
@@ -224,7 +166,7 @@ async fn the_same_thing_is_not_booked_twice_and_a_wrong_balance_is_found() {
         let db = app.db.clone();
         let id = account(&db, 100).await;
         let tx = db.begin().await.unwrap();
-        let mut books = Books::open(&tx, id, NOW).await.unwrap();
+        let mut books = Books::open(&tx, Holder::Person(UserId(id)), NOW).await.unwrap();
         books.only().unwrap().buy(MicroCredits(100), &Source::new("payment", id), None);
         assert!(books.store(&tx).await.is_err());
         drop(tx);

@@ -21,6 +21,7 @@ use appcore::{
     config::RateLimit,
     limit::{RateGroup, Strategy},
 };
+use metrics::metrics;
 
 pub use self::keys::{Exceeded, Figure, Figures, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
 use self::{memory::MemoryLimits, redis::RedisLimits};
@@ -129,7 +130,9 @@ impl Limits {
         if !self.config.enabled {
             return Ok(());
         }
-        self.own.take(group, self.config.of(group), subject.canonical()).0.check()
+        let (verdict, _) = self.own.take(group, self.config.of(group), subject.canonical());
+        count(group, &verdict);
+        verdict.check()
     }
 
     /// Counts a call. Nothing is said where nothing is limited.
@@ -142,9 +145,18 @@ impl Limits {
         if let Some(shared) = &self.shared
             && let Some((verdict, place)) = shared.take(group, limit, subject).await
         {
+            count(group, &verdict);
             return Some((verdict, place.map(|place| ConcurrencyPermit(Held::Shared(place)))));
         }
         let (verdict, place) = self.own.take(group, limit, subject);
+        count(group, &verdict);
         Some((verdict, place.map(|place| ConcurrencyPermit(Held::Here(place)))))
+    }
+}
+
+/// What was refused, for the operator.
+fn count(group: RateGroup, verdict: &RateDecision) {
+    if verdict.retry_after.is_some() {
+        metrics().gates.limited(group.as_str());
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Written {
     pub text: String,
     pub html: String,
     pub language: Language,
+    /// Where a mail program asks for no more of them (RFC 8058).
+    pub unsubscribe: Option<String>,
 }
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -74,13 +76,18 @@ fn compose(letter: &Letter, language: Language, host: &str, link: Option<String>
             footer => sentences(&[texts.footer])?,
         })
     };
-    Ok(Written { text: page("txt")?, html: page("html")?, subject, language })
+    Ok(Written { text: page("txt")?, html: page("html")?, subject, language, unsubscribe: None })
 }
 
 /// What the sentences speak of.
 fn values(letter: &Letter, host: &str) -> Value {
     match letter {
-        Letter::Verification | Letter::PasswordReset | Letter::SignUpAttempt => context! { host },
+        Letter::Verification
+        | Letter::PasswordReset
+        | Letter::Welcome
+        | Letter::Test
+        | Letter::SignUpAttempt
+        | Letter::Restored => context! { host },
         Letter::Invitation { workspace, inviter, expires_at, .. } => {
             context! { host, workspace => quotable(workspace), inviter => quotable(inviter), time => time(*expires_at) }
         }
@@ -89,7 +96,27 @@ fn values(letter: &Letter, host: &str) -> Value {
             let place = place.as_ref().map(ToString::to_string);
             context! { host, user_agent, address, place, time => time(*at) }
         }
-        Letter::PasswordChanged { at } => context! { host, time => time(*at) },
+        Letter::PasswordChanged { at } | Letter::Suspended { at } | Letter::SecondFactorRemoved { at } => {
+            context! { host, time => time(*at) }
+        }
+        Letter::Paid { plan, amount, number, .. } => context! { host, plan => quotable(plan), amount, number },
+        Letter::Refunded { amount, number, .. } => context! { host, amount, number },
+        Letter::ChargeFailed { plan, amount, again_at, until, .. } => {
+            let again = again_at.map(time);
+            context! { host, plan => quotable(plan), amount, again, time => time(*until) }
+        }
+        Letter::PlanUnpaid { plan, until, .. } => context! { host, plan => quotable(plan), time => time(*until) },
+        Letter::PlanEnded { plan, .. } => context! { host, plan => quotable(plan) },
+        Letter::PlanExpiring { plan, amount, at, .. } | Letter::PlanRenewing { plan, amount, at, .. } => {
+            context! { host, plan => quotable(plan), amount, time => time(*at) }
+        }
+        Letter::CreditsLow { workspace, credits, .. } => {
+            context! { host, workspace => workspace.as_deref().and_then(quotable), credits }
+        }
+        Letter::TopUpStopped { why, .. } => context! { host, why => why.as_str() },
+        Letter::Missed { count, lines, .. } => context! { host, count, lines },
+        Letter::Announcement { title, body, .. } => context! { host, title, body },
+        Letter::TrialEnding { plan, at, .. } => context! { host, plan => quotable(plan), time => time(*at) },
     }
 }
 

@@ -24,8 +24,8 @@ const HAND_OVER: Duration = Duration::from_secs(3);
 /// A letter that is to be sent. It tells of people, so nothing is left of it once it is on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MailJob {
-    pub(super) to: Recipient,
-    pub(super) letter: Letter,
+    pub(crate) to: Recipient,
+    pub(crate) letter: Letter,
 }
 
 /// Whom a letter is for, as they are when it is written.
@@ -70,16 +70,34 @@ impl Job for MailJob {
     }
 }
 
+/// Sends somebody a letter of a list now, if the address is shown to be theirs. `unsubscribe` is where they get no more of them.
+pub(crate) async fn send_listed(
+    work: Work<'_>,
+    to: UserId,
+    letter: Letter,
+    unsubscribe: String,
+) -> Result<Ended, AppError> {
+    MailJob { to: Recipient::User(to), letter }.hand_over(work, Some(unsubscribe)).await
+}
+
 impl MailJob {
     async fn send(&self, work: Work<'_>) -> Result<Ended, AppError> {
+        self.hand_over(work, None).await
+    }
+
+    async fn hand_over(&self, work: Work<'_>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
         let app = work.app;
         let Some(addressee) = self.addressee(app).await? else { return Ok(Ended::Done) };
         if self.letter == Letter::Verification && addressee.is_verified {
             return Ok(Ended::Done);
         }
+        if unsubscribe.is_some() && !addressee.is_verified {
+            return Ok(Ended::Done);
+        }
         let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
         // What was counted once is not counted again.
-        if work.claim.attempt <= 1 && !app.attempts.spend(subject, MOST).await? {
+        let is_limited = self.letter.page().is_none();
+        if is_limited && work.claim.attempt <= 1 && !app.attempts.spend(subject, MOST).await? {
             tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "an address gets no more of these for now");
             return Ok(Ended::Done);
         }
@@ -91,9 +109,10 @@ impl MailJob {
                 mail_tokens::put(app.db.writer(), link.purpose, link.subject, hash, now, link.expires_at).await?;
                 Some(format!("{}/{}?token={token}", app.config.server.public_url(), link.page))
             }
-            None => None,
+            None => self.letter.page().map(|page| format!("{}/{page}", app.config.server.public_url())),
         };
-        let written = compose::write(&self.letter, addressee.language, &app.config.server.public_host(), link)?;
+        let mut written = compose::write(&self.letter, addressee.language, &app.config.server.public_host(), link)?;
+        written.unsubscribe = unsubscribe;
         if !work.lease.holds() {
             return Ok(Ended::Lost);
         }

@@ -13,22 +13,31 @@ mod transport;
 
 use std::time::Duration;
 
-use appcore::{AppError, Language, Place, Timestamp, UserId, auth::Email};
+use appcore::{
+    AppError, Clock, JobId, Language, Place, Timestamp, UserId, auth::Email, config::Config, view::StoppedTopUp,
+};
 use dbcontext::query::mail_tokens::Purpose;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{attempts::Quota, jobs};
+use crate::{App, attempts::Quota, jobs};
 
-pub(crate) use job::MailJob;
+pub(crate) use job::{MailJob, send_listed};
 pub(crate) use transport::Mailer;
 
 /// How long the link of a mail is good.
 const VERIFICATION: Duration = Duration::from_secs(24 * 3_600);
-const PASSWORD_RESET: Duration = Duration::from_secs(3_600);
+pub(crate) const PASSWORD_RESET: Duration = Duration::from_secs(3_600);
+/// For somebody who has been given an account.
+pub(crate) const WELCOME: Duration = Duration::from_secs(7 * 86_400);
 /// How many letters of a kind one address gets: strangers can ask for most of them.
 const MOST: Quota = Quota { limit: 10, window: Duration::from_secs(3_600) };
+
+/// Whether the mail server of the settings takes us; false where none is set.
+pub async fn probe(config: &Config) -> anyhow::Result<bool> {
+    Mailer::build(config, Clock::system())?.probe().await
+}
 
 /// Who gets a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +60,10 @@ pub enum Letter {
     /// Confirm your address; only where it is not proven yet.
     Verification,
     PasswordReset,
+    /// An administrator has made an account for them.
+    Welcome,
+    /// An administrator wants to know whether mail arrives.
+    Test,
     Invitation {
         invitation_id: Uuid,
         workspace: String,
@@ -75,8 +88,93 @@ pub enum Letter {
     PasswordChanged {
         at: Timestamp,
     },
+    /// An administrator has suspended their account.
+    Suspended {
+        at: Timestamp,
+    },
+    /// They are let in again.
+    Restored,
+    /// An administrator has taken their authenticator away.
+    SecondFactorRemoved {
+        at: Timestamp,
+    },
     /// A sign-up with the address of an existing account.
     SignUpAttempt,
+    /// A payment was made. `number` is its receipt's; `page` is where it is seen, here and below.
+    Paid {
+        plan: String,
+        amount: String,
+        number: String,
+        page: String,
+    },
+    /// Money went back. `number` is the credit note's.
+    Refunded {
+        amount: String,
+        number: String,
+        page: String,
+    },
+    /// What was to be charged for the next period was declined.
+    ChargeFailed {
+        plan: String,
+        amount: String,
+        again_at: Option<Timestamp>,
+        until: Timestamp,
+        page: String,
+    },
+    /// A period is over, and nobody has paid the next one.
+    PlanUnpaid {
+        plan: String,
+        until: Timestamp,
+        page: String,
+    },
+    PlanEnded {
+        plan: String,
+        page: String,
+    },
+    /// A period ends soon: it has to be paid by hand.
+    PlanExpiring {
+        plan: String,
+        amount: String,
+        at: Timestamp,
+        page: String,
+    },
+    /// A period ends soon: the next one is charged by itself.
+    PlanRenewing {
+        plan: String,
+        amount: String,
+        at: Timestamp,
+        page: String,
+    },
+    TrialEnding {
+        plan: String,
+        at: Timestamp,
+        page: String,
+    },
+    /// Few credits are left: on a workspace's account, where one is named.
+    CreditsLow {
+        workspace: Option<String>,
+        credits: String,
+        page: String,
+    },
+    /// Credits are not bought by themselves any more.
+    TopUpStopped {
+        why: StoppedTopUp,
+        page: String,
+    },
+    /// What somebody has missed. It is sent as soon as it is written.
+    Missed {
+        count: usize,
+        /// One on each line.
+        lines: String,
+        page: String,
+    },
+    /// Something that the administrators announce.
+    Announcement {
+        title: String,
+        /// Markdown, which reads well as it is.
+        body: String,
+        page: String,
+    },
 }
 
 /// A link in a letter, before it has its token.
@@ -92,11 +190,47 @@ impl Letter {
         match self {
             Self::Verification => "verification",
             Self::PasswordReset => "password_reset",
+            Self::Welcome => "welcome",
+            Self::Test => "test",
             Self::Invitation { .. } => "invitation",
             Self::Claim { .. } => "claim",
             Self::NewDevice { .. } => "new_device",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::Suspended { .. } => "suspended",
+            Self::Restored => "restored",
+            Self::SecondFactorRemoved { .. } => "second_factor_removed",
             Self::SignUpAttempt => "sign_up_attempt",
+            Self::Paid { .. } => "paid",
+            Self::Refunded { .. } => "refunded",
+            Self::ChargeFailed { .. } => "charge_failed",
+            Self::PlanUnpaid { .. } => "plan_unpaid",
+            Self::PlanEnded { .. } => "plan_ended",
+            Self::PlanExpiring { .. } => "plan_expiring",
+            Self::PlanRenewing { .. } => "plan_renewing",
+            Self::TrialEnding { .. } => "trial_ending",
+            Self::CreditsLow { .. } => "credits_low",
+            Self::TopUpStopped { .. } => "top_up_stopped",
+            Self::Missed { .. } => "missed",
+            Self::Announcement { .. } => "announcement",
+        }
+    }
+
+    /// The page that it links to, where no token is needed for it: letters that strangers can't ask for.
+    fn page(&self) -> Option<&str> {
+        match self {
+            Self::Paid { page, .. }
+            | Self::Refunded { page, .. }
+            | Self::ChargeFailed { page, .. }
+            | Self::PlanUnpaid { page, .. }
+            | Self::PlanEnded { page, .. }
+            | Self::PlanExpiring { page, .. }
+            | Self::PlanRenewing { page, .. }
+            | Self::TrialEnding { page, .. }
+            | Self::CreditsLow { page, .. }
+            | Self::TopUpStopped { page, .. }
+            | Self::Missed { page, .. }
+            | Self::Announcement { page, .. } => Some(page),
+            _ => None,
         }
     }
 
@@ -107,6 +241,7 @@ impl Letter {
         match self {
             Self::Verification => of_user(Purpose::Verification, "verify-email", VERIFICATION),
             Self::PasswordReset => of_user(Purpose::PasswordReset, "reset-password", PASSWORD_RESET),
+            Self::Welcome => of_user(Purpose::PasswordReset, "reset-password", WELCOME),
             Self::Invitation { invitation_id, expires_at, .. } => Some(Link {
                 purpose: Purpose::Invitation,
                 subject: *invitation_id,
@@ -119,8 +254,19 @@ impl Letter {
                 page: "verify-email",
                 expires_at: now.plus(PASSWORD_RESET),
             }),
-            Self::NewDevice { .. } | Self::PasswordChanged { .. } | Self::SignUpAttempt => None,
+            _ => None,
         }
+    }
+}
+
+/// Sends a letter to show that mail arrives, at once. The error is what the mail server said.
+pub(crate) async fn try_out(app: &App, to: &Email, language: Language) -> Result<(), String> {
+    let written = compose::write(&Letter::Test, language, &app.config.server.public_host(), None);
+    let written = written.map_err(|error| error.to_string())?;
+    match app.mailer.send(JobId::new(), to, written).await {
+        Ok(()) => Ok(()),
+        Err(transport::Unsent::Refused(reason)) => Err(reason),
+        Err(transport::Unsent::NotNow(cause)) => Err(format!("{cause:#}")),
     }
 }
 

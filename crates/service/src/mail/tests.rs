@@ -1,6 +1,6 @@
 //! How letters are written.
 
-use appcore::{Language, Place, Timestamp};
+use appcore::{Language, Place, Timestamp, view::StoppedTopUp};
 use uuid::Uuid;
 
 use super::{Letter, compose};
@@ -12,6 +12,8 @@ fn letters() -> Vec<Letter> {
     vec![
         Letter::Verification,
         Letter::PasswordReset,
+        Letter::Welcome,
+        Letter::Test,
         invitation("Team", "Anna"),
         Letter::Claim { provider: "google".to_owned(), pending: Uuid::nil() },
         Letter::NewDevice {
@@ -22,8 +24,33 @@ fn letters() -> Vec<Letter> {
         },
         Letter::NewDevice { user_agent: None, address: None, place: None, at },
         Letter::PasswordChanged { at },
+        Letter::Suspended { at },
+        Letter::Restored,
+        Letter::SecondFactorRemoved { at },
         Letter::SignUpAttempt,
+        Letter::Paid { plan: text("Team"), amount: text("24.00 USD"), number: text("2026-0001"), page: page() },
+        Letter::Refunded { amount: text("24.00 USD"), number: text("2026-0002"), page: page() },
+        Letter::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: Some(at), until: at, page: page() },
+        Letter::ChargeFailed { plan: text("Team"), amount: text("1 VND"), again_at: None, until: at, page: page() },
+        Letter::PlanUnpaid { plan: text("Team"), until: at, page: page() },
+        Letter::PlanEnded { plan: text("Team"), page: page() },
+        Letter::PlanExpiring { plan: text("Team"), amount: text("1 VND"), at, page: page() },
+        Letter::PlanRenewing { plan: text("Team"), amount: text("1 VND"), at, page: page() },
+        Letter::TrialEnding { plan: text("Team"), at, page: page() },
+        Letter::CreditsLow { workspace: None, credits: text("1,234.5"), page: page() },
+        Letter::CreditsLow { workspace: Some(text("Team")), credits: text("0"), page: page() },
+        Letter::TopUpStopped { why: StoppedTopUp::Declined, page: page() },
+        Letter::TopUpStopped { why: StoppedTopUp::MonthlyLimit, page: page() },
+        Letter::Announcement { title: text("Maintenance"), body: text("Tonight\n\nat **ten**"), page: page() },
     ]
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn page() -> String {
+    text("plans/billing")
 }
 
 fn invitation(workspace: &str, inviter: &str) -> Letter {
@@ -39,7 +66,7 @@ fn invitation(workspace: &str, inviter: &str) -> Letter {
 fn every_letter_is_written_in_every_language_with_its_link_once() {
     for language in Language::ALL {
         for letter in letters() {
-            let has_link = letter.link(Some(appcore::UserId::new()), Timestamp(0)).is_some();
+            let has_link = letter.page().is_some() || letter.link(Some(appcore::UserId::new()), Timestamp(0)).is_some();
             let link = has_link.then(|| LINK.to_owned());
             let written = compose::write(&letter, language, "chat.example.org", link).unwrap();
             for part in [&written.text, &written.html] {

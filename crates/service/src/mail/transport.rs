@@ -74,6 +74,13 @@ impl Mailer {
         Ok(Self { from, host, clock, way })
     }
 
+    /// Whether the mail server takes us; false where there is none.
+    pub async fn probe(&self) -> anyhow::Result<bool> {
+        let Way::Smtp(server) = &self.way else { return Ok(false) };
+        anyhow::ensure!(server.test_connection().await?, "the mail server did not greet");
+        Ok(true)
+    }
+
     pub(super) async fn send(&self, id: JobId, to: &Email, letter: Written) -> Result<(), Unsent> {
         let message = self.envelop(id, to, letter).map_err(Unsent::NotNow)?;
         match &self.way {
@@ -99,7 +106,14 @@ impl Mailer {
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         let language =
             HeaderValue::new(HeaderName::new_from_ascii_str("Content-Language"), letter.language.as_str().to_owned());
-        Ok(Message::builder()
+        let mut builder = Message::builder();
+        if let Some(url) = &letter.unsubscribe {
+            let name = HeaderName::new_from_ascii_str;
+            builder = builder
+                .raw_header(HeaderValue::new(name("List-Unsubscribe"), format!("<{url}>")))
+                .raw_header(HeaderValue::new(name("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click".to_owned()));
+        }
+        Ok(builder
             .from(self.from.clone())
             .to(Mailbox::new(None, to.as_str().parse()?))
             .subject(letter.subject)

@@ -1,16 +1,26 @@
 //! Messages: sent, read, changed, by the members of their conversation.
 
+pub mod drafts;
+pub(crate) mod emoji;
+pub mod polls;
+pub mod previews;
+pub mod reactions;
+pub mod reminders;
+pub mod saved;
+pub mod scheduled;
+pub mod threads;
+
 use appcore::{
     AppError, Code, ConversationId, MessageId, UploadId, UserId,
     auth::Principal,
     page::{MAX_PAGE_SIZE, Slice},
     text::Content,
-    view::{Mention, MentionKind, Message, PresenceStatus},
+    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus},
 };
 use dbcontext::query;
 use serde_json::json;
 
-pub use crate::events::{SendMessage, Sent};
+pub use crate::events::{InThread, SendMessage, Sent};
 pub use dbcontext::query::messages::History;
 
 use crate::{
@@ -25,8 +35,11 @@ use crate::{
 /// How many may be mentioned at once without being asked.
 const UNASKED_MENTIONS: u64 = 20;
 const MAX_MENTIONS: usize = 100;
+/// Messages that are shown before another one, and after it.
+pub const MAX_NEIGHBOURS: u64 = 100;
 /// Files that one message may carry.
 const MAX_ATTACHMENTS: usize = 10;
+pub(crate) const HIDDEN: &str = "A moderator has hidden this message.";
 pub(crate) const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
 
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
@@ -45,6 +58,14 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
         queued.hand_over();
     }
     sent
+}
+
+/// Where a message is to go in a conversation: into a thread, or into the main line.
+pub fn in_thread(root_id: Option<MessageId>, also_to_conversation: bool) -> Result<Option<InThread>, AppError> {
+    if root_id.is_none() && also_to_conversation {
+        return Err(AppError::field("also_to_conversation", "invalid", "This is for replies in threads."));
+    }
+    Ok(root_id.map(|root_id| InThread { root_id, also_to_conversation }))
 }
 
 fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
@@ -82,7 +103,11 @@ async fn mention_many(app: &App, send: &SendMessage, is_confirmed: bool) -> Resu
         here.len() as u64
     };
     if told >= UNASKED_MENTIONS && !is_confirmed {
-        return Err(AppError::Detailed { code: Code::ConfirmMention, details: json!({ "count": told }) });
+        return Err(AppError::Detailed {
+            code: Code::ConfirmMention,
+            message: None,
+            details: json!({ "count": told }),
+        });
     }
     Ok(here)
 }
@@ -92,8 +117,13 @@ pub fn content(app: &App, text: impl Into<String>) -> Result<Content, AppError> 
     Content::parse(text, max_chars(app))
 }
 
-/// The same for a message with files, which may go without words.
-pub fn content_beside(app: &App, text: impl Into<String>, files: &[UploadId]) -> Result<Content, AppError> {
+/// The same for a message with files, or one that passes another one on: they may go without words.
+pub fn content_beside(
+    app: &App,
+    text: impl Into<String>,
+    files: &[UploadId],
+    is_forward: bool,
+) -> Result<Content, AppError> {
     if files.len() > MAX_ATTACHMENTS {
         return Err(AppError::field(
             "attachment_ids",
@@ -101,7 +131,7 @@ pub fn content_beside(app: &App, text: impl Into<String>, files: &[UploadId]) ->
             format!("A message can have up to {MAX_ATTACHMENTS} files."),
         ));
     }
-    if files.is_empty() { content(app, text) } else { Content::parse_beside_files(text, max_chars(app)) }
+    if files.is_empty() && !is_forward { content(app, text) } else { Content::parse_beside_files(text, max_chars(app)) }
 }
 
 fn max_chars(app: &App) -> usize {
@@ -151,6 +181,39 @@ pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<
     let deleted = app.writer.submit(Change::Delete(delete)).await;
     access::explain(app, by.user_id, conversation_id, deleted).await?;
     Ok(())
+}
+
+/// A message with up to `count` before it and after it: of the main line, or of its thread where it is a reply.
+pub async fn neighbours(app: &App, by: &Principal, id: MessageId, count: u64) -> Result<Neighbours, AppError> {
+    let message = find(app, by, id).await?;
+    let begins_after = access::reader(app, by.user_id, message.conversation_id).await?.reads_after();
+    let (count, db) = (count.clamp(1, MAX_NEIGHBOURS), app.db.reader());
+    let limit = usize::try_from(count).unwrap_or(usize::MAX);
+    let ((mut before, has_more_before), (mut after, has_more_after)) = match message.thread_id {
+        Some(root) => {
+            let part = |after_no, before_no| query::threads::Part { after_no, before_no, limit: count };
+            let before = query::threads::replies(db, root, part(None, Some(message.no))).await?;
+            (before, query::threads::replies(db, root, part(Some(message.no), None)).await?)
+        }
+        None => {
+            let place = (begins_after, message.seq);
+            let cut = |mut found: Vec<_>| {
+                let has_more = found.len() > limit;
+                found.truncate(limit);
+                (found, has_more)
+            };
+            let id = message.conversation_id;
+            let (mut before, has_more) = cut(query::threads::beside(db, id, place, true, count + 1).await?);
+            before.reverse();
+            let after = query::threads::beside(db, id, place, false, count + 1).await?;
+            ((before, has_more), cut(after))
+        }
+    };
+    let shown = |rows: &mut Vec<_>| rows.drain(..).map(Message::try_from).collect::<Result<Vec<_>, _>>();
+    let mut items = shown(&mut before)?;
+    items.push(message);
+    items.extend(shown(&mut after)?);
+    Ok(Neighbours { items, has_more_before, has_more_after })
 }
 
 /// Part of a conversation's history, oldest first.

@@ -1,19 +1,25 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
 use ::payment::{DisputeState, Money, News, Notice, RefundState, Stage, Standing};
-use appcore::{AppError, Code, Timestamp, credits::MicroCredits};
+use appcore::{AppError, Timestamp, credits::MicroCredits};
 use dbcontext::{
-    entity::{payment, payment_dispute, payment_refund, subscription},
+    entity::{payment, payment_dispute, payment_refund},
     query::{payments as rows, plans as plan_rows},
 };
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{checkout::is_period, plans, price, stage};
+use super::{
+    balances,
+    claims::{Claim, Claims},
+    deliver::{deliver, end_if_unpaid, is_timely},
+    price, receipts, stage, subscriptions,
+};
 use crate::{
     App, entitlements,
-    ledger::{Books, Source},
+    ledger::{self, Holder},
+    mail::{self, Letter, Recipient},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +33,7 @@ pub(super) enum Applied {
 
 /// Applies a notice. The caller stores the row.
 pub(super) async fn apply<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
     row: &mut payment::Model,
     notice: &Notice,
@@ -36,11 +43,12 @@ pub(super) async fn apply<C: ConnectionTrait>(
         quarantine(row, "account")?;
         return Ok(Applied::Done);
     }
-    news(txn, row, &notice.news, now).await
+    news(app, txn, row, &notice.news, now).await
 }
 
 /// Applies what a gateway says, by itself or when it is asked.
 pub(super) async fn news<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
     row: &mut payment::Model,
     news: &News,
@@ -48,14 +56,18 @@ pub(super) async fn news<C: ConnectionTrait>(
 ) -> Result<Applied, AppError> {
     match news {
         News::Pending => step(row, Stage::Pending)?,
-        News::Failed => step(row, Stage::Failed)?,
+        News::Failed => {
+            step(row, Stage::Failed)?;
+            subscriptions::attempt_failed(app, txn, row, now).await?;
+        }
         News::Expired => step(row, Stage::Expired)?,
-        News::Paid { money, charge } => return paid(txn, row, *money, charge.as_deref(), now).await,
+        News::Paid { money, charge } => return paid(app, txn, row, *money, charge.as_deref(), now).await,
         News::Refund { .. } | News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
         News::Refund { reference, ours, money, state } => {
-            refunded(txn, row, reference, *ours, *money, *state, now).await?;
+            refunded(app, txn, row, reference, *ours, *money, *state, now).await?;
         }
-        News::Dispute { reference, money, state } => disputed(txn, row, reference, *money, *state, now).await?,
+        News::Dispute { reference, money, state } => disputed(app, txn, row, reference, *money, *state, now).await?,
+        News::Foreign => quarantine(row, "amount")?,
         News::Approved | News::Other => {}
     }
     Ok(Applied::Done)
@@ -63,6 +75,7 @@ pub(super) async fn news<C: ConnectionTrait>(
 
 /// Applies what has waited until this payment was paid.
 pub(super) async fn waiting<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
     row: &mut payment::Model,
     now: Timestamp,
@@ -74,7 +87,7 @@ pub(super) async fn waiting<C: ConnectionTrait>(
     keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
     for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
         let notice: Notice = serde_json::from_str(&event.notice).map_err(AppError::internal)?;
-        apply(txn, row, &notice, now).await?;
+        apply(app, txn, row, &notice, now).await?;
         rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), None, Some(now)).await?;
     }
     Ok(())
@@ -110,6 +123,7 @@ pub(super) fn restate(row: &mut payment::Model) -> Result<(), AppError> {
 }
 
 async fn paid<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
     row: &mut payment::Model,
     money: Money,
@@ -119,7 +133,13 @@ async fn paid<C: ConnectionTrait>(
     if stage(row)? == Stage::Paid {
         return Ok(Applied::Done);
     }
+    if is_given_back(txn, row, money).await? {
+        return Ok(Applied::Done);
+    }
     if money != price(row)? {
+        row.paid_amount = Some(money.amount);
+        row.paid_currency = Some(money.currency.code().to_owned());
+        row.charge = row.charge.take().or_else(|| charge.map(str::to_owned));
         quarantine(row, "amount")?;
         return Ok(Applied::WrongAmount);
     }
@@ -135,76 +155,64 @@ async fn paid<C: ConnectionTrait>(
         }
     }
     row.charge = charge.map(str::to_owned);
-    row.paid_at = Some(now);
-    let year = i64::from(OffsetDateTime::from_unix_timestamp(now.seconds()).map_err(AppError::internal)?.year());
-    row.receipt_number = Some(rows::next_receipt(txn, year).await?);
-    row.receipt_year = Some(year);
-    step(row, Stage::Paid)?;
-    deliver(txn, row, now).await?;
+    if !is_timely(txn, row, now).await? {
+        quarantine(row, "late")?;
+        return Ok(Applied::Done);
+    }
+    settle(app, txn, row, now).await?;
     Ok(Applied::Done)
 }
 
-/// Gives the payer what was paid for.
-async fn deliver<C: ConnectionTrait>(txn: &C, row: &payment::Model, now: Timestamp) -> Result<(), AppError> {
-    let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
-    let plan = plans::view(plan)?;
-    let mut expires_at = None;
-    if is_period(plan.kind) {
-        let current = plan_rows::subscription(txn, row.user_id).await?;
-        // The same plan again goes on where it ends.
-        let starts_at = match current {
-            Some(current) if current.plan_id == plan.id && current.ends_at > now => current.ends_at,
-            _ => now,
-        };
-        let ends_at = plans::end_of_period(starts_at, plan.interval)?;
-        let row =
-            subscription::Model { user_id: row.user_id, plan_id: plan.id, payment_id: row.id, starts_at: now, ends_at };
-        plan_rows::put_subscription(txn, row).await?;
-        expires_at = Some(ends_at);
+/// Whether an administrator has refused what was paid, and all of it goes back. That it was paid is told again all the same.
+pub(super) async fn is_given_back<C: ConnectionTrait>(
+    db: &C,
+    row: &payment::Model,
+    money: Money,
+) -> Result<bool, AppError> {
+    if stage(row)? == Stage::Paid || row.currency != money.currency.code() {
+        return Ok(false);
     }
-    let mut books = Books::open(txn, row.user_id.0, now).await?;
-    books.only()?.buy(plan.credits, &Source::new("payment", row.id), expires_at);
-    books.store(txn).await
+    let back = Claims::read(db, row.id).await?.given_back();
+    Ok(back > 0 && back >= money.amount)
 }
 
-/// The credits that go with a part of what was paid, parts of a micro-credit counted as whole ones.
-async fn share<C: ConnectionTrait>(txn: &C, row: &payment::Model, amount: i64) -> Result<MicroCredits, AppError> {
-    let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
-    let (credits, amount, whole) = (i128::from(plan.credits.0), i128::from(amount), i128::from(row.amount.max(1)));
-    let share = (credits * amount.min(whole) + whole - 1) / whole;
-    Ok(MicroCredits(i64::try_from(share).unwrap_or(i64::MAX)))
-}
-
-/// Takes back the credits that go with an amount, under a name that is used once.
-pub(super) async fn take_credits<C: ConnectionTrait>(
+/// It is paid: numbered, delivered, and told to the payer.
+pub(super) async fn settle<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
-    row: &payment::Model,
-    amount: i64,
-    source: &Source,
-    kind: &'static str,
-    now: Timestamp,
-) -> Result<MicroCredits, AppError> {
-    let credits = share(txn, row, amount).await?;
-    let mut books = Books::open(txn, row.user_id.0, now).await?;
-    books.only()?.take_back(credits, source, kind, &row.id.to_string());
-    books.store(txn).await?;
-    Ok(credits)
-}
-
-async fn return_credits<C: ConnectionTrait>(
-    txn: &C,
-    row: &payment::Model,
-    credits: MicroCredits,
-    source: &Source,
-    kind: &'static str,
+    row: &mut payment::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let mut books = Books::open(txn, row.user_id.0, now).await?;
-    books.only()?.return_taken(credits, source, kind);
-    books.store(txn).await
+    row.paid_at = Some(now);
+    row.buyer = Some(receipts::buyer(txn, row).await?);
+    let (year, number) = next_number(txn, now).await?;
+    row.receipt_year = Some(year);
+    row.receipt_number = Some(number);
+    step(row, Stage::Paid)?;
+    deliver(app, txn, row, now).await?;
+    let letter = Letter::Paid {
+        plan: plan_rows::by_id(txn, row.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
+        amount: price(row)?.to_string(),
+        number: format!("{year}-{number:04}"),
+        page: page_of(row),
+    };
+    mail::post(txn, now, Recipient::User(row.user_id), letter).await
 }
 
+/// The next number of receipts and credit notes: there are no gaps in a year.
+pub(super) async fn next_number<C: ConnectionTrait>(txn: &C, now: Timestamp) -> Result<(i64, i64), AppError> {
+    let year = i64::from(OffsetDateTime::from_unix_timestamp(now.seconds()).map_err(AppError::internal)?.year());
+    Ok((year, rows::next_receipt(txn, year).await?))
+}
+
+/// The page on which the payer sees a payment.
+fn page_of(row: &payment::Model) -> String {
+    format!("plans/result?payment={}", row.id)
+}
+
+#[allow(clippy::too_many_arguments, reason = "they are what a notice says")]
 async fn refunded<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
     row: &mut payment::Model,
     reference: &str,
@@ -213,82 +221,107 @@ async fn refunded<C: ConnectionTrait>(
     state: RefundState,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let mut refunds = rows::refunds(txn, row.id).await?;
+    let mut claims = Claims::read(txn, row.id).await?;
     let is_meant = |refund: &payment_refund::Model| {
         refund.reference.as_deref() == Some(reference) || ours.is_some_and(|id| refund.id == id)
     };
-    let place = match refunds.iter().position(is_meant) {
+    let place = match claims.refunds.iter().position(is_meant) {
         Some(place) => place,
         // It was made at the gateway, and not by us.
         None => {
-            let counted: i64 = refunds.iter().filter(|one| counts(one)).map(|one| one.amount).sum();
-            if money.currency.code() != row.currency || money.amount <= 0 || counted + money.amount > row.amount {
+            let is_too_much = state != RefundState::Failed && claims.given_back() + money.amount > row.amount;
+            if money.currency.code() != row.currency || money.amount <= 0 || is_too_much {
                 return quarantine(row, "refund");
             }
             let id = Uuid::now_v7();
-            let credits = if state == RefundState::Failed {
-                MicroCredits::ZERO
-            } else {
-                take_credits(txn, row, money.amount, &Source::new("refund", id), "refund", now).await?
-            };
-            refunds.push(payment_refund::Model {
+            claims.refunds.push(payment_refund::Model {
                 id,
                 payment_id: row.id,
                 reference: Some(reference.to_owned()),
                 amount: money.amount,
-                credits,
-                state: state.as_str().to_owned(),
+                credits: MicroCredits::ZERO,
+                state: RefundState::Pending.as_str().to_owned(),
                 reason: "gateway".to_owned(),
                 by_user: None,
                 created_at: now,
                 check_at: None,
+                note_year: None,
+                note_number: None,
+                done_at: None,
             });
-            refunds.len() - 1
+            let place = claims.refunds.len() - 1;
+            if state != RefundState::Failed {
+                claims.refunds[place].credits = claims.take(txn, row, Claim::Refund(id), now).await?;
+            }
+            place
         }
     };
-    let refund = &mut refunds[place];
+    let refund = &mut claims.refunds[place];
     if refund.amount != money.amount || money.currency.code() != row.currency {
         return quarantine(row, "refund");
     }
     refund.reference.get_or_insert_with(|| reference.to_owned());
-    set_refund(txn, row, refund, state, now).await?;
-    recount(row, &refunds)
+    let id = refund.id;
+    set_refund(app, txn, row, &mut claims, id, state, now).await
 }
 
-/// Whether its money went back, or is about to.
-pub(super) fn counts(refund: &payment_refund::Model) -> bool {
-    refund.state != RefundState::Failed.as_str()
-}
-
-/// What a refund's state changes. One that fails gives the credits back.
+/// What a refund's state changes. One that fails gives the credits back; where all of the money went back, what it was for ends.
 pub(super) async fn set_refund<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
-    row: &payment::Model,
-    refund: &mut payment_refund::Model,
+    row: &mut payment::Model,
+    claims: &mut Claims,
+    id: Uuid,
     state: RefundState,
     now: Timestamp,
 ) -> Result<(), AppError> {
+    let gone = claims.gone();
+    let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id) else { return Ok(()) };
     let before: RefundState = refund.state.parse().map_err(AppError::internal)?;
     let after = before.step(state);
-    if after == RefundState::Failed && refund.credits > MicroCredits::ZERO {
-        let source = Source::new("refund", refund.id);
-        return_credits(txn, row, refund.credits, &source, "refund_failed", now).await?;
-        refund.credits = MicroCredits::ZERO;
-    }
     refund.state = after.as_str().to_owned();
     if after != RefundState::Pending {
         refund.check_at = None;
     }
-    rows::put_refund(txn, refund.clone()).await
-}
-
-pub(super) fn recount(row: &mut payment::Model, refunds: &[payment_refund::Model]) -> Result<(), AppError> {
-    let done = refunds.iter().filter(|refund| refund.state == RefundState::Done.as_str());
-    row.refunded = done.map(|refund| refund.amount).sum();
+    // What was refused when it was paid has no receipt.
+    if after == RefundState::Done && refund.note_number.is_none() && row.receipt_number.is_some() {
+        let (year, number) = next_number(txn, now).await?;
+        (refund.note_year, refund.note_number, refund.done_at) = (Some(year), Some(number), Some(now));
+        let letter = Letter::Refunded {
+            amount: Money::new(refund.amount, price(row)?.currency).to_string(),
+            number: format!("{year}-{number:04}"),
+            page: page_of(row),
+        };
+        mail::post(txn, now, Recipient::User(row.user_id), letter).await?;
+    }
+    if after == RefundState::Failed && before != after {
+        refund.credits = MicroCredits::ZERO;
+    }
+    rows::put_refund(txn, refund.clone()).await?;
+    if after == RefundState::Failed && before != after {
+        claims.give_back(txn, row, Claim::Refund(id), now).await?;
+    }
+    row.refunded = claims.refunded();
+    end_if_gone(app, txn, row, (gone, claims.gone()), now).await?;
     restate(row)
 }
 
+/// What a payment was for ends where the last of its money is gone.
+async fn end_if_gone<C: ConnectionTrait>(
+    app: &App,
+    txn: &C,
+    row: &payment::Model,
+    (before, after): (i64, i64),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if stage(row)? == Stage::Paid && before < row.amount && after >= row.amount {
+        end_if_unpaid(app, txn, row, now).await?;
+    }
+    Ok(())
+}
+
 async fn disputed<C: ConnectionTrait>(
+    app: &App,
     txn: &C,
     row: &mut payment::Model,
     reference: &str,
@@ -296,45 +329,52 @@ async fn disputed<C: ConnectionTrait>(
     state: DisputeState,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let mut disputes = rows::disputes(txn, row.id).await?;
-    let source = Source::new("dispute", format_args!("{}:{reference}", row.id));
-    let place = match disputes.iter().position(|dispute| dispute.reference == reference) {
+    let mut claims = Claims::read(txn, row.id).await?;
+    let gone = claims.gone();
+    let place = match claims.disputes.iter().position(|dispute| dispute.reference == reference) {
         Some(place) => place,
         None => {
-            // While it is open nobody spends what it is about. One that is won at once has taken nothing.
-            let credits = if state == DisputeState::Won {
-                MicroCredits::ZERO
-            } else {
-                take_credits(txn, row, money.amount, &source, "dispute", now).await?
-            };
-            disputes.push(payment_dispute::Model {
+            // Named in another currency, such as that of the account at the bank, it is taken to be about all of it.
+            let is_same = money.currency.code() == row.currency;
+            claims.disputes.push(payment_dispute::Model {
                 payment_id: row.id,
                 reference: reference.to_owned(),
-                amount: money.amount,
-                credits,
+                amount: if is_same { money.amount.clamp(0, row.amount) } else { row.amount },
+                credits: MicroCredits::ZERO,
                 state: state.as_str().to_owned(),
                 created_at: now,
             });
-            disputes.len() - 1
+            let place = claims.disputes.len() - 1;
+            // While it is open nobody spends what it is about. One that is won at once takes nothing.
+            claims.disputes[place].credits = claims.take(txn, row, Claim::Dispute(reference), now).await?;
+            place
         }
     };
-    let dispute = &mut disputes[place];
+    let dispute = &mut claims.disputes[place];
     let before: DisputeState = dispute.state.parse().map_err(AppError::internal)?;
     let after = before.step(state);
-    if after == DisputeState::Won && dispute.credits > MicroCredits::ZERO {
-        return_credits(txn, row, dispute.credits, &source, "dispute_won", now).await?;
+    let is_won = after == DisputeState::Won && before != after;
+    if is_won {
         dispute.credits = MicroCredits::ZERO;
     }
     dispute.state = after.as_str().to_owned();
     rows::put_dispute(txn, dispute.clone()).await?;
-    let is_disputed = disputes.iter().any(|dispute| dispute.state != DisputeState::Won.as_str());
-    row.is_disputed = i64::from(is_disputed);
+    if is_won {
+        claims.give_back(txn, row, Claim::Dispute(reference), now).await?;
+    }
+    row.is_disputed = i64::from(claims.is_disputed());
+    end_if_gone(app, txn, row, (gone, claims.gone()), now).await?;
     restate(row)
 }
 
 /// Tells the payer that something has changed. The transaction is committed.
 pub(super) fn tell(app: &App, before: &payment::Model, after: &payment::Model) {
-    if before != after {
-        entitlements::tell(app, after.user_id);
+    if before == after {
+        return;
+    }
+    entitlements::tell(app, after.user_id);
+    balances::stir(app);
+    if let Some(id) = after.workspace_id {
+        ledger::tell_changed(app, Holder::Workspace(id));
     }
 }

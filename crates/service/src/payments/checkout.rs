@@ -2,17 +2,25 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ::payment::{Currency, GatewayError, GatewayName, Money, Stage};
-use appcore::{AppError, Code, auth::Principal, view::PlanKind};
+use ::payment::{Currency, GatewayError, GatewayName, Keep, Money, Stage, SubscriptionState};
+use appcore::{
+    AppError, Code, Timestamp, UserId,
+    view::{PaymentStatus, PlanKind, PricingPlan},
+};
 use dbcontext::{
     constraint::app_error,
-    entity::payment,
-    query::{payments as rows, plans as plan_rows},
+    entity::{payment, payment_method},
+    query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users},
 };
 use url::Url;
 use uuid::Uuid;
 
-use super::{apply, failed, plans, price, public_url, reconcile, stage};
+use super::{
+    apply,
+    charges::{self, return_url},
+    failed, plans, price, public_url, reconcile, stage,
+    subscriptions::{self, Payer, Purpose, priced, wrong_state},
+};
 use crate::App;
 
 /// How long a payer has. Stripe wants at least 30 minutes.
@@ -20,12 +28,17 @@ const PATIENCE: Duration = Duration::from_secs(35 * 60);
 const MAX_KEY: usize = 200;
 /// Where a payer's browser goes in the end.
 const RESULT: &str = "/plans/result";
+/// Where a payer sees what is saved, and what comes next.
+pub(super) const BILLING: &str = "/plans/billing";
 
 /// What is to be bought.
 #[derive(Clone, Debug)]
 pub struct Order {
     pub plan_id: Uuid,
-    pub gateway: GatewayName,
+    /// None: that of the method.
+    pub gateway: Option<GatewayName>,
+    /// What was saved, to be charged at once.
+    pub method_id: Option<Uuid>,
     /// None: the plan's first that the gateway takes.
     pub currency: Option<Currency>,
     /// A path of this server.
@@ -33,45 +46,75 @@ pub struct Order {
     /// The same again is the same payment.
     pub key: Option<String>,
     pub address: Option<IpAddr>,
+    /// Of a workspace; None: one.
+    pub seats: Option<i64>,
 }
 
-/// Where it is paid.
+/// Where it is paid, or where the payer sees what became of it.
 #[derive(Clone, Debug)]
 pub struct Begun {
     pub payment_id: Uuid,
     pub redirect_url: String,
-    pub expires_at: appcore::Timestamp,
+    pub expires_at: Timestamp,
+    pub status: PaymentStatus,
 }
 
-/// Begins a payment, or finds the one that was begun by this key.
-pub async fn begin(app: &App, by: &Principal, order: Order) -> Result<Begun, AppError> {
-    if !app.payments.is_on(order.gateway) {
-        return Err(Code::GatewayOff.into());
+/// A payment as it has begun. What has nowhere to be paid any more leads to its result.
+pub(super) fn begun_of(app: &App, row: &payment::Model) -> Result<Begun, AppError> {
+    let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
+    let redirect_url = match place {
+        Some(url) => url,
+        None => {
+            let base = public_url(&app.config).map_err(AppError::Internal)?;
+            base.join(&result_of(row)).map_err(AppError::internal)?.to_string()
+        }
+    };
+    let status = row.status.parse().map_err(AppError::internal)?;
+    Ok(Begun { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
+}
+
+/// The page that tells what became of a payment.
+fn result_of(row: &payment::Model) -> String {
+    let path = row.return_path.as_deref().unwrap_or(RESULT);
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}payment={}", row.id)
+}
+
+/// The gateway that is asked for: that of the method, where one is.
+pub(super) fn gateway_of_method(
+    method: Option<&payment_method::Model>,
+    asked: Option<GatewayName>,
+) -> Result<Option<GatewayName>, AppError> {
+    let Some(method) = method else { return Ok(asked) };
+    let name = method.gateway.parse().map_err(AppError::internal)?;
+    if asked.is_some_and(|asked| asked != name) {
+        return Err(AppError::field("gateway", "invalid", "This way to pay was saved at another gateway."));
     }
-    let gateway = app.payments.gateway(order.gateway).ok_or(Code::GatewayOff)?;
-    let key = order.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
-    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(AppError::field(
-            "idempotency-key",
-            "invalid",
-            "The key must be 1 to 200 letters, digits and signs.",
-        ));
-    }
-    let plan = plan_rows::by_id(app.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active != 0);
-    let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
-    let price = chosen(&plan, gateway.as_ref(), order.currency)?;
-    let now = app.clock.now();
-    let row = payment::Model {
-        id: Uuid::now_v7(),
-        user_id: by.user_id,
-        plan_id: plan.id,
-        gateway: order.gateway.as_str().to_owned(),
+    Ok(Some(name))
+}
+
+/// A payment that nobody has been told of yet.
+pub(super) fn begun(
+    app: &App,
+    user_id: UserId,
+    plan_id: Uuid,
+    gateway: &str,
+    price: Money,
+    now: Timestamp,
+) -> payment::Model {
+    let id = Uuid::now_v7();
+    payment::Model {
+        id,
+        user_id,
+        plan_id,
+        gateway: gateway.to_owned(),
         amount: price.amount,
         currency: price.currency.code().to_owned(),
         stage: Stage::Created.as_str().to_owned(),
         status: Stage::Created.as_str().to_owned(),
-        idempotency_key: key.clone(),
-        return_path: order.return_url.as_deref().map(|path| own_path(app, path)).transpose()?,
+        // Clients can't choose such a key: it has a blank in it.
+        idempotency_key: format!("own {id}"),
+        return_path: None,
         reference: None,
         charge: None,
         redirect_url: None,
@@ -84,41 +127,147 @@ pub async fn begin(app: &App, by: &Principal, order: Order) -> Result<Begun, App
         expires_at: now.plus(PATIENCE),
         paid_at: None,
         check_at: Some(now.plus(app.config.payment.reconcile_after)),
+        workspace_id: None,
+        purpose: Purpose::Purchase.as_str().to_owned(),
+        subscription_id: None,
+        period: None,
+        seats: 1,
+        credits: None,
+        paid_amount: None,
+        paid_currency: None,
+        period_start: None,
+        period_end: None,
+        buyer: None,
+        method_id: None,
+    }
+}
+
+/// Begins a payment, or finds the one that was begun by this key.
+pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppError> {
+    let method = match order.method_id {
+        Some(id) => Some(subscriptions::own_method(app, payer, id).await?),
+        None => None,
     };
+    let name = gateway_of_method(method.as_ref(), order.gateway)?;
+    let name = name.ok_or_else(|| AppError::field("gateway", "required", "Choose a way to pay."))?;
+    if !app.payments.is_on(name) {
+        return Err(Code::GatewayOff.into());
+    }
+    let gateway = app.payments.gateway(name).ok_or(Code::GatewayOff)?;
+    let key = order.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(AppError::field(
+            "idempotency-key",
+            "invalid",
+            "The key must be 1 to 200 letters, digits and signs.",
+        ));
+    }
+    let plan = plan_rows::by_id(app.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active != 0);
+    let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
+    let seats = order.seats.unwrap_or(1);
+    let is_subscription = plan.kind == PlanKind::Subscription;
+    if seats != 1 && !(is_subscription && payer.workspace_id.is_some()) {
+        return Err(AppError::field("seats", "invalid", "Only plans of workspaces have seats."));
+    }
+    let price = priced(&plan, gateway.as_ref(), order.currency, seats)?;
+    let now = app.clock.now();
+    let row = payment::Model {
+        idempotency_key: key.clone(),
+        return_path: order.return_url.as_deref().map(|path| own_path(app, path)).transpose()?,
+        workspace_id: payer.workspace_id,
+        seats,
+        method_id: order.method_id,
+        ..begun(app, payer.user_id, plan.id, name.as_str(), price, now)
+    };
+    let held = if is_subscription { held(app, payer, &plan, seats, now).await? } else { None };
+    let row = payment::Model { subscription_id: held, ..row };
     let row = if rows::insert(app.db.writer(), row.clone()).await? {
         row
     } else {
-        let begun = rows::by_key(app.db.writer(), by.user_id, &key).await?.ok_or(Code::Conflict)?;
-        if (begun.plan_id, &begun.gateway, &begun.currency) != (row.plan_id, &row.gateway, &row.currency) {
+        let begun = rows::by_key(app.db.writer(), payer.user_id, &key).await?.ok_or(Code::Conflict)?;
+        let is_same = (begun.plan_id, &begun.gateway, &begun.currency) == (row.plan_id, &row.gateway, &row.currency)
+            && (begun.workspace_id, begun.seats, begun.method_id) == (row.workspace_id, row.seats, row.method_id);
+        if !is_same {
             return Err(AppError::refused(Code::Conflict, "This Idempotency-Key belongs to another payment."));
         }
         begun
     };
-    if let Some(redirect_url) = row.redirect_url {
-        return Ok(Begun { payment_id: row.id, redirect_url, expires_at: row.expires_at });
+    if row.redirect_url.is_some() {
+        return begun_of(app, &row);
+    }
+    if let Some(method) = method {
+        let is_over = !stage(&row)?.is_open() || now >= row.expires_at;
+        let row = if is_over { row } else { charges::charge_present(app, &row, &method).await? };
+        return begun_of(app, &row);
     }
     if stage(&row)? != Stage::Created || now >= row.expires_at {
         return Err(AppError::refused(Code::Conflict, "This payment has ended already. Begin a new one."));
     }
-    open(app, row, &plan.name, order.address).await
+    open(app, row, &plan, order.address).await
+}
+
+/// The subscription that would go on by this purchase. While one holds, another plan is a change of it.
+async fn held(
+    app: &App,
+    payer: Payer,
+    plan: &PricingPlan,
+    seats: i64,
+    now: Timestamp,
+) -> Result<Option<Uuid>, AppError> {
+    if let Some(id) = payer.workspace_id {
+        let members = subscription_rows::seated(app.db.reader(), id, subscriptions::MOST_SEATS + 1).await?;
+        if i64::try_from(members.len()).is_ok_and(|members| members > seats) {
+            return Err(AppError::field("seats", "invalid", "There are more members than that."));
+        }
+    }
+    let Some(row) = subscription_rows::of(app.db.writer(), payer.account()).await? else { return Ok(None) };
+    let state = subscriptions::state(&row)?;
+    if state == SubscriptionState::Ended || row.ends_at <= now {
+        return Ok(None);
+    }
+    if row.is_charging != 0 {
+        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+    }
+    if row.plan_id == plan.id && row.seats == seats {
+        return Ok(Some(row.id));
+    }
+    match state {
+        SubscriptionState::Trialing => Ok(None),
+        SubscriptionState::PastDue => Err(wrong_state("Pay your plan first, or cancel it.")),
+        _ => Err(wrong_state("You have a plan already. Change it instead.")),
+    }
 }
 
 /// Has the gateway make the place where it is paid. Asked again, it makes the same one.
-async fn open(app: &App, row: payment::Model, title: &str, address: Option<IpAddr>) -> Result<Begun, AppError> {
+pub(super) async fn open(
+    app: &App,
+    row: payment::Model,
+    plan: &PricingPlan,
+    address: Option<IpAddr>,
+) -> Result<Begun, AppError> {
     let gateway = super::gateway_of(app, &row)?;
     let base = public_url(&app.config).map_err(AppError::Internal)?;
-    let own = |path: String| base.join(&path).map_err(AppError::internal);
-    let return_url = own(format!("/r1/payments/callback/{}?payment={}", row.gateway, row.id))?;
-    let notify_url = own(format!("/r1/payments/webhooks/{}", row.gateway))?;
+    let return_url = return_url(app, &row)?;
+    let notify_url = base.join(&format!("/r1/payments/webhooks/{}", row.gateway)).map_err(AppError::internal)?;
+    // What a subscription is paid with is charged again.
+    let keeps = plan.kind == PlanKind::Subscription && gateway.recurring().is_some();
+    let (customer, email) = if keeps {
+        let payer = Payer { user_id: row.user_id, workspace_id: row.workspace_id };
+        let user = users::by_id(app.db.reader(), row.user_id).await?.ok_or(Code::Unauthenticated)?;
+        (subscriptions::customer_of(app, payer, gateway.name()).await?, user.email)
+    } else {
+        (None, String::new())
+    };
     let order = ::payment::Order {
         payment_id: row.id,
         price: price(&row)?,
-        title,
+        title: &plan.name,
         return_url: &return_url,
         notify_url: &notify_url,
         created_at: row.created_at,
         expires_at: row.expires_at,
         address,
+        keep: keeps.then_some(Keep { customer: customer.as_deref(), email: &email }),
     };
     let made = gateway.create_checkout(&order).await;
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -128,11 +277,10 @@ async fn open(app: &App, row: payment::Model, title: &str, address: Option<IpAdd
             // A webhook may have been faster.
             apply::step(&mut locked, Stage::Pending)?;
             locked.reference = Some(made.reference);
-            locked.redirect_url = Some(made.redirect_url.clone());
-            let expires_at = locked.expires_at;
-            rows::store(&tx, locked).await?;
+            locked.redirect_url = Some(made.redirect_url);
+            rows::store(&tx, locked.clone()).await?;
             tx.commit().await.map_err(app_error)?;
-            Ok(Begun { payment_id: row.id, redirect_url: made.redirect_url, expires_at })
+            begun_of(app, &locked)
         }
         Err(error) => {
             // Nobody was told where to pay, so nobody pays: where it is not known whether it was made, it expires by itself.
@@ -147,20 +295,8 @@ async fn open(app: &App, row: payment::Model, title: &str, address: Option<IpAdd
     }
 }
 
-fn chosen(
-    plan: &appcore::view::PricingPlan,
-    gateway: &dyn ::payment::Gateway,
-    currency: Option<Currency>,
-) -> Result<Money, AppError> {
-    let refused = || AppError::field("currency", "invalid", "This can't be paid in this currency here.");
-    let mut prices =
-        plan.prices.iter().filter_map(|price| Some(Money::new(price.amount, price.currency.parse().ok()?)));
-    let fits = |price: &Money| gateway.limits(price.currency).is_some_and(|limits| limits.contains(&price.amount));
-    prices.find(|price| currency.is_none_or(|asked| asked == price.currency) && fits(price)).ok_or_else(refused)
-}
-
 /// A path of ours: a browser is sent nowhere else.
-fn own_path(app: &App, url: &str) -> Result<String, AppError> {
+pub(super) fn own_path(app: &App, url: &str) -> Result<String, AppError> {
     let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
     let base = public_url(&app.config).map_err(AppError::Internal)?;
     let url: Url = base.join(url).map_err(|_| refused())?;
@@ -177,18 +313,11 @@ pub async fn finish(app: &App, gateway: GatewayName, payment_id: Option<Uuid>) -
         None => None,
     };
     let Some(row) = row else { return Ok(RESULT.to_owned()) };
-    let path = row.return_path.clone().unwrap_or_else(|| RESULT.to_owned());
-    let id = row.id;
+    let (path, id) = (result_of(&row), row.id);
     if stage(&row)?.is_open()
         && let Err(error) = reconcile::ask(app, row).await
     {
         tracing::info!(%error, payment = %id, "the gateway could not be asked when the payer came back");
     }
-    let separator = if path.contains('?') { '&' } else { '?' };
-    Ok(format!("{path}{separator}payment={id}"))
-}
-
-/// Subscriptions are paid period by period.
-pub(super) const fn is_period(kind: PlanKind) -> bool {
-    matches!(kind, PlanKind::Subscription)
+    Ok(path)
 }

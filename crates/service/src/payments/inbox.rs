@@ -4,8 +4,8 @@ use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayN
 use appcore::{AppError, Code};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
-use super::{apply, reconcile};
-use crate::App;
+use super::{apply, reconcile, setups::FinishSetupJob};
+use crate::{App, jobs};
 
 /// The longest event that is kept.
 const MAX_RAW: usize = 256 * 1024;
@@ -46,7 +46,12 @@ async fn take(app: &App, gateway: &dyn Gateway, delivery: &Delivery<'_>) -> Resu
 }
 
 /// Stores an event and applies it. Both happen, or neither.
-async fn store(app: &App, gateway: &dyn Gateway, notice: Notice, raw: String) -> Result<Acknowledged, AppError> {
+pub(super) async fn store(
+    app: &App,
+    gateway: &dyn Gateway,
+    notice: Notice,
+    raw: String,
+) -> Result<Acknowledged, AppError> {
     let (name, now) = (gateway.name().as_str(), app.clock.now());
     // What has to be asked is asked before anything is locked.
     let captured = match (&notice.news, &notice.about) {
@@ -73,11 +78,19 @@ async fn store(app: &App, gateway: &dyn Gateway, notice: Notice, raw: String) ->
     if !rows::insert_event(&tx, event).await? {
         return Ok(Acknowledged::AppliedBefore);
     }
+    if let About::Setup(setup_id) = notice.about {
+        if notice.is_ours {
+            jobs::ask(&tx, now, &FinishSetupJob { setup_id }).await?;
+        }
+        rows::mark_event(&tx, name, &notice.event_id, None, None, Some(now)).await?;
+        tx.commit().await.map_err(app_error)?;
+        return Ok(Acknowledged::Applied);
+    }
     let id = match &notice.about {
         About::Payment(id) => rows::by_id(&tx, *id).await?.filter(|row| row.gateway == name).map(|row| row.id),
         About::Reference(reference) => rows::by_reference(&tx, name, reference).await?.map(|row| row.id),
         About::Charge(charge) => rows::by_charge(&tx, name, charge).await?.map(|row| row.id),
-        About::Nothing => None,
+        About::Setup(_) | About::Nothing => None,
     };
     let locked = match id {
         Some(id) => rows::lock(&tx, id).await?,
@@ -100,12 +113,12 @@ async fn store(app: &App, gateway: &dyn Gateway, notice: Notice, raw: String) ->
         Some(news) => Notice { news, ..notice },
         None => notice,
     };
-    let applied = apply::apply(&tx, &mut row, &notice, now).await?;
+    let applied = apply::apply(app, &tx, &mut row, &notice, now).await?;
     let waits_for = (applied == apply::Applied::Waits).then(|| format!("payment:{payment_id}"));
     let applied_at = waits_for.is_none().then_some(now);
     rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), waits_for.as_deref(), applied_at).await?;
     if applied == apply::Applied::Done {
-        apply::waiting(&tx, &mut row, now).await?;
+        apply::waiting(app, &tx, &mut row, now).await?;
     }
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;

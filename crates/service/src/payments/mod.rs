@@ -5,13 +5,27 @@
 //! payment, which change it under the lock of its row, in whatever order they come. Which steps there are stands in the crate `payment`.
 
 mod apply;
+pub(crate) mod balances;
+mod charges;
 mod checkout;
+mod claims;
+mod compare;
+mod deliver;
 mod demo;
+mod health;
 mod inbox;
 pub mod plans;
+mod receipts;
 mod reconcile;
 mod refund;
+mod release;
+mod revenue;
+pub mod setups;
+pub mod subscriptions;
 mod switches;
+#[cfg(test)]
+mod tests;
+pub mod topups;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,11 +36,11 @@ use ::payment::{
     Currency, Demo, Gateway, GatewayError, GatewayName, Known, Momo, Money, Paypal, PaypalCheck, Stage, Stripe, Vnpay,
 };
 use appcore::{
-    AppError, Code, Secret,
+    AppError, Code, Secret, UserId,
     auth::{Principal, token},
     config::{Config, PaypalVerify},
     page::{Page, PageRequest},
-    view::{AdminPayment, Payment, PaymentStatus},
+    view::{AdminPayment, CreditNote, Payment, PaymentStatus},
 };
 use dbcontext::{
     entity::payment,
@@ -35,12 +49,19 @@ use dbcontext::{
 use url::Url;
 use uuid::Uuid;
 
+use self::checkout::begun;
+use self::subscriptions::Payer;
 pub use self::{
     checkout::{Begun, Order, begin, finish},
+    compare::{close as close_difference, differences},
     demo::end_demo,
+    health::{health, test},
     inbox::receive,
+    receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconcile::reconcile,
     refund::refund,
+    release::{details, release},
+    revenue::revenue,
     switches::{gateways, switch},
 };
 pub(crate) use self::{reconcile::keep, switches::follow};
@@ -52,6 +73,8 @@ pub struct Payments {
     demo: Option<Arc<Demo>>,
     /// What administrators have switched; what isn't in it is on.
     switches: RwLock<HashMap<GatewayName, bool>>,
+    /// Balances have changed.
+    stirred: tokio::sync::Notify,
 }
 
 impl Payments {
@@ -91,10 +114,11 @@ impl Payments {
         }
         let vnpay = &settings.vnpay;
         if vnpay.enabled {
-            let gateway = Vnpay::new(&vnpay.base_url, vnpay.tmn_code.clone(), vnpay.hash_secret.clone())?;
+            let gateway =
+                Vnpay::new(&vnpay.base_url, vnpay.api_url.as_ref(), vnpay.tmn_code.clone(), vnpay.hash_secret.clone())?;
             gateways.insert(GatewayName::Vnpay, Arc::new(gateway));
         }
-        Ok(Self { gateways, demo, switches: RwLock::default() })
+        Ok(Self { gateways, demo, switches: RwLock::default(), stirred: tokio::sync::Notify::new() })
     }
 
     /// Whether anything is charged: that a gateway is switched off for a while doesn't make everything free.
@@ -155,8 +179,12 @@ fn failed(error: GatewayError) -> AppError {
 }
 
 /// A person's payments, the newest first.
-pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<Payment>, AppError> {
-    let (found, total) = rows::list(app.db.reader(), Some(by.user_id), None, page).await?;
+pub async fn list(app: &App, payer: Payer, page: PageRequest) -> Result<Page<Payment>, AppError> {
+    let filter = match payer.workspace_id {
+        Some(id) => rows::Filter { workspace_id: Some(id), ..rows::Filter::default() },
+        None => rows::Filter { user_id: Some(payer.user_id), ..rows::Filter::default() },
+    };
+    let (found, total) = rows::list(app.db.reader(), filter, page).await?;
     Ok(Page::new(views(app, found).await?, page, total))
 }
 
@@ -166,24 +194,47 @@ pub async fn read(app: &App, by: &Principal, id: Uuid) -> Result<Payment, AppErr
 }
 
 /// Everybody's payments, the newest first.
-pub async fn list_all(
-    app: &App,
-    status: Option<PaymentStatus>,
-    page: PageRequest,
-) -> Result<Page<AdminPayment>, AppError> {
-    let (found, total) = rows::list(app.db.reader(), None, status.map(PaymentStatus::as_str), page).await?;
-    let beside: Vec<_> = found.iter().map(|row| (row.user_id, row.quarantine.clone(), row.reference.clone())).collect();
-    let items = views(app, found).await?.into_iter().zip(beside);
-    let items = items
-        .map(|(payment, (user_id, quarantine, reference))| AdminPayment { payment, user_id, quarantine, reference })
-        .collect();
-    Ok(Page::new(items, page, total))
+pub async fn list_all(app: &App, wanted: Wanted, page: PageRequest) -> Result<Page<AdminPayment>, AppError> {
+    let filter = rows::Filter {
+        user_id: wanted.user_id,
+        workspace_id: None,
+        status: wanted.status.map(PaymentStatus::as_str),
+        gateway: wanted.gateway.map(GatewayName::as_str),
+    };
+    let (found, total) = rows::list(app.db.reader(), filter, page).await?;
+    Ok(Page::new(admin_views(app, found).await?, page, total))
+}
+
+/// Which payments an administrator wants to see; none: all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    pub status: Option<PaymentStatus>,
+    pub gateway: Option<GatewayName>,
+    pub user_id: Option<UserId>,
+}
+
+async fn admin_views(app: &App, found: Vec<payment::Model>) -> Result<Vec<AdminPayment>, AppError> {
+    let items = views(app, found.clone()).await?.into_iter().zip(found);
+    let view = |(payment, row): (Payment, payment::Model)| AdminPayment {
+        payment,
+        user_id: row.user_id,
+        quarantine: row.quarantine,
+        reference: row.reference,
+        paid_amount: row.paid_amount,
+        paid_currency: row.paid_currency,
+    };
+    Ok(items.map(view).collect())
 }
 
 /// A payment of the caller's own.
 async fn own(app: &App, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
-    let row = rows::by_id(app.db.reader(), id).await?.filter(|row| row.user_id == by.user_id);
-    row.ok_or_else(|| Code::NotFound.into())
+    let row = rows::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    if row.user_id != by.user_id {
+        // Those of a workspace are also seen by others who pay for it.
+        let workspace = row.workspace_id.ok_or(Code::NotFound)?;
+        subscriptions::payer(app, by, Some(workspace)).await?;
+    }
+    Ok(row)
 }
 
 async fn view(app: &App, row: payment::Model) -> Result<Payment, AppError> {
@@ -197,6 +248,14 @@ async fn views(app: &App, found: Vec<payment::Model>) -> Result<Vec<Payment>, Ap
     let names: HashMap<Uuid, String> =
         plan_rows::by_ids(app.db.reader(), ids).await?.into_iter().map(|plan| (plan.id, plan.name)).collect();
     let now = app.clock.now();
+    let refunded = found.iter().filter(|row| row.refunded > 0).map(|row| row.id).collect();
+    let mut notes: HashMap<Uuid, Vec<CreditNote>> = HashMap::new();
+    for refund in rows::refunds_done(app.db.reader(), refunded).await? {
+        if let Some(number) = receipts::number(refund.note_year, refund.note_number) {
+            let created_at = refund.done_at.unwrap_or(refund.created_at);
+            notes.entry(refund.payment_id).or_default().push(CreditNote { number, amount: refund.amount, created_at });
+        }
+    }
     found
         .into_iter()
         .map(|row| {
@@ -205,11 +264,14 @@ async fn views(app: &App, found: Vec<payment::Model>) -> Result<Vec<Payment>, Ap
                 status: row.status.parse().map_err(AppError::internal)?,
                 plan_name: names.get(&row.plan_id).cloned().unwrap_or_default(),
                 redirect_url: row.redirect_url.filter(|_| can_pay),
-                receipt: row.receipt_year.zip(row.receipt_number).map(|(year, number)| format!("{year}-{number:04}")),
+                receipt: receipts::number(row.receipt_year, row.receipt_number),
+                credit_notes: notes.remove(&row.id).unwrap_or_default(),
                 id: row.id,
                 gateway: row.gateway,
                 amount: row.amount,
                 currency: row.currency,
+                workspace_id: row.workspace_id,
+                subscription_id: row.subscription_id,
                 plan_id: row.plan_id,
                 created_at: row.created_at,
                 expires_at: row.expires_at,

@@ -9,7 +9,6 @@ use appcore::{
 };
 use dbcontext::{Database, constraint::app_error, entity::pricing_plan, query::plans as rows};
 use std::collections::BTreeMap;
-use time::{Month, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
 
 const MAX_FEATURES: usize = 20;
 const MAX_TEXT: usize = 200;
+const MAX_TRIAL: u32 = 90;
 /// A million credits.
 const MAX_CREDITS: i64 = 1_000_000_000_000;
 
@@ -32,6 +32,8 @@ pub struct Definition {
     pub credits: MicroCredits,
     pub quotas: BTreeMap<QuotaMetric, i64>,
     pub features: Vec<String>,
+    /// For how long it can be tried; 0: it can't.
+    pub trial_days: u32,
     pub is_active: bool,
 }
 
@@ -71,7 +73,7 @@ fn row(
         credits: definition.credits,
         quotas: text(serde_json::to_string(&definition.quotas))?,
         features: text(serde_json::to_string(&definition.features))?,
-        trial_days: 0,
+        trial_days: i64::from(definition.trial_days),
         is_active: i64::from(definition.is_active),
         position,
         created_at,
@@ -102,6 +104,9 @@ fn check(definition: &Definition) -> Result<(), AppError> {
     }
     if !(0..=MAX_CREDITS).contains(&definition.credits.0) {
         return refused("credits", "Name the credits in micro-credits, at most a million credits.");
+    }
+    if definition.trial_days > MAX_TRIAL || (definition.trial_days > 0 && definition.kind != PlanKind::Subscription) {
+        return refused("trial_days", "Subscriptions have a trial of at most 90 days.");
     }
     if definition.quotas.values().any(|limit| *limit < 0) {
         return refused("quotas", "A limit can't be less than nothing.");
@@ -144,6 +149,7 @@ pub async fn change(
         credits: seen.credits,
         quotas: seen.quotas,
         features: seen.features,
+        trial_days: seen.trial_days,
         is_active: seen.is_active,
     };
     let mut after = before.clone();
@@ -174,21 +180,6 @@ fn normalize(definition: &mut Definition) {
     }
 }
 
-/// When a period that begins then ends: on the same day of a later month, or on that month's last.
-pub(super) fn end_of_period(start: Timestamp, interval: Option<PlanInterval>) -> Result<Timestamp, AppError> {
-    let begun = OffsetDateTime::from_unix_timestamp(start.seconds()).map_err(AppError::internal)?;
-    let date = begun.date();
-    let (year, month) = match interval {
-        Some(PlanInterval::Year) => (date.year() + 1, date.month()),
-        _ if date.month() == Month::December => (date.year() + 1, Month::January),
-        _ => (date.year(), date.month().next()),
-    };
-    let day = date.day().min(month.length(year));
-    let end = time::Date::from_calendar_date(year, month, day).map_err(AppError::internal)?;
-    let days = i64::from(end.to_julian_day() - date.to_julian_day());
-    Ok(Timestamp(start.0 + days * 86_400_000))
-}
-
 /// What is offered where nobody has made plans yet.
 pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> {
     const CREDIT: i64 = 1_000_000;
@@ -211,6 +202,7 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
             credits: MicroCredits(credits * CREDIT),
             quotas: BTreeMap::new(),
             features: features.iter().map(ToString::to_string).collect(),
+            trial_days: 0,
             is_active: true,
         };
         // The same on every instance that starts at the same time.

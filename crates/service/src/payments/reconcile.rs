@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use ::payment::{News, RefundOrder, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
+use futures_util::stream::{self, StreamExt as _};
 use uuid::Uuid;
 
-use super::{apply, failed, gateway_of, known, refund, stage};
+use super::{apply, compare, failed, gateway_of, known, refund, setups, stage, subscriptions};
 use crate::App;
 
 /// Payments that one look asks about.
 const MOST: u64 = 100;
+/// How many of them are asked about at the same time.
+const AT_ONCE: usize = 16;
 /// How often the switches are read anew, should the bus have said nothing.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
 /// How long after its end a payment is asked about: a payment that was made in the last moment may be told late.
@@ -35,26 +38,35 @@ pub(crate) async fn keep(app: Arc<App>) {
 async fn look(app: &App) -> Result<(), AppError> {
     let now = app.clock.now();
     let next = now.plus(app.config.payment.reconcile_after);
-    for id in rows::claim_due(app.db.writer(), now, next, MOST).await? {
-        if let Err(error) = reconcile(app, id).await {
-            tracing::warn!(%error, payment = %id, "a payment could not be reconciled");
-        }
-    }
-    for id in rows::claim_due_refunds(app.db.writer(), now, next, MOST).await? {
-        if let Err(error) = refund::complete(app, id).await {
-            tracing::warn!(%error, refund = %id, "a refund could not be completed");
-        }
-    }
+    // Some at a time: a gateway that is away lets each of them wait.
+    let due = rows::claim_due(app.db.writer(), now, next, MOST).await?;
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = reconcile(app, id).await {
+                tracing::warn!(%error, payment = %id, "a payment could not be reconciled");
+            }
+        })
+        .await;
+    let due = rows::claim_due_refunds(app.db.writer(), now, next, MOST).await?;
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = refund::complete(app, id).await {
+                tracing::warn!(%error, refund = %id, "a refund could not be completed");
+            }
+        })
+        .await;
+    setups::look(app, now).await?;
     for id in rows::awaited(app.db.reader(), MOST).await? {
         let tx = app.db.begin().await.map_err(app_error)?;
         let Some(mut row) = rows::lock(&tx, id).await? else { continue };
         let before = row.clone();
-        apply::waiting(&tx, &mut row, now).await?;
+        apply::waiting(app, &tx, &mut row, now).await?;
         rows::store(&tx, row.clone()).await?;
         tx.commit().await.map_err(app_error)?;
         apply::tell(app, &before, &row);
     }
-    Ok(())
+    subscriptions::look(app, now).await?;
+    compare::look(app, now).await
 }
 
 /// Asks the gateway about a payment, whatever is known of it.
@@ -77,12 +89,18 @@ pub(super) async fn ask(app: &App, row: payment::Model) -> Result<(), AppError> 
             _ => news_of(found),
         }
     };
+    apply_news(app, row.id, news.as_ref()).await
+}
+
+/// Applies what a gateway has answered, under the payment's lock.
+pub(super) async fn apply_news(app: &App, id: Uuid, news: Option<&News>) -> Result<(), AppError> {
+    let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
-    let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;
+    let mut locked = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
     let before = locked.clone();
     if let Some(news) = news {
-        apply::news(&tx, &mut locked, &news, now).await?;
-        apply::waiting(&tx, &mut locked, now).await?;
+        apply::news(app, &tx, &mut locked, news, now).await?;
+        apply::waiting(app, &tx, &mut locked, now).await?;
     }
     if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(AFTERTHOUGHT) {
         // Should it be paid all the same, it counts.

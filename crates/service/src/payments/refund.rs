@@ -4,18 +4,21 @@
 //! and the credits are taken back. Then the gateway is asked, with the refund's id as its key, as often as it takes until it has answered.
 
 use ::payment::{GatewayError, RefundState, Stage};
-use appcore::{AppError, Code, auth::Principal, view::Payment};
+use appcore::{AppError, Code, auth::Principal, credits::MicroCredits, view::Payment};
 use dbcontext::{constraint::app_error, entity::payment_refund, query::payments as rows};
 use uuid::Uuid;
 
-use super::{apply, reconcile, stage, view};
+use super::{
+    apply,
+    claims::{Claim, Claims},
+    reconcile, stage, view,
+};
 use crate::{
-    App,
+    App, accounts,
     audit::{self, Action, Entry},
-    ledger::Source,
 };
 
-/// Gives back a part of what was paid, or all that is left of it.
+/// Gives back a part of what was paid, or all that is left of it. With a fresh sign-in.
 pub async fn refund(
     app: &App,
     by: &Principal,
@@ -23,33 +26,44 @@ pub async fn refund(
     amount: Option<i64>,
     reason: String,
 ) -> Result<Payment, AppError> {
+    accounts::require_fresh(app, by).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let row = rows::lock(&tx, payment_id).await?.ok_or(Code::NotFound)?;
     if stage(&row)? != Stage::Paid {
         return Err(AppError::refused(Code::WrongState, "Only what was paid can be refunded."));
     }
-    let refunds = rows::refunds(&tx, row.id).await?;
-    let left = row.amount - refunds.iter().filter(|one| apply::counts(one)).map(|one| one.amount).sum::<i64>();
+    let mut claims = Claims::read(&tx, row.id).await?;
+    let left = row.amount - claims.claimed();
+    if left <= 0 && claims.is_disputed() {
+        return Err(AppError::refused(
+            Code::WrongState,
+            "The payer has disputed this payment. Until that is decided there is nothing to refund.",
+        ));
+    }
     let amount = amount.unwrap_or(left);
     if amount <= 0 || amount > left {
         return Err(AppError::field("amount", "invalid", "This must be more than nothing, and no more than is left."));
     }
     let id = Uuid::now_v7();
-    let credits = apply::take_credits(&tx, &row, amount, &Source::new("refund", id), "refund", now).await?;
     let refund = payment_refund::Model {
         id,
         payment_id: row.id,
         reference: None,
         amount,
-        credits,
+        credits: MicroCredits::ZERO,
         state: RefundState::Pending.as_str().to_owned(),
         reason,
         by_user: Some(by.user_id),
         created_at: now,
         check_at: Some(now.plus(app.config.payment.reconcile_after)),
+        note_year: None,
+        note_number: None,
+        done_at: None,
     };
-    rows::put_refund(&tx, refund).await?;
+    claims.refunds.push(refund.clone());
+    let credits = claims.take(&tx, &row, Claim::Refund(id), now).await?;
+    rows::put_refund(&tx, payment_refund::Model { credits, ..refund }).await?;
     audit::record(&tx, Entry::by(by, Action::PaymentRefunded, Some(payment_id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     complete(app, id).await?;
@@ -77,15 +91,14 @@ pub(super) async fn complete(app: &App, id: Uuid) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;
     let before = row.clone();
-    let mut refunds = rows::refunds(&tx, row.id).await?;
+    let mut claims = Claims::read(&tx, row.id).await?;
     // The gateway may have told of it meanwhile.
-    if let Some(refund) = refunds.iter_mut().find(|refund| refund.id == id) {
-        if refund.reference.is_none() {
-            refund.reference = reference;
-        }
-        apply::set_refund(&tx, &row, refund, state, now).await?;
+    if let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id)
+        && refund.reference.is_none()
+    {
+        refund.reference = reference;
     }
-    apply::recount(&mut row, &refunds)?;
+    apply::set_refund(app, &tx, &mut row, &mut claims, id, state, now).await?;
     rows::store(&tx, row.clone()).await?;
     tx.commit().await.map_err(app_error)?;
     apply::tell(app, &before, &row);

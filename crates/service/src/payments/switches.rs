@@ -36,6 +36,7 @@ pub fn gateways(app: &App) -> Vec<PaymentGateway> {
         .map(|name| PaymentGateway {
             name: name.as_str().to_owned(),
             enabled: payments.is_on(*name),
+            keeps: payments.gateway(*name).is_some_and(|gateway| gateway.recurring().is_some()),
             currencies: takes(*name).unwrap_or_default(),
             is_demo: *name == GatewayName::Demo,
         })

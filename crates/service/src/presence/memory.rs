@@ -31,7 +31,7 @@ struct Person {
 impl Person {
     fn presence(&self, user_id: UserId) -> Presence {
         let status = if self.is_here { self.chosen.unwrap_or(PresenceStatus::Online) } else { PresenceStatus::Offline };
-        Presence { user_id, status, last_seen: self.last_seen }
+        Presence { user_id, status, last_seen: self.last_seen, custom_status: None }
     }
 }
 
@@ -91,6 +91,13 @@ impl MemoryPresence {
         self.people().remove(&person);
     }
 
+    pub(super) fn here_now(&self, skip: usize, most: usize) -> Vec<UserId> {
+        let mut here: Vec<UserId> =
+            self.people().iter().filter(|(_, person)| person.is_here).map(|(id, _)| *id).collect();
+        here.sort_unstable();
+        here.into_iter().skip(skip).take(most).collect()
+    }
+
     pub(super) fn of_now(&self, people: &[UserId]) -> Vec<Presence> {
         let known = self.people();
         let unknown = Person::default();
@@ -118,6 +125,10 @@ impl PresenceStore for MemoryPresence {
 
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()> {
         async move { self.forget_now(person) }.boxed()
+    }
+
+    fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>> {
+        async move { self.here_now(skip, most) }.boxed()
     }
 
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {

@@ -6,6 +6,7 @@
 //! each of them once, whichever instance asks first.
 
 mod choices;
+mod custom;
 mod memory;
 mod redis;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use dbcontext::query;
 use futures_util::future::BoxFuture;
 
 pub use choices::Choices;
+pub use custom::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
 
@@ -53,6 +55,9 @@ pub trait PresenceStore: Send + Sync + 'static {
     /// Removes the entry of a person of whom no instance holds a connection.
     fn forget(&self, person: UserId) -> BoxFuture<'_, ()>;
 
+    /// Those who are here, a part of them: about `most` after the first `skip`.
+    fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;
+
     /// The presence of these people, in their order.
     fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }
@@ -61,13 +66,14 @@ pub trait PresenceStore: Send + Sync + 'static {
 pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
     let small = app.config.realtime.small_conversation;
     for changes in changes.chunks(ANNOUNCED) {
+        let changes = custom::filled_in(app, changes.to_vec()).await;
         let mut messages = vec![BusMessage::Gathered(Gathered::Presence(changes.to_vec()).into())];
         let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
         let mut shared: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
         for (user, conversation) in query::following::small_conversations(app.db.reader(), &people, small).await? {
             shared.entry(user).or_default().push(conversation);
         }
-        for presence in changes {
+        for presence in &changes {
             for conversations in shared.remove(&presence.user_id).unwrap_or_default().chunks(MAX_NAMED) {
                 let topic = Topic::Conversations(conversations.to_vec());
                 let envelope = Envelope::seal(&Event::Presence(presence.clone()), topic, app.clock.now());
@@ -78,6 +84,11 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
         drop(app.bus.publish(messages));
     }
     Ok(())
+}
+
+/// The presence of these people, in their order, with what they say of themselves.
+pub async fn of(app: &App, people: &[UserId]) -> Vec<Presence> {
+    custom::filled_in(app, app.presence.of(people).await).await
 }
 
 /// Those of these people whom `by` may see: members of a common workspace or conversation.

@@ -89,6 +89,7 @@ impl RedisPresence {
                     user_id,
                     status: chosen.parse().unwrap_or(PresenceStatus::Online),
                     last_seen: seen.parse().ok().map(Timestamp),
+                    custom_status: None,
                 })
             }));
         }
@@ -100,7 +101,7 @@ impl RedisPresence {
         let mut call = self.choose.key(&self.here);
         call.key(self.hash_of(person)).arg(person.to_string()).arg(status.as_str()).arg(milliseconds(MEMORY));
         let has_changed: bool = call.invoke_async(&mut connection).await?;
-        Ok(has_changed.then_some(Presence { user_id: person, status, last_seen: None }))
+        Ok(has_changed.then_some(Presence { user_id: person, status, last_seen: None, custom_status: None }))
     }
 
     async fn settle_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
@@ -117,7 +118,12 @@ impl RedisPresence {
                 call.key(self.hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(MEMORY));
                 let is_gone: bool = call.invoke_async(&mut connection).await?;
                 if is_gone {
-                    gone.push(Presence { user_id, status: PresenceStatus::Offline, last_seen: Some(now) });
+                    gone.push(Presence {
+                        user_id,
+                        status: PresenceStatus::Offline,
+                        last_seen: Some(now),
+                        custom_status: None,
+                    });
                 }
             }
             if due.len() < BATCH {
@@ -142,6 +148,14 @@ impl RedisPresence {
         Ok(())
     }
 
+    async fn here_shared(&self, skip: usize, most: usize) -> anyhow::Result<Vec<UserId>> {
+        let mut connection = self.redis.connection().await?;
+        let mut look = redis::cmd("ZRANGE");
+        look.arg(&self.here).arg(skip).arg(skip.saturating_add(most).saturating_sub(1));
+        let found: Vec<String> = look.query_async(&mut connection).await?;
+        Ok(found.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
     async fn of_shared(&self, people: &[UserId]) -> anyhow::Result<Vec<Presence>> {
         let mut connection = self.redis.connection().await?;
         let mut answers = Vec::with_capacity(people.len());
@@ -158,7 +172,12 @@ impl RedisPresence {
                 let (chosen, seen): (Option<String>, Option<i64>) = redis::from_redis_value(hash.clone())?;
                 let chosen = chosen.and_then(|name| name.parse().ok()).unwrap_or(PresenceStatus::Online);
                 let status = if is_here.is_some() { chosen } else { PresenceStatus::Offline };
-                answers.push(Presence { user_id: *user_id, status, last_seen: seen.map(Timestamp) });
+                answers.push(Presence {
+                    user_id: *user_id,
+                    status,
+                    last_seen: seen.map(Timestamp),
+                    custom_status: None,
+                });
             }
         }
         Ok(answers)
@@ -199,6 +218,16 @@ impl PresenceStore for RedisPresence {
         async move {
             self.own.forget_now(person);
             self.shared(self.forget_shared(person)).await.unwrap_or_default();
+        }
+        .boxed()
+    }
+
+    fn here(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>> {
+        async move {
+            match self.shared(self.here_shared(skip, most)).await {
+                Some(here) => here,
+                None => self.own.here_now(skip, most),
+            }
         }
         .boxed()
     }

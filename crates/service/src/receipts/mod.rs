@@ -26,7 +26,11 @@ use dbcontext::{
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::{App, conversations::access};
+use crate::{
+    App,
+    conversations::access,
+    notifications::{self, Place, ReadTo},
+};
 
 /// Receipts that may wait. One more is dropped: a later one of the same reader says the same and more.
 const QUEUE: usize = 16_384;
@@ -117,8 +121,10 @@ impl Store {
     async fn move_to(&self, reaches: &[Reach]) -> Result<(), AppError> {
         let mut messages = Vec::new();
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
+        let mut reads = Vec::new();
         for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
             let Reached { conversation_id, user_id, delivered_seq, read_seq, member_count } = moved;
+            reads.push(ReadTo { user_id, place: Place::MainLine(conversation_id), seq: read_seq });
             let is_small = member_count <= i64::from(self.small_conversation);
             if !is_small && member_count <= MAX_READERS_SHOWN {
                 gathered.entry(conversation_id).or_default().push(ReadPosition { user_id, read_seq });
@@ -133,6 +139,11 @@ impl Store {
         }));
         if !messages.is_empty() {
             drop(self.bus.publish(messages));
+        }
+        // Whoever only received something has read nothing by it.
+        let has_read = reaches.iter().any(|reach| reach.read_seq > 0);
+        if has_read && !reads.is_empty() {
+            notifications::passed(&self.db, self.bus.as_ref(), self.clock.now(), &reads).await?;
         }
         Ok(())
     }

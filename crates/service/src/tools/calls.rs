@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::{Offer, Script, script::EXPIRED, shown_json, tell};
+use super::{Offer, Script, pictures, script::EXPIRED, shown_json, tell};
 use crate::{App, jobs::AnswerJob};
 
 /// How many calls of one answer are made at the same time.
@@ -49,9 +49,10 @@ pub(crate) async fn run(
                 return Ok(());
             }
             retell(app, answer, shared, &row, one_by_one).await?;
-            let (status, result) = called(app, offer, &row).await;
+            let (status, result, pictures) = called(app, offer, &row).await;
+            let pictures = pictures::keep(app, pictures).await?;
             let (db, now) = (app.db.writer(), app.clock.now());
-            if tool_calls::end(db, row.id, attempt, status, &result, now).await? {
+            if tool_calls::end(db, row.id, attempt, status, (&result, pictures.as_deref()), now).await? {
                 retell(app, answer, shared, &row, one_by_one).await?;
             }
             Ok::<_, AppError>(())
@@ -63,16 +64,16 @@ pub(crate) async fn run(
     Ok(if script.is_open() { Ran::Lost } else { Ran::All })
 }
 
-async fn called(app: &App, offer: &Offer, row: &ToolCallRow) -> (ToolCallStatus, String) {
+async fn called(app: &App, offer: &Offer, row: &ToolCallRow) -> (ToolCallStatus, String, Vec<String>) {
     let (Some(offered), Some(arguments)) = (offer.of(row.server_id, &row.tool), parse_arguments(&row.arguments)) else {
-        return (ToolCallStatus::Failed, GONE.to_owned());
+        return (ToolCallStatus::Failed, GONE.to_owned(), Vec::new());
     };
     match app.tools.call(app, &offered.server, &row.tool, arguments).await {
-        Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text),
-        Ok(result) => (ToolCallStatus::Done, result.text),
+        Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),
+        Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
         Err(error) => {
             tracing::info!(%error, server = %row.server_id, call = %row.id, "a call of a tool failed");
-            (ToolCallStatus::Failed, error.to_string())
+            (ToolCallStatus::Failed, error.to_string(), Vec::new())
         }
     }
 }

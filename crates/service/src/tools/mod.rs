@@ -3,12 +3,16 @@
 //! What a server has told of its tools is kept and changes only when an administrator asks for it again, so that what was looked at is what is
 //! offered. An assistant offers its model the tools that it was given ([`Offer`]). What the model calls is stored before it happens
 //! ([`Script`]), with a state that one worker at a time can change: a call is begun once, and one that may have taken effect when its worker
-//! died is not repeated. Results are bounded, and data to the model.
+//! died is not repeated. Results are bounded, and data to the model. Who has asked decides about calls that are asked about, may change their
+//! arguments, and may let the assistant call the same tool from then on ([permissions]).
 
+mod arguments;
 mod calls;
 mod connections;
 mod decide;
 mod offer;
+pub mod permissions;
+mod pictures;
 mod script;
 mod secrets;
 pub mod servers;
@@ -24,7 +28,7 @@ use dbcontext::query::tool_calls::ToolCallRow;
 
 pub(crate) use calls::{Ran, run};
 pub use connections::Connections;
-pub use decide::decide;
+pub use decide::{Decision, decide, find};
 pub(crate) use offer::{Offer, offer};
 pub(crate) use script::{Script, Wanted};
 pub use servers::ServerFields;

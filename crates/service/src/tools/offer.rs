@@ -82,6 +82,11 @@ impl Offer {
         self.0.iter().map(function).collect()
     }
 
+    /// What is done with each.
+    pub(super) fn modes(&self) -> impl Iterator<Item = ToolMode> {
+        self.0.values().map(|offered| offered.mode)
+    }
+
     /// The tool behind a function.
     pub(super) fn find(&self, function: &str) -> Option<&Offered> {
         self.0.get(function)

@@ -1,10 +1,9 @@
 //! What a model has asked for in an answer so far, and what came of it. It outlives the worker.
 
-use ::ai::{ChatCall, ChatResult, ChatRound, ChatTool};
-use appcore::{
-    AppError, MessageId, Timestamp, ToolCallId, UserId,
-    view::{ToolCallStatus, ToolMode},
-};
+use std::collections::HashMap;
+
+use ::ai::{ChatCall, ChatPicture, ChatResult, ChatRound, ChatTool};
+use appcore::{AppError, MessageId, Timestamp, ToolCallId, UserId, view::ToolCallStatus};
 use dbcontext::{
     constraint::app_error,
     query::{
@@ -13,7 +12,7 @@ use dbcontext::{
     },
 };
 
-use super::{Offer, calls::parse_arguments, shown_json};
+use super::{Offer, calls::parse_arguments, permissions::Permissions, pictures, shown_json};
 use crate::{App, jobs::AnswerJob};
 
 /// What a model is told where there is no result of the tool.
@@ -92,8 +91,13 @@ impl Script {
         self.rows.last().map_or(0, |row| bytes_of(text, row.text_at))
     }
 
-    /// The rounds as the model is told of them.
-    pub fn rounds(&self, text: &str) -> Vec<ChatRound> {
+    /// The pictures of results, by their calls, for a model that sees them.
+    pub async fn pictures(&self, app: &App) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {
+        if self.rows.is_empty() { Ok(HashMap::new()) } else { pictures::shown(app, self).await }
+    }
+
+    /// The rounds as the model is told of them, with these pictures.
+    pub fn rounds(&self, text: &str, mut pictures: HashMap<ToolCallId, Vec<ChatPicture>>) -> Vec<ChatRound> {
         let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULTS);
         for (place, row) in self.rows.iter().enumerate() {
             if place == 0 || self.rows[place - 1].round != row.round {
@@ -108,12 +112,13 @@ impl Script {
             round.calls.push(ChatCall {
                 id: row.call_id.clone(),
                 name: row.function.clone(),
-                arguments: row.arguments.clone(),
+                arguments: row.asked_arguments.as_ref().unwrap_or(&row.arguments).clone(),
                 signature: row.signature.clone(),
             });
             round.results.push(ChatResult {
                 call_id: row.call_id.clone(),
-                text: if result.is_empty() { "(no result)".to_owned() } else { result.to_owned() },
+                text: told(row, if result.is_empty() { "(no result)" } else { result }),
+                pictures: pictures.remove(&row.id).unwrap_or_default(),
                 is_error: row.status != ToolCallStatus::Done.as_str(),
             });
         }
@@ -126,6 +131,7 @@ impl Script {
         let now = app.clock.now();
         let (round, text_at) = (self.round_count(), wanted.text.encode_utf16().count());
         let left = settings.max_calls.saturating_sub(self.rows.len());
+        let permissions = Permissions::load(app, offer, wanted.asker, wanted.answer.assistant_id).await?;
         let rows: Vec<ToolCallRow> = wanted
             .calls
             .into_iter()
@@ -137,7 +143,7 @@ impl Script {
                     (None, _) => (ToolCallStatus::Failed, Some(UNKNOWN)),
                     (Some(_), _) if place >= left => (ToolCallStatus::Failed, Some(TOO_MANY)),
                     (Some(_), false) => (ToolCallStatus::Failed, Some(NO_OBJECT)),
-                    (Some(offered), true) if offered.mode == ToolMode::Ask => (ToolCallStatus::Waiting, None),
+                    (Some(offered), true) if permissions.asks(offered) => (ToolCallStatus::Waiting, None),
                     (Some(_), true) => (ToolCallStatus::Queued, None),
                 };
                 let is_waiting = status == ToolCallStatus::Waiting;
@@ -155,6 +161,7 @@ impl Script {
                     title: offered.and_then(|offered| offered.tool.title.clone()),
                     function: call.name.replace('\0', ""),
                     arguments: call.arguments.replace('\0', ""),
+                    asked_arguments: None,
                     status: status.to_string(),
                     result: result.map(str::to_owned),
                     is_repeatable: offered.is_some_and(|offered| offered.tool.is_idempotent),
@@ -191,6 +198,14 @@ impl Script {
     }
 }
 
+/// A result as the model is told of it.
+fn told(row: &ToolCallRow, result: &str) -> String {
+    match &row.asked_arguments {
+        Some(_) => format!("[The person changed the arguments of this call to {}]\n{result}", row.arguments),
+        None => result.to_owned(),
+    }
+}
+
 /// The place in a text of so many UTF-16 code units.
 fn bytes_of(text: &str, units: i64) -> usize {
     let mut left = units;
@@ -222,6 +237,7 @@ mod tests {
             tool: "t".to_owned(),
             title: None,
             arguments: "{}".to_owned(),
+            asked_arguments: None,
             status: status.to_string(),
             result,
             is_repeatable: false,
@@ -244,7 +260,7 @@ mod tests {
         ];
         let script = Script { message_id: MessageId::new(), version: 1, rows };
         let text = "😀à\n\nmore and what was not told";
-        let rounds = script.rounds(text);
+        let rounds = script.rounds(text, HashMap::new());
         assert_eq!(rounds.iter().map(|round| round.text.as_str()).collect::<Vec<_>>(), ["😀à", "more"]);
         assert_eq!(rounds[0].calls.len(), 2);
         assert_eq!(
@@ -254,7 +270,7 @@ mod tests {
         );
         assert_eq!((script.text_end(text), script.round_count(), script.is_open()), ("😀à\n\nmore".len(), 2, false));
         assert_eq!(rounds[1].results[0].text, "(no result)");
-        assert_eq!(script.rounds("😀")[1].text, "", "a text that is shorter than it was");
+        assert_eq!(script.rounds("😀", HashMap::new())[1].text, "", "a text that is shorter than it was");
     }
 
     #[test]
@@ -262,7 +278,7 @@ mod tests {
         let long = || Some("x".repeat(100_000));
         let rows = (0..5).map(|place| row(0, place, 0, ToolCallStatus::Done, long())).collect();
         let script = Script { message_id: MessageId::new(), version: 1, rows };
-        let total: usize = script.rounds("")[0].results.iter().map(|result| result.text.len()).sum();
+        let total: usize = script.rounds("", HashMap::new())[0].results.iter().map(|result| result.text.len()).sum();
         assert!(total <= MAX_RESULTS + 5 * LEAST_RESULT, "{total}");
     }
 }

@@ -13,7 +13,10 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::mcp_servers::{self as rows, McpServerRow, Which},
+    query::{
+        mcp_servers::{self as rows, McpServerRow, Which},
+        tool_permissions,
+    },
 };
 use mcp::{HeaderName, HeaderValue, Tool};
 use url::Url;
@@ -147,6 +150,7 @@ pub async fn remove(app: &App, by: &Principal, id: McpServerId) -> Result<(), Ap
     if !rows::delete(&tx, id).await? {
         return Err(Code::NotFound.into());
     }
+    tool_permissions::forget_server(&tx, id).await?;
     audit::record(&tx, Entry::by(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     app.tools.close(id);

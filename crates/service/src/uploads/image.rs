@@ -2,11 +2,12 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, BufWriter, Cursor, Read as _, Write as _},
+    io::{self, BufRead, BufReader, BufWriter, Cursor, Read as _, Seek, Write as _},
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
+use anyhow::Context as _;
+use aws_lc_rs::digest::{Context as Hashing, SHA256};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use image::{
@@ -23,6 +24,7 @@ use super::{
 pub const THUMBNAILS: [u32; 2] = [320, 1280];
 /// What tells a file's type.
 const HEAD: u64 = 8 * 1024;
+const HEAD_BYTES: usize = 8 * 1024;
 /// Pictures with more pixels, or with a longer side, are not decoded: a small file can be a large picture.
 const MAX_PIXELS: u64 = 50_000_000;
 const MAX_SIDE: u32 = 12_000;
@@ -71,8 +73,36 @@ pub(super) fn look(path: &Path, claimed: &str, rewritten: PathBuf) -> anyhow::Re
     };
     let mut looked = Looked { rewritten: Some(rewritten), ..Looked::of(found) };
     // What is no picture after all is served as it is: nothing can run in it.
-    drop(see(path, format, &mut looked));
+    drop(File::open(path).map_err(Into::into).and_then(|file| see(BufReader::new(file), format, &mut looked)));
     Ok(looked)
+}
+
+/// A picture as models look at it.
+pub(crate) struct SmallPicture {
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// Makes a picture that nobody uploaded as small as models look at.
+pub(super) fn small(bytes: &[u8]) -> anyhow::Result<SmallPicture> {
+    let media_type = media_type::detect(&bytes[..bytes.len().min(HEAD_BYTES)], UNKNOWN);
+    let format = format(&media_type).context("it is of no type that is known")?;
+    let mut looked = Looked::of(media_type);
+    see(Cursor::new(bytes), format, &mut looked)?;
+    let (side, bytes) = looked.thumbnails.pop().context("it is too large")?;
+    let (width, height) = looked.dimensions.unwrap_or_default();
+    let longer = usize::try_from(width.max(height).max(1))?;
+    let most = longer.min(usize::try_from(side)?);
+    let scaled = |of: i32| anyhow::Ok(usize::try_from(of)? * most / longer);
+    let media_type = looked.thumbnail_type.context("it has no thumbnail")?;
+    Ok(SmallPicture { media_type, bytes, width: scaled(width)?, height: scaled(height)? })
+}
+
+/// Whether pictures of this type are made smaller.
+pub(crate) fn has_thumbnails(media_type: &str) -> bool {
+    format(media_type).is_some()
 }
 
 fn format(media_type: &str) -> Option<ImageFormat> {
@@ -91,7 +121,7 @@ fn without_metadata(path: &Path, media_type: &str, rewritten: PathBuf) -> io::Re
     strip(media_type, &mut BufReader::with_capacity(256 * 1024, File::open(path)?), &mut to)?;
     to.flush()?;
     to.get_ref().sync_all()?;
-    let (mut context, mut size) = (Context::new(&SHA256), 0);
+    let (mut context, mut size) = (Hashing::new(&SHA256), 0);
     let mut from = File::open(path_of.path())?;
     let mut piece = vec![0; 256 * 1024];
     loop {
@@ -106,10 +136,10 @@ fn without_metadata(path: &Path, media_type: &str, rewritten: PathBuf) -> io::Re
 }
 
 /// Notes the picture's size and, unless it is too large to be decoded, what it looks like.
-fn see(path: &Path, format: ImageFormat, looked: &mut Looked) -> anyhow::Result<()> {
+fn see(from: impl BufRead + Seek, format: ImageFormat, looked: &mut Looked) -> anyhow::Result<()> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODING);
-    let mut reader = ImageReader::with_format(BufReader::new(File::open(path)?), format);
+    let mut reader = ImageReader::with_format(from, format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

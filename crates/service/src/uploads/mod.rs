@@ -5,16 +5,20 @@
 
 mod image;
 mod media_type;
+mod previews;
 mod receive;
 pub mod resumable;
+mod sent;
 mod store;
 mod strip;
 mod sweep;
+pub(crate) mod text;
+mod transcribe;
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{io, ops::Range, sync::Arc, time::Duration};
 
 use appcore::{
-    AppError, Code, ConversationId, Timestamp, UploadId,
+    AppError, Code, ConversationId, Timestamp, UploadId, WorkspaceId,
     auth::Principal,
     config::Config,
     line::parse_line,
@@ -25,16 +29,23 @@ use dbcontext::{
     constraint::app_error,
     query::uploads::{self as rows, NewUpload, StoredUpload},
 };
+use sea_orm::ConnectionTrait;
 use tokio::sync::Semaphore;
 
 pub use image::THUMBNAILS;
+pub(crate) use image::{SmallPicture, has_thumbnails};
+pub(crate) use media_type::detect;
 pub use media_type::{inline, is_readable};
+pub(crate) use previews::{drop_previews, keep_preview};
+pub use rows::FileFilter;
+pub use sent::of_conversation;
 pub(crate) use store::Object;
-pub use store::Pieces;
+pub use store::{Pieces, open_s3};
 pub(crate) use sweep::SweepJob;
+pub(crate) use transcribe::TranscribeJob;
 
-use crate::{App, conversations::access, jobs};
-use receive::{Incoming, Received};
+use crate::{App, conversations::access, entitlements, jobs};
+pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
 /// How long a file is kept that no message carries.
@@ -45,16 +56,20 @@ const MAX_NAME: usize = 255;
 const PEAKS: usize = 64;
 /// Files that are looked at, and pictures that are made smaller, at the same time.
 const LOOKED_AT: usize = 2;
+/// Files whose text is read at the same time.
+const READ_AT_ONCE: usize = 2;
 
 /// The store, and who may look at files at the same time.
 pub struct Uploads {
     pub(crate) store: Store,
     looking: Semaphore,
+    reading: Semaphore,
 }
 
 impl Uploads {
     pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<Self>> {
-        Ok(Arc::new(Self { store: Store::open(config)?, looking: Semaphore::new(LOOKED_AT) }))
+        let (looking, reading) = (Semaphore::new(LOOKED_AT), Semaphore::new(READ_AT_ONCE));
+        Ok(Arc::new(Self { store: Store::open(config)?, looking, reading }))
     }
 }
 
@@ -100,6 +115,9 @@ pub async fn begin(app: &App, by: &Principal, announced: Announced) -> Result<Re
 /// Makes the row of a file that will come.
 async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<UploadId, AppError> {
     let Announced { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
+    if kind == UploadKind::Preview {
+        return Err(AppError::field("kind", "invalid", "A file is sent as file or as voice."));
+    }
     let settings = &app.config.uploads;
     if settings.refuses(&media_type) {
         return Err(Code::TypeRefused.into());
@@ -114,16 +132,18 @@ async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<Upl
     let peaks = peaks.map(|peaks| serde_json::to_string(&peaks).map_err(AppError::internal)).transpose()?;
     let new = NewUpload {
         id: UploadId::new(),
-        owner: by.user_id,
+        owner: Some(by.user_id),
         name,
         kind,
         media_type,
         size,
         peaks,
         duration_ms,
+        transcript_state: transcribe::state_of(app, kind),
         created_at: now,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
+    entitlements::check_storage(app, &tx, by.user_id, size.unwrap_or_default(), None).await?;
     rows::insert(&tx, &new).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
     tx.commit().await.map_err(app_error)?;
@@ -165,6 +185,20 @@ async fn check_workspace(app: &App, by: &Principal, id: ConversationId, size: i6
     Ok(())
 }
 
+/// Refuses a file that an assistant is to know and for which its workspace has no space.
+pub(crate) async fn check_known<C: ConnectionTrait>(
+    app: &App,
+    db: &C,
+    workspace: WorkspaceId,
+    size: i64,
+) -> Result<(), AppError> {
+    let most = app.config.uploads.workspace_bytes;
+    if most > 0 && rows::in_workspace(db, workspace).await?.saturating_add(size) > most {
+        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for this file."));
+    }
+    Ok(())
+}
+
 /// Refuses files that are too much for the workspace of the conversation that they are sent to.
 pub(crate) async fn check_sent(
     app: &App,
@@ -196,7 +230,7 @@ impl Receiving {
         let id = self.id;
         let received = self.incoming.close().await?;
         let taken = take_in(app, id, &self.claimed, received).await;
-        if taken.as_ref().is_err_and(|error| error.code() == Code::TypeRefused) {
+        if taken.as_ref().is_err_and(is_final) {
             sweep::sweep(app, id).await?;
         }
         taken
@@ -210,6 +244,26 @@ impl Receiving {
             tracing::warn!(%error, "a file that broke off is removed later");
         }
     }
+}
+
+/// Takes in what this program has written into a file that was promised.
+pub(crate) async fn take_written(
+    app: &App,
+    id: UploadId,
+    media_type: &str,
+    written: Received,
+) -> Result<Upload, AppError> {
+    take_in(app, id, media_type, written).await
+}
+
+/// A file that was promised won't come.
+pub(crate) async fn give_up(app: &App, id: UploadId) -> Result<(), AppError> {
+    sweep::sweep(app, id).await
+}
+
+/// Whether a file will never be taken in.
+fn is_final(error: &AppError) -> bool {
+    matches!(error.code(), Code::TypeRefused | Code::QuotaExceeded)
 }
 
 /// Looks at a file that is all there, and keeps it.
@@ -238,8 +292,24 @@ async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> 
         thumbhash: looked.thumbhash,
         thumbnail_type: looked.thumbnail_type,
     };
-    rows::finish(app.db.writer(), id, &done).await?;
-    let row = rows::get_all(app.db.writer(), [id]).await?.pop();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let announced = rows::get_all(&tx, [id]).await?.pop();
+    let owner = announced.as_ref().and_then(|row| row.owner_id);
+    if let (Some(owner), Some(row)) = (owner, &announced)
+        && row.size != Some(done.size)
+    {
+        entitlements::check_storage(app, &tx, owner, done.size, Some(id)).await?;
+    }
+    let is_finished = rows::finish(&tx, id, &done).await?;
+    let row = rows::get_to_send(&tx, [id]).await?.pop();
+    tx.commit().await.map_err(app_error)?;
+    if row.is_none() && !is_finished {
+        // It was removed while it was looked at, perhaps before these bytes came.
+        sweep::remove_objects(app, id).await?;
+    }
+    if let Some(owner) = owner {
+        entitlements::tell_of_storage(app, owner);
+    }
     row.ok_or(Code::NotFound)?.try_into()
 }
 
@@ -260,7 +330,16 @@ pub async fn delete(app: &App, by: &Principal, id: UploadId) -> Result<(), AppEr
         let sentence = "This file was sent. Delete its message to delete it.";
         return Err(if is_own { AppError::refused(Code::WrongState, sentence) } else { Code::Forbidden.into() });
     }
-    sweep::sweep(app, id).await
+    if rows::is_known(app.db.writer(), id).await? {
+        let sentence = "An assistant knows this file. Remove it there first.";
+        return Err(AppError::refused(Code::WrongState, sentence));
+    }
+    if rows::is_emoji(app.db.writer(), id).await? {
+        return Err(AppError::refused(Code::WrongState, "This picture is an emoji. Remove the emoji first."));
+    }
+    sweep::sweep(app, id).await?;
+    entitlements::tell_of_storage(app, by.user_id);
+    Ok(())
 }
 
 /// What is to be read of a file.
@@ -325,9 +404,29 @@ fn plain_name(name: &str) -> String {
     if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
 }
 
+/// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
+pub(crate) async fn small_picture(app: &App, bytes: Vec<u8>) -> Option<SmallPicture> {
+    let _looking = app.uploads.looking.acquire().await.ok()?;
+    blocking(move || image::small(&bytes)).await.ok()
+}
+
 /// Does what would hold up the thread on another one.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Result<T, AppError> {
-    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(AppError::unavailable)
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(away)
+}
+
+/// The store can't be written to or reached, or its disk is full.
+pub(crate) fn away(cause: impl Into<anyhow::Error>) -> AppError {
+    let cause = cause.into();
+    let is_full = |cause: &(dyn std::error::Error + 'static)| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    };
+    if cause.chain().any(is_full) {
+        tracing::warn!(cause = format!("{cause:#}"), "the disk for files is full");
+        return Code::StorageFull.into();
+    }
+    AppError::unavailable(cause)
 }

@@ -140,7 +140,7 @@ async fn complete(app: &App, row: &StoredUpload) -> Result<(), AppError> {
     let received = gather(app, row.id).await?;
     match take_in(app, row.id, &row.media_type, received).await {
         Ok(_) => sweep::remove_parts(app, row.id).await,
-        Err(error) if error.code() == Code::TypeRefused => {
+        Err(error) if super::is_final(&error) => {
             sweep::sweep(app, row.id).await?;
             Err(error)
         }

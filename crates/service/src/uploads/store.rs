@@ -76,7 +76,7 @@ impl Store {
             let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
             let incoming = data_dir.join("incoming");
             prepare(&incoming)?;
-            return Ok(Self { objects: s3(config, &url)?, folder: None, incoming });
+            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming });
         }
         let folder = match &settings.url {
             Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
@@ -158,9 +158,10 @@ impl Store {
     }
 }
 
-fn s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
+/// The part of a bucket that `s3://bucket/prefix` names, with the credentials of `uploads.s3_…`.
+pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let settings = &config.uploads;
-    let bucket = url.host_str().context("The setting uploads.url names no bucket.")?;
+    let bucket = url.host_str().with_context(|| format!("{url} names no bucket."))?;
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
     if let Some(endpoint) = &settings.s3_endpoint {
         builder =
@@ -172,7 +173,7 @@ fn s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
     if let (Some(key), Some(secret)) = (&settings.s3_access_key_id, &settings.s3_secret_access_key) {
         builder = builder.with_access_key_id(key.expose()).with_secret_access_key(secret.expose());
     }
-    let store = builder.build().context("the S3 store for files can't be used")?;
+    let store = builder.build().with_context(|| format!("{url} can't be used"))?;
     let prefix = url.path().trim_matches('/');
     Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
 }
@@ -244,6 +245,6 @@ pub(super) fn file_pieces(path: PathBuf, start: u64, length: u64) -> Pieces {
 fn away(error: object_store::Error) -> AppError {
     match error {
         object_store::Error::NotFound { .. } => appcore::Code::NotFound.into(),
-        error => AppError::unavailable(error),
+        error => super::away(error),
     }
 }

@@ -1,7 +1,7 @@
 //! What nobody needs any more is removed: from the store first, then from the database, so that nothing is left over.
 
 use appcore::{AppError, ConversationId, UploadId};
-use dbcontext::query::uploads as rows;
+use dbcontext::{constraint::app_error, query::uploads as rows};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -59,25 +59,37 @@ async fn sweep_conversation(app: &App, id: ConversationId) -> Result<(), AppErro
             return Ok(());
         }
         for upload in part {
-            rows::detach_from(app.db.writer(), id, upload).await?;
+            let tx = app.db.begin().await.map_err(app_error)?;
+            rows::detach_from(&tx, id, upload).await?;
+            rows::mark_removed(&tx, &[upload], app.clock.now()).await?;
+            tx.commit().await.map_err(app_error)?;
             sweep(app, upload).await?;
         }
     }
 }
 
-/// Removes a file that no message carries. It can be done again at any time.
+/// Removes a file that no message carries and no assistant knows: it is marked first, so that nobody reads or sends what is going away. It can be
+/// done again at any time.
 pub(super) async fn sweep(app: &App, id: UploadId) -> Result<(), AppError> {
-    let db = app.db.writer();
-    if rows::is_sent(db, id).await? {
-        return remove_parts(app, id).await;
-    }
-    let store = &app.uploads.store;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::mark_removed(&tx, &[id], app.clock.now()).await?;
+    let is_kept = rows::is_kept(&tx, id).await?;
+    tx.commit().await.map_err(app_error)?;
     remove_parts(app, id).await?;
+    if is_kept {
+        return Ok(());
+    }
+    remove_objects(app, id).await?;
+    rows::forget(app.db.writer(), id).await.map(drop)
+}
+
+/// Removes the bytes of a file and of its thumbnails.
+pub(super) async fn remove_objects(app: &App, id: UploadId) -> Result<(), AppError> {
+    let store = &app.uploads.store;
     for size in THUMBNAILS {
         store.remove(Object::Thumbnail(id, size)).await?;
     }
-    store.remove(Object::Whole(id)).await?;
-    rows::forget(db, id).await.map(drop)
+    store.remove(Object::Whole(id)).await
 }
 
 /// Removes the pieces that a file came in.

@@ -21,6 +21,7 @@ use super::{default_channel, find, notice::ChangeNotice};
 use crate::{
     App, accounts,
     audit::{self, Action, Entry},
+    entitlements,
 };
 
 /// How many domains a workspace may have.
@@ -56,6 +57,7 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
         return Err(Code::NotFound.into());
     }
     let now = app.clock.now();
+    entitlements::check_members(&tx, id, WorkspaceRole::Member, now).await?;
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;

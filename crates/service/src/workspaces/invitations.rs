@@ -29,7 +29,7 @@ use super::{admit, default_channel, members::may_bring_in, notice::ChangeNotice}
 use crate::{
     App, accounts,
     audit::{self, Action, Entry},
-    jobs,
+    entitlements, jobs,
     mail::{self, Letter, Recipient},
 };
 
@@ -98,6 +98,7 @@ pub async fn create(
     let tx = app.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, workspace_id).await?;
     may_bring_in(&tx, by, workspace_id, role).await?;
+    entitlements::check_members(&tx, workspace_id, role, now).await?;
     if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
         return Err(AppError::refused(
             Code::WrongState,
@@ -305,6 +306,7 @@ impl Shown {
             return Err(Code::InvitationExpired.into());
         }
         let (id, role) = (self.invitation.workspace_id, self.role()?);
+        entitlements::check_members(db, id, role, now).await?;
         workspaces::add(db, id, user_id, role, now).await?;
         default_channel::settle(db, id, user_id, role, now).await
     }

@@ -3,6 +3,7 @@
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     auth::{Email, Permission, Principal},
+    line::check_search,
     page::{Page, PageRequest},
     view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
 };
@@ -20,10 +21,8 @@ use crate::{
     App,
     accounts::fill_in_presence,
     audit::{self, Action, Entry},
+    entitlements,
 };
-
-/// The longest text that is searched for.
-const MAX_SEARCH_CHARS: usize = 200;
 
 /// Somebody who is to become a member.
 pub struct NewMember {
@@ -45,9 +44,7 @@ pub async fn members(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<WorkspaceMember>, AppError> {
-    if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
-        return Err(AppError::field("q", "invalid", "Use 200 characters or fewer."));
-    }
+    check_search(text)?;
     rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(app.db.reader(), by.user_id, id, text, page).await?;
     let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
@@ -66,6 +63,7 @@ pub async fn add_member(
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     may_bring_in(&tx, by, id, role).await?;
+    entitlements::check_members(&tx, id, role, app.clock.now()).await?;
     let user = match new.who {
         Who::Id(user_id) => users::by_id(&tx, user_id).await?,
         Who::Email(email) => {
@@ -129,6 +127,9 @@ pub async fn set_role(
     if role == WorkspaceRole::Owner && user_id != by.user_id {
         rows::set_role(&tx, id, by.user_id, WorkspaceRole::Admin, now).await?;
         invitations::revoke_beyond(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
+    }
+    if role_of(&member)? == WorkspaceRole::Guest {
+        entitlements::check_members(&tx, id, role, now).await?;
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
@@ -210,10 +211,13 @@ fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
         has_password: None,
         second_factor: None,
         language: None,
+        show_timezone: None,
         display_name: row.display_name,
         role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,
         last_seen: None,
+        custom_status: None,
+        timezone: row.timezone.filter(|_| row.show_timezone),
         created_at: row.created_at,
     };
     Ok(WorkspaceMember { user, role })

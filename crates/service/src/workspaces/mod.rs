@@ -7,9 +7,11 @@
 mod default_channel;
 mod departure;
 mod domains;
+pub mod emoji;
 pub mod invitations;
 mod members;
 pub(crate) mod notice;
+pub mod oversight;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,7 @@ use appcore::{
     view::{UserRole, Workspace, WorkspaceRole},
 };
 use dbcontext::{
+    Transaction,
     constraint::app_error,
     query::{
         users, workspace_domains,
@@ -40,6 +43,7 @@ use self::notice::ChangeNotice;
 use crate::{
     App,
     audit::{self, Action, Entry},
+    knowledge,
 };
 
 const MAX_NAME_CHARS: usize = 80;
@@ -131,7 +135,7 @@ pub async fn update(
     rows::lock(&tx, id).await?;
     let seen = permitted(&tx, by, id, Permission::Configure).await?;
     if let Some(name) = name.filter(|name| *name != seen.name) {
-        if seen.kind == WorkspaceKind::Shared.as_str() {
+        if seen.kind == WorkspaceKind::Shared.as_str() && app.config.names_shared_workspace() {
             return Err(wrong_state("This workspace's name is set in the server's configuration."));
         }
         rows::rename(&tx, id, &name, app.clock.now()).await?;
@@ -160,13 +164,20 @@ pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), Ap
     if seen.kind != WorkspaceKind::Team.as_str() {
         return Err(wrong_state("Only team workspaces can be deleted."));
     }
-    let now = app.clock.now();
-    rows::delete(&tx, id, now).await?;
-    departure::ask(&tx, now, id, None).await?;
+    end(&tx, app, id).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::ended(id).tell(app);
     departure::dissolve(app, id).await
+}
+
+/// Ends a workspace that the caller holds.
+async fn end(tx: &Transaction, app: &App, id: WorkspaceId) -> Result<(), AppError> {
+    let now = app.clock.now();
+    rows::delete(tx, id, now).await?;
+    departure::ask(tx, now, id, None).await?;
+    emoji::end(tx, id, now).await?;
+    knowledge::ask_to_sweep(tx, now).await
 }
 
 /// The workspace that is meant: the named one, where the caller is a member, else the shared one, else their own. Their role there
@@ -227,7 +238,7 @@ pub(crate) async fn settle<C: ConnectionTrait>(
     rows::insert(db, personal, PERSONAL_NAME, WorkspaceKind::Personal, Some(user_id), now).await?;
     rows::add(db, personal, user_id, WorkspaceRole::Owner, now).await?;
     let Some(name) = config.shared_workspace() else { return Ok(()) };
-    let shared = shared(db, name, user_id, now).await?;
+    let shared = shared(db, name, config.names_shared_workspace(), user_id, now).await?;
     // The first administrator who comes owns what belongs to everybody.
     let role = match role {
         UserRole::User => WorkspaceRole::Member,
@@ -240,10 +251,11 @@ pub(crate) async fn settle<C: ConnectionTrait>(
     Ok(())
 }
 
-/// The shared workspace, by the name that the setting gives it; made when the first account needs it.
+/// The shared workspace, by the name that the setting gives it, where `is_set`; made when the first account needs it.
 async fn shared<C: ConnectionTrait>(
     db: &C,
     name: &str,
+    is_set: bool,
     first: UserId,
     now: Timestamp,
 ) -> Result<WorkspaceId, AppError> {
@@ -257,7 +269,7 @@ async fn shared<C: ConnectionTrait>(
     if is_new {
         default_channel::create(db, workspace.id, first, now).await?;
     }
-    if workspace.name != name {
+    if is_set && workspace.name != name {
         rows::rename(db, workspace.id, name, now).await?;
     }
     Ok(workspace.id)

@@ -97,6 +97,10 @@ impl Reader {
             mentions: Vec::new(),
             here: Vec::new(),
             attachments: Vec::new(),
+            thread: None,
+            forwarded: None,
+            has_previews: true,
+            poll: None,
             asking: Asking::default(),
         };
         messages::send(&self.app, send, false).await.unwrap();

@@ -115,6 +115,10 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         mentions: Vec::new(),
         here: Vec::new(),
         attachments: Vec::new(),
+        thread: None,
+        forwarded: None,
+        has_previews: true,
+        poll: None,
         asking: Asking::default(),
     })
 }
@@ -137,6 +141,8 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         by: fixture.people[0],
         title: Some(Some("Another".to_owned())),
         posting: None,
+        slow_mode_seconds: None,
+        word_filter: None,
         mention_all: None,
         topic: None,
         model: None,

@@ -121,6 +121,10 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         mentions: Vec::new(),
         here: Vec::new(),
         attachments: Vec::new(),
+        thread: None,
+        forwarded: None,
+        has_previews: true,
+        poll: None,
         asking: Asking::default(),
     })
 }

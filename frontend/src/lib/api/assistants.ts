@@ -1,7 +1,8 @@
 /** Assistants, the models behind them, and prompts that are kept. */
 import type * as Described from './generated/types.gen.ts';
+import type { AnswerKnowledge, Citation } from './knowledge.ts';
 import type { ToolCall, ToolGrant } from './tools.ts';
-import type { Always } from './types.ts';
+import type { Always, Id } from './types.ts';
 
 export type { AnswerContext, Visibility } from './generated/types.gen.ts';
 
@@ -41,8 +42,7 @@ export type Prompt = Always<Described.Prompt, 'author'>;
 
 export type PromptWish = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
 
-export const CAPABILITIES = ['images', 'audio', 'tools', 'reasoning'] as const;
-export type Capability = (typeof CAPABILITIES)[number];
+export type Capability = 'images' | 'files' | 'audio' | 'tools' | 'reasoning';
 
 /** What answers: a model by its public name. */
 export interface Model {
@@ -59,11 +59,25 @@ export interface Model {
   price?: { input: number; output: number } | null;
 }
 
-/** What an answer took. */
+/** What an answer took, and what it was written from. */
 export type AnswerFacts = Always<
   Described.AnswerFigures,
   'first_token_ms' | 'thought_ms' | 'input_tokens' | 'cached_tokens' | 'output_tokens' | 'reasoning_tokens' | 'cost'
->;
+> & {
+  files?: readonly ContextFile[];
+  citations?: readonly Citation[];
+  knowledge?: AnswerKnowledge | null;
+};
+
+/** A file of the conversation, and what the model was given of it. */
+export interface ContextFile {
+  upload_id: Id;
+  name: string;
+  how: 'whole' | 'part' | 'unseen';
+  /** Why it has not seen it, or not all of it. */
+  reason?: string | null;
+  tokens?: number | null;
+}
 
 /** `GET /r1/messages/{id}/details` */
 export type AnswerDetails = Omit<Always<Described.AnswerDetails, 'model' | 'thinking'>, 'tool_calls'> & {

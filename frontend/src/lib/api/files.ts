@@ -18,6 +18,8 @@ export interface Upload {
   kind?: 'file' | 'voice' | null;
   /** What is said in it, where a provider has written that down. */
   transcript?: string | null;
+  /** Left out: nobody writes it down. */
+  transcript_state?: 'pending' | 'ready' | 'failed' | null;
   created_at?: Timestamp;
 }
 

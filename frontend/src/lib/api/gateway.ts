@@ -26,6 +26,14 @@ export interface ScopedBudget extends Budget {
   id: Id;
 }
 
+/** The models that a person or a workspace may use, whose id it has. */
+export interface ModelList {
+  scope: 'user' | 'workspace';
+  id: Id;
+  /** By name or alias. */
+  models: string[];
+}
+
 /** What one day, model, key or person used. */
 export interface UsageGroup {
   /** A date such as `2026-11-23`, a model's name, or the id of a key; empty for answers in chats, which have no key. */
@@ -72,6 +80,10 @@ export interface ModelPrice {
   output: number;
   cached?: number | null;
   cache_write?: number | null;
+  audio?: number | null;
+  audio_output?: number | null;
+  /** Of a request with more input than this. */
+  long?: { above: number; input: number; output: number; cached?: number | null; cache_write?: number | null } | null;
 }
 
 export interface ModelCapabilities {

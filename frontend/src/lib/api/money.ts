@@ -1,7 +1,10 @@
 /** The wire contract of plans, credits and payments. Credits are millionths, money is a currency’s smallest unit. */
 import type { Id, Timestamp } from './types.ts';
 
-export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens';
+/** What begins anew each day. */
+export type DailyMetric = 'answers' | 'gateway_calls' | 'tokens';
+/** `storage`: bytes of one’s files; `members`: those of a workspace. */
+export type QuotaMetric = DailyMetric | 'storage' | 'members';
 
 /** `GET /r1/entitlements/me`, and the frame `quota.updated` */
 export interface Entitlements {
@@ -26,7 +29,8 @@ export interface QuotaUse {
   metric: QuotaMetric;
   used: number;
   limit: number;
-  resets_at: Timestamp;
+  /** Null: it is of what is kept, and doesn’t begin anew. */
+  resets_at: Timestamp | null;
 }
 
 export interface Price {
@@ -57,6 +61,18 @@ export interface PaymentGateway {
   currencies: string[];
   /** Only for show: no real money. */
   is_demo: boolean;
+  /** Whether it can keep what is paid with for later. */
+  keeps?: boolean;
+}
+
+/** `GET /r1/admin/gateways`: with what was heard of it. */
+export interface AdminPaymentGateway extends PaymentGateway {
+  last_event_at: Timestamp | null;
+  last_paid_at: Timestamp | null;
+  /** Payments that have been open for ten minutes or more. */
+  waiting: number;
+  /** Refunds that it has not answered yet. */
+  refunds_waiting: number;
 }
 
 export type PaymentStatus =
@@ -78,11 +94,58 @@ export interface Payment {
   refunded_amount: number;
   /** The number of its receipt. */
   receipt: string | null;
+  credit_notes?: CreditNote[];
 }
 
 export interface BegunPayment {
   payment_id: Id;
   redirect_url: string;
+  expires_at: Timestamp;
+}
+
+/** `GET /r1/entitlements/workspaces/{id}` */
+export interface WorkspaceEntitlements extends Pick<Entitlements, 'plan' | 'credits' | 'quotas'> {
+  workspace_id: Id;
+  /** It has credits: they pay for its members. */
+  pays: boolean;
+}
+
+/** `GET /r1/credit_settings` */
+export interface CreditSettings {
+  low_balance: { threshold: number; is_chosen: boolean; is_low: boolean };
+  /** Null: none are bought by themselves. */
+  top_up: TopUp | null;
+}
+
+export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
+
+/** Credits that are bought when few are left. */
+export interface TopUp {
+  plan_id: Id;
+  /** Null: it was removed. */
+  method_id: Id | null;
+  currency: string;
+  /** Of one purchase. */
+  price: number;
+  /** In micro-credits. */
+  threshold: number;
+  monthly_limit: number;
+  spent_this_month: number;
+  is_on: boolean;
+  stopped: StoppedTopUp | null;
+  under_way: boolean;
+}
+
+/** What admins and owners choose of it. */
+export type TopUpWish = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
+
+/** Somebody saves a way to pay. */
+export interface MethodSetup {
+  id: Id;
+  gateway: string;
+  status: 'open' | 'saved' | 'failed' | 'expired';
+  method: PaymentMethod | null;
+  workspace_id: Id | null;
   expires_at: Timestamp;
 }
 
@@ -95,4 +158,188 @@ export interface LedgerEntry {
   source: string;
   note: string | null;
   created_at: Timestamp;
+}
+
+/** Who is paid for: oneself, or a workspace. */
+export interface Payer {
+  workspace_id?: Id;
+}
+
+export type SubscriptionStatus = 'trialing' | 'active' | 'past_due' | 'ended';
+
+/** A plan that is paid for again and again. */
+export interface Subscription {
+  id: Id;
+  plan: Plan;
+  status: SubscriptionStatus;
+  /** Null: nothing was paid yet. */
+  gateway: string | null;
+  /** Of one period, all seats together. */
+  price: Price | null;
+  /** Null: one’s own. */
+  seats: number | null;
+  seats_used: number | null;
+  workspace_id: Id | null;
+  period_start: Timestamp;
+  period_end: Timestamp;
+  renews_at: Timestamp | null;
+  /** Ends then, and can be resumed. */
+  ends_at: Timestamp | null;
+  trial_ends_at: Timestamp | null;
+  /** Past due: until then it still works. */
+  grace_until: Timestamp | null;
+  renews_by_itself: boolean;
+  next_attempt_at: Timestamp | null;
+  failed_attempts: number;
+  /** What waits for the end of the period. */
+  next_plan: Pick<Plan, 'id' | 'name' | 'interval'> | null;
+  next_seats: number | null;
+  method: PaymentMethod | null;
+}
+
+/** A card, or what a gateway keeps like one. */
+export interface PaymentMethod {
+  id: Id;
+  gateway: string;
+  brand: string;
+  last4: string;
+  exp_month: number | null;
+  exp_year: number | null;
+  is_default: boolean;
+  created_at: Timestamp;
+}
+
+/** What a change would mean, before it is made. */
+export interface ChangePreview {
+  kind: 'upgrade' | 'downgrade';
+  due_now: Price;
+  /** The unused part of what was paid. */
+  credit: Price;
+  /** Null: now. */
+  takes_effect_at: Timestamp | null;
+  next: Price;
+  /** Used today beyond what the new plan allows. */
+  over: { metric: QuotaMetric; used: number; limit: number }[];
+  /** Members who would have no seat. */
+  seats_missing: number;
+}
+
+/** With an address the payer still has to go there. */
+export interface PlanChange {
+  subscription: Subscription;
+  payment_id: Id | null;
+  redirect_url: string | null;
+}
+
+/** What stands on receipts. */
+export interface BillingDetails {
+  name: string | null;
+  address: string | null;
+  country: string | null;
+  vat_id: string | null;
+}
+
+/** A receipt for what was given back. */
+export interface CreditNote {
+  number: string;
+  amount: number;
+  created_at: Timestamp;
+}
+
+/** A payment as admins see it. */
+export interface AdminPayment extends Payment {
+  user_id: Id;
+  /** By which the gateway knows it. */
+  reference: string | null;
+  /** What is wrong with it. */
+  quarantine: string | null;
+  /** What was really paid, where that is something else. */
+  paid_amount?: number | null;
+  paid_currency?: string | null;
+  subscription_id?: Id | null;
+  workspace_id?: Id | null;
+}
+
+/** What a gateway has told of it. */
+export interface PaymentEvent {
+  id: string;
+  type: string;
+  received_at: Timestamp;
+  applied_at: Timestamp | null;
+}
+
+export interface Refund {
+  id: Id;
+  amount: number;
+  state: 'pending' | 'done' | 'failed';
+  reason: string;
+  created_at: Timestamp;
+}
+
+/** `GET /r1/admin/payments/{id}` */
+export interface PaymentDetails extends AdminPayment {
+  events: PaymentEvent[];
+  refunds: Refund[];
+}
+
+/** How a payment leaves quarantine. */
+export type Release = 'asked' | 'paid' | 'refused';
+
+/** What admins say of a plan. */
+export interface PlanDefinition {
+  name: string;
+  prices: Price[];
+  credits: number;
+  quotas: Partial<Record<QuotaMetric, number>>;
+  features: string[];
+  trial_days: number;
+}
+
+/** A subscription as admins see it. */
+export interface AdminSubscription extends Subscription {
+  user_id: Id;
+}
+
+export type DifferenceState = 'open' | 'healed' | 'closed';
+
+/** What a gateway has and we don’t, or the other way round. */
+export interface PaymentDifference {
+  id: Id;
+  gateway: string;
+  kind: string;
+  payment_id: Id | null;
+  reference: string;
+  ours: number | null;
+  theirs: number | null;
+  currency: string | null;
+  state: DifferenceState;
+  found_at: Timestamp;
+  closed_at: Timestamp | null;
+  note: string | null;
+}
+
+/** What was earned in one currency. */
+export interface RevenueMoney extends Pick<Price, 'currency'> {
+  paid: number;
+  refunded: number;
+  disputed: number;
+  net: number;
+  payments: number;
+}
+
+export interface RevenueSum {
+  money: RevenueMoney[];
+  credits: { sold: number; granted: number; used: number; expired: number; taken_back: number };
+}
+
+/** `GET /r1/admin/revenue` */
+export interface Revenue {
+  /** The earliest first. `key`: `2026-11-23`, or `2026-11`. */
+  groups: (RevenueSum & { key: string })[];
+  total: RevenueSum;
+  subscriptions: { active: number; trialing: number; past_due: number; canceling: number };
+  /** What the subscriptions come to in a month. */
+  mrr: Price[];
+  credits_outstanding: number;
+  credits_owed: number;
 }

@@ -87,6 +87,30 @@ export interface ToolCall {
   /** Until when that has to be. */
   expires_at: Timestamp | null;
   duration_ms: number | null;
+  /** The asker has changed what it is called with. */
+  is_edited?: boolean;
+  /** The asker may say not to be asked again. */
+  may_remember?: boolean;
+  /** What it takes, of one that waits and is read by itself. */
+  schema?: unknown;
 }
 
 export type ToolDecision = 'allow' | 'deny';
+
+/** What goes with the word that a tool may run. */
+export interface ToolAllowance {
+  arguments?: Record<string, unknown>;
+  /** From now on it isn't asked. */
+  remember?: boolean;
+}
+
+/** `GET /r1/tool_permissions`: what one isn't asked about any more. */
+export interface ToolPermission {
+  id: Id;
+  assistant_id: Id;
+  assistant_name: string;
+  server: string;
+  tool: string;
+  title: string | null;
+  created_at: Timestamp;
+}

@@ -6,6 +6,7 @@ import type * as Described from './generated/types.gen.ts';
 
 export type { ConversationKind, Member, MemberRole, Mention, MessageStatus } from './generated/types.gen.ts';
 export type {
+  CustomStatus,
   PresenceStatus,
   SenderKind,
   User,
@@ -117,10 +118,15 @@ export type MailLanguage = Described.Language;
 /** `picture`: of an assistant; left out, it has the usual face. */
 export type Sender = Always<Described.Sender, 'id'> & { picture?: Picture | null };
 
-export interface Reaction {
-  emoji: string;
-  user_id: Id;
-}
+export type Reaction = Described.Reaction;
+
+/** What a link leads to. */
+export type Preview = Described.Preview;
+export type Poll = Described.Poll;
+export type NewPoll = Described.NewPoll;
+
+export type ThreadSummary = Described.ThreadSummary;
+export type Forwarded = Described.Forwarded;
 
 export type Message = Omit<
   Always<Described.Message, 'client_id' | 'reply_to' | 'edited_at' | 'deleted_at'>,
@@ -150,8 +156,10 @@ export type Own = Described.OwnMembership;
 /** `own` is null in a public channel that one may read but hasn't joined. */
 export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
-  'last_message' | 'assistants'
+  'last_message' | 'assistants' | 'slow_mode_seconds'
 > & {
+  /** How long a member of the channel waits between two messages; left out: not at all. */
+  slow_mode_seconds?: number;
   last_message: Message | null;
   assistants?: AssistantMember[];
 };

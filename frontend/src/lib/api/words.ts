@@ -8,7 +8,11 @@ const TRANSLATED: Record<string, () => string> = {
   signup_closed: m.error_signup_closed,
   already_member: m.error_already_member,
   owner_must_transfer: m.error_owner_must_transfer,
-  wrong_state: m.error_wrong_state
+  wrong_state: m.error_wrong_state,
+  stale: m.error_stale,
+  out_of_credits: m.error_out_of_credits,
+  quota_reached: m.error_out_of_credits,
+  budget_exceeded: m.error_out_of_credits
 };
 
 /** What happened, and what to do next, as one sentence for a person. */
@@ -44,13 +48,21 @@ export function sentence(error: unknown): string {
       return m.error_archived();
     case 'not_a_member':
       return m.error_not_a_member();
+    case 'account_suspended':
+      return m.error_account_suspended();
+    case 'last_admin':
+      return m.error_last_admin();
     case 'last_method':
       return m.error_last_method();
   }
   if (error.status === 503) return m.error_unavailable();
   if (error.status >= 500) return m.error_server();
-  // The server's own sentence knows more of what was refused, but it speaks English.
-  return (getLocale() !== 'en' && TRANSLATED[error.code]?.()) || error.message;
+  return translated(error);
+}
+
+/** The server's own sentence knows more of what was refused, but it speaks English. */
+export function translated({ code, message }: Pick<ApiError, 'code' | 'message'>): string {
+  return (getLocale() !== 'en' && TRANSLATED[code]?.()) || message;
 }
 
 /** “8 s”, “3 min”: short, because it stands in a sentence. */

@@ -15,13 +15,30 @@ const ANSWER = {
 const ALL = { canWrite: true, canDelete: false, canRead: true, canChooseModel: true };
 
 it('offers for an answer what this browser and this assistant allow', () => {
-  expect(actionsOf(ANSWER, ALL)).toEqual(['reply', 'copy', 'read', 'regenerate', 'regenerate_with']);
+  expect(actionsOf(ANSWER, ALL)).toEqual(['reply', 'copy', 'read', 'regenerate', 'regenerate_with', 'task', 'report']);
   expect(actionsOf({ ...ANSWER, answer: {} as never }, ALL)).toContain('details');
-  expect(actionsOf(ANSWER, { canWrite: true, canDelete: false })).toEqual(['reply', 'copy', 'regenerate']);
-  expect(actionsOf({ ...ANSWER, content: '' }, ALL)).not.toContain('read');
+  expect(actionsOf(ANSWER, { canWrite: true, canDelete: false })).toEqual([
+    'reply',
+    'copy',
+    'regenerate',
+    'task',
+    'report'
+  ]);
+  for (const action of ['read', 'task'] as const)
+    expect(actionsOf({ ...ANSWER, content: '' }, ALL)).not.toContain(action);
 });
 
 it('offers to stop an answer that is being written, and to read one where nobody can write', () => {
   expect(actionsOf({ ...ANSWER, status: 'streaming' }, ALL)).toEqual(['stop', 'copy']);
-  expect(actionsOf(ANSWER, { ...ALL, canWrite: false })).toEqual(['copy', 'read']);
+  expect(actionsOf(ANSWER, { ...ALL, canWrite: false })).toEqual(['copy', 'read', 'report']);
+});
+
+it('lets one report what others have said, and do nothing with what is hidden but delete it where one may', () => {
+  const said = { ...ANSWER, sender: { kind: 'user', id: 'u1', name: 'Ben' } } as MessageView;
+  expect(actionsOf(said, { canWrite: true, canDelete: true })).toEqual(['reply', 'copy', 'task', 'report', 'delete']);
+  expect(actionsOf({ ...said, own: true }, ALL)).not.toContain('report');
+  expect(actionsOf({ ...said, sender: { ...said.sender, kind: 'system' } }, ALL)).not.toContain('report');
+  const hidden = { ...said, isHidden: true, content: '' };
+  expect(actionsOf(hidden, { ...ALL, canReact: true })).toEqual([]);
+  expect(actionsOf({ ...hidden, own: true }, ALL)).toEqual(['delete']);
 });

@@ -1,11 +1,34 @@
 import type { MessageView } from './rows.ts';
 
 export type Action =
-  'reply' | 'edit' | 'copy' | 'read' | 'regenerate' | 'regenerate_with' | 'details' | 'stop' | 'discard' | 'delete';
+  | 'react'
+  | 'reply'
+  | 'thread'
+  | 'edit'
+  | 'copy'
+  | 'forward'
+  | 'save'
+  | 'remind'
+  | 'pin'
+  | 'link'
+  | 'read'
+  | 'regenerate'
+  | 'regenerate_with'
+  | 'details'
+  | 'stop'
+  | 'discard'
+  | 'task'
+  | 'report'
+  | 'delete';
 
 /** What the reader may do in the conversation. */
 export interface Rights {
   readonly canWrite: boolean;
+  readonly canReact?: boolean;
+  /** Messages may be answered in threads. */
+  readonly hasThreads?: boolean;
+  /** Messages may be passed on, kept, pinned, and linked to. */
+  readonly hasMarks?: boolean;
   /** Others' messages, too. */
   readonly canDelete: boolean;
   /** Aloud: this browser has a voice. */
@@ -14,9 +37,30 @@ export interface Rights {
   readonly canChooseModel?: boolean;
 }
 
+/** What stands behind “More”, where there is room for a few buttons only. */
+export const BEHIND: ReadonlySet<Action> = new Set(['forward', 'save', 'remind', 'pin', 'link']);
+
 /** What can be done with a message, in the order in which it is shown. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
+  if (view.isHidden) return view.own || rights.canDelete ? ['delete'] : [];
   const actions = possible(view, rights);
+  if (rights.hasMarks && view.id && view.status !== 'streaming' && view.sender.kind !== 'system') {
+    const at = actions.indexOf('delete');
+    const marks: Action[] = ['forward', 'save', 'remind', ...(rights.canWrite ? ['pin' as const] : []), 'link'];
+    actions.splice(at === -1 ? actions.length : at, 0, ...marks);
+  }
+  const isReportable = !view.own && (view.sender.kind === 'user' || view.sender.kind === 'assistant');
+  if (isReportable && view.id && view.status !== 'streaming') {
+    const at = actions.indexOf('delete');
+    actions.splice(at === -1 ? actions.length : at, 0, 'report');
+  }
+  if (rights.canWrite && view.id && view.content !== '' && view.status !== 'streaming') {
+    const at = actions.findIndex((action) => action === 'report' || action === 'delete');
+    actions.splice(at === -1 ? actions.length : at, 0, 'task');
+  }
+  const isThreaded = rights.hasThreads && view.id && view.status !== 'streaming' && view.sender.kind !== 'system';
+  if (isThreaded && (rights.canWrite || view.thread)) actions.splice(actions.indexOf('reply') + 1, 0, 'thread');
+  if (rights.canReact && view.id && view.status !== 'streaming') actions.unshift('react');
   return view.content === '' ? actions.filter((action) => action !== 'copy') : actions;
 }
 

@@ -1,6 +1,7 @@
 import { createContext, onDestroy } from 'svelte';
 import type { App } from '#lib/app.ts';
 import { Attachments } from '#lib/stores/attachments.svelte.ts';
+import type { DraftSync } from '#lib/stores/draft-sync.svelte.ts';
 import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
 import { MessagesStore } from '#lib/stores/messages.svelte.ts';
 import { People } from '#lib/stores/people.svelte.ts';
@@ -29,13 +30,24 @@ export function provideChat({ api, connection, session, conversations, entrance 
   messages.open({ kind: 'user', id, name });
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
-  for (const [conversationId, text] of drafts.all()) conversations.setDraft(conversationId, text);
+  for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.setDraft(key, text);
+  let sync: DraftSync | undefined;
+  const bringSync = connection.onHello(async () => {
+    // What can't be brought now comes with the next connection.
+    const brought = await import('#lib/stores/draft-sync.svelte.ts').catch(() => undefined);
+    if (!brought) return;
+    const show = (key: string, text: string) => conversations.setDraft(key, text);
+    sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
+    await sync.exchange();
+  });
   const typing = new TypingStore(connection);
   useDelivered(id, conversations, messages);
   onDestroy(() => {
     messages.close();
     typing.close();
     leave();
+    bringSync();
+    sync?.close();
     files.close();
   });
   return setChat({ messages, drafts, typing, people, files });

@@ -12,7 +12,15 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
     isLastUnknown
   });
   switch (frame.type) {
+    case 'reaction.added':
+    case 'reaction.removed':
+    case 'poll.updated':
+    case 'message.pinned':
+    case 'message.previews':
+    case 'message.unpinned':
+      return become({});
     case 'message.created':
+      if (frame.payload.message.thread_id && !frame.payload.message.also_to_conversation) return become({});
       return become(withMessage(conversation, frame.payload.message, me));
     case 'message.updated':
     case 'message.completed':
@@ -30,8 +38,18 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
     case 'member.removed':
       return frame.payload.user_id === me ? 'gone' : become(withMember(frame, conversation, me));
     case 'conversation.updated': {
-      const { title, topic, kind, posting, mention_all, history, assistants, model = null } = frame.payload;
-      return become({ title, topic, kind, posting, mention_all, history, assistants, model });
+      const {
+        title,
+        topic,
+        kind,
+        posting,
+        mention_all,
+        history,
+        slow_mode_seconds,
+        assistants,
+        model = null
+      } = frame.payload;
+      return become({ title, topic, kind, posting, mention_all, history, slow_mode_seconds, assistants, model });
     }
     case 'conversation.archived':
       return become({ archived_at: frame.payload.archived_at });

@@ -5,11 +5,12 @@ import { plainText } from './markdown/plain.ts';
 interface Said {
   readonly content: string;
   readonly attachments: readonly Pick<Upload, 'name' | 'media_type' | 'kind' | 'peaks'>[];
+  readonly hidden_at?: string | null;
 }
 
 /** A message in one line: its text, else what it carries. */
-export function lineOf({ content, attachments }: Said, limit?: number): string {
-  return plainText(content, limit) || carried(attachments);
+export function lineOf({ content, attachments, hidden_at }: Said, limit?: number): string {
+  return hidden_at ? m.message_hidden() : plainText(content, limit) || carried(attachments);
 }
 
 function carried(attachments: Said['attachments']): string {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { folded, hasOwnFrame, isJumbo } from './look.ts';
 import { parse } from './markdown/parse.ts';
+import type { Name } from './mentions.ts';
 
 describe('isJumbo', () => {
   it.each(['👍', '🚢🌊🎉', '👨‍👩‍👧‍👦 ❤️', '🇻🇳', '1️⃣', '👍🏽', ' 🎉 \n'])('%s is large', (text) => {
@@ -8,6 +9,14 @@ describe('isJumbo', () => {
   });
   it.each(['', 'ok 👍', '1', '©', '#', '👍'.repeat(9), '👍'.repeat(2_000), '2 3'])('%s is not', (text) => {
     expect(isJumbo(text)).toBe(false);
+  });
+
+  const own: Name[] = ['ship_cat:', 'ship:'].map((name) => ({ id: name, name, kind: 'emoji' }));
+  it.each([':ship_cat:', ':ship::ship_cat:', '🎉 :ship: 👍', ':ship:\n:ship:'])('%s is large', (text) => {
+    expect(isJumbo(text, own)).toBe(true);
+  });
+  it.each([':shop:', 'a :ship:', ':ship:'.repeat(9), ':ship:a'])('%s is not', (text) => {
+    expect(isJumbo(text, own)).toBe(false);
   });
 });
 

@@ -21,6 +21,15 @@ describe('mentions', () => {
     ]);
   });
 
+  it('have emoji of the workspace among them', () => {
+    const known: Name[] = [...names, { id: 'f1', name: 'party_cat:', kind: 'emoji' }];
+    expect(cutMentions('at 10:30: :party_cat:, not :other: or a:party_cat:', known)).toEqual([
+      { text: 'at 10:30: ', kind: null },
+      { text: ':party_cat:', kind: 'emoji', id: 'f1' },
+      { text: ', not :other: or a:party_cat:', kind: null }
+    ]);
+  });
+
   it('are whole names only', () => {
     expect(callsMe('mail me@Elena', names)).toBe(false);
     expect(callsMe('@Elenas', names)).toBe(false);

@@ -1,11 +1,11 @@
 import type { Mention } from '#lib/api/types.ts';
 
 /** Who can be called by `@name` in a conversation, and where that happens in a text. */
-/** `all`: every member; `here`: those who are online. */
-export type CalledKind = 'me' | 'person' | 'assistant' | 'all' | 'here';
+/** `all`: every member; `here`: those who are online. A channel is named by `#`, an emoji of the workspace by `:name:`. */
+export type CalledKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
 
 export interface Name {
-  /** Of a person or an assistant. */
+  /** Of a person, an assistant, a channel or an emoji’s picture. */
   readonly id?: string;
   readonly name: string;
   readonly kind: CalledKind;
@@ -20,17 +20,22 @@ export interface Piece {
   readonly id?: string | undefined;
 }
 
+export const SIGN = /[@#:]/;
+const SIGNS: Partial<Record<CalledKind, string>> = { channel: '#', emoji: ':' };
 const LETTER = /[\p{L}\p{N}_]/u;
 
 /** Cuts a text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. */
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
-  if (!text.includes('@') || names.length === 0) return [{ text, kind: null }];
+  if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
   const byLength = names.toSorted((a, b) => b.name.length - a.name.length);
   const pieces: Piece[] = [];
   let plainFrom = 0;
-  for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
-    if (at > 0 && LETTER.test(text[at - 1] ?? '')) continue;
-    const found = byLength.find(({ name }) => startsWithName(text, at + 1, name));
+  for (let at = 0; at < text.length; at++) {
+    const sign = text[at];
+    if (!sign || !SIGN.test(sign) || (at > 0 && LETTER.test(text[at - 1] ?? ''))) continue;
+    const found = byLength.find(
+      ({ kind, name }) => (SIGNS[kind] ?? '@') === sign && startsWithName(text, at + 1, name)
+    );
     if (!found) continue;
     if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
     plainFrom = at + 1 + found.name.length;

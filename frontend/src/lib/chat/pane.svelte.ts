@@ -2,23 +2,31 @@
 import { createContext } from 'svelte';
 import type { App } from '#lib/app.ts';
 import type { Picture } from '#lib/api/assistants.ts';
-import type { ToolDecision } from '#lib/api/tools.ts';
+import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
 import type { Upload } from '#lib/api/files.ts';
+import { newId } from '#lib/api/client.ts';
+import type { Scheduled } from '#lib/api/later.ts';
 import { sentence } from '#lib/api/words.ts';
 import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
 import type { ConversationLog } from '#lib/stores/conversation-log.svelte.ts';
+import type { Saved } from '#lib/stores/saved.svelte.ts';
+import type { ThreadLog } from '#lib/stores/thread-log.svelte.ts';
 import type { Action, Rights } from './actions.ts';
 import type { Taken } from './attached.ts';
+import type { ChannelLinks } from './channel-links.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isChannel, mayCallAll, mayManage, type Closed } from './kinds.ts';
 import { calledIn, callsMe, isCalled, type Name } from './mentions.ts';
+import { setNames } from './names.ts';
 import type { MessageView } from './rows.ts';
+import type { Placed } from './state.ts';
 
+const ID_LENGTH = 36;
 const EVERYBODY: readonly Name[] = [
   { name: 'all', kind: 'all' },
   { name: 'here', kind: 'here' }
@@ -45,15 +53,26 @@ export interface Choosing {
   readonly answer: MessageView | null;
 }
 
-/** Pictures of one message. */
-export interface Viewing {
-  readonly pictures: readonly Upload[];
-  readonly at: number;
+/** A picture, with who has sent it and when. */
+export interface Pictured extends Upload {
   readonly by: string;
   readonly time: number;
 }
 
-export const [usePane, setPane] = createContext<Pane>();
+/** Pictures that are looked at one after another. */
+export interface Viewing {
+  readonly pictures: readonly Pictured[];
+  readonly at: number;
+}
+
+const [usePane, providePane] = createContext<Pane>();
+export { usePane };
+
+/** Texts within it may call its people, and name channels. */
+export function setPane(pane: Pane): Pane {
+  setNames(() => pane.named);
+  return providePane(pane);
+}
 
 export class Pane {
   replyTo = $state.raw<MessageView | null>(null);
@@ -68,6 +87,26 @@ export class Pane {
   found = $state<string | null>(null);
   /** The answer whose details are shown, by its key. */
   detailed = $state<string | null>(null);
+  /** The message for which an emoji is picked. */
+  reacting = $state.raw<MessageView | null>(null);
+  /** The message whose further actions are shown, by its key. */
+  more = $state<string | null>(null);
+  /** The message of which the reader is to be reminded. */
+  reminding = $state.raw<MessageView | null>(null);
+  /** The message that is being passed on. */
+  forwarding = $state.raw<MessageView | null>(null);
+  /** Which messages the reader keeps, once that is asked for. */
+  saved = $state.raw<Saved | null>(null);
+  /** The message that is being reported. */
+  reporting = $state.raw<MessageView | null>(null);
+  /** The message that becomes a task. */
+  tasking = $state.raw<MessageView | null>(null);
+  /** The poll that is being made. */
+  polling = $state.raw<{ readonly question: string } | null>(null);
+  /** A reply in a thread is to be shown in the main line, too. */
+  isAlsoTold = $state(false);
+  /** One has to wait before one may write again. */
+  isPaused = $state(false);
   /** The pictures that are looked at, and which of them. */
   viewing = $state.raw<Viewing | null>(null);
   /** What a model is being chosen for: another answer, or what comes next. */
@@ -77,7 +116,17 @@ export class Pane {
   /** Set by the composer: puts the caret into it. */
   focus: () => void = () => undefined;
 
+  /** The emoji of a workspace’s own, once what knows them is there. */
+  emojiIn = $state.raw<((workspaceId: string) => readonly Name[]) | null>(null);
+
+  /** Links the channels that one’s words name, once what does it is there. */
+  channels: ChannelLinks | null = null;
+
   readonly log: ConversationLog;
+  /** The message whose thread this is; null in a main line. */
+  readonly root: string | null;
+  /** Under which drafts and files that were begun here are kept. */
+  readonly key: string;
   readonly #app: App;
   readonly #chat: Chat;
 
@@ -123,6 +172,27 @@ export class Pane {
     ...this.#askable.filter(({ id }) => !this.conversation?.assistants?.some((member) => member.id === id)),
     ...(this.conversation && mayCallAll(this.conversation, this.#workspaceRole) ? EVERYBODY : [])
   ]);
+  /** Changes with the channels, and not with what is said in them. */
+  readonly #channelKey = $derived.by(() =>
+    this.#app.conversations
+      .in(this.conversation?.workspace_id)
+      .flatMap(({ id, kind, title }) => (isChannel(kind) && title ? [`${id}${title}`] : []))
+      .sort()
+      .join('\n')
+  );
+  /** The emoji of the workspace’s own. */
+  readonly emoji = $derived.by<readonly Name[]>(
+    () => (this.conversation && this.emojiIn?.(this.conversation.workspace_id)) ?? []
+  );
+  /** Whom, which channels and which emoji a text may name. */
+  readonly named = $derived.by<readonly Name[]>(() => {
+    const channels = this.#channelKey.split('\n').map((line) => ({
+      id: line.slice(0, ID_LENGTH),
+      name: line.slice(ID_LENGTH),
+      kind: 'channel' as const
+    }));
+    return [...this.names, ...(this.#channelKey ? channels : []), ...this.emoji];
+  });
   /** The workspace's assistants that answer where they are mentioned, once somebody has begun to. */
   #askable = $state.raw<readonly Name[]>([]);
   #hasAsked = false;
@@ -139,7 +209,10 @@ export class Pane {
       conversation !== undefined && isChannel(conversation.kind) && mayManage(conversation, this.#workspaceRole);
     return {
       canWrite: this.closed === null,
+      canReact: !this.closed || this.closed === 'admins_only',
+      hasThreads: this.root === null && !this.beginning && conversation?.kind !== 'assistant',
       canDelete,
+      hasMarks: !this.beginning,
       canRead: 'speechSynthesis' in globalThis,
       canChooseModel: this.canChooseModel
     };
@@ -150,17 +223,46 @@ export class Pane {
     app: App,
     chat: Chat,
     readonly id: string,
-    readonly beginning: Beginning | null = null
+    readonly beginning: Beginning | null = null,
+    readonly thread: ThreadLog | null = null
   ) {
     this.#app = app;
     this.#chat = chat;
-    this.log = chat.messages.conversation(id);
+    this.log = thread ?? chat.messages.conversation(id);
+    this.root = thread?.rootId ?? null;
+    this.key = this.root === null ? id : `${id}/${this.root}`;
   }
 
   /** The face of an assistant: as a member has it now, else as its message says. */
   pictureOf({ id, picture }: Sender): Picture | null {
     const member = this.conversation?.assistants?.find((assistant) => assistant.id === id);
     return (member ? member.picture : picture) ?? null;
+  }
+
+  /** Something stands before the conversation. */
+  get hasOverlay(): boolean {
+    return [
+      this.viewing,
+      this.reacting,
+      this.held,
+      this.reporting,
+      this.tasking,
+      this.forwarding,
+      this.reminding,
+      this.polling
+    ].some(Boolean);
+  }
+
+  closeOverlays(): void {
+    this.viewing =
+      this.reacting =
+      this.held =
+      this.reporting =
+      this.tasking =
+      this.forwarding =
+      this.reminding =
+      this.polling =
+        null;
   }
 
   /** Empty while it isn't known; it is asked for then. */
@@ -223,6 +325,25 @@ export class Pane {
   act(action: Action, view: MessageView): void {
     this.held = null;
     switch (action) {
+      case 'react':
+        return void (this.reacting = view);
+      case 'task':
+        return void (this.tasking = view);
+      case 'report':
+        return void (this.reporting = view);
+      case 'thread':
+        return this.openThread(view.threadId ?? view.id ?? '', view.threadId && view.id);
+      case 'forward':
+        return void (this.forwarding = view);
+      case 'remind':
+        return void (this.reminding = view);
+      case 'save':
+      case 'pin':
+      case 'link':
+        return void import('./marks.ts').then(
+          ({ mark }) => mark(action, view, this.#app, this.id),
+          () => toast(m.part_failed())
+        );
       case 'reply':
         return this.reply(view);
       case 'edit':
@@ -246,6 +367,42 @@ export class Pane {
     }
   }
 
+  /** With an emoji, or no longer; the event that follows shows it. */
+  async react(id: string, emoji: string, isAdded: boolean): Promise<void> {
+    const path = `/messages/${id}/reactions/${encodeURIComponent(emoji)}`;
+    await this.#attempt(() => this.#app.api[isAdded ? 'put' : 'delete'](path));
+  }
+
+  /** Learns which messages the reader keeps: what can be done with one depends on it. */
+  learnSaved(): void {
+    // Asked for with each message that is pointed at: the next one brings it.
+    import('#lib/stores/saved.svelte.ts').then(
+      ({ savedOf }) => (this.saved = savedOf(this.#app)),
+      () => undefined
+    );
+  }
+
+  /** Beside the conversation; at one of its replies, where that is named. */
+  openThread(rootId: string, replyId: string | null = null): void {
+    this.#app.shell.openThread({ conversationId: this.id, rootId }, replyId);
+  }
+
+  showAround(messageId: string): void {
+    this.#app.shell.openAround(messageId);
+  }
+
+  /** The message that is to be brought into view from beside the conversation. */
+  get target(): string | null {
+    const { shell } = this.#app;
+    return this.root === null ? shell.target : shell.replyTarget;
+  }
+
+  forgetTarget(): void {
+    const { shell } = this.#app;
+    if (this.root === null) shell.target = null;
+    else shell.replyTarget = null;
+  }
+
   reply(view: MessageView): void {
     this.editing = null;
     this.replyTo = view;
@@ -261,9 +418,33 @@ export class Pane {
   /** Says something here. Only the first word of a new conversation has to be waited for. */
   send(content: string, files: readonly Taken[] = []): Promise<void> | undefined {
     if (this.beginning) return this.beginning.begin(content, files);
-    this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files);
+    const placed = {
+      ...(this.isAlsoTold && { also_to_conversation: true }),
+      ...this.#bare
+    };
+    this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files, placed);
     this.replyTo = null;
+    this.isAlsoTold = false;
     return undefined;
+  }
+
+  get #bare(): Pick<Placed, 'previews'> {
+    return this.#chat.drafts.isBare(this.key) ? { previews: false } : {};
+  }
+
+  /** Has something said here later. */
+  schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
+    const mentions = calledIn(content, this.names);
+    return this.#app.api.post<Scheduled>(`/conversations/${this.id}/messages`, {
+      client_id: newId(),
+      content,
+      send_at: at,
+      mentions,
+      ...this.#bare,
+      ...(this.replyTo?.id && { reply_to: this.replyTo.id }),
+      ...(attachmentIds.length > 0 && { attachment_ids: attachmentIds }),
+      ...(this.root && { thread_id: this.root, also_to_conversation: this.isAlsoTold })
+    });
   }
 
   /** Another text for one's own message; an assistant is asked again with it. */
@@ -289,8 +470,13 @@ export class Pane {
     return was;
   }
 
+  /** A text as who writes it sees it. */
+  wordsOf(content: string): string {
+    return this.channels?.unlinked(content) ?? content;
+  }
+
   async copy(view: MessageView): Promise<void> {
-    toast((await copyText(view.content)) ? m.chat_copied() : m.chat_copy_failed());
+    toast((await copyText(this.wordsOf(view.content))) ? m.chat_copied() : m.chat_copy_failed());
   }
 
   /** Begins to read an answer aloud, or ends it. */
@@ -311,7 +497,12 @@ export class Pane {
 
   /** The conversation is left: nobody listens any more. */
   close(): void {
-    if (this.reading !== null) void import('./speech.ts').then(({ silence }) => silence());
+    if (this.reading === null) return;
+    // Where it never came, nothing is heard.
+    import('./speech.ts').then(
+      ({ silence }) => silence(),
+      () => undefined
+    );
   }
 
   async delete(view: MessageView): Promise<void> {
@@ -330,8 +521,8 @@ export class Pane {
     return askerId === this.#app.session.account?.id;
   }
 
-  async decide(messageId: string, callId: string, decision: ToolDecision): Promise<void> {
-    await this.#attempt(() => this.log.decide(messageId, callId, decision));
+  async decide(messageId: string, callId: string, decision: ToolDecision, more?: ToolAllowance): Promise<boolean> {
+    return this.#attempt(() => this.log.decide(messageId, callId, decision, more));
   }
 
   async regenerate(id: string, model?: string): Promise<void> {
@@ -357,11 +548,13 @@ export class Pane {
     return last !== undefined;
   }
 
-  async #attempt(act: () => Promise<void>): Promise<void> {
+  async #attempt(act: () => Promise<void>): Promise<boolean> {
     try {
       await act();
+      return true;
     } catch (error) {
       toast(m.chat_action_failed({ reason: sentence(error) }));
+      return false;
     }
   }
 }

@@ -409,3 +409,42 @@ describe('tools that an answer calls', () => {
     expect(statuses(state)).toEqual(['a done']);
   });
 });
+
+it('counts reactions once, takes them back, and keeps those that a page brought', () => {
+  const react = (seq: number, user_id: string, type: 'reaction.added' | 'reaction.removed' = 'reaction.added') =>
+    event(frame(type, { seq, message_id: 'm1', emoji: '👍', user_id }));
+  const thumb = { emoji: '👍', count: 1, user_ids: ['u1'] };
+  const page = {
+    kind: 'page',
+    items: [message(1, { reactions: [thumb] })],
+    hasMore: false,
+    basis: 2,
+    part: 'latest'
+  } as const;
+  const reactions = (...inputs: LogInput[]) => inputs.reduce(reduce, reduce(EMPTY, page)).entries[0]?.message.reactions;
+  expect(reactions(react(2, 'u1'))).toEqual([thumb]);
+  expect(reactions(react(4, 'u3'), react(3, 'u2'))).toEqual([{ emoji: '👍', count: 3, user_ids: ['u1', 'u2', 'u3'] }]);
+  expect(reactions(react(3, 'u1', 'reaction.removed'))).toEqual([]);
+  // A first page is read before anything was heard; what came after its last message is told once more.
+  const late = { ...page, basis: 0 };
+  const again = (...inputs: LogInput[]) => inputs.reduce(reduce, reduce(EMPTY, late)).entries[0]?.message.reactions;
+  expect(again(react(2, 'u1'))).toEqual([thumb]);
+  expect(again(react(2, 'u2', 'reaction.removed'))).toEqual([thumb]);
+  expect(again(react(2, 'u1'), react(3, 'u1', 'reaction.removed'))).toEqual([]);
+  // Of a message that isn’t loaded.
+  const other = event(frame('reaction.added', { seq: 3, message_id: 'm9', emoji: '👍', user_id: 'u2' }));
+  expect(reactions(other)).toEqual([thumb]);
+});
+
+it('shows what was chosen in a poll by the last of its events, and keeps what it asks', () => {
+  const results = (first: number, second: number) => ({
+    options: [first, second].map((votes) => ({ votes, user_ids: [] })),
+    voters: first + second
+  });
+  const poll = { options: ['Yes', 'No'], multiple: false, anonymous: true, results: results(0, 0) };
+  const voted = (seq: number, one: number, two: number) =>
+    event(frame('poll.updated', { seq, message_id: 'm1', results: results(one, two) }));
+  const state = apply(EMPTY, latest([message(1, { poll })]), voted(3, 0, 1), voted(2, 1, 0), voted(2, 5, 5));
+  expect(state.entries[0]?.message.poll).toEqual({ ...poll, results: results(0, 1) });
+  expect(apply(EMPTY, latest([message(1)]), voted(2, 1, 0)).entries[0]?.message.poll).toBeUndefined();
+});

@@ -7,12 +7,14 @@
  * `basis`: an event that it had certainly seen when it asked. An answer never overwrites what a later event brought.
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
-import type { DurableFrame, Message } from '#lib/api/types.ts';
+import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
+import { amend, countReply, react, replaceAt, takeThread } from './amend.ts';
 import type { Taken } from './attached.ts';
 import {
   EMPTY,
   findIndexById,
   findIndexBySeq,
+  isIn,
   type Branch,
   type Delta,
   type Entry,
@@ -31,6 +33,7 @@ export type LogInput =
   | { kind: 'event'; frame: DurableFrame }
   | { kind: 'delta'; delta: Delta }
   | { kind: 'tool_call'; messageId: string; call: ToolCall }
+  | { kind: 'thread'; messageId: string; thread: ThreadSummary | null }
   | { kind: 'heard'; seq: number }
   | { kind: 'expired' }
   | { kind: 'queued'; outgoing: Outgoing }
@@ -64,10 +67,12 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return takeDelta(state, input.delta);
     case 'tool_call':
       return takeToolCall(state, input.messageId, input.call);
+    case 'thread':
+      return takeThread(state, input.messageId, input.thread);
     case 'heard':
       return input.seq > state.known ? { ...state, known: input.seq } : state;
     case 'expired':
-      return { ...EMPTY, known: state.known, outbox: state.outbox };
+      return { ...EMPTY, line: state.line, known: state.known, outbox: state.outbox };
     case 'queued':
       return queue(state, input.outgoing);
     case 'waiting':
@@ -193,8 +198,12 @@ function catchUp(state: LogState): LogState {
 function applyEvent(state: LogState, frame: DurableFrame): LogState {
   const next = { ...state, cursor: frame.payload.seq };
   switch (frame.type) {
-    case 'message.created':
-      return settle(insert(next, frame.payload.message, frame.payload.seq), frame.payload.message.client_id);
+    case 'message.created': {
+      const { message, seq } = frame.payload;
+      const counted = countReply(next, message, seq);
+      // What is said in another line is shown there.
+      return isIn(state.line, message) ? settle(insert(counted, message, seq), message.client_id) : counted;
+    }
     case 'message.updated': {
       const { message, seq, branch_changed } = frame.payload;
       const changed = replace(next, message, seq, null);
@@ -204,8 +213,24 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
       return replace(next, frame.payload.message, frame.payload.seq, null);
     case 'message.failed':
       return replace(next, frame.payload.message, frame.payload.seq, frame.payload.reason);
-    case 'message.deleted':
-      return remove(next, frame.payload.message_id);
+    case 'message.deleted': {
+      const { message_id, thread_id, thread, seq } = frame.payload;
+      const counted = thread_id && thread ? amend(next, { message_id: thread_id, seq }, () => ({ thread })) : next;
+      return remove(counted, message_id);
+    }
+    case 'reaction.added':
+    case 'reaction.removed':
+      return react(next, frame);
+    case 'poll.updated':
+      return amend(next, frame.payload, ({ poll }) =>
+        poll ? { poll: { ...poll, results: frame.payload.results } } : null
+      );
+    case 'message.pinned':
+      return amend(next, frame.payload, () => ({ pinned_at: frame.payload.pinned_at }));
+    case 'message.previews':
+      return amend(next, frame.payload, () => ({ previews: frame.payload.previews }));
+    case 'message.unpinned':
+      return amend(next, frame.payload, () => ({ pinned_at: null }));
     case 'member.added':
     case 'member.updated':
     case 'member.removed':
@@ -273,10 +298,6 @@ function remove(state: LogState, id: string): LogState {
     unseen,
     torn
   };
-}
-
-function replaceAt(state: LogState, index: number, entry: Entry): LogState {
-  return state.entries[index] === entry ? state : { ...state, entries: state.entries.with(index, entry) };
 }
 
 // ── streaming ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,17 @@
 import type { AnswerFacts } from '#lib/api/assistants.ts';
 import type { ToolCall } from '#lib/api/tools.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Mention, MessageStatus, Sender, Versions } from '#lib/api/types.ts';
+import type {
+  Forwarded,
+  Mention,
+  MessageStatus,
+  Preview,
+  Poll,
+  Reaction,
+  Sender,
+  ThreadSummary,
+  Versions
+} from '#lib/api/types.ts';
 import type { Taken } from './attached.ts';
 import type { Entry, Failure, Outgoing, OutgoingState } from './state.ts';
 
@@ -29,9 +39,23 @@ export interface MessageView {
   /** Whom it calls, as its sender said. */
   readonly mentions: readonly Mention[];
   readonly attachments: readonly Upload[];
+  /** What its links lead to. */
+  readonly previews: readonly Preview[];
+  readonly reactions: readonly Reaction[];
+  /** The message in whose thread it was said. */
+  readonly threadId: string | null;
+  /** A reply that is shown in the main line, too. */
+  readonly alsoTold: boolean;
+  /** The replies to it. */
+  readonly thread: ThreadSummary | null;
+  readonly forwarded: Forwarded | null;
+  readonly poll: Poll | null;
+  readonly isPinned: boolean;
   /** Files that go up with it. */
   readonly files: readonly Taken[];
   readonly isEdited: boolean;
+  /** A moderator hides what it says. */
+  readonly isHidden: boolean;
   readonly versions: Versions | null;
   readonly model: string | null;
   readonly answer: AnswerFacts | null;
@@ -40,9 +64,9 @@ export interface MessageView {
   readonly time: number;
 }
 
-/** It has files, there or on their way. */
-export function carries({ attachments, files }: MessageView): boolean {
-  return attachments.length > 0 || files.length > 0;
+/** It has files, there or on their way, or says in place of its text that it is hidden. */
+export function carries({ attachments, files, isHidden }: MessageView): boolean {
+  return isHidden || attachments.length > 0 || files.length > 0;
 }
 
 export interface Row {
@@ -147,8 +171,17 @@ function toView(entry: Entry, reader: Reader): MessageView {
     replyTo: message.reply_to,
     mentions: message.mentions ?? NOBODY,
     attachments: message.attachments,
+    previews: message.previews ?? NOTHING,
+    reactions: message.reactions,
+    poll: message.poll ?? null,
+    threadId: message.thread_id ?? null,
+    alsoTold: message.also_to_conversation ?? false,
+    thread: message.thread ?? null,
+    forwarded: message.forwarded ?? null,
+    isPinned: !!message.pinned_at,
     files: NOTHING,
     isEdited: message.edited_at !== null,
+    isHidden: !!message.hidden_at,
     versions: message.versions ?? null,
     model: message.model ?? null,
     answer: message.answer ?? null,
@@ -173,8 +206,17 @@ function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
     replyTo: outgoing.reply_to,
     mentions: outgoing.mentions ?? NOBODY,
     attachments: NOTHING,
+    previews: NOTHING,
+    reactions: NOTHING,
+    poll: null,
+    threadId: outgoing.thread_id ?? null,
+    alsoTold: outgoing.also_to_conversation ?? false,
+    thread: null,
+    forwarded: null,
+    isPinned: false,
     files: outgoing.files ?? NOTHING,
     isEdited: false,
+    isHidden: false,
     versions: null,
     model: null,
     answer: null,
@@ -215,6 +257,8 @@ function startsGroup(
     previous.sender.kind !== view.sender.kind ||
     view.sender.kind !== 'user' ||
     view.replyTo !== null ||
+    // Below what a thread is about its first reply says who it is from.
+    previous.threadId !== view.threadId ||
     view.time - previous.time > JOIN_WITHIN ||
     view.time - (start?.time ?? view.time) > GROUP_WITHIN ||
     startsDay(previous, view) ||

@@ -25,6 +25,9 @@ export interface Failure {
   readonly message: string;
 }
 
+/** Where a message goes besides its conversation, and what it passes on. */
+export type Placed = Pick<Outgoing, 'thread_id' | 'also_to_conversation' | 'forward_of' | 'previews'>;
+
 /** `waiting`: no connection yet. `sending`: on its way. `sent`: the server has it, its event is still to come. */
 export type OutgoingState = 'waiting' | 'sending' | 'sent' | 'failed';
 
@@ -40,6 +43,14 @@ export interface Outgoing {
   readonly files?: readonly Taken[];
   /** It may call many. */
   readonly confirm?: boolean;
+  /** The message in whose thread it is said. */
+  readonly thread_id?: string;
+  /** It is shown in the main line, too. */
+  readonly also_to_conversation?: boolean;
+  /** The message that it passes on. */
+  readonly forward_of?: string;
+  /** Without previews of its links. */
+  readonly previews?: false;
   readonly created_at: string;
   readonly state: OutgoingState;
   readonly failure: Failure | null;
@@ -48,6 +59,8 @@ export interface Outgoing {
 }
 
 export interface LogState {
+  /** The message whose thread this is, which comes first in it; null: the main line. */
+  readonly line: string | null;
   /** Loaded messages without a hole between them, by `seq`. */
   readonly entries: readonly Entry[];
   readonly loaded: boolean;
@@ -75,6 +88,7 @@ export interface Branch {
 }
 
 export const EMPTY: LogState = {
+  line: null,
   entries: [],
   loaded: false,
   loading: false,
@@ -111,4 +125,15 @@ export function findIndexById(entries: readonly Entry[], id: string): number {
     if (entries[index]?.message.id === id) return index;
   }
   return -1;
+}
+
+/** Whether a message is shown in that line: the main one, or a thread. */
+export function isIn(line: string | null, { id, thread_id, also_to_conversation }: Placeable): boolean {
+  return line === null ? !thread_id || also_to_conversation === true : thread_id === line || id === line;
+}
+
+interface Placeable {
+  readonly id?: string;
+  readonly thread_id?: string | null;
+  readonly also_to_conversation?: boolean;
 }

@@ -23,6 +23,11 @@ export function dayLabel(time: number, now = Date.now()): string {
   return date;
 }
 
+/** “20 Nov” */
+export function shortDay(time: number): string {
+  return format({ day: 'numeric', month: 'short' }).format(time);
+}
+
 /** The whole of it, for a title. */
 export function fullTime(time: number): string {
   return format({ dateStyle: 'full', timeStyle: 'medium' }).format(time);

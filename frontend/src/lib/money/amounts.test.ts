@@ -1,10 +1,14 @@
 import { expect, it } from 'vitest';
-import { localCurrency, money, priceIn, tag } from './amounts.ts';
+import { editablePrice, localCurrency, minorOf, money, priceIn, tag } from './amounts.ts';
 
 it('writes money in the smallest unit that its currency has', () => {
   expect(money({ amount: 1_100, currency: 'EUR' }, 'en-GB')).toBe('€11.00');
   expect(money({ amount: 290_000, currency: 'VND' }, 'vi-VN')).toBe('290.000\u00a0₫');
   expect(money({ amount: 1_500, currency: 'JPY' }, 'en-GB')).toBe('¥1,500');
+  expect(money({ amount: 1_100, currency: 'USD' }, 'en-US')).toBe('$11.00');
+  expect(money({ amount: 1_100, currency: 'USD' }, 'vi-VN')).toBe('11,00\u00a0$');
+  expect(money({ amount: 1_500, currency: 'JPY' }, 'vi-VN')).toBe('1.500\u00a0¥');
+  expect(money({ amount: 290_000, currency: 'VND' }, 'en-US')).toBe('₫290,000');
 });
 
 it('leaves empty decimals out of a price tag', () => {
@@ -30,4 +34,17 @@ it('finds the price in a currency, else the first', () => {
   expect(priceIn({ prices }, 'VND')).toBe(prices[1]);
   expect(priceIn({ prices }, 'EUR')).toBe(prices[0]);
   expect(priceIn({ prices: [] }, 'EUR')).toBeUndefined();
+});
+
+it('reads what is typed for an amount', () => {
+  expect(minorOf('11', 'USD')).toBe(1_100);
+  expect(minorOf(' 11.5 ', 'USD')).toBe(1_150);
+  expect(minorOf('11,05', 'EUR')).toBe(1_105);
+  expect(minorOf('290.000', 'VND')).toBe(290_000);
+  expect(minorOf('1,500', 'JPY')).toBe(1_500);
+  expect(minorOf('1500', 'JPY')).toBe(1_500);
+  for (const wrong of ['', 'x', '-1', '1.234', '1e3', '1.2.3']) expect(minorOf(wrong, 'USD')).toBeNull();
+  expect(minorOf('1.5', 'VND')).toBeNull();
+  expect(editablePrice({ amount: 1_150, currency: 'USD' })).toBe('11.50');
+  expect(editablePrice({ amount: 290_000, currency: 'VND' })).toBe('290000');
 });

@@ -22,6 +22,31 @@ function digitsOf(format: Intl.NumberFormat): number {
   return format.resolvedOptions().maximumFractionDigits ?? 2;
 }
 
+/** How many decimals an amount of that currency has: none of dong and yen. */
+export function decimalsOf(currency: string): number {
+  return digitsOf(new Intl.NumberFormat('en', { style: 'currency', currency }));
+}
+
+/** What was typed for an amount of money, in the currency’s smallest unit; null where it is none. */
+export function minorOf(text: string, currency: string): number | null {
+  const decimals = decimalsOf(currency);
+  // In whole units a dot or comma can only part the thousands.
+  const plain = decimals === 0 ? text.replace(/(?<=\d)[., \u00a0](?=\d{3})/g, '') : text.replace(',', '.');
+  const found = /^(\d{1,12})(?:\.(\d+))?$/.exec(plain.trim());
+  const [, whole = '', rest = ''] = found ?? [];
+  if (!found || rest.length > decimals) return null;
+  return Number(whole + rest.padEnd(decimals, '0'));
+}
+
+/** The same amount, to be edited: without separators. */
+export function editablePrice({ amount, currency }: Price): string {
+  const decimals = decimalsOf(currency);
+  return (amount / 10 ** decimals).toFixed(decimals);
+}
+
+/** Every currency that can be named here. */
+export const CURRENCIES = 'USD EUR GBP JPY VND KRW AUD CAD SGD'.split(' ');
+
 const CURRENCY_OF: Record<string, string> = {
   AU: 'AUD',
   CA: 'CAD',

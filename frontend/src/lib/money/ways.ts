@@ -1,11 +1,17 @@
 /** How something can be paid: by which gateway, in which currency. */
-import type { PaymentGateway, Plan, Price } from '#lib/api/money.ts';
+import type { PaymentGateway, PaymentMethod, Plan, Price } from '#lib/api/money.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export interface Way {
   readonly gateway: string;
   readonly price: Price;
   readonly isDemo: boolean;
+  /** What was saved; left out, it is given anew. */
+  readonly method?: PaymentMethod;
+}
+
+export function keyOf({ gateway, method }: Way): string {
+  return method?.id ?? gateway;
 }
 
 /** The gateways that take the plan: in the currency asked for where they can, else in one that they take. */
@@ -26,6 +32,11 @@ export function wayName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();
   return NAMES[gateway] ?? gateway;
+}
+
+/** Whether it keeps what a plan was paid with, and charges it again by itself. */
+export function renewsByItself(gateway: string): boolean {
+  return gateway === 'stripe' || gateway === 'demo';
 }
 
 /** What one has to expect of it. */

@@ -11,14 +11,28 @@ export interface BanWish {
   reason: string;
 }
 
+/** Which bans; empty: all. */
+export interface BanFilter {
+  q?: string | undefined;
+  /** Made by the firewall. */
+  automatic?: boolean | undefined;
+}
+
 /** Addresses that are kept out. */
 export class Bans {
   readonly list: Listing<Ban>;
   readonly #api: Api;
+  #filter: BanFilter = {};
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new Listing((page) => api.get('/admin/bans', { page, page_size: PAGE_SIZE }));
+    this.list = new Listing((page) => api.get('/admin/bans', { ...this.#filter, page, page_size: PAGE_SIZE }));
+  }
+
+  /** Only these. */
+  find(filter: BanFilter): void {
+    this.#filter = filter;
+    void this.list.load();
   }
 
   async add(wish: BanWish): Promise<void> {
@@ -32,29 +46,34 @@ export class Bans {
   }
 }
 
+/** Which lines of the log; empty: all. */
+export interface AuditFilter {
+  action?: string | undefined;
+  subject?: string | undefined;
+  actor?: Id | undefined;
+  q?: string | undefined;
+  from?: string | undefined;
+  to?: string | undefined;
+}
+
 /** Who did what to whom, newest first. */
 export class AuditLog {
   readonly list: Listing<AuditEntry>;
-  #action = $state('');
+  #filter: AuditFilter = {};
 
   constructor(api: Api) {
-    this.list = new Listing((page) =>
-      api.get('/admin/audit_log', {
-        page,
-        page_size: PAGE_SIZE,
-        action: this.#action === '' ? undefined : this.#action
-      })
-    );
+    this.list = new Listing((page) => api.get('/admin/audit_log', { ...this.#filter, page, page_size: PAGE_SIZE }));
   }
 
-  /** Only entries of this kind; empty: all. */
-  get action(): string {
-    return this.#action;
-  }
-
-  set action(action: string) {
-    if (action === this.#action) return;
-    this.#action = action;
+  /** Only these. */
+  find(filter: AuditFilter): void {
+    this.#filter = filter;
     void this.list.load();
+  }
+
+  /** Where the same is had as a table. */
+  get path(): string {
+    const given = Object.entries(this.#filter).filter((entry): entry is [string, string] => !!entry[1]);
+    return `/admin/audit_log/export?${new URLSearchParams(given)}`;
   }
 }

@@ -11,6 +11,7 @@ export interface ChannelChange {
   topic?: string;
   posting?: Posting;
   mention_all?: MentionAll;
+  slow_mode_seconds?: number;
 }
 
 /** What is seen of a channel before joining it. */

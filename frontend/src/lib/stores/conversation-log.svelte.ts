@@ -2,12 +2,30 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { AnswerDetails } from '#lib/api/assistants.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { ToolCall, ToolDecision } from '#lib/api/tools.ts';
-import type { Cursor, DurableFrame, Member, Mention, Message, ReceiptPayload, Sender } from '#lib/api/types.ts';
+import type { ToolAllowance, ToolCall, ToolDecision } from '#lib/api/tools.ts';
+import type {
+  Cursor,
+  DurableFrame,
+  Member,
+  Mention,
+  Message,
+  ReceiptPayload,
+  Sender,
+  ThreadSummary
+} from '#lib/api/types.ts';
 import type { Taken } from '#lib/chat/attached.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
 import { RowBuilder, type Row } from '#lib/chat/rows.ts';
-import { EMPTY, findIndexById, findIndexBySeq, isBehind, type Delta, type LogState } from '#lib/chat/state.ts';
+import {
+  EMPTY,
+  findIndexById,
+  findIndexBySeq,
+  isBehind,
+  type Delta,
+  type Entry,
+  type LogState,
+  type Placed
+} from '#lib/chat/state.ts';
 import { Watch } from '#lib/chat/watch.ts';
 import type { Person } from './people.svelte.ts';
 import type { Outbox } from './outbox.svelte.ts';
@@ -54,16 +72,19 @@ export class ConversationLog {
   #deltas: Delta[] = [];
   #flush: (() => void) | null = null;
   #isMending = false;
-  #readTo = 0;
+  protected readTo = 0;
   #limit = PAGE;
-  #readBefore = 0;
-  readonly #host: LogHost;
+  protected readBefore = 0;
+  protected readonly host: LogHost;
 
   constructor(
     readonly id: string,
-    host: LogHost
+    host: LogHost,
+    /** The message whose thread this is; null: the conversation's main line. */
+    readonly root: string | null = null
   ) {
-    this.#host = host;
+    this.host = host;
+    this.#state = { ...EMPTY, line: root };
   }
 
   /**
@@ -71,8 +92,13 @@ export class ConversationLog {
    * would belong to the component which opened the log first, and go stale when it is gone.
    */
   get items(): readonly Row[] {
-    const { entries, outbox } = this.#state;
-    return this.#builder.build(entries, outbox, { me: this.#host.me(), unreadFrom: this.#unreadFrom });
+    const { entries, outbox, hasOlder, line } = this.#state;
+    // What a thread is about stands above its first reply, as soon as that one is there.
+    const isCut = hasOlder && line !== null && entries[0]?.message.id === line;
+    return this.#builder.build(isCut ? entries.slice(1) : entries, outbox, {
+      me: this.host.me(),
+      unreadFrom: this.#unreadFrom
+    });
   }
 
   get isLoaded(): boolean {
@@ -101,6 +127,15 @@ export class ConversationLog {
 
   get isBehind(): boolean {
     return isBehind(this.#state);
+  }
+
+  /** The newest event that is known to exist. */
+  get known(): number {
+    return this.#state.known;
+  }
+
+  protected get entries(): readonly Entry[] {
+    return this.#state.entries;
   }
 
   get cursor(): number {
@@ -136,9 +171,9 @@ export class ConversationLog {
   /** The reader comes in, having read up to `read` before. What is unread is loaded as far as one page holds it. */
   async open(read: number, last: number): Promise<void> {
     this.#limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
-    this.#readBefore = read;
+    this.readBefore = read;
     this.#unreadFrom = null;
-    if (this.#state.loaded) this.#markUnread();
+    if (this.#state.loaded) this.markUnread();
     else await this.load();
   }
 
@@ -153,9 +188,9 @@ export class ConversationLog {
     this.apply({ kind: 'requested' });
     const basis = this.#state.known;
     try {
-      const page = await this.#page({ limit: this.#limit });
+      const page = await this.page({ limit: this.#limit });
       this.apply({ kind: 'page', part: 'latest', items: page.items, hasMore: page.has_more, basis });
-      this.#markUnread();
+      this.markUnread();
     } catch (error) {
       this.apply({ kind: 'unavailable' });
       this.#error = error;
@@ -163,13 +198,13 @@ export class ConversationLog {
   }
 
   async loadOlder(): Promise<void> {
-    const oldest = this.#state.entries[0]?.message.seq;
+    const oldest = this.#state.entries.find(({ message }) => message.id !== this.root)?.message;
     if (!this.#state.hasOlder || this.#loadingOlder || oldest === undefined) return;
     this.#loadingOlder = true;
     this.#olderError = null;
     const basis = this.#state.known;
     try {
-      const page = await this.#page({ before_seq: oldest, limit: OLDER_PAGE });
+      const page = await this.page({ ...this.before(oldest), limit: OLDER_PAGE });
       this.apply({ kind: 'page', part: 'older', items: page.items, hasMore: page.has_more, basis });
     } catch (error) {
       this.#olderError = error;
@@ -179,14 +214,18 @@ export class ConversationLog {
   }
 
   /** The line stands above the first message of somebody else that was not read; further up where that is not loaded. */
-  #markUnread(): void {
-    const first = this.items.findIndex(({ view }) => view.seq !== null && view.seq > this.#readBefore && !view.own);
+  protected markUnread(): void {
+    const first = this.items.findIndex(({ view }) => view.seq !== null && view.seq > this.readBefore && !view.own);
     this.#unreadFrom =
-      first === -1 ? null : first === 0 && this.hasOlder ? this.#readBefore + 1 : (this.items[first]?.view.seq ?? null);
+      first === -1 ? null : first === 0 && this.hasOlder ? this.readBefore + 1 : (this.items[first]?.view.seq ?? null);
   }
 
-  #page(query: Record<string, number>): Promise<Cursor<Message>> {
-    return this.#host.api.get<Cursor<Message>>(`/conversations/${this.id}/messages`, query);
+  protected page(query: Record<string, number>): Promise<Cursor<Message>> {
+    return this.host.api.get<Cursor<Message>>(`/conversations/${this.id}/messages`, query);
+  }
+
+  protected before({ seq }: Message): Record<string, number> {
+    return { before_seq: seq };
   }
 
   // ── what arrives ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,13 +246,13 @@ export class ConversationLog {
   }
 
   #learn({ kind, id, name }: Sender): void {
-    if (kind === 'user' && id !== null) this.#host.learn(this.id, { id, name });
+    if (kind === 'user' && id !== null) this.host.learn(this.id, { id, name });
   }
 
   hear(frame: DurableFrame): void {
     this.#takeDeltas();
     this.apply({ kind: 'event', frame });
-    if (this.isBehind) this.#host.sync();
+    if (this.isBehind) this.host.sync();
   }
 
   /** Something up to `seq` exists, as the server says in its hello. */
@@ -239,6 +278,10 @@ export class ConversationLog {
     // It stands behind the text that came before it.
     this.#takeDeltas();
     this.apply({ kind: 'tool_call', messageId, call });
+  }
+
+  hearThread(messageId: string, thread: ThreadSummary | null): void {
+    this.apply({ kind: 'thread', messageId, thread });
   }
 
   hearPosition({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
@@ -297,7 +340,7 @@ export class ConversationLog {
   async #fetchAnswer(id: string): Promise<void> {
     const basis = this.#state.known;
     try {
-      this.apply({ kind: 'fetched', message: await this.#host.api.get<Message>(`/messages/${id}`), basis });
+      this.apply({ kind: 'fetched', message: await this.host.api.get<Message>(`/messages/${id}`), basis });
     } catch (error) {
       // Anything else is asked again.
       if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
@@ -315,7 +358,7 @@ export class ConversationLog {
     const { branch, known: basis } = this.#state;
     if (!branch) return;
     try {
-      const page = await this.#page({ after_seq: branch.after, limit: MOST_AT_ONCE });
+      const page = await this.page({ after_seq: branch.after, limit: MOST_AT_ONCE });
       if (page.has_more) await this.startOver();
       else this.apply({ kind: 'branch', items: page.items, basis, branch });
     } catch {
@@ -330,74 +373,86 @@ export class ConversationLog {
     content: string,
     replyTo: string | null = null,
     mentions: readonly Mention[] = [],
-    files: readonly Taken[] = []
+    files: readonly Taken[] = [],
+    placed: Placed = {}
   ): void {
     // Who answers has seen what was new, also where it is still being loaded.
     this.#unreadFrom = null;
-    this.#readBefore = Number.POSITIVE_INFINITY;
-    this.#host.outbox.send(this.id, content, replyTo, mentions, files);
+    this.readBefore = Number.POSITIVE_INFINITY;
+    this.host.outbox.send(this.id, content, replyTo, mentions, files, placed);
   }
 
   retry(clientId: string): void {
-    this.#host.outbox.retry(clientId);
+    this.host.outbox.retry(clientId);
   }
 
   sendWithout(clientId: string): void {
-    void this.#host.outbox.sendWithout(clientId);
+    void this.host.outbox.sendWithout(clientId);
   }
 
   discard(clientId: string): void {
-    this.#host.outbox.discard(clientId);
+    this.host.outbox.discard(clientId);
   }
 
   edit(id: string, content: string): Promise<void> {
-    return this.#change(() => this.#host.api.patch<Message>(`/messages/${id}`, { content }));
+    return this.change(() => this.host.api.patch<Message>(`/messages/${id}`, { content }));
   }
 
   /** Another text for a prompt, which is answered again; the old one stays as a version. */
   askAgain(id: string, content: string): Promise<void> {
-    return this.#change(() => this.#host.api.post<Message>(`/messages/${id}/versions`, { content }));
+    return this.change(() => this.host.api.post<Message>(`/messages/${id}/versions`, { content }));
   }
 
   showVersion(id: string, index: number): Promise<void> {
-    return this.#change(() => this.#host.api.put<Message>(`/messages/${id}/version`, { index }));
+    return this.change(() => this.host.api.put<Message>(`/messages/${id}/version`, { index }));
   }
 
   async remove(id: string): Promise<void> {
-    await this.#host.api.delete(`/messages/${id}`);
+    await this.host.api.delete(`/messages/${id}`);
     this.apply({ kind: 'removed', id });
   }
 
+  /** For everybody; the event says so. */
+  async removePreviews(id: string): Promise<void> {
+    await this.host.api.delete(`/messages/${id}/previews`);
+  }
+
   async stop(id: string): Promise<void> {
-    await this.#host.api.post(`/messages/${id}/stop`);
+    await this.host.api.post(`/messages/${id}/stop`);
   }
 
   /** Whether a tool that an answer wants to call may run. */
-  async decide(messageId: string, callId: string, decision: ToolDecision): Promise<void> {
-    const call = await this.#host.api.post<ToolCall>(`/messages/${messageId}/tool_calls/${callId}`, { decision });
+  async decide(messageId: string, callId: string, decision: ToolDecision, more: ToolAllowance = {}): Promise<void> {
+    const body = { decision, ...more };
+    const call = await this.host.api.post<ToolCall>(`/messages/${messageId}/tool_calls/${callId}`, body);
     this.apply({ kind: 'tool_call', messageId, call });
+  }
+
+  /** A call with all of its arguments, and what its tool takes. */
+  toolCall(messageId: string, callId: string): Promise<ToolCall> {
+    return this.host.api.get<ToolCall>(`/messages/${messageId}/tool_calls/${callId}`);
   }
 
   /** Has a prompt answered again; by another model, where one is named. */
   async regenerate(id: string, model?: string): Promise<void> {
-    await this.#host.api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
+    await this.host.api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
   }
 
   /** What an answer took, and what its model thought. */
   details(id: string): Promise<AnswerDetails> {
-    return this.#host.api.get<AnswerDetails>(`/messages/${id}/details`);
+    return this.host.api.get<AnswerDetails>(`/messages/${id}/details`);
   }
 
   /** The reader has seen everything up to here. */
   markRead(seq: number): void {
-    if (seq <= this.#readTo) return;
-    this.#readTo = seq;
-    this.#host.tell('receipt', { conversation_id: this.id, seq, state: 'read' });
+    if (seq <= this.readTo) return;
+    this.readTo = seq;
+    this.host.tell('receipt', { conversation_id: this.id, seq, state: 'read' });
   }
 
   /** What was said without a connection was not heard. */
   repeatRead(): void {
-    if (this.#readTo > 0) this.#host.tell('receipt', { conversation_id: this.id, seq: this.#readTo, state: 'read' });
+    if (this.readTo > 0) this.host.tell('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });
   }
 
   /** A message that is quoted but not loaded; `null` where there is none any more. */
@@ -405,7 +460,7 @@ export class ConversationLog {
     const have = this.find(id);
     if (have || this.isGone(id)) return have;
     try {
-      const message = await this.#host.api.get<Message>(`/messages/${id}`);
+      const message = await this.host.api.get<Message>(`/messages/${id}`);
       return message.deleted_at ? null : message;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return null;
@@ -413,7 +468,7 @@ export class ConversationLog {
     }
   }
 
-  async #change(ask: () => Promise<Message>): Promise<void> {
+  protected async change(ask: () => Promise<Message>): Promise<void> {
     const basis = this.#state.known;
     this.apply({ kind: 'fetched', message: await ask(), basis });
   }

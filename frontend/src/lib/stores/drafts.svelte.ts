@@ -3,6 +3,7 @@ import { SvelteMap } from 'svelte/reactivity';
 type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
 const PREFIX = 'natter.draft.';
+const BARE = 'natter.bare.';
 /** A long text is not written to the disk with each key, but when the keys rest. */
 const LONG = 4_000;
 const REST = 400;
@@ -10,9 +11,16 @@ const REST = 400;
 /** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
 export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();
+  /** Those that are to go out without previews of their links. */
+  readonly #bare = new SvelteMap<string, true>();
   readonly #storage: DraftStorage | undefined;
   readonly #waiting = new Map<string, ReturnType<typeof setTimeout>>();
   #prefix = PREFIX;
+  #barePrefix = BARE;
+  /** Told of what is written here. */
+  onwritten: ((key: string) => void) | undefined;
+  /** What another device wrote last. */
+  told = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
 
   constructor(storage: DraftStorage | undefined) {
     this.#storage = storage;
@@ -21,8 +29,10 @@ export class DraftsStore {
   open(userId: string): void {
     this.close();
     this.#prefix = `${PREFIX}${userId}.`;
+    this.#barePrefix = `${BARE}${userId}.`;
     for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
       const key = this.#storage?.key(index);
+      if (key?.startsWith(this.#barePrefix)) this.#bare.set(key.slice(this.#barePrefix.length), true);
       const text = key?.startsWith(this.#prefix) ? this.#storage?.getItem(key) : null;
       if (key && text) this.#texts.set(key.slice(this.#prefix.length), text);
     }
@@ -30,6 +40,7 @@ export class DraftsStore {
 
   close(): void {
     this.#texts.clear();
+    this.#bare.clear();
   }
 
   /** Where something was begun, and what. */
@@ -42,9 +53,33 @@ export class DraftsStore {
   }
 
   set(conversationId: string, text: string): void {
+    this.#put(conversationId, text);
+    this.onwritten?.(conversationId);
+  }
+
+  isBare(conversationId: string): boolean {
+    return this.#bare.has(conversationId);
+  }
+
+  /** Whether its links are to have no previews; forgotten with the draft. */
+  setBare(conversationId: string, isBare: boolean): void {
+    if (isBare) this.#bare.set(conversationId, true);
+    else this.#bare.delete(conversationId);
+    this.#keep(this.#barePrefix + conversationId, isBare ? 'true' : null);
+  }
+
+  /** Another device wrote it. */
+  adopt(conversationId: string, text: string): void {
+    if (this.get(conversationId) === text) return;
+    this.#put(conversationId, text);
+    this.told = { key: conversationId, text };
+  }
+
+  #put(conversationId: string, text: string): void {
     const isEmpty = text.trim() === '';
     if (isEmpty) this.#texts.delete(conversationId);
     else this.#texts.set(conversationId, text);
+    if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
     const key = this.#prefix + conversationId;
     clearTimeout(this.#waiting.get(key));
     this.#waiting.delete(key);

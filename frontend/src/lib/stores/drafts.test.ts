@@ -36,6 +36,20 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
+  it('remember that their links are to have no previews', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'https://a.test');
+    drafts.setBare('c1', true);
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.isBare('c1'), again.isBare('c2')]).toEqual([true, false]);
+    again.set('c1', '');
+    expect(again.isBare('c1')).toBe(false);
+    expect(storage.length).toBe(0);
+  });
+
   it('live as long as the page where the browser keeps nothing', () => {
     const storage = new MemoryStorage();
     storage.setItem = () => {

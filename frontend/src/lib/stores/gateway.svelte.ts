@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { AiProvider, GatewayModel, ModelDefinition, ProviderTest } from '#lib/api/gateway.ts';
+import type { AiProvider, GatewayModel, ModelDefinition, ProviderKey, ProviderTest } from '#lib/api/gateway.ts';
 import type { Page } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -37,19 +37,52 @@ function path(name: string): string {
   return `/admin/models/${encodeURIComponent(name)}`;
 }
 
-/** Providers of models, and how their keys are. */
+/** A key of a provider, as a row of a table. */
+export interface KeyRow {
+  id: string;
+  provider: string;
+  kind: string;
+  /** The first of its provider that is shown. */
+  isFirst: boolean;
+  key: ProviderKey;
+}
+
+export interface KeyFilter {
+  provider: string;
+  state: ProviderKey['state'] | '';
+}
+
+/** Providers of models, and how their keys are. They are few: the server tells all of them, and what is shown is chosen here. */
 export class Providers {
-  readonly list: Listing<AiProvider>;
+  readonly list: Listing<KeyRow>;
+  /** Of all of them, whatever is shown. */
+  names = $state.raw<string[]>([]);
   /** What the last test of each has shown. */
   tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
   readonly #api: Api;
+  #filter: KeyFilter = { provider: '', state: '' };
 
   constructor(api: Api) {
     this.#api = api;
     this.list = new Listing(async () => {
-      const items = await api.get<AiProvider[]>('/admin/providers');
-      return { items, page: 1, page_size: items.length, total: items.length };
+      const all = await api.get<AiProvider[]>('/admin/providers');
+      this.names = all.map(({ name }) => name);
+      const items = all.flatMap((one) => this.#rows(one));
+      return { items, page: 1, page_size: Math.max(items.length, 1), total: items.length };
     });
+  }
+
+  /** Only these. */
+  find(filter: KeyFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  #rows({ name, kind, keys }: AiProvider): KeyRow[] {
+    const { provider, state } = this.#filter;
+    if (provider !== '' && provider !== name) return [];
+    const shown = keys.filter((key) => state === '' || key.state === state);
+    return shown.map((key, at) => ({ id: `${name}/${key.id}`, provider: name, kind, isFirst: at === 0, key }));
   }
 
   /** Not asked for so many seconds. */

@@ -6,8 +6,10 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import { isDurable } from '#lib/api/frames.ts';
 import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
 import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
+import type { LogInput } from '#lib/chat/reducer.ts';
 import type { OutgoingFiles } from './attachments.svelte.ts';
 import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
+import type { ThreadLog } from './thread-log.svelte.ts';
 import type { People } from './people.svelte.ts';
 import { Outbox, type OutboxLine } from './outbox.svelte.ts';
 
@@ -38,6 +40,8 @@ const NOBODY: Sender = { kind: 'user', id: null, name: '' };
 export class MessagesStore {
   readonly outbox: Outbox;
   readonly #logs = new Map<string, ConversationLog>();
+  /** Threads that are shown, by the message that they belong to. */
+  readonly #threads = new Map<string, ThreadLog>();
   readonly #line: MessagesLine;
   readonly #host: LogHost;
   readonly #leave: (() => void)[];
@@ -62,7 +66,7 @@ export class MessagesStore {
     this.outbox = new Outbox(
       line,
       storage,
-      (id, input) => this.conversation(id).apply(input),
+      (id, input) => this.#place(id, input),
       (id, message) => api.post<Message>(`/conversations/${id}/messages`, message),
       files
     );
@@ -87,8 +91,9 @@ export class MessagesStore {
     for (const leave of this.#leave) leave();
     this.#me = NOBODY;
     this.outbox.close();
-    for (const log of this.#logs.values()) log.close();
+    for (const log of this.#all()) log.close();
     this.#logs.clear();
+    this.#threads.clear();
     this.#doubtful.clear();
     this.#delivered.clear();
     this.#undelivered.clear();
@@ -107,9 +112,51 @@ export class MessagesStore {
     return log;
   }
 
+  /** The thread of a message, with that message before its replies. What it is made of comes with what shows it. */
+  thread(conversationId: string, rootId: string, Made: typeof ThreadLog): ThreadLog {
+    let log = this.#threads.get(rootId);
+    if (!log) {
+      log = new Made(conversationId, this.#host, rootId);
+      log.hearOf(this.#logs.get(conversationId)?.known ?? 0);
+      for (const outgoing of this.outbox.inThread(rootId)) log.apply({ kind: 'queued', outgoing });
+      this.#threads.set(rootId, log);
+    }
+    return log;
+  }
+
+  /** It is no longer shown. */
+  leaveThread(rootId: string): void {
+    this.#threads.get(rootId)?.close();
+    this.#threads.delete(rootId);
+  }
+
+  *#all(): Iterable<ConversationLog> {
+    yield* this.#logs.values();
+    yield* this.#threads.values();
+  }
+
+  /** What is known of a conversation: its main line and its threads. */
+  #linesOf(id: string): ConversationLog[] {
+    const main = this.#logs.get(id);
+    const threads = [...this.#threads.values()].filter((thread) => thread.id === id);
+    return main ? [main, ...threads] : threads;
+  }
+
+  /** What one wants to say is shown where it is to stand. */
+  #place(id: string, input: LogInput): void {
+    const main = this.conversation(id);
+    if (input.kind !== 'queued') for (const line of this.#linesOf(id)) line.apply(input);
+    else {
+      const { thread_id, also_to_conversation } = input.outgoing;
+      if (thread_id) this.#threads.get(thread_id)?.apply(input);
+      if (!thread_id || also_to_conversation) main.apply(input);
+    }
+  }
+
   #hear(frame: ServerFrame): void {
     if (isDurable(frame)) {
-      this.conversation(frame.payload.conversation_id).hear(frame);
+      const main = this.conversation(frame.payload.conversation_id);
+      for (const line of this.#linesOf(main.id)) line.hear(frame);
       if (frame.type === 'message.created' && frame.payload.message.sender.id !== this.#me.id) {
         this.received(frame.payload.conversation_id, frame.payload.seq);
       }
@@ -118,13 +165,21 @@ export class MessagesStore {
     }
     switch (frame.type) {
       case 'message.delta':
-        this.#logs.get(frame.payload.conversation_id)?.hearDelta(frame.payload);
+        for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearDelta(frame.payload);
         break;
       case 'message.tool_call': {
         const { conversation_id, message_id, call } = frame.payload;
-        this.#logs.get(conversation_id)?.hearToolCall(message_id, call);
+        for (const line of this.#linesOf(conversation_id)) line.hearToolCall(message_id, call);
         break;
       }
+      case 'thread.updated': {
+        const { conversation_id, message_id, thread } = frame.payload;
+        for (const line of this.#linesOf(conversation_id)) line.hearThread(message_id, thread ?? null);
+        break;
+      }
+      case 'thread.own':
+        this.#threads.get(frame.payload.message_id)?.hearOwn(frame.payload);
+        break;
       case 'receipt':
         this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
         break;
@@ -146,7 +201,7 @@ export class MessagesStore {
 
   /** The log of a conversation could not be read on from its cursor. */
   #refused(id: string, code: string): void {
-    if (code === 'cursor_expired') void this.#logs.get(id)?.startOver();
+    if (code === 'cursor_expired') for (const line of this.#linesOf(id)) void line.startOver();
     else if (code === 'not_found') this.#forget(id);
     else this.#doubtful.add(id);
   }
@@ -159,14 +214,17 @@ export class MessagesStore {
   }
 
   #forget(id: string): void {
-    this.#logs.get(id)?.close();
+    for (const line of this.#linesOf(id)) {
+      line.close();
+      if (line.root !== null) this.#threads.delete(line.root);
+    }
     this.#logs.delete(id);
     this.#doubtful.delete(id);
   }
 
   #greet(hello: HelloPayload): void {
-    for (const { id, last_seq } of hello.conversations) this.#logs.get(id)?.hearOf(last_seq);
-    for (const log of this.#logs.values()) {
+    for (const { id, last_seq } of hello.conversations) for (const line of this.#linesOf(id)) line.hearOf(last_seq);
+    for (const log of this.#all()) {
       log.repeatRead();
       // What could not be loaded heals with the connection.
       if (log.error !== null) void log.load();
@@ -206,9 +264,7 @@ export class MessagesStore {
 
   async #sync(): Promise<void> {
     if (!this.#line.ready || this.#isSyncing) return;
-    const behind = [...this.#logs.values()].filter(
-      (log) => log.isLoaded && (log.isBehind || this.#doubtful.has(log.id))
-    );
+    const behind = [...this.#all()].filter((log) => log.isLoaded && (log.isBehind || this.#doubtful.has(log.id)));
     const far = behind.filter((log) => log.missing > WORTH_CATCHING_UP);
     for (const log of far) void log.startOver();
     const near = behind.filter((log) => !far.includes(log));
@@ -216,7 +272,10 @@ export class MessagesStore {
     if (near.length === 0) return;
     this.#isSyncing = true;
     try {
-      await this.#line.request('sync', { cursors: Object.fromEntries(near.map((log) => [log.id, log.cursor])) });
+      // A conversation and its threads are read on from the one that is furthest behind: the others know the rest.
+      const cursors = new Map<string, number>();
+      for (const { id, cursor } of near) cursors.set(id, Math.min(cursor, cursors.get(id) ?? cursor));
+      await this.#line.request('sync', { cursors: Object.fromEntries(cursors) });
     } catch (error) {
       // Without a connection the next hello asks again.
       if (!(error instanceof ApiError)) return;
@@ -225,7 +284,7 @@ export class MessagesStore {
     } finally {
       this.#isSyncing = false;
     }
-    const isDone = this.#doubtful.size === 0 && ![...this.#logs.values()].some((log) => log.isBehind);
+    const isDone = this.#doubtful.size === 0 && ![...this.#all()].some((log) => log.isBehind);
     this.#pauses = isDone ? 0 : this.#pauses + 1;
     if (!isDone) this.#syncSoon(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
   }

@@ -7,6 +7,17 @@ import type { Line } from './workspace-list.svelte.ts';
 
 const PAGE_SIZE = 50;
 
+export type DemoOutcome = 'paid' | 'paid_once' | 'failed';
+
+/** A workspace that pays; of a plan one seat for each member. */
+export interface Seats {
+  workspace_id: Id;
+  seats?: number;
+}
+
+/** By a gateway, or by what was saved. */
+export type WayToPay = { gateway: string } | { payment_method_id: Id };
+
 /** The account: what one may use, what can be bought, and what was. */
 export class Money {
   readonly entitlements: Asked<Entitlements>;
@@ -15,6 +26,7 @@ export class Money {
   readonly payments: Listing<Payment>;
   readonly ledger: Listing<LedgerEntry>;
   readonly #api: Api;
+  #payer: Id | undefined;
   /** The same order, asked for again because its answer got lost, is one payment. */
   readonly #keys = new Map<string, string>();
 
@@ -23,9 +35,12 @@ export class Money {
     this.entitlements = new Asked(() => api.get<Entitlements>('/entitlements/me'));
     this.plans = new Listing(() => api.get<Page<Plan>>('/pricing_plans'));
     this.gateways = new Listing(() => api.get<Page<PaymentGateway>>('/payment_gateways'));
-    this.payments = new Listing((page) => api.get('/payments', { page, page_size: PAGE_SIZE }));
+    this.payments = new Listing((page) =>
+      api.get('/payments', { workspace_id: this.#payer, page, page_size: PAGE_SIZE })
+    );
     this.ledger = new Listing(async (page) => {
-      const found = await api.get<Page<LedgerEntry>>('/ledger', { page, page_size: PAGE_SIZE });
+      const query = { workspace_id: this.#payer, page, page_size: PAGE_SIZE };
+      const found = await api.get<Page<LedgerEntry>>('/ledger', query);
       // What is held and let go again leaves the balance as it is.
       return { ...found, items: found.items.filter(({ kind }) => kind !== 'hold' && kind !== 'release') };
     });
@@ -38,25 +53,38 @@ export class Money {
     });
   }
 
+  /** What a workspace has paid; undefined: oneself. */
+  bought(workspaceId: Id | undefined): void {
+    this.#payer = workspaceId;
+    void this.payments.load();
+  }
+
+  /** The account of a workspace; undefined: one’s own. */
+  paidBy(workspaceId: Id | undefined): void {
+    this.bought(workspaceId);
+    void this.ledger.load();
+  }
+
   /** Whether anything is charged here; null while that isn’t known. */
   get isCharging(): boolean | null {
     const { value } = this.entitlements;
     return value === null ? null : value.credits !== null;
   }
 
-  async begin(planId: Id, gateway: string, currency: string): Promise<BegunPayment> {
-    const order = `${planId} ${gateway} ${currency}`;
+  /** `seats`: for a workspace; left out, for oneself. */
+  async begin(planId: Id, way: WayToPay, currency: string, seats?: Seats): Promise<BegunPayment> {
+    const order = JSON.stringify([planId, way, currency, seats]);
     const key = this.#keys.get(order) ?? newId();
     this.#keys.set(order, key);
     return await this.#api.post<BegunPayment>(
       '/payments/checkout',
-      { plan_id: planId, gateway, currency },
+      { plan_id: planId, ...way, currency, ...seats },
       { 'Idempotency-Key': key }
     );
   }
 
-  /** Where no real money is asked for, the payer says how it ends. */
-  endDemo(id: Id, outcome: 'paid' | 'failed'): Promise<Payment> {
+  /** Where no real money is asked for, the payer says how it ends. `paid_once`: what it was paid with is declined later. */
+  endDemo(id: Id, outcome: DemoOutcome): Promise<Payment> {
     return this.#api.post<Payment>(`/payments/${id}/demo`, { outcome });
   }
 }

@@ -8,7 +8,7 @@ import type { AckPayload, Mention } from '#lib/api/types.ts';
 import type { Taken } from '#lib/chat/attached.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { LogInput } from '#lib/chat/reducer.ts';
-import type { Failure, Outgoing } from '#lib/chat/state.ts';
+import type { Failure, Outgoing, Placed } from '#lib/chat/state.ts';
 import type { OutgoingFiles } from './attachments.svelte.ts';
 
 /** A frame of the connection has a limit (64 KiB), which a text of more code units than this might reach. */
@@ -23,7 +23,7 @@ export interface OutboxLine {
 }
 
 /** Failures that pass by themselves: the message waits and goes out later. */
-const PASSING = new Set(['rate_limited', 'unavailable']);
+const PASSING = new Set(['rate_limited', 'slow_mode', 'unavailable']);
 /** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
 const MOST_TRIES = 5;
 const FIRST_PAUSE = 1_000;
@@ -67,6 +67,11 @@ export class Outbox {
     return this.#queue.filter((outgoing) => outgoing.state !== 'failed').length;
   }
 
+  /** What is to be said in a thread. */
+  inThread(rootId: string): readonly Outgoing[] {
+    return this.#queue.filter(({ thread_id }) => thread_id === rootId);
+  }
+
   get slowedUntil(): number {
     return this.#slowedUntil;
   }
@@ -102,7 +107,8 @@ export class Outbox {
     content: string,
     replyTo: string | null,
     mentions: readonly Mention[] = [],
-    files: readonly Taken[] = []
+    files: readonly Taken[] = [],
+    placed: Placed = {}
   ): void {
     // The order in which they are kept is the order of their times.
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
@@ -113,6 +119,7 @@ export class Outbox {
       reply_to: replyTo,
       ...(mentions.length > 0 && { mentions }),
       ...(files.length > 0 && { files }),
+      ...placed,
       created_at: new Date(this.#lastTime).toISOString(),
       state: 'waiting',
       failure: null,
@@ -181,6 +188,7 @@ export class Outbox {
   /** True where the next one may go. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
     const { client_id, conversation_id, content, reply_to, mentions, confirm, files = [] } = outgoing;
+    const { thread_id, also_to_conversation, forward_of, previews } = outgoing;
     this.#tell(conversation_id, { kind: 'sending', client_id });
     try {
       const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
@@ -192,10 +200,15 @@ export class Outbox {
         ...(reply_to === null ? {} : { reply_to }),
         ...(mentions && { mentions }),
         ...(attachment_ids && { attachment_ids }),
-        ...(confirm && { confirm })
+        ...(confirm && { confirm }),
+        ...(thread_id && { thread_id }),
+        ...(also_to_conversation && { also_to_conversation }),
+        ...(forward_of && { forward_of }),
+        ...(previews === false && { previews })
       };
       const ack: { seq?: number | null } =
-        content.length > LONG
+        // Frames pass nothing on, and are not that long.
+        content.length > LONG || forward_of
           ? await this.#post(conversation_id, message)
           : await this.#line.request('message.send', { conversation_id, ...message });
       this.#pauses = 0;
@@ -220,7 +233,9 @@ export class Outbox {
       this.#tries.delete(client_id);
       if (isPassing(error)) {
         this.#tell(conversation_id, { kind: 'waiting', client_id });
-        this.#pause(error.retryAfter);
+        // Of a channel with slow mode, its own messages wait.
+        if (error.code === 'slow_mode') this.#hold(conversation_id, (error.retryAfter ?? 1) * 1_000);
+        else this.#pause(error.retryAfter);
         return false;
       }
       const failure: Failure = { code: error.code, message: error.message };

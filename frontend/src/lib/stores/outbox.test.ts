@@ -47,6 +47,13 @@ describe('the outbox', () => {
     expect(desk.storage.kept.size).toBe(0);
   });
 
+  it('says that the links of a message are to have no previews', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'https://a.test', null, [], [], { previews: false });
+    expect(desk.line.requests[0]?.payload).toMatchObject({ previews: false });
+  });
+
   it('says whom a message calls, and confirms only what was sent once more', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');
@@ -210,6 +217,20 @@ describe('the outbox', () => {
     expect(desk.line.requests).toHaveLength(0);
     await vi.advanceTimersByTimeAsync(8_000);
     expect(desk.line.requests[0]?.payload.content).toBe('one');
+  });
+
+  it('waits in a channel with slow mode, and in no other', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.line.refuse('slow_mode', 8);
+    await settled();
+    expect(desk.shown('c1')).toEqual([['one', 'waiting']]);
+    expect(desk.outbox.slowedUntil).toBe(0);
+    desk.outbox.send('c2', 'two', null);
+    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['two']);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['two', 'one']);
   });
 
   it('gives back a message at which the server always fails, and goes on with those behind it', async () => {

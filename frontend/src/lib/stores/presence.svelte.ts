@@ -1,4 +1,4 @@
-import type { Id, Member, PresenceStatus, ServerFrame, Timestamp, User } from '#lib/api/types.ts';
+import type { CustomStatus, Id, Member, PresenceStatus, ServerFrame, Timestamp, User } from '#lib/api/types.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 
@@ -12,10 +12,15 @@ const WATCH_AFTER = 500;
 const WATCH_AGAIN_WITHIN = 4000;
 /** A page that nobody has looked at for this long is away. */
 const AWAY_AFTER = 5 * 60_000;
+/** A browser's timers are no longer than 24 days. */
+const LONGEST_TIMER = 86_400_000;
 
 /** Who is here. Own status: what the person chose, or away when the page has long been out of sight. */
 export class Presence {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
+  /** What people say of themselves. */
+  readonly #said = new SvelteMap<Id, CustomStatus>();
+  #saidTimer: ReturnType<typeof setTimeout> | undefined;
   /** Whose presence the server tells, the latest last: those whom the latest answers named. */
   readonly #watched = new Set<Id>();
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -51,6 +56,11 @@ export class Presence {
     return this.#others.get(userId)?.lastSeen ?? null;
   }
 
+  /** What somebody says of themselves now. */
+  saidBy(userId: Id): CustomStatus | undefined {
+    return this.#said.get(userId);
+  }
+
   choose(status: OwnStatus): void {
     this.#chosen = status;
     this.#storage?.setItem(CHOSEN, status);
@@ -63,6 +73,7 @@ export class Presence {
       const id = 'user_id' in person ? person.user_id : person.id;
       if (person.presence) {
         this.#others.set(id, { status: person.presence, lastSeen: person.last_seen ?? null });
+        if ('custom_status' in person) this.#hearSaid(id, person.custom_status);
         this.#watch(id);
       }
     }
@@ -83,6 +94,8 @@ export class Presence {
 
   reset(): void {
     this.#others.clear();
+    this.#said.clear();
+    clearTimeout(this.#saidTimer);
     this.#watched.clear();
     clearTimeout(this.#watchTimer);
     this.#watchTimer = undefined;
@@ -108,7 +121,29 @@ export class Presence {
   #hear(frame: ServerFrame): void {
     if (frame.type !== 'presence' && frame.type !== 'presences') return;
     const told = frame.type === 'presence' ? [frame.payload] : frame.payload.items;
-    for (const { user_id, status, last_seen } of told) this.#others.set(user_id, { status, lastSeen: last_seen });
+    for (const { user_id, status, last_seen, custom_status } of told) {
+      this.#others.set(user_id, { status, lastSeen: last_seen });
+      this.#hearSaid(user_id, custom_status);
+    }
+  }
+
+  #hearSaid(userId: Id, said: CustomStatus | null | undefined): void {
+    if (said) this.#said.set(userId, said);
+    else this.#said.delete(userId);
+    this.#forgetSaid();
+  }
+
+  /** Nobody tells when a time is over. */
+  #forgetSaid(): void {
+    clearTimeout(this.#saidTimer);
+    const now = Date.now();
+    let next = Infinity;
+    for (const [id, { until }] of this.#said) {
+      const end = until ? Date.parse(until) : Infinity;
+      if (end <= now) this.#said.delete(id);
+      else next = Math.min(next, end);
+    }
+    if (next < Infinity) this.#saidTimer = setTimeout(() => this.#forgetSaid(), Math.min(next - now, LONGEST_TIMER));
   }
 
   #tell(): void {

@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { Account, Challenge, Id, MailLanguage, Proof, Tokens } from '#lib/api/types.ts';
+import type { Account, Challenge, CustomStatus, Id, Proof, Tokens } from '#lib/api/types.ts';
 import { usePasskey } from '#lib/passkeys.ts';
 
 /**
@@ -56,6 +56,12 @@ export class Session {
   get user(): Account {
     if (!this.account) throw new Error('nobody is signed in');
     return this.account;
+  }
+
+  /** What one says of oneself now. */
+  get status(): CustomStatus | null {
+    const said = this.account?.custom_status ?? null;
+    return said?.until && Date.parse(said.until) <= Date.now() ? null : said;
   }
 
   /** Worth showing the app to: signed in, or very likely so, or about to be again. */
@@ -143,9 +149,14 @@ export class Session {
     this.#enter(await this.#api.patch<Account>('/users/me', { display_name: displayName }));
   }
 
-  /** In which language the server writes mail to this account. */
-  async writeIn(language: MailLanguage): Promise<void> {
-    this.#enter(await this.#api.patch<Account>('/users/me', { language }));
+  /** What one says of oneself for a while. */
+  async say(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
+    this.#enter(await this.#api.patch<Account>('/users/me/status', status));
+  }
+
+  /** In which language the server writes mail to this account, in which time zone one is, and whether others are told. */
+  async choose(choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone'>>): Promise<void> {
+    this.#enter(await this.#api.patch<Account>('/users/me', choice));
   }
 
   async changePassword(current: string, next: string): Promise<void> {

@@ -8,6 +8,7 @@ const elena: Account = {
   display_name: 'Elena Voss',
   email: 'elena@harbour.example',
   role: 'user',
+  timezone: null,
   created_at: ''
 };
 

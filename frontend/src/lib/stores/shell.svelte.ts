@@ -5,10 +5,15 @@ export type Dialog =
   | 'section'
   | 'palette'
   | 'shortcuts'
+  | 'status'
+  | 'person'
   | 'new-workspace'
   | 'workspace-members'
   | 'rename'
+  | 'export'
   | null;
+
+/** What the side panel shows. */
 
 /** A section that is being made, with the first conversation in it, or being renamed. */
 export interface SectionSubject {
@@ -16,12 +21,29 @@ export interface SectionSubject {
   conversationId?: string;
 }
 
+/** A thread that is shown beside its conversation. */
+export interface OpenThread {
+  readonly conversationId: string;
+  readonly rootId: string;
+}
+
+export type Side = 'details' | 'files' | 'board' | 'thread' | 'kept' | 'around';
+
 /** What of the frame is open. */
 export class Shell {
-  /** The side panel with the conversation's members. */
+  /** The side panel beside the conversation. */
   panel = $state(false);
+  /** What it shows. */
+  side = $state<Side>('details');
+  thread = $state.raw<OpenThread | null>(null);
+  /** The message that is shown with what stands around it. */
+  around = $state<string | null>(null);
+  /** The reply that is to be shown as soon as its thread is. */
+  replyTarget = $state<string | null>(null);
+  /** The message that is to be shown as soon as the conversation is. */
+  target = $state<string | null>(null);
   dialog = $state<Dialog>(null);
-  /** The conversation that is being renamed or set up. */
+  /** The conversation that is being renamed or set up; the person who is looked at. */
   subject = $state<string | null>(null);
   section = $state.raw<SectionSubject>({});
   /** What was looked for and isn't there: the title of the channel that is about to be made. */
@@ -30,11 +52,31 @@ export class Shell {
   isVerifyNoteClosed = $state(false);
 
   togglePanel(): void {
-    this.panel = !this.panel;
+    const isShown = this.panel && this.side === 'details';
+    this.openPanel();
+    this.panel = !isShown;
   }
 
-  openPanel(): void {
+  openThread(thread: OpenThread, replyId: string | null = null): void {
+    this.thread = thread;
+    this.replyTarget = replyId;
+    this.openPanel('thread');
+  }
+
+  openAround(messageId: string): void {
+    this.around = messageId;
+    this.openPanel('around');
+  }
+
+  openPanel(side: Side = 'details'): void {
+    this.side = side;
     this.panel = true;
+  }
+
+  /** On a phone the panel is in the way. */
+  goTo(messageId: string): void {
+    this.target = messageId;
+    if (matchMedia('(max-width: 760px)').matches) this.panel = false;
   }
 
   closePanel(): void {
@@ -48,6 +90,16 @@ export class Shell {
   openRename(conversationId: string): void {
     this.subject = conversationId;
     this.dialog = 'rename';
+  }
+
+  openExport(conversationId: string): void {
+    this.subject = conversationId;
+    this.dialog = 'export';
+  }
+
+  openPerson(userId: string): void {
+    this.subject = userId;
+    this.dialog = 'person';
   }
 
   openNewChannel(title = ''): void {

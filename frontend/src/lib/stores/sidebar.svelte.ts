@@ -5,6 +5,7 @@ import type { Conversations } from './conversations.svelte.ts';
 import type { Sections } from './sections.svelte.ts';
 
 const FOLDED = 'natter.folded';
+const UNREAD_ONLY = 'natter.unread-only';
 /** Timers can't wait longer than this. */
 const LONGEST_WAIT = 2 ** 31 - 1;
 
@@ -25,12 +26,14 @@ export class Sidebar {
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   #folded = $state.raw<readonly string[]>([]);
   #now = $state(Date.now());
+  #isUnreadOnly = $state(false);
 
   constructor(conversations: Conversations, sections: Sections, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
     this.#conversations = conversations;
     this.#sections = sections;
     this.#storage = storage;
     this.#folded = storage?.getItem(FOLDED)?.split(' ') ?? [];
+    this.#isUnreadOnly = storage?.getItem(UNREAD_ONLY) === 'true';
   }
 
   /** The moment by which something is muted or no longer is. */
@@ -38,7 +41,26 @@ export class Sidebar {
     return this.#now;
   }
 
+  /** Only what waits for the reader is listed, and what is open. */
+  get isUnreadOnly(): boolean {
+    return this.#isUnreadOnly;
+  }
+
+  showUnreadOnly(isOn: boolean): void {
+    this.#isUnreadOnly = isOn;
+    this.#storage?.setItem(UNREAD_ONLY, String(isOn));
+  }
+
   parts(workspaceId: Id | undefined): SidebarPart[] {
+    if (!this.#isUnreadOnly) return this.#allParts(workspaceId);
+    const items = this.#conversations
+      .in(workspaceId)
+      .filter((conversation) => this.#isListed(conversation))
+      .filter((conversation) => this.#isAmongUnread(conversation) || conversation.id === this.#conversations.openId);
+    return items.length > 0 ? [this.#part('unread', items)] : [];
+  }
+
+  #allParts(workspaceId: Id | undefined): SidebarPart[] {
     const all = this.#conversations.in(workspaceId).filter((conversation) => this.#isListed(conversation));
     const unread: Conversation[] = [];
     const pinned: Conversation[] = [];
@@ -66,6 +88,12 @@ export class Sidebar {
   /** All that can be walked through, from top to bottom. */
   order(workspaceId: Id | undefined): Conversation[] {
     return this.parts(workspaceId).flatMap(({ shown }) => shown);
+  }
+
+  /** Those of them that wait for the reader, and the open one. */
+  unreadOrder(workspaceId: Id | undefined): Conversation[] {
+    const { openId } = this.#conversations;
+    return this.order(workspaceId).filter((one) => one.id === openId || isWaiting(one, this.#now));
   }
 
   /** What a title or a dot outside of the list counts: not what is muted, unless it names the reader. */

@@ -155,4 +155,23 @@ describe('the sidebar', () => {
     all = [conversation('a'), conversation('b', { section_id: 'there' }, { workspace_id: 'w2' })];
     expect(shown(sidebar())).toEqual([['rest', 'a']]);
   });
+
+  it('lists only what is unread where that is wanted, with the open one, and walks through it', () => {
+    all = [conversation('a', {}, { unread: 1 }), conversation('b', { pinned: true }), conversation('c')];
+    sidebar().showUnreadOnly(true);
+    expect(shown(sidebar())).toEqual([['unread', 'a']]);
+    open.openId = 'c';
+    expect(shown(sidebar())).toEqual([['unread', 'a c']]);
+    all = all.slice(1);
+    open.openId = null;
+    expect(shown(sidebar())).toEqual([]);
+    sidebar().showUnreadOnly(false);
+    all.push(conversation('d', {}, { unread: 2 }));
+    open.openId = 'b';
+    expect(
+      sidebar()
+        .unreadOrder('w1')
+        .map(({ id }) => id)
+    ).toEqual(['d', 'b']);
+  });
 });

@@ -1,5 +1,12 @@
 import type { Api } from '#lib/api/client.ts';
-import type { OfferedServer, ToolCommand, ToolMode, ToolServer, ToolServerWish } from '#lib/api/tools.ts';
+import type {
+  OfferedServer,
+  ToolCommand,
+  ToolMode,
+  ToolPermission,
+  ToolServer,
+  ToolServerWish
+} from '#lib/api/tools.ts';
 import type { Id, Page } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -63,4 +70,23 @@ export class ToolServers {
 /** The servers whose tools one may give to an assistant. */
 export function offeredServers(api: Api): Listing<OfferedServer> {
   return new Listing((page) => api.get<Page<OfferedServer>>('/mcp_servers', { page, page_size: PAGE_SIZE }));
+}
+
+/** What one isn't asked about any more. */
+export class ToolPermissions {
+  readonly list: Listing<ToolPermission>;
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get('/tool_permissions', { page, page_size: PAGE_SIZE }),
+      ({ id }) => id
+    );
+  }
+
+  async revoke(id: Id): Promise<void> {
+    await this.#api.delete(`/tool_permissions/${id}`);
+    this.list.drop((permission) => permission.id === id);
+  }
 }

@@ -50,6 +50,12 @@ pub enum Behaviour {
     Thinking(String, Vec<String>),
     /// Streams these words and then says that it failed.
     Fail(Vec<String>),
+    /// Streams these words byte by byte, then ends properly.
+    Crumbs(Vec<String>),
+    /// Streams frames with these data, whatever they are, and ends the body.
+    Frames(Vec<Value>),
+    /// Answers 200 with this body, whatever was asked for.
+    Body(Value),
     /// Refuses: status, `Retry-After` in seconds, which Gemini writes into the body.
     Refuse(u16, Option<u32>),
 }
@@ -78,6 +84,11 @@ impl Behaviour {
     #[must_use]
     pub fn garbage(text: &str) -> Self {
         Self::Garbage(words(text))
+    }
+
+    #[must_use]
+    pub fn crumbs(text: &str) -> Self {
+        Self::Crumbs(words(text))
     }
 
     #[must_use]
@@ -121,6 +132,8 @@ struct Shared {
     dialect: Dialect,
     plan: Mutex<VecDeque<Behaviour>>,
     usual: Mutex<Behaviour>,
+    /// What it does with requests for embeddings: it answers, refuses, hangs, or waits for a [release](Upstream::release) each time.
+    embedding: Mutex<Behaviour>,
     asked: Mutex<Vec<Asked>>,
     count: watch::Sender<usize>,
     /// When callers hung up before their answer was complete.
@@ -152,6 +165,7 @@ impl Upstream {
             dialect: Dialect(kind),
             plan: Mutex::default(),
             usual: Mutex::new(Behaviour::answer("Hello from the upstream.")),
+            embedding: Mutex::new(Behaviour::Answer(Vec::new())),
             asked: Mutex::default(),
             count: told,
             left: leave,
@@ -191,6 +205,11 @@ impl Upstream {
     /// What it does with every request for which nothing is planned.
     pub fn always(&self, behaviour: Behaviour) {
         *lock(&self.shared.usual) = behaviour;
+    }
+
+    /// What it does with requests for embeddings from now on; how many words there are makes no difference.
+    pub fn embed(&self, behaviour: Behaviour) {
+        *lock(&self.shared.embedding) = behaviour;
     }
 
     /// Lets [`Behaviour::Step`] send so many words more.
@@ -266,8 +285,20 @@ fn left(shared: &Shared) {
 async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::io::Result<()> {
     let dialect = shared.dialect;
     if let Some(fixed) = dialect.fixed(&asked) {
+        let is_embedding = asked.path.contains("mbed");
         lock(&shared.asked).push(asked);
         shared.count.send_modify(|count| *count += 1);
+        let behaviour = lock(&shared.embedding).clone();
+        match behaviour {
+            Behaviour::Refuse(status, retry_after) if is_embedding => {
+                return writer.respond(status, retry_after, &dialect.refusal(status, retry_after)).await;
+            }
+            Behaviour::Hang if is_embedding => std::future::pending().await,
+            Behaviour::Step(_) if is_embedding => {
+                shared.steps.acquire().await.map_err(std::io::Error::other)?.forget();
+            }
+            _ => {}
+        }
         return writer.respond(200, None, &fixed).await;
     }
     if asked.path.contains("/models") && asked.body.is_null() {
@@ -285,6 +316,23 @@ async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::
         }
         Behaviour::Answer(words) if !streams => writer.respond(200, None, &dialect.whole(&words.concat())).await,
         Behaviour::CallTools(calls) if !streams => writer.respond(200, None, &dialect.whole_calls(&calls)).await,
+        Behaviour::Body(body) => writer.respond(200, None, &body).await,
+        Behaviour::Frames(frames) => {
+            writer.begin().await?;
+            for frame in &frames {
+                writer.chunk(&dialect::data(frame)).await?;
+            }
+            writer.end().await
+        }
+        Behaviour::Crumbs(words) => {
+            writer.begin().await?;
+            let frames = [dialect.head()].into_iter().chain(words.iter().map(|word| dialect.word(word)));
+            let all: String = frames.chain(dialect.tail(words.len())).collect();
+            for byte in all.as_bytes() {
+                writer.bytes(&[*byte]).await?;
+            }
+            writer.end().await
+        }
         Behaviour::CallTools(calls) => {
             writer.begin().await?;
             for frame in dialect.calls(&calls) {

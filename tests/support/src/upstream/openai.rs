@@ -1,5 +1,6 @@
 //! OpenAI's chat completions.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{Asked, dialect::data};
@@ -13,6 +14,9 @@ pub fn fixed(asked: &Asked) -> Option<Value> {
             _ => 1,
         };
         let is_base64 = asked.body["encoding_format"] == "base64";
+        if asked.body["model"].as_str().is_some_and(|model| model.starts_with("embed")) {
+            return Some(by_words(&asked.body));
+        }
         // The same three numbers as 32-bit floats, little-endian.
         let vector = if is_base64 { json!("AAAAPwAAgL8AAABA") } else { json!(VECTOR) };
         let data: Vec<Value> =
@@ -22,6 +26,29 @@ pub fn fixed(asked: &Asked) -> Option<Value> {
         }));
     }
     asked.path.ends_with("/audio/transcriptions").then(|| json!({ "text": "What was said." }))
+}
+
+/// Vectors in which every word has a place: texts that share words are near each other.
+fn by_words(body: &Value) -> Value {
+    let texts: Vec<&str> = match &body["input"] {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let vector = |text: &str| {
+        let mut vector = [0.001_f32; 256];
+        for word in text.to_lowercase().split(|char: char| !char.is_alphanumeric()).filter(|word| word.len() > 2) {
+            let place = word.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+            vector[place % 256] += 1.0;
+        }
+        let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+        STANDARD.encode(bytes)
+    };
+    let data: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector(text) }))
+        .collect();
+    json!({ "object": "list", "data": data, "model": body["model"], "usage": { "prompt_tokens": 7, "total_tokens": 7 } })
 }
 
 pub fn whole(message: Value, finish_reason: &str) -> Value {

@@ -63,7 +63,12 @@ impl Writer<'_> {
     }
 
     pub async fn chunk(&mut self, text: &str) -> std::io::Result<()> {
-        self.0.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await
+        self.bytes(text.as_bytes()).await
+    }
+
+    pub async fn bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let head = format!("{:x}\r\n", bytes.len());
+        self.0.write_all(&[head.as_bytes(), bytes, b"\r\n"].concat()).await
     }
 
     pub async fn end(&mut self) -> std::io::Result<()> {

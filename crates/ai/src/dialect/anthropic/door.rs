@@ -32,6 +32,10 @@ fn block(block: &Block) -> Value {
             json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or_default()})
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+        // This dialect has no such tools, so that none is called by it.
+        Block::FreeCall(call) => {
+            json!({"type": "tool_use", "id": call.id, "name": call.name, "input": {"input": call.arguments}})
+        }
         Block::Call(call) => {
             let input =
                 serde_json::from_str(&call.arguments).ok().filter(Value::is_object).unwrap_or_else(|| json!({}));
@@ -140,6 +144,8 @@ fn choice_of(event: &Event) -> u32 {
         | Event::Redacted { choice, .. }
         | Event::Call { choice, .. }
         | Event::Arguments { choice, .. }
+        | Event::FreeCall { choice, .. }
+        | Event::Input { choice, .. }
         | Event::Logprobs { choice, .. }
         | Event::Finish { choice, .. } => *choice,
         Event::Usage(_) => 0,
@@ -192,7 +198,7 @@ impl Writer for MessageWriter {
                 }
             }
             Event::Finish { finish, .. } => self.finish = *finish,
-            Event::Logprobs { .. } | Event::Usage(_) => {}
+            Event::FreeCall { .. } | Event::Input { .. } | Event::Logprobs { .. } | Event::Usage(_) => {}
         }
     }
 

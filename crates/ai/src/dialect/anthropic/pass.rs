@@ -9,19 +9,21 @@ use serde_json::Value;
 use super::usage::MessageUsage;
 use crate::{
     AiError, GatewayError,
-    dialect::openai_chat::pass::{Rewritten, replace_model, text_length},
-    meter::Meter,
-    relay::Tap,
-    wire::{
-        events::{self, Event, Splitter},
-        failure::{self, Failure},
+    dialect::{
+        openai_chat::pass::{Rewritten, replace_model, text_length},
+        pass::{EventReader, PassingTap},
     },
+    meter::Meter,
+    wire::failure::{self, Failure},
 };
+
+/// Passes the events of a stream.
+pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 
 /// The caller's request with the upstream's model.
 pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
     let (body, stream) = replace_model(body, model)?;
-    Ok(Rewritten { body, stream, wants_usage: true })
+    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false })
 }
 
 /// Reads what billing needs of an answer in one piece; fails where it is none.
@@ -64,49 +66,24 @@ fn delivered(block: &[u8]) -> u64 {
     texts.sum()
 }
 
-/// Passes the events of a stream.
+/// What the events of a stream say.
 #[derive(Debug, Default)]
-pub(crate) struct MessagesTap {
+pub(crate) struct MessageEvents {
     usage: MessageUsage,
     has_stop: bool,
     is_done: bool,
-    /// What failed behind events that were good.
-    failed: Option<Failure>,
 }
 
-impl MessagesTap {
-    /// Looks at each event; gives the length of those before one that failed.
-    fn look_at(&mut self, block: &Bytes, meter: &Meter) -> Result<usize, Failure> {
-        let mut splitter = Splitter::default();
-        let mut passed = 0;
-        splitter.push(block.clone());
-        while let Some(event) = splitter.next() {
-            match self.look_at_event(&event, meter) {
-                Ok(()) => passed += event.len(),
-                Err(failure) if passed == 0 => return Err(failure),
-                Err(failure) => {
-                    self.failed = Some(failure);
-                    break;
-                }
-            }
-        }
-        Ok(passed)
+impl EventReader for MessageEvents {
+    fn delivered(block: &[u8]) -> u64 {
+        delivered(block)
     }
 
-    fn look_at_event(&mut self, event: &Bytes, meter: &Meter) -> Result<(), Failure> {
-        let data = match events::read(event) {
-            Event::Data(data) => data,
-            Event::Error(data) | Event::Bare(data) => {
-                let value = serde_json::from_slice(&data).ok();
-                let unknown = || AiError::Unavailable { retry_after: None }.into();
-                return Err(value.as_ref().and_then(failure::of_value).unwrap_or_else(unknown));
-            }
-            Event::Nothing => return Ok(()),
-        };
-        let said: Value = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&said) {
-            return Err(failure);
-        }
+    fn is_marked(block: &[u8]) -> bool {
+        MARKS.iter().any(|mark| mark.find(block).is_some())
+    }
+
+    fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
         match said["type"].as_str() {
             Some("message_start") => {
                 read_report(&Value::Null, &said["message"]["usage"], &mut self.usage, meter)?;
@@ -118,30 +95,10 @@ impl MessagesTap {
                 self.is_done = true;
                 meter.close();
             }
-            _ => {}
+            Some(_) => {}
+            None => return Err(AiError::Garbled.into()),
         }
         Ok(())
-    }
-}
-
-impl Tap for MessagesTap {
-    type Out = Bytes;
-
-    fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        let quarters = delivered(&block);
-        if quarters > 0 {
-            meter.deliver(quarters);
-        }
-        let is_plain = block.starts_with(b"event:") || block.starts_with(b"data:") || block.starts_with(b":");
-        if !is_plain || MARKS.iter().any(|mark| mark.find(&block).is_some()) {
-            let passed = self.look_at(&block, meter)?;
-            return Ok(Some(block.slice(..passed)));
-        }
-        Ok(Some(block))
-    }
-
-    fn failure(&mut self) -> Option<Failure> {
-        self.failed.take()
     }
 
     fn is_done(&self) -> bool {
@@ -152,19 +109,12 @@ impl Tap for MessagesTap {
         self.has_stop
     }
 
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        if !rest.trim_ascii().is_empty() {
-            self.look_at(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
-        }
-        if self.is_done {
-            let out = if rest.is_empty() { rest } else { [rest.as_ref(), b"\n\n"].concat().into() };
-            return Ok((!out.is_empty()).then_some(out));
-        }
+    fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure> {
         if !self.has_stop {
             return Err(AiError::Cut.into());
         }
         self.is_done = true;
         meter.close();
-        Ok(Some(Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")))
+        Ok(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
     }
 }

@@ -89,16 +89,34 @@ pub(crate) struct UsageMetadata {
     cached_content_token_count: Option<u64>,
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
+    prompt_tokens_details: Option<Vec<ModalityCount>>,
+    candidates_tokens_details: Option<Vec<ModalityCount>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModalityCount {
+    modality: Option<String>,
+    token_count: Option<u64>,
+}
+
+/// How much of it is sound; none where nobody says.
+fn sound(counts: Option<Vec<ModalityCount>>) -> Option<u64> {
+    let heard = counts?.into_iter().filter(|count| count.modality.as_deref() == Some("AUDIO"));
+    heard.filter_map(|count| count.token_count).reduce(u64::saturating_add)
 }
 
 impl From<UsageMetadata> for Usage {
     fn from(counts: UsageMetadata) -> Self {
         let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
+        let (heard, spoken) = (sound(counts.prompt_tokens_details), sound(counts.candidates_tokens_details));
         Self {
             input: sum([counts.prompt_token_count, counts.tool_use_prompt_token_count]),
             cached: counts.cached_content_token_count,
             output: sum([counts.candidates_token_count, counts.thoughts_token_count]),
             reasoning: counts.thoughts_token_count,
+            audio: sum([heard, spoken]),
+            audio_output: spoken,
             ..Self::default()
         }
     }

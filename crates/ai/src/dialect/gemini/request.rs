@@ -82,7 +82,7 @@ fn inline(media: &Media) -> Result<Value, GatewayError> {
 }
 
 /// Addresses that Gemini itself opens.
-fn is_googles(url: &str) -> bool {
+pub(crate) fn is_googles(url: &str) -> bool {
     ["https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/"]
         .iter()
         .any(|prefix| url.starts_with(prefix))

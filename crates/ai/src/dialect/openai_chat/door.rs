@@ -23,7 +23,8 @@ pub(crate) fn whole(head: &Head, answer: &Answer, usage: &Usage) -> Value {
 
 fn write_choice(index: usize, choice: &Choice) -> Value {
     let (text, refusal, thinking) = (choice.text(), choice.refusal(), choice.thinking());
-    let calls: Vec<Value> = choice.calls().map(write_call).collect();
+    let calls: Vec<Value> =
+        choice.calls().map(|(call, is_free)| if is_free { write_free(call) } else { write_call(call) }).collect();
     let content = if text.is_empty() && (!calls.is_empty() || !refusal.is_empty()) { Value::Null } else { text.into() };
     let refusal = if refusal.is_empty() { Value::Null } else { refusal.into() };
     let mut message = json!({"role": "assistant", "content": content, "refusal": refusal});
@@ -51,6 +52,10 @@ fn write_call(call: &ToolCall) -> Value {
         written["extra_content"] = google(signature);
     }
     written
+}
+
+fn write_free(call: &ToolCall) -> Value {
+    json!({"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}})
 }
 
 fn google(signature: &str) -> Value {
@@ -137,6 +142,14 @@ impl Writer for ChatWriter {
             }
             Event::Arguments { choice, tool, json: more } => {
                 let call = json!({"index": tool, "function": {"arguments": more}});
+                self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
+            }
+            Event::FreeCall { choice, tool, id, name } => {
+                let call = json!({"index": tool, "id": id, "type": "custom", "custom": {"name": name, "input": ""}});
+                self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
+            }
+            Event::Input { choice, tool, text } => {
+                let call = json!({"index": tool, "custom": {"input": text}});
                 self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
             }
             Event::Logprobs { choice, tokens } => {

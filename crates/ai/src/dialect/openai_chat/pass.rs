@@ -3,7 +3,10 @@
 //! A request gets the upstream's model, and a stream's request asks for usage. Of an answer's frames just those are parsed that a
 //! search for a few keys marks: usage, the finish, an error, the end. Everything else goes on as it came.
 
-use std::sync::LazyLock;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use bytes::Bytes;
 use memchr::{memchr, memmem::Finder};
@@ -28,6 +31,8 @@ struct Head<'a> {
     stream: Option<bool>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
 }
 
 /// A field that is there, even if it is null.
@@ -41,6 +46,8 @@ pub(crate) struct Rewritten {
     pub stream: bool,
     /// The caller asked for the frame with usage.
     pub wants_usage: bool,
+    /// The caller asked for more than one answer.
+    pub wants_several: bool,
 }
 
 /// The caller's request with the upstream's model, and a stream's with `include_usage`.
@@ -58,7 +65,8 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
         }
         None => {}
     }
-    Ok(Rewritten { body: replace(body, parts), stream, wants_usage })
+    let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
+    Ok(Rewritten { body: replace(body, parts), stream, wants_usage, wants_several })
 }
 
 /// A request with another model, and whether it asks for a stream.
@@ -125,8 +133,55 @@ struct Whole<'a> {
 
 #[derive(Deserialize)]
 struct Ended<'a> {
+    index: Option<u32>,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    role: Option<&'a RawValue>,
+}
+
+/// Whether the server says who speaks. Libraries fail where no delta of a choice does.
+#[derive(Debug, Default)]
+enum Roles {
+    #[default]
+    Unknown,
+    Said,
+    /// Of these choices we have said it.
+    LeftOut(BTreeSet<u32>),
+}
+
+impl Roles {
+    /// What is to be written into a frame, and where.
+    fn add(&mut self, data: &Bytes, choices: &[Ended<'_>]) -> Vec<((usize, usize), String)> {
+        let mut parts = Vec::new();
+        for choice in choices {
+            let Some(raw) = choice.delta.filter(|delta| delta.get().starts_with('{')) else { continue };
+            let Ok(Delta { role }) = serde_json::from_str(raw.get()) else { continue };
+            let is_said = role.is_some_and(|role| role.get() != "null");
+            if matches!(self, Self::Unknown) {
+                *self = if is_said { Self::Said } else { Self::LeftOut(BTreeSet::new()) };
+            }
+            let Self::LeftOut(choices) = self else { return parts };
+            if !choices.insert(choice.index.unwrap_or(0)) || is_said {
+                continue;
+            }
+            parts.push(match role {
+                Some(null) => (place(data, null), r#""assistant""#.to_owned()),
+                None => {
+                    let (start, _) = place(data, raw);
+                    let comma = if raw.get()[1..].trim_start().starts_with('}') { "" } else { "," };
+                    ((start + 1, start + 1), format!(r#""role":"assistant"{comma}"#))
+                }
+            });
+        }
+        parts
+    }
 }
 
 impl Whole<'_> {
@@ -173,6 +228,9 @@ pub(crate) struct ChatTap {
     wants_usage: bool,
     /// The first frame with a choice, which the frames that we add are made like.
     first: Option<Bytes>,
+    roles: Roles,
+    /// Where there are several choices: whether each has ended.
+    choices: Option<BTreeMap<u32, bool>>,
     has_finish: bool,
     has_usage: bool,
     is_done: bool,
@@ -181,8 +239,8 @@ pub(crate) struct ChatTap {
 }
 
 impl ChatTap {
-    pub fn new(wants_usage: bool) -> Self {
-        Self { wants_usage, ..Self::default() }
+    pub fn new(wants_usage: bool, wants_several: bool) -> Self {
+        Self { wants_usage, choices: wants_several.then(BTreeMap::new), ..Self::default() }
     }
 
     /// Passes what a search has marked, frame by frame.
@@ -207,7 +265,7 @@ impl ChatTap {
     fn pass_frame(&mut self, frame: &Bytes, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
         let data = match events::read(frame) {
             Event::Data(data) => data,
-            Event::Error(data) | Event::Bare(data) => return Err(failure_in(&data)),
+            Event::Error(data) | Event::Bare(data) => return Err(failure::of_event(&data)),
             Event::Nothing => {
                 out.extend_from_slice(frame);
                 return Ok(());
@@ -219,9 +277,14 @@ impl ChatTap {
         }
         let chunk: Whole<'_> = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
         if chunk.is_error() {
-            return Err(failure_in(&data));
+            return Err(failure::of_event(&data));
         }
         let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
+        if let Some(choices) = &mut self.choices {
+            for choice in chunk.choices.iter().flatten() {
+                *choices.entry(choice.index.unwrap_or(0)).or_default() |= choice.finish_reason.is_some();
+            }
+        }
         if let Some(finish) = chunk.finish() {
             self.has_finish = true;
             meter.finished(finish);
@@ -230,7 +293,12 @@ impl ChatTap {
             self.has_usage = true;
             meter.report(usage.into());
         }
-        if !is_usage_only || self.wants_usage {
+        let added = self.roles.add(&data, chunk.choices.as_deref().unwrap_or_default());
+        if !added.is_empty() {
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(&replace(&data, added));
+            out.extend_from_slice(b"\n\n");
+        } else if !is_usage_only || self.wants_usage {
             out.extend_from_slice(frame);
         }
         Ok(())
@@ -288,6 +356,8 @@ impl Tap for ChatTap {
         }
         let plain = block.starts_with(b"data:") || block.starts_with(b":");
         let marked = !plain
+            || self.choices.is_some()
+            || !matches!(self.roles, Roles::Said)
             || says_more_than_null(&USAGE, &block)
             || says_more_than_null(&FINISH, &block)
             || ERROR.find(&block).is_some()
@@ -300,7 +370,7 @@ impl Tap for ChatTap {
     }
 
     fn is_whole(&self) -> bool {
-        self.has_finish
+        self.has_finish && self.choices.as_ref().is_none_or(|choices| choices.values().all(|ended| *ended))
     }
 
     fn failure(&mut self) -> Option<Failure> {
@@ -320,7 +390,7 @@ impl Tap for ChatTap {
         if self.is_done {
             return Ok(said(out));
         }
-        if !self.has_finish {
+        if !self.is_whole() {
             return Err(AiError::Cut.into());
         }
         self.end_frames(meter, &mut out);
@@ -330,11 +400,6 @@ impl Tap for ChatTap {
 
 fn said(out: Vec<u8>) -> Option<Bytes> {
     (!out.is_empty()).then(|| out.into())
-}
-
-fn failure_in(data: &[u8]) -> Failure {
-    let value = serde_json::from_slice(data).ok();
-    value.as_ref().and_then(failure::of_value).unwrap_or_else(|| AiError::Unavailable { retry_after: None }.into())
 }
 
 /// Whether one of the keys has a value other than null.
@@ -399,7 +464,7 @@ mod tests {
     }
 
     fn pass(wants_usage: bool, blocks: &[&'static str]) -> (String, Usage) {
-        let (mut tap, meter) = (ChatTap::new(wants_usage), Meter::default());
+        let (mut tap, meter) = (ChatTap::new(wants_usage, false), Meter::default());
         let mut out = Vec::new();
         for block in blocks {
             out.extend(tap.pass(Bytes::from_static(block.as_bytes()), &meter).unwrap().unwrap_or_default());
@@ -425,6 +490,14 @@ mod tests {
         let (text, usage) = pass(true, &[HELLO, DONE]);
         let frames: Vec<&str> = text.split("\n\n").collect();
         assert!(frames[1].contains(r#""finish_reason":"stop""#), "{text}");
+        let [null, none, next] = [r#""role" : null,"x":1"#, "", r#""content":"a""#]
+            .map(|delta| format!("data: {{\"choices\":[{{\"delta\":{{{delta}}}}}]}}\n\n"));
+        for (first, expected) in [(null, r#""role" : "assistant","x":1"#), (none, r#""role":"assistant""#)] {
+            let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+            let mut pass = |frame: &str| tap.pass(Bytes::copy_from_slice(frame.as_bytes()), &meter).unwrap().unwrap();
+            assert_eq!(pass(&first), format!("data: {{\"choices\":[{{\"delta\":{{{expected}}}}}]}}\n\n"));
+            assert_eq!(pass(&next), next);
+        }
         assert!(frames[2].contains(r#""choices":[]"#) && frames[2].contains(r#""completion_tokens":2"#), "{text}");
         assert!(text.ends_with(DONE));
         assert_eq!(usage, Usage { input: Some(0), output: Some(2), estimated: true, ..Usage::default() });
@@ -433,10 +506,28 @@ mod tests {
 
     #[test]
     fn a_stream_that_merely_ends_is_cut() {
-        let (mut tap, meter) = (ChatTap::new(false), Meter::default());
+        let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
         tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
         assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
         assert_eq!(tap.end(Bytes::from_static(b"data: {\"cho"), &meter), Err(AiError::Garbled.into()));
+    }
+
+    #[test]
+    fn an_answer_of_several_choices_is_whole_with_the_last() {
+        let frame = |index: u32, rest: &str| {
+            Bytes::from(format!(
+                "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"role\":\"assistant\"}}{rest}}}]}}\n\n"
+            ))
+        };
+        let ended = r#","finish_reason":"stop""#;
+        let (mut tap, meter) = (ChatTap::new(false, true), Meter::default());
+        for (index, rest, is_whole) in [(0, "", false), (1, "", false), (1, ended, false), (0, ended, true)] {
+            tap.pass(frame(index, rest), &meter).unwrap();
+            assert_eq!(tap.is_whole(), is_whole, "{index}{rest}");
+        }
+        let (mut tap, meter) = (ChatTap::new(false, true), Meter::default());
+        tap.pass([frame(0, ""), frame(1, ended)].concat().into(), &meter).unwrap();
+        assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
     }
 
     #[test]
@@ -446,7 +537,7 @@ mod tests {
             "event: error\ndata: {\"error\":{\"code\":429}}\n\n",
             "{\"object\":\"error\",\"code\":429}\n\n",
         ] {
-            let (mut tap, meter) = (ChatTap::new(false), Meter::default());
+            let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
             tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
             let failed = tap.pass(Bytes::from_static(frame.as_bytes()), &meter).unwrap_err();
             assert_eq!(failed.error, AiError::Busy { retry_after: None }, "{frame}");

@@ -1,6 +1,8 @@
 //! Requests of chat completions, read at the door.
 
-use serde_json::Value;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
@@ -54,7 +56,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
     for message in &messages {
         read_message(message, &mut request)?;
     }
-    request.tools = read_tools(&fields)?;
+    request.tools = read_tools(&fields, &mut request.free)?;
     request.tool_choice = read_tool_choice(&fields)?;
     request.format = read_format(&fields)?;
     let options = fields.object("stream_options")?;
@@ -127,8 +129,7 @@ fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
     let google = call.object("extra_content")?.map(|extra| extra.object("google")).transpose()?.flatten();
     let signature = google.map(|google| google.text("thought_signature")).transpose()?.flatten().map(str::to_owned);
     if let Some(custom) = call.object("custom")? {
-        let arguments = Value::from(custom.text("input")?.unwrap_or_default());
-        let arguments = serde_json::json!({ "input": arguments }).to_string();
+        let arguments = free_arguments(custom.text("input")?.unwrap_or_default());
         return Ok(ToolCall { id, name: custom.needed_text("name")?.to_owned(), arguments, signature });
     }
     let function = call.needed_object("function")?;
@@ -196,15 +197,16 @@ pub(crate) fn source(part: &Fields<'_>, url: &str) -> Read<Source> {
     }
 }
 
-fn read_tools(fields: &Fields<'_>) -> Read<Vec<Tool>> {
+fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     let mut tools = Vec::new();
     for tool in fields.objects("tools")? {
         match tool.text("type")?.unwrap_or("function") {
             "function" => tools.push(read_function(&tool.needed_object("function")?)?),
             "custom" => {
                 let custom = tool.needed_object("custom")?;
-                let parameters = serde_json::json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]});
-                tools.push(Tool { parameters: Some(parameters), ..read_function(&custom)? });
+                let grammar = custom.object("format")?.map(|format| format.object("grammar")).transpose()?.flatten();
+                tools.push(read_free(&custom, grammar.as_ref())?);
+                free.push(custom.needed_text("name")?.to_owned());
             }
             other => {
                 return Err(tool.error("type", format!("Tools of type `{other}` aren't available for this model.")));
@@ -215,6 +217,28 @@ fn read_tools(fields: &Fields<'_>) -> Read<Vec<Tool>> {
         tools.push(read_function(&function)?);
     }
     Ok(tools)
+}
+
+/// A tool whose input is free text, as a function. What its input has to look like is told in words: only OpenAI holds a model to it.
+pub(crate) fn read_free(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read<Tool> {
+    let mut description = tool.text("description")?.unwrap_or_default().to_owned();
+    if let Some(grammar) = grammar {
+        let (syntax, definition) = (grammar.text("syntax")?.unwrap_or_default(), grammar.needed_text("definition")?);
+        // Writing into a string can't fail.
+        let _ = write!(description, "\n\n`input` must match this grammar ({syntax}):\n{definition}");
+    }
+    let description = description.trim();
+    Ok(Tool {
+        name: tool.needed_text("name")?.to_owned(),
+        description: (!description.is_empty()).then(|| description.to_owned()),
+        parameters: Some(json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]})),
+        strict: None,
+    })
+}
+
+/// The arguments of a call of such a tool.
+pub(crate) fn free_arguments(input: &str) -> String {
+    json!({ "input": input }).to_string()
 }
 
 /// A function with its schema.
@@ -272,7 +296,7 @@ pub(crate) fn read_schema(schema: &Fields<'_>) -> Read<Format> {
     Ok(Format::Schema {
         name: schema.text("name")?.unwrap_or("answer").to_owned(),
         description: schema.text("description")?.map(str::to_owned),
-        schema: schema.get("schema").cloned().unwrap_or_else(|| serde_json::json!({"type": "object"})),
+        schema: schema.get("schema").cloned().unwrap_or_else(|| json!({"type": "object"})),
         strict: schema.flag("strict")?,
     })
 }

@@ -37,6 +37,7 @@ impl From<CompletionUsage> for Usage {
             output: usage.completion_tokens,
             reasoning: completion.reasoning_tokens,
             audio: audio.reduce(u64::saturating_add),
+            audio_output: completion.audio_tokens,
             estimated: false,
         }
     }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use crate::{
     Finish, Usage,
     dialect::Head,
@@ -74,6 +75,13 @@ fn function_call(id: &str, status: &str, call: &ToolCall) -> Value {
     })
 }
 
+fn free_call(id: &str, status: &str, call: &ToolCall) -> Value {
+    json!({
+        "id": id, "type": "custom_tool_call", "status": status, "call_id": call.id, "name": call.name,
+        "input": call.arguments,
+    })
+}
+
 fn reasoning(id: &str, text: &str, signature: Option<&str>) -> Value {
     let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
     let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
@@ -87,12 +95,14 @@ fn reasoning(id: &str, text: &str, signature: Option<&str>) -> Value {
 pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
+    let names = Names::of(repeated);
     let item = |block: &Block| match block {
         Block::Text(text) => message(&new_id("msg"), "completed", &[text_part(text, logprobs)]),
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
         Block::Thinking { text, signature } => reasoning(&new_id("rs"), text, signature.as_deref()),
         Block::Redacted(data) => reasoning(&new_id("rs"), "", Some(data)),
-        Block::Call(call) => function_call(&new_id("fc"), "completed", call),
+        Block::Call(call) => names.restore(function_call(&new_id("fc"), "completed", call)),
+        Block::FreeCall(call) => free_call(&new_id("ctc"), "completed", call),
     };
     let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(item).collect()).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
@@ -131,18 +141,33 @@ struct OpenCall {
 pub(crate) struct ResponseWriter {
     head: Head,
     repeated: Value,
+    names: Names,
     sequence: u64,
     has_begun: bool,
     output: Vec<Value>,
     open: Option<Open>,
     calls: Vec<OpenCall>,
+    /// Of tools whose input is free text.
+    free: Vec<OpenCall>,
     finish: Finish,
 }
 
 impl ResponseWriter {
     pub fn new(head: Head, repeated: Value) -> Self {
-        let (output, calls) = (Vec::new(), Vec::new());
-        Self { head, repeated, sequence: 0, has_begun: false, output, open: None, calls, finish: Finish::Stop }
+        let (output, calls, free) = (Vec::new(), Vec::new(), Vec::new());
+        let names = Names::of(&repeated);
+        Self {
+            head,
+            repeated,
+            names,
+            sequence: 0,
+            has_begun: false,
+            output,
+            open: None,
+            calls,
+            free,
+            finish: Finish::Stop,
+        }
     }
 
     fn event(&mut self, kind: &str, mut data: Value, out: &mut Vec<u8>) {
@@ -237,7 +262,8 @@ impl ResponseWriter {
             }
             let done = json!({"item_id": id, "output_index": index, "name": call.name, "arguments": call.arguments});
             self.event("response.function_call_arguments.done", done, out);
-            self.done(index, function_call(&id, "completed", &call), out);
+            let item = self.names.restore(function_call(&id, "completed", &call));
+            self.done(index, item, out);
         }
     }
 
@@ -311,7 +337,7 @@ impl Writer for ResponseWriter {
                     signature: signature.clone(),
                 };
                 let id = new_id("fc");
-                let index = self.add(function_call(&id, "in_progress", &call), out);
+                let index = self.add(self.names.restore(function_call(&id, "in_progress", &call)), out);
                 self.calls.push(OpenCall { id, index, tool: *tool, call });
             }
             Event::Arguments { choice: 0, tool, json: more } => {
@@ -319,6 +345,24 @@ impl Writer for ResponseWriter {
                 open.call.arguments.push_str(more);
                 let delta = json!({"item_id": open.id, "output_index": open.index, "delta": more});
                 self.event("response.function_call_arguments.delta", delta, out);
+            }
+            Event::FreeCall { choice: 0, tool, id: call_id, name } => {
+                if let Some(open) = self.open.take() {
+                    self.close_open(&open, out);
+                }
+                let call = ToolCall { id: call_id.clone(), name: name.clone(), ..ToolCall::default() };
+                let id = new_id("ctc");
+                let index = self.add(free_call(&id, "in_progress", &call), out);
+                self.free.push(OpenCall { id, index, tool: *tool, call });
+            }
+            Event::Input { choice: 0, tool, text } => {
+                let Some(place) = self.free.iter().position(|open| open.tool == *tool) else { return };
+                let OpenCall { id, index, mut call, .. } = self.free.swap_remove(place);
+                call.arguments.clone_from(text);
+                let at = |field: &str| json!({"item_id": id, "output_index": index, field: text});
+                self.event("response.custom_tool_call_input.delta", at("delta"), out);
+                self.event("response.custom_tool_call_input.done", at("input"), out);
+                self.done(index, free_call(&id, "completed", &call), out);
             }
             Event::Logprobs { choice: 0, tokens } => {
                 if let Some(open) = &mut self.open {

@@ -11,14 +11,16 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     AiError, Finish, GatewayError, Usage,
-    dialect::openai_chat::pass::{Rewritten, beginning, place, present, replace, text_length},
-    meter::Meter,
-    relay::Tap,
-    wire::{
-        events::{self, Event, Splitter},
-        failure::{self, Failure},
+    dialect::{
+        openai_chat::pass::{Rewritten, beginning, place, present, replace, text_length},
+        pass::{EventReader, PassingTap},
     },
+    meter::Meter,
+    wire::failure::{self, Failure},
 };
+
+/// Passes the events of a stream.
+pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -37,7 +39,12 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
         None => (beginning(body), r#""store":false,"#.to_owned()),
     };
     let parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
-    Ok(Rewritten { body: replace(body, parts), stream: head.stream.unwrap_or(false), wants_usage: true })
+    Ok(Rewritten {
+        body: replace(body, parts),
+        stream: head.stream.unwrap_or(false),
+        wants_usage: true,
+        wants_several: false,
+    })
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -111,82 +118,44 @@ fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
     key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
 }
 
-/// Passes the events of a stream.
+/// What the events of a stream say.
 #[derive(Debug, Default)]
-pub(crate) struct ResponsesTap {
-    has_begun: bool,
+pub(crate) struct ResponseEvents {
     is_done: bool,
-    events: u64,
-    /// What failed behind events that were good.
-    failed: Option<Failure>,
+    count: u64,
 }
 
-impl ResponsesTap {
-    /// Looks at each event; gives the length of those before one that failed.
-    fn look_at(&mut self, block: &Bytes, meter: &Meter) -> Result<usize, Failure> {
-        let mut splitter = Splitter::default();
-        let mut passed = 0;
-        splitter.push(block.clone());
-        while let Some(event) = splitter.next() {
-            match self.look_at_event(&event, meter) {
-                Ok(()) => passed += event.len(),
-                Err(failure) if passed == 0 => return Err(failure),
-                Err(failure) => {
-                    self.failed = Some(failure);
-                    break;
-                }
-            }
-        }
-        Ok(passed)
+impl EventReader for ResponseEvents {
+    fn delivered(block: &[u8]) -> u64 {
+        delivered(&DELTA, block)
     }
 
-    fn look_at_event(&mut self, event: &Bytes, meter: &Meter) -> Result<(), Failure> {
-        let unknown = || Failure::from(AiError::Unavailable { retry_after: None });
-        let data = match events::read(event) {
-            Event::Data(data) => data,
-            Event::Error(data) | Event::Bare(data) => {
-                let value = serde_json::from_slice(&data).ok();
-                return Err(value.as_ref().and_then(failure::of_value).unwrap_or_else(unknown));
-            }
-            Event::Nothing => return Ok(()),
-        };
-        let said: Value = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
+    fn is_marked(block: &[u8]) -> bool {
+        MARKS.iter().any(|mark| mark.find(block).is_some())
+    }
+
+    fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
         match said["type"].as_str() {
             Some("response.completed" | "response.incomplete") => {
                 self.is_done = true;
                 ended(&said["response"], meter)
             }
-            Some("response.failed") => Err(failed(&said["response"]).unwrap_or_else(unknown)),
-            Some("error") => Err(failure::of_value(&json!({ "error": said })).unwrap_or_else(unknown)),
             Some(_) => Ok(()),
-            None => Err(failure::of_value(&said).unwrap_or_else(|| AiError::Garbled.into())),
+            None => Err(AiError::Garbled.into()),
         }
     }
-}
 
-impl Tap for ResponsesTap {
-    type Out = Bytes;
-
-    fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        let quarters = delivered(&DELTA, &block);
-        if quarters > 0 {
-            meter.deliver(quarters);
+    fn failure(said: &Value) -> Option<Failure> {
+        match said["type"].as_str() {
+            Some("response.failed") => Some(failed(&said["response"]).unwrap_or_else(failure::unknown)),
+            // The error's fields stand beside the type, or under a name of their own.
+            Some("error") => failure::of_value(said).or_else(|| failure::of_value(&json!({ "error": said }))),
+            _ => failure::of_value(said),
         }
-        let is_plain = block.starts_with(b"event:") || block.starts_with(b"data:") || block.starts_with(b":");
-        // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
-        let is_first = !std::mem::replace(&mut self.has_begun, true);
-        let passed = if is_first || !is_plain || MARKS.iter().any(|mark| mark.find(&block).is_some()) {
-            let passed = self.look_at(&block, meter)?;
-            block.slice(..passed)
-        } else {
-            block
-        };
-        self.events += NUMBER.find_iter(&passed).count() as u64;
-        Ok((!passed.is_empty()).then_some(passed))
     }
 
-    fn failure(&mut self) -> Option<Failure> {
-        self.failed.take()
+    fn count(&mut self, passed: &[u8]) {
+        self.count += NUMBER.find_iter(passed).count() as u64;
     }
 
     fn is_done(&self) -> bool {
@@ -198,16 +167,11 @@ impl Tap for ResponsesTap {
     }
 
     fn sequence(&self) -> u64 {
-        self.events
+        self.count
     }
 
-    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        if rest.trim_ascii().is_empty() {
-            return if self.is_done { Ok(None) } else { Err(AiError::Cut.into()) };
-        }
-        let last = Bytes::from([rest.as_ref(), b"\n\n"].concat());
-        self.look_at(&last, meter)?;
-        if self.is_done { Ok(Some(last)) } else { Err(AiError::Cut.into()) }
+    fn end(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
+        Err(AiError::Cut.into())
     }
 }
 
@@ -216,6 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::relay::Tap;
 
     const CREATED: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"r\",\"error\":null}}\n\n";
     const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":1,\"delta\":\"Hello\"}\n\n";

@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
+use super::names;
 use crate::{
     GatewayError,
     dialect::{
         fields::{Fields, data_url},
-        openai_chat::request::{read_function, read_schema, source},
+        openai_chat::request::{free_arguments, read_free, read_function, read_schema, source},
     },
     neutral::{
-        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, ToolCall, ToolChoice, ToolResult,
+        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
+        ToolResult,
     },
 };
 
@@ -59,10 +61,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
         _ => return Err(fields.error("input", "`input` must be a string or an array of items.")),
     }
     for tool in fields.objects("tools")? {
-        match tool.needed_text("type")? {
-            "function" => request.tools.push(read_function(&tool)?),
-            other => return Err(tool.error("type", format!("Tools of type `{other}` aren't available here."))),
-        }
+        read_tool(&tool, &mut request)?;
     }
     request.tool_choice = read_tool_choice(&fields)?;
     if let Some(text) = fields.object("text")? {
@@ -87,6 +86,34 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
         request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));
     }
     Ok((request, repeated(&fields)))
+}
+
+fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
+    match tool.needed_text("type")? {
+        "function" => request.tools.push(read_function(tool)?),
+        "custom" => {
+            let grammar = tool.object("format")?.filter(|format| format.get("definition").is_some());
+            request.tools.push(read_free(tool, grammar.as_ref())?);
+            request.free.push(tool.needed_text("name")?.to_owned());
+        }
+        "namespace" => {
+            let space = tool.needed_text("name")?;
+            for function in tool.objects("tools")? {
+                match function.text("type")?.unwrap_or("function") {
+                    "function" => {}
+                    other => return Err(function.error("type", not_here(other))),
+                }
+                let function = read_function(&function)?;
+                request.tools.push(Tool { name: names::flat(Some(space), &function.name), ..function });
+            }
+        }
+        other => return Err(tool.error("type", not_here(other))),
+    }
+    Ok(())
+}
+
+fn not_here(kind: &str) -> String {
+    format!("Tools of type `{kind}` aren't available here.")
 }
 
 fn repeated(fields: &Fields<'_>) -> Value {
@@ -116,13 +143,22 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         "function_call" => {
             let call = ToolCall {
                 id: item.needed_text("call_id")?.to_owned(),
-                name: item.needed_text("name")?.to_owned(),
+                name: names::flat(item.text("namespace")?, item.needed_text("name")?),
                 arguments: item.text("arguments")?.unwrap_or("{}").to_owned(),
                 signature: None,
             };
             request.say(Speaker::Assistant, [Part::Call(call)]);
         }
-        "function_call_output" => {
+        "custom_tool_call" => {
+            let call = ToolCall {
+                id: item.needed_text("call_id")?.to_owned(),
+                name: item.needed_text("name")?.to_owned(),
+                arguments: free_arguments(item.text("input")?.unwrap_or_default()),
+                signature: None,
+            };
+            request.say(Speaker::Assistant, [Part::Call(call)]);
+        }
+        "function_call_output" | "custom_tool_call_output" => {
             let id = item.needed_text("call_id")?.to_owned();
             let result = ToolResult { id, parts: read_content(item, "output")?, is_error: false };
             request.say(Speaker::User, [Part::Result(result)]);
@@ -195,7 +231,7 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
         Some(_) => {
             let choice = fields.needed_object("tool_choice")?;
             match choice.needed_text("type")? {
-                "function" => Ok(Some(ToolChoice::Named(choice.needed_text("name")?.to_owned()))),
+                "function" | "custom" => Ok(Some(ToolChoice::Named(choice.needed_text("name")?.to_owned()))),
                 "allowed_tools" => {
                     let tools = choice.objects("tools")?;
                     let names: Read<Vec<String>> =

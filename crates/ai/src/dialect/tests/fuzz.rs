@@ -1,10 +1,20 @@
 //! Nothing that a caller or a provider sends can panic a dialect, wherever it is cut.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::{DOORS, KINDS, read, reader, stream_bytes, write};
+use super::{DOORS, KINDS, anthropic, openai_chat, openai_responses, read, reader, stream_bytes, write, writer};
+use crate::{
+    Door, Limits, Meter,
+    peek::peek,
+    relay::{Relay, Tap},
+    translate::{Listener, Translation},
+};
 
 /// JSON of the words that the dialects look for, in places where they don't belong.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -112,4 +122,73 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn what_comes_over_the_wire_ends_an_answer_or_fails_it(wire in any_wire(), cuts in prop::collection::vec(1_usize..90, 1..6)) {
+        let mut cut = cuts.iter().cycle();
+        let mut left = wire.as_slice();
+        let mut chunks = Vec::new();
+        while !left.is_empty() {
+            let (chunk, rest) = left.split_at(left.len().min(*cut.next().unwrap()));
+            chunks.push(Bytes::copy_from_slice(chunk));
+            left = rest;
+        }
+        relayed(Door::Chat, openai_chat::pass::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
+        relayed(Door::Messages, anthropic::pass::MessagesTap::default(), &chunks);
+        relayed(Door::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
+        for kind in KINDS {
+            for door in DOORS {
+                relayed(door, Translation::new(Listener::new(reader(kind), Arc::default()), writer(door)), &chunks);
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_is_rewritten_or_refused(body in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..400) {
+        let text = json!({ "model": body, "stream": true, "stream_options": body, "store": body, "messages": body }).to_string();
+        let named = json!({ "model": "m", "stream": true, "stream_options": body, "store": body }).to_string();
+        let cut = text.as_bytes()[..cut.min(text.len())].to_vec();
+        for body in [text.into_bytes(), named.into_bytes(), cut, bytes].map(Bytes::from) {
+            let rewritten = [openai_chat::pass::rewrite, anthropic::pass::rewrite, openai_responses::pass::rewrite];
+            for rewritten in rewritten.map(|rewrite| rewrite(&body, "up")) {
+                match rewritten {
+                    Ok(request) => prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok(), "{:?}", request.body),
+                    Err(error) => prop_assert_eq!(error.status(Door::Chat), 400),
+                }
+            }
+            for door in DOORS {
+                if let Err(error) = peek(door, &body) {
+                    prop_assert_eq!(error.status(door), 400);
+                }
+            }
+        }
+    }
+}
+
+/// What a provider may send: frames of our words, the names of events, and bytes of any kind between them.
+fn any_wire() -> impl Strategy<Value = Vec<u8>> {
+    let frame = prop_oneof![
+        4 => any_json().prop_map(|frame| format!("data: {frame}\n\n").into_bytes()),
+        1 => any_json().prop_map(|frame| format!("event: error\r\ndata: {frame}\r\n\r\n").into_bytes()),
+        1 => any_json().prop_map(|frame| format!("{frame}\n\n").into_bytes()),
+        1 => prop::sample::select(vec!["data: [DONE]\n\n", ": ping\n\n", "data:", "\r", "\n\n", "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n", "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n"]).prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ];
+    prop::collection::vec(frame, 0..8).prop_map(|frames| frames.concat())
+}
+
+/// Lets an answer through as it goes through the gateway.
+fn relayed<T: Tap<Out = Bytes>>(door: Door, tap: T, chunks: &[Bytes]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let body = stream::iter(chunks.to_vec()).map(Ok).boxed();
+        let (meter, limits) = (Arc::new(Meter::default()), Arc::new(Limits::default()));
+        let deadline = Instant::now() + limits.deadline;
+        let mut relay = Relay::new(door, tap, body, Arc::clone(&meter), limits, deadline);
+        if relay.first().await.is_ok() {
+            let frames: Vec<Bytes> = relay.map(|frame| frame.unwrap()).collect().await;
+            assert!(!frames.is_empty());
+        }
+        let _ = meter.usage();
+    });
 }

@@ -110,7 +110,7 @@ pub fn answer(status: u16, headers: &str, body: &str) -> Script {
 pub fn text_chunk(text: &str) -> String {
     format!(
         "data: {}\n\n",
-        serde_json::json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]})
+        serde_json::json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": null}]})
     )
 }
 

@@ -1,6 +1,10 @@
 //! How an envelope finds the connections that it is for.
 
-use appcore::event::{Effect, Position, SharedEnvelope, Topic};
+use appcore::{
+    UserId,
+    event::{Effect, Position, SharedEnvelope, Topic},
+    view::Audience,
+};
 
 use super::{Subscriptions, viewers};
 use crate::{codec::FrameBody, shard::delivery::Forms};
@@ -29,6 +33,31 @@ impl Subscriptions {
             Effect::EndWorkspace(workspace_id) => self.end_workspace(*workspace_id),
             _ => {}
         }
+    }
+
+    /// Who of those here may be concerned by an announcement, as far as memory tells.
+    #[must_use]
+    pub fn candidates(&self, audience: &Audience) -> Vec<UserId> {
+        let is_in = |user: &UserId| {
+            audience.workspace_ids.is_empty()
+                || audience
+                    .workspace_ids
+                    .iter()
+                    .any(|id| self.workspaces.get(id).is_some_and(|people| people.contains(user)))
+        };
+        let is_here = |user: &UserId| self.people.get(user).is_some_and(|person| !person.connections.is_empty());
+        if audience.user_ids.is_empty() {
+            self.people().into_iter().filter(is_in).collect()
+        } else {
+            audience.user_ids.iter().copied().filter(|user| is_here(user) && is_in(user)).collect()
+        }
+    }
+
+    /// Delivers an envelope to the connections of these people, each of whom is named once.
+    pub fn deliver_to(&mut self, users: &[UserId], envelope: &SharedEnvelope) {
+        let forms = Forms::of(FrameBody::of(envelope));
+        let people = users.iter().filter_map(|user| self.people.get(user));
+        self.deliveries.deliver(people.flat_map(|person| &person.connections), &forms);
     }
 
     pub(super) fn deliver(&mut self, envelope: &SharedEnvelope) {
@@ -64,6 +93,8 @@ impl Subscriptions {
                 let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
+            // The shard asks who they are first, and delivers it to them.
+            Topic::Concerned { .. } => {}
             Topic::Everyone => {
                 self.deliveries.deliver(self.people.values().flat_map(|person| &person.connections), &forms);
             }

@@ -29,6 +29,12 @@ impl Subscriptions {
         }
     }
 
+    /// Whether a client of this person says that it shows the conversation.
+    #[must_use]
+    pub fn is_shown(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.people.get(&user).is_some_and(|person| person.connections.iter().any(|out| out.shows(conversation)))
+    }
+
     /// The connection is told how the presence of these people changes from now on, and of no others. Whether its user may see them was
     /// checked before.
     pub fn watch(&mut self, out: &Rc<Outbound>, mut people: Vec<UserId>) {

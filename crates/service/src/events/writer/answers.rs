@@ -13,7 +13,7 @@ use super::{
     batch::Batch,
     change::{BeginAnswer, FinishAnswer, Outcome, OvertakeAnswer, Regenerate},
     messages::{create, not_archived, target},
-    removed, versions,
+    removed, threads, versions,
 };
 use crate::{
     assistants::TitleJob,
@@ -52,6 +52,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     {
         return Err(Code::NotFound.into());
     }
+    let root = threads::of_question(batch, conversation_id, begin.reply_to).await?;
     let assistant = query::assistants::get(batch.db, begin.assistant_id).await?.ok_or(Code::NotFound)?;
     let picture = query::assistants::picture(assistant.glyph, assistant.hue);
     let sender = Sender { kind: SenderKind::Assistant, id: Some(begin.assistant_id.0), name: assistant.name, picture };
@@ -59,7 +60,10 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         id: begin.answer_id,
         conversation_id,
         seq: 0,
-        no: batch.next_no(conversation_id)?,
+        no: match &root {
+            Some(root) => threads::next_no(root),
+            None => batch.next_no(conversation_id)?,
+        },
         client_id: None,
         sender,
         content: String::new(),
@@ -69,15 +73,26 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
         model: begin.model.clone(),
         mentions: Vec::new(),
         attachments: Vec::new(),
+        previews: Vec::new(),
         reactions: Vec::new(),
+        thread_id: root.as_ref().map(|root| root.id),
+        also_to_conversation: false,
+        thread: None,
+        pinned_at: None,
+        forwarded: None,
+        poll: None,
         versions: None,
         tool_calls: Vec::new(),
         answer: None,
         edited_at: None,
         deleted_at: None,
+        hidden_at: None,
         created_at: batch.now,
     };
     create(batch, &mut message)?;
+    if let Some(root) = root {
+        threads::add(batch, root, &message)?;
+    }
     Ok(Outcome::Message(Box::new(message)))
 }
 

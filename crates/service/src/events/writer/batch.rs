@@ -5,7 +5,7 @@ mod apply;
 mod close;
 mod load;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId, config,
@@ -28,7 +28,10 @@ use super::{
     memory::Known,
     statements::Statements,
 };
-use crate::jobs::{AnswerJob, Job as _};
+use crate::{
+    jobs::{AnswerJob, Job as _},
+    moderation::Filter,
+};
 
 pub(super) use close::Closed;
 
@@ -66,6 +69,9 @@ pub(super) struct Batch<'a> {
     pub open_answers: HashMap<UserId, usize>,
     /// Who of those who write where only admins may is one because of their role in the workspace.
     pub workspace_admins: HashSet<(ConversationId, UserId)>,
+    /// When people wrote last where there is slow mode, and who writes there now.
+    pub turns: HashMap<(ConversationId, UserId), Timestamp>,
+    pub new_turns: BTreeMap<(ConversationId, UserId), Timestamp>,
     /// Something that people wrote was taken out of the database.
     pub has_removed_text: bool,
     moved: BTreeSet<ConversationId>,
@@ -99,6 +105,8 @@ impl<'a> Batch<'a> {
             mentioned: HashMap::new(),
             open_answers: HashMap::new(),
             workspace_admins: HashSet::new(),
+            turns: HashMap::new(),
+            new_turns: BTreeMap::new(),
             has_removed_text: false,
             moved: BTreeSet::new(),
             numbers: 0,
@@ -119,6 +127,18 @@ impl<'a> Batch<'a> {
 
     pub fn conversation_mut(&mut self, id: ConversationId) -> Result<&mut ConversationState, AppError> {
         self.conversations.get_mut(&id).map(|known| &mut known.state).ok_or_else(|| Code::NotFound.into())
+    }
+
+    /// What is asked of the words that are written there.
+    pub fn filter(&self, id: ConversationId) -> Option<&Filter> {
+        self.conversations.get(&id).and_then(|known| known.filter.as_ref())
+    }
+
+    /// It was changed.
+    pub fn reread_filter(&mut self, id: ConversationId) {
+        if let Some(known) = self.conversations.get_mut(&id) {
+            known.reread_filter();
+        }
     }
 
     pub fn kind(&self, id: ConversationId) -> Result<ConversationKind, AppError> {

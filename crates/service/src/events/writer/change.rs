@@ -1,15 +1,15 @@
 //! What can be asked of the writer, and what it answers.
 
 use appcore::{
-    AppError, AssistantId, ConversationId, MessageId, UploadId, UserId, WorkspaceId,
+    AppError, AssistantId, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
     text::{ClientId, Content},
     view::{
-        AnswerFigures, AssistantMember, ConversationKind, HistoryScope, Member, MemberRole, Mention, MentionAll,
-        MentionKind, Message, MessageStatus, Posting,
+        AnswerFigures, AssistantMember, ConversationKind, Forwarded, HistoryScope, Member, MemberRole, Mention,
+        MentionAll, MentionKind, Message, MessageStatus, NewPoll, Posting, Preview,
     },
 };
 
-use crate::jobs::Asking;
+use crate::{audit::Entry, jobs::Asking};
 
 /// One change of one conversation. Who may make it is decided inside the transaction.
 #[derive(Clone, Debug)]
@@ -20,21 +20,31 @@ pub enum Change {
     AskAgain(AskAgain),
     ShowVersion(ShowVersion),
     Delete(DeleteMessage),
+    Hide(HideMessage),
+    React(React),
+    Pin(Pin),
+    Solve(Solve),
     Create(Box<CreateConversation>),
     Update(UpdateConversation),
     Archive(Archive),
     Convert(Convert),
     SuggestTitle(SuggestTitle),
     DeleteConversation(DeleteConversation),
+    EndConversation(EndConversation),
     AddMember(AddMember),
     AddAssistant(AddAssistant),
     RemoveMember(RemoveMember),
     Depart(Depart),
     SetRole(SetRole),
+    HandOver(HandOver),
     BeginAnswer(BeginAnswer),
     FinishAnswer(FinishAnswer),
     OvertakeAnswer(OvertakeAnswer),
     Regenerate(Regenerate),
+    SetTranscript(SetTranscript),
+    SetPreviews(SetPreviews),
+    Vote(Vote),
+    ClosePoll(ClosePoll),
     /// Ends a conversation whose workspace is no longer there.
     Dissolve(ConversationId),
 }
@@ -51,10 +61,32 @@ pub struct SendMessage {
     pub here: Vec<UserId>,
     /// Files of the sender.
     pub attachments: Vec<UploadId>,
+    /// Where it is a reply in a thread.
+    pub thread: Option<InThread>,
+    /// The message that it passes on, which the sender may read.
+    pub forwarded: Option<Forwarded>,
+    /// What its links lead to is shown.
+    pub has_previews: bool,
+    /// What people are to choose from.
+    pub poll: Option<NewPoll>,
     pub asking: Asking,
 }
 
+/// The thread that a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InThread {
+    /// The message that the thread belongs to.
+    pub root_id: MessageId,
+    /// It is shown in the main line too.
+    pub also_to_conversation: bool,
+}
+
 impl SendMessage {
+    /// The messages that it belongs to.
+    pub(super) fn refers_to(&self) -> impl Iterator<Item = MessageId> + use<> {
+        self.reply_to.into_iter().chain(self.thread.map(|thread| thread.root_id))
+    }
+
     /// Whether it mentions everybody, or everybody who is here.
     pub(crate) fn mentions_many(&self) -> bool {
         self.mentions.iter().any(|mention| matches!(mention.kind, MentionKind::All | MentionKind::Here))
@@ -96,6 +128,46 @@ pub struct DeleteMessage {
     pub has_more: bool,
 }
 
+/// A moderator hides what a message says, or shows it again.
+#[derive(Clone, Debug)]
+pub struct HideMessage {
+    pub conversation_id: ConversationId,
+    pub message_id: MessageId,
+    pub by: UserId,
+    pub is_hidden: bool,
+    /// What the audit log says of it.
+    pub entry: Entry,
+}
+
+/// Somebody reacts with an emoji, or takes that back.
+#[derive(Clone, Debug)]
+pub struct React {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    pub emoji: String,
+    pub is_added: bool,
+}
+
+/// Pins a message, or takes its pin away.
+#[derive(Clone, Copy, Debug)]
+pub struct Pin {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    pub is_pinned: bool,
+}
+
+/// Marks a thread as solved, or as open again.
+#[derive(Clone, Copy, Debug)]
+pub struct Solve {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    /// The message that the thread belongs to.
+    pub message_id: MessageId,
+    pub is_solved: bool,
+}
+
 /// People and assistants were checked against the workspace before.
 #[derive(Clone, Debug)]
 pub struct CreateConversation {
@@ -125,6 +197,9 @@ pub struct UpdateConversation {
     /// For a chat with an assistant.
     pub model: Option<Option<String>>,
     pub mention_all: Option<MentionAll>,
+    pub slow_mode_seconds: Option<i64>,
+    /// As JSON.
+    pub word_filter: Option<Option<String>>,
 }
 
 /// Makes it one that can only be read, or one that is used again.
@@ -154,6 +229,14 @@ pub struct SuggestTitle {
 pub struct DeleteConversation {
     pub conversation_id: ConversationId,
     pub by: UserId,
+}
+
+/// Deletes a conversation, by an administrator of the installation, who need not be in it.
+#[derive(Clone, Debug)]
+pub struct EndConversation {
+    pub conversation_id: ConversationId,
+    /// What the audit log says of it.
+    pub entry: Entry,
 }
 
 #[derive(Clone, Debug)]
@@ -192,6 +275,15 @@ pub struct SetRole {
     pub by: UserId,
     pub user_id: UserId,
     pub role: MemberRole,
+}
+
+/// Makes a member the owner, by an administrator of the installation, who need not be in it.
+#[derive(Clone, Debug)]
+pub struct HandOver {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    /// What the audit log says of it.
+    pub entry: Entry,
 }
 
 /// Creates an assistant's message, or puts it back to its beginning where another worker had begun it.
@@ -236,6 +328,45 @@ pub struct Regenerate {
     pub asking: Asking,
 }
 
+/// Says in a message what is said in one of its voice notes; nothing: nobody could tell.
+#[derive(Clone, Debug)]
+pub struct SetTranscript {
+    pub conversation_id: ConversationId,
+    pub message_id: MessageId,
+    pub upload_id: UploadId,
+    pub transcript: Option<String>,
+}
+
+/// Shows what the links in a message lead to, or takes that away.
+#[derive(Clone, Debug)]
+pub struct SetPreviews {
+    pub conversation_id: ConversationId,
+    pub message_id: MessageId,
+    /// Who asks for it; none: what was read of the pages.
+    pub by: Option<UserId>,
+    /// They are of the text since then.
+    pub edited_at: Option<Timestamp>,
+    pub previews: Vec<Preview>,
+}
+
+/// Chooses in a poll, instead of what one had chosen there; nothing: takes one's vote back.
+#[derive(Clone, Debug)]
+pub struct Vote {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    /// By the places of the options, each once, in their order.
+    pub choices: Vec<u8>,
+}
+
+/// Ends a poll: nobody votes in it any more.
+#[derive(Clone, Debug)]
+pub struct ClosePoll {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+}
+
 impl Change {
     /// The conversation whose lock it needs; a new one has none yet.
     pub(super) fn conversation_id(&self) -> Option<ConversationId> {
@@ -246,27 +377,50 @@ impl Change {
             | Self::AskAgain(AskAgain { conversation_id, .. })
             | Self::ShowVersion(ShowVersion { conversation_id, .. })
             | Self::Delete(DeleteMessage { conversation_id, .. })
+            | Self::Hide(HideMessage { conversation_id, .. })
+            | Self::React(React { conversation_id, .. })
+            | Self::Pin(Pin { conversation_id, .. })
+            | Self::Solve(Solve { conversation_id, .. })
             | Self::Update(UpdateConversation { conversation_id, .. })
             | Self::Archive(Archive { conversation_id, .. })
             | Self::Convert(Convert { conversation_id, .. })
             | Self::SuggestTitle(SuggestTitle { conversation_id, .. })
             | Self::DeleteConversation(DeleteConversation { conversation_id, .. })
+            | Self::EndConversation(EndConversation { conversation_id, .. })
             | Self::AddMember(AddMember { conversation_id, .. })
             | Self::AddAssistant(AddAssistant { conversation_id, .. })
             | Self::RemoveMember(RemoveMember { conversation_id, .. })
             | Self::Depart(Depart { conversation_id, .. })
             | Self::SetRole(SetRole { conversation_id, .. })
+            | Self::HandOver(HandOver { conversation_id, .. })
             | Self::BeginAnswer(BeginAnswer { conversation_id, .. })
             | Self::FinishAnswer(FinishAnswer { conversation_id, .. })
             | Self::OvertakeAnswer(OvertakeAnswer { conversation_id, .. })
             | Self::Regenerate(Regenerate { conversation_id, .. })
+            | Self::SetTranscript(SetTranscript { conversation_id, .. })
+            | Self::SetPreviews(SetPreviews { conversation_id, .. })
+            | Self::Vote(Vote { conversation_id, .. })
+            | Self::ClosePoll(ClosePoll { conversation_id, .. })
             | Self::Dissolve(conversation_id) => Some(*conversation_id),
         }
     }
 
     /// Whether it asks the database nothing by itself: what it needs is read for all of them together, and so is what it stores.
     pub(super) const fn is_gathered(&self) -> bool {
-        matches!(self, Self::Send(_) | Self::Edit(_) | Self::Delete(DeleteMessage { has_more: false, .. }))
+        matches!(
+            self,
+            Self::Send(_)
+                | Self::Edit(_)
+                | Self::Delete(DeleteMessage { has_more: false, .. })
+                | Self::React(_)
+                | Self::Pin(_)
+                | Self::Solve(_)
+        )
+    }
+
+    /// Whether it is a message with files, which are locked while it is stored.
+    pub(super) const fn has_files(&self) -> bool {
+        matches!(self, Self::Send(send) if !send.attachments.is_empty())
     }
 
     /// The people whose standing in the conversation decides.
@@ -277,13 +431,24 @@ impl Change {
             | Self::BeginAnswer(_)
             | Self::FinishAnswer(_)
             | Self::OvertakeAnswer(_)
+            | Self::SetTranscript(_)
+            | Self::SetPreviews(SetPreviews { by: None, .. })
+            // By an administrator of the installation, who need not be in it.
+            | Self::Hide(_)
+            | Self::EndConversation(_)
             | Self::Dissolve(_) => Vec::new(),
             Self::Send(SendMessage { sender, .. }) => vec![*sender],
-            Self::Depart(Depart { user_id, .. }) => vec![*user_id],
+            Self::SetPreviews(SetPreviews { by: Some(by), .. }) => vec![*by],
+            Self::Depart(Depart { user_id, .. }) | Self::HandOver(HandOver { user_id, .. }) => vec![*user_id],
             Self::Edit(EditMessage { by, .. })
             | Self::AskAgain(AskAgain { by, .. })
             | Self::ShowVersion(ShowVersion { by, .. })
             | Self::Delete(DeleteMessage { by, .. })
+            | Self::React(React { by, .. })
+            | Self::Pin(Pin { by, .. })
+            | Self::Solve(Solve { by, .. })
+            | Self::Vote(Vote { by, .. })
+            | Self::ClosePoll(ClosePoll { by, .. })
             | Self::Update(UpdateConversation { by, .. })
             | Self::Archive(Archive { by, .. })
             | Self::Convert(Convert { by, .. })

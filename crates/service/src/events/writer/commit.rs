@@ -78,7 +78,9 @@ impl Committer {
     pub fn may_go_unlocked(&mut self, change: &Change) -> bool {
         let now = Instant::now();
         self.contended.retain(|_, until| *until > now);
-        change.is_gathered() && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
+        change.is_gathered()
+            && !change.has_files()
+            && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
     }
 
     /// What may have been committed by an attempt that failed: the connection broke in the commit itself, or it took too long.

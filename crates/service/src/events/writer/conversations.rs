@@ -15,12 +15,12 @@ use sea_orm::ConnectionTrait as _;
 use super::{
     batch::{ActingMember, Batch},
     change::{
-        AddAssistant, AddMember, Archive, Convert, CreateConversation, Created, DeleteConversation, Outcome,
-        RemoveMember, SetRole, SuggestTitle, UpdateConversation,
+        AddAssistant, AddMember, Archive, Convert, CreateConversation, Created, DeleteConversation, EndConversation,
+        HandOver, Outcome, RemoveMember, SetRole, SuggestTitle, UpdateConversation,
     },
     messages::{self, not_archived},
 };
-use crate::{jobs::Job as _, uploads::SweepJob};
+use crate::{audit, jobs::Job as _, uploads::SweepJob};
 
 /// How many assistants may be in one conversation.
 const MAX_ASSISTANTS: usize = 10;
@@ -49,6 +49,8 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         model: None,
         mention_all: new.mention_all.to_string(),
         history: new.history.to_string(),
+        slow_mode_seconds: 0,
+        word_filter: None,
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
@@ -85,7 +87,11 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
     let id = update.conversation_id;
     manager(batch, id, update.by).await?;
     let old = settings(batch, id)?;
-    if (update.posting.is_some() || update.mention_all.is_some()) && !old.kind.capabilities().is_channel {
+    let is_for_channels = update.posting.is_some()
+        || update.mention_all.is_some()
+        || update.slow_mode_seconds.is_some()
+        || update.word_filter.is_some();
+    if is_for_channels && !old.kind.capabilities().is_channel {
         return Err(AppError::refused(Code::WrongState, "This is only available in channels."));
     }
     if update.model.is_some() && !old.kind.capabilities().asks_every_message {
@@ -99,6 +105,8 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
         model: update.model.clone().unwrap_or_else(|| old.model.clone()),
         mention_all: update.mention_all.unwrap_or(old.mention_all),
         history: old.history,
+        slow_mode_seconds: update.slow_mode_seconds.unwrap_or(old.slow_mode_seconds),
+        word_filter: update.word_filter.clone().unwrap_or_else(|| old.word_filter.clone()),
     };
     if new != old {
         check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
@@ -172,6 +180,8 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
         model: state.model.clone(),
         mention_all: state.mention_all.parse().map_err(AppError::internal)?,
         history: state.history.parse().map_err(AppError::internal)?,
+        slow_mode_seconds: state.slow_mode_seconds,
+        word_filter: state.word_filter.clone(),
     })
 }
 
@@ -182,7 +192,10 @@ async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result
     state.posting = new.posting.to_string();
     state.mention_all = new.mention_all.to_string();
     state.history = new.history.to_string();
+    state.slow_mode_seconds = new.slow_mode_seconds;
+    state.word_filter = new.word_filter;
     (state.title, state.topic, state.model) = (new.title, new.topic, new.model);
+    batch.reread_filter(id);
     tell_update(batch, id).await?;
     Ok(())
 }
@@ -206,6 +219,11 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteConversation) -
         return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be deleted."));
     }
     dissolve(batch, delete.conversation_id).await
+}
+
+pub(super) async fn end(batch: &mut Batch<'_>, end: &EndConversation) -> Result<Outcome, AppError> {
+    audit::record(batch.db, end.entry.clone()).await?;
+    dissolve(batch, end.conversation_id).await
 }
 
 /// Ends a conversation for everybody in it.
@@ -314,6 +332,23 @@ pub(super) async fn set_role(batch: &mut Batch<'_>, set: &SetRole) -> Result<Out
     Ok(Outcome::Member(change_role(batch, set.conversation_id, set.user_id, set.role).await?))
 }
 
+/// Of conversations whose members are in the log.
+pub(super) async fn hand_over(batch: &mut Batch<'_>, hand_over: &HandOver) -> Result<Outcome, AppError> {
+    let HandOver { conversation_id, user_id, entry } = hand_over;
+    let (id, heir) = (*conversation_id, *user_id);
+    in_log(batch, id)?;
+    batch.standing(id, heir)?;
+    audit::record(batch.db, entry.clone()).await?;
+    let owner = query::members::owner(batch.db, id).await?;
+    if owner == Some(heir) {
+        return Ok(Outcome::Member(member(batch, id, heir).await?));
+    }
+    if let Some(owner) = owner {
+        change_role(batch, id, owner, MemberRole::Admin).await?;
+    }
+    Ok(Outcome::Member(change_role(batch, id, heir, MemberRole::Owner).await?))
+}
+
 pub(super) async fn change_role(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
@@ -338,7 +373,8 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         .into_iter()
         .map(AssistantMember::from)
         .collect();
-    let Settings { kind, title, topic, posting, model, mention_all, history } = settings(batch, conversation_id)?;
+    let Settings { kind, title, topic, posting, model, mention_all, history, slow_mode_seconds, .. } =
+        settings(batch, conversation_id)?;
     batch.emit(conversation_id, |seq| Event::ConversationUpdated {
         conversation_id,
         seq,
@@ -348,6 +384,7 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         posting,
         mention_all,
         history,
+        slow_mode_seconds,
         assistants: assistants.clone(),
         model,
     })?;

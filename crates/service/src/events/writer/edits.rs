@@ -1,72 +1,123 @@
-//! Edits and deletions of messages: read together, and stored together with what else the batch stores.
+//! Messages that a batch changes where they are: edited, deleted, reacted to, pinned, replied to in a thread. They are read together, and stored
+//! together with what else the batch stores; of one message there is one statement.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, view::Message};
-use dbcontext::query::{self, Piece, events::StoredEvent};
+use dbcontext::query::{self, Piece, events::StoredEvent, messages::Marks, threads::NewFollower};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 
-use super::{change::Change, removed};
+use super::{change::Change, messages::listed, reactions::Reactions, removed};
 
 #[derive(Default)]
 pub(super) struct Edits {
-    /// The messages to be edited or deleted, as they are by now.
+    /// The messages that changes are about, as they are by now.
     messages: HashMap<MessageId, Message>,
     /// The events that carry their texts.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
-    /// What is not stored yet.
-    edited: BTreeMap<MessageId, String>,
+    /// Who reacts with what.
+    pub reactions: Reactions,
+    /// How many messages are pinned in the conversations where some are to be.
+    pub pins: HashMap<ConversationId, i64>,
+    // What is not stored yet.
+    edited: BTreeSet<MessageId>,
+    marked: BTreeSet<MessageId>,
     deleted: BTreeSet<MessageId>,
     rewritten: BTreeMap<(ConversationId, i64), StoredEvent>,
+    /// Who begins to follow a thread, and who has read it by replying.
+    pub followers: Vec<NewFollower>,
+    pub repliers: BTreeMap<(MessageId, uuid::Uuid), NewFollower>,
 }
 
 impl Edits {
-    /// Reads what is edited or deleted, and which events carry its text.
+    /// Reads what is changed or replied to, and which events carry the text of what is edited or deleted.
     pub async fn load<C: ConnectionTrait>(&mut self, db: &C, changes: &[Change]) -> Result<(), AppError> {
-        let ids: Vec<MessageId> = changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Edit(edit) => Some(edit.message_id),
-                Change::Delete(delete) => Some(delete.message_id),
-                _ => None,
-            })
-            .collect();
+        let (mut ids, mut rewritten) = (BTreeSet::new(), BTreeSet::new());
+        let mut pinned = BTreeSet::new();
+        for change in changes {
+            match change {
+                Change::Edit(edit) => _ = rewritten.insert(edit.message_id),
+                Change::Delete(delete) => _ = rewritten.insert(delete.message_id),
+                Change::React(react) => _ = ids.insert(react.message_id),
+                Change::Solve(solve) => _ = ids.insert(solve.message_id),
+                Change::Pin(pin) => {
+                    ids.insert(pin.message_id);
+                    pinned.insert(pin.conversation_id);
+                }
+                Change::Send(send) => ids.extend(send.thread.map(|thread| thread.root_id)),
+                _ => {}
+            }
+        }
+        ids.extend(&rewritten);
         if ids.is_empty() {
             return Ok(());
         }
-        for row in query::messages::get_all(db, &ids).await? {
-            if row.deleted_at.is_none() {
-                self.messages.insert(row.id, row.try_into()?);
+        self.read(db, ids.into_iter().collect()).await?;
+        let places: Vec<_> = rewritten
+            .iter()
+            .filter_map(|id| self.messages.get(id))
+            .map(|message| (message.conversation_id, message.seq, message.id))
+            .collect();
+        if !places.is_empty() {
+            for text in query::events::texts_of_all(db, &places).await? {
+                self.texts.entry(text.message_id).or_default().push(text.event);
             }
         }
-        let places: Vec<_> =
-            self.messages.values().map(|message| (message.conversation_id, message.seq, message.id)).collect();
-        for text in query::events::texts_of_all(db, &places).await? {
-            self.texts.entry(text.message_id).or_default().push(text.event);
+        if !pinned.is_empty() {
+            let pinned: Vec<ConversationId> = pinned.into_iter().collect();
+            self.pins.extend(query::threads::pin_counts(db, &pinned).await?);
+        }
+        self.reactions.load(db, &self.messages, changes).await
+    }
+
+    /// Reads messages as they are stored.
+    async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
+        for row in query::messages::get_all(db, &ids).await? {
+            self.messages.insert(row.id, row.try_into()?);
         }
         Ok(())
     }
 
+    /// Reads a message that no change names, unless it is known.
+    pub async fn read_one<C: ConnectionTrait>(&mut self, db: &C, id: MessageId) -> Result<Option<Message>, AppError> {
+        if !self.messages.contains_key(&id) {
+            self.read(db, vec![id]).await?;
+        }
+        Ok(self.messages.get(&id).cloned())
+    }
+
     /// A message of the conversation that is still there.
     pub fn message(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
+        self.known(conversation_id, id).filter(|message| message.deleted_at.is_none())
+    }
+
+    /// The same, deleted or not.
+    pub fn known(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
         self.messages.get(&id).filter(|message| message.conversation_id == conversation_id).cloned()
     }
 
     /// Takes in a message with its new text; what it said before leaves its events.
     pub fn store(&mut self, message: Message) -> Result<(), AppError> {
         self.rewrite(&message)?;
-        self.edited.insert(message.id, message.content.clone());
+        self.edited.insert(message.id);
         self.messages.insert(message.id, message);
         Ok(())
     }
 
+    /// Takes in a message with other reactions, another pin or other replies.
+    pub fn mark(&mut self, message: Message) {
+        self.marked.insert(message.id);
+        self.messages.insert(message.id, message);
+    }
+
     /// Takes in a message that was deleted; what it said leaves its events.
-    pub fn delete(&mut self, message: &Message) -> Result<(), AppError> {
-        self.rewrite(message)?;
-        // Of one message there is one statement: they are executed in no certain order.
+    pub fn delete(&mut self, message: Message) -> Result<(), AppError> {
+        self.rewrite(&message)?;
         self.edited.remove(&message.id);
+        self.marked.remove(&message.id);
+        self.reactions.forget(message.id);
         self.deleted.insert(message.id);
-        self.messages.remove(&message.id);
+        self.messages.insert(message.id, message);
         Ok(())
     }
 
@@ -78,21 +129,66 @@ impl Edits {
         Ok(())
     }
 
-    /// What stores the edits and deletions since the last time.
+    /// What stores the changes since the last time.
     pub fn take_pieces(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
-        let mut pieces = Vec::new();
-        if !self.edited.is_empty() {
-            let edited = std::mem::take(&mut self.edited).into_iter().collect();
-            pieces.push(query::messages::edit(backend, edited, now)?);
+        let mut pieces = self.reactions.take_pieces(backend)?;
+        let (edited, marked) = (std::mem::take(&mut self.edited), std::mem::take(&mut self.marked));
+        let deleted = std::mem::take(&mut self.deleted);
+        let known = |id: &MessageId| self.messages.get(id);
+        // A deleted message may have got another reply since.
+        let is_there = |id: &&MessageId| !deleted.contains(*id);
+        let texts: Vec<_> =
+            edited.difference(&marked).filter_map(known).map(|it| (it.id, it.content.clone())).collect();
+        if !texts.is_empty() {
+            pieces.push(query::messages::edit(backend, texts, now)?);
         }
-        if !self.deleted.is_empty() {
-            let deleted = std::mem::take(&mut self.deleted).into_iter().collect();
-            pieces.push(query::messages::delete_all(backend, deleted, now)?);
+        let marks = marked.difference(&edited).filter(is_there).filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
+        let marks = marks.collect::<Result<Vec<_>, AppError>>()?;
+        if !marks.is_empty() {
+            pieces.push(query::messages::mark(backend, marks)?);
+        }
+        let both = edited.intersection(&marked).filter_map(known);
+        let both =
+            both.map(|it| Ok((it.id, it.content.clone(), marks_of(it)?))).collect::<Result<Vec<_>, AppError>>()?;
+        if !both.is_empty() {
+            pieces.push(query::messages::edit_marked(backend, both, now)?);
+        }
+        if !deleted.is_empty() {
+            let gone = deleted.iter().filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
+            pieces.push(query::messages::delete_all(backend, gone.collect::<Result<Vec<_>, AppError>>()?, now)?);
+            let deleted: Vec<MessageId> = deleted.into_iter().collect();
+            pieces.extend(query::messages::remove_kept(backend, &deleted)?);
         }
         if !self.rewritten.is_empty() {
             let rewritten = std::mem::take(&mut self.rewritten).into_values().collect();
             pieces.push(query::events::rewrite_texts(backend, rewritten)?);
         }
+        if !self.followers.is_empty() {
+            // Each once: who replies follows from the reply on, whoever else is named.
+            let mut new: BTreeMap<_, NewFollower> = BTreeMap::new();
+            for one in std::mem::take(&mut self.followers) {
+                let known = new.entry((one.user_id, one.root_id)).or_insert(one);
+                known.read_no = known.read_no.max(one.read_no);
+            }
+            pieces.push(query::threads::follow(backend, &new.into_values().collect::<Vec<_>>())?);
+        }
+        if !self.repliers.is_empty() {
+            let read: Vec<NewFollower> = std::mem::take(&mut self.repliers).into_values().collect();
+            pieces.push(query::threads::read_by_replying(backend, &read)?);
+        }
         Ok(pieces)
     }
+}
+
+/// What is stored of a message beside its text.
+fn marks_of(message: &Message) -> Result<Marks, AppError> {
+    let thread = message.thread.as_ref();
+    Ok(Marks {
+        reactions: listed(&message.reactions)?,
+        pinned_at: message.pinned_at,
+        thread: thread.map(serde_json::to_string).transpose().map_err(AppError::internal)?,
+        thread_last_no: thread.map(|thread| thread.last_no),
+        thread_at: thread.map(|thread| thread.last_reply_at),
+        solved_at: thread.and_then(|thread| thread.solved_at),
+    })
 }

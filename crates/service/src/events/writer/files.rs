@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use appcore::{
-    AppError, MessageId, UploadId, UserId,
-    view::{Message, Upload, UploadStatus},
+    AppError, Code, MessageId, UploadId, UserId,
+    event::Event,
+    view::{Message, SenderKind, TranscriptState, Upload, UploadStatus},
 };
 use dbcontext::query::{
     self, Piece,
@@ -14,10 +15,14 @@ use sea_orm::DatabaseBackend;
 
 use super::{
     batch::Batch,
-    change::{Change, SendMessage},
-    messages::sends,
+    change::{Change, Outcome, SendMessage, SetPreviews, SetTranscript},
+    messages::{listed, sends, target},
+    removed,
 };
-use crate::{jobs::Job as _, uploads::SweepJob};
+use crate::{
+    jobs::Job as _,
+    uploads::{SweepJob, TranscribeJob},
+};
 
 #[derive(Default)]
 pub(super) struct Files {
@@ -43,7 +48,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     if asked.is_empty() {
         return Ok(());
     }
-    for row in query::uploads::get_all(batch.db, asked).await? {
+    for row in query::uploads::get_to_send(batch.db, asked).await? {
         batch.files.uploads.insert(row.id, row);
     }
     Ok(())
@@ -76,14 +81,83 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message) -> Result<(), App
     let (message_id, conversation_id) = (message.id, message.conversation_id);
     for upload in &message.attachments {
         let (upload_id, size) = (upload.id, upload.size);
+        if upload.transcript_state == Some(TranscriptState::Pending) {
+            batch.ask(TranscribeJob { conversation_id, message_id, upload_id }.new_job()?);
+        }
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
     }
     Ok(())
 }
 
+/// Says what is said in a voice note to everybody who reads the message.
+pub(super) async fn set_transcript(batch: &mut Batch<'_>, set: &SetTranscript) -> Result<Outcome, AppError> {
+    let conversation_id = set.conversation_id;
+    batch.conversation(conversation_id)?;
+    let mut message = target(batch, conversation_id, set.message_id).await?;
+    let pending = message
+        .attachments
+        .iter_mut()
+        .find(|upload| upload.id == set.upload_id && upload.transcript_state == Some(TranscriptState::Pending));
+    let Some(upload) = pending else { return Ok(Outcome::Done) };
+    let state = if set.transcript.is_some() { TranscriptState::Ready } else { TranscriptState::Failed };
+    upload.transcript.clone_from(&set.transcript);
+    upload.transcript_state = Some(state);
+    let message_row = (message.id, listed(&message.attachments)?);
+    query::uploads::set_transcript(batch.db, message_row, set.upload_id, set.transcript.as_deref(), state).await?;
+    removed::take_out(batch, &message).await?;
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+        branch_changed: false,
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Shows what links lead to, or takes it away.
+pub(super) async fn set_previews(batch: &mut Batch<'_>, set: &SetPreviews) -> Result<Outcome, AppError> {
+    let (conversation_id, message_id) = (set.conversation_id, set.message_id);
+    let workspace_id = batch.conversation(conversation_id)?.workspace_id;
+    let mut message = target(batch, conversation_id, message_id).await?;
+    let is_outdated = message.edited_at != set.edited_at || message.hidden_at.is_some();
+    match set.by {
+        Some(by) if message.sender.kind != SenderKind::User || message.sender.id != Some(by.0) => {
+            return Err(AppError::refused(Code::Forbidden, "You can only remove the previews of your own messages."));
+        }
+        Some(_) => {}
+        None if is_outdated => return Ok(Outcome::Done),
+        None => {}
+    }
+    // Those of an earlier text are still there.
+    let before = query::previews::pictures(batch.db, message_id).await?;
+    let pictures: Vec<UploadId> = set.previews.iter().filter_map(|preview| preview.image_upload_id).collect();
+    for upload in before.into_iter().filter(|upload| !pictures.contains(upload)) {
+        query::previews::detach(batch.db, message_id, upload).await?;
+        query::uploads::mark_removed(batch.db, &[upload], batch.now).await?;
+        batch.ask(SweepJob::Upload(upload).new_job()?);
+    }
+    if message.previews == set.previews {
+        return Ok(Outcome::Done);
+    }
+    for row in query::uploads::get_to_send(batch.db, pictures).await? {
+        let (upload_id, size) = (row.id, row.size.unwrap_or_default());
+        batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
+    }
+    message.previews.clone_from(&set.previews);
+    query::previews::set(batch.db, message_id, listed(&message.previews)?).await?;
+    removed::take_out_previews(batch, &message).await?;
+    let previews = set.previews.clone();
+    batch.emit(conversation_id, |seq| Event::MessagePreviews { conversation_id, seq, message_id, previews })?;
+    Ok(Outcome::Done)
+}
+
 /// A message's files go with it.
 pub(super) async fn detach(batch: &mut Batch<'_>, message: MessageId) -> Result<(), AppError> {
-    for upload in query::uploads::detach(batch.db, message).await? {
+    let detached = query::uploads::detach(batch.db, message).await?;
+    query::uploads::mark_removed(batch.db, &detached, batch.now).await?;
+    for upload in detached {
+        // What was read for this batch may be marked now.
+        batch.files.uploads.remove(&upload);
         batch.ask(SweepJob::Upload(upload).new_job()?);
     }
     Ok(())

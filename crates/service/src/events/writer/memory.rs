@@ -19,6 +19,7 @@ use appcore::{
 use dbcontext::query::batches::ConversationState;
 
 use super::batch::ActingMember;
+use crate::moderation::Filter;
 
 /// How long what was read may be used.
 const KEEP: Duration = Duration::from_secs(5);
@@ -30,12 +31,19 @@ const MOST: usize = 50_000;
 pub(super) struct Known {
     pub state: ConversationState,
     pub standings: HashMap<UserId, ActingMember>,
+    /// What is asked of the words that are written in it.
+    pub filter: Option<Filter>,
     since: Instant,
 }
 
 impl Known {
     pub fn new(state: ConversationState) -> Self {
-        Self { state, standings: HashMap::new(), since: Instant::now() }
+        let filter = state.word_filter.as_deref().and_then(Filter::read);
+        Self { state, standings: HashMap::new(), filter, since: Instant::now() }
+    }
+
+    pub fn reread_filter(&mut self) {
+        self.filter = self.state.word_filter.as_deref().and_then(Filter::read);
     }
 
     fn is_fresh(&self) -> bool {

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self,
-    batches::NewMessage,
+    batches::{NewMessage, ThreadPlace},
     mentions::{Mentioned, NewMention},
     messages::NamedMessage,
 };
@@ -19,14 +19,27 @@ use super::{
     asked,
     batch::Batch,
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
-    files, removed, versions,
+    files, moderation, polls, removed, threads, versions,
 };
-use crate::{jobs::AnswerJob, messages::KEPT_TO_ADMINS};
+use crate::{
+    jobs::{AnswerJob, Job as _},
+    messages::{
+        HIDDEN, KEPT_TO_ADMINS,
+        previews::{self, PreviewJob},
+    },
+};
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
-    let asked: Vec<(ConversationId, UserId, &str)> =
-        sends(changes).map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    let asked = sends(changes).map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    load_sent(batch, asked).await
+}
+
+/// The same for some of them.
+pub(super) async fn load_sent(
+    batch: &mut Batch<'_>,
+    asked: Vec<(ConversationId, UserId, &str)>,
+) -> Result<(), AppError> {
     if asked.is_empty() {
         return Ok(());
     }
@@ -43,7 +56,7 @@ pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> 
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     batch.edits.load(batch.db, changes).await?;
     let replies: Vec<(ConversationId, MessageId, UserId)> =
-        sends(changes).filter_map(|send| send.reply_to.map(|id| (send.conversation_id, id, send.sender))).collect();
+        sends(changes).flat_map(|send| send.refers_to().map(|id| (send.conversation_id, id, send.sender))).collect();
     if !replies.is_empty() {
         batch.replied.extend(query::batches::existing(batch.db, &replies).await?);
     }
@@ -51,17 +64,26 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         .filter(|send| {
             batch.conversation(send.conversation_id).is_ok_and(|state| {
                 let mentions_all = state.mention_all == MentionAll::Admins.as_str() && send.mentions_many();
-                mentions_all || state.posting == Posting::Admins.as_str()
+                mentions_all || state.posting == Posting::Admins.as_str() || state.slow_mode_seconds > 0
             })
         })
         .map(|send| (send.conversation_id, send.sender))
+        .chain(doubtful_pins(batch, changes))
         .chain(foreign_deletes(batch, changes))
         .collect();
     if !doubtful.is_empty() {
         batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &doubtful).await?);
     }
+    moderation::load(batch, changes).await?;
     files::load(batch, changes).await?;
     asked::load(batch, changes).await
+}
+
+/// Who pins something where only admins may write.
+fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<(ConversationId, UserId)> {
+    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
+    let pins = changes.iter().filter_map(|change| if let Change::Pin(pin) = change { Some(pin) } else { None });
+    pins.filter(|pin| is_kept(pin.conversation_id)).map(|pin| (pin.conversation_id, pin.by)).collect()
 }
 
 /// Who deletes what only those who manage the conversation may delete.
@@ -96,6 +118,9 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         ));
     }
     may_write(batch, send.conversation_id, send.sender)?;
+    moderation::check_turn(batch, send)?;
+    let content = moderation::filtered(batch, send.conversation_id, send.content.as_str())?;
+    let root = send.thread.map(|thread| threads::root(batch, send, thread.root_id)).transpose()?;
     if send.mentions_many() {
         may_mention_all(batch, send.conversation_id, send.sender)?;
     }
@@ -110,29 +135,51 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         no: 0,
         client_id: Some(send.client_id.as_str().to_owned()),
         sender: Sender { kind: SenderKind::User, id: Some(send.sender.0), name, picture: None },
-        content: send.content.as_str().to_owned(),
+        content,
         status: MessageStatus::Complete,
         reply_to: send.reply_to,
         reason: None,
         model: None,
         mentions: send.mentions.clone(),
         attachments,
+        previews: Vec::new(),
         reactions: Vec::new(),
+        thread_id: send.thread.map(|thread| thread.root_id),
+        also_to_conversation: send.thread.is_some_and(|thread| thread.also_to_conversation),
+        thread: None,
+        pinned_at: None,
+        forwarded: send.forwarded,
+        poll: polls::begun(batch, send)?,
         versions: None,
         tool_calls: Vec::new(),
         answer: None,
         edited_at: None,
         deleted_at: None,
+        hidden_at: None,
         created_at: batch.now,
     };
-    let conversation_id = send.conversation_id;
-    message.no = batch.next_no(conversation_id)?;
+    let is_in_main_line = root.is_none() || message.also_to_conversation;
+    let main_no = if is_in_main_line { batch.next_no(send.conversation_id)? } else { 0 };
+    message.no = root.as_ref().map_or(main_no, threads::next_no);
     create(batch, &mut message)?;
     files::attach(batch, &message)?;
-    mention(batch, send, message.no);
-    for assistant_id in asked {
+    if send.has_previews
+        && previews::may_have(&message.content)
+        && !batch.capabilities(message.conversation_id)?.asks_every_message
+    {
+        batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
+    }
+    moderation::take_turn(batch, send)?;
+    if is_in_main_line {
+        mention(batch, send, main_no);
+    }
+    if let Some(root) = root {
+        threads::add(batch, root, &message)?;
+    }
+    for (number, assistant_id) in asked.into_iter().enumerate() {
         let (question_id, answer_id) = (message.id, MessageId::new());
-        let asking = send.asking.clone();
+        let asking = send.asking.of_answer(number);
+        let conversation_id = send.conversation_id;
         batch.ask_answer(&AnswerJob { conversation_id, question_id, assistant_id, answer_id, asking }, send.sender)?;
     }
     batch.sent.insert(key, message.clone());
@@ -140,7 +187,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
 }
 
 /// A list as it is stored; nothing where there is nothing in it.
-fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppError> {
+pub(super) fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppError> {
     if items.is_empty() {
         return Ok(None);
     }
@@ -163,12 +210,20 @@ pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, conten
         model: None,
         mentions: Vec::new(),
         attachments: Vec::new(),
+        previews: Vec::new(),
         reactions: Vec::new(),
+        thread_id: None,
+        also_to_conversation: false,
+        thread: None,
+        pinned_at: None,
+        forwarded: None,
+        poll: None,
         versions: None,
         tool_calls: Vec::new(),
         answer: None,
         edited_at: None,
         deleted_at: None,
+        hidden_at: None,
         created_at: batch.now,
     };
     create(batch, &mut message)
@@ -181,11 +236,13 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         message.seq = seq;
         Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
     })?;
+    let (no, also_to_conversation) = (message.no, message.also_to_conversation);
     batch.new_messages.push(NewMessage {
         id: message.id,
         conversation_id,
         seq: message.seq,
-        no: message.no,
+        // Of a reply: how far the main line had come.
+        no: batch.conversation(conversation_id)?.last_no,
         sender_kind: message.sender.kind.as_str(),
         sender_id: message.sender.id,
         client_id: message.client_id.clone(),
@@ -195,6 +252,13 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         status: message.status.as_str(),
         reply_to: message.reply_to,
         model: message.model.clone(),
+        thread: message.thread_id.map(|root_id| ThreadPlace { root_id, no, also_to_conversation }),
+        forwarded: message
+            .forwarded
+            .map(|origin| serde_json::to_string(&origin))
+            .transpose()
+            .map_err(AppError::internal)?,
+        poll: message.poll.as_ref().map(serde_json::to_string).transpose().map_err(AppError::internal)?,
         created_at: message.created_at,
     });
     Ok(())
@@ -237,7 +301,7 @@ fn may_mention_all(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Resul
 }
 
 /// Whether a member is an admin here, or one of the workspace.
-fn is_admin(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<bool, AppError> {
+pub(super) fn is_admin(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<bool, AppError> {
     Ok(batch.standing(id, user)?.role != MemberRole::Member || batch.workspace_admins.contains(&(id, user)))
 }
 
@@ -249,10 +313,18 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
     if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
-    if message.content == edit.content.as_str() {
+    if message.hidden_at.is_some() {
+        return Err(AppError::refused(Code::WrongState, HIDDEN));
+    }
+    let content = moderation::filtered(batch, edit.conversation_id, edit.content.as_str())?;
+    if message.content == content {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    edit.content.as_str().clone_into(&mut message.content);
+    if previews::are_due(&message, &content) {
+        batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
+    }
+    message.previews.clear();
+    message.content = content;
     message.edited_at = Some(batch.now);
     removed::take_out_pending(batch, &message)?;
     batch.edits.store(message.clone())?;
@@ -284,18 +356,27 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
     let has_more = message.has_more();
     message.content.clear();
     message.attachments.clear();
+    message.previews.clear();
+    message.reactions.clear();
+    message.pinned_at = None;
+    message.forwarded = None;
+    message.poll = None;
+    message.hidden_at = None;
     message.deleted_at = Some(batch.now);
+    let thread_id = message.thread_id;
+    let mut thread = None;
     if has_more {
         query::messages::delete(batch.db, delete.message_id, batch.now).await?;
         files::detach(batch, delete.message_id).await?;
         removed::take_out(batch, &message).await?;
         versions::remove(batch, &message).await?;
+        thread = threads::take_out(batch, &message).await?;
     } else {
         removed::take_out_pending(batch, &message)?;
-        batch.edits.delete(&message)?;
+        batch.edits.delete(message)?;
     }
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
-    batch.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id })?;
+    batch.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id, thread_id, thread })?;
     Ok(Outcome::Done)
 }
 

@@ -16,21 +16,32 @@ mod edits;
 mod files;
 mod memory;
 mod messages;
+mod moderation;
+mod polls;
+mod reactions;
 mod removed;
 mod statements;
+mod threads;
 mod versions;
 
 use std::{
+    collections::BTreeSet,
     mem,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use appcore::{
-    AppError, Clock, config,
+    AppError, Clock, Code, ConversationId, config,
     event::{BusMessage, EventBus, Listener},
 };
-use dbcontext::{Database, query};
+use dbcontext::{
+    Database,
+    constraint::{is_read_only, read_only},
+    query,
+};
+use metrics::metrics;
+use telemetry::{Kind, Span};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -38,9 +49,10 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, Convert, CreateConversation, Created,
-    DeleteConversation, DeleteMessage, Depart, EditMessage, FinishAnswer, Outcome, OvertakeAnswer, Regenerate,
-    RemoveMember, SendMessage, Sent, SetRole, ShowVersion, SuggestTitle, UpdateConversation,
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,
+    DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver, HideMessage,
+    InThread, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent, SetPreviews, SetRole,
+    SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
 };
 use commit::{Committed, Committer};
 
@@ -68,6 +80,8 @@ pub struct Writer {
 
 struct Submission {
     change: Change,
+    /// What it came of, for traces.
+    traceparent: Option<String>,
     reply: oneshot::Sender<Result<Outcome, AppError>>,
 }
 
@@ -92,12 +106,21 @@ impl Writer {
         !self.queue.is_closed() && busy_since.is_none_or(|since| since.elapsed() < STUCK)
     }
 
+    /// Changes that wait for the batch in hand.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Resolves when `change` is committed, or refused.
     pub async fn submit(&self, change: Change) -> Result<Outcome, AppError> {
         let (reply, answer) = oneshot::channel();
         let stopped = || AppError::unavailable(anyhow::anyhow!("the writer has stopped"));
         let submitted = async {
-            self.queue.send(Submission { change, reply }).await.map_err(|_| stopped())?;
+            self.queue
+                .send(Submission { change, traceparent: telemetry::traceparent(), reply })
+                .await
+                .map_err(|_| stopped())?;
             answer.await.map_err(|_| stopped())?
         };
         match tokio::time::timeout(SUBMIT_TIMEOUT, submitted).await {
@@ -181,12 +204,20 @@ impl Task {
         while let Ok(message) = self.heard.try_recv() {
             self.committer.on_message(&message);
         }
-        // What needs locks is committed by itself, so that messages don't wait for them.
-        let (unlocked, locked): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|submission| self.committer.may_go_unlocked(&submission.change));
+        // What needs locks is committed by itself, so that messages don't wait for them; but those of a conversation stay in their order.
+        let with_files: BTreeSet<ConversationId> = batch
+            .iter()
+            .filter(|submission| submission.change.has_files())
+            .filter_map(|submission| submission.change.conversation_id())
+            .collect();
+        let is_behind = |change: &Change| change.conversation_id().is_some_and(|id| with_files.contains(&id));
+        let (unlocked, locked): (Vec<_>, Vec<_>) = batch.into_iter().partition(|submission| {
+            self.committer.may_go_unlocked(&submission.change) && !is_behind(&submission.change)
+        });
         for part in [unlocked, locked] {
             if !part.is_empty() {
-                self.commit_part(part).await;
+                let span = trace(&part);
+                span.around(self.commit_part(part)).await;
             }
         }
     }
@@ -195,17 +226,30 @@ impl Task {
         let (changes, replies): (Vec<_>, Vec<_>) =
             part.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
         // A deadlock or a lost connection is worth one more try before anybody hears of it.
+        let begun = Instant::now();
         let mut result = self.attempt(&changes, None).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
             let unsure = self.committer.take_unsure();
             result = self.attempt(&changes, unsure).await;
         }
+        metrics().events.committed(changes.len(), begun.elapsed(), result.is_ok());
         match result {
             Ok(committed) => self.conclude(committed, replies),
             Err(AppError::Unavailable(cause)) => {
                 tracing::warn!(error = format!("{cause:#}"), changes = changes.len(), "a batch could not be committed");
                 for reply in replies {
                     let _ = reply.send(Err(AppError::unavailable(anyhow::anyhow!("the database is away"))));
+                }
+            }
+            // Each by itself would fare no better.
+            Err(error) if error.code() == Code::StorageFull => {
+                for reply in replies {
+                    let _ = reply.send(Err(Code::StorageFull.into()));
+                }
+            }
+            Err(error) if is_read_only(&error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(read_only()));
                 }
             }
             Err(error) if changes.len() == 1 => {
@@ -283,6 +327,19 @@ impl Task {
             tracing::warn!(%error, "acknowledged outbox entries could not be removed");
         }
     }
+}
+
+/// A lone change is committed within what it came of; a transaction of several is linked to each.
+fn trace(part: &[Submission]) -> Span {
+    let [only] = part else {
+        let span = Span::begin(Kind::Internal, "commit");
+        for submission in part {
+            span.follow(submission.traceparent.as_deref());
+        }
+        span.set("natter.changes", i64::try_from(part.len()).unwrap_or(i64::MAX));
+        return span;
+    };
+    Span::within(Kind::Internal, "commit", only.traceparent.as_deref())
 }
 
 /// Never, where there is no moment.

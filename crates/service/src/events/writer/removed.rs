@@ -19,6 +19,22 @@ pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result
     take_out_pending(batch, message)
 }
 
+/// Takes what was said of a message's links out of its events; its text stays where it is.
+pub(super) async fn take_out_previews(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    let events = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
+    let mut changed = Vec::new();
+    for mut event in events {
+        let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
+        let told = payload.get_mut("message").and_then(Value::as_object_mut).and_then(|told| told.remove("previews"));
+        let own = payload.get_mut("previews").map(|previews| *previews = json!([]));
+        if told.is_some() || own.is_some() {
+            event.payload = payload.to_string();
+            changed.push(event);
+        }
+    }
+    query::events::rewrite(batch.db, changed, false).await
+}
+
 /// Of two changes of one message in a batch, the first one's event is not stored yet.
 pub(super) fn take_out_pending(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     batch.rewrite_pending(message.id, |payload| rewritten(payload, message, false))?;
@@ -28,11 +44,15 @@ pub(super) fn take_out_pending(batch: &mut Batch<'_>, message: &Message) -> Resu
 
 pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> Result<String, AppError> {
     let mut payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
+    if let Some(previews) = payload.get_mut("previews") {
+        *previews = json!([]);
+    }
     if let Some(told) = payload.get_mut("message").and_then(Value::as_object_mut) {
         // An answer is created empty, and says so until it ends.
         let had_text = told.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let had_files = told.get("attachments").and_then(Value::as_array).is_some_and(|files| !files.is_empty());
         let had_calls = told.remove("tool_calls").is_some();
+        told.remove("previews");
         if had_text || had_calls || had_files {
             let (content, files) =
                 if is_creation { (message.content.as_str(), message.attachments.as_slice()) } else { ("", &[][..]) };
@@ -40,6 +60,13 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
             told.insert("attachments".to_owned(), json!(files));
             told.insert("edited_at".to_owned(), json!(message.edited_at));
             told.insert("deleted_at".to_owned(), json!(message.deleted_at));
+            told.remove("poll");
+            if let Some(poll) = message.poll.as_ref().filter(|_| is_creation) {
+                told.insert("poll".to_owned(), json!(poll));
+            }
+            if message.hidden_at.is_some() {
+                told.insert("hidden_at".to_owned(), json!(message.hidden_at));
+            }
         }
     }
     Ok(payload.to_string())

@@ -36,7 +36,7 @@ pub(crate) fn view(app: &App, id: BudgetId, mut row: budget::Model) -> Budget {
     let now = app.clock.now();
     begin_anew(&mut row, now);
     let period = period(&row);
-    let (unused, owed) = app.gateway.holds.blocks.unseen(id);
+    let (unused, owed) = app.gateway.unseen(id.into());
     let held = (row.held - unused).max(MicroCredits::ZERO);
     Budget { limit: row.most, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
 }
@@ -49,7 +49,7 @@ pub(crate) async fn put<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<budget::Model, AppError> {
     let period_start = start_of(limit.period, now);
-    let known = rows::lock(txn, &[id]).await?.pop();
+    let known = rows::lock(txn, &[id.into()]).await?.pop();
     // The same period again: its counter is exact, while sums may be a moment behind.
     let counted = known.as_ref().filter(|row| row.period == limit.period.as_str()).cloned().map(|mut row| {
         begin_anew(&mut row, now);
@@ -122,7 +122,7 @@ pub async fn lift(app: &App, by: &Principal, scope: BudgetScope, id: Uuid) -> Re
 }
 
 /// Keys have theirs from their owners.
-async fn exists(app: &App, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
+pub(in crate::gateway) async fn exists(app: &App, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
     match scope {
         BudgetScope::Key => Ok(false),
         BudgetScope::User => Ok(query::users::by_id(app.db.reader(), UserId(id)).await?.is_some()),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use appcore::{
-    AppError, Code,
-    auth::Principal,
+    AppError, Code, WorkspaceId,
+    auth::{Permission, Principal},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
     view::{GatewayModel, ModelCapabilities, ModelDefinition, ModelPrice, UsableModel},
@@ -15,6 +15,8 @@ use super::{DEMO, MAX_NAME_BYTES, Model, Source, Table};
 use crate::{
     App,
     audit::{self, Action, Entry},
+    gateway::Asker,
+    workspaces,
 };
 
 const MAX_ALIASES: usize = 50;
@@ -53,10 +55,21 @@ pub fn find(app: &App, name: &str) -> Result<GatewayModel, AppError> {
     found.ok_or_else(|| Code::NotFound.into())
 }
 
-/// The models that people may use in the app.
-#[must_use]
-pub fn usable(app: &App, page: PageRequest) -> Page<UsableModel> {
-    paged(usable_of(app, &app.gateway.table()).into_iter(), page)
+/// The models that somebody may use in the app, in a workspace where one is named.
+pub async fn usable(
+    app: &App,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    page: PageRequest,
+) -> Result<Page<UsableModel>, AppError> {
+    if let Some(workspace_id) = workspace_id {
+        workspaces::admit(app, by, workspace_id, Permission::See).await?;
+    }
+    let (table, asker) = (app.gateway.table(), Asker { user_id: by.user_id, workspace_id });
+    let may_use = |usable: &UsableModel| {
+        table.find(&usable.name).is_some_and(|model| app.gateway.lists.refusing(&table, asker, &model).is_none())
+    };
+    Ok(paged(usable_of(app, &table).into_iter().filter(may_use), page))
 }
 
 pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel> {
@@ -184,6 +197,9 @@ fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppE
         let message = format!("Context window and longest answer are at most {MAX_TOKENS} tokens.");
         return Err(AppError::field("capabilities", "invalid", message));
     }
+    if definition.price.and_then(|price| price.long).is_some_and(|long| long.above > MAX_TOKENS) {
+        return Err(AppError::field("price", "invalid", format!("An input has at most {MAX_TOKENS} tokens.")));
+    }
     match definition.price {
         Some(price) if !prices_of(price).all(|amount| (0..=MAX_PRICE).contains(&amount)) => {
             let message = format!("Prices are from 0 to {MAX_PRICE} micro-credits for a million tokens.");
@@ -194,8 +210,10 @@ fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppE
 }
 
 fn prices_of(price: ModelPrice) -> impl Iterator<Item = i64> {
-    let ModelPrice { input, output, cached, cache_write } = price;
-    [Some(input), Some(output), cached, cache_write].into_iter().flatten().map(|amount| amount.0)
+    let ModelPrice { input, output, cached, cache_write, audio, audio_output, long } = price;
+    let long = long.map(|long| [Some(long.input), Some(long.output), long.cached, long.cache_write]);
+    let all = [Some(input), Some(output), cached, cache_write, audio, audio_output];
+    all.into_iter().chain(long.into_iter().flatten()).flatten().map(|amount| amount.0)
 }
 
 const NAME_RULE: &str = "Names have up to 120 characters, without spaces and control characters.";

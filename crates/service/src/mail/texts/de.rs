@@ -25,6 +25,25 @@ pub(super) const TEXTS: Texts = Texts {
             "Wenn du das nicht warst, ignoriere diese E-Mail. Dein Passwort bleibt unverändert.",
         ],
     },
+    welcome: Text {
+        subject: "Du hast ein Konto auf {{ host }}",
+        before: &[
+            "Ein Admin von {{ host }} hat mit dieser E-Mail-Adresse ein Konto für dich angelegt. Lege ein Passwort fest:",
+        ],
+        action: "Passwort festlegen",
+        after: &[
+            "Der Link funktioniert einmal und läuft in 7 Tagen ab. Danach hilft „Passwort vergessen?“ auf der Anmeldeseite.",
+            "Wenn du das nicht erwartest, ignoriere diese E-Mail.",
+        ],
+    },
+    test: Text {
+        subject: "E-Mails von {{ host }} kommen an",
+        before: &[
+            "Du hast {{ host }} um eine Testnachricht gebeten. Sie ist angekommen, also kommen auch die für andere an.",
+        ],
+        action: "",
+        after: &[],
+    },
     invitation: Text {
         subject: "Einladung in einen Arbeitsbereich",
         before: &[
@@ -70,6 +89,33 @@ pub(super) const TEXTS: Texts = Texts {
             "Wenn nicht, setze dein Passwort sofort auf der Anmeldeseite zurück.",
         ],
     },
+    suspended: Text {
+        subject: "Dein Konto ist gesperrt",
+        before: &[
+            "Ein Admin von {{ host }} hat dein Konto am {{ time }} gesperrt. Du kannst dich nicht anmelden, und Programme mit deinen API-Schlüsseln werden abgewiesen.",
+        ],
+        action: "",
+        after: &["Gelöscht wurde nichts. Wenn du das für einen Irrtum hältst, frag einen Admin von {{ host }}."],
+    },
+    restored: Text {
+        subject: "Dein Konto ist wieder freigegeben",
+        before: &[
+            "Ein Admin von {{ host }} hat dein Konto wieder freigegeben. Alles ist, wie du es verlassen hast, und deine API-Schlüssel gelten wieder.",
+        ],
+        action: "",
+        after: &["Melde dich an wie zuvor."],
+    },
+    second_factor_removed: Text {
+        subject: "Die Bestätigung in zwei Schritten wurde entfernt",
+        before: &[
+            "Ein Admin von {{ host }} hat am {{ time }} die Bestätigung in zwei Schritten von deinem Konto entfernt. Deine Wiederherstellungscodes gelten nicht mehr.",
+        ],
+        action: "",
+        after: &[
+            "Wenn du darum gebeten hast, melde dich an und richte sie in den Einstellungen unter Sicherheit neu ein.",
+            "Wenn nicht, ändere sofort dein Passwort und sag es einem Admin von {{ host }}.",
+        ],
+    },
     sign_up_attempt: Text {
         subject: "Du hast schon ein Konto",
         before: &[
@@ -78,6 +124,103 @@ pub(super) const TEXTS: Texts = Texts {
         ],
         action: "",
         after: &["Wenn du das nicht warst, ignoriere diese E-Mail. An deinem Konto hat sich nichts geändert."],
+    },
+    paid: Text {
+        subject: "Rechnung {{ number }}",
+        before: &[
+            "Vielen Dank. {{ amount }} für{% if plan %} {{ plan }}{% else %} dein Abo{% endif %} auf {{ host }} ist bezahlt. Dein Beleg hat die Nummer {{ number }}.",
+        ],
+        action: "Zahlung und Beleg ansehen",
+        after: &[],
+    },
+    refunded: Text {
+        subject: "Erstattung über {{ amount }}",
+        before: &[
+            "{{ amount }}, die du auf {{ host }} bezahlt hast, wurden erstattet. Die Gutschrift hat die Nummer {{ number }}.",
+        ],
+        action: "Zahlung ansehen",
+        after: &["Bis du das Geld siehst, kann es bei deiner Bank einige Tage dauern."],
+    },
+    charge_failed: Text {
+        subject: "Deine Zahlung wurde abgelehnt",
+        before: &[
+            "Wir konnten {{ amount }} für{% if plan %} {{ plan }}{% else %} dein Abo{% endif %} auf {{ host }} nicht einziehen.",
+            "{% if again %}Wir versuchen es am {{ again }} noch einmal. {% endif %}Dein Abo gilt bis {{ time }}.",
+        ],
+        action: "Jetzt bezahlen",
+        after: &["Wenn du das Abo nicht behalten willst, musst du nichts tun."],
+    },
+    plan_unpaid: Text {
+        subject: "Dein Abo ist noch nicht bezahlt",
+        before: &[
+            "Der Zeitraum von{% if plan %} {{ plan }}{% else %} deinem Abo{% endif %} auf {{ host }} ist vorbei. Es gilt noch bis {{ time }}.",
+        ],
+        action: "Jetzt bezahlen",
+        after: &["Wenn du das Abo nicht behalten willst, musst du nichts tun."],
+    },
+    plan_ended: Text {
+        subject: "Dein Abo ist zu Ende",
+        before: &[
+            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} ist zu Ende. Dein Konto, deine Chats und gekauftes Guthaben bleiben.",
+        ],
+        action: "Abo auswählen",
+        after: &[],
+    },
+    plan_expiring: Text {
+        subject: "Dein Abo endet bald",
+        before: &[
+            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} endet am {{ time }}. Um es zu behalten, bezahle den nächsten Zeitraum{% if amount %}: {{ amount }}{% endif %}.",
+        ],
+        action: "Jetzt bezahlen",
+        after: &["Es wird nichts von selbst abgebucht."],
+    },
+    plan_renewing: Text {
+        subject: "Dein Abo verlängert sich bald",
+        before: &[
+            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} verlängert sich am {{ time }}. {% if amount %}{{ amount }} werden über deine gespeicherte Zahlungsart eingezogen.{% endif %}",
+        ],
+        action: "Abo verwalten",
+        after: &["Wenn du das nicht willst, kündige vorher. Das Abo gilt dann bis zum Ende des Zeitraums."],
+    },
+    trial_ending: Text {
+        subject: "Dein Probezeitraum endet bald",
+        before: &[
+            "Dein Probezeitraum für{% if plan %} {{ plan }}{% else %} das Abo{% endif %} auf {{ host }} endet am {{ time }}. Es wird nichts abgebucht.",
+        ],
+        action: "Abo behalten",
+        after: &[],
+    },
+    credits_low: Text {
+        subject: "Dein Guthaben geht zur Neige",
+        before: &[
+            "{% if workspace %}Der Arbeitsbereich {{ workspace }} auf {{ host }} hat noch {{ credits }} Credits. Sind sie verbraucht, bezahlen seine Mitglieder mit ihren eigenen.{% else %}Du hast auf {{ host }} noch {{ credits }} Credits.{% endif %}",
+        ],
+        action: "Credits kaufen",
+        after: &[
+            "Auf derselben Seite wählst du, wann du Bescheid bekommst, und kannst Credits automatisch kaufen lassen.",
+        ],
+    },
+    top_up_stopped: Text {
+        subject: "Credits werden nicht mehr automatisch gekauft",
+        before: &[
+            "{% if why == 'declined' %}Deine Zahlung wurde abgelehnt, deshalb ist das automatische Aufladen auf {{ host }} aus. Es wird nichts mehr abgebucht.{% elif why == 'method_removed' %}Das Zahlungsmittel für das automatische Aufladen auf {{ host }} wurde entfernt, deshalb ist es aus.{% elif why == 'plan_withdrawn' %}Die Credits, die auf {{ host }} automatisch gekauft wurden, gibt es zu diesem Preis nicht mehr, deshalb ist das Aufladen aus.{% else %}Das automatische Aufladen auf {{ host }} hat dein Limit für diesen Monat erreicht. Nächsten Monat geht es weiter.{% endif %}",
+        ],
+        action: "Guthaben ansehen",
+        after: &[],
+    },
+    missed: Text {
+        subject: "{{ count }} ungelesen auf {{ host }}",
+        before: &["Das haben Sie verpasst:", "{{ lines }}"],
+        action: "Aktivität öffnen",
+        after: &[
+            "Sie erhalten eine E-Mail für alles, was Sie verpassen. Ändern Sie das in den Einstellungen unter Benachrichtigungen.",
+        ],
+    },
+    announcement: Text {
+        subject: "Eine Mitteilung auf {{ host }}",
+        before: &["{{ title }}", "{{ body }}"],
+        action: "Natter öffnen",
+        after: &[],
     },
     footer: "Gesendet von Natter auf {{ host }}. Antworten auf diese E-Mail werden nicht gelesen.",
 };

@@ -23,6 +23,21 @@ pub(super) const TEXTS: Texts = Texts {
             "If it wasn't you, ignore this email. Your password won't change.",
         ],
     },
+    welcome: Text {
+        subject: "You have an account on {{ host }}",
+        before: &["An admin of {{ host }} has created an account with this email address for you. Choose a password:"],
+        action: "Choose a password",
+        after: &[
+            "This link works once and expires in 7 days. After that, use \"Forgot password?\" on the sign-in page.",
+            "If you don't expect this, ignore this email.",
+        ],
+    },
+    test: Text {
+        subject: "Mail from {{ host }} works",
+        before: &["You asked {{ host }} for a test message. It arrived, so people will get theirs too."],
+        action: "",
+        after: &[],
+    },
     invitation: Text {
         subject: "You're invited to a workspace",
         before: &[
@@ -68,6 +83,33 @@ pub(super) const TEXTS: Texts = Texts {
             "If it wasn't you, reset your password on the sign-in page right away.",
         ],
     },
+    suspended: Text {
+        subject: "Your account is suspended",
+        before: &[
+            "An admin of {{ host }} suspended your account on {{ time }}. You can't sign in, and programs with your API keys are refused.",
+        ],
+        action: "",
+        after: &["Nothing was deleted. If you think this is a mistake, ask an admin of {{ host }}."],
+    },
+    restored: Text {
+        subject: "Your account works again",
+        before: &[
+            "An admin of {{ host }} has restored your account. Everything is as you left it, and your API keys work again.",
+        ],
+        action: "",
+        after: &["Sign in as you did before."],
+    },
+    second_factor_removed: Text {
+        subject: "Two-step verification was removed",
+        before: &[
+            "An admin of {{ host }} removed two-step verification from your account on {{ time }}. Your recovery codes no longer work.",
+        ],
+        action: "",
+        after: &[
+            "If you asked for that, sign in and set it up again in Settings, under Security.",
+            "If you didn't, change your password right away and tell an admin of {{ host }}.",
+        ],
+    },
     sign_up_attempt: Text {
         subject: "You already have an account",
         before: &[
@@ -76,6 +118,99 @@ pub(super) const TEXTS: Texts = Texts {
         ],
         action: "",
         after: &["If it wasn't you, ignore this email. Your account hasn't changed."],
+    },
+    paid: Text {
+        subject: "Receipt {{ number }}",
+        before: &[
+            "Thank you. {{ amount }} for{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }} was paid. Your receipt has the number {{ number }}.",
+        ],
+        action: "See the payment and the receipt",
+        after: &[],
+    },
+    refunded: Text {
+        subject: "Refund of {{ amount }}",
+        before: &[
+            "{{ amount }} that you paid on {{ host }} went back to what you paid with. The credit note has the number {{ number }}.",
+        ],
+        action: "See the payment",
+        after: &["Your bank may need a few days until you see it."],
+    },
+    charge_failed: Text {
+        subject: "Your payment was declined",
+        before: &[
+            "We couldn't charge {{ amount }} for{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }}.",
+            "{% if again %}We'll try again on {{ again }}. {% endif %}Your plan works until {{ time }}.",
+        ],
+        action: "Pay now",
+        after: &["If you don't want to keep the plan, you don't need to do anything."],
+    },
+    plan_unpaid: Text {
+        subject: "Your plan is waiting for payment",
+        before: &[
+            "The period of{% if plan %} {{ plan }}{% else %} your plan{% endif %} on {{ host }} is over. It still works until {{ time }}.",
+        ],
+        action: "Pay now",
+        after: &["If you don't want to keep the plan, you don't need to do anything."],
+    },
+    plan_ended: Text {
+        subject: "Your plan has ended",
+        before: &[
+            "{% if plan %}{{ plan }}{% else %}Your plan{% endif %} on {{ host }} has ended. Your account, your chats and the credits you bought stay.",
+        ],
+        action: "Choose a plan",
+        after: &[],
+    },
+    plan_expiring: Text {
+        subject: "Your plan ends soon",
+        before: &[
+            "{% if plan %}{{ plan }}{% else %}Your plan{% endif %} on {{ host }} ends on {{ time }}. To keep it, pay the next period{% if amount %}: {{ amount }}{% endif %}.",
+        ],
+        action: "Pay now",
+        after: &["Nothing is charged by itself."],
+    },
+    plan_renewing: Text {
+        subject: "Your plan renews soon",
+        before: &[
+            "{% if plan %}{{ plan }}{% else %}Your plan{% endif %} on {{ host }} renews on {{ time }}. {% if amount %}{{ amount }} will be charged to your saved payment method.{% endif %}",
+        ],
+        action: "Manage your plan",
+        after: &["If you don't want that, cancel before then. You keep the plan until the end of the period."],
+    },
+    trial_ending: Text {
+        subject: "Your trial ends soon",
+        before: &[
+            "Your trial of{% if plan %} {{ plan }}{% else %} the plan{% endif %} on {{ host }} ends on {{ time }}. Nothing is charged.",
+        ],
+        action: "Keep the plan",
+        after: &[],
+    },
+    credits_low: Text {
+        subject: "Your credits are running low",
+        before: &[
+            "{% if workspace %}The workspace {{ workspace }} on {{ host }} has {{ credits }} credits left. When they are used up, its members pay with their own.{% else %}You have {{ credits }} credits left on {{ host }}.{% endif %}",
+        ],
+        action: "Buy credits",
+        after: &["On the same page you can choose when you are told, and have credits bought by themselves."],
+    },
+    top_up_stopped: Text {
+        subject: "Credits are no longer bought automatically",
+        before: &[
+            "{% if why == 'declined' %}Your payment was declined, so automatic top-up on {{ host }} is off. Nothing more is charged.{% elif why == 'method_removed' %}The way to pay that automatic top-up on {{ host }} used was removed, so it is off.{% elif why == 'plan_withdrawn' %}The credits that automatic top-up on {{ host }} bought are no longer sold at this price, so it is off.{% else %}Automatic top-up on {{ host }} has reached your limit for this month. It goes on next month.{% endif %}",
+        ],
+        action: "See your credits",
+        after: &[],
+    },
+    missed: Text {
+        subject: "{{ count }} unread on {{ host }}",
+        before: &["You've missed:", "{{ lines }}"],
+        action: "Open your activity",
+        after: &["You get one email for everything you miss. Change this in Settings, under Notifications."],
+    },
+    announcement: Text {
+        subject: "An announcement on {{ host }}",
+        before: &["{{ title }}", "{{ body }}"],
+        action: "Open Natter",
+        after: &[],
     },
     footer: "Sent by Natter on {{ host }}. Replies to this email aren't read.",
 };

@@ -4,6 +4,11 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+/**
+ * What is done to several accounts.
+ */
+export type AccountsAction = 'suspend' | 'restore' | 'sign_out';
+
 export type AckFrame = {
     id: string;
     /**
@@ -32,6 +37,17 @@ export type AddBanRequest = {
     address: string;
     reason: string;
     seconds: number;
+};
+
+export type AddEmojiRequest = {
+    /**
+     * Letters from a to z, digits, `-` and `_`; none that an emoji of Unicode has.
+     */
+    name: string;
+    /**
+     * A PNG, GIF or WebP picture of one's own: at most 256 KiB, and 512 pixels wide and high.
+     */
+    upload_id: UploadId;
 };
 
 export type AddMcpServerRequest = {
@@ -79,9 +95,86 @@ export type AddWorkspaceMemberRequest = {
 export type AddedMember = Member | AssistantMember;
 
 /**
+ * A conversation: where it is and how much is in it.
+ */
+export type AdminConversation = {
+    archived_at: Timestamp | null;
+    created_at: Timestamp;
+    id: ConversationId;
+    /**
+     * Whether everybody of the workspace is in it; it can't be deleted.
+     */
+    is_default: boolean;
+    kind: ConversationKind;
+    last_activity_at: Timestamp;
+    /**
+     * People.
+     */
+    members: number;
+    /**
+     * That were ever sent.
+     */
+    messages: number;
+    owner: AdminOwner | null;
+    /**
+     * Bytes of the files in its messages.
+     */
+    stored_bytes: number;
+    /**
+     * None: it has none, or it is of a chat with an assistant, whose title tells what was asked.
+     */
+    title: string | null;
+    workspace: AdminPlace;
+};
+
+/**
+ * Somebody who may come to own a channel or group.
+ */
+export type AdminConversationMember = {
+    display_name: string;
+    email: string;
+    id: UserId;
+    role: MemberRole;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminConversationMemberPage = {
+    items: Array<AdminConversationMember>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A part of a history, oldest first.
+ */
+export type AdminConversationSlice = {
+    /**
+     * Whether there is more in the direction that was asked for.
+     */
+    has_more: boolean;
+    items: Array<AdminConversation>;
+};
+
+export type AdminOwner = {
+    display_name: string;
+    id: UserId;
+};
+
+/**
  * A payment as administrators see it.
  */
 export type AdminPayment = Payment & {
+    /**
+     * What the gateway says was paid, where that is something else.
+     */
+    paid_amount: number | null;
+    paid_currency: string | null;
     /**
      * What is wrong with it.
      */
@@ -94,10 +187,227 @@ export type AdminPayment = Payment & {
 };
 
 /**
+ * A payment with all that is known of it.
+ */
+export type AdminPaymentDetails = AdminPayment & {
+    events: Array<PaymentEvent>;
+    refunds: Array<PaymentRefund>;
+};
+
+/**
+ * A way to pay, for administrators.
+ */
+export type AdminPaymentGateway = PaymentGateway & {
+    last_event_at?: Timestamp | null;
+    last_paid_at?: Timestamp | null;
+    /**
+     * Refunds that it has not answered yet.
+     */
+    refunds_waiting: number;
+    /**
+     * Payments that have been open for ten minutes or more.
+     */
+    waiting: number;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminPaymentGatewayPage = {
+    items: Array<AdminPaymentGateway>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
  * A page of a list.
  */
 export type AdminPaymentPage = {
     items: Array<AdminPayment>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * The workspace of a conversation.
+ */
+export type AdminPlace = {
+    id: WorkspaceId;
+    kind: WorkspaceKind;
+    name: string;
+};
+
+/**
+ * A subscription as administrators see it.
+ */
+export type AdminSubscription = Subscription & {
+    user_id: UserId;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminSubscriptionPage = {
+    items: Array<AdminSubscription>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * An account.
+ */
+export type AdminUser = {
+    created_at: Timestamp;
+    display_name: string;
+    email: string;
+    /**
+     * Whether the address was shown to be theirs.
+     */
+    email_verified: boolean;
+    has_password: boolean;
+    id: UserId;
+    last_active_at?: Timestamp | null;
+    /**
+     * What they have paid for, or have a seat in; none: nothing.
+     */
+    plan?: string | null;
+    role: UserRole;
+    /**
+     * Whether a code of an authenticator is asked for at sign-in.
+     */
+    second_factor: boolean;
+    status: UserStatus;
+    suspended_at?: Timestamp | null;
+    /**
+     * Why, as an administrator has put it.
+     */
+    suspended_reason?: string | null;
+    /**
+     * Workspaces that they are in, beside their own.
+     */
+    workspaces: number;
+};
+
+/**
+ * An account with what belongs to it.
+ */
+export type AdminUserDetails = AdminUser & {
+    api_keys: number;
+    credits?: Credits | null;
+    /**
+     * Providers by which they sign in.
+     */
+    identities: number;
+    /**
+     * At most a hundred, by name.
+     */
+    in_workspaces: Array<AdminUserWorkspace>;
+    /**
+     * Whether it is the last administrator, who stays one.
+     */
+    is_last_admin: boolean;
+    passkeys: number;
+    /**
+     * Reports of their messages, and how often they were warned.
+     */
+    reports: number;
+    /**
+     * Devices that are signed in.
+     */
+    sessions: number;
+    /**
+     * Who suspended it; none: it is active, or that account is gone.
+     */
+    suspended_by_name?: string | null;
+    warnings: number;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminUserPage = {
+    items: Array<AdminUser>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A workspace that somebody is in.
+ */
+export type AdminUserWorkspace = {
+    id: WorkspaceId;
+    kind: WorkspaceKind;
+    name: string;
+    role: WorkspaceRole;
+};
+
+/**
+ * A workspace: how much is in it, and whose it is.
+ */
+export type AdminWorkspace = {
+    conversations: number;
+    created_at: Timestamp;
+    guests: number;
+    id: WorkspaceId;
+    kind: WorkspaceKind;
+    last_activity_at?: Timestamp | null;
+    members: number;
+    /**
+     * That were ever sent.
+     */
+    messages: number;
+    name: string;
+    owner?: AdminOwner | null;
+    /**
+     * Bytes of the files in its messages and of what its assistants know.
+     */
+    stored_bytes: number;
+};
+
+/**
+ * Somebody who may come to own a workspace.
+ */
+export type AdminWorkspaceMember = {
+    display_name: string;
+    email: string;
+    id: UserId;
+    role: WorkspaceRole;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminWorkspaceMemberPage = {
+    items: Array<AdminWorkspaceMember>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A page of a list.
+ */
+export type AdminWorkspacePage = {
+    items: Array<AdminWorkspace>;
     page: number;
     page_size: number;
     /**
@@ -170,6 +480,10 @@ export type AnswerDetails = {
  */
 export type AnswerFigures = {
     cached_tokens?: number | null;
+    /**
+     * The places in the assistant's files that the text cites, as `[1]`.
+     */
+    citations?: Array<Citation>;
     context: AnswerContext;
     /**
      * In micro-credits. Null: it is not known.
@@ -181,6 +495,10 @@ export type AnswerFigures = {
      */
     estimated: boolean;
     /**
+     * The files of the messages that were read, the newest first, at most twenty; none where there are none.
+     */
+    files?: Array<SeenFile>;
+    /**
      * From the question to the model to its first word.
      */
     first_token_ms?: number | null;
@@ -188,6 +506,7 @@ export type AnswerFigures = {
      * All that was read, from a cache too.
      */
     input_tokens?: number | null;
+    knowledge?: AnswerKnowledge | null;
     /**
      * All that was written, thinking too.
      */
@@ -197,6 +516,59 @@ export type AnswerFigures = {
      * How long it thought before the first word, where it said so.
      */
     thought_ms?: number | null;
+};
+
+/**
+ * What of an assistant's files was searched for an answer.
+ */
+export type AnswerKnowledge = {
+    /**
+     * Files that were searched.
+     */
+    files: number;
+    /**
+     * Files that were not, because they are still being read, or failed.
+     */
+    missing: number;
+    /**
+     * Pieces that the model read.
+     */
+    pieces: number;
+    /**
+     * Why the answer was written without the files.
+     */
+    reason?: string | null;
+    state: KnowledgeSearch;
+};
+
+export type AnswerSearchRequest = {
+    assistant_id?: AssistantId | null;
+    /**
+     * By any of them.
+     */
+    authors?: Array<UserId> | null;
+    /**
+     * In any of them.
+     */
+    conversation_ids?: Array<ConversationId> | null;
+    exact?: boolean | null;
+    from?: Timestamp | null;
+    /**
+     * All of these.
+     */
+    has?: Array<SearchHas> | null;
+    kind?: ConversationKind | null;
+    /**
+     * As in a search.
+     */
+    q?: string | null;
+    /**
+     * Left out: what the messages say about `q`. At most 500 characters.
+     */
+    question?: string | null;
+    sort?: SearchSort | null;
+    to?: Timestamp | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 /**
@@ -389,9 +761,35 @@ export type AssistantsChangedFrame = {
 };
 
 /**
+ * Whom an announcement is for. `all` stands alone; of the others each narrows it, and any one that a list names is enough.
+ */
+export type Audience = {
+    /**
+     * Everyone with an account.
+     */
+    all?: boolean;
+    /**
+     * People who have one of these plans, or a seat in it.
+     */
+    plan_ids?: Array<PlanId>;
+    /**
+     * People who have one of these roles in the installation.
+     */
+    roles?: Array<UserRole>;
+    /**
+     * These people.
+     */
+    user_ids?: Array<UserId>;
+    /**
+     * Members of one of these.
+     */
+    workspace_ids?: Array<WorkspaceId>;
+};
+
+/**
  * What was done.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.job_requeued' | 'admin.job_deleted' | 'gateway.model_changed' | 'gateway.model_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.released' | 'payment.credits_given' | 'payment.gateway_switched' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * One line of the audit log.
@@ -491,20 +889,42 @@ export type BanPage = {
     total: number;
 };
 
+export type BeginPaymentMethodSetupRequest = {
+    /**
+     * One that `keeps` ways to pay, by `GET /r1/payment_gateways`.
+     */
+    gateway: string;
+    /**
+     * The page of this server to which the browser goes in the end, with `setup` in its query. Left out: `/plans/billing`.
+     */
+    return_url?: string | null;
+    workspace_id?: WorkspaceId | null;
+};
+
 export type BeginPaymentRequest = {
     /**
      * Left out: the plan's first that the gateway takes.
      */
     currency?: string | null;
     /**
-     * As `GET /r1/payment_gateways` names it.
+     * As `GET /r1/payment_gateways` names it. Left out: that of `payment_method_id`.
      */
-    gateway: string;
+    gateway?: string | null;
+    payment_method_id?: PaymentMethodId | null;
     plan_id: PlanId;
     /**
      * The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
      */
     return_url?: string | null;
+    /**
+     * Of a workspace: no fewer than it has members.
+     */
+    seats?: number | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type BeginTrialRequest = {
+    plan_id: PlanId;
 };
 
 export type BegunPayment = {
@@ -514,10 +934,227 @@ export type BegunPayment = {
     expires_at: Timestamp;
     payment_id: PaymentId;
     /**
-     * Where it is paid.
+     * Where it is paid or confirmed. Where nothing is left to do: the page of this server that tells what became of it.
      */
     redirect_url: string;
+    /**
+     * `pending`, or at once `paid` or `failed` where a saved way to pay was charged.
+     */
+    status: PaymentStatus;
 };
+
+export type BegunPaymentMethodSetup = {
+    /**
+     * How long that can be.
+     */
+    expires_at: Timestamp;
+    /**
+     * Where the payer gives it.
+     */
+    redirect_url: string;
+    setup_id: PaymentMethodSetupId;
+};
+
+/**
+ * Who pays, as receipts name them.
+ */
+export type BillingDetails = {
+    /**
+     * Lines.
+     */
+    address: string | null;
+    /**
+     * ISO 3166, two letters.
+     */
+    country: string | null;
+    /**
+     * Null: the payer's or the workspace's.
+     */
+    name: string | null;
+    vat_id: string | null;
+};
+
+/**
+ * The board of a conversation without its tasks.
+ */
+export type Board = {
+    /**
+     * In their order.
+     */
+    columns: Array<BoardColumn>;
+    conversation_id: ConversationId;
+    /**
+     * Counts the changes; 0 before the first one. Events and `hello` tell it too, so that a client knows whether it has missed something.
+     */
+    version: number;
+};
+
+export type BoardColumn = {
+    conversation_id: ConversationId;
+    /**
+     * What stands in it is done: nobody is reminded of it.
+     */
+    done: boolean;
+    id: BoardColumnId;
+    name: string;
+    /**
+     * Columns are ordered by the bytes of it.
+     */
+    position: string;
+};
+
+/**
+ * A column of a conversation's board.
+ */
+export type BoardColumnId = string;
+
+/**
+ * A page of a list.
+ */
+export type BoardColumnPage = {
+    items: Array<BoardColumn>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * An announcement, for administrators.
+ */
+export type Broadcast = {
+    audience: Audience;
+    /**
+     * Markdown.
+     */
+    body: string;
+    channels: Array<BroadcastChannel>;
+    created_at: Timestamp;
+    /**
+     * Who wrote it.
+     */
+    created_by: UserId;
+    /**
+     * How many of them it has got to: an app of theirs was told, or has asked.
+     */
+    delivered: number;
+    /**
+     * How many have put it away.
+     */
+    dismissed: number;
+    /**
+     * Whether people can put it away.
+     */
+    dismissible: boolean;
+    ends_at: Timestamp | null;
+    id: BroadcastId;
+    /**
+     * How many it concerned when it began; before that, when it was written.
+     */
+    recipients: number;
+    /**
+     * How many have had it before their eyes.
+     */
+    seen: number;
+    severity: Severity;
+    starts_at: Timestamp;
+    status: BroadcastStatus;
+    title: string;
+    updated_at: Timestamp;
+    withdrawn_at: Timestamp | null;
+};
+
+/**
+ * How an announcement reaches people.
+ */
+export type BroadcastChannel = 'banner' | 'notification' | 'push' | 'mail';
+
+export type BroadcastDismissedFrame = {
+    id: string;
+    /**
+     * One has put an announcement away, for one's own connections.
+     */
+    payload: {
+        id: BroadcastId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'broadcast.dismissed';
+};
+
+export type BroadcastFrame = {
+    id: string;
+    /**
+     * An announcement, for those whom it concerns, as the `broadcast` event shows it: told when it begins, is changed, is withdrawn or ends. The one
+     * with the latest `updated_at` counts.
+     */
+    payload: {
+        /**
+         * Markdown.
+         */
+        body: string;
+        /**
+         * Whether one can put it away.
+         */
+        dismissible: boolean;
+        ends_at: Timestamp | null;
+        id: BroadcastId;
+        severity: Severity;
+        starts_at: Timestamp;
+        /**
+         * Only an `active` one is shown.
+         */
+        status: BroadcastStatus;
+        title: string;
+        updated_at: Timestamp;
+        withdrawn_at: Timestamp | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'broadcast';
+};
+
+/**
+ * An announcement of the administrators.
+ */
+export type BroadcastId = string;
+
+/**
+ * A page of a list.
+ */
+export type BroadcastPage = {
+    items: Array<Broadcast>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * Whom an audience reaches now.
+ */
+export type BroadcastPreview = {
+    /**
+     * Those of them who are here now, on any instance.
+     */
+    online: number;
+    recipients: number;
+};
+
+/**
+ * How far an announcement has come.
+ */
+export type BroadcastStatus = 'scheduled' | 'active' | 'ended' | 'withdrawn';
 
 /**
  * A budget as it stands.
@@ -553,6 +1190,76 @@ export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
  * Whose budget it is.
  */
 export type BudgetScope = 'key' | 'user' | 'workspace';
+
+export type CancelSubscriptionRequest = {
+    workspace_id?: WorkspaceId | null;
+};
+
+export type CastVoteRequest = {
+    /**
+     * The places of the options, from 0; one where the poll is no `multiple`. None takes the vote back.
+     */
+    choices: Array<number>;
+};
+
+/**
+ * What an assistant says about what somebody has not read.
+ */
+export type CatchUp = {
+    assistant: Sender;
+    /**
+     * In millionths of a credit; null where the model has no price.
+     */
+    cost?: number | null;
+    /**
+     * There are older ones, or more conversations, that were not read for it.
+     */
+    has_more: boolean;
+    /**
+     * So many messages were read.
+     */
+    read_count: number;
+    /**
+     * The messages that it cites.
+     */
+    sources: Array<SearchSource>;
+    /**
+     * Markdown, with the numbers of sources: `[1]`.
+     */
+    text: string;
+    took_ms: number;
+};
+
+export type CatchUpAllRequest = {
+    assistant_id?: AssistantId | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type CatchUpConversationRequest = {
+    assistant_id?: AssistantId | null;
+    /**
+     * What came after this event. Left out: what the caller has not read.
+     */
+    since?: number | null;
+};
+
+export type ChangeAccountRequest = {
+    /**
+     * Why it is suspended, for the other administrators.
+     */
+    reason?: string | null;
+    role?: UserRole | null;
+    status?: UserStatus | null;
+};
+
+export type ChangeAccountsRequest = {
+    action: AccountsAction;
+    ids: Array<UserId>;
+    /**
+     * Why they are suspended, for the other administrators.
+     */
+    reason?: string | null;
+};
 
 export type ChangeApiKeyRequest = {
     budget?: BudgetLimit | null;
@@ -619,6 +1326,50 @@ export type ChangeAssistantRequest = {
     visibility?: Visibility | null;
 };
 
+export type ChangeBillingDetailsRequest = {
+    /**
+     * Lines.
+     */
+    address?: string | null;
+    /**
+     * ISO 3166, two letters.
+     */
+    country?: string | null;
+    name?: string | null;
+    vat_id?: string | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type ChangeBroadcastRequest = {
+    audience?: Audience | null;
+    /**
+     * Markdown.
+     */
+    body?: string | null;
+    /**
+     * Only before it begins.
+     */
+    channels?: Array<BroadcastChannel> | null;
+    dismissible?: boolean | null;
+    ends_at?: Timestamp | null;
+    severity?: Severity | null;
+    starts_at?: Timestamp | null;
+    title?: string | null;
+};
+
+export type ChangeColumnRequest = {
+    done?: boolean | null;
+    name?: string | null;
+    position?: ColumnPosition | null;
+};
+
+export type ChangeConversationOwnerRequest = {
+    /**
+     * A member of it.
+     */
+    owner_id: UserId;
+};
+
 export type ChangeConversationRequest = {
     mention_all?: MentionAll | null;
     /**
@@ -626,6 +1377,10 @@ export type ChangeConversationRequest = {
      */
     model?: string | null;
     posting?: Posting | null;
+    /**
+     * How long a member of a channel waits between two messages; 0: not at all. Those who manage it never do.
+     */
+    slow_mode_seconds?: number | null;
     /**
      * Null takes it away.
      */
@@ -674,6 +1429,14 @@ export type ChangeMeRequest = {
      * The new one; `current_password` must come with it.
      */
     password?: string | null;
+    /**
+     * Whether others are told it, which they are unless one says no.
+     */
+    show_timezone?: boolean | null;
+    /**
+     * Such as `Europe/Berlin`; null: not known.
+     */
+    timezone?: string | null;
 };
 
 export type ChangeMemberRequest = {
@@ -683,11 +1446,34 @@ export type ChangeMemberRequest = {
     role: MemberRole;
 };
 
+export type ChangeNotificationSettingsRequest = {
+    dnd_until?: Timestamp | null;
+    /**
+     * All of them, at most 50. Case and accents don't matter.
+     */
+    keywords?: Array<string> | null;
+    level?: Notify | null;
+    /**
+     * From 5 to 10,080. Null: no mail.
+     */
+    mail_after_minutes?: number | null;
+    push?: boolean | null;
+    quiet?: QuietHours | null;
+    show_text?: boolean | null;
+};
+
 export type ChangeOwnRequest = {
     muted_until?: Timestamp | null;
     notify?: Notify | null;
     pinned?: boolean | null;
     section_id?: SectionId | null;
+};
+
+export type ChangeOwnerRequest = {
+    /**
+     * A member who is no guest.
+     */
+    owner_id: UserId;
 };
 
 export type ChangePasswordRequest = {
@@ -704,6 +1490,35 @@ export type ChangePlanRequest = {
     quotas?: {
         [key: string]: number;
     } | null;
+    trial_days?: number | null;
+};
+
+/**
+ * What would follow from a change of a plan or its seats.
+ */
+export type ChangePreview = {
+    /**
+     * What the rest of the period is worth, which `due_now` leaves out.
+     */
+    credit: Price;
+    /**
+     * What is to be paid now.
+     */
+    due_now: Price;
+    kind: PlanChange;
+    /**
+     * What each period costs from then on.
+     */
+    next: Price;
+    /**
+     * What was used today beyond the new plan's limits.
+     */
+    over: Array<QuotaUse>;
+    /**
+     * Members who would have no seat: then it can't be changed.
+     */
+    seats_missing: number;
+    takes_effect_at: Timestamp | null;
 };
 
 export type ChangePromptRequest = {
@@ -713,12 +1528,57 @@ export type ChangePromptRequest = {
     visibility?: Visibility | null;
 };
 
+export type ChangeScheduledRequest = {
+    content?: string | null;
+    mentions?: Array<Mention> | null;
+    send_at?: Timestamp | null;
+};
+
 export type ChangeSectionRequest = {
     name?: string | null;
     /**
      * Its place, from 0. The others make room.
      */
     position?: number | null;
+};
+
+export type ChangeStatusRequest = {
+    /**
+     * One emoji; null: none.
+     */
+    emoji?: string | null;
+    /**
+     * At most 100 characters; null: none.
+     */
+    text?: string | null;
+    until?: Timestamp | null;
+};
+
+export type ChangeSubscriptionRequest = {
+    plan_id: PlanId;
+    /**
+     * Of a workspace. Left out: as many as now.
+     */
+    seats?: number | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type ChangeTaskRequest = {
+    assignee_ids?: Array<UserId> | null;
+    column_id?: BoardColumnId | null;
+    description?: string | null;
+    due_at?: Timestamp | null;
+    labels?: Array<string> | null;
+    /**
+     * Left out, a task that comes into another column is the last one there. Where another task has this position it becomes one right after.
+     */
+    position?: string | null;
+    title?: string | null;
+    /**
+     * The version that the change was made on: at another one it is refused with `stale`, and the task as it is in `details`. Left out, the
+     * last one who writes is right.
+     */
+    version?: number | null;
 };
 
 export type ChangeWorkspaceMemberRequest = {
@@ -737,9 +1597,174 @@ export type ChangeWorkspaceRequest = {
 };
 
 /**
+ * What became of several accounts, of which each was changed by itself.
+ */
+export type ChangedAccounts = {
+    changed: number;
+    /**
+     * Those that stayed as they were, and why.
+     */
+    skipped: Array<SkippedAccount>;
+};
+
+export type ChangedSubscription = {
+    payment_id: PaymentId | null;
+    /**
+     * Where it has to be paid; null: nothing is left to do.
+     */
+    redirect_url: string | null;
+    subscription: Subscription;
+};
+
+/**
+ * One thing that was looked at.
+ */
+export type Check = {
+    about: CheckAbout;
+    /**
+     * What was found, and what to do about it.
+     */
+    says: string;
+    verdict: Verdict;
+};
+
+/**
+ * What is looked at.
+ */
+export type CheckAbout = 'configuration' | 'disk' | 'key' | 'database' | 'clock' | 'search' | 'redis' | 'mail' | 'ai' | 'public_address' | 'backups' | 'files' | 'jobs';
+
+/**
+ * What an installation needs, and how that is.
+ */
+export type Checks = {
+    checked_at: Timestamp;
+    checks: Array<Check>;
+    /**
+     * The instance that looked.
+     */
+    instance_id: InstanceId;
+};
+
+/**
+ * A place in a file that an answer cites.
+ */
+export type Citation = {
+    /**
+     * The beginning of the piece.
+     */
+    excerpt: string;
+    file_id: KnowledgeFileId;
+    file_name: string;
+    /**
+     * The headings that it stands below.
+     */
+    heading?: string | null;
+    /**
+     * Where it begins, from 1, where the file has lines.
+     */
+    line?: number | null;
+    /**
+     * As it stands in the text, in brackets.
+     */
+    n: number;
+    /**
+     * From 1, where the file has pages.
+     */
+    page?: number | null;
+    /**
+     * The piece's number in its file, from 0.
+     */
+    piece: number;
+    upload_id: UploadId;
+};
+
+/**
+ * A cited place with what stands around it.
+ */
+export type CitedPiece = {
+    /**
+     * The piece after it; it may begin with how this one ends.
+     */
+    after?: string | null;
+    /**
+     * The piece before it; it may end with how this one begins.
+     */
+    before?: string | null;
+    file_id: KnowledgeFileId;
+    file_name: string;
+    heading?: string | null;
+    line?: number | null;
+    n: number;
+    page?: number | null;
+    piece: number;
+    /**
+     * The whole piece.
+     */
+    text: string;
+    upload_id: UploadId;
+};
+
+/**
  * Everything that a client may send.
  */
 export type ClientFrame = MessageSendCommand | ReceiptCommand | TypingCommand | PresenceCommand | ViewCommand | PresenceWatchCommand | SyncCommand | GenerationStopCommand | PingCommand;
+
+export type ClosePaymentDifferenceRequest = {
+    note: string;
+};
+
+export type ColumnCreatedFrame = {
+    id: string;
+    payload: {
+        board_version: number;
+        column: BoardColumn;
+        conversation_id: ConversationId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'column.created';
+};
+
+export type ColumnDeletedFrame = {
+    id: string;
+    payload: {
+        board_version: number;
+        column_id: BoardColumnId;
+        conversation_id: ConversationId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'column.deleted';
+};
+
+/**
+ * Where a column is to stand: a string by which columns are ordered, or its place, from 0.
+ */
+export type ColumnPosition = number | string;
+
+export type ColumnUpdatedFrame = {
+    id: string;
+    /**
+     * A column has another name or another place.
+     */
+    payload: {
+        board_version: number;
+        column: BoardColumn;
+        conversation_id: ConversationId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'column.updated';
+};
 
 export type ConfirmSignInRequest = {
     /**
@@ -816,6 +1841,10 @@ export type Conversation = {
      * Up to where the caller has read.
      */
     read_seq: number;
+    /**
+     * How long a member of the channel waits between two messages; 0: not at all. Those who manage it never do.
+     */
+    slow_mode_seconds: number;
     title?: string | null;
     topic?: string | null;
     /**
@@ -888,6 +1917,34 @@ export type ConversationDeletedFrame = {
 };
 
 /**
+ * A file of a conversation, with the message that carries it.
+ */
+export type ConversationFile = {
+    /**
+     * When it was sent.
+     */
+    created_at: Timestamp;
+    message_id: MessageId;
+    sender: Sender;
+    /**
+     * The message's.
+     */
+    seq: number;
+    upload: Upload;
+};
+
+/**
+ * A part of a history, oldest first.
+ */
+export type ConversationFileSlice = {
+    /**
+     * Whether there is more in the direction that was asked for.
+     */
+    has_more: boolean;
+    items: Array<ConversationFile>;
+};
+
+/**
  * A conversation of any kind.
  */
 export type ConversationId = string;
@@ -955,6 +2012,7 @@ export type ConversationUpdatedFrame = {
         model?: string | null;
         posting: Posting;
         seq: number;
+        slow_mode_seconds: number;
         title: string | null;
         topic: string | null;
     };
@@ -1052,6 +2110,35 @@ export type CreateAssistantRequest = {
     workspace_id?: WorkspaceId | null;
 };
 
+export type CreateBroadcastRequest = {
+    audience: Audience;
+    /**
+     * Markdown.
+     */
+    body: string;
+    /**
+     * Left out, `banner`.
+     */
+    channels?: Array<BroadcastChannel> | null;
+    /**
+     * Whether people can put it away. Left out, unless it is critical.
+     */
+    dismissible?: boolean | null;
+    ends_at?: Timestamp | null;
+    severity?: Severity | null;
+    starts_at?: Timestamp | null;
+    title: string;
+};
+
+export type CreateColumnRequest = {
+    /**
+     * What stands in it is done.
+     */
+    done?: boolean | null;
+    name: string;
+    position?: ColumnPosition | null;
+};
+
 export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
     history?: HistoryScope | null;
@@ -1106,6 +2193,10 @@ export type CreatePlanRequest = {
     quotas?: {
         [key: string]: number;
     } | null;
+    /**
+     * Days for which a subscription can be tried. Left out: none.
+     */
+    trial_days?: number | null;
 };
 
 export type CreatePromptRequest = {
@@ -1122,12 +2213,46 @@ export type CreatePromptRequest = {
     workspace_id?: WorkspaceId | null;
 };
 
+export type CreateReminderRequest = {
+    /**
+     * Within the next year.
+     */
+    at: Timestamp;
+    /**
+     * One's own words to it: at most 200 characters.
+     */
+    note?: string | null;
+};
+
 export type CreateSectionRequest = {
     name: string;
     /**
      * Its place, from 0; left out, the last one.
      */
     position?: number | null;
+};
+
+export type CreateTaskRequest = {
+    /**
+     * Members of the conversation, up to 20.
+     */
+    assignee_ids?: Array<UserId> | null;
+    column_id: BoardColumnId;
+    /**
+     * Markdown.
+     */
+    description?: string | null;
+    due_at?: Timestamp | null;
+    /**
+     * Up to 10, of up to 40 characters.
+     */
+    labels?: Array<string> | null;
+    message_id?: MessageId | null;
+    /**
+     * Left out, it is the last one of its column.
+     */
+    position?: string | null;
+    title: string;
 };
 
 export type CreateWorkspaceRequest = {
@@ -1137,6 +2262,26 @@ export type CreateWorkspaceRequest = {
      */
     join_domains?: Array<string> | null;
     name: string;
+};
+
+/**
+ * The paper of a refund.
+ */
+export type CreditNote = {
+    amount: number;
+    created_at: Timestamp;
+    /**
+     * From the same numbers as receipts.
+     */
+    number: string;
+};
+
+/**
+ * How an account of credits is watched, and how it buys some by itself.
+ */
+export type CreditSettings = {
+    low_balance: LowBalance;
+    top_up: TopUp | null;
 };
 
 /**
@@ -1158,6 +2303,27 @@ export type Credits = {
     owed: MicroCredits;
 };
 
+export type CreditsLowFrame = {
+    id: string;
+    /**
+     * The credits of somebody's own account have become few, or of a workspace's that one pays for: once for each fall.
+     */
+    payload: {
+        balance: MicroCredits;
+        /**
+         * It fell below this.
+         */
+        threshold: MicroCredits;
+        workspace_id: WorkspaceId | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'credits.low';
+};
+
 /**
  * The plan that somebody has.
  */
@@ -1168,8 +2334,48 @@ export type CurrentPlan = {
     renews_at: Timestamp | null;
 };
 
+/**
+ * What somebody says of themselves for a while: “In a meeting”.
+ */
+export type CustomStatus = {
+    emoji?: string | null;
+    text?: string | null;
+    until?: Timestamp | null;
+};
+
 export type DecideToolCallRequest = {
+    /**
+     * Instead of the arguments that the model wanted, with `allow`: they have to fit the tool's schema. `ToolCall.is_edited` says so then.
+     */
+    arguments?: {
+        [key: string]: unknown;
+    } | null;
     decision: ToolDecision;
+    /**
+     * With `allow`: this assistant may call this tool for the caller from now on without asking.
+     */
+    remember?: boolean | null;
+};
+
+export type DeleteAnyConversationRequest = {
+    /**
+     * Its title as it is listed here, exactly as it is, or its id where it has none: so that it is no other one.
+     */
+    name: string;
+};
+
+export type DeleteAnyWorkspaceRequest = {
+    /**
+     * Its name, exactly as it is: so that it is no other one.
+     */
+    name: string;
+};
+
+export type DeleteJobsRequest = {
+    /**
+     * Left out, all.
+     */
+    kind?: string | null;
 };
 
 export type DeleteMeRequest = {
@@ -1179,18 +2385,103 @@ export type DeleteMeRequest = {
     password?: string | null;
 };
 
+export type DeletedJobs = {
+    /**
+     * How many are gone.
+     */
+    deleted: number;
+};
+
+/**
+ * What became of a difference.
+ */
+export type DifferenceState = 'open' | 'healed' | 'closed';
+
+/**
+ * A message that somebody has begun to write.
+ */
+export type Draft = {
+    /**
+     * Empty: there is none any more.
+     */
+    content: string;
+    conversation_id: ConversationId;
+    reply_to: MessageId | null;
+    thread_id: MessageId | null;
+    updated_at: Timestamp;
+};
+
+/**
+ * A page of a list.
+ */
+export type DraftPage = {
+    items: Array<Draft>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type DraftUpdatedFrame = {
+    id: string;
+    /**
+     * One has written a draft, here or on another device, for one's own connections. The newest one counts.
+     */
+    payload: {
+        /**
+         * Empty: there is none any more.
+         */
+        content: string;
+        conversation_id: ConversationId;
+        reply_to: MessageId | null;
+        thread_id: MessageId | null;
+        updated_at: Timestamp;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'draft.updated';
+};
+
 /**
  * The events that stand in the log.
  */
-export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame;
+export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame;
 
 export type EditMessageRequest = {
     content: string;
 };
 
+export type EmojiChangedFrame = {
+    id: string;
+    /**
+     * A workspace has other emoji of its own than before.
+     */
+    payload: {
+        workspace_id: WorkspaceId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'emoji.changed';
+};
+
+export type EndDemoPaymentMethodSetupRequest = {
+    /**
+     * `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: one whose charges the payer confirms.
+     */
+    outcome: string;
+};
+
 export type EndDemoPaymentRequest = {
     /**
-     * `paid` or `failed`.
+     * `paid`, `failed`, or `paid_once`: paid now, and declined when it is to be charged again.
      */
     outcome: string;
 };
@@ -1271,11 +2562,45 @@ export type Export = {
      * What the person wrote; what others wrote is theirs.
      */
     messages: Array<Message>;
+    notes: Array<Note>;
     passkeys: Array<ExportedPasskey>;
     sessions: Array<UserSession>;
     user: User;
     workspaces: Array<Workspace>;
 };
+
+export type ExportConversationRequest = {
+    /**
+     * With the files that messages carry.
+     */
+    files?: boolean | null;
+    format: ExportFormat;
+    from?: Timestamp | null;
+    to?: Timestamp | null;
+};
+
+export type ExportEndedFrame = {
+    id: string;
+    /**
+     * The export of a conversation has ended, for whoever has asked for it. Null: it could not be written.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        upload: Upload | null;
+        upload_id: UploadId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'export.ended';
+};
+
+/**
+ * How a conversation is written down.
+ */
+export type ExportFormat = 'json' | 'html' | 'markdown';
 
 /**
  * A conversation that somebody is or was in.
@@ -1359,6 +2684,68 @@ export type FieldError = {
     message: string;
 };
 
+/**
+ * A figure that is kept.
+ */
+export type FigureName = 'people' | 'connections' | 'messages' | 'requests' | 'errors' | 'latency_ms' | 'jobs_waiting' | 'tokens' | 'cost' | 'failed_sign_ins';
+
+/**
+ * One figure over time.
+ */
+export type FigureSeries = {
+    name: FigureName;
+    /**
+     * The earliest first. Null: nothing was written down then.
+     */
+    values: Array<number | null>;
+};
+
+/**
+ * An installation's figures.
+ */
+export type Figures = {
+    /**
+     * The beginning of the first value.
+     */
+    from: Timestamp;
+    /**
+     * What was wrong in that time, the earliest first.
+     */
+    incidents: Array<Incident>;
+    now: FiguresNow;
+    range: FiguresRange;
+    series: Array<FigureSeries>;
+    /**
+     * How long each value is of.
+     */
+    step_seconds: number;
+};
+
+/**
+ * What holds now.
+ */
+export type FiguresNow = {
+    dead_letters: number;
+    jobs_waiting: number;
+    /**
+     * How long the eldest of them has waited.
+     */
+    longest_wait_seconds: number;
+    /**
+     * People with an account.
+     */
+    people: number;
+    /**
+     * Bytes of people's files.
+     */
+    stored_bytes: number;
+};
+
+/**
+ * How far back figures go.
+ */
+export type FiguresRange = '1h' | '24h' | '30d';
+
 export type FinishPasskeyRegistrationRequest = {
     challenge_id: string;
     /**
@@ -1383,8 +2770,59 @@ export type FinishPasskeySignInRequest = {
     };
 };
 
+export type FinishSetupRequest = {
+    /**
+     * `false`: its steps are offered again.
+     */
+    finished: boolean;
+};
+
+/**
+ * A thread that somebody follows.
+ */
+export type FollowedThread = {
+    conversation_id: ConversationId;
+    last_reply_at: Timestamp;
+    root: Message;
+    solved: boolean;
+    unread: number;
+};
+
+/**
+ * A page of a list.
+ */
+export type FollowedThreadPage = {
+    items: Array<FollowedThread>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
 export type ForgotPasswordRequest = {
     email: string;
+};
+
+/**
+ * Where a message is that another one passes on.
+ */
+export type Forwarded = {
+    conversation_id: ConversationId;
+    message_id: MessageId;
+};
+
+/**
+ * The conversation that something was found in.
+ */
+export type FoundConversation = {
+    id: ConversationId;
+    kind: ConversationKind;
+    /**
+     * Null where it goes by the names of those in it.
+     */
+    title?: string | null;
 };
 
 /**
@@ -1450,7 +2888,19 @@ export type GiveCreditsRequest = {
      */
     amount: MicroCredits;
     reason: string;
-    user_id: UserId;
+    user_id?: UserId | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type GiveKnowledgeRequest = {
+    /**
+     * A file that the caller has uploaded.
+     */
+    upload_id: UploadId;
+};
+
+export type HeldSubscription = {
+    subscription: Subscription | null;
 };
 
 export type HelloFrame = {
@@ -1478,6 +2928,16 @@ export type HelloFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'hello';
+};
+
+/**
+ * What a hidden message says, for its author and for administrators.
+ */
+export type HiddenMessage = {
+    attachments: Array<Upload>;
+    content: string;
+    hidden_at: Timestamp;
+    message_id: MessageId;
 };
 
 /**
@@ -1519,9 +2979,84 @@ export type IdentityPage = {
 };
 
 /**
+ * Something that was wrong.
+ */
+export type Incident = {
+    began_at: Timestamp;
+    ended_at: Timestamp | null;
+    /**
+     * How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), changes that other
+     * instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
+     * has counted.
+     */
+    felt: number | null;
+    /**
+     * How many instances noticed.
+     */
+    instances: number;
+    kind: IncidentKind;
+    /**
+     * Once it is over: how many people's questions failed (`ai`), or were there at most in that time (`database`, `redis`, `storage`). Null: that can't
+     * be told.
+     */
+    people: number | null;
+};
+
+/**
+ * What can be wrong.
+ */
+export type IncidentKind = 'database' | 'redis' | 'ai' | 'storage' | 'dead_letters' | 'instance';
+
+/**
  * One run of the program.
  */
 export type InstanceId = string;
+
+export type InstanceVec = Array<{
+    connections: number;
+    database: boolean;
+    /**
+     * Within how many milliseconds the database answered. Null: it did not.
+     */
+    database_ms: number | null;
+    /**
+     * Within how many milliseconds of its commit 99 of 100 events of the last minute were delivered. Null: there were none.
+     */
+    delivery_ms: number | null;
+    host: string;
+    id: InstanceId;
+    /**
+     * The one that answers this.
+     */
+    is_own: boolean;
+    /**
+     * Within how many milliseconds 99 of 100 requests of the last minute were answered. Null: there were none.
+     */
+    latency_ms: number | null;
+    /**
+     * Memory that it uses, in bytes.
+     */
+    memory: number;
+    /**
+     * Null: there is none.
+     */
+    redis: boolean | null;
+    /**
+     * Within how many milliseconds Redis answered. Null: it did not, or there is none.
+     */
+    redis_ms: number | null;
+    /**
+     * `all`, `web` or `worker`.
+     */
+    role: string;
+    seen_at: Timestamp;
+    started_at: Timestamp;
+    version: string;
+    /**
+     * Changes that wait to be committed.
+     */
+    writer_queue: number;
+}>;
 
 /**
  * An invitation, as those who may invite see it. Its token is told once, when it is made.
@@ -1565,12 +3100,32 @@ export type InvitationTokenRequest = {
     token: string;
 };
 
+export type InviteAccountRequest = {
+    /**
+     * The first part of the address, where it is left out.
+     */
+    display_name?: string | null;
+    email: string;
+    language?: Language | null;
+    role?: UserRole | null;
+};
+
 /**
  * What an invitation leads to.
  */
 export type InvitedTo = {
     role: WorkspaceRole;
     workspace: OfferedWorkspace;
+};
+
+/**
+ * An account that an administrator has made.
+ */
+export type InvitedUser = AdminUser & {
+    /**
+     * By which they choose their password.
+     */
+    link: SentLink;
 };
 
 export type Job = {
@@ -1611,6 +3166,117 @@ export type JobPage = {
 };
 
 export type JobStatus = 'queued' | 'running' | 'dead';
+
+/**
+ * All that an assistant knows.
+ */
+export type Knowledge = {
+    assistant_id: AssistantId;
+    /**
+     * The newest first.
+     */
+    files: Array<KnowledgeFile>;
+    limits: KnowledgeLimits;
+    /**
+     * The model that embeds the files. Null: this server has none, so nothing can be given.
+     */
+    model?: string | null;
+    /**
+     * Pieces of all files together.
+     */
+    pieces: number;
+};
+
+export type KnowledgeChangedFrame = {
+    id: string;
+    /**
+     * The files that an assistant knows are others than they were, or went on being read. For those who see it; at most one a second for a file
+     * that is being read.
+     */
+    payload: {
+        assistant_id: AssistantId;
+        workspace_id: WorkspaceId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'knowledge.changed';
+};
+
+/**
+ * A file that was given to an assistant.
+ */
+export type KnowledgeFile = {
+    added_by?: KnowledgeGiver | null;
+    assistant_id: AssistantId;
+    created_at: Timestamp;
+    /**
+     * How many of them are embedded.
+     */
+    embedded: number;
+    /**
+     * Why it failed, or why it has to be tried again, as a sentence for people.
+     */
+    error?: string | null;
+    id: KnowledgeFileId;
+    media_type: string;
+    /**
+     * The model that embeds it.
+     */
+    model?: string | null;
+    name: string;
+    /**
+     * How many pieces it is cut into; 0 until it is.
+     */
+    pieces: number;
+    /**
+     * In bytes.
+     */
+    size: number;
+    state: KnowledgeState;
+    updated_at: Timestamp;
+    upload_id: UploadId;
+};
+
+/**
+ * A file that an assistant knows.
+ */
+export type KnowledgeFileId = string;
+
+/**
+ * Who gave a file to an assistant.
+ */
+export type KnowledgeGiver = {
+    id: UserId;
+    name: string;
+};
+
+/**
+ * How much one assistant can be given.
+ */
+export type KnowledgeLimits = {
+    /**
+     * Bytes of one file.
+     */
+    file_bytes: number;
+    files: number;
+    /**
+     * Pieces of all files together.
+     */
+    pieces: number;
+};
+
+/**
+ * Whether an assistant's files were searched.
+ */
+export type KnowledgeSearch = 'searched' | 'failed';
+
+/**
+ * How far a file is.
+ */
+export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
 
 /**
  * A language that there are texts in. One more is one variant here and one file of texts in `service::mail`.
@@ -1679,9 +3345,50 @@ export type LoggedEventSlice = {
 };
 
 /**
+ * What a million tokens cost where the input is long.
+ */
+export type LongPrice = {
+    /**
+     * In more tokens than this.
+     */
+    above: number;
+    cache_write?: MicroCredits | null;
+    cached?: MicroCredits | null;
+    input: MicroCredits;
+    output: MicroCredits;
+};
+
+/**
+ * When an account's holder is warned.
+ */
+export type LowBalance = {
+    /**
+     * Otherwise it is a tenth of what was bought or given last.
+     */
+    is_chosen: boolean;
+    is_low: boolean;
+    /**
+     * Below which balance. Nothing: never.
+     */
+    threshold: MicroCredits;
+};
+
+/**
  * What becomes of mail.
  */
 export type MailDelivery = 'smtp' | 'outbox';
+
+/**
+ * What became of a test message.
+ */
+export type MailTest = {
+    /**
+     * What the mail server said.
+     */
+    error?: string | null;
+    ok: boolean;
+    to: string;
+};
 
 /**
  * A program of the configuration that has tools.
@@ -1878,6 +3585,10 @@ export type MentionAll = 'everyone' | 'admins';
 export type MentionKind = 'user' | 'assistant' | 'all' | 'here';
 
 export type Message = {
+    /**
+     * Of a reply: it is shown in the main line too.
+     */
+    also_to_conversation?: boolean;
     answer?: AnswerFigures | null;
     /**
      * Files; none once deleted.
@@ -1892,6 +3603,8 @@ export type Message = {
     created_at: Timestamp;
     deleted_at?: Timestamp | null;
     edited_at?: Timestamp | null;
+    forwarded?: Forwarded | null;
+    hidden_at?: Timestamp | null;
     id: MessageId;
     /**
      * Whom it mentions, as its sender said.
@@ -1902,15 +3615,19 @@ export type Message = {
      */
     model?: string | null;
     /**
-     * Its number among the conversation's messages.
+     * Its number in the conversation's main line; of a reply, its number in its thread.
      */
     no: number;
+    pinned_at?: Timestamp | null;
+    poll?: Poll | null;
     /**
-     * Reactions; none yet.
+     * What links in it lead to, as far as that is known; none once deleted.
      */
-    reactions: Array<{
-        [key: string]: unknown;
-    }>;
+    previews?: Array<Preview>;
+    /**
+     * In the order in which they were used first; none once deleted.
+     */
+    reactions: Array<Reaction>;
     /**
      * Why an assistant's message failed, for the reader.
      */
@@ -1922,6 +3639,8 @@ export type Message = {
      */
     seq: number;
     status: MessageStatus;
+    thread?: ThreadSummary | null;
+    thread_id?: MessageId | null;
     /**
      * The tools that were called for an assistant's answer, in their order; none where there are none.
      */
@@ -1971,6 +3690,8 @@ export type MessageDeletedFrame = {
         conversation_id: ConversationId;
         message_id: MessageId;
         seq: number;
+        thread?: ThreadSummary | null;
+        thread_id?: MessageId | null;
     };
     /**
      * The `id` of the frame that it answers.
@@ -2019,9 +3740,47 @@ export type MessageFailedFrame = {
 };
 
 /**
+ * Whether a message is hidden.
+ */
+export type MessageHidden = {
+    hidden_at?: Timestamp | null;
+    id: MessageId;
+};
+
+/**
  * A message.
  */
 export type MessageId = string;
+
+/**
+ * A page of a list.
+ */
+export type MessagePage = {
+    items: Array<Message>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type MessagePinnedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        pinned_at: Timestamp;
+        seq: number;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.pinned';
+};
 
 /**
  * How long messages may be, in characters.
@@ -2037,6 +3796,25 @@ export type MessagePolicy = {
     max_prompt_chars: number;
 };
 
+export type MessagePreviewsFrame = {
+    id: string;
+    /**
+     * What links in a message lead to is known now, or was taken away.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        previews: Array<Preview>;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.previews';
+};
+
 export type MessageSendCommand = {
     /**
      * Answers name it as `reply_to`.
@@ -2046,6 +3824,10 @@ export type MessageSendCommand = {
      * Sends a message; answered by `ack` once it is committed.
      */
     payload: {
+        /**
+         * A reply in a thread that is shown in the main line too.
+         */
+        also_to_conversation?: boolean;
         /**
          * One's files, at most 10. With files `content` may be empty.
          */
@@ -2065,7 +3847,12 @@ export type MessageSendCommand = {
          * The model that is to answer, where an assistant is asked. Left out, the chat's or the assistant's.
          */
         model?: string | null;
+        /**
+         * What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+         */
+        previews?: boolean | null;
         reply_to?: MessageId | null;
+        thread_id?: MessageId | null;
     };
     timestamp?: Timestamp;
     type: 'message.send';
@@ -2100,6 +3887,22 @@ export type MessageToolCallFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'message.tool_call';
+};
+
+export type MessageUnpinnedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        seq: number;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.unpinned';
 };
 
 export type MessageUpdatedFrame = {
@@ -2197,13 +4000,56 @@ export type ModelFallbacks = {
 };
 
 /**
+ * The models that a person or a workspace may use.
+ */
+export type ModelList = {
+    /**
+     * The person's or workspace's id.
+     */
+    id: string;
+    /**
+     * By name or alias.
+     */
+    models: Array<string>;
+    scope: BudgetScope;
+};
+
+/**
+ * A page of a list.
+ */
+export type ModelListPage = {
+    items: Array<ModelList>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
  * What a million tokens cost, in micro-credits.
  */
 export type ModelPrice = {
+    audio?: MicroCredits | null;
+    audio_output?: MicroCredits | null;
     cache_write?: MicroCredits | null;
     cached?: MicroCredits | null;
     input: MicroCredits;
+    long?: LongPrice | null;
     output: MicroCredits;
+};
+
+/**
+ * A message with those before and after it.
+ */
+export type Neighbours = {
+    has_more_after: boolean;
+    has_more_before: boolean;
+    /**
+     * Oldest first.
+     */
+    items: Array<Message>;
 };
 
 /**
@@ -2228,6 +4074,252 @@ export type NewKey = ApiKey & {
      * For `Authorization: Bearer`. It is not shown again.
      */
     key: string;
+};
+
+/**
+ * What one chooses from, as whoever asks says it. The question is the message's text.
+ */
+export type NewPoll = {
+    /**
+     * Nobody is told who has chosen what.
+     */
+    anonymous?: boolean;
+    closes_at?: Timestamp | null;
+    /**
+     * One may choose several.
+     */
+    multiple?: boolean;
+    /**
+     * Each of up to 100 characters, no two the same.
+     */
+    options: Array<string>;
+};
+
+export type Note = {
+    /**
+     * Markdown. Empty once the note is deleted.
+     */
+    content: string;
+    created_at: Timestamp;
+    deleted_at: Timestamp | null;
+    /**
+     * When it was written, on whatever device.
+     */
+    edited_at: Timestamp;
+    id: NoteId;
+    pinned: boolean;
+    /**
+     * May be empty.
+     */
+    title: string;
+    /**
+     * When it was stored. No two notes of a person have the same, so that a list goes on after it.
+     */
+    updated_at: Timestamp;
+    /**
+     * Rises by one with each change.
+     */
+    version: number;
+};
+
+export type NoteChangedFrame = {
+    id: string;
+    /**
+     * One has written or deleted a note, for one's own connections. What it says now tells `GET /r1/notes?since=`.
+     */
+    payload: {
+        note_id: NoteId;
+        updated_at: Timestamp;
+        version: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'note.changed';
+};
+
+/**
+ * A note that somebody keeps for themselves.
+ */
+export type NoteId = string;
+
+/**
+ * A page of a list.
+ */
+export type NotePage = {
+    items: Array<Note>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * notification
+ *
+ * Something that somebody is told of.
+ */
+export type Notification = {
+    actor?: Sender | null;
+    conversation_id?: ConversationId | null;
+    /**
+     * How many messages, replies or reactions it stands for.
+     */
+    count: number;
+    created_at: Timestamp;
+    /**
+     * The keyword that was written, the emoji of the last reaction, or when the task is due of which this reminds.
+     */
+    detail?: string | null;
+    id: NotificationId;
+    kind: NotificationKind;
+    message_id?: MessageId | null;
+    read_at?: Timestamp | null;
+    /**
+     * It is listed, and nothing more: the conversation is muted, or they don't want to be disturbed now.
+     */
+    silent: boolean;
+    /**
+     * The beginning of what was written, without markup.
+     */
+    text: string;
+    thread_id?: MessageId | null;
+    /**
+     * For a heading: who, and where.
+     */
+    title: string;
+    upload_id?: UploadId | null;
+};
+
+export type NotificationFrame = {
+    id: string;
+    /**
+     * Something that somebody is told of.
+     */
+    payload: {
+        actor?: Sender | null;
+        conversation_id?: ConversationId | null;
+        /**
+         * How many messages, replies or reactions it stands for.
+         */
+        count: number;
+        created_at: Timestamp;
+        /**
+         * The keyword that was written, the emoji of the last reaction, or when the task is due of which this reminds.
+         */
+        detail?: string | null;
+        id: NotificationId;
+        kind: NotificationKind;
+        message_id?: MessageId | null;
+        read_at?: Timestamp | null;
+        /**
+         * It is listed, and nothing more: the conversation is muted, or they don't want to be disturbed now.
+         */
+        silent: boolean;
+        /**
+         * The beginning of what was written, without markup.
+         */
+        text: string;
+        thread_id?: MessageId | null;
+        /**
+         * For a heading: who, and where.
+         */
+        title: string;
+        upload_id?: UploadId | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'notification';
+};
+
+/**
+ * Something that somebody is told of.
+ */
+export type NotificationId = string;
+
+/**
+ * Why somebody is told.
+ */
+export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
+
+/**
+ * A page of a list.
+ */
+export type NotificationPage = {
+    items: Array<Notification>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What somebody wants to be told of, and how.
+ */
+export type NotificationSettings = {
+    dnd_until?: Timestamp | null;
+    /**
+     * Words of which they are told in any of their conversations. Case and accents don't matter.
+     */
+    keywords: Array<string>;
+    /**
+     * Of which messages, in conversations for which nothing else is chosen. `mentions` are direct messages, mentions, keywords and threads.
+     */
+    level: Notify;
+    /**
+     * After how long they get a mail about what they have missed. Null: never.
+     */
+    mail_after_minutes?: number | null;
+    /**
+     * Whether devices that asked for it are woken.
+     */
+    push: boolean;
+    quiet?: QuietHours | null;
+    /**
+     * Whether what was written stands in what wakes a device.
+     */
+    show_text: boolean;
+};
+
+export type NotificationsReadFrame = {
+    id: string;
+    /**
+     * These are read, for one's own connections. `ids` is null where all are.
+     */
+    payload: {
+        ids: Array<NotificationId> | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'notifications.read';
+};
+
+export type NotificationsWithdrawnFrame = {
+    id: string;
+    /**
+     * What these were about is no longer there, for one's own connections.
+     */
+    payload: {
+        ids: Array<NotificationId>;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'notifications.withdrawn';
 };
 
 /**
@@ -2310,6 +4402,14 @@ export type OfferedWorkspacePage = {
     total: number;
 };
 
+export type OpenPaymentPortalRequest = {
+    /**
+     * The page of this server to which its link back leads. Left out: `/plans/billing`.
+     */
+    return_url?: string | null;
+    workspace_id?: WorkspaceId | null;
+};
+
 /**
  * A person's own part in a conversation.
  */
@@ -2337,6 +4437,52 @@ export type OwnSettings = {
     notify: Notify;
     pinned: boolean;
     section_id?: SectionId | null;
+};
+
+/**
+ * One of one's own tasks, on whatever board it stands.
+ */
+export type OwnTask = Task & {
+    column_name: string;
+    conversation: TaskPlace;
+    /**
+     * Whether it stands in a column of what is done.
+     */
+    done: boolean;
+};
+
+/**
+ * A page of a list.
+ */
+export type OwnTaskPage = {
+    items: Array<OwnTask>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What one has chosen oneself.
+ */
+export type OwnVote = {
+    /**
+     * By their places, from 0; none where one has not voted.
+     */
+    choices: Array<number>;
+};
+
+/**
+ * Somebody who replied in a thread.
+ */
+export type Participant = {
+    /**
+     * A `UserId` or an `AssistantId`.
+     */
+    id: string;
+    kind: SenderKind;
 };
 
 /**
@@ -2397,6 +4543,19 @@ export type PasswordPolicy = {
     upper: boolean;
 };
 
+export type PaySubscriptionRequest = {
+    /**
+     * Left out: the one by which it was paid before, or that of `payment_method_id`.
+     */
+    gateway?: string | null;
+    payment_method_id?: PaymentMethodId | null;
+    /**
+     * The page of this server to which the browser goes in the end. Left out: `/plans/result`.
+     */
+    return_url?: string | null;
+    workspace_id?: WorkspaceId | null;
+};
+
 /**
  * A payment.
  */
@@ -2406,6 +4565,7 @@ export type Payment = {
      */
     amount: number;
     created_at: Timestamp;
+    credit_notes: Array<CreditNote>;
     currency: string;
     expires_at: Timestamp;
     gateway: string;
@@ -2423,6 +4583,61 @@ export type Payment = {
     redirect_url: string | null;
     refunded_amount: number;
     status: PaymentStatus;
+    subscription_id: string | null;
+    workspace_id: WorkspaceId | null;
+};
+
+/**
+ * Where a gateway and we don't say the same.
+ */
+export type PaymentDifference = {
+    closed_at: Timestamp | null;
+    currency: string | null;
+    found_at: Timestamp;
+    gateway: string;
+    id: string;
+    /**
+     * `unknown_here`, `not_paid_here`, `not_paid_there`, `amount` or `refund`.
+     */
+    kind: string;
+    note: string | null;
+    /**
+     * In the currency's smallest unit.
+     */
+    ours: number | null;
+    payment_id: string | null;
+    /**
+     * The payment's id, or what the gateway calls it.
+     */
+    reference: string;
+    state: DifferenceState;
+    theirs: number | null;
+};
+
+/**
+ * A page of a list.
+ */
+export type PaymentDifferencePage = {
+    items: Array<PaymentDifference>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What a gateway has told of a payment.
+ */
+export type PaymentEvent = {
+    applied_at: Timestamp | null;
+    id: string;
+    received_at: Timestamp;
+    /**
+     * The gateway's word for it.
+     */
+    type: string;
 };
 
 /**
@@ -2441,6 +4656,10 @@ export type PaymentGateway = {
      * Whether it is only for show: no real money.
      */
     is_demo: boolean;
+    /**
+     * Whether it can keep what is paid with for later.
+     */
+    keeps: boolean;
     name: string;
 };
 
@@ -2463,6 +4682,64 @@ export type PaymentGatewayPage = {
 export type PaymentId = string;
 
 /**
+ * What a gateway keeps for later charges: no more of a card than this.
+ */
+export type PaymentMethod = {
+    /**
+     * Such as `visa`.
+     */
+    brand: string;
+    created_at: Timestamp;
+    exp_month: number | null;
+    exp_year: number | null;
+    gateway: string;
+    id: string;
+    /**
+     * Whether what comes next is charged to it.
+     */
+    is_default: boolean;
+    last4: string;
+};
+
+/**
+ * Something that a payer has saved to pay with.
+ */
+export type PaymentMethodId = string;
+
+/**
+ * A page of a list.
+ */
+export type PaymentMethodPage = {
+    items: Array<PaymentMethod>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * A way to pay that is being saved, without buying anything.
+ */
+export type PaymentMethodSetup = {
+    /**
+     * How long it can be.
+     */
+    expires_at: Timestamp;
+    gateway: string;
+    id: string;
+    method: PaymentMethod | null;
+    status: SetupStatus;
+    workspace_id: WorkspaceId | null;
+};
+
+/**
+ * Saving a way to pay without buying anything.
+ */
+export type PaymentMethodSetupId = string;
+
+/**
  * A page of a list.
  */
 export type PaymentPage = {
@@ -2473,6 +4750,24 @@ export type PaymentPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+export type PaymentPortal = {
+    url: string;
+};
+
+/**
+ * Money that went back.
+ */
+export type PaymentRefund = {
+    amount: number;
+    created_at: Timestamp;
+    id: string;
+    reason: string;
+    /**
+     * `pending`, `done` or `failed`.
+     */
+    state: string;
 };
 
 /**
@@ -2524,6 +4819,11 @@ export type Place = {
 };
 
 /**
+ * Whether a change comes at once.
+ */
+export type PlanChange = 'upgrade' | 'downgrade';
+
+/**
  * Something that can be bought.
  */
 export type PlanId = string;
@@ -2537,6 +4837,92 @@ export type PlanInterval = 'month' | 'year';
  * What a plan is.
  */
 export type PlanKind = 'subscription' | 'credits';
+
+/**
+ * A plan by its name.
+ */
+export type PlanName = {
+    id: string;
+    interval: PlanInterval | null;
+    name: string;
+};
+
+/**
+ * What one chooses from, and what has been chosen.
+ */
+export type Poll = {
+    /**
+     * Nobody is told who has chosen what.
+     */
+    anonymous: boolean;
+    closes_at?: Timestamp | null;
+    /**
+     * One may choose several.
+     */
+    multiple: boolean;
+    options: Array<string>;
+    results: PollResults;
+};
+
+export type PollOwnFrame = {
+    id: string;
+    /**
+     * What one has chosen in a poll oneself, for one's own connections.
+     */
+    payload: {
+        choices: Array<number>;
+        conversation_id: ConversationId;
+        message_id: MessageId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'poll.own';
+};
+
+export type PollResult = {
+    /**
+     * The first who have chosen it, at most 20; none where the poll is anonymous.
+     */
+    user_ids: Array<UserId>;
+    votes: number;
+};
+
+/**
+ * What has been chosen in a poll.
+ */
+export type PollResults = {
+    closed_at?: Timestamp | null;
+    /**
+     * One for each option, in their order.
+     */
+    options: Array<PollResult>;
+    /**
+     * How many people have voted.
+     */
+    voters: number;
+};
+
+export type PollUpdatedFrame = {
+    id: string;
+    /**
+     * Somebody has voted, or has taken their vote back, or the poll was closed. `results` are those of `message.poll` from now on.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        results: PollResults;
+        seq: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'poll.updated';
+};
 
 export type PongFrame = {
     id: string;
@@ -2562,6 +4948,7 @@ export type Posting = 'everyone' | 'admins';
  * A person's presence, as the `presence` event and the user list show it.
  */
 export type Presence = {
+    custom_status?: CustomStatus | null;
     last_seen: Timestamp | null;
     status: PresenceStatus;
     user_id: UserId;
@@ -2588,6 +4975,7 @@ export type PresenceFrame = {
      * A person's presence, as the `presence` event and the user list show it.
      */
     payload: {
+        custom_status?: CustomStatus | null;
         last_seen: Timestamp | null;
         status: PresenceStatus;
         user_id: UserId;
@@ -2631,6 +5019,40 @@ export type PresencesFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'presences';
+};
+
+/**
+ * What a link leads to.
+ */
+export type Preview = {
+    description?: string | null;
+    image_upload_id?: UploadId | null;
+    /**
+     * What the site calls itself, else its host.
+     */
+    site?: string | null;
+    title?: string | null;
+    url: string;
+};
+
+export type PreviewBroadcastRequest = {
+    audience: Audience;
+};
+
+/**
+ * Whether links are previewed.
+ */
+export type PreviewChoice = {
+    is_on: boolean;
+};
+
+export type PreviewSubscriptionChangeRequest = {
+    plan_id: PlanId;
+    /**
+     * Of a workspace. Left out: as many as now.
+     */
+    seats?: number | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 /**
@@ -2717,7 +5139,7 @@ export type Prompt = {
 };
 
 /**
- * Who wrote a prompt.
+ * Who wrote a prompt, or added an emoji.
  */
 export type PromptAuthor = {
     id: UserId;
@@ -2794,12 +5216,46 @@ export type ProviderTest = {
     ok: boolean;
 };
 
+/**
+ * The key by which browsers know this server.
+ */
+export type PushKey = {
+    /**
+     * For `applicationServerKey`, in base64url.
+     */
+    key: string;
+};
+
+/**
+ * The keys of a device, as `PushSubscription.toJSON` has them.
+ */
+export type PushKeys = {
+    /**
+     * A secret that it shares with this server.
+     */
+    auth: string;
+    /**
+     * Its public key.
+     */
+    p256dh: string;
+};
+
 export type PutBudgetRequest = {
     /**
      * In micro-credits.
      */
     limit: MicroCredits;
     period: BudgetPeriod;
+};
+
+export type PutDraftRequest = {
+    /**
+     * At most as long as a message. Empty: there is no draft any more.
+     */
+    content: string;
+    reply_to?: MessageId | null;
+    thread_id?: MessageId | null;
+    updated_at?: Timestamp | null;
 };
 
 export type PutGatewayModelRequest = {
@@ -2816,10 +5272,64 @@ export type PutGatewayModelRequest = {
     price?: ModelPrice | null;
 };
 
+export type PutModelListRequest = {
+    /**
+     * By name or alias.
+     */
+    models: Array<string>;
+};
+
+export type PutNoteRequest = {
+    /**
+     * Markdown.
+     */
+    content?: string | null;
+    pinned?: boolean | null;
+    title?: string | null;
+    updated_at?: Timestamp | null;
+    /**
+     * The version that it was written on; 0, or left out: it is new.
+     */
+    version?: number | null;
+};
+
+/**
+ * What became of a test question.
+ */
+export type QuestionTest = {
+    answer?: string | null;
+    duration_ms: number;
+    error?: string | null;
+    model?: string | null;
+    ok: boolean;
+};
+
+/**
+ * When somebody is not to be disturbed.
+ */
+export type QuietHours = {
+    /**
+     * The days on which they begin: 1 is Monday, 7 is Sunday.
+     */
+    days: Array<number>;
+    /**
+     * Such as `22:00`.
+     */
+    from: string;
+    /**
+     * Such as `Europe/Berlin`.
+     */
+    timezone: string;
+    /**
+     * Such as `07:00`; when it is not later than `from`, on the day after.
+     */
+    to: string;
+};
+
 /**
  * What a plan allows of something.
  */
-export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens';
+export type QuotaMetric = 'answers' | 'gateway_calls' | 'tokens' | 'storage' | 'members';
 
 export type QuotaUpdatedFrame = {
     id: string;
@@ -2846,7 +5356,7 @@ export type QuotaUpdatedFrame = {
 export type QuotaUse = {
     limit: number;
     metric: QuotaMetric;
-    resets_at: Timestamp;
+    resets_at: Timestamp | null;
     used: number;
 };
 
@@ -2854,8 +5364,61 @@ export type QuotaUse = {
  * A conversation, and how far its log goes.
  */
 export type ReachedConversation = {
+    /**
+     * In `hello`: how often its board has changed. Left out where it has none.
+     */
+    board_version?: number | null;
     id: ConversationId;
     last_seq: number;
+};
+
+/**
+ * One emoji under a message.
+ */
+export type Reaction = {
+    count: number;
+    /**
+     * One emoji, or `:name:` of one of the workspace's own.
+     */
+    emoji: string;
+    /**
+     * The first of those who reacted with it, at most 20.
+     */
+    user_ids: Array<UserId>;
+};
+
+export type ReactionAddedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        emoji: string;
+        message_id: MessageId;
+        seq: number;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'reaction.added';
+};
+
+export type ReactionRemovedFrame = {
+    id: string;
+    payload: {
+        conversation_id: ConversationId;
+        emoji: string;
+        message_id: MessageId;
+        seq: number;
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'reaction.removed';
 };
 
 export type ReadConversationRequest = {
@@ -2865,12 +5428,30 @@ export type ReadConversationRequest = {
     seq: number;
 };
 
+export type ReadNotificationsRequest = {
+    /**
+     * All of them, instead of some.
+     */
+    all?: boolean | null;
+    /**
+     * At most 500.
+     */
+    ids?: Array<NotificationId> | null;
+};
+
 /**
  * How far somebody has read a conversation.
  */
 export type ReadPosition = {
     read_seq: number;
     user_id: UserId;
+};
+
+export type ReadThreadRequest = {
+    /**
+     * The number of the last reply that was read.
+     */
+    no: number;
 };
 
 export type ReceiptCommand = {
@@ -2963,6 +5544,64 @@ export type RegenerateMessageRequest = {
     model?: string | null;
 };
 
+/**
+ * What becomes of a payment in quarantine.
+ */
+export type ReleaseAs = 'asked' | 'paid' | 'refused';
+
+export type ReleasePaymentRequest = {
+    decision: ReleaseAs;
+    reason: string;
+};
+
+/**
+ * That somebody wants to be reminded of a message.
+ */
+export type Reminder = {
+    at: Timestamp;
+    created_at: Timestamp;
+    id: ReminderId;
+    message: Message;
+    /**
+     * Their own words to it.
+     */
+    note: string | null;
+};
+
+/**
+ * That somebody wants to be reminded of a message.
+ */
+export type ReminderId = string;
+
+/**
+ * A page of a list.
+ */
+export type ReminderPage = {
+    items: Array<Reminder>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type RemindersOwnFrame = {
+    id: string;
+    /**
+     * One is to be reminded of something, or no longer is, for one's own connections.
+     */
+    payload: {
+        reminder_id: ReminderId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'reminders.own';
+};
+
 export type RemoveAuthenticatorRequest = {
     /**
      * What the authenticator shows, or a recovery code.
@@ -2976,6 +5615,137 @@ export type RenamePasskeyRequest = {
      */
     name: string;
 };
+
+/**
+ * A report of a message, for administrators.
+ */
+export type Report = {
+    author: Sender;
+    closed_at?: Timestamp | null;
+    closed_by?: ReportPerson | null;
+    /**
+     * What the message said when it was reported. Null once the report is closed.
+     */
+    content?: string | null;
+    created_at: Timestamp;
+    /**
+     * What was done when it was closed; nothing: it was dismissed.
+     */
+    deeds: Array<ReportDeed>;
+    deleted_at?: Timestamp | null;
+    /**
+     * How many other messages of this author were reported before.
+     */
+    earlier: number;
+    edited_at?: Timestamp | null;
+    hidden_at?: Timestamp | null;
+    id: ReportId;
+    message_id: MessageId;
+    place?: ReportPlace | null;
+    reason: ReportReason;
+    reporter: ReportPerson;
+    /**
+     * How many have reported this message, this report counted.
+     */
+    reports: number;
+    sent_at?: Timestamp | null;
+    status: ReportStatus;
+    taken_at?: Timestamp | null;
+    taken_by?: ReportPerson | null;
+    /**
+     * What the reporter added.
+     */
+    words?: string | null;
+};
+
+/**
+ * What is done about a report.
+ */
+export type ReportDeed = 'hide' | 'warn';
+
+/**
+ * A report with what else is known of the author.
+ */
+export type ReportDetails = Report & {
+    /**
+     * The message's files, while it is not deleted.
+     */
+    attachments: Array<Upload>;
+    /**
+     * The newest other reports on the same author, at most 20, without what the messages said.
+     */
+    others: Array<Report>;
+    /**
+     * How often the author was warned.
+     */
+    warnings: number;
+};
+
+/**
+ * That somebody reported a message.
+ */
+export type ReportId = string;
+
+export type ReportMessageRequest = {
+    reason: ReportReason;
+    /**
+     * What there is to add. At most 1,000 characters.
+     */
+    words?: string | null;
+};
+
+/**
+ * A page of a list.
+ */
+export type ReportPage = {
+    items: Array<Report>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * Somebody who has to do with a report.
+ */
+export type ReportPerson = {
+    id: UserId;
+    /**
+     * Null once the account is deleted.
+     */
+    name?: string | null;
+};
+
+/**
+ * Where a reported message stands.
+ */
+export type ReportPlace = {
+    conversation_id: ConversationId;
+    kind: ConversationKind;
+    /**
+     * Whether the caller may read it: then the message can be looked at with what is around it.
+     */
+    may_read: boolean;
+    title?: string | null;
+    workspace_id: WorkspaceId;
+};
+
+/**
+ * Why a message was reported.
+ */
+export type ReportReason = 'spam' | 'harassment' | 'hate' | 'violence' | 'sexual' | 'personal_data' | 'illegal' | 'other';
+
+/**
+ * That one has reported a message.
+ */
+export type ReportReceipt = {
+    created_at: Timestamp;
+    id: ReportId;
+};
+
+export type ReportStatus = 'open' | 'taken' | 'closed';
 
 export type RequeueJobsRequest = {
     /**
@@ -3003,8 +5773,23 @@ export type ResetPasswordRequest = {
     token: string;
 };
 
+export type ResolveReportRequest = {
+    /**
+     * What is done about it. None: the report is dismissed.
+     */
+    deeds: Array<ReportDeed>;
+    /**
+     * What the author is told with a warning. At most 1,000 characters.
+     */
+    words?: string | null;
+};
+
 export type RestProviderKeyRequest = {
     seconds: number;
+};
+
+export type ResumeSubscriptionRequest = {
+    workspace_id?: WorkspaceId | null;
 };
 
 export type ResyncFrame = {
@@ -3026,11 +5811,191 @@ export type ResyncFrame = {
     type: 'resync';
 };
 
+/**
+ * What an installation has earned.
+ */
+export type Revenue = {
+    /**
+     * What people and workspaces have now.
+     */
+    credits_outstanding: MicroCredits;
+    credits_owed: MicroCredits;
+    /**
+     * Every day or month, the earliest first.
+     */
+    groups: Array<RevenueGroup>;
+    /**
+     * What the subscriptions come to in a month that go on: those for a year with a twelfth.
+     */
+    mrr: Array<Price>;
+    subscriptions: SubscriptionCounts;
+    total: RevenueSum;
+};
+
+export type RevenueCredits = {
+    expired: MicroCredits;
+    granted: MicroCredits;
+    sold: MicroCredits;
+    /**
+     * By refunds, disputes and administrators; less what was given back.
+     */
+    taken_back: MicroCredits;
+    used: MicroCredits;
+};
+
+/**
+ * One day or month of UTC.
+ */
+export type RevenueGroup = {
+    credits: RevenueCredits;
+    /**
+     * `2026-11-23`, or `2026-11`.
+     */
+    key: string;
+    money: Array<RevenueMoney>;
+};
+
+/**
+ * In the currency's smallest unit.
+ */
+export type RevenueMoney = {
+    currency: string;
+    /**
+     * Taken by disputes that were not won.
+     */
+    disputed: number;
+    net: number;
+    paid: number;
+    /**
+     * How many were paid.
+     */
+    payments: number;
+    refunded: number;
+};
+
+/**
+ * All of them together.
+ */
+export type RevenueSum = {
+    credits: RevenueCredits;
+    money: Array<RevenueMoney>;
+};
+
 export type RotateApiKeyRequest = {
     /**
      * How long the secret from before is accepted beside the new one. Left out: not at all.
      */
     grace_seconds?: number | null;
+};
+
+/**
+ * A message that somebody has saved.
+ */
+export type SavedMessage = {
+    message: Message;
+    saved_at: Timestamp;
+};
+
+/**
+ * A page of a list.
+ */
+export type SavedMessagePage = {
+    items: Array<SavedMessage>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type SavedUpdatedFrame = {
+    id: string;
+    /**
+     * One has saved a message, or does so no longer, for one's own connections.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        message_id: MessageId;
+        saved: boolean;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'saved.updated';
+};
+
+/**
+ * A message that is sent later.
+ */
+export type Scheduled = {
+    also_to_conversation: boolean;
+    attachment_ids: Array<UploadId>;
+    /**
+     * That of the message that comes of it.
+     */
+    client_id: string;
+    content: string;
+    conversation_id: ConversationId;
+    created_at: Timestamp;
+    failure: ScheduledFailure | null;
+    id: ScheduledId;
+    mentions: Array<Mention>;
+    reply_to: MessageId | null;
+    send_at: Timestamp;
+    thread_id: MessageId | null;
+};
+
+/**
+ * Why a message was not sent.
+ */
+export type ScheduledFailure = {
+    /**
+     * The code that a refusal has.
+     */
+    code: string;
+    /**
+     * A sentence for the reader.
+     */
+    message: string;
+};
+
+/**
+ * A message that is sent later.
+ */
+export type ScheduledId = string;
+
+/**
+ * A page of a list.
+ */
+export type ScheduledPage = {
+    items: Array<Scheduled>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type ScheduledUpdatedFrame = {
+    id: string;
+    /**
+     * A message that is sent later is another, or no longer waits, for one's own connections.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        id: ScheduledId;
+        scheduled: Scheduled | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'scheduled.updated';
 };
 
 /**
@@ -3060,6 +6025,157 @@ export type ScopedBudgetPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+/**
+ * What an assistant says about what was found.
+ */
+export type SearchAnswer = {
+    assistant: Sender;
+    /**
+     * In millionths of a credit; null where the model has no price.
+     */
+    cost?: number | null;
+    /**
+     * So many messages were read.
+     */
+    read_count: number;
+    /**
+     * The messages that it cites.
+     */
+    sources: Array<SearchSource>;
+    /**
+     * Markdown, with the numbers of sources: `[1]`.
+     */
+    text: string;
+    took_ms: number;
+};
+
+/**
+ * A word that nothing has, and the one that was looked for in its place.
+ */
+export type SearchCorrection = {
+    instead: string;
+    /**
+     * In small letters.
+     */
+    typed: string;
+};
+
+/**
+ * How many of the messages that were found are of one day.
+ */
+export type SearchDayFacet = {
+    /**
+     * When it begins, in UTC.
+     */
+    begins_at: Timestamp;
+    count: number;
+};
+
+/**
+ * How many of the messages that were found are by somebody, or in a conversation.
+ */
+export type SearchFacet = {
+    count: number;
+    id: string;
+    name?: string | null;
+};
+
+/**
+ * Of the newest messages that were found, at most 500: most first.
+ */
+export type SearchFacets = {
+    /**
+     * People and assistants.
+     */
+    author: Array<SearchFacet>;
+    conversation: Array<SearchFacet>;
+    /**
+     * The days on which there is something, oldest first.
+     */
+    day: Array<SearchDayFacet>;
+    has: Array<SearchHasFacet>;
+};
+
+/**
+ * What a message must have to be found.
+ */
+export type SearchHas = 'file' | 'image' | 'link' | 'voice';
+
+/**
+ * How many of the messages that were found have such a thing.
+ */
+export type SearchHasFacet = {
+    count: number;
+    has: SearchHas;
+};
+
+/**
+ * Something that was found: a message with its conversation, a conversation, or a person.
+ */
+export type SearchHit = {
+    conversation?: FoundConversation | null;
+    /**
+     * Where in the message's text the words are: beginnings and lengths, in UTF-16 units.
+     */
+    highlights?: Array<Array<number>>;
+    message?: Message | null;
+    person?: Sender | null;
+};
+
+export type SearchResults = {
+    /**
+     * What was taken for a typo. `exact` looks for the words as they are.
+     */
+    corrections: Array<SearchCorrection>;
+    facets: SearchFacets;
+    /**
+     * Nothing has just the words that were asked for; what is there has similar ones too.
+     */
+    is_corrected: boolean;
+    /**
+     * What was there before the index is still being read, so older messages may be missing.
+     */
+    is_filling: boolean;
+    items: Array<SearchHit>;
+    /**
+     * The `cursor` of what comes next; null at the end.
+     */
+    next?: string | null;
+    searched_to?: Timestamp | null;
+    took_ms: number;
+    total?: SearchTotal | null;
+};
+
+export type SearchSort = 'relevance' | 'newest';
+
+/**
+ * A message that an answer may have something from.
+ */
+export type SearchSource = {
+    conversation_id: ConversationId;
+    created_at: Timestamp;
+    message_id: MessageId;
+    /**
+     * What stands for it in the text, in square brackets.
+     */
+    n: number;
+    /**
+     * Who wrote it.
+     */
+    sender: string;
+};
+
+/**
+ * How much was found.
+ */
+export type SearchTotal = {
+    count: number;
+    /**
+     * There is no more than that; otherwise it is of the newest 500.
+     */
+    is_all: boolean;
 };
 
 /**
@@ -3123,7 +6239,27 @@ export type SectionsChangedFrame = {
     type: 'sections.changed';
 };
 
+/**
+ * What a model got of a file.
+ */
+export type SeenFile = {
+    how: SeenHow;
+    name: string;
+    reason?: UnseenReason | null;
+    /**
+     * What it took of the window, about.
+     */
+    tokens?: number | null;
+    upload_id: UploadId;
+};
+
+export type SeenHow = 'whole' | 'part' | 'unseen';
+
 export type SendMessageRequest = {
+    /**
+     * A reply in a thread that is shown in the main line too.
+     */
+    also_to_conversation?: boolean | null;
     /**
      * One's files (`POST /r1/uploads`), in the order in which they are shown.
      */
@@ -3141,6 +6277,7 @@ export type SendMessageRequest = {
      * No control characters but line breaks and tabs; CR LF becomes LF.
      */
     content: string;
+    forward_of?: MessageId | null;
     /**
      * Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
      */
@@ -3149,7 +6286,14 @@ export type SendMessageRequest = {
      * The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
      */
     model?: string | null;
+    poll?: NewPoll | null;
+    /**
+     * What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+     */
+    previews?: boolean | null;
     reply_to?: MessageId | null;
+    send_at?: Timestamp | null;
+    thread_id?: MessageId | null;
 };
 
 /**
@@ -3168,20 +6312,210 @@ export type Sender = {
 export type SenderKind = 'user' | 'assistant' | 'system' | 'deleted';
 
 /**
+ * A way in that was made for somebody: mailed where a mail server is set, else to be handed over.
+ */
+export type SentLink = {
+    expires_at: Timestamp;
+    mailed: boolean;
+    /**
+     * Shown once, and only where no mail server is set.
+     */
+    url?: string | null;
+};
+
+/**
+ * The message, or with 202 one that waits for its time.
+ */
+export type SentMessage = Message | Scheduled;
+
+/**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | QuotaUpdatedFrame | PromptsChangedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
  */
 export type SessionId = string;
 
+export type SetLowBalanceRequest = {
+    threshold?: MicroCredits | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type SetTopUpRequest = {
+    /**
+     * The plan's first that can be paid so, where it is left out.
+     */
+    currency?: string | null;
+    /**
+     * What was saved for this account.
+     */
+    method_id: PaymentMethodId;
+    /**
+     * The most that is charged in a month of UTC, in the currency's smallest unit.
+     */
+    monthly_limit: number;
+    /**
+     * Of kind `credits`.
+     */
+    plan_id: PlanId;
+    /**
+     * Below which balance they are bought.
+     */
+    threshold: MicroCredits;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type SetWordFilterRequest = {
+    action: WordAction;
+    /**
+     * At most 200, each of at most 60 characters. None: nothing is looked for.
+     */
+    words: Array<string>;
+};
+
+/**
+ * Where the value of a setting came from.
+ */
+export type SettingSource = 'default' | 'file' | 'environment';
+
+export type SettingVec = Array<{
+    /**
+     * What it is for.
+     */
+    about: string;
+    is_secret: boolean;
+    key: string;
+    /**
+     * The file, or the variable.
+     */
+    place?: string | null;
+    source: SettingSource;
+    /**
+     * As it would stand in a file; null: it is not set. Of a secret only that there is one.
+     */
+    value?: string | null;
+}>;
+
+/**
+ * What a new installation needs, and how far it is.
+ */
+export type Setup = {
+    address: SetupAddress;
+    finished_at?: Timestamp | null;
+    mail: SetupMail;
+    models: SetupModels;
+    /**
+     * Accounts, the administrator's among them.
+     */
+    people: number;
+    workspace?: SetupWorkspace | null;
+};
+
+/**
+ * Where people reach the server.
+ */
+export type SetupAddress = {
+    /**
+     * Whether a setting says so; otherwise it is made of host and port.
+     */
+    is_set: boolean;
+    /**
+     * How the caller has reached the server.
+     */
+    reached_by: string;
+    /**
+     * What links in mails begin with.
+     */
+    url: string;
+};
+
+export type SetupMail = {
+    /**
+     * Whether a mail server is set. Otherwise mails are written to files.
+     */
+    is_set: boolean;
+    tested_at?: Timestamp | null;
+};
+
+export type SetupModels = {
+    /**
+     * Names of the providers that are set.
+     */
+    providers: Array<string>;
+    tested_at?: Timestamp | null;
+};
+
+/**
+ * How far somebody got who saves a way to pay.
+ */
+export type SetupStatus = 'open' | 'saved' | 'failed' | 'expired';
+
+/**
+ * The workspace that everybody joins; none: there is no such one here.
+ */
+export type SetupWorkspace = {
+    id: WorkspaceId;
+    is_named: boolean;
+    /**
+     * Whether it can be named here: its owner is the caller, and no setting does.
+     */
+    may_rename: boolean;
+    name: string;
+};
+
+/**
+ * How much an announcement matters.
+ */
+export type Severity = 'info' | 'warning' | 'critical';
+
 export type ShowVersionRequest = {
     /**
      * From 1 to the number of versions.
      */
     index: number;
+};
+
+/**
+ * broadcast
+ *
+ * An announcement, for those whom it concerns, as the `broadcast` event shows it: told when it begins, is changed, is withdrawn or ends. The one
+ * with the latest `updated_at` counts.
+ */
+export type ShownBroadcast = {
+    /**
+     * Markdown.
+     */
+    body: string;
+    /**
+     * Whether one can put it away.
+     */
+    dismissible: boolean;
+    ends_at: Timestamp | null;
+    id: BroadcastId;
+    severity: Severity;
+    starts_at: Timestamp;
+    /**
+     * Only an `active` one is shown.
+     */
+    status: BroadcastStatus;
+    title: string;
+    updated_at: Timestamp;
+    withdrawn_at: Timestamp | null;
+};
+
+/**
+ * A page of a list.
+ */
+export type ShownBroadcastPage = {
+    items: Array<ShownBroadcast>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
 };
 
 export type SignInByIdTokenRequest = {
@@ -3224,6 +6558,77 @@ export type SignUpRequest = {
     setup_token?: string | null;
 };
 
+export type SkippedAccount = {
+    /**
+     * As an error's: `last_admin`, `wrong_state`, `not_found`.
+     */
+    code: string;
+    id: UserId;
+};
+
+/**
+ * Why no credits are bought any more.
+ */
+export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
+
+export type SubscribeToPushRequest = {
+    /**
+     * Where the device's push service takes messages for it.
+     */
+    endpoint: string;
+    keys: PushKeys;
+};
+
+/**
+ * What a person or a workspace has.
+ */
+export type Subscription = {
+    ends_at: Timestamp | null;
+    failed_attempts: number;
+    /**
+     * Null: nothing was paid yet.
+     */
+    gateway: string | null;
+    grace_until: Timestamp | null;
+    id: string;
+    method: PaymentMethod | null;
+    next_attempt_at: Timestamp | null;
+    next_plan: PlanName | null;
+    next_seats: number | null;
+    period_end: Timestamp;
+    period_start: Timestamp;
+    plan: PricingPlan;
+    price: Price | null;
+    renews_at: Timestamp | null;
+    /**
+     * Not: its payer is sent a link before it ends.
+     */
+    renews_by_itself: boolean;
+    /**
+     * Null: a person's own.
+     */
+    seats: number | null;
+    seats_used: number | null;
+    status: SubscriptionStatus;
+    trial_ends_at: Timestamp | null;
+    workspace_id: WorkspaceId | null;
+};
+
+export type SubscriptionCounts = {
+    active: number;
+    /**
+     * They end with what is paid.
+     */
+    canceling: number;
+    past_due: number;
+    trialing: number;
+};
+
+/**
+ * How a subscription stands.
+ */
+export type SubscriptionStatus = 'trialing' | 'active' | 'past_due' | 'ended';
+
 export type SwitchGatewayRequest = {
     enabled: boolean;
 };
@@ -3260,6 +6665,231 @@ export type SyncDoneFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'sync.done';
+};
+
+export type Task = {
+    assignee_ids: Array<UserId>;
+    /**
+     * The same, with their names.
+     */
+    assignees: Array<TaskPerson>;
+    column_id: BoardColumnId;
+    conversation_id: ConversationId;
+    created_at: Timestamp;
+    created_by: UserId;
+    /**
+     * Markdown; empty where there is none.
+     */
+    description: string;
+    due_at: Timestamp | null;
+    id: TaskId;
+    labels: Array<string>;
+    message_id: MessageId | null;
+    /**
+     * Tasks of a column are ordered by the bytes of it.
+     */
+    position: string;
+    title: string;
+    updated_at: Timestamp;
+    /**
+     * Rises by one with each change.
+     */
+    version: number;
+};
+
+export type TaskCreatedFrame = {
+    id: string;
+    /**
+     * A task was added to the board of a conversation, for those who view it.
+     */
+    payload: {
+        board_version: number;
+        conversation_id: ConversationId;
+        task: Task;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'task.created';
+};
+
+export type TaskDeletedFrame = {
+    id: string;
+    payload: {
+        board_version: number;
+        conversation_id: ConversationId;
+        task_id: TaskId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'task.deleted';
+};
+
+/**
+ * A task on a conversation's board.
+ */
+export type TaskId = string;
+
+/**
+ * A page of a list.
+ */
+export type TaskPage = {
+    items: Array<Task>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * Somebody who is to do a task.
+ */
+export type TaskPerson = {
+    id: UserId;
+    name: string;
+};
+
+/**
+ * The conversation on whose board a task stands.
+ */
+export type TaskPlace = {
+    id: ConversationId;
+    kind: ConversationKind;
+    title: string | null;
+};
+
+export type TaskUpdatedFrame = {
+    id: string;
+    /**
+     * A task was changed or moved.
+     */
+    payload: {
+        board_version: number;
+        conversation_id: ConversationId;
+        task: Task;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'task.updated';
+};
+
+export type TasksOwnFrame = {
+    id: string;
+    /**
+     * Something has changed about tasks that are, or were, one's own: for one's own connections, whatever they view.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        task_id: TaskId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'tasks.own';
+};
+
+/**
+ * Part of a thread.
+ */
+export type Thread = {
+    /**
+     * Whether there are more in the direction of reading.
+     */
+    has_more: boolean;
+    /**
+     * Replies, oldest first. Deleted ones keep their place.
+     */
+    items: Array<Message>;
+    own: ThreadPosition;
+    /**
+     * The message that the replies belong to.
+     */
+    root: Message;
+};
+
+export type ThreadOwnFrame = {
+    id: string;
+    /**
+     * How far one has read a thread, and whether one follows it, for one's own connections.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        following: boolean;
+        message_id: MessageId;
+        read_no: number;
+        unread: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'thread.own';
+};
+
+/**
+ * What somebody is to a thread.
+ */
+export type ThreadPosition = {
+    following: boolean;
+    /**
+     * The number of the last reply that they have read; 0 where they don't follow it.
+     */
+    read_no: number;
+    unread: number;
+};
+
+/**
+ * What is shown of a thread at the message that it belongs to.
+ */
+export type ThreadSummary = {
+    /**
+     * The number of the newest reply, deleted ones counted.
+     */
+    last_no: number;
+    last_reply_at: Timestamp;
+    /**
+     * The first of those who replied, at most five.
+     */
+    participants: Array<Participant>;
+    /**
+     * Replies that are there.
+     */
+    reply_count: number;
+    solved_at?: Timestamp | null;
+};
+
+export type ThreadUpdatedFrame = {
+    id: string;
+    /**
+     * There are other replies than there were, for those who view the conversation. The last one counts.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        /**
+         * The message that the thread belongs to.
+         */
+        message_id: MessageId;
+        thread: ThreadSummary | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'thread.updated';
 };
 
 export type Ticket = {
@@ -3306,6 +6936,14 @@ export type ToolCall = {
     expires_at?: Timestamp | null;
     id: ToolCallId;
     /**
+     * Whoever asked has changed the arguments.
+     */
+    is_edited?: boolean;
+    /**
+     * Whoever asked may allow it for later, too (`remember`).
+     */
+    may_remember?: boolean;
+    /**
      * Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
      */
     result?: string | null;
@@ -3316,6 +6954,18 @@ export type ToolCall = {
     status: ToolCallStatus;
     title?: string | null;
     tool: string;
+};
+
+/**
+ * A call with what its arguments may be.
+ */
+export type ToolCallDetails = ToolCall & {
+    /**
+     * The JSON Schema of its arguments. Null: the tool isn't there any more.
+     */
+    schema?: {
+        [key: string]: unknown;
+    } | null;
 };
 
 /**
@@ -3334,6 +6984,85 @@ export type ToolDecision = 'allow' | 'deny';
  * What happens when a model wants to call a tool.
  */
 export type ToolMode = 'auto' | 'ask' | 'off';
+
+/**
+ * A tool that an assistant may call without asking the caller again.
+ */
+export type ToolPermission = {
+    assistant_id: AssistantId;
+    assistant_name: string;
+    created_at: Timestamp;
+    id: ToolPermissionId;
+    /**
+     * The server's name.
+     */
+    server: string;
+    server_id: McpServerId;
+    title?: string | null;
+    tool: string;
+};
+
+/**
+ * That somebody lets an assistant call a tool.
+ */
+export type ToolPermissionId = string;
+
+/**
+ * A page of a list.
+ */
+export type ToolPermissionPage = {
+    items: Array<ToolPermission>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * How credits are bought when a balance has fallen.
+ */
+export type TopUp = {
+    currency: string;
+    is_on: boolean;
+    /**
+     * Null: it was removed.
+     */
+    method_id: string | null;
+    /**
+     * The most that is charged in a month of UTC.
+     */
+    monthly_limit: number;
+    plan_id: string;
+    /**
+     * What one purchase costs, in the currency's smallest unit.
+     */
+    price: number;
+    /**
+     * What was charged in this one, or is about to be.
+     */
+    spent_this_month: number;
+    stopped: StoppedTopUp | null;
+    /**
+     * Below which balance.
+     */
+    threshold: MicroCredits;
+    /**
+     * Whether a charge is under way.
+     */
+    under_way: boolean;
+};
+
+export type TranscriptState = 'pending' | 'ready' | 'failed';
+
+export type TurnOwnPreviewsRequest = {
+    is_on: boolean;
+};
+
+export type TurnWorkspacePreviewsRequest = {
+    is_on: boolean;
+};
 
 export type TypingCommand = {
     /**
@@ -3367,6 +7096,12 @@ export type TypingFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'typing';
+};
+
+export type UnseenReason = 'model_blind' | 'too_large' | 'too_many' | 'type' | 'unreadable' | 'no_transcript' | 'gone';
+
+export type UnsubscribeFromPushRequest = {
+    endpoint: string;
 };
 
 /**
@@ -3407,6 +7142,7 @@ export type Upload = {
      * What is said in a voice note, once that is known.
      */
     transcript?: string | null;
+    transcript_state?: TranscriptState | null;
     /**
      * Of pictures, in pixels.
      */
@@ -3421,7 +7157,7 @@ export type UploadId = string;
 /**
  * What a file was uploaded as.
  */
-export type UploadKind = 'file' | 'voice';
+export type UploadKind = 'file' | 'voice' | 'preview';
 
 /**
  * Which files may be uploaded.
@@ -3568,11 +7304,16 @@ export type UsageRequestPage = {
     total: number;
 };
 
+export type UsePaymentMethodRequest = {
+    workspace_id?: WorkspaceId | null;
+};
+
 /**
  * A person, as others see them; the address and what belongs to signing in only as they see themselves.
  */
 export type User = {
     created_at: Timestamp;
+    custom_status?: CustomStatus | null;
     display_name: string;
     email?: string | null;
     /**
@@ -3592,6 +7333,14 @@ export type User = {
      * Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
      */
     second_factor?: boolean | null;
+    /**
+     * Whether others are told their time zone; only as they see themselves.
+     */
+    show_timezone?: boolean | null;
+    /**
+     * Where they are by the clock, such as `Europe/Berlin`. Null: it is not known, or they don't show it.
+     */
+    timezone: string | null;
 };
 
 /**
@@ -3646,6 +7395,16 @@ export type UserSessionPage = {
     total: number;
 };
 
+/**
+ * Whether an account lets its owner in.
+ */
+export type UserStatus = 'active' | 'suspended';
+
+/**
+ * How something is.
+ */
+export type Verdict = 'ok' | 'warning' | 'fault';
+
 export type VerifyEmailRequest = {
     /**
      * Of the account that the mail is about: needed where the caller is not signed in to it.
@@ -3688,6 +7447,72 @@ export type ViewCommand = {
  */
 export type Visibility = 'workspace' | 'private';
 
+/**
+ * What a moderator told somebody about a message of theirs.
+ */
+export type Warning = {
+    conversation_id?: ConversationId | null;
+    created_at: Timestamp;
+    id: WarningId;
+    message_id?: MessageId | null;
+    reason: ReportReason;
+    seen_at?: Timestamp | null;
+    /**
+     * The moderator's own words.
+     */
+    words?: string | null;
+};
+
+export type WarningFrame = {
+    id: string;
+    /**
+     * A moderator has told one something about a message of one's own, for one's own connections; told again when one has read it.
+     */
+    payload: {
+        warning: Warning;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'warning';
+};
+
+/**
+ * What a moderator told somebody.
+ */
+export type WarningId = string;
+
+/**
+ * A page of a list.
+ */
+export type WarningPage = {
+    items: Array<Warning>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What becomes of a message with an unwanted word.
+ */
+export type WordAction = 'refuse' | 'mask';
+
+/**
+ * The words that are not wanted in a channel.
+ */
+export type WordFilter = {
+    action: WordAction;
+    /**
+     * Words or phrases. Case and accents don't matter.
+     */
+    words: Array<string>;
+};
+
 export type Workspace = {
     id: WorkspaceId;
     /**
@@ -3726,9 +7551,62 @@ export type WorkspaceChangedFrame = {
 };
 
 /**
+ * A small picture with a name, for reactions and texts of a workspace.
+ */
+export type WorkspaceEmoji = {
+    author: PromptAuthor | null;
+    created_at: Timestamp;
+    /**
+     * Whether the caller may remove it.
+     */
+    may_remove: boolean;
+    /**
+     * It is written `:name:`.
+     */
+    name: string;
+    /**
+     * The picture: `/files/{upload_id}/{name}`.
+     */
+    upload_id: UploadId;
+    workspace_id: WorkspaceId;
+};
+
+/**
+ * A page of a list.
+ */
+export type WorkspaceEmojiPage = {
+    items: Array<WorkspaceEmoji>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * What a workspace has for what is used in it.
+ */
+export type WorkspaceEntitlements = {
+    credits: Credits | null;
+    /**
+     * Whether it has credits: they pay for its members, in its conversations and by its keys.
+     */
+    pays: boolean;
+    plan: CurrentPlan | null;
+    quotas: Array<QuotaUse>;
+    workspace_id: WorkspaceId;
+};
+
+/**
  * A tenant.
  */
 export type WorkspaceId = string;
+
+/**
+ * How a workspace came about.
+ */
+export type WorkspaceKind = 'personal' | 'shared' | 'team';
 
 export type WorkspaceMember = {
     role: WorkspaceRole;

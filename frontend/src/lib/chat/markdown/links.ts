@@ -13,6 +13,9 @@ const ADDRESS = new RegExp(
 /** A host without a scheme, alone or with what may stand behind it; an address of mail. */
 const BARE = new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu');
 
+/** A conversation of this installation, as those who write link it (`chat/channel-links.ts`). */
+export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
+
 /** Only an address that can't run anything is a link; anything else stays the text that it was. */
 export function safeHref(href: string): string | null {
   try {
@@ -43,7 +46,7 @@ export function labelled(href: string, children: Inline[]): Inline[] {
   return children;
 }
 
-function wordsOf(inlines: readonly Inline[]): string {
+export function wordsOf(inlines: readonly Inline[]): string {
   return inlines
     .map((inline) => ('children' in inline ? wordsOf(inline.children) : 'text' in inline ? inline.text : ' '))
     .join('');

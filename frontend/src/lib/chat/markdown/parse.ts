@@ -1,7 +1,7 @@
 /** Markdown to the tree of `tree.ts`. The grammar is that of `lexer.ts`. */
 import type { MarkedToken, Token, Tokens } from 'marked';
 import { lex } from './lexer.ts';
-import { labelled, safeHref } from './links.ts';
+import { CHANNEL, labelled, safeHref, wordsOf } from './links.ts';
 import type { MathToken } from './math.ts';
 import type { Block, Inline, Item } from './tree.ts';
 
@@ -97,6 +97,8 @@ function toInline(token: Known): Inline {
 }
 
 function toLink(href: string, title: string | null, children: Inline[], raw: string): Inline {
+  const id = CHANNEL.exec(href)?.[1];
+  if (id) return { type: 'channel', id, text: wordsOf(children) };
   const safe = safeHref(href);
   return safe ? { type: 'link', href: safe, title, children: labelled(safe, children) } : text(raw);
 }

@@ -1,3 +1,5 @@
+import type { Component } from 'svelte';
+
 /**
  * A message as a tree of the few things that a message may hold. There is no node for raw HTML, and a link has been
  * checked before it is one: what is drawn from this tree is safe by construction, without a sanitiser behind it.
@@ -9,7 +11,11 @@ export type Inline =
   | { type: 'math'; text: string; display: boolean }
   | { type: 'strong' | 'em' | 'del'; children: Inline[] }
   | { type: 'link'; href: string; title: string | null; children: Inline[] }
-  | { type: 'break' };
+  /** A conversation, and what it was called when this was written. */
+  | { type: 'channel'; id: string; text: string }
+  | { type: 'break' }
+  /** What is cited by that number (`chat/cited.ts`), and what draws it. */
+  | { type: 'mark'; n: number; look: Component<{ n: number }> };
 
 export type Align = 'left' | 'center' | 'right' | null;
 

@@ -98,11 +98,12 @@ export function definitionOf(
 function priceOf(values: Record<ModelField, string>, before: GatewayModel | null): ModelDefinition['price'] {
   const [input, output] = [microOf(values.input), microOf(values.output)];
   if (input === null && output === null) return null;
+  // What the form doesn’t ask for stays: what is written to a cache, sound, long input.
   return {
+    ...before?.price,
     input: input ?? 0,
     output: output ?? 0,
-    cached: microOf(values.cached),
-    cache_write: before?.price?.cache_write ?? null
+    cached: microOf(values.cached)
   };
 }
 

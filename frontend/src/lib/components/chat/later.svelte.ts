@@ -1,31 +1,94 @@
 import type { Component, ComponentProps } from 'svelte';
+import type { App } from '#lib/app.ts';
+import type { Pane } from '#lib/chat/pane.svelte.ts';
 import type AttachmentsType from '../files/attachments.svelte';
 import type AnswerEndType from './answer-end.svelte';
 import type MessageToolsType from './message-tools.svelte';
+import type MessageDoubtsType from './message-doubts.svelte';
+import type PreviewsType from './previews.svelte';
+import type ReactionsType from '../reactions/reactions.svelte';
+import type PollType from '../polls/poll.svelte';
+import type CatchUpType from '../catch-up/in-conversation.svelte';
+import type ForwardedType from '../forward/forwarded.svelte';
+import type MessageFootType from '../kept/message-foot.svelte';
+import type ThreadRuleType from '../threads/thread-rule.svelte';
+import type ScheduledRowsType from '../later/scheduled-rows.svelte';
+import type ComposerAboutType from './composer-about.svelte';
+import type StripsType from './strips.svelte';
+import type VersionsType from './versions.svelte';
 
 type MessageTools = Component<ComponentProps<typeof MessageToolsType>>;
+type MessageDoubts = Component<ComponentProps<typeof MessageDoubtsType>>;
 type AnswerEnd = Component<ComponentProps<typeof AnswerEndType>>;
 type Attachments = Component<ComponentProps<typeof AttachmentsType>>;
+type Previews = Component<ComponentProps<typeof PreviewsType>>;
+type Reactions = Component<ComponentProps<typeof ReactionsType>>;
+type Forwarded = Component<ComponentProps<typeof ForwardedType>>;
+type Poll = Component<ComponentProps<typeof PollType>>;
+type CatchUp = Component<ComponentProps<typeof CatchUpType>>;
+type MessageFoot = Component<ComponentProps<typeof MessageFootType>>;
+type ThreadRule = Component<ComponentProps<typeof ThreadRuleType>>;
+type ScheduledRows = Component<ComponentProps<typeof ScheduledRowsType>>;
+type ComposerAbout = Component<ComponentProps<typeof ComposerAboutType>>;
+type Strips = Component<ComponentProps<typeof StripsType>>;
+type Versions = Component<ComponentProps<typeof VersionsType>>;
 
 /** What a conversation can be read without: it comes right after it, and is then there at once. */
 interface Later {
   MessageTools: MessageTools | null;
+  MessageDoubts: MessageDoubts | null;
   AnswerEnd: AnswerEnd | null;
   Attachments: Attachments | null;
+  Previews: Previews | null;
+  Reactions: Reactions | null;
+  Forwarded: Forwarded | null;
+  Poll: Poll | null;
+  CatchUp: CatchUp | null;
+  MessageFoot: MessageFoot | null;
+  ThreadRule: ThreadRule | null;
+  ScheduledRows: ScheduledRows | null;
+  ComposerAbout: ComposerAbout | null;
+  Strips: Strips | null;
+  Versions: Versions | null;
   /** It didn't come: messages are shown without their files. */
   isLate: boolean;
 }
 
-export const later = $state<Later>({ MessageTools: null, AnswerEnd: null, Attachments: null, isLate: false });
+export const later = $state<Later>({
+  MessageTools: null,
+  MessageDoubts: null,
+  AnswerEnd: null,
+  Attachments: null,
+  Previews: null,
+  Reactions: null,
+  Forwarded: null,
+  Poll: null,
+  CatchUp: null,
+  MessageFoot: null,
+  ThreadRule: null,
+  ScheduledRows: null,
+  ComposerAbout: null,
+  Strips: null,
+  Versions: null,
+  isLate: false
+});
 
-export async function bringLater(): Promise<void> {
+export async function bringLater(app: App, pane: Pane): Promise<void> {
   // What can't be brought is tried again by the next conversation.
   await Promise.allSettled([
     import('./message-tools.svelte').then((part) => (later.MessageTools ??= part.default)),
+    import('./message-doubts.svelte').then((part) => (later.MessageDoubts ??= part.default)),
     import('./answer-end.svelte').then((part) => (later.AnswerEnd ??= part.default)),
     import('../files/attachments.svelte').then((part) => (later.Attachments ??= part.default)),
-    // Files can be chosen without a connection.
-    import('../files/tray.svelte')
+    import('./previews.svelte').then((part) => (later.Previews ??= part.default)),
+    import('../reactions/reactions.svelte').then((part) => (later.Reactions ??= part.default)),
+    import('./later-parts.ts').then((parts) => Object.assign(later, parts)),
+    import('#lib/stores/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, pane)),
+    import('#lib/chat/channel-links.ts').then(({ linkChannels }) => linkChannels(app, pane)),
+    // Files can be chosen and people called without a connection, and a conversation have nothing in it.
+    import('../files/tray.svelte'),
+    import('./mention-list.svelte'),
+    import('./empty-conversation.svelte')
   ]);
   later.isLate = later.Attachments === null;
 }

@@ -1,3 +1,4 @@
+import { translated } from '#lib/api/words.ts';
 import type { Failure } from '#lib/chat/state.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -13,6 +14,8 @@ export function whyNotSent(failure: Failure | null): string {
     case 'too_large':
     case 'too_long':
       return m.chat_reason_too_long();
+    case 'word_refused':
+      return m.error_word_refused();
   }
-  return failure?.message ?? m.chat_reason_unknown();
+  return failure ? translated(failure) : m.chat_reason_unknown();
 }

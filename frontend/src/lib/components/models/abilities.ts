@@ -1,18 +1,29 @@
 import Brain from '@lucide/svelte/icons/brain';
+import FileText from '@lucide/svelte/icons/file-text';
 import Image from '@lucide/svelte/icons/image';
 import Mic from '@lucide/svelte/icons/mic';
 import Wrench from '@lucide/svelte/icons/wrench';
-import { CAPABILITIES, type Capability, type Model } from '#lib/api/assistants.ts';
+import type { Capability, Model } from '#lib/api/assistants.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-const LOOKS: Record<Capability, { icon: typeof Brain; label: () => string }> = {
-  images: { icon: Image, label: m.model_reads_images },
-  audio: { icon: Mic, label: m.model_hears_audio },
-  tools: { icon: Wrench, label: m.model_uses_tools },
-  reasoning: { icon: Brain, label: m.model_thinks }
-};
+interface Ability {
+  readonly id: Capability;
+  readonly icon: typeof Brain;
+  readonly label: () => string;
+  /** Beside its sign. */
+  readonly short: () => string;
+}
 
-/** What a model can do besides reading and writing text, always in the same order. */
-export function abilitiesOf({ capabilities }: Model) {
-  return CAPABILITIES.filter((one) => capabilities?.[one]).map((one) => ({ id: one, ...LOOKS[one] }));
+/** What models can do besides reading and writing text, always in the same order. */
+export const LOOKS: readonly Ability[] = [
+  { id: 'images', icon: Image, label: m.model_reads_images, short: m.model_short_images },
+  { id: 'files', icon: FileText, label: m.model_reads_files, short: m.model_short_files },
+  { id: 'audio', icon: Mic, label: m.model_hears_audio, short: m.model_short_audio },
+  { id: 'tools', icon: Wrench, label: m.model_uses_tools, short: m.model_short_tools },
+  { id: 'reasoning', icon: Brain, label: m.model_thinks, short: m.model_short_thinks }
+];
+
+export function abilitiesOf({ capabilities }: Model): readonly Ability[] {
+  // The server takes the text out of files: every model reads them.
+  return LOOKS.filter(({ id }) => id === 'files' || capabilities?.[id]);
 }

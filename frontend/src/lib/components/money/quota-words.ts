@@ -1,8 +1,8 @@
-import type { QuotaMetric } from '#lib/api/money.ts';
+import type { DailyMetric } from '#lib/api/money.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** What a plan limits in a day. */
-export function quotaName(metric: QuotaMetric): string {
+export function quotaName(metric: DailyMetric): string {
   switch (metric) {
     case 'answers':
       return m.money_quota_answers();

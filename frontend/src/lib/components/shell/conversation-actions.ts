@@ -1,9 +1,9 @@
 /** What can be done with a conversation as a whole, from its menu and from its details. */
 import { goto } from '$app/navigation';
 import { page } from '$app/state';
-import type { Conversation } from '#lib/api/types.ts';
+import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
-import { isChannel } from '#lib/chat/kinds.ts';
+import { isChannel, mayManage } from '#lib/chat/kinds.ts';
 import { attempt } from '#lib/components/attempt.ts';
 import { confirmed } from '#lib/components/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -16,6 +16,15 @@ export const mayRename = (conversation: Conversation): boolean =>
 export const mayLeave = ({ kind, own }: Conversation): boolean => kind === 'group' || (isChannel(kind) && own !== null);
 export const mayDelete = ({ kind, own, is_default }: Conversation): boolean =>
   kind !== 'single' && !is_default && own?.role === 'owner';
+
+/** A group of so few is its members’ own. */
+const SMALL_GROUP = 20;
+
+/** As the server: a channel, and a large group, is taken along by those who manage it and are in it. */
+export function mayExport(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+  const isEverybodys = !isChannel(conversation.kind) && conversation.member_count <= SMALL_GROUP;
+  return conversation.own !== null && (isEverybodys || mayManage(conversation, workspaceRole));
+}
 
 export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
   const name = app.conversations.nameOf(conversation);

@@ -1,9 +1,14 @@
 /** Pages of their own beside the rail; everywhere else there are the conversations. */
 export function isBesideChats(pathname: string): boolean {
-  return /^\/(settings|workspaces|admin|usage|plans)(\/|$)/.test(pathname);
+  return /^\/(settings|workspaces|admin|usage|plans|tasks|notes|search)(\/|$)/.test(pathname);
+}
+
+/** Searching has a page of its own and belongs to the conversations. */
+export function isSearch(pathname: string): boolean {
+  return pathname === '/search';
 }
 
 /** Pages beside the list of conversations that have a title of their own. */
 export function hasOwnTitle(route: string | null): boolean {
-  return route !== null && /^\/\(app\)\/(channels|assistants|prompts)(\/|$)/.test(route);
+  return route !== null && /^\/\(app\)\/(activity|channels|people|assistants|prompts|threads)(\/|$)/.test(route);
 }

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{Head, SeenAt},
+    batches::{Head, NewMessage, SeenAt},
 };
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
@@ -40,7 +40,9 @@ impl Batch<'_> {
             .map(|known| Head { id: known.state.id, last_seq: known.state.last_seq, last_no: known.state.last_no })
             .collect();
         let mut written: BTreeMap<(ConversationId, UserId), i64> = BTreeMap::new();
-        for message in self.new_messages.iter().filter(|message| message.sender_kind == SenderKind::User.as_str()) {
+        let is_own =
+            |message: &&NewMessage| message.sender_kind == SenderKind::User.as_str() && message.is_in_main_line();
+        for message in self.new_messages.iter().filter(is_own) {
             if let Some(sender) = message.sender_id {
                 written.insert((message.conversation_id, UserId(sender)), message.no);
             }
@@ -58,10 +60,13 @@ impl Batch<'_> {
         }
         let mut pieces = self.edits.take_pieces(backend, self.now)?;
         if !self.new_messages.is_empty() {
-            pieces.push(query::batches::insert_messages(backend, self.new_messages)?);
+            pieces.extend(query::batches::insert_messages(backend, self.new_messages)?);
         }
         if !written.is_empty() {
             pieces.push(query::batches::read_by_writing(backend, &written)?);
+        }
+        if !self.new_turns.is_empty() {
+            pieces.push(query::moderation::take_turns(backend, &self.new_turns)?);
         }
         if !self.new_mentions.is_empty() {
             pieces.push(query::mentions::insert(backend, self.new_mentions)?);

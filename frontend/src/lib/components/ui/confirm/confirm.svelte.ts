@@ -3,6 +3,8 @@ export interface Question {
   body: string;
   /** The word on the button that does it. */
   action: string;
+  /** The word on the one that leaves all as it is, where “Cancel” would be unclear. */
+  keep?: string;
 }
 
 interface Asked extends Question {

@@ -1,0 +1,134 @@
+//! A stream whose caller and provider speak the same dialect: its bytes pass, and only what routing and billing need is looked at.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::{
+    AiError,
+    meter::Meter,
+    relay::Tap,
+    wire::{
+        events::{self, Event, Splitter},
+        failure::{self, Failure},
+    },
+};
+
+/// What one dialect says by its events.
+pub(crate) trait EventReader: Default + Send + Unpin + 'static {
+    /// Quarters of the tokens in the texts of a block.
+    fn delivered(block: &[u8]) -> u64;
+    /// Whether a block may tell of usage, the end, or an error.
+    fn is_marked(block: &[u8]) -> bool;
+    /// Takes the data of an event.
+    fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure>;
+    /// The failure that these data of an event tell of.
+    fn failure(said: &Value) -> Option<Failure> {
+        failure::of_value(said)
+    }
+    /// These events were passed.
+    fn count(&mut self, _passed: &[u8]) {}
+    fn is_done(&self) -> bool;
+    fn is_whole(&self) -> bool;
+    fn sequence(&self) -> u64 {
+        0
+    }
+    /// The provider ended its stream: what it left out, where the answer is whole all the same.
+    fn end(&mut self, meter: &Meter) -> Result<&'static [u8], Failure>;
+}
+
+/// Passes the events of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct PassingTap<R> {
+    reader: R,
+    has_begun: bool,
+    /// What failed behind events that were good.
+    failed: Option<Failure>,
+}
+
+impl<R: EventReader> PassingTap<R> {
+    /// Looks at each event; gives those before one that failed.
+    fn look_at(&mut self, block: &Bytes, meter: &Meter) -> Result<Bytes, Failure> {
+        let mut splitter = Splitter::default();
+        let mut passed = 0;
+        splitter.push(block.clone());
+        // What comes behind the end is of no interest.
+        while !self.reader.is_done()
+            && let Some(event) = splitter.next()
+        {
+            match self.look_at_event(&event, meter) {
+                Ok(()) => passed += event.len(),
+                Err(failure) if passed == 0 => return Err(failure),
+                Err(failure) => {
+                    self.failed = Some(failure);
+                    break;
+                }
+            }
+        }
+        Ok(block.slice(..passed))
+    }
+
+    fn look_at_event(&mut self, event: &Bytes, meter: &Meter) -> Result<(), Failure> {
+        let data = match events::read(event) {
+            Event::Data(data) => data,
+            Event::Error(data) | Event::Bare(data) => {
+                let said = serde_json::from_slice(&data).ok();
+                return Err(said.as_ref().and_then(R::failure).unwrap_or_else(failure::unknown));
+            }
+            Event::Nothing => return Ok(()),
+        };
+        let said: Value = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
+        match R::failure(&said) {
+            Some(failure) => Err(failure),
+            None => self.reader.read(&said, meter),
+        }
+    }
+
+    fn passed(&mut self, events: Bytes) -> Option<Bytes> {
+        self.reader.count(&events);
+        (!events.is_empty()).then_some(events)
+    }
+}
+
+impl<R: EventReader> Tap for PassingTap<R> {
+    type Out = Bytes;
+
+    fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+        let quarters = R::delivered(&block);
+        if quarters > 0 {
+            meter.deliver(quarters);
+        }
+        let is_plain = block.starts_with(b"event:") || block.starts_with(b"data:") || block.starts_with(b":");
+        // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let events = if is_first || !is_plain || R::is_marked(&block) { self.look_at(&block, meter)? } else { block };
+        Ok(self.passed(events))
+    }
+
+    fn failure(&mut self) -> Option<Failure> {
+        self.failed.take()
+    }
+
+    fn is_done(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.reader.is_whole()
+    }
+
+    fn sequence(&self) -> u64 {
+        self.reader.sequence()
+    }
+
+    fn end(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+        let mut last = Bytes::new();
+        if !rest.trim_ascii().is_empty() {
+            // A last event without its blank line, or an error that is none.
+            last = self.look_at(&[rest.as_ref(), b"\n\n"].concat().into(), meter)?;
+        }
+        if self.failed.is_none() && !self.reader.is_done() {
+            last = [last.as_ref(), self.reader.end(meter)?].concat().into();
+        }
+        Ok(self.passed(last))
+    }
+}

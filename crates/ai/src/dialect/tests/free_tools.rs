@@ -1,0 +1,184 @@
+//! Tools as OpenAI's newer clients have them: such whose input is free text, for which every upstream is asked for a function with one field, and
+//! functions in a namespace.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const PATCH: &str = "*** Begin Patch\n+\"x\"\n*** End Patch";
+
+/// A round in which such a tool was called, and may be called again.
+fn round(door: Door) -> Value {
+    let grammar = json!({"syntax": "lark", "definition": "start: /.+/"});
+    match door {
+        Door::Responses => json!({
+            "model": "m",
+            "input": [
+                {"type": "message", "role": "user", "content": "Mend it."},
+                {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": PATCH},
+                {"type": "custom_tool_call_output", "call_id": "c1", "output": "Done."},
+            ],
+            "tools": [
+                {"type": "custom", "name": "apply_patch", "description": "Changes files.",
+                 "format": {"type": "grammar", "syntax": grammar["syntax"], "definition": grammar["definition"]}},
+                {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}},
+            ],
+            "tool_choice": {"type": "custom", "name": "apply_patch"},
+        }),
+        _ => json!({
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "Mend it."},
+                {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "type": "custom", "custom": {"name": "apply_patch", "input": PATCH}}]},
+                {"role": "tool", "tool_call_id": "c1", "content": "Done."},
+            ],
+            "tools": [
+                {"type": "custom", "custom": {"name": "apply_patch", "description": "Changes files.", "format": {"type": "grammar", "grammar": grammar}}},
+                {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}},
+            ],
+            "tool_choice": {"type": "custom", "custom": {"name": "apply_patch"}},
+        }),
+    }
+}
+
+#[test]
+fn to_every_upstream_they_are_functions_with_one_field() {
+    let arguments = json!({ "input": PATCH });
+    for door in [Door::Chat, Door::Responses] {
+        let openai = translated(door, ProviderKind::OpenAi, &round(door));
+        let call = &openai["messages"][1]["tool_calls"][0]["function"];
+        assert_eq!(
+            (&call["name"], call["arguments"].as_str()),
+            (&json!("apply_patch"), Some(arguments.to_string().as_str()))
+        );
+        let tool = &openai["tools"][0]["function"];
+        assert_eq!(tool["parameters"]["required"], json!(["input"]));
+        let told = tool["description"].as_str().unwrap();
+        assert!(told.starts_with("Changes files.\n\n") && told.ends_with("(lark):\nstart: /.+/"), "{told}");
+        assert_eq!(openai["tool_choice"]["function"]["name"], "apply_patch");
+        let gemini = translated(door, ProviderKind::Gemini, &round(door));
+        assert_eq!(gemini["contents"][1]["parts"][0]["functionCall"]["args"], arguments);
+        assert_eq!(gemini["contents"][2]["parts"][0]["functionResponse"]["name"], "apply_patch");
+        let anthropic = translated(door, ProviderKind::Anthropic, &round(door));
+        assert_eq!(anthropic["messages"][1]["content"][0]["input"], arguments);
+        assert_eq!(anthropic["tools"][0]["input_schema"]["properties"]["input"]["type"], "string");
+    }
+}
+
+/// A text, a call with free text, and one of a function.
+fn frames() -> Vec<Value> {
+    let chunk = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
+    let text = json!({ "input": PATCH }).to_string();
+    let (left, right) = text.split_at(9);
+    let call = |index: u32, id: &str, name: &str, arguments: &str| {
+        chunk(json!({"tool_calls": [{"index": index, "id": id, "function": {"name": name, "arguments": arguments}}]}))
+    };
+    vec![
+        chunk(json!({"content": "So."})),
+        call(0, "c1", "apply_patch", left),
+        chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": right}}]})),
+        call(1, "c2", "look", "{}"),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}),
+    ]
+}
+
+fn spoken(door: Door, frames: &[Value]) -> Vec<Value> {
+    let free = read(door, &round(door)).unwrap().free;
+    assert_eq!(free, ["apply_patch"]);
+    let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
+    let listener = Listener::new(reader(ProviderKind::OpenAi), std::sync::Arc::default()).with_free(&free);
+    let (mut tap, meter) = (Translation::new(listener, writer(door)), Meter::default());
+    let out = tap.pass(format!("{wire}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
+    let text = String::from_utf8(out.to_vec()).unwrap();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    data.map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+#[test]
+fn a_call_comes_with_its_text_in_a_stream() {
+    let events = spoken(Door::Responses, &frames());
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    let input = ["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"];
+    for kind in input {
+        assert_eq!(kinds.iter().filter(|one| **one == kind).count(), 1, "{kinds:?}");
+    }
+    let added = events.iter().find(|event| event["item"]["type"] == "custom_tool_call").unwrap();
+    assert_eq!((&added["type"], &added["item"]["input"]), (&json!("response.output_item.added"), &json!("")));
+    let output = &events.last().unwrap()["response"]["output"];
+    let call = &output[1];
+    assert_eq!(
+        (&call["type"], &call["call_id"], &call["input"]),
+        (&json!("custom_tool_call"), &json!("c1"), &json!(PATCH))
+    );
+    assert_eq!((&output[2]["type"], &output[2]["arguments"]), (&json!("function_call"), &json!("{}")));
+    assert_eq!(output.as_array().unwrap().len(), 3);
+
+    let chunks = spoken(Door::Chat, &frames());
+    let calls: Vec<&Value> =
+        chunks.iter().flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten().collect();
+    assert_eq!(
+        calls[0],
+        &json!({"index": 0, "id": "c1", "type": "custom", "custom": {"name": "apply_patch", "input": ""}})
+    );
+    assert!(calls.contains(&&json!({"index": 0, "custom": {"input": PATCH}})), "{calls:?}");
+    assert!(calls.iter().any(|call| call["function"]["name"] == "look" && call["index"] == 1), "{calls:?}");
+}
+
+#[test]
+fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
+    let body = |arguments: &str| {
+        json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": null, "tool_calls": [
+            {"id": "c2", "type": "function", "function": {"name": "look", "arguments": "{}"}},
+            {"id": "c1", "type": "function", "function": {"name": "apply_patch", "arguments": arguments}},
+        ]}}]})
+        .to_string()
+    };
+    for (arguments, text) in [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON")] {
+        let listener = Listener::new(reader(ProviderKind::OpenAi), std::sync::Arc::default());
+        let listener = listener.with_free(&["apply_patch".to_owned()]);
+        let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
+        let chat = openai_chat::door::whole(&head(), &answer, &usage);
+        let choice = &chat["choices"][0];
+        assert_eq!(choice["finish_reason"], "tool_calls");
+        assert_eq!(
+            choice["message"]["tool_calls"][1],
+            json!({"id": "c1", "type": "custom", "custom": {"name": "apply_patch", "input": text}})
+        );
+        let response = openai_responses::answer::whole(&head(), &json!({"tools": []}), &answer, &usage);
+        assert_eq!(
+            (&response["output"][1]["type"], &response["output"][1]["input"]),
+            (&json!("custom_tool_call"), &json!(text))
+        );
+    }
+}
+
+#[test]
+fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
+    let function = json!({"type": "function", "name": "close", "parameters": {"type": "object", "properties": {}}});
+    let body = json!({
+        "model": "m",
+        "input": [
+            {"type": "function_call", "call_id": "c1", "namespace": "agents", "name": "close", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c1", "output": "Closed."},
+        ],
+        "tools": [{"type": "namespace", "name": "agents", "description": "Agents.", "tools": [function]}, function],
+    });
+    for kind in KINDS {
+        let asked = translated(Door::Responses, kind, &body).to_string();
+        assert!(asked.matches("agents__close").count() >= 2, "{asked}");
+    }
+    let (_, repeated) = openai_responses::request::read(&body).unwrap();
+    let call = |index: u32, name: &str| json!({"index": index, "id": format!("c{index}"), "function": {"name": name, "arguments": "{}"}});
+    let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call(0, "agents__close"), call(1, "close")]}, "finish_reason": "tool_calls"}]});
+    let writer = openai_responses::answer::ResponseWriter::new(head(), repeated);
+    let listener = Listener::new(reader(ProviderKind::OpenAi), std::sync::Arc::default());
+    let (mut tap, meter) = (Translation::new(listener, Box::new(writer)), Meter::default());
+    let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();
+    let text = String::from_utf8(out.to_vec()).unwrap();
+    let last = text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().unwrap();
+    let output = &serde_json::from_str::<Value>(last).unwrap()["response"]["output"];
+    assert_eq!((&output[0]["namespace"], &output[0]["name"]), (&json!("agents"), &json!("close")));
+    assert_eq!((&output[1]["namespace"], &output[1]["name"]), (&Value::Null, &json!("close")));
+    let hosted = json!({"model": "m", "input": "x", "tools": [{"type": "namespace", "name": "a", "tools": [{"type": "web_search"}]}]});
+    assert!(openai_responses::request::read(&hosted).is_err());
+}

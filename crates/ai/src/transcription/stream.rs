@@ -1,0 +1,128 @@
+//! A transcription that comes as it is heard: `transcript.text.delta`, and `transcript.text.done` with the whole text and its usage.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{
+    AiError, Finish, Usage,
+    dialect::pass::{EventReader, PassingTap},
+    meter::{Meter, quarters},
+    wire::failure::Failure,
+};
+
+/// Passes the events of a stream.
+pub(super) type TranscriptTap = PassingTap<TranscriptEvents>;
+
+/// What the events say.
+#[derive(Debug, Default)]
+pub(crate) struct TranscriptEvents {
+    is_done: bool,
+}
+
+impl EventReader for TranscriptEvents {
+    fn delivered(_: &[u8]) -> u64 {
+        0
+    }
+
+    // There are few of them, and all are read.
+    fn is_marked(_: &[u8]) -> bool {
+        true
+    }
+
+    fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
+        match said["type"].as_str() {
+            Some("transcript.text.delta") => {
+                meter.deliver(quarters(said["delta"].as_str().unwrap_or_default().as_bytes()));
+            }
+            Some("transcript.text.done") => {
+                self.is_done = true;
+                report(&said["usage"], meter);
+                meter.finished(Finish::Stop);
+                meter.close();
+            }
+            // Segments with their speakers, and what is yet to be invented.
+            Some(_) => {}
+            None => return Err(AiError::Garbled.into()),
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_done
+    }
+
+    fn end(&mut self, _: &Meter) -> Result<&'static [u8], Failure> {
+        Err(AiError::Cut.into())
+    }
+}
+
+/// Takes the usage of a transcription, where it is in tokens.
+pub(super) fn report(counts: &Value, meter: &Meter) {
+    if let (Some(input), Some(output)) = (counts["input_tokens"].as_u64(), counts["output_tokens"].as_u64()) {
+        let audio = counts["input_token_details"]["audio_tokens"].as_u64();
+        meter.report(Usage { input: Some(input), output: Some(output), audio, ..Usage::default() });
+    }
+}
+
+/// A transcription in one piece as a stream: many models hear all before they write.
+pub(super) fn frames(whole: &[u8], meter: &Meter) -> Result<Bytes, AiError> {
+    let said: Value = serde_json::from_slice(whole).map_err(|_| AiError::Garbled)?;
+    let text = said["text"].as_str().ok_or(AiError::Garbled)?;
+    let mut done = json!({"type": "transcript.text.done", "text": text});
+    if said["usage"].is_object() {
+        done["usage"] = said["usage"].clone();
+    }
+    let delta = json!({"type": "transcript.text.delta", "delta": text});
+    meter.finished(Finish::Stop);
+    Ok(format!("data: {delta}\n\ndata: {done}\n\n").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::Tap as _;
+
+    const DELTA: &str = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hello\"}\n\n";
+    const DONE: &str = "data: {\"type\":\"transcript.text.done\",\"text\":\"Hello\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":9,\"input_token_details\":{\"audio_tokens\":9},\"output_tokens\":2}}\n\n";
+
+    #[test]
+    fn events_pass_and_are_counted_and_nothing_is_read_behind_the_last() {
+        let (mut tap, meter) = (TranscriptTap::default(), Meter::default());
+        let passed = tap.pass(Bytes::from(DELTA), &meter).unwrap().unwrap();
+        assert_eq!((passed.as_ref(), tap.is_done()), (DELTA.as_bytes(), false));
+        assert_eq!((meter.usage().output, meter.usage().estimated), (Some(2), true));
+        let passed = tap.pass(format!("{DONE}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
+        assert_eq!((passed.as_ref(), tap.is_done()), (DONE.as_bytes(), true));
+        let counted = Usage { input: Some(9), output: Some(2), audio: Some(9), ..Usage::default() };
+        assert_eq!((meter.usage(), meter.finish()), (counted, Some(Finish::Stop)));
+    }
+
+    #[test]
+    fn what_breaks_off_or_is_an_error_fails() {
+        let meter = Meter::default();
+        assert!(TranscriptTap::default().end(Bytes::new(), &meter).is_err());
+        let refused = TranscriptTap::default().pass("data: {\"error\":{\"code\":429}}\n\n".into(), &meter);
+        assert_eq!(refused.unwrap_err().error, AiError::Busy { retry_after: None });
+    }
+
+    #[test]
+    fn a_whole_transcription_becomes_a_stream() {
+        let meter = Meter::default();
+        let written = frames(br#"{"text":"Hello","usage":{"input_tokens":9}}"#, &meter).unwrap();
+        let written = String::from_utf8(written.to_vec()).unwrap();
+        let events: Vec<Value> = written
+            .split_terminator("\n\n")
+            .map(|event| serde_json::from_str(&event["data: ".len()..]).unwrap())
+            .collect();
+        let expected = [
+            json!({"type": "transcript.text.delta", "delta": "Hello"}),
+            json!({"type": "transcript.text.done", "text": "Hello", "usage": {"input_tokens": 9}}),
+        ];
+        assert_eq!(events, expected);
+        assert_eq!(frames(b"[]", &meter), Err(AiError::Garbled));
+    }
+}

@@ -1,0 +1,145 @@
+//! Pictures that a caller names by their address, for providers that take them only in the request: they are fetched here, by the client that
+//! goes nowhere where it must not.
+
+use std::{collections::HashMap, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use outgoing::{Fetched, Limits, Outgoing, OutgoingError};
+use reqwest::Url;
+
+use crate::{
+    GatewayError,
+    dialect::gemini::request::is_googles,
+    neutral::{Media, MediaKind, Part, Request, Source},
+};
+
+/// Pictures that are fetched for one request.
+const MAX_PICTURES: usize = 8;
+/// Bytes of one of them, and of all: a request to Gemini has up to 20 MB, base64 included.
+const MAX_PICTURE: usize = 8 * 1024 * 1024;
+const MAX_TOGETHER: usize = 14 * 1024 * 1024;
+const AT_ONCE: usize = 4;
+/// For one picture, with its redirects.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LIMITS: Limits = Limits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, is_cut: false };
+
+/// Puts pictures in the place of their addresses; how many.
+pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<usize, GatewayError> {
+    let mut named = Vec::new();
+    for turn in &mut request.turns {
+        collect(&mut turn.parts, &mut named);
+    }
+    let mut addresses: Vec<String> = named.iter().filter_map(|media| address(media).map(str::to_owned)).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.len() > MAX_PICTURES {
+        return Err(GatewayError::invalid(format!(
+            "A request to this model can have up to {MAX_PICTURES} pictures by address. Send the others as data URLs with base64."
+        )));
+    }
+    let fetched: Vec<(String, String, String)> = stream::iter(addresses)
+        .map(|address| async move {
+            let url: Url =
+                address.parse().map_err(|_| GatewayError::invalid("The address of a picture isn't valid."))?;
+            let (mime, data) = picture(&outgoing.get(url, LIMITS).await.map_err(refusal)?)?;
+            Ok::<_, GatewayError>((address, mime, data))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let pictures: HashMap<String, (String, String)> =
+        fetched.into_iter().map(|(address, mime, data)| (address, (mime, data))).collect();
+    let together: usize = named
+        .iter()
+        .filter_map(|media| address(media).and_then(|address| pictures.get(address)))
+        .map(|(_, data)| data.len() / 4 * 3)
+        .sum();
+    if together > MAX_TOGETHER {
+        return Err(GatewayError::invalid("The pictures named by their addresses are larger than 14 MiB together."));
+    }
+    let count = named.len();
+    for media in named {
+        if let Some((mime, data)) = address(media).and_then(|address| pictures.get(address)).cloned() {
+            media.source = Source::Data { mime, data };
+        }
+    }
+    Ok(count)
+}
+
+/// Where a picture is that its provider doesn't open itself.
+fn address(media: &Media) -> Option<&str> {
+    match &media.source {
+        Source::Url(url) if media.kind == MediaKind::Image && !is_googles(url) => Some(url),
+        Source::Url(_) | Source::Data { .. } => None,
+    }
+}
+
+fn collect<'a>(parts: &'a mut [Part], named: &mut Vec<&'a mut Media>) {
+    for part in parts {
+        match part {
+            Part::Media(media) if address(media).is_some() => named.push(media),
+            Part::Result(result) => collect(&mut result.parts, named),
+            _ => {}
+        }
+    }
+}
+
+/// The type of a picture and its bytes in base64.
+fn picture(fetched: &Fetched) -> Result<(String, String), GatewayError> {
+    if !fetched.status.is_success() {
+        let status = fetched.status.as_u16();
+        return Err(GatewayError::invalid(format!("The server of a picture answered with {status}.")));
+    }
+    let mime = media_type(&fetched.body).ok_or_else(|| {
+        GatewayError::invalid(
+            "There is no picture (PNG, JPEG, WebP, GIF or HEIC) at an address that was given for one.",
+        )
+    })?;
+    Ok((mime.to_owned(), STANDARD.encode(&fetched.body)))
+}
+
+/// The type by the first bytes: what a server says of it may be wrong.
+fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i' | b'v', b'c' | b'x', ..] => Some("image/heic"),
+        _ => None,
+    }
+}
+
+fn refusal(error: OutgoingError) -> GatewayError {
+    GatewayError::invalid(match error {
+        OutgoingError::Forbidden => {
+            "The address of a picture can't be used. It must be public and begin with https://."
+        }
+        OutgoingError::TooLong => "A picture named by its address can have up to 8 MiB.",
+        OutgoingError::TimedOut | OutgoingError::Unreachable | OutgoingError::TooManyRedirects => {
+            "A picture couldn't be fetched from its address. Send it as a data URL with base64."
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_known_by_its_bytes() {
+        for (bytes, found) in [
+            (&b"\x89PNG\r\n\x1a\n"[..], Some("image/png")),
+            (b"\xff\xd8\xff\xe0", Some("image/jpeg")),
+            (b"GIF89a", Some("image/gif")),
+            (b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp")),
+            (b"\0\0\0\x18ftypheic", Some("image/heic")),
+            (b"<html>", None),
+            (b"RIFF\0\0\0\0WAVE", None),
+            (b"", None),
+        ] {
+            assert_eq!(media_type(bytes), found);
+        }
+    }
+}

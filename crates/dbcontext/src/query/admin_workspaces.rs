@@ -1,0 +1,161 @@
+//! Workspaces as administrators see them: how much is in them, never what.
+
+use appcore::{
+    AppError, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{AdminOwner, AdminWorkspace, AdminWorkspaceMember, UnknownName, WorkspaceKind, WorkspaceRole},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::page;
+use crate::constraint::app_error;
+
+/// Which workspaces are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// A part of the name, or the whole id.
+    pub text: String,
+    /// All but personal ones, where it is left out.
+    pub kind: Option<WorkspaceKind>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: WorkspaceId,
+    name: String,
+    kind: String,
+    owner_id: Option<UserId>,
+    owner_name: Option<String>,
+    members: i64,
+    guests: i64,
+    conversations: i64,
+    messages: i64,
+    stored_bytes: i64,
+    last_activity_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl TryFrom<Row> for AdminWorkspace {
+    type Error = AppError;
+
+    fn try_from(row: Row) -> Result<Self, AppError> {
+        let owner = row.owner_id.zip(row.owner_name);
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            kind: row.kind.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+            owner: owner.map(|(id, display_name)| AdminOwner { id, display_name }),
+            members: row.members,
+            guests: row.guests,
+            conversations: row.conversations,
+            messages: row.messages,
+            stored_bytes: row.stored_bytes,
+            last_activity_at: row.last_activity_at,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// What is counted is counted for the page alone.
+const SELECT: &str = "SELECT w.id, w.name, w.kind, w.created_at, owner.id AS owner_id, owner.display_name AS owner_name, \
+       (SELECT COUNT(*) FROM workspace_members m WHERE m.workspace_id = w.id AND NOT m.is_deleted AND m.role <> 'guest') AS members, \
+       (SELECT COUNT(*) FROM workspace_members m WHERE m.workspace_id = w.id AND NOT m.is_deleted AND m.role = 'guest') AS guests, \
+       (SELECT COUNT(*) FROM conversations c WHERE c.workspace_id = w.id AND NOT c.is_deleted) AS conversations, \
+       (SELECT CAST(COALESCE(SUM(c.last_no), 0) AS BIGINT) FROM conversations c WHERE c.workspace_id = w.id AND NOT c.is_deleted) AS messages, \
+       (SELECT MAX(c.last_activity_at) FROM conversations c WHERE c.workspace_id = w.id AND NOT c.is_deleted) AS last_activity_at, \
+       (SELECT CAST(COALESCE((SELECT SUM(size) FROM message_uploads WHERE workspace_id = w.id), 0) \
+          + COALESCE((SELECT SUM(size) FROM knowledge_files WHERE workspace_id = w.id), 0) AS BIGINT)) AS stored_bytes \
+     FROM (SELECT * FROM workspaces w";
+const OWNER: &str = "LEFT JOIN workspace_members o ON o.workspace_id = w.id AND o.role = 'owner' AND NOT o.is_deleted \
+     LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted";
+
+/// Workspaces, the newest first, and how many there are.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<(Vec<AdminWorkspace>, u64), AppError> {
+    let (mut wanted, mut values) = ("WHERE NOT w.is_deleted".to_owned(), Vec::<Value>::new());
+    match filter.kind {
+        Some(kind) => wanted.push_str(&format!(" AND w.kind = '{}'", kind.as_str())),
+        None => wanted.push_str(" AND w.kind <> 'personal'"),
+    }
+    let text = filter.text.trim().to_lowercase();
+    if let Ok(id) = text.parse::<Uuid>() {
+        values.push(id.into());
+        wanted.push_str(" AND w.id = $1");
+    } else if !text.is_empty() {
+        values.push(super::containing(&text).into());
+        wanted.push_str(r" AND LOWER(w.name) LIKE $1 ESCAPE '\'");
+    }
+    let sql = format!(
+        "{SELECT} {wanted} ORDER BY w.created_at DESC, w.id DESC LIMIT {} OFFSET {}) w {OWNER} ORDER BY w.created_at DESC, w.id DESC",
+        page.page_size,
+        page.offset()
+    );
+    let rows = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &format!("FROM workspaces w {wanted}"), values).await?;
+    Ok((rows.into_iter().map(AdminWorkspace::try_from).collect::<Result<_, _>>()?, total))
+}
+
+pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<AdminWorkspace>, AppError> {
+    let sql = format!("{SELECT} WHERE NOT w.is_deleted AND w.id = $1) w {OWNER}");
+    let row = Row::find_by_statement(statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
+    row.map(AdminWorkspace::try_from).transpose()
+}
+
+/// The members of a workspace by name, all or those that `text` finds.
+pub async fn members<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    text: &str,
+    page: PageRequest,
+) -> Result<(Vec<AdminWorkspaceMember>, u64), AppError> {
+    let (rows, total) = people(db, "workspace_members m", "m.workspace_id", id.into(), text, page).await?;
+    let view = |row: PersonRow| {
+        let role: WorkspaceRole = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
+        Ok(AdminWorkspaceMember { id: row.id, display_name: row.display_name, email: row.email, role })
+    };
+    Ok((rows.into_iter().map(view).collect::<Result<_, AppError>>()?, total))
+}
+
+/// Somebody with their role in what they are a member of.
+#[derive(FromQueryResult)]
+pub(super) struct PersonRow {
+    pub id: UserId,
+    pub display_name: String,
+    pub email: String,
+    pub role: String,
+}
+
+/// Those that `table` has as members `m` of what `key` names, by name, all or those that `text` finds; and how many.
+pub(super) async fn people<C: ConnectionTrait>(
+    db: &C,
+    table: &str,
+    key: &str,
+    id: Value,
+    text: &str,
+    page: PageRequest,
+) -> Result<(Vec<PersonRow>, u64), AppError> {
+    let mut of = format!(
+        "FROM {table} JOIN users u ON u.id = m.user_id AND NOT u.is_deleted WHERE {key} = $1 AND NOT m.is_deleted"
+    );
+    let mut values: Vec<Value> = vec![id];
+    let text = text.trim().to_lowercase();
+    if !text.is_empty() {
+        values.push(super::containing(&text).into());
+        of.push_str(r" AND (u.search_name LIKE $2 ESCAPE '\' OR u.email LIKE $2 ESCAPE '\')");
+    }
+    let sql = format!(
+        "SELECT u.id, u.display_name, u.email, m.role {of} ORDER BY u.search_name, u.id LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let rows = PersonRow::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    Ok((rows, page::count(db, &of, values).await?))
+}
+
+fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}

@@ -1,0 +1,140 @@
+//! Accounts whose balance is watched, and those that buy credits by themselves.
+
+use appcore::{AppError, Timestamp, UserId, WorkspaceId, credits::MicroCredits, view::WorkspaceRole};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect as _, Statement,
+    sea_query::{ExprTrait as _, OnConflict},
+};
+use uuid::Uuid;
+
+use crate::{
+    constraint::app_error,
+    entity::{
+        credit_top_up::{Column, Entity, Model},
+        ledger_account, ledger_entry,
+    },
+};
+
+/// Accounts that somebody has to look at.
+pub async fn due<C: ConnectionTrait>(db: &C, most: u64) -> Result<Vec<Uuid>, AppError> {
+    use ledger_account::Column;
+    let query = ledger_account::Entity::find().select_only().column(Column::Id);
+    // As it stands in the index.
+    let is_due = Column::IsDue.into_expr().eq(super::literal(1));
+    query.filter(is_due).limit(most).into_tuple().all(db).await.map_err(app_error)
+}
+
+/// Has somebody look at an account.
+pub async fn mark_due<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
+    let sql = "UPDATE ledger_accounts SET is_due = 1 WHERE id = $1";
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Writes back how a locked account is watched.
+pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Model) -> Result<(), AppError> {
+    let sql = "UPDATE ledger_accounts SET low_threshold = $1, is_low = $2, watch_at = $3, is_due = $4 WHERE id = $5";
+    let values = [
+        row.low_threshold.map(|amount| amount.0).into(),
+        row.is_low.into(),
+        row.watch_at.map(|amount| amount.0).into(),
+        row.is_due.into(),
+        row.id.into(),
+    ];
+    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// What an account was given or has bought last.
+pub async fn last_gain<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<MicroCredits, AppError> {
+    use ledger_entry::Column;
+    let query = ledger_entry::Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .filter(Column::Kind.is_in(["purchase", "grant"]))
+        .order_by_desc(Column::Id);
+    Ok(query.one(db).await.map_err(app_error)?.map_or(MicroCredits::ZERO, |row| row.amount))
+}
+
+/// Those of a workspace who may pay for it.
+pub async fn payers<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+    }
+    let sql = format!(
+        "SELECT m.user_id FROM workspace_members m JOIN users u ON u.id = m.user_id WHERE m.workspace_id = $1 \
+         AND m.is_deleted = FALSE AND u.is_deleted = FALSE AND m.role IN ('{}', '{}') ORDER BY m.user_id",
+        WorkspaceRole::Owner.as_str(),
+        WorkspaceRole::Admin.as_str()
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
+}
+
+/// How an account buys credits by itself.
+pub async fn top_up<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(account_id).one(db).await.map_err(app_error)
+}
+
+/// The same, locked until the transaction ends.
+pub async fn lock_top_up<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(account_id).lock_exclusive().one(txn).await.map_err(app_error)
+}
+
+pub async fn put_top_up<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
+    let all = [
+        Column::WorkspaceId,
+        Column::UserId,
+        Column::PlanId,
+        Column::MethodId,
+        Column::Currency,
+        Column::Threshold,
+        Column::MonthlyLimit,
+        Column::IsOn,
+        Column::Stopped,
+        Column::PaymentId,
+        Column::CheckAt,
+        Column::UpdatedAt,
+    ];
+    let again = OnConflict::column(Column::Id).update_columns(all).to_owned();
+    let row = row.into_active_model().reset_all();
+    Entity::insert(row).on_conflict(again).exec_without_returning(txn).await.map_err(app_error)?;
+    Ok(())
+}
+
+pub async fn remove_top_up<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Result<(), AppError> {
+    Entity::delete_by_id(account_id).exec(txn).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Takes accounts whose purchase by itself is to be asked about; nobody else does so until `next`.
+pub async fn claim_top_ups<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    super::payments::claim(db, "credit_top_ups", "check_at", now, next, most).await
+}
+
+/// What somebody, or a workspace, has bought by itself since then in a currency, and may be about to.
+pub async fn topped_up<C: ConnectionTrait>(db: &C, row: &Model, since: Timestamp) -> Result<i64, AppError> {
+    #[derive(FromQueryResult)]
+    struct Sum {
+        amount: i64,
+    }
+    let whose = if row.workspace_id.is_some() { "workspace_id = $1" } else { "user_id = $1 AND workspace_id IS NULL" };
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS amount FROM payments WHERE {whose} AND created_at >= $2 \
+         AND currency = $3 AND purpose = 'top_up' AND stage NOT IN ('failed', 'expired')"
+    );
+    let values = [row.id.into(), since.0.into(), row.currency.as_str().into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(Sum::find_by_statement(statement).one(db).await.map_err(app_error)?.map_or(0, |sum| sum.amount))
+}

@@ -1,0 +1,407 @@
+//! Announcements: what they are, whom they concern, and what has become of each with whom.
+//!
+//! Whom one concerns is a condition on `users u` ([`concerns`]): it is counted, read page by page, or asked of some people, and never kept as
+//! a list.
+
+use std::collections::{HashMap, HashSet};
+
+use appcore::{
+    AppError, BroadcastId, Timestamp, UserId,
+    page::PageRequest,
+    view::{Audience, BroadcastStatus, Severity},
+};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::rows::{Column, Rows};
+use crate::constraint::app_error;
+
+/// An announcement, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct BroadcastRow {
+    pub id: BroadcastId,
+    pub title: String,
+    /// The title in small letters.
+    pub search_title: String,
+    pub body: String,
+    pub severity: String,
+    /// JSON.
+    pub audience: String,
+    /// JSON.
+    pub channels: String,
+    pub dismissible: bool,
+    pub starts_at: Timestamp,
+    pub ends_at: Option<Timestamp>,
+    pub withdrawn_at: Option<Timestamp>,
+    pub created_by: UserId,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub recipients: i64,
+    /// What was told of it last, and when.
+    pub told: Option<String>,
+    pub told_at: Option<Timestamp>,
+    /// The last person who was sent it by mail or among what they are told of, and when there was nobody left.
+    pub mailed_to: Option<UserId>,
+    pub mailed_at: Option<Timestamp>,
+}
+
+const COLUMNS: [&str; 19] = [
+    "id",
+    "title",
+    "search_title",
+    "body",
+    "severity",
+    "audience",
+    "channels",
+    "dismissible",
+    "starts_at",
+    "ends_at",
+    "withdrawn_at",
+    "created_by",
+    "created_at",
+    "updated_at",
+    "recipients",
+    "told",
+    "told_at",
+    "mailed_to",
+    "mailed_at",
+];
+
+/// What has become of an announcement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub struct Counts {
+    pub delivered: i64,
+    pub seen: i64,
+    pub dismissed: i64,
+}
+
+/// What is looked for among the announcements.
+#[derive(Clone, Debug, Default)]
+pub struct Sought {
+    pub status: Option<BroadcastStatus>,
+    pub severity: Option<Severity>,
+    /// Part of the title, in small letters.
+    pub title: Option<String>,
+}
+
+pub async fn insert<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(), AppError> {
+    let places: Vec<String> = (1..=COLUMNS.len()).map(|place| format!("${place}")).collect();
+    let sql = format!("INSERT INTO broadcasts ({}) VALUES ({})", COLUMNS.join(", "), places.join(", "));
+    execute(db, &sql, values(row)).await.map(drop)
+}
+
+/// Stores what an administrator has made of it.
+pub async fn update<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(), AppError> {
+    let set: Vec<String> =
+        COLUMNS.iter().enumerate().skip(1).map(|(place, column)| format!("{column} = ${}", place + 1)).collect();
+    let sql = format!("UPDATE broadcasts SET {} WHERE id = $1", set.join(", "));
+    execute(db, &sql, values(row)).await.map(drop)
+}
+
+pub async fn find<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
+    one(db, "SELECT * FROM broadcasts WHERE id = $1", id).await
+}
+
+/// The same, locked until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
+    let lock = if db.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
+    one(db, &format!("SELECT * FROM broadcasts WHERE id = $1{lock}"), id).await
+}
+
+async fn one<C: ConnectionTrait>(db: &C, sql: &str, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    BroadcastRow::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Announcements, the newest first, and how many there are.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    sought: Sought,
+    now: Timestamp,
+    page: PageRequest,
+) -> Result<(Vec<BroadcastRow>, u64), AppError> {
+    let (mut of, mut values) = ("FROM broadcasts b WHERE TRUE".to_owned(), Vec::<Value>::new());
+    if let Some(status) = sought.status {
+        of.push_str(" AND ");
+        of.push_str(&has_status(status, now));
+    }
+    if let Some(severity) = sought.severity {
+        of.push_str(&format!(" AND b.severity = '{severity}'"));
+    }
+    if let Some(title) = sought.title {
+        let part: String = title
+            .chars()
+            .flat_map(|character| matches!(character, '%' | '_' | '\\').then_some('\\').into_iter().chain([character]))
+            .collect();
+        values.push(format!("%{part}%").into());
+        of.push_str(" AND b.search_title LIKE $1 ESCAPE '\\'");
+    }
+    let sql = format!("SELECT b.* {of} ORDER BY b.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
+    let rows = BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok((rows, super::page::count(db, &of, values).await?))
+}
+
+fn has_status(status: BroadcastStatus, now: Timestamp) -> String {
+    let now = now.0;
+    match status {
+        BroadcastStatus::Withdrawn => "b.withdrawn_at IS NOT NULL".to_owned(),
+        BroadcastStatus::Scheduled => format!("b.withdrawn_at IS NULL AND b.starts_at > {now}"),
+        BroadcastStatus::Active => {
+            format!("b.withdrawn_at IS NULL AND b.starts_at <= {now} AND (b.ends_at IS NULL OR b.ends_at > {now})")
+        }
+        BroadcastStatus::Ended => {
+            format!("b.withdrawn_at IS NULL AND b.starts_at <= {now} AND b.ends_at <= {now}")
+        }
+    }
+}
+
+/// Those that hold now, the earliest first.
+pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
+    let sql = format!(
+        "SELECT b.* FROM broadcasts b WHERE {} ORDER BY b.starts_at, b.id",
+        has_status(BroadcastStatus::Active, now)
+    );
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Those of which something was told since then.
+pub async fn told_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
+    let sql = "SELECT b.* FROM broadcasts b WHERE b.told_at >= $1 ORDER BY b.told_at";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
+    BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Notes what was told of it, and how many it concerned then.
+pub async fn note_told<C: ConnectionTrait>(
+    db: &C,
+    id: BroadcastId,
+    told: &str,
+    recipients: Option<i64>,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "UPDATE broadcasts SET told = $2, told_at = $3, recipients = COALESCE($4, recipients) WHERE id = $1";
+    execute(db, sql, vec![id.into(), told.into(), at.into(), recipients.into()]).await.map(drop)
+}
+
+/// Notes how far it has come, person by person.
+pub async fn note_mailed<C: ConnectionTrait>(
+    db: &C,
+    id: BroadcastId,
+    to: Option<UserId>,
+    ended_at: Option<Timestamp>,
+) -> Result<(), AppError> {
+    let sql = "UPDATE broadcasts SET mailed_to = COALESCE($2, mailed_to), mailed_at = $3 WHERE id = $1";
+    execute(db, sql, vec![id.into(), to.into(), ended_at.into()]).await.map(drop)
+}
+
+/// How many an audience has.
+pub async fn count_concerned<C: ConnectionTrait>(db: &C, audience: &Audience, now: Timestamp) -> Result<u64, AppError> {
+    let of = format!("FROM users u WHERE {}", concerns(db.get_database_backend(), audience, now));
+    super::page::count(db, &of, []).await
+}
+
+/// Those of these people whom an audience has.
+pub async fn concerned<C: ConnectionTrait>(
+    db: &C,
+    audience: &Audience,
+    people: &[UserId],
+    now: Timestamp,
+) -> Result<Vec<UserId>, AppError> {
+    if people.is_empty() {
+        return Ok(Vec::new());
+    }
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, people.iter().map(|id| id.0));
+    let concerns = concerns(backend, audience, now);
+    let sql = format!("SELECT u.id FROM {} JOIN users u ON u.id = w.id WHERE {concerns}", asked.table());
+    ids(db, asked.statement(sql)?).await
+}
+
+/// People whom an audience has, in the order of their ids.
+pub async fn concerned_after<C: ConnectionTrait>(
+    db: &C,
+    audience: &Audience,
+    after: Option<UserId>,
+    most: u64,
+    now: Timestamp,
+) -> Result<Vec<UserId>, AppError> {
+    let backend = db.get_database_backend();
+    let concerns = concerns(backend, audience, now);
+    let after = after.map(|id| format!("AND u.id > {} ", literal(backend, id.0))).unwrap_or_default();
+    let sql = format!("SELECT u.id FROM users u WHERE {concerns} {after}ORDER BY u.id LIMIT {most}");
+    ids(db, Statement::from_string(backend, sql)).await
+}
+
+async fn ids<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<Vec<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: UserId,
+    }
+    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Whether an audience has `u`.
+fn concerns(backend: DatabaseBackend, audience: &Audience, now: Timestamp) -> String {
+    let mut conditions = vec!["NOT u.is_deleted".to_owned()];
+    if !audience.workspace_ids.is_empty() {
+        conditions.push(format!(
+            "EXISTS (SELECT 1 FROM workspace_members m JOIN workspaces s ON s.id = m.workspace_id AND NOT s.is_deleted \
+             WHERE m.user_id = u.id AND NOT m.is_deleted AND m.workspace_id IN ({}))",
+            listed(backend, audience.workspace_ids.iter().map(|id| id.0))
+        ));
+    }
+    if !audience.roles.is_empty() {
+        let roles: Vec<String> = audience.roles.iter().map(|role| format!("'{role}'")).collect();
+        conditions.push(format!("u.role IN ({})", roles.join(", ")));
+    }
+    if !audience.plan_ids.is_empty() {
+        let plans = listed(backend, audience.plan_ids.iter().map(|id| id.0));
+        let now = now.0;
+        conditions.push(format!(
+            "(EXISTS (SELECT 1 FROM subscriptions o WHERE o.account_id = u.id AND o.ends_at > {now} AND o.plan_id IN ({plans})) \
+             OR EXISTS (SELECT 1 FROM payment_credits c JOIN subscriptions t ON t.payment_id = c.payment_id AND t.workspace_id IS NOT NULL \
+             JOIN workspace_members m ON m.workspace_id = t.workspace_id AND m.user_id = u.id AND NOT m.is_deleted \
+             WHERE c.account_id = u.id AND t.ends_at > {now} AND t.plan_id IN ({plans})))"
+        ));
+    }
+    if !audience.user_ids.is_empty() {
+        conditions.push(format!("u.id IN ({})", listed(backend, audience.user_ids.iter().map(|id| id.0))));
+    }
+    conditions.join(" AND ")
+}
+
+fn listed(backend: DatabaseBackend, ids: impl Iterator<Item = Uuid>) -> String {
+    ids.map(|id| literal(backend, id)).collect::<Vec<_>>().join(", ")
+}
+
+fn literal(backend: DatabaseBackend, id: Uuid) -> String {
+    match backend {
+        DatabaseBackend::Sqlite => format!("x'{}'", id.simple()),
+        _ => format!("'{id}'::uuid"),
+    }
+}
+
+/// Writes down whom it got to.
+pub async fn note_delivered<C: ConnectionTrait>(
+    db: &C,
+    id: BroadcastId,
+    people: &[UserId],
+    at: Timestamp,
+) -> Result<(), AppError> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    let columns = [Column::Uuid("broadcast_id"), Column::Uuid("user_id"), Column::Int("delivered_at")];
+    let rows = people.iter().map(|user| [id.0.into(), user.0.into(), at.0.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    // `WHERE TRUE` tells SQLite that what follows is not a join's condition.
+    let sql = format!(
+        "INSERT INTO broadcast_receipts (broadcast_id, user_id, delivered_at) \
+         SELECT w.broadcast_id, w.user_id, w.delivered_at FROM {} WHERE TRUE ON CONFLICT (broadcast_id, user_id) DO NOTHING",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Writes down that somebody has had it before their eyes.
+pub async fn note_seen<C: ConnectionTrait>(
+    db: &C,
+    id: BroadcastId,
+    user: UserId,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO broadcast_receipts (broadcast_id, user_id, delivered_at, seen_at) VALUES ($1, $2, $3, $3) \
+               ON CONFLICT (broadcast_id, user_id) DO UPDATE SET seen_at = COALESCE(broadcast_receipts.seen_at, excluded.seen_at)";
+    execute(db, sql, vec![id.into(), user.into(), at.into()]).await.map(drop)
+}
+
+/// Writes down that somebody has put it away.
+pub async fn note_dismissed<C: ConnectionTrait>(
+    db: &C,
+    id: BroadcastId,
+    user: UserId,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO broadcast_receipts (broadcast_id, user_id, delivered_at, seen_at, dismissed_at) VALUES ($1, $2, $3, $3, $3) \
+               ON CONFLICT (broadcast_id, user_id) DO UPDATE SET seen_at = COALESCE(broadcast_receipts.seen_at, excluded.seen_at), \
+               dismissed_at = COALESCE(broadcast_receipts.dismissed_at, excluded.dismissed_at)";
+    execute(db, sql, vec![id.into(), user.into(), at.into()]).await.map(drop)
+}
+
+/// What has become of these with somebody: those that got to them, and those that they have put away.
+pub async fn receipts_of<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    ids: &[BroadcastId],
+) -> Result<(HashSet<BroadcastId>, HashSet<BroadcastId>), AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        broadcast_id: BroadcastId,
+        dismissed_at: Option<Timestamp>,
+    }
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT r.broadcast_id, r.dismissed_at FROM {} JOIN broadcast_receipts r ON r.broadcast_id = w.id WHERE r.user_id = {}",
+        asked.table(),
+        literal(backend, user.0)
+    );
+    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let dismissed = rows.iter().filter(|row| row.dismissed_at.is_some()).map(|row| row.broadcast_id).collect();
+    Ok((rows.into_iter().map(|row| row.broadcast_id).collect(), dismissed))
+}
+
+/// What has become of these; those that got to nobody are left out.
+pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<HashMap<BroadcastId, Counts>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        broadcast_id: BroadcastId,
+        delivered: i64,
+        seen: i64,
+        dismissed: i64,
+    }
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT r.broadcast_id, COUNT(*) AS delivered, COUNT(r.seen_at) AS seen, COUNT(r.dismissed_at) AS dismissed \
+         FROM {} JOIN broadcast_receipts r ON r.broadcast_id = w.id GROUP BY r.broadcast_id",
+        asked.table()
+    );
+    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let counted = rows
+        .into_iter()
+        .map(|Row { broadcast_id, delivered, seen, dismissed }| (broadcast_id, Counts { delivered, seen, dismissed }));
+    Ok(counted.collect())
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+}
+
+fn values(row: BroadcastRow) -> Vec<Value> {
+    vec![
+        row.id.into(),
+        row.title.into(),
+        row.search_title.into(),
+        row.body.into(),
+        row.severity.into(),
+        row.audience.into(),
+        row.channels.into(),
+        row.dismissible.into(),
+        row.starts_at.into(),
+        row.ends_at.into(),
+        row.withdrawn_at.into(),
+        row.created_by.into(),
+        row.created_at.into(),
+        row.updated_at.into(),
+        row.recipients.into(),
+        row.told.into(),
+        row.told_at.into(),
+        row.mailed_to.into(),
+        row.mailed_at.into(),
+    ]
+}

@@ -1,0 +1,84 @@
+//! What people have begun to write: one draft for each conversation and thread, of which the newest counts.
+
+use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view::Draft};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::{access, page};
+use crate::constraint::app_error;
+
+#[derive(FromQueryResult)]
+struct Row {
+    conversation_id: ConversationId,
+    thread_id: Uuid,
+    content: String,
+    reply_to: Option<MessageId>,
+    updated_at: Timestamp,
+}
+
+impl From<Row> for Draft {
+    fn from(row: Row) -> Self {
+        Self {
+            conversation_id: row.conversation_id,
+            thread_id: Some(row.thread_id).filter(|id| !id.is_nil()).map(MessageId),
+            content: row.content,
+            reply_to: row.reply_to,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// The key of a main line, which has no thread.
+fn place(draft: &Draft) -> Uuid {
+    draft.thread_id.map_or(Uuid::nil(), |id| id.0)
+}
+
+/// Stores a draft; `false` where a newer one is stored already.
+pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Result<bool, AppError> {
+    let sql = "INSERT INTO drafts (user_id, conversation_id, thread_id, content, reply_to, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
+               ON CONFLICT (user_id, conversation_id, thread_id) DO UPDATE SET content = excluded.content, reply_to = excluded.reply_to, \
+               updated_at = excluded.updated_at WHERE drafts.updated_at <= excluded.updated_at";
+    let values: Vec<Value> = vec![
+        user.into(),
+        draft.conversation_id.into(),
+        place(draft).into(),
+        draft.content.clone().into(),
+        draft.reply_to.into(),
+        draft.updated_at.into(),
+    ];
+    let done = db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await;
+    Ok(done.map_err(app_error)?.rows_affected() > 0)
+}
+
+/// What is stored in the place of a draft.
+pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, like: &Draft) -> Result<Option<Draft>, AppError> {
+    let sql = "SELECT conversation_id, thread_id, content, reply_to, updated_at FROM drafts \
+               WHERE user_id = $1 AND conversation_id = $2 AND thread_id = $3";
+    let values: [Value; 3] = [user.into(), like.conversation_id.into(), place(like).into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(Draft::from))
+}
+
+/// How many drafts somebody has.
+pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
+    page::count(db, "FROM drafts WHERE user_id = $1 AND content <> ''", [user.into()]).await
+}
+
+/// Somebody's drafts where they can still read, the newest first, and how many there are.
+pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -> Result<(Vec<Draft>, u64), AppError> {
+    let rows = format!(
+        "FROM drafts d JOIN conversations c ON c.id = d.conversation_id AND NOT c.is_deleted \
+         WHERE d.user_id = $1 AND d.content <> '' AND {}",
+        access::may_read("c", "$1")
+    );
+    let sql = format!(
+        "SELECT d.conversation_id, d.thread_id, d.content, d.reply_to, d.updated_at {rows} \
+         ORDER BY d.updated_at DESC, d.conversation_id, d.thread_id LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &rows, [user.into()]).await?;
+    Ok((found.into_iter().map(Draft::from).collect(), total))
+}

@@ -1,0 +1,40 @@
+//! The models that people and workspaces may use, where administrators limit them.
+
+use appcore::{AppError, page::PageRequest};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, Select, sea_query::OnConflict};
+
+use super::{budgets::BudgetId, page};
+use crate::{
+    constraint::app_error,
+    entity::model_list::{Column, Entity, Model},
+};
+
+/// All of them: each instance keeps them beside its routing table.
+pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<Model>, AppError> {
+    in_order().all(db).await.map_err(app_error)
+}
+
+/// A page of them.
+pub async fn list<C: ConnectionTrait>(db: &C, page: PageRequest) -> Result<(Vec<Model>, u64), AppError> {
+    page::select(db, in_order(), page).await
+}
+
+/// Sets a list, or sets it anew.
+pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
+    let again = OnConflict::columns([Column::Scope, Column::ScopeId])
+        .update_columns([Column::Models, Column::UpdatedAt])
+        .to_owned();
+    Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// False: there is no such one.
+pub async fn remove<C: ConnectionTrait>(db: &C, of: BudgetId) -> Result<bool, AppError> {
+    let key = (of.scope.as_str().to_owned(), of.id);
+    let done = Entity::delete_by_id(key).exec(db).await.map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+fn in_order() -> Select<Entity> {
+    Entity::find().order_by_asc(Column::Scope).order_by_asc(Column::ScopeId)
+}

@@ -1,0 +1,443 @@
+//! Reports of messages, what is hidden, who was warned, and who wrote when where there is slow mode.
+
+use std::collections::BTreeMap;
+
+use appcore::{
+    AppError, ConversationId, MessageId, ReportId, Timestamp, UserId, WarningId, WorkspaceId,
+    page::PageRequest,
+    view::{self, ReportDeed, ReportReason, ReportStatus, SenderKind},
+};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::{
+    access, page,
+    pieces::{Change, Piece},
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+/// A report that is to be written.
+#[derive(Clone, Debug)]
+pub struct NewReport {
+    pub id: ReportId,
+    pub message_id: MessageId,
+    pub conversation_id: ConversationId,
+    pub reporter_id: UserId,
+    pub author_kind: SenderKind,
+    pub author_id: Option<Uuid>,
+    pub reason: ReportReason,
+    pub words: Option<String>,
+    pub excerpt: String,
+    pub created_at: Timestamp,
+}
+
+/// Writes a report; `false` where the person has reported the message already, and that is not closed.
+pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, AppError> {
+    let sql = "INSERT INTO message_reports (id, message_id, conversation_id, reporter_id, author_kind, author_id, reason, words, excerpt, \
+               status, deeds, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', '', $10) ON CONFLICT DO NOTHING";
+    let values = vec![
+        new.id.into(),
+        new.message_id.into(),
+        new.conversation_id.into(),
+        new.reporter_id.into(),
+        new.author_kind.as_str().into(),
+        new.author_id.into(),
+        new.reason.as_str().into(),
+        new.words.into(),
+        new.excerpt.into(),
+        new.created_at.into(),
+    ];
+    Ok(execute(db, sql, values).await? > 0)
+}
+
+/// What somebody has reported of a message that is not closed.
+pub async fn unclosed<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    reporter: UserId,
+) -> Result<Option<view::ReportReceipt>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: ReportId,
+        created_at: Timestamp,
+    }
+    let sql =
+        "SELECT id, created_at FROM message_reports WHERE message_id = $1 AND reporter_id = $2 AND status <> 'closed'";
+    let found = Row::find_by_statement(statement(db, sql, vec![message.into(), reporter.into()]))
+        .one(db)
+        .await
+        .map_err(app_error)?;
+    Ok(found.map(|row| view::ReportReceipt { id: row.id, created_at: row.created_at }))
+}
+
+/// How many reports of somebody nobody has closed yet.
+pub async fn count_unclosed<C: ConnectionTrait>(db: &C, reporter: UserId) -> Result<u64, AppError> {
+    page::count(db, "FROM message_reports WHERE reporter_id = $1 AND status <> 'closed'", [reporter.into()]).await
+}
+
+/// Which reports are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    pub status: Option<ReportStatus>,
+    pub reason: Option<ReportReason>,
+    pub author: Option<Uuid>,
+    /// Not those of this message.
+    pub except: Option<MessageId>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: ReportId,
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    reporter_id: UserId,
+    reporter_name: Option<String>,
+    author_kind: String,
+    author_id: Option<Uuid>,
+    author_name: Option<String>,
+    reason: String,
+    words: Option<String>,
+    excerpt: Option<String>,
+    status: String,
+    taken_by: Option<UserId>,
+    taker_name: Option<String>,
+    taken_at: Option<Timestamp>,
+    closed_by: Option<UserId>,
+    closer_name: Option<String>,
+    closed_at: Option<Timestamp>,
+    deeds: String,
+    created_at: Timestamp,
+    workspace_id: Option<WorkspaceId>,
+    conversation_kind: Option<String>,
+    conversation_title: Option<String>,
+    may_read: bool,
+    hidden_at: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
+    edited_at: Option<Timestamp>,
+    sent_at: Option<Timestamp>,
+    reports: i64,
+    earlier: i64,
+}
+
+impl TryFrom<Row> for view::Report {
+    type Error = AppError;
+
+    fn try_from(row: Row) -> Result<Self, AppError> {
+        let person = |id: Option<UserId>, name| id.map(|id| view::ReportPerson { id, name });
+        let kind: SenderKind = row.author_kind.parse().map_err(AppError::internal)?;
+        let author = match row.author_name {
+            Some(name) => view::Sender { kind, id: row.author_id, name, picture: None },
+            None => view::Sender {
+                kind: SenderKind::Deleted,
+                id: None,
+                name: if kind == SenderKind::Assistant { "Deleted assistant" } else { "Deleted user" }.to_owned(),
+                picture: None,
+            },
+        };
+        let place = match (row.workspace_id, row.conversation_kind) {
+            (Some(workspace_id), Some(kind)) => Some(view::ReportPlace {
+                conversation_id: row.conversation_id,
+                workspace_id,
+                kind: kind.parse().map_err(AppError::internal)?,
+                title: row.conversation_title,
+                may_read: row.may_read,
+            }),
+            _ => None,
+        };
+        let deeds = row.deeds.split(',').filter(|deed| !deed.is_empty());
+        Ok(Self {
+            id: row.id,
+            status: row.status.parse().map_err(AppError::internal)?,
+            reason: row.reason.parse().map_err(AppError::internal)?,
+            words: row.words,
+            reporter: view::ReportPerson { id: row.reporter_id, name: row.reporter_name },
+            message_id: row.message_id,
+            author,
+            place,
+            content: row.excerpt,
+            hidden_at: row.hidden_at,
+            deleted_at: row.deleted_at,
+            edited_at: row.edited_at,
+            sent_at: row.sent_at,
+            reports: row.reports.unsigned_abs(),
+            earlier: row.earlier.unsigned_abs(),
+            taken_by: person(row.taken_by, row.taker_name),
+            taken_at: row.taken_at,
+            closed_by: person(row.closed_by, row.closer_name),
+            closed_at: row.closed_at,
+            deeds: deeds.map(|deed| deed.parse().map_err(AppError::internal)).collect::<Result<_, _>>()?,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// What is read of reports `r` by the person behind `$1`.
+fn shown() -> String {
+    let may_read = access::may_read("c", "$1");
+    format!(
+        "SELECT r.*, reporter.display_name AS reporter_name, COALESCE(author.display_name, assistant.name) AS author_name, \
+           taker.display_name AS taker_name, closer.display_name AS closer_name, c.workspace_id, c.kind AS conversation_kind, \
+           c.title AS conversation_title, (c.id IS NOT NULL AND {may_read}) AS may_read, \
+           m.hidden_at, m.deleted_at, m.edited_at, m.created_at AS sent_at, \
+           (SELECT COUNT(*) FROM message_reports s WHERE s.message_id = r.message_id) AS reports, \
+           (SELECT COUNT(DISTINCT e.message_id) FROM message_reports e WHERE e.author_id = r.author_id AND e.message_id <> r.message_id \
+             AND e.created_at <= r.created_at) AS earlier \
+         FROM message_reports r LEFT JOIN messages m ON m.id = r.message_id \
+         LEFT JOIN conversations c ON c.id = r.conversation_id AND NOT c.is_deleted \
+         LEFT JOIN users reporter ON reporter.id = r.reporter_id AND NOT reporter.is_deleted \
+         LEFT JOIN users author ON r.author_kind = 'user' AND author.id = r.author_id AND NOT author.is_deleted \
+         LEFT JOIN assistants assistant ON r.author_kind = 'assistant' AND assistant.id = r.author_id \
+         LEFT JOIN users taker ON taker.id = r.taken_by AND NOT taker.is_deleted \
+         LEFT JOIN users closer ON closer.id = r.closed_by AND NOT closer.is_deleted"
+    )
+}
+
+/// Reports, the newest first, and how many there are.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    reader: UserId,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<(Vec<view::Report>, u64), AppError> {
+    let conditions = |first: usize| {
+        let (mut sql, mut values) = (" WHERE TRUE".to_owned(), Vec::<Value>::new());
+        let mut condition = |text: &str, value: Value| {
+            values.push(value);
+            sql.push_str(&format!(" AND r.{text} ${}", first + values.len()));
+        };
+        if let Some(status) = filter.status {
+            condition("status =", status.as_str().into());
+        }
+        if let Some(reason) = filter.reason {
+            condition("reason =", reason.as_str().into());
+        }
+        if let Some(author) = filter.author {
+            condition("author_id =", author.into());
+        }
+        if let Some(message) = filter.except {
+            condition("message_id <>", message.into());
+        }
+        (sql, values)
+    };
+    let (counted, values) = conditions(0);
+    let total = page::count(db, &format!("FROM message_reports r{counted}"), values).await?;
+    let (wanted, values) = conditions(1);
+    let sql = format!(
+        "{}{wanted} ORDER BY r.created_at DESC, r.id DESC LIMIT {} OFFSET {}",
+        shown(),
+        page.page_size,
+        page.offset()
+    );
+    let values = std::iter::once(reader.into()).chain(values).collect();
+    let found = Row::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
+}
+
+/// A report by its id.
+pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> Result<Option<view::Report>, AppError> {
+    let sql = format!("{} WHERE r.id = $2", shown());
+    let found = Row::find_by_statement(statement(db, &sql, vec![reader.into(), id.into()])).one(db).await;
+    found.map_err(app_error)?.map(TryInto::try_into).transpose()
+}
+
+/// Somebody looks after a report from now on, or nobody does; `false` where it is closed.
+pub async fn take<C: ConnectionTrait>(
+    db: &C,
+    id: ReportId,
+    by: Option<UserId>,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql =
+        "UPDATE message_reports SET status = $2, taken_by = $3, taken_at = $4 WHERE id = $1 AND status <> 'closed'";
+    let status = if by.is_some() { ReportStatus::Taken } else { ReportStatus::Open };
+    let values = vec![id.into(), status.as_str().into(), by.into(), by.map(|_| now).into()];
+    Ok(execute(db, sql, values).await? > 0)
+}
+
+/// Closes all reports of a message; how many it were. What it said is not kept with them any longer.
+pub async fn close<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    by: UserId,
+    deeds: &[ReportDeed],
+    now: Timestamp,
+) -> Result<u64, AppError> {
+    let sql = "UPDATE message_reports SET status = 'closed', excerpt = NULL, closed_by = $2, closed_at = $3, deeds = $4 \
+               WHERE message_id = $1 AND status <> 'closed'";
+    let deeds = deeds.iter().map(|deed| deed.as_str()).collect::<Vec<_>>().join(",");
+    execute(db, sql, vec![message.into(), by.into(), now.into(), deeds.into()]).await
+}
+
+/// Puts aside what a message says.
+pub async fn hide<C: ConnectionTrait>(db: &C, id: MessageId, by: UserId, now: Timestamp) -> Result<(), AppError> {
+    let sql = "INSERT INTO hidden_messages (message_id, hidden_by, content, attachments, forwarded, tool_calls, answer) \
+               SELECT id, $2, content, attachments, forwarded, tool_calls, answer FROM messages WHERE id = $1";
+    execute(db, sql, vec![id.into(), by.into()]).await?;
+    let sql = "UPDATE messages SET content = '', attachments = NULL, previews = NULL, forwarded = NULL, tool_calls = NULL, answer = NULL, hidden_at = $2 \
+               WHERE id = $1";
+    execute(db, sql, vec![id.into(), now.into()]).await?;
+    Ok(())
+}
+
+/// Lets a message say again what it said.
+pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
+    let sql = "UPDATE messages SET hidden_at = NULL, content = h.content, attachments = h.attachments, forwarded = h.forwarded, \
+                 tool_calls = h.tool_calls, answer = h.answer FROM hidden_messages h WHERE messages.id = $1 AND h.message_id = $1";
+    execute(db, sql, vec![id.into()]).await?;
+    execute(db, "DELETE FROM hidden_messages WHERE message_id = $1", vec![id.into()]).await?;
+    Ok(())
+}
+
+/// What was put aside of a message.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Hidden {
+    pub sender_kind: String,
+    pub sender_id: Option<Uuid>,
+    pub hidden_at: Timestamp,
+    pub content: String,
+    /// As JSON.
+    pub attachments: Option<String>,
+}
+
+pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Hidden>, AppError> {
+    let sql = "SELECT m.sender_kind, m.sender_id, m.hidden_at, h.content, h.attachments FROM hidden_messages h \
+               JOIN messages m ON m.id = h.message_id AND m.hidden_at IS NOT NULL WHERE h.message_id = $1";
+    Hidden::find_by_statement(statement(db, sql, vec![id.into()])).one(db).await.map_err(app_error)
+}
+
+/// What a moderator tells somebody.
+#[derive(Clone, Debug)]
+pub struct NewWarning {
+    pub user_id: UserId,
+    pub given_by: UserId,
+    pub warning: view::Warning,
+}
+
+pub async fn warn<C: ConnectionTrait>(db: &C, new: &NewWarning) -> Result<(), AppError> {
+    let sql = "INSERT INTO user_warnings (id, user_id, given_by, message_id, conversation_id, reason, words, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let warning = &new.warning;
+    let values = vec![
+        warning.id.into(),
+        new.user_id.into(),
+        new.given_by.into(),
+        warning.message_id.into(),
+        warning.conversation_id.into(),
+        warning.reason.as_str().into(),
+        warning.words.clone().into(),
+        warning.created_at.into(),
+    ];
+    execute(db, sql, values).await?;
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct WarningRow {
+    id: WarningId,
+    reason: String,
+    words: Option<String>,
+    message_id: Option<MessageId>,
+    conversation_id: Option<ConversationId>,
+    seen_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl TryFrom<WarningRow> for view::Warning {
+    type Error = AppError;
+
+    fn try_from(row: WarningRow) -> Result<Self, AppError> {
+        let WarningRow { id, reason, words, message_id, conversation_id, seen_at, created_at } = row;
+        let reason = reason.parse().map_err(AppError::internal)?;
+        Ok(Self { id, reason, words, message_id, conversation_id, seen_at, created_at })
+    }
+}
+
+/// What somebody was told, the newest first, and how much it is.
+pub async fn warnings<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    only_unseen: bool,
+    page: PageRequest,
+) -> Result<(Vec<view::Warning>, u64), AppError> {
+    let unseen = if only_unseen { " AND seen_at IS NULL" } else { "" };
+    let rows = format!("FROM user_warnings WHERE user_id = $1{unseen}");
+    let sql = format!(
+        "SELECT id, reason, words, message_id, conversation_id, seen_at, created_at {rows} ORDER BY created_at DESC, id DESC \
+         LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let found =
+        WarningRow::find_by_statement(statement(db, &sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &rows, [user.into()]).await?;
+    Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
+}
+
+pub async fn count_warnings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
+    page::count(db, "FROM user_warnings WHERE user_id = $1", [user.into()]).await
+}
+
+/// Notes that somebody has read what they were told. None: there is no such warning.
+pub async fn see<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    id: WarningId,
+    now: Timestamp,
+) -> Result<Option<view::Warning>, AppError> {
+    let sql = "UPDATE user_warnings SET seen_at = COALESCE(seen_at, $3) WHERE id = $1 AND user_id = $2 \
+               RETURNING id, reason, words, message_id, conversation_id, seen_at, created_at";
+    let found =
+        WarningRow::find_by_statement(statement(db, sql, vec![id.into(), user.into(), now.into()])).one(db).await;
+    found.map_err(app_error)?.map(TryInto::try_into).transpose()
+}
+
+/// When people wrote last in conversations with slow mode.
+pub async fn turns<C: ConnectionTrait>(
+    db: &C,
+    asked: &[(ConversationId, UserId)],
+) -> Result<Vec<((ConversationId, UserId), Timestamp)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        at: Timestamp,
+    }
+    let asked = Rows::new(
+        db.get_database_backend(),
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id")],
+        asked.iter().map(|(conversation, user)| [conversation.0.into(), user.0.into()]),
+    );
+    let sql = format!(
+        "SELECT t.conversation_id, t.user_id, t.at FROM {} JOIN slow_turns t ON t.conversation_id = w.conversation_id AND t.user_id = w.user_id",
+        asked.table()
+    );
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| ((row.conversation_id, row.user_id), row.at)).collect())
+}
+
+/// Notes when people wrote.
+pub fn take_turns(
+    backend: DatabaseBackend,
+    turns: &BTreeMap<(ConversationId, UserId), Timestamp>,
+) -> Result<Piece, AppError> {
+    static UPSERT: Change<3> = Change::new(
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("at")],
+        "INSERT INTO slow_turns (conversation_id, user_id, at) SELECT w.conversation_id, w.user_id, w.at FROM {} WHERE TRUE \
+         ON CONFLICT (conversation_id, user_id) DO UPDATE SET at = excluded.at",
+        "INSERT INTO slow_turns (conversation_id, user_id, at) VALUES (?, ?, ?) \
+         ON CONFLICT (conversation_id, user_id) DO UPDATE SET at = excluded.at",
+    );
+    UPSERT.piece(
+        backend,
+        turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]),
+    )
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+    Ok(db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?.rows_affected())
+}
+
+fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}

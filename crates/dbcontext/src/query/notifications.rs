@@ -1,0 +1,539 @@
+//! What people are told of: listed, read, withdrawn.
+
+use appcore::{
+    AppError, ConversationId, MessageId, NotificationId, Timestamp, UploadId, UserId,
+    page::PageRequest,
+    view::{NotificationKind, NotificationSettings, Notify},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::{
+    access, page,
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+/// As it is stored.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct NotificationRow {
+    pub user_id: UserId,
+    pub id: NotificationId,
+    pub kind: String,
+    pub conversation_id: Option<ConversationId>,
+    pub message_id: Option<MessageId>,
+    pub root_id: Option<MessageId>,
+    pub actor_id: Option<Uuid>,
+    pub detail: Option<String>,
+    pub upload_id: Option<UploadId>,
+    pub title: Option<String>,
+    pub text: Option<String>,
+    pub seq: i64,
+    pub count: i64,
+    pub silent: bool,
+    pub group_id: Option<Uuid>,
+    pub created_at: Timestamp,
+    pub read_at: Option<Timestamp>,
+}
+
+impl NotificationRow {
+    pub fn kind(&self) -> Result<NotificationKind, AppError> {
+        self.kind.parse().map_err(AppError::internal)
+    }
+}
+
+/// One that is taken back, and whether a device was woken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Withdrawn {
+    pub user_id: UserId,
+    pub id: NotificationId,
+    pub conversation_id: Option<ConversationId>,
+    pub pushed: bool,
+}
+
+impl From<&Withdrawn> for Told {
+    fn from(gone: &Withdrawn) -> Self {
+        Self { user_id: gone.user_id, id: gone.id }
+    }
+}
+
+const WITHDRAWN: &str = "RETURNING user_id, id, conversation_id, pushed";
+
+/// One notification of somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromQueryResult)]
+pub struct Told {
+    pub user_id: UserId,
+    pub id: NotificationId,
+}
+
+const COLUMNS: [Column; 17] = [
+    Column::Uuid("user_id"),
+    Column::Uuid("id"),
+    Column::Text("kind"),
+    Column::Uuid("conversation_id"),
+    Column::Uuid("message_id"),
+    Column::Uuid("root_id"),
+    Column::Uuid("actor_id"),
+    Column::Text("detail"),
+    Column::Uuid("upload_id"),
+    Column::Text("title"),
+    Column::Text("text"),
+    Column::Int("seq"),
+    Column::Int("count"),
+    Column::Bool("silent"),
+    Column::Uuid("group_id"),
+    Column::Int("created_at"),
+    Column::Int("read_at"),
+];
+
+/// Stores them: what is there already stays as it is; what is of a group of which one is unread is added to that one, which is answered instead.
+pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<NotificationRow>) -> Result<Vec<NotificationRow>, AppError> {
+    let (grouped, single): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.group_id.is_some());
+    let mut stored = Vec::new();
+    for (rows, conflict) in [
+        (single, "(user_id, id) DO NOTHING"),
+        (
+            grouped,
+            "(user_id, kind, group_id) WHERE read_at IS NULL AND group_id IS NOT NULL DO UPDATE SET \
+             message_id = excluded.message_id, actor_id = excluded.actor_id, detail = excluded.detail, seq = excluded.seq, \
+             count = notifications.count + excluded.count, silent = excluded.silent, created_at = excluded.created_at",
+        ),
+    ] {
+        if rows.is_empty() {
+            continue;
+        }
+        let rows = rows.into_iter().map(|row| {
+            [
+                row.user_id.0.into(),
+                row.id.0.into(),
+                row.kind.into(),
+                row.conversation_id.map(|id| id.0).into(),
+                row.message_id.map(|id| id.0).into(),
+                row.root_id.map(|id| id.0).into(),
+                row.actor_id.into(),
+                row.detail.into(),
+                row.upload_id.map(|id| id.0).into(),
+                row.title.into(),
+                row.text.into(),
+                row.seq.into(),
+                row.count.into(),
+                row.silent.into(),
+                row.group_id.into(),
+                row.created_at.0.into(),
+                row.read_at.map(|at| at.0).into(),
+            ]
+        });
+        let rows = Rows::new(db.get_database_backend(), COLUMNS, rows);
+        let names = COLUMNS.map(Column::name);
+        let sql = format!(
+            "INSERT INTO notifications ({}) SELECT {} FROM {} WHERE TRUE ON CONFLICT {conflict} RETURNING *",
+            names.join(", "),
+            names.map(|name| format!("w.{name}")).join(", "),
+            rows.table()
+        );
+        let found = NotificationRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
+        stored.extend(found);
+    }
+    Ok(stored)
+}
+
+/// Which of somebody's notifications are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    pub is_unread: bool,
+    pub kind: Option<NotificationKind>,
+}
+
+/// Whether the message `s` of a notification `n` is still there: it may be gone before its notification is taken back.
+const IS_SHOWN: &str = "(n.message_id IS NULL OR n.text IS NOT NULL OR (s.deleted_at IS NULL AND s.hidden_by IS NULL AND s.id IS NOT NULL))";
+
+/// What somebody is told of and may still read, newest first, and how much there is.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<(Vec<NotificationRow>, u64), AppError> {
+    let mut which = format!(
+        "FROM notifications n LEFT JOIN conversations c ON c.id = n.conversation_id AND NOT c.is_deleted \
+         LEFT JOIN messages s ON s.id = n.message_id WHERE n.user_id = $1 \
+         AND (n.conversation_id IS NULL OR (c.id IS NOT NULL AND {})) AND {IS_SHOWN}",
+        access::may_read("c", "$1")
+    );
+    if filter.is_unread {
+        which.push_str(" AND n.read_at IS NULL");
+    }
+    if let Some(kind) = filter.kind {
+        which.push_str(&format!(" AND n.kind = '{kind}'"));
+    }
+    let sql = format!(
+        "SELECT n.* {which} ORDER BY n.created_at DESC, n.id DESC LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let found =
+        NotificationRow::find_by_statement(statement(db, sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &which, [user.into()]).await?;
+    Ok((found, total))
+}
+
+/// One of somebody's that is not read.
+pub async fn unread<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    id: NotificationId,
+) -> Result<Option<NotificationRow>, AppError> {
+    let sql = "SELECT n.* FROM notifications n WHERE n.user_id = $1 AND n.id = $2 AND n.read_at IS NULL";
+    let values = vec![user.into(), id.into()];
+    NotificationRow::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
+}
+
+/// Marks some of somebody's as read, or all; answers which were not.
+pub async fn mark_read<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    ids: Option<&[NotificationId]>,
+    at: Timestamp,
+) -> Result<Vec<NotificationId>, AppError> {
+    let backend = db.get_database_backend();
+    let statement = match ids {
+        None => {
+            let sql =
+                "UPDATE notifications SET read_at = $2 WHERE user_id = $1 AND read_at IS NULL RETURNING user_id, id";
+            statement(db, sql, vec![user.into(), at.into()])
+        }
+        Some(ids) => {
+            let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
+            let sql = format!(
+                "UPDATE notifications SET read_at = $3 WHERE user_id = $2 AND read_at IS NULL AND id IN (SELECT w.id FROM {}) RETURNING user_id, id",
+                asked.table()
+            );
+            let values: [Value; 3] = [asked.parameter()?.into(), user.into(), at.into()];
+            Statement::from_sql_and_values(backend, sql, values)
+        }
+    };
+    let found = Told::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|told| told.id).collect())
+}
+
+/// How far somebody has read a conversation or, by its root, a thread.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadTo {
+    pub user_id: UserId,
+    pub place: Place,
+    pub seq: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    MainLine(ConversationId),
+    Thread(MessageId),
+}
+
+/// Those that are read by having read so far.
+pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<Told>, AppError> {
+    let backend = db.get_database_backend();
+    let mut found = Vec::new();
+    for is_thread in [false, true] {
+        let of = reads.iter().filter_map(|read| match (read.place, is_thread) {
+            (Place::MainLine(id), false) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
+            (Place::Thread(id), true) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
+            _ => None,
+        });
+        let rows: Vec<_> = of.collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let rows = Rows::new(backend, [Column::Uuid("user_id"), Column::Uuid("place"), Column::Int("seq")], rows);
+        let at = if is_thread { "n.root_id = w.place" } else { "n.conversation_id = w.place AND n.root_id IS NULL" };
+        let sql = format!(
+            "SELECT n.user_id, n.id FROM {} JOIN notifications n ON n.user_id = w.user_id AND n.read_at IS NULL AND n.seq <= w.seq AND {at} \
+             WHERE n.kind IN ('mention', 'keyword', 'thread', 'message', 'reaction')",
+            rows.table()
+        );
+        found.extend(Told::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?);
+    }
+    Ok(found)
+}
+
+/// Marks these as read; answers those that were not.
+pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[Told], at: Timestamp) -> Result<Vec<Told>, AppError> {
+    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
+    let rows =
+        Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
+    let sql = format!(
+        "UPDATE notifications SET read_at = $2 FROM {} WHERE notifications.user_id = w.user_id AND notifications.id = w.id \
+         AND notifications.read_at IS NULL RETURNING notifications.user_id, notifications.id",
+        rows.table()
+    );
+    let values: [Value; 2] = [rows.parameter()?.into(), at.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Told::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Takes back what these messages were about, which are gone. What stands for more of them stands for the others now.
+pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Result<Vec<Withdrawn>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), messages.iter().map(|id| id.0));
+    let those = format!("message_id IN (SELECT w.id FROM {})", asked.table());
+    let sql = format!(
+        "DELETE FROM notifications WHERE {those} AND (kind IN ('mention', 'keyword', 'reaction') \
+           OR (kind = 'reminder' AND detail IS NULL) OR (kind IN ('message', 'thread') AND count <= 1)) {WITHDRAWN}"
+    );
+    let mut gone = Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let earlier = |column: &str| {
+        format!(
+            "(SELECT m.{column} FROM messages m WHERE m.conversation_id = notifications.conversation_id AND m.deleted_at IS NULL \
+               AND m.hidden_by IS NULL AND CASE WHEN notifications.kind = 'thread' THEN m.thread_id = notifications.group_id \
+                 ELSE m.thread_id IS NULL END ORDER BY m.seq DESC LIMIT 1)"
+        )
+    };
+    let sql = format!(
+        "UPDATE notifications SET count = count - 1, message_id = {} WHERE {those} AND kind IN ('message', 'thread') AND count > 1 RETURNING *",
+        earlier("id")
+    );
+    let left = NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let empty = left.iter().filter(|row| row.message_id.is_none());
+    let empty: Vec<Told> = empty.map(|row| Told { user_id: row.user_id, id: row.id }).collect();
+    gone.extend(withdraw(db, &empty).await?);
+    Ok(gone)
+}
+
+/// Takes back everything about conversations that are gone.
+pub async fn withdraw_conversations<C: ConnectionTrait>(
+    db: &C,
+    ids: &[ConversationId],
+) -> Result<Vec<Withdrawn>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
+    let sql =
+        format!("DELETE FROM notifications WHERE conversation_id IN (SELECT w.id FROM {}) {WITHDRAWN}", asked.table());
+    Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Takes these back.
+pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Withdrawn>, AppError> {
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
+    let rows =
+        Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
+    let sql = format!(
+        "DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {}) {WITHDRAWN}",
+        rows.table()
+    );
+    Withdrawn::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Takes back that somebody has reacted: of several one less.
+pub async fn withdraw_reactions<C: ConnectionTrait>(
+    db: &C,
+    reactions: &[(MessageId, i64)],
+) -> Result<Vec<Withdrawn>, AppError> {
+    if reactions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let backend = db.get_database_backend();
+    let columns = [Column::Uuid("id"), Column::Int("fewer")];
+    let rows = Rows::new(backend, columns, reactions.iter().map(|(id, fewer)| [id.0.into(), (*fewer).into()]));
+    let those = "notifications.message_id = w.id AND notifications.kind = 'reaction' AND notifications.read_at IS NULL";
+    let sql = format!("UPDATE notifications SET count = count - w.fewer FROM {} WHERE {those}", rows.table());
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    let asked = Rows::ids(backend, reactions.iter().map(|(id, _)| id.0));
+    let sql = format!(
+        "DELETE FROM notifications WHERE message_id IN (SELECT w.id FROM {}) AND kind = 'reaction' AND count <= 0 {WITHDRAWN}",
+        asked.table()
+    );
+    Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Those that say that a message mentions somebody or has a word of theirs.
+pub async fn of_words<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Result<Vec<NotificationRow>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), messages.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT n.* FROM {} JOIN notifications n ON n.message_id = w.id AND n.kind IN ('mention', 'keyword')",
+        asked.table()
+    );
+    NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Those of these people who want a mail about what they miss, none of whom has asked for one already; and after how many minutes.
+pub async fn mailed_after<C: ConnectionTrait>(
+    db: &C,
+    people: &[UserId],
+    job: &str,
+) -> Result<Vec<(UserId, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+        minutes: i64,
+    }
+    let asked = Rows::ids(db.get_database_backend(), people.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT DISTINCT s.user_id, s.mail_after_minutes AS minutes FROM {} JOIN notification_settings s ON s.user_id = w.id \
+           AND s.mail_after_minutes IS NOT NULL \
+         WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.subject = s.user_id AND j.kind = '{job}' AND j.due_at IS NOT NULL)",
+        asked.table()
+    );
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.user_id, row.minutes)).collect())
+}
+
+/// What somebody has not read, in conversations that they may read and have not muted, and was in no mail; newest first.
+pub async fn missed<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    now: Timestamp,
+    most: u64,
+) -> Result<Vec<NotificationRow>, AppError> {
+    let sql = format!(
+        "SELECT n.* FROM notifications n LEFT JOIN conversations c ON c.id = n.conversation_id AND NOT c.is_deleted \
+         LEFT JOIN conversation_members m ON m.conversation_id = n.conversation_id AND m.user_id = n.user_id AND NOT m.is_deleted \
+         LEFT JOIN messages s ON s.id = n.message_id \
+         WHERE n.user_id = $1 AND n.read_at IS NULL AND NOT n.mailed AND n.kind <> 'reaction' \
+           AND (n.conversation_id IS NULL OR (c.id IS NOT NULL AND {})) AND (m.muted_until IS NULL OR m.muted_until <= $2) AND {IS_SHOWN} \
+         ORDER BY n.created_at DESC, n.id DESC LIMIT {most}",
+        access::may_read("c", "$1")
+    );
+    let statement = statement(db, sql, vec![user.into(), now.into()]);
+    NotificationRow::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// These were in a mail.
+pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<(), AppError> {
+    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
+    let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let sql = format!(
+        "UPDATE notifications SET mailed = TRUE WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {})",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// The token by which somebody is sent no more mails: the one that they have, else this one.
+pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -> Result<String, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        mail_token: String,
+    }
+    let sql = "UPDATE notification_settings SET mail_token = COALESCE(mail_token, $2) WHERE user_id = $1 RETURNING mail_token";
+    let statement = statement(db, sql, vec![user.into(), fresh.into()]);
+    let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(row.map_or_else(|| fresh.to_owned(), |row| row.mail_token))
+}
+
+/// Sends whoever has this token no more mails.
+pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
+    let sql = "UPDATE notification_settings SET mail_after_minutes = NULL WHERE mail_token = $1";
+    execute(db, sql, vec![token.into()]).await
+}
+
+/// Removes what is older than that, some at a time. Answers how many.
+pub async fn remove_before<C: ConnectionTrait>(db: &C, before: Timestamp, most: u32) -> Result<u64, AppError> {
+    let sql = format!(
+        "DELETE FROM notifications WHERE (user_id, id) IN (SELECT user_id, id FROM notifications WHERE created_at < $1 LIMIT {most})"
+    );
+    Ok(db.execute_raw(statement(db, sql, vec![before.into()])).await.map_err(app_error)?.rows_affected())
+}
+
+#[derive(FromQueryResult)]
+struct SettingsRow {
+    level: String,
+    quiet: Option<String>,
+    dnd_until: Option<Timestamp>,
+    mail_after_minutes: Option<i64>,
+    push: bool,
+    show_text: bool,
+}
+
+/// What somebody wants to be told of.
+pub async fn settings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<NotificationSettings, AppError> {
+    #[derive(FromQueryResult)]
+    struct Keyword {
+        keyword: String,
+    }
+    let sql = "SELECT level, quiet, dnd_until, mail_after_minutes, push, show_text FROM notification_settings WHERE user_id = $1";
+    let row = SettingsRow::find_by_statement(statement(db, sql, vec![user.into()])).one(db).await.map_err(app_error)?;
+    let sql = "SELECT keyword FROM notification_keywords WHERE user_id = $1 ORDER BY place";
+    let keywords =
+        Keyword::find_by_statement(statement(db, sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+    let keywords = keywords.into_iter().map(|row| row.keyword).collect();
+    let Some(row) = row else { return Ok(NotificationSettings { keywords, ..NotificationSettings::default() }) };
+    Ok(NotificationSettings {
+        level: row.level.parse().map_err(AppError::internal)?,
+        keywords,
+        quiet: row.quiet.as_deref().map(serde_json::from_str).transpose().map_err(AppError::internal)?,
+        dnd_until: row.dnd_until,
+        mail_after_minutes: row.mail_after_minutes,
+        push: row.push,
+        show_text: row.show_text,
+    })
+}
+
+/// Stores what somebody wants to be told of; each keyword with its first word, folded.
+pub async fn set_settings<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    settings: &NotificationSettings,
+    keywords: Option<Vec<(String, String)>>,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO notification_settings (user_id, level, quiet, dnd_until, mail_after_minutes, push, show_text) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id) DO UPDATE SET level = excluded.level, quiet = excluded.quiet, \
+               dnd_until = excluded.dnd_until, mail_after_minutes = excluded.mail_after_minutes, push = excluded.push, \
+               show_text = excluded.show_text";
+    let quiet = settings.quiet.as_ref().map(serde_json::to_string).transpose().map_err(AppError::internal)?;
+    let values = vec![
+        user.into(),
+        settings.level.as_str().into(),
+        quiet.into(),
+        settings.dnd_until.into(),
+        settings.mail_after_minutes.into(),
+        settings.push.into(),
+        settings.show_text.into(),
+    ];
+    execute(db, sql, values).await?;
+    let Some(keywords) = keywords else { return Ok(()) };
+    execute(db, "DELETE FROM notification_keywords WHERE user_id = $1", vec![user.into()]).await?;
+    if keywords.is_empty() {
+        return Ok(());
+    }
+    let columns = [Column::Uuid("user_id"), Column::Int("place"), Column::Text("keyword"), Column::Text("word")];
+    let rows = keywords
+        .into_iter()
+        .zip(0_i64..)
+        .map(|((keyword, word), place)| [user.0.into(), place.into(), keyword.into(), word.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let sql = format!(
+        "INSERT INTO notification_keywords (user_id, place, keyword, word) SELECT w.user_id, w.place, w.keyword, w.word FROM {}",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Of what a member `m` (null: who is none) of the conversation `c` with its count `n` is told: what they have chosen for it, else what their
+/// settings say, and everything in direct ones.
+pub(super) fn level(small: u32) -> String {
+    let usual = format!(
+        "CASE WHEN c.kind IN ({}) AND COALESCE(n.members, 0) <= {small} THEN '{}' ELSE '{}' END",
+        access::kinds(|kind| !kind.capabilities().is_channel),
+        Notify::All,
+        Notify::Mentions
+    );
+    format!(
+        "CASE WHEN m.notify_chosen OR m.user_id IS NULL THEN m.notify ELSE \
+         COALESCE((SELECT CASE WHEN ns.level = '{mentions}' THEN {usual} ELSE ns.level END FROM notification_settings ns \
+           WHERE ns.user_id = m.user_id), {usual}) END",
+        mentions = Notify::Mentions,
+    )
+}
+
+fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What payers have saved, and what they are about to save.
+
+use appcore::{AppError, Timestamp, page::PageRequest};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait as _,
+    QueryFilter, QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::page;
+use crate::{
+    constraint::app_error,
+    entity::{
+        payment_method::{Column, Entity, Model},
+        payment_method_setup,
+    },
+};
+
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
+pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<Uuid>) -> Result<Vec<Model>, AppError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = Entity::find().filter(Column::Id.is_in(ids));
+    query.all(db).await.map_err(app_error)
+}
+
+/// What was kept for an account, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    account_id: Uuid,
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
+    let query = Entity::find().filter(Column::AccountId.eq(account_id));
+    page::select(db, query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+}
+
+/// The newest that a gateway keeps for an account.
+pub async fn newest<C: ConnectionTrait>(db: &C, account_id: Uuid, gateway: &str) -> Result<Option<Model>, AppError> {
+    Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .filter(Column::Gateway.eq(gateway))
+        .order_by_desc(Column::CreatedAt)
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Keeps a method, unless it was kept before. Answers what is kept.
+pub async fn put<C: ConnectionTrait>(txn: &C, row: Model) -> Result<Option<Model>, AppError> {
+    let (gateway, reference, account) = (row.gateway.clone(), row.reference.clone(), row.account_id);
+    let again = OnConflict::columns([Column::Gateway, Column::Reference, Column::AccountId]).do_nothing().to_owned();
+    let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
+    done.await.map_err(app_error)?;
+    Entity::find()
+        .filter(Column::Gateway.eq(gateway))
+        .filter(Column::Reference.eq(reference))
+        .filter(Column::AccountId.eq(account))
+        .one(txn)
+        .await
+        .map_err(app_error)
+}
+
+pub async fn remove<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<(), AppError> {
+    Entity::delete_by_id(id).exec(txn).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// The one of an account that is charged.
+pub async fn default_of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
+    let query = Entity::find().filter(Column::AccountId.eq(account_id)).filter(Column::IsDefault.ne(0));
+    query.order_by_desc(Column::CreatedAt).one(db).await.map_err(app_error)
+}
+
+/// Has an account charged by this one.
+pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: Uuid) -> Result<(), AppError> {
+    let sql = "UPDATE payment_methods SET is_default = CASE WHEN id = $1 THEN 1 ELSE 0 END WHERE account_id = $2";
+    let values = [id.into(), account_id.into()];
+    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// The newest of an account's but this one.
+pub async fn another<C: ConnectionTrait>(db: &C, account_id: Uuid, id: Uuid) -> Result<Option<Model>, AppError> {
+    let query = Entity::find().filter(Column::AccountId.eq(account_id)).filter(Column::Id.ne(id));
+    query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).one(db).await.map_err(app_error)
+}
+
+pub async fn count<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<u64, AppError> {
+    Entity::find().filter(Column::AccountId.eq(account_id)).count(db).await.map_err(app_error)
+}
+
+pub async fn insert_setup<C: ConnectionTrait>(db: &C, row: payment_method_setup::Model) -> Result<(), AppError> {
+    let row = row.into_active_model();
+    payment_method_setup::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+pub async fn setup<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<payment_method_setup::Model>, AppError> {
+    payment_method_setup::Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
+/// The same, locked until the transaction ends.
+pub async fn lock_setup<C: ConnectionTrait>(
+    txn: &C,
+    id: Uuid,
+) -> Result<Option<payment_method_setup::Model>, AppError> {
+    payment_method_setup::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
+}
+
+/// Writes a locked one back.
+pub async fn store_setup<C: ConnectionTrait>(txn: &C, row: payment_method_setup::Model) -> Result<(), AppError> {
+    let row = row.into_active_model().reset_all();
+    payment_method_setup::Entity::update(row).exec(txn).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Takes those that are to be asked about; nobody else does so until `next`.
+pub async fn claim_due_setups<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    super::payments::claim(db, "payment_method_setups", "check_at", now, next, most).await
+}

@@ -1,0 +1,67 @@
+//! Who has reacted to a message with what. What is shown of it stands with the message, as JSON.
+
+use appcore::{AppError, MessageId, UserId};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
+
+use super::{
+    pieces::{Change, Piece},
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+/// One person's emoji under a message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
+pub struct Reacted {
+    pub message_id: MessageId,
+    pub emoji: String,
+    pub user_id: UserId,
+}
+
+const KEY: [Column; 3] = [Column::Uuid("message_id"), Column::Text("emoji"), Column::Uuid("user_id")];
+
+/// Which of these are there.
+pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<Reacted>) -> Result<Vec<Reacted>, AppError> {
+    let rows = asked.into_iter().map(|key| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into()]);
+    let asked = Rows::new(db.get_database_backend(), KEY, rows);
+    let sql = format!(
+        "SELECT r.message_id, r.emoji, r.user_id FROM {} JOIN reactions r \
+           ON r.message_id = w.message_id AND r.emoji = w.emoji AND r.user_id = w.user_id",
+        asked.table()
+    );
+    Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// The first `most` who have reacted with each of these, in their order.
+pub async fn first<C: ConnectionTrait>(
+    db: &C,
+    asked: Vec<(MessageId, String)>,
+    most: usize,
+) -> Result<Vec<Reacted>, AppError> {
+    let rows = asked.into_iter().map(|(message, emoji)| [message.0.into(), emoji.into()]);
+    let asked = Rows::new(db.get_database_backend(), [Column::Uuid("message_id"), Column::Text("emoji")], rows);
+    let sql = format!(
+        "SELECT p.message_id, p.emoji, p.user_id FROM \
+           (SELECT r.message_id, r.emoji, r.user_id, ROW_NUMBER() OVER (PARTITION BY r.message_id, r.emoji ORDER BY r.seq) AS place \
+            FROM {} JOIN reactions r ON r.message_id = w.message_id AND r.emoji = w.emoji) AS p \
+         WHERE p.place <= {most} ORDER BY p.place",
+        asked.table()
+    );
+    Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+pub fn insert(backend: DatabaseBackend, new: Vec<(Reacted, i64)>) -> Result<Piece, AppError> {
+    static INSERT: Change<4> = Change::insert("reactions", [KEY[0], KEY[1], KEY[2], Column::Int("seq")]);
+    let rows =
+        new.into_iter().map(|(key, seq)| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into(), seq.into()]);
+    INSERT.piece(backend, rows)
+}
+
+pub fn remove(backend: DatabaseBackend, gone: Vec<Reacted>) -> Result<Piece, AppError> {
+    static DELETE: Change<3> = Change::new(
+        KEY,
+        "DELETE FROM reactions WHERE (message_id, emoji, user_id) IN (SELECT w.message_id, w.emoji, w.user_id FROM {})",
+        "DELETE FROM reactions WHERE message_id = ? AND emoji = ? AND user_id = ?",
+    );
+    let rows = gone.into_iter().map(|key| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into()]);
+    DELETE.piece(backend, rows)
+}

@@ -1,0 +1,143 @@
+//! The daily comparison with the gateways, and where it found that they say something else.
+
+use appcore::{AppError, Timestamp, page::PageRequest};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect as _, Statement,
+    sea_query::{Expr, OnConflict},
+};
+use uuid::Uuid;
+
+use super::page;
+use crate::{
+    constraint::app_error,
+    entity::{payment, payment_difference},
+};
+
+/// Takes the comparison of a day. False: it was made, or somebody else makes it.
+pub async fn claim<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    day: Timestamp,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "INSERT INTO payment_comparisons (gateway, day, due_at) VALUES ($1, $2, $3) ON CONFLICT (gateway, day) DO UPDATE \
+               SET due_at = $4 WHERE payment_comparisons.ended_at IS NULL AND payment_comparisons.due_at <= $5";
+    let values = [gateway.into(), day.0.into(), until.0.into(), until.0.into(), now.0.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+}
+
+pub async fn end<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, now: Timestamp) -> Result<(), AppError> {
+    let sql = "UPDATE payment_comparisons SET ended_at = $1 WHERE gateway = $2 AND day = $3";
+    let values = [now.0.into(), gateway.into(), day.0.into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// A gateway's payments with one of these ids or charges.
+pub async fn payments<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    ids: Vec<Uuid>,
+    charges: Vec<String>,
+) -> Result<Vec<payment::Model>, AppError> {
+    use payment::Column;
+    let named = Condition::any().add(Column::Id.is_in(ids)).add(Column::Charge.is_in(charges));
+    let query = payment::Entity::find().filter(Column::Gateway.eq(gateway)).filter(named);
+    query.all(db).await.map_err(app_error)
+}
+
+/// What was paid in a time.
+pub async fn paid_between<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    from: Timestamp,
+    until: Timestamp,
+    most: u64,
+) -> Result<Vec<payment::Model>, AppError> {
+    use payment::Column;
+    payment::Entity::find()
+        .filter(Column::Gateway.eq(gateway))
+        .filter(Column::PaidAt.gte(from))
+        .filter(Column::PaidAt.lt(until))
+        .limit(most)
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// What was begun in a time, and is known to the gateway.
+pub async fn begun_between<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    from: Timestamp,
+    until: Timestamp,
+    most: u64,
+) -> Result<Vec<payment::Model>, AppError> {
+    use payment::Column;
+    payment::Entity::find()
+        .filter(Column::Gateway.eq(gateway))
+        .filter(Column::CreatedAt.gte(from))
+        .filter(Column::CreatedAt.lt(until))
+        .filter(Column::Reference.is_not_null())
+        .limit(most)
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Writes a difference down, unless it is already.
+pub async fn insert<C: ConnectionTrait>(db: &C, row: payment_difference::Model) -> Result<(), AppError> {
+    use payment_difference::Column;
+    let again = OnConflict::columns([Column::Gateway, Column::Kind, Column::Subject]).do_nothing().to_owned();
+    let done = payment_difference::Entity::insert(row.into_active_model()).on_conflict(again);
+    done.exec_without_returning(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Both sides say the same of these payments now.
+pub async fn heal<C: ConnectionTrait>(
+    db: &C,
+    gateway: &str,
+    payments: Vec<Uuid>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    use payment_difference::Column;
+    payment_difference::Entity::update_many()
+        .col_expr(Column::State, Expr::value("healed"))
+        .col_expr(Column::ClosedAt, Expr::value(now))
+        .filter(Column::Gateway.eq(gateway))
+        .filter(Column::State.eq("open"))
+        .filter(Column::PaymentId.is_in(payments))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// What was found, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    state: Option<&str>,
+    page: PageRequest,
+) -> Result<(Vec<payment_difference::Model>, u64), AppError> {
+    use payment_difference::Column;
+    let mut query = payment_difference::Entity::find().order_by_desc(Column::FoundAt).order_by_desc(Column::Id);
+    if let Some(state) = state {
+        query = query.filter(Column::State.eq(state));
+    }
+    page::select(db, query, page).await
+}
+
+/// One of them, locked until the transaction ends.
+pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<payment_difference::Model>, AppError> {
+    payment_difference::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
+}
+
+/// Writes a locked one back.
+pub async fn store<C: ConnectionTrait>(txn: &C, row: payment_difference::Model) -> Result<(), AppError> {
+    payment_difference::Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! What searching reads of messages, conversations and people. What somebody may not read now is not in it, whatever the index says.
+
+use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use uuid::Uuid;
+
+use super::{
+    access,
+    messages::{NAMED, NamedMessage},
+    rows::{Column, Rows, unfold},
+};
+use crate::constraint::app_error;
+
+/// A message, to be indexed.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Indexed {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub sender_kind: String,
+    pub sender_id: Option<Uuid>,
+    pub content: String,
+    /// As JSON.
+    pub attachments: Option<String>,
+    pub status: String,
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+const INDEXED: &str = "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_id, m.content, m.attachments, m.status, m.deleted_at, \
+                       m.created_at FROM messages m";
+
+/// Messages by their ids, as they are now.
+pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Indexed>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
+    let sql = format!("{INDEXED} JOIN {} ON m.id = w.id", asked.table());
+    Indexed::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// The newest messages with ids below this one.
+pub async fn indexed_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> Result<Vec<Indexed>, AppError> {
+    let sql = format!("{INDEXED} WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [below.into()]);
+    Indexed::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// How far all conversations have come.
+pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Head {
+        id: Uuid,
+        last_seq: i64,
+    }
+    let statement = Statement::from_string(
+        db.get_database_backend(),
+        "SELECT id, last_seq FROM conversations WHERE last_seq > 0".to_owned(),
+    );
+    let found = Head::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
+}
+
+/// A conversation that somebody may read.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Readable {
+    pub id: ConversationId,
+    pub workspace_id: WorkspaceId,
+    pub kind: String,
+    pub title: Option<String>,
+    pub is_member: bool,
+    pub is_archived: bool,
+    pub last_activity_at: Timestamp,
+}
+
+/// What somebody may read now: their own conversations and those that are open to them.
+pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
+    let sql = format!(
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, c.last_activity_at, \
+           EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted) AS is_member \
+         FROM conversations c WHERE NOT c.is_deleted AND c.id IN ({})",
+        access::readable("$1")
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    Readable::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Somebody by name.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Named {
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// The people with whom somebody shares a workspace or a conversation, and oneself.
+pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32) -> Result<Vec<Named>, AppError> {
+    let sql = format!(
+        "SELECT u.id, u.display_name AS name FROM users u WHERE NOT u.is_deleted AND u.id IN (\
+           SELECT ow.user_id FROM workspace_members aw JOIN workspace_members ow ON ow.workspace_id = aw.workspace_id AND NOT ow.is_deleted \
+             WHERE aw.user_id = $1 AND NOT aw.is_deleted AND aw.role <> 'guest' \
+           UNION SELECT om.user_id FROM conversation_members am \
+             JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted \
+             JOIN conversation_members om ON om.conversation_id = c.id AND NOT om.is_deleted \
+             WHERE am.user_id = $1 AND NOT am.is_deleted) LIMIT {limit}"
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    Named::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// The assistants in somebody's conversations.
+pub async fn known_assistants<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
+    let sql = "SELECT a.id, a.name FROM assistants a WHERE a.id IN (SELECT ca.assistant_id FROM conversation_assistants ca \
+               JOIN conversation_members am ON am.conversation_id = ca.conversation_id AND am.user_id = $1 AND NOT am.is_deleted) LIMIT 1000";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    Named::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// The names of these people and assistants.
+pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Named>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
+    let sql = format!(
+        "WITH asked AS (SELECT w.id FROM {}) SELECT u.id, u.display_name AS name FROM users u JOIN asked a ON a.id = u.id WHERE NOT u.is_deleted \
+         UNION ALL SELECT s.id, s.name FROM assistants s JOIN asked a ON a.id = s.id",
+        asked.table()
+    );
+    Named::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// The conversations without a title that somebody is in, with the names of the others there.
+pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
+    let sql = "SELECT c.id, u.display_name AS name FROM conversation_members am \
+               JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted AND c.title IS NULL \
+               JOIN conversation_members om ON om.conversation_id = c.id AND om.user_id <> $1 AND NOT om.is_deleted \
+               JOIN users u ON u.id = om.user_id WHERE am.user_id = $1 AND NOT am.is_deleted LIMIT 20000";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    Named::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// What is compared with a query.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Compared {
+    pub id: MessageId,
+    /// Its beginning.
+    pub content: String,
+    pub is_cut: bool,
+    /// As JSON.
+    pub attachments: Option<String>,
+    pub is_in_thread: bool,
+    pub is_pinned: bool,
+    pub is_saved: bool,
+}
+
+/// Those of these messages that somebody may read now and that are shown, in any order, with at most `chars` of their texts.
+pub async fn compared<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    ids: &[Uuid],
+    chars: u32,
+) -> Result<Vec<Compared>, AppError> {
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, ids.iter().copied());
+    let sql = format!(
+        "SELECT m.id, SUBSTR(m.content, 1, {chars}) AS content, LENGTH(m.content) > {chars} AS is_cut, m.attachments, \
+           (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
+           EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {}",
+        shown(&unfold(backend, &[Column::Uuid("id")]))
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), user.into()]);
+    Compared::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Those of these messages that somebody may read now and that are shown, in any order.
+pub async fn found<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Result<Vec<NamedMessage>, AppError> {
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, ids.iter().copied());
+    let (select, joins) = NAMED.split_once("FROM messages m").unwrap_or((NAMED, ""));
+    let (from, condition) = shown_parts(&unfold(backend, &[Column::Uuid("id")]));
+    let sql = format!("{select} {from} {joins} WHERE {condition}");
+    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), user.into()]);
+    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+fn shown(asked: &str) -> String {
+    let (from, condition) = shown_parts(asked);
+    format!("{from} WHERE {condition}")
+}
+
+/// Messages `m` of what is asked for, as far as the person behind `$2` may read them and they are shown.
+fn shown_parts(asked: &str) -> (String, String) {
+    (
+        format!(
+            "FROM {asked} JOIN messages m ON m.id = w.id JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted"
+        ),
+        format!(
+            "m.deleted_at IS NULL AND m.hidden_by IS NULL AND {} AND m.seq > {}",
+            access::may_read("c", "$2"),
+            access::reads_after("c", "$2")
+        ),
+    )
+}

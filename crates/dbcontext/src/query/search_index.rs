@@ -1,0 +1,490 @@
+//! The index of messages' words on PostgreSQL. It answers as the one in a SQLite file does.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ::search::{Atom, Batch, Candidate, Change, Document, Fill, Plan, Term, postgres};
+use appcore::AppError;
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::rows::{Column, Rows, rounded};
+use crate::constraint::app_error;
+
+/// Numbers of messages begin here; below it is room for older ones.
+const FIRST: i64 = 1 << 40;
+/// Hits up to which all of them are read, whatever they are a part of.
+const RARE: i64 = 10_000;
+/// The same as a part of all messages: one in so many.
+const RARE_PART: i64 = 100;
+/// Messages of the conversations that are asked about up to which each conversation is named; and how many of the newest are looked at else.
+const WINDOW: i64 = 10_000;
+/// Hits that those must have for it to be enough.
+const ENOUGH: usize = 100;
+/// The key of the lock that whoever writes holds to the end of the transaction.
+const WRITING: i64 = 0x6e61_7474_6572_0001;
+
+/// Takes the index for this transaction: one instance writes at a time. `false`: another one does.
+pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
+    #[derive(FromQueryResult)]
+    struct Locked {
+        is_locked: bool,
+    }
+    let sql = format!("SELECT pg_try_advisory_xact_lock({WRITING}) AS is_locked");
+    let found = Locked::find_by_statement(statement(tx, sql, [])).one(tx).await.map_err(app_error)?;
+    Ok(found.is_some_and(|found| found.is_locked))
+}
+
+#[derive(FromQueryResult)]
+struct Position {
+    id: Uuid,
+    seq: i64,
+}
+
+/// How far these conversations were read; those that never were are left out.
+pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
+    let sql = format!("SELECT s.id, s.seq FROM {} JOIN search_conversations s ON s.id = w.id", asked.table());
+    let found = Position::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
+}
+
+/// Conversations that were read less far, or farther, than they have come, and their last events.
+pub async fn waiting<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<(Uuid, i64)>, AppError> {
+    let sql = format!(
+        "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN search_conversations s ON s.id = c.id \
+         WHERE c.last_seq <> COALESCE(s.seq, 0) LIMIT {limit}"
+    );
+    let found = Position::find_by_statement(statement(db, sql, [])).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
+}
+
+/// How far it is filled; none where nobody has begun.
+pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<Fill>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        below: Uuid,
+        is_done: bool,
+    }
+    let found = Row::find_by_statement(statement(db, "SELECT below, is_done FROM search_fill", []));
+    Ok(found.one(db).await.map_err(app_error)?.map(|Row { below, is_done }| Fill { below, is_done }))
+}
+
+/// How many messages it knows.
+pub async fn messages<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
+    let sql = "SELECT COALESCE(SUM(messages), 0)::bigint AS count FROM search_conversations";
+    Ok(count(db, sql, []).await?.unsigned_abs())
+}
+
+/// Forgets everything, so that it is filled anew. Numbers of words go on, so that whoever knows the words so far learns the others.
+pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
+    execute(tx, format!("SELECT pg_advisory_xact_lock({WRITING})"), []).await?;
+    let sql = "TRUNCATE search_documents, search_conversations, search_authors, search_terms, search_fill";
+    execute(tx, sql, []).await
+}
+
+/// Words that came after the one with this number.
+pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        number: i64,
+        term: String,
+        df: i64,
+    }
+    let sql = "SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number";
+    let found = Row::find_by_statement(statement(db, sql, [number.into()])).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
+}
+
+/// Writes what is in the batch, in the transaction that holds the lock.
+pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppError> {
+    // What comes last of a message counts.
+    let mut documents: BTreeMap<Uuid, Option<&Document>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for change in &batch.changes {
+        match change {
+            Change::Put(document) => {
+                documents.insert(document.message, Some(document));
+                order.push(document.message);
+            }
+            Change::Remove(message) => {
+                documents.insert(*message, None);
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let put: Vec<&Document> =
+        order.iter().filter(|id| seen.insert(**id)).filter_map(|id| documents.get(id).copied().flatten()).collect();
+    let ids = put.iter().map(|document| document.conversation);
+    let ids: BTreeSet<Uuid> = ids.chain(batch.positions.iter().map(|(id, _)| *id)).collect();
+    let conversations = numbers(tx, "search_conversations", "conv", &ids).await?;
+    let ids = put.iter().filter_map(|document| document.author).collect();
+    let authors = numbers(tx, "search_authors", "author", &ids).await?;
+    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    let kept = remove(tx, documents.keys().copied(), &mut counts).await?;
+    let mut next = edge(tx, batch.is_older).await?;
+    let mut terms: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(put.len());
+    for document in &put {
+        let Some(&conv) = conversations.get(&document.conversation) else { continue };
+        let author = document.author.and_then(|id| authors.get(&id).copied());
+        // An edited message keeps its place.
+        let doc = kept.get(&document.message).copied().unwrap_or_else(|| {
+            let free = next;
+            next += if batch.is_older { -1 } else { 1 };
+            free
+        });
+        let words = postgres::vector(&document.tokens, conv, author, document.has.iter().copied());
+        let row =
+            [doc.into(), document.message.into(), conv.into(), author.into(), document.created_at.into(), words.into()];
+        rows.push(row);
+        *counts.entry(conv).or_default() += 1;
+        let all = document.tokens.words.iter().chain(&document.tokens.others);
+        for term in all.map(|token| token.term.as_str()).collect::<BTreeSet<_>>() {
+            *terms.entry(term).or_default() += 1;
+        }
+    }
+    let backend = tx.get_database_backend();
+    if !rows.is_empty() {
+        let columns = [
+            Column::Int("doc"),
+            Column::Uuid("message"),
+            Column::Int("conv"),
+            Column::Int("author"),
+            Column::Int("created_at"),
+            Column::Text("words"),
+        ];
+        let rows = Rows::new(backend, columns, rows);
+        let sql = format!(
+            "INSERT INTO search_documents (doc, message, conv, author, created_at, words) \
+             SELECT w.doc, w.message, w.conv, w.author, w.created_at, w.words::tsvector FROM {}",
+            rows.table()
+        );
+        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    }
+    if !terms.is_empty() {
+        let columns = [Column::Text("term"), Column::Int("df")];
+        let rows = terms.into_iter().map(|(term, df)| [term.to_owned().into(), df.into()]);
+        let rows = Rows::new(backend, columns, rows);
+        // A number is taken for those words only that are new.
+        let sql = format!(
+            "WITH counted AS (SELECT w.term, w.df FROM {}), known AS \
+               (UPDATE search_terms t SET df = t.df + c.df FROM counted c WHERE t.term = c.term RETURNING t.term) \
+             INSERT INTO search_terms (term, df) SELECT c.term, c.df FROM counted c WHERE c.term NOT IN (SELECT term FROM known)",
+            rows.table()
+        );
+        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    }
+    if !counts.is_empty() {
+        let columns = [Column::Int("conv"), Column::Int("more")];
+        let rows = Rows::new(backend, columns, counts.into_iter().map(|(conv, more)| [conv.into(), more.into()]));
+        let sql = format!(
+            "UPDATE search_conversations SET messages = messages + w.more FROM {} WHERE search_conversations.conv = w.conv",
+            rows.table()
+        );
+        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    }
+    forget(tx, &batch.gone).await?;
+    if !batch.positions.is_empty() {
+        let columns = [Column::Uuid("id"), Column::Int("seq")];
+        let positions = batch.positions.iter().map(|(id, seq)| [(*id).into(), (*seq).into()]);
+        let rows = Rows::new(backend, columns, positions);
+        let sql = format!(
+            "UPDATE search_conversations SET seq = w.seq FROM {} WHERE search_conversations.id = w.id",
+            rows.table()
+        );
+        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    }
+    if let Some(Fill { below, is_done }) = batch.fill {
+        let sql = "INSERT INTO search_fill (one, below, is_done) VALUES (1, $1, $2) \
+                   ON CONFLICT (one) DO UPDATE SET below = excluded.below, is_done = excluded.is_done";
+        execute(tx, sql, [below.into(), is_done.into()]).await?;
+    }
+    Ok(())
+}
+
+/// The numbers of these; those that have none get one.
+async fn numbers<C: ConnectionTrait>(
+    tx: &C,
+    table: &str,
+    column: &str,
+    ids: &BTreeSet<Uuid>,
+) -> Result<HashMap<Uuid, i64>, AppError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked = Rows::ids(tx.get_database_backend(), ids.iter().copied());
+    let sql = format!(
+        "INSERT INTO {table} (id) SELECT w.id FROM {} WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = w.id)",
+        asked.table()
+    );
+    tx.execute_raw(asked.statement(sql)?).await.map_err(app_error)?;
+    let ids: Vec<Uuid> = ids.iter().copied().collect();
+    known(tx, table, column, &ids).await
+}
+
+async fn known<C: ConnectionTrait>(
+    db: &C,
+    table: &str,
+    column: &str,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, i64>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+        number: i64,
+    }
+    let asked = Rows::ids(db.get_database_backend(), rounded(ids));
+    let sql = format!("SELECT t.id, t.{column} AS number FROM {} JOIN {table} t ON t.id = w.id", asked.table());
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
+}
+
+/// The places of the messages that were there.
+async fn remove<C: ConnectionTrait>(
+    tx: &C,
+    messages: impl Iterator<Item = Uuid>,
+    counts: &mut BTreeMap<i64, i64>,
+) -> Result<HashMap<Uuid, i64>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Removed {
+        doc: i64,
+        message: Uuid,
+        conv: i64,
+    }
+    let asked = Rows::ids(tx.get_database_backend(), messages);
+    let sql = format!(
+        "DELETE FROM search_documents d USING {} WHERE d.message = w.id RETURNING d.doc, d.message, d.conv",
+        asked.table()
+    );
+    let removed = Removed::find_by_statement(asked.statement(sql)?).all(tx).await.map_err(app_error)?;
+    for one in &removed {
+        *counts.entry(one.conv).or_default() -= 1;
+    }
+    Ok(removed.into_iter().map(|one| (one.message, one.doc)).collect())
+}
+
+/// The first free place at one of both ends.
+async fn edge<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppError> {
+    let sql = if is_older {
+        format!("SELECT COALESCE(MIN(doc), {FIRST}) - 1 AS count FROM search_documents")
+    } else {
+        format!("SELECT COALESCE(MAX(doc) + 1, {FIRST}) AS count FROM search_documents")
+    };
+    count(tx, &sql, []).await
+}
+
+async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<(), AppError> {
+    for id in conversations {
+        let sql = "DELETE FROM search_documents WHERE conv = (SELECT conv FROM search_conversations WHERE id = $1)";
+        execute(tx, sql, [(*id).into()]).await?;
+        execute(tx, "UPDATE search_conversations SET messages = 0 WHERE id = $1", [(*id).into()]).await?;
+    }
+    Ok(())
+}
+
+/// The newest messages that may answer, the newest first.
+pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<Candidate>, AppError> {
+    let conversations: Vec<i64> =
+        known(db, "search_conversations", "conv", &plan.conversations).await?.into_values().collect();
+    let authors: Option<Vec<i64>> = match &plan.authors {
+        Some(authors) => Some(known(db, "search_authors", "author", authors).await?.into_values().collect()),
+        None => None,
+    };
+    if conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let mut wanted: Vec<String> = plan.all.iter().map(|any| postgres::any(any)).collect();
+    wanted.extend(authors.as_deref().map(postgres::authors));
+    wanted.extend(plan.has.iter().map(|has| postgres::has(*has)));
+    let asked = Asked { plan, conversations, wanted };
+    if asked.wanted.is_empty() {
+        return asked.read(db, &Way::Newest).await;
+    }
+    let (all, visible) = asked.extent(db).await?;
+    if all < WINDOW || asked.rarest(db, all).await? {
+        return asked.read(db, &Way::Words).await;
+    }
+    if visible <= WINDOW {
+        return asked.read(db, &Way::Named).await;
+    }
+    let newest = count(db, "SELECT COALESCE(MAX(doc), 0) AS count FROM search_documents", []).await?;
+    let top = plan.below.unwrap_or(newest + 1);
+    let window = WINDOW.saturating_mul(all) / visible.max(1);
+    let found = asked.read(db, &Way::Since(top.saturating_sub(window))).await?;
+    if found.len() >= ENOUGH { Ok(found) } else { asked.read(db, &Way::Words).await }
+}
+
+struct Asked<'a> {
+    plan: &'a Plan,
+    conversations: Vec<i64>,
+    wanted: Vec<String>,
+}
+
+/// How hits are come by.
+enum Way {
+    /// No words are asked for: the newest messages are read.
+    Newest,
+    /// All messages with the words are read.
+    Words,
+    /// The conversations are among the words.
+    Named,
+    /// The messages from this number on are read, and their words compared.
+    Since(i64),
+}
+
+impl Asked<'_> {
+    /// How many messages there are, and how many of them are in the conversations that are asked about.
+    async fn extent<C: ConnectionTrait>(&self, db: &C) -> Result<(i64, i64), AppError> {
+        #[derive(FromQueryResult)]
+        struct Extent {
+            everything: i64,
+            visible: i64,
+        }
+        let sql = "SELECT COALESCE(SUM(messages), 0)::bigint AS everything, \
+                   COALESCE(SUM(messages) FILTER (WHERE conv = ANY(CAST($1 AS text)::bigint[])), 0)::bigint AS visible FROM search_conversations";
+        let found = Extent::find_by_statement(statement(db, sql, [array(&self.conversations).into()]));
+        let found = found.one(db).await.map_err(app_error)?;
+        Ok(found.map_or((0, 0), |found| (found.everything, found.visible)))
+    }
+
+    /// Whether one of what is wanted is rare.
+    async fn rarest<C: ConnectionTrait>(&self, db: &C, all: i64) -> Result<bool, AppError> {
+        let limit = RARE.min(all / RARE_PART);
+        for any in &self.plan.all {
+            let mut terms = Vec::new();
+            let mut is_common = false;
+            for atom in any {
+                match atom {
+                    Atom::Word(word) => terms.push(word.clone()),
+                    Atom::Beginning(_) => is_common = true,
+                    Atom::Phrase { terms: of, .. } => terms.extend(of.first().cloned()),
+                }
+            }
+            if is_common {
+                continue;
+            }
+            let asked = Rows::new(
+                db.get_database_backend(),
+                [Column::Text("term")],
+                terms.into_iter().map(|term| [term.into()]),
+            );
+            let sql = format!(
+                "SELECT COALESCE(SUM(t.df), 0)::bigint AS count FROM {} JOIN search_terms t ON t.term = w.term",
+                asked.table()
+            );
+            let statement = asked.statement(sql)?;
+            let hits = Count::find_by_statement(statement).one(db).await.map_err(app_error)?;
+            if hits.is_none_or(|hits| hits.count <= limit) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn read<C: ConnectionTrait>(&self, db: &C, way: &Way) -> Result<Vec<Candidate>, AppError> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            doc: i64,
+            message: Uuid,
+            conversation: Uuid,
+            author: Option<Uuid>,
+            created_at: i64,
+        }
+        let plan = self.plan;
+        let mut values: Vec<Value> = vec![array(&self.conversations).into()];
+        let mut conditions = vec!["conv = ANY(CAST($1 AS text)::bigint[])".to_owned()];
+        let mut wanted = self.wanted.clone();
+        if matches!(way, Way::Named) {
+            wanted.push(postgres::conversations(&self.conversations));
+        }
+        let mut condition = |text: &str, value: Value| {
+            values.push(value);
+            conditions.push(text.replace("{}", &format!("${}", values.len())));
+        };
+        for (text, bound) in
+            [("created_at >= {}", plan.from), ("created_at < {}", plan.until), ("doc < {}", plan.below)]
+        {
+            if let Some(bound) = bound {
+                condition(text, bound.into());
+            }
+        }
+        if let Way::Since(first) = way {
+            condition("doc >= {}", (*first).into());
+        }
+        if !plan.none.is_empty() {
+            condition("NOT words @@ CAST({} AS text)::tsquery", postgres::any(&plan.none).into());
+        }
+        let end = format!("ORDER BY doc DESC LIMIT {}", plan.limit);
+        let with = match way {
+            Way::Newest => {
+                format!("WITH h AS (SELECT * FROM search_documents WHERE {} {end})", conditions.join(" AND "))
+            }
+            Way::Words | Way::Named => {
+                values.push(postgres::all(&wanted).into());
+                format!(
+                    "WITH a AS MATERIALIZED (SELECT * FROM search_documents WHERE words @@ CAST(${} AS text)::tsquery), \
+                     h AS (SELECT * FROM a WHERE {} {end})",
+                    values.len(),
+                    conditions.join(" AND ")
+                )
+            }
+            Way::Since(_) => {
+                // Read by their numbers first: the planner would go by the words.
+                values.push(postgres::all(&wanted).into());
+                format!(
+                    "WITH a AS MATERIALIZED (SELECT * FROM search_documents WHERE {}), \
+                     h AS (SELECT * FROM a WHERE words @@ CAST(${} AS text)::tsquery {end})",
+                    conditions.join(" AND "),
+                    values.len()
+                )
+            }
+        };
+        let sql = format!(
+            "{with} SELECT h.doc, h.message, c.id AS conversation, u.id AS author, h.created_at FROM h \
+             JOIN search_conversations c ON c.conv = h.conv LEFT JOIN search_authors u ON u.author = h.author ORDER BY h.doc DESC"
+        );
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+        let candidate = |row: Row| Candidate {
+            number: row.doc,
+            message: row.message,
+            conversation: row.conversation,
+            author: row.author,
+            created_at: row.created_at,
+        };
+        Ok(found.into_iter().map(candidate).collect())
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Count {
+    count: i64,
+}
+
+async fn count<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<i64, AppError> {
+    let found = Count::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)?;
+    Ok(found.map_or(0, |found| found.count))
+}
+
+async fn execute<C: ConnectionTrait>(
+    db: &C,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<(), AppError> {
+    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
+    Ok(())
+}
+
+fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}
+
+/// As PostgreSQL writes an array.
+fn array(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("{{{}}}", numbers.join(","))
+}

@@ -1,0 +1,186 @@
+//! Subscriptions, who has their seats, and who had a trial.
+
+use appcore::{AppError, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::page;
+use crate::{
+    constraint::app_error,
+    entity::{
+        payment, payment_credit,
+        subscription::{Column, Entity, Model},
+    },
+};
+
+/// That of a person or a workspace.
+pub async fn of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find().filter(Column::AccountId.eq(account_id)).one(db).await.map_err(app_error)
+}
+
+/// The same, locked until the transaction ends.
+pub async fn lock_of<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find().filter(Column::AccountId.eq(account_id)).lock_exclusive().one(txn).await.map_err(app_error)
+}
+
+pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
+}
+
+/// Begins a subscription. False: the account has one.
+pub async fn insert<C: ConnectionTrait>(txn: &C, row: Model) -> Result<bool, AppError> {
+    let again = OnConflict::column(Column::AccountId).do_nothing().to_owned();
+    let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
+    Ok(done.await.map_err(app_error)? > 0)
+}
+
+/// Writes a locked subscription back.
+pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
+    Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Everybody's, the one that changed last first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    states: &[&str],
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
+    let mut query = Entity::find().order_by_desc(Column::UpdatedAt).order_by_desc(Column::Id);
+    if !states.is_empty() {
+        query = query.filter(Column::State.is_in(states.iter().copied()));
+    }
+    page::select(db, query, page).await
+}
+
+/// Takes subscriptions that there is something to do about; nobody else does so until `next`.
+pub async fn claim_due<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    super::payments::claim(db, "subscriptions", "due_at", now, next, most).await
+}
+
+/// A payment of the next period that its payer may be about to make.
+pub async fn open_payment<C: ConnectionTrait>(
+    db: &C,
+    id: Uuid,
+    now: Timestamp,
+) -> Result<Option<payment::Model>, AppError> {
+    use payment::Column;
+    payment::Entity::find()
+        .filter(Column::SubscriptionId.eq(id))
+        .filter(Column::Purpose.ne("renewal"))
+        .filter(Column::Stage.is_in(["created", "pending"]))
+        .filter(Column::ExpiresAt.gt(now))
+        .order_by_desc(Column::ExpiresAt)
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// The payment that was made for a period by itself.
+pub async fn renewal<C: ConnectionTrait>(db: &C, id: Uuid, period: i64) -> Result<Option<payment::Model>, AppError> {
+    use payment::Column;
+    payment::Entity::find()
+        .filter(Column::SubscriptionId.eq(id))
+        .filter(Column::Period.eq(period))
+        .filter(Column::Purpose.eq("renewal"))
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// The members of a workspace who take a seat, those who came first at first.
+pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> Result<Vec<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+    }
+    let sql = format!(
+        "SELECT m.user_id FROM workspace_members m JOIN users u ON u.id = m.user_id WHERE m.workspace_id = $1 \
+         AND m.is_deleted = FALSE AND u.is_deleted = FALSE AND m.role <> '{}' ORDER BY m.created_at, m.user_id LIMIT $2",
+        WorkspaceRole::Guest.as_str()
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), most.into()]);
+    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
+}
+
+/// Workspaces that have a seat for a member who has none: the subscription, and the member.
+pub async fn unseated<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<(Uuid, UserId)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+        user_id: UserId,
+    }
+    let sql = format!(
+        "SELECT s.id, m.user_id FROM subscriptions s JOIN workspace_members m ON m.workspace_id = s.workspace_id \
+         JOIN users u ON u.id = m.user_id WHERE s.workspace_id IS NOT NULL AND s.payment_id IS NOT NULL AND s.period_end > $1 \
+         AND s.state <> 'ended' AND m.is_deleted = FALSE AND u.is_deleted = FALSE AND m.role <> '{}' \
+         AND NOT EXISTS (SELECT 1 FROM payment_credits c WHERE c.payment_id = s.payment_id AND c.account_id = m.user_id) \
+         AND (SELECT COUNT(*) FROM payment_credits c WHERE c.payment_id = s.payment_id) < s.seats \
+         ORDER BY m.created_at, m.user_id LIMIT $2",
+        WorkspaceRole::Guest.as_str()
+    );
+    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| (row.id, row.user_id)).collect())
+}
+
+/// What each account got by a payment.
+pub async fn credits_of<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_credit::Model>, AppError> {
+    let query = payment_credit::Entity::find().filter(payment_credit::Column::PaymentId.eq(payment_id));
+    query.order_by_asc(payment_credit::Column::AccountId).all(db).await.map_err(app_error)
+}
+
+/// Says what accounts get by a payment.
+pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::Model>) -> Result<(), AppError> {
+    for part in rows.chunks(200) {
+        let rows = part.iter().cloned().map(IntoActiveModel::into_active_model);
+        payment_credit::Entity::insert_many(rows).exec_without_returning(txn).await.map_err(app_error)?;
+    }
+    Ok(())
+}
+
+/// Notes that somebody has their trial. False: they had one before.
+pub async fn begin_trial<C: ConnectionTrait>(
+    txn: &C,
+    account_id: Uuid,
+    plan_id: Uuid,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "INSERT INTO subscription_trials (account_id, plan_id, created_at) VALUES ($1, $2, $3) ON CONFLICT (account_id) DO NOTHING";
+    let values = [account_id.into(), plan_id.into(), now.0.into()];
+    let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, values);
+    Ok(txn.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+}
+
+/// Who pays, as JSON.
+pub async fn billing_details<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        details: String,
+    }
+    let sql = "SELECT details FROM billing_details WHERE account_id = $1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account_id.into()]);
+    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.details))
+}
+
+pub async fn put_billing_details<C: ConnectionTrait>(
+    db: &C,
+    account_id: Uuid,
+    details: &str,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO billing_details (account_id, details, updated_at) VALUES ($1, $2, $3) \
+               ON CONFLICT (account_id) DO UPDATE SET details = $4, updated_at = $5";
+    let values = [account_id.into(), details.into(), now.0.into(), details.into(), now.0.into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! Tasks on the boards of conversations.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId,
+    page::PageRequest,
+    view::{OwnTask, Task, TaskPerson, TaskPlace},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+
+use super::{
+    access,
+    boards::{execute, statement},
+    page,
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: TaskId,
+    conversation_id: ConversationId,
+    column_id: BoardColumnId,
+    title: String,
+    description: String,
+    position: String,
+    labels: String,
+    due_at: Option<Timestamp>,
+    message_id: Option<MessageId>,
+    created_by: UserId,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: i64,
+}
+
+impl Row {
+    fn with(self, assignees: Vec<TaskPerson>) -> Result<Task, AppError> {
+        Ok(Task {
+            id: self.id,
+            conversation_id: self.conversation_id,
+            column_id: self.column_id,
+            title: self.title,
+            description: self.description,
+            position: self.position,
+            version: self.version,
+            assignee_ids: assignees.iter().map(|person| person.id).collect(),
+            assignees,
+            labels: serde_json::from_str(&self.labels).map_err(AppError::internal)?,
+            due_at: self.due_at,
+            message_id: self.message_id,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+/// Which tasks of a board are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TaskFilter {
+    pub column_id: Option<BoardColumnId>,
+    pub assignee: Option<UserId>,
+}
+
+/// The tasks of a board, column by column, and how many there are.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    filter: TaskFilter,
+    page: PageRequest,
+) -> Result<(Vec<Task>, u64), AppError> {
+    let mut rows = "FROM tasks t JOIN board_columns b ON b.id = t.column_id WHERE t.conversation_id = $1".to_owned();
+    let mut values: Vec<Value> = vec![id.into()];
+    if let Some(column) = filter.column_id {
+        values.push(column.into());
+        rows += &format!(" AND t.column_id = ${}", values.len());
+    }
+    if let Some(user) = filter.assignee {
+        values.push(user.into());
+        rows += &format!(
+            " AND EXISTS (SELECT 1 FROM task_assignees a WHERE a.task_id = t.id AND a.user_id = ${})",
+            values.len()
+        );
+    }
+    let sql =
+        format!("SELECT t.* {rows} ORDER BY b.position, t.position LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let found = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &rows, values).await?;
+    Ok((with_assignees(db, found).await?, total))
+}
+
+pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>, AppError> {
+    let found = statement(db, "SELECT * FROM tasks WHERE id = $1", [id.into()]);
+    let row = Row::find_by_statement(found).one(db).await.map_err(app_error)?;
+    Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
+}
+
+/// What somebody is to do, on all boards that they may read: what is due first comes first. And how much there is.
+pub async fn of_user<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    is_done: Option<bool>,
+    page: PageRequest,
+) -> Result<(Vec<OwnTask>, u64), AppError> {
+    #[derive(FromQueryResult)]
+    struct Own {
+        #[sea_orm(nested)]
+        task: Row,
+        column_name: String,
+        is_done: bool,
+        kind: String,
+        conversation_title: Option<String>,
+    }
+    let mut rows = format!(
+        "FROM task_assignees a JOIN tasks t ON t.id = a.task_id JOIN board_columns b ON b.id = t.column_id \
+         JOIN conversations c ON c.id = t.conversation_id AND NOT c.is_deleted WHERE a.user_id = $1 AND {}",
+        access::may_read("c", "$1")
+    );
+    let mut values: Vec<Value> = vec![user.into()];
+    if let Some(is_done) = is_done {
+        values.push(is_done.into());
+        rows += " AND b.is_done = $2";
+    }
+    let sql = format!(
+        "SELECT t.*, b.name AS column_name, b.is_done, c.kind, c.title AS conversation_title {rows} \
+         ORDER BY t.due_at IS NULL, t.due_at, t.id LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let found = Own::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &rows, values).await?;
+    let mut assignees = assignees(db, &found.iter().map(|own| own.task.id).collect::<Vec<_>>()).await?;
+    let items = found
+        .into_iter()
+        .map(|own| {
+            let place = TaskPlace {
+                id: own.task.conversation_id,
+                kind: own.kind.parse().map_err(AppError::internal)?,
+                title: own.conversation_title,
+            };
+            let people = assignees.remove(&own.task.id).unwrap_or_default();
+            Ok(OwnTask {
+                task: own.task.with(people)?,
+                column_name: own.column_name,
+                done: own.is_done,
+                conversation: place,
+            })
+        })
+        .collect::<Result<_, AppError>>()?;
+    Ok((items, total))
+}
+
+/// How many tasks a board has.
+pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64, AppError> {
+    page::count(db, "FROM tasks WHERE conversation_id = $1", [id.into()]).await
+}
+
+#[derive(FromQueryResult)]
+struct Place {
+    position: Option<String>,
+}
+
+/// The last position of a column.
+pub async fn last_position<C: ConnectionTrait>(db: &C, column: BoardColumnId) -> Result<Option<String>, AppError> {
+    let sql = "SELECT MAX(position) AS position FROM tasks WHERE column_id = $1";
+    let row = Place::find_by_statement(statement(db, sql, [column.into()])).one(db).await.map_err(app_error)?;
+    Ok(row.and_then(|row| row.position))
+}
+
+/// The first position of a column from `from` on that another task than `except` has.
+pub async fn position_from<C: ConnectionTrait>(
+    db: &C,
+    column: BoardColumnId,
+    from: &str,
+    except: TaskId,
+) -> Result<Option<String>, AppError> {
+    next_position(db, ">=", (column, from), except).await
+}
+
+/// The same, after `after`.
+pub async fn position_after<C: ConnectionTrait>(
+    db: &C,
+    column: BoardColumnId,
+    after: &str,
+    except: TaskId,
+) -> Result<Option<String>, AppError> {
+    next_position(db, ">", (column, after), except).await
+}
+
+async fn next_position<C: ConnectionTrait>(
+    db: &C,
+    bound: &str,
+    (column, position): (BoardColumnId, &str),
+    except: TaskId,
+) -> Result<Option<String>, AppError> {
+    let sql = format!(
+        "SELECT MIN(position) AS position FROM tasks WHERE column_id = $1 AND position {bound} $2 AND id <> $3"
+    );
+    let values = [column.into(), position.to_owned().into(), except.into()];
+    let row = Place::find_by_statement(statement(db, &sql, values)).one(db).await.map_err(app_error)?;
+    Ok(row.and_then(|row| row.position))
+}
+
+pub async fn insert<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppError> {
+    let sql = "INSERT INTO tasks (id, conversation_id, column_id, title, description, position, labels, due_at, message_id, created_by, \
+               created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let values = [
+        task.id.into(),
+        task.conversation_id.into(),
+        task.column_id.into(),
+        task.title.clone().into(),
+        task.description.clone().into(),
+        task.position.clone().into(),
+        labels(task)?.into(),
+        task.due_at.into(),
+        task.message_id.into(),
+        task.created_by.into(),
+        task.created_at.into(),
+        task.updated_at.into(),
+        task.version.into(),
+    ];
+    execute(db, sql, values).await
+}
+
+pub async fn update<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppError> {
+    let sql = "UPDATE tasks SET column_id = $2, title = $3, description = $4, position = $5, labels = $6, due_at = $7, updated_at = $8, \
+               version = $9 WHERE id = $1";
+    let values = [
+        task.id.into(),
+        task.column_id.into(),
+        task.title.clone().into(),
+        task.description.clone().into(),
+        task.position.clone().into(),
+        labels(task)?.into(),
+        task.due_at.into(),
+        task.updated_at.into(),
+        task.version.into(),
+    ];
+    execute(db, sql, values).await
+}
+
+fn labels(task: &Task) -> Result<String, AppError> {
+    serde_json::to_string(&task.labels).map_err(AppError::internal)
+}
+
+/// Says who is to do a task, in place of those who were.
+pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[UserId]) -> Result<(), AppError> {
+    execute(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
+    if people.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::new(
+        db.get_database_backend(),
+        [Column::Uuid("task_id"), Column::Uuid("user_id")],
+        people.iter().map(|user| [id.0.into(), user.0.into()]),
+    );
+    let sql =
+        format!("INSERT INTO task_assignees (task_id, user_id) SELECT w.task_id, w.user_id FROM {}", rows.table());
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
+}
+
+pub async fn delete<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
+    execute(db, "DELETE FROM tasks WHERE id = $1", [id.into()]).await
+}
+
+/// Those of these people who are members of the conversation, with their names.
+pub async fn members_among<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    people: &[UserId],
+) -> Result<Vec<TaskPerson>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Member {
+        id: UserId,
+        display_name: String,
+    }
+    if people.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = Rows::new(
+        db.get_database_backend(),
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id")],
+        people.iter().map(|user| [id.0.into(), user.0.into()]),
+    );
+    let sql = format!(
+        "SELECT u.id, u.display_name FROM {} JOIN conversation_members m ON m.conversation_id = w.conversation_id \
+           AND m.user_id = w.user_id AND NOT m.is_deleted JOIN users u ON u.id = m.user_id ORDER BY u.display_name, u.id",
+        rows.table()
+    );
+    let found = Member::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| TaskPerson { id: row.id, name: row.display_name }).collect())
+}
+
+async fn with_assignees<C: ConnectionTrait>(db: &C, rows: Vec<Row>) -> Result<Vec<Task>, AppError> {
+    let mut people = assignees(db, &rows.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
+    rows.into_iter()
+        .map(|row| {
+            let assignees = people.remove(&row.id).unwrap_or_default();
+            row.with(assignees)
+        })
+        .collect()
+}
+
+/// Who is to do these tasks.
+async fn assignees<C: ConnectionTrait>(db: &C, ids: &[TaskId]) -> Result<HashMap<TaskId, Vec<TaskPerson>>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Assignee {
+        task_id: TaskId,
+        user_id: UserId,
+        display_name: String,
+    }
+    let mut found: HashMap<TaskId, Vec<TaskPerson>> = HashMap::new();
+    if ids.is_empty() {
+        return Ok(found);
+    }
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT a.task_id, a.user_id, u.display_name FROM {} JOIN task_assignees a ON a.task_id = w.id \
+         JOIN users u ON u.id = a.user_id ORDER BY u.display_name, u.id",
+        asked.table()
+    );
+    for row in Assignee::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
+        let person = TaskPerson { id: row.user_id, name: row.display_name };
+        found.entry(row.task_id).or_default().push(person);
+    }
+    Ok(found)
+}

@@ -1,0 +1,290 @@
+//! Replies in threads, and who follows which thread. How a thread stands is told by the row of the message that it belongs to.
+
+use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::{
+    access,
+    messages::{IN_MAIN_LINE, NAMED, NamedMessage},
+    page,
+    pieces::{Change, Piece},
+    rows::Column,
+};
+use crate::constraint::app_error;
+
+/// Which part of a thread is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Part {
+    pub after_no: Option<i64>,
+    pub before_no: Option<i64>,
+    pub limit: u64,
+}
+
+/// Replies, oldest first, and whether there are more in the direction of reading. Without a number they are the newest.
+pub async fn replies<C: ConnectionTrait>(
+    db: &C,
+    root: MessageId,
+    part: Part,
+) -> Result<(Vec<NamedMessage>, bool), AppError> {
+    let mut sql = format!("{NAMED} WHERE m.thread_id = $1");
+    let mut values: Vec<Value> = vec![root.into()];
+    for (condition, no) in [("m.thread_no > ", part.after_no), ("m.thread_no < ", part.before_no)] {
+        if let Some(no) = no {
+            values.push(no.into());
+            sql.push_str(&format!(" AND {condition}${}", values.len()));
+        }
+    }
+    let forwards = part.after_no.is_some();
+    let order = if forwards { "ASC" } else { "DESC" };
+    sql.push_str(&format!(" ORDER BY m.thread_no {order} LIMIT {}", part.limit.saturating_add(1)));
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let mut found = NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    if !forwards {
+        found.reverse();
+    }
+    Ok((found, has_more))
+}
+
+/// The message that a thread belongs to and its newest replies up to and including `up_to_seq`, oldest first: what an assistant is given to read.
+pub async fn context<C: ConnectionTrait>(
+    db: &C,
+    root: MessageId,
+    (begins_after, up_to_seq): (i64, i64),
+    limit: u64,
+) -> Result<Vec<NamedMessage>, AppError> {
+    let sql = format!(
+        "{NAMED} WHERE (m.id = $1 OR m.thread_id = $1) AND m.seq > $2 AND m.seq <= $3 \
+         ORDER BY CASE WHEN m.id = $1 THEN 0 ELSE 1 END, m.seq DESC LIMIT {limit}"
+    );
+    let values = [root.into(), begins_after.into(), up_to_seq.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let mut found = NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    found.sort_by_key(|message| message.seq);
+    Ok(found)
+}
+
+/// What is there of a thread's replies, by who wrote them, those first who replied first.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Contribution {
+    pub sender_kind: String,
+    pub sender_id: Option<Uuid>,
+    pub replies: i64,
+    pub first_no: i64,
+    pub last_at: Timestamp,
+}
+
+/// The replies that are there but for one.
+pub async fn contributions<C: ConnectionTrait>(
+    db: &C,
+    root: MessageId,
+    but: MessageId,
+) -> Result<Vec<Contribution>, AppError> {
+    let sql = "SELECT sender_kind, sender_id, COUNT(*) AS replies, MIN(thread_no) AS first_no, MAX(created_at) AS last_at FROM messages \
+               WHERE thread_id = $1 AND id <> $2 AND deleted_at IS NULL GROUP BY sender_kind, sender_id ORDER BY first_no";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [root.into(), but.into()]);
+    Contribution::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// Somebody begins to follow a thread; who follows it already goes on as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewFollower {
+    pub root_id: MessageId,
+    pub user_id: UserId,
+    pub read_no: i64,
+}
+
+pub fn follow(backend: DatabaseBackend, new: &[NewFollower]) -> Result<Piece, AppError> {
+    static INSERT: Change<3> = Change::new(
+        [Column::Uuid("user_id"), Column::Uuid("root_id"), Column::Int("read_no")],
+        "INSERT INTO thread_followers (user_id, root_id, read_no) SELECT w.user_id, w.root_id, w.read_no FROM {} WHERE TRUE \
+         ON CONFLICT (user_id, root_id) DO NOTHING",
+        "INSERT INTO thread_followers (user_id, root_id, read_no) VALUES (?, ?, ?) ON CONFLICT (user_id, root_id) DO NOTHING",
+    );
+    INSERT.piece(backend, new.iter().map(|one| [one.user_id.0.into(), one.root_id.0.into(), one.read_no.into()]))
+}
+
+/// Whoever has replied has read what is before.
+pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Result<Piece, AppError> {
+    static POSTGRES: Change<3> = Change::new(
+        [Column::Int("no"), Column::Uuid("user_id"), Column::Uuid("root_id")],
+        "UPDATE thread_followers SET read_no = GREATEST(read_no, w.no) FROM {} \
+         WHERE thread_followers.user_id = w.user_id AND thread_followers.root_id = w.root_id",
+        "",
+    );
+    static SQLITE: Change<3> = Change::new(
+        [Column::Int("no"), Column::Uuid("user_id"), Column::Uuid("root_id")],
+        "UPDATE thread_followers SET read_no = MAX(read_no, w.no) FROM {} \
+         WHERE thread_followers.user_id = w.user_id AND thread_followers.root_id = w.root_id",
+        "UPDATE thread_followers SET read_no = MAX(read_no, ?) WHERE user_id = ? AND root_id = ?",
+    );
+    let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
+    update.piece(backend, read.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
+}
+
+/// How far a follower has read.
+pub async fn position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<Option<i64>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        read_no: i64,
+    }
+    let sql = "SELECT read_no FROM thread_followers WHERE user_id = $1 AND root_id = $2";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), root.into()]);
+    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.read_no))
+}
+
+/// Lets somebody follow a thread from its end on.
+pub async fn begin_to_follow<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    root: MessageId,
+    read_no: i64,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO thread_followers (user_id, root_id, read_no) VALUES ($1, $2, $3) ON CONFLICT (user_id, root_id) DO NOTHING";
+    execute(db, sql, vec![user.into(), root.into(), read_no.into()]).await
+}
+
+pub async fn unfollow<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM thread_followers WHERE user_id = $1 AND root_id = $2", vec![user.into(), root.into()])
+        .await
+}
+
+/// Moves how far a follower has read forward, never back.
+pub async fn read<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId, no: i64) -> Result<(), AppError> {
+    let sql = "UPDATE thread_followers SET read_no = $3 WHERE user_id = $1 AND root_id = $2 AND read_no < $3";
+    execute(db, sql, vec![user.into(), root.into(), no.into()]).await
+}
+
+/// Who follows a thread: at most `most`.
+pub async fn followers<C: ConnectionTrait>(db: &C, root: MessageId, most: u64) -> Result<Vec<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: UserId,
+    }
+    let sql = format!("SELECT user_id FROM thread_followers WHERE root_id = $1 LIMIT {most}");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [root.into()]);
+    Ok(Row::find_by_statement(statement).all(db).await.map_err(app_error)?.into_iter().map(|row| row.user_id).collect())
+}
+
+/// Which of one's threads are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    Unread,
+    Solved,
+}
+
+#[derive(FromQueryResult)]
+struct Followed {
+    #[sea_orm(nested)]
+    message: NamedMessage,
+    read_no: i64,
+}
+
+/// The threads that somebody follows in conversations that they are in, newest reply first, and how many there are.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    which: Which,
+    page: PageRequest,
+) -> Result<(Vec<view::FollowedThread>, u64), AppError> {
+    let condition = match which {
+        Which::All => "",
+        Which::Unread => " AND m.thread_last_no > f.read_no",
+        Which::Solved => " AND m.solved_at IS NOT NULL",
+    };
+    let rows = format!(
+        "JOIN thread_followers f ON f.root_id = m.id AND f.user_id = $1 \
+         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+         JOIN conversation_members cm ON cm.conversation_id = c.id AND cm.user_id = $1 AND NOT cm.is_deleted \
+         WHERE m.thread IS NOT NULL AND m.seq > {}{condition}",
+        access::member_reads_after("c", "cm")
+    );
+    let named = NAMED.replacen("SELECT m.*", "SELECT f.read_no, m.*", 1);
+    let sql = format!(
+        "{named} {rows} ORDER BY m.thread_at DESC, m.id DESC LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    let found = Followed::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let total = page::count(db, &format!("FROM messages m {rows}"), [user.into()]).await?;
+    let mut threads = Vec::with_capacity(found.len());
+    for Followed { message, read_no } in found {
+        let root = view::Message::try_from(message)?;
+        let Some(summary) = root.thread.clone() else { continue };
+        threads.push(view::FollowedThread {
+            conversation_id: root.conversation_id,
+            unread: (summary.last_no - read_no).max(0),
+            last_reply_at: summary.last_reply_at,
+            solved: summary.solved_at.is_some(),
+            root,
+        });
+    }
+    Ok((threads, total))
+}
+
+/// The newest messages of a conversation's main line that are pinned, newest pin first, and how many there are.
+pub async fn pinned<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    begins_after: i64,
+    page: PageRequest,
+) -> Result<(Vec<NamedMessage>, u64), AppError> {
+    let condition = "WHERE m.conversation_id = $1 AND m.pinned_at IS NOT NULL AND m.deleted_at IS NULL AND m.seq > $2";
+    let values: [Value; 2] = [id.into(), begins_after.into()];
+    let sql = format!(
+        "{NAMED} {condition} ORDER BY m.pinned_at DESC, m.id DESC LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
+    let found = NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok((found, page::count(db, &format!("FROM messages m {condition}"), values).await?))
+}
+
+/// How many messages are pinned in each of these conversations.
+pub async fn pin_counts<C: ConnectionTrait>(
+    db: &C,
+    ids: &[ConversationId],
+) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        conversation_id: ConversationId,
+        pins: i64,
+    }
+    let asked = super::rows::Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT m.conversation_id, COUNT(*) AS pins FROM {} JOIN messages m ON m.conversation_id = w.id AND m.pinned_at IS NOT NULL \
+         GROUP BY m.conversation_id",
+        asked.table()
+    );
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.conversation_id, row.pins)).collect())
+}
+
+/// The messages of the main line before or after a number, nearest first: at most `limit`.
+pub async fn beside<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    (begins_after, seq): (i64, i64),
+    is_before: bool,
+    limit: u64,
+) -> Result<Vec<NamedMessage>, AppError> {
+    let (sign, order) = if is_before { ("<", "DESC") } else { (">", "ASC") };
+    let sql = format!(
+        "{NAMED} WHERE m.conversation_id = $1 AND m.hidden_by IS NULL AND {IN_MAIN_LINE} AND m.seq > $2 AND m.seq {sign} $3 \
+         ORDER BY m.seq {order} LIMIT {limit}"
+    );
+    let values = [id.into(), begins_after.into(), seq.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}

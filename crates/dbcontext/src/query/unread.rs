@@ -1,0 +1,78 @@
+//! What somebody has not read.
+
+use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, view::ConversationKind};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::{
+    access,
+    messages::{IN_MAIN_LINE, NAMED, NamedMessage},
+};
+use crate::constraint::app_error;
+
+/// A conversation in which somebody is behind.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Behind {
+    pub id: ConversationId,
+    pub title: Option<String>,
+    /// How far they have read it, or where what they may read begins.
+    pub after_seq: i64,
+}
+
+const BEHIND: &str = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+    WHERE m.user_id = $1 AND NOT m.is_deleted";
+
+fn columns() -> String {
+    let begins = access::member_reads_after("c", "m");
+    format!("SELECT c.id, c.title, CASE WHEN m.read_seq < {begins} THEN {begins} ELSE m.read_seq END AS after_seq")
+}
+
+/// How far somebody has read one of their conversations.
+pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<Behind>, AppError> {
+    let sql = format!("{} {BEHIND} AND c.id = $2", columns());
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into()]);
+    Behind::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Those of a workspace with something that somebody has not read, the last active first; without muted ones and chats with assistants.
+pub async fn in_workspace<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    id: WorkspaceId,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<Behind>, AppError> {
+    let assistant = ConversationKind::Assistant.as_str();
+    let sql = format!(
+        "{} {BEHIND} AND c.workspace_id = $2 AND c.last_no > m.read_no AND c.kind <> '{assistant}' \
+         AND (m.muted_until IS NULL OR m.muted_until <= $3) ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {limit}",
+        columns()
+    );
+    let statement =
+        Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into(), now.into()]);
+    Behind::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// What others have said there since, the newest first: at most so many messages of each conversation.
+pub async fn messages<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    behind: &[Behind],
+    each: u64,
+) -> Result<Vec<NamedMessage>, AppError> {
+    if behind.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values: Vec<Value> = vec![user.into()];
+    let mut parts = Vec::with_capacity(behind.len());
+    for one in behind {
+        values.extend([one.id.into(), one.after_seq.into()]);
+        let (id, after) = (values.len() - 1, values.len());
+        parts.push(format!(
+            "SELECT * FROM ({NAMED} WHERE m.conversation_id = ${id} AND m.seq > ${after} AND {IN_MAIN_LINE} AND m.hidden_by IS NULL \
+               AND m.hidden_at IS NULL AND m.deleted_at IS NULL AND m.sender_kind <> 'system' \
+               AND NOT (m.sender_kind = 'user' AND m.sender_id = $1) ORDER BY m.seq DESC LIMIT {each}) AS p{id}"
+        ));
+    }
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), parts.join(" UNION ALL "), values);
+    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+}

@@ -1,0 +1,51 @@
+//! SQLite's files for whoever backs them up or restores them.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    str::FromStr as _,
+};
+
+use anyhow::{Context as _, ensure};
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    sqlite::{SqliteConnectOptions, SqliteConnection},
+};
+
+/// The file that a `sqlite://` address names.
+pub fn sqlite_file(url: &str) -> anyhow::Result<PathBuf> {
+    let options = SqliteConnectOptions::from_str(url).context("database.url is not a valid SQLite address")?;
+    Ok(options.get_filename().to_owned())
+}
+
+/// Writes the database as it is at one moment to a file that is not there yet, beside whoever works on it. A writer does not wait for it; the
+/// log grows until it is done. Returns the steps of the schema that are applied there.
+pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> {
+    let mut connection = open(from).await?;
+    let target = to.to_str().context("the path of the copy is not UTF-8")?;
+    sqlx::query("VACUUM INTO ?").bind(target).execute(&mut connection).await.context("the database can't be copied")?;
+    connection.close().await?;
+    let mut copy = open(to).await?;
+    let steps = sqlx::query_scalar("SELECT version FROM seaql_migrations ORDER BY version").fetch_all(&mut copy).await;
+    copy.close().await?;
+    let written = to.to_owned();
+    tokio::task::spawn_blocking(move || File::open(written)?.sync_all()).await??;
+    steps.context("it is no database of Natter's")
+}
+
+/// Whether a database is whole and every reference in it leads somewhere.
+pub async fn check_sqlite(file: &Path) -> anyhow::Result<()> {
+    let mut connection = open(file).await?;
+    let said: Vec<(String,)> = sqlx::query_as("PRAGMA integrity_check(3)").fetch_all(&mut connection).await?;
+    let said: Vec<&str> = said.iter().map(|(line,)| line.as_str()).collect();
+    ensure!(said == ["ok"], "{}", said.join("; "));
+    let lost = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?.len();
+    ensure!(lost == 0, "{lost} rows refer to others that are not there");
+    connection.close().await?;
+    Ok(())
+}
+
+async fn open(file: &Path) -> anyhow::Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(false);
+    options.connect().await.with_context(|| format!("cannot open {}", file.display()))
+}

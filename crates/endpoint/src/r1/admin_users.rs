@@ -1,0 +1,282 @@
+//! Accounts, for the administrators of the installation.
+
+use appcore::{
+    AppError, Language, SessionId, Timestamp, UserId,
+    page::{Page, PageRequest},
+    view::{
+        AdminUser, AdminUserDetails, ChangedAccounts, Export, InvitedUser, SentLink, UserRole, UserSession, UserStatus,
+    },
+};
+use natter_macro::{dto, endpoint};
+use serde::Deserialize;
+use service::accounts::oversight::{self, Change, Deed, Filter, NewAccount};
+use utoipa::ToSchema;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListAccounts>(),
+    EndpointDef::of::<InviteAccount>(),
+    EndpointDef::of::<ChangeAccounts>(),
+    EndpointDef::of::<ShowAccount>(),
+    EndpointDef::of::<ChangeAccount>(),
+    EndpointDef::of::<DeleteAccount>(),
+    EndpointDef::of::<ExportAccount>(),
+    EndpointDef::of::<ListAccountSessions>(),
+    EndpointDef::of::<EndAccountSessions>(),
+    EndpointDef::of::<EndAccountSession>(),
+    EndpointDef::of::<ResetAccountPassword>(),
+    EndpointDef::of::<RemoveAccountSecondFactor>(),
+];
+
+#[dto(request)]
+pub struct ListAccountsRequest {
+    /// A part of the name or of the address, or the whole id.
+    #[from(query)]
+    pub q: Option<String>,
+    #[from(query)]
+    pub status: Option<UserStatus>,
+    #[from(query)]
+    pub role: Option<UserRole>,
+    /// Accounts that were there before then, and had no device there since.
+    #[from(query)]
+    pub idle_since: Option<Timestamp>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List all accounts
+///
+/// The newest first, whatever workspaces they are in.
+#[endpoint(GET "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListAccounts {
+    type Request = ListAccountsRequest;
+    type Response = Page<AdminUser>;
+
+    async fn handle(ctx: &Ctx, request: ListAccountsRequest) -> Result<Reply<Page<AdminUser>>, AppError> {
+        let ListAccountsRequest { q, status, role, idle_since, page } = request;
+        let filter = Filter { text: q.unwrap_or_default(), status, role, idle_since };
+        Ok(Reply::of(oversight::list(ctx.app(), filter, page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct InviteAccountRequest {
+    #[schema(format = Email)]
+    pub email: String,
+    /// The first part of the address, where it is left out.
+    pub display_name: Option<String>,
+    /// `user`, where nothing is said.
+    pub role: Option<UserRole>,
+    /// What mail to them is written in.
+    pub language: Option<Language>,
+}
+
+/// Make an account for somebody
+///
+/// They are mailed a link by which they choose their password; where no mail server is set, it is in the answer. It works for seven days, also
+/// where sign-up is closed. It needs a fresh sign-in.
+#[endpoint(POST "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired, EmailTaken))]
+impl Endpoint for InviteAccount {
+    type Request = InviteAccountRequest;
+    type Response = InvitedUser;
+
+    async fn handle(ctx: &Ctx, request: InviteAccountRequest) -> Result<Reply<InvitedUser>, AppError> {
+        let InviteAccountRequest { email, display_name, role, language } = request;
+        let (role, language) = (role.unwrap_or(UserRole::User), language.unwrap_or_default());
+        let new = NewAccount { email, display_name, role, language };
+        Ok(Reply::of(oversight::invite(ctx.app(), ctx.user()?, new, &ctx.own_url()).await?))
+    }
+}
+
+/// What is done to several accounts.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountsAction {
+    Suspend,
+    Restore,
+    /// Ends all their sessions.
+    SignOut,
+}
+
+#[dto(request)]
+pub struct ChangeAccountsRequest {
+    pub action: AccountsAction,
+    #[validate(length(min = 1, max = 100))]
+    pub ids: Vec<UserId>,
+    /// Why they are suspended, for the other administrators.
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
+}
+
+/// Suspend, restore or sign out several accounts
+///
+/// Each as if it were done to that one alone. What is refused, as for one's own account or the last administrator, holds no other back; the answer says
+/// which. It needs a fresh sign-in.
+#[endpoint(POST "/r1/admin/users/batch", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired))]
+impl Endpoint for ChangeAccounts {
+    type Request = ChangeAccountsRequest;
+    type Response = ChangedAccounts;
+
+    async fn handle(ctx: &Ctx, request: ChangeAccountsRequest) -> Result<Reply<ChangedAccounts>, AppError> {
+        let deed = match request.action {
+            AccountsAction::Suspend => Deed::Suspend,
+            AccountsAction::Restore => Deed::Restore,
+            AccountsAction::SignOut => Deed::EndSessions,
+        };
+        Ok(Reply::of(oversight::several(ctx.app(), ctx.user()?, &request.ids, deed, request.reason.as_deref()).await?))
+    }
+}
+
+#[dto(request)]
+pub struct AccountRequest {
+    #[from(path)]
+    pub id: UserId,
+}
+
+/// Show an account
+#[endpoint(GET "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ShowAccount {
+    type Request = AccountRequest;
+    type Response = AdminUserDetails;
+
+    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<AdminUserDetails>, AppError> {
+        Ok(Reply::of(oversight::details(ctx.app(), request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeAccountRequest {
+    #[from(path)]
+    pub id: UserId,
+    pub role: Option<UserRole>,
+    pub status: Option<UserStatus>,
+    /// Why it is suspended, for the other administrators.
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
+}
+
+/// Change an account's role, suspend or restore it
+///
+/// A suspended account keeps everything, but nobody comes in by it: its sessions end and its connections are closed at once on every instance, and its API
+/// keys are refused until it is restored. The last administrator stays one. It needs a fresh sign-in.
+#[endpoint(PATCH "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, LastAdmin, WrongState))]
+impl Endpoint for ChangeAccount {
+    type Request = ChangeAccountRequest;
+    type Response = AdminUser;
+
+    async fn handle(ctx: &Ctx, request: ChangeAccountRequest) -> Result<Reply<AdminUser>, AppError> {
+        let ChangeAccountRequest { id, role, status, reason } = request;
+        let change = Change { role, status, reason };
+        Ok(Reply::of(oversight::change(ctx.app(), ctx.user()?, id, change).await?))
+    }
+}
+
+/// Delete somebody's account
+///
+/// As they would delete it themselves. The last administrator's can't be deleted. It needs a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, LastAdmin, WrongState))]
+impl Endpoint for DeleteAccount {
+    type Request = AccountRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
+        oversight::delete(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Export somebody's data
+///
+/// What they would get themselves, for a person who asks for it and can't sign in. It needs a fresh sign-in.
+#[endpoint(GET "/r1/admin/users/{id}/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, errors(FreshSignInRequired))]
+impl Endpoint for ExportAccount {
+    type Request = AccountRequest;
+    type Response = Export;
+
+    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<Export>, AppError> {
+        Ok(Reply::pieces(oversight::export_of(ctx.shared_app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListAccountSessionsRequest {
+    #[from(path)]
+    pub id: UserId,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the devices that somebody is signed in on
+#[endpoint(GET "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListAccountSessions {
+    type Request = ListAccountSessionsRequest;
+    type Response = Page<UserSession>;
+
+    async fn handle(ctx: &Ctx, request: ListAccountSessionsRequest) -> Result<Reply<Page<UserSession>>, AppError> {
+        Ok(Reply::of(oversight::sessions_of(ctx.app(), ctx.user()?, request.id, request.page).await?))
+    }
+}
+
+/// Sign somebody out on all devices
+///
+/// At once, on every instance. It needs a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+impl Endpoint for EndAccountSessions {
+    type Request = AccountRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
+        oversight::end_sessions(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct EndAccountSessionRequest {
+    #[from(path)]
+    pub id: UserId,
+    #[from(path)]
+    pub session_id: SessionId,
+}
+
+/// Sign somebody out on one device
+///
+/// It needs a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/users/{id}/sessions/{session_id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired))]
+impl Endpoint for EndAccountSession {
+    type Request = EndAccountSessionRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: EndAccountSessionRequest) -> Result<Reply<NoData>, AppError> {
+        oversight::end_session(ctx.app(), ctx.user()?, request.id, request.session_id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Send somebody a link by which they choose another password
+///
+/// By mail; where no mail server is set, it is in the answer. Their password works until then. It needs a fresh sign-in.
+#[endpoint(POST "/r1/admin/users/{id}/password-reset", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired))]
+impl Endpoint for ResetAccountPassword {
+    type Request = AccountRequest;
+    type Response = SentLink;
+
+    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<SentLink>, AppError> {
+        Ok(Reply::of(oversight::send_reset(ctx.app(), ctx.user()?, request.id, &ctx.own_url()).await?))
+    }
+}
+
+/// Take somebody's authenticator away
+///
+/// With their recovery codes, for a person who has lost both. It needs a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/users/{id}/second-factor", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+impl Endpoint for RemoveAccountSecondFactor {
+    type Request = AccountRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
+        oversight::remove_second_factor(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

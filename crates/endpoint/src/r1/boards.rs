@@ -1,0 +1,351 @@
+//! Boards of conversations: columns and tasks.
+
+use appcore::{
+    AppError, BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId,
+    page::{Page, PageRequest},
+    view::{Board, BoardColumn, OwnTask, Task},
+};
+use natter_macro::{dto, endpoint};
+use serde::{Deserialize, Serialize};
+use service::boards::{self, ColumnChange, ColumnPlace, NewTask, TaskChange, TaskFilter};
+use utoipa::ToSchema;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ShowBoard>(),
+    EndpointDef::of::<ListColumns>(),
+    EndpointDef::of::<CreateColumn>(),
+    EndpointDef::of::<ChangeColumn>(),
+    EndpointDef::of::<DeleteColumn>(),
+    EndpointDef::of::<ListTasks>(),
+    EndpointDef::of::<CreateTask>(),
+    EndpointDef::of::<ListOwnTasks>(),
+    EndpointDef::of::<ShowTask>(),
+    EndpointDef::of::<ChangeTask>(),
+    EndpointDef::of::<DeleteTask>(),
+];
+
+#[dto(request)]
+pub struct BoardRequest {
+    #[from(path)]
+    pub id: ConversationId,
+}
+
+/// Show the board of a conversation
+///
+/// Its columns and its version. The tasks are a list of their own.
+#[endpoint(GET "/r1/conversations/{id}/board", tag = "boards", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowBoard {
+    type Request = BoardRequest;
+    type Response = Board;
+
+    async fn handle(ctx: &Ctx, request: BoardRequest) -> Result<Reply<Board>, AppError> {
+        Ok(Reply::of(boards::show(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListColumnsRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the columns of a board
+///
+/// In their order.
+#[endpoint(GET "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListColumns {
+    type Request = ListColumnsRequest;
+    type Response = Page<BoardColumn>;
+
+    async fn handle(ctx: &Ctx, request: ListColumnsRequest) -> Result<Reply<Page<BoardColumn>>, AppError> {
+        Ok(Reply::of(boards::list_columns(ctx.app(), ctx.user()?, request.id, request.page).await?))
+    }
+}
+
+/// Where a column is to stand: a string by which columns are ordered, or its place, from 0.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ColumnPosition {
+    Index(i64),
+    Position(String),
+}
+
+impl From<ColumnPosition> for ColumnPlace {
+    fn from(place: ColumnPosition) -> Self {
+        match place {
+            ColumnPosition::Index(index) => Self::Index(index),
+            ColumnPosition::Position(text) => Self::Position(text),
+        }
+    }
+}
+
+#[dto(request)]
+pub struct CreateColumnRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: String,
+    /// Left out, it is the last one.
+    pub position: Option<ColumnPosition>,
+    /// What stands in it is done.
+    pub done: Option<bool>,
+}
+
+/// Add a column to a board
+///
+/// For those who may send messages there. A board can have 30 columns.
+#[endpoint(POST "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, NotAMember, Archived, TooMany))]
+impl Endpoint for CreateColumn {
+    type Request = CreateColumnRequest;
+    type Response = BoardColumn;
+
+    async fn handle(ctx: &Ctx, request: CreateColumnRequest) -> Result<Reply<BoardColumn>, AppError> {
+        let (place, done) = (request.position.map(Into::into), request.done.unwrap_or(false));
+        let column = boards::create_column(ctx.app(), ctx.user()?, request.id, &request.name, place, done).await?;
+        Ok(Reply::of(column))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeColumnRequest {
+    #[from(path)]
+    pub id: BoardColumnId,
+    #[schema(min_length = 1, max_length = 80)]
+    pub name: Option<String>,
+    pub position: Option<ColumnPosition>,
+    pub done: Option<bool>,
+}
+
+/// Rename or move a column
+#[endpoint(PATCH "/r1/columns/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived))]
+impl Endpoint for ChangeColumn {
+    type Request = ChangeColumnRequest;
+    type Response = BoardColumn;
+
+    async fn handle(ctx: &Ctx, request: ChangeColumnRequest) -> Result<Reply<BoardColumn>, AppError> {
+        let place = request.position.map(Into::into);
+        let change = ColumnChange { name: request.name, place, done: request.done };
+        Ok(Reply::of(boards::update_column(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct DeleteColumnRequest {
+    #[from(path)]
+    pub id: BoardColumnId,
+}
+
+/// Delete a column
+///
+/// One in which tasks stand is refused with `wrong_state`.
+#[endpoint(DELETE "/r1/columns/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
+impl Endpoint for DeleteColumn {
+    type Request = DeleteColumnRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: DeleteColumnRequest) -> Result<Reply<NoData>, AppError> {
+        boards::delete_column(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListTasksRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[from(query)]
+    pub column_id: Option<BoardColumnId>,
+    /// Only what this person is to do.
+    #[from(query)]
+    pub assignee: Option<UserId>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the tasks of a board
+///
+/// Column by column, each in its order.
+#[endpoint(GET "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListTasks {
+    type Request = ListTasksRequest;
+    type Response = Page<Task>;
+
+    async fn handle(ctx: &Ctx, request: ListTasksRequest) -> Result<Reply<Page<Task>>, AppError> {
+        let filter = TaskFilter { column_id: request.column_id, assignee: request.assignee };
+        Ok(Reply::of(boards::list(ctx.app(), ctx.user()?, request.id, filter, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct CreateTaskRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[schema(min_length = 1, max_length = 200)]
+    pub title: String,
+    pub column_id: BoardColumnId,
+    /// Markdown.
+    #[schema(max_length = 10_000)]
+    pub description: Option<String>,
+    /// Members of the conversation, up to 20.
+    #[schema(max_items = 20)]
+    pub assignee_ids: Option<Vec<UserId>>,
+    pub due_at: Option<Timestamp>,
+    /// Up to 10, of up to 40 characters.
+    #[schema(max_items = 10)]
+    pub labels: Option<Vec<String>>,
+    /// The message of this conversation that it is made from.
+    pub message_id: Option<MessageId>,
+    /// Left out, it is the last one of its column.
+    #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
+    pub position: Option<String>,
+}
+
+/// Add a task to a board
+///
+/// For those who may send messages there. A board can have 5,000 tasks.
+#[endpoint(POST "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, NotAMember, Archived, TooMany))]
+impl Endpoint for CreateTask {
+    type Request = CreateTaskRequest;
+    type Response = Task;
+
+    async fn handle(ctx: &Ctx, request: CreateTaskRequest) -> Result<Reply<Task>, AppError> {
+        let new = NewTask {
+            title: request.title,
+            column_id: request.column_id,
+            description: request.description,
+            assignee_ids: request.assignee_ids.unwrap_or_default(),
+            due_at: request.due_at,
+            labels: request.labels.unwrap_or_default(),
+            message_id: request.message_id,
+            position: request.position,
+        };
+        Ok(Reply::of(boards::create(ctx.app(), ctx.user()?, request.id, new).await?))
+    }
+}
+
+/// Whose tasks are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Assignee {
+    #[default]
+    Me,
+}
+
+impl FromText for Assignee {
+    fn from_text(text: &str) -> Option<Self> {
+        (text == "me").then_some(Self::Me)
+    }
+}
+
+#[dto(request)]
+pub struct ListOwnTasksRequest {
+    #[from(query)]
+    pub assignee: Option<Assignee>,
+    /// Only what stands in a column of what is done, or only the others.
+    #[from(query)]
+    pub done: Option<bool>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's own tasks
+///
+/// Of all boards that one may read. What is due first comes first, what is due at no time last.
+#[endpoint(GET "/r1/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListOwnTasks {
+    type Request = ListOwnTasksRequest;
+    type Response = Page<OwnTask>;
+
+    async fn handle(ctx: &Ctx, request: ListOwnTasksRequest) -> Result<Reply<Page<OwnTask>>, AppError> {
+        // Nobody's but one's own can be asked for.
+        let Assignee::Me = request.assignee.unwrap_or_default();
+        Ok(Reply::of(boards::of_caller(ctx.app(), ctx.user()?, request.done, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct TaskRequest {
+    #[from(path)]
+    pub id: TaskId,
+}
+
+/// Show a task
+#[endpoint(GET "/r1/tasks/{id}", tag = "boards", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowTask {
+    type Request = TaskRequest;
+    type Response = Task;
+
+    async fn handle(ctx: &Ctx, request: TaskRequest) -> Result<Reply<Task>, AppError> {
+        Ok(Reply::of(boards::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeTaskRequest {
+    #[from(path)]
+    pub id: TaskId,
+    /// The version that the change was made on: at another one it is refused with `stale`, and the task as it is in `details`. Left out, the
+    /// last one who writes is right.
+    pub version: Option<i64>,
+    #[schema(min_length = 1, max_length = 200)]
+    pub title: Option<String>,
+    /// Another column of the same board.
+    pub column_id: Option<BoardColumnId>,
+    #[schema(max_length = 10_000)]
+    pub description: Option<String>,
+    #[schema(max_items = 20)]
+    pub assignee_ids: Option<Vec<UserId>>,
+    /// Null: at no time.
+    pub due_at: Option<Option<Timestamp>>,
+    #[schema(max_items = 10)]
+    pub labels: Option<Vec<String>>,
+    /// Left out, a task that comes into another column is the last one there. Where another task has this position it becomes one right after.
+    #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
+    pub position: Option<String>,
+}
+
+/// Change or move a task
+#[endpoint(PATCH "/r1/tasks/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, Stale))]
+impl Endpoint for ChangeTask {
+    type Request = ChangeTaskRequest;
+    type Response = Task;
+
+    async fn handle(ctx: &Ctx, request: ChangeTaskRequest) -> Result<Reply<Task>, AppError> {
+        let change = TaskChange {
+            version: request.version,
+            title: request.title,
+            column_id: request.column_id,
+            description: request.description,
+            assignee_ids: request.assignee_ids,
+            due_at: request.due_at,
+            labels: request.labels,
+            position: request.position,
+        };
+        Ok(Reply::of(boards::update(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct DeleteTaskRequest {
+    #[from(path)]
+    pub id: TaskId,
+    /// The version that one has seen; at another one it is refused with `stale`.
+    #[from(query)]
+    pub version: Option<i64>,
+}
+
+/// Delete a task
+#[endpoint(DELETE "/r1/tasks/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, Stale))]
+impl Endpoint for DeleteTask {
+    type Request = DeleteTaskRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: DeleteTaskRequest) -> Result<Reply<NoData>, AppError> {
+        boards::delete(ctx.app(), ctx.user()?, request.id, request.version).await?;
+        Ok(Reply::of(NoData))
+    }
+}

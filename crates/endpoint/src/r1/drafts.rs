@@ -1,0 +1,161 @@
+//! Drafts, and messages that are sent later.
+
+use appcore::{
+    AppError, ConversationId, MessageId, ScheduledId, Timestamp,
+    page::{Page, PageRequest},
+    view::{Draft, Mention, Message, Scheduled},
+};
+use natter_macro::{dto, endpoint};
+use service::messages::{
+    drafts,
+    scheduled::{self, ScheduledChange},
+};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<PutDraft>(),
+    EndpointDef::of::<ListDrafts>(),
+    EndpointDef::of::<ListScheduled>(),
+    EndpointDef::of::<ShowScheduled>(),
+    EndpointDef::of::<ChangeScheduled>(),
+    EndpointDef::of::<SendScheduled>(),
+    EndpointDef::of::<DeleteScheduled>(),
+];
+
+#[dto(request)]
+pub struct PutDraftRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    /// At most as long as a message. Empty: there is no draft any more.
+    pub content: String,
+    /// The message in whose thread it is written.
+    pub thread_id: Option<MessageId>,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// When it was written, where that is told later. Left out, or ahead of the server's time: now.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Store what one has begun to write
+///
+/// One's own other connections hear `draft.updated`. Where another device has written later nothing is stored, and what that one wrote is answered.
+#[endpoint(PUT "/r1/conversations/{id}/draft", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(TooMany))]
+impl Endpoint for PutDraft {
+    type Request = PutDraftRequest;
+    type Response = Draft;
+
+    async fn handle(ctx: &Ctx, request: PutDraftRequest) -> Result<Reply<Draft>, AppError> {
+        let PutDraftRequest { id, content, thread_id, reply_to, updated_at } = request;
+        let draft = Draft { conversation_id: id, thread_id, content, reply_to, updated_at: ctx.app().clock.now() };
+        Ok(Reply::of(drafts::put(ctx.app(), ctx.user()?, draft, updated_at).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListDraftsRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's drafts
+///
+/// The newest first.
+#[endpoint(GET "/r1/drafts", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListDrafts {
+    type Request = ListDraftsRequest;
+    type Response = Page<Draft>;
+
+    async fn handle(ctx: &Ctx, request: ListDraftsRequest) -> Result<Reply<Page<Draft>>, AppError> {
+        Ok(Reply::of(drafts::list(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListScheduledRequest {
+    /// Only those of this conversation.
+    #[from(query)]
+    pub conversation_id: Option<ConversationId>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's messages that are sent later
+///
+/// Those that are sent first before the others. They are written by `POST /r1/conversations/{id}/messages` with `send_at`.
+#[endpoint(GET "/r1/scheduled", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListScheduled {
+    type Request = ListScheduledRequest;
+    type Response = Page<Scheduled>;
+
+    async fn handle(ctx: &Ctx, request: ListScheduledRequest) -> Result<Reply<Page<Scheduled>>, AppError> {
+        Ok(Reply::of(scheduled::list(ctx.app(), ctx.user()?, request.conversation_id, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ScheduledRequest {
+    #[from(path)]
+    pub id: ScheduledId,
+}
+
+/// Show a message that is sent later
+#[endpoint(GET "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowScheduled {
+    type Request = ScheduledRequest;
+    type Response = Scheduled;
+
+    async fn handle(ctx: &Ctx, request: ScheduledRequest) -> Result<Reply<Scheduled>, AppError> {
+        Ok(Reply::of(scheduled::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeScheduledRequest {
+    #[from(path)]
+    pub id: ScheduledId,
+    pub content: Option<String>,
+    #[validate(length(max = 100))]
+    pub mentions: Option<Vec<Mention>>,
+    /// From 10 seconds to a year from now.
+    pub send_at: Option<Timestamp>,
+}
+
+/// Change a message that is sent later
+///
+/// One that was refused at its time is tried again. While it is being sent this is refused.
+#[endpoint(PATCH "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(WrongState, NotAMember))]
+impl Endpoint for ChangeScheduled {
+    type Request = ChangeScheduledRequest;
+    type Response = Scheduled;
+
+    async fn handle(ctx: &Ctx, request: ChangeScheduledRequest) -> Result<Reply<Scheduled>, AppError> {
+        let change = ScheduledChange { content: request.content, mentions: request.mentions, send_at: request.send_at };
+        Ok(Reply::of(scheduled::change(ctx.app(), ctx.user()?, request.id, change).await?))
+    }
+}
+
+/// Send a message at once that is sent later
+#[endpoint(POST "/r1/scheduled/{id}/send", tag = "drafts", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, NotAMember, Archived, TooManyAnswers, QuotaExceeded, SlowMode, WordRefused))]
+impl Endpoint for SendScheduled {
+    type Request = ScheduledRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: ScheduledRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(scheduled::send_now(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+/// Delete a message that is sent later
+///
+/// While it is being sent this is refused.
+#[endpoint(DELETE "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for DeleteScheduled {
+    type Request = ScheduledRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: ScheduledRequest) -> Result<Reply<NoData>, AppError> {
+        scheduled::remove(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

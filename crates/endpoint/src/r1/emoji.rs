@@ -1,0 +1,82 @@
+//! Emoji of workspaces.
+
+use appcore::{
+    AppError, UploadId, WorkspaceId,
+    page::{Page, PageRequest},
+    view::WorkspaceEmoji,
+};
+use natter_macro::{dto, endpoint};
+use service::workspaces::emoji;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<ListEmoji>(), EndpointDef::of::<AddEmoji>(), EndpointDef::of::<RemoveEmoji>()];
+
+#[dto(request)]
+pub struct ListEmojiRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List a workspace's own emoji
+///
+/// By their names. `emoji.changed` tells members when there are others.
+#[endpoint(GET "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+impl Endpoint for ListEmoji {
+    type Request = ListEmojiRequest;
+    type Response = Page<WorkspaceEmoji>;
+
+    async fn handle(ctx: &Ctx, request: ListEmojiRequest) -> Result<Reply<Page<WorkspaceEmoji>>, AppError> {
+        Ok(Reply::of(emoji::list(ctx.app(), ctx.user()?, request.id, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct AddEmojiRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    /// Letters from a to z, digits, `-` and `_`; none that an emoji of Unicode has.
+    #[schema(min_length = 2, max_length = 32)]
+    pub name: String,
+    /// A PNG, GIF or WebP picture of one's own: at most 256 KiB, and 512 pixels wide and high.
+    pub upload_id: UploadId,
+}
+
+/// Add an emoji to a workspace
+///
+/// In its conversations one can react with `:name:` and write it in texts. A workspace can have 500.
+#[endpoint(POST "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::Begin), rate = RateGroup::Write, status = 201, errors(TypeRefused, TooLarge, WrongState, TooMany))]
+impl Endpoint for AddEmoji {
+    type Request = AddEmojiRequest;
+    type Response = WorkspaceEmoji;
+
+    async fn handle(ctx: &Ctx, request: AddEmojiRequest) -> Result<Reply<WorkspaceEmoji>, AppError> {
+        let AddEmojiRequest { id, name, upload_id } = request;
+        Ok(Reply::of(emoji::add(ctx.app(), ctx.user()?, id, &name, upload_id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RemoveEmojiRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[from(path)]
+    pub name: String,
+}
+
+/// Remove an emoji from a workspace
+///
+/// For whoever added it, and for the workspace's owner and admins. Where it was used, `:name:` stays.
+#[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(Forbidden))]
+impl Endpoint for RemoveEmoji {
+    type Request = RemoveEmojiRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RemoveEmojiRequest) -> Result<Reply<NoData>, AppError> {
+        emoji::remove(ctx.app(), ctx.user()?, request.id, &request.name).await?;
+        Ok(Reply::of(NoData))
+    }
+}

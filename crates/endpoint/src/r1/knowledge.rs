@@ -1,0 +1,117 @@
+//! Files that assistants know.
+
+use appcore::{
+    AppError, AssistantId, KnowledgeFileId, MessageId, UploadId,
+    view::{CitedPiece, Knowledge, KnowledgeFile},
+};
+use natter_macro::{dto, endpoint};
+use service::knowledge;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListKnowledge>(),
+    EndpointDef::of::<GiveKnowledge>(),
+    EndpointDef::of::<RetryKnowledge>(),
+    EndpointDef::of::<RemoveKnowledge>(),
+    EndpointDef::of::<ShowCitation>(),
+];
+
+#[dto(request)]
+pub struct ListKnowledgeRequest {
+    #[from(path)]
+    pub id: AssistantId,
+}
+
+/// List the files that an assistant knows
+///
+/// For those who may change it, with how far each file is. `knowledge.changed` says when to read again.
+#[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
+impl Endpoint for ListKnowledge {
+    type Request = ListKnowledgeRequest;
+    type Response = Knowledge;
+
+    async fn handle(ctx: &Ctx, request: ListKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
+        Ok(Reply::of(knowledge::list(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct GiveKnowledgeRequest {
+    #[from(path)]
+    pub id: AssistantId,
+    /// A file that the caller has uploaded.
+    pub upload_id: UploadId,
+}
+
+/// Give a file to an assistant
+///
+/// It is cut into pieces and embedded, which the assistant's owner pays for; then answers are given from it and cite it. 200 with the same file where
+/// the assistant has it already. Texts, Markdown, code, web pages, tables (CSV), PDF and Word files (.docx) can be read.
+#[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(Forbidden, WrongState, TooLarge, QuotaExceeded, TypeRefused))]
+impl Endpoint for GiveKnowledge {
+    type Request = GiveKnowledgeRequest;
+    type Response = KnowledgeFile;
+
+    async fn handle(ctx: &Ctx, request: GiveKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
+        let given = knowledge::give(ctx.app(), ctx.user()?, request.id, request.upload_id).await?;
+        Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
+    }
+}
+
+#[dto(request)]
+pub struct KnowledgeFileRequest {
+    #[from(path)]
+    pub id: AssistantId,
+    #[from(path)]
+    pub file_id: KnowledgeFileId,
+}
+
+/// Try a file again
+///
+/// One that failed, or that waits to be tried again by itself.
+#[endpoint(POST "/r1/assistants/{id}/knowledge/{file_id}/retry", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+impl Endpoint for RetryKnowledge {
+    type Request = KnowledgeFileRequest;
+    type Response = KnowledgeFile;
+
+    async fn handle(ctx: &Ctx, request: KnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
+        Ok(Reply::of(knowledge::retry(ctx.app(), ctx.user()?, request.id, request.file_id).await?))
+    }
+}
+
+/// Take a file from an assistant
+///
+/// With its pieces; answers that cite it keep their excerpts.
+#[endpoint(DELETE "/r1/assistants/{id}/knowledge/{file_id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+impl Endpoint for RemoveKnowledge {
+    type Request = KnowledgeFileRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: KnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
+        knowledge::remove(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ShowCitationRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// As it stands in the answer, in brackets.
+    #[from(path)]
+    pub n: u64,
+}
+
+/// Show a place that an answer cites
+///
+/// The whole piece, and those before and after it, for whoever may read the answer. 404 once the file is not the assistant's any more.
+#[endpoint(GET "/r1/messages/{id}/citations/{n}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowCitation {
+    type Request = ShowCitationRequest;
+    type Response = CitedPiece;
+
+    async fn handle(ctx: &Ctx, request: ShowCitationRequest) -> Result<Reply<CitedPiece>, AppError> {
+        Ok(Reply::of(knowledge::cited(ctx.app(), ctx.user()?, request.id, request.n).await?))
+    }
+}

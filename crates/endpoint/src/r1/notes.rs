@@ -1,0 +1,121 @@
+//! Notes that somebody keeps for themselves.
+
+use appcore::{
+    AppError, NoteId, Timestamp,
+    page::{Page, PageRequest},
+    view::Note,
+};
+use natter_macro::{dto, endpoint};
+use service::notes::{self, NoteText};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListNotes>(),
+    EndpointDef::of::<ShowNote>(),
+    EndpointDef::of::<PutNote>(),
+    EndpointDef::of::<DeleteNote>(),
+];
+
+#[dto(request)]
+pub struct ListNotesRequest {
+    /// The `updated_at` of the last note that one has: only what was stored after it, deleted notes among it.
+    #[from(query)]
+    pub since: Option<Timestamp>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's notes
+///
+/// In the order in which they were stored, 25 a page at most. With `since` those that were deleted come too, for 90 days (`deleted_at`); after
+/// that it is refused with `cursor_expired`, and all are to be read anew.
+#[endpoint(GET "/r1/notes", tag = "notes", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
+impl Endpoint for ListNotes {
+    type Request = ListNotesRequest;
+    type Response = Page<Note>;
+
+    async fn handle(ctx: &Ctx, request: ListNotesRequest) -> Result<Reply<Page<Note>>, AppError> {
+        Ok(Reply::of(notes::list(ctx.app(), ctx.user()?, request.since, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct NoteRequest {
+    #[from(path)]
+    pub id: NoteId,
+}
+
+/// Show a note
+#[endpoint(GET "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowNote {
+    type Request = NoteRequest;
+    type Response = Note;
+
+    async fn handle(ctx: &Ctx, request: NoteRequest) -> Result<Reply<Note>, AppError> {
+        Ok(Reply::of(notes::find(ctx.app(), ctx.user()?, request.id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct PutNoteRequest {
+    /// Chosen by the client, for a new note too.
+    #[from(path)]
+    pub id: NoteId,
+    #[schema(max_length = 200)]
+    pub title: Option<String>,
+    /// Markdown.
+    #[schema(max_length = 100_000)]
+    pub content: Option<String>,
+    pub pinned: Option<bool>,
+    /// The version that it was written on; 0, or left out: it is new.
+    #[validate(range(min = 0))]
+    pub version: Option<i64>,
+    /// When it was written.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Store a note
+///
+/// 201 the first time. Where it has another version meanwhile it is refused with `stale` and the note as it is in `details`: keep both, the other
+/// one under a new id. What was deleted elsewhere comes back by its present version. The same again changes nothing.
+#[endpoint(PUT "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(NotFound, Stale, TooMany))]
+impl Endpoint for PutNote {
+    type Request = PutNoteRequest;
+    type Response = Note;
+
+    async fn handle(ctx: &Ctx, request: PutNoteRequest) -> Result<Reply<Note>, AppError> {
+        let text = NoteText {
+            title: request.title.unwrap_or_default(),
+            content: request.content.unwrap_or_default(),
+            pinned: request.pinned.unwrap_or(false),
+            version: request.version.unwrap_or(0),
+            edited_at: request.updated_at,
+        };
+        let (note, is_new) = notes::put(ctx.app(), ctx.user()?, request.id, text).await?;
+        Ok(if is_new { Reply::of(note) } else { Reply::ok(note) })
+    }
+}
+
+#[dto(request)]
+pub struct DeleteNoteRequest {
+    #[from(path)]
+    pub id: NoteId,
+    /// The version that one has seen; at another one it is refused with `stale`.
+    #[from(query)]
+    pub version: Option<i64>,
+}
+
+/// Delete a note
+///
+/// On all devices.
+#[endpoint(DELETE "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, errors(Stale))]
+impl Endpoint for DeleteNote {
+    type Request = DeleteNoteRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: DeleteNoteRequest) -> Result<Reply<NoData>, AppError> {
+        notes::delete(ctx.app(), ctx.user()?, request.id, request.version).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,163 @@
+//! What one is told of, and what one wants to be told of.
+
+use appcore::{
+    AppError, NotificationId, Timestamp,
+    page::{Page, PageRequest},
+    view::{Notification, NotificationKind, NotificationSettings, Notify, QuietHours},
+};
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+use service::notifications::{self, Filter, SettingsChange};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply, input::FromText};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListNotifications>(),
+    EndpointDef::of::<ReadNotifications>(),
+    EndpointDef::of::<ShowNotificationSettings>(),
+    EndpointDef::of::<ChangeNotificationSettings>(),
+    EndpointDef::of::<UnsubscribeFromMails>(),
+];
+
+/// Notifications that are marked as read in one request.
+const MAX_READ: usize = 500;
+
+impl FromText for NotificationKind {
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+#[dto(request)]
+pub struct ListNotificationsRequest {
+    /// Only those that are not read.
+    #[from(query)]
+    pub unread: Option<bool>,
+    #[from(query)]
+    pub kind: Option<NotificationKind>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List what one is told of
+///
+/// Newest first. What was about a message that is gone is gone as well; unread messages of a conversation, replies in a thread and reactions to
+/// a message are one each. They are kept for 90 days.
+#[endpoint(GET "/r1/notifications", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListNotifications {
+    type Request = ListNotificationsRequest;
+    type Response = Page<Notification>;
+
+    async fn handle(ctx: &Ctx, request: ListNotificationsRequest) -> Result<Reply<Page<Notification>>, AppError> {
+        let filter = Filter { is_unread: request.unread.unwrap_or(false), kind: request.kind };
+        Ok(Reply::of(notifications::list(ctx.app(), ctx.user()?, filter, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ReadNotificationsRequest {
+    /// At most 500.
+    pub ids: Option<Vec<NotificationId>>,
+    /// All of them, instead of some.
+    pub all: Option<bool>,
+}
+
+/// Mark notifications as read
+///
+/// Those about messages are read, too, by reading the conversation or the thread as far. One's own connections are told (`notifications.read`).
+#[endpoint(POST "/r1/notifications/read", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for ReadNotifications {
+    type Request = ReadNotificationsRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: ReadNotificationsRequest) -> Result<Reply<NoData>, AppError> {
+        let ids = match (request.ids, request.all.unwrap_or(false)) {
+            (None, true) => None,
+            (Some(ids), false) if ids.len() <= MAX_READ => Some(ids),
+            (Some(_), false) => {
+                return Err(AppError::field("ids", "too_many", format!("Name up to {MAX_READ} at a time.")));
+            }
+            _ => return Err(AppError::field("ids", "invalid", "Name some, or say that it's all of them.")),
+        };
+        notifications::read(ctx.app(), ctx.user()?, ids.as_deref()).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Show what one wants to be told of
+#[endpoint(GET "/r1/notifications/settings", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowNotificationSettings {
+    type Request = NoInput;
+    type Response = NotificationSettings;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NotificationSettings>, AppError> {
+        Ok(Reply::of(notifications::settings(ctx.app(), ctx.user()?).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeNotificationSettingsRequest {
+    /// Of which messages, in conversations for which one has chosen nothing else (`PATCH /r1/conversations/{id}/own`).
+    pub level: Option<Notify>,
+    /// All of them, at most 50. Case and accents don't matter.
+    #[schema(max_items = 50)]
+    pub keywords: Option<Vec<String>>,
+    /// Null: none.
+    pub quiet: Option<Option<QuietHours>>,
+    /// Null: from now on one may be disturbed.
+    pub dnd_until: Option<Option<Timestamp>>,
+    /// From 5 to 10,080. Null: no mail.
+    pub mail_after_minutes: Option<Option<i64>>,
+    pub push: Option<bool>,
+    pub show_text: Option<bool>,
+}
+
+/// Change what one wants to be told of
+///
+/// What is left out stays as it is.
+#[endpoint(PATCH "/r1/notifications/settings", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for ChangeNotificationSettings {
+    type Request = ChangeNotificationSettingsRequest;
+    type Response = NotificationSettings;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: ChangeNotificationSettingsRequest,
+    ) -> Result<Reply<NotificationSettings>, AppError> {
+        let change = SettingsChange {
+            level: request.level,
+            keywords: request.keywords,
+            quiet: request.quiet,
+            dnd_until: request.dnd_until,
+            mail_after_minutes: request.mail_after_minutes,
+            push: request.push,
+            show_text: request.show_text,
+        };
+        Ok(Reply::of(notifications::change_settings(ctx.app(), ctx.user()?, change).await?))
+    }
+}
+
+#[dto(request)]
+pub struct UnsubscribeFromMailsRequest {
+    /// As it stands in the mail.
+    #[from(query)]
+    pub token: String,
+    /// What mail programs send (RFC 8058); it says nothing more.
+    #[from(bytes, "application/x-www-form-urlencoded")]
+    pub body: Bytes,
+}
+
+/// Get no more mails about what one has missed
+///
+/// For mail programs, without signing in. A token that nobody has changes nothing.
+#[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Auth)]
+impl Endpoint for UnsubscribeFromMails {
+    type Request = UnsubscribeFromMailsRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: UnsubscribeFromMailsRequest) -> Result<Reply<NoData>, AppError> {
+        tracing::debug!(bytes = request.body.len(), "a mail program unsubscribes somebody");
+        notifications::unsubscribe(ctx.app(), &request.token).await?;
+        Ok(Reply::of(NoData))
+    }
+}

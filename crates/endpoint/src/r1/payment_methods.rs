@@ -1,0 +1,232 @@
+//! Saved ways to pay: what is there, and saving one without buying anything.
+
+use appcore::{
+    AppError, Code, PaymentMethodId, PaymentMethodSetupId, Timestamp, WorkspaceId,
+    page::{Page, PageRequest},
+    view::{PaymentMethod, PaymentMethodSetup},
+};
+use natter_macro::{dto, endpoint};
+use payment::{DemoSetupOutcome, GatewayName};
+use service::payments::{setups, subscriptions};
+
+use super::subscriptions::payer;
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Redirect, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListPaymentMethods>(),
+    EndpointDef::of::<UsePaymentMethod>(),
+    EndpointDef::of::<RemovePaymentMethod>(),
+    EndpointDef::of::<OpenPaymentPortal>(),
+    EndpointDef::of::<BeginPaymentMethodSetup>(),
+    EndpointDef::of::<ReadPaymentMethodSetup>(),
+    EndpointDef::of::<EndDemoPaymentMethodSetup>(),
+    EndpointDef::of::<FinishPaymentMethodSetup>(),
+];
+
+#[dto(request)]
+pub struct ListPaymentMethodsRequest {
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the saved ways to pay
+///
+/// No more is known here of a card than its brand, its last digits and when it expires.
+#[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ListPaymentMethods {
+    type Request = ListPaymentMethodsRequest;
+    type Response = Page<PaymentMethod>;
+
+    async fn handle(ctx: &Ctx, request: ListPaymentMethodsRequest) -> Result<Reply<Page<PaymentMethod>>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(subscriptions::methods(ctx.app(), payer, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct UsePaymentMethodRequest {
+    #[from(path)]
+    pub id: PaymentMethodId,
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Have what comes next charged to a saved way to pay
+///
+/// The next periods of a plan that goes on too.
+#[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+impl Endpoint for UsePaymentMethod {
+    type Request = UsePaymentMethodRequest;
+    type Response = PaymentMethod;
+
+    async fn handle(ctx: &Ctx, request: UsePaymentMethodRequest) -> Result<Reply<PaymentMethod>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(subscriptions::use_method(ctx.app(), payer, request.id.0).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RemovePaymentMethodRequest {
+    #[from(path)]
+    pub id: PaymentMethodId,
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Remove a saved way to pay
+///
+/// The gateway forgets it too. Another saved one takes its place. The only one stays while a plan renews with it.
+#[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for RemovePaymentMethod {
+    type Request = RemovePaymentMethodRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RemovePaymentMethodRequest) -> Result<Reply<NoData>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        subscriptions::forget(ctx.app(), payer, request.id.0).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct OpenPaymentPortalRequest {
+    pub workspace_id: Option<WorkspaceId>,
+    /// The page of this server to which its link back leads. Left out: `/plans/billing`.
+    pub return_url: Option<String>,
+}
+
+#[dto(response)]
+pub struct PaymentPortal {
+    pub url: String,
+}
+
+/// Open the gateway's own page about one's saved ways to pay
+#[endpoint(POST "/r1/payment_methods/portal", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for OpenPaymentPortal {
+    type Request = OpenPaymentPortalRequest;
+    type Response = PaymentPortal;
+
+    async fn handle(ctx: &Ctx, request: OpenPaymentPortalRequest) -> Result<Reply<PaymentPortal>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(PaymentPortal { url: subscriptions::portal(ctx.app(), payer, request.return_url).await? }))
+    }
+}
+
+#[dto(request)]
+pub struct BeginPaymentMethodSetupRequest {
+    /// One that `keeps` ways to pay, by `GET /r1/payment_gateways`.
+    pub gateway: String,
+    pub workspace_id: Option<WorkspaceId>,
+    /// The page of this server to which the browser goes in the end, with `setup` in its query. Left out: `/plans/billing`.
+    pub return_url: Option<String>,
+}
+
+#[dto(response)]
+pub struct BegunPaymentMethodSetup {
+    pub setup_id: PaymentMethodSetupId,
+    /// Where the payer gives it.
+    pub redirect_url: String,
+    /// How long that can be.
+    pub expires_at: Timestamp,
+}
+
+/// Save a way to pay without buying anything
+///
+/// Send the browser to `redirect_url`. That it comes back proves nothing: what was saved stands in the setup.
+#[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for BeginPaymentMethodSetup {
+    type Request = BeginPaymentMethodSetupRequest;
+    type Response = BegunPaymentMethodSetup;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: BeginPaymentMethodSetupRequest,
+    ) -> Result<Reply<BegunPaymentMethodSetup>, AppError> {
+        let BeginPaymentMethodSetupRequest { gateway, workspace_id, return_url } = request;
+        let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
+        let gateway = gateway.parse::<GatewayName>().map_err(|_| unknown())?;
+        let payer = payer(ctx, workspace_id).await?;
+        let begun = setups::begin(ctx.app(), payer, gateway, return_url).await?;
+        Ok(Reply::of(BegunPaymentMethodSetup {
+            setup_id: PaymentMethodSetupId(begun.setup_id),
+            redirect_url: begun.redirect_url,
+            expires_at: begun.expires_at,
+        }))
+    }
+}
+
+#[dto(request)]
+pub struct PaymentMethodSetupRequest {
+    #[from(path)]
+    pub id: PaymentMethodSetupId,
+}
+
+/// Read what became of saving a way to pay
+#[endpoint(GET "/r1/payment_methods/setups/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ReadPaymentMethodSetup {
+    type Request = PaymentMethodSetupRequest;
+    type Response = PaymentMethodSetup;
+
+    async fn handle(ctx: &Ctx, request: PaymentMethodSetupRequest) -> Result<Reply<PaymentMethodSetup>, AppError> {
+        Ok(Reply::of(setups::read(ctx.app(), ctx.user()?, request.id.0).await?))
+    }
+}
+
+#[dto(request)]
+pub struct EndDemoPaymentMethodSetupRequest {
+    #[from(path)]
+    pub id: PaymentMethodSetupId,
+    /// `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: one whose charges the payer confirms.
+    pub outcome: String,
+}
+
+/// Choose which demo card is saved
+///
+/// No real money: only where the demo gateway is on, and only one's own.
+#[endpoint(POST "/r1/payment_methods/setups/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState))]
+impl Endpoint for EndDemoPaymentMethodSetup {
+    type Request = EndDemoPaymentMethodSetupRequest;
+    type Response = PaymentMethodSetup;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: EndDemoPaymentMethodSetupRequest,
+    ) -> Result<Reply<PaymentMethodSetup>, AppError> {
+        let outcome = match request.outcome.as_str() {
+            "saved" => DemoSetupOutcome::Saved,
+            "saved_declined" => DemoSetupOutcome::SavedDeclined,
+            "saved_confirm" => DemoSetupOutcome::SavedConfirm,
+            "failed" => DemoSetupOutcome::Failed,
+            _ => {
+                let says = "This must be saved, saved_declined, saved_confirm or failed.";
+                return Err(AppError::field("outcome", "invalid", says));
+            }
+        };
+        Ok(Reply::of(setups::end_demo(ctx.app(), ctx.user()?, request.id.0, outcome).await?))
+    }
+}
+
+#[dto(request)]
+pub struct FinishPaymentMethodSetupRequest {
+    #[from(path)]
+    pub gateway: String,
+    /// Which one; gateways may add more.
+    #[from(query)]
+    pub setup: Option<String>,
+}
+
+/// Come back from saving a way to pay
+///
+/// The browser's way back. It proves nothing: the gateway is asked, and the browser goes on.
+#[endpoint(GET "/r1/payment_methods/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for FinishPaymentMethodSetup {
+    type Request = FinishPaymentMethodSetupRequest;
+    type Response = Redirect;
+
+    async fn handle(ctx: &Ctx, request: FinishPaymentMethodSetupRequest) -> Result<Reply<Redirect>, AppError> {
+        let gateway = request.gateway.parse::<GatewayName>().map_err(|_| Code::NotFound)?;
+        let id = request.setup.as_deref().and_then(|id| id.parse().ok());
+        Ok(Reply::to(setups::finish(ctx.app(), gateway, id).await?))
+    }
+}

@@ -1,0 +1,106 @@
+//! What links in messages lead to: taken away from a message, turned off for oneself or a workspace.
+
+use appcore::{AppError, MessageId, WorkspaceId, auth::Permission};
+use natter_macro::{dto, endpoint};
+use service::messages::previews;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<RemovePreviews>(),
+    EndpointDef::of::<ShowOwnPreviews>(),
+    EndpointDef::of::<TurnOwnPreviews>(),
+    EndpointDef::of::<ShowWorkspacePreviews>(),
+    EndpointDef::of::<TurnWorkspacePreviews>(),
+];
+
+#[dto(request)]
+pub struct RemovePreviewsRequest {
+    #[from(path)]
+    pub id: MessageId,
+}
+
+/// Take the previews from one's message
+///
+/// For everybody. They don't come back unless the message is edited and gets its first link then.
+#[endpoint(DELETE "/r1/messages/{id}/previews", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+impl Endpoint for RemovePreviews {
+    type Request = RemovePreviewsRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RemovePreviewsRequest) -> Result<Reply<NoData>, AppError> {
+        previews::remove(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Whether links are previewed.
+#[dto(response)]
+pub struct PreviewChoice {
+    pub is_on: bool,
+}
+
+/// Show whether links in one's messages are previewed
+#[endpoint(GET "/r1/users/me/previews", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowOwnPreviews {
+    type Request = NoInput;
+    type Response = PreviewChoice;
+
+    async fn handle(ctx: &Ctx, _request: NoInput) -> Result<Reply<PreviewChoice>, AppError> {
+        Ok(Reply::of(PreviewChoice { is_on: previews::own(ctx.app(), ctx.user()?).await? }))
+    }
+}
+
+#[dto(request)]
+pub struct TurnOwnPreviewsRequest {
+    pub is_on: bool,
+}
+
+/// Turn previews of links in one's messages on or off
+#[endpoint(PUT "/r1/users/me/previews", tag = "users", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for TurnOwnPreviews {
+    type Request = TurnOwnPreviewsRequest;
+    type Response = PreviewChoice;
+
+    async fn handle(ctx: &Ctx, request: TurnOwnPreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
+        previews::turn_own(ctx.app(), ctx.user()?, request.is_on).await?;
+        Ok(Reply::of(PreviewChoice { is_on: request.is_on }))
+    }
+}
+
+#[dto(request)]
+pub struct ShowWorkspacePreviewsRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+}
+
+/// Show whether links are previewed in a workspace
+#[endpoint(GET "/r1/workspaces/{id}/previews", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+impl Endpoint for ShowWorkspacePreviews {
+    type Request = ShowWorkspacePreviewsRequest;
+    type Response = PreviewChoice;
+
+    async fn handle(ctx: &Ctx, request: ShowWorkspacePreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
+        let is_on = previews::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(PreviewChoice { is_on }))
+    }
+}
+
+#[dto(request)]
+pub struct TurnWorkspacePreviewsRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    pub is_on: bool,
+}
+
+/// Turn previews of links in a workspace on or off
+#[endpoint(PUT "/r1/workspaces/{id}/previews", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
+impl Endpoint for TurnWorkspacePreviews {
+    type Request = TurnWorkspacePreviewsRequest;
+    type Response = PreviewChoice;
+
+    async fn handle(ctx: &Ctx, request: TurnWorkspacePreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
+        previews::turn_workspace(ctx.app(), ctx.user()?, request.id, request.is_on).await?;
+        Ok(Reply::of(PreviewChoice { is_on: request.is_on }))
+    }
+}

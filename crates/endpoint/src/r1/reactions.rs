@@ -1,0 +1,151 @@
+//! Reactions, pins and saved messages.
+
+use appcore::{
+    AppError, ConversationId, MessageId,
+    page::{Page, PageRequest},
+    view::{Message, SavedMessage},
+};
+use natter_macro::{dto, endpoint};
+use service::messages::{reactions, saved};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<AddReaction>(),
+    EndpointDef::of::<RemoveReaction>(),
+    EndpointDef::of::<PinMessage>(),
+    EndpointDef::of::<UnpinMessage>(),
+    EndpointDef::of::<ListPins>(),
+    EndpointDef::of::<SaveMessage>(),
+    EndpointDef::of::<UnsaveMessage>(),
+    EndpointDef::of::<ListSaved>(),
+];
+
+#[dto(request)]
+pub struct ReactionRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// One emoji, or `:name:` of the workspace's own, percent-encoded.
+    #[from(path)]
+    pub emoji: String,
+}
+
+/// React to a message
+///
+/// The same again changes nothing. A message can have 50 different reactions.
+#[endpoint(PUT "/r1/messages/{id}/reactions/{emoji}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
+impl Endpoint for AddReaction {
+    type Request = ReactionRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: ReactionRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(reactions::react(ctx.app(), ctx.user()?, request.id, &request.emoji, true).await?))
+    }
+}
+
+/// Take a reaction back
+#[endpoint(DELETE "/r1/messages/{id}/reactions/{emoji}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived))]
+impl Endpoint for RemoveReaction {
+    type Request = ReactionRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: ReactionRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(reactions::react(ctx.app(), ctx.user()?, request.id, &request.emoji, false).await?))
+    }
+}
+
+#[dto(request)]
+pub struct MarkRequest {
+    #[from(path)]
+    pub id: MessageId,
+}
+
+/// Pin a message
+///
+/// For those who may send messages there. A conversation can have 100 pinned messages.
+#[endpoint(PUT "/r1/messages/{id}/pin", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
+impl Endpoint for PinMessage {
+    type Request = MarkRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(reactions::pin(ctx.app(), ctx.user()?, request.id, true).await?))
+    }
+}
+
+/// Unpin a message
+#[endpoint(DELETE "/r1/messages/{id}/pin", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived))]
+impl Endpoint for UnpinMessage {
+    type Request = MarkRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(reactions::pin(ctx.app(), ctx.user()?, request.id, false).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ListPinsRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the pinned messages of a conversation
+///
+/// Those that were pinned last first.
+#[endpoint(GET "/r1/conversations/{id}/pins", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListPins {
+    type Request = ListPinsRequest;
+    type Response = Page<Message>;
+
+    async fn handle(ctx: &Ctx, request: ListPinsRequest) -> Result<Reply<Page<Message>>, AppError> {
+        Ok(Reply::of(reactions::pins(ctx.app(), ctx.user()?, request.id, request.page).await?))
+    }
+}
+
+/// Save a message
+///
+/// For oneself: nobody else sees it. At most 10,000.
+#[endpoint(PUT "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(TooMany))]
+impl Endpoint for SaveMessage {
+    type Request = MarkRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<NoData>, AppError> {
+        saved::set(ctx.app(), ctx.user()?, request.id, true).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+/// Remove a message from one's saved ones
+#[endpoint(DELETE "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for UnsaveMessage {
+    type Request = MarkRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<NoData>, AppError> {
+        saved::set(ctx.app(), ctx.user()?, request.id, false).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListSavedRequest {
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List one's saved messages
+///
+/// Those that were saved last first, as far as one can still read them.
+#[endpoint(GET "/r1/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListSaved {
+    type Request = ListSavedRequest;
+    type Response = Page<SavedMessage>;
+
+    async fn handle(ctx: &Ctx, request: ListSavedRequest) -> Result<Reply<Page<SavedMessage>>, AppError> {
+        Ok(Reply::of(saved::list(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}

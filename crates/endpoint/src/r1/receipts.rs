@@ -1,0 +1,110 @@
+//! Receipts, credit notes, and who stands on them.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
+use appcore::{AppError, PaymentId, WorkspaceId, view::BillingDetails};
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+use service::payments::{self, Document, subscriptions};
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ReadReceipt>(),
+    EndpointDef::of::<ReadCreditNote>(),
+    EndpointDef::of::<ReadBillingDetails>(),
+    EndpointDef::of::<ChangeBillingDetails>(),
+];
+
+#[dto(request)]
+pub struct ReadReceiptRequest {
+    #[from(path)]
+    pub id: PaymentId,
+}
+
+/// Read the receipt of a payment
+///
+/// A PDF, for its payer, for those who pay for its workspace, and for administrators; there is none before it is paid.
+#[endpoint(GET "/r1/payments/{id}/receipt.pdf", tag = "payments", access = Access::User, rate = RateGroup::Read, content("application/pdf"))]
+impl Endpoint for ReadReceipt {
+    type Request = ReadReceiptRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ReadReceiptRequest) -> Result<Reply<Raw>, AppError> {
+        Ok(file(payments::receipt(ctx.app(), ctx.user()?, request.id.0).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ReadCreditNoteRequest {
+    #[from(path)]
+    pub id: PaymentId,
+    /// Such as `2026-0002`.
+    #[from(path)]
+    pub number: String,
+}
+
+/// Read the credit note of a refund
+#[endpoint(GET "/r1/payments/{id}/credit_notes/{number}", tag = "payments", access = Access::User, rate = RateGroup::Read, content("application/pdf"))]
+impl Endpoint for ReadCreditNote {
+    type Request = ReadCreditNoteRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ReadCreditNoteRequest) -> Result<Reply<Raw>, AppError> {
+        let number = request.number.trim_end_matches(".pdf");
+        Ok(file(payments::credit_note(ctx.app(), ctx.user()?, request.id.0, number).await?))
+    }
+}
+
+fn file(document: Document) -> Reply<Raw> {
+    let reply = Reply::bytes("application/pdf", Bytes::from(document.bytes));
+    let reply = reply.header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    match HeaderValue::from_str(&format!("attachment; filename=\"{}\"", document.name)) {
+        Ok(value) => reply.header(CONTENT_DISPOSITION, value),
+        Err(_) => reply,
+    }
+}
+
+#[dto(request)]
+pub struct ReadBillingDetailsRequest {
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Read who stands on one's receipts
+#[endpoint(GET "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ReadBillingDetails {
+    type Request = ReadBillingDetailsRequest;
+    type Response = BillingDetails;
+
+    async fn handle(ctx: &Ctx, request: ReadBillingDetailsRequest) -> Result<Reply<BillingDetails>, AppError> {
+        let payer = subscriptions::payer(ctx.app(), ctx.user()?, request.workspace_id).await?;
+        Ok(Reply::of(payments::billing_details(ctx.app(), payer).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeBillingDetailsRequest {
+    pub workspace_id: Option<WorkspaceId>,
+    pub name: Option<String>,
+    /// Lines.
+    pub address: Option<String>,
+    /// ISO 3166, two letters.
+    pub country: Option<String>,
+    pub vat_id: Option<String>,
+}
+
+/// Say who stands on one's receipts
+///
+/// From then on: a receipt stays as it was when it was paid.
+#[endpoint(PUT "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
+impl Endpoint for ChangeBillingDetails {
+    type Request = ChangeBillingDetailsRequest;
+    type Response = BillingDetails;
+
+    async fn handle(ctx: &Ctx, request: ChangeBillingDetailsRequest) -> Result<Reply<BillingDetails>, AppError> {
+        let ChangeBillingDetailsRequest { workspace_id, name, address, country, vat_id } = request;
+        let payer = subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await?;
+        let details = BillingDetails { name, address, country, vat_id };
+        Ok(Reply::of(payments::change_billing_details(ctx.app(), payer, details).await?))
+    }
+}

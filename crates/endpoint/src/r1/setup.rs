@@ -1,0 +1,88 @@
+//! How the installation is set: its settings, and the steps of its first hour.
+
+use appcore::{
+    AppError,
+    view::{MailTest, QuestionTest, Setting, Setup},
+};
+use natter_macro::{dto, endpoint};
+use service::console::setup;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply, endpoint_trait::Bound};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ListSettings>(),
+    EndpointDef::of::<ShowSetup>(),
+    EndpointDef::of::<FinishSetup>(),
+    EndpointDef::of::<TestMail>(),
+    EndpointDef::of::<TestQuestion>(),
+];
+
+/// List the settings
+///
+/// Of the instance that answers, with where each value came from. Secrets stay hidden.
+#[endpoint(GET "/r1/admin/settings", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListSettings {
+    type Request = NoInput;
+    type Response = Vec<Setting>;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<Setting>>, AppError> {
+        Ok(Reply::of(ctx.app().config.described.clone()))
+    }
+}
+
+/// Show how far the installation is set up
+#[endpoint(GET "/r1/admin/setup", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ShowSetup {
+    type Request = NoInput;
+    type Response = Setup;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Setup>, AppError> {
+        Ok(Reply::of(setup::read(ctx.app(), ctx.user()?, &ctx.own_url()).await?))
+    }
+}
+
+#[dto(request)]
+pub struct FinishSetupRequest {
+    /// `false`: its steps are offered again.
+    pub finished: bool,
+}
+
+/// Say that the installation is set up
+///
+/// Its steps are not offered any more then. Nothing else changes by it.
+#[endpoint(PATCH "/r1/admin/setup", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for FinishSetup {
+    type Request = FinishSetupRequest;
+    type Response = Setup;
+
+    async fn handle(ctx: &Ctx, request: FinishSetupRequest) -> Result<Reply<Setup>, AppError> {
+        setup::finish(ctx.app(), ctx.user()?, request.finished).await?;
+        Ok(Reply::of(setup::read(ctx.app(), ctx.user()?, &ctx.own_url()).await?))
+    }
+}
+
+/// Send oneself a message, to see whether mail arrives
+///
+/// Answers when the mail server has taken it, or with what it said. At most 20 in an hour.
+#[endpoint(POST "/r1/admin/setup/mail", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(70)))]
+impl Endpoint for TestMail {
+    type Request = NoInput;
+    type Response = MailTest;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<MailTest>, AppError> {
+        Ok(Reply::of(setup::try_mail(ctx.app(), ctx.user()?).await?))
+    }
+}
+
+/// Ask a model something, to see whether it answers
+///
+/// The one that answers where none is named. At most 20 in an hour.
+#[endpoint(POST "/r1/admin/setup/question", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(40)))]
+impl Endpoint for TestQuestion {
+    type Request = NoInput;
+    type Response = QuestionTest;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<QuestionTest>, AppError> {
+        Ok(Reply::of(setup::try_question(ctx.app(), ctx.user()?).await?))
+    }
+}

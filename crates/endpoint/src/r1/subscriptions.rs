@@ -1,0 +1,198 @@
+//! Subscriptions, and who pays.
+
+use appcore::{
+    AppError, PaymentId, PaymentMethodId, PlanId, WorkspaceId,
+    view::{ChangePreview, Subscription},
+};
+use natter_macro::{dto, endpoint};
+use payment::GatewayName;
+use service::payments::subscriptions::{self, PayOrder, Payer};
+
+use super::payments::BegunPayment;
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ReadSubscription>(),
+    EndpointDef::of::<BeginTrial>(),
+    EndpointDef::of::<CancelSubscription>(),
+    EndpointDef::of::<ResumeSubscription>(),
+    EndpointDef::of::<PreviewSubscriptionChange>(),
+    EndpointDef::of::<ChangeSubscription>(),
+    EndpointDef::of::<PaySubscription>(),
+];
+
+pub(super) async fn payer(ctx: &Ctx, workspace_id: Option<WorkspaceId>) -> Result<Payer, AppError> {
+    subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await
+}
+
+#[dto(request)]
+pub struct ReadSubscriptionRequest {
+    /// That of a workspace whose owner or administrator one is. Left out: one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+#[dto(response)]
+pub struct HeldSubscription {
+    /// Null: there never was one.
+    #[schema(required)]
+    pub subscription: Option<Subscription>,
+}
+
+/// Read one's subscription
+#[endpoint(GET "/r1/subscription", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+impl Endpoint for ReadSubscription {
+    type Request = ReadSubscriptionRequest;
+    type Response = HeldSubscription;
+
+    async fn handle(ctx: &Ctx, request: ReadSubscriptionRequest) -> Result<Reply<HeldSubscription>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(HeldSubscription { subscription: subscriptions::read(ctx.app(), payer).await? }))
+    }
+}
+
+#[dto(request)]
+pub struct BeginTrialRequest {
+    pub plan_id: PlanId,
+}
+
+/// Try a plan without paying
+///
+/// Once for each account that has had no plan yet. Nothing is charged when it ends.
+#[endpoint(POST "/r1/subscription/trial", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, WrongState))]
+impl Endpoint for BeginTrial {
+    type Request = BeginTrialRequest;
+    type Response = Subscription;
+
+    async fn handle(ctx: &Ctx, request: BeginTrialRequest) -> Result<Reply<Subscription>, AppError> {
+        Ok(Reply::of(subscriptions::try_out(ctx.app(), ctx.user()?, request.plan_id.0).await?))
+    }
+}
+
+#[dto(request)]
+pub struct CancelSubscriptionRequest {
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Cancel one's subscription
+///
+/// It ends with the period that is paid. A trial, or what isn't paid, ends at once.
+#[endpoint(POST "/r1/subscription/cancel", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+impl Endpoint for CancelSubscription {
+    type Request = CancelSubscriptionRequest;
+    type Response = Subscription;
+
+    async fn handle(ctx: &Ctx, request: CancelSubscriptionRequest) -> Result<Reply<Subscription>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(subscriptions::cancel(ctx.app(), payer).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ResumeSubscriptionRequest {
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Have a cancelled subscription go on after all
+#[endpoint(POST "/r1/subscription/resume", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+impl Endpoint for ResumeSubscription {
+    type Request = ResumeSubscriptionRequest;
+    type Response = Subscription;
+
+    async fn handle(ctx: &Ctx, request: ResumeSubscriptionRequest) -> Result<Reply<Subscription>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(subscriptions::resume(ctx.app(), payer).await?))
+    }
+}
+
+#[dto(request)]
+pub struct PreviewSubscriptionChangeRequest {
+    pub plan_id: PlanId,
+    /// Of a workspace. Left out: as many as now.
+    pub seats: Option<i64>,
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// See what a change of plan would come to
+///
+/// The rest of the paid period is worth its part of the price, by the millisecond. What would be less than now waits for the end of the period.
+#[endpoint(POST "/r1/subscription/change/preview", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+impl Endpoint for PreviewSubscriptionChange {
+    type Request = PreviewSubscriptionChangeRequest;
+    type Response = ChangePreview;
+
+    async fn handle(ctx: &Ctx, request: PreviewSubscriptionChangeRequest) -> Result<Reply<ChangePreview>, AppError> {
+        let payer = payer(ctx, request.workspace_id).await?;
+        Ok(Reply::of(subscriptions::preview(ctx.app(), payer, request.plan_id.0, request.seats).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ChangeSubscriptionRequest {
+    pub plan_id: PlanId,
+    /// Of a workspace. Left out: as many as now.
+    pub seats: Option<i64>,
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+#[dto(response)]
+pub struct ChangedSubscription {
+    pub subscription: Subscription,
+    /// By which the difference is paid.
+    #[schema(required)]
+    pub payment_id: Option<PaymentId>,
+    /// Where it has to be paid; null: nothing is left to do.
+    #[schema(required)]
+    pub redirect_url: Option<String>,
+}
+
+/// Change the plan or the seats
+///
+/// What costs more comes at once: the difference is charged to the saved way to pay, or paid or confirmed at `redirect_url`. What costs less comes with the next
+/// period. The plan that one has takes back such a change.
+#[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for ChangeSubscription {
+    type Request = ChangeSubscriptionRequest;
+    type Response = ChangedSubscription;
+
+    async fn handle(ctx: &Ctx, request: ChangeSubscriptionRequest) -> Result<Reply<ChangedSubscription>, AppError> {
+        let ChangeSubscriptionRequest { plan_id, seats, workspace_id } = request;
+        let payer = payer(ctx, workspace_id).await?;
+        let changed = subscriptions::change(ctx.app(), payer, plan_id.0, seats, ctx.address()).await?;
+        Ok(Reply::of(ChangedSubscription {
+            subscription: changed.subscription,
+            payment_id: changed.payment_id.map(PaymentId),
+            redirect_url: changed.redirect_url,
+        }))
+    }
+}
+
+#[dto(request)]
+pub struct PaySubscriptionRequest {
+    /// Left out: the one by which it was paid before, or that of `payment_method_id`.
+    pub gateway: Option<String>,
+    /// A saved way to pay, which is charged at once.
+    pub payment_method_id: Option<PaymentMethodId>,
+    pub workspace_id: Option<WorkspaceId>,
+    /// The page of this server to which the browser goes in the end. Left out: `/plans/result`.
+    pub return_url: Option<String>,
+}
+
+/// Pay the next period by hand
+///
+/// Where nothing can be charged without the payer, before the end of a period and for a while after it.
+#[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for PaySubscription {
+    type Request = PaySubscriptionRequest;
+    type Response = BegunPayment;
+
+    async fn handle(ctx: &Ctx, request: PaySubscriptionRequest) -> Result<Reply<BegunPayment>, AppError> {
+        let PaySubscriptionRequest { gateway, payment_method_id, workspace_id, return_url } = request;
+        let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
+        let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
+        let payer = payer(ctx, workspace_id).await?;
+        let method_id = payment_method_id.map(|id| id.0);
+        let order = PayOrder { gateway, method_id, return_url, address: ctx.address() };
+        Ok(Reply::of(subscriptions::pay(ctx.app(), payer, order).await?.into()))
+    }
+}

@@ -1,0 +1,203 @@
+//! Threads, and what is around a message.
+
+use appcore::{
+    AppError, MessageId,
+    page::{Page, PageRequest},
+    view::{FollowedThread, Message, Neighbours, Thread, ThreadPosition},
+};
+use natter_macro::{dto, endpoint};
+use serde::Serialize;
+use service::messages::{
+    self,
+    threads::{self, Part, Which},
+};
+use utoipa::ToSchema;
+
+use super::conversations::USUAL_LIMIT;
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply, input::FromText};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ShowThread>(),
+    EndpointDef::of::<ListThreads>(),
+    EndpointDef::of::<FollowThread>(),
+    EndpointDef::of::<UnfollowThread>(),
+    EndpointDef::of::<ReadThread>(),
+    EndpointDef::of::<SolveThread>(),
+    EndpointDef::of::<ReopenThread>(),
+    EndpointDef::of::<ShowNeighbours>(),
+];
+
+#[dto(request)]
+pub struct ShowThreadRequest {
+    /// The message that the thread belongs to.
+    #[from(path)]
+    pub id: MessageId,
+    /// The oldest ones after this number.
+    #[from(query)]
+    pub after_no: Option<i64>,
+    /// The newest ones before this number.
+    #[from(query)]
+    pub before_no: Option<i64>,
+    /// At most 200.
+    #[from(query)]
+    pub limit: Option<u64>,
+}
+
+/// Read a thread
+///
+/// Oldest first. Without a number it is the newest part.
+#[endpoint(GET "/r1/messages/{id}/thread", tag = "threads", access = Access::User, rate = RateGroup::Read, errors(WrongState))]
+impl Endpoint for ShowThread {
+    type Request = ShowThreadRequest;
+    type Response = Thread;
+
+    async fn handle(ctx: &Ctx, request: ShowThreadRequest) -> Result<Reply<Thread>, AppError> {
+        let ShowThreadRequest { id, after_no, before_no, limit } = request;
+        let part = Part { after_no, before_no, limit: limit.unwrap_or(USUAL_LIMIT) };
+        Ok(Reply::of(threads::page(ctx.app(), ctx.user()?, id, part).await?))
+    }
+}
+
+/// Which of one's threads are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ThreadFilter {
+    #[default]
+    All,
+    Unread,
+    Solved,
+}
+
+impl FromText for ThreadFilter {
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "all" => Some(Self::All),
+            "unread" => Some(Self::Unread),
+            "solved" => Some(Self::Solved),
+            _ => None,
+        }
+    }
+}
+
+#[dto(request)]
+pub struct ListThreadsRequest {
+    #[from(query)]
+    pub filter: Option<ThreadFilter>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the threads that one follows
+///
+/// Newest reply first. One follows a thread by writing in it, by being mentioned in it, by having written the message that it belongs to, and by asking for it.
+#[endpoint(GET "/r1/threads", tag = "threads", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListThreads {
+    type Request = ListThreadsRequest;
+    type Response = Page<FollowedThread>;
+
+    async fn handle(ctx: &Ctx, request: ListThreadsRequest) -> Result<Reply<Page<FollowedThread>>, AppError> {
+        let which = match request.filter.unwrap_or_default() {
+            ThreadFilter::All => Which::All,
+            ThreadFilter::Unread => Which::Unread,
+            ThreadFilter::Solved => Which::Solved,
+        };
+        Ok(Reply::of(threads::list(ctx.app(), ctx.user()?, which, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ThreadRequest {
+    /// The message that the thread belongs to.
+    #[from(path)]
+    pub id: MessageId,
+}
+
+/// Follow a thread
+#[endpoint(PUT "/r1/messages/{id}/follow", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
+impl Endpoint for FollowThread {
+    type Request = ThreadRequest;
+    type Response = ThreadPosition;
+
+    async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<ThreadPosition>, AppError> {
+        Ok(Reply::of(threads::follow(ctx.app(), ctx.user()?, request.id, true).await?))
+    }
+}
+
+/// Stop following a thread
+#[endpoint(DELETE "/r1/messages/{id}/follow", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
+impl Endpoint for UnfollowThread {
+    type Request = ThreadRequest;
+    type Response = ThreadPosition;
+
+    async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<ThreadPosition>, AppError> {
+        Ok(Reply::of(threads::follow(ctx.app(), ctx.user()?, request.id, false).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ReadThreadRequest {
+    /// The message that the thread belongs to.
+    #[from(path)]
+    pub id: MessageId,
+    /// The number of the last reply that was read.
+    #[validate(range(min = 0))]
+    pub no: i64,
+}
+
+/// Mark a thread as read up to a reply
+///
+/// It never goes back. For those who don't follow the thread, nothing changes.
+#[endpoint(POST "/r1/messages/{id}/thread/read", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
+impl Endpoint for ReadThread {
+    type Request = ReadThreadRequest;
+    type Response = ThreadPosition;
+
+    async fn handle(ctx: &Ctx, request: ReadThreadRequest) -> Result<Reply<ThreadPosition>, AppError> {
+        Ok(Reply::of(threads::read(ctx.app(), ctx.user()?, request.id, request.no).await?))
+    }
+}
+
+/// Mark a thread as solved
+#[endpoint(PUT "/r1/messages/{id}/solved", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
+impl Endpoint for SolveThread {
+    type Request = ThreadRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(threads::solve(ctx.app(), ctx.user()?, request.id, true).await?))
+    }
+}
+
+/// Mark a thread as open again
+#[endpoint(DELETE "/r1/messages/{id}/solved", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
+impl Endpoint for ReopenThread {
+    type Request = ThreadRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<Message>, AppError> {
+        Ok(Reply::of(threads::solve(ctx.app(), ctx.user()?, request.id, false).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ShowNeighboursRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// So many before it and after it: 1 to 100. Left out: 20.
+    #[from(query)]
+    pub count: Option<u64>,
+}
+
+/// Show a message with those around it
+///
+/// Of a reply: those around it in its thread.
+#[endpoint(GET "/r1/messages/{id}/around", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowNeighbours {
+    type Request = ShowNeighboursRequest;
+    type Response = Neighbours;
+
+    async fn handle(ctx: &Ctx, request: ShowNeighboursRequest) -> Result<Reply<Neighbours>, AppError> {
+        let count = request.count.unwrap_or(20);
+        Ok(Reply::of(messages::neighbours(ctx.app(), ctx.user()?, request.id, count).await?))
+    }
+}

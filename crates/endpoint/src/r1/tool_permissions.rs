@@ -1,0 +1,54 @@
+//! What people let assistants call without being asked again.
+
+use appcore::{
+    AppError, AssistantId, ToolPermissionId,
+    page::{Page, PageRequest},
+    view::ToolPermission,
+};
+use natter_macro::{dto, endpoint};
+use service::tools::permissions;
+
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<ListToolPermissions>(), EndpointDef::of::<RevokeToolPermission>()];
+
+#[dto(request)]
+pub struct ListToolPermissionsRequest {
+    /// Of one assistant only.
+    #[from(query)]
+    pub assistant_id: Option<AssistantId>,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the tools that assistants may call without asking
+///
+/// The caller has said so with `remember` when they allowed a call. A tool that its server describes otherwise since then is asked about again.
+#[endpoint(GET "/r1/tool_permissions", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListToolPermissions {
+    type Request = ListToolPermissionsRequest;
+    type Response = Page<ToolPermission>;
+
+    async fn handle(ctx: &Ctx, request: ListToolPermissionsRequest) -> Result<Reply<Page<ToolPermission>>, AppError> {
+        Ok(Reply::of(permissions::list(ctx.app(), ctx.user()?, request.assistant_id, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RevokeToolPermissionRequest {
+    #[from(path)]
+    pub id: ToolPermissionId,
+}
+
+/// Be asked again before a tool is called
+#[endpoint(DELETE "/r1/tool_permissions/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for RevokeToolPermission {
+    type Request = RevokeToolPermissionRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RevokeToolPermissionRequest) -> Result<Reply<NoData>, AppError> {
+        permissions::revoke(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}

@@ -1,0 +1,30 @@
+//! Web pages, as Markdown without what only browsers need.
+
+use htmd::HtmlToMarkdown;
+
+use crate::{Section, Unreadable, markdown};
+
+/// What says nothing to a reader.
+const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
+
+pub(crate) fn read(text: &str) -> Result<Vec<Section>, Unreadable> {
+    let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED.to_vec()).build();
+    let converted = converter.convert(text).map_err(|_| Unreadable::Damaged)?;
+    // Lines of what was converted say nothing of the file.
+    Ok(markdown::sections(&converted).into_iter().map(|section| Section { line: None, ..section }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_without_its_programs() {
+        let page = "<title>T</title><script>steal()</script><h1>Leave</h1><p>25 <b>days</b>&amp; more</p>";
+        let found = read(page).unwrap();
+        let last = found.last().unwrap();
+        assert_eq!(last.heading.as_deref(), Some("Leave"));
+        assert!(last.text.contains("25 **days**& more"), "{found:?}");
+        assert!(found.iter().all(|section| !section.text.contains("steal") && section.line.is_none()));
+    }
+}

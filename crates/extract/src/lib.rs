@@ -1,0 +1,169 @@
+//! The text of files, with where in the file it stands: for assistants that are to read them.
+//!
+//! Everything here works on bytes that a stranger has chosen, by parsers that were never meant to meet malice: one may panic, use up memory or
+//! never come to its end. So [`text`] is called in a [process of its own](isolated), whose memory and time are limited.
+
+mod html;
+pub mod isolated;
+mod markdown;
+mod pdf;
+mod plain;
+mod table;
+mod word;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest text that is taken out of one file, in bytes.
+pub const MAX_TEXT: usize = 16 * 1024 * 1024;
+
+const PDF: &str = "application/pdf";
+const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+
+/// A part of a file that belongs together: a page, what stands below a heading, or all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    pub text: String,
+    /// From 1, where the file has pages.
+    pub page: Option<u32>,
+    /// The headings that it stands below, the outermost first.
+    pub heading: Option<String>,
+    /// Where it begins, from 1, where the file has lines.
+    pub line: Option<u32>,
+    /// Whether the text is Markdown.
+    pub is_markdown: bool,
+}
+
+/// Why no text comes out of a file. Each is a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    #[error("Files of this type can't be read as text.")]
+    Type,
+    #[error("This file is damaged, or isn't what it says it is.")]
+    Damaged,
+    #[error("This file is protected by a password.")]
+    Protected,
+    #[error("There is no text in this file. Scanned pages need text recognition first.")]
+    Empty,
+    #[error("This file has too much text.")]
+    TooLong,
+    #[error("This file takes too much time or memory to read.")]
+    TooComplex,
+}
+
+/// What a file is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Pdf,
+    Word,
+    Html,
+    Markdown,
+    Table(u8),
+    Plain,
+}
+
+impl Format {
+    /// By the type that was found, and the name where that says more.
+    fn of(media_type: &str, name: &str) -> Option<Self> {
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+        match media_type {
+            PDF => Some(Self::Pdf),
+            WORD => Some(Self::Word),
+            "text/html" => Some(Self::Html),
+            "text/markdown" => Some(Self::Markdown),
+            "text/csv" => Some(Self::Table(b',')),
+            "text/tab-separated-values" => Some(Self::Table(b'\t')),
+            "application/json" | "application/xml" | "application/yaml" | "image/svg+xml" => Some(Self::Plain),
+            text if text.starts_with("text/") => Some(match extension.as_str() {
+                "md" | "markdown" | "mdx" => Self::Markdown,
+                "html" | "htm" | "xhtml" => Self::Html,
+                "csv" => Self::Table(b','),
+                "tsv" => Self::Table(b'\t'),
+                _ => Self::Plain,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Whether files of this type can be read.
+#[must_use]
+pub fn is_readable(media_type: &str, name: &str) -> bool {
+    Format::of(media_type, name).is_some()
+}
+
+/// The text of a file, in its order. There is at least one section, and none of them is blank.
+pub fn text(media_type: &str, name: &str, bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+    let format = Format::of(media_type, name).ok_or(Unreadable::Type)?;
+    let sections = match format {
+        Format::Pdf => pdf::read(bytes)?,
+        Format::Word => word::read(bytes)?,
+        Format::Html => html::read(utf8(bytes)?)?,
+        Format::Markdown => markdown::sections(utf8(bytes)?),
+        Format::Table(delimiter) => table::read(utf8(bytes)?, delimiter),
+        Format::Plain => plain::read(utf8(bytes)?),
+    };
+    let sections: Vec<Section> = sections.into_iter().map(cleaned).filter(|section| !section.text.is_empty()).collect();
+    if sections.is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    if sections.iter().map(|section| section.text.len()).sum::<usize>() > MAX_TEXT {
+        return Err(Unreadable::TooLong);
+    }
+    Ok(sections)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Unreadable> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.len() > MAX_TEXT {
+        return Err(Unreadable::TooLong);
+    }
+    std::str::from_utf8(bytes).map_err(|_| Unreadable::Damaged)
+}
+
+/// Without what databases can't keep, and without blank lines around it.
+fn cleaned(section: Section) -> Section {
+    let is_kept = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
+    // Line breaks of other systems are one.
+    let text: String = section.text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(is_kept).collect();
+    let skipped = text.len() - text.trim_start().len();
+    let lines = text[..skipped].matches('\n').count();
+    let line = section.line.map(|line| line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX)));
+    Section { text: text.trim().to_owned(), line, ..section }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_counts_and_the_name_says_more_of_texts() {
+        for (media_type, name, format) in [
+            ("text/plain", "notes.md", Some(Format::Markdown)),
+            ("text/plain", "main.rs", Some(Format::Plain)),
+            ("text/csv", "a.txt", Some(Format::Table(b','))),
+            ("application/pdf", "a.txt", Some(Format::Pdf)),
+            ("image/png", "a.pdf", None),
+            ("application/zip", "a.docx", None),
+            ("application/octet-stream", "a.txt", None),
+        ] {
+            assert_eq!(Format::of(media_type, name), format, "{media_type} {name}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_text_is_no_knowledge() {
+        assert_eq!(text("text/plain", "a.txt", b" \n\0\t "), Err(Unreadable::Empty));
+        assert_eq!(text("text/plain", "a.txt", b""), Err(Unreadable::Empty));
+        assert_eq!(text("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Damaged));
+        assert_eq!(text("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(Unreadable::Damaged));
+        assert_eq!(text(WORD, "a.docx", b"PK\x03\x04"), Err(Unreadable::Damaged));
+        assert_eq!(text("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
+    }
+
+    #[test]
+    fn lines_are_counted_from_the_first_that_says_something() {
+        let found = text("text/plain", "a.rs", b"\xef\xbb\xbf\r\n\r\nfn main() {}\r\n").unwrap();
+        assert_eq!(found, [Section { text: "fn main() {}".to_owned(), line: Some(3), ..Section::default() }]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Tables: each row on a line of its own, with the names of its columns, so that it can be understood alone.
+
+use csv::ReaderBuilder;
+
+use crate::Section;
+
+pub(crate) fn read(text: &str, delimiter: u8) -> Vec<Section> {
+    let delimiter = if delimiter == b',' { likely_delimiter(text) } else { delimiter };
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+    let Ok(names) = reader.headers().cloned() else { return crate::plain::read(text) };
+    let mut lines = String::with_capacity(text.len() * 2);
+    for row in reader.records() {
+        // A row that can't be read says nothing of the others.
+        let Ok(row) = row else { continue };
+        let cells = row.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
+        let mut is_first = true;
+        for (place, cell) in cells {
+            if !is_first {
+                lines.push_str("; ");
+            }
+            is_first = false;
+            if let Some(name) = names.get(place).map(str::trim).filter(|name| !name.is_empty()) {
+                push_in_line(&mut lines, name);
+                lines.push_str(": ");
+            }
+            push_in_line(&mut lines, cell.trim());
+        }
+        lines.push('\n');
+        if lines.len() > crate::MAX_TEXT {
+            break;
+        }
+    }
+    if lines.trim().is_empty() {
+        // There are names only.
+        return crate::plain::read(text);
+    }
+    vec![Section { text: lines, line: Some(2), ..Section::default() }]
+}
+
+/// Spreadsheets of many countries write semicolons.
+fn likely_delimiter(text: &str) -> u8 {
+    let first = text.lines().next().unwrap_or_default();
+    let count = |delimiter: char| first.matches(delimiter).count();
+    if count(';') > count(',') { b';' } else { b',' }
+}
+
+fn push_in_line(lines: &mut String, text: &str) {
+    lines.extend(text.chars().map(|char| if char == '\n' || char == '\r' { ' ' } else { char }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_says_what_its_cells_are() {
+        let found = read("Name;Stadt\nAnna;\"Hà Nội\nVN\"\n;\nBen;;mehr\n", b',');
+        assert_eq!(found[0].text, "Name: Anna; Stadt: Hà Nội VN\n\nName: Ben; mehr\n");
+        assert_eq!(found[0].line, Some(2));
+        assert_eq!(read("a,b", b',')[0].text, "a,b");
+    }
+}

@@ -1,0 +1,63 @@
+//! The writer of the event log, and its relay.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use prometheus_client::{
+    metrics::{counter::Counter, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::durations;
+
+/// Changes of conversations, from the queue to the bus.
+pub struct Events {
+    batch: Histogram,
+    commit: Histogram,
+    failures: Counter,
+    relayed: Counter,
+    changes: AtomicU64,
+}
+
+impl Events {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let events = Self {
+            batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
+            commit: durations(),
+            failures: Counter::default(),
+            relayed: Counter::default(),
+            changes: AtomicU64::default(),
+        };
+        registry.register("writer_batch_changes", "Changes that went into one transaction", events.batch.clone());
+        registry.register("writer_commit_seconds", "One transaction with its commit", events.commit.clone());
+        registry.register("writer_failures", "Batches that could not be committed", events.failures.clone());
+        registry.register(
+            "relay_events",
+            "Events that were published again, because it was not certain that they had been",
+            events.relayed.clone(),
+        );
+        events
+    }
+
+    /// A batch was tried.
+    pub fn committed(&self, changes: usize, took: Duration, is_done: bool) {
+        self.batch.observe(changes as f64);
+        self.commit.observe(took.as_secs_f64());
+        if is_done {
+            self.changes.fetch_add(changes as u64, Relaxed);
+        } else {
+            self.failures.inc();
+        }
+    }
+
+    /// Changes that were committed until now.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Relaxed)
+    }
+
+    pub fn relayed(&self, events: usize) {
+        self.relayed.inc_by(events as u64);
+    }
+}

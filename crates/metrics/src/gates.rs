@@ -1,0 +1,64 @@
+//! What is refused: by limits and by the firewall.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+/// Limits and bans.
+pub struct Gates {
+    limited: Family<Group, Counter>,
+    violations: Family<Kind, Counter>,
+    bans: Counter,
+    banned: Counter,
+    floods: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Group {
+    group: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+impl Gates {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let gates = Self {
+            limited: Family::default(),
+            violations: Family::default(),
+            bans: Counter::default(),
+            banned: Counter::default(),
+            floods: Counter::default(),
+        };
+        registry.register("rate_limited", "Calls beyond a limit, by its group", gates.limited.clone());
+        registry.register("violations", "What counts towards a ban, by its kind", gates.violations.clone());
+        registry.register("bans", "Addresses that this instance banned", gates.bans.clone());
+        registry.register("banned_requests", "Requests and handshakes from banned addresses", gates.banned.clone());
+        registry.register("flood_refusals", "Requests and handshakes beyond the flood guard", gates.floods.clone());
+        gates
+    }
+
+    pub fn limited(&self, group: &'static str) {
+        self.limited.get_or_create(&Group { group }).inc();
+    }
+
+    pub fn violation(&self, kind: &'static str) {
+        self.violations.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub fn banned_one(&self) {
+        self.bans.inc();
+    }
+
+    pub fn kept_out(&self) {
+        self.banned.inc();
+    }
+
+    pub fn flooded(&self) {
+        self.floods.inc();
+    }
+}

@@ -1,0 +1,150 @@
+//! Requests.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::{
+    Durations, OTHER, durations,
+    spread::{Counts, Spread},
+};
+
+/// Requests by the pattern of their route.
+pub struct Http {
+    answers: Family<Answer, Counter>,
+    durations: Durations<Route>,
+    all: All,
+}
+
+/// Those of all routes together.
+#[derive(Default)]
+struct All {
+    errors: AtomicU64,
+    took: Counts,
+}
+
+/// All requests until a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    pub count: u64,
+    /// Of these answered by 5xx.
+    pub errors: u64,
+    took: Spread,
+}
+
+impl Requests {
+    /// Those since an earlier moment.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(earlier.count),
+            errors: self.errors.saturating_sub(earlier.errors),
+            took: self.took.since(earlier.took),
+        }
+    }
+
+    /// Within which of the bounds of durations 99 of 100 were answered. None: there were no requests.
+    #[must_use]
+    pub fn p99(&self) -> Option<Duration> {
+        self.took.p99()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: &'static str,
+    route: &'static str,
+}
+
+/// What a request of a kind that was seen before is counted by.
+type Handles = HashMap<(*const u8, &'static str, u16), (Counter, Histogram)>;
+
+impl Http {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let http = Self {
+            answers: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            all: All::default(),
+        };
+        registry.register("http_requests", "Requests that were answered", http.answers.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "From a request's head to the head of its answer",
+            http.durations.clone(),
+        );
+        http
+    }
+
+    /// A request was answered. `route` is the pattern, not the path.
+    pub fn count(&self, method: &str, route: &'static str, status: u16, took: Duration) {
+        thread_local! {
+            static HANDLES: RefCell<Handles> = RefCell::default();
+        }
+        let method = known(method);
+        let seconds = took.as_secs_f64();
+        self.all.took.count(seconds);
+        if status >= 500 {
+            self.all.errors.fetch_add(1, Relaxed);
+        }
+        HANDLES.with_borrow_mut(|handles| {
+            let (answers, durations) = handles.entry((route.as_ptr(), method, status)).or_insert_with(|| {
+                (
+                    self.answers.get_or_create_owned(&Answer { method, route, status }),
+                    self.durations.get_or_create_owned(&Route { method, route }),
+                )
+            });
+            answers.inc();
+            durations.observe(seconds);
+        });
+    }
+}
+
+impl Http {
+    /// All requests until now.
+    pub fn requests(&self) -> Requests {
+        let took = self.all.took.read();
+        Requests { count: took.count(), errors: self.all.errors.load(Relaxed), took }
+    }
+}
+
+fn known(method: &str) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_of_a_hundred_is_not_counted() {
+        let http = Http::register(&mut Registry::default());
+        assert_eq!(http.requests().p99(), None);
+        for _ in 0..99 {
+            http.count("GET", "/r1/users/me", 200, Duration::from_millis(4));
+        }
+        let before = http.requests();
+        http.count("GET", "/r1/users/me", 503, Duration::from_secs(60));
+        let requests = http.requests();
+        assert_eq!((requests.count, requests.errors), (100, 1));
+        assert_eq!(requests.p99(), Some(Duration::from_millis(5)));
+        let last = requests.since(before);
+        assert_eq!((last.count, last.errors, last.p99()), (1, 1, Some(Duration::from_secs(16))));
+    }
+}

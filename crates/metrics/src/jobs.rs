@@ -1,0 +1,44 @@
+//! Jobs.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::Durations;
+
+/// What workers did.
+pub struct Jobs {
+    ended: Family<End, Counter>,
+    durations: Durations<Kind>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct End {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+impl Jobs {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let durations = || Histogram::new([0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0]);
+        let jobs = Self { ended: Family::default(), durations: Family::new_with_constructor(durations) };
+        registry.register("jobs", "Attempts at jobs that ended, by how", jobs.ended.clone());
+        registry.register("job_duration_seconds", "One attempt at a job", jobs.durations.clone());
+        jobs
+    }
+
+    /// An attempt at a job has ended.
+    pub fn ended(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.ended.get_or_create(&End { kind, outcome }).inc();
+        self.durations.get_or_create(&Kind { kind }).observe(took.as_secs_f64());
+    }
+}

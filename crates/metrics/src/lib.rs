@@ -1,0 +1,144 @@
+//! What an operator's Prometheus reads: counters and histograms of this process, each at the place where something happens.
+//!
+//! As with the log, there is one set of them for the process, [`metrics`]. What is counted for each frame or each event is a handle that was looked up
+//! before; what is counted for each request or job is looked up among few labels.
+//!
+//! Labels come from small sets: a route's pattern, a kind, a provider of the configuration. Where a name comes from outside, [`Names`] keeps the first
+//! ones and calls the rest [`OTHER`]. No label is a person, a workspace, a key, an address or a text.
+
+mod ai;
+mod events;
+mod gates;
+mod http;
+mod jobs;
+mod names;
+mod realtime;
+mod spread;
+
+use std::{
+    fmt::{self, Write as _},
+    sync::LazyLock,
+};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{family::Family, histogram::Histogram},
+    registry::Registry,
+};
+
+pub use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry,
+};
+
+pub use self::{
+    ai::{Ai, Call},
+    events::Events,
+    gates::Gates,
+    http::{Http, Requests},
+    jobs::Jobs,
+    names::{Names, OTHER},
+    realtime::{Counted, Realtime},
+    spread::Spread,
+};
+
+/// The beginning of every name.
+pub const PREFIX: &str = "natter";
+
+/// Durations of what should take milliseconds: 0.5 ms to 16 s.
+const DURATIONS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0, 16.0];
+
+/// All of them.
+pub struct Metrics {
+    registry: Registry,
+    pub http: Http,
+    pub realtime: Realtime,
+    pub events: Events,
+    pub jobs: Jobs,
+    pub ai: Ai,
+    pub gates: Gates,
+}
+
+/// Those of this process.
+pub fn metrics() -> &'static Metrics {
+    static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+    &METRICS
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let to = &mut registry;
+        let (http, realtime, events) = (Http::register(to), Realtime::register(to), Events::register(to));
+        let (jobs, ai, gates) = (Jobs::register(to), Ai::register(to), Gates::register(to));
+        Self { registry, http, realtime, events, jobs, ai, gates }
+    }
+
+    /// As Prometheus reads them, with those that only hold for this moment.
+    pub fn text(&self, moment: &Registry) -> Result<String, fmt::Error> {
+        let mut open_metrics = String::new();
+        text::encode_registry(&mut open_metrics, &self.registry)?;
+        text::encode_registry(&mut open_metrics, moment)?;
+        classic(&open_metrics)
+    }
+}
+
+/// OpenMetrics in the older format, which every reader knows, promtool's check among them. There a family of counters is called as its series are.
+fn classic(open_metrics: &str) -> Result<String, fmt::Error> {
+    let (mut text, mut about) = (String::with_capacity(open_metrics.len() + 4_096), "");
+    for line in open_metrics.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            about = help.split_once(' ').map_or("", |(_, about)| about);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|family| family.split_once(' ')) {
+            let ending = if kind == "counter" { "_total" } else { "" };
+            writeln!(text, "# HELP {name}{ending} {about}")?;
+            writeln!(text, "# TYPE {name}{ending} {kind}")?;
+        } else {
+            writeln!(text, "{line}")?;
+        }
+    }
+    Ok(text)
+}
+
+/// The type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Durations in seconds.
+fn durations() -> Histogram {
+    Histogram::new(DURATIONS)
+}
+
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_from_outside_makes_no_more_series_than_there_are_names_for() {
+        let metrics = Metrics::new();
+        for n in 0..10_000 {
+            let text = format!("made-up-{n}");
+            let call = Call { provider: &text, model: &text, status: 200, ..Call::default() };
+            metrics.ai.count(&call);
+            metrics.http.count("BREW", "/never/matched", u16::try_from(n % 1_000).unwrap_or(0), Duration::ZERO);
+        }
+        let text = metrics.text(&Registry::default()).unwrap();
+        let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(series("natter_ai_requests_total"), names::MOST + 1);
+        assert_eq!(series("natter_http_requests_total"), 1_000);
+        assert!(text.lines().count() < 4_000, "{}", text.lines().count());
+        assert!(text.contains(r#"method="other""#) && text.contains(r#"model="other""#));
+    }
+
+    #[test]
+    fn a_connection_is_counted_while_it_is_there() {
+        let metrics = Metrics::new();
+        let counted = metrics.realtime.connect("websocket");
+        assert!(metrics.text(&Registry::default()).unwrap().contains("natter_connections{transport=\"websocket\"} 1"));
+        drop(counted);
+        assert!(metrics.text(&Registry::default()).unwrap().contains("natter_connections{transport=\"websocket\"} 0"));
+    }
+}

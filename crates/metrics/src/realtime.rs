@@ -1,0 +1,137 @@
+//! Connections, and what goes over them.
+
+use std::{cell::RefCell, collections::HashMap, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::{
+    Names, durations,
+    spread::{Counts, Spread},
+};
+
+/// What connections come by.
+const TRANSPORTS: [&str; 4] = ["websocket", "websocket_msgpack", "socket_io", "sse"];
+
+/// The event stream.
+pub struct Realtime {
+    connections: Family<Transport, Gauge>,
+    received: Family<Type, Counter>,
+    delivered: Family<Type, Counter>,
+    kinds: Names,
+    fan_out: Histogram,
+    lags: Counts,
+    closed: Family<Close, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Transport {
+    transport: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Type {
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Close {
+    code: u16,
+}
+
+/// A connection that is there until this is dropped.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Realtime {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let realtime = Self {
+            connections: Family::default(),
+            received: Family::default(),
+            delivered: Family::default(),
+            kinds: Names::default(),
+            fan_out: durations(),
+            lags: Counts::default(),
+            closed: Family::default(),
+        };
+        registry.register("connections", "Connections to the event stream", realtime.connections.clone());
+        registry.register("frames_received", "Frames that clients sent", realtime.received.clone());
+        registry.register(
+            "frames_delivered",
+            "Events, once for each connection that they were delivered to",
+            realtime.delivered.clone(),
+        );
+        registry.register(
+            "fan_out_seconds",
+            "From a change's commit to its event's delivery on this instance, once for each thread with readers",
+            realtime.fan_out.clone(),
+        );
+        registry.register("connections_closed", "Connections that the server closed", realtime.closed.clone());
+        realtime
+    }
+
+    /// A connection has come.
+    #[must_use]
+    pub fn connect(&self, transport: &'static str) -> Counted {
+        debug_assert!(TRANSPORTS.contains(&transport), "{transport} is not counted");
+        let gauge = self.connections.get_or_create_owned(&Transport { transport });
+        gauge.inc();
+        Counted(gauge)
+    }
+
+    /// How many connections there are.
+    pub fn open(&self) -> u64 {
+        let open =
+            TRANSPORTS.map(|transport| self.connections.get(&Transport { transport }).map_or(0, |gauge| gauge.get()));
+        open.iter().sum::<i64>().unsigned_abs()
+    }
+
+    /// What frames of this type are counted by when they come in. To be kept.
+    pub fn received(&self, kind: &'static str) -> Counter {
+        self.received.get_or_create_owned(&Type { r#type: kind })
+    }
+
+    /// An event went to so many connections.
+    pub fn delivered(&self, kind: &str, connections: usize) {
+        thread_local! {
+            static HANDLES: RefCell<HashMap<&'static str, Counter>> = RefCell::default();
+        }
+        HANDLES.with_borrow_mut(|handles| {
+            let count = connections as u64;
+            if let Some(counter) = handles.get(kind) {
+                counter.inc_by(count);
+                return;
+            }
+            let known = self.kinds.known(kind);
+            let counter = self.delivered.get_or_create_owned(&Type { r#type: known });
+            counter.inc_by(count);
+            handles.insert(known, counter);
+        });
+    }
+
+    /// So long after its commit an event was delivered.
+    pub fn fanned_out(&self, lag: Duration) {
+        let seconds = lag.as_secs_f64();
+        self.fan_out.observe(seconds);
+        self.lags.count(seconds);
+    }
+
+    /// How late events were until now, once for each thread with readers.
+    pub fn lags(&self) -> Spread {
+        self.lags.read()
+    }
+
+    /// The server has closed a connection.
+    pub fn closed(&self, code: u16) {
+        self.closed.get_or_create(&Close { code }).inc();
+    }
+}

@@ -1,0 +1,353 @@
+//! Charging with Stripe what it has kept: a PaymentIntent for each period, or for what a payer buys with a saved card.
+//!
+//! Not Stripe's own subscriptions: which plan somebody has, in which version and until when, has to be the same whatever they pay with, and its
+//! credits have to come once for each period. An intent that isn't confirmed costs nothing, and one that has succeeded can't be confirmed again.
+
+use appcore::Timestamp;
+use async_trait::async_trait;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use url::Url;
+use uuid::Uuid;
+
+use crate::{
+    About, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, Listed, Money, News, Presence, Recurring,
+    Remote, SetupOrder, SetupState, Snapshot, Stripe, stripe::Reference,
+};
+
+/// Pages of a hundred charges that are read for two days.
+const MOST_PAGES: usize = 200;
+/// What the ids of intents begin with.
+const INTENT: &str = "pi_";
+
+/// Whether a payment is such a charge, and not a checkout.
+pub(crate) fn is_charge(reference: &str) -> bool {
+    reference.starts_with(INTENT)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Intent {
+    id: String,
+    status: String,
+    amount: i64,
+    #[serde(default)]
+    amount_received: Option<i64>,
+    currency: String,
+    #[serde(default)]
+    customer: Option<Reference>,
+    #[serde(default)]
+    payment_method: Option<KeptMethod>,
+    #[serde(default)]
+    last_payment_error: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    next_action: Option<NextAction>,
+}
+
+#[derive(Deserialize)]
+struct NextAction {
+    #[serde(default)]
+    redirect_to_url: Option<RedirectTo>,
+}
+
+#[derive(Deserialize)]
+struct RedirectTo {
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    payment_id: Option<Uuid>,
+    /// Only charges of ours have it: what a checkout does with its intent, the checkout tells. `false`: the payer was there.
+    #[serde(default)]
+    off_session: Option<String>,
+}
+
+/// A payment method: with all that is in it, or by its id. In this order: the second takes anything.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum KeptMethod {
+    Whole(WholeMethod),
+    Id(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WholeMethod {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    card: Option<Card>,
+}
+
+#[derive(Deserialize)]
+struct Card {
+    brand: String,
+    last4: String,
+    exp_month: i64,
+    exp_year: i64,
+}
+
+impl WholeMethod {
+    pub(crate) fn kept(self, customer: String) -> Kept {
+        let Self { id, kind, card } = self;
+        let (brand, last4, exp) = match card {
+            Some(card) => (card.brand, card.last4, Some((card.exp_month, card.exp_year))),
+            None => (kind, String::new(), None),
+        };
+        Kept {
+            customer,
+            reference: id,
+            brand,
+            last4,
+            exp_month: exp.map(|(month, _)| month),
+            exp_year: exp.map(|(_, year)| year),
+        }
+    }
+}
+
+impl Intent {
+    fn is_payer_there(&self) -> bool {
+        self.metadata.as_ref().is_some_and(|metadata| metadata.off_session.as_deref() == Some("false"))
+    }
+
+    fn charged(self) -> Result<Charged, GatewayError> {
+        let action = self.next_action.as_ref().and_then(|action| action.redirect_to_url.as_ref());
+        let redirect_url = action.map(|action| action.url.clone()).filter(|_| self.status == "requires_action");
+        Ok(Charged { redirect_url, snapshot: self.snapshot()? })
+    }
+
+    fn money(&self) -> Option<Money> {
+        Some(Money::new(self.amount_received.unwrap_or(self.amount), self.currency.parse().ok()?))
+    }
+
+    pub(crate) fn snapshot(self) -> Result<Snapshot, GatewayError> {
+        let remote = match self.status.as_str() {
+            "succeeded" => {
+                let unread = || GatewayError::Away("the currency can't be read".to_owned());
+                Remote::Paid(self.money().ok_or_else(unread)?)
+            }
+            "canceled" => Remote::Failed,
+            // After it was declined it waits for another method, or for the payer.
+            "requires_payment_method" if self.last_payment_error.is_some() => Remote::Failed,
+            "requires_action" if !self.is_payer_there() => Remote::Failed,
+            _ => Remote::Open,
+        };
+        Ok(Snapshot { remote, charge: Some(self.id) })
+    }
+}
+
+/// What an event about an intent says.
+pub(crate) fn told(kind: &str, intent: &Intent) -> (About, News) {
+    let metadata = intent.metadata.as_ref();
+    let ours = metadata.filter(|metadata| metadata.off_session.is_some()).and_then(|metadata| metadata.payment_id);
+    let Some(payment_id) = ours else { return (About::Nothing, News::Other) };
+    let news = match kind {
+        "payment_intent.succeeded" => {
+            intent.money().map_or(News::Foreign, |money| News::Paid { money, charge: Some(intent.id.clone()) })
+        }
+        "payment_intent.payment_failed" | "payment_intent.canceled" => News::Failed,
+        "payment_intent.processing" => News::Pending,
+        _ => News::Other,
+    };
+    (About::Payment(payment_id), news)
+}
+
+#[derive(Deserialize)]
+struct Charges {
+    data: Vec<Taken>,
+    #[serde(default)]
+    has_more: bool,
+}
+
+/// Money that was taken, whoever began it.
+#[derive(Deserialize)]
+struct Taken {
+    id: String,
+    #[serde(default)]
+    status: Option<String>,
+    amount: i64,
+    #[serde(default)]
+    amount_refunded: i64,
+    currency: String,
+    #[serde(default)]
+    payment_intent: Option<Reference>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+impl Taken {
+    fn listed(self) -> Option<Listed> {
+        if self.status.as_deref() != Some("succeeded") {
+            return None;
+        }
+        Some(Listed {
+            payment_id: self.metadata.and_then(|metadata| metadata.payment_id),
+            charge: self.payment_intent.map_or(self.id, Reference::into_id),
+            money: Money::new(self.amount, self.currency.parse().ok()?),
+            refunded: self.amount_refunded,
+        })
+    }
+}
+
+impl Stripe {
+    /// All charges of a time.
+    pub(crate) async fn charges(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Listed>, GatewayError> {
+        let (mut listed, mut after) = (Vec::new(), String::new());
+        for _ in 0..MOST_PAGES {
+            let (from, until) = (from.seconds(), until.seconds());
+            let path = format!("/v1/charges?limit=100&created[gte]={from}&created[lt]={until}{after}");
+            let page: Charges = self.http.json(self.request(Method::GET, &path)).await?;
+            let last = page.data.last().map(|charge| format!("&starting_after={}", charge.id));
+            listed.extend(page.data.into_iter().filter_map(Taken::listed));
+            match last {
+                Some(last) if page.has_more => after = last,
+                _ => return Ok(listed),
+            }
+        }
+        Err(GatewayError::Refused("there are more charges than can be compared".to_owned()))
+    }
+
+    pub(crate) async fn intent(&self, id: &str) -> Result<Intent, GatewayError> {
+        let path = format!("/v1/payment_intents/{id}?expand[]=payment_method");
+        self.http.json(self.request(Method::GET, &path)).await
+    }
+}
+
+#[async_trait]
+impl Recurring for Stripe {
+    async fn kept(&self, payment: &Known<'_>) -> Result<Option<Kept>, GatewayError> {
+        let Some(charge) = payment.charge else { return Ok(None) };
+        let intent = self.intent(charge).await?;
+        let (Some(customer), Some(KeptMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
+            return Ok(None);
+        };
+        Ok(Some(method.kept(customer.into_id())))
+    }
+
+    async fn prepare(&self, charge: &Charge<'_>) -> Result<String, GatewayError> {
+        let (id, amount) = (charge.payment_id.to_string(), charge.price.amount.to_string());
+        let currency = charge.price.currency.code().to_ascii_lowercase();
+        let form = [
+            ("amount", amount.as_str()),
+            ("currency", &currency),
+            ("customer", charge.customer),
+            ("payment_method", charge.method),
+            ("description", charge.title),
+            ("metadata[payment_id]", &id),
+            ("metadata[off_session]", if charge.presence == Presence::There { "false" } else { "true" }),
+        ];
+        let request = self
+            .request(Method::POST, "/v1/payment_intents")
+            .header("Idempotency-Key", format!("intent-{id}"))
+            .form(&form);
+        let intent: Intent = self.http.json(request).await?;
+        Ok(intent.id)
+    }
+
+    async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError> {
+        let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
+        // Which ways to pay an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
+        let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
+        if attempt.presence == Presence::Away {
+            form.push(("off_session", "true"));
+        }
+        let request = self
+            .request(Method::POST, &path)
+            .header("Idempotency-Key", format!("confirm-{}-{}", payment.payment_id, attempt.number))
+            .form(&form);
+        let reply = self.http.send(request).await?;
+        if reply.status.is_success() {
+            return reply.json::<Intent>()?.charged();
+        }
+        match reply.failure() {
+            // Declined, or it wants the payer.
+            GatewayError::Refused(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(Charged::declined()),
+            // Paid before, or not to be paid this way: the intent says which.
+            GatewayError::Refused(reason) => match self.intent(payment.reference).await?.charged()? {
+                Charged { snapshot: Snapshot { remote: Remote::Open, .. }, redirect_url: None } => {
+                    Err(GatewayError::Refused(reason))
+                }
+                known => Ok(known),
+            },
+            away => Err(away),
+        }
+    }
+
+    async fn create_setup(&self, order: &SetupOrder<'_>) -> Result<Checkout, GatewayError> {
+        self.set_up(order).await
+    }
+
+    async fn fetch_setup(&self, reference: &str) -> Result<SetupState, GatewayError> {
+        self.setup_state(reference).await
+    }
+
+    async fn forget(&self, method: &str) -> Result<(), GatewayError> {
+        let path = format!("/v1/payment_methods/{method}/detach");
+        let reply = self.http.send(self.request(Method::POST, &path)).await?;
+        match reply.failure() {
+            _ if reply.status.is_success() => Ok(()),
+            // It isn't attached to anybody any more.
+            GatewayError::Refused(_) if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    async fn portal(&self, customer: &str, return_url: &Url) -> Result<Option<String>, GatewayError> {
+        #[derive(Deserialize)]
+        struct Session {
+            url: String,
+        }
+        let form = [("customer", customer), ("return_url", return_url.as_str())];
+        let session: Session =
+            self.http.json(self.request(Method::POST, "/v1/billing_portal/sessions").form(&form)).await?;
+        Ok(Some(session.url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Currency;
+
+    fn intent(status: &str, error: bool) -> Intent {
+        let error = if error { r#", "last_payment_error": {"code": "card_declined"}"# } else { "" };
+        let body = format!(
+            r#"{{"id":"pi_1","status":"{status}","amount":2400,"currency":"usd","payment_method":"pm_1",
+               "metadata":{{"payment_id":"{}","off_session":"true"}}{error}}}"#,
+            Uuid::from_u128(7)
+        );
+        serde_json::from_str(&body).unwrap()
+    }
+
+    #[test]
+    fn a_charge_is_paid_when_its_intent_has_succeeded_and_has_failed_when_it_was_declined() {
+        let remote = |status: &str, error: bool| intent(status, error).snapshot().unwrap().remote;
+        assert_eq!(remote("succeeded", false), Remote::Paid(Money::new(2_400, Currency::Usd)));
+        assert_eq!(remote("processing", false), Remote::Open);
+        assert_eq!(remote("requires_payment_method", true), Remote::Failed);
+        assert_eq!(remote("requires_confirmation", false), Remote::Open, "it was prepared only");
+        assert_eq!(remote("requires_action", false), Remote::Failed, "the payer isn't there");
+        assert_eq!(remote("something_new", false), Remote::Open);
+        let mut wanted = intent("requires_action", false);
+        wanted.metadata = Some(Metadata { payment_id: None, off_session: Some("false".to_owned()) });
+        let url = "https://hooks.stripe.com/3d_secure".to_owned();
+        wanted.next_action = Some(NextAction { redirect_to_url: Some(RedirectTo { url: url.clone() }) });
+        let charged = wanted.charged().unwrap();
+        assert_eq!((charged.snapshot.remote, charged.redirect_url), (Remote::Open, Some(url)), "the payer is there");
+    }
+
+    #[test]
+    fn events_about_the_intents_of_checkouts_say_nothing() {
+        let (about, news) = told("payment_intent.succeeded", &intent("succeeded", false));
+        let paid = News::Paid { money: Money::new(2_400, Currency::Usd), charge: Some("pi_1".to_owned()) };
+        assert_eq!((about, news), (About::Payment(Uuid::from_u128(7)), paid));
+        let mut of_checkout = intent("requires_payment_method", true);
+        of_checkout.metadata = Some(Metadata { payment_id: Some(Uuid::from_u128(7)), off_session: None });
+        assert_eq!(told("payment_intent.payment_failed", &of_checkout), (About::Nothing, News::Other));
+    }
+}

@@ -1,0 +1,366 @@
+//! What a subscription is, what can become of it, how long its periods are, and what a change costs.
+
+use std::time::Duration;
+
+use appcore::{Timestamp, view::PlanInterval};
+use serde::{Deserialize, Serialize};
+use time::{Date, Month, OffsetDateTime};
+
+use crate::UnknownState;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Days after the end of a period on which it is tried once more to charge the next one. The first time is the end itself.
+const ATTEMPTS: [u32; 4] = [0, 1, 3, 5];
+
+macro_rules! states {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// How a subscription stands.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum SubscriptionState { $($(#[$doc])* #[serde(rename = $word)] $name),* }
+
+        impl SubscriptionState {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// As it is stored.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+        }
+    };
+}
+
+states! {
+    /// Nothing was paid yet.
+    Trialing = "trialing",
+    /// It is paid, and goes on after the period.
+    Active = "active",
+    /// It is paid, and ends with the period.
+    Canceling = "canceling",
+    /// The period is over and the next one isn't paid; it still holds for a while.
+    PastDue = "past_due",
+    Ended = "ended",
+}
+
+impl std::str::FromStr for SubscriptionState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+impl std::fmt::Display for SubscriptionState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What happens to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SubscriptionDeed {
+    /// A period was paid.
+    Paid,
+    /// The payer doesn't want another period.
+    Cancel,
+    /// The payer does, after all.
+    Resume,
+    /// The period is over, and the next one isn't paid yet.
+    Lapse,
+    /// The trial, the last period or the time to pay is over.
+    End,
+    /// The money for the period went back to the payer.
+    TakenBack,
+}
+
+/// Every step that a subscription can take. What was paid late begins it anew.
+const STEPS: &[(SubscriptionState, SubscriptionDeed, SubscriptionState)] = {
+    use SubscriptionDeed::{Cancel, End, Lapse, Paid, Resume, TakenBack};
+    use SubscriptionState::{Active, Canceling, Ended, PastDue, Trialing};
+    &[
+        (Trialing, Paid, Active),
+        (Trialing, Cancel, Ended),
+        (Trialing, End, Ended),
+        (Active, Paid, Active),
+        (Active, Cancel, Canceling),
+        (Active, Lapse, PastDue),
+        (Active, TakenBack, Ended),
+        (Canceling, Paid, Active),
+        (Canceling, Resume, Active),
+        (Canceling, End, Ended),
+        (Canceling, TakenBack, Ended),
+        (PastDue, Paid, Active),
+        (PastDue, Cancel, Ended),
+        (PastDue, End, Ended),
+        (PastDue, TakenBack, Ended),
+        (Ended, Paid, Active),
+    ]
+};
+
+impl SubscriptionState {
+    /// The state after a deed. None: there is no such step.
+    #[must_use]
+    pub fn step(self, deed: SubscriptionDeed) -> Option<Self> {
+        STEPS.iter().find(|(from, by, _)| (*from, *by) == (self, deed)).map(|(_, _, to)| *to)
+    }
+}
+
+/// How long the periods of a subscription are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cycle {
+    pub interval: PlanInterval,
+    /// The day of the month on which they end: the last one where a month has fewer.
+    pub anchor_day: u8,
+}
+
+impl Cycle {
+    /// That of a subscription that begins then (UTC).
+    #[must_use]
+    pub fn beginning(interval: PlanInterval, start: Timestamp) -> Self {
+        let anchor_day = moment(start).map_or(1, OffsetDateTime::day);
+        Self { interval, anchor_day }
+    }
+
+    /// When the period ends that begins then: at the same time of the day. None: beyond what calendars know.
+    #[must_use]
+    pub fn end(self, start: Timestamp) -> Option<Timestamp> {
+        let date = moment(start)?.date();
+        let (year, month) = match self.interval {
+            PlanInterval::Year => (date.year() + 1, date.month()),
+            PlanInterval::Month if date.month() == Month::December => (date.year() + 1, Month::January),
+            PlanInterval::Month => (date.year(), date.month().next()),
+        };
+        let day = self.anchor_day.clamp(1, month.length(year));
+        let end = Date::from_calendar_date(year, month, day).ok()?;
+        let days = i64::from(end.to_julian_day() - date.to_julian_day());
+        Some(Timestamp(start.0 + days * 86_400_000))
+    }
+}
+
+fn moment(at: Timestamp) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(at.seconds()).ok()
+}
+
+/// What a subscription's next moment depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    pub state: SubscriptionState,
+    pub starts_at: Timestamp,
+    pub period_end: Timestamp,
+    /// Until when it holds.
+    pub ends_at: Timestamp,
+    /// Whether the payer was told that the period ends.
+    pub is_reminded: bool,
+    /// Whether it can be charged without the payer.
+    pub is_automatic: bool,
+    /// How often the next period was charged in vain, or is being charged.
+    pub attempts: u32,
+    /// Whether the last of them isn't known to have ended.
+    pub is_charging: bool,
+}
+
+/// What is to be done about a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Remind,
+    /// Charge the next period; once more, where that is not the first time.
+    Charge,
+    /// Ask what became of the charge that is under way.
+    Ask,
+    /// The period is over, and somebody has to pay the next one.
+    Lapse,
+    End,
+}
+
+impl Course {
+    /// What is to be done now. None: nothing yet.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<Due> {
+        self.next().filter(|(at, _)| *at <= now).map(|(_, due)| due)
+    }
+
+    /// What is to be done next, and when.
+    #[must_use]
+    pub fn next(&self) -> Option<(Timestamp, Due)> {
+        let reminder = (!self.is_reminded).then(|| (self.remind_at(), Due::Remind));
+        match self.state {
+            SubscriptionState::Ended => None,
+            SubscriptionState::Canceling => Some((self.period_end, Due::End)),
+            // A reminder that comes with the end, or after it, is none.
+            SubscriptionState::Trialing => {
+                Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or((self.period_end, Due::End)))
+            }
+            SubscriptionState::Active => {
+                let end = (self.period_end, if self.is_automatic { Due::Charge } else { Due::Lapse });
+                Some(reminder.filter(|(at, _)| *at < self.period_end).unwrap_or(end))
+            }
+            SubscriptionState::PastDue if self.is_charging => Some((self.period_end, Due::Ask)),
+            SubscriptionState::PastDue => {
+                let attempt = self.attempt_at().filter(|at| *at < self.ends_at).map(|at| (at, Due::Charge));
+                Some(attempt.unwrap_or((self.ends_at, Due::End)))
+            }
+        }
+    }
+
+    /// When it is tried once more to charge the next period.
+    #[must_use]
+    pub fn attempt_at(&self) -> Option<Timestamp> {
+        let days = ATTEMPTS.get(usize::try_from(self.attempts).ok()?).filter(|_| self.is_automatic)?;
+        Some(self.period_end.plus(DAY * *days))
+    }
+
+    /// A week before the end; what goes on by itself three days before, unless it is for a year; within shorter times halfway.
+    fn remind_at(&self) -> Timestamp {
+        let length = self.period_end.0.saturating_sub(self.starts_at.0).max(0);
+        let is_long = length > DAY.as_millis() as i64 * 60;
+        let is_short_notice = self.state == SubscriptionState::Trialing || (self.is_automatic && !is_long);
+        let notice = DAY.as_millis() as i64 * if is_short_notice { 3 } else { 7 };
+        Timestamp(self.period_end.0 - notice.min(length / 2))
+    }
+}
+
+/// What one period costs and brings, seats counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub interval: PlanInterval,
+    /// In the currency's smallest unit.
+    pub amount: i64,
+    /// Micro-credits, for one seat.
+    pub credits: i64,
+}
+
+/// What a change of plan or seats comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// At once, against a payment.
+    Upgrade {
+        /// What the rest of the period is worth that was paid.
+        unused: i64,
+        due: i64,
+        /// For each seat.
+        credits: i64,
+        /// Whether a new period begins: with another interval.
+        is_new_period: bool,
+    },
+    /// With the next period.
+    Downgrade,
+}
+
+/// What a change comes to, by the one rule that there is: the rest of the paid period is worth its part of the price, by the millisecond and
+/// rounded to the smallest unit. With the same interval the rest of the period is paid at the new price; with another one a period of the new
+/// plan begins. Where nothing would be due, the change waits for the end of the period.
+#[must_use]
+pub fn change(old: Terms, new: Terms, start: Timestamp, end: Timestamp, now: Timestamp) -> Change {
+    let (whole, rest) = (i128::from((end.0 - start.0).max(1)), i128::from((end.0 - now.0).max(0)));
+    let part = |amount: i64| -> i64 {
+        let scaled = (i128::from(amount) * rest * 2 + whole) / (whole * 2);
+        i64::try_from(scaled).unwrap_or(i64::MAX)
+    };
+    let unused = part(old.amount);
+    let is_new_period = old.interval != new.interval;
+    let price = if is_new_period { new.amount } else { part(new.amount) };
+    let due = price.saturating_sub(unused);
+    if due <= 0 {
+        return Change::Downgrade;
+    }
+    let credits = if is_new_period {
+        new.credits
+    } else {
+        let more = i128::from((new.credits - old.credits).max(0)) * rest / whole;
+        i64::try_from(more).unwrap_or(i64::MAX)
+    };
+    Change::Upgrade { unused, due, credits, is_new_period }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn periods_end_on_the_day_on_which_the_first_began_or_on_the_last_of_the_month() {
+        let start = at("2027-10-31T10:20:30Z");
+        let cycle = Cycle::beginning(PlanInterval::Month, start);
+        let mut ends = Vec::new();
+        let mut last = start;
+        for _ in 0..5 {
+            last = cycle.end(last).unwrap();
+            ends.push(last.to_string());
+        }
+        let expected = ["2027-11-30", "2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31"];
+        assert_eq!(ends, expected.map(|day| format!("{day}T10:20:30.000Z")));
+        let leap = at("2028-02-29T23:59:59Z");
+        let cycle = Cycle::beginning(PlanInterval::Year, leap);
+        let next = cycle.end(leap).unwrap();
+        assert_eq!(next.to_string(), "2029-02-28T23:59:59.000Z");
+        assert_eq!(
+            cycle.end(cycle.end(cycle.end(next).unwrap()).unwrap()).unwrap().to_string(),
+            "2032-02-29T23:59:59.000Z"
+        );
+    }
+
+    #[test]
+    fn there_is_a_way_back_only_by_paying_or_by_resuming() {
+        for &(from, deed, to) in STEPS {
+            assert_eq!(from.step(deed), Some(to));
+            if from == SubscriptionState::Ended {
+                assert_eq!(deed, SubscriptionDeed::Paid);
+            }
+        }
+        for &state in SubscriptionState::ALL {
+            assert_eq!(state.step(SubscriptionDeed::Paid), Some(SubscriptionState::Active), "{state}");
+        }
+        assert_eq!(SubscriptionState::Ended.step(SubscriptionDeed::Resume), None);
+    }
+
+    #[test]
+    fn a_charge_that_fails_is_tried_on_the_first_third_and_fifth_day_and_then_it_ends() {
+        let day = |number: i64| Timestamp(number * 86_400_000);
+        let mut course = Course {
+            state: SubscriptionState::Active,
+            starts_at: day(0),
+            period_end: day(30),
+            ends_at: day(37),
+            is_reminded: false,
+            is_automatic: true,
+            attempts: 0,
+            is_charging: false,
+        };
+        assert_eq!(course.next(), Some((day(27), Due::Remind)));
+        course.is_reminded = true;
+        assert_eq!(course.next(), Some((day(30), Due::Charge)));
+        course.state = SubscriptionState::PastDue;
+        let mut days = Vec::new();
+        while let Some((at, Due::Charge)) = course.next() {
+            days.push(at.0 / 86_400_000);
+            course.attempts += 1;
+        }
+        assert_eq!(days, [30, 31, 33, 35]);
+        assert_eq!(course.next(), Some((day(37), Due::End)));
+        course.is_charging = true;
+        assert_eq!(course.due(day(40)), Some(Due::Ask), "what may have been charged is asked about before it ends");
+        let by_link = Course { state: SubscriptionState::Active, is_automatic: false, is_reminded: false, ..course };
+        assert_eq!(by_link.next(), Some((day(23), Due::Remind)));
+        assert_eq!(Course { is_reminded: true, ..by_link }.next(), Some((day(30), Due::Lapse)));
+    }
+
+    #[test]
+    fn a_change_costs_the_difference_for_the_rest_of_the_period() {
+        let terms = |interval, amount, credits| Terms { interval, amount, credits };
+        let month = |amount, credits| terms(PlanInterval::Month, amount, credits);
+        let (start, half, end) = (Timestamp(0), Timestamp(500), Timestamp(1_000));
+        let upgrade = |unused, due, credits, is_new_period| Change::Upgrade { unused, due, credits, is_new_period };
+        assert_eq!(change(month(2_400, 20), month(7_900, 80), start, end, half), upgrade(1_200, 2_750, 30, false));
+        assert_eq!(change(month(7_900, 80), month(2_400, 20), start, end, half), Change::Downgrade);
+        assert_eq!(change(month(2_400, 20), month(2_400, 20), start, end, half), Change::Downgrade);
+        let year = terms(PlanInterval::Year, 24_000, 240);
+        assert_eq!(change(month(2_400, 20), year, start, end, half), upgrade(1_200, 22_800, 240, true));
+        assert_eq!(change(year, month(2_400, 20), start, end, half), Change::Downgrade);
+        // Two periods that were paid in advance.
+        assert_eq!(change(month(10, 0), month(20, 0), start, end, Timestamp(-1_000)), upgrade(20, 20, 0, false));
+        assert_eq!(change(month(3, 0), month(4, 0), start, end, Timestamp(999)), Change::Downgrade, "less than a cent");
+    }
+}

@@ -1,0 +1,63 @@
+//! How announcements find those whom they concern: each shard asks it of its own connections.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+
+use appcore::{
+    AppError, Timestamp,
+    event::{SharedEnvelope, Topic},
+    view::Audience,
+};
+use bytes::Bytes;
+use service::broadcasts;
+
+use super::Shard;
+
+/// How far back an instance looks that may have missed something: clocks differ, and it was told shortly before the bus was missed.
+const LOOK_BACK: Duration = Duration::from_secs(10);
+
+/// What was told while the bus was away, so that it is told once.
+#[derive(Default)]
+pub(super) struct ToldAlone(RefCell<HashMap<Bytes, Timestamp>>);
+
+impl Shard {
+    /// Delivers an announcement to those here whom it concerns. True if the envelope is one.
+    pub(super) fn tell_concerned(self: &Rc<Self>, envelope: &SharedEnvelope) -> bool {
+        let Topic::Concerned { broadcast_id, audience, is_counted } = &envelope.topic else { return false };
+        let (shard, envelope) = (Rc::clone(self), SharedEnvelope::clone(envelope));
+        let (id, is_counted, audience) = (*broadcast_id, *is_counted, audience.clone());
+        actix_rt::spawn(async move {
+            let told = async {
+                let users = shard.concerned(&audience).await?;
+                shard.subscriptions.borrow_mut().deliver_to(&users, &envelope);
+                shard.subscriptions.borrow_mut().flush();
+                if is_counted { broadcasts::note_delivered(&shard.app, id, &users).await } else { Ok(()) }
+            };
+            if let Err(error) = told.await {
+                tracing::warn!(%error, %id, "an announcement did not get to everyone, or it was not written down");
+            }
+        });
+        true
+    }
+
+    async fn concerned(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
+        let candidates = self.subscriptions.borrow().candidates(audience);
+        if audience.is_stored() {
+            broadcasts::concerned(&self.app, audience, &candidates).await
+        } else {
+            Ok(candidates)
+        }
+    }
+
+    /// Tells what other instances have told while the bus was away.
+    pub(super) async fn tell_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
+        let now = self.app.clock.now();
+        for envelope in broadcasts::told_lately(&self.app, now.minus(LOOK_BACK)).await? {
+            let is_new = self.told_alone.0.borrow_mut().insert(envelope.payload.clone(), now).is_none();
+            if is_new {
+                self.tell_concerned(&envelope);
+            }
+        }
+        self.told_alone.0.borrow_mut().retain(|_, at| at.plus(LOOK_BACK * 2) > now);
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! All words that are written anywhere, in memory: which are like one that was typed, begin so, or have it in them.
+//!
+//! Words with digits and those of scripts without spaces are not in it: nobody mistypes a number so that another one is meant.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use fst::{Automaton as _, IntoStreamer as _, Map, MapBuilder, Streamer as _, automaton::Str};
+use levenshtein_automata::{DFA, LevenshteinAutomatonBuilder};
+use memchr::memmem;
+
+use crate::token::is_unspaced;
+
+/// Letters from which on a word may have one edit, and two.
+const ONE_EDIT: usize = 4;
+const TWO_EDITS: usize = 8;
+/// Letters that a part of a word has at least.
+const PART: usize = 4;
+const LONGEST: usize = 40;
+/// New words that are kept beside the others; past it all are put together.
+const FRESH: usize = 5_000;
+
+/// A word of the texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Numbers rise in the order in which words were first met.
+    pub number: i64,
+    pub text: String,
+    /// In how many messages it is.
+    pub count: u64,
+}
+
+/// Cheap to clone and extend.
+#[derive(Clone, Debug, Default)]
+pub struct Dictionary {
+    settled: Arc<Settled>,
+    fresh: BTreeMap<String, u64>,
+    last: i64,
+}
+
+/// Words in their order, and in how many messages each was when they were put together.
+#[derive(Debug, Default)]
+struct Settled {
+    map: Map<Vec<u8>>,
+    /// The same words, each on a line of its own.
+    lines: Vec<u8>,
+}
+
+impl Dictionary {
+    /// The number of the last word that was added.
+    #[must_use]
+    pub fn last(&self) -> i64 {
+        self.last
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.settled.map.len() + self.fresh.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// With these words as well. May take a tenth of a second.
+    #[must_use]
+    pub fn with(&self, terms: Vec<Term>) -> Self {
+        let mut extended = self.clone();
+        for term in terms {
+            extended.last = extended.last.max(term.number);
+            if is_kept(&term.text) {
+                extended.fresh.insert(term.text, term.count);
+            }
+        }
+        if extended.fresh.len() > FRESH {
+            extended.settle();
+        }
+        extended
+    }
+
+    fn settle(&mut self) {
+        let mut all = std::mem::take(&mut self.fresh);
+        let mut stream = self.settled.map.stream();
+        while let Some((word, count)) = stream.next() {
+            if let Ok(word) = std::str::from_utf8(word) {
+                all.entry(word.to_owned()).or_insert(count);
+            }
+        }
+        let mut builder = MapBuilder::memory();
+        let mut lines = Vec::new();
+        for (word, count) in &all {
+            // They come in their order, each once.
+            if builder.insert(word, *count).is_ok() {
+                lines.extend_from_slice(word.as_bytes());
+                lines.push(b'\n');
+            }
+        }
+        let map = builder.into_inner().and_then(Map::new);
+        match map {
+            Ok(map) => self.settled = Arc::new(Settled { map, lines }),
+            Err(error) => tracing::error!(%error, "the words could not be put together"),
+        }
+    }
+
+    /// Words that may be meant by one with a typo, with the number of edits: the nearest first, then those with the same first letter, then the
+    /// commonest. Not the word itself.
+    #[must_use]
+    pub fn near(&self, word: &str, most: usize) -> Vec<(String, u8)> {
+        let Some(dfa) = automaton(word) else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut take = |near: &str, count: u64| {
+            let distance = dfa.eval(near).to_u8();
+            if near != word && distance <= 2 {
+                found.push((distance, near.chars().next() != word.chars().next(), u64::MAX - count, near.to_owned()));
+            }
+        };
+        let mut stream = self.settled.map.search(&dfa).into_stream();
+        while let Some((near, count)) = stream.next() {
+            if let Ok(near) = std::str::from_utf8(near) {
+                take(near, count);
+            }
+        }
+        for (near, count) in &self.fresh {
+            if matches!(dfa.eval(near), levenshtein_automata::Distance::Exact(_)) {
+                take(near, *count);
+            }
+        }
+        found.sort_unstable();
+        found.dedup_by(|one, other| one.3 == other.3);
+        found.into_iter().take(most).map(|(distance, _, _, near)| (near, distance)).collect()
+    }
+
+    /// The commonest words that begin so.
+    #[must_use]
+    pub fn beginning(&self, word: &str, most: usize) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut stream = self.settled.map.search(Str::new(word).starts_with()).into_stream();
+        while let Some((begun, count)) = stream.next() {
+            found.push((u64::MAX - count, begun.to_vec()));
+        }
+        let fresh = self.fresh.range(word.to_owned()..).take_while(|(begun, _)| begun.starts_with(word));
+        found.extend(fresh.map(|(begun, count)| (u64::MAX - count, begun.as_bytes().to_vec())));
+        commonest(found, most)
+    }
+
+    /// The commonest words that have it in them, but not at their beginning.
+    #[must_use]
+    pub fn holding(&self, part: &str, most: usize) -> Vec<String> {
+        if part.chars().count() < PART || !is_kept(part) {
+            return Vec::new();
+        }
+        let lines = &self.settled.lines;
+        let mut found = Vec::new();
+        for at in memmem::find_iter(lines, part.as_bytes()) {
+            let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
+            let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |length| at + length);
+            let word = &lines[start..end];
+            // Where a word has it twice, the first one says where it is.
+            if start < at && memmem::find(word, part.as_bytes()) == Some(at - start) {
+                found.push((u64::MAX - self.settled.map.get(word).unwrap_or(0), word.to_vec()));
+            }
+        }
+        let fresh = self.fresh.iter().filter(|(word, _)| word.find(part).is_some_and(|at| at > 0));
+        found.extend(fresh.map(|(word, count)| (u64::MAX - count, word.as_bytes().to_vec())));
+        commonest(found, most)
+    }
+}
+
+fn commonest(mut found: Vec<(u64, Vec<u8>)>, most: usize) -> Vec<String> {
+    // Twice as many: a word may be among the settled and among the fresh ones.
+    if found.len() > 2 * most {
+        found.select_nth_unstable(2 * most);
+        found.truncate(2 * most);
+    }
+    found.sort_unstable();
+    let mut words: Vec<String> = Vec::with_capacity(most);
+    for word in found.into_iter().filter_map(|(_, word)| String::from_utf8(word).ok()) {
+        if words.len() < most && !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words
+}
+
+fn is_kept(word: &str) -> bool {
+    (2..=LONGEST).contains(&word.chars().count())
+        && !word.chars().any(|letter| letter.is_numeric() || is_unspaced(letter) || letter == '\n')
+}
+
+/// Accepts what is as few edits away from `word` as a word of its length may have. Two letters that have changed places are one edit.
+fn automaton(word: &str) -> Option<DFA> {
+    static BUILDERS: OnceLock<[LevenshteinAutomatonBuilder; 2]> = OnceLock::new();
+    let [one, two] = BUILDERS.get_or_init(|| [1, 2].map(|edits| LevenshteinAutomatonBuilder::new(edits, true)));
+    if !is_kept(word) {
+        return None;
+    }
+    match word.chars().count() {
+        ..ONE_EDIT => None,
+        ONE_EDIT..TWO_EDITS => Some(one.build_dfa(word)),
+        _ => Some(two.build_dfa(word)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dictionary(words: &[(&str, u64)]) -> Dictionary {
+        let terms = words.iter().zip(1..).map(|((text, count), number)| Term {
+            number,
+            text: (*text).to_owned(),
+            count: *count,
+        });
+        Dictionary::default().with(terms.collect())
+    }
+
+    fn settled(words: &[(&str, u64)]) -> Dictionary {
+        let mut dictionary = dictionary(words);
+        dictionary.settle();
+        dictionary
+    }
+
+    const WORDS: [(&str, u64); 9] = [
+        ("message", 50),
+        ("messages", 20),
+        ("massage", 5),
+        ("passage", 9),
+        ("umlaufzeit", 3),
+        ("laufzeitfehler", 4),
+        ("laufzeit", 8),
+        ("form", 7),
+        ("from", 90),
+    ];
+
+    #[test]
+    fn a_typo_finds_the_nearest_words_first() {
+        for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
+            assert_eq!(dictionary.near("mesage", 20), [("message".to_owned(), 1)]);
+            assert_eq!(dictionary.near("fomr", 20), [("form".to_owned(), 1)]);
+            let near: Vec<(String, u8)> = dictionary.near("massages", 20);
+            let near: Vec<(&str, u8)> = near.iter().map(|(word, distance)| (word.as_str(), *distance)).collect();
+            assert_eq!(near, [("messages", 1), ("massage", 1), ("message", 2), ("passage", 2)]);
+            assert!(dictionary.near("fro", 20).is_empty(), "three letters have no typo");
+        }
+    }
+
+    #[test]
+    fn beginnings_and_parts_are_found_the_commonest_first() {
+        for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
+            assert_eq!(dictionary.beginning("mess", 20), ["message", "messages"]);
+            assert_eq!(dictionary.beginning("mess", 1), ["message"]);
+            assert_eq!(dictionary.holding("fzeit", 20), ["laufzeit", "laufzeitfehler", "umlaufzeit"]);
+            assert!(dictionary.holding("zeit", 20).len() == 3 && dictionary.holding("eit", 20).is_empty());
+        }
+        let twice = [("tartarus", 1), ("atartarus", 2), ("kuskustar", 3), ("kuskuskus", 4)];
+        for dictionary in [dictionary(&twice), settled(&twice)] {
+            assert_eq!(dictionary.holding("kusk", 20), [""; 0]);
+            assert_eq!(dictionary.holding("tart", 20), ["atartarus"]);
+        }
+    }
+
+    #[test]
+    fn numbers_and_pairs_are_left_out() {
+        let dictionary = dictionary(&[("nat1234", 1), ("今天", 4), ("x", 9), ("ok", 2)]);
+        assert_eq!((dictionary.len(), dictionary.last()), (1, 4));
+    }
+
+    proptest! {
+        /// Whatever is fresh and whatever is settled: the answers are the same.
+        #[test]
+        fn settling_changes_no_answer(words in proptest::collection::btree_map("[a-c]{2,9}", 1_u64..50, 1..60), asked in "[a-c]{3,9}") {
+            let words: Vec<(&str, u64)> = words.iter().map(|(word, count)| (word.as_str(), *count)).collect();
+            let (fresh, settled) = (dictionary(&words), settled(&words));
+            prop_assert_eq!(fresh.near(&asked, 20), settled.near(&asked, 20));
+            prop_assert_eq!(fresh.beginning(&asked, 20), settled.beginning(&asked, 20));
+            prop_assert_eq!(fresh.holding(&asked, 20), settled.holding(&asked, 20));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What an index of messages is told and asked. It holds words, no texts, and it never decides what somebody may read.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::{
+    query::{Atom, Has},
+    token::Tokens,
+};
+
+/// A message, to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    pub message: Uuid,
+    pub conversation: Uuid,
+    /// None: nobody that can be searched for.
+    pub author: Option<Uuid>,
+    /// In milliseconds since 1970.
+    pub created_at: i64,
+    pub has: BTreeSet<Has>,
+    pub tokens: Tokens,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new, or has other words now.
+    Put(Document),
+    /// The message with this id is gone.
+    Remove(Uuid),
+}
+
+/// What is written at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    pub changes: Vec<Change>,
+    /// Conversations that are gone, with all of their messages.
+    pub gone: Vec<Uuid>,
+    /// How far these conversations are read then: the numbers of their last events.
+    pub positions: Vec<(Uuid, i64)>,
+    /// The messages are older than all that are there, the newest of them first.
+    pub is_older: bool,
+    /// How far it is filled then.
+    pub fill: Option<Fill>,
+}
+
+/// How far a new index is filled with what was there before it, from the newest message to the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// The messages with ids below this one are missing.
+    pub below: Uuid,
+    pub is_done: bool,
+}
+
+/// What an index is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Of each of these lists one.
+    pub all: Vec<Vec<Atom>>,
+    pub none: Vec<Atom>,
+    /// By one of these; anybody where it is none.
+    pub authors: Option<Vec<Uuid>>,
+    pub has: BTreeSet<Has>,
+    /// In one of these. Who asks may read them all.
+    pub conversations: Vec<Uuid>,
+    /// From this moment on.
+    pub from: Option<i64>,
+    /// Before this moment.
+    pub until: Option<i64>,
+    /// Only what is numbered below it.
+    pub below: Option<i64>,
+    pub limit: u32,
+}
+
+/// A message that may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Newer messages have higher ones.
+    pub number: i64,
+    pub message: Uuid,
+    pub conversation: Uuid,
+    pub author: Option<Uuid>,
+    pub created_at: i64,
+}

@@ -1,0 +1,271 @@
+//! How well a text answers a query, and where in it.
+
+use std::{collections::HashMap, ops::Range};
+
+use crate::{
+    query::{Atom, Query, Wanted},
+    reading::{Likeness, Reading},
+    token::{Token, Tokens, tokens},
+};
+
+/// For two wanted words that stand side by side, in the order in which they were typed.
+const SIDE_BY_SIDE: u32 = 3;
+/// For a word with the marks with which it was typed.
+const AS_TYPED: u32 = 1;
+
+/// A text that answers a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Match {
+    /// The higher the better. Comparable among texts that were matched with the same query and reading.
+    pub score: u32,
+    /// What was found, in bytes, in its order and without overlaps.
+    pub highlights: Vec<Range<usize>>,
+    /// For each wanted word, the word of the text that it may be a typo of, where the text has nothing nearer.
+    pub instead: Vec<Option<String>>,
+}
+
+/// A wanted word or phrase that was found.
+struct Hit {
+    /// The numbers of its first and last word.
+    from: usize,
+    to: usize,
+    range: Range<usize>,
+    points: u32,
+    likeness: Likeness,
+}
+
+/// Compares texts with a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Matcher<'a> {
+    query: &'a Query,
+    reading: &'a Reading,
+}
+
+impl<'a> Matcher<'a> {
+    #[must_use]
+    pub const fn new(query: &'a Query, reading: &'a Reading) -> Self {
+        Self { query, reading }
+    }
+
+    /// None: something that is wanted isn't there, or something is that must not be.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> Option<Match> {
+        let found = tokens(text);
+        if self.query.unwanted.iter().any(|atom| !places(atom, &found).is_empty()) {
+            return None;
+        }
+        let mut score = 0;
+        let mut highlights = Vec::new();
+        let mut instead = Vec::with_capacity(self.query.wanted.len());
+        let mut before: Vec<Hit> = Vec::new();
+        let alternatives = self.reading.alternatives.iter().map(Some).chain(std::iter::repeat(None));
+        for (wanted, others) in self.query.wanted.iter().zip(alternatives) {
+            let hits = hits(wanted, others, text, &found);
+            let best = hits.iter().max_by_key(|hit| hit.points)?;
+            score += best.points;
+            let is_typo = matches!(best.likeness, Likeness::Near(_));
+            instead.push(is_typo.then(|| text[best.range.clone()].to_lowercase()));
+            let ends: std::collections::HashSet<usize> = before.iter().map(|hit| hit.to + 1).collect();
+            if hits.iter().any(|hit| ends.contains(&hit.from)) {
+                score += SIDE_BY_SIDE;
+            }
+            highlights.extend(hits.iter().map(|hit| hit.range.clone()));
+            before = hits;
+        }
+        Some(Match { score, highlights: merged(highlights), instead })
+    }
+}
+
+fn hits(wanted: &Wanted, others: Option<&HashMap<String, Likeness>>, text: &str, found: &Tokens) -> Vec<Hit> {
+    let exact = wanted.any.iter().flat_map(|atom| places(atom, found)).map(|place| (place, Likeness::Exact));
+    let like = found.words.iter().chain(&found.others).filter_map(|token| {
+        let likeness = others?.get(&token.term)?;
+        Some(((token.position, token.position, token.range.clone()), *likeness))
+    });
+    exact
+        .chain(like)
+        .map(|((from, to, range), likeness)| {
+            let is_as_typed = text[range.clone()].to_lowercase() == wanted.typed;
+            let points = points(likeness) + if is_as_typed { AS_TYPED } else { 0 };
+            Hit { from, to, range, points, likeness }
+        })
+        .collect()
+}
+
+const fn points(likeness: Likeness) -> u32 {
+    match likeness {
+        Likeness::Exact => 12,
+        Likeness::Beginning => 8,
+        Likeness::Near(0 | 1) => 6,
+        Likeness::Near(_) => 4,
+        Likeness::Part => 2,
+    }
+}
+
+/// Where something is among the words: the numbers of its first and last word, and where it stands in the text.
+fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
+    let single = |is_it: &dyn Fn(&str) -> bool| {
+        let tokens = found.words.iter().chain(&found.others).filter(|token| is_it(&token.term));
+        tokens.map(|token| (token.position, token.position, token.range.clone())).collect()
+    };
+    match atom {
+        Atom::Word(word) => single(&|term| term == word),
+        Atom::Beginning(beginning) => single(&|term| term.starts_with(beginning)),
+        Atom::Phrase { terms, is_open } => {
+            let Some((last, first)) = terms.split_last() else { return Vec::new() };
+            let runs = found.words.windows(terms.len()).filter(|run| {
+                let end = &run[first.len()].term;
+                run.iter().zip(first).all(|(token, term)| token.term == *term)
+                    && (end == last || *is_open && end.starts_with(last.as_str()))
+            });
+            let place = |run: &[Token]| {
+                let (begin, end) = (&run[0], &run[first.len()]);
+                (begin.position, end.position, begin.range.start..end.range.end)
+            };
+            runs.map(place).collect()
+        }
+    }
+}
+
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut().filter(|last| range.start < last.end) {
+            Some(last) => last.end = last.end.max(range.end),
+            None => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// Ranges of bytes, in their order and without overlaps, as beginnings and lengths in UTF-16 units.
+#[must_use]
+pub fn utf16(text: &str, ranges: &[Range<usize>]) -> Vec<[usize; 2]> {
+    let length = |range: Range<usize>| text.get(range).map_or(0, |part| part.encode_utf16().count());
+    let (mut bytes, mut units) = (0, 0);
+    ranges
+        .iter()
+        .map(|range| {
+            let start = units + length(bytes..range.start);
+            let long = length(range.clone());
+            (bytes, units) = (range.end, start + long);
+            [start, long]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Dictionary, Term};
+
+    const NOW: i64 = 1_790_000_000_000;
+
+    fn dictionary(texts: &[&str]) -> Dictionary {
+        let words = texts.iter().flat_map(|text| tokens(text).words);
+        let terms = words.zip(1..).map(|(token, number)| Term { number, text: token.term, count: 1 });
+        Dictionary::default().with(terms.collect())
+    }
+
+    /// The texts that answer, the best first, with what is found in them.
+    fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
+        let query = Query::parse(query, NOW).unwrap();
+        let reading = Reading::wide(&query, &dictionary(texts));
+        let matcher = Matcher::new(&query, &reading);
+        let mut found: Vec<(u32, &str, Vec<&str>)> = texts
+            .iter()
+            .filter_map(|text| {
+                let found = matcher.matches(text)?;
+                Some((found.score, *text, found.highlights.into_iter().map(|range| &text[range]).collect()))
+            })
+            .collect();
+        found.sort_by_key(|(score, _, _)| u32::MAX - score);
+        found.into_iter().map(|(_, text, parts)| (text, parts)).collect()
+    }
+
+    fn order<'a>(query: &str, texts: &[&'a str]) -> Vec<&'a str> {
+        ranked(query, texts).into_iter().map(|(text, _)| text).collect()
+    }
+
+    #[test]
+    fn the_word_itself_comes_before_what_is_like_it() {
+        let texts = ["a rearrangement", "arrangement2 arrangementsandmore", "arangement", "the Arrangement", "nothing"];
+        assert_eq!(
+            order("arrangement", &texts),
+            ["the Arrangement", "arrangement2 arrangementsandmore", "arangement", "a rearrangement"]
+        );
+    }
+
+    #[test]
+    fn words_side_by_side_and_marks_as_typed_come_first() {
+        assert_eq!(order("blue whale", &["a whale, blue", "the blue whale"]), ["the blue whale", "a whale, blue"]);
+        assert_eq!(order("Trần", &["tran", "Trần"]), ["Trần", "tran"]);
+        assert_eq!(order("tran", &["Trần", "tran"]), ["tran", "Trần"]);
+    }
+
+    #[test]
+    fn phrases_stand_together_and_what_is_unwanted_is_nowhere() {
+        let texts = ["see NAT-1234", "nat 99 1234", "see nat/1234 again"];
+        assert_eq!(
+            ranked("NAT-1234", &texts),
+            [("see NAT-1234", vec!["NAT-1234"]), ("see nat/1234 again", vec!["nat/1234"])]
+        );
+        assert_eq!(order("\"nat 1234\" -again", &texts), ["see NAT-1234"]);
+        assert_eq!(order("-\"nat 1234\"", &texts), ["nat 99 1234"]);
+        assert_eq!(order("user", &["uses", "getUserName"]), ["getUserName", "uses"]);
+        assert_eq!(order("getusername", &["getUserName"]), ["getUserName"]);
+    }
+
+    #[test]
+    fn a_typo_is_named_by_the_word_that_stands_there() {
+        let query = Query::parse("dashbord late", NOW).unwrap();
+        let texts = ["The Dashboard is late", "a dashbord, late"];
+        let reading = Reading::wide(&query, &dictionary(&texts));
+        let matcher = Matcher::new(&query, &reading);
+        let instead = |text: &str| matcher.matches(text).unwrap().instead;
+        assert_eq!(instead(texts[0]), [Some("dashboard".to_owned()), None]);
+        assert_eq!(instead(texts[1]), [None, None]);
+    }
+
+    #[test]
+    fn highlights_are_counted_in_utf16() {
+        let text = "🐋 ß whale 🐋whale";
+        let query = Query::parse("whale 🐋", NOW).unwrap();
+        let found = Matcher::new(&query, &Reading::default()).matches(text).unwrap();
+        assert_eq!(utf16(text, &found.highlights), [[5, 5], [13, 5]]);
+    }
+
+    proptest! {
+        /// Whatever is searched in whatever text: highlights stand in it, in their order, counted as JavaScript counts.
+        #[test]
+        fn highlights_stand_in_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
+            let query = Query::parse(&asked, NOW).unwrap();
+            let reading = Reading::wide(&query, &dictionary(&[&text]));
+            if let Some(found) = Matcher::new(&query, &reading).matches(&text) {
+                let units: Vec<u16> = text.encode_utf16().collect();
+                let mut end = 0;
+                for (range, [start, length]) in found.highlights.iter().zip(utf16(&text, &found.highlights)) {
+                    prop_assert!(start >= end && length > 0);
+                    end = start + length;
+                    prop_assert_eq!(&String::from_utf16(&units[start..end]).unwrap(), &text[range.clone()]);
+                }
+            }
+        }
+
+        /// Each word of a text finds it.
+        #[test]
+        fn every_word_finds_its_text(text in "\\PC{1,40}") {
+            for token in tokens(&text).words {
+                let any = vec![Atom::Word(token.term.clone())];
+                let wanted = Wanted { any, word: Some(token.term), typed: String::new(), is_open: false };
+                let query = Query { wanted: vec![wanted], ..Query::default() };
+                let found = Matcher::new(&query, &Reading::default()).matches(&text).unwrap();
+                let holds = |range: &Range<usize>| range.start <= token.range.start && range.end >= token.range.end;
+                prop_assert!(found.highlights.iter().any(holds));
+            }
+        }
+    }
+}

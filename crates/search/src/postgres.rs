@@ -1,0 +1,122 @@
+//! Words and questions as PostgreSQL's `tsvector` and `tsquery` are written.
+//!
+//! The words of a text have the weight `D`, what can be found beside them has `A`, so that phrases are made of the text's own words alone. What narrows a search
+//! down stands among the words as well, with a sign that no word has: `=c12` is a conversation, `=a7` an author, `=hf` a file.
+
+use std::fmt::Write as _;
+
+use crate::{
+    query::{Atom, Has},
+    token::Tokens,
+};
+
+/// A `tsvector` has less than a mebibyte.
+const MAX_BYTES: usize = 900_000;
+
+/// The words of a message, and where it belongs.
+#[must_use]
+pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl IntoIterator<Item = Has>) -> String {
+    let mut vector = quoted(&of_conversation(conversation));
+    if let Some(author) = author {
+        let _ = write!(vector, " {}", quoted(&of_author(author)));
+    }
+    for has in has {
+        let _ = write!(vector, " {}", quoted(flag(has)));
+    }
+    // Positions begin at 1.
+    for token in &tokens.words {
+        if vector.len() < MAX_BYTES {
+            let _ = write!(vector, " {}:{}", quoted(&token.term), token.position + 1);
+        }
+    }
+    for token in &tokens.others {
+        if vector.len() < MAX_BYTES {
+            let _ = write!(vector, " {}:{}A", quoted(&token.term), token.position + 1);
+        }
+    }
+    vector
+}
+
+/// One of these.
+#[must_use]
+pub fn any(atoms: &[Atom]) -> String {
+    joined(atoms.iter().map(written), " | ")
+}
+
+/// One of these conversations.
+#[must_use]
+pub fn conversations(numbers: &[i64]) -> String {
+    joined(numbers.iter().map(|number| quoted(&of_conversation(*number))), " | ")
+}
+
+/// By one of these.
+#[must_use]
+pub fn authors(numbers: &[i64]) -> String {
+    joined(numbers.iter().map(|number| quoted(&of_author(*number))), " | ")
+}
+
+#[must_use]
+pub fn has(has: Has) -> String {
+    quoted(flag(has))
+}
+
+/// All of these.
+#[must_use]
+pub fn all(parts: &[String]) -> String {
+    joined(parts.iter().cloned(), " & ")
+}
+
+fn joined(parts: impl Iterator<Item = String>, by: &str) -> String {
+    format!("({})", parts.collect::<Vec<_>>().join(by))
+}
+
+fn written(atom: &Atom) -> String {
+    match atom {
+        Atom::Word(word) => quoted(word),
+        Atom::Beginning(beginning) => format!("{}:*", quoted(beginning)),
+        Atom::Phrase { terms, is_open } => {
+            let last = terms.len().saturating_sub(1);
+            let term = |(place, term): (usize, &String)| {
+                format!("{}:{}", quoted(term), if *is_open && place == last { "*D" } else { "D" })
+            };
+            joined(terms.iter().enumerate().map(term), " <-> ")
+        }
+    }
+}
+
+fn of_conversation(number: i64) -> String {
+    format!("=c{number}")
+}
+
+fn of_author(number: i64) -> String {
+    format!("=a{number}")
+}
+
+const fn flag(has: Has) -> &'static str {
+    match has {
+        Has::File => "=hf",
+        Has::Image => "=hi",
+        Has::Link => "=hl",
+        Has::Voice => "=hv",
+    }
+}
+
+fn quoted(term: &str) -> String {
+    format!("'{}'", term.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Query, Reading, tokens};
+
+    #[test]
+    fn texts_and_questions_are_written() {
+        let text = tokens("getName it");
+        assert_eq!(vector(&text, 3, Some(4), [Has::Link]), "'=c3' '=a4' '=hl' 'get':1 'name':2 'it':3 'getname':1A");
+        let query = Query::parse("plain be* \"one two\" ", 0).unwrap();
+        let parts: Vec<String> = Reading::default().atoms(&query).iter().map(|atoms| any(atoms)).collect();
+        assert_eq!(all(&parts), "(('plain') & ('be':*) & (('one':D <-> 'two':D)))");
+        assert_eq!(conversations(&[1, 2]), "('=c1' | '=c2')");
+    }
+}

@@ -1,0 +1,386 @@
+//! What somebody has typed into the search field.
+
+use std::collections::BTreeSet;
+
+use crate::token::{folded, is_unspaced, tokens};
+
+/// The longest query, in characters.
+pub const MAX_QUERY_CHARS: usize = 512;
+/// The most words, phrases and operators of a query together.
+pub const MAX_WORDS: usize = 24;
+const DAY: i64 = 86_400_000;
+
+/// What a message must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Has {
+    File,
+    Image,
+    Link,
+    Voice,
+}
+
+impl Has {
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "file" | "files" => Some(Self::File),
+            "image" | "images" | "picture" => Some(Self::Image),
+            "link" | "links" => Some(Self::Link),
+            "voice" => Some(Self::Voice),
+            _ => None,
+        }
+    }
+}
+
+/// What a message must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Is {
+    /// It is a reply in a thread, or has replies.
+    Thread,
+    Pinned,
+    /// Who asks has saved it.
+    Saved,
+}
+
+impl Is {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "thread" => Some(Self::Thread),
+            "pinned" => Some(Self::Pinned),
+            "saved" => Some(Self::Saved),
+            _ => None,
+        }
+    }
+}
+
+/// One thing that a text can have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Atom {
+    Word(String),
+    /// A word that begins so.
+    Beginning(String),
+    /// Words that follow each other; the last one may go on where it is open.
+    Phrase {
+        terms: Vec<String>,
+        is_open: bool,
+    },
+}
+
+/// A word or a phrase that must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Any of these.
+    pub any: Vec<Atom>,
+    /// The one word that it is, where it may have been typed wrongly or not to its end.
+    pub word: Option<String>,
+    /// As it was typed, in small letters.
+    pub typed: String,
+    /// It may be the beginning of a word: it was typed last.
+    pub is_open: bool,
+}
+
+/// A query, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    pub wanted: Vec<Wanted>,
+    pub unwanted: Vec<Atom>,
+    /// Names after `from:`, folded; the message is by one of them.
+    pub authors: Vec<String>,
+    /// Names after `in:`, folded; it is in one of these.
+    pub places: Vec<String>,
+    pub has: BTreeSet<Has>,
+    pub is: BTreeSet<Is>,
+    /// From this moment on, in milliseconds since 1970.
+    pub from: Option<i64>,
+    /// Before this moment.
+    pub until: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the query has too many words")]
+pub struct TooManyWords;
+
+impl Query {
+    /// Reads a query. What looks like an operator and is none is words.
+    pub fn parse(text: &str, now: i64) -> Result<Self, TooManyWords> {
+        let mut query = Self::default();
+        let mut rest = text.trim_start();
+        let mut count = 0;
+        while !rest.is_empty() {
+            count += 1;
+            if count > MAX_WORDS {
+                return Err(TooManyWords);
+            }
+            let (part, after) = cut(rest);
+            // Nothing was typed behind it.
+            let is_last = after.is_empty();
+            rest = after.trim_start();
+            query.take(part, is_last, now);
+        }
+        Ok(query)
+    }
+
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn take(&mut self, part: &str, is_last: bool, now: i64) {
+        if let Some(unwanted) = part.strip_prefix('-').filter(|rest| !rest.is_empty()) {
+            self.unwanted.extend(exact(unwanted.trim_matches('"'), unwanted.starts_with('"')).into_iter().next());
+            return;
+        }
+        if let Some((name, value)) = part.split_once(':')
+            && self.operator(&name.to_ascii_lowercase(), value.trim_matches('"'), now).is_some()
+        {
+            return;
+        }
+        let is_phrase = part.starts_with('"');
+        let text = if is_phrase { part.trim_matches('"') } else { part };
+        let any = exact(text, is_phrase);
+        if any.is_empty() {
+            return;
+        }
+        let word = match any.as_slice() {
+            [Atom::Word(word)] if !is_phrase => Some(word.clone()),
+            _ => None,
+        };
+        let is_open = is_last && word.is_some();
+        self.wanted.push(Wanted { any, word, typed: text.to_lowercase(), is_open });
+    }
+
+    fn operator(&mut self, name: &str, value: &str, now: i64) -> Option<()> {
+        match name {
+            "from" => self.authors.push(name_in(value.strip_prefix('@').unwrap_or(value))?),
+            "in" => self.places.push(name_in(value.trim_start_matches(['#', '@']))?),
+            "has" => {
+                self.has.insert(Has::named(&value.to_ascii_lowercase())?);
+            }
+            "is" => {
+                self.is.insert(Is::named(&value.to_ascii_lowercase())?);
+            }
+            "before" => self.end_at(span(value, now)?.0),
+            "after" => self.begin_at(span(value, now)?.1),
+            "on" | "during" => {
+                let (begin, end) = span(value, now)?;
+                self.begin_at(begin);
+                self.end_at(end);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Leaves out what is older.
+    pub fn begin_at(&mut self, moment: i64) {
+        self.from = Some(self.from.map_or(moment, |from| from.max(moment)));
+    }
+
+    /// Leaves out what is from then or younger.
+    pub fn end_at(&mut self, moment: i64) {
+        self.until = Some(self.until.map_or(moment, |until| until.min(moment)));
+    }
+}
+
+/// The first part of `text`, up to a space that doesn't stand between quotation marks, and the rest with that space.
+fn cut(text: &str) -> (&str, &str) {
+    let mut is_quoted = false;
+    let mut before = None;
+    for (at, letter) in text.char_indices() {
+        // A quotation mark within a word is no beginning: `5"`.
+        let may_open = before.is_none_or(|before| before == '-' || before == ':');
+        if is_quote(letter) && (is_quoted || may_open) {
+            if is_quoted {
+                return text.split_at(at + letter.len_utf8());
+            }
+            is_quoted = true;
+        } else if letter.is_whitespace() && !is_quoted {
+            return text.split_at(at);
+        }
+        before = Some(letter);
+    }
+    (text, "")
+}
+
+fn is_quote(letter: char) -> bool {
+    letter == '"'
+}
+
+fn name_in(value: &str) -> Option<String> {
+    let name = folded(value.trim());
+    (!name.is_empty()).then_some(name)
+}
+
+/// What finds a word, or a phrase, as it is typed.
+fn exact(text: &str, is_phrase: bool) -> Vec<Atom> {
+    let (text, is_beginning) = match text.strip_suffix('*') {
+        Some(text) if !is_phrase => (text, true),
+        _ => (text, false),
+    };
+    let found = tokens(text);
+    let mut terms: Vec<String> = found.words.into_iter().map(|token| token.term).collect();
+    match terms.len() {
+        0 => Vec::new(),
+        1 => {
+            let term = terms.remove(0);
+            // A lone character of a script without spaces stands at the beginning of pairs.
+            let is_part = term.chars().count() == 1 && term.chars().all(is_unspaced);
+            vec![if is_beginning || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
+        }
+        _ => {
+            let whole = found.others.into_iter().next().filter(|_| !is_phrase).map(|token| token.term);
+            let whole = whole.filter(|whole| *whole == terms.concat());
+            let phrase = Atom::Phrase { terms, is_open: is_beginning };
+            std::iter::once(phrase).chain(whole.map(Atom::Word)).collect()
+        }
+    }
+}
+
+/// The days that a date means, from the first moment to the first one after it: `2026-11-23`, `2026-11`, `2026`, `today`, `yesterday`.
+fn span(value: &str, now: i64) -> Option<(i64, i64)> {
+    let today = now.div_euclid(DAY);
+    let days = match value.to_ascii_lowercase().as_str() {
+        "today" => (today, today + 1),
+        "yesterday" => (today - 1, today),
+        date => {
+            let numbers: Vec<i64> = date.split('-').map(number).collect::<Option<_>>()?;
+            match *numbers.as_slice() {
+                [year] => (day(year, 1, 1)?, day(year + 1, 1, 1)?),
+                [year, 12] => (day(year, 12, 1)?, day(year + 1, 1, 1)?),
+                [year, month] => (day(year, month, 1)?, day(year, month + 1, 1)?),
+                [year, month, date] => (day(year, month, date)?, day(year, month, date)? + 1),
+                _ => return None,
+            }
+        }
+    };
+    Some((days.0 * DAY, days.1 * DAY))
+}
+
+fn number(text: &str) -> Option<i64> {
+    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| text.parse().ok())?
+}
+
+/// Days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+fn day(year: i64, month: i64, day: i64) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=length).contains(&day) {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    fn parse(text: &str) -> Query {
+        Query::parse(text, NOW).unwrap()
+    }
+
+    fn word(text: &str) -> Atom {
+        Atom::Word(text.to_owned())
+    }
+
+    fn phrase(terms: &[&str]) -> Atom {
+        Atom::Phrase { terms: terms.iter().map(|term| (*term).to_owned()).collect(), is_open: false }
+    }
+
+    fn any(query: &Query) -> Vec<Vec<Atom>> {
+        query.wanted.iter().map(|wanted| wanted.any.clone()).collect()
+    }
+
+    #[test]
+    fn words_phrases_and_what_must_not_be_there() {
+        let query = parse("Trần \"good morning\" -spam -\"bad luck\" plan*");
+        let beginning = Atom::Beginning("plan".to_owned());
+        assert_eq!(any(&query), [vec![word("tran")], vec![phrase(&["good", "morning"])], vec![beginning]]);
+        assert_eq!(query.unwanted, [word("spam"), phrase(&["bad", "luck"])]);
+        assert_eq!(query.wanted[0].word.as_deref(), Some("tran"));
+        assert_eq!((query.wanted[1].word.as_ref(), query.wanted[2].word.as_ref()), (None, None));
+    }
+
+    #[test]
+    fn only_what_was_typed_last_may_be_a_beginning() {
+        let open = |text| parse(text).wanted.iter().map(|wanted| wanted.is_open).collect::<Vec<_>>();
+        assert_eq!(open("two words"), [false, true]);
+        assert_eq!(open("two words "), [false, false]);
+        assert_eq!(open("a \"phrase\""), [false, false]);
+    }
+
+    #[test]
+    fn identifiers_are_phrases() {
+        assert_eq!(any(&parse("NAT-1234")), [vec![phrase(&["nat", "1234"])]]);
+        assert_eq!(any(&parse("getUserName")), [vec![phrase(&["get", "user", "name"]), word("getusername")]]);
+        assert_eq!(any(&parse("今天天气")), [vec![phrase(&["今天", "天天", "天气"])]]);
+        assert_eq!(any(&parse("猫")), [vec![Atom::Beginning("猫".to_owned())]]);
+    }
+
+    #[test]
+    fn operators_say_where_and_when() {
+        let query =
+            parse("from:@Đặng in:#General from:\"Anna Berg\" HAS:file has:link after:2026-01-31 before:2026-03-01 x");
+        assert_eq!(query.authors, ["dang", "anna berg"]);
+        assert_eq!(query.places, ["general"]);
+        assert_eq!(query.has, [Has::File, Has::Link].into());
+        assert_eq!(query.from, Some(day(2026, 2, 1).unwrap() * DAY));
+        assert_eq!(query.until, Some(day(2026, 3, 1).unwrap() * DAY));
+        assert_eq!(query.wanted.len(), 1);
+        let whole_month = parse("on:2026-12");
+        assert_eq!(
+            (whole_month.from, whole_month.until),
+            (span("2026-12", NOW).map(|s| s.0), span("2027-01", NOW).map(|s| s.0))
+        );
+        assert_eq!(parse("on:today").from, Some(NOW.div_euclid(DAY) * DAY));
+    }
+
+    #[test]
+    fn what_is_no_operator_is_words() {
+        assert_eq!(parse("IS:pinned is:saved").is, [Is::Pinned, Is::Saved].into());
+        for text in ["is:fun", "before:lunch", "note:this", "on:2026-02-30", "has:fun", "12:30"] {
+            let query = parse(text);
+            assert_eq!((query.wanted.len(), query.from, query.until), (1, None, None), "{text}");
+        }
+        assert!(parse("  - * : \" \"\"").is_empty());
+        assert_eq!(any(&parse("he said 5\" tall").clone()).len(), 4);
+    }
+
+    #[test]
+    fn days_are_counted_as_the_calendar_does() {
+        assert_eq!(day(1970, 1, 1), Some(0));
+        assert_eq!(day(2000, 3, 1), Some(11_017));
+        assert_eq!(day(2026, 11, 23), Some(20_780));
+        assert_eq!((day(2026, 2, 29), day(2024, 2, 29)), (None, Some(19_782)));
+    }
+
+    #[test]
+    fn a_query_ends_somewhere() {
+        assert!(Query::parse(&"word ".repeat(MAX_WORDS), NOW).is_ok());
+        assert_eq!(Query::parse(&"word ".repeat(MAX_WORDS + 1), NOW), Err(TooManyWords));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_can_be_read(text in "\\PC{0,100}") {
+            let _ = Query::parse(&text, NOW);
+        }
+
+        #[test]
+        fn any_mixture_of_operators_can_be_read(text in "((from|in|has|before|after|on|is|-|\"|\\*|:|@|#|2026-[0-9]{1,2}|[a-zđ今]{1,3}| ){0,3}){0,20}") {
+            let _ = Query::parse(&text, NOW);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How the words of a query are understood: as they were typed, or as what may be meant by them.
+
+use std::collections::HashMap;
+
+use crate::{
+    dictionary::Dictionary,
+    query::{Atom, Query, Wanted},
+};
+
+/// Words that stand for one that was typed.
+const ALTERNATIVES: usize = 20;
+
+/// How a word is like the one that was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Likeness {
+    /// What was typed is a part of it.
+    Part,
+    /// So many edits away.
+    Near(u8),
+    /// It begins so.
+    Beginning,
+    Exact,
+}
+
+/// How the words of a query are understood.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// For each wanted word, what may stand in its place.
+    pub alternatives: Vec<HashMap<String, Likeness>>,
+}
+
+impl Reading {
+    /// As it was typed; what was typed last may be a beginning.
+    #[must_use]
+    pub fn exact(query: &Query, words: &Dictionary) -> Self {
+        Self { alternatives: query.wanted.iter().map(|wanted| beginnings(wanted, words)).collect() }
+    }
+
+    /// With what may be meant: words with a typo, parts of words.
+    #[must_use]
+    pub fn wide(query: &Query, words: &Dictionary) -> Self {
+        let understood = |wanted: &Wanted| {
+            let mut found = beginnings(wanted, words);
+            if let Some(word) = &wanted.word {
+                for (near, distance) in words.near(word, ALTERNATIVES) {
+                    found.entry(near).or_insert(Likeness::Near(distance));
+                }
+                for whole in words.holding(word, ALTERNATIVES) {
+                    found.entry(whole).or_insert(Likeness::Part);
+                }
+                found.remove(word);
+            }
+            found
+        };
+        Self { alternatives: query.wanted.iter().map(understood).collect() }
+    }
+
+    /// What the index is asked for.
+    #[must_use]
+    pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {
+        let alternatives = self.alternatives.iter().map(Some).chain(std::iter::repeat(None));
+        let of = |(wanted, others): (&Wanted, Option<&HashMap<String, Likeness>>)| {
+            let mut others: Vec<Atom> =
+                others.into_iter().flatten().map(|(word, _)| Atom::Word(word.clone())).collect();
+            others.sort();
+            wanted.any.iter().cloned().chain(others).collect()
+        };
+        query.wanted.iter().zip(alternatives).map(of).collect()
+    }
+}
+
+fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Likeness> {
+    let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
+    let begun = words.beginning(word, ALTERNATIVES).into_iter().filter(|begun| begun != word);
+    begun.map(|begun| (begun, Likeness::Beginning)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Term;
+
+    fn dictionary() -> Dictionary {
+        let words = ["whale", "whales", "whole", "narwhale", "plum"];
+        let terms = words.iter().zip(1..).map(|(text, number)| Term { number, text: (*text).to_owned(), count: 1 });
+        Dictionary::default().with(terms.collect())
+    }
+
+    fn found(alternatives: &HashMap<String, Likeness>) -> Vec<(&str, Likeness)> {
+        let mut found: Vec<_> = alternatives.iter().map(|(word, likeness)| (word.as_str(), *likeness)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn only_what_was_typed_last_may_be_a_beginning() {
+        let query = Query::parse("whal whal", 0).unwrap();
+        let reading = Reading::exact(&query, &dictionary());
+        assert!(reading.alternatives[0].is_empty());
+        assert_eq!(found(&reading.alternatives[1]), [("whale", Likeness::Beginning), ("whales", Likeness::Beginning)]);
+        let query = Query::parse("whal plum", 0).unwrap();
+        assert!(Reading::exact(&query, &dictionary()).alternatives.iter().all(HashMap::is_empty));
+    }
+
+    #[test]
+    fn typos_and_parts_stand_beside_what_was_typed() {
+        let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
+        let reading = Reading::wide(&query, &dictionary());
+        assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
+        let like = [("narwhale", Likeness::Part), ("whales", Likeness::Near(1)), ("whole", Likeness::Near(1))];
+        assert_eq!(found(&reading.alternatives[1]), like);
+        let word = |text: &str| Atom::Word(text.to_owned());
+        assert_eq!(reading.atoms(&query)[1], [word("whale"), word("narwhale"), word("whales"), word("whole")]);
+    }
+}

@@ -1,0 +1,366 @@
+//! An index in a SQLite file of its own: FTS5 with the words of [`tokens`](crate::tokens), and beside it which message has which number.
+//!
+//! The file can be lost: it is made anew when it is missing or of another version, and filled from the log.
+
+#[cfg(test)]
+mod tests;
+
+use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, params, params_from_iter};
+use uuid::Uuid;
+
+use crate::{
+    dictionary::Term,
+    index::{Batch, Candidate, Change, Document, Fill, Plan},
+    query::{Atom, Has},
+};
+
+/// What an index must have been built by. Raise it with every change of the tokenizer or of what is indexed.
+const VERSION: i64 = 2;
+/// Numbers of messages begin here; below it is room for older ones that are brought in later.
+const FIRST: i64 = 1 << 40;
+/// Hits up to which the rarest word is looked up everywhere, and not only in the conversations that are asked about.
+const RARE: i64 = 20_000;
+/// The part of all messages from which on looking everywhere finds enough: one in so many.
+const WIDE: i64 = 100;
+
+const SCHEMA: &str = "
+    CREATE VIRTUAL TABLE words USING fts5(body, others, scope, content='', contentless_delete=1, tokenize='ascii');
+    CREATE TABLE documents(doc INTEGER PRIMARY KEY, message BLOB NOT NULL UNIQUE, conv INTEGER NOT NULL, author INTEGER, created_at INTEGER NOT NULL);
+    CREATE TABLE conversations(conv INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, seq INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE authors(author INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);
+    CREATE TABLE terms(number INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, df INTEGER NOT NULL);
+    CREATE TABLE fill(one INTEGER PRIMARY KEY CHECK (one = 1), below BLOB NOT NULL, is_done INTEGER NOT NULL);
+    CREATE INDEX documents_conv ON documents(conv, doc);";
+const TABLES: [&str; 5] = ["documents", "conversations", "authors", "terms", "fill"];
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the search index can't be opened: {0}")]
+    File(#[from] io::Error),
+    #[error("the search index failed: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// Its calls block.
+#[derive(Debug)]
+pub struct SqliteIndex {
+    connection: Connection,
+}
+
+impl SqliteIndex {
+    /// Opens the file, or makes it where it is missing, of another version or broken.
+    pub fn open(file: &Path) -> Result<Self, Error> {
+        match existing(file) {
+            Ok(Some(connection)) => return Ok(Self { connection }),
+            Ok(None) => {}
+            Err(Error::File(error)) => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "the search index is made anew"),
+        }
+        for end in ["", "-wal", "-shm"] {
+            let mut name = file.as_os_str().to_owned();
+            name.push(end);
+            match fs::remove_file(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let mut connection = connect(file)?;
+        let made = connection.transaction()?;
+        made.execute_batch(SCHEMA)?;
+        made.pragma_update(None, "user_version", VERSION)?;
+        made.commit()?;
+        Ok(Self { connection })
+    }
+
+    /// Writes all of it, or nothing.
+    pub fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
+        let tx = self.connection.transaction()?;
+        for change in &batch.changes {
+            match change {
+                Change::Put(document) => put(&tx, document, batch.is_older)?,
+                Change::Remove(message) => {
+                    remove(&tx, *message)?;
+                }
+            }
+        }
+        for conversation in &batch.gone {
+            forget(&tx, *conversation)?;
+        }
+        for (conversation, seq) in &batch.positions {
+            let sql =
+                "INSERT INTO conversations (id, seq) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq";
+            tx.prepare_cached(sql)?.execute(params![conversation.as_bytes(), seq])?;
+        }
+        if let Some(Fill { below, is_done }) = batch.fill {
+            tx.execute(
+                "REPLACE INTO fill (one, below, is_done) VALUES (1, ?1, ?2)",
+                params![below.as_bytes(), is_done],
+            )?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Forgets everything, so that it is filled anew.
+    pub fn clear(&mut self) -> Result<(), Error> {
+        let tx = self.connection.transaction()?;
+        tx.execute("INSERT INTO words (words) VALUES ('delete-all')", [])?;
+        for table in TABLES {
+            tx.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// How far it is filled; none where nobody has begun.
+    pub fn fill(&self) -> Result<Option<Fill>, Error> {
+        let mut read = self.connection.prepare_cached("SELECT below, is_done FROM fill")?;
+        let fill = |row: &rusqlite::Row<'_>| Ok(Fill { below: Uuid::from_bytes(row.get(0)?), is_done: row.get(1)? });
+        Ok(read.query_row([], fill).optional()?)
+    }
+
+    /// How many messages it knows.
+    pub fn messages(&self) -> Result<u64, Error> {
+        let sql = "SELECT COALESCE(SUM(messages), 0) FROM conversations";
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// How far a conversation was read.
+    pub fn position(&self, conversation: Uuid) -> Result<i64, Error> {
+        let mut read = self.connection.prepare_cached("SELECT seq FROM conversations WHERE id = ?1")?;
+        Ok(read.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// How far all conversations were read.
+    pub fn positions(&self) -> Result<Vec<(Uuid, i64)>, Error> {
+        let mut read = self.connection.prepare_cached("SELECT id, seq FROM conversations")?;
+        let rows = read.query_map([], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Words that came after the one with this number.
+    pub fn terms_after(&self, number: i64) -> Result<Vec<Term>, Error> {
+        let mut read =
+            self.connection.prepare_cached("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number")?;
+        let rows = read.query_map([number], |row| {
+            let count: i64 = row.get(2)?;
+            Ok(Term { number: row.get(0)?, text: row.get(1)?, count: count.unsigned_abs() })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest messages that may answer, the newest first.
+    pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
+        let conversations = self.numbers("conversations", "conv", &plan.conversations)?;
+        let authors = plan.authors.as_ref().map(|authors| self.numbers("authors", "author", authors)).transpose()?;
+        if conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let mut wanted: Vec<String> = plan.all.iter().map(|any| in_text(any)).collect();
+        wanted.extend(authors.map(|authors| in_scope(authors.iter().map(|author| format!("a{author}")))));
+        wanted.extend(plan.has.iter().map(|has| in_scope([flag(*has).to_owned()].into_iter())));
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(list(&conversations))];
+        let mut sql = "SELECT d.doc, d.message, c.id, a.id, d.created_at FROM documents d JOIN conversations c ON c.conv = d.conv \
+                       LEFT JOIN authors a ON a.author = d.author WHERE d.conv IN (SELECT value FROM json_each(?1))"
+            .to_owned();
+        let mut condition = |text: &str, value: Box<dyn ToSql>| {
+            values.push(value);
+            sql.push_str(&text.replace("{}", &format!("?{}", values.len())));
+        };
+        if !wanted.is_empty() {
+            if !self.is_found_everywhere(plan, &conversations)? {
+                wanted.push(in_scope(conversations.iter().map(|conversation| format!("c{conversation}"))));
+            }
+            let wanted = format!("({})", wanted.join(" AND "));
+            condition(" AND d.doc IN (SELECT rowid FROM words WHERE words MATCH {})", Box::new(wanted));
+        }
+        if !plan.none.is_empty() {
+            let unwanted = in_text(&plan.none);
+            condition(" AND d.doc NOT IN (SELECT rowid FROM words WHERE words MATCH {})", Box::new(unwanted));
+        }
+        for (text, bound) in [
+            (" AND d.created_at >= {}", plan.from),
+            (" AND d.created_at < {}", plan.until),
+            (" AND d.doc < {}", plan.below),
+        ] {
+            if let Some(bound) = bound {
+                condition(text, Box::new(bound));
+            }
+        }
+        condition(" ORDER BY d.doc DESC LIMIT {}", Box::new(plan.limit));
+        let mut read = self.connection.prepare_cached(&sql)?;
+        let rows = read.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| {
+            Ok(Candidate {
+                number: row.get(0)?,
+                message: Uuid::from_bytes(row.get(1)?),
+                conversation: Uuid::from_bytes(row.get(2)?),
+                author: row.get::<_, Option<[u8; 16]>>(3)?.map(Uuid::from_bytes),
+                created_at: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether the words are so rare, or the conversations so large a part of all, that looking everywhere costs less than naming each
+    /// conversation.
+    fn is_found_everywhere(&self, plan: &Plan, conversations: &[i64]) -> Result<bool, Error> {
+        let sql = "SELECT COALESCE(SUM(messages), 0), COALESCE(SUM(messages) FILTER (WHERE conv IN (SELECT value FROM json_each(?1))), 0) \
+                   FROM conversations";
+        let mut read = self.connection.prepare_cached(sql)?;
+        let (all, visible): (i64, i64) = read.query_row([list(conversations)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if visible * WIDE >= all {
+            return Ok(true);
+        }
+        let mut count = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;
+        let mut of = |term: &str| count.query_row([term], |row| row.get::<_, i64>(0)).optional();
+        for any in &plan.all {
+            let mut hits = 0;
+            for atom in any {
+                hits += match atom {
+                    Atom::Word(word) => of(word)?.unwrap_or(0),
+                    Atom::Beginning(_) => RARE + 1,
+                    Atom::Phrase { terms, .. } => match terms.first() {
+                        Some(first) => of(first)?.unwrap_or(0),
+                        None => 0,
+                    },
+                };
+            }
+            if hits <= RARE {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn numbers(&self, table: &str, column: &str, ids: &[Uuid]) -> Result<Vec<i64>, Error> {
+        let mut read = self.connection.prepare_cached(&format!("SELECT {column} FROM {table} WHERE id = ?1"))?;
+        let mut numbers = Vec::with_capacity(ids.len());
+        for id in ids {
+            numbers.extend(read.query_row([id.as_bytes()], |row| row.get::<_, i64>(0)).optional()?);
+        }
+        Ok(numbers)
+    }
+}
+
+/// The index in the file, if it is one of this version.
+fn existing(file: &Path) -> Result<Option<Connection>, Error> {
+    let connection = connect(file)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok((version == VERSION).then_some(connection))
+}
+
+/// The file has the words of private messages, so nobody else on the machine may read it.
+fn connect(file: &Path) -> Result<Connection, Error> {
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
+    let connection = Connection::open(file)?;
+    // Of a command beside the server.
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    // What a power cut takes away is read from the log again.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA temp_store = memory",
+    )?;
+    Ok(connection)
+}
+
+fn put(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), Error> {
+    // An edited message keeps its place.
+    let number = match remove(tx, document.message)? {
+        Some(number) => number,
+        None => tx
+            .prepare_cached(if is_older {
+                "SELECT COALESCE(MIN(doc), ?1) - 1 FROM documents"
+            } else {
+                "SELECT COALESCE(MAX(doc) + 1, ?1) FROM documents"
+            })?
+            .query_row([FIRST], |row| row.get(0))?,
+    };
+    let sql = "INSERT INTO conversations (id, messages) VALUES (?1, 1) ON CONFLICT (id) DO UPDATE SET messages = messages + 1 RETURNING conv";
+    let conv: i64 = tx.prepare_cached(sql)?.query_row([document.conversation.as_bytes()], |row| row.get(0))?;
+    let sql = "INSERT INTO authors (id) VALUES (?1) ON CONFLICT (id) DO UPDATE SET id = id RETURNING author";
+    let author: Option<i64> = match document.author {
+        Some(author) => Some(tx.prepare_cached(sql)?.query_row([author.as_bytes()], |row| row.get(0))?),
+        None => None,
+    };
+    tx.prepare_cached("INSERT INTO documents (doc, message, conv, author, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![number, document.message.as_bytes(), conv, author, document.created_at])?;
+    let joined = |tokens: &[crate::Token]| tokens.iter().map(|token| token.term.as_str()).collect::<Vec<_>>().join(" ");
+    let mut scope = format!("c{conv}");
+    scope.extend(author.map(|author| format!(" a{author}")));
+    scope.extend(document.has.iter().map(|has| format!(" {}", flag(*has))));
+    tx.prepare_cached("INSERT INTO words (rowid, body, others, scope) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        number,
+        joined(&document.tokens.words),
+        joined(&document.tokens.others),
+        scope
+    ])?;
+    let all = document.tokens.words.iter().chain(&document.tokens.others);
+    let terms: std::collections::BTreeSet<&str> = all.map(|token| token.term.as_str()).collect();
+    let sql = "INSERT INTO terms (term, df) VALUES (?1, 1) ON CONFLICT (term) DO UPDATE SET df = df + 1";
+    let mut count = tx.prepare_cached(sql)?;
+    for term in terms {
+        count.execute([term])?;
+    }
+    Ok(())
+}
+
+/// The number that the message had.
+fn remove(tx: &Transaction<'_>, message: Uuid) -> Result<Option<i64>, Error> {
+    let mut delete = tx.prepare_cached("DELETE FROM documents WHERE message = ?1 RETURNING doc, conv")?;
+    let found = delete.query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((number, conv)): Option<(i64, i64)> = found else { return Ok(None) };
+    tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
+    tx.prepare_cached("UPDATE conversations SET messages = messages - 1 WHERE conv = ?1")?.execute([conv])?;
+    Ok(Some(number))
+}
+
+fn forget(tx: &Transaction<'_>, conversation: Uuid) -> Result<(), Error> {
+    let sql = "SELECT d.doc FROM documents d JOIN conversations c ON c.conv = d.conv WHERE c.id = ?1";
+    let mut read = tx.prepare_cached(sql)?;
+    let numbers: Vec<i64> =
+        read.query_map([conversation.as_bytes()], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()?;
+    for number in numbers {
+        tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
+        tx.prepare_cached("DELETE FROM documents WHERE doc = ?1")?.execute([number])?;
+    }
+    tx.execute("UPDATE conversations SET messages = 0 WHERE id = ?1", [conversation.as_bytes()])?;
+    Ok(())
+}
+
+fn in_text(any: &[Atom]) -> String {
+    let any: Vec<String> = any.iter().map(written).collect();
+    format!("({})", any.join(" OR "))
+}
+
+fn in_scope(terms: impl Iterator<Item = String>) -> String {
+    let terms: Vec<String> = terms.map(|term| format!("\"{term}\"")).collect();
+    format!("(scope : ({}))", terms.join(" OR "))
+}
+
+/// Terms are letters and digits, so between quotation marks nothing is an operator of FTS5. Phrases are made of `body` alone: what follows
+/// each other in `others` does not do so in the text.
+fn written(atom: &Atom) -> String {
+    match atom {
+        Atom::Word(word) => format!("({{body others}} : \"{word}\")"),
+        Atom::Beginning(beginning) => format!("({{body others}} : \"{beginning}\" *)"),
+        Atom::Phrase { terms, is_open } => {
+            format!("(body : \"{}\"{})", terms.join(" "), if *is_open { " *" } else { "" })
+        }
+    }
+}
+
+const fn flag(has: Has) -> &'static str {
+    match has {
+        Has::File => "f",
+        Has::Image => "i",
+        Has::Link => "l",
+        Has::Voice => "v",
+    }
+}
+
+fn list(numbers: &[i64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}

@@ -1,0 +1,144 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Dictionary, Matcher, Query, Reading, tokens};
+
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn document(message: u128, conversation: u128, text: &str) -> Document {
+    let created_at = i64::try_from(message).unwrap() * 1_000;
+    let (message, conversation) = (id(message), id(conversation));
+    Document { message, conversation, author: Some(id(77)), created_at, has: BTreeSet::new(), tokens: tokens(text) }
+}
+
+fn index(documents: impl IntoIterator<Item = Document>) -> (tempfile::TempDir, SqliteIndex) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = SqliteIndex::open(&folder.path().join("search.db")).unwrap();
+    let changes = documents.into_iter().map(Change::Put).collect();
+    index.apply(&Batch { changes, ..Batch::default() }).unwrap();
+    (folder, index)
+}
+
+fn plan(query: &str, conversations: &[u128]) -> Plan {
+    let query = Query::parse(query, 0).unwrap();
+    let all = Reading::default().atoms(&query);
+    let conversations = conversations.iter().map(|one| id(*one)).collect();
+    let Query { unwanted: none, has, from, until, .. } = query;
+    Plan { all, none, has, from, until, conversations, limit: 500, ..Plan::default() }
+}
+
+fn found(index: &SqliteIndex, plan: &Plan) -> Vec<u128> {
+    index.candidates(plan).unwrap().into_iter().map(|candidate| candidate.message.as_u128()).collect()
+}
+
+#[test]
+fn only_the_conversations_that_are_named_are_looked_into() {
+    let (_folder, index) = index([document(1, 10, "a blue whale"), document(2, 20, "Blue"), document(3, 10, "red")]);
+    assert_eq!(found(&index, &plan("blue", &[10, 20])), [2, 1]);
+    assert_eq!(found(&index, &plan("blue", &[20])), [2]);
+    assert!(found(&index, &plan("blue", &[30])).is_empty() && found(&index, &plan("blue", &[])).is_empty());
+    assert_eq!(found(&index, &plan("-blue", &[10, 20])), [3]);
+    assert_eq!(found(&index, &plan("\"blue whale\"", &[10, 20])), [1]);
+    assert_eq!(found(&index, &Plan { below: Some(FIRST + 1), ..plan("blue", &[10, 20]) }), [1]);
+}
+
+#[test]
+fn edited_and_deleted_texts_are_not_found_any_more() {
+    let (_folder, mut index) = index([document(1, 10, "secret"), document(2, 10, "other secret")]);
+    let changes = vec![Change::Put(document(1, 10, "edited")), Change::Remove(id(2)), Change::Remove(id(9))];
+    index.apply(&Batch { changes, positions: vec![(id(10), 4), (id(30), 1)], ..Batch::default() }).unwrap();
+    assert!(found(&index, &plan("secret", &[10])).is_empty());
+    assert_eq!(found(&index, &plan("edited", &[10])), [1]);
+    assert_eq!([10, 30, 40].map(|one| index.position(id(one)).unwrap()), [4, 1, 0]);
+}
+
+/// The last characters of two runs lie side by side in the index, but not in the text.
+#[test]
+fn a_phrase_is_looked_for_in_the_text_alone() {
+    let (_folder, index) = index([document(1, 10, "天天a天今"), document(2, 10, "天 今")]);
+    assert_eq!(found(&index, &plan("\"天 今", &[10])), [2]);
+}
+
+#[test]
+fn authors_files_and_times_narrow_it_down() {
+    let file = Document { has: [Has::File].into(), author: Some(id(78)), ..document(1, 10, "plan") };
+    let (_folder, index) = index([file, document(2, 10, "plan"), Document { author: None, ..document(3, 10, "plan") }]);
+    assert_eq!(found(&index, &plan("has:file", &[10])), [1]);
+    let by = |author| Plan { authors: Some(vec![id(author)]), ..plan("plan", &[10]) };
+    assert_eq!((found(&index, &by(77)), found(&index, &by(78))), (vec![2], vec![1]));
+    assert!(found(&index, &by(79)).is_empty());
+    assert_eq!(found(&index, &Plan { from: Some(2_000), until: Some(3_000), ..plan("plan", &[10]) }), [2]);
+}
+
+/// A small conversation beside large ones: its name is among what is looked for, and nothing else changes.
+#[test]
+fn a_common_word_is_looked_for_by_conversation() {
+    let many = (0..RARE.unsigned_abs() + 10).map(|number| document(u128::from(number) + 100, 10, "common"));
+    let (_folder, index) = index(many.chain([document(1, 20, "common word"), document(2, 20, "word")]));
+    let conversations = index.numbers("conversations", "conv", &[id(20)]).unwrap();
+    assert!(!index.is_found_everywhere(&plan("common", &[20]), &conversations).unwrap());
+    assert!(index.is_found_everywhere(&plan("word", &[20]), &conversations).unwrap());
+    assert_eq!(found(&index, &plan("common", &[20])), [1]);
+    assert_eq!(found(&index, &plan("common", &[10])).len(), 500);
+}
+
+#[test]
+fn the_file_is_kept_unless_it_is_of_another_version() {
+    let (folder, index) = index([document(1, 10, "here")]);
+    drop(index);
+    let file = folder.path().join("search.db");
+    let index = SqliteIndex::open(&file).unwrap();
+    assert_eq!(found(&index, &plan("here", &[10])), [1]);
+    let terms = index.terms_after(0).unwrap();
+    assert_eq!(Dictionary::default().with(terms).beginning("he", 5), ["here"]);
+    index.connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
+    drop(index);
+    assert!(found(&SqliteIndex::open(&file).unwrap(), &plan("here", &[10])).is_empty());
+}
+
+#[test]
+fn what_was_there_before_comes_below_and_everything_can_be_forgotten() {
+    let (_folder, mut index) = index([document(5, 10, "new word")]);
+    let changes = [4, 3].map(|number| Change::Put(document(number, 20, "old word"))).into();
+    let fill = Some(Fill { below: id(3), is_done: false });
+    index.apply(&Batch { changes, is_older: true, fill, ..Batch::default() }).unwrap();
+    assert_eq!(found(&index, &plan("word", &[10, 20])), [5, 4, 3]);
+    assert_eq!((index.fill().unwrap(), index.messages().unwrap()), (fill, 3));
+    index.apply(&Batch { gone: vec![id(20)], ..Batch::default() }).unwrap();
+    assert_eq!((found(&index, &plan("word", &[10, 20])), index.messages().unwrap()), (vec![5], 1));
+    index.clear().unwrap();
+    assert!(found(&index, &plan("word", &[10, 20])).is_empty() && index.fill().unwrap().is_none());
+    assert!(index.terms_after(0).unwrap().is_empty());
+}
+
+#[test]
+fn a_broken_file_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("search.db");
+    fs::write(&file, "no database at all, however long this text may be: ".repeat(100)).unwrap();
+    let mut index = SqliteIndex::open(&file).unwrap();
+    index.apply(&Batch { changes: vec![Change::Put(document(1, 10, "here"))], ..Batch::default() }).unwrap();
+    assert_eq!(found(&index, &plan("here", &[10])), [1]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The index finds just the texts that the matcher says answer, whatever is asked.
+    #[test]
+    fn the_index_and_the_matcher_agree(texts in proptest::collection::vec("([a-cB今天đ]{1,3}[ -]?){0,5}", 1..8), asked in "([a-cB今天\"*-]{1,3} ?){1,4}") {
+        let documents = texts.iter().zip(1..).map(|(text, number)| document(number, 10, text));
+        let (_folder, index) = index(documents);
+        let query = Query::parse(&asked, 0).unwrap();
+        let matcher_reading = Reading::default();
+        let matcher = Matcher::new(&query, &matcher_reading);
+        let answering = texts.iter().zip(1_u128..).filter(|(text, _)| matcher.matches(text).is_some());
+        let mut answering: Vec<u128> = answering.map(|(_, number)| number).collect();
+        answering.reverse();
+        prop_assert_eq!(found(&index, &plan(&asked, &[10])), answering);
+    }
+}

@@ -1,0 +1,274 @@
+//! How a text becomes words.
+//!
+//! Letters lose their marks and their case, and what is neither letter nor digit parts words. `getUserName` is three words, and beside them
+//! one. Scripts that put no spaces between words are cut into pairs of characters.
+
+use std::ops::Range;
+
+use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+
+/// Words of a text that are looked at; what comes after them isn't found. PostgreSQL has no positions above 16,383.
+pub const MAX_TOKENS: usize = 10_000;
+/// Characters of a word that count.
+const MAX_CHARS: usize = 64;
+
+/// A word of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// As it is indexed.
+    pub term: String,
+    /// Where it stands in the text, in bytes.
+    pub range: Range<usize>,
+    /// Its number among the words.
+    pub position: usize,
+}
+
+/// The words of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// In their order: phrases are made of these.
+    pub words: Vec<Token>,
+    /// What can be found beside them: words that were split, whole; and the last character of a run without spaces. They have the position of
+    /// their first part.
+    pub others: Vec<Token>,
+}
+
+impl Tokens {
+    fn is_full(&self) -> bool {
+        self.words.len() + self.others.len() >= MAX_TOKENS
+    }
+
+    fn push(&mut self, text: &str, range: Range<usize>) {
+        let term = term(&text[range.clone()]);
+        if !term.is_empty() {
+            let position = self.words.len();
+            self.words.push(Token { term, range, position });
+        }
+    }
+}
+
+/// The words of `text`.
+#[must_use]
+pub fn tokens(text: &str) -> Tokens {
+    let mut found = Tokens::default();
+    let mut chars = text.char_indices().peekable();
+    while let Some((start, first)) = chars.next() {
+        if found.is_full() {
+            break;
+        }
+        if is_unspaced(first) {
+            let mut run = vec![start];
+            let mut end = start + first.len_utf8();
+            while let Some(&(at, next)) = chars.peek().filter(|(_, next)| is_unspaced(*next)) {
+                // A vowel sign belongs to what stands before it.
+                if !is_combining_mark(next) {
+                    run.push(at);
+                }
+                end = at + next.len_utf8();
+                chars.next();
+            }
+            pairs(text, &run, end, &mut found);
+        } else if first.is_alphanumeric() {
+            let mut end = start + first.len_utf8();
+            while let Some(&(at, next)) = chars.peek().filter(|(_, next)| continues(*next)) {
+                end = at + next.len_utf8();
+                chars.next();
+            }
+            word(text, start..end, &mut found);
+        }
+    }
+    found
+}
+
+fn continues(next: char) -> bool {
+    !is_unspaced(next) && (next.is_alphanumeric() || is_combining_mark(next))
+}
+
+/// A word, and its parts where it has humps.
+fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
+    let position = found.words.len();
+    let mut start = range.start;
+    for hump in humps(&text[range.clone()]) {
+        found.push(text, start..range.start + hump);
+        start = range.start + hump;
+    }
+    found.push(text, start..range.end);
+    if found.words.len() > position + 1 {
+        let term = term(&text[range.clone()]);
+        found.others.push(Token { term, range, position });
+    }
+}
+
+/// Where the parts of `getUserName` or `HTTPServer` begin, but for the first.
+fn humps(word: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let letters: Vec<(usize, char)> = word.char_indices().filter(|(_, c)| !is_combining_mark(*c)).collect();
+    for (place, (at, letter)) in letters.iter().enumerate().skip(1) {
+        let before = letters[place - 1].1;
+        let after = letters.get(place + 1).map(|(_, c)| *c);
+        let rises = letter.is_uppercase() && before.is_lowercase();
+        let ends_capitals = letter.is_uppercase() && before.is_uppercase() && after.is_some_and(char::is_lowercase);
+        if rises || ends_capitals {
+            found.push(*at);
+        }
+    }
+    found
+}
+
+/// A run without spaces: each two characters that follow each other.
+fn pairs(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
+    let ends = |place: usize| run.get(place).copied().unwrap_or(end);
+    if run.len() < 2 {
+        found.push(text, run.first().copied().unwrap_or(end)..end);
+        return;
+    }
+    for (place, start) in run.iter().enumerate().take(run.len() - 1) {
+        if found.is_full() {
+            return;
+        }
+        found.push(text, *start..ends(place + 2));
+    }
+    let last = run[run.len() - 1]..end;
+    if let Some(position) = found.words.len().checked_sub(1) {
+        found.others.push(Token { term: term(&text[last.clone()]), range: last, position });
+    }
+}
+
+/// Whether the script of a letter has no spaces between words.
+pub(crate) fn is_unspaced(letter: char) -> bool {
+    matches!(u32::from(letter),
+        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF // Thai, Lao, Burmese, Khmer
+        | 0x3040..=0x30FF | 0x31F0..=0x31FF // kana
+        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF // Han
+        | 0xAC00..=0xD7AF // Hangul
+    ) && (letter.is_alphanumeric() || is_combining_mark(letter))
+}
+
+fn term(word: &str) -> String {
+    folded(word).chars().take(MAX_CHARS).collect()
+}
+
+/// Letters without their marks and their case.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        fold(letter, &mut folded);
+    }
+    folded
+}
+
+fn fold(letter: char, into: &mut String) {
+    if letter.is_ascii() {
+        into.push(letter.to_ascii_lowercase());
+    } else if is_unspaced(letter) {
+        into.push(letter);
+    } else {
+        let small = std::iter::once(letter).nfkd().flat_map(char::to_lowercase);
+        small.for_each(|part| fold_part(part, into));
+    }
+}
+
+/// A small letter or a mark that doesn't fall into parts. What stands beside letters in compatibility forms is left out: `⑴`, `ﹸ`.
+fn fold_part(part: char, into: &mut String) {
+    match part {
+        'đ' | 'ð' => into.push('d'),
+        'ß' => into.push_str("ss"),
+        'ø' => into.push('o'),
+        'ł' => into.push('l'),
+        'æ' => into.push_str("ae"),
+        'œ' => into.push_str("oe"),
+        'þ' => into.push_str("th"),
+        'ı' => into.push('i'),
+        'ς' => into.push('σ'),
+        _ if is_accent(part) => {}
+        // The other marks are vowel signs of Indian scripts and the like: letters of the word.
+        _ if is_combining_mark(part) || part.is_alphanumeric() => into.push(part),
+        _ => {}
+    }
+}
+
+fn is_accent(mark: char) -> bool {
+    matches!(u32::from(mark),
+        0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0670
+        | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE00..=0xFE2F
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        tokens(text).words.into_iter().map(|token| token.term).collect()
+    }
+
+    fn others(text: &str) -> Vec<String> {
+        tokens(text).others.into_iter().map(|token| token.term).collect()
+    }
+
+    #[test]
+    fn marks_and_case_are_folded() {
+        assert_eq!(words("Trần Đặng, Straße & Ærø — ŁÓDŹ"), ["tran", "dang", "strasse", "aero", "lodz"]);
+        assert_eq!(words("e\u{301}te\u{301} ﬁne İstanbul Ὀδυσσεύς"), ["ete", "fine", "istanbul", "οδυσσευσ"]);
+        assert_eq!(words("１２３ ②"), ["123", "2"]);
+        assert_eq!(words("नमस्ते दुनिया"), ["नमस्ते", "दुनिया"]);
+        assert_eq!(words("\u{958}लम"), words("\u{915}\u{93C}लम"), "a letter with a dot, in one and in two characters");
+        assert_eq!(words("Ǿre ﹸ ⓐ"), ["ore", "a"]);
+    }
+
+    #[test]
+    fn identifiers_are_found_by_their_parts_and_whole() {
+        assert_eq!(words("getUserName HTTPServer"), ["get", "user", "name", "http", "server"]);
+        assert_eq!(others("getUserName HTTPServer"), ["getusername", "httpserver"]);
+        assert_eq!(
+            words("NAT-1234 src/main.rs snake_case a.b@c.de"),
+            ["nat", "1234", "src", "main", "rs", "snake", "case", "a", "b", "c", "de"]
+        );
+        assert!(others("Hello WORLD").is_empty());
+    }
+
+    #[test]
+    fn scripts_without_spaces_become_pairs() {
+        assert_eq!(words("今天天气 ok"), ["今天", "天天", "天气", "ok"]);
+        assert_eq!(others("今天天气"), ["气"]);
+        assert_eq!(words("猫"), ["猫"]);
+        assert_eq!(words("안녕하세요"), ["안녕", "녕하", "하세", "세요"]);
+        assert_eq!(words("abc今天"), ["abc", "今天"]);
+    }
+
+    #[test]
+    fn positions_follow_each_other_and_ranges_point_at_the_words() {
+        let text = "x getUserName — Đặng";
+        for (place, token) in tokens(text).words.iter().enumerate() {
+            assert_eq!(token.position, place);
+            assert_eq!(folded(&text[token.range.clone()]), token.term);
+        }
+        assert_eq!(tokens(text).others[0].position, 1);
+    }
+
+    #[test]
+    fn a_long_text_ends_somewhere() {
+        let found = tokens(&"word ".repeat(50_000));
+        assert_eq!(found.words.len(), MAX_TOKENS);
+        assert_eq!(words(&"x".repeat(1_000))[0].len(), MAX_CHARS);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_words_that_stand_in_it(text in "\\PC{0,80}") {
+            let found = tokens(&text);
+            for token in found.words.iter().chain(&found.others) {
+                prop_assert!(text.get(token.range.clone()).is_some());
+                prop_assert!(!token.term.is_empty() && !token.term.contains(char::is_whitespace), "{token:?}");
+            }
+        }
+
+        #[test]
+        fn what_is_folded_stays_so(text in "\\PC{0,40}") {
+            prop_assert_eq!(folded(&folded(&text)), folded(&text));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How somebody gets in: an account that is made for them, another password, their devices, their second factor.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, Language, SessionId, Timestamp, UserId,
+    auth::{Email, Principal, token},
+    page::{Page, PageRequest},
+    view::{InvitedUser, SentLink, UserRole, UserSession},
+};
+use dbcontext::{
+    Transaction,
+    constraint::app_error,
+    query::{
+        mail_tokens::{self, Purpose},
+        second_factors, sessions as rows, users,
+    },
+};
+
+use super::{after, entry, lock, not_oneself, require_fresh};
+use crate::{
+    App,
+    accounts::{
+        sessions::{tell_ended, views},
+        signup,
+    },
+    audit::{self, Action, Entry},
+    jobs,
+    mail::{self, Letter, PASSWORD_RESET, Recipient, WELCOME},
+};
+
+/// Somebody who is to have an account.
+pub struct NewAccount {
+    pub email: String,
+    /// The first part of the address, where nothing is said. They change it in Settings.
+    pub display_name: Option<String>,
+    pub role: UserRole,
+    pub language: Language,
+}
+
+/// Makes an account without a password, and a link by which its owner chooses one. That is how somebody comes in where sign-up is closed.
+pub async fn invite(app: &App, by: &Principal, new: NewAccount, own_url: &str) -> Result<InvitedUser, AppError> {
+    require_fresh(app, by).await?;
+    let email = Email::parse(&new.email).map_err(|error| AppError::Invalid(vec![error]))?;
+    let name = new.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
+    let (id, now) = (UserId::new(), app.clock.now());
+    let row = users::NewUser {
+        id,
+        display_name: signup::parse_name(name)?,
+        email: email.as_str().to_owned(),
+        password_hash: None,
+        role: new.role,
+        verified_at: None,
+        language: new.language,
+        at: now,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    signup::create(&tx, &app.config, row).await?;
+    let link = link(&tx, app, id, Letter::Welcome, (now, WELCOME), own_url).await?;
+    audit::record(&tx, entry(by, Action::UserInvited, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
+    Ok(InvitedUser { user: after(app, id).await?, link })
+}
+
+/// Sends somebody the way to another password. The present one works until they have chosen.
+pub async fn send_reset(app: &App, by: &Principal, id: UserId, own_url: &str) -> Result<SentLink, AppError> {
+    require_fresh(app, by).await?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    lock(&tx, id).await?;
+    let link = link(&tx, app, id, Letter::PasswordReset, (now, PASSWORD_RESET), own_url).await?;
+    audit::record(&tx, entry(by, Action::UserPasswordReset, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
+    Ok(link)
+}
+
+/// Mails the way in or, where no mail server is set, makes it for the administrator to hand over.
+async fn link(
+    tx: &Transaction,
+    app: &App,
+    id: UserId,
+    letter: Letter,
+    (now, lifetime): (Timestamp, Duration),
+    own_url: &str,
+) -> Result<SentLink, AppError> {
+    let expires_at = now.plus(lifetime);
+    if app.config.mail.smtp_url.is_some() {
+        mail::post(tx, now, Recipient::User(id), letter).await?;
+        return Ok(SentLink { mailed: true, url: None, expires_at });
+    }
+    let token = token::random_text().map_err(AppError::internal)?;
+    let hash = token::fingerprint(&token);
+    mail_tokens::put(tx, Purpose::PasswordReset, id.0, hash, now, expires_at).await?;
+    Ok(SentLink { mailed: false, url: Some(format!("{own_url}/reset-password?token={token}")), expires_at })
+}
+
+/// Somebody's devices, the one used last first.
+pub async fn sessions_of(
+    app: &App,
+    by: &Principal,
+    id: UserId,
+    page: PageRequest,
+) -> Result<Page<UserSession>, AppError> {
+    users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    let (sessions, total) = rows::list(app.db.reader(), id, app.clock.now(), page).await?;
+    Ok(Page::new(views(by, sessions), page, total))
+}
+
+/// Signs somebody out on all devices.
+pub async fn end_sessions(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
+    require_fresh(app, by).await?;
+    sign_out(app, by, id).await
+}
+
+/// The same, where it is certain that it is them.
+pub(super) async fn sign_out(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
+    not_oneself(by, id)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    lock(&tx, id).await?;
+    let ended = rows::end_all(&tx, id, None, app.clock.now()).await?;
+    audit::record(&tx, entry(by, Action::UserSessionsEnded, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(app, ended).await;
+    Ok(())
+}
+
+/// Signs somebody out on one device.
+pub async fn end_session(app: &App, by: &Principal, id: UserId, session: SessionId) -> Result<(), AppError> {
+    require_fresh(app, by).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::end(&tx, id, session, app.clock.now()).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::UserSessionsEnded, Some(format!("{id}:{session}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(app, vec![session]).await;
+    Ok(())
+}
+
+/// Takes the authenticator away from somebody who has lost it, with the recovery codes.
+pub async fn remove_second_factor(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
+    require_fresh(app, by).await?;
+    not_oneself(by, id)?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !lock(&tx, id).await?.second_factor {
+        return Err(AppError::refused(Code::WrongState, "This account doesn't use two-step verification."));
+    }
+    second_factors::remove(&tx, id).await?;
+    users::set_second_factor(&tx, id, false, now).await?;
+    mail::post(&tx, now, Recipient::User(id), Letter::SecondFactorRemoved { at: now }).await?;
+    audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! What a person may ask of an administrator who can't sign in any more: their data, and the end of their account.
+
+use std::sync::Arc;
+
+use appcore::{AppError, Code, UserId, auth::Principal};
+use dbcontext::{
+    constraint::app_error,
+    query::{admin_users as rows, users},
+};
+use futures_util::Stream;
+
+use super::{entry, keep_an_admin, lock, not_oneself, require_fresh};
+use crate::{
+    App,
+    accounts::{export, removal},
+    audit::{self, Action},
+};
+
+/// All of somebody's data, as they would export it themselves.
+pub async fn export_of(
+    app: Arc<App>,
+    by: &Principal,
+    id: UserId,
+) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
+    require_fresh(&app, by).await?;
+    let account = users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    // Whose data it is; the credentials stay the administrator's.
+    let whose = Principal { user_id: id, role: rows::role(&account)?, ..by.clone() };
+    Ok(export::pieces(app, whose, entry(by, Action::UserExported, id)))
+}
+
+/// Deletes somebody's account. What others share with it stays usable.
+pub async fn delete(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
+    require_fresh(app, by).await?;
+    not_oneself(by, id)?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    keep_an_admin(&tx, id).await?;
+    lock(&tx, id).await?;
+    let left = removal::erase(&tx, app, id).await?;
+    audit::record(&tx, entry(by, Action::UserDeleted, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    left.follow_up(app).await
+}

@@ -1,0 +1,48 @@
+//! The same for several accounts.
+
+use appcore::{
+    AppError, UserId,
+    auth::Principal,
+    view::{ChangedAccounts, SkippedAccount, UserStatus},
+};
+
+use super::{Change, access, require_fresh, standing};
+use crate::App;
+
+/// What is done to each.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed {
+    Suspend,
+    Restore,
+    EndSessions,
+}
+
+/// Does it to each account by itself, as if it were done to that one alone: one that is refused is told of and holds no other back.
+pub async fn several(
+    app: &App,
+    by: &Principal,
+    ids: &[UserId],
+    deed: Deed,
+    reason: Option<&str>,
+) -> Result<ChangedAccounts, AppError> {
+    require_fresh(app, by).await?;
+    let reason = standing::checked_reason(reason)?;
+    let mut done = ChangedAccounts { changed: 0, skipped: Vec::new() };
+    for &id in ids {
+        let change =
+            |status, reason: Option<&String>| Change { status: Some(status), reason: reason.cloned(), role: None };
+        let changed = match deed {
+            Deed::Suspend => standing::apply(app, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
+            Deed::Restore => standing::apply(app, by, id, change(UserStatus::Active, None)).await,
+            Deed::EndSessions => access::sign_out(app, by, id).await,
+        };
+        match changed {
+            Ok(()) => done.changed += 1,
+            Err(AppError::Refused { code, .. }) => {
+                done.skipped.push(SkippedAccount { id, code: code.as_str().to_owned() })
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,345 @@
+//! The files of a conversation as a model gets them: pictures where it sees pictures, text as text. Of what it can't read it is told, so that
+//! it can say so; and so are people, by the answer's figures.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use ai::{ChatPicture, estimate_tokens};
+use appcore::{
+    AppError, Code, MessageId, UploadId,
+    view::{SeenFile, SeenHow, UnseenReason, Upload, UploadKind},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dbcontext::query::messages::NamedMessage;
+use extract::{Section, Unreadable};
+use futures_util::StreamExt as _;
+use moka::future::Cache;
+
+use crate::{
+    App,
+    gateway::Model,
+    uploads::{
+        self, Object, is_readable,
+        text::{self, Source},
+    },
+};
+
+/// Pictures that a model is shown for one answer, and their bytes together.
+const MAX_PICTURES: usize = 8;
+const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
+/// The thumbnail that it sees: as much as models look at.
+const SEEN_SIDE: u32 = 1280;
+/// Bytes that are read of one file.
+const MAX_TEXT: u64 = 400_000;
+/// How many bytes of documents' texts are kept, and how long one that nobody asks about.
+const KEPT_BYTES: u64 = 32 * 1024 * 1024;
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// The part of a window that files may take: one of so many.
+const SHARE: usize = 2;
+
+/// How files are read for an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct FileReader<'a> {
+    app: &'a App,
+    sees_pictures: bool,
+    /// Tokens that there are for files.
+    room: usize,
+}
+
+/// What the files of one message are to a model.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub text: String,
+    pub pictures: Vec<ChatPicture>,
+    pub seen: Vec<SeenFile>,
+}
+
+/// What there is room for still.
+struct Room {
+    pictures: usize,
+    picture_bytes: usize,
+    tokens: usize,
+}
+
+/// A file, as far as a model gets it.
+enum Part {
+    Picture(ChatPicture),
+    Text { text: String, is_cut: bool },
+}
+
+impl<'a> FileReader<'a> {
+    /// For a model, of whose window so many tokens may be filled.
+    pub fn new(app: &'a App, model: Option<&Model>, tokens: usize) -> Self {
+        let able = model.map(|model| &model.definition.capabilities);
+        let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
+        let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
+        Self { app, sees_pictures: able.is_some_and(|able| able.images), room }
+    }
+
+    /// The files of these messages, the oldest of which comes first. The newest are read first, as far as there is room.
+    pub(super) async fn read(&self, history: &[NamedMessage]) -> Result<HashMap<MessageId, Shown>, AppError> {
+        let mut read = HashMap::new();
+        let mut room = Room { pictures: MAX_PICTURES, picture_bytes: MAX_PICTURE_BYTES, tokens: self.room };
+        for message in history.iter().rev().filter(|message| message.deleted_at.is_none()) {
+            let Some(attachments) = &message.attachments else { continue };
+            let attachments: Vec<Upload> = serde_json::from_str(attachments).map_err(AppError::internal)?;
+            let mut shown = Shown::default();
+            for upload in &attachments {
+                let part = self.part(upload, &mut room).await;
+                shown.add(upload, part);
+            }
+            read.insert(message.id, shown);
+        }
+        Ok(read)
+    }
+
+    async fn part(&self, upload: &Upload, room: &mut Room) -> Result<Part, UnseenReason> {
+        let part = if upload.kind == UploadKind::Voice {
+            let text = upload.transcript.clone().ok_or(UnseenReason::NoTranscript)?;
+            cut(text, false, room)
+        } else if upload.media_type.starts_with("image/") && !is_readable(&upload.media_type) {
+            self.picture(upload, room).await.map(Part::Picture)
+        } else if is_readable(&upload.media_type) {
+            if room.tokens == 0 {
+                return Err(UnseenReason::TooLarge);
+            }
+            let bytes = self.bytes(Object::Whole(upload.id), MAX_TEXT).await?;
+            let is_cut = u64::try_from(upload.size).unwrap_or(u64::MAX) > bytes.len() as u64;
+            cut(beginning(&bytes), is_cut, room)
+        } else if extract::is_readable(&upload.media_type, &upload.name) {
+            if room.tokens == 0 {
+                return Err(UnseenReason::TooLarge);
+            }
+            let (text, is_cut) = self.taken_out(upload).await?;
+            cut(text, is_cut, room)
+        } else {
+            Err(UnseenReason::Type)
+        }?;
+        match &part {
+            Part::Picture(picture) => {
+                room.pictures -= 1;
+                room.picture_bytes = room.picture_bytes.saturating_sub(picture.data.len());
+                room.tokens = room.tokens.saturating_sub(picture.tokens);
+            }
+            Part::Text { text, .. } => room.tokens = room.tokens.saturating_sub(estimate_tokens(text)),
+        }
+        Ok(part)
+    }
+
+    async fn picture(&self, upload: &Upload, room: &Room) -> Result<ChatPicture, UnseenReason> {
+        if !self.sees_pictures {
+            return Err(UnseenReason::ModelBlind);
+        }
+        if upload.thumbhash.is_none() {
+            return Err(if uploads::has_thumbnails(&upload.media_type) {
+                UnseenReason::Unreadable
+            } else {
+                UnseenReason::Type
+            });
+        }
+        let (width, height) = seen_size(upload);
+        let tokens = ChatPicture::estimate(width, height);
+        if room.pictures == 0 || tokens > room.tokens {
+            return Err(UnseenReason::TooMany);
+        }
+        let bytes = self.bytes(Object::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
+        let data: String = STANDARD.encode(&bytes);
+        if data.len() > room.picture_bytes {
+            return Err(UnseenReason::TooMany);
+        }
+        Ok(ChatPicture { media_type: uploads::detect(&bytes, &upload.media_type), data: data.into(), tokens })
+    }
+
+    /// The beginning of the text of a document, and whether there is more.
+    async fn taken_out(&self, upload: &Upload) -> Result<(String, bool), UnseenReason> {
+        let texts = &self.app.assistants.texts;
+        if let Some(known) = texts.get(&upload.id).await {
+            return Ok((known.text.clone(), known.is_cut));
+        }
+        let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
+        let source = Source { id: upload.id, name, media_type, size: upload.size };
+        let sections = match text::sections(self.app, &source).await {
+            Ok(Ok(sections)) => sections,
+            Ok(Err(Unreadable::Type)) => return Err(UnseenReason::Type),
+            Ok(Err(_)) => return Err(UnseenReason::Unreadable),
+            Err(error) if error.code() == Code::NotFound => return Err(UnseenReason::Gone),
+            Err(error) => {
+                tracing::warn!(%error, "a document could not be read for an answer");
+                return Err(UnseenReason::Unreadable);
+            }
+        };
+        let known = DocumentText::of(&sections);
+        texts.insert(upload.id, Arc::new(known.clone())).await;
+        Ok((known.text, known.is_cut))
+    }
+
+    /// The first bytes of an object.
+    async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, UnseenReason> {
+        let store = &self.app.uploads.store;
+        let found = async {
+            let size = store.size(object).await?.min(most);
+            let mut pieces = store.read(object, 0..size).await?;
+            let mut bytes = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                bytes.extend_from_slice(&piece?);
+            }
+            Ok(bytes)
+        };
+        found.await.map_err(|error: AppError| {
+            if error.code() == Code::NotFound {
+                return UnseenReason::Gone;
+            }
+            // The answer goes on without it.
+            tracing::warn!(%error, "a file could not be read for an answer");
+            UnseenReason::Unreadable
+        })
+    }
+}
+
+impl Shown {
+    fn add(&mut self, upload: &Upload, part: Result<Part, UnseenReason>) {
+        let (name, media_type) = (&upload.name, &upload.media_type);
+        let (how, reason, tokens) = match part {
+            Ok(Part::Picture(picture)) => {
+                self.say(&format!("[The picture {name:?} is attached.]"));
+                let tokens = picture.tokens;
+                self.pictures.push(picture);
+                (SeenHow::Whole, None, Some(tokens))
+            }
+            Ok(Part::Text { text, is_cut }) => {
+                let tokens = estimate_tokens(&text);
+                // What stands in it doesn't end it.
+                let text = text.replace("</file", "<\\/file");
+                let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
+                let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };
+                self.say(&format!("<file name={name:?}{what}>\n{text}{rest}\n</file>"));
+                (if is_cut { SeenHow::Part } else { SeenHow::Whole }, None, Some(tokens))
+            }
+            Err(reason) => {
+                let why = match reason {
+                    UnseenReason::ModelBlind => "you can't see pictures",
+                    UnseenReason::TooLarge | UnseenReason::TooMany => "there is no room left for it",
+                    UnseenReason::Type => "you can't read files of this type",
+                    UnseenReason::Unreadable => "it can't be read",
+                    UnseenReason::NoTranscript => "you can't hear it, and its words aren't written down",
+                    UnseenReason::Gone => "it was deleted",
+                };
+                self.say(&format!(
+                    "[The file {name:?} ({media_type}) is attached, but {why}. Say so where it matters.]"
+                ));
+                (SeenHow::Unseen, Some(reason), None)
+            }
+        };
+        let tokens = tokens.map(|tokens| tokens as u64);
+        self.seen.push(SeenFile { upload_id: upload.id, name: name.clone(), how, reason, tokens });
+    }
+
+    fn say(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.text.push_str(text);
+    }
+}
+
+/// The beginning of a document's text. Documents of a chat are read with each of its answers, so it is kept for a while.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DocumentText {
+    text: String,
+    is_cut: bool,
+}
+
+/// The texts of documents, by their files.
+pub(crate) type DocumentTexts = Cache<UploadId, Arc<DocumentText>>;
+
+pub(super) fn document_texts() -> DocumentTexts {
+    let bytes = |_: &UploadId, known: &Arc<DocumentText>| u32::try_from(known.text.len()).unwrap_or(u32::MAX).max(1);
+    Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
+}
+
+impl DocumentText {
+    fn of(sections: &[Section]) -> Self {
+        let mut known = Self::default();
+        let mut page = None;
+        for section in sections {
+            if section.page.is_some() && section.page != page {
+                page = section.page;
+                known.add(&format!("[Page {}]", page.unwrap_or_default()));
+            }
+            if let Some(heading) = section.heading.as_deref().filter(|_| section.page.is_none()) {
+                known.add(&format!("[{heading}]"));
+            }
+            known.add(section.text.trim());
+            if known.is_cut {
+                break;
+            }
+        }
+        known
+    }
+
+    fn add(&mut self, text: &str) {
+        let room = usize::try_from(MAX_TEXT).unwrap_or(usize::MAX).saturating_sub(self.text.len() + 2);
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        let end = text.floor_char_boundary(room);
+        self.is_cut |= end < text.len();
+        self.text.push_str(&text[..end]);
+    }
+}
+
+/// A text as far as there is room for it.
+fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, UnseenReason> {
+    if room.tokens == 0 {
+        return Err(UnseenReason::TooLarge);
+    }
+    let mut quarters = 0_usize;
+    let end = text.char_indices().find(|(_, char)| {
+        quarters += if char.is_ascii() { 1 } else { 4 };
+        quarters > room.tokens.saturating_mul(4)
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
+        is_cut = true;
+    }
+    Ok(Part::Text { text, is_cut })
+}
+
+/// A text without the half of a character at its end. NUL, which nobody's JSON needs, is left out.
+fn beginning(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\u{fffd}').replace('\0', "")
+}
+
+/// The size of a picture's larger thumbnail.
+fn seen_size(upload: &Upload) -> (usize, usize) {
+    let side = |side: Option<i32>| side.and_then(|side| usize::try_from(side).ok()).unwrap_or(SEEN_SIDE as usize);
+    let (width, height) = (side(upload.width), side(upload.height));
+    let longer = width.max(height).max(1);
+    let most = longer.min(SEEN_SIDE as usize);
+    (width * most / longer, height * most / longer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(tokens: usize) -> Room {
+        Room { pictures: 1, picture_bytes: 1, tokens }
+    }
+
+    #[test]
+    fn a_text_takes_the_room_that_there_is() {
+        let text = |part: Result<Part, UnseenReason>| match part {
+            Ok(Part::Text { text, is_cut }) => (text, is_cut),
+            Ok(Part::Picture(_)) | Err(_) => panic!("no text"),
+        };
+        assert_eq!(text(cut("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
+        assert_eq!(text(cut("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
+        assert_eq!(text(cut("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
+        assert!(matches!(cut("1".to_owned(), false, &room(0)), Err(UnseenReason::TooLarge)));
+        let section = |text: &str, page| Section { text: text.to_owned(), page, ..Section::default() };
+        let known = DocumentText::of(&[section("one", Some(1)), section("more", Some(1)), section("two", Some(2))]);
+        assert_eq!((known.text.as_str(), known.is_cut), ("[Page 1]\n\none\n\nmore\n\n[Page 2]\n\ntwo", false));
+        assert!(DocumentText::of(&[section(&"x".repeat(500_000), None)]).is_cut);
+        assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
+    }
+}

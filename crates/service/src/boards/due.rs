@@ -1,0 +1,93 @@
+//! Reminders of tasks: whoever is to do one is told an hour before it is due, by a durable job.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, NotificationId, TaskId, Timestamp,
+    view::{NotificationKind, Task},
+};
+use dbcontext::query::{boards, tasks as rows};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+use crate::{
+    App,
+    conversations::access,
+    jobs::{self, Ended, Job, Work},
+    notifications::{Notice, notify},
+};
+
+const BEFORE: Duration = Duration::from_secs(3_600);
+
+/// Reminds of a task, unless it is done, or due at another time by then.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct DueJob {
+    pub task_id: TaskId,
+    pub due_at: Timestamp,
+}
+
+impl Job for DueJob {
+    const KIND: &'static str = "task_due";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.task_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.task_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            reminded = remind(work.app, self) => reminded.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Asks for the reminder of a task that is due at another time than before, in the caller's transaction.
+pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task) -> Result<(), AppError> {
+    let Some(due_at) = task.due_at.filter(|due_at| *due_at > now) else { return Ok(()) };
+    let at = if due_at.minus(BEFORE) > now { due_at.minus(BEFORE) } else { due_at };
+    let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());
+    jobs::ask_after(db, now, &DueJob { task_id: task.id, due_at }, wait).await
+}
+
+async fn remind(app: &App, job: DueJob) -> Result<(), AppError> {
+    let db = app.db.reader();
+    let Some(task) = rows::find(db, job.task_id).await?.filter(|task| task.due_at == Some(job.due_at)) else {
+        return Ok(());
+    };
+    if boards::column(db, task.column_id).await?.is_none_or(|column| column.done) {
+        return Ok(());
+    }
+    let people = if task.assignee_ids.is_empty() { vec![task.created_by] } else { task.assignee_ids.clone() };
+    for user_id in people {
+        // Whoever is out of the conversation is not told of it.
+        if access::reader(app, user_id, task.conversation_id).await.is_err() {
+            continue;
+        }
+        let notice = Notice {
+            id: notice_id(job),
+            user_id,
+            kind: NotificationKind::Reminder,
+            conversation_id: Some(task.conversation_id),
+            message_id: task.message_id,
+            upload_id: None,
+            detail: Some(job.due_at.to_string()),
+            title: Some(task.title.clone()),
+            text: Some(String::new()),
+        };
+        notify(app, notice).await?;
+    }
+    Ok(())
+}
+
+/// The same whenever the job is repeated: the task's random half and the time.
+fn notice_id(DueJob { task_id, due_at }: DueJob) -> NotificationId {
+    let mut bytes = *task_id.0.as_bytes();
+    bytes[..6].copy_from_slice(&due_at.millis().to_be_bytes()[2..]);
+    NotificationId(Builder::from_custom_bytes(bytes).into_uuid())
+}

@@ -1,0 +1,122 @@
+//! What is looked at on this machine.
+
+use std::path::Path;
+
+use appcore::{
+    config::Config,
+    view::{Check, CheckAbout},
+};
+use rustix::process::{Resource, getrlimit};
+
+use super::not_yet;
+use crate::condition::{Files, Room};
+
+/// Fewer open files are too few for more than a few hundred people.
+const FEW_FILES: u64 = 10_000;
+
+/// The disk with the data: whether it takes anything, and how much.
+#[must_use]
+pub fn disk(config: &Config) -> Vec<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Disk;
+    let folder = &config.server.data_dir;
+    let shown = folder.display();
+    if !folder.exists() {
+        return vec![not_yet(ABOUT, shown)];
+    }
+    let mut found = Vec::new();
+    if let Err(error) = try_to_write(folder) {
+        let advice = "Give the folder to the user that Natter runs as, or set server.data_dir to another";
+        found.push(Check::fault(ABOUT, format!("nothing can be written to {shown}: {error}. {advice}")));
+    }
+    found.push(match Room::of(folder) {
+        Ok(room) => of_room(room, &shown.to_string()),
+        Err(error) => Check::fault(ABOUT, format!("{shown} can't be looked at: {error}. Check server.data_dir")),
+    });
+    found
+}
+
+/// How much room there is in a place.
+pub(super) fn of_room(room: Room, place: &str) -> Check {
+    let mib = |bytes: u64| bytes / 1024 / 1024;
+    match room {
+        Room::Enough(bytes) => Check::ok(CheckAbout::Disk, format!("{} MiB are left in {place}", mib(bytes))),
+        Room::Scarce(bytes) => {
+            Check::warning(CheckAbout::Disk, format!("only {} MiB are left in {place}. Make room soon", mib(bytes)))
+        }
+        Room::Full(bytes) => Check::fault(
+            CheckAbout::Disk,
+            format!(
+                "The disk is full: {} MiB are left in {place}, so nothing can be saved; reading works. Delete what is not needed, old backups first",
+                mib(bytes)
+            ),
+        ),
+    }
+}
+
+fn try_to_write(folder: &Path) -> std::io::Result<()> {
+    let file = folder.join(".natter-doctor");
+    std::fs::write(&file, b"x").and_then(|()| std::fs::remove_file(&file))
+}
+
+/// The key that secrets in the database are encrypted with.
+#[must_use]
+pub fn key(config: &Config) -> Check {
+    const ABOUT: CheckAbout = CheckAbout::Key;
+    let file = config.server.data_dir.join("encryption-key");
+    let keep = "Keep a copy apart from the backups";
+    if let Some(secret) = &config.auth.key_encryption_secret {
+        // A running server has taken it from the file.
+        let is_of_file = std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == secret.expose());
+        let place = if is_of_file {
+            format!("it is in {}", file.display())
+        } else {
+            "auth.key_encryption_secret is set".to_owned()
+        };
+        Check::ok(ABOUT, format!("{place}. {keep}"))
+    } else if config.is_embedded() && file.exists() {
+        match config.clone().with_key_file() {
+            Ok(_) => Check::ok(ABOUT, format!("it is in {}. {keep}", file.display())),
+            Err(error) => Check::fault(ABOUT, format!("{error:#}")),
+        }
+    } else if config.is_embedded() {
+        not_yet(ABOUT, file.display())
+    } else {
+        let risk = "who has a copy of the database can sign in as anybody";
+        Check::warning(
+            ABOUT,
+            format!(
+                "auth.key_encryption_secret is not set: {risk}. Set it to a long random text, the same on all instances"
+            ),
+        )
+    }
+}
+
+/// How many files a server that is started here may have open.
+#[must_use]
+pub fn most_files() -> Check {
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    if most >= FEW_FILES {
+        Check::ok(CheckAbout::Files, "as many connections as a server needs may be open")
+    } else {
+        Check::warning(
+            CheckAbout::Files,
+            format!("{most} files may be open, and each connection is one. Raise LimitNOFILE, or ulimit -n"),
+        )
+    }
+}
+
+/// How many files of a running server are open.
+pub(super) fn open_files(files: Files) -> Check {
+    let Files { open, most } = files;
+    let advice = "Each connection is one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";
+    if files.run_out() {
+        let says = format!(
+            "Nearly all files that may be open are: {open} of {most}, so new connections are refused. {advice}"
+        );
+        Check::fault(CheckAbout::Files, says)
+    } else if files.are_scarce() {
+        Check::warning(CheckAbout::Files, format!("{open} of {most} files are open. {advice}"))
+    } else {
+        Check::ok(CheckAbout::Files, format!("{open} of {most} files are open"))
+    }
+}

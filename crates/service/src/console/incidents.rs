@@ -1,0 +1,317 @@
+//! What was wrong, as the program itself noticed it.
+
+use std::{collections::HashMap, time::Duration};
+
+use appcore::{
+    AppError, InstanceId, Timestamp,
+    breaker::Circuit,
+    view::{FigureName, Incident, IncidentKind},
+};
+use dbcontext::query::{
+    figures::{self as rows, IncidentRow},
+    job_list,
+};
+use metrics::metrics;
+use uuid::Uuid;
+
+use super::{GONE, instances};
+use crate::{App, condition::Room};
+
+/// The most that is answered.
+const MOST: u64 = 500;
+/// What is closer together was one incident that several instances noticed, or one that came back at once.
+const TOGETHER_MS: i64 = 5_000;
+/// It is noticed by what fails before, and what is noted for minutes is of those that it met, too.
+const BEFORE: Duration = Duration::from_secs(60);
+
+/// What is wrong now, and what could not be written down yet.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    open: HashMap<IncidentKind, Open>,
+    news: Vec<News>,
+    /// What each kind is felt by, as it was counted last.
+    counted: HashMap<IncidentKind, u64>,
+    /// The disk was, when it was last looked at.
+    is_full: bool,
+    /// How often changes had been refused by then.
+    refusals: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    id: Uuid,
+    began_at: Timestamp,
+    /// What was counted before it began.
+    before: u64,
+    felt: u64,
+    /// As it was written down.
+    told: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct News {
+    kind: IncidentKind,
+    id: Uuid,
+    began_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    felt: u64,
+}
+
+impl Watch {
+    /// Looks at what is known without asking.
+    pub fn look(&mut self, app: &App) {
+        let is_down = |circuit: Circuit| circuit != Circuit::Closed;
+        let now = app.clock.now();
+        let counted = metrics();
+        self.tell(IncidentKind::Database, is_down(app.db.circuit()), now, counted.http.requests().errors);
+        if let Some(redis) = &app.redis {
+            self.tell(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
+        }
+        self.tell(IncidentKind::Ai, is_down(app.assistants.circuit()), now, counted.ai.failed());
+        self.look_at_storage(self.is_full || app.db.refusal().is_some(), app.db.refusals(), now);
+    }
+
+    /// What was refused and is taken again between two looks was an incident, too: between refusals a small change may fit.
+    fn look_at_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
+        let is_new = std::mem::replace(&mut self.refusals, refusals) != refusals;
+        self.tell(IncidentKind::Storage, is_new || is_wrong, now, refusals);
+    }
+
+    /// Whether the disk had no room when it was looked at.
+    pub const fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Looks whether there is room. Before anything is saved: what can't be written down now is once there is.
+    pub fn look_at_disk(&mut self, app: &App) {
+        self.is_full = matches!(Room::of(&app.config.server.data_dir), Ok(Room::Full(_)));
+    }
+
+    /// Looks at what has to be asked for.
+    pub async fn count(&mut self, app: &App) -> Result<(), AppError> {
+        let now = app.clock.now();
+        let dead: i64 = job_list::census(app.db.reader()).await?.iter().map(|kind| kind.dead).sum();
+        self.tell(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
+        self.tell_how_much();
+        Ok(())
+    }
+
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// `counted` is what this kind is felt by. What was counted since the look before belongs to an incident that is new: by it, it was noticed.
+    fn tell(&mut self, kind: IncidentKind, is_wrong: bool, now: Timestamp, counted: u64) {
+        let before = self.counted.insert(kind, counted).unwrap_or(counted);
+        let felt = |before: u64, felt: u64| match kind {
+            IncidentKind::DeadLetters => felt.max(counted),
+            _ => counted.saturating_sub(before),
+        };
+        match (self.open.get_mut(&kind), is_wrong) {
+            (None, true) => {
+                let felt = felt(before, 0);
+                let open = Open { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
+                self.open.insert(kind, open);
+                self.news.push(News { kind, id: open.id, began_at: now, ended_at: None, felt });
+            }
+            (Some(open), true) => open.felt = felt(open.before, open.felt),
+            (Some(open), false) => {
+                let Open { id, began_at, before, felt: most, .. } = *open;
+                self.open.remove(&kind);
+                self.news.push(News { kind, id, began_at, ended_at: Some(now), felt: felt(before, most) });
+            }
+            (None, false) => {}
+        }
+    }
+
+    /// What goes on is written down again where more was felt of it.
+    fn tell_how_much(&mut self) {
+        for (kind, open) in &mut self.open {
+            if std::mem::replace(&mut open.told, open.felt) != open.felt {
+                let Open { id, began_at, felt, .. } = *open;
+                self.news.push(News { kind: *kind, id, began_at, ended_at: None, felt });
+            }
+        }
+    }
+
+    /// Writes down what is new.
+    pub async fn write(&mut self, app: &App) -> Result<(), AppError> {
+        while let Some(&News { kind, id, began_at, ended_at, felt }) = self.news.first() {
+            let people = match ended_at {
+                Some(ended_at) => people(app, kind, began_at, ended_at).await?,
+                None => None,
+            };
+            let row = IncidentRow {
+                id,
+                kind: kind.as_str().to_owned(),
+                instance_id: app.instance_id,
+                began_at,
+                ended_at,
+                felt: i64::try_from(felt).ok(),
+                people,
+            };
+            rows::notice(app.db.writer(), row).await?;
+            self.news.remove(0);
+        }
+        Ok(())
+    }
+}
+
+/// Whom an incident that is over concerned.
+async fn people(
+    app: &App,
+    kind: IncidentKind,
+    began_at: Timestamp,
+    ended_at: Timestamp,
+) -> Result<Option<i64>, AppError> {
+    match kind {
+        // Who was there is noted for the minute before, too, where it could not be noted meanwhile.
+        IncidentKind::Database | IncidentKind::Redis | IncidentKind::Storage => {
+            rows::most(app.db.reader(), FigureName::People.as_str(), began_at.minus(BEFORE), ended_at).await
+        }
+        IncidentKind::Ai => rows::people_failed(app.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some),
+        IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
+    }
+}
+
+/// Takes the instances away that ended without a word, and says so.
+pub(super) async fn bury(app: &App) -> Result<(), AppError> {
+    let now = app.clock.now();
+    for gone in rows::take_gone(app.db.writer(), now.minus(GONE)).await? {
+        let row = IncidentRow {
+            id: Uuid::now_v7(),
+            kind: IncidentKind::Instance.as_str().to_owned(),
+            instance_id: gone.id,
+            began_at: gone.seen_at,
+            ended_at: Some(now),
+            felt: instances::read(&gone).and_then(|instance| i64::try_from(instance.connections).ok()),
+            people: None,
+        };
+        rows::end_of(app.db.writer(), gone.id, gone.seen_at).await?;
+        rows::notice(app.db.writer(), row).await?;
+    }
+    Ok(())
+}
+
+/// What was wrong since then, the earliest first.
+pub(super) async fn since(app: &App, from: Timestamp) -> Result<Vec<Incident>, AppError> {
+    Ok(together(rows::incidents(app.db.reader(), from, MOST).await?))
+}
+
+/// What several instances noticed of one thing is one incident. The rows come by their beginning.
+fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
+    let mut incidents: Vec<(Incident, Vec<InstanceId>)> = Vec::new();
+    for row in rows {
+        let Ok(kind) = row.kind.parse::<IncidentKind>() else { continue };
+        let same = incidents.iter_mut().rev().find(|(incident, _)| {
+            incident.kind == kind
+                && kind != IncidentKind::Instance
+                && incident.ended_at.is_none_or(|ended| row.began_at.0 - ended.0 <= TOGETHER_MS)
+        });
+        match same {
+            Some((incident, noticed)) => {
+                incident.ended_at = incident.ended_at.zip(row.ended_at).map(|(one, other)| one.max(other));
+                incident.felt = match kind {
+                    IncidentKind::DeadLetters => incident.felt.max(row.felt),
+                    _ => incident
+                        .felt
+                        .zip(row.felt)
+                        .map(|(one, other)| one.saturating_add(other))
+                        .or(incident.felt)
+                        .or(row.felt),
+                };
+                incident.people = incident.people.max(row.people);
+                if !noticed.contains(&row.instance_id) {
+                    noticed.push(row.instance_id);
+                }
+            }
+            None => {
+                let IncidentRow { began_at, ended_at, felt, people, .. } = row;
+                let incident = Incident { kind, began_at, ended_at, instances: 1, felt, people };
+                incidents.push((incident, vec![row.instance_id]));
+            }
+        }
+    }
+    let counted =
+        |(incident, noticed): (Incident, Vec<InstanceId>)| Incident { instances: noticed.len() as u64, ..incident };
+    incidents.into_iter().map(counted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kind: IncidentKind, instance: InstanceId, began: i64, ended: Option<i64>, felt: Option<i64>) -> IncidentRow {
+        IncidentRow {
+            id: Uuid::now_v7(),
+            kind: kind.as_str().to_owned(),
+            instance_id: instance,
+            began_at: Timestamp(began),
+            ended_at: ended.map(Timestamp),
+            felt,
+            people: felt,
+        }
+    }
+
+    fn told(watch: &Watch) -> Vec<(i64, Option<i64>, u64)> {
+        watch.news.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.felt)).collect()
+    }
+
+    #[test]
+    fn what_two_instances_noticed_is_one_incident_and_what_both_counted_adds_up() {
+        let (one, other) = (InstanceId::new(), InstanceId::new());
+        let (redis, dead) = (IncidentKind::Redis, IncidentKind::DeadLetters);
+        let incidents = together(vec![
+            row(redis, one, 1_000, Some(9_000), Some(4)),
+            row(redis, other, 2_000, Some(9_500), Some(3)),
+            row(dead, one, 3_000, None, Some(5)),
+            row(dead, other, 99_000, None, Some(6)),
+            row(redis, one, 60_000, None, None),
+        ]);
+        let told: Vec<_> = incidents
+            .iter()
+            .map(|incident| {
+                let ended = incident.ended_at.map(|at| at.0);
+                (incident.kind, incident.began_at.0, ended, incident.instances, incident.felt, incident.people)
+            })
+            .collect();
+        let expected = [
+            (redis, 1_000, Some(9_500), 2, Some(7), Some(4)),
+            // All of them see the same jobs.
+            (dead, 3_000, None, 2, Some(6), Some(6)),
+            (redis, 60_000, None, 1, None, None),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_disk_that_was_full_between_two_looks_is_an_incident() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        for (is_wrong, refusals, now) in [(false, 0, 1), (false, 3, 2), (true, 3, 3), (false, 4, 4), (false, 4, 5)] {
+            watch.look_at_storage(is_wrong, refusals, at(now));
+        }
+        assert_eq!(told(&watch), [(2, None, 3), (2, Some(5), 4)]);
+    }
+
+    #[test]
+    fn what_goes_on_is_told_once_and_its_end_once() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        // What failed before it was noticed is felt, too; what fails afterwards is not.
+        let looks = [(false, 1, 10), (true, 2, 13), (true, 3, 15), (false, 4, 16), (false, 5, 20)];
+        for (is_wrong, now, counted) in looks {
+            watch.tell(IncidentKind::Ai, is_wrong, at(now), counted);
+        }
+        assert_eq!(told(&watch), [(2, None, 3), (2, Some(4), 6)]);
+        assert_eq!(watch.news[0].id, watch.news[1].id);
+    }
+
+    #[test]
+    fn how_much_is_felt_is_told_while_it_goes_on_where_it_has_become_more() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        for (dead, now) in [(0, 1), (2, 2), (7, 3), (4, 4), (0, 5)] {
+            watch.tell(IncidentKind::DeadLetters, dead > 0, at(now), dead);
+            watch.tell_how_much();
+        }
+        assert_eq!(told(&watch), [(2, None, 2), (2, None, 7), (2, Some(5), 7)]);
+    }
+}

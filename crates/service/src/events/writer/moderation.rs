@@ -1,0 +1,133 @@
+//! What moderators do with messages, and what channels ask of those who write: slow mode and unwanted words. A conversation without either costs a
+//! look at two fields of what is remembered of it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use appcore::{
+    AppError, Code, ConversationId, UserId,
+    event::Event,
+    view::{Message, MessageStatus},
+};
+use dbcontext::query;
+
+use super::{
+    batch::Batch,
+    change::{Change, HideMessage, Outcome, SendMessage},
+    messages::{self, sends, target},
+    removed,
+};
+use crate::{
+    audit,
+    jobs::Job as _,
+    messages::previews::{self, PreviewJob},
+    moderation::Verdict,
+};
+
+/// Reads who wrote when in conversations with slow mode, and what of it is sent again.
+pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
+    let is_slow = |send: &&SendMessage| is_slow(batch, send.conversation_id);
+    let slow: Vec<&SendMessage> = sends(changes).filter(is_slow).collect();
+    if slow.is_empty() {
+        return Ok(());
+    }
+    let people: BTreeSet<(ConversationId, UserId)> =
+        slow.iter().map(|send| (send.conversation_id, send.sender)).collect();
+    let people: Vec<_> = people.into_iter().collect();
+    batch.turns.extend(query::moderation::turns(batch.db, &people).await?);
+    // Whoever sends the same again, because no answer came, waits for nothing.
+    let asked = slow.iter().map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    messages::load_sent(batch, asked).await
+}
+
+fn is_slow(batch: &Batch<'_>, id: ConversationId) -> bool {
+    batch.conversation(id).is_ok_and(|state| state.slow_mode_seconds > 0)
+}
+
+/// Refuses whoever wrote a moment ago where there is slow mode.
+pub(super) fn check_turn(batch: &Batch<'_>, send: &SendMessage) -> Result<(), AppError> {
+    let (id, user) = (send.conversation_id, send.sender);
+    if !is_slow(batch, id) || messages::is_admin(batch, id, user)? {
+        return Ok(());
+    }
+    let Some(last) = batch.turns.get(&(id, user)) else { return Ok(()) };
+    let pause = batch.conversation(id)?.slow_mode_seconds.saturating_mul(1_000);
+    // Of a clock that is ahead nobody waits longer than the pause.
+    let left = last.0.saturating_add(pause).saturating_sub(batch.now.0).min(pause);
+    if left <= 0 {
+        return Ok(());
+    }
+    let seconds = left.unsigned_abs().div_ceil(1_000);
+    Err(AppError::Refused { code: Code::SlowMode, message: None, retry_after: Some(Duration::from_secs(seconds)) })
+}
+
+/// Notes that somebody has written where there is slow mode.
+pub(super) fn take_turn(batch: &mut Batch<'_>, send: &SendMessage) -> Result<(), AppError> {
+    let (id, user) = (send.conversation_id, send.sender);
+    if is_slow(batch, id) && !messages::is_admin(batch, id, user)? {
+        batch.turns.insert((id, user), batch.now);
+        batch.new_turns.insert((id, user), batch.now);
+    }
+    Ok(())
+}
+
+/// A text as it may stand in the conversation: refused, or made unreadable where it has a word that is not wanted there.
+pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<String, AppError> {
+    let Some(filter) = batch.filter(id) else { return Ok(text.to_owned()) };
+    match filter.check(text) {
+        Verdict::Clean => Ok(text.to_owned()),
+        Verdict::Masked(text) => Ok(text),
+        Verdict::Refused(word) => Err(AppError::Detailed {
+            code: Code::WordRefused,
+            message: None,
+            details: serde_json::json!({ "word": word }),
+        }),
+    }
+}
+
+/// Hides what a message says, or shows it again.
+pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Outcome, AppError> {
+    let conversation_id = hide.conversation_id;
+    if batch.capabilities(conversation_id)?.asks_every_message {
+        return Err(AppError::refused(
+            Code::WrongState,
+            "In a chat with an assistant there is nobody to hide it from.",
+        ));
+    }
+    let mut message = target(batch, conversation_id, hide.message_id).await?;
+    if message.hidden_at.is_some() == hide.is_hidden {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    if message.status == MessageStatus::Streaming {
+        return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Wait until it is done."));
+    }
+    if hide.is_hidden {
+        query::moderation::hide(batch.db, message.id, hide.by, batch.now).await?;
+        conceal(&mut message);
+        message.hidden_at = Some(batch.now);
+        removed::take_out(batch, &message).await?;
+    } else {
+        query::moderation::restore(batch.db, message.id).await?;
+        message = target(batch, conversation_id, hide.message_id).await?;
+        if previews::may_have(&message.content) {
+            batch.ask(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
+        }
+    }
+    audit::record(batch.db, hide.entry.clone()).await?;
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+        branch_changed: false,
+    })?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+fn conceal(message: &mut Message) {
+    message.content.clear();
+    message.attachments.clear();
+    message.previews.clear();
+    message.tool_calls.clear();
+    message.forwarded = None;
+    message.poll = None;
+    message.answer = None;
+}

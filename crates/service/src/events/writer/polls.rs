@@ -1,0 +1,123 @@
+//! Polls: what people choose from, who has chosen what, and their end. A poll is a message; votes and the end are events of their own, without
+//! a word of it, so that a message that is deleted leaves nothing of itself in them.
+
+use appcore::{
+    AppError, Code,
+    event::{Event, Topic},
+    view::{Message, Poll, PollResult, PollResults},
+};
+use dbcontext::query;
+
+use super::{
+    batch::Batch,
+    change::{ClosePoll, Outcome, SendMessage, Vote},
+    messages::{not_archived, target},
+    moderation,
+};
+use crate::messages::HIDDEN;
+
+/// Of those who have chosen an option, so many are told of.
+const SHOWN: usize = 20;
+
+/// The poll that a message begins with, if it is one.
+pub(super) fn begun(batch: &Batch<'_>, send: &SendMessage) -> Result<Option<Poll>, AppError> {
+    let Some(new) = &send.poll else { return Ok(None) };
+    if batch.capabilities(send.conversation_id)?.asks_every_message {
+        return Err(AppError::field("poll", "invalid", "In a chat with an assistant there is nobody to vote."));
+    }
+    let options = new.options.iter().map(|option| moderation::filtered(batch, send.conversation_id, option));
+    let options = options.collect::<Result<Vec<_>, _>>()?;
+    let results = PollResults { options: vec![PollResult::default(); options.len()], ..PollResults::default() };
+    let (multiple, anonymous, closes_at) = (new.multiple, new.anonymous, new.closes_at);
+    Ok(Some(Poll { options, multiple, anonymous, closes_at, results }))
+}
+
+pub(super) async fn vote(batch: &mut Batch<'_>, vote: &Vote) -> Result<Outcome, AppError> {
+    let (conversation_id, message_id) = (vote.conversation_id, vote.message_id);
+    batch.standing(conversation_id, vote.by)?;
+    not_archived(batch, conversation_id)?;
+    let mut message = target(batch, conversation_id, message_id).await?;
+    let poll = poll_of(&mut message)?;
+    if poll.is_over(batch.now) {
+        return Err(AppError::refused(Code::WrongState, "This poll is closed."));
+    }
+    if vote.choices.iter().any(|choice| usize::from(*choice) >= poll.options.len()) {
+        return Err(AppError::field("choices", "not_found", "Choose from the options of the poll."));
+    }
+    if !poll.multiple && vote.choices.len() > 1 {
+        return Err(AppError::field("choices", "too_long", "Choose one option."));
+    }
+    let before = query::polls::chosen(batch.db, message_id, vote.by).await?;
+    if before == vote.choices {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    // The event is made with what its own number is needed for.
+    let seq = batch.conversation(conversation_id)?.last_seq + 1;
+    query::polls::choose(batch.db, message_id, vote.by, &vote.choices, seq).await?;
+    let results = &mut poll.results;
+    match (before.is_empty(), vote.choices.is_empty()) {
+        (true, false) => results.voters += 1,
+        (false, true) => results.voters = results.voters.saturating_sub(1),
+        _ => {}
+    }
+    for (choice, result) in (0_u8..).zip(&mut results.options) {
+        match (before.contains(&choice), vote.choices.contains(&choice)) {
+            (false, true) => {
+                result.votes += 1;
+                if !poll.anonymous && result.user_ids.len() < SHOWN {
+                    result.user_ids.push(vote.by);
+                }
+            }
+            (true, false) => {
+                let had_more = result.votes > SHOWN as u64;
+                result.votes = result.votes.saturating_sub(1);
+                result.user_ids.retain(|user| *user != vote.by);
+                // Others move up where there are more than are told of.
+                if !poll.anonymous && had_more && result.user_ids.len() < SHOWN {
+                    result.user_ids = query::polls::first(batch.db, message_id, choice, SHOWN).await?;
+                }
+            }
+            _ => {}
+        }
+    }
+    tell(batch, &message).await?;
+    let choices = vote.choices.clone();
+    batch.tell_passing(&Event::PollOwn { conversation_id, message_id, choices }, Topic::User(vote.by))?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+/// Ends a poll before its time. What is closed stays so.
+pub(super) async fn close(batch: &mut Batch<'_>, close: &ClosePoll) -> Result<Outcome, AppError> {
+    batch.standing(close.conversation_id, close.by)?;
+    not_archived(batch, close.conversation_id)?;
+    let mut message = target(batch, close.conversation_id, close.message_id).await?;
+    if message.sender.id != Some(close.by.0) {
+        poll_of(&mut message)?;
+        return Err(AppError::refused(Code::Forbidden, "Only its author can close a poll."));
+    }
+    let now = batch.now;
+    let poll = poll_of(&mut message)?;
+    if poll.is_over(now) {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    poll.results.closed_at = Some(now);
+    tell(batch, &message).await?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+fn poll_of(message: &mut Message) -> Result<&mut Poll, AppError> {
+    if message.hidden_at.is_some() {
+        return Err(AppError::refused(Code::WrongState, HIDDEN));
+    }
+    message.poll.as_mut().ok_or_else(|| AppError::refused(Code::NotFound, "This message is no poll."))
+}
+
+/// Stores what is shown of the poll, and tells everyone.
+async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+    let (conversation_id, message_id) = (message.conversation_id, message.id);
+    let Some(poll) = &message.poll else { return Ok(()) };
+    query::polls::set(batch.db, message_id, poll).await?;
+    let results = poll.results.clone();
+    batch.emit(conversation_id, |seq| Event::PollUpdated { conversation_id, seq, message_id, results })?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Reactions and pins: gathered as messages are.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use appcore::{
+    AppError, Code, MessageId, UserId,
+    event::Event,
+    view::{Message, Reaction},
+};
+use dbcontext::query::{self, Piece, reactions::Reacted};
+use sea_orm::{ConnectionTrait, DatabaseBackend};
+
+use super::{
+    batch::Batch,
+    change::{Change, Outcome, Pin, React},
+    messages::{may_write, not_archived},
+};
+
+/// Different emoji that one message may have.
+const MAX_EMOJI: usize = 50;
+/// Of those who have reacted with an emoji, so many are told of.
+const SHOWN: usize = 20;
+/// So many are read where some of those who are told of may go.
+const SPARE: usize = 2 * SHOWN;
+/// Messages that may be pinned in one conversation.
+const MAX_PINS: i64 = 100;
+
+/// The reactions that a batch is about.
+#[derive(Default)]
+pub(super) struct Reactions {
+    stored: HashSet<Reacted>,
+    /// What is there by now, where it is another than what is stored, and the number of the event.
+    changed: BTreeMap<Reacted, (bool, i64)>,
+    /// The first who have reacted, where there are more than are told of and somebody takes theirs back.
+    first: HashMap<(MessageId, String), Vec<UserId>>,
+}
+
+impl Reactions {
+    /// Reads which of the reactions in question are there.
+    pub async fn load<C: ConnectionTrait>(
+        &mut self,
+        db: &C,
+        messages: &HashMap<MessageId, Message>,
+        changes: &[Change],
+    ) -> Result<(), AppError> {
+        let asked: Vec<&React> = changes
+            .iter()
+            .filter_map(|change| if let Change::React(react) = change { Some(react) } else { None })
+            .collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let keys: HashSet<Reacted> = asked.iter().map(|react| key(react)).collect();
+        self.stored.extend(query::reactions::existing(db, keys.into_iter().collect()).await?);
+        let has_many = |react: &&&React| {
+            let shown = messages.get(&react.message_id).and_then(|message| shown(message, &react.emoji));
+            !react.is_added && shown.is_some_and(|reaction| reaction.count > SHOWN as u64)
+        };
+        let many: HashSet<(MessageId, String)> =
+            asked.iter().filter(has_many).map(|react| (react.message_id, react.emoji.clone())).collect();
+        if !many.is_empty() {
+            for one in query::reactions::first(db, many.into_iter().collect(), SPARE).await? {
+                self.first.entry((one.message_id, one.emoji)).or_default().push(one.user_id);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_there(&self, reacted: &Reacted) -> bool {
+        self.changed.get(reacted).map_or_else(|| self.stored.contains(reacted), |(is_there, _)| *is_there)
+    }
+
+    /// Forgets what was to be stored of a message that is gone.
+    pub fn forget(&mut self, message: MessageId) {
+        self.changed.retain(|reacted, _| reacted.message_id != message);
+    }
+
+    pub fn take_pieces(&mut self, backend: DatabaseBackend) -> Result<Vec<Piece>, AppError> {
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        for (reacted, (is_there, seq)) in std::mem::take(&mut self.changed) {
+            match (self.stored.contains(&reacted), is_there) {
+                (false, true) => {
+                    self.stored.insert(reacted.clone());
+                    new.push((reacted, seq));
+                }
+                (true, false) => {
+                    self.stored.remove(&reacted);
+                    gone.push(reacted);
+                }
+                _ => {}
+            }
+        }
+        let mut pieces = Vec::new();
+        if !new.is_empty() {
+            pieces.push(query::reactions::insert(backend, new)?);
+        }
+        if !gone.is_empty() {
+            pieces.push(query::reactions::remove(backend, gone)?);
+        }
+        Ok(pieces)
+    }
+}
+
+fn key(react: &React) -> Reacted {
+    Reacted { message_id: react.message_id, emoji: react.emoji.clone(), user_id: react.by }
+}
+
+fn shown<'a>(message: &'a Message, emoji: &str) -> Option<&'a Reaction> {
+    message.reactions.iter().find(|reaction| reaction.emoji == emoji)
+}
+
+pub(super) fn react(batch: &mut Batch<'_>, react: &React) -> Result<Outcome, AppError> {
+    let conversation_id = react.conversation_id;
+    batch.standing(conversation_id, react.by)?;
+    not_archived(batch, conversation_id)?;
+    let mut message = batch.edits.message(conversation_id, react.message_id).ok_or(Code::NotFound)?;
+    let reacted = key(react);
+    if batch.edits.reactions.is_there(&reacted) == react.is_added {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    if react.is_added && shown(&message, &react.emoji).is_none() && message.reactions.len() >= MAX_EMOJI {
+        return Err(AppError::refused(
+            Code::TooMany,
+            format!("A message can have up to {MAX_EMOJI} different reactions."),
+        ));
+    }
+    let Reacted { message_id, emoji, user_id } = reacted.clone();
+    let seq = batch.emit(conversation_id, |seq| {
+        if react.is_added {
+            Event::ReactionAdded { conversation_id, seq, message_id, emoji, user_id }
+        } else {
+            Event::ReactionRemoved { conversation_id, seq, message_id, emoji, user_id }
+        }
+    })?;
+    let reactions = &mut batch.edits.reactions;
+    reactions.changed.insert(reacted, (react.is_added, seq));
+    if react.is_added {
+        add(&mut message.reactions, react);
+    } else {
+        let others = reactions.first.get(&(react.message_id, react.emoji.clone())).cloned().unwrap_or_default();
+        // Nothing has changed about those whom no change of this batch is about.
+        let is_there = |user: &UserId| {
+            reactions.changed.get(&Reacted { user_id: *user, ..key(react) }).is_none_or(|(is_there, _)| *is_there)
+        };
+        remove(&mut message.reactions, react, others.into_iter().filter(is_there));
+    }
+    batch.edits.mark(message.clone());
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+fn add(reactions: &mut Vec<Reaction>, react: &React) {
+    let known = reactions.iter_mut().find(|reaction| reaction.emoji == react.emoji);
+    let Some(reaction) = known else {
+        reactions.push(Reaction { emoji: react.emoji.clone(), count: 1, user_ids: vec![react.by] });
+        return;
+    };
+    reaction.count += 1;
+    if reaction.user_ids.len() < SHOWN {
+        reaction.user_ids.push(react.by);
+    }
+}
+
+/// `others` move up where there are more than are told of.
+fn remove(reactions: &mut Vec<Reaction>, react: &React, others: impl Iterator<Item = UserId>) {
+    let Some(at) = reactions.iter().position(|reaction| reaction.emoji == react.emoji) else { return };
+    let reaction = &mut reactions[at];
+    reaction.count = reaction.count.saturating_sub(1);
+    if reaction.count == 0 {
+        reactions.remove(at);
+        return;
+    }
+    reaction.user_ids.retain(|user| *user != react.by);
+    for user in others {
+        if reaction.user_ids.len() >= SHOWN.min(usize::try_from(reaction.count).unwrap_or(SHOWN)) {
+            break;
+        }
+        if !reaction.user_ids.contains(&user) {
+            reaction.user_ids.push(user);
+        }
+    }
+}
+
+/// Pins a message, or takes its pin away.
+pub(super) fn pin(batch: &mut Batch<'_>, pin: &Pin) -> Result<Outcome, AppError> {
+    let (conversation_id, message_id, user_id) = (pin.conversation_id, pin.message_id, pin.by);
+    may_write(batch, conversation_id, pin.by)?;
+    let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;
+    if message.pinned_at.is_some() == pin.is_pinned {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    let now = batch.now;
+    let pins = batch.edits.pins.entry(conversation_id).or_default();
+    if pin.is_pinned && *pins >= MAX_PINS {
+        return Err(AppError::refused(
+            Code::TooMany,
+            format!("A conversation can have up to {MAX_PINS} pinned messages. Unpin one first."),
+        ));
+    }
+    *pins += if pin.is_pinned { 1 } else { -1 };
+    batch.emit(conversation_id, |seq| {
+        if pin.is_pinned {
+            Event::MessagePinned { conversation_id, seq, message_id, user_id, pinned_at: now }
+        } else {
+            Event::MessageUnpinned { conversation_id, seq, message_id, user_id }
+        }
+    })?;
+    message.pinned_at = pin.is_pinned.then_some(now);
+    batch.edits.mark(message.clone());
+    Ok(Outcome::Message(Box::new(message)))
+}

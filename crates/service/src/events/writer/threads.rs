@@ -1,0 +1,150 @@
+//! Threads: a thread is the replies to one message of the main line. They are messages of the conversation's log as all others, with numbers of
+//! their own; what is shown of them stands with the message that they belong to.
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, UserId,
+    event::{Event, Topic},
+    view::{MentionKind, Message, Participant, SenderKind, ThreadSummary},
+};
+use dbcontext::query::{self, batches::NewMessage, threads::NewFollower};
+
+use super::{
+    batch::Batch,
+    change::{Outcome, SendMessage, Solve},
+    messages::not_archived,
+};
+
+/// Of those who have replied, so many are told of.
+const SHOWN: usize = 5;
+
+/// The message that a reply is for.
+pub(super) fn root(batch: &Batch<'_>, send: &SendMessage, id: MessageId) -> Result<Message, AppError> {
+    let conversation_id = send.conversation_id;
+    if batch.capabilities(conversation_id)?.asks_every_message {
+        return Err(AppError::field("thread_id", "unavailable", "There are no threads in chats with an assistant."));
+    }
+    let is_open = |root: &Message| root.thread_id.is_none() && (root.deleted_at.is_none() || root.thread.is_some());
+    let root = batch.edits.known(conversation_id, id).filter(is_open);
+    root.filter(|_| batch.replied.contains(&(conversation_id, id, send.sender))).ok_or_else(|| {
+        AppError::field("thread_id", "not_found", "There is no message here that a thread can belong to.")
+    })
+}
+
+/// The number of a thread's next reply.
+pub(super) fn next_no(root: &Message) -> i64 {
+    root.thread.as_ref().map_or(0, |thread| thread.last_no) + 1
+}
+
+/// Takes in a new reply: how the thread stands now, and who follows it from here on.
+pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> Result<(), AppError> {
+    let participant = reply.sender.id.map(|id| Participant { kind: reply.sender.kind, id });
+    let is_first = root.thread.is_none();
+    let thread = root.thread.get_or_insert_with(|| ThreadSummary {
+        reply_count: 0,
+        last_no: 0,
+        last_reply_at: reply.created_at,
+        participants: Vec::new(),
+        solved_at: None,
+    });
+    thread.reply_count += 1;
+    thread.last_no = reply.no;
+    thread.last_reply_at = reply.created_at;
+    if let Some(participant) = participant
+        && thread.participants.len() < SHOWN
+        && !thread.participants.contains(&participant)
+    {
+        thread.participants.push(participant);
+    }
+    let person = |kind, id: Option<uuid::Uuid>| if kind == SenderKind::User { id.map(UserId) } else { None };
+    let follow = |user_id, read_no| NewFollower { root_id: root.id, user_id, read_no };
+    if let Some(author) = person(reply.sender.kind, reply.sender.id) {
+        batch.edits.followers.push(follow(author, reply.no));
+        batch.edits.repliers.insert((root.id, author.0), follow(author, reply.no));
+    }
+    if is_first && let Some(author) = person(root.sender.kind, root.sender.id) {
+        batch.edits.followers.push(follow(author, 0));
+    }
+    let mentioned = reply.mentions.iter().filter(|mention| mention.kind == MentionKind::User);
+    batch
+        .edits
+        .followers
+        .extend(mentioned.filter_map(|mention| mention.id.map(UserId)).map(|user| follow(user, reply.no - 1)));
+    tell(batch, root)
+}
+
+/// Takes a reply out that is deleted. The thread is counted anew from what is stored and what this batch adds. Answers how it stands then.
+pub(super) async fn take_out(batch: &mut Batch<'_>, reply: &Message) -> Result<Option<ThreadSummary>, AppError> {
+    let Some(root_id) = reply.thread_id else { return Ok(None) };
+    let Some(mut root) = batch.edits.read_one(batch.db, root_id).await? else { return Ok(None) };
+    let Some(thread) = root.thread.take() else { return Ok(None) };
+    let mut left = ThreadSummary { reply_count: 0, participants: Vec::new(), ..thread };
+    let mut last = None;
+    let mut count = |kind: SenderKind, id: Option<uuid::Uuid>, replies: u64, at| {
+        left.reply_count += replies;
+        last = last.max(Some(at));
+        if let Some(participant) = id.map(|id| Participant { kind, id })
+            && left.participants.len() < SHOWN
+            && !left.participants.contains(&participant)
+        {
+            left.participants.push(participant);
+        }
+    };
+    for one in query::threads::contributions(batch.db, root_id, reply.id).await? {
+        let kind: SenderKind = one.sender_kind.parse().map_err(AppError::internal)?;
+        count(kind, one.sender_id, u64::try_from(one.replies).unwrap_or(0), one.last_at);
+    }
+    let is_new = |message: &&NewMessage| message.thread.is_some_and(|thread| thread.root_id == root_id);
+    for new in batch.new_messages.iter().filter(is_new) {
+        let kind: SenderKind = new.sender_kind.parse().map_err(AppError::internal)?;
+        count(kind, new.sender_id, 1, new.created_at);
+    }
+    left.last_reply_at = last.unwrap_or(left.last_reply_at);
+    // Its numbers go on where they were, so that nobody's position is ahead of it.
+    root.thread = Some(left.clone());
+    tell(batch, root)?;
+    Ok(Some(left))
+}
+
+fn tell(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
+    let conversation_id = root.conversation_id;
+    let event = Event::ThreadUpdated { conversation_id, message_id: root.id, thread: root.thread.clone() };
+    batch.edits.mark(root);
+    batch.tell_passing(&event, Topic::Viewers(conversation_id))
+}
+
+/// Marks a thread as solved, or as open again.
+pub(super) fn solve(batch: &mut Batch<'_>, solve: &Solve) -> Result<Outcome, AppError> {
+    let conversation_id = solve.conversation_id;
+    batch.standing(conversation_id, solve.by)?;
+    not_archived(batch, conversation_id)?;
+    let mut message = batch.edits.message(conversation_id, solve.message_id).ok_or(Code::NotFound)?;
+    let now = batch.now;
+    let Some(thread) = &mut message.thread else {
+        return Err(AppError::refused(Code::WrongState, "Nobody has replied in this thread yet."));
+    };
+    if thread.solved_at.is_some() == solve.is_solved {
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    thread.solved_at = solve.is_solved.then_some(now);
+    batch.edits.mark(message.clone());
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+        branch_changed: false,
+    })?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+/// The thread that an assistant answers in, where it is asked in one.
+pub(super) async fn of_question(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    question: Option<MessageId>,
+) -> Result<Option<Message>, AppError> {
+    let Some(question) = question else { return Ok(None) };
+    let asked = query::messages::get(batch.db, question).await?;
+    let Some(root_id) = asked.and_then(|asked| asked.thread_id) else { return Ok(None) };
+    let root = batch.edits.read_one(batch.db, root_id).await?;
+    Ok(root.filter(|root| root.conversation_id == conversation_id))
+}

@@ -1,0 +1,163 @@
+//! The job that writes an export.
+
+use appcore::{
+    AppError, Code, ConversationId, NotificationId, Timestamp, UploadId, UserId,
+    view::{ExportFormat, Message, NotificationKind, Upload},
+};
+use bytes::Bytes;
+use dbcontext::query::{conversations, exports};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
+use crate::{
+    App,
+    jobs::{Ended, Job, Work},
+    notifications::{Notice, notify},
+    uploads::{self, Object},
+};
+
+/// The files of an export are no larger together.
+const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct StoredWish {
+    pub format: ExportFormat,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub files: bool,
+}
+
+impl From<Wanted> for StoredWish {
+    fn from(Wanted { format, from, to, files }: Wanted) -> Self {
+        Self { format, from, to, files }
+    }
+}
+
+/// Writes a conversation into the file that was promised. It can be done again from the beginning at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ExportJob {
+    pub upload_id: UploadId,
+    pub user_id: UserId,
+    pub conversation_id: ConversationId,
+    pub wanted: StoredWish,
+}
+
+impl Job for ExportJob {
+    const KIND: &'static str = "export";
+
+    /// They take room on the disk, and nobody waits for them with their eyes on the screen.
+    fn places(_config: &appcore::config::Config) -> usize {
+        1
+    }
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.user_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.upload_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            written = write_or_tell(work.app, self) => written.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn write_or_tell(app: &App, job: ExportJob) -> Result<(), AppError> {
+    match write(app, job).await {
+        Ok(upload) => told(app, job, Some(upload)).await,
+        // It is tried again: the database or the store is away, or this program is wrong.
+        Err(error) if matches!(error, AppError::Unavailable(_) | AppError::Internal(_)) => Err(error),
+        Err(error) => {
+            tracing::info!(export = %job.upload_id, code = %error.code(), "an export can't be written");
+            uploads::give_up(app, job.upload_id).await?;
+            told(app, job, None).await
+        }
+    }
+}
+
+async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
+    let ExportJob { upload_id, user_id, conversation_id: id, wanted } = job;
+    // Whoever was taken out meanwhile takes nothing along.
+    let begins_after = check(app, user_id, id).await?.reads_after();
+    let row = conversations::find(app.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
+    let head = format::Head {
+        id,
+        kind: row.kind.parse().map_err(AppError::internal)?,
+        title: row.title,
+        exported_at: app.clock.now(),
+        from: wanted.from,
+        to: wanted.to,
+    };
+    let mut archive = Archive::create(app).await?;
+    archive.begin(wanted.format.file_name()).await?;
+    archive.write(format::begin(wanted.format, &head)?).await?;
+    let mut files = Vec::new();
+    let (mut after, mut is_first) = (begins_after, true);
+    loop {
+        let part = exports::of_conversation(app.db.reader(), id, after, wanted.from, wanted.to).await?;
+        let Some(last) = part.last() else { break };
+        after = last.seq;
+        for row in part {
+            let message = Message::try_from(row)?;
+            if wanted.files {
+                files.extend(message.attachments.iter().map(|file| (file.id, file.name.clone(), file.size)));
+            }
+            archive.write(format::message(wanted.format, &message, is_first, wanted.files)?).await?;
+            is_first = false;
+        }
+    }
+    archive.write(format::end(wanted.format)).await?;
+    for (file, name, size) in files {
+        let size = u64::try_from(size).unwrap_or_default();
+        if archive.size().saturating_add(size) > MAX_BYTES {
+            return Err(AppError::refused(Code::TooLarge, "This conversation has too many files for one export."));
+        }
+        copy(app, &mut archive, file, &name, size).await?;
+    }
+    uploads::take_written(app, upload_id, MEDIA_TYPE, archive.finish().await?).await
+}
+
+async fn copy(app: &App, archive: &mut Archive, id: UploadId, name: &str, size: u64) -> Result<(), AppError> {
+    use futures_util::StreamExt as _;
+    let mut pieces = match app.uploads.store.read(Object::Whole(id), 0..size).await {
+        Ok(pieces) => pieces,
+        // Deleted since its message was read.
+        Err(error) if error.code() == Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    archive.begin(&format::path_of(id, name)).await?;
+    while let Some(piece) = pieces.next().await {
+        archive.write::<Bytes>(piece?).await?;
+    }
+    Ok(())
+}
+
+/// Tells whoever has asked.
+async fn told(app: &App, job: ExportJob, upload: Option<Upload>) -> Result<(), AppError> {
+    let event = appcore::event::Event::ExportEnded {
+        conversation_id: job.conversation_id,
+        upload_id: job.upload_id,
+        upload: upload.clone().map(Box::new),
+    };
+    app.tell_own(job.user_id, &event)?;
+    let Some(upload) = upload else { return Ok(()) };
+    let notice = Notice {
+        // One export is told of once.
+        id: NotificationId(job.upload_id.0),
+        user_id: job.user_id,
+        kind: NotificationKind::Export,
+        conversation_id: Some(job.conversation_id),
+        message_id: None,
+        upload_id: Some(job.upload_id),
+        detail: None,
+        title: Some(upload.name),
+        text: Some(String::new()),
+    };
+    notify(app, notice).await
+}

@@ -1,0 +1,147 @@
+//! Renewing what is under way, releasing what nobody settled, and keeping blocks as large as they are used.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use appcore::{AppError, credits::MicroCredits, view::QuotaMetric};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        budgets::{self as counters, CounterId},
+        ledger as accounts,
+    },
+};
+use sea_orm::ConnectionTrait;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
+use crate::ledger;
+
+/// Expired holds that one transaction releases.
+const SWEEP_HOLDS: u64 = 500;
+/// How often blocks are looked after.
+const TEND: Duration = Duration::from_millis(500);
+
+pub(super) fn start(holds: &Arc<Holds>) {
+    tokio::spawn(keep(Arc::downgrade(holds), holds.expiry / 4));
+    tokio::spawn(tend(Arc::downgrade(holds)));
+}
+
+async fn keep(holds: Weak<Holds>, every: Duration) {
+    let mut tick = interval(every.max(Duration::from_millis(100)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(holds) = holds.upgrade() else { return };
+        if let Err(error) = holds.renew().await {
+            tracing::warn!(%error, "what is held for calls that are under way could not be renewed");
+        }
+        if let Err(error) = holds.sweep().await {
+            tracing::warn!(%error, "expired holds could not be released");
+        }
+        if let Err(error) = ledger::expire(&holds.db, holds.clock.now()).await {
+            tracing::warn!(%error, "expired credits could not be booked");
+        }
+    }
+}
+
+async fn tend(holds: Weak<Holds>) {
+    let mut tick = interval(TEND);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(holds) = holds.upgrade() else { return };
+        let due = holds.blocks.due(Instant::now());
+        holds.reserve_or_say(&due).await;
+    }
+}
+
+/// What is held under a name, which lasts from now on for as long as a new hold.
+pub(super) async fn adopt(holds: &Holds, id: Uuid) -> Result<Option<HeldFor>, AppError> {
+    holds.renew_these(&[id], &[id]).await?;
+    let db = holds.db.writer();
+    let mut held = HeldFor { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
+    let mut found: Vec<(Purse, MicroCredits)> = Vec::with_capacity(MOST);
+    for row in counters::holds(db, &[id]).await? {
+        found.push((Purse::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
+    }
+    found.extend(accounts::holds(db, &[id]).await?.into_iter().map(|row| (Purse::Credits(row.account_id), row.amount)));
+    if found.is_empty() {
+        return Ok(None);
+    }
+    for (place, (purse, amount)) in held.holds.iter_mut().zip(found) {
+        *place = Some((purse, id));
+        match purse {
+            Purse::Counter(CounterId::Quota(QuotaMetric::Tokens, _)) => held.amounts.tokens = amount.0,
+            Purse::Counter(CounterId::Quota(..)) => held.amounts.count = amount.0,
+            Purse::Counter(CounterId::Budget(_)) | Purse::Credits(_) => held.amounts.cost = amount,
+        }
+    }
+    Ok(Some(held))
+}
+
+impl Holds {
+    /// As if this instance had died.
+    #[cfg(test)]
+    pub fn forget_all(&self) {
+        self.live.clear();
+        self.blocks.forget_all();
+    }
+
+    #[cfg(test)]
+    pub fn has_nothing_reserved(&self) -> bool {
+        self.blocks.holds().is_empty()
+    }
+
+    pub(crate) async fn renew(&self) -> Result<(), AppError> {
+        let mut in_counters: Vec<Uuid> = self.live.iter().map(|entry| *entry.key()).collect();
+        let mut in_accounts = in_counters.clone();
+        for (purse, id) in self.blocks.holds() {
+            match purse {
+                Purse::Counter(_) => in_counters.push(id),
+                Purse::Credits(_) => in_accounts.push(id),
+            }
+        }
+        self.renew_these(&in_counters, &in_accounts).await
+    }
+
+    async fn renew_these(&self, in_counters: &[Uuid], in_accounts: &[Uuid]) -> Result<(), AppError> {
+        let (backend, expires_at) = (self.db.writer().get_database_backend(), self.clock.now().plus(self.expiry));
+        let mut pieces = Vec::new();
+        if !in_counters.is_empty() {
+            pieces.push(counters::renew(backend, in_counters, expires_at)?);
+        }
+        if !in_accounts.is_empty() {
+            pieces.push(accounts::renew(backend, in_accounts, expires_at)?);
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        query::execute(self.db.writer(), pieces).await
+    }
+
+    pub(crate) async fn sweep(&self) -> Result<(), AppError> {
+        let (now, db) = (self.clock.now(), self.db.reader());
+        let mut expired: Vec<(Purse, Uuid)> = Vec::new();
+        for hold in counters::expired(db, now, SWEEP_HOLDS).await? {
+            expired.push((Purse::Counter(CounterId::of(&hold.scope, hold.scope_id)?), hold.id));
+        }
+        let of_accounts = accounts::expired_holds(db, now, SWEEP_HOLDS).await?;
+        expired.extend(of_accounts.into_iter().map(|hold| (Purse::Credits(hold.account_id), hold.id)));
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let tx = self.db.begin().await.map_err(app_error)?;
+        let mut purses = Locked::open(&tx, expired.iter().map(|(purse, _)| *purse), now).await?;
+        let removed = purses.remove(&tx, expired, Which::Expired).await?;
+        tracing::info!(holds = removed.len(), "what was held for calls that nobody settled is free again");
+        purses.store(&tx).await?;
+        tx.commit().await.map_err(app_error)?;
+        self.tell(removed.iter().map(|hold| &hold.purse));
+        Ok(())
+    }
+}

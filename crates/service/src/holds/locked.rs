@@ -1,0 +1,287 @@
+//! Purses that a transaction has locked.
+//!
+//! Budgets and quotas are locked before accounts, each in one order, so that no two transactions can deadlock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use appcore::{
+    AppError, Timestamp, UserId,
+    credits::MicroCredits,
+    view::{BudgetPeriod, QuotaMetric},
+};
+use dbcontext::{
+    entity::budget,
+    query::{
+        budgets::{self as counters, CounterId},
+        ledger as accounts, plans,
+    },
+};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::Purse;
+use crate::{
+    gateway::budgets::{begin_anew, period, resets_at},
+    ledger::{Books, Source},
+};
+
+/// What an account pays for in this transaction.
+#[derive(Clone, Copy, Debug)]
+struct Charge {
+    cost: MicroCredits,
+    /// The first of what is paid for.
+    source: Uuid,
+}
+
+pub(super) struct Locked {
+    counters: BTreeMap<CounterId, budget::Model>,
+    /// The quotas that plans limit now.
+    limited: BTreeSet<CounterId>,
+    books: Books,
+    charges: BTreeMap<Uuid, Charge>,
+    counter_holds: Vec<counters::NewHold>,
+    credit_holds: Vec<accounts::NewHold>,
+    now: Timestamp,
+}
+
+/// A hold that was removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Removed {
+    pub id: Uuid,
+    pub purse: Purse,
+    pub amount: MicroCredits,
+    pub expires_at: Timestamp,
+}
+
+/// Which holds are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Those that have expired by now, and that nobody has renewed meanwhile.
+    Expired,
+}
+
+impl Locked {
+    pub async fn open<C: ConnectionTrait>(
+        txn: &C,
+        purses: impl IntoIterator<Item = Purse>,
+        now: Timestamp,
+    ) -> Result<Self, AppError> {
+        let (mut ids, mut owners) = (BTreeSet::new(), BTreeSet::new());
+        for purse in purses {
+            match purse {
+                Purse::Counter(counter) => _ = ids.insert(counter),
+                Purse::Credits(account) => _ = owners.insert(account),
+            }
+        }
+        let limits = limits(txn, &ids, now).await?;
+        let counters = lock_counters(txn, ids, &limits, now).await?;
+        let limited = limits.into_keys().collect();
+        let owners: Vec<Uuid> = owners.into_iter().collect();
+        let mut books = Books::lock(txn, &owners, now).await?;
+        books.all_mut().for_each(crate::ledger::Book::expire);
+        let (charges, counter_holds, credit_holds) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Ok(Self { counters, limited, books, charges, counter_holds, credit_holds, now })
+    }
+
+    /// What is left of it; none where nothing is limited.
+    pub fn left(&self, purse: Purse) -> Option<MicroCredits> {
+        match purse {
+            Purse::Counter(counter) => self.limit(counter).map(|row| row.most - row.spent - row.held),
+            // Who never had an account has nothing.
+            Purse::Credits(account) => {
+                Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::Book::available))
+            }
+        }
+    }
+
+    fn limit(&self, counter: CounterId) -> Option<&budget::Model> {
+        let is_limited = matches!(counter, CounterId::Budget(_)) || self.limited.contains(&counter);
+        self.counters.get(&counter).filter(|_| is_limited)
+    }
+
+    /// What is used or held of how much, and when it begins anew.
+    pub fn figures(&self, purse: Purse) -> (i64, i64, Option<Timestamp>) {
+        let Purse::Counter(counter) = purse else { return (0, 0, None) };
+        self.counters
+            .get(&counter)
+            .map_or((0, 0, None), |row| ((row.spent + row.held).0, row.most.0, resets_at(period(row), self.now)))
+    }
+
+    /// Holds an amount that is there.
+    pub fn hold(&mut self, purse: Purse, id: Uuid, amount: MicroCredits, expires_at: Timestamp) {
+        if amount <= MicroCredits::ZERO {
+            return;
+        }
+        match purse {
+            Purse::Counter(counter) => {
+                if self.limit(counter).is_some()
+                    && let Some(row) = self.counters.get_mut(&counter)
+                {
+                    row.held += amount;
+                    self.counter_holds.push(counters::NewHold { id, counter, amount, expires_at });
+                }
+            }
+            Purse::Credits(account) => {
+                if let Some(book) = self.books.get_mut(account) {
+                    book.hold(amount);
+                    self.credit_holds.push(accounts::NewHold { id, account_id: account, amount, expires_at });
+                }
+            }
+        }
+    }
+
+    /// Removes these holds, as far as they are there, and frees what they held.
+    pub async fn remove<C: ConnectionTrait>(
+        &mut self,
+        txn: &C,
+        holds: impl IntoIterator<Item = (Purse, Uuid)>,
+        which: Which,
+    ) -> Result<Vec<Removed>, AppError> {
+        let (mut counter_ids, mut credit_ids) = (BTreeSet::new(), BTreeSet::new());
+        for (purse, id) in holds {
+            match purse {
+                Purse::Counter(_) => counter_ids.insert(id),
+                Purse::Credits(_) => credit_ids.insert(id),
+            };
+        }
+        let (counter_ids, credit_ids): (Vec<_>, Vec<_>) =
+            (counter_ids.into_iter().collect(), credit_ids.into_iter().collect());
+        let mut removed = Vec::new();
+        if !counter_ids.is_empty() {
+            let rows = match which {
+                Which::All => counters::remove_holds(txn, &counter_ids).await?,
+                Which::Expired => counters::remove_expired(txn, &counter_ids, self.now).await?,
+            };
+            for row in rows {
+                let counter = CounterId::of(&row.scope, row.scope_id)?;
+                if let Some(counted) = self.counters.get_mut(&counter) {
+                    counted.held = counted.held - row.amount;
+                }
+                let purse = Purse::Counter(counter);
+                removed.push(Removed { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
+            }
+        }
+        if !credit_ids.is_empty() {
+            let rows = match which {
+                Which::All => accounts::remove_holds(txn, &credit_ids).await?,
+                Which::Expired => accounts::remove_expired(txn, &credit_ids, self.now).await?,
+            };
+            for row in rows {
+                if let Some(book) = self.books.get_mut(row.account_id) {
+                    book.free(row.amount);
+                }
+                let purse = Purse::Credits(row.account_id);
+                removed.push(Removed { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Books what something cost, once by its source.
+    pub fn spend(&mut self, purse: Purse, cost: MicroCredits, source: Uuid) {
+        match purse {
+            Purse::Counter(counter) => {
+                if let Some(row) = self.counters.get_mut(&counter) {
+                    row.spent += cost;
+                }
+            }
+            Purse::Credits(account) if cost > MicroCredits::ZERO => {
+                let charge = self.charges.entry(account).or_insert(Charge { cost: MicroCredits::ZERO, source });
+                charge.cost += cost;
+            }
+            Purse::Credits(_) => {}
+        }
+    }
+
+    /// Writes everything back. An account gets one entry for what was held and freed, and one for what was paid.
+    pub async fn store<C: ConnectionTrait>(mut self, txn: &C) -> Result<(), AppError> {
+        for book in self.books.all_mut() {
+            let moved = Source::new("hold", Uuid::now_v7());
+            book.post_held(&moved);
+            match self.charges.get(&book.account.id) {
+                Some(Charge { cost, source }) => {
+                    let source = Source::new("usage", source);
+                    book.charge(*cost, &source);
+                    book.pay_debts(&source);
+                }
+                None => book.pay_debts(&moved),
+            }
+        }
+        counters::store(txn, &self.counters.values().collect::<Vec<_>>()).await?;
+        counters::insert_holds(txn, &self.counter_holds).await?;
+        accounts::insert_holds(txn, &self.credit_holds).await?;
+        self.books.store(txn).await
+    }
+}
+
+/// Budgets and quotas in their present period. Limited quotas are there from now on, with the limit of the plan.
+async fn lock_counters<C: ConnectionTrait>(
+    txn: &C,
+    ids: BTreeSet<CounterId>,
+    limits: &BTreeMap<CounterId, MicroCredits>,
+    now: Timestamp,
+) -> Result<BTreeMap<CounterId, budget::Model>, AppError> {
+    let ids: Vec<CounterId> = ids.into_iter().collect();
+    let mut found = read(txn, &ids, now).await?;
+    let new: Vec<budget::Model> = limits
+        .iter()
+        .filter(|(id, _)| !found.contains_key(id))
+        .map(|(id, most)| budget::Model {
+            scope: id.scope().to_owned(),
+            scope_id: id.id(),
+            most: *most,
+            period: BudgetPeriod::Day.as_str().to_owned(),
+            period_start: Timestamp(0),
+            spent: MicroCredits::ZERO,
+            held: MicroCredits::ZERO,
+        })
+        .collect();
+    if !new.is_empty() {
+        counters::open(txn, new).await?;
+        found = read(txn, &ids, now).await?;
+    }
+    for (id, most) in limits {
+        if let Some(row) = found.get_mut(id) {
+            row.most = *most;
+        }
+    }
+    Ok(found)
+}
+
+async fn read<C: ConnectionTrait>(
+    txn: &C,
+    ids: &[CounterId],
+    now: Timestamp,
+) -> Result<BTreeMap<CounterId, budget::Model>, AppError> {
+    let mut found = BTreeMap::new();
+    if ids.is_empty() {
+        return Ok(found);
+    }
+    for mut row in counters::lock(txn, ids).await? {
+        begin_anew(&mut row, now);
+        found.insert(CounterId::of(&row.scope, row.scope_id)?, row);
+    }
+    Ok(found)
+}
+
+/// Those of these quotas that are limited.
+async fn limits<C: ConnectionTrait>(
+    txn: &C,
+    ids: &BTreeSet<CounterId>,
+    now: Timestamp,
+) -> Result<BTreeMap<CounterId, MicroCredits>, AppError> {
+    let users: BTreeSet<UserId> =
+        ids.iter().filter_map(|id| if let CounterId::Quota(_, user_id) = id { Some(*user_id) } else { None }).collect();
+    let mut limits = BTreeMap::new();
+    if users.is_empty() {
+        return Ok(limits);
+    }
+    let users: Vec<UserId> = users.into_iter().collect();
+    for (user_id, quotas) in plans::quotas_of_all(txn, &users, now).await? {
+        let quotas: BTreeMap<QuotaMetric, i64> = serde_json::from_str(&quotas).map_err(AppError::internal)?;
+        let of_plan = quotas.into_iter().map(|(metric, most)| (CounterId::Quota(metric, user_id), MicroCredits(most)));
+        limits.extend(of_plan.filter(|(id, _)| ids.contains(id)));
+    }
+    Ok(limits)
+}

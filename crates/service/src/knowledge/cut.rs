@@ -1,0 +1,112 @@
+//! Cutting texts into pieces that can be found and cited.
+
+use ai::estimate_tokens;
+use appcore::{AppError, KnowledgeFileId};
+use dbcontext::query::knowledge::PieceRow;
+use extract::Section;
+use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+
+/// Tokens of a piece: it ends where something ends as soon as it has the lesser number, and in any case before the greater one.
+const TOKENS: std::ops::Range<usize> = 400..800;
+/// Tokens that a piece has in common with the one before it, so that nothing is lost where it was cut.
+const OVERLAP: usize = 60;
+/// The longest heading that is kept, in characters.
+const MAX_HEADING: usize = 300;
+
+/// Counts tokens as the rest of this program estimates them.
+#[derive(Clone, Copy, Debug)]
+struct Tokens;
+
+impl ChunkSizer for Tokens {
+    fn size(&self, text: &str) -> usize {
+        estimate_tokens(text)
+    }
+}
+
+/// The pieces of a file, in its order; `None` where there are more than `most`. The same text is always cut alike.
+pub(super) fn cut(
+    file_id: KnowledgeFileId,
+    sections: &[Section],
+    most: usize,
+) -> Result<Option<Vec<PieceRow>>, AppError> {
+    let config = || ChunkConfig::new(TOKENS).with_sizer(Tokens).with_overlap(OVERLAP).map_err(AppError::internal);
+    let (plain, markdown) = (TextSplitter::new(config()?), MarkdownSplitter::new(config()?));
+    let mut pieces = Vec::new();
+    for section in sections {
+        let chunks: Box<dyn Iterator<Item = (usize, &str)>> = if section.is_markdown {
+            Box::new(markdown.chunk_indices(&section.text))
+        } else {
+            Box::new(plain.chunk_indices(&section.text))
+        };
+        let (mut counted, mut line) = (0, section.line.and_then(|line| i32::try_from(line).ok()));
+        for (at, text) in chunks {
+            if pieces.len() >= most {
+                return Ok(None);
+            }
+            // Pieces overlap, but none begins before the one before it.
+            let passed = section.text.get(counted..at).unwrap_or_default().matches('\n').count();
+            counted = at.max(counted);
+            line = line.map(|line| line.saturating_add(i32::try_from(passed).unwrap_or(i32::MAX)));
+            pieces.push(PieceRow {
+                file_id,
+                number: i32::try_from(pieces.len()).map_err(AppError::internal)?,
+                text: text.to_owned(),
+                page: section.page.and_then(|page| i32::try_from(page).ok()),
+                heading: section.heading.as_ref().map(|heading| heading.chars().take(MAX_HEADING).collect()),
+                line,
+            });
+        }
+    }
+    Ok(Some(pieces))
+}
+
+/// A piece as it is embedded: with where it stands, which the piece itself may not say.
+pub(super) fn to_embed(name: &str, piece: &PieceRow) -> String {
+    match &piece.heading {
+        Some(heading) => format!("{name}, {heading}\n\n{}", piece.text),
+        None => format!("{name}\n\n{}", piece.text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(text: &str) -> Section {
+        Section { text: text.to_owned(), line: Some(1), ..Section::default() }
+    }
+
+    #[test]
+    fn pieces_are_of_a_readable_length_and_nothing_is_lost() {
+        let text: String = (1..=500).map(|n| format!("Line {n} says that the number is {n}, and no more.\n")).collect();
+        let pieces = cut(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
+        assert!(pieces.len() > 5);
+        for (number, piece) in pieces.iter().enumerate() {
+            assert_eq!(piece.number, i32::try_from(number).unwrap());
+            assert!(estimate_tokens(&piece.text) <= TOKENS.end, "{}", estimate_tokens(&piece.text));
+            let first: i32 = piece.text.split(' ').nth(1).unwrap().parse().unwrap();
+            assert_eq!(piece.line, Some(first), "{}", piece.text);
+        }
+        for n in 1..=500 {
+            assert!(pieces.iter().any(|piece| piece.text.contains(&format!("number is {n},"))), "{n}");
+        }
+        assert!(cut(KnowledgeFileId::new(), &[section(&text)], 3).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_text_without_any_gap_is_cut_all_the_same() {
+        let text = "ơ".repeat(10_000);
+        let pieces = cut(KnowledgeFileId::new(), &[section(&text)], 1_000).unwrap().unwrap();
+        assert!(pieces.len() >= 12 && pieces.iter().all(|piece| estimate_tokens(&piece.text) <= TOKENS.end));
+    }
+
+    #[test]
+    fn pages_and_headings_are_kept_and_no_piece_reaches_over_them() {
+        let page = |page, text: &str| Section { page: Some(page), line: None, ..section(text) };
+        let headed = Section { heading: Some("Leave".to_owned()), is_markdown: true, ..section("# Leave\n\n25 days") };
+        let pieces = cut(KnowledgeFileId::new(), &[page(1, "One."), page(2, "Two."), headed], 10).unwrap().unwrap();
+        let places: Vec<_> = pieces.iter().map(|piece| (piece.page, piece.heading.as_deref(), piece.line)).collect();
+        assert_eq!(places, [(Some(1), None, None), (Some(2), None, None), (None, Some("Leave"), Some(1))]);
+        assert_eq!(to_embed("a.md", &pieces[2]), "a.md, Leave\n\n# Leave\n\n25 days");
+    }
+}

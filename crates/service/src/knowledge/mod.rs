@@ -1,0 +1,263 @@
+//! Files that assistants know.
+//!
+//! A file that was uploaded is given to an assistant by somebody who may change it. A [job](ReadJob) takes its text out, cuts it into pieces and has
+//! them embedded; the assistant's owner pays. For an answer the question is embedded as well, and the pieces that are [nearest](search) to it are put
+//! [before the model](consult), numbered, so that the answer can cite them.
+//!
+//! Vectors of two models are never compared: a file's `space` says which one made them, and files of another one than the present are
+//! [embedded anew](follow).
+
+mod consult;
+mod cut;
+mod read;
+mod search;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Weak, time::Duration};
+
+use appcore::{
+    AppError, AssistantId, Code, KnowledgeFileId, MessageId, UploadId,
+    auth::Principal,
+    view::{CitedPiece, Knowledge, KnowledgeFile, KnowledgeLimits, KnowledgeState, Message, UploadStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::assistant,
+    query::{
+        self,
+        knowledge::{self as rows, FileRow},
+        uploads::{self as uploaded, StoredUpload},
+    },
+};
+
+pub(crate) use consult::Known;
+pub(crate) use read::ReadJob;
+pub(crate) use sweep::{SweepJob, ask_to_sweep};
+
+use crate::{
+    App, assistants, gateway,
+    jobs::{self, Job as _},
+    uploads,
+};
+
+/// How often it is looked whether another model embeds now.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often files of another model are looked for in any case.
+const LOOK_ANYWAY: u32 = 120;
+/// Files that are looked at in one go.
+const PART: usize = 100;
+
+/// What an assistant knows. For those who may change it.
+pub async fn list(app: &App, by: &Principal, id: AssistantId) -> Result<Knowledge, AppError> {
+    assistants::editable(app, by, id).await?;
+    let files = rows::list(app.db.reader(), id).await?;
+    let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+    let settings = &app.config.knowledge;
+    Ok(Knowledge {
+        assistant_id: id,
+        model: gateway::embedder(app).map(|embedder| embedder.name().to_owned()),
+        pieces: files.iter().map(|file| file.pieces).sum(),
+        limits: KnowledgeLimits {
+            files: settings.max_files,
+            file_bytes: settings.max_file_bytes,
+            pieces: settings.max_pieces,
+        },
+        files,
+    })
+}
+
+/// A file that was given, and whether the assistant had it already.
+#[derive(Debug)]
+pub struct Given {
+    pub file: KnowledgeFile,
+    pub is_new: bool,
+}
+
+/// Gives an upload of the caller's to an assistant.
+pub async fn give(app: &App, by: &Principal, id: AssistantId, upload_id: UploadId) -> Result<Given, AppError> {
+    let assistant = assistants::editable(app, by, id).await?;
+    let workspace_id = assistant.workspace_id.ok_or(Code::NotFound)?;
+    if gateway::embedder(app).is_none() {
+        return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
+    }
+    let upload = uploaded::readable(app.db.reader(), by.user_id, upload_id).await?;
+    let upload = upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?;
+    if let Some(known) = rows::of_upload(app.db.reader(), id, upload_id).await? {
+        return Ok(Given { file: known.try_into()?, is_new: false });
+    }
+    check(app, &upload)?;
+    let now = app.clock.now();
+    let row = FileRow {
+        id: KnowledgeFileId::new(),
+        assistant_id: id,
+        workspace_id,
+        upload_id,
+        added_by: Some(by.user_id),
+        name: upload.name,
+        media_type: upload.media_type,
+        size: upload.size.unwrap_or_default(),
+        state: KnowledgeState::Waiting.to_string(),
+        error: None,
+        pieces: 0,
+        embedded: 0,
+        model: None,
+        space: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::lock_assistant(&tx, id).await? {
+        return Err(Code::NotFound.into());
+    }
+    // Nobody removes it until it is the assistant's.
+    if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
+        return Err(Code::NotFound.into());
+    }
+    let most = app.config.knowledge.max_files;
+    if rows::of_assistant(&tx, id).await?.len() as u64 >= most {
+        let sentence = format!("An assistant can have up to {most} files. Remove others first.");
+        return Err(AppError::refused(Code::QuotaExceeded, sentence));
+    }
+    uploads::check_known(app, &tx, workspace_id, row.size).await?;
+    let is_new = rows::insert(&tx, &row).await?;
+    if is_new {
+        jobs::ask(&tx, now, &ReadJob { file_id: row.id }).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    let known = rows::of_upload(app.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
+    if is_new {
+        jobs::wake(app);
+        tell(app, &assistant);
+    }
+    Ok(Given { file: known.try_into()?, is_new })
+}
+
+/// Refuses what can't be read, before anybody waits for it.
+fn check(app: &App, upload: &StoredUpload) -> Result<(), AppError> {
+    if upload.status != UploadStatus::Ready.as_str() {
+        return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
+    }
+    if !extract::is_readable(&upload.media_type, &upload.name) {
+        let sentence =
+            "An assistant can read texts, Markdown, code, web pages, tables (CSV), PDF and Word files (.docx).";
+        return Err(AppError::refused(Code::TypeRefused, sentence));
+    }
+    let most = app.config.knowledge.max_file_bytes;
+    if upload.size.unwrap_or_default().unsigned_abs() > most {
+        let sentence = format!("An assistant’s files can have up to {} MB each.", most / 1_000_000);
+        return Err(AppError::refused(Code::TooLarge, sentence));
+    }
+    Ok(())
+}
+
+/// Has a file that failed, or that waits to be tried again, be read now.
+pub async fn retry(
+    app: &App,
+    by: &Principal,
+    id: AssistantId,
+    file_id: KnowledgeFileId,
+) -> Result<KnowledgeFile, AppError> {
+    let assistant = assistants::editable(app, by, id).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let known = rows::find(&tx, id, file_id).await?.ok_or(Code::NotFound)?;
+    let may_try = known.file.state == KnowledgeState::Failed.as_str()
+        || known.file.state == KnowledgeState::Waiting.as_str() && known.file.error.is_some();
+    if !may_try {
+        return Err(AppError::refused(Code::WrongState, "This file doesn't have to be tried again."));
+    }
+    let now = app.clock.now();
+    let job = ReadJob { file_id };
+    rows::set_state(&tx, file_id, KnowledgeState::Waiting, None, now).await?;
+    // The one before may be among the dead letters, or wait for long.
+    query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
+    jobs::ask(&tx, now, &job).await?;
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
+    tell(app, &assistant);
+    rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
+}
+
+/// Takes a file from an assistant, with all that was made of it.
+pub async fn remove(app: &App, by: &Principal, id: AssistantId, file_id: KnowledgeFileId) -> Result<(), AppError> {
+    let assistant = assistants::editable(app, by, id).await?;
+    rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?;
+    sweep::remove(app, file_id).await?;
+    tell(app, &assistant);
+    Ok(())
+}
+
+/// A place that an answer cites, with what stands around it. For those who may read the answer.
+pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<CitedPiece, AppError> {
+    let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
+    let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
+    let citations = message.answer.filter(|_| message.deleted_at.is_none()).map(|answer| answer.citations);
+    let cited = citations.into_iter().flatten().find(|citation| u64::from(citation.n) == n).ok_or(Code::NotFound)?;
+    let number = i32::try_from(cited.piece).map_err(AppError::internal)?;
+    let around = [number - 1, number, number.saturating_add(1)].map(|number| (cited.file_id, number));
+    let mut pieces = rows::pieces(app.db.reader(), &around).await?;
+    let mut take = |number: i32| {
+        let place = pieces.iter().position(|piece| piece.number == number)?;
+        Some(pieces.swap_remove(place).text)
+    };
+    let text = take(number).ok_or_else(|| {
+        AppError::refused(Code::NotFound, "This file isn't part of the assistant's knowledge any more.")
+    })?;
+    Ok(CitedPiece {
+        n: cited.n,
+        file_id: cited.file_id,
+        upload_id: cited.upload_id,
+        file_name: cited.file_name,
+        piece: cited.piece,
+        page: cited.page,
+        heading: cited.heading,
+        line: cited.line,
+        text,
+        before: take(number - 1),
+        after: take(number.saturating_add(1)),
+    })
+}
+
+/// Tells those who see an assistant that what it knows is something else, or went on.
+fn tell(app: &App, assistant: &assistant::Model) {
+    assistants::tell_of_knowledge(app, assistant);
+}
+
+/// Has files be embedded anew whose vectors are of another model than the present one.
+pub(crate) async fn follow(app: Weak<App>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut known, mut since) = (None, 0);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let Some(embedder) = gateway::embedder(&app) else { continue };
+        since += 1;
+        if known.as_ref() == Some(&embedder.space) && since < LOOK_ANYWAY {
+            continue;
+        }
+        match embed_anew(&app, &embedder.space).await {
+            Ok(()) => (known, since) = (Some(embedder.space), 0),
+            Err(error) => tracing::warn!(%error, "files of another embedding model are looked for again soon"),
+        }
+    }
+}
+
+async fn embed_anew(app: &App, space: &str) -> Result<(), AppError> {
+    loop {
+        let files = rows::of_other_space(app.db.reader(), space, PART).await?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        for file in files {
+            let now = app.clock.now();
+            let tx = app.db.begin().await.map_err(app_error)?;
+            if rows::outdate(&tx, file.id, space, now).await? {
+                jobs::ask(&tx, now, &ReadJob { file_id: file.id }).await?;
+            }
+            tx.commit().await.map_err(app_error)?;
+        }
+        jobs::wake(app);
+    }
+}

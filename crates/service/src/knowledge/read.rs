@@ -1,0 +1,224 @@
+//! Reading a file: it is cut into pieces, and these are embedded, some at a time.
+//!
+//! Whatever is done is stored at once: whoever takes the job over goes on after the last pieces that have vectors, so that being killed costs one call
+//! to the model at most.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use appcore::{AppError, KnowledgeFileId, config::Config, view::KnowledgeState};
+use dbcontext::{
+    constraint::app_error,
+    entity::assistant,
+    query::{
+        self,
+        knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
+    },
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{cut, search::BLOCK, tell};
+use crate::{
+    App,
+    gateway::{self, Asker, EmbedCause, EmbedFailure, Embedder},
+    jobs::{Ended, Job, Work},
+    uploads::text::{self, Source},
+};
+
+/// Files that one instance reads at the same time.
+const PLACES: usize = 2;
+/// Time between two pieces of news of one file.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// A file whose workers died so often is given up: it may be what kills them.
+const MOST_ATTEMPTS: i32 = 8;
+
+const OUR_FAULT: &str = "Something went wrong on the server.";
+pub(super) const NO_MODEL: &str = "This server has no model for embeddings yet. Ask your admin to set one up.";
+
+/// Reads a file that an assistant was given, or embeds it anew for another model.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ReadJob {
+    pub file_id: KnowledgeFileId,
+}
+
+/// Why a file is not read to its end.
+enum Trouble {
+    /// Trying again may help. The sentence is for people.
+    Passing(String),
+    /// It will not, until somebody does something. `is_ours`: it is an operator who has to.
+    Lasting {
+        sentence: String,
+        is_ours: bool,
+    },
+    Ours(AppError),
+}
+
+impl From<AppError> for Trouble {
+    fn from(error: AppError) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<EmbedFailure> for Trouble {
+    fn from(failure: EmbedFailure) -> Self {
+        match failure.cause {
+            EmbedCause::Passing => Self::Passing(failure.sentence),
+            EmbedCause::Payer => Self::Lasting { sentence: failure.sentence, is_ours: false },
+            EmbedCause::Model => Self::Lasting { sentence: failure.sentence, is_ours: true },
+        }
+    }
+}
+
+impl Job for ReadJob {
+    const KIND: &'static str = "read_knowledge";
+
+    fn places(_config: &Config) -> usize {
+        PLACES
+    }
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.file_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.file_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let Work { app, claim, lease, draining } = work;
+        let file = rows::get(app.db.writer(), self.file_id).await?;
+        let assistant = match &file {
+            Some(file) => query::assistants::get(app.db.writer(), file.assistant_id).await?,
+            None => None,
+        };
+        // What was removed meanwhile is nobody's any more.
+        let (Some(file), Some(assistant)) = (file, assistant) else { return Ok(Ended::Done) };
+        let failures = claim.attempt - claim.attempts_before;
+        let reading = async {
+            if failures > MOST_ATTEMPTS {
+                return Err(Trouble::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
+            }
+            read(app, &assistant, file).await
+        };
+        let read = tokio::select! {
+            read = reading => read,
+            _ = lease.keep(&app.db) => return Ok(Ended::Lost),
+            () = draining.cancelled() => return Ok(Ended::HandedOn),
+        };
+        let is_last = app.config.jobs.wait_after(failures.unsigned_abs()).is_none();
+        let (sentence, error) = match read {
+            Ok(()) => return Ok(Ended::Done),
+            Err(Trouble::Lasting { sentence, is_ours }) => {
+                self.set(app, &assistant, KnowledgeState::Failed, Some(&sentence)).await?;
+                return Ok(if is_ours { Ended::Hopeless(sentence) } else { Ended::Done });
+            }
+            Err(Trouble::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
+            Err(Trouble::Ours(error)) => (OUR_FAULT.to_owned(), error),
+        };
+        let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
+        self.set(app, &assistant, state, Some(&sentence)).await?;
+        Err(error)
+    }
+}
+
+impl ReadJob {
+    async fn set(
+        self,
+        app: &App,
+        assistant: &assistant::Model,
+        state: KnowledgeState,
+        error: Option<&str>,
+    ) -> Result<(), AppError> {
+        if rows::set_state(app.db.writer(), self.file_id, state, error, app.clock.now()).await? {
+            tell(app, assistant);
+        }
+        Ok(())
+    }
+}
+
+async fn read(app: &App, assistant: &assistant::Model, file: FileRow) -> Result<(), Trouble> {
+    let job = ReadJob { file_id: file.id };
+    let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
+    let embedder = gateway::embedder(app).ok_or_else(|| lasting(NO_MODEL))?;
+    let is_current = file.space.as_deref() == Some(embedder.space.as_str());
+    if is_current && file.state == KnowledgeState::Ready.as_str() {
+        return Ok(());
+    }
+    let payer = assistant.created_by.or(file.added_by);
+    let user_id = payer.ok_or_else(|| lasting("Nobody who could pay for reading it is left. Give the file again."))?;
+    let payer = Asker { user_id, workspace_id: assistant.workspace_id };
+    job.set(app, assistant, KnowledgeState::Reading, None).await?;
+    if file.pieces == 0 {
+        cut_file(app, &file).await?;
+        tell(app, assistant);
+    }
+    if !is_current {
+        let tx = app.db.begin().await.map_err(app_error)?;
+        let (model, space) = (embedder.name(), embedder.space.as_str());
+        if !rows::begin_space(&tx, file.id, (model, space), app.clock.now()).await? {
+            return Ok(());
+        }
+        tx.commit().await.map_err(app_error)?;
+    }
+    let mut told = Instant::now();
+    loop {
+        let pieces = rows::not_embedded(app.db.writer(), file.id, BLOCK).await?;
+        if pieces.is_empty() {
+            break;
+        }
+        if !embed(app, payer, &embedder, &file, &pieces).await? {
+            return Ok(());
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            tell(app, assistant);
+        }
+    }
+    Ok(job.set(app, assistant, KnowledgeState::Ready, None).await?)
+}
+
+/// Takes the text out of a file, cuts it, and stores the pieces, all at once.
+async fn cut_file(app: &App, file: &FileRow) -> Result<(), Trouble> {
+    let source =
+        Source { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
+    let sections = text::sections(app, &source).await?;
+    let sections = sections.map_err(|why| Trouble::Lasting { sentence: why.to_string(), is_ours: false })?;
+    let most = app.config.knowledge.max_pieces;
+    let left = most.saturating_sub(rows::pieces_beside(app.db.writer(), file.assistant_id, file.id).await?);
+    let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
+    let cutting = tokio::task::spawn_blocking(move || cut::cut(id, &sections, left));
+    let pieces = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
+        let sentence =
+            format!("This assistant’s files would have more than {most} pieces with it. Remove others first.");
+        Trouble::Lasting { sentence, is_ours: false }
+    })?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::cut(&tx, file.id, pieces, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Embeds some pieces and stores their vectors; `false` where the file is gone.
+async fn embed(
+    app: &App,
+    payer: Asker,
+    embedder: &Embedder,
+    file: &FileRow,
+    pieces: &[PieceRow],
+) -> Result<bool, Trouble> {
+    let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
+    let texts: Vec<String> = pieces.iter().map(|piece| cut::to_embed(&file.name, piece)).collect();
+    let vectors = gateway::embed(app, payer, file.id.0, embedder, &texts).await?;
+    let row = VectorsRow {
+        file_id: file.id,
+        first,
+        count: i32::try_from(vectors.len()).map_err(AppError::internal)?,
+        vectors: vectors.iter().flatten().flat_map(|number| number.to_le_bytes()).collect(),
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let is_there = rows::add_vectors(&tx, row, &embedder.space, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(is_there)
+}

@@ -1,0 +1,238 @@
+//! The nearest pieces, exactly: all vectors are read and compared, some at a time, so that the memory it takes does not grow with their number.
+
+use std::{cmp::Ordering, collections::BinaryHeap};
+
+use appcore::{AppError, KnowledgeFileId};
+use dbcontext::{
+    Database,
+    query::knowledge::{self as rows, FileRow, PieceId, VectorsRow},
+};
+
+/// Pieces whose vectors lie in one row: a call to the model embeds as many.
+pub(super) const BLOCK: usize = 32;
+/// Vectors that are in memory at a time, for one search.
+const AT_ONCE: usize = 16 * BLOCK;
+
+/// A piece, and how near it is: 1 is the same, 0 has nothing in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Hit {
+    pub piece: PieceId,
+    pub score: f32,
+}
+
+impl Eq for Hit {}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Hit {
+    /// The farther one is the greater; of those that are equally near, the later.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then_with(|| self.piece.cmp(&other.piece))
+    }
+}
+
+/// The nearest pieces to a vector, the nearest first.
+#[derive(Debug)]
+struct Nearest {
+    query: Vec<f32>,
+    most: usize,
+    /// The farthest one is on top.
+    found: BinaryHeap<Hit>,
+}
+
+impl Nearest {
+    fn to(query: Vec<f32>, most: usize) -> Self {
+        Self { query, most, found: BinaryHeap::with_capacity(most + 1) }
+    }
+
+    fn look_at(&mut self, row: &VectorsRow) {
+        let size = self.query.len() * size_of::<f32>();
+        let count = usize::try_from(row.count).unwrap_or_default();
+        // What was made by something else can't be compared.
+        if size == 0 || row.vectors.len() != count * size {
+            return;
+        }
+        for (number, vector) in (row.first..).zip(row.vectors.chunks_exact(size)) {
+            let hit = Hit { piece: (row.file_id, number), score: dot(&self.query, vector) };
+            if self.found.len() < self.most {
+                self.found.push(hit);
+            } else if self.found.peek().is_some_and(|farthest| hit < *farthest) {
+                self.found.pop();
+                self.found.push(hit);
+            }
+        }
+    }
+
+    fn into_sorted(self) -> Vec<Hit> {
+        self.found.into_sorted_vec()
+    }
+}
+
+/// The cosine of two vectors of length 1. Several sums at a time, which the processor can add up together.
+fn dot(query: &[f32], vector: &[u8]) -> f32 {
+    const LANES: usize = 16;
+    let (left, left_rest) = query.as_chunks::<LANES>();
+    let (right, right_rest) = vector.as_chunks::<4>().0.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for (one, other) in left.iter().zip(right) {
+        for (sum, (one, other)) in sums.iter_mut().zip(one.iter().zip(other)) {
+            *sum += one * f32::from_le_bytes(*other);
+        }
+    }
+    let rest: f32 = left_rest.iter().zip(right_rest).map(|(one, other)| one * f32::from_le_bytes(*other)).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// The `most` pieces of these files that are nearest to a vector, the nearest first.
+pub(super) async fn nearest(
+    db: &Database,
+    files: &[FileRow],
+    space: &str,
+    query: Vec<f32>,
+    most: usize,
+) -> Result<Vec<Hit>, AppError> {
+    let mut nearest = Nearest::to(query, most);
+    for part in parts(files) {
+        match part {
+            Part::Files(ids) => nearest = compare(nearest, rows::vectors(db.reader(), &ids, space).await?).await?,
+            Part::Long(id) => {
+                let mut first = 0;
+                loop {
+                    let read = rows::vectors_from(db.reader(), (id, first), space, AT_ONCE / BLOCK).await?;
+                    let Some(last) = read.last() else { break };
+                    first = last.first.saturating_add(last.count.max(1));
+                    nearest = compare(nearest, read).await?;
+                }
+            }
+        }
+    }
+    Ok(nearest.into_sorted())
+}
+
+/// Some thousand multiplications for each piece: nothing for a thread that serves others.
+async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest, AppError> {
+    let comparing = move || {
+        for row in &rows {
+            nearest.look_at(row);
+        }
+        nearest
+    };
+    tokio::task::spawn_blocking(comparing).await.map_err(AppError::internal)
+}
+
+/// What is read in one go.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Files(Vec<KnowledgeFileId>),
+    /// A file that takes several goes.
+    Long(KnowledgeFileId),
+}
+
+/// Few statements for many short files, and little memory for long ones.
+fn parts(files: &[FileRow]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let (mut gathered, mut pieces) = (Vec::new(), 0);
+    for file in files {
+        let size = usize::try_from(file.pieces).unwrap_or(usize::MAX);
+        if size > AT_ONCE {
+            parts.push(Part::Long(file.id));
+            continue;
+        }
+        if pieces + size > AT_ONCE {
+            parts.push(Part::Files(std::mem::take(&mut gathered)));
+            pieces = 0;
+        }
+        gathered.push(file.id);
+        pieces += size;
+    }
+    if !gathered.is_empty() {
+        parts.push(Part::Files(gathered));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{AssistantId, Timestamp, UploadId, WorkspaceId};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(file_id: KnowledgeFileId, first: i32, vectors: &[Vec<f32>]) -> VectorsRow {
+        VectorsRow {
+            file_id,
+            first,
+            count: i32::try_from(vectors.len()).unwrap(),
+            vectors: vectors.iter().flatten().flat_map(|number| number.to_le_bytes()).collect(),
+        }
+    }
+
+    fn file(pieces: i64) -> FileRow {
+        FileRow {
+            id: KnowledgeFileId::new(),
+            assistant_id: AssistantId::new(),
+            workspace_id: WorkspaceId::new(),
+            upload_id: UploadId::new(),
+            added_by: None,
+            name: String::new(),
+            media_type: String::new(),
+            size: 0,
+            state: "ready".to_owned(),
+            error: None,
+            pieces,
+            embedded: pieces,
+            model: None,
+            space: None,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_are_found(
+            vectors in proptest::collection::vec(proptest::collection::vec(-1.0_f32..1.0, 19), 1..80),
+            query in proptest::collection::vec(-1.0_f32..1.0, 19),
+            most in 1_usize..12,
+        ) {
+            let id = KnowledgeFileId::new();
+            let mut nearest = Nearest::to(query.clone(), most);
+            for (block, part) in vectors.chunks(BLOCK).enumerate() {
+                nearest.look_at(&row(id, i32::try_from(block * BLOCK).unwrap(), part));
+            }
+            let found = nearest.into_sorted();
+            let mut scores: Vec<f32> =
+                vectors.iter().map(|vector| vector.iter().zip(&query).map(|(one, other)| one * other).sum()).collect();
+            prop_assert_eq!(found.len(), most.min(vectors.len()));
+            for hit in &found {
+                let place = usize::try_from(hit.piece.1).unwrap();
+                prop_assert!((scores[place] - hit.score).abs() < 1e-4);
+            }
+            scores.sort_by(|one, other| other.total_cmp(one));
+            for (hit, score) in found.iter().zip(scores) {
+                prop_assert!((score - hit.score).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn vectors_of_other_lengths_are_not_compared() {
+        let mut nearest = Nearest::to(vec![1.0, 0.0], 3);
+        nearest.look_at(&row(KnowledgeFileId::new(), 0, &[vec![1.0, 0.0, 0.0]]));
+        assert!(nearest.into_sorted().is_empty());
+    }
+
+    #[test]
+    fn short_files_are_read_together_and_long_ones_in_parts() {
+        let most = i64::try_from(AT_ONCE).unwrap();
+        let files = [file(10), file(most + 1), file(most - 10), file(1)];
+        assert_eq!(
+            parts(&files),
+            [Part::Long(files[1].id), Part::Files(vec![files[0].id, files[2].id]), Part::Files(vec![files[3].id])]
+        );
+    }
+}

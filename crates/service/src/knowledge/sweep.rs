@@ -1,0 +1,67 @@
+//! What nobody can ask any more is removed: its pieces, and the file's bytes where nothing else carries it.
+
+use appcore::{AppError, KnowledgeFileId, Timestamp};
+use dbcontext::{constraint::app_error, query::knowledge as rows};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::PART;
+use crate::{
+    App,
+    jobs::{self, Ended, Job, Work},
+    uploads,
+};
+
+/// Removes the files of assistants that were deleted.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SweepJob {}
+
+/// Asks for it, in the transaction that deletes assistants.
+pub(crate) async fn ask_to_sweep<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
+    jobs::ask(db, now, &SweepJob {}).await
+}
+
+impl Job for SweepJob {
+    const KIND: &'static str = "sweep_knowledge";
+
+    fn concurrency_key(&self) -> String {
+        Self::KIND.to_owned()
+    }
+
+    fn subject(&self) -> Uuid {
+        Uuid::nil()
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            swept = sweep(work.app) => swept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn sweep(app: &App) -> Result<(), AppError> {
+    loop {
+        let files = rows::forgotten(app.db.writer(), PART).await?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        for file in files {
+            remove(app, file.id).await?;
+        }
+    }
+}
+
+/// Removes a file with all that was made of it. Its bytes go by a job of their own.
+pub(super) async fn remove(app: &App, id: KnowledgeFileId) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let removed = rows::remove(&tx, id).await?;
+    if let Some(removed) = removed {
+        jobs::ask(&tx, app.clock.now(), &uploads::SweepJob::Upload(removed.upload_id)).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
+    Ok(())
+}

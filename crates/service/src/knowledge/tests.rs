@@ -1,0 +1,94 @@
+//! The search on each database.
+
+use std::time::Instant;
+
+use appcore::{AssistantId, KnowledgeFileId, Timestamp, UploadId, WorkspaceId, view::KnowledgeState};
+use dbcontext::query::knowledge::{self as rows, FileRow, VectorsRow};
+
+use super::search::{BLOCK, nearest};
+use crate::{App, accounts::tests::stage::stages};
+
+const SPACE: &str = "embed-1";
+
+/// A file that is ready, with as many pieces. Piece `n` points to where `toward(n)` says.
+async fn file(app: &App, space: &str, pieces: usize, toward: impl Fn(usize) -> Vec<f32>) -> FileRow {
+    let row = FileRow {
+        id: KnowledgeFileId::new(),
+        assistant_id: AssistantId::new(),
+        workspace_id: WorkspaceId::new(),
+        upload_id: UploadId::new(),
+        added_by: None,
+        name: "handbook.md".to_owned(),
+        media_type: "text/markdown".to_owned(),
+        size: 1,
+        state: KnowledgeState::Ready.to_string(),
+        error: None,
+        pieces: i64::try_from(pieces).unwrap(),
+        embedded: 0,
+        model: None,
+        space: Some(space.to_owned()),
+        created_at: Timestamp(1),
+        updated_at: Timestamp(1),
+    };
+    let db = app.db.writer();
+    assert!(rows::insert(db, &row).await.unwrap());
+    assert!(rows::begin_space(db, row.id, ("embed", space), Timestamp(1)).await.unwrap());
+    for first in (0..pieces).step_by(BLOCK) {
+        let last = pieces.min(first + BLOCK);
+        let vectors = VectorsRow {
+            file_id: row.id,
+            first: i32::try_from(first).unwrap(),
+            count: i32::try_from(last - first).unwrap(),
+            vectors: (first..last).flat_map(&toward).flat_map(f32::to_le_bytes).collect(),
+        };
+        assert!(rows::add_vectors(db, vectors.clone(), space, Timestamp(1)).await.unwrap());
+        // Whoever comes second changes nothing.
+        assert!(rows::add_vectors(db, vectors, space, Timestamp(1)).await.unwrap());
+    }
+    row
+}
+
+#[tokio::test]
+async fn the_nearest_of_all_files_are_found() {
+    for stage in stages().await {
+        let app = stage.instance().await;
+        let (long, short) = (
+            file(&app, SPACE, 1_200, |n| vec![if n == 900 { 0.9 } else { 0.1 }, 0.2]).await,
+            file(&app, SPACE, 3, |n| vec![if n == 1 { 0.8 } else { 0.3 }, 0.2]).await,
+        );
+        let other = file(&app, "embed-2", 3, |_| vec![1.0, 0.0]).await;
+        let files = [long.clone(), short.clone(), other.clone()];
+        let found = nearest(&app.db, &files, SPACE, vec![1.0, 0.0], 3).await.unwrap();
+        let places: Vec<_> = found.iter().map(|hit| hit.piece).collect();
+        assert_eq!(places[..2], [(long.id, 900), (short.id, 1)]);
+        assert_eq!(places[2].0, short.id, "vectors of another model are not looked at");
+        // A file that was removed takes its vectors along, and gets no more.
+        rows::remove(app.db.writer(), long.id).await.unwrap();
+        let found = nearest(&app.db, &files, SPACE, vec![1.0, 0.0], 30).await.unwrap();
+        assert!(found.len() == 3 && found.iter().all(|hit| hit.piece.0 == short.id));
+        let late = VectorsRow { file_id: long.id, first: 0, count: 1, vectors: vec![0; 8] };
+        assert!(!rows::add_vectors(app.db.writer(), late, SPACE, Timestamp(2)).await.unwrap());
+    }
+}
+
+/// `cargo test --release -p service knowledge::tests::measure -- --ignored --nocapture`
+#[tokio::test]
+#[ignore = "measures, and takes gigabytes"]
+async fn measure_the_exact_search() {
+    const DIMENSIONS: usize = 1_536;
+    for stage in stages().await {
+        let app = stage.instance().await;
+        for pieces in [10_000, 100_000] {
+            let file = file(&app, SPACE, pieces, |n| {
+                (0..DIMENSIONS).map(|place| ((n * 31 + place * 17) % 1_000) as f32 / 40_000.0).collect()
+            })
+            .await;
+            for _ in 0..3 {
+                let begun = Instant::now();
+                let found = nearest(&app.db, std::slice::from_ref(&file), SPACE, vec![0.02; DIMENSIONS], 24).await;
+                let found = found.unwrap().len();
+                eprintln!("sqlite: {}, {pieces} pieces: {:?}, {found} found", stage.is_sqlite(), begun.elapsed());
+            }
+        }
+    }
+}

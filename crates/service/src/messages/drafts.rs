@@ -1,0 +1,58 @@
+//! What somebody has begun to write, the same on all their devices.
+
+use appcore::{
+    AppError, Code, Timestamp,
+    auth::Principal,
+    event::Event,
+    page::{Page, PageRequest},
+    text::Content,
+    view::Draft,
+};
+use dbcontext::query::drafts as rows;
+
+use super::{find, max_chars};
+use crate::{App, conversations::access};
+
+/// How many somebody may have.
+const MAX_DRAFTS: u64 = 1_000;
+
+/// Stores what somebody has written so far, unless another device has written later; tells their own connections. Answers what is stored.
+pub async fn put(
+    app: &App,
+    by: &Principal,
+    mut draft: Draft,
+    written_at: Option<Timestamp>,
+) -> Result<Draft, AppError> {
+    access::reader(app, by.user_id, draft.conversation_id).await?;
+    draft.content = Content::parse_beside_files(draft.content, max_chars(app))?.into_string();
+    let db = app.db.writer();
+    if !draft.content.is_empty() {
+        if let Some(root_id) = draft.thread_id {
+            let root = find(app, by, root_id).await.ok();
+            let is_root = |id| id == draft.conversation_id;
+            if !root.is_some_and(|root| root.thread_id.is_none() && is_root(root.conversation_id)) {
+                return Err(AppError::field("thread_id", "not_found", "There is no such thread here."));
+            }
+        }
+        if rows::count(app.db.reader(), by.user_id).await? >= MAX_DRAFTS
+            && rows::find(app.db.reader(), by.user_id, &draft).await?.is_none()
+        {
+            return Err(AppError::refused(Code::TooMany, format!("You can have up to {MAX_DRAFTS} drafts.")));
+        }
+    }
+    let now = app.clock.now();
+    // A device whose clock is ahead must not win for ever.
+    draft.updated_at = written_at.unwrap_or(now).min(now);
+    if !rows::put(db, by.user_id, &draft).await? {
+        return Ok(rows::find(db, by.user_id, &draft).await?.unwrap_or(draft));
+    }
+    let Draft { conversation_id, thread_id, content, reply_to, updated_at } = draft.clone();
+    app.tell_own(by.user_id, &Event::DraftUpdated { conversation_id, thread_id, content, reply_to, updated_at })?;
+    Ok(draft)
+}
+
+/// The caller's drafts, the newest first.
+pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<Draft>, AppError> {
+    let (items, total) = rows::list(app.db.reader(), by.user_id, page).await?;
+    Ok(Page::new(items, page, total))
+}

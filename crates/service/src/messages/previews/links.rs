@@ -1,0 +1,115 @@
+//! The links in a message's text.
+
+use url::Url;
+
+/// So many links of a message are previewed.
+const MOST: usize = 3;
+const SCHEMES: [&str; 2] = ["https://", "http://"];
+/// The longest address.
+const LONGEST: usize = 2_000;
+
+/// Whether there may be a link in it. Costs a look.
+pub(crate) fn may_have(text: &str) -> bool {
+    SCHEMES.iter().any(|scheme| text.contains(scheme))
+}
+
+/// The first links, each once, without those in code.
+pub(super) fn of(text: &str) -> Vec<Url> {
+    let mut found: Vec<Url> = Vec::new();
+    let mut is_fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_fenced = !is_fenced;
+            continue;
+        }
+        if is_fenced {
+            continue;
+        }
+        // Every second part stands between backticks.
+        for part in line.split('`').step_by(2) {
+            for url in in_part(part) {
+                if !found.contains(&url) {
+                    found.push(url);
+                }
+                if found.len() == MOST {
+                    return found;
+                }
+            }
+        }
+    }
+    found
+}
+
+fn in_part(text: &str) -> Vec<Url> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = SCHEMES.iter().filter_map(|scheme| rest.find(scheme)).min() {
+        let is_begun = rest[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+        let address = &rest[at..];
+        let end =
+            address.find(|char: char| char.is_whitespace() || matches!(char, '<' | '>' | '"')).unwrap_or(address.len());
+        let written = trimmed(&address[..end]);
+        if is_begun && written.len() <= LONGEST {
+            found.extend(Url::parse(written).ok().filter(|url| url.host().is_some()));
+        }
+        rest = &address[end.max(1)..];
+    }
+    found
+}
+
+/// Without the punctuation of the sentence around it: a closing bracket belongs to it where it was opened in it.
+fn trimmed(mut text: &str) -> &str {
+    loop {
+        let Some(last) = text.chars().next_back() else { return text };
+        let is_open = |open: char, close: char| text.matches(open).count() < text.matches(close).count();
+        let is_outside = match last {
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' => true,
+            ')' => is_open('(', ')'),
+            ']' => is_open('[', ']'),
+            _ => false,
+        };
+        if !is_outside {
+            return text;
+        }
+        text = &text[..text.len() - last.len_utf8()];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        of(text).into_iter().map(String::from).collect()
+    }
+
+    #[test]
+    fn links_end_where_the_sentence_goes_on() {
+        assert_eq!(
+            found("see https://example.org/a, or (http://b.test/x_(y))."),
+            ["https://example.org/a", "http://b.test/x_(y)"]
+        );
+        assert_eq!(
+            found("[here](https://example.org/a) <https://b.test/>"),
+            ["https://example.org/a", "https://b.test/"]
+        );
+        assert_eq!(found("https://a.test https://a.test/ https://b.test https://c.test https://d.test").len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_link_is_none() {
+        for text in [
+            "",
+            "xhttps://a.test",
+            "`https://a.test`",
+            "```\nhttps://a.test\n```",
+            "https://",
+            "http://[x",
+            "https:// a.test",
+        ] {
+            assert!(found(text).is_empty(), "{text}");
+        }
+        assert!(found(&format!("https://a.test/{}", "x".repeat(2_000))).is_empty());
+        assert_eq!(found("```\ncode\n```\nhttps://a.test/").len(), 1);
+    }
+}

@@ -1,0 +1,199 @@
+//! What links in messages lead to: the page's title, what it is about, its picture. A job brings it after the message is sent, by the client that goes nowhere
+//! where it must not, and everybody hears it (`message.previews`).
+
+mod links;
+mod page;
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, UploadId, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    view::{Message, Preview, SenderKind},
+};
+use dbcontext::{constraint::app_error, query};
+use futures_util::future::join_all;
+use outgoing::{Fetched, Limits};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+pub(crate) use links::may_have;
+
+use crate::{
+    App,
+    audit::{self, Action, Entry},
+    conversations::access,
+    events::{Change, Outcome, SetPreviews},
+    jobs::{Ended, Job, Work},
+    uploads, workspaces,
+};
+
+/// Pages that one instance reads at the same time.
+const PLACES: usize = 8;
+/// Heads are at the beginning: the rest of a page is not read.
+const PAGE: Limits = Limits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: true };
+const PICTURE: Limits =
+    Limits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false };
+/// The longest address that is kept.
+const MAX_ADDRESS: usize = 2_000;
+
+/// Reads the pages that a message links to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct PreviewJob {
+    pub conversation_id: ConversationId,
+    pub message_id: MessageId,
+}
+
+impl Job for PreviewJob {
+    const KIND: &'static str = "preview";
+
+    fn places(_config: &appcore::config::Config) -> usize {
+        PLACES
+    }
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.message_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.message_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            read = self.read(work.app) => match read {
+                // Deleted meanwhile.
+                Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
+                read => read.map(|()| Ended::Done),
+            },
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl PreviewJob {
+    async fn read(self, app: &App) -> Result<(), AppError> {
+        let Some(message) = query::messages::get(app.db.reader(), self.message_id).await? else { return Ok(()) };
+        let message = Message::try_from(message)?;
+        if message.deleted_at.is_some() {
+            return uploads::drop_previews(app, self.message_id).await;
+        }
+        if message.hidden_at.is_some() {
+            return Ok(());
+        }
+        let is_wanted = match message.sender {
+            ref sender if sender.kind != SenderKind::User => false,
+            ref sender => match sender.id {
+                Some(author) => query::previews::are_on(app.db.reader(), UserId(author), self.conversation_id).await?,
+                None => false,
+            },
+        };
+        let own = app.config.server.public_url.as_ref().map(Url::origin);
+        let links = links::of(&message.content).into_iter().filter(|url| Some(url.origin()) != own);
+        let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
+        let found = join_all(links.into_iter().map(|url| preview(app, url))).await;
+        let previews: Vec<Preview> = found.into_iter().flatten().collect();
+        if previews.is_empty() && message.previews.is_empty() {
+            // Those of an earlier text may still be there.
+            return uploads::drop_previews(app, self.message_id).await;
+        }
+        let Self { conversation_id, message_id } = self;
+        let set = SetPreviews { conversation_id, message_id, by: None, edited_at: message.edited_at, previews };
+        app.writer.submit(Change::SetPreviews(set)).await.map(drop)
+    }
+}
+
+/// What there is at an address; none where there is nothing to show, or nothing to be reached.
+async fn preview(app: &App, url: Url) -> Option<Preview> {
+    let fetched = app.outgoing.get(url.clone(), PAGE).await.ok().filter(|fetched| fetched.status.is_success())?;
+    let media_type = media_type(&fetched)?;
+    let address = url.as_str();
+    let shown = Preview {
+        url: address.to_owned(),
+        title: None,
+        description: None,
+        image_upload_id: None,
+        site: url.host_str().map(|host| host.trim_start_matches("www.").to_owned()),
+    };
+    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") || address.len() > MAX_ADDRESS {
+        return None;
+    }
+    let base = fetched.url.clone();
+    let page = tokio::task::spawn_blocking(move || page::read(&String::from_utf8_lossy(&fetched.body))).await.ok()?;
+    let title = page.title?;
+    let image = page.image.and_then(|image| base.join(&image).ok());
+    let image_upload_id = match image {
+        Some(image) => picture(app, image).await,
+        None => None,
+    };
+    let site = page.site.or(shown.site.clone());
+    Some(Preview { title: Some(title), description: page.description, site, image_upload_id, ..shown })
+}
+
+/// A page's picture, made small and kept like a file. Where it can't be had the preview has none.
+async fn picture(app: &App, url: Url) -> Option<UploadId> {
+    let fetched = app.outgoing.get(url, PICTURE).await.ok().filter(|fetched| fetched.status.is_success())?;
+    if !uploads::has_thumbnails(&media_type(&fetched)?) {
+        return None;
+    }
+    let small = uploads::small_picture(app, fetched.body.to_vec()).await?;
+    match uploads::keep_preview(app, small).await {
+        Ok(id) => Some(id),
+        Err(error) => {
+            tracing::warn!(%error, "the picture of a preview could not be kept");
+            None
+        }
+    }
+}
+
+fn media_type(fetched: &Fetched) -> Option<String> {
+    let value = fetched.headers.get("content-type")?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// Takes the previews from one's message, for everybody.
+pub async fn remove(app: &App, by: &Principal, id: MessageId) -> Result<(), AppError> {
+    let message = super::find(app, by, id).await?;
+    let conversation_id = message.conversation_id;
+    let set = SetPreviews {
+        conversation_id,
+        message_id: id,
+        by: Some(by.user_id),
+        edited_at: message.edited_at,
+        previews: Vec::new(),
+    };
+    let removed = app.writer.submit(Change::SetPreviews(set)).await;
+    access::explain(app, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
+}
+
+/// Whether a change of a text asks for previews: there is a link where there was none, or those that there were are of another text.
+pub(crate) fn are_due(before: &Message, text: &str) -> bool {
+    !before.previews.is_empty() || (may_have(text) && !may_have(&before.content))
+}
+
+/// Whether the links of one's messages are previewed.
+pub async fn own(app: &App, by: &Principal) -> Result<bool, AppError> {
+    query::previews::is_on(app.db.reader(), by.user_id.0).await
+}
+
+/// Turns that on or off.
+pub async fn turn_own(app: &App, by: &Principal, is_on: bool) -> Result<(), AppError> {
+    query::previews::turn(app.db.writer(), by.user_id.0, is_on).await
+}
+
+/// Whether links are previewed in a workspace of the caller's.
+pub async fn of_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Result<bool, AppError> {
+    workspaces::resolve(app, by, Some(id), Permission::See).await?;
+    query::previews::is_on(app.db.reader(), id.0).await
+}
+
+/// Turns that on or off.
+pub async fn turn_workspace(app: &App, by: &Principal, id: WorkspaceId, is_on: bool) -> Result<(), AppError> {
+    workspaces::resolve(app, by, Some(id), Permission::Configure).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    query::previews::turn(&tx, id.0, is_on).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
+}

@@ -1,0 +1,351 @@
+//! Messages that are sent later.
+//!
+//! One is a row and a [job](ScheduledJob) that is due at its time; both commit together. Whatever changes the time asks for another job, and a
+//! job that comes too early asks for one that doesn't. The message is sent by its `client_id`, as every other one is, so a job that is done again
+//! after a kill sends nothing twice. What is refused stays, with the reason.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, ScheduledId, Timestamp, UploadId, UserId,
+    auth::Principal,
+    event::Event,
+    page::{Page, PageRequest},
+    text::{ClientId, Content},
+    view::{Forwarded, Mention, Message, Scheduled, ScheduledFailure},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::scheduled::{self as rows, ScheduledRow},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{InThread, SendMessage, check_mentions, content_beside, send};
+use crate::{
+    App,
+    conversations::access,
+    jobs::{self, Asking, Ended, Job, Work},
+    uploads::{self, SweepJob},
+};
+
+/// How many somebody may have.
+const MAX_SCHEDULED: u64 = 500;
+/// So far ahead at least, and at most.
+const SOONEST: Duration = Duration::from_secs(10);
+const LATEST: Duration = Duration::from_secs(366 * 86_400);
+/// The clock of the database, by which jobs are due, may differ from ours by so much.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What is stored of a message besides its place and its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Payload {
+    content: Content,
+    reply_to: Option<MessageId>,
+    #[serde(default)]
+    mentions: Vec<Mention>,
+    #[serde(default)]
+    attachments: Vec<UploadId>,
+    thread_id: Option<MessageId>,
+    #[serde(default)]
+    also_to_conversation: bool,
+    forwarded: Option<Forwarded>,
+    #[serde(default = "yes")]
+    has_previews: bool,
+    #[serde(default)]
+    asking: Asking,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What can be changed of a message that waits.
+#[derive(Clone, Debug, Default)]
+pub struct ScheduledChange {
+    pub content: Option<String>,
+    pub mentions: Option<Vec<Mention>>,
+    pub send_at: Option<Timestamp>,
+}
+
+/// Has a message sent later. The same `client_id` again yields the earlier one.
+pub async fn create(
+    app: &App,
+    message: SendMessage,
+    send_at: Timestamp,
+    is_confirmed: bool,
+) -> Result<Scheduled, AppError> {
+    let (user, conversation_id) = (message.sender, message.conversation_id);
+    let now = app.clock.now();
+    // Who asks again may do so when its time is near.
+    let same = rows::find_same(app.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
+    if let Some(same) = same {
+        return shown(same);
+    }
+    check_time(now, send_at)?;
+    if message.poll.is_some() {
+        return Err(AppError::field("poll", "invalid", "A poll is sent at once."));
+    }
+    check_mentions(&message.mentions)?;
+    let access = access::member(app, user, conversation_id).await?;
+    access.may_write()?;
+    message.content.check_length(app.config.messages.max_chars_in(access.kind))?;
+    if message.mentions_many() {
+        // Whom it concerns is not known before it is sent.
+        super::mention_many(app, &message, is_confirmed).await?;
+    }
+    uploads::check_sent(app, user, conversation_id, &message.attachments).await?;
+    if rows::count(app.db.reader(), user).await? >= MAX_SCHEDULED {
+        return Err(AppError::refused(
+            Code::TooMany,
+            format!("You can have up to {MAX_SCHEDULED} scheduled messages."),
+        ));
+    }
+    let payload = Payload {
+        content: message.content,
+        reply_to: message.reply_to,
+        mentions: message.mentions,
+        attachments: message.attachments,
+        thread_id: message.thread.map(|thread| thread.root_id),
+        also_to_conversation: message.thread.is_some_and(|thread| thread.also_to_conversation),
+        forwarded: message.forwarded,
+        has_previews: message.has_previews,
+        // Nothing is held for an answer before it is asked for.
+        asking: Asking { holds: Vec::new(), ..message.asking },
+    };
+    let row = ScheduledRow {
+        id: ScheduledId::new(),
+        user_id: user,
+        conversation_id,
+        client_id: message.client_id.as_str().to_owned(),
+        payload: written(&payload)?,
+        send_at,
+        created_at: now,
+        sending_at: None,
+        failure: None,
+        failure_message: None,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::insert(&tx, row.clone(), &payload.attachments).await? {
+        tx.rollback().await.map_err(app_error)?;
+        let same = rows::find_same(app.db.writer(), user, conversation_id, &row.client_id).await?;
+        return shown(same.ok_or(Code::Conflict)?);
+    }
+    jobs::ask_after(&tx, now, &ScheduledJob { scheduled_id: row.id }, wait(now, send_at)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app, row)
+}
+
+/// The caller's, those that are sent first before the others.
+pub async fn list(
+    app: &App,
+    by: &Principal,
+    conversation: Option<ConversationId>,
+    page: PageRequest,
+) -> Result<Page<Scheduled>, AppError> {
+    let (found, total) = rows::list(app.db.reader(), by.user_id, conversation, page).await?;
+    let items = found.into_iter().map(shown).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
+}
+
+pub async fn find(app: &App, by: &Principal, id: ScheduledId) -> Result<Scheduled, AppError> {
+    shown(own(app, by, id).await?)
+}
+
+/// Gives it another text or another time. What was refused is tried again.
+pub async fn change(
+    app: &App,
+    by: &Principal,
+    id: ScheduledId,
+    change: ScheduledChange,
+) -> Result<Scheduled, AppError> {
+    let row = own(app, by, id).await?;
+    let mut payload = read(&row)?;
+    let now = app.clock.now();
+    if let Some(text) = change.content {
+        payload.content = content_beside(app, text, &payload.attachments, payload.forwarded.is_some())?;
+        let access = access::member(app, by.user_id, row.conversation_id).await?;
+        payload.content.check_length(app.config.messages.max_chars_in(access.kind))?;
+    }
+    if let Some(mentions) = change.mentions {
+        check_mentions(&mentions)?;
+        payload.mentions = mentions;
+    }
+    let send_at = match change.send_at {
+        Some(at) => {
+            check_time(now, at)?;
+            at
+        }
+        // What was refused has no time left.
+        None if row.failure.is_some() => now.plus(SOONEST),
+        None => row.send_at,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let Some(row) = rows::change(&tx, by.user_id, id, written(&payload)?, send_at).await? else {
+        return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
+    };
+    jobs::ask_after(&tx, now, &ScheduledJob { scheduled_id: id }, wait(now, send_at)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app, row)
+}
+
+/// Sends it at once.
+pub async fn send_now(app: &App, by: &Principal, id: ScheduledId) -> Result<Message, AppError> {
+    let row = own(app, by, id).await?;
+    let sent = send(app, message_of(&row)?, true).await?;
+    gone(app, &row).await?;
+    Ok(sent.message)
+}
+
+/// Gives it up.
+pub async fn remove(app: &App, by: &Principal, id: ScheduledId) -> Result<(), AppError> {
+    let row = own(app, by, id).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, by.user_id, id).await? {
+        return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
+    }
+    for upload in read(&row)?.attachments {
+        jobs::ask(&tx, app.clock.now(), &SweepJob::Upload(upload)).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    tell_gone(app, &row)
+}
+
+async fn own(app: &App, by: &Principal, id: ScheduledId) -> Result<ScheduledRow, AppError> {
+    let row = rows::find(app.db.reader(), id).await?.filter(|row| row.user_id == by.user_id);
+    row.ok_or_else(|| Code::NotFound.into())
+}
+
+fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
+    // What is said by a clock that differs a little is taken as it is meant.
+    if at < now.plus(SOONEST - Duration::from_secs(1)) {
+        return Err(AppError::field("send_at", "invalid", "Choose a time at least 10 seconds from now."));
+    }
+    if at > now.plus(LATEST) {
+        return Err(AppError::field("send_at", "invalid", "Choose a time within the next year."));
+    }
+    Ok(())
+}
+
+fn wait(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::from_millis(at.0.saturating_sub(now.0).max(0).unsigned_abs())
+}
+
+fn written(payload: &Payload) -> Result<String, AppError> {
+    serde_json::to_string(payload).map_err(AppError::internal)
+}
+
+fn read(row: &ScheduledRow) -> Result<Payload, AppError> {
+    serde_json::from_str(&row.payload).map_err(AppError::internal)
+}
+
+fn shown(row: ScheduledRow) -> Result<Scheduled, AppError> {
+    let payload = read(&row)?;
+    Ok(Scheduled {
+        id: row.id,
+        conversation_id: row.conversation_id,
+        client_id: row.client_id,
+        content: payload.content.into_string(),
+        reply_to: payload.reply_to,
+        thread_id: payload.thread_id,
+        also_to_conversation: payload.also_to_conversation,
+        mentions: payload.mentions,
+        attachment_ids: payload.attachments,
+        send_at: row.send_at,
+        created_at: row.created_at,
+        failure: row.failure.map(|code| ScheduledFailure { code, message: row.failure_message.unwrap_or_default() }),
+    })
+}
+
+fn message_of(row: &ScheduledRow) -> Result<SendMessage, AppError> {
+    let payload = read(row)?;
+    let also_to_conversation = payload.also_to_conversation;
+    Ok(SendMessage {
+        conversation_id: row.conversation_id,
+        sender: row.user_id,
+        client_id: ClientId::parse(row.client_id.as_str())?,
+        content: payload.content,
+        reply_to: payload.reply_to,
+        mentions: payload.mentions,
+        here: Vec::new(),
+        attachments: payload.attachments,
+        thread: payload.thread_id.map(|root_id| InThread { root_id, also_to_conversation }),
+        forwarded: payload.forwarded,
+        has_previews: payload.has_previews,
+        poll: None,
+        asking: payload.asking,
+    })
+}
+
+fn tell(app: &App, row: ScheduledRow) -> Result<Scheduled, AppError> {
+    let user: UserId = row.user_id;
+    let scheduled = shown(row)?;
+    let (conversation_id, id) = (scheduled.conversation_id, scheduled.id);
+    let event = Event::ScheduledUpdated { conversation_id, id, scheduled: Some(Box::new(scheduled.clone())) };
+    app.tell_own(user, &event)?;
+    Ok(scheduled)
+}
+
+fn tell_gone(app: &App, row: &ScheduledRow) -> Result<(), AppError> {
+    let (conversation_id, id) = (row.conversation_id, row.id);
+    app.tell_own(row.user_id, &Event::ScheduledUpdated { conversation_id, id, scheduled: None })
+}
+
+async fn gone(app: &App, row: &ScheduledRow) -> Result<(), AppError> {
+    rows::forget(app.db.writer(), row.id).await?;
+    tell_gone(app, row)
+}
+
+/// Sends a message whose time has come. It can be done again at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ScheduledJob {
+    pub scheduled_id: ScheduledId,
+}
+
+impl Job for ScheduledJob {
+    const KIND: &'static str = "scheduled_message";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.scheduled_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.scheduled_id.0
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            sent = deliver(work.app, self) => sent.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn deliver(app: &App, job: ScheduledJob) -> Result<(), AppError> {
+    let (id, db) = (job.scheduled_id, app.db.writer());
+    let now = app.clock.now();
+    let Some(row) = rows::take(db, id, now).await? else {
+        // It is gone, was refused, or its time is another: then there is a job for that, unless the clocks differ.
+        let early = rows::find(db, id).await?.filter(|row| row.failure.is_none()).map(|row| wait(now, row.send_at));
+        if let Some(early) = early.filter(|early| *early <= SKEW) {
+            jobs::ask_after(db, now, &job, early.max(Duration::from_millis(1))).await?;
+        }
+        return Ok(());
+    };
+    match send(app, message_of(&row)?, true).await {
+        Ok(_) => gone(app, &row).await,
+        Err(error @ (AppError::Unavailable(_) | AppError::Internal(_))) => Err(error),
+        Err(error) => match error.retry_after() {
+            // It waits as one that is sent by hand would have to.
+            Some(after) => {
+                jobs::ask_after(db, now, &job, after.max(Duration::from_secs(1))).await?;
+                rows::release(db, id).await
+            }
+            None => {
+                let failed = rows::fail(db, id, error.code().as_str(), &error.sentence()).await?;
+                failed.map(|row| tell(app, row)).transpose().map(drop)
+            }
+        },
+    }
+}

@@ -1,0 +1,259 @@
+//! Unwanted words: found whatever their case and accents are, and only where they are whole words.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError,
+    view::{WordAction, WordFilter},
+};
+use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+
+/// How many words a channel may list, and how long each may be.
+pub const MAX_WORDS: usize = 200;
+pub const MAX_WORD_CHARS: usize = 60;
+const MASK: char = '*';
+
+/// What becomes of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Clean,
+    /// It has this word, as it stands in the list.
+    Refused(String),
+    /// It is to stand like this.
+    Masked(String),
+}
+
+/// A list of words that is ready to be looked for.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    action: WordAction,
+    words: Vec<Unwanted>,
+    /// Which words begin with a letter.
+    by_first: HashMap<char, Vec<usize>>,
+}
+
+#[derive(Clone, Debug)]
+struct Unwanted {
+    word: String,
+    folded: Vec<char>,
+    /// Its script has no spaces, so it may stand anywhere.
+    is_unspaced: bool,
+}
+
+impl Filter {
+    /// A filter as it is stored; none where nothing is to be looked for.
+    pub fn read(stored: &str) -> Option<Self> {
+        serde_json::from_str(stored).ok().and_then(Self::new)
+    }
+
+    fn new(filter: WordFilter) -> Option<Self> {
+        let words: Vec<Unwanted> = filter.words.into_iter().filter_map(Unwanted::new).collect();
+        let mut by_first: HashMap<char, Vec<usize>> = HashMap::new();
+        for (place, word) in words.iter().enumerate() {
+            if let Some(first) = word.folded.first() {
+                by_first.entry(*first).or_default().push(place);
+            }
+        }
+        // The longest one that fits is the one that is meant.
+        for places in by_first.values_mut() {
+            places.sort_by_key(|place| std::cmp::Reverse(words[*place].folded.len()));
+        }
+        (!words.is_empty()).then_some(Self { action: filter.action, words, by_first })
+    }
+
+    #[must_use]
+    pub fn check(&self, text: &str) -> Verdict {
+        let folded = fold(text);
+        let mut masked: Option<Vec<char>> = None;
+        let mut at = 0;
+        while at < folded.len() {
+            let Some(found) = self.find(&folded, at) else {
+                at += 1;
+                continue;
+            };
+            if self.action == WordAction::Refuse {
+                return Verdict::Refused(found.word.clone());
+            }
+            let end = at + found.folded.len();
+            let chars = masked.get_or_insert_with(|| text.chars().collect());
+            let until = folded.get(end).map_or(chars.len(), |next| next.1);
+            for letter in chars.iter_mut().take(until).skip(folded[at].1).filter(|letter| !letter.is_whitespace()) {
+                *letter = MASK;
+            }
+            at = end;
+        }
+        masked.map_or(Verdict::Clean, |chars| Verdict::Masked(chars.into_iter().collect()))
+    }
+
+    /// The word that begins there.
+    fn find(&self, text: &[(char, usize)], at: usize) -> Option<&Unwanted> {
+        let follows_letter = at.checked_sub(1).is_some_and(|before| text[before].0.is_alphanumeric());
+        let places = self.by_first.get(&text[at].0)?;
+        places.iter().map(|place| &self.words[*place]).find(|word| {
+            let end = at + word.folded.len();
+            let Some(part) = text.get(at..end) else { return false };
+            let is_whole =
+                word.is_unspaced || !(follows_letter || text.get(end).is_some_and(|next| next.0.is_alphanumeric()));
+            is_whole && part.iter().zip(&word.folded).all(|((letter, _), wanted)| letter == wanted)
+        })
+    }
+}
+
+impl Unwanted {
+    fn new(word: String) -> Option<Self> {
+        let folded: Vec<char> = fold(word.trim()).into_iter().map(|(letter, _)| letter).collect();
+        let is_unspaced = folded.iter().any(|letter| is_unspaced(*letter));
+        (!folded.is_empty()).then_some(Self { word, folded, is_unspaced })
+    }
+}
+
+/// A list as it may be stored: each word once, without what is around it.
+pub(super) fn checked(filter: WordFilter) -> Result<WordFilter, AppError> {
+    let mut seen = std::collections::HashSet::new();
+    let mut words = Vec::new();
+    for word in filter.words {
+        let word = word.split_whitespace().collect::<Vec<_>>().join(" ");
+        if word.is_empty() {
+            continue;
+        }
+        if word.chars().count() > MAX_WORD_CHARS {
+            return Err(AppError::field(
+                "words",
+                "too_long",
+                format!("Use {MAX_WORD_CHARS} characters or fewer in a word."),
+            ));
+        }
+        let folded: String = fold(&word).into_iter().map(|(letter, _)| letter).collect();
+        if !folded.chars().any(char::is_alphanumeric) || word.chars().any(char::is_control) {
+            return Err(AppError::field("words", "invalid", "A word needs letters or digits."));
+        }
+        if seen.insert(folded) {
+            words.push(word);
+        }
+    }
+    if words.len() > MAX_WORDS {
+        return Err(AppError::field("words", "too_long", format!("List {MAX_WORDS} words or fewer.")));
+    }
+    Ok(WordFilter { words, ..filter })
+}
+
+/// The letters of a text without case, accents and what can't be seen, each with its place in the text. Spaces in a row are one.
+fn fold(text: &str) -> Vec<(char, usize)> {
+    let mut folded: Vec<(char, usize)> = Vec::with_capacity(text.len());
+    for (place, letter) in text.chars().enumerate() {
+        if letter.is_ascii_alphanumeric() {
+            folded.push((letter.to_ascii_lowercase(), place));
+        } else if letter.is_whitespace() {
+            if folded.last().is_some_and(|(last, _)| *last != ' ') {
+                folded.push((' ', place));
+            }
+        } else if letter.is_ascii() {
+            folded.push((letter, place));
+        } else if !is_invisible(letter) {
+            for part in std::iter::once(letter).nfkd().flat_map(char::to_lowercase) {
+                match part {
+                    'đ' | 'ð' => folded.push(('d', place)),
+                    'ß' => folded.extend([('s', place), ('s', place)]),
+                    'ø' => folded.push(('o', place)),
+                    'ł' => folded.push(('l', place)),
+                    'ı' => folded.push(('i', place)),
+                    'æ' => folded.extend([('a', place), ('e', place)]),
+                    'œ' => folded.extend([('o', place), ('e', place)]),
+                    _ if is_accent(part) => {}
+                    _ => folded.push((part, place)),
+                }
+            }
+        }
+    }
+    folded
+}
+
+/// Marks that change how a letter sounds, not the vowel signs that are letters of their script.
+fn is_accent(mark: char) -> bool {
+    is_combining_mark(mark)
+        && matches!(u32::from(mark),
+            0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0670
+            | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE00..=0xFE2F)
+}
+
+fn is_invisible(letter: char) -> bool {
+    matches!(u32::from(letter), 0x00AD | 0x034F | 0x061C | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xFEFF)
+}
+
+fn is_unspaced(letter: char) -> bool {
+    matches!(u32::from(letter),
+        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x31F0..=0x31FF | 0x3400..=0x4DBF
+        | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(action: WordAction, words: &[&str]) -> Filter {
+        let words = words.iter().map(|&word| word.to_owned()).collect();
+        Filter::new(WordFilter { action, words }).unwrap()
+    }
+
+    fn masked(text: &str, words: &[&str]) -> String {
+        match filter(WordAction::Mask, words).check(text) {
+            Verdict::Masked(text) => text,
+            Verdict::Clean => text.to_owned(),
+            Verdict::Refused(word) => panic!("{word} was refused"),
+        }
+    }
+
+    #[test]
+    fn words_are_found_whatever_their_case_and_accents() {
+        for text in ["darn", "DARN!", "so Därn it", "d\u{200b}arn", "ｄａｒｎ", "da\u{300}rn"] {
+            let verdict = filter(WordAction::Refuse, &["Darn"]).check(text);
+            assert_eq!(verdict, Verdict::Refused("Darn".to_owned()), "{text}");
+        }
+        for text in ["do dem", "ĐỒ  ĐỂM", "Đồ\nđểm"] {
+            assert_eq!(
+                filter(WordAction::Refuse, &["đồ đểm"]).check(text),
+                Verdict::Refused("đồ đểm".to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn parts_of_other_words_are_left_alone() {
+        for text in ["darning", "undarned", "dar n", "darn2", ""] {
+            assert_eq!(filter(WordAction::Refuse, &["darn"]).check(text), Verdict::Clean, "{text}");
+        }
+        // There are no spaces to tell words apart by.
+        assert_eq!(masked("这是坏话吗", &["坏话"]), "这是**吗");
+    }
+
+    #[test]
+    fn what_is_masked_keeps_its_length_and_its_neighbours() {
+        assert_eq!(masked("Well, Darn, darn it.", &["darn"]), "Well, ****, **** it.");
+        assert_eq!(masked("so da\u{301}rn good", &["darn"]), "so **** good".replace("****", "*****"));
+        assert_eq!(masked("bad word, bad words", &["bad", "bad word"]), "*** ****, *** words");
+        assert_eq!(masked("Straße", &["strasse"]), "******");
+    }
+
+    #[test]
+    fn a_list_has_each_word_once_and_no_more_than_it_may() {
+        let list = |words: Vec<String>| checked(WordFilter { action: WordAction::Mask, words });
+        let words = ["  Darn ", "därn", "", "two   words"].map(str::to_owned).to_vec();
+        assert_eq!(list(words).unwrap().words, ["Darn", "two words"]);
+        assert!(list((0..=MAX_WORDS).map(|n| format!("w{n}")).collect()).is_err());
+        assert!(list(vec!["x".repeat(MAX_WORD_CHARS + 1)]).is_err());
+        assert!(list(vec!["!!".to_owned()]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_found_in_what_was_masked(text in "[a-c ÀàB\u{301}]{0,40}", word in "[a-c]{1,3}") {
+            let words = [word.as_str()];
+            let once = masked(&text, &words);
+            prop_assert_eq!(once.chars().count(), text.chars().count());
+            prop_assert_eq!(masked(&once, &words), once);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Looks through the log for what people are to be told: behind everything that is sent, so no sender waits for it.
+//!
+//! The bus says which conversations have something new; what it doesn't say is found by a sweep. How far a conversation was looked through is
+//! written together with what came of it. One instance does it at a time, and rests for some times as long as it has worked.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use appcore::{
+    AppError, ConversationId, Timestamp,
+    event::{BusMessage, Event, Listener, Signal, Topic},
+};
+use dbcontext::{
+    Transaction,
+    constraint::app_error,
+    query::{
+        events,
+        notifications::{self as rows, NotificationRow, Place, ReadTo, Told},
+        notifying,
+    },
+};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    finding,
+    happenings::{Happenings, matters},
+    missed, tell, tell_of_end,
+};
+use crate::{App, push};
+
+/// How long it is waited for more to come, at least; and how much longer it rests than it has worked.
+const GATHER: Duration = Duration::from_millis(100);
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_secs(2);
+/// How soon it is looked again while another instance looks.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How soon after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// How often it is looked for what the bus has not said.
+const SWEEP: Duration = Duration::from_secs(30);
+/// What is older is told to nobody any more: whoever was away for so long has other worries.
+const TOO_OLD: Duration = Duration::from_secs(24 * 3_600);
+/// How long they are kept, and how often and how many at a time the older ones are removed.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+const REMOVAL: Duration = Duration::from_secs(3_600);
+const REMOVED: u32 = 1_000;
+/// Conversations that are looked through at once, and events of each.
+const CONVERSATIONS: usize = 200;
+const EVENTS: u32 = 500;
+
+/// What is known to be new: conversations and the numbers of their last events.
+#[derive(Default)]
+struct News {
+    heads: Mutex<HashMap<ConversationId, i64>>,
+    is_incomplete: AtomicBool,
+    arrived: Notify,
+}
+
+impl News {
+    fn hear(&self, id: ConversationId, seq: i64) {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = heads.entry(id).or_default();
+        *head = seq.max(*head);
+        drop(heads);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Vec<(ConversationId, i64)> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let some: Vec<_> = heads.iter().take(CONVERSATIONS).map(|(id, seq)| (*id, *seq)).collect();
+        for (id, _) in &some {
+            heads.remove(id);
+        }
+        some
+    }
+}
+
+/// Does it until the instance stops.
+pub(crate) fn start(app: &Arc<App>) {
+    let news = Arc::new(News::default());
+    tokio::spawn(listen(app.bus.listen(), Arc::clone(&news)));
+    tokio::spawn(keep(Arc::downgrade(app), news));
+    tokio::spawn(forget(Arc::downgrade(app)));
+}
+
+async fn listen(mut listener: Listener, news: Arc<News>) {
+    while let Some(message) = listener.recv().await {
+        match message {
+            BusMessage::Envelope(envelope) => {
+                let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
+                if matters(&envelope.kind) {
+                    news.hear(*id, position.seq);
+                }
+            }
+            BusMessage::Signal(Signal::Gap) => {
+                news.is_incomplete.store(true, Ordering::Relaxed);
+                news.arrived.notify_one();
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn keep(app: Weak<App>, news: Arc<News>) {
+    let mut next_sweep = Instant::now();
+    loop {
+        let wait = next_sweep.saturating_duration_since(Instant::now());
+        let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
+        tokio::time::sleep(GATHER).await;
+        let Some(app) = app.upgrade() else { return };
+        if app.stopping.is_cancelled() {
+            return;
+        }
+        let begun = Instant::now();
+        let is_due = news.is_incomplete.swap(false, Ordering::Relaxed) || begun >= next_sweep;
+        let rest = match turn(&app, &news, is_due).await {
+            Ok(()) => {
+                if is_due {
+                    next_sweep = Instant::now() + SWEEP;
+                }
+                (begun.elapsed() * REST).min(LONGEST_REST)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "it could not be found out who is to be told of what");
+                next_sweep = Instant::now();
+                AFTER_FAILURE
+            }
+        };
+        drop(app);
+        tokio::time::sleep(rest).await;
+    }
+}
+
+async fn turn(app: &App, news: &News, is_due: bool) -> Result<(), AppError> {
+    if is_due {
+        let since = app.clock.now().minus(TOO_OLD);
+        for (id, head) in notifying::waiting(app.db.reader(), since, 1_000).await? {
+            news.hear(id, head);
+        }
+    }
+    loop {
+        let some = news.take();
+        if some.is_empty() {
+            return Ok(());
+        }
+        match look_through(app, news, &some).await {
+            Ok(true) => {}
+            Ok(false) => {
+                // Whoever looks may have looked before this came.
+                some.into_iter().for_each(|(id, head)| news.hear(id, head));
+                tokio::time::sleep(AGAIN).await;
+                return Ok(());
+            }
+            Err(error) => {
+                some.into_iter().for_each(|(id, head)| news.hear(id, head));
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Looks through what is new in these conversations. `false`: another instance is at it.
+async fn look_through(app: &App, news: &News, some: &[(ConversationId, i64)]) -> Result<bool, AppError> {
+    let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
+    // Without a lock at first: mostly another instance has been faster, or there is nobody else.
+    let seen: HashMap<_, _> = notifying::positions(app.db.reader(), &ids).await?.into_iter().collect();
+    if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
+        return Ok(true);
+    }
+    let Some(turn) = begin(app).await? else { return Ok(false) };
+    let seen: HashMap<_, _> = match &turn {
+        Some(tx) => notifying::positions(tx, &ids).await?.into_iter().collect(),
+        None => seen,
+    };
+    let heads = events::heads(app.db.reader(), ids).await?;
+    let behind: Vec<(ConversationId, i64)> = heads
+        .iter()
+        .map(|(id, head)| (*id, seen.get(id).copied().unwrap_or(0), *head))
+        .filter(|(_, seen, head)| seen < head)
+        .map(|(id, seen, _)| (id, seen))
+        .collect();
+    if behind.is_empty() {
+        return give_up(turn).await;
+    }
+    let now = app.clock.now();
+    let mut happenings = Happenings::default();
+    let mut reached: HashMap<ConversationId, i64> = HashMap::new();
+    for row in events::after_each(app.db.reader(), &behind, EVENTS).await? {
+        happenings.take(&row, now.minus(TOO_OLD));
+        reached.insert(row.conversation_id, row.seq);
+    }
+    // What one query answers is bounded in all, so that of several some may get nothing.
+    let is_alone = reached.is_empty();
+    let heads: HashMap<_, _> = heads.into_iter().collect();
+    for (id, seen) in &behind {
+        let head = heads.get(id).copied().unwrap_or(0);
+        // Where the log no longer has what comes next, that is too old as well.
+        let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(EVENTS)) } else { *seen });
+        if now < head {
+            news.hear(*id, head);
+        }
+    }
+    let found = finding::find(app, &happenings, now).await?;
+    store(app, turn, happenings, found, reached, now).await?;
+    Ok(true)
+}
+
+/// The right to do it until the end of the transaction; where there is one process it needs none, and nobody waits for what is read before
+/// anything is written.
+async fn begin(app: &App) -> Result<Option<Option<Transaction>>, AppError> {
+    if app.db.is_sqlite() {
+        return Ok(Some(None));
+    }
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if notifying::try_lock(&tx).await? {
+        return Ok(Some(Some(tx)));
+    }
+    tx.rollback().await.map_err(app_error)?;
+    Ok(None)
+}
+
+async fn give_up(turn: Option<Transaction>) -> Result<bool, AppError> {
+    if let Some(tx) = turn {
+        tx.rollback().await.map_err(app_error)?;
+    }
+    Ok(true)
+}
+
+async fn store(
+    app: &App,
+    turn: Option<Transaction>,
+    happenings: Happenings,
+    found: finding::Found,
+    reached: HashMap<ConversationId, i64>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let tx = match turn {
+        Some(tx) => tx,
+        None => app.db.begin().await.map_err(app_error)?,
+    };
+    let mut withdrawn = rows::withdraw(&tx, &found.withdrawn).await?;
+    if !happenings.gone.is_empty() {
+        let gone: Vec<_> = happenings.gone.into_iter().collect();
+        withdrawn.extend(rows::withdraw_messages(&tx, &gone).await?);
+    }
+    let fewer: Vec<_> = happenings.unreacted.into_iter().collect();
+    withdrawn.extend(rows::withdraw_reactions(&tx, &fewer).await?);
+    if !happenings.ended.is_empty() {
+        let ended: Vec<_> = happenings.ended.into_iter().collect();
+        withdrawn.extend(rows::withdraw_conversations(&tx, &ended).await?);
+    }
+    let written =
+        happenings.written.into_iter().map(|((user_id, id), seq)| ReadTo { user_id, place: Place::MainLine(id), seq });
+    let written: Vec<ReadTo> = written.collect();
+    let read = if written.is_empty() { Vec::new() } else { rows::passed(&tx, &written).await? };
+    let read = if read.is_empty() { read } else { rows::mark_told_read(&tx, &read, now).await? };
+    let new: Vec<NotificationRow> = rows::insert(&tx, found.new).await?;
+    push::ask(&tx, now, &new).await?;
+    missed::ask(&tx, now, &new).await?;
+    push::take_back(&tx, now, &read).await?;
+    push::take_back_gone(&tx, now, &withdrawn).await?;
+    let mut reached: Vec<_> = reached.into_iter().collect();
+    reached.sort_unstable();
+    notifying::set_positions(&tx, &reached).await?;
+    tx.commit().await.map_err(app_error)?;
+    let withdrawn: Vec<Told> = withdrawn.iter().map(Told::from).collect();
+    tell_of_end(app.bus.as_ref(), now, &withdrawn, |ids| Event::NotificationsWithdrawn { ids })?;
+    tell_of_end(app.bus.as_ref(), now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })?;
+    tell(app, new).await
+}
+
+/// Removes what is old, now and then.
+async fn forget(app: Weak<App>) {
+    loop {
+        tokio::time::sleep(REMOVAL).await;
+        let Some(app) = app.upgrade() else { return };
+        let before = app.clock.now().minus(KEPT);
+        match rows::remove_before(app.db.writer(), before, REMOVED).await {
+            Ok(removed) => tracing::debug!(removed, "old notifications were removed"),
+            Err(error) => tracing::warn!(%error, "old notifications could not be removed"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What becomes of a payment in quarantine: an administrator has looked, and decides.
+
+use ::payment::{RefundState, Stage};
+use appcore::{
+    AppError, Code,
+    auth::Principal,
+    credits::MicroCredits,
+    view::{AdminPaymentDetails, Payment, PaymentEvent, PaymentRefund, ReleaseAs},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{payment, payment_refund},
+    query::{payments as rows, plans as plan_rows},
+};
+use uuid::Uuid;
+
+use super::{admin_views, apply, refund, stage, subscriptions::wrong_state, view};
+use crate::{
+    App, accounts,
+    audit::{self, Action, Entry},
+};
+
+/// The most events and refunds of a payment that are shown.
+const MOST: u64 = 200;
+
+/// A payment with what its gateway has told of it, and what went back.
+pub async fn details(app: &App, id: Uuid) -> Result<AdminPaymentDetails, AppError> {
+    let db = app.db.reader();
+    let row = rows::by_id(db, id).await?.ok_or(Code::NotFound)?;
+    let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| PaymentEvent {
+        id: event.event_id,
+        kind: event.kind,
+        received_at: event.verified_at,
+        applied_at: event.applied_at,
+    });
+    let refunds = rows::refunds(db, id).await?.into_iter().take(MOST as usize).map(|refund| {
+        Ok(PaymentRefund {
+            id: refund.id,
+            amount: refund.amount,
+            state: refund.state.parse::<RefundState>().map_err(AppError::internal)?.as_str().to_owned(),
+            reason: refund.reason,
+            created_at: refund.created_at,
+        })
+    });
+    Ok(AdminPaymentDetails {
+        events: events.collect(),
+        refunds: refunds.collect::<Result<_, AppError>>()?,
+        payment: admin_views(app, vec![row]).await?.pop().ok_or(Code::NotFound)?,
+    })
+}
+
+/// Takes a payment out of quarantine. With a fresh sign-in.
+pub async fn release(
+    app: &App,
+    by: &Principal,
+    id: Uuid,
+    decision: ReleaseAs,
+    reason: String,
+) -> Result<Payment, AppError> {
+    accounts::require_fresh(app, by).await?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let mut row = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
+    if row.quarantine.take().is_none() {
+        return Err(wrong_state("This payment isn't in quarantine."));
+    }
+    let before = row.clone();
+    let is_paid = stage(&row)? == Stage::Paid;
+    let mut refunded = None;
+    match decision {
+        // It was paid, and something about a refund didn't fit.
+        ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
+        ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
+            return Err(wrong_state("It was paid as it was asked for. Refund it where that is wrong."));
+        }
+        ReleaseAs::Asked => apply::settle(app, &tx, &mut row, now).await?,
+        ReleaseAs::Paid => {
+            let paid = really_paid(&row)?;
+            let plan = plan_rows::by_id(&tx, row.plan_id).await?.ok_or(Code::NotFound)?;
+            let credits =
+                i128::from(row.credits.unwrap_or(plan.credits).0) * i128::from(paid) / i128::from(row.amount.max(1));
+            row.credits = Some(MicroCredits(i64::try_from(credits).unwrap_or(i64::MAX)));
+            row.amount = paid;
+            apply::settle(app, &tx, &mut row, now).await?;
+        }
+        ReleaseAs::Refused => {
+            apply::step(&mut row, Stage::Failed)?;
+            if row.charge.is_some() {
+                // What is in the wrong currency can only go back at the gateway.
+                row.amount = if row.paid_amount.is_some() { really_paid(&row)? } else { row.amount };
+                let refund = take_back(&row, by, reason.clone(), now);
+                refunded = Some(refund.id);
+                rows::put_refund(&tx, refund).await?;
+            }
+        }
+    }
+    // What was told about it meanwhile has waited until it is paid.
+    apply::waiting(app, &tx, &mut row, now).await?;
+    rows::store(&tx, row.clone()).await?;
+    let target = format!("{id}:{}:{reason}", decision.as_str());
+    audit::record(&tx, Entry::by(by, Action::PaymentReleased, Some(target))).await?;
+    tx.commit().await.map_err(app_error)?;
+    apply::tell(app, &before, &row);
+    if let Some(refund) = refunded {
+        refund::complete(app, refund).await?;
+    }
+    view(app, rows::by_id(app.db.writer(), id).await?.ok_or(Code::NotFound)?).await
+}
+
+/// What was paid instead, if that is money of the same currency.
+fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
+    let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
+    let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);
+    paid.ok_or_else(|| wrong_state("It isn't known what was paid in this currency. Settle this at the gateway."))
+}
+
+/// Nothing was given for it, so nothing is taken.
+fn take_back(row: &payment::Model, by: &Principal, reason: String, now: appcore::Timestamp) -> payment_refund::Model {
+    payment_refund::Model {
+        id: Uuid::now_v7(),
+        payment_id: row.id,
+        reference: None,
+        amount: row.amount,
+        credits: MicroCredits::ZERO,
+        state: RefundState::Pending.as_str().to_owned(),
+        reason,
+        by_user: Some(by.user_id),
+        created_at: now,
+        check_at: Some(now),
+        note_year: None,
+        note_number: None,
+        done_at: None,
+    }
+}

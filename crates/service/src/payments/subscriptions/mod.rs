@@ -1,0 +1,399 @@
+//! Subscriptions: what a person or a workspace has, until when, and how it goes on.
+//!
+//! One state machine for all gateways, with the table of `payment::SubscriptionState`. A period is opened by a payment when that is
+//! [delivered](super::deliver), in its transaction, whoever began it: the payer at a gateway, or [this program](renew), which charges what
+//! the payer has saved where the gateway can do that. What is to be done next stands in the row (`due_at`): each instance looks for what is due, and
+//! one of them takes it. For each period there is one payment by itself, and one intent at the gateway, so a period is never charged twice, whatever
+//! dies or whatever the clocks say.
+
+mod change;
+mod methods;
+mod renew;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use ::payment::{Course, Cycle, SubscriptionDeed, SubscriptionState};
+use appcore::{
+    AppError, Code, Timestamp, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{AdminSubscription, PlanInterval, PlanKind, PlanName, Price, PricingPlan, Subscription, SubscriptionStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{payment, subscription},
+    query::{payment_methods, plans as plan_rows, subscriptions as rows, workspaces},
+};
+use uuid::Uuid;
+
+pub(crate) use self::methods::KeepMethodJob;
+pub(super) use self::{
+    change::priced,
+    methods::{customer_of, own as own_method, save as save_method, view as method_view},
+    renew::{attempt_failed, charged, look},
+};
+pub use self::{
+    change::{Changed, PayOrder, change, pay, preview},
+    methods::{forget, methods, portal, use_method},
+};
+use super::plans;
+use crate::{
+    App, entitlements,
+    ledger::{Books, Holder, Source},
+};
+
+/// The most seats that a workspace buys.
+pub(super) const MOST_SEATS: i64 = 1_000;
+
+/// What a payment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The payer began it: credits, a first period or one more.
+    Purchase,
+    /// A period, charged by itself.
+    Renewal,
+    /// Another plan or more seats for the rest of the period.
+    Change,
+    /// Another plan, with a period of its own.
+    Restart,
+    /// Credits, bought by themselves.
+    TopUp,
+}
+
+impl Purpose {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Renewal => "renewal",
+            Self::Change => "change",
+            Self::Restart => "restart",
+            Self::TopUp => "top_up",
+        }
+    }
+}
+
+impl std::str::FromStr for Purpose {
+    type Err = AppError;
+
+    fn from_str(text: &str) -> Result<Self, AppError> {
+        let all = [Self::Purchase, Self::Renewal, Self::Change, Self::Restart, Self::TopUp];
+        let unknown = || AppError::internal(anyhow::anyhow!("a payment is for something unknown"));
+        all.into_iter().find(|one| one.as_str() == text).ok_or_else(unknown)
+    }
+}
+
+/// For whom something is bought.
+#[derive(Clone, Copy, Debug)]
+pub struct Payer {
+    pub user_id: UserId,
+    /// None: for themselves.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+impl Payer {
+    pub(super) fn account(self) -> Uuid {
+        self.holder().account()
+    }
+
+    /// Whose credits are bought.
+    pub(crate) fn holder(self) -> Holder {
+        self.workspace_id.map_or(Holder::Person(self.user_id), Holder::Workspace)
+    }
+}
+
+/// The caller as a payer: for a workspace only who configures it. To others its subscription does not exist.
+pub async fn payer(app: &App, by: &Principal, workspace_id: Option<WorkspaceId>) -> Result<Payer, AppError> {
+    if let Some(id) = workspace_id {
+        let role = workspaces::role(app.db.reader(), id, by.user_id).await?.ok_or(Code::NotFound)?;
+        if !role.may(Permission::Configure) {
+            return Err(Code::NotFound.into());
+        }
+    }
+    Ok(Payer { user_id: by.user_id, workspace_id })
+}
+
+/// Whose a payment is.
+pub(super) fn account(row: &payment::Model) -> Uuid {
+    row.workspace_id.map_or(row.user_id.0, |id| id.0)
+}
+
+pub(super) fn interval_of(plan: &PricingPlan) -> Result<PlanInterval, AppError> {
+    plan.interval.ok_or_else(|| AppError::internal(anyhow::anyhow!("a subscription has no interval")))
+}
+
+pub(super) fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
+    row.state.parse().map_err(AppError::internal)
+}
+
+/// How long its periods are.
+pub(super) fn cycle(row: &subscription::Model, plan: &PricingPlan) -> Result<Cycle, AppError> {
+    let usual = Cycle::beginning(interval_of(plan)?, row.period_end);
+    let anchor_day = u8::try_from(row.anchor_day).ok().filter(|day| *day > 0).unwrap_or(usual.anchor_day);
+    Ok(Cycle { anchor_day, ..usual })
+}
+
+/// Takes a step, if there is such a one.
+pub(super) fn step(row: &mut subscription::Model, deed: SubscriptionDeed) -> Result<bool, AppError> {
+    let Some(next) = state(row)?.step(deed) else { return Ok(false) };
+    row.state = next.as_str().to_owned();
+    Ok(true)
+}
+
+/// Whether it can be charged without its payer.
+pub(super) fn is_automatic(app: &App, row: &subscription::Model) -> bool {
+    let gateway = row.gateway.as_deref().and_then(|name| name.parse().ok()).and_then(|name| app.payments.gateway(name));
+    row.method_id.is_some() && gateway.is_some_and(|gateway| gateway.recurring().is_some())
+}
+
+pub(super) fn course(app: &App, row: &subscription::Model) -> Result<Course, AppError> {
+    Ok(Course {
+        state: state(row)?,
+        starts_at: row.starts_at,
+        period_end: row.period_end,
+        ends_at: row.ends_at,
+        is_reminded: row.reminded >= row.period,
+        is_automatic: is_automatic(app, row),
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        is_charging: row.is_charging != 0,
+    })
+}
+
+/// Until when it holds and when there is something to do, as it is now.
+pub(super) fn settle(app: &App, row: &mut subscription::Model, now: Timestamp) -> Result<(), AppError> {
+    row.ends_at = match state(row)? {
+        SubscriptionState::Active | SubscriptionState::PastDue => row.period_end.plus(app.config.payment.grace),
+        SubscriptionState::Canceling | SubscriptionState::Trialing => row.period_end,
+        SubscriptionState::Ended => row.ends_at.min(now),
+    };
+    row.due_at = course(app, row)?.next().map(|(at, _)| at);
+    row.updated_at = now;
+    Ok(())
+}
+
+/// When a subscription that holds goes on, or ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub renews_at: Option<Timestamp>,
+    pub cancel_at: Option<Timestamp>,
+    pub trial_ends_at: Option<Timestamp>,
+}
+
+pub(crate) fn standing(row: &subscription::Model) -> Standing {
+    match state(row) {
+        Ok(SubscriptionState::Active) => Standing { renews_at: Some(row.period_end), ..Standing::default() },
+        Ok(SubscriptionState::Trialing) => {
+            let end = Some(row.period_end);
+            Standing { cancel_at: end, trial_ends_at: end, renews_at: None }
+        }
+        _ => Standing { cancel_at: Some(row.ends_at), ..Standing::default() },
+    }
+}
+
+/// Whom a change of it concerns: the payer, and in a workspace those who have its seats, who learn of it when they ask.
+pub(super) fn tell(app: &App, row: &subscription::Model) {
+    entitlements::tell(app, row.user_id);
+}
+
+/// What a payer has. None: nothing, and never did.
+pub async fn read(app: &App, payer: Payer) -> Result<Option<Subscription>, AppError> {
+    match rows::of(app.db.writer(), payer.account()).await? {
+        Some(row) => Ok(Some(view(app, row).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn view(app: &App, row: subscription::Model) -> Result<Subscription, AppError> {
+    let found = views(app, vec![row]).await?;
+    found.into_iter().next().map(|one| one.subscription).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Everybody's, for administrators.
+pub async fn list_all(
+    app: &App,
+    status: Option<SubscriptionStatus>,
+    page: PageRequest,
+) -> Result<Page<AdminSubscription>, AppError> {
+    let states: &[&str] = match status {
+        None => &[],
+        Some(SubscriptionStatus::Trialing) => &["trialing"],
+        Some(SubscriptionStatus::Active) => &["active", "canceling"],
+        Some(SubscriptionStatus::PastDue) => &["past_due"],
+        Some(SubscriptionStatus::Ended) => &["ended"],
+    };
+    let (found, total) = rows::list(app.db.reader(), states, page).await?;
+    Ok(Page::new(views(app, found).await?, page, total))
+}
+
+async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSubscription>, AppError> {
+    let db = app.db.writer();
+    let mut ids: Vec<Uuid> = found.iter().flat_map(|row| [Some(row.plan_id), row.next_plan_id]).flatten().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut known = HashMap::new();
+    for row in plan_rows::by_ids(db, ids).await? {
+        known.insert(row.id, plans::view(row)?);
+    }
+    let methods = payment_methods::by_ids(db, found.iter().filter_map(|row| row.method_id).collect()).await?;
+    let methods: HashMap<Uuid, _> = methods.into_iter().map(|row| (row.id, row)).collect();
+    let mut views = Vec::new();
+    for row in found {
+        let plan = known.get(&row.plan_id).cloned().ok_or(Code::NotFound)?;
+        let state = state(&row)?;
+        let course = course(app, &row)?;
+        let price = price_of(&plan, &row);
+        let next_plan = row.next_plan_id.and_then(|id| known.get(&id)).map(|plan| PlanName {
+            id: plan.id,
+            name: plan.name.clone(),
+            interval: plan.interval,
+        });
+        let is = |one: SubscriptionState| state == one;
+        let seats_used = match row.workspace_id {
+            Some(_) => Some(match row.payment_id {
+                Some(id) => rows::credits_of(db, id).await?.len() as i64,
+                None => 0,
+            }),
+            None => None,
+        };
+        let subscription = Subscription {
+            id: row.id,
+            status: match state {
+                SubscriptionState::Trialing => SubscriptionStatus::Trialing,
+                SubscriptionState::Active | SubscriptionState::Canceling => SubscriptionStatus::Active,
+                SubscriptionState::PastDue => SubscriptionStatus::PastDue,
+                SubscriptionState::Ended => SubscriptionStatus::Ended,
+            },
+            price,
+            seats: row.workspace_id.map(|_| row.seats),
+            seats_used,
+            workspace_id: row.workspace_id,
+            period_start: row.starts_at,
+            period_end: row.period_end,
+            renews_at: is(SubscriptionState::Active).then_some(row.period_end),
+            ends_at: (is(SubscriptionState::Canceling) || is(SubscriptionState::Trialing)).then_some(row.period_end),
+            trial_ends_at: is(SubscriptionState::Trialing).then_some(row.period_end),
+            grace_until: is(SubscriptionState::PastDue).then_some(row.ends_at),
+            renews_by_itself: course.is_automatic && !is(SubscriptionState::Ended),
+            next_attempt_at: course.attempt_at().filter(|_| is(SubscriptionState::PastDue) && !course.is_charging),
+            failed_attempts: if is(SubscriptionState::PastDue) { row.attempts - row.is_charging } else { 0 },
+            next_plan,
+            next_seats: row.next_seats.filter(|_| row.workspace_id.is_some()),
+            method: row.method_id.and_then(|id| methods.get(&id)).map(methods::view),
+            gateway: row.gateway,
+            plan,
+        };
+        views.push(AdminSubscription { subscription, user_id: row.user_id });
+    }
+    Ok(views)
+}
+
+/// What a period costs, seats counted, in the subscription's currency. None: it has no price in it.
+pub(super) fn price_of(plan: &PricingPlan, row: &subscription::Model) -> Option<Price> {
+    let currency = row.currency.as_deref();
+    let price = plan.prices.iter().find(|price| Some(price.currency.as_str()) == currency)?;
+    Some(Price { currency: price.currency.clone(), amount: price.amount.checked_mul(row.seats)? })
+}
+
+/// Tries a plan without paying. Once for each account, and only where there is no subscription.
+pub async fn try_out(app: &App, by: &Principal, plan_id: Uuid) -> Result<Subscription, AppError> {
+    let now = app.clock.now();
+    let plan = plan_rows::by_id(app.db.reader(), plan_id).await?.filter(|plan| plan.is_active != 0);
+    let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
+    if plan.kind != PlanKind::Subscription || plan.trial_days == 0 {
+        return Err(wrong_state("This plan has no trial."));
+    }
+    let length = i64::from(plan.trial_days) * 86_400_000;
+    let end = Timestamp(now.0.saturating_add(length));
+    let cycle = Cycle::beginning(interval_of(&plan)?, now);
+    let period = cycle.end(now).map_or(length, |end| end.0 - now.0);
+    let part = i128::from(plan.credits.0) * i128::from(length.min(period)) / i128::from(period.max(1));
+    let account = by.user_id.0;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::begin_trial(&tx, account, plan.id, now).await? {
+        return Err(wrong_state("You've already had your trial."));
+    }
+    let mut row = subscription::Model {
+        id: Uuid::now_v7(),
+        account_id: account,
+        workspace_id: None,
+        user_id: by.user_id,
+        plan_id: plan.id,
+        payment_id: None,
+        state: SubscriptionState::Trialing.as_str().to_owned(),
+        gateway: None,
+        currency: None,
+        seats: 1,
+        anchor_day: i64::from(cycle.anchor_day),
+        period: 0,
+        starts_at: now,
+        period_end: end,
+        ends_at: end,
+        next_plan_id: None,
+        next_seats: None,
+        method_id: None,
+        attempts: 0,
+        is_charging: 0,
+        reminded: -1,
+        due_at: None,
+        updated_at: now,
+    };
+    settle(app, &mut row, now)?;
+    if !rows::insert(&tx, row.clone()).await? {
+        return Err(wrong_state("A trial is for those who haven't had a plan yet."));
+    }
+    let mut books = Books::open(&tx, Holder::Person(by.user_id), now).await?;
+    let credits = MicroCredits(i64::try_from(part).unwrap_or(0));
+    books.only()?.give(credits, &Source::new("trial", row.id), Some(end), None);
+    books.store(&tx).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app, &row);
+    view(app, row).await
+}
+
+/// Ends it with the period that is paid; what isn't paid ends at once.
+pub async fn cancel(app: &App, payer: Payer) -> Result<Subscription, AppError> {
+    take(app, payer, SubscriptionDeed::Cancel, "There is nothing to cancel.").await
+}
+
+/// Has it go on after all.
+pub async fn resume(app: &App, payer: Payer) -> Result<Subscription, AppError> {
+    take(app, payer, SubscriptionDeed::Resume, "There is nothing to resume.").await
+}
+
+async fn take(
+    app: &App,
+    payer: Payer,
+    deed: SubscriptionDeed,
+    sentence: &'static str,
+) -> Result<Subscription, AppError> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let mut row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
+    if row.is_charging != 0 {
+        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+    }
+    if state(&row)? == SubscriptionState::Canceling && row.period_end <= now {
+        return Err(wrong_state("It has ended already."));
+    }
+    if !step(&mut row, deed)? {
+        return Err(wrong_state(sentence));
+    }
+    if state(&row)? == SubscriptionState::Ended {
+        row.period_end = row.period_end.min(now);
+        row.ends_at = now;
+    }
+    if deed == SubscriptionDeed::Cancel {
+        (row.next_plan_id, row.next_seats) = (None, None);
+    }
+    settle(app, &mut row, now)?;
+    rows::store(&tx, row.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(app, &row);
+    view(app, row).await
+}
+
+pub(super) fn wrong_state(sentence: &'static str) -> AppError {
+    AppError::refused(Code::WrongState, sentence)
+}

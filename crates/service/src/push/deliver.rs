@@ -1,0 +1,161 @@
+//! One message to one device, by its push service: RFC 8030.
+
+use std::time::Duration;
+
+use appcore::{
+    ConversationId,
+    view::{Notification, NotificationKind},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use dbcontext::query::push::Subscription;
+use outgoing::{Limits, Request};
+use reqwest::{
+    Method, StatusCode,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use serde_json::json;
+use url::Url;
+
+use super::encryption::{MAX_TEXT, encrypt};
+use crate::App;
+
+/// How long a push service keeps what it can't deliver, in seconds: a day.
+const KEPT: &str = "86400";
+/// The longest topic that push services take.
+const TOPIC_CHARS: usize = 32;
+const LIMITS: Limits = Limits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, is_cut: false };
+/// The longest that a push service may ask us to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// What a device gets.
+pub(super) struct Message {
+    /// Empty: what it shows of the topic is read.
+    text: Vec<u8>,
+    /// The same without what was written, where that is too long for a push service.
+    brief: Vec<u8>,
+    /// What is not delivered yet is replaced by what comes later of the same topic.
+    topic: String,
+    is_urgent: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Sent,
+    /// The device is no longer there.
+    Gone,
+    /// It may go after that time.
+    Later(Option<Duration>),
+    /// It will never go: our fault, or the service's.
+    Refused,
+}
+
+impl Message {
+    pub fn waking(notification: &Notification, with_text: bool) -> Self {
+        let json = |text: &str| {
+            json!({
+                "id": notification.id,
+                "kind": notification.kind,
+                "conversation_id": notification.conversation_id,
+                "message_id": notification.message_id,
+                "title": notification.title,
+                "text": text,
+            })
+            .to_string()
+            .into_bytes()
+        };
+        let brief = json("");
+        let mut text = if with_text { json(&notification.text) } else { brief.clone() };
+        if text.len() > MAX_TEXT {
+            text.clone_from(&brief);
+        }
+        let is_urgent = !matches!(notification.kind, NotificationKind::Export | NotificationKind::System);
+        Self { text, brief, topic: topic(notification.conversation_id), is_urgent }
+    }
+
+    pub fn withdrawing(conversation_id: Option<ConversationId>) -> Self {
+        Self { text: Vec::new(), brief: Vec::new(), topic: topic(conversation_id), is_urgent: false }
+    }
+}
+
+/// One for each conversation. Push services need not know which it is.
+fn topic(conversation_id: Option<ConversationId>) -> String {
+    let name = conversation_id.map_or_else(|| "natter".to_owned(), |id| id.to_string());
+    let mut topic = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("topic:{name}").as_bytes()));
+    topic.truncate(TOPIC_CHARS);
+    topic
+}
+
+pub(super) async fn deliver(app: &App, device: &Subscription, message: &Message) -> Outcome {
+    let answer = send(app, device, message, &message.text).await;
+    if answer.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && message.text != message.brief {
+        return send(app, device, message, &message.brief).await.outcome();
+    }
+    answer.outcome()
+}
+
+/// What a push service has answered.
+struct Answer {
+    /// None: nothing at all.
+    status: Option<StatusCode>,
+    retry_after: Option<Duration>,
+}
+
+impl Answer {
+    fn outcome(&self) -> Outcome {
+        match self.status.map_or(0, |status| status.as_u16()) {
+            200..=299 => Outcome::Sent,
+            404 | 410 => Outcome::Gone,
+            // 406 is Microsoft's word for too many.
+            0 | 406 | 408 | 429 | 500..=599 => Outcome::Later(self.retry_after),
+            status => {
+                tracing::warn!(status, "a push service refuses what it is sent");
+                Outcome::Refused
+            }
+        }
+    }
+}
+
+async fn send(app: &App, device: &Subscription, message: &Message, text: &[u8]) -> Answer {
+    let nothing = |status| Answer { status, retry_after: None };
+    let request = match request(app, device, message, text) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::warn!(%error, "a push could not be put together");
+            return nothing(Some(StatusCode::BAD_REQUEST));
+        }
+    };
+    match app.outgoing.send(request, LIMITS).await {
+        Ok(answer) => {
+            let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
+            Answer { status: Some(answer.status), retry_after }
+        }
+        // It can't become right by waiting: the name leads somewhere else by now.
+        Err(outgoing::OutgoingError::Forbidden) => nothing(Some(StatusCode::FORBIDDEN)),
+        Err(error) => {
+            tracing::debug!(%error, "a push service does not answer");
+            nothing(None)
+        }
+    }
+}
+
+fn request(app: &App, device: &Subscription, message: &Message, text: &[u8]) -> anyhow::Result<Request> {
+    let url = Url::parse(&device.endpoint)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, app.push.vapid.authorization(&url, app.clock.now())?.parse()?);
+    headers.insert(HeaderName::from_static("ttl"), HeaderValue::from_static(KEPT));
+    headers.insert(
+        HeaderName::from_static("urgency"),
+        HeaderValue::from_static(if message.is_urgent { "high" } else { "low" }),
+    );
+    headers.insert(HeaderName::from_static("topic"), message.topic.parse()?);
+    let mut body = Vec::new();
+    if !text.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
+        body = encrypt(&device.p256dh, &device.auth, text)?;
+    }
+    Ok(Request { method: Method::POST, url, headers, body: body.into() })
+}

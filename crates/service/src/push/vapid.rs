@@ -1,0 +1,123 @@
+//! Who pushes: RFC 8292. The key is made at the first start and shared by all instances through the database, sealed where a secret is set.
+
+use anyhow::Context as _;
+use appcore::{Secret, Timestamp, auth::seal, config::Config};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use dbcontext::{
+    Database,
+    query::push::{self as rows, StoredKey},
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use url::Url;
+
+const PURPOSE: &[u8] = b"push key";
+const CONTEXT: &[u8] = b"1";
+/// How long a push service may believe a token, in seconds; at most a day by the standard.
+const TTL: i64 = 12 * 3_600;
+
+/// The key by which push services know this server.
+pub(super) struct Vapid {
+    signing: EncodingKey,
+    /// As browsers and push services take it.
+    pub public: String,
+    /// Whom a push service may write to.
+    subject: String,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    aud: &'a str,
+    exp: i64,
+    sub: &'a str,
+}
+
+impl Vapid {
+    /// Reads the key. The first instance of all makes one; of several first ones, the quickest.
+    pub async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
+        let secret = config.auth.key_encryption_secret.as_ref();
+        let mut stored = rows::key(db.writer()).await?;
+        if stored.is_none() {
+            let made = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).context("making a P-256 key failed")?;
+            let pkcs8 = made.to_pkcs8v1().context("a P-256 key can't be written")?.as_ref().to_vec();
+            let public = BASE64_URL_SAFE_NO_PAD.encode(made.public_key().as_ref());
+            let is_sealed = secret.is_some();
+            let private_key = secret.map(|secret| sealed(secret, &pkcs8)).transpose()?.unwrap_or(pkcs8);
+            rows::store_key(db.writer(), StoredKey { private_key, is_sealed }, &public).await?;
+            stored = rows::key(db.writer()).await?;
+        }
+        let stored = stored.context("the database has no push key")?;
+        let pkcs8 = match (stored.is_sealed, secret) {
+            (false, None) => stored.private_key,
+            (false, Some(secret)) => {
+                rows::seal_key(db.writer(), sealed(secret, &stored.private_key)?).await?;
+                stored.private_key
+            }
+            (true, None) => anyhow::bail!(
+                "the push key in the database is encrypted: the setting auth.key_encryption_secret is missing"
+            ),
+            (true, Some(secret)) => seal::open(secret.expose().as_bytes(), PURPOSE, CONTEXT, &stored.private_key)
+                .context(
+                    "the push key in the database was encrypted with another secret than auth.key_encryption_secret",
+                )?,
+        };
+        Self::from_pkcs8(&pkcs8, subject(config))
+    }
+
+    fn from_pkcs8(pkcs8: &[u8], subject: String) -> anyhow::Result<Self> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
+            .map_err(|_| anyhow::anyhow!("the push key is damaged"))?;
+        let public = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        Ok(Self { signing: EncodingKey::from_ec_der(pkcs8), public, subject })
+    }
+
+    /// What an endpoint's service is shown.
+    pub fn authorization(&self, endpoint: &Url, now: Timestamp) -> anyhow::Result<String> {
+        let audience = endpoint.origin().ascii_serialization();
+        let claims = Claims { aud: &audience, exp: now.seconds() + TTL, sub: &self.subject };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.signing)?;
+        Ok(format!("vapid t={token}, k={}", self.public))
+    }
+}
+
+fn sealed(secret: &Secret, pkcs8: &[u8]) -> anyhow::Result<Vec<u8>> {
+    Ok(seal::seal(secret.expose().as_bytes(), PURPOSE, CONTEXT, pkcs8)?)
+}
+
+/// Some push services refuse what names nobody.
+fn subject(config: &Config) -> String {
+    let from = config.mail.from.as_deref().unwrap_or_default();
+    let address = from.rsplit_once('<').map_or(from, |(_, address)| address.trim_end_matches('>')).trim();
+    if address.contains('@') {
+        return format!("mailto:{address}");
+    }
+    let url = config.server.public_url();
+    if url.starts_with("https://") { url } else { "mailto:admin@localhost".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{DecodingKey, Validation};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_one_push_service_and_verifies_with_the_public_key() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key = Vapid::from_pkcs8(pair.to_pkcs8v1().unwrap().as_ref(), "mailto:a@example.org".to_owned()).unwrap();
+        let now = Timestamp(1_800_000_000_000);
+        let endpoint = Url::parse("https://push.example.org:8443/send/abc?x=1").unwrap();
+        let shown = key.authorization(&endpoint, now).unwrap();
+        let (token, public) = shown.strip_prefix("vapid t=").unwrap().split_once(", k=").unwrap();
+        let point = BASE64_URL_SAFE_NO_PAD.decode(public).unwrap();
+        assert_eq!((point.len(), point[0]), (65, 4));
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.set_audience(&["https://push.example.org:8443"]);
+        validation.validate_exp = false;
+        let read = jsonwebtoken::decode::<Value>(token, &DecodingKey::from_ec_der(&point), &validation).unwrap();
+        assert_eq!(read.claims["sub"], "mailto:a@example.org");
+        assert_eq!(read.claims["exp"], 1_800_000_000 + TTL);
+    }
+}

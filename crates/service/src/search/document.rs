@@ -1,0 +1,61 @@
+//! A message as the index knows it.
+
+use std::collections::BTreeSet;
+
+use ::search::{Change, Document, Has, tokens};
+use appcore::view::{MessageStatus, SenderKind, Upload};
+use dbcontext::query::search::Indexed;
+
+/// What is to be done with a message in the index. One that is still being written comes when it has ended; what Natter itself says is not searched.
+pub(super) fn change(row: Indexed) -> Change {
+    let is_shown = row.deleted_at.is_none()
+        && row.status != MessageStatus::Streaming.as_str()
+        && row.sender_kind != SenderKind::System.as_str();
+    if !is_shown {
+        return Change::Remove(row.id.0);
+    }
+    let files = files(row.attachments.as_deref());
+    let author = row.sender_id.filter(|_| row.sender_kind != SenderKind::Deleted.as_str());
+    Change::Put(Document {
+        message: row.id.0,
+        conversation: row.conversation_id.0,
+        author,
+        created_at: row.created_at.millis(),
+        has: has(&row.content, &files),
+        tokens: tokens(&text(&row.content, &files)),
+    })
+}
+
+/// What is searched of a message: its text, then the names of its files and what was said in voice notes.
+pub(super) fn text(content: &str, files: &[Upload]) -> String {
+    let mut text = content.to_owned();
+    for file in files {
+        for more in [Some(&file.name), file.transcript.as_ref()].into_iter().flatten() {
+            text.push('\n');
+            text.push_str(more);
+        }
+    }
+    text
+}
+
+/// The files that a message carries. What can't be read is none.
+pub(super) fn files(stored: Option<&str>) -> Vec<Upload> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+pub(super) fn has(content: &str, files: &[Upload]) -> BTreeSet<Has> {
+    let mut has = BTreeSet::new();
+    for file in files {
+        has.insert(Has::File);
+        if file.media_type.starts_with("image/") {
+            has.insert(Has::Image);
+        }
+        if file.kind == appcore::view::UploadKind::Voice {
+            has.insert(Has::Voice);
+        }
+    }
+    if content.contains("https://") || content.contains("http://") {
+        has.insert(Has::Link);
+    }
+    has
+}

@@ -1,0 +1,65 @@
+//! How what was found is spread: over people, conversations, kinds, days.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ::search::Has;
+use appcore::{
+    AppError, Timestamp,
+    view::{SearchDayFacet, SearchFacet, SearchFacets, SearchHas, SearchHasFacet},
+};
+use dbcontext::query::search as rows;
+use uuid::Uuid;
+
+use super::{Asked, Hit};
+use crate::App;
+
+/// Of each kind of facets.
+const MOST: usize = 20;
+const DAY: i64 = 86_400_000;
+
+pub(super) async fn of(app: &App, asked: &Asked, hits: &[Hit]) -> Result<SearchFacets, AppError> {
+    let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
+    let ids: Vec<Uuid> = author.iter().map(|(id, _)| *id).collect();
+    let names = rows::names(app.db.reader(), &ids).await?;
+    let names: HashMap<Uuid, String> = names.into_iter().map(|one| (one.id, one.name)).collect();
+    let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: names.get(&id).cloned(), count });
+    let conversation = most(hits.iter().map(|hit| hit.candidate.conversation)).into_iter().map(|(id, count)| {
+        let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
+        SearchFacet { id, name, count }
+    });
+    Ok(SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day: days(hits) })
+}
+
+fn most(ids: impl Iterator<Item = Uuid>) -> Vec<(Uuid, u64)> {
+    let mut counts: HashMap<Uuid, u64> = HashMap::new();
+    for id in ids {
+        *counts.entry(id).or_default() += 1;
+    }
+    let mut counts: Vec<(Uuid, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
+    counts.truncate(MOST);
+    counts
+}
+
+fn has(hits: &[Hit]) -> Vec<SearchHasFacet> {
+    let kinds = [
+        (Has::File, SearchHas::File),
+        (Has::Image, SearchHas::Image),
+        (Has::Link, SearchHas::Link),
+        (Has::Voice, SearchHas::Voice),
+    ];
+    let counted = kinds.into_iter().map(|(has, shown)| SearchHasFacet {
+        has: shown,
+        count: super::count(hits.iter().filter(|hit| hit.has.contains(&has)).count()),
+    });
+    counted.filter(|facet| facet.count > 0).collect()
+}
+
+fn days(hits: &[Hit]) -> Vec<SearchDayFacet> {
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    for hit in hits {
+        *counts.entry(hit.candidate.created_at.div_euclid(DAY)).or_default() += 1;
+    }
+    let facet = |(day, count)| SearchDayFacet { begins_at: Timestamp(day * DAY), count };
+    counts.into_iter().map(facet).collect()
+}

@@ -1,0 +1,316 @@
+//! Reads the log into the index: behind everything that is sent, so no sender waits for it.
+//!
+//! The bus says which conversations have something new; what it doesn't say is found by a sweep. How far a conversation was read is written together with
+//! the words of its messages, so whatever breaks off is repeated, and what is repeated changes nothing: the log says which messages have changed, and what
+//! they are now is read from where they lie. One instance writes at a time.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use ::search::{Batch, Change, Fill};
+use appcore::{
+    AppError, ConversationId,
+    event::{BusMessage, Listener, Signal, Topic},
+};
+use dbcontext::query::{events, search as rows};
+use serde::Deserialize;
+use tokio::{sync::Notify, time::Instant};
+use uuid::Uuid;
+
+use super::{
+    document,
+    index::{Index, Writing},
+};
+use crate::App;
+
+/// How long it is waited for more to come.
+const GATHER: Duration = Duration::from_millis(100);
+/// How soon it is looked again while another instance writes.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How soon after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// How often it is looked for what the bus has not said.
+const SWEEP: Duration = Duration::from_secs(30);
+/// Conversations that are read at once, and events of each.
+const CONVERSATIONS: usize = 200;
+const EVENTS: u32 = 500;
+/// Old messages that are read at once.
+const OLD: u32 = 500;
+
+/// What is known to be new: conversations and the numbers of their last events.
+#[derive(Default)]
+struct News {
+    heads: Mutex<HashMap<Uuid, i64>>,
+    is_incomplete: std::sync::atomic::AtomicBool,
+    arrived: Notify,
+}
+
+impl News {
+    fn hear(&self, id: Uuid, seq: i64) {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = heads.entry(id).or_default();
+        *head = seq.max(*head);
+        drop(heads);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Vec<(Uuid, i64)> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let some: Vec<(Uuid, i64)> = heads.iter().take(CONVERSATIONS).map(|(id, seq)| (*id, *seq)).collect();
+        for (id, _) in &some {
+            heads.remove(id);
+        }
+        some
+    }
+
+    fn is_empty(&self) -> bool {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+/// Keeps the index up to date until the instance stops.
+pub(crate) fn start(app: &Arc<App>) {
+    let news = Arc::new(News::default());
+    tokio::spawn(listen(app.bus.listen(), Arc::clone(&news)));
+    tokio::spawn(keep(Arc::downgrade(app), news));
+}
+
+async fn listen(mut listener: Listener, news: Arc<News>) {
+    while let Some(message) = listener.recv().await {
+        match message {
+            BusMessage::Envelope(envelope) => {
+                let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
+                if changes_messages(&envelope.kind) {
+                    news.hear(id.0, position.seq);
+                }
+            }
+            BusMessage::Signal(Signal::Gap) => {
+                news.is_incomplete.store(true, std::sync::atomic::Ordering::Relaxed);
+                news.arrived.notify_one();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn changes_messages(kind: &str) -> bool {
+    matches!(
+        kind,
+        "message.created"
+            | "message.updated"
+            | "message.completed"
+            | "message.failed"
+            | "message.deleted"
+            | "conversation.deleted"
+    )
+}
+
+async fn keep(app: Weak<App>, news: Arc<News>) {
+    let mut next_sweep = Instant::now();
+    let mut is_filling = true;
+    loop {
+        let wait = if is_filling { Duration::ZERO } else { next_sweep.saturating_duration_since(Instant::now()) };
+        let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
+        let Some(app) = app.upgrade() else { return };
+        if app.stopping.is_cancelled() {
+            return;
+        }
+        if !is_filling && !news.is_empty() {
+            tokio::time::sleep(GATHER).await;
+        }
+        let is_incomplete = news.is_incomplete.swap(false, std::sync::atomic::Ordering::Relaxed);
+        let is_due = is_incomplete || Instant::now() >= next_sweep;
+        match turn(&app, &news, is_due).await {
+            Ok(Turn { fills }) => {
+                is_filling = fills;
+                if is_due {
+                    next_sweep = Instant::now() + SWEEP;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "messages could not be read into the search index");
+                next_sweep = Instant::now();
+                drop(app);
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+struct Turn {
+    /// There are old messages left to be read.
+    fills: bool,
+}
+
+/// Reads what is new, and some of what is old.
+async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
+    let index = &app.search.index;
+    let fill = index.fill().await?;
+    if fill.is_none() {
+        app.search.forget_words().await;
+        begin_filling(app, index).await?;
+        return Ok(Turn { fills: true });
+    }
+    if is_due {
+        for (id, head) in index.waiting(&app.db).await? {
+            news.hear(id, head);
+        }
+    }
+    loop {
+        let some = news.take();
+        if some.is_empty() {
+            break;
+        }
+        if let Err(error) = read(app, index, news, some.clone()).await {
+            for (id, head) in some {
+                news.hear(id, head);
+            }
+            return Err(error);
+        }
+    }
+    // It may have been forgotten meanwhile.
+    match index.fill().await? {
+        None => Ok(Turn { fills: true }),
+        Some(Fill { is_done: false, .. }) => Ok(Turn { fills: read_old(app, index).await? }),
+        Some(_) => Ok(Turn { fills: false }),
+    }
+}
+
+/// From here on what is new comes from the log, and what was there before is read from the newest to the oldest.
+async fn begin_filling(app: &App, index: &Index) -> Result<(), AppError> {
+    let Some(writing) = index.begin().await? else {
+        tokio::time::sleep(AGAIN).await;
+        return Ok(());
+    };
+    if writing.fill().await?.is_some() {
+        return Ok(());
+    }
+    let positions = rows::all_heads(app.db.reader()).await?;
+    let fill = Some(Fill { below: Uuid::max(), is_done: positions.is_empty() });
+    writing.commit(Batch { positions, fill, ..Batch::default() }).await
+}
+
+/// Reads some old messages; `false` when there are none left.
+async fn read_old(app: &App, index: &Index) -> Result<bool, AppError> {
+    let Some(writing) = index.begin().await? else {
+        tokio::time::sleep(AGAIN).await;
+        return Ok(true);
+    };
+    let Some(Fill { below, is_done: false }) = writing.fill().await? else { return Ok(false) };
+    let found = rows::indexed_below(app.db.reader(), below, OLD).await?;
+    let is_done = found.len() < usize::try_from(OLD).unwrap_or(usize::MAX);
+    let below = found.last().map_or(below, |last| last.id.0);
+    let mut changes = changes(found).await?;
+    changes.reverse();
+    let fill = Some(Fill { below, is_done });
+    writing.commit(Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
+    Ok(!is_done)
+}
+
+/// Reads what is new in these conversations.
+async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, i64)>) -> Result<(), AppError> {
+    let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
+    let before: HashMap<Uuid, i64> = index.positions(ids).await?.into_iter().collect();
+    let is_behind = |(id, head): &(Uuid, i64)| before.get(id).copied().unwrap_or(0) != *head;
+    let some: Vec<(Uuid, i64)> = some.into_iter().filter(is_behind).collect();
+    if some.is_empty() {
+        return Ok(());
+    }
+    let Some(writing) = index.begin().await? else {
+        // Whoever writes may be reading just these.
+        for (id, head) in some {
+            news.hear(id, head);
+        }
+        tokio::time::sleep(AGAIN).await;
+        return Ok(());
+    };
+    let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
+    let mut read: HashMap<Uuid, i64> = writing.positions(ids).await?.into_iter().collect();
+    // What was heard may be older than what another instance has read since.
+    let heads: HashMap<ConversationId, i64> =
+        events::heads(app.db.reader(), some.iter().map(|(id, _)| ConversationId(*id))).await?.into_iter().collect();
+    let mut behind = Vec::new();
+    for (id, _) in &some {
+        let (seen, head) = (*read.entry(*id).or_default(), heads.get(&ConversationId(*id)).copied().unwrap_or(0));
+        if seen > head {
+            return lost(app, writing, "the database is older than the search index").await;
+        }
+        if seen < head {
+            behind.push((ConversationId(*id), seen));
+        }
+    }
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let log = events::after_each(app.db.reader(), &behind, EVENTS).await?;
+    if log.is_empty() {
+        return lost(app, writing, "events that were not searchable yet are no longer there").await;
+    }
+    let mut batch = Batch::default();
+    let mut touched = BTreeSet::new();
+    for row in log {
+        let seen = read.entry(row.conversation_id.0).or_default();
+        if row.seq > *seen + 1 {
+            return lost(app, writing, "events that were not searchable yet are no longer there").await;
+        }
+        *seen = row.seq;
+        if row.kind == "conversation.deleted" {
+            batch.gone.push(row.conversation_id.0);
+        } else if changes_messages(&row.kind) {
+            touched.extend(message(&row.payload));
+        }
+    }
+    for (id, seen) in &behind {
+        let now = read.get(&id.0).copied().unwrap_or_default();
+        if now > *seen {
+            batch.positions.push((id.0, now));
+        }
+        let head = heads.get(id).copied().unwrap_or_default();
+        if now < head {
+            news.hear(id.0, head);
+        }
+    }
+    let touched: Vec<Uuid> = touched.into_iter().collect();
+    let found = rows::indexed(app.db.reader(), &touched).await?;
+    let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
+    batch.changes = changes(found).await?;
+    batch.changes.extend(touched.into_iter().filter(|id| !there.contains(id)).map(Change::Remove));
+    writing.commit(batch).await
+}
+
+/// What can't be read from the log any more is read from the messages.
+async fn lost(app: &App, writing: Writing, why: &str) -> Result<(), AppError> {
+    tracing::warn!(why, "the search index is filled anew");
+    writing.give_up().await?;
+    app.search.index.clear().await
+}
+
+/// Words are taken apart beside what else this thread does.
+async fn changes(found: Vec<rows::Indexed>) -> Result<Vec<Change>, AppError> {
+    let mut found = found;
+    // Ids rise with time, and so do the places of what is new.
+    found.sort_by_key(|row| row.id.0);
+    if found.len() < 20 {
+        return Ok(found.into_iter().map(document::change).collect());
+    }
+    let work = move || found.into_iter().map(document::change).collect();
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
+}
+
+/// The message that an event is about.
+fn message(payload: &str) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct About {
+        message: Option<Id>,
+        message_id: Option<Uuid>,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        id: Uuid,
+    }
+    let about: About = serde_json::from_str(payload).ok()?;
+    about.message.map(|message| message.id).or(about.message_id)
+}

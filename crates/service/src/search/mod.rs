@@ -1,0 +1,497 @@
+//! Searching what one may read.
+//!
+//! An [index](Index) says which messages have which words; what it says is a guess. Each message is read from where it lies, by a statement that has the
+//! conditions on who may read it, and compared with the query again, so what was deleted, edited, or can't be read any more is never found.
+//!
+//! What is asked for is looked for among the newest messages with the words, [`WINDOW`] at a time; [`Cursor`]s say where it goes on.
+
+mod answer;
+mod catch_up;
+mod document;
+mod facets;
+mod index;
+mod indexer;
+mod names;
+mod others;
+mod reading;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::{PoisonError, RwLock},
+    time::Instant,
+};
+
+use ::search::{Candidate, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, Wanted, utf16};
+use appcore::{
+    AppError, ConversationId, Timestamp, UserId, WorkspaceId,
+    auth::Principal,
+    config::Config,
+    view::{
+        ConversationKind, FoundConversation, Message, SearchCorrection, SearchHas, SearchHit, SearchResults,
+        SearchSort, SearchTotal, SearchType,
+    },
+};
+use dbcontext::{
+    Database,
+    query::search::{self as rows, Readable},
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub use answer::{Question, answer};
+pub use catch_up::{Missed, catch_up};
+pub(crate) use indexer::start;
+
+use self::index::Index;
+use crate::App;
+
+/// Messages that are compared at once.
+const WINDOW: u32 = 500;
+/// Windows that one call may look through.
+const WINDOWS: usize = 5;
+/// Characters of a message that are compared.
+const CHARS: u32 = 16_000;
+/// With fewer hits, similar words are looked for as well.
+const FEW: usize = 10;
+/// Searches that are answered at the same time.
+const AT_ONCE: usize = 8;
+const USUAL_LIMIT: u64 = 20;
+const MAX_LIMIT: u64 = 50;
+/// For a message of a conversation that one is in.
+const OWN: u32 = 1;
+
+/// What there is for searching on this instance.
+pub struct Search {
+    index: Index,
+    words: RwLock<Dictionary>,
+    /// One at a time reads new words.
+    reading_words: tokio::sync::Mutex<()>,
+    places: Semaphore,
+}
+
+impl Search {
+    pub(crate) fn open(config: &Config, db: &Database) -> anyhow::Result<Self> {
+        Ok(Self {
+            index: Index::open(config, db)?,
+            words: RwLock::default(),
+            reading_words: tokio::sync::Mutex::default(),
+            places: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// All words that are written anywhere, up to now.
+    async fn words(&self) -> Result<Dictionary, AppError> {
+        let _one = self.reading_words.lock().await;
+        let known = self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let new = self.index.terms_after(known.last()).await?;
+        if new.is_empty() {
+            return Ok(known);
+        }
+        let extended = tokio::task::spawn_blocking(move || known.with(new)).await.map_err(AppError::internal)?;
+        *self.words.write().unwrap_or_else(PoisonError::into_inner) = extended.clone();
+        Ok(extended)
+    }
+
+    pub(crate) async fn forget_words(&self) {
+        let _one = self.reading_words.lock().await;
+        *self.words.write().unwrap_or_else(PoisonError::into_inner) = Dictionary::default();
+    }
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    pub text: String,
+    pub kind_of_hit: SearchType,
+    pub workspace_id: Option<WorkspaceId>,
+    /// People and assistants, by one of whom it is; anybody where they are none.
+    pub authors: Vec<UserId>,
+    /// In one of these; anywhere where they are none.
+    pub conversations: Vec<ConversationId>,
+    pub kind: Option<ConversationKind>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    /// All of these.
+    pub has: Vec<SearchHas>,
+    pub sort: SearchSort,
+    /// Words are looked for as they were typed, whatever is found.
+    pub is_exact: bool,
+    pub limit: Option<u64>,
+    pub cursor: Option<String>,
+}
+
+/// Where a search goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    /// Similar words are looked for as well.
+    is_wide: bool,
+    /// Hits of the window that were shown.
+    shown: usize,
+    /// The window begins below this number.
+    below: i64,
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Option<Self> {
+        let (mode, rest) = text.split_at_checked(1)?;
+        let (shown, below) = rest.split_once('-')?;
+        let is_wide = match mode {
+            "e" => false,
+            "w" => true,
+            _ => return None,
+        };
+        Some(Self { is_wide, shown: shown.parse().ok()?, below: below.parse().ok().filter(|below| *below > 0)? })
+    }
+
+    fn text(self) -> String {
+        format!("{}{}-{}", if self.is_wide { 'w' } else { 'e' }, self.shown, self.below)
+    }
+}
+
+/// A message that answers.
+struct Hit {
+    candidate: Candidate,
+    found: Match,
+    score: u32,
+    has: BTreeSet<Has>,
+}
+
+/// A part of what answers, in its order.
+struct Window {
+    hits: Vec<Hit>,
+    /// There may be more below this number.
+    next: Option<i64>,
+    /// When the last message that was looked at was sent.
+    end: Option<i64>,
+}
+
+/// What a search is made of, read.
+struct Asked {
+    user: UserId,
+    query: Query,
+    plan: Plan,
+    sort: SearchSort,
+    conversations: HashMap<Uuid, Readable>,
+}
+
+/// Searches what the caller may read now.
+pub async fn search(app: &App, by: &Principal, ask: Ask) -> Result<SearchResults, AppError> {
+    let begun = Instant::now();
+    if ask.text.chars().count() > MAX_QUERY_CHARS {
+        let message = format!("A search can have up to {MAX_QUERY_CHARS} characters.");
+        return Err(AppError::field("q", "too_long", message));
+    }
+    let cursor = match &ask.cursor {
+        Some(text) => Some(
+            Cursor::parse(text)
+                .ok_or_else(|| AppError::field("cursor", "invalid", "This is no cursor of a search."))?,
+        ),
+        None => None,
+    };
+    let query = Query::parse(&ask.text, app.clock.now().millis())
+        .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))?;
+    let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
+    let _place = app.search.places.acquire().await.map_err(AppError::internal)?;
+    let mut results = match ask.kind_of_hit {
+        SearchType::Conversation => others::conversations(app, by.user_id, &ask, limit).await?,
+        SearchType::Person => others::people(app, by.user_id, &ask, limit).await?,
+        SearchType::Message | SearchType::File => messages(app, by.user_id, ask, query, cursor, limit).await?,
+    };
+    results.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(results)
+}
+
+async fn messages(
+    app: &App,
+    user: UserId,
+    ask: Ask,
+    query: Query,
+    cursor: Option<Cursor>,
+    limit: usize,
+) -> Result<SearchResults, AppError> {
+    let is_filling = app.search.index.fill().await?.is_none_or(|fill| !fill.is_done);
+    let total = cursor.is_none().then_some(SearchTotal { count: 0, is_all: true });
+    let nothing = SearchResults { is_filling, total, ..SearchResults::default() };
+    let Some(asked) = asked(app, user, &ask, query).await? else { return Ok(nothing) };
+    let words = app.search.words().await?;
+    let exact = Reading::exact(&asked.query, &words);
+    let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
+    let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);
+    let mut window = if is_wide {
+        similar(app, &asked, &exact, &words, below).await?
+    } else {
+        window(app, &asked, &exact, below).await?
+    };
+    let may_be_corrected = !ask.is_exact && asked.query.wanted.iter().any(|wanted| wanted.word.is_some());
+    if cursor.is_none() && may_be_corrected && window.next.is_none() && window.hits.len() < FEW {
+        let wider = similar(app, &asked, &exact, &words, below).await?;
+        if wider.hits.len() > window.hits.len() {
+            (window, is_wide) = (wider, true);
+        }
+    }
+    let (mut facets, mut total, mut corrections) = Default::default();
+    if cursor.is_none() {
+        facets = facets::of(app, &asked, &window.hits).await?;
+        total = Some(SearchTotal { count: count(window.hits.len()), is_all: window.next.is_none() });
+        if is_wide {
+            corrections = self::corrections(&asked.query, &window.hits);
+        }
+    }
+    let mut items = Vec::new();
+    let (mut windows, mut end) = (1, None);
+    let (next, searched_to) = loop {
+        let part: Vec<&Hit> = window.hits.iter().skip(shown).take(limit - items.len()).collect();
+        shown += part.len();
+        items.extend(shown_hits(app, &asked, &part).await?);
+        if shown < window.hits.len() {
+            // What comes meanwhile moves nothing.
+            let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
+            break (Some(Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) }), None);
+        }
+        let Some(further) = window.next else { break (None, None) };
+        end = window.end.or(end);
+        (shown, below) = (0, further);
+        if items.len() >= limit || windows >= WINDOWS {
+            break (Some(Cursor { is_wide, shown, below }), end);
+        }
+        window = self::window(app, &asked, &exact, below).await?;
+        windows += 1;
+    };
+    let searched_to = searched_to.map(Timestamp);
+    let (next, is_corrected) = (next.map(Cursor::text), is_wide);
+    Ok(SearchResults { items, next, facets, total, searched_to, is_corrected, corrections, is_filling, took_ms: 0 })
+}
+
+/// What is asked for and where; none where there can be nothing.
+async fn asked(app: &App, user: UserId, ask: &Ask, mut query: Query) -> Result<Option<Asked>, AppError> {
+    let db = app.db.reader();
+    if let Some(from) = ask.from {
+        query.begin_at(from.millis());
+    }
+    if let Some(to) = ask.to {
+        query.end_at(to.millis().saturating_add(1));
+    }
+    query.has.extend(ask.has.iter().map(|has| match has {
+        SearchHas::File => Has::File,
+        SearchHas::Image => Has::Image,
+        SearchHas::Link => Has::Link,
+        SearchHas::Voice => Has::Voice,
+    }));
+    if ask.kind_of_hit == SearchType::File {
+        query.has.insert(Has::File);
+    }
+    let readable = rows::readable(db, user).await?;
+    let mut conversations: HashMap<Uuid, Readable> = readable
+        .into_iter()
+        .filter(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id))
+        .filter(|one| ask.conversations.is_empty() || ask.conversations.contains(&one.id))
+        .filter(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind))
+        .map(|one| (one.id.0, one))
+        .collect();
+    if !query.places.is_empty() {
+        let meant = names::places(db, user, &query.places, conversations.values()).await?;
+        conversations.retain(|id, _| meant.contains(id));
+    }
+    let mut authors: Option<BTreeSet<Uuid>> = None;
+    if !query.authors.is_empty() {
+        authors = Some(names::authors(db, user, &query.authors).await?);
+    }
+    if !ask.authors.is_empty() {
+        let chosen = ask.authors.iter().map(|author| author.0);
+        let is_meant = |author: &Uuid| authors.as_ref().is_none_or(|authors| authors.contains(author));
+        authors = Some(chosen.filter(is_meant).collect());
+    }
+    if conversations.is_empty() || authors.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Ok(None);
+    }
+    let plan = Plan {
+        all: Vec::new(),
+        none: query.unwanted.clone(),
+        authors: authors.map(|authors| authors.into_iter().collect()),
+        has: query.has.clone(),
+        conversations: conversations.keys().copied().collect(),
+        from: query.from,
+        until: query.until,
+        below: None,
+        limit: WINDOW,
+    };
+    Ok(Some(Asked { user, query, plan, sort: ask.sort, conversations }))
+}
+
+/// The next messages that answer with these words.
+async fn window(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Result<Window, AppError> {
+    let candidates = candidates(app, asked, reading, below).await?;
+    let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
+    let last = candidates.last().filter(|_| is_full);
+    let (next, end) = (last.map(|last| last.number), last.map(|last| last.created_at));
+    Ok(Window { hits: compare(app, asked, reading, candidates).await?, next, end })
+}
+
+/// The newest messages that answer with similar words, and all that answer with those that were typed.
+async fn similar(
+    app: &App,
+    asked: &Asked,
+    exact: &Reading,
+    words: &Dictionary,
+    below: i64,
+) -> Result<Window, AppError> {
+    let wide = Reading::wide(&asked.query, words);
+    let mut found = candidates(app, asked, &wide, below).await?;
+    let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
+    let exact = candidates(app, asked, exact, below).await?;
+    found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
+    Ok(Window { hits: compare(app, asked, &wide, found).await?, next: None, end: None })
+}
+
+async fn candidates(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Result<Vec<Candidate>, AppError> {
+    let below = (below < i64::MAX).then_some(below);
+    let plan = Plan { all: reading.atoms(&asked.query), below, ..asked.plan.clone() };
+    app.search.index.candidates(plan).await
+}
+
+/// Reads what may answer, as far as it may be read, and compares it: the best first.
+async fn compare(
+    app: &App,
+    asked: &Asked,
+    reading: &Reading,
+    candidates: Vec<Candidate>,
+) -> Result<Vec<Hit>, AppError> {
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
+    let texts = rows::compared(app.db.reader(), asked.user, &ids, CHARS).await?;
+    let mut texts: HashMap<Uuid, rows::Compared> = texts.into_iter().map(|text| (text.id.0, text)).collect();
+    let (query, reading, sort) = (asked.query.clone(), reading.clone(), asked.sort);
+    let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
+    let work = move || {
+        let matcher = Matcher::new(&query, &reading);
+        let mut hits: Vec<Hit> = candidates
+            .into_iter()
+            .filter_map(|candidate| {
+                let text = texts.remove(&candidate.message)?;
+                let is_so = |is: &Is| match is {
+                    Is::Thread => text.is_in_thread,
+                    Is::Pinned => text.is_pinned,
+                    Is::Saved => text.is_saved,
+                };
+                if !query.is.iter().all(is_so) {
+                    return None;
+                }
+                let files = document::files(text.attachments.as_deref());
+                let found = matcher.matches(&document::text(&text.content, &files));
+                // What is behind the part that was read is believed.
+                let found = found.or_else(|| text.is_cut.then(Match::default))?;
+                let score = found.score + if own.contains(&candidate.conversation) { OWN } else { 0 };
+                Some(Hit { candidate, found, score, has: document::has(&text.content, &files) })
+            })
+            .collect();
+        hits.sort_by_key(|hit| {
+            let score = if sort == SearchSort::Newest { 0 } else { hit.score };
+            std::cmp::Reverse((score, hit.candidate.number))
+        });
+        hits
+    };
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
+}
+
+/// The messages themselves, as they may be read now.
+async fn shown_hits(app: &App, asked: &Asked, hits: &[&Hit]) -> Result<Vec<SearchHit>, AppError> {
+    if hits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = hits.iter().map(|hit| hit.candidate.message).collect();
+    let found = rows::found(app.db.reader(), asked.user, &ids).await?;
+    let mut found: HashMap<Uuid, _> = found.into_iter().map(|row| (row.id.0, row)).collect();
+    let mut shown = Vec::with_capacity(hits.len());
+    for hit in hits {
+        let Some(row) = found.remove(&hit.candidate.message) else { continue };
+        let message = Message::try_from(row)?;
+        let end = message.content.len();
+        let within: Vec<_> = hit.found.highlights.iter().filter(|range| range.end <= end).cloned().collect();
+        let is_whole = within.iter().all(|range| message.content.get(range.clone()).is_some());
+        let highlights = if is_whole { utf16(&message.content, &within) } else { Vec::new() };
+        let conversation = asked.conversations.get(&message.conversation_id.0).map(place).transpose()?;
+        shown.push(SearchHit { message: Some(message), conversation, person: None, highlights });
+    }
+    Ok(shown)
+}
+
+fn place(one: &Readable) -> Result<FoundConversation, AppError> {
+    let kind = one.kind.parse().map_err(AppError::internal)?;
+    Ok(FoundConversation { id: one.id, kind, title: one.title.clone() })
+}
+
+/// The words that most of what was found has in the place of one that nothing has.
+fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
+    let of = |(at, wanted): (usize, &Wanted)| {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for hit in hits.iter().filter(|hit| !hit.found.instead.is_empty()) {
+            *counts.entry(hit.found.instead.get(at)?.as_deref()?).or_default() += 1;
+        }
+        let (instead, _) = counts.into_iter().max_by_key(|(word, count)| (*count, std::cmp::Reverse(*word)))?;
+        Some(SearchCorrection { typed: wanted.typed.clone(), instead: instead.to_owned() })
+    };
+    query.wanted.iter().enumerate().filter_map(of).collect()
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// How the index is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub messages: u64,
+    /// Conversations of which something is not in it yet.
+    pub waiting: usize,
+    pub is_filling: bool,
+}
+
+/// How the index of an installation is, from outside of the server.
+pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<State>> {
+    if db.is_sqlite() && !exists(&config.server.data_dir) {
+        return Ok(None);
+    }
+    let index = Index::open(config, db)?;
+    let Some(fill) = index.fill().await? else { return Ok(None) };
+    let waiting = index.waiting(db).await?.len();
+    Ok(Some(State { messages: index.messages().await?, waiting, is_filling: !fill.is_done }))
+}
+
+/// Empties the index: the server fills it anew, also one that is running.
+pub async fn rebuild(config: &Config, db: &Database) -> anyhow::Result<()> {
+    Ok(Index::open(config, db)?.clear().await?)
+}
+
+/// Removes the index of an installation on SQLite that doesn't run; the next start fills it anew.
+pub fn remove_file(data_dir: &Path) -> std::io::Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let mut file = index::file(data_dir).into_os_string();
+        file.push(end);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn exists(data_dir: &Path) -> bool {
+    index::file(data_dir).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_read_as_they_are_written() {
+        let cursor = Cursor { is_wide: true, shown: 40, below: (1 << 40) + 7 };
+        assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
+        for wrong in ["", "e", "e1", "x1-2", "e1-", "e-1-5", "ee1-1", "é1-1", "e1--4"] {
+            assert_eq!(Cursor::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The pictures of link previews: files of nobody's, each of one message.
+
+use appcore::{AppError, MessageId, UploadId, view::UploadKind};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        uploads::{self as rows, NewUpload},
+    },
+};
+
+use super::{SmallPicture, SweepJob, UNSENT, receive::Incoming, sweep, take_in};
+use crate::{App, jobs};
+
+/// The pictures of a deleted message's previews go.
+pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let pictures = query::previews::pictures(&tx, message).await?;
+    for picture in &pictures {
+        query::previews::detach(&tx, message, *picture).await?;
+    }
+    rows::mark_removed(&tx, &pictures, app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    for picture in pictures {
+        sweep::sweep(app, picture).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the picture of a preview like a file, one of nobody's. It goes in a day unless a message has it by then.
+pub(crate) async fn keep_preview(app: &App, picture: SmallPicture) -> Result<UploadId, AppError> {
+    let now = app.clock.now();
+    let new = NewUpload {
+        id: UploadId::new(),
+        owner: None,
+        name: "preview".to_owned(),
+        kind: UploadKind::Preview,
+        media_type: picture.media_type.to_owned(),
+        size: i64::try_from(picture.bytes.len()).ok(),
+        peaks: None,
+        duration_ms: None,
+        transcript_state: None,
+        created_at: now,
+    };
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::insert(&tx, &new).await?;
+    jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
+    tx.commit().await.map_err(app_error)?;
+    let mut incoming = Incoming::create(app.uploads.store.incoming()).await?;
+    incoming.write(&picture.bytes).await?;
+    Ok(take_in(app, new.id, picture.media_type, incoming.close().await?).await?.id)
+}

@@ -1,0 +1,97 @@
+//! The text of a file, read by a process of its own.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::Context as _;
+use appcore::AppError;
+use extract::{
+    Unreadable,
+    isolated::{Outcome, SECONDS, Task},
+};
+use futures_util::StreamExt as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::Command,
+    time::timeout,
+};
+
+use super::store::Object;
+use crate::App;
+
+/// How long a file may take, waits of a busy machine included.
+const PATIENCE: Duration = Duration::from_secs(8 * SECONDS);
+/// Bytes of what comes out: the text, escaped.
+const MAX_OUTCOME: u64 = 4 * extract::MAX_TEXT as u64;
+
+/// A file whose text is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub id: appcore::UploadId,
+    pub name: String,
+    pub media_type: String,
+    pub size: i64,
+}
+
+/// The text of a file that was received whole. An error is ours and may be gone later; what is [`Unreadable`] stays so.
+pub(crate) async fn sections(app: &App, source: &Source) -> Result<Outcome, AppError> {
+    if !extract::is_readable(&source.media_type, &source.name) {
+        return Ok(Err(Unreadable::Type));
+    }
+    let _place = app.uploads.reading.acquire().await.map_err(AppError::internal)?;
+    match timeout(PATIENCE, read(app, source)).await {
+        Ok(read) => read,
+        // It has used less than it may: the machine is busy.
+        Err(elapsed) => Err(AppError::unavailable(elapsed)),
+    }
+}
+
+async fn read(app: &App, source: &Source) -> Result<Outcome, AppError> {
+    let mut child = Command::new(own_program()?)
+        .arg("read-file")
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(AppError::unavailable)?;
+    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(AppError::internal(anyhow::anyhow!("a process has no standard streams")));
+    };
+    let task = Task { media_type: source.media_type.clone(), name: source.name.clone() };
+    let mut head = serde_json::to_vec(&task).map_err(AppError::internal)?;
+    head.push(b'\n');
+    let size = u64::try_from(source.size).unwrap_or_default();
+    let mut bytes = app.uploads.store.read(Object::Whole(source.id), 0..size).await?;
+    let writing = async move {
+        // It ends early where it has seen enough.
+        if input.write_all(&head).await.is_err() {
+            return Ok(());
+        }
+        while let Some(piece) = bytes.next().await {
+            if input.write_all(&piece?).await.is_err() {
+                break;
+            }
+        }
+        Ok::<_, AppError>(())
+    };
+    let mut said = Vec::new();
+    let mut output = output.take(MAX_OUTCOME);
+    let (written, heard) = tokio::join!(writing, output.read_to_end(&mut said));
+    written?;
+    heard.map_err(AppError::unavailable)?;
+    let ended = child.wait().await.map_err(AppError::unavailable)?;
+    if !ended.success() {
+        tracing::info!(upload = %source.id, %ended, "a file could not be read within its limits");
+        return Ok(Err(Unreadable::TooComplex));
+    }
+    serde_json::from_slice(&said).context("what was read of a file").map_err(AppError::internal)
+}
+
+/// This program, also after its file was replaced by a newer one.
+fn own_program() -> Result<PathBuf, AppError> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().map_err(AppError::internal)
+}

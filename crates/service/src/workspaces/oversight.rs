@@ -1,0 +1,94 @@
+//! What administrators of the installation do about workspaces that they need not be in. What is said there is never shown to them.
+
+use appcore::{
+    AppError, Code, UserId, WorkspaceId,
+    auth::Principal,
+    line::check_search,
+    page::{Page, PageRequest},
+    view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
+};
+pub use dbcontext::query::admin_workspaces::Filter;
+use dbcontext::{
+    constraint::app_error,
+    query::{admin_workspaces as seen, workspaces as rows},
+};
+
+use super::{ChangeNotice, default_channel, departure, end, invitations, wrong_state};
+use crate::{
+    App,
+    accounts::require_fresh,
+    audit::{self, Action, Entry},
+};
+
+/// Workspaces, the newest first.
+pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<AdminWorkspace>, AppError> {
+    check_search(&filter.text)?;
+    let (items, total) = seen::list(app.db.reader(), &filter, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+pub async fn find(app: &App, id: WorkspaceId) -> Result<AdminWorkspace, AppError> {
+    seen::find(app.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Who is in a workspace, by name.
+pub async fn members(
+    app: &App,
+    id: WorkspaceId,
+    text: &str,
+    page: PageRequest,
+) -> Result<Page<AdminWorkspaceMember>, AppError> {
+    check_search(text)?;
+    rows::name(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    let (items, total) = seen::members(app.db.reader(), id, text, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// Makes another member the owner; the former one becomes an administrator of the workspace.
+pub async fn set_owner(app: &App, by: &Principal, id: WorkspaceId, owner: UserId) -> Result<AdminWorkspace, AppError> {
+    require_fresh(app, by).await?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let workspace = seen::find(&tx, id).await?.ok_or(Code::NotFound)?;
+    if workspace.kind == WorkspaceKind::Personal {
+        return Err(wrong_state("A personal workspace belongs to one person for as long as their account exists."));
+    }
+    let unknown = || AppError::field("owner_id", "not_found", "This person isn't a member of the workspace.");
+    let role = rows::role(&tx, id, owner).await?.ok_or_else(unknown)?;
+    if role == WorkspaceRole::Guest {
+        return Err(AppError::field("owner_id", "invalid", "A guest can't own a workspace. Choose a member."));
+    }
+    let former = workspace.owner.map(|owner| owner.id).filter(|former| *former != owner);
+    if let Some(former) = former {
+        rows::set_role(&tx, id, former, WorkspaceRole::Admin, now).await?;
+        invitations::revoke_beyond(&tx, id, former, Some(WorkspaceRole::Admin), now).await?;
+    }
+    rows::set_role(&tx, id, owner, WorkspaceRole::Owner, now).await?;
+    let channel = default_channel::settle(&tx, id, owner, WorkspaceRole::Owner, now).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    // The same person twice is told once.
+    ChangeNotice::of(id, [former.unwrap_or(owner), owner]).tell(app);
+    channel.tell(app);
+    seen::find(app.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Deletes a workspace with all its conversations. Its name must be given, so that it is no other one.
+pub async fn delete(app: &App, by: &Principal, id: WorkspaceId, name: &str) -> Result<(), AppError> {
+    require_fresh(app, by).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let workspace = seen::find(&tx, id).await?.ok_or(Code::NotFound)?;
+    if workspace.kind != WorkspaceKind::Team {
+        return Err(wrong_state("Only team workspaces can be deleted."));
+    }
+    if workspace.name != name.trim() {
+        return Err(AppError::field("name", "invalid", "Enter the workspace's name exactly as it is."));
+    }
+    end(&tx, app, id).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    ChangeNotice::ended(id).tell(app);
+    departure::dissolve(app, id).await
+}

@@ -1,0 +1,49 @@
+// Which modules a page needs before it works, read from the graph of the build: what it imports, and what that imports, without what is
+// imported later. So a module that nobody needs at first stays out of the files of a first load by itself.
+import { basename } from 'node:path';
+import { PAGES } from './pages.mjs';
+
+const MESSAGES = /\/lib\/paraglide\/messages\/(?!_)/;
+/** Names every message; a page has those that it uses. */
+const ALL_MESSAGES = /\/lib\/paraglide\/messages(\.js|\/_(index|export)\.js)$/;
+
+export function firstLoad() {
+  /** For each module the kinds of the pages that need it. */
+  const pages = new Map();
+  return {
+    plugin: {
+      name: 'natter:first-load',
+      applyToEnvironment: (environment) => environment.name === 'client',
+      buildEnd() {
+        const ids = [...this.getModuleIds()];
+        const messages = new Map(ids.filter((id) => MESSAGES.test(id)).map((id) => [basename(id, '.js'), id]));
+        const roots = (path) => {
+          const beside = path.replace(/\.svelte$/, '.ts');
+          return ids.filter((id) => id.endsWith(`/src/${path}`) || id.endsWith(`/src/${beside}`));
+        };
+        const starts = [
+          ...roots('routes/+layout.svelte'),
+          ...ids.filter((id) => /runtime\/client\/(client-)?entry\.js$/.test(id))
+        ];
+        pages.clear();
+        for (const page of PAGES) {
+          const waiting = [...starts, ...page.files.flatMap(roots)];
+          const seen = new Set();
+          for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+            if (seen.has(id) || ALL_MESSAGES.test(id)) continue;
+            seen.add(id);
+            const module = this.getModuleInfo(id);
+            if (!module) continue;
+            waiting.push(...module.importedIds);
+            if (module.importedIds.some((other) => ALL_MESSAGES.test(other)))
+              for (const [, name] of (module.code ?? '').matchAll(/\bm\.(\w+)/g))
+                if (messages.has(name)) waiting.push(messages.get(name));
+          }
+          for (const id of seen) pages.set(id, [...(pages.get(id) ?? []), page.kind]);
+        }
+      }
+    },
+    /** Whether a page of each of these kinds needs this module before it works. */
+    isNeededBy: (id, ...kinds) => kinds.every((kind) => pages.get(id)?.includes(kind))
+  };
+}

@@ -1,0 +1,258 @@
+/** The wire contract of the console. */
+import type { Credits } from './money.ts';
+import type { ConversationKind, Id, Timestamp, WorkspaceRole } from './types.ts';
+
+export type FiguresRange = '1h' | '24h' | '30d';
+
+export type FigureName =
+  | 'people'
+  | 'connections'
+  | 'messages'
+  | 'requests'
+  | 'errors'
+  | 'latency_ms'
+  | 'jobs_waiting'
+  | 'tokens'
+  | 'cost'
+  | 'failed_sign_ins';
+
+/** `GET /r1/admin/figures` */
+export interface Figures {
+  range: FiguresRange;
+  /** The beginning of the first value. */
+  from: Timestamp;
+  step_seconds: number;
+  /** The earliest value first. Null: nothing was written down then. */
+  series: { name: FigureName; values: (number | null)[] }[];
+  now: {
+    people: number;
+    dead_letters: number;
+    jobs_waiting: number;
+    longest_wait_seconds: number;
+    stored_bytes: number;
+  };
+  /** The earliest first. */
+  incidents: Incident[];
+}
+
+export type IncidentKind = 'database' | 'redis' | 'ai' | 'storage' | 'dead_letters' | 'instance';
+
+export interface Incident {
+  kind: IncidentKind;
+  began_at: Timestamp;
+  /** Null: it goes on. */
+  ended_at: Timestamp | null;
+  /** How many instances noticed. */
+  instances: number;
+  /** What was refused, failed or came late meanwhile; of what, the kind says. Null: nobody has counted. */
+  felt: number | null;
+  /** Once it is over. Null: that can’t be told. */
+  people: number | null;
+}
+
+/** `GET /r1/admin/instances` */
+export interface Instance {
+  id: Id;
+  /** The one that answered. */
+  is_own: boolean;
+  started_at: Timestamp;
+  seen_at: Timestamp;
+  version: string;
+  role: string;
+  host: string;
+  connections: number;
+  writer_queue: number;
+  latency_ms: number | null;
+  /** From a commit to its delivery. Null: nothing was delivered in the last minute. */
+  delivery_ms: number | null;
+  memory: number;
+  database: boolean;
+  /** Null: it did not answer. */
+  database_ms: number | null;
+  /** Null: there is none. */
+  redis: boolean | null;
+  redis_ms: number | null;
+}
+
+export type CheckAbout =
+  | 'configuration'
+  | 'disk'
+  | 'key'
+  | 'database'
+  | 'clock'
+  | 'search'
+  | 'redis'
+  | 'mail'
+  | 'ai'
+  | 'public_address'
+  | 'backups'
+  | 'files'
+  | 'jobs';
+
+export interface Check {
+  about: CheckAbout;
+  verdict: 'ok' | 'warning' | 'fault';
+  /** What was found and what to do about it, as `natter doctor` says it. */
+  says: string;
+}
+
+/** `GET /r1/admin/checks` */
+export interface Checks {
+  instance_id: Id;
+  checked_at: Timestamp;
+  checks: Check[];
+}
+
+export type JobStatus = 'queued' | 'running' | 'dead';
+
+/** `GET /r1/admin/jobs` */
+export interface Job {
+  id: Id;
+  kind: string;
+  status: JobStatus;
+  attempts: number;
+  /** What went wrong last. */
+  error: string | null;
+  created_at: Timestamp;
+  run_at: Timestamp | null;
+}
+
+export type UserRole = 'user' | 'admin';
+export type UserStatus = 'active' | 'suspended';
+
+/** `GET /r1/admin/users` */
+export interface Account {
+  id: Id;
+  display_name: string;
+  email: string;
+  email_verified: boolean;
+  role: UserRole;
+  status: UserStatus;
+  suspended_at: Timestamp | null;
+  suspended_reason: string | null;
+  second_factor: boolean;
+  has_password: boolean;
+  /** Beside their own. */
+  workspaces: number;
+  /** What they have paid for, or have a seat in. */
+  plan: string | null;
+  created_at: Timestamp;
+  last_active_at: Timestamp | null;
+}
+
+export type AccountsAction = 'suspend' | 'restore' | 'sign_out';
+
+/** `POST /r1/admin/users/batch` */
+export interface ChangedAccounts {
+  changed: number;
+  skipped: { id: Id; code: string }[];
+}
+
+export type WorkspaceKind = 'personal' | 'shared' | 'team';
+
+/** `GET /r1/admin/users/{id}` */
+export interface AccountDetails extends Account {
+  suspended_by_name: string | null;
+  in_workspaces: { id: Id; name: string; kind: WorkspaceKind; role: WorkspaceRole }[];
+  sessions: number;
+  api_keys: number;
+  passkeys: number;
+  identities: number;
+  reports: number;
+  warnings: number;
+  /** Null: nothing is charged here. */
+  credits: Credits | null;
+  is_last_admin: boolean;
+}
+
+/** A way in, mailed or to be handed over. */
+export interface SentLink {
+  mailed: boolean;
+  url: string | null;
+  expires_at: Timestamp;
+}
+
+export type InvitedAccount = Account & { link: SentLink };
+
+/** `GET /r1/admin/workspaces` */
+export interface AnyWorkspace {
+  id: Id;
+  name: string;
+  kind: WorkspaceKind;
+  owner: { id: Id; display_name: string } | null;
+  members: number;
+  guests: number;
+  conversations: number;
+  messages: number;
+  stored_bytes: number;
+  last_activity_at: Timestamp | null;
+  created_at: Timestamp;
+}
+
+/** `GET /r1/admin/conversations`: a slice, the newest first */
+export interface AnyConversation {
+  id: Id;
+  kind: ConversationKind;
+  /** Null: it has none, or it would tell what was asked. */
+  title: string | null;
+  workspace: { id: Id; name: string; kind: WorkspaceKind };
+  /** Null: nobody is in it, or those of its kind have none. */
+  owner: { id: Id; display_name: string } | null;
+  /** Everybody of the workspace is in it; it can't be deleted. */
+  is_default: boolean;
+  members: number;
+  messages: number;
+  stored_bytes: number;
+  last_activity_at: Timestamp;
+  created_at: Timestamp;
+  archived_at: Timestamp | null;
+}
+
+/** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: in these nobody is a guest */
+export interface AnyMember {
+  id: Id;
+  display_name: string;
+  email: string;
+  role: WorkspaceRole;
+}
+
+export type SettingSource = 'default' | 'file' | 'environment';
+
+/** `GET /r1/admin/settings` */
+export interface Setting {
+  key: string;
+  /** Null: it is not set. */
+  value: string | null;
+  source: SettingSource;
+  /** The file, or the variable. */
+  place: string | null;
+  is_secret: boolean;
+  about: string;
+}
+
+/** `GET /r1/admin/setup` */
+export interface Setup {
+  finished_at: Timestamp | null;
+  /** Null: there is none that everybody joins. */
+  workspace: { id: Id; name: string; may_rename: boolean; is_named: boolean } | null;
+  address: { url: string; is_set: boolean; reached_by: string };
+  mail: { is_set: boolean; tested_at: Timestamp | null };
+  models: { providers: string[]; tested_at: Timestamp | null };
+  people: number;
+}
+
+/** `POST /r1/admin/setup/mail` */
+export interface MailTest {
+  ok: boolean;
+  to: string;
+  error: string | null;
+}
+
+/** `POST /r1/admin/setup/question` */
+export interface QuestionTest {
+  ok: boolean;
+  model: string | null;
+  answer: string | null;
+  duration_ms: number;
+  error: string | null;
+}

@@ -1,0 +1,48 @@
+/** The wire contract of what one is told of. */
+import type { Picture } from './assistants.ts';
+import type { Id, SenderKind, Timestamp } from './types.ts';
+
+export type NotificationKind =
+  'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
+
+/** `GET /r1/notifications`, and the frame `notification` */
+export interface Notification {
+  id: Id;
+  kind: NotificationKind;
+  conversation_id?: Id | null;
+  message_id?: Id | null;
+  thread_id?: Id | null;
+  actor?: { kind: SenderKind; id?: string | null; name: string; picture?: Picture | null } | null;
+  /** How many messages, replies or reactions it stands for. */
+  count: number;
+  /** The keyword, the emoji, or how everybody was mentioned. */
+  detail?: string | null;
+  upload_id?: Id | null;
+  title: string;
+  text: string;
+  /** It is listed, and nothing more. */
+  silent: boolean;
+  created_at: Timestamp;
+  read_at?: Timestamp | null;
+}
+
+export type NotifyLevel = 'all' | 'mentions' | 'none';
+
+export interface QuietHours {
+  from: string;
+  to: string;
+  /** 1 is Monday. */
+  days: number[];
+  timezone: string;
+}
+
+/** `GET /r1/notifications/settings` */
+export interface NotificationSettings {
+  level: NotifyLevel;
+  keywords: string[];
+  quiet: QuietHours | null;
+  dnd_until: Timestamp | null;
+  mail_after_minutes: number | null;
+  push: boolean;
+  show_text: boolean;
+}

@@ -1,0 +1,13 @@
+import type { App } from './app.ts';
+import { arrive as announce } from './broadcasts/arrive.ts';
+import { keepNotesInStep } from './notes/kept.ts';
+import { arrive as locate } from './people/arrive.svelte.ts';
+import { arrive as install } from './pwa/arrive.ts';
+
+/** The line is open: what no page waits for begins. */
+export function arrive(app: App): void {
+  announce(app);
+  install();
+  locate(app.session);
+  void keepNotesInStep(app);
+}

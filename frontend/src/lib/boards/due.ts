@@ -1,0 +1,46 @@
+import { regional } from '#lib/components/shell/when.ts';
+
+const DAY = 86_400_000;
+
+/** When something is due, as short as a card needs it: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
+export function dueLabel(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  const locale = regional();
+  const days = daysBetween(now, at);
+  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
+  if (Math.abs(days) <= 1) {
+    const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day');
+    return `${word.charAt(0).toLocaleUpperCase(locale)}${word.slice(1)}, ${time}`;
+  }
+  if (days > 1 && days < 7) return `${at.toLocaleDateString(locale, { weekday: 'short' })}, ${time}`;
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return at.toLocaleDateString(locale, {
+    day: 'numeric',
+    month: 'short',
+    ...(isThisYear ? {} : { year: 'numeric' })
+  });
+}
+
+export function isLate(timestamp: string | null, now = Date.now()): boolean {
+  return timestamp !== null && Date.parse(timestamp) < now;
+}
+
+/** For a field of date and time, in the reader’s own time. */
+export function toField(timestamp: string | null): string {
+  if (timestamp === null) return '';
+  const at = new Date(timestamp);
+  const two = (number: number) => String(number).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${date}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** What stands in such a field; null where nothing does. */
+export function fromField(value: string): string | null {
+  const at = new Date(value);
+  return Number.isNaN(at.getTime()) ? null : at.toISOString();
+}
+
+function daysBetween(from: Date, to: Date): number {
+  const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return Math.round((midnight(to) - midnight(from)) / DAY);
+}

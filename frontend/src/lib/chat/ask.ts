@@ -1,0 +1,16 @@
+/** Polls, as the dialog for them asks. */
+import { newId, type Api } from '#lib/api/client.ts';
+import type { NewPoll } from '#lib/api/types.ts';
+import { calledIn } from './mentions.ts';
+import type { Pane } from './pane.svelte.ts';
+
+/** Asks people to choose. The event that follows shows it. */
+export async function ask(api: Api, { id, names, root }: Pane, question: string, poll: NewPoll): Promise<void> {
+  await api.post(`/conversations/${id}/messages`, {
+    client_id: newId(),
+    content: question,
+    mentions: calledIn(question, names),
+    poll,
+    ...(root && { thread_id: root })
+  });
+}

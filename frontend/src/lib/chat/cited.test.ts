@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { markCitations } from './cited.ts';
+import { overlapOf } from './cited-words.ts';
+import { parse } from './markdown/parse.ts';
+import type { Block, Inline } from './markdown/tree.ts';
+
+const LOOK = (() => undefined) as never;
+
+/** With a mark as ⟨n⟩. */
+function written(blocks: readonly (Block | Inline)[]): string {
+  return blocks
+    .map((one): string => {
+      if (one.type === 'mark') return `⟨${one.n}⟩`;
+      if ('children' in one) return written(one.children);
+      if ('blocks' in one) return written(one.blocks);
+      if ('items' in one) return one.items.map(({ blocks }) => written(blocks)).join('|');
+      if ('rows' in one) return [one.head, ...one.rows].map((row) => row.map(written).join('|')).join('/');
+      return 'text' in one ? one.text : '';
+    })
+    .join('');
+}
+
+const cited = (source: string, ...known: number[]) =>
+  written(markCitations(parse(source), (n) => known.includes(n), LOOK));
+
+it('marks the numbers that are cited, alone and in rows', () => {
+  expect(cited('Keep eight [1]. Not nine[2][3], nor [1, 3].', 1, 2, 3)).toBe(
+    'Keep eight⟨1⟩. Not nine⟨2⟩⟨3⟩, nor⟨1⟩⟨3⟩.'
+  );
+});
+
+it('leaves numbers that stand for nothing', () => {
+  expect(cited('As in [7] and a[0], but [1, 9].', 1)).toBe('As in [7] and a[0], but⟨1⟩[9].');
+  expect(cited('Nothing [1]')).toBe('Nothing [1]');
+});
+
+it('finds them in lists, tables, quotes and emphasis', () => {
+  expect(cited('- one [1]\n- **two [2]**\n', 1, 2)).toBe('one⟨1⟩|two⟨2⟩');
+  expect(cited('| a | b |\n|---|---|\n| x [1] | y |\n', 1)).toBe('a|b/x⟨1⟩|y');
+  expect(cited('> said [1]', 1)).toBe('said⟨1⟩');
+});
+
+it('is not found in code, formulas and links', () => {
+  expect(cited('`a[1]` and [see [1]](https://example.test)', 1)).toBe('a[1] and see [1]');
+  expect(cited('```\nlist[1]\n```', 1)).toBe('list[1]');
+});
+
+it('finds where two pieces of a text overlap', () => {
+  expect(overlapOf('One. Two. Three.', 'Two. Three. Four.')).toBe('Two. Three.'.length);
+  expect(overlapOf('One.', 'Two.')).toBe(0);
+  expect(overlapOf('', 'Two.')).toBe(0);
+});

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { completingAt } from './completion.ts';
+
+const at = (text: string) => completingAt(text, text.length);
+
+describe('what can be completed', () => {
+  it('is an emoji from its second letter on', () => {
+    expect(at('Well :ta')).toEqual({ sign: ':', at: 5, query: 'ta', end: 8 });
+    expect(at(':+1')?.query).toBe('+1');
+    expect(at(':tada:')?.query).toBe('tada:');
+    expect(at('(:cười')?.query).toBe('cười');
+    for (const text of [':t', ':)', 'at 12:30', 'http://a', 'a:bc', ':ta ', '::ta']) expect(at(text), text).toBeNull();
+  });
+
+  it('is a channel from the sign on', () => {
+    expect(at('see #')).toEqual({ sign: '#', at: 4, query: '', end: 5 });
+    expect(at('#gen')).toEqual({ sign: '#', at: 0, query: 'gen', end: 4 });
+    for (const text of ['# Title', '##', 'issue#1', '# ']) expect(at(text), text).toBeNull();
+  });
+
+  it('is what stands before the caret', () => {
+    expect(completingAt('a :tad b', 6)).toEqual({ sign: ':', at: 2, query: 'tad', end: 6 });
+  });
+});

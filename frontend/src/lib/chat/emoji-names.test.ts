@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { called, named, type EmojiNames } from './emoji-names.ts';
+
+const emoji = (unicode: string, label: string, names: string[], tags: string[] = []) => ({
+  emoji: { unicode, label, tags, hexcode: '' },
+  names
+});
+const ALL: EmojiNames = [
+  emoji('😄', 'grinning face with smiling eyes', ['smile']),
+  emoji('😃', 'grinning face with big eyes', ['smiley']),
+  emoji('🎉', 'party popper', ['tada'], ['celebration']),
+  emoji('🥳', 'partying face', ['partying_face']),
+  emoji('🙂', 'mặt cười', [])
+];
+const storage = { getItem: () => null, setItem: () => undefined } as unknown as Storage;
+const shown = (typed: string, most = 5) => named(ALL, typed, most, storage).map(({ emoji }) => emoji);
+
+it('finds emoji by their short names first, then by a word about them', () => {
+  expect(shown('smile')).toEqual(['😄', '😃']);
+  expect(shown('tad')).toEqual(['🎉']);
+  expect(shown('celeb')).toEqual(['🎉']);
+  expect(shown('face')[0]).toBe('🥳');
+  expect(shown('cuoi')).toEqual(['🙂']);
+  expect(shown('smi', 1)).toEqual(['😄']);
+  expect(shown('xyz')).toEqual([]);
+});
+
+it('knows the one with that very name', () => {
+  expect(called(ALL, 'Tada', storage)).toBe('🎉');
+  expect(called(ALL, 'tad', storage)).toBeUndefined();
+});

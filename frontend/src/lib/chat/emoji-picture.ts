@@ -1,0 +1,38 @@
+/** A picture as an emoji: small enough for the server, and for those who see many of them. */
+
+/** Of the longer side, in pixels. */
+const SIDE = 128;
+const MOST_BYTES = 256 * 1024;
+const KEPT = ['image/png', 'image/gif', 'image/webp'];
+
+export type PictureProblem = 'wrong' | 'large';
+
+/** The picture itself where it fits, else a smaller one; one that moves would stand still if it were drawn again. */
+export async function asEmoji(file: Blob): Promise<Blob | PictureProblem> {
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  if (!bitmap) return 'wrong';
+  const longer = Math.max(bitmap.width, bitmap.height);
+  if (file.type === 'image/gif') return file.size <= MOST_BYTES && longer <= 4 * SIDE ? file : 'large';
+  if (KEPT.includes(file.type) && longer <= SIDE && file.size <= MOST_BYTES) return file;
+  const scale = Math.min(1, SIDE / longer);
+  const canvas = new OffscreenCanvas(
+    Math.max(1, Math.round(bitmap.width * scale)),
+    Math.max(1, Math.round(bitmap.height * scale))
+  );
+  canvas.getContext('2d')?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const drawn = await canvas.convertToBlob({ type: 'image/png' });
+  return drawn.size <= MOST_BYTES ? drawn : 'large';
+}
+
+/** “Party Cat.png” is called `party_cat`. */
+export function emojiName(fileName: string): string {
+  return fileName
+    .replace(/\.[^.]*$/, '')
+    .normalize('NFD')
+    .replace(/\p{M}/gu, '')
+    .replace(/đ/gi, 'd')
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, '_')
+    .replace(/^_+|_+$/g, '')
+    .slice(0, 32);
+}

@@ -1,0 +1,41 @@
+/** What one does with a message beside answering it: keeping it, pinning it, taking its address. */
+import type { App } from '#lib/app.ts';
+import { attempt } from '#lib/components/attempt.ts';
+import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { savedOf } from '#lib/stores/saved.svelte.ts';
+import { copyText } from './clipboard.ts';
+
+interface Marked {
+  readonly id: string | null;
+  readonly isPinned: boolean;
+}
+
+/** The address of a message; whoever may read it finds it there. */
+export function linkTo(conversationId: string, messageId: string): string {
+  return `${location.origin}/c/${conversationId}/m/${messageId}`;
+}
+
+export async function mark(
+  action: 'save' | 'pin' | 'link',
+  { id, isPinned }: Marked,
+  app: App,
+  conversationId: string
+): Promise<void> {
+  if (id === null) return;
+  switch (action) {
+    case 'link':
+      return toast((await copyText(linkTo(conversationId, id))) ? m.message_link_copied() : m.chat_copy_failed());
+    case 'pin':
+      await attempt(
+        () => app.api[isPinned ? 'delete' : 'put'](`/messages/${id}/pin`),
+        isPinned ? m.pin_removed() : m.pin_done()
+      );
+      return;
+    case 'save': {
+      const saved = savedOf(app);
+      const isSaved = saved.has(id);
+      await attempt(() => saved.keep(id, !isSaved), isSaved ? m.saved_removed() : m.saved_done());
+    }
+  }
+}

@@ -1,0 +1,12 @@
+/** Whom a text may call by name, and which channels it may name, for all that shows texts: in a conversation its own, elsewhere none. */
+import { getContext, setContext } from 'svelte';
+import type { Name } from './mentions.ts';
+
+type Names = () => readonly Name[];
+
+const KEY = Symbol('names');
+const NOBODY: Names = () => [];
+
+export const useNames = (): Names => getContext<Names | undefined>(KEY) ?? NOBODY;
+export const setNames = (names: Names): Names => setContext(KEY, names);
+export const setNobody = (): Names => setNames(NOBODY);

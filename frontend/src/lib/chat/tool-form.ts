@@ -1,0 +1,195 @@
+/** What a tool is called with as fields that a person can fill in, by the schema that the tool has for it. */
+import { m } from '#lib/paraglide/messages.js';
+
+type Json = Record<string, unknown>;
+
+export type FieldKind = 'line' | 'lines' | 'number' | 'choice' | 'list' | 'json';
+
+export interface ToolField {
+  readonly name: string;
+  readonly label: string;
+  readonly about: string | undefined;
+  readonly kind: FieldKind;
+  readonly isRequired: boolean;
+  /** What can be chosen: the text that stands for it, and the value. */
+  readonly options: readonly (readonly [text: string, value: unknown])[];
+  readonly schema: Json;
+}
+
+/** More of them are no form any more. */
+const MOST_FIELDS = 24;
+const MOST_CHOICES = 50;
+const LONG = 80;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The arguments of a call; null where they are no JSON object. */
+export function readArguments(json: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** By its name, whatever that is: an object has more than what was put into it. */
+export function givenOf(given: Json, name: string): unknown {
+  return Object.hasOwn(given, name) ? given[name] : undefined;
+}
+
+/** Null where they can only be written as JSON. */
+export function fieldsOf(schema: unknown, given: Json): ToolField[] | null {
+  const known = isObject(schema) && isObject(schema.properties) ? schema.properties : null;
+  if (known === null || !isObject(schema)) return null;
+  const required = Array.isArray(schema.required) ? schema.required : [];
+  // The server keeps no order: what has to be there comes first.
+  const names = [...new Set([...Object.keys(known), ...Object.keys(given)])].toSorted(
+    (a, b) => Number(required.includes(b)) - Number(required.includes(a))
+  );
+  if (names.length === 0 || names.length > MOST_FIELDS) return null;
+  return names.map((name) => toField(name, givenOf(known, name), givenOf(given, name), required.includes(name)));
+}
+
+function toField(name: string, described: unknown, value: unknown, isRequired: boolean): ToolField {
+  const schema = isObject(described) ? withoutNull(described) : {};
+  const title = typeof schema.title === 'string' && schema.title.trim();
+  const about = typeof schema.description === 'string' ? schema.description : undefined;
+  const options = optionsOf(schema);
+  const kind = kindOf(schema, value, options.length > 0);
+  return { name, label: title || name, about, kind, isRequired, options, schema };
+}
+
+/** What may also be null is asked for as what it else may be: left empty, it is null or not there. */
+function withoutNull(schema: Json): Json {
+  if (Array.isArray(schema.type)) {
+    const types = schema.type.filter((type) => type !== 'null');
+    return types.length === 1 ? { ...schema, type: types[0] } : schema;
+  }
+  const ways = schema.anyOf ?? schema.oneOf;
+  if (!Array.isArray(ways)) return schema;
+  const others = ways.filter((way) => !(isObject(way) && way.type === 'null'));
+  const { anyOf: _anyOf, oneOf: _oneOf, ...rest } = schema;
+  return others.length === 1 && isObject(others[0]) ? { ...others[0], ...rest } : schema;
+}
+
+function optionsOf(schema: Json): ToolField['options'] {
+  if (schema.type === 'boolean') {
+    return [
+      [m.tool_yes(), true],
+      [m.tool_no(), false]
+    ];
+  }
+  const { enum: values } = schema;
+  const isChoice = Array.isArray(values) && values.length <= MOST_CHOICES && values.every((one) => !isObject(one));
+  return isChoice ? values.map((one) => [String(one), one] as const) : [];
+}
+
+function kindOf(schema: Json, value: unknown, hasOptions: boolean): FieldKind {
+  const { type, items } = schema;
+  if (hasOptions) return 'choice';
+  if ((type === 'number' || type === 'integer') && fits(value, 'number')) return 'number';
+  if (type === 'string' && fits(value, 'string')) return isLong(schema, value) ? 'lines' : 'line';
+  const isList = type === 'array' && isObject(items) && items.type === 'string' && !('enum' in items);
+  return isList && (isEmpty(value) || isLines(value)) ? 'list' : 'json';
+}
+
+const isEmpty = (value: unknown) => value === undefined || value === null;
+const fits = (value: unknown, type: 'string' | 'number') => isEmpty(value) || typeof value === type;
+/** One in each line can be told apart again. */
+const isLines = (value: unknown) =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string' && one.trim() !== '' && !one.includes('\n'));
+
+function isLong(schema: Json, value: unknown): boolean {
+  const text = typeof value === 'string' ? value : '';
+  const isShort = typeof schema.maxLength === 'number' && schema.maxLength <= LONG;
+  return !isShort && (text.length > LONG || text.includes('\n'));
+}
+
+/** What stands in a field at first. */
+export function textOf({ kind, options }: ToolField, value: unknown): string {
+  if (value === undefined) return '';
+  switch (kind) {
+    case 'choice': {
+      const at = options.findIndex(([, option]) => option === value);
+      return at === -1 ? '' : String(at);
+    }
+    case 'list':
+      return Array.isArray(value) ? value.join('\n') : '';
+    case 'json':
+      return JSON.stringify(value, null, 2);
+    default:
+      return value === null ? '' : String(value);
+  }
+}
+
+/** What is wrong with what was typed; what needs more than a look is said by the server. */
+export function problemOf({ kind, isRequired, schema }: ToolField, typed: string): string | undefined {
+  const text = typed.trim();
+  if (text === '') return isRequired && !mayBeEmpty(kind, schema) ? m.tool_field_missing() : undefined;
+  if (kind === 'json' && parsed(text) === undefined) return m.tool_field_json();
+  if (kind === 'number') return numberProblem(schema, text);
+  const { minLength: least, maxLength: most } = schema;
+  if (kind !== 'line' && kind !== 'lines') return undefined;
+  if (typeof least === 'number' && [...typed].length < least) return m.tool_field_short({ least });
+  return typeof most === 'number' && [...typed].length > most ? m.tool_field_long({ most }) : undefined;
+}
+
+function mayBeEmpty(kind: FieldKind, schema: Json): boolean {
+  if (kind === 'list') return !(typeof schema.minItems === 'number' && schema.minItems > 0);
+  return (kind === 'line' || kind === 'lines') && !(typeof schema.minLength === 'number' && schema.minLength > 0);
+}
+
+function numberProblem({ type, minimum, maximum }: Json, text: string): string | undefined {
+  const value = Number(text);
+  if (!Number.isFinite(value)) return m.tool_field_number();
+  if (type === 'integer' && !Number.isInteger(value)) return m.tool_field_integer();
+  if (typeof minimum === 'number' && value < minimum) return m.tool_field_least({ least: minimum });
+  return typeof maximum === 'number' && value > maximum ? m.tool_field_most({ most: maximum }) : undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The arguments as they were typed. What was not there and is left empty stays away. */
+export function argumentsOf(fields: readonly ToolField[], typed: Record<string, string>, before: Json): Json {
+  const made: [string, unknown][] = [];
+  for (const field of fields) {
+    const value = valueOf(field, typed[field.name] ?? '', givenOf(before, field.name));
+    if (value !== undefined) made.push([field.name, value]);
+  }
+  return Object.fromEntries(made);
+}
+
+function valueOf(field: ToolField, typed: string, before: unknown): unknown {
+  const { kind, isRequired, options } = field;
+  // Untouched, it is what it was, to the last digit.
+  if (before !== undefined && typed === textOf(field, before)) return before;
+  const isLine = kind === 'line' || kind === 'lines';
+  if (typed.trim() === '') {
+    if (before === null) return null;
+    if (kind === 'list') return isRequired ? [] : undefined;
+    return isLine && (isRequired || typed !== '') ? typed : undefined;
+  }
+  switch (kind) {
+    case 'choice':
+      return options[Number(typed)]?.[1];
+    case 'number':
+      return Number(typed);
+    case 'list':
+      return typed
+        .split('\n')
+        .map((one) => one.trim())
+        .filter((one) => one !== '');
+    case 'json':
+      return parsed(typed.trim());
+    default:
+      return typed;
+  }
+}

@@ -1,0 +1,31 @@
+import type { App } from '#lib/app.ts';
+import { Notifications } from '#lib/stores/notifications.svelte.ts';
+import { chime } from './sound.ts';
+
+const known = new WeakMap<object, { account: string | undefined; notifications: Notifications }>();
+
+/** Those of whoever is signed in. */
+export function notificationsOf({ api, connection, conversations, session }: App): Notifications {
+  const account = session.account?.id;
+  const found = known.get(connection);
+  if (found && found.account === account) return found.notifications;
+  const notifications = new Notifications(api, connection);
+  notifications.isSeen = ({ conversation_id, thread_id, kind }) =>
+    (kind === 'message' || kind === 'mention' || kind === 'keyword') &&
+    !thread_id &&
+    conversation_id === conversations.openId &&
+    document.visibilityState === 'visible' &&
+    document.hasFocus();
+  notifications.onArrival = (notification) => {
+    chime();
+    // They asked to hear of it at this moment, whatever they do.
+    if (notification.kind === 'reminder')
+      import('./announce.ts').then(
+        ({ announce }) => announce(notification),
+        // It stands in the list all the same.
+        () => undefined
+      );
+  };
+  known.set(connection, { account, notifications });
+  return notifications;
+}

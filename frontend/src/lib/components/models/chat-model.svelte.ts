@@ -1,0 +1,39 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Model } from '#lib/api/assistants.ts';
+import { useApp } from '#lib/app.ts';
+import { usePane } from '#lib/chat/pane.svelte.ts';
+import { Models } from '#lib/stores/models.svelte.ts';
+
+/** They are asked for once: an admin’s change shows with the next load of the page, as in the header. */
+const known = new WeakMap<Api, Models>();
+
+function modelsOf(api: Api): Models {
+  const have = known.get(api);
+  if (have) return have;
+  const models = new Models(api);
+  known.set(api, models);
+  return models;
+}
+
+/** The model that answers in the open chat with an assistant; undefined while nothing is known of it. */
+export function useChatModel(): { readonly model: Model | undefined } {
+  const { api } = useApp();
+  const pane = usePane();
+  const { list } = modelsOf(api);
+
+  $effect(() => {
+    if (pane.assistant && !list.isKnown && !list.isLoading) void list.load();
+  });
+
+  const model = $derived(
+    pane.assistant &&
+      list.items.find(({ name, aliases, is_default }) =>
+        pane.model === null ? is_default : name === pane.model || aliases?.includes(pane.model)
+      )
+  );
+  return {
+    get model() {
+      return model;
+    }
+  };
+}

@@ -1,0 +1,241 @@
+/** What the palette offers for what is typed. */
+import type { Component } from 'svelte';
+import type { App } from '#lib/app.ts';
+import type { SearchHit } from '#lib/api/search.ts';
+import type { Conversation, User } from '#lib/api/types.ts';
+import { shortTime } from '#lib/components/shell/when.ts';
+import { Suggestions, type Suggestion } from '#lib/components/search/suggestions.svelte.ts';
+import { placeName } from '#lib/components/search/place-name.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { Asking } from '#lib/search/asking.svelte.ts';
+import type { Recent, RecentSearches } from '#lib/search/recent.svelte.ts';
+import type { Channels } from '#lib/stores/channels.svelte.ts';
+import { parametersOf } from '#lib/stores/search.svelte.ts';
+import type { SearchResults } from '#lib/api/search.ts';
+import { best } from './match.ts';
+
+export interface Command {
+  readonly label: string;
+  readonly icon: Component;
+  readonly run: () => unknown;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly label: string;
+  readonly about: string;
+}
+
+export type Option =
+  | (Entry & { readonly group: 'narrow'; readonly suggestion: Suggestion })
+  | (Entry & { readonly group: 'recent'; readonly recent: Recent })
+  | (Entry & { readonly group: 'go' | 'browse'; readonly conversation: Conversation })
+  | (Entry & { readonly group: 'people'; readonly user: User })
+  | (Entry & { readonly group: 'do'; readonly icon: Component; readonly run: () => unknown })
+  | (Entry & { readonly group: 'ask' })
+  /** Without a hit: the way to all of them. */
+  | (Entry & { readonly group: 'messages'; readonly hit?: SearchHit });
+
+export const GROUPS = ['narrow', 'recent', 'go', 'browse', 'people', 'do', 'messages', 'ask'] as const;
+
+/** So many are asked for, as some of them may be one's own already. */
+const OTHERS = 20;
+const OTHERS_SHOWN = 5;
+const PEOPLE_SHOWN = 6;
+const MESSAGES_SHOWN = 4;
+const RECENT_SHOWN = 4;
+const TYPING_PAUSE = 150;
+
+const KINDS = {
+  single: m.kind_single,
+  group: m.kind_group,
+  assistant: m.kind_assistant,
+  public_channel: m.kind_public_channel,
+  private_channel: m.kind_private_channel
+};
+
+export class Offer {
+  readonly #app: App;
+  readonly #channels: Channels;
+  readonly #asking: Asking;
+  readonly #recent: RecentSearches;
+  readonly #commands: readonly Command[];
+  readonly #suggestions: Suggestions;
+  #people = $state.raw<User[]>([]);
+  /** Channels that one isn't in. */
+  #others = $state.raw<Conversation[]>([]);
+  #found = $state.raw<SearchResults | null>(null);
+
+  readonly options = $derived.by<readonly Option[]>(() => {
+    if (this.#asking.pending) return this.#narrowing();
+    // What is narrowed is a search for messages.
+    if (this.#asking.chips.length > 0) return this.#messages();
+    const text = this.#asking.text.trim();
+    if (text === '') return [...this.#searches(), ...this.#own('', 6), ...this.#does('')];
+    return [...this.#own(text, 8), ...this.#browsing(), ...this.#persons(), ...this.#does(text), ...this.#messages()];
+  });
+
+  constructor(app: App, channels: Channels, asking: Asking, recent: RecentSearches, commands: readonly Command[]) {
+    this.#app = app;
+    this.#channels = channels;
+    this.#asking = asking;
+    this.#recent = recent;
+    this.#commands = commands;
+    this.#suggestions = new Suggestions(app, asking);
+    this.#look();
+  }
+
+  /** Asks the server as soon as the typing rests. */
+  #look(): void {
+    const { workspaces } = this.#app;
+    $effect(() => {
+      const { text, chips, pending, isEmpty } = this.#asking;
+      const workspaceId = workspaces.current?.id;
+      const q = text.trim();
+      if (pending || isEmpty || !workspaceId) {
+        this.#people = [];
+        this.#others = [];
+        this.#found = null;
+        return;
+      }
+      let isStale = false;
+      const quietly = async <T>(ask: () => Promise<T>, none: T, take: (found: T) => void) => {
+        const found = await ask().catch(() => none);
+        if (!isStale) take(found);
+      };
+      const timer = setTimeout(() => {
+        void quietly(
+          () => this.#search(text, workspaceId),
+          null,
+          (found) => (this.#found = found)
+        );
+        if (chips.length > 0) return;
+        void quietly(
+          () => this.#findPeople(workspaceId, q),
+          [],
+          (people) => (this.#people = people)
+        );
+        if (workspaces.current?.role === 'guest') return;
+        void quietly(
+          () => this.#channels.find(workspaceId, q, OTHERS),
+          [],
+          (others) => (this.#others = others)
+        );
+      }, TYPING_PAUSE);
+      return () => {
+        isStale = true;
+        clearTimeout(timer);
+      };
+    });
+  }
+
+  #search(text: string, workspaceId: string): Promise<SearchResults> {
+    const ask = {
+      chips: this.#asking.chips,
+      text,
+      type: 'message',
+      sort: 'relevance',
+      isExact: false,
+      workspaceId
+    } as const;
+    return this.#app.api.get<SearchResults>('/search', { ...parametersOf(ask), limit: MESSAGES_SHOWN });
+  }
+
+  async #findPeople(workspaceId: string, q: string): Promise<User[]> {
+    const { conversations, presence, session, workspaces } = this.#app;
+    const found = await workspaces.findPeople(workspaceId, q);
+    presence.learn(found.items);
+    // Those one already talks to stand above, as conversations.
+    const known = new Set(
+      conversations
+        .in(workspaceId)
+        .filter(({ kind }) => kind === 'single')
+        .flatMap((item) => conversations.others(item).map(({ user_id }) => user_id))
+    );
+    return found.items.filter(({ id }) => id !== session.account?.id && !known.has(id)).slice(0, PEOPLE_SHOWN);
+  }
+
+  #narrowing(): Option[] {
+    return this.#suggestions.items.map((suggestion) => ({
+      group: 'narrow',
+      key: suggestion.key,
+      label: suggestion.label,
+      about: '',
+      suggestion
+    }));
+  }
+
+  #searches(): Option[] {
+    return this.#recent.items.slice(0, RECENT_SHOWN).map((one, index) => ({
+      group: 'recent',
+      key: `recent-${index}`,
+      label: one.text,
+      about: one.count === undefined ? '' : m.search_results({ count: one.count }),
+      recent: one
+    }));
+  }
+
+  #own(text: string, most: number): Option[] {
+    const { conversations } = this.#app;
+    return best(conversations.in(undefined), text, (item) => conversations.nameOf(item), most).map((conversation) => ({
+      group: 'go',
+      key: conversation.id,
+      label: conversations.nameOf(conversation) || m.conversation_unnamed(),
+      about: aboutOf(conversation),
+      conversation
+    }));
+  }
+
+  #browsing(): Option[] {
+    const unknown = this.#others.filter(({ id }) => !this.#app.conversations.get(id)?.own).slice(0, OTHERS_SHOWN);
+    return unknown.map((conversation) => ({
+      group: 'browse',
+      key: conversation.id,
+      label: m.palette_browse({ name: conversation.title ?? '' }),
+      about: conversation.topic ?? m.kind_public_channel(),
+      conversation
+    }));
+  }
+
+  #persons(): Option[] {
+    return this.#people.map((user) => ({
+      group: 'people',
+      key: user.id,
+      label: user.display_name,
+      about: m.write_to(),
+      user
+    }));
+  }
+
+  #does(text: string): Option[] {
+    return best(this.#commands, text, ({ label }) => label, 10).map((command) => ({
+      group: 'do',
+      key: command.label,
+      about: '',
+      ...command
+    }));
+  }
+
+  #messages(): Option[] {
+    const { conversations } = this.#app;
+    const hits = (this.#found?.items ?? []).flatMap((hit): Option[] => {
+      const { message } = hit;
+      if (!message) return [];
+      const place = placeName(hit.conversation, conversations);
+      const about = `${place}, ${shortTime(message.created_at)}`;
+      return [{ group: 'messages', key: message.id, label: message.content, about, hit }];
+    });
+    const query = this.#asking.text.trim();
+    const label = query && this.#asking.chips.length === 0 ? m.palette_all({ query }) : m.palette_all_filtered();
+    const total = this.#found?.total;
+    const about = total?.is_all ? m.search_results({ count: total.count }) : '';
+    const ask: Option[] = hits.length > 0 ? [{ group: 'ask', key: 'ask', label: m.search_ask(), about: '' }] : [];
+    return [...hits, { group: 'messages', key: 'all', label, about }, ...ask];
+  }
+}
+
+/** Conversations with the same assistant are told apart by their time. */
+function aboutOf({ kind, assistants, last_activity_at }: Conversation): string {
+  if (kind !== 'assistant') return KINDS[kind]();
+  return `${assistants?.[0]?.name ?? m.kind_assistant()} · ${shortTime(last_activity_at)}`;
+}

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { localTime, localTimeElsewhere } from './local-time.ts';
+
+const NOW = new Date('2026-11-25T17:05:00Z');
+
+/** A zone so many hours ahead of UTC as the test's machine and these. */
+function zone(hours: number): string {
+  const ahead = hours - NOW.getTimezoneOffset() / 60;
+  // Their signs are the other way round.
+  return ahead === 0 ? 'Etc/GMT' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
+}
+
+describe('somebody’s local time', () => {
+  it('says how it differs from the reader’s', () => {
+    expect(localTime(zone(2), NOW)).toMatch(/^\d\d:05 local time \(2 h ahead of you\)$/);
+    expect(localTime(zone(-3), NOW)).toMatch(/^\d\d:05 local time \(3 h behind you\)$/);
+    expect(localTime(zone(0), NOW)).toMatch(/^\d\d:05 local time$/);
+    expect(localTime(zone(2), NOW, true)).toMatch(/^\d\d:05 local time$/);
+    expect(localTime('Asia/Kolkata', NOW)).toMatch(/^22:35 local time/);
+    expect(localTime('Asia/Ho_Chi_Minh', NOW)).toMatch(/^00:05 local time/);
+  });
+
+  it('is in a list only where it differs', () => {
+    expect(localTimeElsewhere(zone(1), NOW)).toMatch(/^\d\d:05 local time$/);
+    expect(localTimeElsewhere(zone(0), NOW)).toBeUndefined();
+  });
+
+  it('is not told of a zone that this browser does not know', () => {
+    expect(localTime('Mars/Olympus', NOW)).toBeUndefined();
+    expect(localTimeElsewhere('Mars/Olympus', NOW)).toBeUndefined();
+  });
+});

@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { findEmoji, findOwn, keepEmoji, keepTone, recentEmoji, toned, toneOf } from './emoji.ts';
+
+const WAVE = {
+  unicode: '👋',
+  hexcode: '1F44B',
+  label: 'waving hand',
+  tags: ['bye'],
+  skins: [{ unicode: '👋🏻' }, { unicode: '👋🏼' }]
+};
+const FISH = { unicode: '🐟', hexcode: '1F41F', label: 'con cá', tags: ['đại dương'] };
+const GROUPS = [{ name: 'All', emoji: [WAVE, FISH] }];
+
+function storage() {
+  const kept = new Map<string, string>();
+  return {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value)
+  };
+}
+
+it('finds by the beginning of each word, with and without marks', () => {
+  expect(findEmoji(GROUPS, 'hand wav')).toEqual([WAVE]);
+  expect(findEmoji(GROUPS, 'BYE')).toEqual([WAVE]);
+  expect(findEmoji(GROUPS, 'ca')).toEqual([FISH]);
+  expect(findEmoji(GROUPS, 'dai dương')).toEqual([FISH]);
+  expect(findEmoji(GROUPS, '🐟')).toEqual([FISH]);
+  expect(findEmoji(GROUPS, 'and')).toEqual([]);
+  expect(findEmoji(GROUPS, ' ')).toEqual([]);
+});
+
+it('keeps what was picked last, once, and the tone of skin', () => {
+  const store = storage();
+  expect(recentEmoji(store)[0]).toBe('👍');
+  for (const emoji of ['🐟', '👋🏼', '🐟']) keepEmoji(store, emoji);
+  expect(recentEmoji(store).slice(0, 3)).toEqual(['🐟', '👋🏼', '👍']);
+  expect(toneOf(store)).toBe(0);
+  keepTone(store, 2);
+  expect(toned(WAVE, toneOf(store))).toBe('👋🏼');
+  expect(toned(FISH, 2)).toBe('🐟');
+});
+
+it('finds those of a workspace by a part of their name', () => {
+  const own = ['party_cat:', 'ship-it:'].map((name) => ({ id: name, name, kind: 'emoji' as const }));
+  expect(findOwn(own, ':Party c').map(({ name }) => name)).toEqual(['party_cat:']);
+  expect(findOwn(own, 'it').map(({ name }) => name)).toEqual(['ship-it:']);
+  expect(findOwn(own, ' ')).toEqual([]);
+});

@@ -1,0 +1,6 @@
+/** Leaves for the page where something is paid. */
+export function goToPay(address: string): void {
+  const target = new URL(address, location.href);
+  if (target.protocol !== 'https:' && target.protocol !== 'http:') throw new Error('not a web address');
+  location.assign(target);
+}

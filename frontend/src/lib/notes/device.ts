@@ -1,0 +1,13 @@
+import { m } from '#lib/paraglide/messages.js';
+
+/** What one calls the device that one sits at. */
+export function deviceName(agent = navigator.userAgent): string {
+  if (/iPad|Tablet|Android(?!.*Mobi)/i.test(agent)) return m.note_device_tablet();
+  return /Mobi|iPhone/i.test(agent) ? m.note_device_phone() : m.note_device_computer();
+}
+
+/** The title of a copy, no longer than titles may be. */
+export function copyTitle(title: string): string {
+  const name = title.trim() || m.note_untitled();
+  return m.note_copy_title({ title: [...name].slice(0, 160).join(''), device: deviceName() });
+}

@@ -1,0 +1,71 @@
+/** What the buttons above a note do with the text of a field: marks go around what is selected, or in front of its lines. */
+export interface Selected {
+  text: string;
+  start: number;
+  end: number;
+}
+
+/** Around what is selected; once more takes them away. */
+export function around({ text, start, end }: Selected, mark: string): Selected {
+  const inner = text.slice(start, end);
+  const hasIt = text.slice(start - mark.length, start) === mark && text.slice(end, end + mark.length) === mark;
+  if (hasIt)
+    return {
+      text: text.slice(0, start - mark.length) + inner + text.slice(end + mark.length),
+      start: start - mark.length,
+      end: end - mark.length
+    };
+  return {
+    text: text.slice(0, start) + mark + inner + mark + text.slice(end),
+    start: start + mark.length,
+    end: end + mark.length
+  };
+}
+
+/** In front of each line that is touched; once more takes it away. */
+export function before({ text, start, end }: Selected, mark: string): Selected {
+  const from = text.lastIndexOf('\n', start - 1) + 1;
+  const next = text.indexOf('\n', end);
+  const to = next === -1 ? text.length : next;
+  const lines = text.slice(from, to).split('\n');
+  const hasAll = lines.every((line) => line.startsWith(mark));
+  const changed = lines.map((line) => (hasAll ? line.slice(mark.length) : mark + line)).join('\n');
+  const by = hasAll ? -mark.length : mark.length;
+  return {
+    text: text.slice(0, from) + changed + text.slice(to),
+    start: Math.max(from, start + by),
+    end: end + (changed.length - (to - from))
+  };
+}
+
+/** Enter in a list begins its next line; in an empty one it ends the list. Null: nothing special. */
+export function nextLine({ text, start, end }: Selected): Selected | null {
+  if (start !== end) return null;
+  const from = text.lastIndexOf('\n', start - 1) + 1;
+  const line = text.slice(from, start);
+  const [, indent = '', mark = '', tick = '', rest = ''] = /^(\s*)([-*]|\d+\.) (\[[ xX]\] )?(.*)$/.exec(line) ?? [];
+  if (mark === '') return null;
+  if (rest.trim() === '') return { text: text.slice(0, from) + text.slice(start), start: from, end: from };
+  const next = /^\d+\.$/.test(mark) ? `${parseInt(mark, 10) + 1}.` : mark;
+  const added = `\n${indent}${next} ${tick ? '[ ] ' : ''}`;
+  return {
+    text: text.slice(0, start) + added + text.slice(start),
+    start: start + added.length,
+    end: start + added.length
+  };
+}
+
+export function ticks(text: string): { done: number; all: number } {
+  const found = text.match(/^\s*[-*] \[[ xX]\] /gm) ?? [];
+  return { done: found.filter((tick) => /\[[xX]\]/.test(tick)).length, all: found.length };
+}
+
+export function words(text: string): number {
+  return text.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0;
+}
+
+/** The lines of one text that the other doesn’t have. */
+export function onlyIn(text: string, other: string): { line: string; isOnly: boolean }[] {
+  const known = new Set(other.split('\n').map((line) => line.trim()));
+  return text.split('\n').map((line) => ({ line, isOnly: line.trim() !== '' && !known.has(line.trim()) }));
+}

@@ -1,0 +1,15 @@
+import type { App } from '#lib/app.ts';
+
+/** What this browser calls the notes that it keeps. */
+export const DATABASE = 'natter-notes';
+
+/** Where notes are kept on this device, what was written without a connection is sent and what is new is fetched, whatever page is looked at. */
+export async function keepNotesInStep(app: App): Promise<void> {
+  try {
+    if (!(await indexedDB.databases()).some(({ name }) => name === DATABASE)) return;
+    const { notesOf } = await import('./of.svelte.ts');
+    notesOf(app);
+  } catch {
+    // The page of the notes says what is wrong with them.
+  }
+}

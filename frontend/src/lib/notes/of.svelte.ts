@@ -1,0 +1,17 @@
+import type { App } from '#lib/app.ts';
+import { Notes } from '#lib/stores/notes.svelte.ts';
+import { copyTitle } from './device.ts';
+import { BrowserNoteStorage } from './storage.ts';
+
+let known: { notes: Notes; account: string; close: () => void } | undefined;
+
+/** The notes of whoever is signed in; from the first look at them they are kept in step with the server until the page is closed. */
+export function notesOf({ api, connection, session }: App): Notes {
+  const account = session.user.id;
+  if (known?.account === account) return known.notes;
+  known?.close();
+  const storage = new BrowserNoteStorage();
+  const notes = new Notes({ api, line: connection, storage, userId: account, copied: copyTitle });
+  known = { notes, account, close: notes.open() };
+  return notes;
+}

@@ -1,0 +1,69 @@
+/** Time zones, by the names of the IANA database. */
+
+const UTC = 'UTC';
+
+/** Names that browsers still give to zones which have been renamed since. */
+const RENAMED: Record<string, string> = {
+  'Africa/Asmera': 'Africa/Asmara',
+  'America/Coral_Harbour': 'America/Atikokan',
+  'America/Godthab': 'America/Nuuk',
+  'Asia/Calcutta': 'Asia/Kolkata',
+  'Asia/Katmandu': 'Asia/Kathmandu',
+  'Asia/Rangoon': 'Asia/Yangon',
+  'Asia/Saigon': 'Asia/Ho_Chi_Minh',
+  'Atlantic/Faeroe': 'Atlantic/Faroe',
+  'Europe/Kiev': 'Europe/Kyiv',
+  'Pacific/Enderbury': 'Pacific/Kanton',
+  'Pacific/Ponape': 'Pacific/Pohnpei',
+  'Pacific/Truk': 'Pacific/Chuuk'
+};
+
+/** Where the clock of this device is. */
+export function deviceZone(): string {
+  return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
+}
+
+/** All that can be chosen, by their names; `own` among them, whatever it is. */
+export function zones(own: string): string[] {
+  const all = Intl.supportedValuesOf('timeZone').map(present);
+  return [...new Set([...all, UTC, own])].sort();
+}
+
+/** The name under which a zone stands among those that can be chosen. */
+export function listed(zone: string): string {
+  try {
+    return present(new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone);
+  } catch {
+    return zone;
+  }
+}
+
+/** Its part of the world and its city: `['Europe', 'Berlin']`, `[undefined, 'UTC']`. */
+export function parts(zone: string): [area: string | undefined, city: string] {
+  const name = zone.replaceAll('_', ' ');
+  const at = name.indexOf('/');
+  return at < 0 ? [undefined, name] : [name.slice(0, at), name.slice(at + 1).replaceAll('/', ', ')];
+}
+
+/** By how many minutes clocks there are ahead of those of this device; undefined where this browser does not know the zone. */
+export function minutesAhead(zone: string, at: Date): number | undefined {
+  try {
+    const format = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' });
+    const offset = format.formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+    const [, sign, hours, minutes] = /([+-])(\d\d):(\d\d)/.exec(offset) ?? [];
+    const ahead = (Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * (sign === '-' ? -1 : 1);
+    return ahead + at.getTimezoneOffset();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether clocks there go as on this device, in summer and in winter: then it does not matter that the names differ. */
+export function goesAsHere(zone: string, now = new Date()): boolean {
+  const year = now.getFullYear();
+  return [now, new Date(year, 0), new Date(year, 6)].every((at) => minutesAhead(zone, at) === 0);
+}
+
+function present(zone: string): string {
+  return RENAMED[zone] ?? zone;
+}

@@ -1,0 +1,76 @@
+import { asText, keyOf, pendingIn, takeChips, wordsOf, type Chip } from './query.ts';
+import type { Id } from '#lib/api/types.ts';
+
+/** What is being asked for: chips, and what is typed beside them. */
+export class Asking {
+  chips = $state.raw<readonly Chip[]>([]);
+  text = $state('');
+
+  /** The operator that is being typed. */
+  readonly pending = $derived(pendingIn(this.text));
+  readonly q = $derived(asText(this.chips, this.text));
+  readonly words = $derived(wordsOf(this.text));
+  readonly isEmpty = $derived(this.q === '' && this.chips.length === 0);
+
+  /** Something else is asked for. */
+  become(text: string, chips: readonly Chip[]): void {
+    const taken = takeChips(text, true);
+    this.text = taken.rest.trimEnd();
+    this.chips = [];
+    this.#put([...taken.chips, ...chips]);
+  }
+
+  /** The people and places that were chosen. */
+  ids(op: 'from' | 'in'): Id[] {
+    return this.chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : []));
+  }
+
+  /** What was typed now: complete operators become chips. */
+  typed(text: string): void {
+    const { chips, rest } = takeChips(text);
+    this.text = rest;
+    if (chips.length > 0) this.#put(chips);
+  }
+
+  /** Nothing more is typed: what stands at the end is complete. */
+  finish(): void {
+    const { chips, rest } = takeChips(this.text, true);
+    this.text = rest.trimEnd();
+    this.#put(chips);
+  }
+
+  /** In the place of the operator that is being typed, where there is one. */
+  complete(chip: Chip): void {
+    const { pending } = this;
+    if (pending) this.text = this.text.slice(0, pending.from).trimStart();
+    this.#put([chip]);
+  }
+
+  add(chip: Chip): void {
+    this.#put([chip]);
+  }
+
+  remove(chip: Chip): void {
+    this.chips = this.chips.filter((one) => keyOf(one) !== keyOf(chip));
+  }
+
+  has(chip: Chip): boolean {
+    return this.chips.some((one) => keyOf(one) === keyOf(chip));
+  }
+
+  /** The last chip goes. */
+  pop(): void {
+    this.chips = this.chips.slice(0, -1);
+  }
+
+  clear(): void {
+    this.chips = [];
+    this.text = '';
+  }
+
+  #put(chips: readonly Chip[]): void {
+    const known = new Set(this.chips.map(keyOf));
+    const added = chips.filter((chip) => !known.has(keyOf(chip)) && known.add(keyOf(chip)));
+    if (added.length > 0) this.chips = [...this.chips, ...added];
+  }
+}

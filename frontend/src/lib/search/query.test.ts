@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { asText, pendingIn, takeChips, wordsOf } from './query.ts';
+
+describe('takeChips', () => {
+  it('takes an operator when a space follows it', () => {
+    expect(takeChips('from:anna')).toEqual({ chips: [], rest: 'from:anna' });
+    expect(takeChips('from:@anna plan')).toEqual({ chips: [{ op: 'from', value: 'anna' }], rest: 'plan' });
+    expect(takeChips('plan in:#general ')).toEqual({ chips: [{ op: 'in', value: 'general' }], rest: 'plan ' });
+  });
+
+  it('takes all of them when nothing more is typed', () => {
+    expect(takeChips('a before:2026-11 has:files is:pinned', true)).toEqual({
+      chips: [
+        { op: 'before', value: '2026-11' },
+        { op: 'has', value: 'file' },
+        { op: 'is', value: 'pinned' }
+      ],
+      rest: 'a '
+    });
+  });
+
+  it('takes names with spaces when their quotation mark is closed', () => {
+    expect(takeChips('from:"Anna Be')).toEqual({ chips: [], rest: 'from:"Anna Be' });
+    expect(takeChips('from:"Anna Berg"')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
+  });
+
+  it('leaves what only looks like one', () => {
+    for (const text of [
+      'https://example.org ',
+      'has:nothing ',
+      'before:soon ',
+      'note: this ',
+      'xfrom:a ',
+      'a:b ',
+      'from: '
+    ]) {
+      expect(takeChips(text, true)).toEqual({ chips: [], rest: text });
+    }
+  });
+});
+
+describe('pendingIn', () => {
+  it('is the operator at the end', () => {
+    expect(pendingIn('plan from:an')).toEqual({ op: 'from', value: 'an', from: 5 });
+    expect(pendingIn('in:')).toEqual({ op: 'in', value: '', from: 0 });
+    expect(pendingIn('from:"Anna B')).toEqual({ op: 'from', value: 'Anna B', from: 0 });
+    expect(pendingIn('from:anna ')).toBeNull();
+    expect(pendingIn('plain words')).toBeNull();
+  });
+});
+
+it('writes what the server reads', () => {
+  const chips = [
+    { op: 'from', value: 'Anna Berg' },
+    { op: 'in', value: 'general', id: 'x' },
+    { op: 'has', value: 'file' }
+  ] as const;
+  expect(asText(chips, ' plan ')).toBe('from:"Anna Berg" has:file plan');
+});
+
+it('knows the words', () => {
+  expect(wordsOf('"good morning" dash* -late')).toBe('good morning dash');
+});

@@ -1,0 +1,88 @@
+/** What is typed into a search field: words, and operators such as `from:anna`, which become chips when they are complete. */
+import type { Id } from '#lib/api/types.ts';
+
+export const OPERATORS = ['from', 'in', 'has', 'is', 'before', 'after', 'on'] as const;
+export type Operator = (typeof OPERATORS)[number];
+
+/** What narrows a search. */
+export interface Chip {
+  readonly op: Operator;
+  /** As it is typed behind the colon; with an id, what it is called. */
+  readonly value: string;
+  /** Who or what is meant, where it was chosen and not typed. */
+  readonly id?: Id;
+}
+
+export const HAS = ['file', 'image', 'link', 'voice'] as const;
+export const IS = ['thread', 'pinned', 'saved'] as const;
+/** As the server reads dates. */
+const DATE = /^(today|yesterday|\d{4}(-\d{1,2}(-\d{1,2})?)?)$/i;
+
+const SYNONYMS: Record<string, Operator> = { during: 'on' };
+const HAS_SYNONYMS: Record<string, string> = { files: 'file', images: 'image', picture: 'image', links: 'link' };
+
+export const keyOf = ({ op, value, id }: Chip): string => `${op}:${id ?? value.toLowerCase()}`;
+
+/** An operator with its value; undefined where it is none, and so words. */
+function chipOf(name: string, value: string): Chip | undefined {
+  const op = OPERATORS.find((one) => one === name.toLowerCase()) ?? SYNONYMS[name.toLowerCase()];
+  if (!op || value === '') return undefined;
+  const small = value.toLowerCase();
+  if (op === 'has') {
+    const has = HAS_SYNONYMS[small] ?? small;
+    return HAS.some((one) => one === has) ? { op, value: has } : undefined;
+  }
+  if (op === 'is') return IS.some((one) => one === small) ? { op, value: small } : undefined;
+  if (op === 'from' || op === 'in') {
+    const named = value.replace(op === 'from' ? /^@/ : /^[#@]+/, '').trim();
+    return named === '' ? undefined : { op, value: named };
+  }
+  return DATE.test(value) ? { op, value: small } : undefined;
+}
+
+/** `name:value` or `name:"a value"`, at the beginning or after a space. */
+const OPERATOR = /(^|\s)([a-z]+):("[^"]*"|[^\s"]+)(?=\s|$)/gi;
+
+/** Takes complete operators out of what is typed. The last one is complete when a space follows it, or when nothing more is typed. */
+export function takeChips(text: string, isWhole = false): { chips: Chip[]; rest: string } {
+  const chips: Chip[] = [];
+  const rest = text.replace(OPERATOR, (found: string, _: string, name: string, value: string, at: number) => {
+    const isLast = at + found.length === text.length;
+    const isClosed = value.startsWith('"');
+    const chip = isLast && !isClosed && !isWhole ? undefined : chipOf(name, value.replace(/"/g, ''));
+    if (!chip) return found;
+    chips.push(chip);
+    return ' ';
+  });
+  return { chips, rest: chips.length > 0 ? rest.replace(/\s+/g, ' ').trimStart() : text };
+}
+
+/** The operator that is being typed at the end of the text. */
+export function pendingIn(text: string): { op: Operator; value: string; from: number } | null {
+  const found = /(?:^|\s)([a-z]+):("?)([^"]*)$/i.exec(text);
+  if (!found) return null;
+  const [, name = '', quote = '', value = ''] = found;
+  const op = OPERATORS.find((one) => one === name.toLowerCase());
+  if (!op || (quote === '' && /\s/.test(value))) return null;
+  return { op, value: value.replace(/^[@#]+/, ''), from: text.length - name.length - 1 - quote.length - value.length };
+}
+
+/** A chip as it is typed. */
+export function written({ op, value }: Chip): string {
+  return /\s/.test(value) ? `${op}:"${value}"` : `${op}:${value}`;
+}
+
+/** What the server is asked as `q`; chips with ids are asked beside it. */
+export function asText(chips: readonly Chip[], text: string): string {
+  return [...chips.filter(({ id }) => id === undefined).map(written), text.trim()].filter(Boolean).join(' ');
+}
+
+/** The words that are looked for, without marks: what people and conversations are found by. */
+export function wordsOf(text: string): string {
+  return text
+    .split(/\s+/)
+    .filter((word) => !/^-./.test(word))
+    .map((word) => word.replace(/["*]/g, ''))
+    .join(' ')
+    .trim();
+}

@@ -1,0 +1,69 @@
+import { asText, type Chip } from './query.ts';
+
+type RecentStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
+
+/** A search that was made. */
+export interface Recent {
+  readonly chips: readonly Chip[];
+  readonly text: string;
+  /** How much it found, where that is known. */
+  readonly count?: number;
+}
+
+const MOST = 8;
+
+/** The last searches of one account, kept in this browser. */
+export class RecentSearches {
+  items = $state.raw<readonly Recent[]>([]);
+
+  readonly #storage: RecentStorage | undefined;
+  readonly #key: string;
+
+  constructor(storage: RecentStorage | undefined, userId: string) {
+    this.#storage = storage;
+    this.#key = `natter.searches.${userId}`;
+    this.items = this.#read();
+  }
+
+  add(recent: Recent): void {
+    const sameAs = (other: Recent) => signature(other) === signature(recent);
+    if (signature(recent) === '') return;
+    this.#keep([recent, ...this.#read().filter((one) => !sameAs(one))].slice(0, MOST));
+  }
+
+  clear(): void {
+    this.#keep([]);
+  }
+
+  #read(): Recent[] {
+    try {
+      const kept: unknown = JSON.parse(this.#storage?.getItem(this.#key) ?? '[]');
+      return Array.isArray(kept) ? kept.filter(isRecent).slice(0, MOST) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  #keep(items: readonly Recent[]): void {
+    this.items = items;
+    try {
+      if (items.length === 0) this.#storage?.removeItem(this.#key);
+      else this.#storage?.setItem(this.#key, JSON.stringify(items));
+    } catch {
+      // A full or forbidden storage keeps them as long as the page.
+    }
+  }
+}
+
+function signature({ chips, text }: Recent): string {
+  return [asText(chips, text), ...chips.map(({ id }) => id ?? '')].join(' ').trim();
+}
+
+function isRecent(value: unknown): value is Recent {
+  const one = value as Partial<Recent> | null;
+  return (
+    typeof one?.text === 'string' &&
+    Array.isArray(one.chips) &&
+    one.chips.every((chip) => typeof chip?.op === 'string' && typeof chip.value === 'string')
+  );
+}

@@ -1,0 +1,226 @@
+import type { Api } from '#lib/api/client.ts';
+import type { ProviderTest } from '#lib/api/gateway.ts';
+import type {
+  AdminPayment,
+  AdminPaymentGateway,
+  AdminSubscription,
+  Credits,
+  DifferenceState,
+  LedgerEntry,
+  Payment,
+  PaymentDetails,
+  PaymentDifference,
+  PaymentGateway,
+  PaymentStatus,
+  Plan,
+  PlanDefinition,
+  Release,
+  SubscriptionStatus
+} from '#lib/api/money.ts';
+import type { Id, Page } from '#lib/api/types.ts';
+import { Asked } from './asked.svelte.ts';
+import { Listing } from './listing.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+export interface PaymentFilter {
+  status?: PaymentStatus | undefined;
+  gateway?: string | undefined;
+  user_id?: Id | undefined;
+}
+
+/** Everybody’s payments. */
+export class AdminPayments {
+  readonly list: Listing<AdminPayment>;
+  readonly #api: Api;
+  #filter: PaymentFilter = {};
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get('/admin/payments', { ...this.#filter, page, page_size: PAGE_SIZE }));
+  }
+
+  /** Only these. */
+  find(filter: PaymentFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  /** How many are in quarantine. */
+  async quarantined(): Promise<number> {
+    const query = { status: 'quarantined', page: 1, page_size: 1 };
+    return (await this.#api.get<Page<AdminPayment>>('/admin/payments', query)).total;
+  }
+}
+
+/** One payment, with what its gateway has told. */
+export class AdminPaymentStore {
+  readonly payment: Asked<PaymentDetails>;
+  readonly #api: Api;
+  readonly #path: string;
+
+  constructor(api: Api, id: Id) {
+    this.#api = api;
+    this.#path = `/admin/payments/${id}`;
+    this.payment = new Asked(() => api.get<PaymentDetails>(this.#path));
+  }
+
+  /** In the currency’s smallest unit. */
+  async refund(amount: number, reason: string): Promise<void> {
+    await this.#api.post<Payment>(`${this.#path}/refund`, { amount, reason });
+    await this.payment.load();
+  }
+
+  async release(decision: Release, reason: string): Promise<void> {
+    await this.#api.post<Payment>(`${this.#path}/release`, { decision, reason });
+    await this.payment.load();
+  }
+
+  /** Asks its gateway what became of it. */
+  async reconcile(): Promise<void> {
+    await this.#api.post(`${this.#path}/reconcile`);
+    await this.payment.load();
+  }
+}
+
+/** Credits that admins give and take. */
+export class Gifts {
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** In micro-credits; less than nothing takes them away. */
+  give(userId: Id, amount: number, reason: string): Promise<Credits> {
+    return this.#api.post<Credits>('/admin/credits', { user_id: userId, amount, reason });
+  }
+}
+
+/** The account of somebody. */
+export class AdminLedger {
+  readonly list: Listing<LedgerEntry>;
+
+  constructor(api: Api, userId: Id) {
+    this.list = new Listing((page) => api.get('/admin/ledger', { user_id: userId, page, page_size: PAGE_SIZE }));
+  }
+}
+
+/** Which plans are shown. */
+export type PlanView = 'offered' | 'withdrawn' | 'all';
+
+/** All plans, those that are no longer offered too. */
+export class AdminPlans {
+  /** Those that are shown. */
+  readonly list: Listing<Plan>;
+  all = $state.raw<readonly Plan[]>([]);
+  readonly #api: Api;
+  #view: PlanView = 'offered';
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(async () => {
+      const found = await api.get<Page<Plan>>('/admin/pricing_plans');
+      this.all = found.items;
+      const isShown = (plan: Plan) => this.#view === 'all' || plan.is_active === (this.#view === 'offered');
+      const items = found.items.filter(isShown);
+      return { ...found, items, total: items.length };
+    });
+  }
+
+  show(view: PlanView): void {
+    this.#view = view;
+    void this.list.load();
+  }
+
+  async add(kind: Pick<Plan, 'kind' | 'interval'>, plan: PlanDefinition): Promise<void> {
+    await this.#api.post('/admin/pricing_plans', { ...kind, ...plan });
+    await this.list.load();
+  }
+
+  /** One that was sold stays as it is; the answer is what takes its place. */
+  async change(id: Id, plan: PlanDefinition): Promise<Plan> {
+    const changed = await this.#api.patch<Plan>(`/admin/pricing_plans/${id}`, plan);
+    await this.list.load();
+    return changed;
+  }
+
+  async offer(id: Id, isOffered: boolean): Promise<void> {
+    await this.#api.patch(`/admin/pricing_plans/${id}`, { is_active: isOffered });
+    await this.list.load();
+  }
+}
+
+/** The ways to pay. */
+export class AdminGateways {
+  readonly list: Listing<AdminPaymentGateway>;
+  /** What the last test of each has shown. */
+  tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(() => api.get('/admin/gateways'));
+  }
+
+  async turn(name: string, isOn: boolean): Promise<void> {
+    const changed = await this.#api.patch<PaymentGateway>(`/admin/gateways/${name}`, { enabled: isOn });
+    const isIt = (other: AdminPaymentGateway) => other.name === name;
+    const before = this.list.items.find(isIt);
+    if (before) this.list.put({ ...before, ...changed }, isIt);
+  }
+
+  async test(name: string): Promise<void> {
+    this.tests = { ...this.tests, [name]: 'under way' };
+    try {
+      const result = await this.#api.post<ProviderTest>(`/admin/gateways/${name}/test`);
+      this.tests = { ...this.tests, [name]: result };
+    } catch (error) {
+      const { [name]: _, ...others } = this.tests;
+      this.tests = others;
+      throw error;
+    }
+  }
+}
+
+/** Everybody’s subscriptions. */
+export class AdminSubscriptions {
+  readonly list: Listing<AdminSubscription>;
+  #status: SubscriptionStatus | undefined;
+
+  constructor(api: Api) {
+    this.list = new Listing((page) =>
+      api.get('/admin/subscriptions', { status: this.#status, page, page_size: PAGE_SIZE })
+    );
+  }
+
+  /** Only these. */
+  find(status: SubscriptionStatus | undefined): void {
+    this.#status = status;
+    void this.list.load();
+  }
+}
+
+/** Where what the gateways have isn’t what is here. */
+export class PaymentDifferences {
+  readonly list: Listing<PaymentDifference>;
+  readonly #api: Api;
+  #state: DifferenceState = 'open';
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) =>
+      api.get('/admin/payment_differences', { state: this.#state, page, page_size: PAGE_SIZE })
+    );
+  }
+
+  find(state: DifferenceState): void {
+    this.#state = state;
+    void this.list.load();
+  }
+
+  async close(id: Id, note: string): Promise<void> {
+    await this.#api.post(`/admin/payment_differences/${id}/close`, { note });
+    await this.list.load(this.list.page || 1);
+  }
+}

@@ -1,0 +1,29 @@
+import type { Api } from '#lib/api/client.ts';
+import type { AnyWorkspace, WorkspaceKind } from '#lib/api/console.ts';
+import { Listing } from './listing.svelte.ts';
+import { Overseen } from './overseen.svelte.ts';
+
+const PATH = '/admin/workspaces';
+const PAGE_SIZE = 50;
+
+export interface AnyWorkspaceFilter {
+  q?: string | undefined;
+  kind?: WorkspaceKind | undefined;
+}
+
+/** All workspaces of the installation, for its admins: how much is in them, never what. */
+export class AnyWorkspaces extends Overseen<AnyWorkspace> {
+  readonly list: Listing<AnyWorkspace>;
+  #filter: AnyWorkspaceFilter = {};
+
+  constructor(api: Api) {
+    super(api, PATH);
+    this.list = new Listing((page) => api.get(PATH, { ...this.#filter, page, page_size: PAGE_SIZE }));
+  }
+
+  /** Only these. */
+  find(filter: AnyWorkspaceFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+}

@@ -1,0 +1,88 @@
+import type { Api } from '#lib/api/client.ts';
+
+export type PushState = 'unknown' | 'unsupported' | 'home-screen' | 'blocked' | 'off' | 'on';
+
+/** Whether this device is woken: by its browser’s push service, for whoever is signed in. */
+export class DevicePush {
+  #state = $state<PushState>('unknown');
+  readonly #api: Pick<Api, 'get' | 'post' | 'delete'>;
+  /** Asked for beforehand: browsers want their question within the press itself. */
+  #key: string | undefined;
+
+  constructor(api: Pick<Api, 'get' | 'post' | 'delete'>) {
+    this.#api = api;
+  }
+
+  get state(): PushState {
+    return this.#state;
+  }
+
+  async look(): Promise<void> {
+    if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window)) {
+      // An iPhone knows it once the app is on the home screen.
+      const isApple = /iPhone|iPad/.test(navigator.userAgent);
+      this.#state = isApple ? 'home-screen' : 'unsupported';
+      return;
+    }
+    if (Notification.permission === 'denied') {
+      this.#state = 'blocked';
+      return;
+    }
+    try {
+      const [registration, { key }] = await Promise.all([
+        navigator.serviceWorker.getRegistration(),
+        this.#api.get<{ key: string }>('/push/key')
+      ]);
+      this.#key = key;
+      const subscription = await registration?.pushManager.getSubscription();
+      this.#state = subscription && Notification.permission === 'granted' ? 'on' : 'off';
+      // Who is signed in may be another, and the browser may have another address for it.
+      if (subscription && this.#state === 'on') await this.#tell(subscription);
+    } catch {
+      this.#state = 'off';
+    }
+  }
+
+  /** Within a press: the browser asks. */
+  async turnOn(): Promise<void> {
+    const allowed = await Notification.requestPermission();
+    if (allowed !== 'granted') {
+      this.#state = allowed === 'denied' ? 'blocked' : 'off';
+      return;
+    }
+    this.#key ??= (await this.#api.get<{ key: string }>('/push/key')).key;
+    const registration = await navigator.serviceWorker.ready;
+    const known = await registration.pushManager.getSubscription();
+    const subscription = known && isOf(known, this.#key) ? known : await this.#subscribe(registration, known);
+    await this.#tell(subscription);
+    this.#state = 'on';
+  }
+
+  async turnOff(): Promise<void> {
+    const registration = await navigator.serviceWorker.getRegistration();
+    const subscription = await registration?.pushManager.getSubscription();
+    if (subscription) {
+      await this.#api.delete('/push/subscriptions', { endpoint: subscription.endpoint });
+      await subscription.unsubscribe();
+    }
+    this.#state = 'off';
+  }
+
+  async #subscribe(registration: ServiceWorkerRegistration, known: PushSubscription | null): Promise<PushSubscription> {
+    await known?.unsubscribe();
+    return registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: this.#key ?? null });
+  }
+
+  async #tell(subscription: PushSubscription): Promise<void> {
+    const { endpoint, keys } = subscription.toJSON();
+    await this.#api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
+  }
+}
+
+/** Whether it was made for this server’s key. */
+function isOf(subscription: PushSubscription, key: string): boolean {
+  const { applicationServerKey } = subscription.options;
+  if (!applicationServerKey) return false;
+  const bytes = String.fromCharCode(...new Uint8Array(applicationServerKey));
+  return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '') === key;
+}

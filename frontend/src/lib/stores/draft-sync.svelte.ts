@@ -1,0 +1,176 @@
+/**
+ * Drafts as the server keeps them, for all devices of somebody's. What is written here is there at once in this browser (`DraftsStore`), and told
+ * when the keys rest; what was written without a connection is told later, with the time at which it was. The newest one counts.
+ */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Draft } from '#lib/api/later.ts';
+import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { DraftsStore } from './drafts.svelte.ts';
+
+export interface DraftLine {
+  readonly ready: boolean;
+  on(handler: (frame: ServerFrame) => void): () => void;
+}
+
+interface Known {
+  /** When it was written last, by the server's clock; milliseconds since 1970. */
+  readonly at: number;
+  /** The server hasn't got it yet. */
+  readonly isDirty: boolean;
+  /** The server has had it: when it is not there any more, it was sent or taken away elsewhere. */
+  readonly isStored: boolean;
+}
+
+type Times = Pick<Storage, 'getItem' | 'setItem'>;
+
+/** So long the keys rest before the server is told. */
+const REST = 900;
+/** What is told so late says when it was written. */
+const LATE = 5_000;
+const MOST = 200;
+/** No refusals: it is told again after a sign-in, or when there is room. */
+const LATER: ReadonlySet<number> = new Set([401, 429]);
+
+export class DraftSync {
+  readonly #api: Api;
+  readonly #line: DraftLine;
+  readonly #drafts: DraftsStore;
+  readonly #storage: Times | undefined;
+  readonly #name: string;
+  readonly #shown: (conversationId: Id, text: string) => void;
+  readonly #known = new Map<string, Known>();
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #leave: (() => void)[];
+  /** How far the server's clock is ahead of this one. */
+  #ahead = 0;
+
+  constructor(
+    api: Api,
+    line: DraftLine,
+    drafts: DraftsStore,
+    userId: Id,
+    shown: (conversationId: Id, text: string) => void,
+    storage: Times | undefined
+  ) {
+    this.#api = api;
+    this.#line = line;
+    this.#drafts = drafts;
+    this.#shown = shown;
+    this.#storage = storage;
+    this.#name = `natter.drafts.${userId}`;
+    this.#restore();
+    drafts.onwritten = (key) => this.#written(key);
+    this.#leave = [line.on((frame) => this.#hear(frame)), () => (drafts.onwritten = undefined)];
+  }
+
+  close(): void {
+    for (const leave of this.#leave) leave();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  /** The connection stands: what was written elsewhere comes here, and what was written here goes there. */
+  async exchange(): Promise<void> {
+    try {
+      const { items, total } = await this.#api.get<Page<Draft>>('/drafts', { page_size: MOST });
+      for (const draft of items) this.#take(draft);
+      const there = new Set(items.map(keyOf));
+      for (const key of this.#drafts.all().keys()) {
+        const known = this.#known.get(key);
+        // From before drafts were told to the server.
+        if (!known) this.#note(key, { at: 0, isDirty: true, isStored: false });
+        else if (known.isStored && !known.isDirty && !there.has(key) && total <= MOST) this.#adopt(key, '', known.at);
+      }
+    } catch {
+      // The next hello asks again.
+      return;
+    }
+    for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#tell(key);
+  }
+
+  #now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  #written(key: string): void {
+    this.#note(key, { at: this.#now(), isDirty: true, isStored: this.#known.get(key)?.isStored ?? false });
+    clearTimeout(this.#timers.get(key));
+    const wait = this.#drafts.get(key) === '' ? 0 : REST;
+    this.#timers.set(
+      key,
+      setTimeout(() => {
+        this.#timers.delete(key);
+        void this.#tell(key);
+      }, wait)
+    );
+  }
+
+  async #tell(key: string): Promise<void> {
+    const known = this.#known.get(key);
+    if (!known?.isDirty || !this.#line.ready) return;
+    const [conversationId = '', thread_id] = key.split('/');
+    const content = this.#drafts.get(key);
+    const isLate = this.#now() - known.at > LATE;
+    try {
+      const stored = await this.#api.put<Draft>(`/conversations/${conversationId}/draft`, {
+        content,
+        ...(thread_id && { thread_id }),
+        ...(isLate && { updated_at: new Date(known.at).toISOString() })
+      });
+      // Written on meanwhile: that is told next.
+      if (this.#known.get(key) !== known) return;
+      this.#note(key, { at: Math.max(known.at, Date.parse(stored.updated_at)), isDirty: false, isStored: true });
+      if (stored.content !== content) this.#adopt(key, stored.content, Date.parse(stored.updated_at));
+    } catch (error) {
+      // What the server doesn't take stays in this browser.
+      const isRefused =
+        error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status);
+      if (isRefused && this.#known.get(key) === known)
+        this.#note(key, { at: known.at, isDirty: false, isStored: false });
+    }
+  }
+
+  #hear(frame: ServerFrame): void {
+    const at = Date.parse(frame.timestamp);
+    if (Number.isFinite(at)) this.#ahead = at - Date.now();
+    if (frame.type === 'draft.updated') this.#take(frame.payload);
+  }
+
+  #take(draft: Draft): void {
+    const key = keyOf(draft);
+    const at = Date.parse(draft.updated_at);
+    const known = this.#known.get(key);
+    // What is being written here is newer, or this is its echo.
+    if (known && known.at >= at) return;
+    if (known?.isDirty && this.#timers.has(key)) return;
+    this.#adopt(key, draft.content, at);
+  }
+
+  #adopt(key: string, text: string, at: number): void {
+    this.#note(key, { at, isDirty: false, isStored: true });
+    this.#drafts.adopt(key, text);
+    if (!key.includes('/')) this.#shown(key, text);
+  }
+
+  #note(key: string, known: Known): void {
+    this.#known.set(key, known);
+    try {
+      this.#storage?.setItem(this.#name, JSON.stringify([...this.#known]));
+    } catch {
+      // Without room it is told again by the next page.
+    }
+  }
+
+  #restore(): void {
+    try {
+      const kept = JSON.parse(this.#storage?.getItem(this.#name) ?? '[]') as [string, Known][];
+      for (const [key, known] of kept) this.#known.set(key, known);
+    } catch {
+      // As if nothing had been kept.
+    }
+  }
+}
+
+function keyOf({ conversation_id, thread_id }: Draft): string {
+  return thread_id ? `${conversation_id}/${thread_id}` : conversation_id;
+}

@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Draft } from '#lib/api/later.ts';
+import type { ServerFrame } from '#lib/api/types.ts';
+import { DraftSync } from './draft-sync.svelte.ts';
+import { DraftsStore } from './drafts.svelte.ts';
+
+const iso = (at: number) => new Date(at).toISOString();
+
+/** The server's side: one row for each place, of which the newest counts. */
+class Server {
+  rows = new Map<string, Draft>();
+  isAway = false;
+  readonly put = vi.fn((path: string, body: { content: string; thread_id?: string; updated_at?: string }) => {
+    if (this.isAway) return Promise.reject(new ApiError(0, 'network', 'away'));
+    const conversation_id = path.split('/')[2] ?? '';
+    const key = [conversation_id, body.thread_id].join('/');
+    const draft = {
+      conversation_id,
+      thread_id: body.thread_id ?? null,
+      content: body.content,
+      updated_at: body.updated_at ?? iso(Date.now())
+    };
+    const have = this.rows.get(key);
+    if (have && have.updated_at > draft.updated_at) return Promise.resolve(have);
+    this.rows.set(key, draft);
+    return Promise.resolve(draft);
+  });
+  readonly get = vi.fn(() => {
+    if (this.isAway) return Promise.reject(new ApiError(0, 'network', 'away'));
+    const items = [...this.rows.values()].filter(({ content }) => content !== '');
+    return Promise.resolve({ items, total: items.length });
+  });
+}
+
+function open(server: Server) {
+  const drafts = new DraftsStore(undefined);
+  drafts.open('me');
+  const handlers: ((frame: ServerFrame) => void)[] = [];
+  const line = {
+    ready: true,
+    on: (handler: (frame: ServerFrame) => void) => (handlers.push(handler), () => undefined)
+  };
+  const sync = new DraftSync(server as unknown as Api, line, drafts, 'me', () => undefined, undefined);
+  const tell = (draft: Draft) =>
+    handlers.forEach((hear) =>
+      hear({ id: '1', type: 'draft.updated', timestamp: iso(Date.now()), payload: draft } as unknown as ServerFrame)
+    );
+  return { drafts, line, sync, tell };
+}
+
+describe('drafts on several devices', () => {
+  beforeEach(() => vi.useFakeTimers({ now: 1_800_000_000_000 }));
+  afterEach(() => vi.useRealTimers());
+
+  it('are told when the keys rest, of a thread by its message', async () => {
+    const server = new Server();
+    const { drafts } = open(server);
+    for (const text of ['h', 'ha', 'half']) drafts.set('c1', text);
+    drafts.set('c1/m1', 'in the thread');
+    expect(server.put).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.put).toHaveBeenCalledTimes(2);
+    expect(server.put).toHaveBeenCalledWith('/conversations/c1/draft', { content: 'half' });
+    expect(server.put).toHaveBeenCalledWith('/conversations/c1/draft', { content: 'in the thread', thread_id: 'm1' });
+  });
+
+  it('stay where the server does not take them, and after a sign-in that ended', async () => {
+    const server = new Server();
+    const { drafts, sync } = open(server);
+    server.put.mockRejectedValueOnce(new ApiError(404, 'not_found', 'no such conversation'));
+    drafts.set('new', 'a first question');
+    await vi.advanceTimersByTimeAsync(1_000);
+    server.put.mockRejectedValueOnce(new ApiError(401, 'unauthenticated', 'signed out'));
+    drafts.set('c1', 'half a thou');
+    await vi.advanceTimersByTimeAsync(1_000);
+    await sync.exchange();
+    expect(drafts.get('new')).toBe('a first question');
+    expect(drafts.get('c1')).toBe('half a thou');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.rows.get('c1/')?.content).toBe('half a thou');
+  });
+
+  it('come from elsewhere, unless something newer is being written here', async () => {
+    const server = new Server();
+    const { drafts, tell } = open(server);
+    const draft = (content: string, at: number): Draft => ({
+      conversation_id: 'c1',
+      thread_id: null,
+      content,
+      updated_at: iso(at)
+    });
+    tell(draft('from the phone', Date.now()));
+    expect(drafts.get('c1')).toBe('from the phone');
+    expect(drafts.told).toEqual({ key: 'c1', text: 'from the phone' });
+    await vi.advanceTimersByTimeAsync(100);
+    drafts.set('c1', 'from here');
+    tell(draft('late from the phone', Date.now() - 50));
+    expect(drafts.get('c1')).toBe('from here');
+    await vi.advanceTimersByTimeAsync(1_000);
+    tell(draft('', Date.now() + 1));
+    expect(drafts.get('c1')).toBe('');
+  });
+
+  it('that were written without a connection say when that was, and lose to what is newer', async () => {
+    const server = new Server();
+    const { drafts, line, sync } = open(server);
+    line.ready = false;
+    const then = Date.now();
+    drafts.set('c1', 'in a tunnel');
+    drafts.set('c2', 'older');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.put).not.toHaveBeenCalled();
+    server.rows.set('c2/', { conversation_id: 'c2', thread_id: null, content: 'newer', updated_at: iso(Date.now()) });
+    line.ready = true;
+    await sync.exchange();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.put).toHaveBeenCalledWith('/conversations/c1/draft', {
+      content: 'in a tunnel',
+      updated_at: iso(then)
+    });
+    expect(drafts.get('c2')).toBe('newer');
+    // What was sent or given up on another device is so here.
+    server.rows.clear();
+    await sync.exchange();
+    expect([drafts.get('c1'), drafts.get('c2')]).toEqual(['', '']);
+  });
+
+  it('stay here while the server is away', async () => {
+    const server = new Server();
+    server.isAway = true;
+    const { drafts, sync } = open(server);
+    drafts.set('c1', 'text');
+    await vi.advanceTimersByTimeAsync(1_000);
+    await sync.exchange();
+    expect(drafts.get('c1')).toBe('text');
+    server.isAway = false;
+    await sync.exchange();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.rows.get('c1/')?.content).toBe('text');
+  });
+});

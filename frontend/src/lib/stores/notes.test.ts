@@ -1,0 +1,167 @@
+import { beforeEach, expect, it, vi } from 'vitest';
+import { ApiError } from '#lib/api/client.ts';
+import type { Note } from '#lib/api/notes.ts';
+import type { Kept, KeptNote, NoteStorage } from '#lib/notes/storage.ts';
+import { Notes } from './notes.svelte.ts';
+import { FakeLine } from './testing.ts';
+
+class Memory implements NoteStorage {
+  readonly kept = new Map<string, KeptNote>();
+  since: string | null = null;
+  load = (): Promise<Kept> => Promise.resolve({ notes: [...this.kept.values()], since: this.since });
+  put = (_: string, note: KeptNote) => Promise.resolve(!!this.kept.set(note.id, note));
+  remove = (_: string, ids: readonly string[]) => Promise.resolve(ids.forEach((id) => this.kept.delete(id)));
+  putSince = (_: string, since: string | null) => Promise.resolve(void (this.since = since));
+}
+
+/** A server with the notes of one person. */
+class Server {
+  readonly notes = new Map<string, Note>();
+  isAway = false;
+  #moment = 0;
+
+  store(id: string, change: Partial<Note>): Note {
+    const have = this.notes.get(id);
+    this.#moment += 1;
+    const stamp = new Date(Date.UTC(2030, 0, 1) + this.#moment).toISOString();
+    const note = {
+      ...{ id, title: '', content: '', pinned: false, created_at: stamp, edited_at: stamp, deleted_at: null },
+      ...have,
+      ...change,
+      version: (have?.version ?? 0) + 1,
+      updated_at: stamp
+    };
+    this.notes.set(id, note);
+    return note;
+  }
+
+  remove(id: string): void {
+    this.store(id, { title: '', content: '', deleted_at: '2030-01-01T00:00:00.000Z' });
+  }
+
+  readonly api = {
+    get: (_: string, { since }: { since?: string }) => {
+      this.#answer();
+      const all = [...this.notes.values()].sort((a, b) => a.updated_at.localeCompare(b.updated_at));
+      const items = all.filter((note) => (since ? note.updated_at > since : !note.deleted_at)).slice(0, 2);
+      return Promise.resolve({ items, page: 1, page_size: 2, total: items.length });
+    },
+    put: (path: string, body: { title: string; content: string; pinned: boolean; version: number }) => {
+      this.#answer();
+      const id = path.split('/').pop() ?? '';
+      if ((this.notes.get(id)?.version ?? 0) !== body.version) throw new ApiError(409, 'stale', 'stale');
+      const { title, content, pinned } = body;
+      if (content === 'refused') throw new ApiError(422, 'invalid', 'Too long.');
+      return Promise.resolve(this.store(id, { title, content, pinned, deleted_at: null }));
+    },
+    delete: (path: string) => {
+      this.#answer();
+      this.remove(path.split('/').pop()?.split('?')[0] ?? '');
+      return Promise.resolve();
+    }
+  } as never;
+
+  #answer(): void {
+    if (this.isAway) throw new ApiError(0, 'network', 'away');
+  }
+}
+
+let server: Server;
+let storage: Memory;
+let line: FakeLine;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  [server, storage, line] = [new Server(), new Memory(), new FakeLine()];
+});
+
+async function open(): Promise<Notes> {
+  const notes = new Notes({ api: server.api, line, storage, userId: 'u', copied: (title) => `${title} (copy)` });
+  notes.open();
+  await vi.advanceTimersByTimeAsync(0);
+  return notes;
+}
+
+const rest = () => vi.advanceTimersByTimeAsync(20_000);
+const texts = (notes: Notes) => notes.items.map(({ title, content }) => `${title}: ${content}`).sort();
+
+it('keeps what is written on this device at once, and on the server when the keys rest', async () => {
+  const notes = await open();
+  server.isAway = true;
+  const id = notes.create();
+  notes.write(id, { title: 'Call', content: 'One' });
+  expect(storage.kept.get(id)?.content).toBe('One');
+  line.ready = false;
+  expect(notes.stateOf(id)).toBe('local');
+  await rest();
+  expect(server.notes.size).toBe(0);
+  // The page is closed and opened again without a connection.
+  const later = await open();
+  expect(texts(later)).toEqual(['Call: One']);
+  server.isAway = false;
+  line.ready = true;
+  await rest();
+  expect(server.notes.get(id)?.content).toBe('One');
+  expect(later.stateOf(id)).toBe('saved');
+});
+
+it('takes up what other devices write and delete', async () => {
+  for (const id of ['a', 'b', 'c']) server.store(id, { title: id, content: 'x' });
+  const notes = await open();
+  expect(texts(notes)).toEqual(['a: x', 'b: x', 'c: x']);
+  server.store('a', { content: 'y', pinned: true });
+  server.remove('b');
+  line.receive({ type: 'note.changed', payload: {} });
+  await rest();
+  expect(texts(notes)).toEqual(['a: y', 'c: x']);
+  expect(notes.items[0]?.id).toBe('a');
+  expect([...storage.kept.keys()].sort()).toEqual(['a', 'c']);
+});
+
+it('keeps both where two devices have written', async () => {
+  server.store('a', { title: 'Call', content: 'before' });
+  const notes = await open();
+  const moved = vi.fn();
+  notes.onCopied = moved;
+  server.store('a', { content: 'theirs' });
+  notes.write('a', { content: 'mine' });
+  await rest();
+  expect(texts(notes)).toEqual(['Call (copy): mine', 'Call: theirs']);
+  const copy = notes.items.find(({ copyOf }) => copyOf === 'a');
+  expect(moved).toHaveBeenCalledWith('a', copy?.id);
+  expect([...server.notes.values()].map(({ content }) => content).sort()).toEqual(['mine', 'theirs']);
+  notes.settle(copy?.id ?? '');
+  expect(notes.items.every(({ copyOf }) => copyOf === undefined)).toBe(true);
+});
+
+it('lets what was written win over what was deleted, on either side', async () => {
+  for (const id of ['a', 'b']) server.store(id, { title: id, content: 'x' });
+  const notes = await open();
+  server.isAway = true;
+  notes.write('a', { content: 'written here' });
+  notes.remove('b');
+  server.remove('a');
+  server.store('b', { content: 'written there' });
+  server.isAway = false;
+  await rest();
+  expect(texts(notes)).toEqual(['a: written here', 'b: written there']);
+  expect(server.notes.get('a')).toMatchObject({ content: 'written here', deleted_at: null });
+});
+
+it('deletes everywhere, forgets what was never sent, and says what is refused', async () => {
+  server.store('a', { title: 'a', content: 'x' });
+  const notes = await open();
+  notes.remove('a');
+  notes.remove(notes.create());
+  await rest();
+  expect(notes.items).toEqual([]);
+  expect(server.notes.get('a')?.deleted_at).not.toBeNull();
+  const id = notes.create();
+  notes.write(id, { content: 'refused' });
+  await rest();
+  expect(notes.stateOf(id)).toBe('refused');
+  expect(notes.problemOf(id)).toBe('Too long.');
+  notes.write(id, { content: 'shorter' });
+  await rest();
+  expect(notes.stateOf(id)).toBe('saved');
+});

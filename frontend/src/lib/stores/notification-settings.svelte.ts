@@ -1,0 +1,35 @@
+import type { Api } from '#lib/api/client.ts';
+import type { NotificationSettings } from '#lib/api/notifications.ts';
+import { Asked } from './asked.svelte.ts';
+
+/** What one wants to be told of. A change is shown at once, and taken back where the server refuses it. */
+export class NotificationChoices {
+  readonly settings: Asked<NotificationSettings>;
+  readonly #api: Pick<Api, 'get' | 'patch'>;
+  /** The last change: the next one is sent after it, so that they arrive in their order. */
+  #sent: Promise<unknown> = Promise.resolve();
+  #turn = 0;
+
+  constructor(api: Pick<Api, 'get' | 'patch'>) {
+    this.#api = api;
+    this.settings = new Asked(() => api.get<NotificationSettings>('/notifications/settings'));
+  }
+
+  async change(change: Partial<NotificationSettings>): Promise<void> {
+    const before = this.settings.value;
+    if (!before) return;
+    this.settings.tell({ ...before, ...change });
+    this.#turn += 1;
+    const turn = this.#turn;
+    const sent = this.#sent.then(() => this.#api.patch<NotificationSettings>('/notifications/settings', change));
+    this.#sent = sent.catch(() => undefined);
+    try {
+      const now = await sent;
+      // Else the answer to a later change is the one to show.
+      if (turn === this.#turn) this.settings.tell(now);
+    } catch (error) {
+      if (turn === this.#turn) this.settings.tell(before);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { Api } from '#lib/api/client.ts';
+import type { AnyMember } from '#lib/api/console.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from './asked.svelte.ts';
+import { Listing } from './listing.svelte.ts';
+
+/** What has an owner and members and is seen by the installation’s admins, whether or not they are in it. */
+export abstract class Overseen<One> {
+  abstract readonly list: Listing<One>;
+  protected readonly api: Api;
+  readonly #path: string;
+
+  constructor(api: Api, path: string) {
+    this.api = api;
+    this.#path = path;
+  }
+
+  details(id: Id): Asked<One> {
+    return new Asked(() => this.api.get<One>(`${this.#path}/${id}`));
+  }
+
+  /** Who is in it, by name; `text` says whom to look for. */
+  members(id: Id, text: () => string): Listing<AnyMember> {
+    return new Listing((page) =>
+      this.api.get(`${this.#path}/${id}/members`, { q: text() || undefined, page, page_size: 20 })
+    );
+  }
+
+  async setOwner(id: Id, owner: Id): Promise<void> {
+    await this.api.patch(`${this.#path}/${id}`, { owner_id: owner });
+    await this.#again();
+  }
+
+  /** `name` is what it is called, or its id where that isn’t shown. */
+  async delete(id: Id, name: string): Promise<void> {
+    await this.api.delete(`${this.#path}/${id}`, { name });
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    return this.list.load(this.list.page || 1);
+  }
+}

@@ -1,0 +1,76 @@
+/** What one has chosen in polls oneself, which a message doesn’t say. */
+import { SvelteMap } from 'svelte/reactivity';
+import type { App } from '#lib/app.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
+
+interface Line {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: () => void): () => void;
+}
+
+interface OwnVote {
+  choices: number[];
+}
+
+export class OwnVotes {
+  readonly #choices = new SvelteMap<Id, readonly number[]>();
+  readonly #asked = new Set<Id>();
+  readonly #api: Pick<Api, 'get' | 'put'>;
+
+  constructor(api: Pick<Api, 'get' | 'put'>, line: Line) {
+    this.#api = api;
+    line.on((frame) => {
+      if (frame.type === 'poll.own') this.#choices.set(frame.payload.message_id, frame.payload.choices);
+      else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
+    });
+    // Another device may have voted while nothing was heard.
+    line.onHello(() => this.#asked.clear());
+  }
+
+  /** Undefined while it isn’t known. */
+  of(messageId: Id): readonly number[] | undefined {
+    return this.#choices.get(messageId);
+  }
+
+  /** Learns it, once for each connection. */
+  async load(messageId: Id): Promise<void> {
+    if (this.#asked.has(messageId)) return;
+    this.#asked.add(messageId);
+    try {
+      this.#choices.set(messageId, (await this.#api.get<OwnVote>(`/messages/${messageId}/vote`)).choices);
+    } catch {
+      // What is shown next asks again; one can vote all the same.
+      this.#asked.delete(messageId);
+    }
+  }
+
+  /** Chooses these instead; shown at once, and taken back where the server refuses it. */
+  async vote(messageId: Id, choices: readonly number[]): Promise<void> {
+    const before = this.#choices.get(messageId);
+    this.#choices.set(messageId, choices);
+    try {
+      await this.#api.put<Message>(`/messages/${messageId}/vote`, { choices });
+    } catch (error) {
+      if (before) this.#choices.set(messageId, before);
+      else this.#choices.delete(messageId);
+      throw error;
+    }
+  }
+
+  async close(messageId: Id): Promise<void> {
+    await this.#api.put<Message>(`/messages/${messageId}/closed`);
+  }
+}
+
+const made = new WeakMap<App, OwnVotes>();
+
+/** One for the page, made when the first poll is shown. */
+export function ownVotesOf(app: App): OwnVotes {
+  let votes = made.get(app);
+  if (!votes) {
+    votes = new OwnVotes(app.api, app.connection);
+    made.set(app, votes);
+  }
+  return votes;
+}

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import type { Entitlements, QuotaUse } from '#lib/api/money.ts';
+import { Quota } from './quota.svelte.ts';
+
+const TOMORROW = '2026-11-24T00:00:00Z';
+
+async function shortageOf(quotas: QuotaUse[]) {
+  const credits = { balance: 5_000_000, held: 0, available: 5_000_000 };
+  const own: Entitlements = { plan: null, credits, quotas, trial_ends_at: null };
+  const quota = new Quota({ get: <T>() => Promise.resolve(own as T) }, { on: () => () => undefined }, undefined);
+  await quota.entitlements.load();
+  return quota.shortage;
+}
+
+it('keeps one from asking by what begins anew, not by what is kept', async () => {
+  const storage: QuotaUse = { metric: 'storage', used: 9, limit: 9, resets_at: null };
+  const members: QuotaUse = { metric: 'members', used: 3, limit: 2, resets_at: null };
+  expect(await shortageOf([storage, members])).toBeNull();
+  const answers: QuotaUse = { metric: 'answers', used: 50, limit: 50, resets_at: TOMORROW };
+  expect(await shortageOf([storage, answers])).toEqual({ kind: 'quota', metric: 'answers', resets: TOMORROW });
+});

@@ -1,0 +1,45 @@
+/** Of which messages somebody is to be reminded, and when. */
+import type { Api } from '#lib/api/client.ts';
+import type { Reminder } from '#lib/api/later.ts';
+import type { Id, Page } from '#lib/api/types.ts';
+import type { BoardLine } from './board.svelte.ts';
+import { Listing } from './listing.svelte.ts';
+import { perAccount } from './per-account.ts';
+
+const PAGE_SIZE = 100;
+
+export class Reminders {
+  readonly list: Listing<Reminder>;
+  readonly #api: Api;
+
+  constructor(api: Api, line: BoardLine) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get<Page<Reminder>>('/reminders', { page, page_size: PAGE_SIZE }));
+    const again = () => {
+      if (this.list.isKnown) void this.list.load();
+    };
+    line.onHello(again);
+    // Asked for on another device, or over.
+    line.on(({ type }: { type: string }) => {
+      if (type === 'reminders.own' || type === 'resync') again();
+    });
+  }
+
+  async ask(messageId: Id, at: string, note: string): Promise<void> {
+    const body = { at, ...(note && { note }) };
+    const reminder = await this.#api.post<Reminder>(`/messages/${messageId}/reminders`, body);
+    this.list.put(
+      reminder,
+      ({ id }) => id === reminder.id,
+      (a, b) => a.at.localeCompare(b.at)
+    );
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/reminders/${id}`);
+    this.list.drop((one) => one.id === id);
+  }
+}
+
+/** Those of whoever is signed in. */
+export const remindersOf = perAccount(({ api, connection }) => new Reminders(api, connection));

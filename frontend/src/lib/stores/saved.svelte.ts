@@ -1,0 +1,64 @@
+/** The messages that one keeps for oneself. */
+import { SvelteSet } from 'svelte/reactivity';
+import type { Api } from '#lib/api/client.ts';
+import type { SavedMessage } from '#lib/api/threads.ts';
+import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import { Listing } from './listing.svelte.ts';
+import { perAccount } from './per-account.ts';
+
+const PAGE_SIZE = 50;
+
+interface SavedLine {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: () => void): () => void;
+}
+
+export class Saved {
+  readonly list: Listing<SavedMessage>;
+  /** As far as they are known: those of the pages that were read, and what was told since. */
+  readonly #ids = new SvelteSet<Id>();
+  readonly #api: Api;
+
+  constructor(api: Api, line: SavedLine) {
+    this.#api = api;
+    this.list = new Listing(
+      async (page) => {
+        const answer = await api.get<Page<SavedMessage>>('/saved', { page, page_size: PAGE_SIZE });
+        for (const { message } of answer.items) this.#ids.add(message.id);
+        return answer;
+      },
+      ({ message }) => message.id
+    );
+    line.on((frame) => {
+      if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
+      else if (frame.type === 'message.deleted') this.#drop(frame.payload.message_id);
+    });
+    line.onHello(() => this.list.isKnown && void this.list.load());
+    void this.list.load();
+  }
+
+  has(id: Id): boolean {
+    return this.#ids.has(id);
+  }
+
+  async keep(id: Id, isSaved: boolean): Promise<void> {
+    await this.#api[isSaved ? 'put' : 'delete'](`/messages/${id}/saved`);
+    this.#hear(id, isSaved);
+  }
+
+  #hear(id: Id, isSaved: boolean): void {
+    if (!isSaved) return this.#drop(id);
+    if (this.#ids.has(id)) return;
+    this.#ids.add(id);
+    // The message itself is read with the list.
+    void this.list.load();
+  }
+
+  #drop(id: Id): void {
+    this.#ids.delete(id);
+    this.list.drop(({ message }) => message.id === id);
+  }
+}
+
+/** Those of whoever is signed in; asked for when somebody first wants to know. */
+export const savedOf = perAccount(({ api, connection }) => new Saved(api, connection));

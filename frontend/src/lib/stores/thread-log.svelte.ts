@@ -1,0 +1,99 @@
+/** A thread as the page sees it: the message that it belongs to, its replies, and how the reader stands to it. */
+import type { ThreadOwn, ThreadPart } from '#lib/api/threads.ts';
+import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
+import type { Taken } from '#lib/chat/attached.ts';
+import type { Placed } from '#lib/chat/state.ts';
+import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
+
+export class ThreadLog extends ConversationLog {
+  /** Null while it isn't known. */
+  own = $state.raw<ThreadOwn | null>(null);
+
+  constructor(
+    id: string,
+    host: LogHost,
+    readonly rootId: string
+  ) {
+    super(id, host, rootId);
+  }
+
+  /** How many replies there are, and whether it is solved. */
+  get summary(): ThreadSummary | null {
+    return this.find(this.rootId)?.thread ?? null;
+  }
+
+  /** The reader comes in; the conversation had come as far as `last` before. */
+  async enter(last: number): Promise<void> {
+    this.hearOf(last);
+    if (this.isLoaded) this.markUnread();
+    else await this.load();
+  }
+
+  override hear(frame: DurableFrame): void {
+    super.hear(frame);
+    if (frame.type !== 'message.created' || frame.payload.message.thread_id !== this.rootId) return;
+    const { sender, no } = frame.payload.message;
+    // Whoever writes in a thread follows it, and has read it.
+    if (this.own && sender.id === this.host.me().id) this.hearOwn({ following: true, read_no: no, unread: 0 });
+  }
+
+  hearOwn({ following, read_no, unread }: ThreadOwn): void {
+    this.own = { following, read_no, unread };
+  }
+
+  override send(
+    content: string,
+    replyTo: string | null = null,
+    mentions: readonly Mention[] = [],
+    files: readonly Taken[] = [],
+    placed: Placed = {}
+  ): void {
+    super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
+  }
+
+  /** Whether one is told of what is new here. */
+  async follow(isFollowed: boolean): Promise<void> {
+    const path = `/messages/${this.rootId}/follow`;
+    this.hearOwn(await this.host.api[isFollowed ? 'put' : 'delete']<ThreadOwn>(path));
+  }
+
+  solve(isSolved: boolean): Promise<void> {
+    const path = `/messages/${this.rootId}/solved`;
+    return this.change(() => this.host.api[isSolved ? 'put' : 'delete']<Message>(path));
+  }
+
+  /** Nobody but the reader hears how far they have read a thread. */
+  override markRead(seq: number): void {
+    const no = this.find(this.rootId)?.seq === seq ? 0 : (this.noOf(seq) ?? 0);
+    if (!this.own?.following || no <= this.readTo) return;
+    const before = this.readTo;
+    this.readTo = no;
+    this.host.api.post<ThreadOwn>(`/messages/${this.rootId}/thread/read`, { no }).then(
+      (own) => this.hearOwn(own),
+      () => (this.readTo = before)
+    );
+  }
+
+  /** The server has it already. */
+  override repeatRead(): void {}
+
+  /** How far it was read is known by the numbers of its replies. */
+  protected override markUnread(): void {
+    const { following = false, read_no = 0 } = this.own ?? {};
+    this.readTo = read_no;
+    const read = this.entries.findLast(({ message: { id, no } }) => id === this.rootId || no <= read_no);
+    this.readBefore = following && read ? read.message.seq : Number.POSITIVE_INFINITY;
+    super.markUnread();
+  }
+
+  protected override async page(query: Record<string, number>): Promise<Cursor<Message>> {
+    const path = `/messages/${this.rootId}/thread`;
+    const { root, items, has_more, own } = await this.host.api.get<ThreadPart>(path, query);
+    this.hearOwn(own);
+    return { items: [root, ...items], has_more };
+  }
+
+  protected override before({ no }: Message): Record<string, number> {
+    return { before_no: no };
+  }
+}

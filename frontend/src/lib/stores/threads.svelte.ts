@@ -1,0 +1,86 @@
+/** The threads that one follows: listed, and counted where there is something new in them. */
+import { isDurable } from '#lib/api/frames.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { FollowedThread, ThreadFilter } from '#lib/api/threads.ts';
+import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import { Listing } from './listing.svelte.ts';
+
+const PAGE_SIZE = 30;
+/** What is new in several threads at once is asked for once. */
+const GATHER_MS = 600;
+
+export interface ThreadsLine {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: () => void): () => void;
+}
+
+export class FollowedThreads {
+  readonly list: Listing<FollowedThread>;
+  filter = $state<ThreadFilter>('unread');
+  readonly #api: Api;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get<Page<FollowedThread>>('/threads', { filter: this.filter, page, page_size: PAGE_SIZE }),
+      ({ root }) => root.id
+    );
+  }
+
+  show(filter: ThreadFilter): void {
+    this.filter = filter;
+    this.list.items = [];
+    this.list.page = 0;
+    void this.list.load();
+  }
+
+  /** As long as the list is shown; what may have changed it is followed by reading it again. */
+  follow(line: ThreadsLine): () => void {
+    const leave = [line.on((frame) => this.#hear(frame)), line.onHello(() => this.#soon())];
+    return () => {
+      clearTimeout(this.#timer);
+      for (const one of leave) one();
+    };
+  }
+
+  /** Everything that is unread in what is listed is read. */
+  async readAll(): Promise<void> {
+    const unread = this.list.items.filter((thread) => thread.unread > 0);
+    for (const { root } of unread)
+      await this.#api.post(`/messages/${root.id}/thread/read`, { no: root.thread?.last_no ?? 0 });
+    await this.list.load();
+  }
+
+  #hear(frame: ServerFrame): void {
+    if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
+    else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
+  }
+
+  #place(rootId: Id, { following, unread }: { following: boolean; unread: number }): void {
+    if (!following) return this.list.drop(({ root }) => root.id === rootId);
+    const have = this.list.items.find(({ root }) => root.id === rootId);
+    if (have) this.list.put({ ...have, unread }, ({ root }) => root.id === rootId);
+    else this.#soon();
+  }
+
+  /** A reply, or something about a message that is listed. */
+  #concerns(frame: ServerFrame): boolean {
+    switch (frame.type) {
+      case 'message.created':
+        return !!frame.payload.message.thread_id;
+      case 'message.updated':
+        return this.list.items.some(({ root }) => root.id === frame.payload.message.id);
+      case 'message.deleted':
+        return this.list.items.some(({ root }) => root.id === frame.payload.message_id);
+    }
+    return false;
+  }
+
+  #soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.list.load();
+    }, GATHER_MS);
+  }
+}

@@ -1,0 +1,11 @@
+import { error } from '@sveltejs/kit';
+import { SECTIONS, sectionOf } from '#lib/components/admin/sections.ts';
+import type { LayoutLoad } from './$types.js';
+
+/** The console’s pages, and which of them is shown; undefined: one below them. */
+export const load: LayoutLoad = ({ params, route }) => {
+  if (!route.id.endsWith('[[section]]')) return { sections: SECTIONS, section: undefined };
+  const section = sectionOf(params.section);
+  if (!section) error(404);
+  return { sections: SECTIONS, section };
+};

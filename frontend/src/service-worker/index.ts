@@ -1,0 +1,174 @@
+/**
+ * Works while the app is not open, and while there is no network: keeps the app's own files, what was read last, and shows what is pushed.
+ *
+ * A page comes from the server where that answers, so what is new is there with the next page; without it the kept one does. What is kept of the
+ * API is what a page asks for to show conversations, a bounded number of answers, for as long as somebody is signed in.
+ */
+import { version } from '$app/env';
+import { assets, immutable } from '$app/manifest';
+import { self } from '$app/service-worker';
+
+const SHELL = `natter-shell-${version}`;
+const READ = 'natter-read-1';
+/** Answers that are kept. */
+const MOST_READ = 120;
+/** How long a page waits for the server before the kept one is shown. */
+const PATIENCE = 4_000;
+/** What is asked for to show conversations. */
+const KEPT =
+  /^\/r1\/(users\/me|workspaces|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
+/** Opened by few, and large. */
+const LARGE = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
+
+interface Pushed {
+  id: string;
+  kind: string;
+  conversation_id: string | null;
+  message_id: string | null;
+  title: string;
+  text: string;
+}
+
+self.addEventListener('install', (event) => event.waitUntil(keepShell()));
+self.addEventListener('activate', (event) => event.waitUntil(takeOver()));
+self.addEventListener('fetch', (event) => answer(event));
+self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
+self.addEventListener('notificationclick', (event) => event.waitUntil(open(event.notification)));
+self.addEventListener('message', (event) => {
+  if (event.data === 'natter.update') void self.skipWaiting();
+  else if (event.data === 'natter.forget') event.waitUntil(caches.delete(READ));
+});
+
+async function keepShell(): Promise<void> {
+  const cache = await caches.open(SHELL);
+  const files = [...immutable, ...assets].map(({ path }) => `/${path.replace(/^\//, '')}`);
+  // The page itself, as every address gets it.
+  await cache.add(new Request('/', { cache: 'reload', headers: { Accept: 'text/html' } }));
+  await cache.addAll(files.filter((file) => !LARGE.test(file)));
+}
+
+async function takeOver(): Promise<void> {
+  const names = await caches.keys();
+  const old = names.filter((name) => name.startsWith('natter-') && name !== SHELL && name !== READ);
+  await Promise.all(old.map((name) => caches.delete(name)));
+  await self.clients.claim();
+}
+
+function answer(event: FetchEvent): void {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (url.origin !== location.origin) return;
+  if (request.method !== 'GET') {
+    // Whoever signs out leaves nothing behind, nor does whoever was here before.
+    if (/^\/r1\/(auth\/(logout|signin|signup)|users\/me)/.test(url.pathname) && request.method !== 'PATCH')
+      event.waitUntil(caches.delete(READ));
+    return;
+  }
+  if (request.mode === 'navigate') {
+    if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known)(\/|$)/.test(url.pathname))
+      event.respondWith(page(request));
+  } else if (url.pathname.startsWith('/_app/immutable/')) event.respondWith(file(request));
+  else if (KEPT.test(url.pathname)) event.respondWith(read(request));
+}
+
+/** From the server; where it doesn't answer, the page that is kept. */
+async function page(request: Request): Promise<Response> {
+  const kept = async () => (await caches.match('/', { cacheName: SHELL })) ?? Response.error();
+  const late = new Promise<Response>((resolve) => setTimeout(() => resolve(kept()), PATIENCE));
+  try {
+    return await Promise.race([fetch(request), late]);
+  } catch {
+    return kept();
+  }
+}
+
+/** Its name says what is in it. */
+async function file(request: Request): Promise<Response> {
+  return (await caches.match(request)) ?? fetch(request);
+}
+
+/** From the server; without a network, what it has said last. */
+async function read(request: Request): Promise<Response> {
+  try {
+    const response = await fetch(request);
+    if (response.ok) await keep(request, response.clone());
+    else if (response.status === 401 || response.status === 404) await forget(request);
+    return response;
+  } catch (error) {
+    const cache = await caches.open(READ);
+    const kept = await cache.match(request.url, { ignoreVary: true });
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+async function keep(request: Request, response: Response): Promise<void> {
+  try {
+    const cache = await caches.open(READ);
+    // What is put again is the newest.
+    await cache.delete(request.url);
+    await cache.put(request.url, response);
+    const keys = await cache.keys();
+    await Promise.all(keys.slice(0, Math.max(0, keys.length - MOST_READ)).map((key) => cache.delete(key)));
+  } catch {
+    // There is no room: nothing is kept.
+  }
+}
+
+async function forget(request: Request): Promise<void> {
+  const cache = await caches.open(READ);
+  await cache.delete(request.url);
+}
+
+async function show(data: PushMessageData | null): Promise<void> {
+  const pushed = parsed(data);
+  if (!pushed) return takeBack();
+  // In any language.
+  const title = pushed.kind === 'reminder' ? `⏰ ${pushed.title}` : pushed.title;
+  await self.registration.showNotification(title, {
+    body: pushed.text,
+    // One for each conversation: what comes later takes the place of what is there.
+    tag: pushed.conversation_id ?? pushed.id,
+    icon: '/icon-192.png',
+    badge: '/badge.png',
+    data: pushed
+  });
+}
+
+function parsed(data: PushMessageData | null): Pushed | null {
+  try {
+    const pushed: unknown = data?.json();
+    return pushed && typeof pushed === 'object' && 'id' in pushed && 'title' in pushed ? (pushed as Pushed) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Something was read elsewhere: what is no longer unread is not shown any more. */
+async function takeBack(): Promise<void> {
+  const shown = await self.registration.getNotifications();
+  if (shown.length === 0) return;
+  const response = await fetch('/r1/notifications?unread=true&page_size=200', {
+    headers: { Accept: 'application/json' }
+  });
+  if (!response.ok) return;
+  const { data } = (await response.json()) as { data: { items: { id: string }[] } };
+  const unread = new Set(data.items.map(({ id }) => id));
+  for (const notification of shown)
+    if (!unread.has((notification.data as Pushed | null)?.id ?? '')) notification.close();
+}
+
+/** Opens the message that it is about: in the app where that is open, else in a new window. */
+async function open(notification: Notification): Promise<void> {
+  notification.close();
+  const { conversation_id, message_id } = notification.data as Pushed;
+  const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const app = windows.find(({ focused }) => focused) ?? windows[0];
+  if (app) {
+    app.postMessage({ type: 'natter.open', conversation_id, message_id });
+    await app.focus();
+    return;
+  }
+  const path = conversation_id ? `/c/${conversation_id}${message_id ? `/m/${message_id}` : ''}` : '/activity';
+  await self.clients.openWindow(path);
+}

@@ -1,0 +1,201 @@
+//! Reading an archive into an empty place.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Component, Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use appcore::config::Config;
+use tar::Archive;
+
+use super::{
+    DATABASE, FORMAT, KEY, KeyPlace, MANIFEST, Manifest, PIECE, Part, UPLOADS, copy, database_file, folder_of,
+    key_beside, sync_folder, uploads_folder, with_ending,
+};
+use crate::schema;
+
+/// No manifest is longer.
+const LONGEST_MANIFEST: u64 = 1024 * 1024 * 1024;
+
+/// Puts what an archive has where the configuration says, and returns what is to be said about it. Everything is verified before anything is in its
+/// place, and nothing is ever written over.
+pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> anyhow::Result<String> {
+    let database = database_file(config)?;
+    ensure!(
+        !database.exists(),
+        "There is a database at {} already. Move it away, or restore into another folder (server.data_dir).",
+        database.display()
+    );
+    let uploads = uploads_folder(config);
+    if let Some(folder) = &uploads {
+        let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+        ensure!(is_empty, "There are files in {} already. Move them away first.", folder.display());
+    }
+    make_folder(folder_of(&database))?;
+    let staged = Staged::new(&database)?;
+    let (from, to) = (archive.to_owned(), staged.0.clone());
+    let manifest = tokio::task::spawn_blocking(move || unpack(&from, &to))
+        .await?
+        .with_context(|| format!("{} can't be restored", archive.display()))?;
+    let unknown = schema::unknown(&manifest.schema);
+    ensure!(
+        unknown.is_empty(),
+        "The archive is of a newer version ({}) than this program ({}); restore it with that one.",
+        manifest.version,
+        env!("CARGO_PKG_VERSION")
+    );
+    dbcontext::check_sqlite(&staged.0.join(DATABASE)).await.context("The database in the archive is damaged")?;
+    let key = take_key(config, &manifest, archive, key)?;
+
+    // From here on it is in its place, the database last: it is what a server starts on.
+    make_folder(&config.server.data_dir)?;
+    if let Some((text, place)) = key {
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&place)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()?;
+    }
+    let files = manifest.parts.keys().filter(|name| name.starts_with(UPLOADS)).count();
+    if files > 0 {
+        let Some(folder) = uploads else {
+            bail!(
+                "The archive has uploaded files, and uploads.url is S3. Restore with uploads.url set to a folder, then copy that to S3."
+            );
+        };
+        // Empty, as was seen.
+        let _ = fs::remove_dir(&folder);
+        make_folder(folder_of(&folder))?;
+        move_folder(&staged.0.join(UPLOADS), &folder)?;
+        sync_folder(folder_of(&folder))?;
+    }
+    // What another database was searched by.
+    service::search::remove_file(&config.server.data_dir)?;
+    fs::rename(staged.0.join(DATABASE), &database)?;
+    sync_folder(folder_of(&database))?;
+    Ok(format!(
+        "{} is as of {}, with {files} uploaded files; everything was verified. Now: natter admin ledger verify, then natter serve.\n",
+        database.display(),
+        manifest.created_at
+    ))
+}
+
+/// A folder for what is not verified yet, beside where it will be. It goes away with this.
+struct Staged(PathBuf);
+
+impl Staged {
+    fn new(database: &Path) -> anyhow::Result<Self> {
+        let folder = with_ending(database, ".restoring");
+        if folder.exists() {
+            // Of an earlier one that was killed.
+            fs::remove_dir_all(&folder)?;
+        }
+        DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Unpacks and compares each part with what the manifest says of it.
+fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
+    let file = File::open(archive)?;
+    let mut found: BTreeMap<String, Part> = BTreeMap::new();
+    let mut manifest: Option<Manifest> = None;
+    let mut entries = Archive::new(io::BufReader::with_capacity(PIECE, file));
+    for entry in entries.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let name = path.to_str().context("It has a part without a name.")?.to_owned();
+        if name == MANIFEST {
+            ensure!(entry.size() <= LONGEST_MANIFEST, "Its manifest is too long.");
+            manifest = Some(serde_json::from_reader(&mut entry).context("Its manifest can't be read")?);
+            continue;
+        }
+        let is_known = name == DATABASE || path.starts_with(UPLOADS);
+        let stays_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+        ensure!(
+            is_known && stays_inside && entry.header().entry_type().is_file(),
+            "It has a part that is none of ours: {name}."
+        );
+        let place = to.join(&path);
+        make_folder(folder_of(&place))?;
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&place)?;
+        let part = copy(&mut entry, &mut file)?;
+        file.sync_all()?;
+        found.insert(name, part);
+    }
+    let manifest = manifest.context("It has no manifest: it was cut off, or is no backup of Natter's.")?;
+    ensure!(manifest.format <= FORMAT, "It is of a newer version, {}.", manifest.version);
+    for (name, part) in &manifest.parts {
+        match found.get(name) {
+            Some(there) if there == part => {}
+            Some(_) => bail!("{name} is damaged: its digest is not what the manifest says."),
+            None => bail!("{name} is missing."),
+        }
+    }
+    ensure!(found.len() == manifest.parts.len(), "It has parts that its manifest doesn't know.");
+    ensure!(found.contains_key(DATABASE), "It has no database.");
+    Ok(manifest)
+}
+
+/// The key to be written, and where. None: it is there, or is set.
+fn take_key(
+    config: &Config,
+    manifest: &Manifest,
+    archive: &Path,
+    named: Option<&Path>,
+) -> anyhow::Result<Option<(String, PathBuf)>> {
+    let place = config.server.data_dir.join(KEY);
+    if manifest.key == KeyPlace::Setting {
+        ensure!(
+            config.auth.key_encryption_secret.is_some(),
+            "Set auth.key_encryption_secret to what it was when the archive was made; nothing in the database opens without it."
+        );
+        return Ok(None);
+    }
+    if place.exists() && named.is_none() {
+        return Ok(None);
+    }
+    ensure!(!place.exists(), "There is a key at {} already. Move it away first.", place.display());
+    let file = named.map_or_else(|| key_beside(archive), Path::to_owned);
+    let text = fs::read_to_string(&file).with_context(|| {
+        format!(
+            "The key that belongs to the archive is needed, and {} can't be read; name it with --key",
+            file.display()
+        )
+    })?;
+    ensure!(!text.trim().is_empty(), "The key in {} is empty.", file.display());
+    Ok(Some((text, place)))
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("The folder {} can't be made", folder.display()))
+}
+
+/// By its name where both lie on one disk, else file by file.
+fn move_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+        moved => return moved.with_context(|| format!("The files can't be moved to {}", to.display())),
+    }
+    make_folder(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            move_folder(&entry.path(), &place)?;
+        } else {
+            fs::copy(entry.path(), &place)?;
+            File::open(&place)?.sync_all()?;
+        }
+    }
+    Ok(())
+}

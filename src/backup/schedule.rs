@@ -1,0 +1,214 @@
+//! Backups that a running server makes by itself: one every so often, of which the newest are kept.
+//!
+//! When the last one was made is read from the names of the archives, so a restart changes nothing.
+
+use std::{
+    fs,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use appcore::{Clock, Timestamp, config::Config};
+use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path};
+use time::{
+    OffsetDateTime, PrimitiveDateTime, format_description::StaticFormatDescription, macros::format_description,
+};
+use url::Url;
+
+use super::{PIECE, key_beside, take};
+
+/// How often it is looked whether one is due: the clock may jump.
+const LOOK: Duration = Duration::from_secs(60);
+/// After a failure it is tried again after this.
+const RETRY: Duration = Duration::from_secs(600);
+/// Parts of an archive that go to S3 at the same time.
+const PARTS_AT_ONCE: usize = 2;
+/// The moment in the name of an archive, in UTC.
+const NAME: StaticFormatDescription = format_description!("natter-[year]-[month]-[day]T[hour][minute][second]Z.tar");
+const UNFINISHED: &str = ".tar.unfinished";
+
+/// When backups are made, and where they are put.
+pub struct Schedule {
+    config: Config,
+    every: Duration,
+    keep: usize,
+    /// Where archives are written, and stay where nothing else is said.
+    folder: PathBuf,
+    store: Arc<dyn ObjectStore>,
+    is_remote: bool,
+}
+
+impl Schedule {
+    /// None where the configuration asks for no backups.
+    pub fn of(config: &Config) -> anyhow::Result<Option<Self>> {
+        let settings = &config.backup;
+        if settings.every_hours == 0 {
+            return Ok(None);
+        }
+        ensure!(
+            config.is_embedded(),
+            "backup.every_hours is set, but the database is PostgreSQL, which is backed up by its own means. Set it to 0; docs/operations.md says how."
+        );
+        let here = config.server.data_dir.join("backups");
+        let (folder, remote) = match settings.url.as_deref() {
+            Some(url) if url.starts_with("s3://") => {
+                let url = Url::parse(url).context("The setting backup.url isn't an address.")?;
+                (here, Some(service::uploads::open_s3(config, &url)?))
+            }
+            Some(folder) => (PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)), None),
+            None => (here, None),
+        };
+        let unusable = || format!("can't use the folder {} for backups", folder.display());
+        fs::create_dir_all(&folder).with_context(unusable)?;
+        let is_remote = remote.is_some();
+        let store = match remote {
+            Some(store) => store,
+            None => Arc::new(LocalFileSystem::new_with_prefix(&folder).with_context(unusable)?),
+        };
+        let every = Duration::from_secs(u64::from(settings.every_hours) * 3_600);
+        Ok(Some(Self { config: config.clone(), every, keep: settings.keep, folder, store, is_remote }))
+    }
+
+    /// Makes one whenever it is due.
+    pub async fn run(self) {
+        if let Err(error) = remove_unfinished(&self.folder) {
+            tracing::warn!(%error, "what an earlier start left of a backup can't be removed");
+        }
+        loop {
+            let wait = match self.tend().await {
+                Ok(()) => LOOK,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "the backup that was due could not be made");
+                    RETRY
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// When the last one was made.
+    pub async fn last(&self) -> anyhow::Result<Option<Timestamp>> {
+        Ok(self.archives().await?.pop().map(|(made_at, _)| made_at))
+    }
+
+    /// Whether one is due that the last one should have been followed by.
+    pub fn is_overdue(&self, last: Option<Timestamp>, now: Timestamp) -> bool {
+        last.is_none_or(|last| age(last, now) > self.every * 2)
+    }
+
+    async fn tend(&self) -> anyhow::Result<()> {
+        let now = Clock::system().now();
+        let is_due = self.last().await?.is_none_or(|last| age(last, now) >= self.every);
+        if is_due {
+            let said = self.make(now).await?;
+            tracing::info!("{}", said.trim_end());
+        }
+        let mut archives = self.archives().await?;
+        archives.truncate(archives.len().saturating_sub(self.keep));
+        for (_, path) in archives {
+            self.store.delete(&path).await.with_context(|| format!("the old backup {path} can't be deleted"))?;
+            if !self.is_remote {
+                // The setting may have the key, and then there is none beside it.
+                let _ = fs::remove_file(key_beside(&self.folder.join(path.as_ref())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The archives that are there, oldest first.
+    async fn archives(&self) -> anyhow::Result<Vec<(Timestamp, Path)>> {
+        let listed = self.store.list_with_delimiter(None).await.context("the backups can't be listed")?;
+        let named = |path: Path| made_at(path.filename()?).map(|made_at| (made_at, path));
+        let mut archives: Vec<_> = listed.objects.into_iter().filter_map(|object| named(object.location)).collect();
+        archives.sort();
+        Ok(archives)
+    }
+
+    async fn make(&self, now: Timestamp) -> anyhow::Result<String> {
+        let name = OffsetDateTime::from_unix_timestamp(now.seconds())?.format(NAME)?;
+        let archive = self.folder.join(&name);
+        let said = take(&self.config, &archive).await?;
+        if !self.is_remote {
+            return Ok(said);
+        }
+        let sent = self.send(&archive, &Path::from(name.as_str())).await;
+        // Whoever can read the bucket must not be able to open what lies in it.
+        for file in [key_beside(&archive), archive] {
+            let _ = fs::remove_file(file);
+        }
+        sent.with_context(|| format!("{name} can't be put into S3"))?;
+        Ok(format!("{name} was put into S3. The key that opens it is not there: keep a copy apart from it."))
+    }
+
+    async fn send(&self, archive: &FilePath, path: &Path) -> anyhow::Result<()> {
+        let mut upload = WriteMultipart::new(self.store.put_multipart(path).await?);
+        let mut file = fs::File::open(archive)?;
+        loop {
+            let reading = tokio::task::spawn_blocking(move || read_piece(file));
+            let (piece, rest) = reading.await??;
+            file = rest;
+            if piece.is_empty() {
+                break;
+            }
+            if let Err(error) = upload.wait_for_capacity(PARTS_AT_ONCE).await {
+                let _ = upload.abort().await;
+                return Err(error.into());
+            }
+            upload.write(&piece);
+        }
+        upload.finish().await?;
+        Ok(())
+    }
+}
+
+fn read_piece(mut file: fs::File) -> std::io::Result<(Vec<u8>, fs::File)> {
+    use std::io::Read as _;
+    let mut piece = Vec::with_capacity(PIECE);
+    file.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+    Ok((piece, file))
+}
+
+/// A moment in the future is one that a wrong clock has written: what it names counts as old.
+fn age(made_at: Timestamp, now: Timestamp) -> Duration {
+    u64::try_from(now.millis() - made_at.millis()).map_or(Duration::MAX, Duration::from_millis)
+}
+
+fn made_at(name: &str) -> Option<Timestamp> {
+    let moment = PrimitiveDateTime::parse(name, NAME).ok()?;
+    Some(Timestamp(moment.assume_utc().unix_timestamp().saturating_mul(1_000)))
+}
+
+/// What a server left that stopped while it made one.
+fn remove_unfinished(folder: &FilePath) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("natter-") && name.contains(UNFINISHED)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_when_an_archive_was_made_and_others_are_left_alone() {
+        let made = Timestamp::parse("2026-11-23T14:05:09Z").unwrap();
+        assert_eq!(made_at("natter-2026-11-23T140509Z.tar"), Some(made));
+        for name in ["natter-2026-11-23.tar", "natter-2026-11-23T140509Z.tar.key", "natter-2026-13-23T140509Z.tar", ""]
+        {
+            assert_eq!(made_at(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_has_written_holds_nothing_up() {
+        let now = Timestamp(10_000);
+        assert_eq!(age(Timestamp(4_000), now), Duration::from_secs(6));
+        assert_eq!(age(Timestamp(10_001), now), Duration::MAX);
+    }
+}

@@ -1,0 +1,194 @@
+//! Making an archive, beside a running server.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use appcore::{Clock, config::Config};
+use tar::{Builder, Header};
+
+use super::{
+    DATABASE, FORMAT, KEY, KeyPlace, MANIFEST, Manifest, PIECE, Part, Summed, UPLOADS, database_file, folder_of,
+    key_beside, sync_folder, uploads_folder, with_ending,
+};
+
+/// Makes the archive and returns what is to be said about it. Nothing is left behind where that fails.
+pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
+    let database = database_file(config)?;
+    ensure!(database.exists(), "There is no database at {}.", database.display());
+    ensure!(!archive.exists(), "{} is there already; name another file.", archive.display());
+    let key = match &config.auth.key_encryption_secret {
+        Some(_) => None,
+        None => {
+            let file = config.server.data_dir.join(KEY);
+            Some(
+                fs::read(&file)
+                    .with_context(|| format!("The key that opens the database is not at {}", file.display()))?,
+            )
+        }
+    };
+    let unfinished = Unfinished::new(archive)?;
+    let copied = unfinished.beside("database");
+    let schema = dbcontext::copy_sqlite(&database, &copied).await?;
+    let mut manifest = Manifest {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: Clock::system().now().to_string(),
+        schema,
+        key: if key.is_some() { KeyPlace::File } else { KeyPlace::Setting },
+        parts: BTreeMap::new(),
+    };
+    let uploads = uploads_folder(config);
+    let mut said = match &uploads {
+        Some(_) => String::new(),
+        None => " Uploaded files are in S3 and not in it: back that up as well.".to_owned(),
+    };
+    let (unfinished, manifest) = tokio::task::spawn_blocking(move || {
+        write(&unfinished, &copied, uploads.as_deref(), &mut manifest)?;
+        anyhow::Ok((unfinished, manifest))
+    })
+    .await??;
+    if let Some(key) = key {
+        let file = key_beside(archive);
+        write_private(&file, &key).with_context(|| format!("The key can't be written to {}", file.display()))?;
+        let advice = "keep that in another place, because both together open everything, and one alone is of no use";
+        said.push_str(&format!(" The key that belongs to it is in {}: {advice}.", file.display()));
+    }
+    unfinished.finish(archive)?;
+    let files = manifest.parts.keys().filter(|name| name.starts_with(UPLOADS)).count();
+    let bytes: u64 = manifest.parts.values().map(|part| part.bytes).sum();
+    Ok(format!(
+        "{} has the database as of {} and {files} uploaded files, {} MiB.{said}\n",
+        archive.display(),
+        manifest.created_at,
+        bytes.div_ceil(1024 * 1024)
+    ))
+}
+
+/// A file under another name until it is whole, and what belongs to it.
+struct Unfinished {
+    path: PathBuf,
+}
+
+impl Unfinished {
+    fn new(archive: &Path) -> anyhow::Result<Self> {
+        let folder = folder_of(archive);
+        ensure!(folder.is_dir(), "The folder {} is not there.", folder.display());
+        let unfinished = Self { path: with_ending(archive, ".unfinished") };
+        // What an earlier one left that was killed.
+        unfinished.remove();
+        Ok(unfinished)
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        with_ending(&self.path, &format!(".{what}"))
+    }
+
+    fn remove(&self) {
+        for path in
+            [self.path.clone(), self.beside("database"), self.beside("database-wal"), self.beside("database-shm")]
+        {
+            // Mostly it is not there.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn finish(self, archive: &Path) -> anyhow::Result<()> {
+        fs::rename(&self.path, archive).context("The archive can't be given its name")?;
+        sync_folder(folder_of(archive))?;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn write(
+    unfinished: &Unfinished,
+    database: &Path,
+    uploads: Option<&Path>,
+    manifest: &mut Manifest,
+) -> anyhow::Result<()> {
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished.path);
+    let file = file.with_context(|| format!("{} can't be written", unfinished.path.display()))?;
+    let mut archive = Builder::new(io::BufWriter::with_capacity(PIECE, file));
+    let mut add = |name: &str, path: &Path| -> anyhow::Result<()> {
+        if let Some(part) = add(&mut archive, name, path)? {
+            manifest.parts.insert(name.to_owned(), part);
+        }
+        Ok(())
+    };
+    add(DATABASE, database)?;
+    if let Some(folder) = uploads {
+        let mut files = Vec::new();
+        list(folder, &mut files)?;
+        files.sort();
+        for path in files {
+            let Some(name) = path.strip_prefix(folder).ok().and_then(Path::to_str) else { continue };
+            add(&format!("{UPLOADS}/{name}"), &path)?;
+        }
+    }
+    let text = serde_json::to_vec_pretty(manifest)?;
+    let mut header = header(text.len() as u64);
+    archive.append_data(&mut header, MANIFEST, text.as_slice())?;
+    let mut file = archive.into_inner()?;
+    file.flush()?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(())
+}
+
+/// Adds a file; none where it has gone meanwhile, as an upload that was deleted.
+fn add(archive: &mut Builder<impl io::Write>, name: &str, path: &Path) -> anyhow::Result<Option<Part>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("{} can't be read", path.display())),
+    };
+    let length = file.metadata()?.len();
+    // Uploads never change, so their length holds.
+    let mut summed = Summed::new(file);
+    archive.append_data(&mut header(length), name, &mut summed)?;
+    let part = summed.part();
+    ensure!(part.bytes == length, "{} was changed while it was read.", path.display());
+    Ok(Some(part))
+}
+
+fn header(length: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_size(length);
+    header.set_mode(0o600);
+    header
+}
+
+/// All files of a folder and its folders, without what is being received.
+fn list(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("{} can't be read", folder.display())),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() && path.file_name().is_some_and(|name| name != "incoming") {
+            list(&path, found)?;
+        } else if kind.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

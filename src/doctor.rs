@@ -1,0 +1,97 @@
+//! `natter doctor`: looks at everything that an installation needs, and says in a line each what is wrong and what to do. What a running server looks
+//! at by itself ([`service::checks`]) is looked at here without one.
+
+use std::{fmt::Write as _, time::Duration};
+
+use appcore::{
+    config::{Config, Loaded},
+    view::{Check, CheckAbout, Verdict},
+};
+use dbcontext::Database;
+use service::{
+    assistants::Assistants,
+    checks::{in_time, local, remote},
+};
+
+use crate::{
+    program::{backups, configuration, schema},
+    tls,
+};
+
+/// How long the database may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// One line, whatever a cause has in it.
+fn line(check: &Check) -> String {
+    let verdict = match check.verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Fault => "FAULT",
+    };
+    let says: Vec<&str> = check.says.split_whitespace().collect();
+    format!("{verdict:<8} {}: {}", check.about.title(), says.join(" "))
+}
+
+/// What is to be printed, and whether something is at fault.
+pub async fn examine(loaded: Loaded) -> (String, bool) {
+    let mut checks = configuration(&loaded.notes);
+    let config = loaded.config;
+    checks.extend(local::disk(&config));
+    checks.push(local::key(&config));
+    checks.extend(database(&config).await);
+    checks.push(remote::redis(&config).await);
+    checks.push(remote::mail(&config).await);
+    checks.extend(match Assistants::build(&config.ai, &config.outgoing) {
+        Ok(assistants) => remote::ai(&config.ai, assistants.ai()).await,
+        Err(error) => vec![Check::fault(CheckAbout::Ai, format!("{error:#}"))],
+    });
+    checks.extend(remote::public_address(&config).await);
+    checks.extend(backups(&config).await);
+    checks.push(local::most_files());
+    let mut text = String::new();
+    for check in &checks {
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "{}", line(check));
+    }
+    (text, checks.iter().any(Check::is_fault))
+}
+
+async fn database(config: &Config) -> Vec<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Database;
+    let url = config.database.url.expose();
+    if let Ok(path) = dbcontext::sqlite_file(url)
+        && config.is_embedded()
+        && !path.exists()
+    {
+        return vec![Check::warning(ABOUT, format!("{} is not there yet; the first start makes it", path.display()))];
+    }
+    let opened = in_time(async {
+        let database = Database::connect(url, 2).await?;
+        database.ping().await?;
+        Ok(database)
+    });
+    let (database, took) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let advice = tls::advice(&error).unwrap_or("Start the database, or correct database.url");
+            return vec![Check::fault(ABOUT, format!("{error:#}. {advice}"))];
+        }
+    };
+    let mut checks = vec![match schema(config, &database).await {
+        Check { verdict: Verdict::Ok, says, .. } => {
+            let kind = if database.is_sqlite() { "SQLite" } else { "PostgreSQL" };
+            Check::ok(ABOUT, format!("{kind} answers within {took} ms, {says}"))
+        }
+        wrong => wrong,
+    }];
+    if !database.is_sqlite() {
+        checks.push(remote::clock(&database).await);
+    }
+    if !checks.iter().any(Check::is_fault) {
+        checks.push(remote::search(config, &database).await);
+        checks.push(remote::jobs(&database).await);
+    }
+    // Nothing was written.
+    let _ = tokio::time::timeout(CLOSING, database.close()).await;
+    checks
+}

@@ -1,0 +1,47 @@
+//! `natter probe`: whether the server that has this configuration takes requests. For the health checks of containers, which have no curl.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use appcore::config::Config;
+
+/// For connecting, and for each part of the answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+const REQUEST: &[u8] = b"GET /health/simple HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+const GOOD: &[u8] = b"HTTP/1.1 200 ";
+
+/// Asks the server on this machine once.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    let address = address(config)?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
+        .with_context(|| format!("No server answers at {address}. Start it, or see its log"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut answer = [0; GOOD.len()];
+    stream
+        .write_all(REQUEST)
+        .and_then(|()| stream.read_exact(&mut answer))
+        .with_context(|| format!("The server at {address} does not answer"))?;
+    ensure!(answer == GOOD, "The server at {address} takes no requests: it is stopping.");
+    Ok(())
+}
+
+/// Where the server listens, as this machine reaches it.
+fn address(config: &Config) -> anyhow::Result<SocketAddr> {
+    let (host, port) = (config.server.host.as_str(), config.server.port);
+    let mut address = (host, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next())
+        .with_context(|| format!("server.host, {host}, is no address of this machine"))?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(IpAddr::from([127, 0, 0, 1])),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
+        _ => {}
+    }
+    Ok(address)
+}

@@ -1,0 +1,93 @@
+//! What only the program around the services can look at: its schema, its configuration, its backups. For `natter doctor` and for the console.
+
+use std::time::Duration;
+
+use appcore::{
+    Clock,
+    config::Config,
+    view::{Check, CheckAbout, ProfileKind},
+};
+use dbcontext::Database;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use service::{App, checks::in_time};
+
+use crate::{backup::Schedule, schema::Standing};
+
+/// The program of a running server.
+pub struct Program {
+    /// What was written in the configuration and does not count.
+    pub notes: Vec<String>,
+}
+
+impl service::program::Program for Program {
+    fn checks<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Vec<Check>> {
+        async {
+            let mut found = configuration(&self.notes);
+            if app.db.is_available() {
+                found.push(schema(&app.config, &app.db).await);
+            }
+            found.extend(backups(&app.config).await);
+            found
+        }
+        .boxed()
+    }
+
+    #[cfg(feature = "profiling")]
+    fn profile(&self, kind: ProfileKind, time: Duration) -> Option<BoxFuture<'static, anyhow::Result<Vec<u8>>>> {
+        Some(crate::profile::take(kind, time).boxed())
+    }
+
+    #[cfg(not(feature = "profiling"))]
+    fn profile(&self, _: ProfileKind, _: Duration) -> Option<BoxFuture<'static, anyhow::Result<Vec<u8>>>> {
+        None
+    }
+}
+
+pub fn configuration(notes: &[String]) -> Vec<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Configuration;
+    if notes.is_empty() {
+        return vec![Check::ok(ABOUT, "every setting makes sense")];
+    }
+    notes.iter().map(|note| Check::warning(ABOUT, note)).collect()
+}
+
+/// Where the database's schema stands.
+pub async fn schema(config: &Config, database: &Database) -> Check {
+    const ABOUT: CheckAbout = CheckAbout::Database;
+    match in_time(Standing::of(database)).await {
+        Ok((Standing { pending: 0, newer }, _)) if newer.is_empty() => Check::ok(ABOUT, "its schema is up to date"),
+        Ok((standing @ Standing { pending: 0, .. }, _)) => {
+            Check::warning(ABOUT, standing.says_newer().unwrap_or_default())
+        }
+        Ok((Standing { pending, .. }, _)) if config.migrate_on_start() => {
+            let says = format!("the schema is {pending} steps behind; the next start brings it up to date");
+            Check::warning(ABOUT, says)
+        }
+        Ok((Standing { pending, .. }, _)) => {
+            Check::fault(ABOUT, format!("the schema is {pending} steps behind. Run natter migrate up"))
+        }
+        Err(error) => {
+            let says = format!("{error:#}. Is this a database of Natter's, of this version or an older one?");
+            Check::fault(ABOUT, says)
+        }
+    }
+}
+
+/// The backups that the server makes by itself.
+pub async fn backups(config: &Config) -> Option<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Backups;
+    let schedule = match Schedule::of(config) {
+        Ok(schedule) => schedule?,
+        Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}"))),
+    };
+    let last = match in_time(schedule.last()).await {
+        Ok((last, _)) => last,
+        Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}. Check backup.url"))),
+    };
+    let said = last.map_or_else(|| "none was made yet".to_owned(), |last| format!("the last one is of {last}"));
+    Some(if schedule.is_overdue(last, Clock::system().now()) {
+        Check::fault(ABOUT, format!("{said}. Start the server, and look for \"backup\" in its log"))
+    } else {
+        Check::ok(ABOUT, said)
+    })
+}

@@ -1,0 +1,243 @@
+//! `/metrics`, on an address of its own (`metrics.listen`): what is counted as it happens ([`metrics`]), and what only holds for the moment.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, LazyLock},
+    time::{Duration, SystemTime},
+};
+
+use actix_http::HttpService;
+use actix_server::ServerBuilder;
+use actix_service::map_config;
+use actix_web::{
+    HttpResponse,
+    dev::AppConfig,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web::{self, Data},
+};
+use appcore::breaker::Circuit;
+use dbcontext::query;
+use endpoint::only_get;
+use metrics::{Gauge, metrics, registry::Registry};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{family::Family, gauge::ConstGauge},
+};
+use service::{
+    App,
+    condition::{Files, Room},
+};
+
+/// How long the database may take to say what jobs there are.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Ticks of a second in `/proc`, on every Linux.
+const TICKS: f64 = 100.0;
+/// How long the reader of it all may be idle.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// When the process started, or nearly.
+static STARTED: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
+
+/// Serves them beside everything else. Where the address is taken, as by another instance on this machine, the log says so and nothing is served.
+pub fn listen(
+    app: &Arc<App>,
+    builder: ServerBuilder,
+    open: impl Fn(SocketAddr) -> std::io::Result<TcpListener>,
+) -> anyhow::Result<ServerBuilder> {
+    let _ = *STARTED;
+    let Some(address) = app.config.metrics.listen else { return Ok(builder) };
+    let listener = match open(address) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(%address, %error, "metrics can't be read from this instance: set metrics.listen to an address that is free, or none");
+            return Ok(builder);
+        }
+    };
+    let app = Arc::clone(app);
+    Ok(builder.listen("metrics", listener, move || {
+        let application = actix_web::App::new()
+            .app_data(Data::from(Arc::clone(&app)))
+            .service(only_get("/metrics", answer))
+            .default_service(web::to(HttpResponse::NotFound));
+        HttpService::build().keep_alive(IDLE).h1(map_config(application, |_| AppConfig::default())).tcp()
+    })?)
+}
+
+async fn answer(app: Data<App>) -> HttpResponse {
+    let mut moment = Registry::with_prefix(metrics::PREFIX);
+    of_instance(&app, &mut moment);
+    of_jobs(&app, &mut moment).await;
+    // The folder of open files may be long, and a disk far away.
+    let folder = app.config.server.data_dir.clone();
+    if let Ok((process, is_full)) =
+        web::block(move || (Process::read(), matches!(Room::of(&folder), Ok(Room::Full(_))))).await
+    {
+        process.register(&mut moment);
+        gauge(
+            &mut moment,
+            "storage_takes_changes",
+            "1 unless a disk is full or the database can only be read",
+            u64::from(!is_full && app.db.refusal().is_none()),
+        );
+    }
+    of_allocator(&mut moment);
+    match metrics().text(&moment) {
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+    database: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Dependency {
+    dependency: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pool {
+    pool: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Memory {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: String,
+}
+
+/// A family of gauges with these values.
+fn gauges<L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static>(
+    to: &mut Registry,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (L, i64)>,
+) {
+    let family = Family::<L, Gauge>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    to.register(name, help, family);
+}
+
+fn gauge(to: &mut Registry, name: &str, help: &str, value: u64) {
+    to.register(name, help, ConstGauge::new(value));
+}
+
+fn of_instance(app: &App, to: &mut Registry) {
+    let build = Build { version: env!("CARGO_PKG_VERSION"), database: app.db.kind() };
+    gauges(to, "build_info", "What runs here", [(build, 1)]);
+    let is_up = |circuit: Circuit| i64::from(circuit == Circuit::Closed);
+    let redis = app.redis.as_ref().map(|redis| ("redis", redis.circuit()));
+    let dependencies = [("database", app.db.circuit()), ("ai", app.assistants.circuit())].into_iter().chain(redis);
+    let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
+    gauges(to, "dependency_up", "1 while the circuit breaker of it is closed", dependencies);
+    gauge(to, "writer_queue_changes", "Changes that wait to be committed", app.writer.waiting() as u64);
+    let (waiting, lost) = app.gateway.backlog();
+    gauge(to, "usage_queue_rows", "Calls of AI providers that wait to be written down", waiting as u64);
+    gauge(to, "usage_lost_rows", "Calls of AI providers that could not be written down", lost);
+    let database = app.db.pools().map(|pool| (pool.name, u64::from(pool.open), pool.idle as u64));
+    let redis = app.redis.as_ref().map(|redis| redis.connections());
+    let redis = redis.map(|(open, idle)| ("redis", open as u64, idle as u64));
+    let pools = database.into_iter().chain(redis).flat_map(|(pool, open, idle)| {
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        [("idle", count(idle)), ("used", count(open.saturating_sub(idle)))]
+            .map(|(state, number)| (Pool { pool, state }, number))
+    });
+    gauges(to, "pool_connections", "Connections to the database and to Redis", pools);
+}
+
+async fn of_jobs(app: &App, to: &mut Registry) {
+    if !app.db.is_available() {
+        return;
+    }
+    let census = tokio::time::timeout(PATIENCE, query::job_list::census(app.db.reader())).await;
+    let Ok(Ok(kinds)) = census else { return };
+    let of = |value: fn(&query::job_list::Census) -> i64| {
+        kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census)))
+    };
+    gauges(to, "jobs_waiting", "Jobs that are due and that nobody works on yet", of(|census| census.due));
+    gauges(to, "jobs_running", "Jobs that somebody works on", of(|census| census.running));
+    gauges(to, "jobs_dead", "Dead letters: jobs that were given up", of(|census| census.dead));
+    let wait = kinds.iter().map(|census| census.longest_wait).max().unwrap_or(0);
+    gauge(to, "jobs_longest_wait_seconds", "How long a due job has waited at most", wait.unsigned_abs() / 1_000);
+}
+
+/// What jemalloc says of the memory that it has: a leak is what is allocated, a burst what it has not given back yet.
+fn of_allocator(to: &mut Registry) {
+    use tikv_jemalloc_ctl::{epoch, stats};
+    // It keeps its figures until it is told that time has passed.
+    if epoch::advance().is_err() {
+        return;
+    }
+    let read = [
+        ("allocated", stats::allocated::read()),
+        ("active", stats::active::read()),
+        ("resident", stats::resident::read()),
+        ("retained", stats::retained::read()),
+    ];
+    let values =
+        read.into_iter().filter_map(|(state, bytes)| Some((Memory { state }, i64::try_from(bytes.ok()?).ok()?)));
+    gauges(
+        to,
+        "allocator_bytes",
+        "Memory of the allocator: in use, in pages that are in use, in physical memory, given back",
+        values,
+    );
+}
+
+/// What the kernel says of this process.
+#[derive(Default)]
+struct Process {
+    cpu: f64,
+    resident: u64,
+    threads: u64,
+    files: u64,
+    most_files: u64,
+    uptime: f64,
+}
+
+impl Process {
+    fn read() -> Self {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // The second field is the program's name, which may have blanks in it.
+        let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let files = Files::of_this_process();
+        Self {
+            cpu: (ticks(11) + ticks(12)) / TICKS,
+            resident: line("VmRSS:") * 1_024,
+            threads: line("Threads:"),
+            files: files.map_or(0, |files| files.open),
+            most_files: files.map_or(0, |files| files.most),
+            uptime: STARTED.elapsed().unwrap_or_default().as_secs_f64(),
+        }
+    }
+
+    fn register(&self, to: &mut Registry) {
+        let cpu = prometheus_client::metrics::counter::ConstCounter::new(self.cpu);
+        to.register("process_cpu_seconds", "Time on processors", cpu);
+        gauge(to, "process_resident_memory_bytes", "Memory that is in use", self.resident);
+        gauge(to, "process_threads", "Threads", self.threads);
+        gauge(to, "process_open_files", "Open files, connections among them", self.files);
+        gauge(to, "process_max_files", "Files that may be open", self.most_files);
+        to.register("process_uptime_seconds", "Since the start", ConstGauge::new(self.uptime));
+    }
+}

@@ -1,0 +1,26 @@
+//! What an operator can do about a connection that TLS refuses.
+
+/// What to do, where a certificate is why it failed.
+pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let says = format!("{error:#} {error:?}").to_lowercase();
+    let is = |words: &[&str]| says.contains("certificate") && words.iter().any(|word| says.contains(word));
+    if is(&["expired"]) {
+        Some("The certificate of the database has expired: renew it, or look at this machine's clock")
+    } else if is(&["notvalidyet", "not valid yet"]) {
+        Some("The certificate of the database is not valid yet: look at both machines' clocks")
+    } else if is(&["unknownissuer", "unknown issuer", "notvalidforname", "not valid for"]) {
+        Some(
+            "The certificate of the database can't be trusted: give its authority by sslrootcert in database.url, and the name that it is for",
+        )
+    } else {
+        None
+    }
+}
+
+/// The same error, with what to do in front.
+pub fn advised(error: anyhow::Error) -> anyhow::Error {
+    match advice(&error) {
+        Some(advice) => error.context(advice),
+        None => error,
+    }
+}

@@ -1,0 +1,183 @@
+// What one is told of: live, on all pages, read with the conversation; and what one wants to be told of.
+
+import { apiOf, DESKTOP, expect, PHONE, shoot, test } from "./people.mjs";
+
+test("what concerns one comes to the activity page, and is read with its conversation", async ({
+  arrive,
+  server,
+}) => {
+  const [anna, ben] = [
+    await arrive("Anna", { viewport: { ...DESKTOP, width: 1440 } }),
+    await arrive("Ben"),
+  ];
+  const entry = ben.page
+    .getByRole("navigation", { name: "Main" })
+    .getByRole("link", { name: /^Activity/ });
+  await entry.click();
+  await expect(
+    ben.page.getByRole("heading", { name: "Nothing yet" }),
+  ).toBeVisible();
+  await ben.expectFlawless("no activity");
+  await shoot(ben.page, "activity-empty-1280");
+
+  await anna.openChatWith(ben);
+  await anna.write("Dinner at **eight**?");
+  const row = ben.page
+    .getByRole("main")
+    .getByRole("listitem")
+    .filter({ hasText: anna.name });
+  await expect(row).toContainText("sent you a message");
+  await expect(row).toContainText("Dinner at eight?");
+  await expect(entry).toHaveAccessibleName(/1 unread/);
+  await anna.write("Or at nine?");
+  await expect(row).toContainText("2 messages");
+  await expect(row).toContainText("Or at nine?");
+  await expect(row).toHaveCount(1);
+
+  // More of all kinds, for the eye.
+  const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const me = await bens.call("GET", "/r1/users/me");
+  const channel = await annas.call("POST", "/r1/conversations", {
+    kind: "private_channel",
+    title: `Launch ${Date.now()}`,
+    member_ids: [me.id],
+  });
+  const send = (api, body) =>
+    api.call("POST", `/r1/conversations/${channel.id}/messages`, {
+      client_id: crypto.randomUUID(),
+      ...body,
+    });
+  await bens.call("PATCH", "/r1/notifications/settings", {
+    keywords: ["invoice"],
+  });
+  await send(annas, {
+    content: `@${ben.name} can you confirm the EU queue?`,
+    mentions: [{ kind: "user", id: me.id }],
+  });
+  await send(annas, {
+    content: "The **invoice** for October is in the folder.",
+  });
+  const own = await send(bens, { content: "Staging is green again." });
+  await annas.call(
+    "PUT",
+    `/r1/messages/${own.id}/reactions/${encodeURIComponent("🎉")}`,
+    {},
+  );
+  await send(annas, { content: "Then we ship it.", thread_id: own.id });
+  await expect(
+    ben.page.getByText("wrote your keyword “invoice”"),
+  ).toBeVisible();
+  await expect(ben.page.getByText("mentioned you")).toBeVisible();
+  await expect(ben.page.getByRole("main").getByText(/replied/)).toBeVisible();
+  await expect(ben.page.getByRole("main").getByText(/reacted/)).toBeVisible();
+  await ben.expectFlawless("activity");
+  await ben.page.setViewportSize({ ...DESKTOP, width: 1440 });
+  await shoot(ben.page, "activity-1440");
+  await ben.page.setViewportSize(PHONE.viewport);
+  await ben.expectFlawless("activity on a phone");
+  await shoot(ben.page, "activity-390");
+  await ben.page.setViewportSize(DESKTOP);
+
+  // Filters; and a message opens where it was said.
+  await ben.page.getByRole("button", { name: "Mentions", exact: true }).click();
+  await expect(
+    ben.page
+      .getByRole("main")
+      .getByRole("listitem")
+      .filter({ hasText: "mentioned you" }),
+  ).toBeVisible();
+  await expect(ben.page.getByText("wrote your keyword")).toHaveCount(0);
+  await ben.page.getByRole("link", { name: /mentioned you/ }).click();
+  await expect(ben.page).toHaveURL(new RegExp(`/c/${channel.id}`));
+  await ben.sees("can you confirm the EU queue?");
+
+  // What is looked at is read as it comes.
+  await ben.openConversation(anna.name);
+  await ben.sees("Or at nine?");
+  await anna.write("Fine, at nine.");
+  await ben.sees("Fine, at nine.");
+  await ben.page
+    .getByRole("navigation", { name: "Main" })
+    .getByRole("link", { name: /^Activity/ })
+    .click();
+  await ben.page.getByRole("button", { name: "Unread", exact: true }).click();
+  await expect(
+    ben.page
+      .getByRole("main")
+      .getByRole("listitem")
+      .filter({ hasText: "at nine" }),
+  ).toHaveCount(0);
+  await ben.page.getByRole("button", { name: "Mark all as read" }).click();
+  await expect(entry).toHaveAccessibleName("Activity");
+
+  // It could not be loaded, and is asked for again.
+  await ben.page.route(/\/r1\/notifications\?/, (route) => route.abort());
+  await ben.page
+    .getByRole("button", { name: "Reactions", exact: true })
+    .click();
+  await expect(ben.page.getByText("Couldn’t load your activity")).toBeVisible();
+  await ben.expectFlawless("activity that could not be loaded");
+  await shoot(ben.page, "activity-failed-1280");
+  await ben.page.unroute(/\/r1\/notifications\?/);
+  await ben.page.getByRole("button", { name: "Try again" }).click();
+  await expect(ben.page.getByRole("main").getByText(/reacted/)).toBeVisible();
+});
+
+test("one says what one wants to be told of, and it stays", async ({
+  arrive,
+}) => {
+  const anna = await arrive("Anna", { viewport: { ...DESKTOP, width: 1440 } });
+  const { page } = anna;
+  await page.goto("/settings#notifications");
+  const section = page.getByRole("region", { name: "Notifications" });
+  await expect(section.getByRole("radio", { name: /Mentions/ })).toBeChecked();
+  await section.getByRole("radio", { name: /All messages/ }).click();
+  const input = section.getByRole("textbox", { name: "Add a keyword" });
+  for (const word of ["invoice", "hoá đơn"]) {
+    await input.fill(word);
+    await input.press("Enter");
+    await expect(
+      section.getByRole("button", { name: `Remove ${word}` }),
+    ).toBeVisible();
+  }
+  await input.fill("!!!");
+  await input.press("Enter");
+  await expect(section.getByRole("alert")).toContainText("at least one letter");
+  await input.fill("");
+  await section
+    .getByRole("switch", { name: "Pause notifications at set hours" })
+    .click();
+  await section.getByRole("button", { name: "Sunday" }).click();
+  await section.getByLabel("From").selectOption("22:00");
+  await section
+    .getByLabel("Do not disturb")
+    .selectOption({ label: "For 30 minutes" });
+  await expect(section.getByLabel("Do not disturb")).toContainText(/Ends in/);
+  await section
+    .getByLabel("By email")
+    .selectOption({ label: "After 30 minutes" });
+  await section.getByRole("switch", { name: "Show the message text" }).click();
+  await anna.expectFlawless("notification settings");
+  await section.scrollIntoViewIfNeeded();
+  await shoot(page, "notification-settings-1440");
+  await page.setViewportSize(PHONE.viewport);
+  await anna.expectFlawless("notification settings on a phone");
+  await shoot(page, "notification-settings-390");
+
+  await page.reload();
+  await expect(
+    section.getByRole("radio", { name: /All messages/ }),
+  ).toBeChecked();
+  await expect(
+    section.getByRole("button", { name: "Remove hoá đơn" }),
+  ).toBeVisible();
+  await expect(section.getByRole("button", { name: "Sunday" })).toHaveAttribute(
+    "aria-pressed",
+    "false",
+  );
+  await expect(section.getByLabel("From")).toHaveValue("22:00");
+  await expect(section.getByLabel("By email")).toHaveValue("30");
+  await expect(
+    section.getByRole("switch", { name: "Show the message text" }),
+  ).not.toBeChecked();
+});

@@ -1,0 +1,181 @@
+// The board of a conversation: begun, filled from a message, moved by mouse, keyboard and finger, seen live by the other, and what one is to do on all of them.
+
+import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
+
+const column = (page, name) => page.getByRole('region', { name, exact: true });
+const cards = (page, name) => column(page, name).getByRole('listitem').filter({ has: page.locator('[id^="task-"]') });
+
+test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' }, async ({ arrive, server }) => {
+  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
+  const ben = await arrive('Ben', { viewport: { ...DESKTOP, width: 1440 } });
+  await anna.openChatWith(ben);
+  await anna.write('Somebody should write the upgrade notes');
+  await ben.openConversation(anna.name);
+  const { page } = anna;
+  const chat = new URL(page.url()).pathname.split('/').pop();
+
+  // From nothing: the board is offered.
+  await ben.page.goto(`/tasks/${chat}`);
+  await expect(ben.page.getByRole('heading', { name: 'No board yet' })).toBeVisible();
+  await ben.expectFlawless('no board');
+  await shoot(ben.page, 'board-empty-1440');
+
+  // A message becomes a task.
+  await anna.log.getByText('upgrade notes').hover();
+  await page.getByRole('button', { name: 'Make a task' }).click();
+  const dialog = page.getByRole('dialog', { name: 'New task' });
+  await expect(dialog.getByLabel('Task title')).toHaveValue('Somebody should write the upgrade notes');
+  await dialog.getByLabel('Task title').fill('Upgrade notes');
+  await dialog.getByRole('button', { name: `Assign to ${ben.name}` }).click();
+  await dialog.getByLabel('Labels').fill('Docs, 2.4');
+  await dialog.getByLabel('Due').fill('2020-01-02T09:00');
+  await anna.expectFlawless('a task from a message');
+  await shoot(page, 'task-dialog-1440');
+  await dialog.getByRole('button', { name: 'Add a task' }).click();
+  await expect(page.getByText('Task added.')).toBeVisible();
+  // Ben sees it come, by itself.
+  await expect(cards(ben.page, 'Waiting')).toHaveCount(1);
+  await expect(cards(ben.page, 'Waiting').first()).toContainText('Overdue');
+
+  await page.goto(`/tasks/${chat}`);
+  const waiting = column(page, 'Waiting');
+  await waiting.getByRole('button', { name: 'Add a task' }).click();
+  for (const title of ['First', 'Second']) {
+    await waiting.getByRole('textbox', { name: 'Task title' }).fill(title);
+    await page.keyboard.press('Enter');
+    await expect(cards(page, 'Waiting').filter({ hasText: title })).toBeVisible();
+  }
+  await page.keyboard.press('Escape');
+  await expect(cards(ben.page, 'Waiting')).toHaveCount(3);
+  await anna.expectFlawless('a board');
+  await shoot(page, 'board-1440');
+
+  // By the mouse, into another column.
+  await cards(page, 'Waiting').filter({ hasText: 'First' }).dragTo(column(page, 'Doing').getByRole('list'));
+  await expect(cards(page, 'Doing')).toHaveText(/First/);
+  await expect(cards(ben.page, 'Doing')).toHaveText(/First/);
+
+  // By the keyboard: up, across, put down; and put back.
+  const second = page.getByRole('link', { name: 'Second' });
+  await second.focus();
+  await page.keyboard.press('Space');
+  await expect(page.getByText(/Second picked up/)).toBeAttached();
+  await page.keyboard.press('ArrowUp');
+  await expect(page.getByText('Waiting, 1 of 2')).toBeAttached();
+  await page.keyboard.press('Escape');
+  await expect(cards(page, 'Waiting').last()).toContainText('Second');
+  await expect(second).toBeFocused();
+  await page.keyboard.press('Space');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  await expect(column(page, 'Done').getByRole('link', { name: 'Second' })).toBeFocused();
+  await page.keyboard.press('Space');
+  await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
+
+  // What is filtered, and what is changed by both.
+  await ben.page.getByRole('button', { name: /^Mine/ }).click();
+  await expect(cards(ben.page, 'Waiting')).toHaveCount(1);
+  await expect(cards(ben.page, 'Doing')).toHaveCount(0);
+  await ben.page.getByRole('link', { name: 'Upgrade notes' }).click();
+  const bens = ben.page.getByRole('dialog', { name: 'Task' });
+  await expect(bens.getByRole('link', { name: 'Show the message' })).toBeVisible();
+  await page.getByRole('link', { name: 'Upgrade notes' }).click();
+  await page.getByRole('dialog').getByLabel('Description').fill('Also what changes for *operators*.');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await bens.getByLabel('Task title').fill('Upgrade notes, all of them');
+  await bens.getByRole('button', { name: 'Save' }).click();
+  await expect(bens.getByText('Someone changed this before you')).toBeVisible();
+  await bens.getByRole('button', { name: 'Cancel' }).click();
+
+  // A reload and a lost line end in the same state.
+  await ben.page.context().setOffline(true);
+  await cards(page, 'Waiting').first().dragTo(column(page, 'Done').getByRole('list'));
+  await expect(cards(page, 'Done')).toHaveCount(2);
+  await ben.page.context().setOffline(false);
+  await ben.page.getByRole('button', { name: 'All' }).click();
+  await expect(cards(ben.page, 'Done')).toHaveCount(2);
+
+  // The columns themselves.
+  await page.getByRole('button', { name: 'New column' }).click();
+  await page.getByRole('dialog').getByLabel('Column name').fill('Review');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
+  await page.getByRole('button', { name: 'Column Review' }).click();
+  await page.getByRole('menuitem', { name: 'Move left' }).click();
+  await expect(ben.page.getByRole('region').nth(2)).toHaveAccessibleName('Review');
+  await page.getByRole('button', { name: 'Column Review' }).click();
+  await page.getByRole('menuitem', { name: 'Delete column' }).click();
+  await expect(column(ben.page, 'Review')).toHaveCount(0);
+
+  // Beside the conversation.
+  await page.goto(`/c/${chat}`);
+  await page.getByRole('button', { name: 'Details' }).click();
+  await page.getByRole('button', { name: 'Board', exact: true }).click();
+  await expect(page.getByRole('complementary', { name: 'Board' }).getByRole('tab')).toHaveCount(3);
+  await anna.expectFlawless('a board beside its conversation');
+  await shoot(page, 'board-panel-1440');
+
+  // What cannot be read says so.
+  await page.route(/\/board$/, (route) => route.abort());
+  await page.goto(`/tasks/${chat}`);
+  await expect(page.getByRole('heading', { name: 'Couldn’t load the board' })).toBeVisible();
+  await shoot(page, 'board-failed-1440');
+
+  // Ben's own, over all boards.
+  const api = await apiOf(server, anna);
+  const board = await api.call('GET', `/r1/conversations/${chat}/board`);
+  const id = (await apiOf(server, ben)).id ?? (await (await apiOf(server, ben)).call('GET', '/r1/users/me')).id;
+  const due = new Date(Date.now() + 24 * 3_600_000).toISOString();
+  await ben.page.goto('/tasks');
+  await expect(ben.page.getByText('No tasks for you')).toBeVisible();
+  await ben.expectFlawless('no tasks of one’s own');
+  await shoot(ben.page, 'tasks-empty-1440');
+  await api.call('POST', `/r1/conversations/${chat}/tasks`, { title: 'Ask for a quote', column_id: board.columns[1].id, assignee_ids: [id], due_at: due });
+  await expect(ben.page.getByRole('link', { name: /Ask for a quote/ })).toContainText('Tomorrow');
+  await ben.expectFlawless('tasks of one’s own');
+  await shoot(ben.page, 'tasks-1440');
+  await ben.page.getByRole('link', { name: /Ask for a quote/ }).click();
+  await expect(ben.page.getByRole('dialog', { name: 'Task' }).getByLabel('Task title')).toHaveValue('Ask for a quote');
+});
+
+test('on a phone a board shows one column, and a long press asks where a task is to go', async ({ arrive, server }) => {
+  const anna = await arrive('Anna', PHONE);
+  const ben = await arrive('Ben', PHONE);
+  await anna.openChatWith(ben);
+  const { page } = anna;
+  const chat = new URL(page.url()).pathname.split('/').pop();
+  const api = await apiOf(server, anna);
+  const columns = [];
+  for (const name of ['Waiting', 'Doing', 'Done'])
+    columns.push(await api.call('POST', `/r1/conversations/${chat}/board/columns`, { name, done: name === 'Done' }));
+  for (const title of ['Press list for Asia', 'Screens for the store page', 'Ask Nordlicht for a quote'])
+    await api.call('POST', `/r1/conversations/${chat}/tasks`, { title, column_id: columns[0].id, labels: ['Launch'] });
+  await page.goto('/');
+  await page.getByRole('link', { name: 'Tasks' }).click();
+  await page.getByRole('button', { name: 'Open a board' }).click();
+  await page.getByRole('menuitem', { name: ben.name }).click();
+  await expect(cards(page, 'Waiting')).toHaveCount(3);
+  await anna.expectFlawless('a board on a phone');
+  await shoot(page, 'board-390');
+
+  const card = page.getByRole('link', { name: 'Press list for Asia' });
+  const box = await card.boundingBox();
+  const touch = { identifier: 1, clientX: box.x + 20, clientY: box.y + 8 };
+  await card.dispatchEvent('touchstart', { touches: [touch], changedTouches: [touch], targetTouches: [touch] });
+  const sheet = page.getByRole('dialog', { name: 'Move' });
+  await expect(sheet).toBeVisible();
+  await card.dispatchEvent('touchend', { touches: [], changedTouches: [touch], targetTouches: [] });
+  await anna.expectFlawless('where to, on a phone');
+  await shoot(page, 'board-move-390');
+  await sheet.getByRole('button', { name: /^Doing/ }).click();
+  await expect(page.getByText('Moved to Doing.')).toBeVisible();
+  await expect(cards(page, 'Waiting')).toHaveCount(2);
+  await page.getByRole('tab', { name: /Doing/ }).click();
+  await expect(cards(page, 'Doing')).toHaveText(/Press list/);
+  await page.getByRole('button', { name: 'New task' }).last().click();
+  await page.getByRole('dialog').getByLabel('Task title').fill('From the train');
+  await anna.expectFlawless('a new task on a phone');
+  await shoot(page, 'task-dialog-390');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add a task' }).click();
+  await expect(cards(page, 'Doing')).toHaveCount(2);
+});

@@ -1,0 +1,154 @@
+// What the composer completes and does by itself: emoji, channels, commands.
+
+import { apiOf, DESKTOP, expect, shoot, test } from './people.mjs';
+
+test('emoji and channels are completed as one types', { tag: '@gate' }, async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  const list = page.getByRole('listbox', { name: 'Emoji' });
+
+  // By its short name, with the keyboard.
+  await composer.pressSequentially('Well done :tad');
+  await expect(list.getByRole('option').first()).toHaveText(/:tada:/);
+  await anna.expectFlawless('the emoji that are offered');
+  await composer.press('Enter');
+  await expect(composer).toHaveValue('Well done 🎉 ');
+  await expect(list).toHaveCount(0);
+  // By its second colon; and what is no emoji stays.
+  await composer.pressSequentially('at 12:30 :smile:');
+  await expect(composer).toHaveValue('Well done 🎉 at 12:30 😄');
+  await composer.pressSequentially(' :smi');
+  await expect(list).toBeVisible();
+  await composer.press('ArrowDown');
+  await expect(list.getByRole('option', { selected: true })).toHaveText(/smirk/);
+  await composer.press('Escape');
+  await expect(list).toHaveCount(0);
+  await composer.press('Enter');
+  await anna.sees('Well done 🎉 at 12:30 😄 :smi');
+
+  // A channel: named, and a way to it.
+  const api = await apiOf(server, anna);
+  const channel = await api.call('POST', '/r1/conversations', { kind: 'public_channel', title: 'Harbour works' });
+  await expect(page.getByRole('link', { name: 'Harbour works' }).first()).toBeVisible();
+  await composer.pressSequentially('See #harb');
+  const channels = page.getByRole('listbox', { name: 'Channels' });
+  await expect(channels.getByRole('option')).toHaveCount(1);
+  await composer.press('Tab');
+  await expect(composer).toHaveValue('See #Harbour works ');
+  await composer.press('Enter');
+  await anna.log.getByRole('link', { name: '#Harbour works' }).click();
+  await expect(page).toHaveURL(new RegExp(channel.id));
+});
+
+test('a channel that a message names is followed when it is renamed', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
+  const api = await apiOf(server, anna);
+  const open = await api.call('POST', '/r1/conversations', { kind: 'public_channel', title: 'Quay three' });
+  const closed = await api.call('POST', '/r1/conversations', { kind: 'private_channel', title: 'Quay secrets' });
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  await expect(page.getByRole('link', { name: 'Quay secrets' }).first()).toBeVisible();
+
+  const channels = page.getByRole('listbox', { name: 'Channels' });
+  await composer.pressSequentially('From #quay');
+  await expect(channels.getByRole('option')).toHaveCount(2);
+  await channels.getByRole('option', { name: 'Quay three' }).click();
+  await composer.pressSequentially('to #quay');
+  await channels.getByRole('option', { name: 'Quay secrets' }).click();
+  await expect(composer).toHaveValue('From #Quay three to #Quay secrets ');
+  await composer.press('Enter');
+  await expect(anna.log.getByRole('link', { name: '#Quay secrets' })).toBeVisible();
+
+  // Ben is in neither: one he may see, of the other he reads the words. The list of conversations has words alone.
+  await expect(ben.page.getByText('From #Quay three to #Quay secrets')).toBeVisible();
+  await ben.openConversation(anna.name);
+  await expect(ben.log.getByRole('link', { name: '#Quay three' })).toBeVisible();
+  await expect(ben.log.getByText('From #Quay three to #Quay secrets')).toBeVisible();
+  await expect(ben.log.getByRole('link', { name: '#Quay secrets' })).toHaveCount(0);
+  await ben.expectFlawless('channels that a message names');
+
+  // Renamed, it is still the same: where it is read, and where it is edited.
+  await api.call('PATCH', `/r1/conversations/${open.id}`, { title: 'Quay four' });
+  await expect(anna.log.getByRole('link', { name: '#Quay four' })).toHaveAttribute('href', `/c/${open.id}`);
+  await shoot(page, 'channel-links-1440');
+  await composer.press('ArrowUp');
+  await expect(composer).toHaveValue('From #Quay four to #Quay secrets');
+  await composer.press('End');
+  await composer.pressSequentially(', quickly');
+  await composer.press('Enter');
+  await expect(ben.log.getByText(', quickly')).toBeVisible();
+  await ben.page.reload();
+  await ben.log.getByRole('link', { name: '#Quay four' }).click();
+  await expect(ben.page).toHaveURL(new RegExp(open.id));
+  await expect(ben.page.locator('header.bar').getByText('Quay four')).toBeVisible();
+  const { items } = await api.call('GET', '/r1/conversations');
+  const chat = items.find(({ last_message }) => last_message?.content.includes('quickly'));
+  expect(chat.last_message.content).toBe(
+    `From [#Quay four](/c/${open.id}) to [#Quay secrets](/c/${closed.id}), quickly`,
+  );
+
+  // So it is where what is sent later is changed.
+  await api.call('POST', `/r1/conversations/${chat.id}/messages`, {
+    client_id: crypto.randomUUID(),
+    content: `Soon [#Quay three](/c/${open.id})`,
+    send_at: new Date(Date.now() + 3_600_000).toISOString(),
+  });
+  const waiting = page.getByRole('article', { name: /Scheduled for/ });
+  await expect(waiting.getByRole('link', { name: '#Quay four' })).toBeVisible();
+  await waiting.getByRole('button', { name: 'Change' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByLabel('Message')).toHaveValue('Soon #Quay four');
+  await dialog.getByLabel('Message').fill('Later #Quay four');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(waiting.getByText('Later')).toBeVisible();
+  await expect(waiting.getByRole('link', { name: '#Quay four' })).toBeVisible();
+});
+
+test('a slash does things: status, do not disturb, mute, topic, search', async ({ arrive }) => {
+  const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  const commands = page.getByRole('listbox', { name: 'Commands' });
+
+  await composer.pressSequentially('/');
+  await expect(commands.getByRole('option')).not.toHaveCount(0);
+  await anna.expectFlawless('the commands');
+  await composer.pressSequentially('sta');
+  await expect(commands.getByRole('option')).toHaveCount(1);
+  await composer.press('Enter');
+  await expect(page.getByRole('dialog', { name: 'Your status' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(composer).toHaveValue('');
+
+  await composer.fill('/status 🍜 Lunch');
+  await composer.press('Enter');
+  await expect(page.getByText('Status updated.')).toBeVisible();
+  await ben.openConversation(anna.name);
+  await expect(ben.page.locator('header.bar').getByText('🍜 Lunch')).toBeVisible();
+
+  await composer.fill('/dnd soon');
+  await composer.press('Enter');
+  await expect(page.getByText('Enter a time such as 30m')).toBeVisible();
+  await expect(composer).toHaveValue('/dnd soon');
+  await composer.fill('/dnd 30m');
+  await composer.press('Enter');
+  await expect(page.getByText(/^Do not disturb until/)).toBeVisible();
+  await composer.fill('/mute 1h');
+  await composer.press('Enter');
+  await expect(page.getByText('Muted. Mentions still show.')).toBeVisible();
+
+  // What is no command is said; and so is what one begins with, in another form.
+  await composer.fill('/usr/bin is a folder');
+  await composer.press('Enter');
+  await anna.sees('/usr/bin is a folder');
+  await composer.fill('/shrug No idea');
+  await composer.press('Enter');
+  await anna.sees('No idea ¯\\_(ツ)_/¯');
+  await ben.sees('No idea ¯\\_(ツ)_/¯');
+
+  await composer.fill('/search folder');
+  await composer.press('Enter');
+  await expect(page).toHaveURL(/\/search\?q=folder/);
+  expect(carl.problems).toEqual([]);
+});

@@ -1,0 +1,124 @@
+// The installable app: opens without a network and shows what was read, is woken by push, and doesn't load itself anew.
+
+import { expect, test } from './people.mjs';
+
+test.use({ serviceWorkers: 'allow' });
+
+/** The service worker is there, and has this page. */
+async function controlled(page) {
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.ready;
+    if (!navigator.serviceWorker.controller)
+      await new Promise((resolve) =>
+        navigator.serviceWorker.addEventListener('controllerchange', resolve, {
+          once: true
+        })
+      );
+  });
+}
+
+test('the app opens without a network, shows what was read, and sends what was written meanwhile', async ({
+  arrive
+}) => {
+  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
+  await controlled(anna.page);
+  await anna.openChatWith(ben);
+  await anna.write('before the tunnel');
+  await anna.sees('before the tunnel');
+  const address = anna.page.url();
+  // What a page asks for is kept once it was asked for through the worker.
+  await anna.page.reload();
+  await anna.sees('before the tunnel');
+  await anna.page.context().setOffline(true);
+  await anna.page.goto(address);
+  await anna.sees('before the tunnel');
+  await anna.composer.fill('from the tunnel');
+  await anna.composer.press('Enter');
+  await anna.sees('from the tunnel');
+  await anna.page.context().setOffline(false);
+  await ben.openConversation(anna.name);
+  await ben.sees('from the tunnel');
+});
+
+test('it can be installed, and something can be shared with it', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const manifest = await anna.page.evaluate(async () => {
+    const { href } = document.querySelector('link[rel="manifest"]');
+    const answer = await fetch(href);
+    return {
+      type: answer.headers.get('content-type'),
+      ...(await answer.json())
+    };
+  });
+  expect(manifest.type).toMatch(/manifest\+json/);
+  expect(manifest.display).toBe('standalone');
+  for (const { src } of manifest.icons) expect((await anna.page.request.get(src)).status()).toBe(200);
+  for (const { url } of manifest.shortcuts) {
+    await anna.page.goto(url);
+    await expect(anna.page.getByRole('main')).toBeVisible();
+  }
+  const { action, params } = manifest.share_target;
+  await anna.page.goto(`${action}?${params.title}=A+page&${params.url}=https%3A%2F%2Fexample.org%2F`);
+  await expect(anna.page.getByText('https://example.org/')).toBeVisible();
+  await anna.expectFlawless('sharing');
+  await anna.page.getByRole('main').getByRole('button', { name: ben.name }).click();
+  await expect(anna.composer).toHaveValue(/A page\nhttps:\/\/example\.org\//);
+});
+
+test('a push is shown, and opens its message', async ({ arrive }) => {
+  const anna = await arrive('Anna', {
+    serviceWorkers: 'allow',
+    permissions: ['notifications']
+  });
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  await anna.write('hello');
+  const conversation = anna.page.url().split('/').pop();
+  await anna.page.goto('/settings');
+  await controlled(anna.page);
+  const devtools = await anna.page.context().newCDPSession(anna.page);
+  const registered = new Promise((resolve) => {
+    devtools.on(
+      'ServiceWorker.workerRegistrationUpdated',
+      ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId)
+    );
+  });
+  await devtools.send('ServiceWorker.enable');
+  const push = async (data) =>
+    devtools.send('ServiceWorker.deliverPushMessage', {
+      origin: new URL(anna.page.url()).origin,
+      registrationId: await registered,
+      data: data && JSON.stringify(data)
+    });
+  const shown = () =>
+    anna.page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      return (await registration.getNotifications()).map(({ title, body, tag }) => ({ title, body, tag }));
+    });
+  const pushed = {
+    id: crypto.randomUUID(),
+    kind: 'message',
+    conversation_id: conversation,
+    message_id: null,
+    title: ben.name,
+    text: 'see you'
+  };
+  await push(pushed);
+  await expect.poll(shown).toEqual([{ title: ben.name, body: 'see you', tag: conversation }]);
+  // The next one of the conversation takes its place.
+  await push({ ...pushed, id: crypto.randomUUID(), text: 'at nine' });
+  await expect.poll(shown).toEqual([{ title: ben.name, body: 'at nine', tag: conversation }]);
+  // Read elsewhere: nothing of it is unread.
+  await push('');
+  await expect.poll(shown).toEqual([]);
+  // What is pressed opens in the window that is there.
+  await anna.page.evaluate((conversation_id) => {
+    navigator.serviceWorker.dispatchEvent(
+      new MessageEvent('message', {
+        data: { type: 'natter.open', conversation_id, message_id: null }
+      })
+    );
+  }, conversation);
+  await expect(anna.page).toHaveURL(new RegExp(`/c/${conversation}`));
+});

@@ -1,0 +1,73 @@
+// Messages that are pinned, saved, passed on and linked to.
+
+import { apiOf, expect, test } from './people.mjs';
+
+const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
+
+async function more(visitor, text, action) {
+  const article = articleOf(visitor, text);
+  await article.hover();
+  await article.getByRole('button', { name: 'More actions' }).click();
+  await visitor.page.getByRole('menuitem', { name: action, exact: true }).click();
+}
+
+test('people pin, save and pass on messages, and send links to them', { tag: '@gate' }, async ({ arrive, server }) => {
+  const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
+  await anna.openChatWith(ben);
+  await anna.write('The door code is 4711');
+  await ben.openConversation(anna.name);
+  await ben.sees('The door code is 4711');
+
+  // Pinned for both, found in the panel, and no longer.
+  await more(ben, 'The door code', 'Pin');
+  await expect(articleOf(anna, 'The door code').getByText('Pinned')).toBeVisible();
+  await more(ben, 'The door code', 'Save for later');
+  await expect(ben.page.getByText('Saved for later')).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Details' }).click();
+  await ben.page.getByRole('button', { name: 'Pinned and saved' }).click();
+  const panel = ben.page.getByRole('complementary', { name: 'Pinned and saved' });
+  await expect(panel.getByRole('list', { name: 'Pinned' }).getByText('The door code is 4711')).toBeVisible();
+  await ben.expectFlawless('pinned messages');
+  await panel.getByRole('tab', { name: 'Saved' }).click();
+  await expect(panel.getByRole('list', { name: 'Saved' }).getByText('The door code is 4711')).toBeVisible();
+  await panel.getByRole('tab', { name: 'Pinned' }).click();
+  await panel.getByRole('button', { name: 'Unpin' }).click();
+  await expect(panel.getByText('No pinned messages')).toBeVisible();
+  await expect(articleOf(anna, 'The door code').getByText('Pinned')).toHaveCount(0);
+
+  // Saved ones have a page, and go from there to their place.
+  await ben.page.goto('/saved');
+  await expect(ben.page.getByRole('heading', { name: 'Saved messages' })).toBeVisible();
+  await ben.expectFlawless('saved messages');
+  await ben.page.getByRole('button', { name: /The door code/ }).click();
+  await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
+
+  // Passed on: whoever may not read the original is told so.
+  await anna.openChatWith(carl);
+  await anna.page.getByRole('link', { name: ben.name }).first().click();
+  await anna.sees('The door code');
+  await more(anna, 'The door code', 'Forward');
+  const dialog = anna.page.getByRole('dialog', { name: 'Forward message' });
+  await dialog.getByRole('searchbox').fill(carl.name);
+  await dialog.getByRole('button', { name: carl.name }).click();
+  await dialog.getByRole('textbox', { name: /Add a message/ }).fill('For tomorrow');
+  await anna.expectFlawless('passing a message on');
+  await dialog.getByRole('button', { name: 'Forward', exact: true }).click();
+  await carl.openConversation(anna.name);
+  await carl.sees('For tomorrow');
+  await expect(carl.log.getByText(/You can’t see the forwarded message/)).toBeVisible();
+  await anna.page.getByRole('link', { name: carl.name }).first().click();
+  await expect(articleOf(anna, 'For tomorrow').getByText('The door code is 4711')).toBeVisible();
+  await anna.expectFlawless('a message that was passed on');
+
+  // A link opens at its message, also far back; and says so where one can't see it.
+  const api = await apiOf(server, anna);
+  const { items } = await api.call('GET', '/r1/conversations');
+  const chat = items.find(({ last_message }) => last_message?.content === 'The door code is 4711');
+  const link = `/c/${chat.id}/m/${chat.last_message.id}`;
+  await ben.page.goto(link);
+  await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
+  await carl.page.goto(link);
+  await expect(carl.page.getByRole('heading', { name: 'Message not found' })).toBeVisible();
+  await carl.expectFlawless('a message that one can’t see');
+});

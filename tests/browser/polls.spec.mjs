@@ -1,0 +1,68 @@
+// Polls: asked by a command, voted in live, named or not, closed by whoever asked.
+
+import { expect, PHONE, test } from './people.mjs';
+
+for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+  test(`a poll is asked, voted in, and closed: ${size}`, async ({ arrive }) => {
+    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+    await anna.openChatWith(ben);
+    await anna.write('/poll When do we go?');
+    const dialog = anna.page.getByRole('dialog', { name: 'New poll' });
+    await expect(dialog.getByLabel('Question')).toHaveValue('When do we go?');
+    await expect(dialog.getByRole('button', { name: 'Create poll' })).toBeDisabled();
+    await dialog.getByRole('textbox', { name: 'Option 1' }).fill('Friday');
+    await dialog.getByRole('textbox', { name: 'Option 1' }).press('Enter');
+    await dialog.getByRole('textbox', { name: 'Option 2' }).fill('friday');
+    await dialog.getByRole('textbox', { name: 'Option 2' }).press('Enter');
+    await dialog.getByRole('textbox', { name: 'Option 3' }).fill('Monday');
+    await anna.expectFlawless('a new poll');
+    await dialog.getByRole('button', { name: 'Create poll' }).click();
+    await expect(dialog.getByText('Two options are the same.')).toBeVisible();
+    await dialog.getByRole('textbox', { name: 'Option 2' }).fill('Saturday');
+    await dialog.getByRole('button', { name: 'Create poll' }).click();
+    await expect(dialog).toHaveCount(0);
+    await expect(anna.composer).toHaveValue('');
+
+    // Ben votes, changes his mind, and Anna sees it.
+    await ben.openConversation(anna.name);
+    const [hers, his] = [anna, ben].map(({ log }) => log.getByRole('group', { name: 'Poll: When do we go?' }));
+    await his.getByRole('radio', { name: /Friday/ }).check();
+    await expect(hers.getByText('1 vote')).toBeVisible();
+    await expect(hers.getByRole('listitem').filter({ hasText: 'Friday' })).toContainText(ben.name);
+    await his.getByRole('radio', { name: /Monday/ }).check();
+    await expect(hers.getByRole('listitem').filter({ hasText: 'Monday' })).toContainText('1');
+    await hers.getByRole('radio', { name: /Monday/ }).check();
+    await expect(his.getByText('2 votes')).toBeVisible();
+    await anna.expectFlawless('a poll');
+    await ben.expectFlawless('a poll');
+    await his.getByRole('button', { name: 'Remove my vote' }).click();
+    await expect(hers.getByText('1 vote')).toBeVisible();
+
+    // It is so after a reload, too; and closed, nobody votes.
+    await anna.page.reload();
+    await expect(hers.getByRole('radio', { name: /Monday/ })).toBeChecked();
+    await hers.getByRole('button', { name: 'Close poll' }).click();
+    await expect(his.getByText('Closed')).toBeVisible();
+    await expect(his.getByRole('radio', { name: /Friday/ })).toBeDisabled();
+    await expect(his.getByRole('button', { name: 'Close poll' })).toHaveCount(0);
+  });
+
+test('an anonymous poll with several choices names nobody', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  await anna.write('/poll');
+  const dialog = anna.page.getByRole('dialog', { name: 'New poll' });
+  await dialog.getByLabel('Question').fill('What for lunch?');
+  await dialog.getByRole('textbox', { name: 'Option 1' }).fill('Pho');
+  await dialog.getByRole('textbox', { name: 'Option 2' }).fill('Banh mi');
+  await dialog.getByLabel('Several choices').check();
+  await dialog.getByLabel('Anonymous').check();
+  await dialog.getByRole('button', { name: 'Create poll' }).click();
+  await ben.openConversation(anna.name);
+  const [hers, his] = [anna, ben].map(({ log }) => log.getByRole('group', { name: 'Poll: What for lunch?' }));
+  await his.getByRole('checkbox', { name: /Pho/ }).check();
+  await his.getByRole('checkbox', { name: /Banh mi/ }).check();
+  await expect(hers.getByText('1 vote')).toBeVisible();
+  await expect(hers).not.toContainText(ben.name);
+  await expect(his.getByRole('checkbox', { name: /Pho/ })).toBeChecked();
+});

@@ -1,0 +1,64 @@
+// Reactions: picked, seen by others at once, taken back.
+
+import { expect, PHONE, test } from './people.mjs';
+
+for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+  test(`people answer with an emoji, and see each other's: ${size}`, async ({ arrive }) => {
+    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+    await anna.openChatWith(ben);
+    await anna.write('Dinner at eight?');
+    await ben.openConversation(anna.name);
+    await ben.sees('Dinner at eight?');
+
+    // By the menu, with a search.
+    const bens = ben.log.getByRole('article').filter({ hasText: 'Dinner at eight?' });
+    await bens.hover();
+    await bens.getByRole('button', { name: 'React', exact: true }).click();
+    const picker = ben.page.getByRole('dialog', { name: 'Pick an emoji' });
+    await expect(picker.getByRole('group', { name: 'Used last' })).toBeVisible();
+    await ben.expectFlawless('the emoji');
+    await picker.getByRole('group', { name: 'Kinds of emoji' }).getByRole('button', { name: 'Flags' }).click();
+    await expect(picker.getByRole('group', { name: 'Flags', exact: true }).getByRole('button')).not.toHaveCount(0);
+    await picker.getByRole('searchbox').fill('no such thing');
+    await expect(picker.getByText('No emoji found.')).toBeVisible();
+    await picker.getByRole('searchbox').fill('party pop');
+    await picker.getByRole('searchbox').press('Enter');
+    await expect(picker).toHaveCount(0);
+
+    // Both see it, and one's own is marked.
+    const annas = anna.log.getByRole('article').filter({ hasText: 'Dinner at eight?' });
+    const chip = (article) => article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^🎉/ });
+    await expect(chip(bens)).toHaveAttribute('aria-pressed', 'true');
+    await expect(chip(annas)).toHaveAttribute('aria-pressed', 'false');
+    await expect(chip(annas)).toHaveAccessibleName(`🎉 1: ${ben.name}`);
+    await chip(annas).click();
+    await expect(chip(bens)).toHaveAccessibleName(`🎉 2: You, ${anna.name}`);
+    await expect(chip(annas)).toHaveAttribute('aria-pressed', 'true');
+    await anna.expectFlawless('a message with reactions');
+
+    // Another one, by the keyboard: the first of those used last.
+    await annas.getByRole('button', { name: 'Add a reaction' }).click();
+    const hers = anna.page.getByRole('dialog', { name: 'Pick an emoji' });
+    await hers.getByRole('searchbox').press('Tab');
+    await anna.page.keyboard.press('Tab');
+    await anna.page.keyboard.press('ArrowRight');
+    await anna.page.keyboard.press('Enter');
+    await expect(annas.getByRole('list', { name: 'Reactions' }).getByRole('listitem')).toHaveCount(3);
+    await chip(annas).click();
+    await expect(chip(bens)).toHaveAccessibleName('🎉 1: You');
+    await chip(bens).click();
+    await expect(chip(annas)).toHaveCount(0);
+
+    // What was said is still so after a reload.
+    await ben.page.reload();
+    await expect(bens.getByRole('list', { name: 'Reactions' }).getByRole('listitem')).toHaveCount(2);
+    // Nor is one counted again with what is said next.
+    const first = bens.getByRole('list', { name: 'Reactions' }).getByRole('button').first();
+    await expect(first).toHaveAccessibleName(/ 1: /);
+    await anna.write('Or at nine?');
+    await ben.sees('Or at nine?');
+    await expect(first).toHaveAccessibleName(/ 1: /);
+    await ben.page.route(/\/reactions\//, (route) => route.abort());
+    await bens.getByRole('list', { name: 'Reactions' }).getByRole('button').first().click();
+    await expect(ben.page.getByRole('alert').or(ben.page.getByRole('status')).filter({ hasText: /connection|offline|reach/i }).first()).toBeVisible();
+  });

@@ -1,0 +1,155 @@
+// What is sold, as admins see it: payments, plans, ways to pay. All by the demo gateway: no real money.
+
+import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+
+test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
+
+/** Somebody buys something, and it ends as asked. */
+async function buy(server, visitor, what, outcome = 'paid', currency = 'USD') {
+  const api = await apiOf(server, visitor);
+  const plans = (await api.call('GET', '/r1/pricing_plans')).items;
+  const plan = plans.find(what);
+  const answer = await fetch(`${server.url}/r1/payments/checkout`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${api.token}`,
+      'idempotency-key': crypto.randomUUID(),
+    },
+    body: JSON.stringify({ plan_id: plan.id, gateway: 'demo', currency }),
+  });
+  const { data } = await answer.json();
+  await api.call('POST', `/r1/payments/${data.payment_id}/demo`, { outcome });
+  return data.payment_id;
+}
+
+const isPack = ({ kind }) => kind === 'credits';
+
+async function adminOf(browser, server) {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  return { admin: await signInAsAdmin(context, server), context };
+}
+
+test('an admin finds payments by filters that stand in the address', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  await buy(server, anna, isPack, 'paid', 'VND');
+  await buy(server, anna, isPack, 'failed');
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  await page.goto('/admin');
+  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
+  const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
+  // Whole dong.
+  await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
+  await admin.expectFlawless('the payments');
+  await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });
+  await expect(page).toHaveURL(/status=failed/);
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+  await page.getByLabel('Filter by state').selectOption({ label: 'Disputed' });
+  await expect(page.getByText('No payments like this.')).toBeVisible();
+  await page.goBack();
+  await expect(page.getByLabel('Filter by state')).toHaveValue('failed');
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+  await page.reload();
+  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('the payments on a phone');
+  await page.route(/\/r1\/admin\/payments/, (route) => route.abort());
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Couldn’t load the payments' })).toBeVisible();
+  await admin.expectFlawless('payments that failed to load');
+  await context.close();
+});
+
+test('an admin gives credits', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  await page.goto('/admin/payments');
+  await page.getByRole('button', { name: 'Give credits' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Give', exact: true }).click();
+  await expect(dialog.getByText('Choose a person.')).toBeVisible();
+  await expect(dialog.getByText('Enter a reason.')).toBeVisible();
+  await admin.expectFlawless('the form for credits');
+  await dialog.getByRole('searchbox').fill(anna.name);
+  await dialog.getByRole('button', { name: anna.name }).click();
+  await dialog.getByLabel('Credits').fill('12.5');
+  await dialog.getByLabel('Reason').fill('For the trouble');
+  await dialog.getByRole('button', { name: 'Give', exact: true }).click();
+  await expect(page.getByText(`12.5 credits given to ${anna.name}.`)).toBeVisible();
+  await anna.page.goto('/plans/billing');
+  await expect(anna.page.getByRole('row').filter({ hasText: 'For the trouble' })).toContainText('+12.5');
+  await context.close();
+});
+
+test('an admin adds a plan, changes it after it was sold, and withdraws it', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  await page.goto('/admin/plans');
+  await expect(page.getByRole('row').filter({ hasText: 'Team' }).first()).toContainText('Offered');
+  await admin.expectFlawless('the plans as admins see them');
+  await page.getByRole('button', { name: 'Add plan' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Kind').selectOption({ label: 'Credits, once' });
+  await dialog.getByLabel('Name', { exact: true }).fill('Handful');
+  await dialog.getByLabel('Credits', { exact: true }).fill('40');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog.getByText('Enter an amount for each currency, such as 24 or 24.50.')).toBeVisible();
+  await admin.expectFlawless('the form for a plan');
+  await dialog.getByRole('group', { name: 'Price in USD' }).getByLabel('Amount').fill('1,50');
+  await dialog.getByRole('button', { name: 'Add currency' }).click();
+  await dialog.getByRole('group', { name: 'Price in EUR' }).getByLabel('Currency').selectOption('VND');
+  await dialog.getByRole('group', { name: 'Price in VND' }).getByLabel('Amount').fill('39.000');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const row = page.getByRole('row').filter({ hasText: 'Handful' });
+  await expect(row).toContainText('$1.50');
+  await expect(row).toContainText('₫39,000');
+
+  await buy(server, anna, ({ name }) => name === 'Handful');
+  await row.getByRole('button', { name: 'Edit Handful' }).click();
+  await dialog.getByRole('group', { name: 'Price in USD' }).getByLabel('Amount').fill('2');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByText('New version of Handful saved.')).toBeVisible();
+  await expect(row).toHaveCount(1);
+  await expect(row).toContainText('$2.00');
+  await page.getByRole('link', { name: 'All', exact: true }).click();
+  await expect(row).toHaveCount(2);
+  await expect(row.filter({ hasText: 'Earlier version' })).toContainText('$1.50');
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('all plans on a phone');
+  await page.setViewportSize(DESKTOP);
+
+  await row.getByRole('button', { name: 'Withdraw Handful' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Withdraw' }).click();
+  await expect(row.filter({ hasText: 'Offered' })).toHaveCount(0);
+  await anna.page.goto('/plans');
+  await expect(anna.page.getByRole('article', { name: 'Team' })).toBeVisible();
+  await expect(anna.page.getByRole('link', { name: 'Buy 40 credits' })).toHaveCount(0);
+  await context.close();
+});
+
+test('an admin turns a way to pay off and on', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  await page.goto('/admin/gateways');
+  const toggle = page.getByRole('switch', { name: 'Demo payment on or off' });
+  await expect(toggle).toBeChecked();
+  await admin.expectFlawless('the ways to pay');
+  await toggle.click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Turn off' }).click();
+  await expect(toggle).not.toBeChecked();
+  await anna.page.goto('/plans');
+  await anna.page.getByRole('link', { name: 'Choose Team' }).click();
+  await expect(anna.page.getByRole('heading', { name: 'You can’t pay right now' })).toBeVisible();
+  await toggle.click();
+  await expect(toggle).toBeChecked();
+  await anna.page.getByRole('button', { name: 'Try again' }).click();
+  await expect(anna.page.getByRole('radio', { name: /Demo payment/ })).toBeChecked();
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('the ways to pay on a phone');
+  await context.close();
+});

@@ -1,0 +1,114 @@
+// Searching: the palette and the page, narrowing, typos, what to do where there is nothing, the way to the message.
+
+import { apiOf, expect, PHONE, test } from './people.mjs';
+
+/** What is written is found a moment later. */
+async function findable(person, q, count) {
+  await expect
+    .poll(async () => (await person.call('GET', `/r1/search?q=${encodeURIComponent(q)}`)).total.count, { timeout: 20_000 })
+    .toBe(count);
+}
+
+for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+  test(`messages are found, narrowed, and opened where they stand: ${size}`, async ({ arrive, server }) => {
+    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+    await anna.openChatWith(ben);
+    const id = new URL(anna.page.url()).pathname.split('/').at(-1);
+    const [her, his] = [await apiOf(server, anna), await apiOf(server, ben)];
+    await his.send(id, 'The **dashboard** takes a second longer since noon');
+    for (let n = 0; n < 30; n += 1) await her.send(id, `Something else, number ${n}`);
+    await her.send(id, 'The dashboard latency is back: https://example.org/charts');
+    await findable(her, 'dashboard', 2);
+
+    // The palette finds messages beside what it finds otherwise, and leads to all of them.
+    await anna.page.goto('/');
+    const search = anna.page.getByRole('button', { name: /^Search/ }).first();
+    await search.click();
+    const palette = anna.page.getByRole('dialog', { name: 'Command palette' });
+    const input = palette.getByRole('combobox');
+    await input.fill('dashb');
+    await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(3);
+    await anna.expectFlawless('the palette with messages');
+    // Operators become chips as they are typed, and go again.
+    await input.fill('from:me dash');
+    await expect(palette.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toHaveText(/from:.*You/);
+    await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(2);
+    await palette.getByRole('button', { name: /^Remove from/ }).click();
+    await input.fill('dashbord');
+    await input.press('Control+Enter');
+
+    // A typo is said, and can be undone.
+    await expect(anna.page).toHaveURL(/\/search\?q=dashbord/);
+    const results = anna.page.getByRole('region', { name: 'Results' });
+    const hits = results.getByRole('listitem').filter({ has: anna.page.getByRole('link') });
+    await expect(hits).toHaveCount(2);
+    await expect(results.getByText('Showing results for')).toContainText('dashboard');
+    await expect(hits.first().locator('mark').first()).toHaveText('dashboard');
+    await anna.expectFlawless('what was found');
+    await results.getByRole('button', { name: 'Search for “dashbord” instead' }).click();
+    await expect(results.getByRole('heading', { name: 'No results for “dashbord”' })).toBeVisible();
+    await expect(anna.page).toHaveURL(/exact=true/);
+
+    // Typed on the page, narrowed by a facet, which stands in the address.
+    const bar = anna.page.getByRole('combobox', { name: 'Search' });
+    await bar.fill('dashboard');
+    await expect(hits).toHaveCount(2);
+    if (size === 'phone') await results.getByRole('button', { name: 'Filters' }).click();
+    await anna.page.getByRole('group', { name: 'From' }).getByRole('checkbox', { name: new RegExp(ben.name) }).check();
+    await expect(hits).toHaveCount(1);
+    await expect(anna.page).toHaveURL(/from=[0-9a-f-]{36}/);
+    await expect(anna.page.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toContainText(ben.name);
+    await anna.page.reload();
+    await expect(hits).toHaveCount(1);
+    await expect(anna.page.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toContainText(ben.name);
+
+    // Nothing: the filter that costs most is named first.
+    await bar.press('End');
+    await bar.pressSequentially(' has:link ');
+    await expect(results.getByRole('heading', { name: 'No results for “dashboard”' })).toBeVisible();
+    await anna.expectFlawless('no results');
+    await results.getByRole('button', { name: /^Without from/ }).click();
+    await expect(hits).toHaveCount(1);
+    await expect(hits.first()).toContainText('charts');
+    await anna.page.getByRole('button', { name: /^Remove has/ }).click();
+    await expect(hits).toHaveCount(2);
+
+    // By the keyboard to a hit, which opens where it stands.
+    await bar.press('ArrowDown');
+    await bar.page().keyboard.press('ArrowDown');
+    await expect(hits.nth(1).getByRole('link')).toBeFocused();
+    await hits.filter({ hasText: 'since noon' }).getByRole('link').click();
+    await expect(anna.log.getByText('takes a second longer')).toBeInViewport();
+
+    // It is remembered among the last searches.
+    await anna.page.goto('/search');
+    await expect(results.getByRole('link', { name: /dashboard/ })).toBeVisible();
+    await anna.expectFlawless('the last searches');
+    await results.getByRole('button', { name: 'Clear' }).click();
+    await expect(results.getByRole('link')).toHaveCount(0);
+  });
+
+test('people, conversations and files are found on the same page', { tag: '@gate' }, async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const id = new URL(anna.page.url()).pathname.split('/').at(-1);
+  const her = await apiOf(server, anna);
+  await her.send(id, 'hello');
+  await anna.page.goto(`/search?type=person&q=${encodeURIComponent(ben.name)}`);
+  const results = anna.page.getByRole('region', { name: 'Results' });
+  await results.getByRole('button', { name: `Message ${ben.name}` }).click();
+  await expect(anna.page).toHaveURL(new RegExp(`/c/${id}`));
+  await anna.page.goto('/search?type=conversation&q=general');
+  await expect(results.getByRole('link', { name: /general/ }).first()).toBeVisible();
+  await anna.expectFlawless('conversations that were found');
+  await anna.page.goto('/search?type=file');
+  await expect(results.getByRole('heading', { name: 'No results' })).toBeVisible();
+  // A server that fails says so, and is asked again.
+  await anna.page.route(/\/r1\/search/, (route) => route.fulfill({ status: 500, json: { code: 'internal', message: 'x' } }));
+  await anna.page.goto('/search?q=hello');
+  await expect(results.getByText('Couldn’t search').first()).toBeVisible();
+  await anna.expectFlawless('a search that failed');
+  await anna.page.unroute(/\/r1\/search/);
+  await results.getByRole('button', { name: /again/i }).click();
+  await expect(results.getByRole('listitem').first()).toBeVisible();
+});

@@ -1,0 +1,46 @@
+// What people say of themselves for a while: set with a preset or by hand, seen beside their names, taken away again.
+
+import { expect, PHONE, test } from './people.mjs';
+
+for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+  test(`a status is set, seen by others, and cleared: ${size}`, async ({ arrive }) => {
+    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+    await ben.openChatWith(anna);
+    await ben.write('Are you there?');
+    await ben.sees('Are you there?');
+    const { page } = anna;
+    const dialog = page.getByRole('dialog', { name: 'Your status' });
+
+    await page.goto('/settings');
+    await page.getByRole('button', { name: 'Set a status' }).click();
+    await expect(dialog.getByLabel('What are you up to?')).toBeFocused();
+    await anna.expectFlawless('the status');
+    await dialog.getByRole('button', { name: 'In a meeting' }).click();
+    await expect(dialog.getByLabel('What are you up to?')).toHaveValue('In a meeting');
+    await expect(dialog.getByLabel('Clear after')).toHaveValue('hour');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await expect(dialog).toHaveCount(0);
+    await expect(page.getByRole('button', { name: 'In a meeting' })).toBeVisible();
+
+    // Ben sees it: in the list, above the conversation, and among its people.
+    await expect(ben.page.getByRole('banner').or(ben.page.locator('header.bar')).getByText('📅 In a meeting').first()).toBeVisible();
+    await expect(ben.page.locator('.conv').getByTitle('In a meeting')).toBeVisible();
+    await ben.page.getByRole('button', { name: 'Details' }).first().click();
+    const panel = ben.page.getByRole('complementary', { name: 'Details' });
+    await expect(panel.getByText('In a meeting')).toBeVisible();
+    await ben.expectFlawless('the people with a status');
+
+    // Another emoji, out of all of them.
+    await page.getByRole('button', { name: 'In a meeting' }).click();
+    await dialog.getByRole('button', { name: 'Pick an emoji' }).click();
+    await dialog.getByRole('searchbox').fill('palm tree');
+    await dialog.getByRole('searchbox').press('Enter');
+    await dialog.getByLabel('What are you up to?').fill('By the sea');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await expect(ben.page.locator('header.bar').getByText('🌴 By the sea').first()).toBeVisible();
+
+    await page.getByRole('button', { name: 'By the sea' }).click();
+    await dialog.getByRole('button', { name: 'Clear status' }).click();
+    await expect(page.getByRole('button', { name: 'Set a status' })).toBeVisible();
+    await expect(ben.page.getByText('By the sea')).toHaveCount(0);
+  });

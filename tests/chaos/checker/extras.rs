@@ -1,0 +1,75 @@
+//! What others add to messages: reactions, replies, votes.
+//!
+//! A reader that has every event has all of it, because events carry it; so the log is compared with the messages as they are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Lie, Verdict};
+use crate::evidence::{Change, Conversation, Evidence, Extras};
+
+/// Each message has the reactions, the replies and the votes that the log's events add up to, and replies are numbered without a gap.
+pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
+    for conversation in &evidence.conversations {
+        let told = add_up(conversation, verdict);
+        for message in &conversation.history {
+            let mut told = told.get(&message.says.message).cloned().unwrap_or_default();
+            if told.results.is_none() {
+                // Nobody has voted: the results are those that the message began with.
+                told.results = message.has.results;
+            }
+            verdict.check(told == message.has, Lie::OtherExtras, 0, || {
+                format!("{} in {} has {:?}, the log says {told:?}", message.client_id, conversation.name, message.has)
+            });
+        }
+    }
+}
+
+/// What the log's events add up to, by message.
+fn add_up(conversation: &Conversation, verdict: &mut Verdict) -> HashMap<u64, Extras> {
+    let mut reactions: HashMap<u64, BTreeSet<(&str, &str)>> = HashMap::new();
+    let mut extras: HashMap<u64, Extras> = HashMap::new();
+    let mut numbers: HashMap<u64, i64> = HashMap::new();
+    for row in &conversation.log {
+        match &row.change {
+            Some(Change::Reacted { message, emoji, user }) => {
+                let is_new = reactions.entry(*message).or_default().insert((emoji, user));
+                verdict.check(is_new, Lie::OtherExtras, row.committed, || {
+                    format!("{user} reacted twice with {emoji} at {} of {}", row.seq, conversation.name)
+                });
+            }
+            Some(Change::TookBack { message, emoji, user }) => {
+                let was_there = reactions.entry(*message).or_default().remove(&(emoji, user));
+                verdict.check(was_there, Lie::OtherExtras, row.committed, || {
+                    format!("{user} took back a {emoji} that was not there at {} of {}", row.seq, conversation.name)
+                });
+            }
+            Some(Change::Replied { root, no }) => {
+                let last = numbers.entry(*root).or_default();
+                verdict.check(*no == *last + 1, Lie::Misnumbered, row.committed, || {
+                    format!("the reply {} of {} has the number {no} after {last}", row.seq, conversation.name)
+                });
+                *last = *no;
+                extras.entry(*root).or_default().replies += 1;
+            }
+            Some(Change::ReplyDeleted { root }) => {
+                let replies = &mut extras.entry(*root).or_default().replies;
+                *replies = replies.saturating_sub(1);
+            }
+            Some(Change::Voted { message, results }) => {
+                extras.entry(*message).or_default().results = Some(*results);
+            }
+            Some(Change::Deleted { message }) => {
+                reactions.remove(message);
+            }
+            None => {}
+        }
+    }
+    for (message, given) in reactions {
+        let counts = given.into_iter().fold(BTreeMap::new(), |mut counts, (emoji, _)| {
+            *counts.entry(emoji.to_owned()).or_default() += 1;
+            counts
+        });
+        extras.entry(message).or_default().reactions = counts;
+    }
+    extras
+}

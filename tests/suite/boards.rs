@@ -1,0 +1,321 @@
+//! Boards of conversations: columns, tasks, who may, what is told, what is refused.
+
+mod cluster;
+
+use std::time::Duration;
+
+use appcore::Clock;
+use support::{Application, Member, Value, json, new_id, wait_until};
+
+fn id(value: &Value) -> &str {
+    value["id"].as_str().unwrap()
+}
+
+fn at(conversation: &str, rest: &str) -> String {
+    format!("/r1/conversations/{conversation}/{rest}")
+}
+
+async fn column(by: &Member, conversation: &str, name: &str) -> Value {
+    by.post(&at(conversation, "board/columns"), json!({ "name": name })).await.data_with(201)
+}
+
+async fn task(by: &Member, conversation: &str, column: &Value, title: &str) -> Value {
+    let body = json!({ "title": title, "column_id": column["id"] });
+    by.post(&at(conversation, "tasks"), body).await.data_with(201)
+}
+
+async fn change(by: &Member, task: &Value, body: Value) -> Value {
+    by.patch(&format!("/r1/tasks/{}", id(task)), body).await.data()
+}
+
+async fn titles(by: &Member, conversation: &str) -> Vec<String> {
+    let list = by.get(&at(conversation, "tasks")).await.data();
+    list["items"].as_array().unwrap().iter().map(|task| task["title"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_board_is_made_changed_and_told_to_those_who_look() {
+    let app = Application::start().await;
+    let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
+    let chat = anna.open_group("Release", &[&ben, &carl]).await;
+    let mut socket = ben.connect().await;
+    assert_eq!(ben.get(&at(&chat, "board")).await.data()["version"], 0);
+    let doing = column(&anna, &chat, "Doing").await;
+    let told = socket.expect_in("column.created", &chat).await;
+    assert_eq!((&told.payload["column"], &told.payload["board_version"]), (&doing, &json!(1)));
+    let done = anna.post(&at(&chat, "board/columns"), json!({ "name": "Done", "done": true })).await.data_with(201);
+    let waiting =
+        anna.post(&at(&chat, "board/columns"), json!({ "name": "Waiting", "position": 0 })).await.data_with(201);
+    let board = ben.get(&at(&chat, "board")).await.data();
+    assert_eq!((&board["version"], &board["columns"]), (&json!(3), &json!([waiting, doing, done])));
+    let listed = ben.get(&at(&chat, "board/columns?page_size=2")).await.data();
+    assert_eq!((&listed["items"], &listed["total"]), (&json!([waiting, doing]), &json!(3)));
+
+    let sent = ben.send_message(&chat, "Somebody should write the notes").await;
+    let body = json!({
+        "title": " Write the notes ", "column_id": waiting["id"], "description": "**All** of them", "assignee_ids": [ben.id, anna.id],
+        "due_at": "2031-05-05T10:00:00.000Z", "labels": ["Docs", "Docs", "2.4"], "message_id": sent["id"],
+    });
+    let made = anna.post(&at(&chat, "tasks"), body).await.data_with(201);
+    assert_eq!((&made["title"], &made["version"]), (&json!("Write the notes"), &json!(1)));
+    assert_eq!((&made["labels"], &made["due_at"]), (&json!(["Docs", "2.4"]), &json!("2031-05-05T10:00:00.000Z")));
+    assert_eq!(made["assignees"], json!([{ "id": anna.id, "name": "Anna" }, { "id": ben.id, "name": "Ben" }]));
+    assert_eq!((&made["message_id"], &made["created_by"]), (&sent["id"], &json!(anna.id)));
+    let told = socket.expect_in("task.created", &chat).await;
+    assert_eq!((&told.payload["task"], &told.payload["board_version"]), (&made, &json!(4)));
+    assert_eq!(socket.expect("tasks.own").await.payload["task_id"], made["id"]);
+    assert_eq!(carl.get(&format!("/r1/tasks/{}", id(&made))).await.data(), made);
+
+    let moved =
+        change(&ben, &made, json!({ "column_id": doing["id"], "version": 1, "due_at": null, "assignee_ids": [] }))
+            .await;
+    assert_eq!((&moved["column_id"], &moved["version"], &moved["due_at"]), (&doing["id"], &json!(2), &Value::Null));
+    assert_eq!(socket.expect_in("task.updated", &chat).await.payload["task"], moved);
+    // What changes nothing is no event, and no other version.
+    assert_eq!(change(&ben, &made, json!({ "title": "Write the notes" })).await["version"], 2);
+    // On another version it is refused, with the task as it is.
+    let path = format!("/r1/tasks/{}", id(&made));
+    let stale = anna.patch(&path, json!({ "title": "No", "version": 1 })).await;
+    stale.refused(409, "stale");
+    assert_eq!(stale.body["details"], moved);
+    anna.delete(&format!("{path}?version=1")).await.refused(409, "stale");
+    anna.delete(&format!("/r1/columns/{}", id(&doing))).await.refused(409, "wrong_state");
+    let board = ben.get(&at(&chat, "board")).await.data();
+    assert_eq!(board["version"], 5, "what is refused is no change");
+    let later = ben.connect().await;
+    let mut reached = later.hello["conversations"].as_array().unwrap().iter();
+    let reached = reached.find(|one| one["id"] == json!(chat)).unwrap();
+    assert_eq!(reached["board_version"], 5);
+
+    anna.delete(&format!("{path}?version=2")).await.data();
+    let told = socket.expect_in("task.deleted", &chat).await;
+    assert_eq!((&told.payload["task_id"], &told.payload["board_version"]), (&made["id"], &json!(6)));
+    anna.get(&path).await.refused(404, "not_found");
+    anna.patch(&path, json!({ "title": "Again" })).await.refused(404, "not_found");
+    let renamed =
+        anna.patch(&format!("/r1/columns/{}", id(&doing)), json!({ "name": "In work", "position": 9 })).await.data();
+    assert_eq!(socket.expect_in("column.updated", &chat).await.payload["column"], renamed);
+    assert_eq!(ben.get(&at(&chat, "board")).await.data()["columns"], json!([waiting, done, renamed]));
+    anna.delete(&format!("/r1/columns/{}", id(&doing))).await.data();
+    assert_eq!(socket.expect_in("column.deleted", &chat).await.payload["column_id"], doing["id"]);
+}
+
+#[tokio::test]
+async fn a_move_writes_one_row_and_two_at_one_place_stand_side_by_side() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let (todo, done) = (column(&anna, &chat, "To do").await, column(&anna, &chat, "Done").await);
+    let mut tasks = Vec::new();
+    for n in 0..5 {
+        tasks.push(task(&anna, &chat, &todo, &format!("{n}")).await);
+    }
+    assert_eq!(titles(&ben, &chat).await, ["0", "1", "2", "3", "4"]);
+    // Between the first two, by appending to the first's position.
+    let between = format!("{}V", tasks[0]["position"].as_str().unwrap());
+    change(&ben, &tasks[4], json!({ "position": between })).await;
+    let second = change(&anna, &tasks[3], json!({ "position": between })).await;
+    assert_ne!(second["position"], json!(between));
+    assert_eq!(titles(&ben, &chat).await, ["0", "4", "3", "1", "2"]);
+    for (at, unmoved) in [(0, &tasks[0]), (3, &tasks[1]), (4, &tasks[2])] {
+        assert_eq!(&ben.get(&at_tasks(&chat)).await.data()["items"][at], unmoved);
+    }
+    // Into another column, last where no place is named.
+    change(&anna, &tasks[0], json!({ "column_id": done["id"] })).await;
+    change(&anna, &tasks[1], json!({ "column_id": done["id"] })).await;
+    assert_eq!(titles(&ben, &chat).await, ["4", "3", "2", "0", "1"]);
+    let path = at(&chat, &format!("tasks?column_id={}", id(&done)));
+    assert_eq!(ben.get(&path).await.data()["total"], 2);
+    // All drop theirs at the same place at once.
+    let drops =
+        tasks.iter().map(async |task| change(&anna, task, json!({ "column_id": todo["id"], "position": "V5" })).await);
+    let mut positions: Vec<_> =
+        futures_util::future::join_all(drops).await.iter().map(|task| task["position"].to_string()).collect();
+    positions.sort();
+    positions.dedup();
+    assert_eq!(positions.len(), 5);
+}
+
+fn at_tasks(conversation: &str) -> String {
+    at(conversation, "tasks")
+}
+
+#[tokio::test]
+async fn whoever_reads_sees_the_board_and_whoever_writes_changes_it() {
+    let app = Application::start().await;
+    let [anna, ben, dora] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await];
+    let body = json!({ "kind": "public_channel", "title": new_id(), "member_ids": [ben.id] });
+    let open = id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned();
+    let closed = anna.open_group("Secret", &[&ben, &app.sign_up("Carl").await]).await;
+    for (place, status, code) in [(&open, 403, "not_a_member"), (&closed, 404, "not_found")] {
+        let todo = column(&ben, place, "To do").await;
+        let made = task(&ben, place, &todo, "Ours").await;
+        let (path, column_path) = (format!("/r1/tasks/{}", id(&made)), format!("/r1/columns/{}", id(&todo)));
+        // A public channel is read by those who might join it.
+        if status == 403 {
+            assert_eq!(dora.get(&at(place, "board")).await.data()["version"], 2);
+            assert_eq!(dora.get(&path).await.data(), made);
+            assert_eq!(dora.get(&at(place, "tasks")).await.data()["total"], 1);
+        } else {
+            for read in [at(place, "board"), at(place, "board/columns"), at(place, "tasks"), path.clone()] {
+                dora.get(&read).await.refused(404, "not_found");
+            }
+        }
+        dora.post(&at(place, "board/columns"), json!({ "name": "Mine" })).await.refused(status, code);
+        let body = json!({ "title": "Mine", "column_id": todo["id"] });
+        dora.post(&at(place, "tasks"), body).await.refused(status, code);
+        dora.patch(&path, json!({ "title": "Mine" })).await.refused(status, code);
+        dora.delete(&path).await.refused(status, code);
+        dora.patch(&column_path, json!({ "name": "Mine" })).await.refused(status, code);
+        dora.delete(&column_path).await.refused(status, code);
+    }
+    // What is archived is read only.
+    anna.post(&at(&open, "archive"), json!({})).await.data();
+    let shown = ben.get(&at(&open, "tasks")).await.data()["items"][0].clone();
+    ben.patch(&format!("/r1/tasks/{}", id(&shown)), json!({ "title": "Late" })).await.refused(409, "archived");
+    ben.post(&at(&open, "board/columns"), json!({ "name": "Late" })).await.refused(409, "archived");
+    // Where only admins post, only they plan.
+    let body = json!({ "kind": "public_channel", "title": new_id(), "posting": "admins", "member_ids": [ben.id] });
+    let news = id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned();
+    column(&anna, &news, "To do").await;
+    ben.post(&at(&news, "board/columns"), json!({ "name": "Mine" })).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
+    let app = Application::start().await;
+    let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
+    let (single, group) = (anna.open_single(&ben).await, anna.open_group("Team", &[&ben, &carl]).await);
+    let mut wanted = Vec::new();
+    for (chat, title, due) in [(&single, "Later", "2032-01-01T00:00:00Z"), (&group, "Sooner", "2031-01-01T00:00:00Z")] {
+        let todo = column(&anna, chat, "To do").await;
+        let body = json!({ "title": title, "column_id": todo["id"], "assignee_ids": [ben.id], "due_at": due });
+        wanted.push(anna.post(&at(chat, "tasks"), body).await.data_with(201));
+    }
+    let done = anna.post(&at(&group, "board/columns"), json!({ "name": "Done", "done": true })).await.data_with(201);
+    let body = json!({ "title": "Over", "column_id": done["id"], "assignee_ids": [ben.id, carl.id] });
+    anna.post(&at(&group, "tasks"), body).await.data_with(201);
+    let mine = ben.get("/r1/tasks?assignee=me").await.data();
+    let names: Vec<_> = mine["items"].as_array().unwrap().iter().map(|task| task["title"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Sooner", "Later", "Over"]);
+    let first = &mine["items"][0];
+    assert_eq!(
+        (&first["id"], &first["column_name"], &first["done"]),
+        (&wanted[1]["id"], &json!("To do"), &json!(false))
+    );
+    assert_eq!(first["conversation"], json!({ "id": group, "kind": "group", "title": "Team" }));
+    assert_eq!(ben.get("/r1/tasks?done=false").await.data()["total"], 2);
+    assert_eq!(ben.get("/r1/tasks?done=true").await.data()["total"], 1);
+    assert_eq!(carl.get("/r1/tasks").await.data()["total"], 1);
+    assert_eq!(anna.get("/r1/tasks").await.data()["total"], 0);
+    ben.get("/r1/tasks?assignee=you").await.names_field("assignee");
+    let of_ben = anna.get(&at(&group, &format!("tasks?assignee={}", ben.id))).await.data();
+    assert_eq!(of_ben["total"], 2);
+    // Whoever is out of the conversation has nothing to do there, and can't be given anything.
+    anna.delete(&at(&group, &format!("members/{}", ben.id))).await.data();
+    assert_eq!(ben.get("/r1/tasks").await.data()["total"], 1);
+    let path = format!("/r1/tasks/{}", id(&wanted[1]));
+    assert_eq!(
+        anna.patch(&path, json!({ "assignee_ids": [ben.id, carl.id] })).await.data()["assignee_ids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    anna.patch(&path, json!({ "assignee_ids": [carl.id] })).await.data();
+    anna.patch(&path, json!({ "assignee_ids": [ben.id] })).await.names_field("assignee_ids");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_everything_has_an_end() {
+    let app = Application::start().await;
+    let (anna, ben, dora) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await);
+    let (chat, other) = (anna.open_single(&ben).await, anna.open_single(&dora).await);
+    let todo = column(&anna, &chat, "To do").await;
+    let elsewhere = column(&anna, &other, "To do").await;
+    let foreign = anna.send_message(&other, "Not here").await;
+    let tasks = at(&chat, "tasks");
+    for (field, wrong) in [
+        ("title", json!("")),
+        ("title", json!("x".repeat(201))),
+        ("description", json!("x".repeat(10_001))),
+        ("description", json!("\u{7}")),
+        ("column_id", elsewhere["id"].clone()),
+        ("column_id", json!(new_id())),
+        ("assignee_ids", json!([dora.id])),
+        ("assignee_ids", json!((0..21).map(|_| new_id()).collect::<Vec<_>>())),
+        ("labels", json!(["x".repeat(41)])),
+        ("labels", json!((0..11).map(|n| n.to_string()).collect::<Vec<_>>())),
+        ("message_id", foreign["id"].clone()),
+        ("position", json!("")),
+        ("position", json!("a b")),
+        ("position", json!("a".repeat(1_001))),
+        ("due_at", json!("tomorrow")),
+    ] {
+        let mut body = json!({ "title": "Fine", "column_id": todo["id"] });
+        body[field] = wrong;
+        anna.post(&tasks, body).await.names_field(field);
+    }
+    anna.post(&at(&chat, "board/columns"), json!({ "name": " " })).await.names_field("name");
+    anna.post(&at(&chat, "board/columns"), json!({ "name": "A", "position": {} })).await.names_field("position");
+    let made = task(&anna, &chat, &todo, "Here").await;
+    anna.patch(&format!("/r1/tasks/{}", id(&made)), json!({ "column_id": elsewhere["id"] }))
+        .await
+        .names_field("column_id");
+    for n in 1..30 {
+        column(&anna, &chat, &format!("Column {n}")).await;
+    }
+    anna.post(&at(&chat, "board/columns"), json!({ "name": "One more" })).await.refused(422, "too_many");
+    // An account that ends takes its name off what it was to do.
+    anna.patch(&format!("/r1/tasks/{}", id(&made)), json!({ "assignee_ids": [ben.id] })).await.data();
+    let request = ben.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": support::PASSWORD }));
+    ben.send(request).await.data();
+    support::wait_until("the account is gone", || async {
+        anna.get(&format!("/r1/tasks/{}", id(&made))).await.data()["assignee_ids"] == json!([])
+    })
+    .await;
+}
+
+/// The titles and times of what somebody was reminded of.
+async fn reminders(of: &Member) -> Vec<(Value, Value)> {
+    let listed = of.get("/r1/notifications?kind=reminder").await.data();
+    listed["items"].as_array().unwrap().iter().map(|one| (one["title"].clone(), one["detail"].clone())).collect()
+}
+
+#[tokio::test]
+async fn whoever_is_to_do_a_task_is_reminded_once_before_it_is_due() {
+    let mut app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_group("Release", &[&ben, &carl]).await;
+    let doing = column(&anna, &chat, "Doing").await;
+    let done = anna.post(&at(&chat, "board/columns"), json!({ "name": "Done", "done": true })).await.data_with(201);
+    let within = |seconds| Clock::system().now().plus(Duration::from_secs(seconds)).to_string();
+    let add = async |title: &str, due: &str, assignees: Value| {
+        let body = json!({ "title": title, "column_id": doing["id"], "due_at": due, "assignee_ids": assignees });
+        anna.post(&at(&chat, "tasks"), body).await.data_with(201)
+    };
+    // What is done, deleted or put off by then reminds nobody.
+    let (soon, day) = (within(4), within(86_400));
+    let finished = add("Finished", &soon, json!([ben.id])).await;
+    change(&ben, &finished, json!({ "column_id": done["id"] })).await;
+    let deleted = add("Deleted", &soon, json!([ben.id])).await;
+    ben.delete(&format!("/r1/tasks/{}", id(&deleted))).await.data();
+    let put_off = add("Put off", &soon, json!([ben.id])).await;
+    change(&ben, &put_off, json!({ "due_at": day })).await;
+    add("Much later", &day, json!([ben.id])).await;
+    let due = within(6);
+    let brought_forward = add("Brought forward", &day, json!([ben.id, anna.id])).await;
+    change(&ben, &brought_forward, json!({ "due_at": due })).await;
+    add("Nobody's", &due, json!([])).await;
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let (anna, ben) = (anna.at(&app.url()), ben.at(&app.url()));
+    wait_until("both are reminded", async || reminders(&anna).await.len() == 2 && !reminders(&ben).await.is_empty())
+        .await;
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let (anna, ben) = (anna.at(&app.url()), ben.at(&app.url()));
+    assert_eq!(reminders(&ben).await, [(json!("Brought forward"), json!(due))]);
+    let annas = reminders(&anna).await;
+    assert!(annas.contains(&(json!("Nobody's"), json!(due))) && annas.len() == 2, "{annas:?}");
+}

@@ -1,0 +1,46 @@
+//! Boards on two instances: what one changes is heard on the other, and nothing is lost where both change at once.
+
+use support::{Setup, json};
+
+use super::{at, change, column, id, task};
+
+#[tokio::test]
+async fn what_is_changed_on_one_instance_is_heard_on_the_other() {
+    let app = Setup::new().instances(2).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let there = ben.at(&app.instances[1].url());
+    let chat = anna.open_single(&ben).await;
+    let mut socket = there.connect().await;
+    let todo = column(&anna, &chat, "To do").await;
+    assert_eq!(socket.expect_in("column.created", &chat).await.payload["column"], todo);
+    let made = task(&anna, &chat, &todo, "From here").await;
+    assert_eq!(socket.expect_in("task.created", &chat).await.payload["task"], made);
+    let changed = change(&there, &made, json!({ "title": "From there", "assignee_ids": [ben.id], "version": 1 })).await;
+    assert_eq!(socket.expect_in("task.updated", &chat).await.payload["task"], changed);
+    assert_eq!(socket.expect("tasks.own").await.payload["conversation_id"], json!(chat));
+}
+
+#[tokio::test]
+async fn of_two_changes_on_one_version_one_is_refused_and_each_change_counts() {
+    let app = Setup::new().instances(2).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let there = ben.at(&app.instances[1].url());
+    let chat = anna.open_single(&ben).await;
+    let todo = column(&anna, &chat, "To do").await;
+    let made = task(&anna, &chat, &todo, "Contested").await;
+    let path = format!("/r1/tasks/{}", id(&made));
+    for version in 1..6 {
+        let (here, far) = tokio::join!(
+            anna.patch(&path, json!({ "title": format!("Anna {version}"), "version": version })),
+            there.patch(&path, json!({ "title": format!("Ben {version}"), "version": version }))
+        );
+        let mut statuses = [here.status, far.status];
+        statuses.sort();
+        assert_eq!(statuses, [200, 409]);
+    }
+    let adding =
+        (0..20).map(async |n| task(if n % 2 == 0 { &anna } else { &there }, &chat, &todo, &n.to_string()).await);
+    futures_util::future::join_all(adding).await;
+    assert_eq!(there.get(&at(&chat, "tasks")).await.data()["total"], 21);
+    assert_eq!(anna.get(&at(&chat, "board")).await.data()["version"], 2 + 5 + 20);
+}

@@ -1,0 +1,231 @@
+//! Drafts on all devices of somebody's, and messages that are sent later: at their time, once, whatever ends in between.
+
+use std::time::Duration;
+
+use appcore::{Clock, Timestamp};
+use support::{Application, Member, Socket, Value, json, new_id, wait_until};
+
+fn later(by: Duration) -> String {
+    Clock::system().now().plus(by).to_string()
+}
+
+fn id(value: &Value) -> &str {
+    value["id"].as_str().unwrap()
+}
+
+async fn drafts(who: &Member) -> Vec<String> {
+    let listed = who.get("/r1/drafts").await.data();
+    listed["items"].as_array().unwrap().iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn schedule(who: &Member, chat: &str, content: &str, send_at: &str, more: Value) -> Value {
+    let mut body = json!({ "client_id": new_id(), "content": content, "send_at": send_at });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    who.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(202)
+}
+
+fn path(scheduled: &Value, deed: &str) -> String {
+    format!("/r1/scheduled/{}{deed}", id(scheduled))
+}
+
+async fn told(socket: &mut Socket, scheduled: &Value) -> Value {
+    let is_it = |frame: &support::Frame| frame.kind == "scheduled.updated" && frame.payload["id"] == scheduled["id"];
+    socket.find("what became of the message", is_it).await.payload
+}
+
+#[tokio::test]
+async fn a_draft_is_on_all_devices_and_the_newest_counts() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let root = anna.send_message(&chat, "a question").await;
+    let other = anna.another_device().await;
+    let mut socket = other.connect().await;
+    let mut bens = ben.connect().await;
+    let draft = format!("/r1/conversations/{chat}/draft");
+    let stored = anna.put(&draft, json!({ "content": "half a", "reply_to": root["id"] })).await.data();
+    let frame = socket.expect_in("draft.updated", &chat).await;
+    assert_eq!((&frame.payload["content"], &frame.payload["thread_id"]), (&json!("half a"), &Value::Null));
+    assert_eq!(frame.payload["reply_to"], root["id"]);
+    anna.put(&draft, json!({ "content": "in the thread", "thread_id": root["id"] })).await.data();
+    assert_eq!(socket.expect_in("draft.updated", &chat).await.payload["thread_id"], root["id"]);
+    assert_eq!(drafts(&other).await, ["in the thread", "half a"]);
+    // What a device wrote before that, and tells only now, is not stored.
+    let before = json!({ "content": "older", "updated_at": later(Duration::ZERO).replace("202", "201") });
+    assert_eq!(other.put(&draft, before).await.data()["content"], "half a");
+    // A clock that is ahead wins once, not for ever.
+    let ahead = json!({ "content": "from tomorrow", "updated_at": later(Duration::from_secs(86_400)) });
+    let ahead = other.put(&draft, ahead).await.data();
+    assert!(ahead["updated_at"].as_str() > stored["updated_at"].as_str());
+    assert_eq!(anna.put(&draft, json!({ "content": "half a thought" })).await.data()["content"], "half a thought");
+    // Empty: there is none. What is older than that does not bring it back.
+    let emptied = anna.put(&draft, json!({ "content": " " })).await.data();
+    assert_eq!(emptied["content"], "");
+    let again = json!({ "content": "half a thought", "updated_at": stored["updated_at"] });
+    assert_eq!(other.put(&draft, again).await.data()["content"], "");
+    assert_eq!(drafts(&anna).await, ["in the thread"]);
+    // It is nobody else's.
+    assert!(drafts(&ben).await.is_empty());
+    anna.send_message(&chat, "done").await;
+    bens.expect_in("message.created", &chat).await;
+    carl.put(&draft, json!({ "content": "x" })).await.refused(404, "not_found");
+    anna.put(&draft, json!({ "content": "x", "thread_id": new_id() })).await.names_field("thread_id");
+    anna.put(&draft, json!({ "content": "x".repeat(200_000) })).await.names_field("content");
+    anna.put(&draft, json!({ "content": "a\u{0}b" })).await.names_field("content");
+    anna.put(&draft, json!({})).await.refused(422, "invalid");
+}
+
+#[tokio::test]
+async fn a_message_is_sent_at_its_time() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let root = anna.send_message(&chat, "a question").await;
+    let (mut annas, mut bens) = (anna.connect().await, ben.connect().await);
+    let at = later(Duration::from_secs(10));
+    let sent = schedule(&anna, &chat, "good morning", &at, json!({ "reply_to": root["id"] })).await;
+    assert_eq!(told(&mut annas, &sent).await["scheduled"]["content"], "good morning");
+    assert_eq!((&sent["send_at"], &sent["failure"]), (&json!(at), &Value::Null));
+    // Nobody else sees it.
+    ben.get(&path(&sent, "")).await.refused(404, "not_found");
+    ben.patch(&path(&sent, ""), json!({ "content": "x" })).await.refused(404, "not_found");
+    ben.delete(&path(&sent, "")).await.refused(404, "not_found");
+    ben.post(&path(&sent, "/send"), json!({})).await.refused(404, "not_found");
+    assert_eq!(ben.get("/r1/scheduled").await.data()["total"], 0);
+    assert_eq!(anna.get(&format!("/r1/scheduled?conversation_id={chat}")).await.data()["total"], 1);
+    // The same again is the same.
+    let same = json!({ "client_id": sent["client_id"] });
+    assert_eq!(schedule(&anna, &chat, "good morning", &at, same).await["id"], sent["id"]);
+    let changed = anna.patch(&path(&sent, ""), json!({ "content": "good morning!" })).await.data();
+    assert_eq!(changed["content"], "good morning!");
+    let frame = bens.expect_in("message.created", &chat).await;
+    let message = &frame.payload["message"];
+    assert_eq!((&message["content"], &message["reply_to"]), (&json!("good morning!"), &root["id"]));
+    assert_eq!(message["client_id"], sent["client_id"]);
+    let late = Timestamp::parse(message["created_at"].as_str().unwrap()).unwrap().0 - Timestamp::parse(&at).unwrap().0;
+    assert!((0..5_000).contains(&late), "{late} ms late");
+    loop {
+        if told(&mut annas, &sent).await["scheduled"].is_null() {
+            break;
+        }
+    }
+    anna.get(&path(&sent, "")).await.refused(404, "not_found");
+    // What is wrong with one is said at once.
+    let messages = format!("/r1/conversations/{chat}/messages");
+    for (field, send_at) in
+        [("send_at", later(Duration::from_secs(5))), ("send_at", later(Duration::from_secs(400 * 86_400)))]
+    {
+        let body = json!({ "client_id": new_id(), "content": "x", "send_at": send_at });
+        anna.post(&messages, body).await.names_field(field);
+    }
+    let body =
+        json!({ "client_id": new_id(), "content": "x".repeat(6_000), "send_at": later(Duration::from_secs(60)) });
+    anna.post(&messages, body).await.names_field("content");
+    let body = json!({ "client_id": new_id(), "content": "x", "send_at": later(Duration::from_secs(60)) });
+    carl.post(&messages, body).await.refused(404, "not_found");
+    anna.patch(&path(&sent, ""), json!({ "content": "x" })).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_message_can_be_sent_at_once_put_off_or_given_up() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_group("Team", &[&ben, &carl]).await;
+    let root = anna.send_message(&chat, "a question").await;
+    let day = later(Duration::from_secs(86_400));
+    let in_thread = json!({ "thread_id": root["id"], "also_to_conversation": true });
+    let first = schedule(&anna, &chat, "first", &day, in_thread).await;
+    let upload = anna.upload("a.txt", "text/plain", "hello").await;
+    let second = schedule(&anna, &chat, "second", &day, json!({ "attachment_ids": [upload["id"]] })).await;
+    let listed = anna.get("/r1/scheduled").await.data();
+    assert_eq!(listed["total"], 2);
+    let message = anna.post(&path(&first, "/send"), json!({})).await.data_with(201);
+    assert_eq!((&message["content"], &message["thread_id"]), (&json!("first"), &root["id"]));
+    anna.delete(&path(&second, "")).await.data();
+    assert_eq!(anna.get("/r1/scheduled").await.data()["total"], 0);
+    // What it was to take along goes with it.
+    let file = format!("/r1/uploads/{}", id(&upload));
+    wait_until("the file is gone", async || anna.get(&file).await.status == 404).await;
+    // What is refused at its time stays, and says why.
+    let put_off = schedule(&ben, &chat, "too late", &day, json!({})).await;
+    anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
+    let mut socket = ben.connect().await;
+    ben.patch(&path(&put_off, ""), json!({ "send_at": later(Duration::from_secs(10)) })).await.data();
+    let failed = loop {
+        let payload = told(&mut socket, &put_off).await;
+        if !payload["scheduled"]["failure"].is_null() {
+            break payload;
+        }
+    };
+    assert_eq!(failed["scheduled"]["failure"]["code"], "not_found");
+    ben.delete(&path(&put_off, "")).await.data();
+}
+
+#[tokio::test]
+async fn a_message_is_sent_once_also_when_the_program_was_killed() {
+    let mut app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let at = later(Duration::from_secs(10));
+    let mut all = Vec::new();
+    for n in 0..5 {
+        all.push(schedule(&anna, &chat, &format!("message {n}"), &at, json!({})).await);
+    }
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let here = ben.at(&app.url());
+    let sent = async || here.history(&chat).await.len();
+    wait_until("one of them is there", async || sent().await > 0).await;
+    // In the middle of it.
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let (here, author) = (ben.at(&app.url()), anna.at(&app.url()));
+    wait_until("all are there", async || here.history(&chat).await.len() >= all.len()).await;
+    wait_until("none waits", async || author.get("/r1/scheduled").await.data()["total"] == 0).await;
+    let mut texts: Vec<String> =
+        here.history(&chat).await.iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, (0..5).map(|n| format!("message {n}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_message_may_be_passed_on_without_a_word() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let root = anna.send_message(&chat, "worth reading").await;
+    let messages = format!("/r1/conversations/{chat}/messages");
+    let body = json!({ "client_id": new_id(), "content": "", "forward_of": root["id"] });
+    let passed_on = anna.post(&messages, body).await.data_with(201);
+    assert_eq!((&passed_on["content"], &passed_on["forwarded"]["message_id"]), (&json!(""), &root["id"]));
+    anna.post(&messages, json!({ "client_id": new_id(), "content": "" })).await.names_field("content");
+}
+
+mod cluster {
+    use support::Setup;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_is_sent_once_by_whichever_instance_is_there() {
+        let mut app = Setup::new().instances(2).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = anna.open_single(&ben).await;
+        let at = later(Duration::from_secs(10));
+        for n in 0..20 {
+            schedule(&anna, &chat, &format!("message {n}"), &at, json!({})).await;
+        }
+        let here = ben.at(&app.instances[1].url());
+        wait_until("some are there", async || !here.history(&chat).await.is_empty()).await;
+        app.instances[0].kill().await;
+        wait_until("all are there", async || here.history(&chat).await.len() >= 20).await;
+        let author = anna.at(&app.instances[1].url());
+        wait_until("none waits", async || author.get("/r1/scheduled").await.data()["total"] == 0).await;
+        let history = here.history(&chat).await;
+        assert_eq!(history.len(), 20);
+        let late = |message: &Value| {
+            Timestamp::parse(message["created_at"].as_str().unwrap()).unwrap().0 - Timestamp::parse(&at).unwrap().0
+        };
+        assert!(history.iter().all(|message| late(message) < 15_000), "{:?}", history.iter().map(late).max());
+    }
+}

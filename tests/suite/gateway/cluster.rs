@@ -1,0 +1,178 @@
+//! The gateway on several instances: one limit, one budget, one answer to who may what.
+
+use std::sync::Arc;
+
+use support::{Caller, Credentials, wait_until};
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// Several instances with one provider, whose model `small` costs one micro-credit a token.
+async fn several(count: usize) -> Stage {
+    let stage = Stage::with(Setup::new().instances(count), UpstreamKind::OpenAi).await;
+    let price = json!({ "price": { "input": 1_000_000, "output": 1_000_000 } });
+    stage.app.admin().await.put("/r1/admin/models/small", price).await.data();
+    for at in 0..count {
+        let program = stage.program.at(&stage.app.instances[at].url());
+        // Each instance hears of the price by itself.
+        wait_until("the price is known", async || {
+            program.post(DOORS[0], question(false)).await.header("x-natter-cost") == Some("10")
+        })
+        .await;
+    }
+    stage
+}
+
+/// A program with this key at each of the instances.
+fn everywhere(stage: &Stage, key: &Value) -> Vec<Caller> {
+    let credentials = Credentials::Bearer(key["key"].as_str().unwrap().to_owned());
+    stage.app.instances.iter().map(|instance| Caller::new(&instance.url(), credentials.clone())).collect()
+}
+
+/// Asks so many times at once, at all instances and doors in turn: the answers.
+async fn race(callers: &[Caller], times: usize) -> Vec<Answer> {
+    let callers = Arc::new(callers.to_vec());
+    let mut racing = JoinSet::new();
+    for n in 0..times {
+        let callers = Arc::clone(&callers);
+        let door = DOORS[(n / callers.len()) % 3];
+        racing.spawn(async move { callers[n % callers.len()].post(door, asked_at(door, false)).await });
+    }
+    racing.join_all().await
+}
+
+fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+#[tokio::test]
+async fn five_instances_refuse_as_one_and_none_of_them_is_behind() {
+    let stage = several(5).await;
+    let key = keys::make(&stage.anna, json!({ "rpm": 10 })).await;
+    let callers = everywhere(&stage, &key);
+    let answers = race(&callers, 60).await;
+    assert_eq!((count(&answers, 200), count(&answers, 429)), (10, 50));
+    // A budget counts what is booked when it is set; this books what each instance still has.
+    for instance in &stage.app.instances {
+        stage.anna.at(&instance.url()).get("/r1/usage").await.data();
+    }
+    let path = keys::path(&key);
+    let anna = stage.anna.at(&stage.app.instances[3].url());
+    anna.patch(&path, json!({ "rpm": null, "budget": { "limit": 1_000, "period": "day" } })).await.data();
+    wait_until("all let it in again", async || {
+        let mut all = true;
+        for caller in &callers {
+            all &= caller.get("/v1/models").await.status == 200;
+        }
+        all
+    })
+    .await;
+    // Each may cost more than 100 and costs 10.
+    let answers = race(&callers, 200).await;
+    let admitted = count(&answers, 200);
+    assert!((5..=100).contains(&admitted), "{admitted}");
+    assert_eq!(admitted + count(&answers, 429) + count(&answers, 402), 200, "{answers:?}");
+    let spent = async || {
+        let mut spent = Vec::new();
+        for instance in &stage.app.instances {
+            stage.anna.at(&instance.url()).get("/r1/usage").await.data();
+        }
+        for instance in &stage.app.instances {
+            let listed = stage.anna.at(&instance.url()).get("/r1/api_keys").await.data();
+            let found = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).cloned().unwrap();
+            spent.push(found["budget"]["spent"].as_i64().unwrap());
+        }
+        spent
+    };
+    // The ten calls from before it had a budget count, too: they were in the same period.
+    let counted = i64::try_from(10 + admitted).unwrap();
+    assert_eq!(spent().await, [10 * counted; 5], "every instance says the same");
+    // A key that may call another model only, and one that is gone, is so everywhere.
+    anna.patch(&path, json!({ "models": ["large"], "budget": null })).await.data();
+    for caller in &callers {
+        wait_until("it may call one model only", async || caller.post(DOORS[0], question(false)).await.status == 404)
+            .await;
+        let listed = caller.get("/v1/models").await;
+        let ids: Vec<&Value> = listed.body["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+        assert!(ids.iter().all(|id| id.as_str().unwrap().contains("large")) && !ids.is_empty(), "{ids:?}");
+    }
+    anna.delete(&path).await.data();
+    for caller in &callers {
+        wait_until("the key is gone", async || caller.get("/v1/models").await.status == 401).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_a_team_goes_with_it_everywhere() {
+    let stage = several(2).await;
+    let ben = stage.app.sign_up("Ben").await;
+    let team = stage.anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
+    let path = format!("/r1/workspaces/{}", team["id"].as_str().unwrap());
+    stage.anna.post(&format!("{path}/members"), json!({ "user_id": ben.id })).await.data_with(201);
+    let mut keys = Vec::new();
+    for owner in [&stage.anna, &ben] {
+        let key = keys::make(owner, json!({ "workspace_id": team["id"] })).await;
+        keys.push(everywhere(&stage, &key));
+    }
+    for caller in keys.iter().flatten() {
+        assert_eq!(caller.post(DOORS[0], question(false)).await.status, 200);
+    }
+    let there = stage.anna.at(&stage.app.instances[1].url());
+    there.delete(&format!("{path}/members/{}", ben.id)).await.data();
+    for caller in &keys[1] {
+        wait_until("Ben's key is refused", async || caller.post(DOORS[0], question(false)).await.status == 401).await;
+    }
+    for caller in &keys[0] {
+        assert_eq!(caller.post(DOORS[0], question(false)).await.status, 200, "Anna is still a member");
+    }
+    there.delete(&path).await.data();
+    for caller in &keys[0] {
+        wait_until("the team's key is refused", async || caller.post(DOORS[0], question(false)).await.status == 401)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_booked_at_once_in_crossing_budgets_is_all_there() {
+    const CALLS: usize = 400;
+    let stage = several(2).await;
+    let (admin, ben) = (stage.app.admin().await, stage.app.sign_up("Ben").await);
+    let team = stage.anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
+    let team = team["id"].as_str().unwrap();
+    let members = format!("/r1/workspaces/{team}/members");
+    stage.anna.post(&members, json!({ "user_id": ben.id })).await.data_with(201);
+    let limit = json!({ "limit": 100_000_000, "period": "month" });
+    let scopes = [format!("workspace/{team}"), format!("user/{}", stage.anna.id), format!("user/{}", ben.id)];
+    for scope in &scopes {
+        admin.put(&format!("/r1/admin/budgets/{scope}"), limit.clone()).await.data();
+    }
+    let mut callers = Vec::new();
+    for owner in [&stage.anna, &ben, &stage.anna, &ben] {
+        let key = keys::make(owner, json!({ "workspace_id": team, "budget": limit })).await;
+        callers.extend(everywhere(&stage, &key));
+    }
+    let answers = race(&callers, CALLS).await;
+    assert_eq!(count(&answers, 200), CALLS, "{:?}", answers.iter().find(|answer| answer.status != 200));
+    for instance in &stage.app.instances {
+        stage.anna.at(&instance.url()).get("/r1/usage").await.data();
+    }
+    let listed = admin.get("/r1/admin/budgets").await.data();
+    let spent = |id: &str| {
+        let found = listed["items"].as_array().unwrap().iter().find(|budget| budget["id"] == id);
+        found.unwrap()["spent"].as_u64().unwrap()
+    };
+    let calls = CALLS as u64;
+    // Anna has asked each instance once for the price.
+    assert_eq!((spent(team), spent(&stage.anna.id), spent(&ben.id)), (calls * 10, calls * 5 + 20, calls * 5));
+    let asked = format!("SELECT count(*) FROM usage_requests WHERE workspace_id = '{team}' AND status = 200");
+    assert_eq!(stage.app.database.number(&asked).await, i64::try_from(CALLS).unwrap(), "no row is lost");
+    let summed = "SELECT CAST(sum(requests) AS bigint) FROM usage_days";
+    let single = "SELECT count(*) FROM usage_requests";
+    assert_eq!(stage.app.database.number(summed).await, stage.app.database.number(single).await);
+    for instance in &stage.app.instances {
+        let log = instance.log();
+        let stuck: Vec<&String> =
+            log.iter().filter(|line| line.contains("deadlock") || line.contains("could not be written")).collect();
+        assert!(stuck.is_empty(), "{stuck:?}");
+    }
+}

@@ -1,0 +1,239 @@
+//! What calls cost, whichever way they end.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use support::wait_until;
+use tokio::task::JoinSet;
+
+use super::{
+    budgets::{spending, spent},
+    *,
+};
+
+async fn rows(stage: &Stage, key: &Value) -> Vec<Value> {
+    let path = format!("/r1/usage/requests?page_size=100&key_id={}", key["id"].as_str().unwrap());
+    stage.anna.get(&path).await.data()["items"].as_array().unwrap().clone()
+}
+
+fn number(row: &Value, field: &str) -> i64 {
+    row[field].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn calls_count_at_every_door_whole_and_streamed() {
+    let (stage, key, caller) = spending(100_000).await;
+    stage.upstream.always(Behaviour::answer("Hello from the upstream."));
+    for door in DOORS {
+        let whole = caller.post(door, asked_at(door, false)).await;
+        assert_eq!(whole.header("x-natter-cost"), Some("10"), "{whole:?}");
+        let streamed = caller.post(door, asked_at(door, true)).await;
+        assert_eq!((streamed.status, streamed_text(&streamed).as_str()), (200, "Hello from the upstream."));
+    }
+    let vectors = caller.post("/v1/embeddings", json!({ "model": "small", "input": "one" })).await;
+    assert_eq!((vectors.status, vectors.header("x-natter-cost")), (200, Some("7")));
+    // Four words were streamed, three are counted of an answer in one piece.
+    assert_eq!(spent(&stage, &key).await, 3 * (10 + 11) + 7);
+    let rows = rows(&stage, &key).await;
+    let endpoints: Vec<&str> = rows.iter().map(|row| row["endpoint"].as_str().unwrap()).collect();
+    assert_eq!(endpoints, ["embeddings", "messages", "messages", "responses", "responses", "chat", "chat"]);
+    assert!(rows.iter().all(|row| row["estimated"] == false && row["status"] == 200), "{rows:?}");
+    let groups = stage.anna.get("/r1/usage?group=day").await.data();
+    assert_eq!((&groups["items"][0]["requests"], &groups["items"][0]["cost"]), (&json!(7), &json!(70)));
+}
+
+#[tokio::test]
+async fn no_budget_means_none_and_a_wrong_price_can_be_undone() {
+    let (stage, key, caller) = spending(1_000).await;
+    let admin = stage.app.admin().await;
+    let wrong = json!({ "price": { "input": 1_000_000_000_000_i64, "output": 1_000_000_000_000_i64 } });
+    admin.put("/r1/admin/models/small", wrong).await.data();
+    assert_eq!(caller.post(DOORS[0], question(false)).await.status, 429, "the budget holds by the wrong price, too");
+    for _ in 0..3 {
+        let answer = stage.program.post(DOORS[0], question(false)).await;
+        assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10000000")), "{answer:?}");
+    }
+    admin.put("/r1/admin/models/small", json!({ "price": { "input": 1_000_000, "output": 1_000_000 } })).await.data();
+    assert_eq!(caller.post(DOORS[0], question(false)).await.header("x-natter-cost"), Some("10"));
+    admin.delete("/r1/admin/models/small").await.data();
+    assert_eq!(caller.post(DOORS[0], question(false)).await.header("x-natter-cost"), Some("0"));
+    assert_eq!(spent(&stage, &key).await, 10);
+    let rows = rows(&stage, &key).await;
+    let mut versions: Vec<&Value> = rows.iter().map(|row| &row["price_version"]).collect();
+    versions.dedup();
+    assert_eq!(versions.len(), 3, "each row keeps the price that it was counted by: {versions:?}");
+}
+
+#[tokio::test]
+async fn two_hundred_racing_streams_never_overdraw() {
+    let (stage, key, caller) = spending(1_000).await;
+    // Each may cost more than 100, and none ends before all were asked.
+    stage.upstream.always(Behaviour::step("Hello from the upstream."));
+    let mut racing = JoinSet::new();
+    for _ in 0..200 {
+        racing.spawn(caller.request(Method::POST, DOORS[0]).json(&question(true)).send());
+    }
+    let mut streams = Vec::new();
+    while let Some(begun) = racing.join_next().await {
+        let begun = begun.unwrap().unwrap();
+        match begun.status().as_u16() {
+            200 => streams.push(begun),
+            429 => assert_eq!(begun.headers()["x-should-retry"], "false"),
+            status => panic!("{status}"),
+        }
+    }
+    assert!((5..10).contains(&streams.len()), "{}", streams.len());
+    assert_eq!(stage.upstream.asked().len(), streams.len());
+    stage.upstream.release(4 * streams.len());
+    let count = i64::try_from(streams.len()).unwrap();
+    for stream in streams {
+        let text = stream.text().await.unwrap();
+        assert!(text.contains("upstream."), "{text}");
+    }
+    assert_eq!(spent(&stage, &key).await, 11 * count);
+    // What was not used is there for others, to the last.
+    stage.upstream.always(Behaviour::answer("Hello from the upstream."));
+    while caller.post(DOORS[0], question(true)).await.status == 200 {}
+    let spent = spent(&stage, &key).await;
+    assert!((800..=1_000).contains(&spent), "{spent}");
+}
+
+/// Reads a stream until so many words more have come, or until it ends; whether it goes on.
+async fn read_words(stream: &mut reqwest::Response, text: &mut String, words: usize) -> bool {
+    let until = text.matches("word ").count() + words;
+    while text.matches("word ").count() < until {
+        match stream.chunk().await.unwrap() {
+            Some(chunk) => text.push_str(&String::from_utf8_lossy(&chunk)),
+            None => return false,
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_or_is_cut() {
+    // Messages always have a limit.
+    for (door, limit, is_cut) in
+        [(DOORS[0], 100_000, false), (DOORS[1], 100_000, false), (DOORS[0], 300, true), (DOORS[1], 300, true)]
+    {
+        let setup = Setup::new().set("gateway.assumed_output", 50);
+        let (mut stage, key, caller) = budgets::spending_with(setup, limit).await;
+        let mut body = asked_at(door, true);
+        body.as_object_mut().unwrap().retain(|field, _| field != "max_tokens" && field != "max_output_tokens");
+        stage.upstream.then(Behaviour::step(&"word ".repeat(400)));
+        stage.upstream.release(20);
+        let mut stream = caller.request(Method::POST, door).json(&body).send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        let mut text = String::new();
+        while read_words(&mut stream, &mut text, 20).await && text.matches("word ").count() < 400 {
+            stage.upstream.release(20);
+        }
+        while let Some(chunk) = stream.chunk().await.unwrap() {
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        let is_whole = text.contains("[DONE]") || text.contains("response.completed");
+        assert_eq!((is_whole, text.contains("insufficient_quota")), (!is_cut, is_cut), "{door}: {text}");
+        let spent = spent(&stage, &key).await;
+        if is_cut {
+            let _ = stage.upstream.wait_until_left(1).await;
+            assert!((200..=limit + 50).contains(&spent), "{spent}");
+        } else {
+            assert!(spent >= 400, "{spent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted_once() {
+    for kind in UpstreamKind::ALL {
+        let (stage, key, caller) = budgets::spending_on(kind, 100_000).await;
+        let refusal = json!({ "error": { "message": "It said nothing. ".repeat(200), "type": "server_error", "code": 500, "status": "INTERNAL" }, "type": "error" });
+        for dead in [Behaviour::Frames(Vec::new()), Behaviour::Frames(vec![refusal]), Behaviour::Refuse(500, None)] {
+            stage.upstream.always(dead.clone());
+            let answer = caller.post(DOORS[0], question(true)).await;
+            assert!(answer.status >= 500, "{kind:?} {dead:?}: {answer:?}");
+            let answer = caller.post(DOORS[0], question(false)).await;
+            assert!(answer.status >= 500, "{kind:?} {dead:?}: {answer:?}");
+        }
+        assert_eq!(spent(&stage, &key).await, 0, "{kind:?}");
+        let before = rows(&stage, &key).await.len();
+        assert_eq!(before, 6, "it can be seen all the same");
+
+        // The text of an error is no answer, and only what was said is counted.
+        for broken in [Behaviour::cut("One two "), Behaviour::fail("One two ")] {
+            stage.upstream.always(broken);
+            let answer = caller.post(DOORS[0], question(true)).await;
+            assert_eq!(streamed_text(&answer), "One two ", "{kind:?}: {answer:?}");
+        }
+        let all = rows(&stage, &key).await;
+        assert_eq!(all.len(), before + 2, "each once");
+        for row in &all[..2] {
+            assert_eq!(
+                (&row["status"], &row["estimated"], number(row, "output_tokens")),
+                (&json!(502), &json!(true), 2),
+                "{kind:?}: {row}"
+            );
+            assert!((1..=60).contains(&number(row, "input_tokens")), "{row}");
+            assert_eq!(number(row, "cost"), number(row, "input_tokens") + 2);
+            if kind == UpstreamKind::Anthropic {
+                assert_eq!(number(row, "input_tokens"), 7, "the provider said so before it broke off");
+            }
+        }
+        assert_eq!(spent(&stage, &key).await, number(&all[0], "cost") + number(&all[1], "cost"));
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_pays_for_what_was_said() {
+    let (stage, key, caller) = spending(100_000).await;
+    stage.upstream.always(Behaviour::stall("One two three four "));
+    for door in DOORS {
+        let mut stream = caller.request(Method::POST, door).json(&asked_at(door, true)).send().await.unwrap();
+        let mut text = String::new();
+        while !text.contains("four ") {
+            text.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap()));
+        }
+    }
+    wait_until("the calls are counted", async || rows(&stage, &key).await.len() == 3).await;
+    let all = rows(&stage, &key).await;
+    for row in &all {
+        let told = (&row["status"], &row["estimated"], number(row, "output_tokens"));
+        assert_eq!(told, (&json!(499), &json!(true), 5), "{row}");
+    }
+    assert_eq!(spent(&stage, &key).await, all.iter().map(|row| number(row, "cost")).sum::<i64>());
+    // Who leaves before anything was said pays nothing.
+    stage.upstream.always(Behaviour::Hang);
+    let request = caller.request(Method::POST, DOORS[0]).json(&question(false)).timeout(Duration::from_millis(300));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    wait_until("the call is counted", async || rows(&stage, &key).await.len() == 4).await;
+    let last = rows(&stage, &key).await.remove(0);
+    assert_eq!((&last["status"], &last["cost"]), (&json!(499), &json!(0)));
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_kill_is_counted() {
+    const CALLS: usize = 12;
+    let (mut stage, key, caller) = spending(100_000).await;
+    for caller in [&caller, &stage.program] {
+        for call in 0..CALLS {
+            let answer = caller.post(DOORS[0], question(call % 2 == 0)).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+    stage.app.instances[0].kill().await;
+    stage.app.instances[0].start_again().await;
+    let costs = i64::try_from(CALLS / 2).unwrap() * (10 + 11);
+    stage.anna.get("/r1/usage").await.data();
+    assert_eq!(rows(&stage, &key).await.len(), CALLS);
+    let all = stage.anna.get("/r1/usage/requests").await.data();
+    assert_eq!(all["total"], 2 * CALLS, "{all}");
+    let groups = stage.anna.get("/r1/usage?group=day").await.data();
+    assert_eq!((&groups["items"][0]["requests"], &groups["items"][0]["cost"]), (&json!(2 * CALLS), &json!(2 * costs)));
+    let listed = stage.anna.get("/r1/api_keys").await.data();
+    let found = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).unwrap();
+    assert_eq!(found["budget"]["spent"], costs);
+    // What was booked is not booked again.
+    stage.app.instances[0].kill().await;
+    stage.app.instances[0].start_again().await;
+    assert_eq!(stage.anna.get("/r1/usage/requests").await.data()["total"], 2 * CALLS);
+}

@@ -1,0 +1,202 @@
+//! Whom a question goes to when a provider or one of its keys fails.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Two providers, of which the model `small` is asked for at the first, then at the second.
+struct Two {
+    stage: Stage,
+    second: Upstream,
+}
+
+impl Two {
+    async fn start(keys: &str) -> Self {
+        let (first, second) =
+            (Upstream::start(UpstreamKind::OpenAi).await, Upstream::start(UpstreamKind::OpenAi).await);
+        let app = Setup::new()
+            .provider(&first)
+            .set("ai.providers.fake.keys", keys)
+            .set("ai.providers.spare.kind", "openai")
+            .set("ai.providers.spare.base_url", second.url())
+            .set("ai.providers.spare.keys", "key-of-spare")
+            .set("ai.providers.spare.models", "other")
+            .start()
+            .await;
+        let deployments = json!([
+            { "provider": "fake", "model": "small", "priority": 0 }, { "provider": "spare", "model": "other", "priority": 1 },
+        ]);
+        app.admin().await.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
+        let anna = app.sign_up("Anna").await;
+        let program = anna.program(&["gateway"]).await;
+        Self { stage: Stage { app, upstream: first, anna, program }, second }
+    }
+}
+
+#[tokio::test]
+async fn what_fails_before_its_first_frame_is_asked_of_another_and_what_fails_later_is_not() {
+    let Two { stage, second } = Two::start("key-one").await;
+    second.always(Behaviour::answer("From the second."));
+    // A refusal, also as the first frame of a stream, and a stream with nothing in it.
+    let limited =
+        json!({ "error": { "message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded" } });
+    for failure in [
+        Behaviour::Frames(Vec::new()),
+        Behaviour::Frames(vec![limited]),
+        Behaviour::Refuse(500, None),
+        Behaviour::Refuse(429, Some(1)),
+    ] {
+        for door in DOORS {
+            stage.upstream.always(failure.clone());
+            let answer = stage.program.post(door, asked_at(door, true)).await;
+            assert_eq!(streamed_text(&answer), "From the second.", "{failure:?} {door}: {answer:?}");
+            assert_eq!(answer.header("x-natter-model"), Some("other"));
+            // While the first one rests it is not asked.
+            assert!(matches!(answer.header("x-natter-tries"), Some("1" | "2" | "3")), "{answer:?}");
+        }
+    }
+    let Two { stage, second } = Two::start("key-one").await;
+    stage.upstream.always(Behaviour::fail("One two "));
+    let answer = stage.program.post(DOORS[0], question(true)).await;
+    assert_eq!(streamed_text(&answer), "One two ", "{answer:?}");
+    assert!(answer.text().contains("\"error\":{"), "{answer:?}");
+    assert_eq!(second.asked().len(), 0, "half an answer is not followed by another one");
+}
+
+/// An admin puts a key to work again.
+async fn revive(stage: &Stage, key: &str) {
+    let path = format!("/r1/admin/providers/fake/keys/{key}/revive");
+    stage.app.admin().await.post(&path, json!({})).await.data();
+}
+
+#[tokio::test]
+async fn while_every_key_rests_the_soonest_wait_is_told_at_every_door_and_then_they_are_back() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).set("ai.providers.fake.keys", "key-one,key-two").start().await;
+    let anna = app.sign_up("Anna").await;
+    let program = anna.program(&["gateway"]).await;
+    let stage = Stage { app, upstream, anna, program };
+    for wait in [90, 30] {
+        stage.upstream.then(Behaviour::Refuse(429, Some(wait)));
+    }
+    for stream in [false, true] {
+        for door in DOORS {
+            let answer = stage.program.post(door, asked_at(door, stream)).await;
+            assert_eq!(answer.status, 429, "{door}: {answer:?}");
+            let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+            let millis: u32 = answer.header("retry-after-ms").unwrap().parse().unwrap();
+            assert!((15..=30).contains(&wait) && millis <= wait * 1_000, "{door}: {wait} {millis}");
+            let kind = &answer.body["error"]["type"];
+            assert!(kind == "rate_limit_error" && answer.header("x-should-retry") != Some("false"), "{answer:?}");
+        }
+    }
+    assert_eq!(stage.upstream.asked().len(), 2, "nobody asks a key that rests");
+
+    // A short rest ends by itself.
+    revive(&stage, "0").await;
+    revive(&stage, "1").await;
+    stage.upstream.then(Behaviour::Refuse(429, Some(1)));
+    stage.upstream.then(Behaviour::Refuse(429, Some(1)));
+    assert_eq!(stage.program.post(DOORS[0], question(false)).await.status, 429);
+    support::wait_until("the keys are back", async || {
+        stage.program.post(DOORS[0], question(false)).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_key_is_off_and_comes_back_by_a_probe() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).set("ai.providers.fake.keys", "key-one,key-two").start().await;
+    let anna = app.sign_up("Anna").await;
+    let (program, admin) = (anna.program(&["gateway"]).await, app.admin().await);
+    let states = async || {
+        let providers = admin.get("/r1/admin/providers").await.data();
+        providers[0]["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["state"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = states().await;
+    assert_eq!(before[0], before[1]);
+    upstream.then(Behaviour::Refuse(401, None));
+    // The other key answers, and the caller notices nothing.
+    assert_eq!(program.post(DOORS[0], question(false)).await.status, 200);
+    let after = states().await;
+    assert_eq!(after.iter().filter(|state| **state == before[0]).count(), 1, "{after:?}");
+    assert!(after.iter().any(|state| state == "off"), "{after:?}");
+    // With both off, whoever asks next is the probe.
+    upstream.then(Behaviour::Refuse(401, None));
+    let refused = program.post(DOORS[0], question(false)).await;
+    assert_ne!(refused.status, 401, "the caller's own key is right: {refused:?}");
+    support::wait_until("a key is back", async || program.post(DOORS[0], question(false)).await.status == 200).await;
+    assert!(states().await.contains(&before[0]));
+}
+
+#[tokio::test]
+async fn a_dead_provider_delays_nothing() {
+    // One that takes connections and never says a word, and one that nobody listens for.
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let mut setup = Setup::new().provider(&upstream);
+    for (name, port) in [("silent", silent.local_addr().unwrap().port()), ("gone", support::free_port())] {
+        setup = setup
+            .set(&format!("ai.providers.{name}.kind"), "openai")
+            .set(&format!("ai.providers.{name}.base_url"), format!("http://127.0.0.1:{port}/v1"))
+            .set(&format!("ai.providers.{name}.keys"), "key-of-the-dead")
+            .set(&format!("ai.providers.{name}.models"), format!("of-{name}"));
+    }
+    let app = setup.start().await;
+    let anna = app.sign_up("Anna").await;
+    let program = anna.program(&["gateway"]).await;
+    let hanging = {
+        let mut body = question(false);
+        body["model"] = json!("of-silent");
+        tokio::spawn(program.request(reqwest::Method::POST, DOORS[0]).json(&body).send())
+    };
+    let (_socket, _) = silent.accept().await.unwrap();
+    let began = Instant::now();
+    let listed = program.get("/v1/models").await;
+    let ids: Vec<&str> =
+        listed.body["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();
+    assert!(ids.contains(&"of-silent") && ids.contains(&"small"), "{ids:?}");
+    assert_eq!(program.post(DOORS[0], question(false)).await.status, 200);
+    anna.get("/r1/models").await.data();
+    assert!(began.elapsed() < Duration::from_secs(10), "nobody waits for the dead");
+    let mut body = question(false);
+    body["model"] = json!("of-gone");
+    let answer = program.post(DOORS[0], body).await;
+    assert_eq!((answer.status, &answer.body["error"]["code"]), (503, &json!("provider_unavailable")), "{answer:?}");
+    assert!(!hanging.is_finished());
+    hanging.abort();
+}
+
+#[tokio::test]
+async fn an_alias_is_allowed_where_its_model_is() {
+    let stage = Stage::start().await;
+    let definition = json!({ "aliases": ["quick"] });
+    stage.app.admin().await.put("/r1/admin/models/small", definition).await.data();
+    for allowed in ["small", "quick"] {
+        let key = keys::make(&stage.anna, json!({ "models": [allowed] })).await;
+        let caller = keys::program(&stage.app, &key);
+        for asked in ["small", "quick"] {
+            for door in DOORS {
+                let mut body = asked_at(door, false);
+                body["model"] = json!(asked);
+                let answer = caller.post(door, body).await;
+                assert_eq!(answer.status, 200, "{asked} where {allowed} is allowed: {answer:?}");
+            }
+        }
+        let mut body = question(false);
+        body["model"] = json!("large");
+        assert_eq!(caller.post(DOORS[0], body).await.status, 404);
+        let listed = caller.get("/v1/models").await;
+        let ids: Vec<&str> =
+            listed.body["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();
+        assert!(ids.contains(&"small") && !ids.contains(&"large"), "{ids:?}");
+    }
+    let unknown = json!({ "name": "x", "scopes": ["gateway"], "models": ["small", "nothing"] });
+    stage.anna.post("/r1/api_keys", unknown).await.names_field("models");
+}

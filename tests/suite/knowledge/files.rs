@@ -1,0 +1,131 @@
+//! What can be given: files that lie, that are empty, broken or too much, and what is left when they go.
+
+use std::{fs, path::Path};
+
+use support::{Behaviour, Setup, json, wait_until};
+
+use super::{HANDBOOK, Library};
+use crate::uploads::address;
+
+fn count(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
+}
+
+#[tokio::test]
+async fn what_is_in_a_file_decides_and_not_what_it_says() {
+    let library = Library::start().await;
+    let (anna, path) = (&library.anna, library.path());
+    for (name, claimed, bytes) in [
+        ("handbook.pdf", "application/pdf", b"ID3\x03\0\0\0\0\0\x21".to_vec()),
+        ("handbook.txt", "text/plain", b"\0\x01\x02\x03".to_vec()),
+        ("handbook.docx", "text/plain", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec()),
+    ] {
+        let upload = anna.upload(name, claimed, bytes).await;
+        anna.post(&path, json!({ "upload_id": upload["id"] })).await.refused(415, "type_refused");
+    }
+    // A text that calls itself a PDF is a text.
+    let honest = library.give("handbook.pdf", "application/pdf", HANDBOOK).await;
+    assert_eq!(library.until(&honest, "ready").await["media_type"], "text/plain");
+    // A beginning makes no PDF.
+    for (name, bytes) in [("broken.pdf", "%PDF-1.7\nnothing of the kind"), ("blank.txt", " \n\t\n ")] {
+        let file = library.give(name, "text/plain", bytes).await;
+        let failed = library.until(&file, "failed").await;
+        assert!(failed["error"].as_str().unwrap().ends_with('.'), "{failed}");
+        assert_eq!(failed["pieces"], 0);
+        // Trying again is allowed, and ends alike.
+        let retry = format!("{path}/{}/retry", file["id"].as_str().unwrap());
+        anna.post(&retry, json!({})).await.data();
+        library.until(&file, "failed").await;
+    }
+    anna.post(&format!("{path}/{}/retry", honest["id"].as_str().unwrap()), json!({})).await.refused(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_its_reader_breaks_nothing_else() {
+    let library = Library::start().await;
+    // Parsers go down into it, one call for each.
+    let deep = format!("<html>{}deep{}</html>", "<div>".repeat(3_000), "</div>".repeat(3_000));
+    let file = library.give("deep.html", "text/html", deep).await;
+    wait_until("it was read or refused", || async {
+        let state = library.file(&file).await["state"].clone();
+        state == "ready" || state == "failed"
+    })
+    .await;
+    let good = library.give("handbook.md", "text/markdown", HANDBOOK).await;
+    library.until(&good, "ready").await;
+}
+
+#[tokio::test]
+async fn there_are_limits_to_what_an_assistant_knows() {
+    let setup = Setup::new().set("knowledge.max_files", 2).set("knowledge.max_file_bytes", 20_000);
+    let library = Library::start_with(setup.set("knowledge.max_pieces", 4)).await;
+    let (anna, path) = (&library.anna, library.path());
+    let huge = anna.upload("huge.txt", "text/plain", "a ".repeat(10_001)).await;
+    anna.post(&path, json!({ "upload_id": huge["id"] })).await.refused(413, "too_large");
+    let first = library.give("handbook.md", "text/markdown", HANDBOOK).await;
+    library.until(&first, "ready").await;
+    // Three pieces are there, and this has more than one.
+    let second = library.give("long.txt", "text/plain", "All work and no play. ".repeat(900)).await;
+    let failed = library.until(&second, "failed").await;
+    assert!(failed["error"].as_str().unwrap().contains("more than 4 pieces"), "{failed}");
+    assert_eq!(library.rows("knowledge_pieces").await, 3, "nothing is left of it");
+    let third = anna.upload("third.txt", "text/plain", "third").await;
+    anna.post(&path, json!({ "upload_id": third["id"] })).await.refused(413, "quota_exceeded");
+    // With the first one gone there is room.
+    anna.delete(&format!("{path}/{}", first["id"].as_str().unwrap())).await.data_with(200);
+    anna.post(&format!("{path}/{}/retry", second["id"].as_str().unwrap()), json!({})).await.data();
+    library.until(&second, "failed").await;
+    anna.post(&path, json!({ "upload_id": third["id"] })).await.data_with(201);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_file_that_was_taken_away() {
+    let library = Library::start().await;
+    let anna = &library.anna;
+    let mut socket = anna.connect().await;
+    let given = library.give("handbook.md", "text/markdown", HANDBOOK).await;
+    library.until(&given, "ready").await;
+    let chat = library.chat().await;
+    let answer = library.ask(&mut socket, &chat, "How many days of leave?", "Twenty-five [1].").await;
+    // It is the assistant's now.
+    let upload = json!({ "id": given["upload_id"] });
+    assert_eq!(anna.get(&address(&upload)).await.text(), HANDBOOK);
+    let path = format!("/r1/uploads/{}", given["upload_id"].as_str().unwrap());
+    anna.delete(&path).await.refused(409, "wrong_state");
+    anna.delete(&format!("{}/{}", library.path(), given["id"].as_str().unwrap())).await.data_with(200);
+    let store = library.app.folder().join("uploads");
+    wait_until("its bytes are gone", || async { count(&store) == 0 }).await;
+    wait_until("its row is gone", || async { library.rows("uploads").await == 0 }).await;
+    for table in ["knowledge_files", "knowledge_pieces", "knowledge_vectors"] {
+        assert_eq!(library.rows(table).await, 0, "{table}");
+    }
+    // The answer keeps its excerpt; the place can't be opened any more.
+    let id = answer["id"].as_str().unwrap();
+    let cited = anna.get(&format!("/r1/messages/{id}/citations/1")).await;
+    cited.refused(404, "not_found");
+    assert_eq!(anna.get(&format!("/r1/messages/{id}")).await.data()["answer"]["citations"][0]["n"], 1);
+    let answer = library.ask(&mut socket, &chat, "And now?", "No idea.").await;
+    assert!(answer["answer"].get("knowledge").is_none());
+}
+
+#[tokio::test]
+async fn files_go_with_their_assistant_even_while_they_are_read() {
+    let mut library = Library::start().await;
+    let ready = library.give("handbook.md", "text/markdown", HANDBOOK).await;
+    library.until(&ready, "ready").await;
+    library.upstream.embed(Behaviour::step(""));
+    let reading = library.give("other.md", "text/markdown", "# Tides\n\nTwice a day.").await;
+    library.upstream.wait_until_asked(2).await;
+    assert_eq!(library.file(&reading).await["state"], "reading");
+    library.anna.delete(&format!("/r1/assistants/{}", library.assistant)).await.data_with(200);
+    wait_until("its files are gone", || async { library.rows("knowledge_files").await == 0 }).await;
+    library.upstream.release(1);
+    let store = library.app.folder().join("uploads");
+    wait_until("the bytes are gone", || async { count(&store) == 0 }).await;
+    wait_until("nobody reads any more", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 })
+        .await;
+    for table in ["knowledge_pieces", "knowledge_vectors"] {
+        assert_eq!(library.rows(table).await, 0, "{table}");
+    }
+}

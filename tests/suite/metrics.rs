@@ -1,0 +1,163 @@
+//! `/metrics`: what it has, that it says nothing of people, and that nobody can make it grow.
+
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use support::{Application, Member, Setup, Upstream, UpstreamKind, free_port, json, new_id, wait_until};
+
+const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboards/natter.json");
+const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yaml");
+
+/// An application whose metrics can be read there.
+async fn watched(setup: Setup) -> (Application, String) {
+    let port = free_port();
+    let app = setup.set("metrics.listen", format!("127.0.0.1:{port}")).start().await;
+    (app, format!("http://127.0.0.1:{port}/metrics"))
+}
+
+async fn read(url: &str) -> String {
+    reqwest::get(url).await.unwrap().text().await.unwrap()
+}
+
+/// The value of the one series that begins so.
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find(|line| line.starts_with(series));
+    let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// Has Prometheus' own tool look at it.
+fn check(text: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed; scripts/test installs it");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Somebody who does a little of everything.
+async fn live(app: &Application) -> Member {
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    for n in 1..=3 {
+        anna.send_message(&chat, &n.to_string()).await;
+        socket.expect_in("message.created", &chat).await;
+    }
+    socket.send("ping", json!({})).await;
+    socket.expect("pong").await;
+    let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
+    let program = anna.program(&["gateway"]).await;
+    assert_eq!(program.post("/v1/chat/completions", question).await.status, 200);
+    // An ended session closes its socket.
+    ben.post("/r1/auth/logout", json!({})).await.data();
+    socket.closed().await;
+    anna
+}
+
+/// The metrics that a text names, without what is added to them for each series.
+fn names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
+    let name = |word: &str| {
+        let endings = ["_bucket", "_count", "_sum", "_total", "_info"];
+        endings.into_iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word).to_owned()
+    };
+    words.filter(|word| word.starts_with("natter_")).map(name).collect()
+}
+
+#[tokio::test]
+async fn everything_that_dashboard_and_alerts_ask_for_is_there() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    // Nobody takes mails at this address, so they are given up.
+    let setup = Setup::new()
+        .provider(&upstream)
+        .set("mail.smtp_url", "smtp://127.0.0.1:9")
+        .set("jobs.max_attempts", 1)
+        .set("rate_limit.enabled", "true")
+        .set("rate_limit.flood_per_second", 0)
+        .set("auth.failed_signins", 1_000)
+        .set("rate_limit.auth.limit", 10);
+    let (app, url) = watched(setup).await;
+    live(&app).await;
+    let signin = json!({ "email": "nobody@example.test", "password": "Wrong-Horse-9-Battery" });
+    while app.anonymous().post("/r1/auth/signin", signin.clone()).await.status != 429 {}
+    wait_until("a dead letter", || async { read(&url).await.contains("natter_jobs_dead{kind=\"mail\"} ") }).await;
+
+    let text = read(&url).await;
+    let wanted: BTreeSet<String> = [DASHBOARD, ALERTS].into_iter().flat_map(names).collect();
+    assert!(wanted.len() > 30, "{wanted:?}");
+    let there = names(&text);
+    let missing: Vec<_> = wanted.difference(&there).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(value(&text, "natter_jobs_dead{kind=\"mail\"}") >= 1.0);
+    assert!(value(&text, "natter_rate_limited_total{group=\"auth\"}") >= 1.0);
+    assert!(value(&text, "natter_frames_received_total{type=\"ping\"}") >= 1.0);
+    assert!(value(&text, "natter_frames_delivered_total{type=\"message.created\"}") >= 3.0);
+    assert!(value(&text, "natter_ai_requests_total{provider=\"fake\",model=\"small\",outcome=\"ok\"}") >= 1.0);
+    assert!(value(&text, "natter_process_resident_memory_bytes") > 1e6);
+    assert!(value(&text, "natter_allocator_bytes{state=\"allocated\"}") > 1e6);
+    assert!(text.contains(
+        "natter_http_requests_total{method=\"POST\",route=\"/r1/conversations/{id}/messages\",status=\"201\"} 3"
+    ));
+    check(&text);
+}
+
+#[tokio::test]
+async fn nothing_that_anybody_asks_makes_it_grow_or_stands_in_it() {
+    let (app, url) = watched(Setup::new()).await;
+    let anna = live_quietly(&app).await;
+    let before = read(&url).await;
+    for n in 0..300 {
+        let id = new_id();
+        for path in [format!("/r1/conversations/{id}"), format!("/{id}"), format!("/r1/{id}/{n}"), format!("/v1/{id}")]
+        {
+            anna.get(&path).await;
+        }
+        let method = reqwest::Method::from_bytes(format!("M{n}").as_bytes()).unwrap();
+        anna.send(anna.request(method, "/r1/users/me")).await;
+    }
+    let mut socket = anna.connect().await;
+    for n in 0..50 {
+        socket.send(&format!("made.up.{n}"), json!({})).await;
+        socket.expect("error").await;
+    }
+    let after = read(&url).await;
+    let count = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(count(&after) < count(&before) + 150, "{} series became {}", count(&before), count(&after));
+    for secret in [&anna.id, &anna.email, "127.0.0.1", "made.up", "M299"] {
+        assert!(!after.contains(secret), "{secret} stands in\n{after}");
+    }
+}
+
+async fn live_quietly(app: &Application) -> Member {
+    let anna = app.sign_up("Anna").await;
+    anna.get("/r1/users/me").await.data();
+    anna
+}
+
+#[tokio::test]
+async fn they_are_at_no_address_that_people_reach_and_an_address_that_is_taken_stops_nothing() {
+    let (mut app, url) = watched(Setup::new()).await;
+    assert!(!app.anonymous().get("/metrics").await.text().contains("natter_"));
+    assert_eq!(reqwest::get(url.replace("/metrics", "/health")).await.unwrap().status(), 404);
+    let connections = "natter_connections{transport=\"websocket\"}";
+    let anna = app.sign_up("Anna").await;
+    let socket = anna.connect().await;
+    assert_eq!(value(&read(&url).await, connections), 1.0);
+    drop(socket);
+    wait_until("the connection's end", || async { value(&read(&url).await, connections) == 0.0 }).await;
+    if app.redis.is_some() {
+        app.add_instance().await;
+        let said = |line: &String| line.contains("metrics can't be read");
+        assert!(app.instances[1].log().iter().any(said));
+        app.anonymous().at(&app.instances[1].url()).get("/health").await;
+    }
+}

@@ -1,0 +1,174 @@
+//! What people are told of: mentions, keywords, threads, messages, reactions; what they have chosen; what is read and what is withdrawn.
+
+use support::{Application, Member, Socket, Value, json, new_id, wait_until};
+
+mod missed;
+mod settings;
+mod status;
+
+/// What somebody is told of, the newest first: kind and text of each.
+async fn listed(member: &Member, query: &str) -> Vec<(String, String)> {
+    let found = member.get(&format!("/r1/notifications?{query}")).await.data();
+    let items = found["items"].as_array().unwrap().iter();
+    items.map(|one| (one["kind"].as_str().unwrap().to_owned(), one["text"].as_str().unwrap().to_owned())).collect()
+}
+
+async fn told(socket: &mut Socket, kind: &str, text: &str) -> Value {
+    let what = format!("the notification {kind:?} {text:?}");
+    socket
+        .find(&what, |frame| {
+            frame.kind == "notification" && frame.payload["kind"] == kind && frame.payload["text"] == text
+        })
+        .await
+        .payload
+}
+
+async fn until_listed(member: &Member, query: &str, expected: &[(&str, &str)]) {
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(kind, text)| ((*kind).to_owned(), (*text).to_owned())).collect();
+    wait_until(&format!("{expected:?} of {query}"), || async { listed(member, query).await == expected }).await;
+}
+
+/// Sends a message that mentions these people.
+async fn mention(by: &Member, chat: &str, content: &str, whom: &[&Member]) -> Value {
+    let mentions: Vec<Value> = whom.iter().map(|who| json!({ "kind": "user", "id": who.id })).collect();
+    let body = json!({ "client_id": new_id(), "content": content, "mentions": mentions });
+    by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
+}
+
+async fn channel(owner: &Member, members: &[&Member]) -> String {
+    let chat = owner.open_channel("private_channel", &format!("c {}", new_id())).await;
+    for member in members {
+        let path = format!("/r1/conversations/{chat}/members");
+        assert!(owner.post(&path, json!({ "user_id": member.id })).await.status < 300);
+    }
+    chat
+}
+
+#[tokio::test]
+async fn whoever_is_mentioned_is_told_and_nobody_else() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = channel(&anna, &[&ben, &carl]).await;
+    let (mut of_ben, mut of_carl, mut of_anna) = (ben.connect().await, carl.connect().await, anna.connect().await);
+    let sent = mention(&anna, &chat, "**Ben**, look at `this`", &[&ben, &anna]).await;
+    let frame = told(&mut of_ben, "mention", "Ben, look at this").await;
+    assert_eq!((&frame["message_id"], &frame["conversation_id"]), (&sent["id"], &json!(chat)));
+    assert_eq!(
+        (&frame["actor"]["name"], &frame["count"], &frame["silent"]),
+        (&json!("Anna"), &json!(1), &json!(false))
+    );
+    assert!(frame["title"].as_str().unwrap().starts_with("Anna · c "), "{frame}");
+    // In a channel one is told of what one is mentioned in, and not of everything.
+    anna.send_message(&chat, "not for you").await;
+    let body = json!({ "client_id": new_id(), "content": "all of you", "mentions": [{ "kind": "all" }] });
+    anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
+    assert_eq!(told(&mut of_carl, "mention", "all of you").await["detail"], "all");
+    assert_eq!(listed(&carl, "").await, [("mention".to_owned(), "all of you".to_owned())]);
+    assert!(listed(&anna, "").await.is_empty(), "nobody is told of what they say themselves");
+    of_anna.request("ping", json!({})).await;
+    assert!(of_anna.drain().await.iter().all(|frame| frame.kind != "notification"));
+    // Read with the conversation, on all devices.
+    until_listed(&ben, "unread=true", &[("mention", "all of you"), ("mention", "Ben, look at this")]).await;
+    ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": sent["seq"] })).await.data();
+    assert_eq!(of_ben.expect("notifications.read").await.payload["ids"], json!([frame["id"]]));
+    assert_eq!(listed(&ben, "unread=true").await.len(), 1);
+    assert_eq!(listed(&ben, "kind=mention").await.len(), 2);
+    ben.post("/r1/notifications/read", json!({ "all": true })).await.data();
+    assert_eq!(of_ben.expect("notifications.read").await.payload["ids"], json!(null));
+    assert!(listed(&ben, "unread=true").await.is_empty());
+    for wrong in [json!({}), json!({ "ids": [], "all": true }), json!({ "all": false })] {
+        ben.post("/r1/notifications/read", wrong).await.names_field("ids");
+    }
+}
+
+#[tokio::test]
+async fn unread_messages_of_a_conversation_are_one() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut of_ben = ben.connect().await;
+    anna.send_message(&chat, "one").await;
+    let first = told(&mut of_ben, "message", "one").await;
+    assert_eq!((&first["title"], &first["count"]), (&json!("Anna"), &json!(1)));
+    anna.send_message(&chat, "two").await;
+    let second = told(&mut of_ben, "message", "two").await;
+    assert_eq!((&second["id"], &second["count"]), (&first["id"], &json!(2)));
+    let last = anna.send_message(&chat, "three").await;
+    told(&mut of_ben, "message", "three").await;
+    assert_eq!(listed(&ben, "").await, [("message".to_owned(), "three".to_owned())]);
+    // The newest is gone: the one before it is shown.
+    anna.delete(&format!("/r1/messages/{}", last["id"].as_str().unwrap())).await.data();
+    until_listed(&ben, "", &[("message", "two")]).await;
+    // Whoever answers has read it.
+    ben.send_message(&chat, "fine").await;
+    until_listed(&ben, "unread=true", &[]).await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_or_edited_away_is_withdrawn() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = channel(&anna, &[&ben]).await;
+    let mut of_ben = ben.connect().await;
+    ben.patch("/r1/notifications/settings", json!({ "keywords": ["hoá đơn", "Invoice"] })).await.data();
+    let (sent, other) =
+        (mention(&anna, &chat, "for Ben", &[&ben]).await, anna.send_message(&chat, "the HOA DON, please").await);
+    let first = told(&mut of_ben, "mention", "for Ben").await;
+    let keyword = told(&mut of_ben, "keyword", "the HOA DON, please").await;
+    assert_eq!(keyword["detail"], "hoá đơn");
+    anna.delete(&format!("/r1/messages/{}", sent["id"].as_str().unwrap())).await.data();
+    assert_eq!(of_ben.expect("notifications.withdrawn").await.payload["ids"], json!([first["id"]]));
+    let path = format!("/r1/messages/{}", other["id"].as_str().unwrap());
+    anna.patch(&path, json!({ "content": "the paper, please" })).await.data();
+    assert_eq!(of_ben.expect("notifications.withdrawn").await.payload["ids"], json!([keyword["id"]]));
+    assert!(listed(&ben, "").await.is_empty());
+    // And a word that is edited in.
+    anna.patch(&path, json!({ "content": "the invoice, please" })).await.data();
+    told(&mut of_ben, "keyword", "the invoice, please").await;
+    // Whoever is no longer in the conversation is told nothing of it.
+    anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
+    assert!(listed(&ben, "").await.is_empty());
+}
+
+#[tokio::test]
+async fn replies_and_reactions_are_told_to_those_they_concern() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = channel(&anna, &[&ben, &carl]).await;
+    let (mut of_anna, mut of_ben) = (anna.connect().await, ben.connect().await);
+    let root = anna.send_message(&chat, "a question").await;
+    let reply = async |who: &Member, content: &str| {
+        let body = json!({ "client_id": new_id(), "content": content, "thread_id": root["id"] });
+        who.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
+    };
+    reply(&ben, "an answer").await;
+    let first = told(&mut of_anna, "thread", "an answer").await;
+    assert_eq!((&first["thread_id"], &first["actor"]["name"]), (&root["id"], &json!("Ben")));
+    reply(&carl, "another").await;
+    let second = told(&mut of_anna, "thread", "another").await;
+    assert_eq!((&second["id"], &second["count"]), (&first["id"], &json!(2)));
+    told(&mut of_ben, "thread", "another").await;
+    assert!(listed(&carl, "").await.is_empty());
+    // Reading the conversation is not reading the thread.
+    let last_seq = anna.conversation(&chat).await["last_seq"].clone();
+    anna.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": last_seq })).await.data();
+    assert_eq!(listed(&anna, "unread=true").await.len(), 1);
+    let path = format!("/r1/messages/{}/thread/read", root["id"].as_str().unwrap());
+    anna.post(&path, json!({ "no": 2 })).await.data();
+    assert_eq!(of_anna.expect("notifications.read").await.payload["ids"], json!([first["id"]]));
+    // Reactions interrupt nobody, and go with the last one.
+    let path = |emoji: &str| format!("/r1/messages/{}/reactions/{emoji}", root["id"].as_str().unwrap());
+    ben.put(&path("👍"), json!({})).await.data();
+    let reacted = told(&mut of_anna, "reaction", "a question").await;
+    assert_eq!(
+        (&reacted["detail"], &reacted["silent"], &reacted["actor"]["name"]),
+        (&json!("👍"), &json!(true), &json!("Ben"))
+    );
+    carl.put(&path("🎉"), json!({})).await.data();
+    let more = told(&mut of_anna, "reaction", "a question").await;
+    assert_eq!((&more["count"], &more["detail"]), (&json!(2), &json!("🎉")));
+    ben.delete(&path("👍")).await.data();
+    carl.delete(&path("🎉")).await.data();
+    assert_eq!(of_anna.expect("notifications.withdrawn").await.payload["ids"], json!([reacted["id"]]));
+}

@@ -1,0 +1,95 @@
+//! What operators ask of it: a doctor's look, backups that can be restored, and a disk that is full.
+
+mod backup;
+mod checks;
+mod faults;
+mod storage;
+mod traces;
+mod upgrades;
+
+use std::path::Path;
+
+use support::{Application, Engine, PostgresServer, Setup, free_port};
+use tokio::process::Command;
+
+/// `natter …` with these settings and nothing else: whether it ended well, and what it said.
+pub(crate) async fn natter(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(support::natter());
+    command.current_dir(folder).args(arguments);
+    for (key, value) in settings {
+        command.env(format!("NATTER__{}", key.replace('.', "__").to_uppercase()), value);
+    }
+    let output = command.output().await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn the_doctor_finds_nothing_wrong_where_nothing_is() {
+    let app = Application::start().await;
+    let output = app.command(&["doctor"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    for about in ["configuration: ", "database: ", "disk: ", "redis: ", "mail: ", "ai: ", "files: "] {
+        assert_eq!(said.lines().filter(|line| line.contains(about)).count(), 1, "{about} in {said}");
+    }
+    assert!(said.lines().any(|line| line.starts_with("ok       database: ") && line.contains("up to date")), "{said}");
+    assert!(!said.contains("FAULT"), "{said}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_in_a_line_each_what_is_wrong_and_what_to_do() {
+    let app = Setup::new().start().await;
+    let port = free_port();
+    let redis = format!("redis://:hunter22@127.0.0.1:{port}");
+    let mut settings: Vec<(&str, &str)> =
+        app.settings().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let provider = format!("http://127.0.0.1:{port}/v1");
+    let public = format!("http://127.0.0.1:{port}");
+    settings.retain(|(key, _)| *key != "redis.url");
+    settings.extend([
+        ("redis.url", redis.as_str()),
+        ("mail.smtp_url", "smtp://127.0.0.1:9"),
+        ("ai.providers.fake.kind", "openai"),
+        ("ai.providers.fake.base_url", &provider),
+        ("ai.providers.fake.keys", "hunter22"),
+        ("ai.providers.fake.models", "small"),
+        ("server.public_url", &public),
+    ]);
+    let (is_well, said) = natter(app.folder(), &settings, &["doctor"]).await;
+    assert!(!is_well);
+    for (about, advice) in
+        [("redis", "Start Redis"), ("mail", "Correct mail.smtp_url"), ("ai", "Check ai.providers.fake")]
+    {
+        let line = said.lines().find(|line| line.starts_with(&format!("FAULT    {about}: ")));
+        assert!(line.is_some_and(|line| line.contains(advice)), "{about} in {said}");
+    }
+    assert!(said.lines().any(|line| line.starts_with("warning  public address: ")), "{said}");
+    assert!(!said.contains("hunter22"), "{said}");
+}
+
+#[tokio::test]
+async fn the_doctor_knows_a_database_that_is_away_and_one_that_is_behind() {
+    let app = Setup::new().on(Engine::Sqlite).start().await;
+    let database = format!("sqlite://{}", app.folder().join("natter.db").display());
+    let data = app.folder().display().to_string();
+    let settings =
+        [("database.url", database.as_str()), ("server.data_dir", &data), ("database.migrate_on_start", "false")];
+    // As before the last step.
+    app.database.run("DELETE FROM seaql_migrations WHERE version = (SELECT MAX(version) FROM seaql_migrations)").await;
+    let (is_well, said) = natter(app.folder(), &settings, &["doctor"]).await;
+    assert!(
+        !is_well && said.contains("FAULT    database: the schema is 1 steps behind. Run natter migrate up"),
+        "{said}"
+    );
+    if std::env::var_os("NATTER_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let mut postgres = PostgresServer::start();
+    let url = postgres.url();
+    postgres.stop();
+    let settings = [("database.url", url.as_str()), ("server.data_dir", &data)];
+    let (is_well, said) = natter(app.folder(), &settings, &["doctor"]).await;
+    assert!(!is_well && said.contains("FAULT    database: "), "{said}");
+    assert!(said.contains("Start the database, or correct database.url"), "{said}");
+}

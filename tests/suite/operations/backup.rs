@@ -1,0 +1,273 @@
+//! The drill: load → backup → kill -9 → restore elsewhere → start → everything is there that was acknowledged before the backup.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use support::{
+    Application, Caller, Engine, Instance, Member, PASSWORD, PostgresServer, S3Server, Setup, new_id, wait_until,
+};
+
+use super::natter;
+
+/// The settings of an installation in this folder.
+fn own(folder: &Path) -> Vec<(String, String)> {
+    let text = |path: &Path| path.display().to_string();
+    vec![
+        ("database.url".to_owned(), format!("sqlite://{}", text(&folder.join("natter.db")))),
+        ("server.data_dir".to_owned(), text(folder)),
+        ("uploads.url".to_owned(), text(&folder.join("uploads"))),
+        ("workspaces.shared".to_owned(), "Home".to_owned()),
+        ("rate_limit.enabled".to_owned(), "false".to_owned()),
+    ]
+}
+
+async fn run(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let settings = own(folder);
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    natter(folder, &settings, arguments).await
+}
+
+struct Stage {
+    app: Application,
+    anna: Member,
+    chat: String,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let app = Setup::new().on(Engine::Sqlite).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = anna.open_single(&ben).await;
+        Self { app, anna, chat }
+    }
+
+    fn archive(&self) -> String {
+        self.app.folder().join("backup.tar").display().to_string()
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_backup_is_there_after_it_is_restored_elsewhere() {
+    let mut stage = Stage::start().await;
+    let upload = stage.anna.upload("plan.txt", "text/plain", "our plan").await;
+    stage.anna.send_files(&stage.chat, "look", &[&upload]).await.data_with(201);
+    // Somebody writes all the while.
+    let stop = Arc::new(AtomicBool::new(false));
+    let writing = {
+        let (anna, chat, stop) = (stage.anna.clone(), stage.chat.clone(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut sent = 0;
+            while !stop.load(Ordering::SeqCst) {
+                assert_eq!(anna.send_as(&chat, &new_id(), "meanwhile").await.status, 201);
+                sent += 1;
+            }
+            sent
+        })
+    };
+    for _ in 0..20 {
+        stage.anna.send_message(&stage.chat, "before").await;
+    }
+    let last = stage.anna.send_message(&stage.chat, "the last one before the backup").await;
+    let archive = stage.archive();
+    let (is_done, said) = run(stage.app.folder(), &["backup", &archive]).await;
+    assert!(is_done && said.contains("1 uploaded files") && said.contains("backup.tar.key"), "{said}");
+    stop.store(true, Ordering::SeqCst);
+    assert!(writing.await.unwrap() > 0);
+    stage.app.instances[0].kill().await;
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (is_done, said) = run(elsewhere.path(), &["restore", &archive]).await;
+    assert!(is_done && said.contains("everything was verified"), "{said}");
+    let (is_done, said) = run(elsewhere.path(), &["admin", "ledger", "verify"]).await;
+    assert!(is_done && said.contains("everything adds up"), "{said}");
+    let instance = Instance::start(elsewhere.path(), &own(elsewhere.path())).await;
+    // Her session is as good as before: the key is the same.
+    let anna = stage.anna.at(&instance.url());
+    let history = anna.history(&stage.chat).await;
+    assert!(history.iter().any(|message| message["id"] == last["id"]), "{} messages", history.len());
+    assert_eq!(anna.get(&crate::uploads::address(&upload)).await.text(), "our plan");
+    Member::sign_in(&instance.url(), &anna.email, PASSWORD).await;
+    anna.send_message(&stage.chat, "and on it goes").await;
+    // The settings and leftovers of the work are not there.
+    let names: Vec<String> = fs::read_dir(stage.app.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(!names.iter().any(|name| name.contains("unfinished")), "{names:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_written_over_and_nothing_damaged_is_restored() {
+    let stage = Stage::start().await;
+    stage.anna.send_message(&stage.chat, "hello").await;
+    let upload =
+        stage.anna.upload("plan.txt", "text/plain", "our plan, which is seventy characters long, or nearly so").await;
+    stage.anna.send_files(&stage.chat, "look", &[&upload]).await.data_with(201);
+    let archive = stage.archive();
+    assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
+    let (is_done, said) = run(stage.app.folder(), &["backup", &archive]).await;
+    assert!(!is_done && said.contains("is there already"), "{said}");
+    // Not over the one that runs.
+    let (is_done, said) = run(stage.app.folder(), &["restore", &archive]).await;
+    assert!(!is_done && said.contains("There is a database at"), "{said}");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let bytes = fs::read(&archive).unwrap();
+    let place = bytes.windows(8).position(|window| window == b"our plan").unwrap();
+    let damaged = elsewhere.path().join("damaged.tar");
+    fs::copy(format!("{archive}.key"), elsewhere.path().join("damaged.tar.key")).unwrap();
+    let mut changed = bytes.clone();
+    changed[place] ^= 1;
+    for (contents, sentence) in [(&changed[..], "is damaged"), (&bytes[..bytes.len() / 2], "can't be restored")] {
+        fs::write(&damaged, contents).unwrap();
+        let target = elsewhere.path().join("target");
+        fs::create_dir_all(&target).unwrap();
+        let (is_done, said) = run(&target, &["restore", damaged.to_str().unwrap()]).await;
+        assert!(!is_done && said.contains(sentence), "{said}");
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "something was left behind");
+    }
+
+    // Without its key it would open nothing.
+    let target = elsewhere.path().join("without-key");
+    fs::create_dir(&target).unwrap();
+    let alone = elsewhere.path().join("alone.tar");
+    fs::copy(&archive, &alone).unwrap();
+    let (is_done, said) = run(&target, &["restore", alone.to_str().unwrap()]).await;
+    assert!(!is_done && said.contains("name it with --key"), "{said}");
+    let key = format!("{archive}.key");
+    let (is_done, said) = run(&target, &["restore", alone.to_str().unwrap(), "--key", &key]).await;
+    assert!(is_done, "{said}");
+}
+
+#[tokio::test]
+async fn an_archive_of_a_newer_version_is_left_alone() {
+    let stage = Stage::start().await;
+    stage
+        .app
+        .database
+        .run("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_of_the_future', 1)")
+        .await;
+    let archive = stage.archive();
+    assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (is_done, said) = run(elsewhere.path(), &["restore", &archive]).await;
+    assert!(!is_done && said.contains("of a newer version"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_makes_backups_by_itself_and_keeps_the_newest() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = elsewhere.path().join("backups");
+    fs::create_dir(&folder).unwrap();
+    let old = folder.join("natter-2020-01-01T000000Z.tar");
+    let (of_others, cut_off) = (folder.join("notes.tar"), folder.join("natter-2020-01-02T000000Z.tar.unfinished"));
+    for file in [&old, &of_others, &cut_off] {
+        fs::write(file, "x").unwrap();
+    }
+    let mut app = Setup::new()
+        .on(Engine::Sqlite)
+        .set("backup.every_hours", "24")
+        .set("backup.keep", "1")
+        .set("backup.url", folder.display())
+        .start()
+        .await;
+    wait_until("the new one is there and the old one is gone", async || {
+        !old.exists() && fs::read_dir(&folder).unwrap().count() == 3
+    })
+    .await;
+    assert!(of_others.exists() && !cut_off.exists());
+    let named = |ending: &str| {
+        let mut paths = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path().display().to_string());
+        paths.find(|path| path.contains("natter-") && path.ends_with(ending)).unwrap()
+    };
+    let (archive, _key) = (named(".tar"), named(".tar.key"));
+    let output = app.command(&["doctor"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("ok       backups: the last one is of 20"), "{said}");
+    // A restart makes no other one.
+    app.instances[0].kill().await;
+    let again = Instance::start(app.folder(), app.settings()).await;
+    assert_eq!(Caller::anonymous(&again.url()).get("/health").await.status, 200);
+    assert_eq!(named(".tar"), archive);
+    let target = tempfile::tempdir().unwrap();
+    let (is_done, said) = run(target.path(), &["restore", &archive]).await;
+    assert!(is_done && said.contains("everything was verified"), "{said}");
+}
+
+#[tokio::test]
+async fn a_backup_in_s3_is_there_without_the_key_that_opens_it() {
+    let s3 = S3Server::start().await;
+    let setup = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24");
+    let app = s3.configure(setup.set("backup.url", "s3://natter/backups")).start().await;
+    wait_until("it is there", async || !s3.names("backups/").await.is_empty()).await;
+    let names = s3.names("").await;
+    assert!(names.len() == 1 && names[0].ends_with("Z.tar"), "{names:?}");
+    let target = tempfile::tempdir().unwrap();
+    let archive = target.path().join("backup.tar");
+    fs::write(&archive, s3.read(&names[0]).await).unwrap();
+    let key = app.folder().join("encryption-key");
+    let (archive, key) = (archive.display().to_string(), key.display().to_string());
+    let (is_done, said) = run(target.path(), &["restore", &archive, "--key", &key]).await;
+    assert!(is_done && said.contains("everything was verified"), "{said}");
+    // Nothing stays here.
+    assert_eq!(fs::read_dir(app.folder().join("backups")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn postgresql_is_not_backed_up_by_the_server_and_it_says_so_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        ("database.url", "postgres://nobody@127.0.0.1:9/nothing"),
+        ("backup.every_hours", "24"),
+        ("server.data_dir", folder.path().to_str().unwrap()),
+    ];
+    let (is_done, said) = natter(folder.path(), &settings, &["serve"]).await;
+    assert!(!is_done && said.contains("backup.every_hours is set, but the database is PostgreSQL"), "{said}");
+}
+
+/// As docs/operations.md says it is done.
+#[tokio::test]
+async fn on_postgresql_a_dump_is_restored_elsewhere() {
+    if Engine::of_this_run() != Engine::Postgres {
+        return;
+    }
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for _ in 0..20 {
+        anna.send_message(&chat, "before").await;
+    }
+    let last = anna.send_message(&chat, "the last one before the dump").await;
+    let dump = app.folder().join("natter.dump");
+    let done = |mut command: tokio::process::Command| async move {
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let mut taking = tokio::process::Command::new("pg_dump");
+    taking.arg("--format=custom").arg("--file").arg(&dump).arg(&app.database.url);
+    done(taking).await;
+    let elsewhere = PostgresServer::start();
+    let mut restoring = tokio::process::Command::new("pg_restore");
+    restoring.args(["--exit-on-error", "--no-owner", "--dbname", &elsewhere.url()]).arg(&dump);
+    done(restoring).await;
+
+    let mut settings = app.settings().to_vec();
+    settings.retain(|(key, _)| !["database.url", "redis.url"].contains(&key.as_str()));
+    settings.push(("database.url".to_owned(), elsewhere.url()));
+    let pairs: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let (is_done, said) = natter(app.folder(), &pairs, &["admin", "ledger", "verify"]).await;
+    assert!(is_done && said.contains("everything adds up"), "{said}");
+    let instance = Instance::start(app.folder(), &settings).await;
+    let anna = anna.at(&instance.url());
+    assert!(anna.history(&chat).await.iter().any(|message| message["id"] == last["id"]));
+    anna.send_message(&chat, "and on it goes").await;
+    // We back up what is a file alone.
+    let (is_done, said) = natter(app.folder(), &pairs, &["backup", "x.tar"]).await;
+    assert!(!is_done && said.contains("pg_dump"), "{said}");
+}

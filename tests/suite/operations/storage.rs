@@ -1,0 +1,139 @@
+//! A disk that is full: writes are refused with a sentence, reads go on, and it heals.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use support::{Engine, Member, PASSWORD, Setup, json, new_id, wait_until};
+use tempfile::TempDir;
+
+/// A small disk of its own.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// None where this machine lets nobody mount one.
+    fn mount(mebibytes: u32) -> Option<Self> {
+        let folder = tempfile::Builder::new().prefix("natter-disk").tempdir().unwrap();
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes all that is left.
+    fn fill(&self) {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.filler()).unwrap();
+        for size in [1024 * 1024, 4096, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a server that is being killed may still have files open.
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).output();
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_writes_are_refused_reads_go_on_and_it_heals() {
+    let Some(disk) = SmallDisk::mount(64) else {
+        eprintln!("nobody may mount a disk here: not tested");
+        return;
+    };
+    let place = disk.path().display().to_string();
+    let app = Setup::new()
+        .on(Engine::Sqlite)
+        .from_nothing()
+        .set("database.url", format!("sqlite://{place}/natter.db"))
+        .set("server.data_dir", &place)
+        .set("uploads.url", format!("{place}/uploads"))
+        .start()
+        .await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "before").await;
+    assert_eq!(anna.get("/health").await.body["status"], "ok");
+
+    // SQLite's log may have room within it, and gives some back now and then: nothing can be written once that is used up as well.
+    let mut sent = 1;
+    let refused = loop {
+        disk.fill();
+        let answer = anna.send_as(&chat, &new_id(), &"x".repeat(4_000)).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        sent += 1;
+        assert!(sent < 2_000, "the disk does not fill");
+    };
+    refused.refused(507, "storage_full");
+    assert!(refused.body["message"].as_str().unwrap().contains("storage is full"), "{refused:?}");
+    let mut socket = ben.connect().await;
+    let answer = loop {
+        disk.fill();
+        let payload = json!({ "conversation_id": chat, "client_id": new_id(), "content": "x".repeat(4_000) });
+        let answer = socket.request("message.send", payload).await;
+        if answer.kind != "ack" {
+            break answer;
+        }
+        sent += 1;
+        assert!(sent < 4_000, "the disk does not fill");
+    };
+    assert_eq!((answer.kind.as_str(), &answer.payload["code"]), ("error", &json!("storage_full")));
+    let mut names = 0;
+    let refused = loop {
+        disk.fill();
+        let answer = anna.patch("/r1/users/me", json!({ "display_name": format!("Anna {names}") })).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        names += 1;
+        assert!(names < 500, "the disk does not fill");
+    };
+    refused.refused(507, "storage_full");
+    disk.fill();
+    let upload = anna.uploading("a.bin", "application/octet-stream", vec![7; 2_000_000]);
+    anna.send(upload).await.refused(507, "storage_full");
+    // Reads are as ever.
+    assert_eq!(anna.history(&chat).await.len(), sent);
+    anna.get("/r1/conversations").await.data();
+    let health = anna.get("/health").await;
+    assert_eq!((health.status, &health.body["status"]), (200, &json!("degraded")), "{health:?}");
+    assert!(health.body["reasons"][0].as_str().unwrap().contains("full"), "{health:?}");
+
+    fs::remove_file(disk.filler()).unwrap();
+    let client_id = new_id();
+    wait_until("messages are taken again", || async {
+        matches!(anna.send_as(&chat, &client_id, "after").await.status, 200 | 201)
+    })
+    .await;
+    anna.patch("/r1/users/me", json!({ "display_name": "Anna again" })).await.data();
+    anna.upload("b.bin", "application/octet-stream", vec![7; 2_000_000]).await;
+    assert_eq!(anna.get("/health").await.body["status"], "ok");
+    assert_eq!(anna.history(&chat).await.len(), sent + 1);
+    // Nothing could be written down of it meanwhile; now it is, with its end.
+    let admin = app.command(&["admin", "create", "--email", "root@example.test", "--password", PASSWORD]).await;
+    assert!(admin.status.success(), "{admin:?}");
+    let admin = Member::sign_in(&app.url(), "root@example.test", PASSWORD).await;
+    wait_until("the incident is told", || async {
+        let figures = admin.get("/r1/admin/figures").await.data();
+        let incidents = figures["incidents"].as_array().unwrap();
+        incidents.iter().any(|incident| {
+            incident["kind"] == "storage"
+                && !incident["ended_at"].is_null()
+                && incident["felt"].as_i64().is_some_and(|refused| refused >= 1)
+        })
+    })
+    .await;
+}

@@ -1,0 +1,250 @@
+//! Beside the release before, where there is one. Beside a newer release: its schema is served, and its jobs and events are left alone. As while instances are replaced one after the other, or after
+//! the newer one was taken back.
+
+use support::{Application, Engine, Member, Setup, json, new_id, wait_until};
+
+use super::natter;
+
+/// A step of a release that is not written yet.
+const NEWER: &str = "m9999_of_the_future";
+
+async fn said(app: &Application, arguments: &[&str]) -> (bool, String) {
+    let output = app.command(arguments).await;
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// As `natter migrate up` of the newer release: it adds something, and writes down that it did.
+async fn upgrade(app: &Application) {
+    app.database.run("ALTER TABLE messages ADD COLUMN of_the_future TEXT").await;
+    app.database.run(&format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{NEWER}', 1)")).await;
+}
+
+/// As its `natter migrate down`.
+async fn downgrade(app: &Application) {
+    app.database.run("ALTER TABLE messages DROP COLUMN of_the_future").await;
+    app.database.run(&format!("DELETE FROM seaql_migrations WHERE version = '{NEWER}'")).await;
+}
+
+async fn pair(app: &Application) -> (Member, Member, String) {
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    (anna, ben, chat)
+}
+
+#[tokio::test]
+async fn a_schema_that_is_a_step_ahead_is_served_and_said_to_be_ahead() {
+    let mut app = Setup::new().start().await;
+    let (anna, _, chat) = pair(&app).await;
+    anna.send_message(&chat, "before").await;
+    upgrade(&app).await;
+    // The one that runs.
+    anna.send_message(&chat, "beside it").await;
+    // One that is started anew, as after a crash in the middle of it.
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    anna.send_message(&chat, "after a start").await;
+    let lines = app.instances[0].log();
+    assert!(
+        lines.iter().any(|line| line.contains("1 steps ahead of this version") && line.contains(NEWER)),
+        "{lines:?}"
+    );
+    let admin = app.admin().await;
+    let checks = admin.get("/r1/admin/checks").await.data();
+    let ahead = |check: &support::Value| {
+        check["about"] == "database" && check["verdict"] == "warning" && check["says"].as_str().unwrap().contains(NEWER)
+    };
+    assert!(checks["checks"].as_array().unwrap().iter().any(ahead), "{checks:#}");
+    assert_eq!(anna.get("/health").await.body["status"], "ok");
+    let (is_well, doctor) = said(&app, &["doctor"]).await;
+    assert!(is_well && doctor.contains("warning  database: the schema is 1 steps ahead"), "{doctor}");
+    let (_, status) = said(&app, &["migrate", "status"]).await;
+    assert!(status.contains(&format!("Newer    {NEWER}")) && !status.contains("Pending"), "{status}");
+    let (is_done, refusal) = said(&app, &["migrate", "up"]).await;
+    assert!(is_done, "{refusal}");
+    // Only the newer release knows what it has made.
+    let (is_done, refusal) = said(&app, &["migrate", "down"]).await;
+    assert!(!is_done && refusal.contains("that version's natter migrate down"), "{refusal}");
+    downgrade(&app).await;
+    app.instances[0].terminate().await;
+    app.instances[0].start_again().await;
+    anna.send_message(&chat, "and back").await;
+    assert_eq!(anna.history(&chat).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_schema_of_another_line_is_refused() {
+    let mut app = Setup::new().start().await;
+    app.instances[0].terminate().await;
+    app.database.run("DELETE FROM seaql_migrations WHERE version = (SELECT MAX(version) FROM seaql_migrations)").await;
+    app.database.run(&format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{NEWER}', 1)")).await;
+    let (is_well, refusal) = said(&app, &["serve"]).await;
+    assert!(
+        !is_well && refusal.contains("changed by another version") && refusal.contains("lacks 1 steps"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_that_is_behind_is_refused_and_what_went_down_comes_up_again() {
+    let mut app = Setup::new().start().await;
+    let (anna, _, chat) = pair(&app).await;
+    anna.send_message(&chat, "before").await;
+    app.instances[0].terminate().await;
+    let (is_done, down) = said(&app, &["migrate", "down"]).await;
+    assert!(is_done, "{down}");
+    let mut settings: Vec<(&str, &str)> =
+        app.settings().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    settings.retain(|(key, _)| *key != "database.migrate_on_start");
+    settings.push(("database.migrate_on_start", "false"));
+    let (is_well, refusal) = natter(app.folder(), &settings, &["serve"]).await;
+    assert!(!is_well && refusal.contains("is 1 steps behind") && refusal.contains("natter migrate up"), "{refusal}");
+    let (is_done, up) = said(&app, &["migrate", "up"]).await;
+    assert!(is_done, "{up}");
+    app.instances[0].start_again().await;
+    assert_eq!(anna.history(&chat).await[0]["content"], "before");
+    anna.send_message(&chat, "after").await;
+}
+
+#[tokio::test]
+async fn jobs_and_events_of_a_newer_release_are_left_alone() {
+    let app = Setup::new().start().await;
+    let (anna, ben, chat) = pair(&app).await;
+    let mut socket = ben.connect().await;
+    anna.send_message(&chat, "before").await;
+    socket.expect_in("message.created", &chat).await;
+    let id = if app.database.engine == Engine::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
+    app.database
+        .run(&format!(
+            "INSERT INTO jobs (id, kind, lane, subject, payload, status, attempt, attempts_before, due_at, stop_requested, is_behind, created_at, updated_at) \
+             VALUES ({id}, 'newer.job', 'newer', {id}, '{{\"of\": [\"the\", \"future\"]}}', 'waiting', 0, 0, 1, FALSE, FALSE, 1, 1)"
+        ))
+        .await;
+    app.database
+        .run(&format!(
+            "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
+             SELECT id, last_seq + 1, 'newer.event', \
+               '{{\"conversation_id\": \"{chat}\", \"of\": \"the future\", \"seq\": ' || (last_seq + 1) || '}}', last_activity_at \
+             FROM conversations WHERE last_no = 1"
+        ))
+        .await;
+    app.database.run("UPDATE conversations SET last_seq = last_seq + 1 WHERE last_no = 1").await;
+
+    // What comes after the event arrives after it, whether a client knows the event or not.
+    let after = anna.send_message(&chat, "after").await;
+    let frames = socket.read_until_seq(&chat, after["seq"].as_i64().unwrap()).await;
+    let told: Vec<_> = frames.iter().map(|frame| frame.kind.as_str()).collect();
+    assert!(told.ends_with(&["newer.event", "message.created"]), "{told:?}");
+    assert_eq!(frames[frames.len() - 2].payload["of"], "the future");
+    let kinds: Vec<_> = anna.event_log(&chat).await.iter().map(|event| event["type"].clone()).collect();
+    assert!(kinds.contains(&json!("newer.event")), "{kinds:?}");
+    assert_eq!(anna.history(&chat).await.len(), 2);
+
+    // A job of ours is done meanwhile; the other one waits for somebody who knows it, and counts as no failure.
+    let carl = app.sign_up("Carl").await;
+    app.outbox(&carl.email, "verify-email").await;
+    let jobs = app.database.text("SELECT status || ' ' || attempt FROM jobs WHERE kind = 'newer.job'").await;
+    assert_eq!(jobs, "waiting 0");
+    let listed = app.admin().await.get("/r1/admin/jobs?kind=newer.job").await.data();
+    assert_eq!((&listed["total"], &listed["items"][0]["status"]), (&json!(1), &json!("queued")), "{listed:#}");
+}
+
+mod cluster {
+    use std::{env, path::PathBuf};
+
+    use super::*;
+
+    /// The program of the last tag, which `scripts/test long` builds.
+    const PREVIOUS: &str = "NATTER_TEST_PREVIOUS";
+
+    async fn steps(app: &Application) -> usize {
+        app.database.text("SELECT CAST(COUNT(*) AS TEXT) FROM seaql_migrations").await.parse().unwrap()
+    }
+
+    /// Two of the release before under load; the schema goes up, this release comes beside them and takes over; then all of it back.
+    #[tokio::test]
+    async fn the_release_before_and_this_one_run_beside_each_other_and_nothing_is_lost() {
+        let Some(previous) = env::var_os(PREVIOUS).map(PathBuf::from) else {
+            println!("left out: {PREVIOUS} is not set; `scripts/test long` sets it where there is a tag");
+            return;
+        };
+        let mut app = Setup::new().program(&previous).from_nothing().instances(2).start().await;
+        let (anna, ben, chat) = pair(&app).await;
+        let mut socket = ben.at(&app.instances[1].url()).connect().await;
+        let writing = {
+            let (anna, chat) = (anna.clone(), chat.clone());
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    assert_eq!(anna.send_as(&chat, &new_id(), "meanwhile").await.status, 201);
+                }
+            })
+        };
+        let before = steps(&app).await;
+        app.upgrade();
+        let (is_done, up) = said(&app, &["migrate", "up"]).await;
+        assert!(is_done, "{up}");
+        let new_steps = steps(&app).await - before;
+        app.add_instance().await;
+        let newest = ben.at(&app.instances[2].url());
+        newest.send_message(&chat, "by this release").await;
+        let after = anna.send_message(&chat, "by the release before").await;
+        socket.read_until_seq(&chat, after["seq"].as_i64().unwrap()).await;
+        writing.await.unwrap();
+        assert_eq!(newest.history(&chat).await.len(), 202);
+
+        // The old ones are replaced one after the other, as behind a load balancer.
+        for _ in 0..2 {
+            assert!(app.instances[0].terminate().await.success());
+            app.instances.remove(0);
+            app.add_instance().await;
+        }
+        let (anna, ben) = (anna.at(&app.instances[1].url()), ben.at(&app.instances[2].url()));
+        anna.send_message(&chat, "by this release alone").await;
+        assert_eq!(ben.history(&chat).await.len(), 203);
+
+        // And back: this release takes its own steps away, the one before starts on what is left.
+        for instance in &mut app.instances {
+            assert!(instance.terminate().await.success());
+        }
+        if new_steps > 0 {
+            let (is_done, down) = said(&app, &["migrate", "down", "--steps", &new_steps.to_string()]).await;
+            assert!(is_done, "{down}");
+        }
+        app.instances.clear();
+        app.downgrade(&previous);
+        app.add_instance().await;
+        let (anna, ben) = (anna.at(&app.url()), ben.at(&app.url()));
+        anna.send_message(&chat, "by the release before, again").await;
+        assert_eq!(ben.history(&chat).await.len(), 204);
+        let seqs: Vec<_> = ben.event_log(&chat).await.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    }
+
+    /// Instances of both releases under load: those that were there before the schema was changed, and one that was started after it; and back again.
+    #[tokio::test]
+    async fn a_schema_goes_ahead_and_back_under_load_and_nothing_is_lost() {
+        let mut app = Setup::new().instances(2).start().await;
+        let (anna, ben, chat) = pair(&app).await;
+        let mut socket = ben.at(&app.instances[1].url()).connect().await;
+        let writing = {
+            let (anna, chat) = (anna.clone(), chat.clone());
+            tokio::spawn(async move {
+                let mut sent = 0;
+                while sent < 200 {
+                    assert_eq!(anna.send_as(&chat, &new_id(), "meanwhile").await.status, 201);
+                    sent += 1;
+                }
+            })
+        };
+        upgrade(&app).await;
+        app.add_instance().await;
+        let newest = anna.at(&app.instances[2].url());
+        newest.send_message(&chat, "by one that was started on it").await;
+        downgrade(&app).await;
+        newest.send_message(&chat, "and after it was taken back").await;
+        writing.await.unwrap();
+        wait_until("everything is there", || async { ben.history(&chat).await.len() == 202 }).await;
+        let seqs: Vec<_> = ben.event_log(&chat).await.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+        socket.read_until_seq(&chat, *seqs.last().unwrap()).await;
+    }
+}

@@ -1,0 +1,134 @@
+//! Money that goes back: refunds, and disputes, in each gateway's own words.
+
+use support::{Value, json, new_id};
+
+use super::{
+    adds_up, begun, credits,
+    fake::{Event, Kind, Outcome, decimal, paypal_signed, stripe_signed},
+    gateways::stage,
+    payment, status,
+};
+
+/// The gateways that tell of disputes.
+const TELLING: [Kind; 2] = [Kind::Stripe, Kind::Paypal];
+
+#[derive(Clone, Copy)]
+enum Course {
+    Open,
+    Won,
+    Lost,
+}
+
+/// A dispute about so much of a payment.
+fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
+    let event = format!("evt_{}", new_id());
+    if kind == Kind::Stripe {
+        let status = match course {
+            Course::Open => "needs_response",
+            Course::Won => "won",
+            Course::Lost => "lost",
+        };
+        return stripe_signed(json!({
+            "id": event, "type": "charge.dispute.updated", "livemode": false, "data": { "object": {
+                "id": reference, "amount": amount, "currency": "usd", "status": status, "payment_intent": format!("pi_{payment}"),
+            } },
+        }));
+    }
+    let (kind, status, outcome) = match course {
+        Course::Open => ("CUSTOMER.DISPUTE.CREATED", "WAITING_FOR_SELLER_RESPONSE", json!(null)),
+        Course::Won => ("CUSTOMER.DISPUTE.RESOLVED", "RESOLVED", json!({ "outcome_code": "RESOLVED_SELLER_FAVOUR" })),
+        Course::Lost => ("CUSTOMER.DISPUTE.RESOLVED", "RESOLVED", json!({ "outcome_code": "RESOLVED_BUYER_FAVOUR" })),
+    };
+    paypal_signed(json!({ "id": event, "event_type": kind, "resource": {
+        "dispute_id": reference, "status": status, "dispute_outcome": outcome,
+        "disputed_transactions": [{ "seller_transaction_id": format!("C-{payment}") }],
+        "dispute_amount": { "currency_code": "USD", "value": decimal(amount) },
+    } }))
+}
+
+/// A refund that was made at the gateway, and not by us.
+fn refund(kind: Kind, payment: &str, reference: &str, amount: i64, is_done: bool) -> Event {
+    let event = format!("evt_{}", new_id());
+    if kind == Kind::Stripe {
+        let status = if is_done { "succeeded" } else { "failed" };
+        return stripe_signed(json!({
+            "id": event, "type": "refund.updated", "livemode": false, "data": { "object": {
+                "id": reference, "amount": amount, "currency": "usd", "status": status, "payment_intent": format!("pi_{payment}"),
+            } },
+        }));
+    }
+    paypal_signed(json!({ "id": event, "event_type": "PAYMENT.CAPTURE.REFUNDED", "resource": {
+        "id": reference, "status": if is_done { "COMPLETED" } else { "FAILED" },
+        "amount": { "currency_code": "USD", "value": decimal(amount) },
+        "links": [{ "rel": "up", "href": format!("https://api.paypal.com/v2/payments/captures/C-{payment}") }],
+    } }))
+}
+
+#[tokio::test]
+async fn what_is_refunded_and_disputed_is_taken_back_once() {
+    for kind in TELLING {
+        let (app, _fake, anna) = stage(kind).await;
+        let admin = app.admin().await;
+        let id = begun(&app, &anna, kind.name()).await;
+        kind.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+        let path = format!("/r1/admin/payments/{id}/refund");
+        let half = || json!({ "amount": 300, "reason": "half of it" });
+        assert_eq!(admin.post(&path, half()).await.data()["status"], "partly_refunded");
+        let owed = async || -> Value { anna.get("/r1/entitlements/me").await.data()["credits"]["owed"].clone() };
+
+        for _ in 0..2 {
+            let told = dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
+            assert_eq!(told.status, 200, "{kind:?}");
+            assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 0), "{kind:?}");
+            assert_eq!(owed().await, 0, "{kind:?}: it is about the same money");
+        }
+        let refused = admin.post(&path, half()).await;
+        refused.refused(409, "wrong_state");
+        dispute(kind, &id, "dp_1", 600, Course::Won).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250), "{kind:?}");
+        dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
+        assert_eq!(credits(&anna).await, 250, "{kind:?}: what is decided is not open again");
+
+        // The bank takes the rest: as a dispute, and where the gateway says so as a refund, too.
+        dispute(kind, &id, "dp_2", 300, Course::Lost).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 0), "{kind:?}");
+        refund(kind, &id, "R-9", 300, true).send(&app).await;
+        assert_eq!((credits(&anna).await, owed().await), (0, json!(0)), "{kind:?}");
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_at_the_gateway_gives_back_what_it_took_and_no_more() {
+    for kind in TELLING {
+        let (app, _fake, anna) = stage(kind).await;
+        let id = begun(&app, &anna, kind.name()).await;
+        kind.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+        refund(kind, &id, "R-1", 300, true).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250), "{kind:?}");
+        dispute(kind, &id, "dp_1", 600, Course::Open).send(&app).await;
+        refund(kind, &id, "R-1", 300, false).send(&app).await;
+        assert_eq!(credits(&anna).await, 0, "{kind:?}: the dispute is about all of it");
+        assert_eq!(payment(&anna, &id).await["refunded_amount"], 0, "{kind:?}");
+        dispute(kind, &id, "dp_1", 600, Course::Won).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        // One that has failed before it is known takes nothing.
+        refund(kind, &id, "R-2", 600, false).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500), "{kind:?}");
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_payment_in_quarantine_waits_until_it_is_released() {
+    let (app, _fake, anna) = stage(Kind::Stripe).await;
+    let admin = app.admin().await;
+    let id = begun(&app, &anna, "stripe").await;
+    Kind::Stripe.event(&id, Outcome::Paid, 599, 1).send(&app).await;
+    refund(Kind::Stripe, &id, "R-1", 300, true).send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("quarantined", 0));
+    let body = json!({ "decision": "asked", "reason": "the bank's fee" });
+    admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data();
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
+    adds_up(&app).await;
+}

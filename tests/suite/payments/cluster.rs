@@ -1,0 +1,169 @@
+//! Credits of one person, used on two instances at once, and by one that is killed.
+
+use futures_util::future::join_all;
+use support::{
+    Application, Behaviour, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json, new_id, wait_until,
+};
+
+use super::adds_up;
+
+/// What a call or an answer costs, which is all that is held for it.
+const ONE: i64 = 64;
+
+struct Stage {
+    app: Application,
+    upstream: Upstream,
+    anna: Member,
+    /// A program's calls of Anna's on each of the instances.
+    programs: Vec<Caller>,
+}
+
+impl Stage {
+    /// Two instances, a model of which each token written costs a micro-credit, and somebody with credits for so many calls.
+    async fn start(calls: i64) -> Self {
+        let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+        let setup = Setup::new().instances(2).provider(&upstream).set("payment.demo.enabled", true);
+        let app = setup.set("gateway.assumed_output", ONE).set("holds.expiry", 5).start().await;
+        let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+        let price = json!({ "input": 0, "output": 1_000_000 });
+        admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+        let credits = json!({ "user_id": anna.id, "amount": calls * ONE, "reason": "A present" });
+        admin.post("/r1/admin/credits", credits).await.data();
+        let key = anna.post("/r1/api_keys", json!({ "name": "A program", "scopes": ["gateway"] })).await.data_with(201);
+        let bearer = || Credentials::Bearer(key["key"].as_str().unwrap().to_owned());
+        let programs = app.instances.iter().map(|instance| Caller::new(&instance.url(), bearer())).collect();
+        Self { app, upstream, anna, programs }
+    }
+
+    async fn call(&self, instance: usize) -> u16 {
+        self.programs[instance].post("/v1/chat/completions", question()).await.status
+    }
+
+    async fn credits(&self) -> Value {
+        self.anna.get("/r1/entitlements/me").await.data()["credits"].clone()
+    }
+
+    async fn is_over(&self, balance: i64) {
+        wait_until("nothing is held", || async {
+            let credits = self.credits().await;
+            credits["held"] == 0 && credits["balance"] == balance
+        })
+        .await;
+    }
+
+    async fn credits_at(&self, instance: usize) -> Value {
+        let anna = self.anna.at(&self.app.instances[instance].url());
+        anna.get("/r1/entitlements/me").await.data()["credits"].clone()
+    }
+
+    /// Which of the instances writes an answer.
+    async fn writer(&self) -> usize {
+        for (number, instance) in self.app.instances.iter().enumerate() {
+            let socket = self.anna.at(&instance.url()).connect().await;
+            let id = socket.hello["instance_id"].as_str().unwrap();
+            let leased = format!("SELECT count(*) FROM jobs WHERE status = 'running' AND leased_by = '{id}'");
+            if self.app.database.number(&leased).await == 1 {
+                return number;
+            }
+        }
+        panic!("nobody writes an answer");
+    }
+
+    /// The entries of one kind.
+    async fn booked(&self, kind: &str) -> i64 {
+        self.app
+            .database
+            .number(&format!(
+                "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM ledger_entries WHERE kind = '{kind}'"
+            ))
+            .await
+    }
+}
+
+fn question() -> Value {
+    json!({ "model": "small", "max_tokens": ONE, "stream": true, "messages": [{ "role": "user", "content": "Hello?" }] })
+}
+
+/// An answer that costs what is held for it.
+fn whole() -> Behaviour {
+    Behaviour::answer(&"a ".repeat(usize::try_from(ONE).unwrap()))
+}
+
+#[tokio::test]
+async fn two_hundred_racing_chats_and_calls_on_credits_for_ten_get_what_fits_and_no_more() {
+    let stage = Stage::start(10).await;
+    stage.upstream.always(whole());
+    let chats = join_all((0..5).map(|_| stage.anna.open_assistant())).await;
+    let asked = (0..200_usize).map(|number| {
+        let (stage, chat) = (&stage, &chats[number % chats.len()]);
+        async move {
+            if number % 2 == 0 {
+                let at = stage.anna.at(&stage.app.instances[number / 2 % 2].url());
+                let sent = at.send_as(chat, &new_id(), "Hello").await;
+                assert!(matches!(sent.status, 201 | 402 | 429), "{sent:?}");
+                if sent.status == 402 {
+                    sent.refused(402, "out_of_credits");
+                    assert_eq!(sent.body["details"]["next"], "buy_credits", "{sent:?}");
+                }
+            } else {
+                let status = stage.call(number / 2 % 2).await;
+                assert!(matches!(status, 200 | 429), "{status}");
+            }
+        }
+    });
+    join_all(asked).await;
+    // What was held for a question that was not sent after all is there for others.
+    wait_until("everything is used", || async {
+        stage.call(0).await;
+        stage.credits().await["balance"] == 0
+    })
+    .await;
+    stage.is_over(0).await;
+    assert_eq!(stage.credits().await["owed"], 0);
+    assert_eq!((stage.booked("settle").await, stage.booked("owed").await), (10 * ONE, 0));
+    let served = "SELECT COUNT(*) FROM usage_requests WHERE cost > 0";
+    assert_eq!(stage.app.database.number(served).await, 10);
+    adds_up(&stage.app).await;
+}
+
+#[tokio::test]
+async fn what_an_instance_held_when_it_was_killed_comes_back_and_nothing_is_charged_twice() {
+    let mut stage = Stage::start(20).await;
+    // Streams that never end.
+    stage.upstream.always(Behaviour::stall("a "));
+    let chat = stage.anna.open_assistant().await;
+    stage.anna.send_message(&chat, "Hello").await;
+    stage.upstream.wait_until_asked(1).await;
+    let writer = stage.writer().await;
+    let lost = stage.programs[writer].clone();
+    let calls: Vec<_> = (0..8)
+        .map(|_| {
+            let lost = lost.clone();
+            tokio::spawn(async move {
+                let request = lost.request(reqwest::Method::POST, "/v1/chat/completions").json(&question());
+                lost.try_send(request).await.is_ok()
+            })
+        })
+        .collect();
+    stage.upstream.wait_until_asked(9).await;
+    assert_eq!(stage.credits_at(1 - writer).await["held"], 9 * ONE);
+    stage.upstream.always(whole());
+    stage.app.instances[writer].kill().await;
+    for call in calls {
+        call.await.unwrap();
+    }
+    let left = 1 - writer;
+    stage.anna = stage.anna.at(&stage.app.instances[left].url());
+    // The answer is written by the other one, or again by it, and charged once.
+    stage.is_over(19 * ONE).await;
+    let answers = stage.anna.history(&chat).await;
+    assert_eq!(answers.iter().filter(|message| message["sender"]["kind"] == "assistant").count(), 1);
+    assert_eq!((stage.booked("settle").await, stage.booked("owed").await), (ONE, 0));
+    adds_up(&stage.app).await;
+    // All of it can be used.
+    for _ in 0..19 {
+        assert_eq!(stage.call(left).await, 200);
+    }
+    stage.is_over(0).await;
+    adds_up(&stage.app).await;
+}

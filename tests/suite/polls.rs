@@ -1,0 +1,151 @@
+//! Polls: asked, voted in, told, closed, and gone with their message.
+
+use appcore::Clock;
+use std::time::Duration;
+use support::{Application, Member, Value, json, new_id};
+
+async fn ask(by: &Member, chat: &str, poll: Value) -> Value {
+    let body = json!({ "client_id": new_id(), "content": "When do we go?", "poll": poll });
+    by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
+}
+
+fn path(message: &Value, rest: &str) -> String {
+    format!("/r1/messages/{}/{rest}", message["id"].as_str().unwrap())
+}
+
+const DAYS: [&str; 3] = ["Friday", "Saturday", "Monday"];
+
+fn votes(poll: &Value) -> Vec<u64> {
+    let options = poll["results"]["options"].as_array().unwrap();
+    options.iter().map(|option| option["votes"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_poll_is_voted_in_and_everyone_is_told_in_order() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let (mut bens, mut annas) = (ben.connect().await, anna.connect().await);
+    let asked = ask(&anna, &chat, json!({ "options": DAYS })).await;
+    assert_eq!(asked["content"], "When do we go?");
+    assert_eq!(asked["poll"]["options"], json!(DAYS));
+    assert_eq!(votes(&asked["poll"]), [0, 0, 0]);
+    assert_eq!(bens.expect_in("message.created", &chat).await.payload["message"]["poll"], asked["poll"]);
+
+    let vote = path(&asked, "vote");
+    assert_eq!(ben.get(&vote).await.data(), json!({ "choices": [] }));
+    let voted = ben.put(&vote, json!({ "choices": [0] })).await.data();
+    assert_eq!(votes(&voted["poll"]), [1, 0, 0]);
+    let told = annas.expect_in("poll.updated", &chat).await;
+    assert_eq!((&told.payload["message_id"], &told.payload["seq"]), (&asked["id"], &json!(2)));
+    assert_eq!(told.payload["results"], voted["poll"]["results"]);
+    assert_eq!(told.payload["results"]["options"][0]["user_ids"], json!([ben.id]));
+    // One's own other devices know what one has chosen.
+    assert_eq!(bens.expect("poll.own").await.payload["choices"], json!([0]));
+    // The same again is no event; another choice takes the place of the first.
+    ben.put(&vote, json!({ "choices": [0] })).await.data();
+    ben.put(&vote, json!({ "choices": [2] })).await.data();
+    let told = annas.expect_in("poll.updated", &chat).await;
+    assert_eq!(told.payload["seq"], 3);
+    assert_eq!(told.payload["results"]["voters"], 1);
+    assert_eq!(ben.get(&vote).await.data(), json!({ "choices": [2] }));
+    anna.put(&vote, json!({ "choices": [2] })).await.data();
+    let shown = ben.history(&chat).await[0]["poll"].clone();
+    assert_eq!((votes(&shown), &shown["results"]["voters"]), (vec![0, 0, 2], &json!(2)));
+    assert_eq!(shown["results"]["options"][2]["user_ids"], json!([ben.id, anna.id]));
+    ben.put(&vote, json!({ "choices": [] })).await.data();
+    assert_eq!(votes(&anna.history(&chat).await[0]["poll"]), [0, 0, 1]);
+
+    // Wrong choices, and who is not in it.
+    for wrong in [json!([3]), json!([0, 1])] {
+        ben.put(&vote, json!({ "choices": wrong })).await.names_field("choices");
+    }
+    carl.put(&vote, json!({ "choices": [0] })).await.refused(404, "not_found");
+    carl.get(&vote).await.refused(404, "not_found");
+    let plain = anna.send_message(&chat, "hello").await;
+    ben.put(&path(&plain, "vote"), json!({ "choices": [0] })).await.refused(404, "not_found");
+
+    // Its author closes it.
+    ben.put(&path(&asked, "closed"), json!({})).await.refused(403, "forbidden");
+    let closed = anna.put(&path(&asked, "closed"), json!({})).await.data();
+    assert!(closed["poll"]["results"]["closed_at"].is_string());
+    ben.put(&vote, json!({ "choices": [0] })).await.refused(409, "wrong_state");
+    assert_eq!(anna.put(&path(&asked, "closed"), json!({})).await.data()["poll"], closed["poll"]);
+}
+
+#[tokio::test]
+async fn an_anonymous_poll_tells_nobody_who_has_chosen_what() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut annas = anna.connect().await;
+    let asked = ask(&anna, &chat, json!({ "options": DAYS, "multiple": true, "anonymous": true })).await;
+    let voted = ben.put(&path(&asked, "vote"), json!({ "choices": [2, 0, 2] })).await.data();
+    assert_eq!((votes(&voted["poll"]), &voted["poll"]["results"]["voters"]), (vec![1, 0, 1], &json!(1)));
+    let told = annas.expect_in("poll.updated", &chat).await;
+    assert!(!told.payload.to_string().contains(&ben.id), "{}", told.payload);
+    assert!(!anna.history(&chat).await[0]["poll"].to_string().contains(&ben.id));
+    assert_eq!(ben.get(&path(&asked, "vote")).await.data(), json!({ "choices": [0, 2] }));
+}
+
+#[tokio::test]
+async fn a_poll_is_right_ends_at_its_time_and_goes_with_its_message() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let messages = format!("/r1/conversations/{chat}/messages");
+    let in_an_hour = Clock::system().now().plus(Duration::from_secs(3_600)).to_string();
+    for (field, wrong) in [
+        ("poll.options", json!({ "options": ["One"] })),
+        ("poll.options", json!({ "options": ["Same", "same "] })),
+        ("poll.options", json!({ "options": ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"] })),
+        ("poll.options", json!({ "options": ["One", "x".repeat(101)] })),
+        ("poll.closes_at", json!({ "options": DAYS, "closes_at": "2020-01-01T00:00:00.000Z" })),
+    ] {
+        let body = json!({ "client_id": new_id(), "content": "When?", "poll": wrong });
+        anna.post(&messages, body).await.names_field(field);
+    }
+    let later =
+        json!({ "client_id": new_id(), "content": "When?", "poll": { "options": DAYS }, "send_at": in_an_hour });
+    anna.post(&messages, later).await.names_field("poll");
+
+    let asked = ask(&anna, &chat, json!({ "options": DAYS, "closes_at": in_an_hour })).await;
+    assert_eq!(asked["poll"]["closes_at"], in_an_hour.as_str());
+    ben.put(&path(&asked, "vote"), json!({ "choices": [1] })).await.data();
+    // Edited, it is still a poll.
+    let edited =
+        anna.patch(&format!("/r1/messages/{}", asked["id"].as_str().unwrap()), json!({ "content": "When?" })).await;
+    assert_eq!(votes(&edited.data()["poll"]), [0, 1, 0]);
+    anna.delete(&format!("/r1/messages/{}", asked["id"].as_str().unwrap())).await.data();
+    let left = ben.history(&chat).await[0].clone();
+    assert!(left.get("poll").is_none(), "{left}");
+    // Nothing of it is left in the log.
+    let events = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0")).await.data().to_string();
+    assert!(!events.contains("Saturday"), "{events}");
+    ben.put(&path(&asked, "vote"), json!({ "choices": [0] })).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn many_vote_at_once_and_each_counts_once() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut others = Vec::new();
+    for n in 0..24 {
+        others.push(app.sign_up(&format!("Person {n}")).await);
+    }
+    let chat = anna.open_group("Team", &others.iter().collect::<Vec<_>>()).await;
+    let asked = ask(&anna, &chat, json!({ "options": DAYS })).await;
+    let vote = path(&asked, "vote");
+    let twice = others.iter().chain(&others);
+    futures_util::future::join_all(twice.map(|other| other.put(&vote, json!({ "choices": [0] })))).await;
+    let shown = anna.history(&chat).await[0]["poll"]["results"].clone();
+    assert_eq!((&shown["options"][0]["votes"], &shown["voters"]), (&json!(24), &json!(24)));
+    let first: Vec<Value> = shown["options"][0]["user_ids"].as_array().unwrap().clone();
+    assert_eq!(first.len(), 20);
+    // Those who are shown choose otherwise: the others move up.
+    let leaving = others.iter().filter(|other| first[..6].contains(&json!(other.id)));
+    futures_util::future::join_all(leaving.map(|other| other.put(&vote, json!({ "choices": [1] })))).await;
+    let shown = anna.history(&chat).await[0]["poll"]["results"].clone();
+    assert_eq!(shown["options"][0]["user_ids"].as_array().unwrap().len(), 18);
+    assert_eq!((&shown["options"][1]["votes"], &shown["voters"]), (&json!(6), &json!(24)));
+}

@@ -1,0 +1,246 @@
+//! Previews of links: what they show, to whom, when they go, and what they don't reach.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use support::{Member, Setup, Value, json, new_id, wait_until};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use crate::uploads::pictures::png;
+
+/// A web site on a loopback address that counts who comes.
+struct Site {
+    address: String,
+    hits: Arc<AtomicUsize>,
+}
+
+impl Site {
+    /// Answers by path. `canary` is where its traps lead to.
+    async fn start(host: &str, canary: &str) -> Self {
+        let listener = TcpListener::bind(format!("{host}:0")).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let hits = Arc::new(AtomicUsize::new(0));
+        let (counted, canary) = (Arc::clone(&hits), canary.to_owned());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (counted, canary) = (Arc::clone(&counted), canary.clone());
+                tokio::spawn(async move {
+                    let mut asked = vec![0; 4_096];
+                    let read = stream.read(&mut asked).await.unwrap_or_default();
+                    let asked = String::from_utf8_lossy(&asked[..read]).into_owned();
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    let path = asked.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let answer = answer(&path, &canary);
+                    let _ = stream.write_all(&answer).await;
+                });
+            }
+        });
+        Self { address, hits }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn hits(&self) -> usize {
+        self.hits.load(Ordering::SeqCst)
+    }
+}
+
+fn answer(path: &str, canary: &str) -> Vec<u8> {
+    let page = |head: &str| {
+        ("200 OK", "text/html; charset=utf-8", format!("<html><head>{head}</head><body>x</body>").into_bytes())
+    };
+    let (status, media_type, body) = match path {
+        "/picture.png" => ("200 OK", "image/png", png(600, 300)),
+        "/trap" => page(&format!("<title>A trap</title><meta property=og:image content=http://{canary}/picture.png>")),
+        "/redirect" => {
+            return format!(
+                "HTTP/1.1 302 Found\r\nlocation: http://{canary}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            .into_bytes();
+        }
+        "/long" => page(&format!("<title>Long</title><!--{}-->", "x".repeat(2_000_000))),
+        "/nothing" => page(""),
+        "/text" => ("200 OK", "text/plain", b"<title>no</title>".to_vec()),
+        "/gone" => ("404 Not Found", "text/html", b"<title>no</title>".to_vec()),
+        _ => page(
+            "<title>x</title><meta property='og:title' content='Harbour &amp; quay'><meta name=description content='All about ships'>\
+             <meta property='og:site_name' content='The Harbour'><meta property='og:image' content='/picture.png'>",
+        ),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
+}
+
+async fn previews(who: &Member, message: &Value) -> Vec<Value> {
+    let shown = who.get(&path(message)).await.data();
+    shown["previews"].as_array().cloned().unwrap_or_default()
+}
+
+fn path(message: &Value) -> String {
+    format!("/r1/messages/{}", message["id"].as_str().unwrap())
+}
+
+/// The titles of the next previews that are told.
+async fn titles(socket: &mut support::Socket, chat: &str) -> Vec<String> {
+    let event = socket.expect_in("message.previews", chat).await;
+    let previews = event.payload["previews"].as_array().unwrap().clone();
+    previews.iter().map(|preview| preview["title"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_link_shows_its_page_to_those_who_may_read_it() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let url = site.url("/ships");
+    let sent = anna.send_message(&chat, &format!("look: {url}, or `{}`", site.url("/code"))).await;
+    assert!(sent.get("previews").is_none(), "{sent}");
+    let event = socket.expect_in("message.previews", &chat).await;
+    assert_eq!(event.payload["message_id"], sent["id"]);
+    let told = event.payload["previews"].clone();
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+    let preview = &told[0];
+    assert_eq!(
+        (&preview["url"], &preview["title"], &preview["description"], &preview["site"]),
+        (&json!(url), &json!("Harbour & quay"), &json!("All about ships"), &json!("The Harbour"))
+    );
+    assert_eq!(previews(&ben, &sent).await, told.as_array().unwrap().clone());
+
+    // Its picture is a file of the message, made small, and no file of the conversation.
+    let picture = format!("/files/{}/preview", preview["image_upload_id"].as_str().unwrap());
+    let bytes = ben.get(&format!("{picture}?size=320")).await;
+    assert_eq!(bytes.status, 200);
+    assert!(carl.get(&picture).await.status == 404);
+    let files = ben.get(&format!("/r1/conversations/{chat}/files")).await.data();
+    assert_eq!(files["items"], json!([]));
+
+    // With another text they are gone, from the log as well, and so is the picture.
+    anna.patch(&path(&sent), json!({ "content": "never mind" })).await.data();
+    assert!(previews(&ben, &sent).await.is_empty());
+    let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0&limit=200")).await.data().to_string();
+    assert!(!log.contains("Harbour") && !log.contains("ships"), "{log}");
+    wait_until("the picture is gone", async || ben.get(&picture).await.status == 404).await;
+
+    // A link that comes with an edit is previewed; deleting takes it away.
+    anna.patch(&path(&sent), json!({ "content": url })).await.data();
+    assert_eq!(titles(&mut socket, &chat).await, ["Harbour & quay"]);
+    let picture = previews(&ben, &sent).await[0]["image_upload_id"].as_str().unwrap().to_owned();
+    anna.delete(&path(&sent)).await.data();
+    let log = ben.get(&format!("/r1/conversations/{chat}/events?after_seq=0&limit=200")).await.data().to_string();
+    assert!(!log.contains("Harbour"), "{log}");
+    let gone = format!("/files/{picture}/preview");
+    wait_until("its picture is gone", async || anna.get(&gone).await.status == 404).await;
+}
+
+#[tokio::test]
+async fn what_is_no_page_has_no_preview() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    for path in ["/text", "/gone", "/nothing", "/picture.png"] {
+        anna.send_message(&chat, &format!("{} and {}", site.url(path), site.url("/long"))).await;
+        assert_eq!(titles(&mut socket, &chat).await, ["Long"], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn previews_are_turned_off_for_a_message_a_person_a_workspace() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let body = json!({ "client_id": new_id(), "content": site.url("/off"), "previews": false });
+    anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
+    ben.put("/r1/users/me/previews", json!({ "is_on": false })).await.data();
+    assert_eq!(ben.get("/r1/users/me/previews").await.data(), json!({ "is_on": false }));
+    let bens = ben.send_message(&chat, &site.url("/off")).await;
+    // What one may turn off for others, only those who configure the workspace may.
+    let workspace = anna.get(&format!("/r1/conversations/{chat}")).await.data()["workspace_id"].clone();
+    let switch = format!("/r1/workspaces/{}/previews", workspace.as_str().unwrap());
+    ben.put(&switch, json!({ "is_on": false })).await.refused(403, "forbidden");
+    assert_eq!(ben.get(&switch).await.data(), json!({ "is_on": true }));
+    let own = anna.post("/r1/workspaces", json!({ "name": "Quiet" })).await.data_with(201)["id"].clone();
+    let own = format!("/r1/workspaces/{}/previews", own.as_str().unwrap());
+    assert_eq!(anna.put(&own, json!({ "is_on": false })).await.data(), json!({ "is_on": false }));
+    let body = json!({ "kind": "private_channel", "title": "quiet", "workspace_id": own.split('/').nth(3) });
+    let quiet = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let there = anna.send_message(&quiet, &site.url("/off")).await;
+
+    // One that is previewed, and then isn't.
+    let sent = anna.send_message(&chat, &site.url("/on")).await;
+    assert_eq!(titles(&mut socket, &chat).await, ["Harbour & quay"]);
+    ben.delete(&format!("{}/previews", path(&sent))).await.refused(403, "forbidden");
+    anna.delete(&format!("{}/previews", path(&sent))).await.data();
+    assert!(titles(&mut socket, &chat).await.is_empty());
+    for message in [&sent, &bens] {
+        assert!(previews(&ben, message).await.is_empty());
+    }
+    assert!(previews(&anna, &there).await.is_empty());
+    // The page and its picture, once each.
+    assert_eq!(site.hits(), 2);
+}
+
+/// Links that people write lead nowhere where only this machine can go. A link beside them is previewed: by then they had their chance.
+#[tokio::test]
+async fn a_preview_reaches_nothing_that_is_not_public() {
+    let canary = Site::start("127.0.0.1", "").await;
+    let site = Site::start("127.0.0.2", &canary.address).await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let port = canary.address.rsplit(':').next().unwrap().to_owned();
+    let hosts = [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "127.0.0.1.",
+        "127。0。0。1",
+        "user@127.0.0.1",
+    ];
+    for pair in hosts.chunks(2) {
+        let links: Vec<String> = pair.iter().map(|host| format!("http://{host}:{port}/ships")).collect();
+        anna.send_message(&chat, &format!("{} {}", links.join(" "), site.url("/ships"))).await;
+        assert_eq!(titles(&mut socket, &chat).await, ["Harbour & quay"], "{pair:?}");
+    }
+    let text = format!("{} {} {}", site.url("/redirect"), site.url("/trap"), site.url("/ships"));
+    let sent = anna.send_message(&chat, &text).await;
+    assert_eq!(titles(&mut socket, &chat).await, ["A trap", "Harbour & quay"]);
+    assert_eq!(previews(&ben, &sent).await[0]["image_upload_id"], Value::Null);
+    assert_eq!(canary.hits(), 0);
+}
+
+/// The job outlives the server that sent the message.
+#[tokio::test]
+async fn a_preview_comes_after_a_restart_too() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let mut app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let sent = anna.send_message(&chat, &site.url("/ships")).await;
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let here = ben.at(&app.url());
+    wait_until("it is previewed", async || !previews(&here, &sent).await.is_empty()).await;
+}

@@ -1,0 +1,366 @@
+//! Searching: what is found, by whom, how soon, and what is not found any more.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use support::{
+    Answer, Application, Behaviour, Engine, Member, Setup, Upstream, UpstreamKind, Value, json, new_id, wait_until,
+};
+
+async fn ask(who: &Member, parameters: &[(&str, &str)]) -> Answer {
+    let url = reqwest::Url::parse_with_params("http://any.test/r1/search", parameters).unwrap();
+    who.get(&format!("{}?{}", url.path(), url.query().unwrap_or_default())).await
+}
+
+fn texts(found: &Value) -> Vec<String> {
+    let items = found["items"].as_array().unwrap().iter();
+    items.map(|hit| hit["message"]["content"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The texts that are found for `q`.
+pub async fn found(who: &Member, q: &str) -> Vec<String> {
+    texts(&ask(who, &[("q", q)]).await.data())
+}
+
+/// Waits until the search for `q` gives just these texts, in any order.
+pub async fn finds(who: &Member, q: &str, expected: &[&str]) {
+    let mut expected: Vec<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+    expected.sort();
+    let mut last = Vec::new();
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        last = found(who, q).await;
+        last.sort();
+        if last == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{q}: {last:?} and not {expected:?}");
+}
+
+/// How long until something is so.
+async fn takes<F: Future<Output = bool>>(is_so: impl Fn() -> F) -> Duration {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    begun.elapsed()
+}
+
+fn path(message: &Value) -> String {
+    format!("/r1/messages/{}", message["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_message_is_found_within_a_second_and_gone_within_one() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let (mut to_find, mut to_lose) = (Vec::new(), Vec::new());
+    for round in 0..5 {
+        let word = format!("pelican{round}");
+        let sent = anna.send_message(&chat, &format!("a {word} flies by")).await;
+        to_find.push(takes(async || found(&ben, &word).await.len() == 1).await);
+        anna.delete(&path(&sent)).await.data();
+        to_lose.push(takes(async || found(&ben, &word).await.is_empty()).await);
+    }
+    // The machine may be busy now and then.
+    let second = Duration::from_secs(1);
+    assert!(
+        *to_find.iter().min().unwrap() < second && *to_lose.iter().min().unwrap() < second,
+        "{to_find:?} {to_lose:?}"
+    );
+}
+
+#[tokio::test]
+async fn words_are_found_as_they_are_meant() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let all = [
+        "Trần Văn Đặng comes tomorrow",
+        "the quarterly dashboard is late",
+        "see NAT-1234 in src/main.rs, getUserName fails",
+        "今天天气很好",
+        "good morning everyone",
+        "morning is not good",
+        "Straße und Ærø",
+    ];
+    for text in all {
+        anna.send_message(&chat, text).await;
+    }
+    finds(&ben, "", &all).await;
+    for (q, expected) in [
+        ("tran dang", &[all[0]][..]),
+        ("Đặng", &[all[0]]),
+        ("dashbord", &[all[1]]),
+        ("quartely dashboards", &[all[1]]),
+        ("dash*", &[all[1]]),
+        ("board", &[all[1]]),
+        ("nat-1234", &[all[2]]),
+        ("username", &[all[2]]),
+        ("main.rs", &[all[2]]),
+        ("天气", &[all[3]]),
+        ("天", &[all[3]]),
+        ("good morning", &[all[4], all[5]]),
+        ("\"good morning\"", &[all[4]]),
+        ("morning -everyone", &[all[5]]),
+        ("strasse aero", &[all[6]]),
+        ("nothing that was ever said", &[]),
+        ("\"", &all),
+        ("(* : \" AND OR NOT NEAR ' \\ % _ '", &[]),
+    ] {
+        let mut expected: Vec<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+        let mut now = found(&ben, q).await;
+        now.sort();
+        expected.sort();
+        assert_eq!(now, expected, "{q}");
+    }
+    // Exact ones first, and where the words are.
+    let data = ask(&ben, &[("q", "good morning")]).await.data();
+    assert_eq!(texts(&data), [all[4], all[5]]);
+    assert_eq!(data["items"][0]["highlights"], json!([[0, 4], [5, 7]]));
+    assert_eq!(data["items"][0]["conversation"], json!({ "id": chat, "kind": "single", "title": null }));
+    let corrected = ask(&ben, &[("q", "dashbord")]).await.data();
+    assert_eq!((&corrected["is_corrected"], &corrected["items"][0]["highlights"]), (&json!(true), &json!([[14, 9]])));
+    assert_eq!(corrected["corrections"], json!([{ "typed": "dashbord", "instead": "dashboard" }]));
+    let exact = ask(&ben, &[("q", "dashbord"), ("exact", "true")]).await.data();
+    assert_eq!((&exact["items"], &exact["is_corrected"]), (&json!([]), &json!(false)));
+    assert_eq!(exact["total"], json!({ "count": 0, "is_all": true }));
+}
+
+#[tokio::test]
+async fn operators_filters_and_facets_narrow_it_down() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna Berg").await, app.sign_up("Bén Ox").await);
+    let single = anna.open_single(&ben).await;
+    let channel = anna.open_channel("private_channel", "Design Review").await;
+    ben.send_message(&single, "plan from ben").await;
+    let pinned = anna.send_message(&channel, "plan in the channel https://example.test").await;
+    let file = anna.upload("budget plan.txt", "text/plain", "numbers").await;
+    anna.send_files(&channel, "", &[&file]).await.data_with(201);
+    let body = json!({ "client_id": new_id(), "content": "a reply about the plan", "thread_id": pinned["id"] });
+    anna.post(&format!("/r1/conversations/{channel}/messages"), body).await.data_with(201);
+    finds(&anna, "plan", &["plan from ben", "plan in the channel https://example.test", "", "a reply about the plan"])
+        .await;
+    anna.put(&format!("{}/pin", path(&pinned)), json!({})).await.data();
+    anna.put(&format!("{}/saved", path(&pinned)), json!({})).await.data();
+    let in_channel = "plan in the channel https://example.test";
+    for (q, expected) in [
+        ("plan from:ben", &["plan from ben"][..]),
+        ("plan from:@ox", &["plan from ben"]),
+        ("from:me is:thread", &[in_channel, "a reply about the plan"]),
+        ("plan in:#design", &[in_channel, "", "a reply about the plan"]),
+        ("plan in:ben", &["plan from ben"]),
+        ("plan in:nowhere", &[]),
+        ("from:nobody", &[]),
+        ("has:link", &[in_channel]),
+        ("has:file", &[""]),
+        ("budget", &[""]),
+        ("is:pinned", &[in_channel]),
+        ("is:saved plan", &[in_channel]),
+        ("plan before:2020-01-01", &[]),
+        ("plan on:today -channel -reply -budget", &["plan from ben"]),
+    ] {
+        finds(&anna, q, expected).await;
+    }
+    assert!(found(&ben, "in:design").await.is_empty() && found(&ben, "is:saved").await.is_empty());
+    let anna_id = anna.id.as_str();
+    for (parameters, count) in [
+        (&[("q", "plan"), ("author", anna_id)][..], 3),
+        (&[("conversation_id", &channel), ("has", "file")], 1),
+        (&[("type", "file")], 1),
+        (&[("kind", "single")], 1),
+        (&[("q", "plan"), ("to", "2020-01-01T00:00:00Z")], 0),
+        (&[("q", "plan"), ("from", "2020-01-01T00:00:00Z")], 4),
+        (&[("q", "plan"), ("author", &format!("{anna_id},{}", ben.id))], 4),
+        (&[("q", "plan"), ("conversation_id", &format!("{single},{channel}"))], 4),
+        (&[("q", "plan"), ("has", "file,link")], 0),
+    ] {
+        let data = ask(&anna, parameters).await.data();
+        assert_eq!(data["items"].as_array().unwrap().len(), count, "{parameters:?} {data}");
+    }
+    let data = ask(&anna, &[("q", "plan")]).await.data();
+    assert_eq!(data["facets"]["author"][0], json!({ "id": anna.id, "name": "Anna Berg", "count": 3 }));
+    assert_eq!(data["facets"]["conversation"][0], json!({ "id": channel, "name": "Design Review", "count": 3 }));
+    let has = json!([{ "has": "file", "count": 1 }, { "has": "link", "count": 1 }]);
+    assert_eq!((&data["facets"]["has"], &data["total"]), (&has, &json!({ "count": 4, "is_all": true })));
+    let days = data["facets"]["day"].as_array().unwrap();
+    assert_eq!(days.iter().map(|day| day["count"].as_u64().unwrap()).sum::<u64>(), 4);
+    ask(&anna, &[("author", "nobody")]).await.names_field("author");
+    ask(&anna, &[("has", "file,nothing")]).await.names_field("has");
+    let people = ask(&anna, &[("q", "bén"), ("type", "person")]).await.data();
+    assert_eq!(people["items"][0]["person"]["id"], json!(ben.id));
+    let places = ask(&anna, &[("q", "review"), ("type", "conversation")]).await.data();
+    assert_eq!(places["items"][0]["conversation"]["id"], json!(channel));
+    assert!(
+        ask(&ben, &[("q", "review"), ("type", "conversation")]).await.data()["items"].as_array().unwrap().is_empty()
+    );
+}
+
+#[tokio::test]
+async fn only_who_may_read_a_message_now_finds_it() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let group = anna.open_group("Secrets", &[&ben, &carl]).await;
+    let hidden = anna.open_channel("private_channel", "Hidden").await;
+    let open = anna.open_channel("public_channel", &format!("open-{}", new_id())).await;
+    for chat in [&group, &hidden, &open] {
+        anna.send_message(chat, "the flamingo stands").await;
+    }
+    let text = "the flamingo stands";
+    finds(&anna, "flamingo", &[text; 3]).await;
+    // A public channel can be read without joining it.
+    finds(&ben, "flamingo", &[text; 2]).await;
+    ben.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
+    assert_eq!(found(&ben, "flamingo").await, [text]);
+    assert_eq!(found(&carl, "flamingo").await.len(), 2);
+    anna.delete(&format!("/r1/conversations/{group}/members/{}", carl.id)).await.data();
+    assert_eq!(found(&carl, "flamingo").await, [text]);
+    assert!(ask(&carl, &[("conversation_id", &group)]).await.data()["items"].as_array().unwrap().is_empty());
+    // Those who come later to a group that hides what was said before.
+    let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
+    let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    anna.send_message(&late, "an ostrich before").await;
+    anna.post(&format!("/r1/conversations/{late}/members"), json!({ "user_id": ben.id })).await;
+    anna.send_message(&late, "an ostrich after").await;
+    finds(&anna, "ostrich", &["an ostrich before", "an ostrich after"]).await;
+    finds(&ben, "ostrich", &["an ostrich after"]).await;
+    anna.delete(&format!("/r1/conversations/{late}")).await;
+    assert!(found(&ben, "ostrich").await.is_empty());
+}
+
+#[tokio::test]
+async fn edited_messages_are_found_by_what_they_say_now() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let sent = anna.send_message(&chat, "the password is swordfish").await;
+    finds(&ben, "swordfish", &["the password is swordfish"]).await;
+    anna.patch(&path(&sent), json!({ "content": "the word is plaice" })).await.data();
+    assert!(found(&ben, "swordfish").await.is_empty());
+    finds(&ben, "plaice", &["the word is plaice"]).await;
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_whatever_comes_meanwhile() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for n in 0..25 {
+        anna.send_message(&chat, &format!("heron {n}")).await;
+    }
+    wait_until("all are found", async || {
+        ask(&ben, &[("q", "heron"), ("limit", "50")]).await.data()["items"].as_array().unwrap().len() == 25
+    })
+    .await;
+    for sort in ["newest", "relevance"] {
+        let mut seen = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..10 {
+            let mut parameters = vec![("q", "heron"), ("limit", "10"), ("sort", sort)];
+            parameters.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let data = ask(&ben, &parameters).await.data();
+            seen.extend(texts(&data));
+            anna.send_message(&chat, "heron meanwhile").await;
+            cursor = data["next"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        seen.retain(|text| text != "heron meanwhile");
+        let expected: Vec<String> = (0..25).rev().map(|n| format!("heron {n}")).collect();
+        assert_eq!(seen, expected, "{sort}");
+    }
+    ask(&ben, &[("cursor", "nonsense")]).await.names_field("cursor");
+    ask(&ben, &[("q", &"x".repeat(513))]).await.names_field("q");
+    ask(&ben, &[("q", &"x ".repeat(25))]).await.names_field("q");
+    app.anonymous().get("/r1/search").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn an_index_that_was_killed_or_lost_catches_up() {
+    let mut app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for n in 0..30 {
+        anna.send_message(&chat, &format!("cormorant {n}")).await;
+    }
+    // While it reads them.
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let all = |who: Member| async move {
+        ask(&who, &[("q", "cormorant"), ("limit", "50")]).await.data()["items"].as_array().unwrap().len() == 30
+    };
+    let here = ben.at(&app.url());
+    wait_until("all are found", async || all(here.at(&app.url())).await).await;
+    let said = app.command(&["search", "rebuild"]).await;
+    assert!(said.status.success(), "{said:?}");
+    app.instances[0].kill().await;
+    if Engine::of_this_run() == Engine::Sqlite {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(app.folder().join(format!("search.db{end}")));
+        }
+    }
+    app.instances[0].start_again().await;
+    wait_until("all are found again", async || all(here.at(&app.url())).await).await;
+    let newest = ask(&here, &[("q", "cormorant"), ("sort", "newest"), ("limit", "2")]).await.data();
+    assert_eq!(texts(&newest), ["cormorant 29", "cormorant 28"]);
+    anna.at(&app.url()).send_message(&chat, "cormorant again").await;
+    finds(&here, "\"cormorant again\"", &["cormorant again"]).await;
+}
+
+/// Messages that were there before the index.
+#[tokio::test]
+async fn what_was_said_before_is_read_too() {
+    let app = Setup::new().start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "an albatross").await;
+    finds(&ben, "albatross", &["an albatross"]).await;
+    assert!(app.command(&["search", "rebuild"]).await.status.success());
+    // The running server notices by itself.
+    anna.send_message(&chat, "one more albatross").await;
+    finds(&ben, "albatross", &["an albatross", "one more albatross"]).await;
+    let doctor = app.command(&["doctor"]).await;
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("search: "), "{said}");
+}
+
+#[tokio::test]
+async fn an_assistant_answers_from_what_the_asker_may_read() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).set("ai.providers.fake.models", "gpt-5-mini").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let secret = anna.open_channel("private_channel", "Secrets").await;
+    let said = ben.send_message(&chat, "the heron arrives on Friday").await;
+    anna.send_message(&secret, "the heron is a spy").await;
+    finds(&anna, "heron", &["the heron arrives on Friday", "the heron is a spy"]).await;
+    finds(&ben, "heron", &["the heron arrives on Friday"]).await;
+
+    upstream.then(Behaviour::answer("On Friday.[1] Not on Monday.[7]"));
+    let answer = ben.post("/r1/search/answer", json!({ "q": "heron", "question": "When?" })).await.data();
+    assert_eq!(answer["text"], json!("On Friday.[1] Not on Monday.[7]"));
+    let source = &answer["sources"][0];
+    assert_eq!((&source["n"], &source["message_id"], &source["sender"]), (&json!(1), &said["id"], &json!("Ben")));
+    assert_eq!((answer["sources"].as_array().unwrap().len(), &answer["read_count"]), (1, &json!(1)));
+    assert_eq!(answer["assistant"]["kind"], json!("assistant"));
+    let asked = upstream.asked().last().unwrap().body["messages"].to_string();
+    assert!(asked.contains("arrives on Friday") && asked.contains("When?") && !asked.contains("spy"), "{asked}");
+    // It is written down as what Ben used, and stands in no conversation.
+    let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
+    wait_until("it is written down", async || used().await == 1).await;
+    assert_eq!(found(&ben, "heron").await.len(), 1);
+
+    // Nothing to answer from, too long a question, a model that fails.
+    ben.post("/r1/search/answer", json!({ "q": "pelican" })).await.names_field("q");
+    ben.post("/r1/search/answer", json!({ "q": "heron", "question": "x".repeat(501) })).await.names_field("question");
+    upstream.always(Behaviour::Refuse(500, None));
+    ben.post("/r1/search/answer", json!({ "q": "heron" })).await.refused(503, "unavailable");
+    app.anonymous().post("/r1/search/answer", json!({ "q": "heron" })).await.refused(401, "unauthenticated");
+}

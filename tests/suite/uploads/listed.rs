@@ -1,0 +1,60 @@
+//! The files of a conversation.
+
+use support::{Application, Value, json};
+
+use super::pictures::png;
+
+#[tokio::test]
+async fn a_conversations_files_are_listed_for_those_who_may_read_them() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let other = anna.open_single(&carl).await;
+    let picture = anna.upload("a.png", "image/png", png(30, 20)).await;
+    let text = anna.upload("b.txt", "text/plain", "b").await;
+    let late = ben.upload("c.txt", "text/plain", "c").await;
+    let elsewhere = anna.upload("d.txt", "text/plain", "d").await;
+    anna.send_files(&other, "", &[&elsewhere]).await.data_with(201);
+    let both = anna.send_files(&chat, "two", &[&picture, &text]).await.data_with(201);
+    anna.send_message(&chat, "no file").await;
+    let last = ben.send_files(&chat, "", &[&late]).await.data_with(201);
+    let path = format!("/r1/conversations/{chat}/files");
+    let names = |list: &Value| -> Vec<String> {
+        let name = |item: &Value| item["upload"]["name"].as_str().unwrap().to_owned();
+        list["items"].as_array().unwrap().iter().map(name).collect()
+    };
+    let list = async |query: &str| ben.get(&format!("{path}{query}")).await.data();
+    let all = list("").await;
+    assert_eq!((names(&all), &all["has_more"]), (vec!["c.txt".into(), "b.txt".into(), "a.png".into()], &json!(false)));
+    let first = &all["items"][0];
+    assert_eq!(
+        (&first["message_id"], &first["seq"], &first["sender"]["name"], &first["upload"]),
+        (&last["id"], &last["seq"], &json!("Ben"), &late)
+    );
+    assert_eq!(names(&list("?kind=picture").await), ["a.png"]);
+    assert_eq!(names(&list("?kind=file").await), ["c.txt", "b.txt"]);
+    assert_eq!(names(&list(&format!("?author={}", anna.id)).await), ["b.txt", "a.png"]);
+    let one = list("?limit=1").await;
+    assert_eq!((names(&one), &one["has_more"]), (vec!["c.txt".into()], &json!(true)));
+    let rest = list(&format!("?limit=1&before_seq={}", one["items"][0]["seq"])).await;
+    assert_eq!((names(&rest), &rest["has_more"]), (vec!["b.txt".into(), "a.png".into()], &json!(false)));
+    ben.get(&format!("{path}?kind=link")).await.names_field("kind");
+    carl.get(&path).await.refused(404, "not_found");
+    anna.delete(&format!("/r1/messages/{}", both["id"].as_str().unwrap())).await.data();
+    assert_eq!(names(&list("").await), ["c.txt"]);
+}
+
+#[tokio::test]
+async fn who_came_later_sees_no_files_from_before() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let late = app.sign_up("Late").await;
+    let body = json!({ "kind": "group", "title": "Team", "member_ids": [ben.id, carl.id], "history": "from_join" });
+    let group = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let upload = anna.upload("a.txt", "text/plain", "a").await;
+    anna.send_files(&group, "", &[&upload]).await.data_with(201);
+    anna.post(&format!("/r1/conversations/{group}/members"), json!({ "user_id": late.id })).await.data_with(201);
+    let path = format!("/r1/conversations/{group}/files");
+    assert_eq!(late.get(&path).await.data()["items"], json!([]));
+    assert_eq!(ben.get(&path).await.data()["items"].as_array().unwrap().len(), 1);
+}

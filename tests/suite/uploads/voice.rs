@@ -1,0 +1,97 @@
+//! Voice notes: written down by a model, for people and for assistants that are asked by voice.
+
+use support::{Application, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
+
+const WEBM: &[u8] = b"\x1a\x45\xdf\xa3\x42\x82\x84webm voice";
+
+async fn start(upstream: &Upstream) -> Application {
+    Setup::new().provider(upstream).set("ai.transcription_model", "small").start().await
+}
+
+async fn note(member: &Member) -> Value {
+    member.send(member.uploading_as("?kind=voice", "note.webm", "audio/webm", WEBM)).await.data_with(201)
+}
+
+#[tokio::test]
+async fn a_voice_note_is_written_down_for_everybody() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = start(&upstream).await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let upload = note(&anna).await;
+    assert_eq!((&upload["kind"], &upload["transcript_state"]), (&json!("voice"), &json!("pending")), "{upload}");
+    assert!(upstream.asked().is_empty(), "what nobody was sent is not written down");
+    let sent = anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    let updated = socket.expect_in("message.updated", &chat).await.payload["message"].clone();
+    let written = &updated["attachments"][0];
+    assert_eq!(
+        (&written["transcript"], &written["transcript_state"], &updated["edited_at"]),
+        (&json!("What was said."), &json!("ready"), &Value::Null),
+        "{updated}"
+    );
+    assert_eq!(updated["id"], sent["id"]);
+    let asked = upstream.asked().remove(0);
+    let form = String::from_utf8_lossy(&asked.bytes);
+    assert!(asked.path.ends_with("/audio/transcriptions") && form.contains("webm voice"), "{form}");
+    assert!(form.contains("filename=\"voice.webm\"") && form.contains("name=\"model\""), "{form}");
+    // It is there for who comes later, in a second message too, and paid for by who sent it.
+    let history = ben.history(&chat).await;
+    assert_eq!(history[0]["attachments"][0]["transcript"], "What was said.");
+    let again = anna.send_files(&chat, "once more", &[&upload]).await.data_with(201);
+    assert_eq!(again["attachments"][0]["transcript"], "What was said.");
+    let row = || async { anna.get("/r1/usage/requests").await.data() };
+    wait_until("it is in the ledger", || async { row().await["total"] == 1 }).await;
+    assert_eq!(row().await["items"][0]["endpoint"], "transcriptions");
+    assert_eq!(ben.get("/r1/usage/requests").await.data()["total"], 0);
+    // A file that is no voice note stays as it is.
+    let file = anna.upload("a.webm", "audio/webm", WEBM).await;
+    assert_eq!(file.get("transcript_state"), None, "{file}");
+    assert_eq!(upstream.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn an_assistant_that_is_asked_by_voice_gets_the_words() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = start(&upstream).await;
+    let anna = app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    let upload = note(&anna).await;
+    anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    let ended = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
+    let asked = upstream.asked();
+    assert_eq!(asked.len(), 2, "first the words, then the answer");
+    let question = asked[1].body["messages"].as_array().unwrap().last().unwrap().to_string();
+    assert!(question.contains("What was said.") && question.contains("voice note"), "{question}");
+    assert_eq!(ended["answer"]["files"][0]["how"], "whole", "{ended}");
+}
+
+#[tokio::test]
+async fn without_a_model_for_it_nobody_waits_and_that_is_said() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).start().await;
+    let anna = app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    let upload = note(&anna).await;
+    assert_eq!(upload.get("transcript_state"), None, "{upload}");
+    anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    let ended = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
+    assert_eq!(ended["answer"]["files"][0]["reason"], "no_transcript", "{ended}");
+    assert!(upstream.asked()[0].body.to_string().contains("aren't written down"));
+}
+
+#[tokio::test]
+async fn what_a_provider_does_not_take_is_said_to_have_failed() {
+    let upstream = Upstream::start(UpstreamKind::Anthropic).await;
+    let app = start(&upstream).await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let upload = note(&anna).await;
+    anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    let updated = socket.expect_in("message.updated", &chat).await.payload["message"].clone();
+    let written = &updated["attachments"][0];
+    assert_eq!((&written["transcript_state"], written.get("transcript")), (&json!("failed"), None), "{updated}");
+}

@@ -1,0 +1,66 @@
+//! An S3 store that others wrote: moto, which `scripts/test` installs and names in `NATTER_TEST_S3`.
+
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use crate::application::Setup;
+use crate::place::{free_port, wait_until};
+
+const BUCKET: &str = "natter";
+
+/// One bucket. Killed when it is dropped.
+pub struct S3Server {
+    _child: Child,
+    port: u16,
+}
+
+impl S3Server {
+    pub async fn start() -> Self {
+        let program = std::env::var("NATTER_TEST_S3").expect("scripts/test sets NATTER_TEST_S3");
+        let port = free_port();
+        let child = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("moto starts");
+        let server = Self { _child: child, port };
+        let client = reqwest::Client::new();
+        wait_until("the bucket is there", async || {
+            let made = client.put(server.url(BUCKET)).send().await;
+            made.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+        server
+    }
+
+    /// What the server needs to know to use the bucket.
+    #[must_use]
+    pub fn configure(&self, setup: Setup) -> Setup {
+        setup
+            .set("uploads.s3_endpoint", self.url(""))
+            .set("uploads.s3_region", "us-east-1")
+            .set("uploads.s3_access_key_id", "test")
+            .set("uploads.s3_secret_access_key", "test")
+    }
+
+    /// The names that begin with this.
+    pub async fn names(&self, prefix: &str) -> Vec<String> {
+        let url = format!("{}?list-type=2&prefix={prefix}", self.url(BUCKET));
+        let listed = reqwest::get(url).await.expect("it answers").text().await.expect("it is text");
+        let keys = listed.split("<Key>").skip(1);
+        keys.filter_map(|rest| rest.split("</Key>").next().map(str::to_owned)).collect()
+    }
+
+    pub async fn read(&self, name: &str) -> Vec<u8> {
+        let answer = reqwest::get(self.url(&format!("{BUCKET}/{name}"))).await.expect("it answers");
+        answer.bytes().await.expect("it is all there").to_vec()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+}
