@@ -79,6 +79,72 @@ const PANICS: [&str; 9] = [
     "clippy::expect_used",
 ];
 
+/// The floors of `crates/service`, from below. A module uses what stands below it, and what stands beside it as long as that makes no circle.
+const FLOORS: [&[&str]; 9] = [
+    &[
+        "attempts",
+        "audit",
+        "batcher",
+        "condition",
+        "csv",
+        "firewall",
+        "jobs",
+        "limits",
+        "program",
+        "recent",
+        "redis",
+        "timezone",
+    ],
+    &["accounts", "mail", "places"],
+    &["notifications", "push", "workspaces"],
+    &["boards", "conversations", "events", "messages", "moderation", "notes", "presence", "receipts", "typing"],
+    &["broadcasts", "entitlements", "exports", "holds", "ledger", "payments", "uploads"],
+    &["gateway"],
+    &["assistants", "knowledge", "search", "tools"],
+    &["checks", "console"],
+    &["app"],
+];
+
+/// Arrows of `crates/service` that go up or close a circle. None may be added; one that is not needed any more must be taken away.
+const KNOWN_ARROWS: &[(&str, &str)] = &[
+    ("accounts", "events"),
+    ("accounts", "gateway"),
+    ("accounts", "knowledge"),
+    ("accounts", "ledger"),
+    ("accounts", "notes"),
+    ("accounts", "presence"),
+    ("accounts", "workspaces"),
+    ("conversations", "assistants"),
+    ("entitlements", "payments"),
+    ("events", "assistants"),
+    ("events", "conversations"),
+    ("events", "messages"),
+    ("events", "moderation"),
+    ("events", "tools"),
+    ("events", "uploads"),
+    ("firewall", "accounts"),
+    ("holds", "gateway"),
+    ("jobs", "assistants"),
+    ("jobs", "events"),
+    ("jobs", "gateway"),
+    ("jobs", "knowledge"),
+    ("jobs", "tools"),
+    ("knowledge", "assistants"),
+    ("ledger", "entitlements"),
+    ("ledger", "gateway"),
+    ("ledger", "holds"),
+    ("ledger", "payments"),
+    ("messages", "assistants"),
+    ("messages", "uploads"),
+    ("push", "notifications"),
+    ("uploads", "gateway"),
+    ("workspaces", "entitlements"),
+    ("workspaces", "events"),
+    ("workspaces", "knowledge"),
+    ("workspaces", "messages"),
+    ("workspaces", "uploads"),
+];
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return found };
@@ -152,6 +218,97 @@ fn nothing_points_from_below_to_above() {
         let name = format!("crates/{}", entry.unwrap().file_name().to_string_lossy());
         assert!(allowed.contains_key(name.as_str()), "{name}: say here what it may use");
     }
+}
+
+/// The modules at the beginning of paths as `crate::one::Thing` and `crate::{one, two::{Thing, Other}}`.
+fn modules_named(text: &str) -> BTreeSet<&str> {
+    let name = |path: &'_ str| path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    let mut named = BTreeSet::new();
+    for (at, word) in text.match_indices("crate::") {
+        let path = &text[at + word.len()..];
+        let Some(list) = path.strip_prefix('{') else {
+            named.insert(&path[..name(path)]);
+            continue;
+        };
+        let mut depth = 0;
+        let mut begins = 0;
+        for (at, letter) in list.char_indices() {
+            let is_end = depth == 0 && (letter == ',' || letter == '}');
+            if is_end {
+                let path = list[begins..at].trim();
+                named.insert(&path[..name(path)]);
+                begins = at + 1;
+            }
+            match letter {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    // A list may end with a comma.
+    named.remove("");
+    named
+}
+
+#[test]
+fn modules_are_found_in_paths_and_in_lists() {
+    let text = "use crate::{\n    App,\n    one::{self, Thing, inner::{A, B}},\n    two,\n};\nuse crate::three::Four;\nfn five() { crate::six::seven(crate::EIGHT) }\n";
+    assert_eq!(modules_named(text), BTreeSet::from(["App", "EIGHT", "one", "six", "three", "two"]));
+}
+
+/// Whether one comes from one module to another along arrows.
+fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut next = vec![from];
+    while let Some(module) = next.pop() {
+        if module == to {
+            return true;
+        }
+        next.extend(arrows.iter().filter(|(from, to)| *from == module && seen.insert(to)).map(|(_, to)| *to));
+    }
+    false
+}
+
+#[test]
+fn the_modules_of_the_services_use_only_what_stands_below_them() {
+    let folder = root().join("crates/service/src");
+    // `App` holds everything together and is handed to every function, so that it is no arrow; `lib.rs` only lists.
+    let texts: Vec<(String, String)> = sources(&folder)
+        .into_iter()
+        .map(|path| {
+            let module = path.strip_prefix(&folder).unwrap().components().next().unwrap().as_os_str();
+            (module.to_string_lossy().trim_end_matches(".rs").to_owned(), program_text(&path))
+        })
+        .filter(|(module, _)| module != "lib")
+        .collect();
+    let floors: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
+        .collect();
+    let modules: BTreeSet<&str> = texts.iter().map(|(module, _)| module.as_str()).collect();
+    assert_eq!(modules, floors.keys().copied().collect(), "each module has a floor in FLOORS");
+    let arrows: BTreeSet<(&str, &str)> = texts
+        .iter()
+        .flat_map(|(module, text)| modules_named(text).into_iter().map(move |named| (module.as_str(), named)))
+        .filter(|(from, to)| from != to && *to != "App")
+        .collect();
+
+    let known: BTreeSet<(&str, &str)> = KNOWN_ARROWS.iter().copied().collect();
+    let goes_up = |(from, to): &(&str, &str)| floors[from] < floors[to];
+    let up: Vec<_> = arrows.difference(&known).filter(|arrow| goes_up(arrow)).collect();
+    assert!(up.is_empty(), "these go up: {up:?}");
+    let beside: BTreeSet<(&str, &str)> =
+        arrows.difference(&known).filter(|(from, to)| floors[from] == floors[to]).copied().collect();
+    let circle: Vec<_> = beside.iter().filter(|(from, to)| leads(&beside, to, from)).collect();
+    assert!(circle.is_empty(), "these make a circle: {circle:?}");
+    let needless: Vec<_> = known
+        .iter()
+        .filter(|arrow| !arrows.contains(arrow) || !(goes_up(arrow) || leads(&beside, arrow.1, arrow.0)))
+        .collect();
+    assert!(needless.is_empty(), "take these out of KNOWN_ARROWS: {needless:?}");
 }
 
 #[test]
