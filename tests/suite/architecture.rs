@@ -87,6 +87,7 @@ const FLOORS: [&[&str]; 9] = [
         "batcher",
         "condition",
         "csv",
+        "emoji",
         "firewall",
         "jobs",
         "limits",
@@ -141,7 +142,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("workspaces", "entitlements"),
     ("workspaces", "events"),
     ("workspaces", "knowledge"),
-    ("workspaces", "messages"),
     ("workspaces", "uploads"),
 ];
 

@@ -13,6 +13,7 @@ pub mod condition;
 pub mod console;
 pub mod conversations;
 mod csv;
+mod emoji;
 pub mod entitlements;
 pub mod events;
 pub mod exports;

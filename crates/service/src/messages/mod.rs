@@ -1,7 +1,6 @@
 //! Messages: sent, read, changed, by the members of their conversation.
 
 pub mod drafts;
-pub(crate) mod emoji;
 pub mod polls;
 pub mod previews;
 pub mod reactions;

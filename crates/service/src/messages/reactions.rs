@@ -8,10 +8,11 @@ use appcore::{
 };
 use dbcontext::query;
 
-use super::{emoji, find};
+use super::find;
 use crate::{
     App,
     conversations::access,
+    emoji,
     events::{Change, Pin, React},
 };
 

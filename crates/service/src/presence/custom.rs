@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, query::users};
 
 use super::{announce, of};
-use crate::{App, messages::emoji};
+use crate::{App, emoji};
 
 /// The longest text, in characters.
 const MAX_TEXT: usize = 100;

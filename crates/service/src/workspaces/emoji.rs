@@ -17,7 +17,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use crate::{App, jobs, messages::emoji, uploads};
+use crate::{App, emoji, jobs, uploads};
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;
