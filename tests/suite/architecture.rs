@@ -123,7 +123,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("events", "moderation"),
     ("events", "tools"),
     ("events", "uploads"),
-    ("firewall", "accounts"),
     ("holds", "gateway"),
     ("jobs", "assistants"),
     ("jobs", "events"),

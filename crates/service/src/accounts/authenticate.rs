@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
-    ApiKeyId, AppError, Code, SessionId, Timestamp,
+    ApiKeyId, AppError, Code, RequestSource, SessionId, Timestamp,
     auth::{Credential, Principal, token::Rejection},
+    limit::Violation,
     view::UnknownName,
 };
 use dbcontext::{
@@ -56,7 +57,7 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
 
 /// Whether the token was not signed by this installation. An expired one, or one of an ended session, was; so may be an unknown API key, which
 /// can't be guessed.
-pub(crate) async fn is_forged(app: &App, access_token: &str) -> bool {
+async fn is_forged(app: &App, access_token: &str) -> bool {
     if api_keys::is_key(access_token) {
         return false;
     }
@@ -64,6 +65,15 @@ pub(crate) async fn is_forged(app: &App, access_token: &str) -> bool {
     match accounts.proofs.check(&accounts.keys, access_token, app.clock.now()).await {
         Ok(_) | Err(Rejection::Expired) => false,
         Err(Rejection::Malformed | Rejection::OtherKind | Rejection::UnknownKey | Rejection::Forged) => true,
+    }
+}
+
+impl App {
+    /// Records refused credentials as a violation, if this installation has not issued them.
+    pub async fn note_refused_token(&self, source: RequestSource, token: &str) {
+        if source.accountable().is_some() && is_forged(self, token).await {
+            self.firewall.note(source, Violation::ForgedToken).await;
+        }
     }
 }
 

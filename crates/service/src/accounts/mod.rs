@@ -47,7 +47,6 @@ pub mod tickets;
 pub use administer::{create_admin, reset_password};
 pub use admit::{Challenge, Method, SignedIn};
 pub use authenticate::authenticate;
-pub(crate) use authenticate::is_forged;
 pub use device::Device;
 pub use export::export;
 pub use issue::TokenPair;

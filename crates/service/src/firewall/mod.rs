@@ -36,10 +36,7 @@ use metrics::metrics;
 use tokio::sync::Notify;
 
 use self::{book::Book, violations::Violations};
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::audit::{self, Action, Entry};
 
 /// How often the table is read, for what the bus did not tell.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -334,15 +331,6 @@ pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64
     }
     tx.commit().await.map_err(app_error)?;
     Ok(lifted)
-}
-
-impl App {
-    /// Records refused credentials as a violation, if this installation has not issued them.
-    pub async fn note_refused_token(&self, source: RequestSource, token: &str) {
-        if source.accountable().is_some() && crate::accounts::is_forged(self, token).await {
-            self.firewall.note(source, Violation::ForgedToken).await;
-        }
-    }
 }
 
 fn view(row: ban::Model) -> Ban {
