@@ -42,6 +42,7 @@ mod timezone;
 pub mod tools;
 pub mod typing;
 pub mod uploads;
+mod word_filter;
 pub mod workspaces;
 
 pub use app::App;

@@ -4,7 +4,6 @@
 //! it is hidden. Its author and administrators read it [here](hidden). A report keeps what the message said until it is closed.
 
 mod reports;
-mod words;
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, WarningId,
@@ -17,13 +16,13 @@ use dbcontext::query::{self, moderation as rows};
 
 pub use dbcontext::query::moderation::Filter as ReportFilter;
 pub use reports::{Resolution, details, list, release, report, resolve, take};
-pub use words::{Filter, MAX_WORD_CHARS, MAX_WORDS, Verdict};
 
 use crate::{
     App,
     audit::{self, Action, Entry},
     conversations::access,
     events::{Change, HideMessage, UpdateConversation},
+    word_filter,
 };
 
 /// Hides what a message says from everybody but its author and administrators, or shows it again.
@@ -96,7 +95,7 @@ pub async fn set_word_filter(
     id: ConversationId,
     filter: WordFilter,
 ) -> Result<WordFilter, AppError> {
-    let filter = words::checked(filter)?;
+    let filter = word_filter::checked(filter)?;
     let stored = match filter.words.is_empty() {
         true => None,
         false => Some(serde_json::to_string(&filter).map_err(AppError::internal)?),

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     jobs::{AnswerJob, Job as _},
-    moderation::Filter,
+    word_filter::Filter,
 };
 
 pub(super) use close::Closed;

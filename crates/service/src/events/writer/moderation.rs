@@ -20,7 +20,7 @@ use crate::{
     audit,
     jobs::Job as _,
     messages::previews::{self, PreviewJob},
-    moderation::Verdict,
+    word_filter::Verdict,
 };
 
 /// Reads who wrote when in conversations with slow mode, and what of it is sent again.

@@ -9,8 +9,8 @@ use appcore::{
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 /// How many words a channel may list, and how long each may be.
-pub const MAX_WORDS: usize = 200;
-pub const MAX_WORD_CHARS: usize = 60;
+const MAX_WORDS: usize = 200;
+const MAX_WORD_CHARS: usize = 60;
 const MASK: char = '*';
 
 /// What becomes of a text.
@@ -108,7 +108,7 @@ impl Unwanted {
 }
 
 /// A list as it may be stored: each word once, without what is around it.
-pub(super) fn checked(filter: WordFilter) -> Result<WordFilter, AppError> {
+pub fn checked(filter: WordFilter) -> Result<WordFilter, AppError> {
     let mut seen = std::collections::HashSet::new();
     let mut words = Vec::new();
     for word in filter.words {
