@@ -1,5 +1,6 @@
 //! The business rules: one folder per domain. Requests (`endpoint`) and frames (`realtime`) are two doors to these functions.
 
+mod access;
 pub mod accounts;
 pub mod app;
 pub mod assistants;

@@ -27,7 +27,7 @@ use appcore::{
 use dbcontext::{entity::assistant, query};
 
 use crate::{
-    App, conversations,
+    App, access,
     events::{Change, FinishAnswer, Regenerate},
     jobs::{self, AnswerJob, Asking, Job as _},
     messages::HIDDEN,
@@ -236,6 +236,6 @@ async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, App
     if message.hidden_at.is_some() {
         return Err(AppError::refused(Code::WrongState, HIDDEN));
     }
-    conversations::access::member(app, by.user_id, message.conversation_id).await?;
+    access::member(app, by.user_id, message.conversation_id).await?;
     Ok(message)
 }

@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, query::boards as rows};
 
 use super::{position, tell_viewers, too_many, writer};
-use crate::{App, conversations::access};
+use crate::{App, access};
 
 const MAX_NAME_CHARS: usize = 80;
 const MAX_COLUMNS: usize = 30;

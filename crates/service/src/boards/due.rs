@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use crate::{
-    App,
-    conversations::access,
+    App, access,
     jobs::{self, Ended, Job, Work},
     notifications::{Notice, notify},
 };

@@ -22,7 +22,7 @@ pub use dbcontext::query::tasks::TaskFilter;
 pub(crate) use due::DueJob;
 pub use tasks::{NewTask, TaskChange, create, delete, find, list, of_caller, update};
 
-use crate::{App, conversations::access};
+use crate::{App, access};
 
 /// The board of a conversation without its tasks.
 pub async fn show(app: &App, by: &Principal, id: ConversationId) -> Result<Board, AppError> {

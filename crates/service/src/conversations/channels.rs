@@ -14,9 +14,9 @@ use appcore::{
 use dbcontext::{Transaction, constraint::app_error, query};
 use sea_orm::ConnectionTrait;
 
-use super::{access, find};
+use super::find;
 use crate::{
-    App,
+    App, access,
     audit::{self, Entry},
     events::Change,
 };

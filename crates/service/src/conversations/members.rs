@@ -11,9 +11,9 @@ use appcore::{
 };
 use dbcontext::query::{self, members::NamedMember};
 
-use super::{access, channels};
+use super::channels;
 use crate::{
-    App,
+    App, access,
     events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
     workspaces,
 };

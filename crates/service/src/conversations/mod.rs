@@ -1,6 +1,5 @@
 //! Conversations, their members, and the rules of each kind.
 
-pub mod access;
 mod channels;
 mod create;
 mod members;

@@ -8,8 +8,7 @@ use appcore::{
 };
 use dbcontext::query;
 
-use super::access;
-use crate::App;
+use crate::{App, access};
 
 /// `None` leaves a field as it is; an inner `None` takes it away.
 #[derive(Clone, Copy, Debug, Default)]

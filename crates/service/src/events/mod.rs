@@ -25,7 +25,7 @@ pub use writer::{
     SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote, Writer,
 };
 
-use crate::{App, conversations::access};
+use crate::{App, access};
 
 /// The durable events of a conversation after `after_seq`, for whoever may read it.
 pub async fn page(

@@ -22,8 +22,7 @@ use dbcontext::{
 pub(crate) use job::ExportJob;
 
 use crate::{
-    App,
-    conversations::access,
+    App, access,
     jobs::{self, Job as _},
     uploads::SweepJob,
 };

@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query::drafts as rows;
 
 use super::{find, max_chars};
-use crate::{App, conversations::access};
+use crate::{App, access};
 
 /// How many somebody may have.
 const MAX_DRAFTS: u64 = 1_000;

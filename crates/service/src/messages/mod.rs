@@ -23,9 +23,8 @@ pub use crate::events::{InThread, SendMessage, Sent};
 pub use dbcontext::query::messages::History;
 
 use crate::{
-    App,
+    App, access,
     assistants::{self, budget},
-    conversations::access,
     events::{AskAgain, Change, DeleteMessage, EditMessage, Outcome, ShowVersion},
     jobs::Asking,
     uploads,

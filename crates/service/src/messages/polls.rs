@@ -15,8 +15,7 @@ use dbcontext::query;
 
 use super::find;
 use crate::{
-    App,
-    conversations::access,
+    App, access,
     events::{Change, ClosePoll, Vote},
 };
 

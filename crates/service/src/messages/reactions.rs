@@ -10,9 +10,7 @@ use dbcontext::query;
 
 use super::find;
 use crate::{
-    App,
-    conversations::access,
-    emoji,
+    App, access, emoji,
     events::{Change, Pin, React},
 };
 

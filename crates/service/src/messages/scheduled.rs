@@ -23,8 +23,7 @@ use uuid::Uuid;
 
 use super::{InThread, SendMessage, check_mentions, content_beside, send};
 use crate::{
-    App,
-    conversations::access,
+    App, access,
     jobs::{self, Asking, Ended, Job, Work},
     uploads::{self, SweepJob},
 };

@@ -13,8 +13,7 @@ pub use dbcontext::query::threads::{Part, Which};
 
 use super::find;
 use crate::{
-    App,
-    conversations::access,
+    App, access,
     events::{Change, Solve},
     notifications::{self, Place, ReadTo},
 };

@@ -18,9 +18,8 @@ pub use dbcontext::query::moderation::Filter as ReportFilter;
 pub use reports::{Resolution, details, list, release, report, resolve, take};
 
 use crate::{
-    App,
+    App, access,
     audit::{self, Action, Entry},
-    conversations::access,
     events::{Change, HideMessage, UpdateConversation},
     word_filter,
 };

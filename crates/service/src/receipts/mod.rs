@@ -27,8 +27,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::{
-    App,
-    conversations::access,
+    App, access,
     notifications::{self, Place, ReadTo},
 };
 

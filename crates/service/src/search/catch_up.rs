@@ -15,7 +15,7 @@ use dbcontext::query::{
 };
 
 use super::reading::{Material, READ_ALL, Reader, said};
-use crate::{App, conversations::access, workspaces};
+use crate::{App, access, workspaces};
 
 /// So many messages of one conversation are read, and of each where there are several.
 const MOST_OF_ONE: u64 = 200;

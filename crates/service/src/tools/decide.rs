@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{arguments, permissions::digest, script::DENIED, servers, shown_json, tell};
 use crate::{
-    App, conversations,
+    App, access,
     jobs::{self, AnswerJob, Job as _},
 };
 
@@ -53,7 +53,7 @@ async fn own(
 ) -> Result<(Message, ToolCallRow), AppError> {
     let found = query::messages::find(app.db.reader(), by.user_id, message_id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
-    conversations::access::member(app, by.user_id, message.conversation_id).await?;
+    access::member(app, by.user_id, message.conversation_id).await?;
     let call = tool_calls::find(app.db.writer(), message_id, id).await?.ok_or(Code::NotFound)?;
     if call.asker_id != by.user_id {
         return Err(AppError::refused(Code::Forbidden, "Only the person who asked can decide this."));

@@ -44,7 +44,7 @@ pub use store::{Pieces, open_s3};
 pub(crate) use sweep::SweepJob;
 pub(crate) use transcribe::TranscribeJob;
 
-use crate::{App, conversations::access, entitlements, jobs};
+use crate::{App, access, entitlements, jobs};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 

@@ -13,7 +13,7 @@ use dbcontext::query::{
     uploads::{self as rows, FileFilter},
 };
 
-use crate::{App, conversations::access};
+use crate::{App, access};
 
 /// The files of the newest messages that have any, as far as the caller may read them, the newest first. A message's files are not parted.
 pub async fn of_conversation(

@@ -21,9 +21,8 @@ use uuid::Uuid;
 pub(crate) use links::may_have;
 
 use crate::{
-    App,
+    App, access,
     audit::{self, Action, Entry},
-    conversations::access,
     events::{Change, Outcome, SetPreviews},
     jobs::{Ended, Job, Work},
     uploads, workspaces,

@@ -19,14 +19,14 @@ pub async fn member(app: &App, user: UserId, id: ConversationId) -> Result<Acces
 }
 
 /// For its managers.
-pub(super) async fn manager(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
+pub async fn manager(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = reader(app, user, id).await?;
     access.manager()?;
     Ok(access)
 }
 
 /// The writer knows members only. Somebody who may read the conversation is told to join it instead of that it is not there.
-pub(crate) async fn explain<T>(
+pub async fn explain<T>(
     app: &App,
     user: UserId,
     id: ConversationId,
