@@ -133,7 +133,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("events", "messages"),
     ("events", "tools"),
     ("events", "uploads"),
-    ("holds", "gateway"),
     ("jobs", "assistants"),
     ("jobs", "events"),
     ("jobs", "gateway"),

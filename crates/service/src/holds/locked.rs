@@ -19,11 +19,8 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::Purse;
-use crate::{
-    gateway::budgets::{begin_anew, period, resets_at},
-    ledger::{Books, Source},
-};
+use super::{Purse, begin_anew, period_of, resets_at};
+use crate::ledger::{Books, Source};
 
 /// What an account pays for in this transaction.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +102,7 @@ impl Locked {
         let Purse::Counter(counter) = purse else { return (0, 0, None) };
         self.counters
             .get(&counter)
-            .map_or((0, 0, None), |row| ((row.spent + row.held).0, row.most.0, resets_at(period(row), self.now)))
+            .map_or((0, 0, None), |row| ((row.spent + row.held).0, row.most.0, resets_at(period_of(row), self.now)))
     }
 
     /// Holds an amount that is there.

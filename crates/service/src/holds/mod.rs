@@ -7,6 +7,7 @@
 mod blocks;
 mod keep;
 mod locked;
+mod period;
 mod purse;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,13 @@ use tokio::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::purse::{Amounts, Purse};
 use self::{
     blocks::{Blocks, Grant, Wish},
     locked::{Locked, Which},
+};
+pub(crate) use self::{
+    period::{begin_anew, period_of, resets_at, start_of},
+    purse::{Amounts, Purse},
 };
 use crate::batcher::Batcher;
 

@@ -19,23 +19,20 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{
-    begin_anew, period,
-    period::{resets_at, start_of},
-    scope,
-};
+use super::scope;
 use crate::{
     App,
     accounts::api_keys::tell_changed,
     audit::{self, Action, Entry},
     gateway::policy::check_budget,
+    holds::{begin_anew, period_of, resets_at, start_of},
 };
 
 /// The budget as it stands. What this instance holds in advance is not shown as held.
 pub(crate) fn view(app: &App, id: BudgetId, mut row: budget::Model) -> Budget {
     let now = app.clock.now();
     begin_anew(&mut row, now);
-    let period = period(&row);
+    let period = period_of(&row);
     let (unused, owed) = app.gateway.unseen(id.into());
     let held = (row.held - unused).max(MicroCredits::ZERO);
     Budget { limit: row.most, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }

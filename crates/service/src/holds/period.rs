@@ -1,7 +1,22 @@
 //! When budgets begin anew.
 
-use appcore::{Timestamp, view::BudgetPeriod};
+use appcore::{Timestamp, credits::MicroCredits, view::BudgetPeriod};
+use dbcontext::entity::budget;
 use time::{Date, OffsetDateTime};
+
+/// What a budget's period is; none where it never begins anew.
+pub fn period_of(row: &budget::Model) -> BudgetPeriod {
+    row.period.parse().unwrap_or(BudgetPeriod::None)
+}
+
+/// Begins the budget anew where its time has come.
+pub fn begin_anew(row: &mut budget::Model, now: Timestamp) {
+    let start = start_of(period_of(row), now);
+    if row.period_start < start {
+        row.period_start = start;
+        row.spent = MicroCredits::ZERO;
+    }
+}
 
 /// When the period began that it is now.
 pub fn start_of(period: BudgetPeriod, now: Timestamp) -> Timestamp {
