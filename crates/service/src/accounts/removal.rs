@@ -27,7 +27,7 @@ use crate::{
     App,
     audit::{self, Action, Entry},
     events::{Change, Depart},
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     knowledge,
     mail::MailJob,
     presence,
@@ -128,7 +128,7 @@ pub(crate) struct ForgetJob {
     user_id: UserId,
 }
 
-impl Job for ForgetJob {
+impl Stored for ForgetJob {
     const KIND: &'static str = "forget";
 
     fn concurrency_key(&self) -> String {
@@ -138,7 +138,9 @@ impl Job for ForgetJob {
     fn subject(&self) -> Uuid {
         self.user_id.0
     }
+}
 
+impl Job for ForgetJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let forgetting = async {
             pass_on(work.app, self.user_id).await?;

@@ -29,7 +29,7 @@ use dbcontext::{entity::assistant, query};
 use crate::{
     App, access,
     events::{Change, FinishAnswer, Regenerate},
-    jobs::{self, AnswerJob, Asking, Job as _},
+    jobs::{self, AnswerJob, Asking, Stored as _},
     messages::HIDDEN,
     workspaces,
 };

@@ -13,7 +13,7 @@ use crate::{
     App,
     events::{Change, SuggestTitle},
     gateway,
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
 };
 
 /// The longest title that is made, in characters.
@@ -39,12 +39,8 @@ pub(crate) struct TitleJob {
     pub assistant_id: AssistantId,
 }
 
-impl Job for TitleJob {
+impl Stored for TitleJob {
     const KIND: &'static str = "title";
-
-    fn places(_config: &appcore::config::Config) -> usize {
-        PLACES
-    }
 
     fn concurrency_key(&self) -> String {
         format!("{}:{}", Self::KIND, self.conversation_id)
@@ -52,6 +48,12 @@ impl Job for TitleJob {
 
     fn subject(&self) -> Uuid {
         self.conversation_id.0
+    }
+}
+
+impl Job for TitleJob {
+    fn places(_config: &appcore::config::Config) -> usize {
+        PLACES
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

@@ -13,7 +13,7 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     App, access,
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     notifications::{Notice, notify},
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct DueJob {
     pub due_at: Timestamp,
 }
 
-impl Job for DueJob {
+impl Stored for DueJob {
     const KIND: &'static str = "task_due";
 
     fn concurrency_key(&self) -> String {
@@ -36,7 +36,9 @@ impl Job for DueJob {
     fn subject(&self) -> Uuid {
         self.task_id.0
     }
+}
 
+impl Job for DueJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             reminded = remind(work.app, self) => reminded.map(|()| Ended::Done),

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{CHUNK, parsed, seen_by_readers, status};
 use crate::{
     App,
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     mail::{Letter, MailJob, Recipient},
     notifications::{self, Announced},
 };
@@ -37,7 +37,7 @@ pub(crate) struct BroadcastJob {
     pub broadcast_id: BroadcastId,
 }
 
-impl Job for BroadcastJob {
+impl Stored for BroadcastJob {
     const KIND: &'static str = "broadcast";
 
     fn concurrency_key(&self) -> String {
@@ -47,7 +47,9 @@ impl Job for BroadcastJob {
     fn subject(&self) -> Uuid {
         self.broadcast_id.0
     }
+}
 
+impl Job for BroadcastJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             told = tell(work.app, self.broadcast_id) => told.map(|()| Ended::Done),

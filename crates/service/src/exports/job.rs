@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
 use crate::{
     App,
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
     notifications::{Notice, notify},
     uploads::{self, Object},
 };
@@ -43,13 +43,8 @@ pub(crate) struct ExportJob {
     pub wanted: StoredWish,
 }
 
-impl Job for ExportJob {
+impl Stored for ExportJob {
     const KIND: &'static str = "export";
-
-    /// They take room on the disk, and nobody waits for them with their eyes on the screen.
-    fn places(_config: &appcore::config::Config) -> usize {
-        1
-    }
 
     fn concurrency_key(&self) -> String {
         format!("{}:{}", Self::KIND, self.user_id)
@@ -57,6 +52,13 @@ impl Job for ExportJob {
 
     fn subject(&self) -> Uuid {
         self.upload_id.0
+    }
+}
+
+impl Job for ExportJob {
+    /// They take room on the disk, and nobody waits for them with their eyes on the screen.
+    fn places(_config: &appcore::config::Config) -> usize {
+        1
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

@@ -23,7 +23,7 @@ pub(crate) use job::ExportJob;
 
 use crate::{
     App, access,
-    jobs::{self, Job as _},
+    jobs::{self, Stored as _},
     uploads::SweepJob,
 };
 

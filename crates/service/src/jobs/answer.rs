@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AnswerJob, Job as _,
+    AnswerJob, Stored as _,
     draft::Draft,
     kind::{Ended, Work},
     lease::{Lease, Over},

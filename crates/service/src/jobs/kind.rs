@@ -19,22 +19,15 @@ const USUAL_PLACES: usize = 8;
 /// The field of a payload that says what the job came of.
 const TRACEPARENT: &str = "traceparent";
 
-/// A job: what is stored of it, and how a worker brings it to its end.
-pub(crate) trait Job: Serialize + DeserializeOwned + Send {
+/// What is stored of a job. Whoever asks for it needs no more.
+pub(crate) trait Stored: Serialize + Sized {
     const KIND: &'static str;
-
-    /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
-    fn places(_config: &Config) -> usize {
-        USUAL_PLACES
-    }
 
     /// Of the jobs with the same concurrency_key one runs at a time.
     fn concurrency_key(&self) -> String;
 
     /// What it works on: by this it is found again.
     fn subject(&self) -> Uuid;
-
-    fn run(self, work: Work<'_>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 
     /// The job as it is stored.
     fn new_job(&self) -> Result<NewJob, AppError> {
@@ -46,6 +39,16 @@ pub(crate) trait Job: Serialize + DeserializeOwned + Send {
             owner: None,
         })
     }
+}
+
+/// How a worker brings a job to its end.
+pub(crate) trait Job: Stored + DeserializeOwned + Send {
+    /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
+    fn places(_config: &Config) -> usize {
+        USUAL_PLACES
+    }
+
+    fn run(self, work: Work<'_>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 }
 
 /// A job as it is stored: with what it came of, where that is traced.

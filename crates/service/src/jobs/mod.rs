@@ -5,7 +5,8 @@
 //! while it works; when it dies, the lease runs out and another worker starts over. An instance that is told to stop gives its
 //! jobs back at once.
 //!
-//! What a job is and how it is done is its [kind](Job); the table of kinds stands where the [`App`] is built. Each kind has its own places on each
+//! What a job says is [stored](Stored) by whoever asks for it; how it is done is its [kind](Job), which may stand far above them. The table of
+//! kinds stands where the [`App`] is built. Each kind has its own places on each
 //! instance, so that a hundred answers of a slow model don't keep a letter waiting.
 //!
 //! What goes wrong with an interactive answer is told to the reader: the message ends as failed, with a sentence and the chance
@@ -39,12 +40,12 @@ use uuid::Uuid;
 
 use crate::App;
 
-pub(crate) use kind::{Ended, Job, Kind, Work};
+pub(crate) use kind::{Ended, Job, Kind, Stored, Work};
 pub use worker::Workers;
 pub(crate) use worker::start_workers;
 
 /// Asks for a job, in the caller's transaction. It is found within a second; [`wake`] after the commit makes haste.
-pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Job) -> Result<(), AppError> {
+pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) -> Result<(), AppError> {
     ask_after(db, now, job, Duration::ZERO).await
 }
 
@@ -52,7 +53,7 @@ pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl J
 pub(crate) async fn ask_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    job: &impl Job,
+    job: &impl Stored,
     wait: Duration,
 ) -> Result<(), AppError> {
     let piece = query::jobs::insert_after(db.get_database_backend(), vec![job.new_job()?], now, wait)?;
@@ -105,12 +106,8 @@ impl AnswerJob {
     }
 }
 
-impl Job for AnswerJob {
+impl Stored for AnswerJob {
     const KIND: &'static str = "answer";
-
-    fn places(config: &Config) -> usize {
-        config.ai.workers
-    }
 
     /// An assistant gives its answers in one conversation one after the other.
     fn concurrency_key(&self) -> String {
@@ -119,6 +116,12 @@ impl Job for AnswerJob {
 
     fn subject(&self) -> Uuid {
         self.answer_id.0
+    }
+}
+
+impl Job for AnswerJob {
+    fn places(config: &Config) -> usize {
+        config.ai.workers
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

@@ -38,7 +38,7 @@ pub(crate) use sweep::{SweepJob, ask_to_sweep};
 
 use crate::{
     App, assistants, gateway,
-    jobs::{self, Job as _},
+    jobs::{self, Stored as _},
     uploads,
 };
 

@@ -23,7 +23,7 @@ use super::{cut, search::BLOCK, tell};
 use crate::{
     App,
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedder},
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
 };
 
@@ -71,12 +71,8 @@ impl From<EmbedFailure> for Trouble {
     }
 }
 
-impl Job for ReadJob {
+impl Stored for ReadJob {
     const KIND: &'static str = "read_knowledge";
-
-    fn places(_config: &Config) -> usize {
-        PLACES
-    }
 
     fn concurrency_key(&self) -> String {
         format!("{}:{}", Self::KIND, self.file_id)
@@ -84,6 +80,12 @@ impl Job for ReadJob {
 
     fn subject(&self) -> Uuid {
         self.file_id.0
+    }
+}
+
+impl Job for ReadJob {
+    fn places(_config: &Config) -> usize {
+        PLACES
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::PART;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     uploads,
 };
 
@@ -22,7 +22,7 @@ pub(crate) async fn ask_to_sweep<C: ConnectionTrait>(db: &C, now: Timestamp) -> 
     jobs::ask(db, now, &SweepJob {}).await
 }
 
-impl Job for SweepJob {
+impl Stored for SweepJob {
     const KIND: &'static str = "sweep_knowledge";
 
     fn concurrency_key(&self) -> String {
@@ -32,7 +32,9 @@ impl Job for SweepJob {
     fn subject(&self) -> Uuid {
         Uuid::nil()
     }
+}
 
+impl Job for SweepJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             swept = sweep(work.app) => swept.map(|()| Ended::Done),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Letter, MOST, Recipient, compose, transport::Unsent};
 use crate::{
     App,
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
 };
 
 /// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
@@ -36,7 +36,7 @@ struct Addressee {
     is_verified: bool,
 }
 
-impl Job for MailJob {
+impl Stored for MailJob {
     const KIND: &'static str = "mail";
 
     /// Letters to one person keep their order.
@@ -56,7 +56,9 @@ impl Job for MailJob {
             _ => Uuid::nil(),
         }
     }
+}
 
+impl Job for MailJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let stopping = async {
             work.draining.cancelled().await;

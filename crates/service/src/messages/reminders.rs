@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::find;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     notifications::{self, Notice},
 };
 
@@ -88,7 +88,7 @@ pub(crate) struct ReminderJob {
     pub reminder_id: ReminderId,
 }
 
-impl Job for ReminderJob {
+impl Stored for ReminderJob {
     const KIND: &'static str = "reminder";
 
     fn concurrency_key(&self) -> String {
@@ -98,7 +98,9 @@ impl Job for ReminderJob {
     fn subject(&self) -> Uuid {
         self.reminder_id.0
     }
+}
 
+impl Job for ReminderJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             told = remind(work.app, self.reminder_id) => told.map(|()| Ended::Done),

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{InThread, SendMessage, check_mentions, content_beside, send};
 use crate::{
     App, access,
-    jobs::{self, Asking, Ended, Job, Work},
+    jobs::{self, Asking, Ended, Job, Stored, Work},
     uploads::{self, SweepJob},
 };
 
@@ -301,7 +301,7 @@ pub(crate) struct ScheduledJob {
     pub scheduled_id: ScheduledId,
 }
 
-impl Job for ScheduledJob {
+impl Stored for ScheduledJob {
     const KIND: &'static str = "scheduled_message";
 
     fn concurrency_key(&self) -> String {
@@ -311,7 +311,9 @@ impl Job for ScheduledJob {
     fn subject(&self) -> Uuid {
         self.scheduled_id.0
     }
+}
 
+impl Job for ScheduledJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = deliver(work.app, self) => sent.map(|()| Ended::Done),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::describe;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     mail::{self, Letter},
 };
 
@@ -31,7 +31,7 @@ pub(crate) struct MissedJob {
     user_id: UserId,
 }
 
-impl Job for MissedJob {
+impl Stored for MissedJob {
     const KIND: &'static str = "missed_mail";
 
     fn concurrency_key(&self) -> String {
@@ -41,7 +41,9 @@ impl Job for MissedJob {
     fn subject(&self) -> Uuid {
         self.user_id.0
     }
+}
 
+impl Job for MissedJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     App,
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
 };
 
 /// How long a payer has. Stripe wants at least 30 minutes.
@@ -52,7 +52,7 @@ pub(crate) struct FinishSetupJob {
     pub setup_id: Uuid,
 }
 
-impl Job for FinishSetupJob {
+impl Stored for FinishSetupJob {
     const KIND: &'static str = "finish_payment_setup";
 
     fn concurrency_key(&self) -> String {
@@ -62,7 +62,9 @@ impl Job for FinishSetupJob {
     fn subject(&self) -> Uuid {
         self.setup_id
     }
+}
 
+impl Job for FinishSetupJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             done = ask(work.app, self.setup_id) => done.map(|()| Ended::Done),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     App,
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
     notifications::describe_one,
 };
 
@@ -43,12 +43,8 @@ impl PushJob {
     }
 }
 
-impl Job for PushJob {
+impl Stored for PushJob {
     const KIND: &'static str = "push";
-
-    fn places(_: &appcore::config::Config) -> usize {
-        16
-    }
 
     /// What somebody is woken for keeps its order; a device that hangs makes nobody else wait.
     fn concurrency_key(&self) -> String {
@@ -60,6 +56,12 @@ impl Job for PushJob {
 
     fn subject(&self) -> Uuid {
         self.user_id.0
+    }
+}
+
+impl Job for PushJob {
+    fn places(_: &appcore::config::Config) -> usize {
+        16
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

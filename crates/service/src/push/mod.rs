@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 pub(crate) use job::PushJob;
 
-use crate::{App, jobs::Job as _};
+use crate::{App, jobs::Stored as _};
 
 /// Devices that one person may have.
 const MAX_DEVICES: u32 = 10;

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use super::{arguments, permissions::digest, script::DENIED, servers, shown_json, tell};
 use crate::{
     App, access,
-    jobs::{self, AnswerJob, Job as _},
+    jobs::{self, AnswerJob, Stored as _},
 };
 
 /// What somebody decides of a call.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{image::THUMBNAILS, store::Object};
 use crate::{
     App,
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
 };
 
 /// Files that are looked at in one go.
@@ -23,7 +23,7 @@ pub(crate) enum SweepJob {
     Conversation(ConversationId),
 }
 
-impl Job for SweepJob {
+impl Stored for SweepJob {
     const KIND: &'static str = "sweep_uploads";
 
     fn concurrency_key(&self) -> String {
@@ -36,7 +36,9 @@ impl Job for SweepJob {
             Self::Conversation(id) => id.0,
         }
     }
+}
 
+impl Job for SweepJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let sweeping = async {
             match self {

@@ -22,7 +22,7 @@ use crate::{
     App,
     events::{Change, SetTranscript},
     gateway::{self, Refusal, SideCall},
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
 };
 
 /// The largest recording that is written down: providers take no more.
@@ -44,7 +44,7 @@ pub(crate) struct TranscribeJob {
     pub upload_id: UploadId,
 }
 
-impl Job for TranscribeJob {
+impl Stored for TranscribeJob {
     const KIND: &'static str = "transcribe";
 
     fn concurrency_key(&self) -> String {
@@ -54,7 +54,9 @@ impl Job for TranscribeJob {
     fn subject(&self) -> Uuid {
         self.upload_id.0
     }
+}
 
+impl Job for TranscribeJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.app.config.jobs.wait_after(failures).is_none();

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     App,
     events::{Change, Depart},
-    jobs::{self, Ended, Job, Work},
+    jobs::{self, Ended, Job, Stored, Work},
 };
 
 /// Conversations that are read at once.
@@ -44,7 +44,7 @@ pub(super) async fn ask<C: ConnectionTrait>(
     jobs::ask_after(db, now, &DepartureJob { workspace_id, user_id }, SECOND_LOOK).await
 }
 
-impl Job for DepartureJob {
+impl Stored for DepartureJob {
     const KIND: &'static str = "departure";
 
     fn concurrency_key(&self) -> String {
@@ -54,7 +54,9 @@ impl Job for DepartureJob {
     fn subject(&self) -> Uuid {
         self.workspace_id.0
     }
+}
 
+impl Job for DepartureJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let clearing = async {
             match self.user_id {

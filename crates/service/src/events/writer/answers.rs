@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     assistants::TitleJob,
-    jobs::{AnswerJob, Job as _},
+    jobs::{AnswerJob, Stored as _},
     tools,
 };
 

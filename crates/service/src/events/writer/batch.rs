@@ -29,7 +29,7 @@ use super::{
     statements::Statements,
 };
 use crate::{
-    jobs::{AnswerJob, Job as _},
+    jobs::{AnswerJob, Stored as _},
     word_filter::Filter,
 };
 

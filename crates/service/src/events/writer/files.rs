@@ -20,7 +20,7 @@ use super::{
     removed,
 };
 use crate::{
-    jobs::Job as _,
+    jobs::Stored as _,
     uploads::{SweepJob, TranscribeJob},
 };
 

@@ -22,7 +22,7 @@ use super::{
     files, moderation, polls, removed, threads, versions,
 };
 use crate::{
-    jobs::{AnswerJob, Job as _},
+    jobs::{AnswerJob, Stored as _},
     messages::{
         HIDDEN, KEPT_TO_ADMINS,
         previews::{self, PreviewJob},

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     audit,
-    jobs::Job as _,
+    jobs::Stored as _,
     messages::previews::{self, PreviewJob},
     word_filter::Verdict,
 };

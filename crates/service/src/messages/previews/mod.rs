@@ -24,7 +24,7 @@ use crate::{
     App, access,
     audit::{self, Action, Entry},
     events::{Change, Outcome, SetPreviews},
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
     uploads, workspaces,
 };
 
@@ -44,12 +44,8 @@ pub(crate) struct PreviewJob {
     pub message_id: MessageId,
 }
 
-impl Job for PreviewJob {
+impl Stored for PreviewJob {
     const KIND: &'static str = "preview";
-
-    fn places(_config: &appcore::config::Config) -> usize {
-        PLACES
-    }
 
     fn concurrency_key(&self) -> String {
         format!("{}:{}", Self::KIND, self.message_id)
@@ -57,6 +53,12 @@ impl Job for PreviewJob {
 
     fn subject(&self) -> Uuid {
         self.message_id.0
+    }
+}
+
+impl Job for PreviewJob {
+    fn places(_config: &appcore::config::Config) -> usize {
+        PLACES
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{Payer, account, settle, state, tell, wrong_state};
 use crate::{
     App,
-    jobs::{Ended, Job, Work},
+    jobs::{Ended, Job, Stored, Work},
     payments::{self, failed, known},
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct KeepMethodJob {
     pub payment_id: Uuid,
 }
 
-impl Job for KeepMethodJob {
+impl Stored for KeepMethodJob {
     const KIND: &'static str = "keep_payment_method";
 
     fn concurrency_key(&self) -> String {
@@ -38,7 +38,9 @@ impl Job for KeepMethodJob {
     fn subject(&self) -> Uuid {
         self.payment_id
     }
+}
 
+impl Job for KeepMethodJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             kept = self.keep(work.app) => kept.map(|()| Ended::Done),
