@@ -94,6 +94,7 @@ const FLOORS: [&[&str]; 9] = [
         "program",
         "recent",
         "redis",
+        "sweep",
         "timezone",
         "word_filter",
     ],
@@ -129,15 +130,8 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("accounts", "workspaces"),
     ("conversations", "assistants"),
     ("entitlements", "payments"),
-    ("events", "assistants"),
     ("events", "messages"),
     ("events", "tools"),
-    ("events", "uploads"),
-    ("jobs", "assistants"),
-    ("jobs", "events"),
-    ("jobs", "gateway"),
-    ("jobs", "knowledge"),
-    ("jobs", "tools"),
     ("knowledge", "assistants"),
     ("ledger", "entitlements"),
     ("ledger", "gateway"),
@@ -150,7 +144,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("workspaces", "entitlements"),
     ("workspaces", "events"),
     ("workspaces", "knowledge"),
-    ("workspaces", "uploads"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

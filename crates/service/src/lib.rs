@@ -39,6 +39,7 @@ pub mod receipts;
 mod recent;
 pub mod redis;
 pub mod search;
+mod sweep;
 mod timezone;
 pub mod tools;
 pub mod typing;

@@ -10,7 +10,7 @@ use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
     assistants,
-    jobs::Asking,
+    events::Asking,
     messages::{self, History, SendMessage as Send, polls, scheduled, threads},
     tools::{self, Decision},
 };

@@ -10,7 +10,7 @@ use std::{
 
 use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
-use service::{jobs::Asking, limits::Subject, messages};
+use service::{events::Asking, limits::Subject, messages};
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};

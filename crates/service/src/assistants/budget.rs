@@ -5,9 +5,8 @@ use dbcontext::query;
 
 use crate::{
     App,
-    events::SendMessage,
+    events::{Asking, SendMessage},
     gateway::{self, Asker, QueuedHold, model_lists},
-    jobs::Asking,
 };
 
 /// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.

@@ -14,7 +14,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 
 use super::files::{FileReader, Shown};
-use crate::{jobs::AnswerJob, tools::Offer};
+use crate::{events::AnswerJob, tools::Offer};
 
 /// Estimated tokens beside the question that there is room for in any case: what the turn itself costs.
 const ROOM: usize = 100;

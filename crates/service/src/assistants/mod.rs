@@ -1,8 +1,9 @@
 //! Assistants: who they are, what they are asked, and how an answer is stopped or asked for again.
 //!
-//! The answering itself is a [job](crate::jobs). The default assistant is in no workspace and in all; it answers where
+//! The [answering] itself is a job. The default assistant is in no workspace and in all; it answers where
 //! `kind: "assistant"` names none.
 
+mod answering;
 pub(crate) mod budget;
 pub(crate) mod context;
 mod edit;
@@ -28,15 +29,14 @@ use dbcontext::{entity::assistant, query};
 
 use crate::{
     App, access,
-    events::{Change, FinishAnswer, Regenerate},
-    jobs::{self, AnswerJob, Asking, Stored as _},
+    events::{AnswerJob, Asking, Change, FinishAnswer, Regenerate},
+    jobs::{self, Stored as _},
     messages::HIDDEN,
     workspaces,
 };
 pub use edit::{AssistantFields, create, delete, update};
 pub(crate) use edit::{editable, known_model, tell_of_knowledge};
 pub use query::assistants::DEFAULT_ID;
-pub(crate) use title::TitleJob;
 pub use watch::Watch;
 
 /// The providers of this instance, and the answers that it is writing.

@@ -3,17 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{ChatDelta, ChatMessage, ChatRequest};
-use appcore::{AppError, AssistantId, ConversationId, MessageId, config::Titles};
+use appcore::{AppError, MessageId, config::Titles};
 use dbcontext::query;
 use futures_util::StreamExt as _;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{
     App,
-    events::{Change, SuggestTitle},
+    events::{Change, SuggestTitle, TitleJob},
     gateway,
-    jobs::{Ended, Job, Stored, Work},
+    jobs::{Ended, Job, Work},
 };
 
 /// The longest title that is made, in characters.
@@ -29,27 +27,6 @@ const PLACES: usize = 4;
 
 const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
     Markdown, no full stop.";
-
-/// The title of a conversation whose first answer has ended.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct TitleJob {
-    pub conversation_id: ConversationId,
-    pub question_id: MessageId,
-    pub answer_id: MessageId,
-    pub assistant_id: AssistantId,
-}
-
-impl Stored for TitleJob {
-    const KIND: &'static str = "title";
-
-    fn concurrency_key(&self) -> String {
-        format!("{}:{}", Self::KIND, self.conversation_id)
-    }
-
-    fn subject(&self) -> Uuid {
-        self.conversation_id.0
-    }
-}
 
 impl Job for TitleJob {
     fn places(_config: &appcore::config::Config) -> usize {

@@ -1,5 +1,6 @@
 //! The event log: written by the writer, told by the bus, repeated by the relay, read by whoever missed something.
 
+mod jobs;
 mod log;
 mod relay;
 pub(crate) mod retention;
@@ -17,6 +18,8 @@ use appcore::{
 use dbcontext::query;
 use serde_json::value::RawValue;
 
+pub use jobs::Asking;
+pub(crate) use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use relay::Relay;
 pub use writer::{
     AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,

@@ -24,7 +24,7 @@ pub(crate) use job::ExportJob;
 use crate::{
     App, access,
     jobs::{self, Stored as _},
-    uploads::SweepJob,
+    sweep::SweepJob,
 };
 
 /// So long an export can be fetched.

@@ -10,7 +10,7 @@ use super::PART;
 use crate::{
     App,
     jobs::{self, Ended, Job, Stored, Work},
-    uploads,
+    sweep,
 };
 
 /// Removes the files of assistants that were deleted.
@@ -61,7 +61,7 @@ pub(super) async fn remove(app: &App, id: KnowledgeFileId) -> Result<(), AppErro
     let tx = app.db.begin().await.map_err(app_error)?;
     let removed = rows::remove(&tx, id).await?;
     if let Some(removed) = removed {
-        jobs::ask(&tx, app.clock.now(), &uploads::SweepJob::Upload(removed.upload_id)).await?;
+        jobs::ask(&tx, app.clock.now(), &sweep::SweepJob::Upload(removed.upload_id)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);

@@ -25,8 +25,7 @@ pub use dbcontext::query::messages::History;
 use crate::{
     App, access,
     assistants::{self, budget},
-    events::{AskAgain, Change, DeleteMessage, EditMessage, Outcome, ShowVersion},
-    jobs::Asking,
+    events::{AskAgain, Asking, Change, DeleteMessage, EditMessage, Outcome, ShowVersion},
     uploads,
 };
 

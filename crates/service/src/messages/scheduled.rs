@@ -24,8 +24,10 @@ use uuid::Uuid;
 use super::{InThread, SendMessage, check_mentions, content_beside, send};
 use crate::{
     App, access,
-    jobs::{self, Asking, Ended, Job, Stored, Work},
-    uploads::{self, SweepJob},
+    events::Asking,
+    jobs::{self, Ended, Job, Stored, Work},
+    sweep::SweepJob,
+    uploads,
 };
 
 /// How many somebody may have.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use super::{Offer, Script, pictures, script::EXPIRED, shown_json, tell};
-use crate::{App, jobs::AnswerJob};
+use crate::{App, events::AnswerJob};
 
 /// How many calls of one answer are made at the same time.
 const AT_ONCE: usize = 4;

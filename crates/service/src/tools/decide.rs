@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use super::{arguments, permissions::digest, script::DENIED, servers, shown_json, tell};
 use crate::{
     App, access,
-    jobs::{self, AnswerJob, Stored as _},
+    events::AnswerJob,
+    jobs::{self, Stored as _},
 };
 
 /// What somebody decides of a call.

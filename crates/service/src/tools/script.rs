@@ -13,7 +13,7 @@ use dbcontext::{
 };
 
 use super::{Offer, calls::parse_arguments, permissions::Permissions, pictures, shown_json};
-use crate::{App, jobs::AnswerJob};
+use crate::{App, events::AnswerJob};
 
 /// What a model is told where there is no result of the tool.
 pub(super) const DENIED: &str = "The person denied this call. Don't try it again; go on without it.";

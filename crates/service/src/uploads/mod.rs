@@ -41,10 +41,8 @@ pub use rows::FileFilter;
 pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
-pub(crate) use sweep::SweepJob;
-pub(crate) use transcribe::TranscribeJob;
 
-use crate::{App, access, entitlements, jobs};
+use crate::{App, access, entitlements, jobs, sweep::SweepJob};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 

@@ -9,8 +9,8 @@ use dbcontext::{
     },
 };
 
-use super::{SmallPicture, SweepJob, UNSENT, receive::Incoming, sweep, take_in};
-use crate::{App, jobs};
+use super::{SmallPicture, UNSENT, receive::Incoming, sweep, take_in};
+use crate::{App, jobs, sweep::SweepJob};
 
 /// The pictures of a deleted message's previews go.
 pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), AppError> {

@@ -2,41 +2,16 @@
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{image::THUMBNAILS, store::Object};
 use crate::{
     App,
-    jobs::{Ended, Job, Stored, Work},
+    jobs::{Ended, Job, Work},
+    sweep::SweepJob,
 };
 
 /// Files that are looked at in one go.
 const PART: u32 = 100;
-
-/// Looks whether files are still needed.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SweepJob {
-    Upload(UploadId),
-    /// Of a conversation that was deleted.
-    Conversation(ConversationId),
-}
-
-impl Stored for SweepJob {
-    const KIND: &'static str = "sweep_uploads";
-
-    fn concurrency_key(&self) -> String {
-        format!("{}:{}", Self::KIND, self.subject())
-    }
-
-    fn subject(&self) -> Uuid {
-        match self {
-            Self::Upload(id) => id.0,
-            Self::Conversation(id) => id.0,
-        }
-    }
-}
 
 impl Job for SweepJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {

@@ -7,22 +7,20 @@ use std::{sync::Arc, time::Instant};
 
 use ai::{AnswerBody, ErrorKind, GatewayError, Meter, Recording};
 use appcore::{
-    AppError, Code, ConversationId, MessageId, UploadId,
+    AppError, Code,
     view::{GatewayEndpoint, TranscriptState, UploadKind},
 };
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
 use futures_util::TryStreamExt as _;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::store::Object;
 use crate::{
     App,
-    events::{Change, SetTranscript},
+    events::{Change, SetTranscript, TranscribeJob},
     gateway::{self, Refusal, SideCall},
-    jobs::{Ended, Job, Stored, Work},
+    jobs::{Ended, Job, Work},
 };
 
 /// The largest recording that is written down: providers take no more.
@@ -34,26 +32,6 @@ const MAX_CHARS: usize = 20_000;
 pub(super) fn state_of(app: &App, kind: UploadKind) -> Option<TranscriptState> {
     let is_written = kind == UploadKind::Voice && app.config.ai.transcription_model.is_some();
     is_written.then_some(TranscriptState::Pending)
-}
-
-/// Writes down what is said in a voice note.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct TranscribeJob {
-    pub conversation_id: ConversationId,
-    pub message_id: MessageId,
-    pub upload_id: UploadId,
-}
-
-impl Stored for TranscribeJob {
-    const KIND: &'static str = "transcribe";
-
-    fn concurrency_key(&self) -> String {
-        format!("{}:{}", Self::KIND, self.upload_id)
-    }
-
-    fn subject(&self) -> Uuid {
-        self.upload_id.0
-    }
 }
 
 impl Job for TranscribeJob {

@@ -17,7 +17,7 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use crate::{App, emoji, jobs, uploads};
+use crate::{App, emoji, jobs, sweep::SweepJob};
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;
@@ -94,7 +94,7 @@ pub(crate) async fn end<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timest
 }
 
 async fn sweep<C: ConnectionTrait>(tx: &C, now: Timestamp, picture: UploadId) -> Result<(), AppError> {
-    jobs::ask(tx, now, &uploads::SweepJob::Upload(picture)).await
+    jobs::ask(tx, now, &SweepJob::Upload(picture)).await
 }
 
 async fn role(app: &App, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {

@@ -18,8 +18,7 @@ use service::{
     accounts::{self, Device, SignUp},
     assistants,
     conversations::{self, NewConversation},
-    events::SendMessage,
-    jobs::Asking,
+    events::{Asking, SendMessage},
     messages,
 };
 use tempfile::TempDir;

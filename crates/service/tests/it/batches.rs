@@ -13,9 +13,8 @@ use appcore::{
 };
 use dbcontext::{Database, query};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use service::{
-    events::{AddMember, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation},
-    jobs::Asking,
+use service::events::{
+    AddMember, Asking, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

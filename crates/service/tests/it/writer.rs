@@ -9,10 +9,7 @@ use appcore::{
 };
 use dbcontext::query;
 use sea_orm::{ConnectionTrait, Statement};
-use service::{
-    events::{AddMember, Change, Depart, RemoveMember, SendMessage, Sent, Writer},
-    jobs::Asking,
-};
+use service::events::{AddMember, Asking, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
 

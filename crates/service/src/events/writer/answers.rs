@@ -16,8 +16,8 @@ use super::{
     removed, threads, versions,
 };
 use crate::{
-    assistants::TitleJob,
-    jobs::{AnswerJob, Stored as _},
+    events::jobs::{AnswerJob, TitleJob},
+    jobs::Stored as _,
     tools,
 };
 

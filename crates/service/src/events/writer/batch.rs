@@ -28,10 +28,7 @@ use super::{
     memory::Known,
     statements::Statements,
 };
-use crate::{
-    jobs::{AnswerJob, Stored as _},
-    word_filter::Filter,
-};
+use crate::{events::jobs::AnswerJob, jobs::Stored as _, word_filter::Filter};
 
 pub(super) use close::Closed;
 

@@ -9,7 +9,7 @@ use appcore::{
     },
 };
 
-use crate::{audit::Entry, jobs::Asking};
+use crate::{audit::Entry, events::jobs::Asking};
 
 /// One change of one conversation. Who may make it is decided inside the transaction.
 #[derive(Clone, Debug)]

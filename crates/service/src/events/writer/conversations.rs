@@ -20,7 +20,7 @@ use super::{
     },
     messages::{self, not_archived},
 };
-use crate::{audit, jobs::Stored as _, uploads::SweepJob};
+use crate::{audit, jobs::Stored as _, sweep::SweepJob};
 
 /// How many assistants may be in one conversation.
 const MAX_ASSISTANTS: usize = 10;

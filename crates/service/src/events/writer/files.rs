@@ -19,10 +19,7 @@ use super::{
     messages::{listed, sends, target},
     removed,
 };
-use crate::{
-    jobs::Stored as _,
-    uploads::{SweepJob, TranscribeJob},
-};
+use crate::{events::jobs::TranscribeJob, jobs::Stored as _, sweep::SweepJob};
 
 #[derive(Default)]
 pub(super) struct Files {

@@ -22,11 +22,9 @@ use super::{
     files, moderation, polls, removed, threads, versions,
 };
 use crate::{
-    jobs::{AnswerJob, Stored as _},
-    messages::{
-        HIDDEN, KEPT_TO_ADMINS,
-        previews::{self, PreviewJob},
-    },
+    events::jobs::{AnswerJob, PreviewJob},
+    jobs::Stored as _,
+    messages::{HIDDEN, KEPT_TO_ADMINS, previews},
 };
 
 /// Reads which of the messages were sent before.

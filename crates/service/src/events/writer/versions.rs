@@ -17,7 +17,7 @@ use super::{
     messages::target,
     removed,
 };
-use crate::jobs::AnswerJob;
+use crate::events::jobs::AnswerJob;
 
 /// How many versions a message may have.
 const MAX_VERSIONS: i64 = 50;

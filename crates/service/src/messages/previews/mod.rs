@@ -7,24 +7,22 @@ mod page;
 use std::time::Duration;
 
 use appcore::{
-    AppError, Code, ConversationId, MessageId, UploadId, UserId, WorkspaceId,
+    AppError, Code, MessageId, UploadId, UserId, WorkspaceId,
     auth::{Permission, Principal},
     view::{Message, Preview, SenderKind},
 };
 use dbcontext::{constraint::app_error, query};
 use futures_util::future::join_all;
 use outgoing::{Fetched, Limits};
-use serde::{Deserialize, Serialize};
 use url::Url;
-use uuid::Uuid;
 
 pub(crate) use links::may_have;
 
 use crate::{
     App, access,
     audit::{self, Action, Entry},
-    events::{Change, Outcome, SetPreviews},
-    jobs::{Ended, Job, Stored, Work},
+    events::{Change, Outcome, PreviewJob, SetPreviews},
+    jobs::{Ended, Job, Work},
     uploads, workspaces,
 };
 
@@ -36,25 +34,6 @@ const PICTURE: Limits =
     Limits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false };
 /// The longest address that is kept.
 const MAX_ADDRESS: usize = 2_000;
-
-/// Reads the pages that a message links to.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct PreviewJob {
-    pub conversation_id: ConversationId,
-    pub message_id: MessageId,
-}
-
-impl Stored for PreviewJob {
-    const KIND: &'static str = "preview";
-
-    fn concurrency_key(&self) -> String {
-        format!("{}:{}", Self::KIND, self.message_id)
-    }
-
-    fn subject(&self) -> Uuid {
-        self.message_id.0
-    }
-}
 
 impl Job for PreviewJob {
     fn places(_config: &appcore::config::Config) -> usize {

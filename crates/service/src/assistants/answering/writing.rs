@@ -21,16 +21,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AnswerJob,
     draft::Draft,
-    kind::Work,
-    lease::Lease,
     measure::{Measure, Round},
 };
 use crate::{
     App,
-    events::{Change, Outcome, OvertakeAnswer},
+    events::{AnswerJob, Change, Outcome, OvertakeAnswer},
     gateway::{self, AnswerUse, Asker, RoundHold},
+    jobs::{Lease, Work},
     tools::{self, Offer, Ran, Script, Wanted},
 };
 

@@ -2,11 +2,19 @@
 //!
 //! What can interrupt it (a reader's stop, a drain, the loss of the lease) is watched beside the writing; whichever comes first
 //! decides. The text so far outlives the interruption, because it lies outside of both.
+//!
+//! What goes wrong is told to the reader: the message ends as failed, with a sentence and the chance to ask again, and the job has done its
+//! duty. The schedule of the [jobs](crate::jobs) is for an answer that could not even do that, because the database or this program failed.
+
+mod draft;
+mod measure;
+mod writing;
 
 use std::time::Duration;
 
 use appcore::{
     AppError, Code, Timestamp, UserId,
+    config::Config,
     view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload, Visibility},
 };
 use dbcontext::{entity::assistant, query};
@@ -16,23 +24,20 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    AnswerJob, Stored as _,
+use self::{
     draft::Draft,
-    kind::{Ended, Work},
-    lease::{Lease, Over},
     measure::Measure,
-    wake,
     writing::{TELL_EVERY, Trouble, Writing, Written, store},
+};
+use super::{
+    context::{self, Question},
+    files::FileReader,
 };
 use crate::{
     App,
-    assistants::{
-        context::{self, Question},
-        files::FileReader,
-    },
-    events::{BeginAnswer, Change, FinishAnswer},
+    events::{AnswerJob, BeginAnswer, Change, FinishAnswer},
     gateway,
+    jobs::{Ended, Job, Lease, Over, Stored as _, Work, wake},
     knowledge::Known,
     tools::{self, Script},
 };
@@ -71,8 +76,18 @@ enum Interruption {
     Lost,
 }
 
+impl Job for AnswerJob {
+    fn places(config: &Config) -> usize {
+        config.ai.workers
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        answer(self, work).await
+    }
+}
+
 /// Works on the answer of a claimed job until it has its end, or is not this worker's any more.
-pub(super) async fn run(answer: AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
+async fn answer(answer: AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let app = job.app;
     match work(&answer, job).await {
         // The conversation, the assistant or the answer is gone, so nobody waits.
