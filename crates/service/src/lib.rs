@@ -25,6 +25,7 @@ pub mod jobs;
 pub mod knowledge;
 pub mod ledger;
 pub mod limits;
+mod links;
 pub mod mail;
 pub mod messages;
 pub mod moderation;

@@ -29,9 +29,8 @@ use dbcontext::{entity::assistant, query};
 
 use crate::{
     App, access,
-    events::{AnswerJob, Asking, Change, FinishAnswer, Regenerate},
+    events::{AnswerJob, Asking, Change, FinishAnswer, HIDDEN, Regenerate},
     jobs::{self, Stored as _},
-    messages::HIDDEN,
     workspaces,
 };
 pub use edit::{AssistantFields, create, delete, update};

@@ -30,6 +30,9 @@ pub use writer::{
 
 use crate::{App, access};
 
+pub(crate) const HIDDEN: &str = "A moderator has hidden this message.";
+pub(crate) const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
+
 /// The durable events of a conversation after `after_seq`, for whoever may read it.
 pub async fn page(
     app: &App,

@@ -25,7 +25,7 @@ pub use dbcontext::query::messages::History;
 use crate::{
     App, access,
     assistants::{self, budget},
-    events::{AskAgain, Asking, Change, DeleteMessage, EditMessage, Outcome, ShowVersion},
+    events::{AskAgain, Asking, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
     uploads,
 };
 
@@ -36,8 +36,6 @@ const MAX_MENTIONS: usize = 100;
 pub const MAX_NEIGHBOURS: u64 = 100;
 /// Files that one message may carry.
 const MAX_ATTACHMENTS: usize = 10;
-pub(crate) const HIDDEN: &str = "A moderator has hidden this message.";
-pub(crate) const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
 
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
 pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {

@@ -20,6 +20,7 @@ use super::{ReportFilter, files, hide};
 use crate::{
     App,
     audit::{self, Action, Entry},
+    events::HIDDEN,
     messages,
 };
 
@@ -79,7 +80,7 @@ fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
     match message.sender.kind {
         SenderKind::User if message.sender.id == Some(by.user_id.0) => refused("You can't report your own messages."),
         SenderKind::System => refused("Nobody wrote this message, so it can't be reported."),
-        _ if message.hidden_at.is_some() => refused(messages::HIDDEN),
+        _ if message.hidden_at.is_some() => refused(HIDDEN),
         _ => Ok(()),
     }
 }

@@ -22,9 +22,12 @@ use super::{
     files, moderation, polls, removed, threads, versions,
 };
 use crate::{
-    events::jobs::{AnswerJob, PreviewJob},
+    events::{
+        HIDDEN, KEPT_TO_ADMINS,
+        jobs::{AnswerJob, PreviewJob},
+    },
     jobs::Stored as _,
-    messages::{HIDDEN, KEPT_TO_ADMINS, previews},
+    links,
 };
 
 /// Reads which of the messages were sent before.
@@ -162,7 +165,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     create(batch, &mut message)?;
     files::attach(batch, &message)?;
     if send.has_previews
-        && previews::may_have(&message.content)
+        && links::may_have(&message.content)
         && !batch.capabilities(message.conversation_id)?.asks_every_message
     {
         batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
@@ -318,7 +321,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
     if message.content == content {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    if previews::are_due(&message, &content) {
+    if asks_for_previews(&message, &content) {
         batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
     }
     message.previews.clear();
@@ -402,4 +405,9 @@ pub(super) async fn target(
         return Err(Code::NotFound.into());
     }
     row.try_into()
+}
+
+/// Whether a change of a text asks for previews: there is a link where there was none, or those that there were are of another text.
+fn asks_for_previews(before: &Message, text: &str) -> bool {
+    !before.previews.is_empty() || (links::may_have(text) && !links::may_have(&before.content))
 }

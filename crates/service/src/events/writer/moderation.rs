@@ -16,7 +16,7 @@ use super::{
     messages::{self, sends, target},
     removed,
 };
-use crate::{audit, events::jobs::PreviewJob, jobs::Stored as _, messages::previews, word_filter::Verdict};
+use crate::{audit, events::jobs::PreviewJob, jobs::Stored as _, links, word_filter::Verdict};
 
 /// Reads who wrote when in conversations with slow mode, and what of it is sent again.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
@@ -103,7 +103,7 @@ pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Ou
     } else {
         query::moderation::restore(batch.db, message.id).await?;
         message = target(batch, conversation_id, hide.message_id).await?;
-        if previews::may_have(&message.content) {
+        if links::may_have(&message.content) {
             batch.ask(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
         }
     }

@@ -14,7 +14,7 @@ use super::{
     messages::{not_archived, target},
     moderation,
 };
-use crate::messages::HIDDEN;
+use crate::events::HIDDEN;
 
 /// Of those who have chosen an option, so many are told of.
 const SHOWN: usize = 20;

@@ -1,7 +1,6 @@
 //! What links in messages lead to: the page's title, what it is about, its picture. A job brings it after the message is sent, by the client that goes nowhere
 //! where it must not, and everybody hears it (`message.previews`).
 
-mod links;
 mod page;
 
 use std::time::Duration;
@@ -16,14 +15,12 @@ use futures_util::future::join_all;
 use outgoing::{Fetched, Limits};
 use url::Url;
 
-pub(crate) use links::may_have;
-
 use crate::{
     App, access,
     audit::{self, Action, Entry},
     events::{Change, Outcome, PreviewJob, SetPreviews},
     jobs::{Ended, Job, Work},
-    uploads, workspaces,
+    links, uploads, workspaces,
 };
 
 /// Pages that one instance reads at the same time.
@@ -146,11 +143,6 @@ pub async fn remove(app: &App, by: &Principal, id: MessageId) -> Result<(), AppE
     };
     let removed = app.writer.submit(Change::SetPreviews(set)).await;
     access::explain(app, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
-}
-
-/// Whether a change of a text asks for previews: there is a link where there was none, or those that there were are of another text.
-pub(crate) fn are_due(before: &Message, text: &str) -> bool {
-    !before.previews.is_empty() || (may_have(text) && !may_have(&before.content))
 }
 
 /// Whether the links of one's messages are previewed.

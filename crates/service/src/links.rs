@@ -9,12 +9,12 @@ const SCHEMES: [&str; 2] = ["https://", "http://"];
 const LONGEST: usize = 2_000;
 
 /// Whether there may be a link in it. Costs a look.
-pub(crate) fn may_have(text: &str) -> bool {
+pub fn may_have(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.contains(scheme))
 }
 
 /// The first links, each once, without those in code.
-pub(super) fn of(text: &str) -> Vec<Url> {
+pub fn of(text: &str) -> Vec<Url> {
     let mut found: Vec<Url> = Vec::new();
     let mut is_fenced = false;
     for line in text.lines() {
