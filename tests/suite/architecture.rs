@@ -113,7 +113,6 @@ const FLOORS: [&[&str]; 9] = [
 const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("accounts", "events"),
     ("accounts", "gateway"),
-    ("accounts", "knowledge"),
     ("accounts", "ledger"),
     ("accounts", "workspaces"),
     ("conversations", "assistants"),
@@ -130,7 +129,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("uploads", "gateway"),
     ("workspaces", "entitlements"),
     ("workspaces", "events"),
-    ("workspaces", "knowledge"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -46,7 +46,7 @@ use crate::{
     receipts::Receipts,
     redis::Redis,
     search::{self, Search},
-    sweep::SweepJob,
+    sweep::{KnowledgeSweepJob, SweepJob},
     tools,
     uploads::Uploads,
     workspaces::DepartureJob,
@@ -72,7 +72,7 @@ const JOB_KINDS: &[Kind] = &[
     Kind::of::<PushJob>(),
     Kind::of::<notifications::MissedJob>(),
     Kind::of::<knowledge::ReadJob>(),
-    Kind::of::<knowledge::SweepJob>(),
+    Kind::of::<KnowledgeSweepJob>(),
 ];
 
 /// One instance of the program.

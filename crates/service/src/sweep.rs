@@ -1,10 +1,11 @@
-//! Files that may not be needed any more: whoever gives one up asks for a look at it.
+//! Files that may not be needed any more: whoever gives one up asks for a look at it. What looks stands above.
 
-use appcore::{ConversationId, UploadId};
+use appcore::{AppError, ConversationId, Timestamp, UploadId};
+use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::jobs::Stored;
+use crate::jobs::{self, Stored};
 
 /// Looks whether files are still needed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -28,4 +29,25 @@ impl Stored for SweepJob {
             Self::Conversation(id) => id.0,
         }
     }
+}
+
+/// Removes the files of assistants that were deleted.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct KnowledgeSweepJob {}
+
+impl Stored for KnowledgeSweepJob {
+    const KIND: &'static str = "sweep_knowledge";
+
+    fn concurrency_key(&self) -> String {
+        Self::KIND.to_owned()
+    }
+
+    fn subject(&self) -> Uuid {
+        Uuid::nil()
+    }
+}
+
+/// Asks for it, in the transaction that deletes assistants.
+pub(crate) async fn ask_for_knowledge<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
+    jobs::ask(db, now, &KnowledgeSweepJob {}).await
 }

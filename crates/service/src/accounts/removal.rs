@@ -28,9 +28,8 @@ use crate::{
     audit::{self, Action, Entry},
     events::{Change, Depart},
     jobs::{self, Ended, Job, Stored, Work},
-    knowledge,
     mail::MailJob,
-    presence,
+    presence, sweep,
     workspaces::{emoji, invitations, notice::ChangeNotice},
 };
 
@@ -78,7 +77,7 @@ pub(super) async fn erase(tx: &Transaction, app: &App, user_id: UserId) -> Resul
     query::emoji::forget_author(tx, user_id).await?;
     query::tool_permissions::forget_user(tx, user_id).await?;
     query::assistants::forget_maker(tx, user_id, now).await?;
-    knowledge::ask_to_sweep(tx, now).await?;
+    sweep::ask_for_knowledge(tx, now).await?;
     let job = ForgetJob { user_id };
     jobs::ask_after(tx, now, &job, STAND_BY).await?;
     Ok(Left { job, ended, revoked })

@@ -10,7 +10,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, entity::assistant, query};
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, jobs, knowledge, tools, workspaces};
+use crate::{App, jobs, sweep, tools, workspaces};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -105,7 +105,7 @@ pub async fn delete(app: &App, by: &Principal, id: AssistantId) -> Result<(), Ap
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     query::assistants::delete(&tx, id, now).await?;
-    knowledge::ask_to_sweep(&tx, now).await?;
+    sweep::ask_for_knowledge(&tx, now).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
     tell(app, &row, false);

@@ -34,7 +34,6 @@ use dbcontext::{
 
 pub(crate) use consult::Known;
 pub(crate) use read::ReadJob;
-pub(crate) use sweep::{SweepJob, ask_to_sweep};
 
 use crate::{
     App, assistants, gateway,

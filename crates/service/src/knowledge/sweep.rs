@@ -1,40 +1,16 @@
 //! What nobody can ask any more is removed: its pieces, and the file's bytes where nothing else carries it.
 
-use appcore::{AppError, KnowledgeFileId, Timestamp};
+use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
-use sea_orm::ConnectionTrait;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::PART;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Stored, Work},
-    sweep,
+    jobs::{self, Ended, Job, Work},
+    sweep::{KnowledgeSweepJob, SweepJob},
 };
 
-/// Removes the files of assistants that were deleted.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct SweepJob {}
-
-/// Asks for it, in the transaction that deletes assistants.
-pub(crate) async fn ask_to_sweep<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
-    jobs::ask(db, now, &SweepJob {}).await
-}
-
-impl Stored for SweepJob {
-    const KIND: &'static str = "sweep_knowledge";
-
-    fn concurrency_key(&self) -> String {
-        Self::KIND.to_owned()
-    }
-
-    fn subject(&self) -> Uuid {
-        Uuid::nil()
-    }
-}
-
-impl Job for SweepJob {
+impl Job for KnowledgeSweepJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             swept = sweep(work.app) => swept.map(|()| Ended::Done),
@@ -61,7 +37,7 @@ pub(super) async fn remove(app: &App, id: KnowledgeFileId) -> Result<(), AppErro
     let tx = app.db.begin().await.map_err(app_error)?;
     let removed = rows::remove(&tx, id).await?;
     if let Some(removed) = removed {
-        jobs::ask(&tx, app.clock.now(), &sweep::SweepJob::Upload(removed.upload_id)).await?;
+        jobs::ask(&tx, app.clock.now(), &SweepJob::Upload(removed.upload_id)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);

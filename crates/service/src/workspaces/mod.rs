@@ -43,7 +43,7 @@ use self::notice::ChangeNotice;
 use crate::{
     App,
     audit::{self, Action, Entry},
-    knowledge,
+    sweep,
 };
 
 const MAX_NAME_CHARS: usize = 80;
@@ -177,7 +177,7 @@ async fn end(tx: &Transaction, app: &App, id: WorkspaceId) -> Result<(), AppErro
     rows::delete(tx, id, now).await?;
     departure::ask(tx, now, id, None).await?;
     emoji::end(tx, id, now).await?;
-    knowledge::ask_to_sweep(tx, now).await
+    sweep::ask_for_knowledge(tx, now).await
 }
 
 /// The workspace that is meant: the named one, where the caller is a member, else the shared one, else their own. Their role there
