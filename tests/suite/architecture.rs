@@ -117,7 +117,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("accounts", "workspaces"),
     ("conversations", "assistants"),
     ("entitlements", "payments"),
-    ("events", "tools"),
     ("knowledge", "assistants"),
     ("ledger", "entitlements"),
     ("ledger", "gateway"),

@@ -4,6 +4,7 @@ mod jobs;
 mod log;
 mod relay;
 pub(crate) mod retention;
+pub(crate) mod tool_calls;
 mod writer;
 
 use std::collections::HashMap;

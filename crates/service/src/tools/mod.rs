@@ -20,7 +20,7 @@ pub mod servers;
 use std::sync::Arc;
 
 use appcore::{
-    AppError, ConversationId, MessageId,
+    ConversationId, MessageId,
     event::{BusMessage, Envelope, Event, Topic},
     view::ToolCall,
 };
@@ -34,40 +34,15 @@ pub(crate) use script::{Script, Wanted};
 pub use servers::ServerFields;
 pub(crate) use servers::parse_choice;
 
-use crate::App;
-
-/// How much of arguments and of a result stands with a message, in characters, and how much of all of them about. The whole is in the
-/// answer's details.
-const SHOWN: usize = 2_000;
-const SHOWN_IN_ALL: usize = 32_000;
-const LEAST_SHOWN: usize = 100;
-
-/// What readers of a message see of its calls.
-pub(crate) fn shown(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
-    let most = (SHOWN_IN_ALL / (2 * rows.len().max(1))).clamp(LEAST_SHOWN, SHOWN);
-    rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| cut(call, most))).collect()
-}
-
-fn cut(call: ToolCall, most: usize) -> ToolCall {
-    let short = |text: String| match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    };
-    ToolCall { arguments: short(call.arguments), result: call.result.map(short), ..call }
-}
-
-/// The calls as they are kept with their message.
-pub(crate) fn shown_json(rows: &[ToolCallRow]) -> Result<Option<String>, AppError> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    serde_json::to_string(&shown(rows)?).map(Some).map_err(AppError::internal)
-}
+use crate::{
+    App,
+    events::tool_calls::{shown_call, shown_json},
+};
 
 /// Tells the conversation's viewers, on every instance, how a call stands.
 fn tell(app: &App, conversation_id: ConversationId, message_id: MessageId, row: &ToolCallRow) {
     let call = match ToolCall::try_from(row.clone()) {
-        Ok(call) => Box::new(cut(call, SHOWN)),
+        Ok(call) => Box::new(shown_call(call)),
         Err(error) => return tracing::error!(%error, "a call of a tool could not be told"),
     };
     let event = Event::MessageToolCall { conversation_id, message_id, call };

@@ -16,9 +16,11 @@ use super::{
     removed, threads, versions,
 };
 use crate::{
-    events::jobs::{AnswerJob, TitleJob},
+    events::{
+        jobs::{AnswerJob, TitleJob},
+        tool_calls,
+    },
     jobs::Stored as _,
-    tools,
 };
 
 /// How many answers may be open for one person.
@@ -116,8 +118,8 @@ pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Resu
     if !message.tool_calls.is_empty() {
         query::tool_calls::stop(batch.db, message.id, batch.now).await?;
         let calls = query::tool_calls::shown(batch.db, message.id).await?;
-        query::tool_calls::show(batch.db, message.id, tools::shown_json(&calls)?.as_deref()).await?;
-        message.tool_calls = tools::shown(&calls)?;
+        query::tool_calls::show(batch.db, message.id, tool_calls::shown_json(&calls)?.as_deref()).await?;
+        message.tool_calls = tool_calls::shown(&calls)?;
     }
     query::versions::keep_thoughts(batch.db, message.id, finish.thoughts.as_deref()).await?;
     message.content.clone_from(&finish.content);
