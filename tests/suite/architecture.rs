@@ -124,7 +124,6 @@ const KNOWN_ARROWS: &[(&str, &str)] = &[
     ("ledger", "payments"),
     ("messages", "assistants"),
     ("messages", "uploads"),
-    ("push", "notifications"),
     ("uploads", "gateway"),
     ("workspaces", "entitlements"),
     ("workspaces", "events"),

@@ -14,6 +14,7 @@ mod happenings;
 mod missed;
 mod notifier;
 mod own;
+mod pushing;
 mod quiet;
 mod settings;
 
@@ -100,7 +101,7 @@ pub async fn notify(app: &App, notice: Notice) -> Result<(), AppError> {
 }
 
 /// One that somebody has, as it is shown.
-pub(crate) async fn describe_one(app: &App, row: NotificationRow) -> Result<Notification, AppError> {
+async fn describe_one(app: &App, row: NotificationRow) -> Result<Notification, AppError> {
     let described = describe::all(app, vec![row]).await?.pop();
     described.ok_or_else(|| AppError::internal(anyhow::anyhow!("a notification went missing")))
 }

@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits { max_bytes: 16 * 1024, timeout: Duration::from_se
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// What a device gets.
-pub(super) struct Message {
+pub(crate) struct Message {
     /// Empty: what it shows of the topic is read.
     text: Vec<u8>,
     /// The same without what was written, where that is too long for a push service.
@@ -41,7 +41,7 @@ pub(super) struct Message {
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Sent,
     /// The device is no longer there.
     Gone,
@@ -87,7 +87,7 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
     topic
 }
 
-pub(super) async fn deliver(app: &App, device: &Subscription, message: &Message) -> Outcome {
+pub(crate) async fn deliver(app: &App, device: &Subscription, message: &Message) -> Outcome {
     let answer = send(app, device, message, &message.text).await;
     if answer.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && message.text != message.brief {
         return send(app, device, message, &message.brief).await.outcome();

@@ -35,6 +35,7 @@ use tokio::sync::Notify;
 use url::Url;
 use uuid::Uuid;
 
+pub(crate) use deliver::{Message, Outcome, deliver};
 pub(crate) use job::PushJob;
 
 use crate::{App, jobs::Stored as _};
@@ -163,7 +164,7 @@ async fn store<C: ConnectionTrait>(
 }
 
 /// Whether a connection of somebody's shows the conversation, on whichever instance.
-async fn is_shown(app: &App, user_id: UserId, conversation_id: ConversationId) -> bool {
+pub(crate) async fn is_shown(app: &App, user_id: UserId, conversation_id: ConversationId) -> bool {
     let (question, answered) = (Uuid::now_v7(), Arc::new(Notify::new()));
     app.push.asked().insert(question, Arc::clone(&answered));
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::WhoShows { question, user_id, conversation_id })]));

@@ -1,0 +1,97 @@
+//! Waking somebody's devices, or taking back what they show.
+
+use std::time::Duration;
+
+use appcore::{AppError, view::PresenceStatus};
+use dbcontext::query::{notifications, push as rows};
+use uuid::Uuid;
+
+use super::describe_one;
+use crate::{
+    App,
+    jobs::{self, Ended, Job, Work},
+    push::{Message, Outcome, PushJob, deliver, is_shown},
+};
+
+/// How often a device is tried that its service can't take anything for now.
+const TRIES: u32 = 5;
+/// How long it is waited after the first time, where the service doesn't say; twice as long after each other one.
+const FIRST_WAIT: Duration = Duration::from_secs(15);
+
+impl Job for PushJob {
+    fn places(_: &appcore::config::Config) -> usize {
+        16
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        tokio::select! {
+            pushed = self.push(work.app) => pushed.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl PushJob {
+    async fn push(&self, app: &App) -> Result<(), AppError> {
+        let Some(message) = self.message(app).await? else { return Ok(()) };
+        let now = app.clock.now();
+        let mut devices = rows::of(app.db.reader(), self.user_id, now).await?;
+        if let Some((device, _)) = self.again {
+            devices.retain(|known| known.id == device);
+        }
+        if devices.is_empty() {
+            return Ok(());
+        }
+        if let Some(id) = self.notification_id
+            && !rows::note_pushed(app.db.writer(), self.user_id, id).await?
+        {
+            return Ok(());
+        }
+        let sent = devices.iter().map(|device| deliver(app, device, &message));
+        for (device, outcome) in devices.iter().zip(futures_util::future::join_all(sent).await) {
+            match outcome {
+                Outcome::Sent | Outcome::Refused => {}
+                Outcome::Gone => rows::remove(app.db.writer(), device.id).await?,
+                Outcome::Later(wait) => self.try_again(app, device.id, wait).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What devices get; none where somebody knows it already, or doesn't want to know.
+    async fn message(&self, app: &App) -> Result<Option<Message>, AppError> {
+        let Some(id) = self.notification_id else {
+            return Ok(Some(Message::withdrawing(self.conversation_id)));
+        };
+        let Some(row) = notifications::unread(app.db.reader(), self.user_id, id).await? else { return Ok(None) };
+        let settings = notifications::settings(app.db.reader(), self.user_id).await?;
+        if !settings.push {
+            return Ok(None);
+        }
+        let presence = app.presence.of(&[self.user_id]).await;
+        let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
+        if status == PresenceStatus::Dnd {
+            return Ok(None);
+        }
+        if status == PresenceStatus::Online
+            && let Some(conversation_id) = self.conversation_id
+            && is_shown(app, self.user_id, conversation_id).await
+        {
+            return Ok(None);
+        }
+        let notification = describe_one(app, row).await?;
+        Ok(Some(Message::waking(&notification, settings.show_text)))
+    }
+
+    async fn try_again(&self, app: &App, device: Uuid, wait: Option<Duration>) -> Result<(), AppError> {
+        let tries = self.again.map_or(0, |(_, tries)| tries) + 1;
+        if tries >= TRIES {
+            tracing::info!(%device, "a device could not be woken");
+            return Ok(());
+        }
+        let wait = wait.unwrap_or(FIRST_WAIT * 2_u32.pow(tries - 1));
+        let job = Self { again: Some((device, tries)), ..self.clone() };
+        jobs::ask_after(app.db.writer(), app.clock.now(), &job, wait).await
+    }
+}
