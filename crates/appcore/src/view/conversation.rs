@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ConversationKind, Message, Picture, PresenceStatus, stored_by_name};
+use super::{ConversationCapabilities, ConversationKind, Message, Picture, PresenceStatus, stored_by_name};
 use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId};
 
 /// A conversation, as one of its members sees it, or somebody who may join it.
@@ -11,6 +11,8 @@ use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, Workspace
 pub struct Conversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
+    /// What follows from its kind.
+    pub capabilities: ConversationCapabilities,
     pub workspace_id: WorkspaceId,
     pub title: Option<String>,
     pub topic: Option<String>,

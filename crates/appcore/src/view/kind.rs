@@ -57,6 +57,23 @@ pub struct Capabilities {
     pub members_are_durable: bool,
 }
 
+/// What a conversation of its kind is capable of, as clients are told. It follows from the kind alone, whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConversationCapabilities {
+    /// Two people are in it: each sees the other's name and picture as its own.
+    pub is_pair: bool,
+    /// Nobody is in it but the person who made it.
+    pub is_personal: bool,
+    /// Every member of the workspace but guests may read and join it.
+    pub is_open: bool,
+    /// It has a title, can be archived, and admins of the workspace who may read it manage it.
+    pub is_channel: bool,
+    /// Nobody is added, removed, or leaves.
+    pub fixed_members: bool,
+    /// Its assistant answers every message; elsewhere an assistant answers where it is named.
+    pub asks_every_message: bool,
+}
+
 const NO_LIMIT: usize = usize::MAX;
 
 const SINGLE: Capabilities = Capabilities {
@@ -109,6 +126,20 @@ impl ConversationKind {
         }
     }
 
+    /// What of it clients are told.
+    #[must_use]
+    pub const fn told(self) -> ConversationCapabilities {
+        let able = self.capabilities();
+        ConversationCapabilities {
+            is_pair: able.is_pair,
+            is_personal: able.others.1 == 0,
+            is_open: able.is_open,
+            is_channel: able.is_channel,
+            fixed_members: able.fixed_members,
+            asks_every_message: able.asks_every_message,
+        }
+    }
+
     /// Whether a conversation of this kind can become one of that kind.
     #[must_use]
     pub const fn can_become(self, other: Self) -> bool {
@@ -121,6 +152,8 @@ impl ConversationKind {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashMap, path::Path};
+
     use super::*;
 
     #[test]
@@ -138,6 +171,39 @@ mod tests {
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.others.0 <= able.others.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");
+        }
+    }
+    /// The app has this table for what it knows by its kind only, such as hits of a search.
+    #[test]
+    fn the_app_knows_the_same() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/chat/kinds.json");
+        let known: HashMap<ConversationKind, ConversationCapabilities> =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(known, ConversationKind::ALL.into_iter().map(|kind| (kind, kind.told())).collect());
+    }
+
+    #[test]
+    fn clients_are_told_what_each_kind_is_capable_of() {
+        #[rustfmt::skip]
+        let table = [
+            //                               pair   personal open   channel fixed  asks
+            (ConversationKind::Single,         [true,  false, false, false, true,  false]),
+            (ConversationKind::Group,          [false, false, false, false, false, false]),
+            (ConversationKind::Assistant,      [false, true,  false, false, true,  true]),
+            (ConversationKind::PublicChannel,  [false, false, true,  true,  false, false]),
+            (ConversationKind::PrivateChannel, [false, false, false, true,  false, false]),
+        ];
+        assert_eq!(table.map(|(kind, _)| kind), ConversationKind::ALL);
+        for (kind, [is_pair, is_personal, is_open, is_channel, fixed_members, asks_every_message]) in table {
+            let told = ConversationCapabilities {
+                is_pair,
+                is_personal,
+                is_open,
+                is_channel,
+                fixed_members,
+                asks_every_message,
+            };
+            assert_eq!(kind.told(), told, "{kind}");
         }
     }
 }

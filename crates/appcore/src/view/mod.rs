@@ -68,7 +68,7 @@ pub use gateway::{
 };
 pub use invitation::{Invitation, InvitedTo};
 pub use job::{Job, JobStatus};
-pub use kind::{Capabilities, ConversationKind};
+pub use kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use knowledge::{
     AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeGiver, KnowledgeLimits, KnowledgeSearch,
     KnowledgeState,

@@ -183,9 +183,11 @@ async fn views(app: &App, rows: Vec<SeenConversation>) -> Result<Vec<Conversatio
     rows.into_iter()
         .map(|row| {
             let own = row.own()?;
+            let kind: ConversationKind = row.kind.parse().map_err(AppError::internal)?;
             Ok(Conversation {
                 id: row.id,
-                kind: row.kind.parse().map_err(AppError::internal)?,
+                kind,
+                capabilities: kind.told(),
                 workspace_id: row.workspace_id,
                 title: row.title,
                 topic: row.topic,

@@ -4,7 +4,14 @@
 
 import type * as Described from './generated/types.gen.ts';
 
-export type { ConversationKind, Member, MemberRole, Mention, MessageStatus } from './generated/types.gen.ts';
+export type {
+  ConversationCapabilities,
+  ConversationKind,
+  Member,
+  MemberRole,
+  Mention,
+  MessageStatus
+} from './generated/types.gen.ts';
 export type {
   CustomStatus,
   PresenceStatus,
@@ -156,8 +163,10 @@ export type Own = Described.OwnMembership;
 /** `own` is null in a public channel that one may read but hasn't joined. */
 export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
-  'last_message' | 'assistants' | 'slow_mode_seconds'
+  'capabilities' | 'last_message' | 'assistants' | 'slow_mode_seconds'
 > & {
+  /** Asked for by `chat/kinds.ts`. Left out by a server that is older, and of one that is only begun. */
+  capabilities?: Described.ConversationCapabilities;
   /** How long a member of the channel waits between two messages; left out: not at all. */
   slow_mode_seconds?: number;
   last_message: Message | null;

@@ -1796,6 +1796,10 @@ export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passke
 export type Conversation = {
     archived_at?: Timestamp | null;
     assistants?: Array<AssistantMember>;
+    /**
+     * What follows from its kind.
+     */
+    capabilities: ConversationCapabilities;
     created_at: Timestamp;
     /**
      * What members see of what was said before they joined.
@@ -1867,6 +1871,36 @@ export type ConversationArchivedFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'conversation.archived';
+};
+
+/**
+ * What a conversation of its kind is capable of, as clients are told. It follows from the kind alone, whoever asks.
+ */
+export type ConversationCapabilities = {
+    /**
+     * Its assistant answers every message; elsewhere an assistant answers where it is named.
+     */
+    asks_every_message: boolean;
+    /**
+     * Nobody is added, removed, or leaves.
+     */
+    fixed_members: boolean;
+    /**
+     * It has a title, can be archived, and admins of the workspace who may read it manage it.
+     */
+    is_channel: boolean;
+    /**
+     * Every member of the workspace but guests may read and join it.
+     */
+    is_open: boolean;
+    /**
+     * Two people are in it: each sees the other's name and picture as its own.
+     */
+    is_pair: boolean;
+    /**
+     * Nobody is in it but the person who made it.
+     */
+    is_personal: boolean;
 };
 
 export type ConversationCountFrame = {
