@@ -70,9 +70,8 @@ export class ChannelLinks {
   #known(): Name[] {
     return this.#app.conversations
       .in(this.#workspaceId)
-      .flatMap(({ id, kind, title }) =>
-        isChannel(kind) && title ? [{ id, name: title, kind: 'channel' as const }] : []
-      );
+      .filter(isChannel)
+      .flatMap(({ id, title }) => (title ? [{ id, name: title, kind: 'channel' as const }] : []));
   }
 }
 

@@ -9,7 +9,7 @@ import { m } from '#lib/paraglide/messages.js';
 import { searchFor } from '#lib/search/address.ts';
 import { getLocale } from '#lib/paraglide/runtime.js';
 import { isOff, lengthOf, MOST, splitEmoji, untilWords } from './command-text.ts';
-import { isChannel, mayManage } from './kinds.ts';
+import { hasChangingMembers, isChannel, isPersonal, mayManage } from './kinds.ts';
 import type { Pane } from './pane.svelte.ts';
 
 export interface CommandPlace {
@@ -44,7 +44,7 @@ const MOST_NOTE = 200;
 const end = (isDone: boolean): CommandEnd => (isDone ? 'done' : 'kept');
 
 function manages({ app, pane: { conversation } }: CommandPlace): boolean {
-  if (!conversation || conversation.kind === 'single' || conversation.kind === 'assistant') return false;
+  if (!conversation || !hasChangingMembers(conversation)) return false;
   return mayManage(conversation, app.workspaces.get(conversation.workspace_id)?.role);
 }
 
@@ -97,7 +97,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'poll',
     about: m.command_poll,
     takes: m.command_poll_takes,
-    isFor: ({ pane }) => pane.conversation !== undefined && pane.conversation.kind !== 'assistant' && !pane.beginning,
+    isFor: ({ pane }) => pane.conversation !== undefined && !isPersonal(pane.conversation) && !pane.beginning,
     run: ({ pane }, text) => {
       pane.polling = { question: text };
       return 'done';
@@ -151,7 +151,7 @@ export const COMMANDS: readonly Command[] = [
       end(
         await attempt(
           () => app.conversations.update(pane.id, { topic: text }),
-          isChannel(pane.conversation?.kind) ? undefined : m.saved()
+          isChannel(pane.conversation) ? undefined : m.saved()
         )
       )
   }

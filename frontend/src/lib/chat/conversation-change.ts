@@ -1,5 +1,6 @@
 /** What a durable event changes in a conversation as the list shows it. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
+import { capabilitiesAs } from './kinds.ts';
 import { isCalled } from './mentions.ts';
 
 /** `gone`: it is not the reader's any more. */
@@ -49,7 +50,18 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
         assistants,
         model = null
       } = frame.payload;
-      return become({ title, topic, kind, posting, mention_all, history, slow_mode_seconds, assistants, model });
+      return become({
+        title,
+        topic,
+        kind,
+        capabilities: capabilitiesAs(kind, conversation),
+        posting,
+        mention_all,
+        history,
+        slow_mode_seconds,
+        assistants,
+        model
+      });
     }
     case 'conversation.archived':
       return become({ archived_at: frame.payload.archived_at });

@@ -1,5 +1,6 @@
 /** What a conversation is called, and whom it is with. */
 import type { Conversation, Id, Member } from '#lib/api/types.ts';
+import { isAssistantChat, isPair } from './kinds.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** The people in it but oneself. */
@@ -17,8 +18,8 @@ export function conversationName(conversation: Conversation, me: Id | undefined)
   if (conversation.title) return conversation.title;
   const people = othersIn(conversation, me).map((member) => member.display_name);
   const assistants = (conversation.assistants ?? []).map((assistant) => assistant.name);
-  const names = conversation.kind === 'assistant' ? assistants : [...people, ...assistants];
-  if (names.length === 0 && conversation.kind === 'single' && conversation.members) return whoLeft(conversation, me);
+  const names = isAssistantChat(conversation) ? assistants : [...people, ...assistants];
+  if (names.length === 0 && isPair(conversation) && conversation.members) return whoLeft(conversation, me);
   return names.join(', ');
 }
 

@@ -1,25 +1,59 @@
-/** What follows from a conversation's kind. */
-import type { Conversation, ConversationKind, WorkspaceRole } from '#lib/api/types.ts';
+/** What follows from a conversation's kind: nothing else in the app asks what kind it is. */
+import type { Conversation, ConversationCapabilities, ConversationKind, WorkspaceRole } from '#lib/api/types.ts';
+import known from './kinds.json';
 
-export function isChannel(kind: ConversationKind | undefined): boolean {
-  return kind === 'public_channel' || kind === 'private_channel';
+/** A conversation, or a place that is known by its kind only. */
+export interface OfKind {
+  readonly kind: ConversationKind;
+  readonly capabilities?: ConversationCapabilities;
+}
+
+/** As the server says; of what it names by its kind only, by the same table. A kind of a newer server is like a group. */
+function capabilitiesOf({ kind, capabilities }: OfKind): ConversationCapabilities {
+  return capabilities ?? (known as Partial<typeof known>)[kind] ?? known.group;
+}
+
+const asked =
+  (capability: keyof ConversationCapabilities) =>
+  (place: OfKind | undefined): boolean =>
+    place !== undefined && capabilitiesOf(place)[capability];
+
+/** Of two people: the other one gives it its name and its face. */
+export const isPair = asked('is_pair');
+/** Nobody is in it but the reader. */
+export const isPersonal = asked('is_personal');
+/** Everybody in the workspace but guests finds it. */
+export const isPublic = asked('is_open');
+export const isChannel = asked('is_channel');
+/** An assistant answers every message. */
+export const isAssistantChat = asked('asks_every_message');
+
+/** People come and go: they are added, leave, are removed. */
+export function hasChangingMembers(place: OfKind | undefined): boolean {
+  return place !== undefined && !capabilitiesOf(place).fixed_members;
+}
+
+/** What it is capable of from now on: an event tells only of which kind it has become. */
+export function capabilitiesAs(kind: ConversationKind, before: OfKind): ConversationCapabilities {
+  return capabilitiesOf(kind === before.kind ? before : { kind });
 }
 
 /** Whether one may call everybody in it at once. A channel may keep that to those who manage it. */
 export function mayCallAll(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
-  if (conversation.kind === 'group') return true;
-  if (!isChannel(conversation.kind)) return false;
+  if (!hasChangingMembers(conversation)) return false;
+  if (!isChannel(conversation)) return true;
   return conversation.mention_all !== 'admins' || mayManage(conversation, workspaceRole);
 }
 
 /** Its owner and admins; in a channel those of the workspace, too. */
-export function mayManage({ kind, own }: Conversation, workspaceRole?: WorkspaceRole): boolean {
-  return own?.role === 'owner' || own?.role === 'admin' || (isChannel(kind) && isAdmin(workspaceRole));
+export function mayManage(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+  const role = conversation.own?.role;
+  return role === 'owner' || role === 'admin' || (isChannel(conversation) && isAdmin(workspaceRole));
 }
 
 /** Its owner; in a channel the owner and admins of the workspace, too. */
-export function mayOwn({ kind, own }: Conversation, workspaceRole?: WorkspaceRole): boolean {
-  return own?.role === 'owner' || (isChannel(kind) && isAdmin(workspaceRole));
+export function mayOwn(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+  return conversation.own?.role === 'owner' || (isChannel(conversation) && isAdmin(workspaceRole));
 }
 
 const isAdmin = (role?: WorkspaceRole) => role === 'owner' || role === 'admin';
@@ -31,7 +65,7 @@ export function closedBy(conversation: Conversation, workspaceRole?: WorkspaceRo
   if (conversation.archived_at) return 'archived';
   if (conversation.own === null) return 'not_joined';
   // Its assistant was deleted.
-  if (conversation.kind === 'assistant' && !conversation.assistants?.length) return 'no_assistant';
+  if (isAssistantChat(conversation) && !conversation.assistants?.length) return 'no_assistant';
   return conversation.posting === 'admins' && !mayManage(conversation, workspaceRole) ? 'admins_only' : null;
 }
 

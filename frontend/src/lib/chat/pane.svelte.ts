@@ -20,7 +20,7 @@ import type { ChannelLinks } from './channel-links.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
-import { closedBy, isChannel, mayCallAll, mayManage, type Closed } from './kinds.ts';
+import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
 import { calledIn, callsMe, isCalled, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
 import type { MessageView } from './rows.ts';
@@ -139,12 +139,11 @@ export class Pane {
   });
   /** Whom one writes to: in a chat with an assistant the assistant, whatever the chat is called. */
   readonly addressee = $derived.by(() => {
-    const { kind, assistants } = this.conversation ?? {};
-    return (kind === 'assistant' && assistants?.[0]?.name) || this.name;
+    return (isAssistantChat(this.conversation) && this.conversation?.assistants?.[0]?.name) || this.name;
   });
   /** With whom alone one talks here. */
   readonly assistant = $derived.by<AssistantMember | undefined>(() =>
-    this.conversation?.kind === 'assistant' ? this.conversation.assistants?.[0] : undefined
+    isAssistantChat(this.conversation) ? this.conversation?.assistants?.[0] : undefined
   );
   /** The model that answers what is asked next; null: the installation's default. */
   readonly model = $derived.by(() => this.conversation?.model ?? this.assistant?.model ?? null);
@@ -176,7 +175,8 @@ export class Pane {
   readonly #channelKey = $derived.by(() =>
     this.#app.conversations
       .in(this.conversation?.workspace_id)
-      .flatMap(({ id, kind, title }) => (isChannel(kind) && title ? [`${id}${title}`] : []))
+      .filter(isChannel)
+      .flatMap(({ id, title }) => (title ? [`${id}${title}`] : []))
       .sort()
       .join('\n')
   );
@@ -206,11 +206,11 @@ export class Pane {
   readonly rights = $derived.by<Rights>(() => {
     const { conversation } = this;
     const canDelete =
-      conversation !== undefined && isChannel(conversation.kind) && mayManage(conversation, this.#workspaceRole);
+      conversation !== undefined && isChannel(conversation) && mayManage(conversation, this.#workspaceRole);
     return {
       canWrite: this.closed === null,
       canReact: !this.closed || this.closed === 'admins_only',
-      hasThreads: this.root === null && !this.beginning && conversation?.kind !== 'assistant',
+      hasThreads: this.root === null && !this.beginning && !isPersonal(conversation),
       canDelete,
       hasMarks: !this.beginning,
       canRead: 'speechSynthesis' in globalThis,
@@ -284,7 +284,7 @@ export class Pane {
   /** Learns which assistants can be mentioned besides those that are members. */
   learnAssistants(): void {
     const { conversation } = this;
-    if (!conversation || conversation.kind === 'assistant' || this.#hasAsked) return;
+    if (!conversation || isPersonal(conversation) || this.#hasAsked) return;
     this.#hasAsked = true;
     this.#app.workspaces.assistants(conversation.workspace_id).then(
       (found) => {
@@ -449,7 +449,7 @@ export class Pane {
 
   /** Another text for one's own message; an assistant is asked again with it. */
   change(id: string, content: string): Promise<void> {
-    return this.conversation?.kind === 'assistant' ? this.log.askAgain(id, content) : this.log.edit(id, content);
+    return isAssistantChat(this.conversation) ? this.log.askAgain(id, content) : this.log.edit(id, content);
   }
 
   async showVersion(id: string, index: number): Promise<void> {

@@ -21,7 +21,7 @@ export class ChannelNames {
   nameOf(id: Id): string | undefined {
     const found = this.#conversations.get(id) ?? this.#others.get(id);
     if (!found && this.#conversations.isLoaded) queueMicrotask(() => void this.#ask(id));
-    return found && isChannel(found.kind) ? (found.title ?? undefined) : undefined;
+    return found && isChannel(found) ? (found.title ?? undefined) : undefined;
   }
 
   async #ask(id: Id): Promise<void> {

@@ -1,6 +1,7 @@
 /** What the palette offers for what is typed. */
 import type { Component } from 'svelte';
 import type { App } from '#lib/app.ts';
+import { isAssistantChat, isPair } from '#lib/chat/kinds.ts';
 import type { SearchHit } from '#lib/api/search.ts';
 import type { Conversation, User } from '#lib/api/types.ts';
 import { shortTime } from '#lib/components/shell/when.ts';
@@ -149,7 +150,7 @@ export class Offer {
     const known = new Set(
       conversations
         .in(workspaceId)
-        .filter(({ kind }) => kind === 'single')
+        .filter(isPair)
         .flatMap((item) => conversations.others(item).map(({ user_id }) => user_id))
     );
     return found.items.filter(({ id }) => id !== session.account?.id && !known.has(id)).slice(0, PEOPLE_SHOWN);
@@ -235,7 +236,8 @@ export class Offer {
 }
 
 /** Conversations with the same assistant are told apart by their time. */
-function aboutOf({ kind, assistants, last_activity_at }: Conversation): string {
-  if (kind !== 'assistant') return KINDS[kind]();
+function aboutOf(conversation: Conversation): string {
+  const { kind, assistants, last_activity_at } = conversation;
+  if (!isAssistantChat(conversation)) return KINDS[kind]();
   return `${assistants?.[0]?.name ?? m.kind_assistant()} · ${shortTime(last_activity_at)}`;
 }

@@ -3,7 +3,7 @@ import { goto } from '$app/navigation';
 import { page } from '$app/state';
 import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
-import { isChannel, mayManage } from '#lib/chat/kinds.ts';
+import { hasChangingMembers, isChannel, isPair, isPersonal, isPublic, mayManage } from '#lib/chat/kinds.ts';
 import { attempt } from '#lib/components/attempt.ts';
 import { confirmed } from '#lib/components/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -12,27 +12,28 @@ type Parts = Pick<App, 'conversations' | 'shell'>;
 
 export const isManager = ({ own }: Conversation): boolean => own?.role === 'owner' || own?.role === 'admin';
 export const mayRename = (conversation: Conversation): boolean =>
-  conversation.kind === 'assistant' || (conversation.kind === 'group' && isManager(conversation));
-export const mayLeave = ({ kind, own }: Conversation): boolean => kind === 'group' || (isChannel(kind) && own !== null);
-export const mayDelete = ({ kind, own, is_default }: Conversation): boolean =>
-  kind !== 'single' && !is_default && own?.role === 'owner';
+  isPersonal(conversation) || (hasChangingMembers(conversation) && !isChannel(conversation) && isManager(conversation));
+export const mayLeave = (conversation: Conversation): boolean =>
+  hasChangingMembers(conversation) && (!isChannel(conversation) || conversation.own !== null);
+export const mayDelete = (conversation: Conversation): boolean =>
+  !isPair(conversation) && !conversation.is_default && conversation.own?.role === 'owner';
 
 /** A group of so few is its members’ own. */
 const SMALL_GROUP = 20;
 
 /** As the server: a channel, and a large group, is taken along by those who manage it and are in it. */
 export function mayExport(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
-  const isEverybodys = !isChannel(conversation.kind) && conversation.member_count <= SMALL_GROUP;
+  const isEverybodys = !isChannel(conversation) && conversation.member_count <= SMALL_GROUP;
   return conversation.own !== null && (isEverybodys || mayManage(conversation, workspaceRole));
 }
 
 export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
   const name = app.conversations.nameOf(conversation);
   const isSure = await confirmed(
-    isChannel(conversation.kind)
+    isChannel(conversation)
       ? {
           title: m.channel_leave_title({ name }),
-          body: conversation.kind === 'public_channel' ? m.channel_leave_public() : m.channel_leave_private(),
+          body: isPublic(conversation) ? m.channel_leave_public() : m.channel_leave_private(),
           action: m.channel_leave()
         }
       : { title: m.leave_title({ name }), body: m.leave_body(), action: m.leave() }
@@ -43,7 +44,7 @@ export async function leaveConversation(app: Parts, conversation: Conversation):
 export async function deleteConversation(app: Parts, conversation: Conversation): Promise<void> {
   const isSure = await confirmed({
     title: m.delete_title({ name: app.conversations.nameOf(conversation) }),
-    body: conversation.kind === 'assistant' ? m.delete_own_body() : m.delete_body(),
+    body: isPersonal(conversation) ? m.delete_own_body() : m.delete_body(),
     action: m.delete_conversation()
   });
   if (!isSure) return;

@@ -1,4 +1,5 @@
 import type { Report, ReportDeed, ReportStatus } from '#lib/api/moderation.ts';
+import { isAssistantChat, isChannel, isPair } from '#lib/chat/kinds.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const STATUSES: Record<ReportStatus, { look: string; name: () => string }> = {
@@ -17,14 +18,7 @@ export function outcomeOf({ deeds }: Report): string {
 /** Where it was said: a channel by its name, anything else by what it is. */
 export function placeOf({ place }: Report): string {
   if (!place) return m.report_place_gone();
-  switch (place.kind) {
-    case 'single':
-      return m.report_place_single();
-    case 'assistant':
-      return m.report_place_assistant();
-    case 'group':
-      return place.title ?? m.report_place_group();
-    default:
-      return `#${place.title ?? ''}`;
-  }
+  if (isChannel(place)) return `#${place.title ?? ''}`;
+  if (isPair(place)) return m.report_place_single();
+  return isAssistantChat(place) ? m.report_place_assistant() : (place.title ?? m.report_place_group());
 }

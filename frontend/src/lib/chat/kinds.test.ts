@@ -1,0 +1,89 @@
+import type { Conversation, ConversationCapabilities, ConversationKind } from '#lib/api/types.ts';
+import { describe, expect, it } from 'vitest';
+import {
+  capabilitiesAs,
+  closedBy,
+  hasChangingMembers,
+  isAssistantChat,
+  isChannel,
+  isPair,
+  isPersonal,
+  isPublic,
+  mayCallAll,
+  mayManage,
+  type OfKind
+} from './kinds.ts';
+
+const KINDS: ConversationKind[] = ['single', 'group', 'assistant', 'public_channel', 'private_channel'];
+
+const those = (are: (place: OfKind) => boolean) => KINDS.filter((kind) => are({ kind }));
+
+const conversation = (more: Partial<Conversation>) =>
+  ({ kind: 'group', posting: 'everyone', mention_all: 'everyone', own: { role: 'member' }, ...more }) as Conversation;
+
+/** What no kind of this version is capable of together. */
+const NEWER: ConversationCapabilities = {
+  is_pair: false,
+  is_personal: false,
+  is_open: true,
+  is_channel: false,
+  fixed_members: true,
+  asks_every_message: true
+};
+
+describe('what follows from a kind', () => {
+  it('is known of places that are named by their kind only', () => {
+    expect(those(isPair)).toEqual(['single']);
+    expect(those(isPersonal)).toEqual(['assistant']);
+    expect(those(isAssistantChat)).toEqual(['assistant']);
+    expect(those(isPublic)).toEqual(['public_channel']);
+    expect(those(isChannel)).toEqual(['public_channel', 'private_channel']);
+    expect(those(hasChangingMembers)).toEqual(['group', 'public_channel', 'private_channel']);
+  });
+
+  it('is as the server says, whatever the kind', () => {
+    const told: OfKind = { kind: 'group', capabilities: NEWER };
+    expect([isPublic, isAssistantChat].map((is) => is(told))).toEqual([true, true]);
+    expect([isPair, isPersonal, isChannel, hasChangingMembers].map((is) => is(told))).toEqual(Array(4).fill(false));
+  });
+
+  it('is what a group is capable of where a newer server names a kind only', () => {
+    const newer = { kind: 'forum' as ConversationKind };
+    expect(hasChangingMembers(newer)).toBe(true);
+    expect([isPair, isPersonal, isPublic, isChannel, isAssistantChat].some((is) => is(newer))).toBe(false);
+  });
+
+  it('is nothing while the conversation is not known', () => {
+    const all = [isPair, isPersonal, isPublic, isChannel, isAssistantChat, hasChangingMembers];
+    expect(all.some((is) => is(undefined))).toBe(false);
+  });
+
+  it('changes with the kind only', () => {
+    const told: OfKind = { kind: 'group', capabilities: NEWER };
+    expect(capabilitiesAs('group', told)).toBe(NEWER);
+    const { is_channel, is_open } = capabilitiesAs('private_channel', told);
+    expect({ is_channel, is_open }).toEqual({ is_channel: true, is_open: false });
+  });
+});
+
+describe('rights', () => {
+  const called = (more: Partial<Conversation>) => mayCallAll(conversation(more));
+
+  it('lets everybody in a group call all, in a channel those it says, elsewhere nobody', () => {
+    expect(called({ kind: 'group', mention_all: 'admins' })).toBe(true);
+    expect(called({ kind: 'private_channel' })).toBe(true);
+    expect(called({ kind: 'public_channel', mention_all: 'admins' })).toBe(false);
+    expect(called({ kind: 'single' })).toBe(false);
+    expect(called({ kind: 'assistant' })).toBe(false);
+  });
+
+  it('has the admins of the workspace manage its channels', () => {
+    expect(mayManage(conversation({ kind: 'public_channel', own: null }), 'admin')).toBe(true);
+    expect(mayManage(conversation({ kind: 'group' }), 'admin')).toBe(false);
+  });
+
+  it('closes a chat whose assistant was deleted', () => {
+    expect(closedBy(conversation({ kind: 'assistant', assistants: [] }))).toBe('no_assistant');
+    expect(closedBy(conversation({ kind: 'group', assistants: [] }))).toBeNull();
+  });
+});
