@@ -40,8 +40,10 @@ def of_junit(path):
             failed = case.find("failure") if case.find("failure") is not None else case.find("error")
             earlier = case.find("flakyFailure") if case.find("flakyFailure") is not None else case.find("flakyError")
             reason = failed if failed is not None else earlier
-            said = None if reason is None else excerpt(reason.get("message") or reason.text or "it failed")
-            yield Outcome(f"{step}: {case.get('name')}", float(case.get("time") or 0), failed is None, said)
+            said = None if reason is None else excerpt(reason.text or reason.get("message") or "it failed")
+            # Tests of different crates may have the same name.
+            name = f"{case.get('classname')} {case.get('name')}" if step == "unit" else case.get("name")
+            yield Outcome(f"{step}: {name}", float(case.get("time") or 0), failed is None, said)
 
 
 def of_playwright(path):
