@@ -4,6 +4,6 @@ import { defineConfig } from '@hey-api/openapi-ts';
 export default defineConfig({
   input: '../openapi.json',
   output: { path: 'src/lib/api/generated', tsConfigPath: null, clean: true },
-  parser: { filters: { operations: { exclude: ['/.*/'] }, orphans: true } },
+  parser: { filters: { operations: { exclude: ['/.*/'] }, schemas: { exclude: ['/Envelope$/'] }, orphans: true } },
   plugins: ['@hey-api/typescript']
 });

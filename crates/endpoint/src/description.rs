@@ -8,10 +8,11 @@ use middleware::guard::Access;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
+        AllOfBuilder, Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
+        Type,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::{RequestBody, RequestBodyBuilder},
-        schema::{AdditionalProperties, Schema},
+        schema::{AdditionalProperties, Schema, SchemaType},
         security::SecurityRequirement,
     },
 };
@@ -29,11 +30,14 @@ pub(crate) const COOKIE: &str = "cookie";
 pub(crate) const API_KEY: &str = "api_key";
 /// The schema of every refusal.
 pub(crate) const FAILURE: &str = "Failure";
+/// The schema of what all successful answers have in common.
+pub(crate) const SUCCESS: &str = "Success";
 
-/// An operation, and the schemas that it mentions.
+/// An operation, and the schemas and responses that it mentions.
 pub(crate) struct Operation {
     pub operation: utoipa::openapi::path::Operation,
     pub schemas: Vec<(String, RefOr<Schema>)>,
+    pub responses: Vec<(String, Response)>,
 }
 
 enum BodySchema {
@@ -120,28 +124,34 @@ impl Description {
     pub(crate) fn finish<T: Output>(mut self, def: &'static EndpointDef) -> Operation {
         let redirects = TypeId::of::<T>() == TypeId::of::<Redirect>();
         let unnamed = [TypeId::of::<Redirect>(), TypeId::of::<NoData>(), TypeId::of::<Raw>()];
-        let data = if unnamed.contains(&TypeId::of::<T>()) {
-            T::schema()
-        } else {
-            let name = schema_name::<T>();
+        let name = schema_name::<T>();
+        if !unnamed.contains(&TypeId::of::<T>()) {
             self.schemas.push((name.clone(), T::schema()));
             T::schemas(&mut self.schemas);
-            Ref::from_schema_name(name).into()
-        };
+        }
+        let mut responses = Vec::new();
         let mut operation = OperationBuilder::new()
             .operation_id(Some(lower_first(def.name)))
             .tag(def.tag)
             .summary(Some(def.summary))
             .description((!def.description.is_empty()).then_some(def.description))
             .securities(Some(securities(def.access, def.scope())));
-        for (status, sentences) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
-            operation = operation.response(status.to_string(), refusal(def.failure, status, &sentences.join(" ")));
+        for (status, codes) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
+            let name = refusal_name(def.failure, status, &codes);
+            operation = operation.response(status.to_string(), Ref::from_response_name(&name));
+            responses.push((name, refusal(def.failure, status, &sentences(&codes))));
         }
         for status in def.statuses {
             let response = match (redirects, def.is_enveloped()) {
-                (true, _) => redirect(),
-                (false, true) => success(data.clone(), def.summary),
-                (false, false) => raw(def),
+                (true, _) => redirect().into(),
+                (false, true) if TypeId::of::<T>() == TypeId::of::<NoData>() => success(SUCCESS).into(),
+                (false, true) => {
+                    let envelope = format!("{name}Envelope");
+                    self.schemas.push((envelope.clone(), enveloped(&name)));
+                    responses.push((name.clone(), success(&envelope)));
+                    RefOr::Ref(Ref::from_response_name(&name))
+                }
+                (false, false) => raw(def).into(),
             };
             operation = operation.response(status.to_string(), response);
         }
@@ -151,7 +161,7 @@ impl Description {
         if let Some(schema) = self.body {
             operation = operation.request_body(Some(schema.described()));
         }
-        Operation { operation: operation.build(), schemas: self.schemas }
+        Operation { operation: operation.build(), schemas: self.schemas, responses }
     }
 }
 
@@ -174,7 +184,7 @@ impl BodySchema {
     }
 }
 
-fn raw(def: &EndpointDef) -> utoipa::openapi::Response {
+fn raw(def: &EndpointDef) -> Response {
     let mut response = ResponseBuilder::new().description(def.summary);
     for content_type in def.content_types {
         response = response.content(*content_type, Content::new(Some(Raw::schema_of(content_type))));
@@ -193,34 +203,47 @@ pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRe
     signed_in.chain(key).collect()
 }
 
-pub(crate) fn success(data: impl Into<RefOr<Schema>>, summary: &str) -> utoipa::openapi::Response {
-    let envelope = ObjectBuilder::new()
+/// What all successful answers have in common. `data` is null where there is nothing to tell.
+pub(crate) fn success_schema() -> RefOr<Schema> {
+    ObjectBuilder::new()
         .property("status", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["success"])))
-        .property("data", data)
+        .property("data", ObjectBuilder::new().schema_type(SchemaType::AnyValue))
         .property("message", ObjectBuilder::new().schema_type(Type::String))
         .required("status")
         .required("data")
         .required("message")
-        .build();
-    let content = || Content::new(Some(envelope.clone()));
+        .into()
+}
+
+/// A successful answer with this schema as its `data`.
+fn enveloped(data: &str) -> RefOr<Schema> {
+    AllOfBuilder::new()
+        .item(Ref::from_schema_name(SUCCESS))
+        .item(ObjectBuilder::new().property("data", Ref::from_schema_name(data)))
+        .into()
+}
+
+/// A successful answer with this envelope.
+fn success(envelope: &str) -> Response {
+    let content = || Content::new(Some(Ref::from_schema_name(envelope)));
     ResponseBuilder::new()
-        .description(summary)
+        .description("What was asked for.")
         .content("application/json", content())
         .content("application/msgpack", content())
         .build()
 }
 
-fn redirect() -> utoipa::openapi::Response {
+fn redirect() -> Response {
     let location = Header::new(ObjectBuilder::new().schema_type(Type::String).build());
     ResponseBuilder::new().description("The browser goes on there.").header("Location", location).build()
 }
 
-pub(crate) fn failure(sentences: &str) -> utoipa::openapi::Response {
+pub(crate) fn failure(sentences: &str) -> Response {
     refusal(FailureForm::Envelope, 400, sentences)
 }
 
 /// A failure with the headers that belong to its status.
-fn refusal(form: FailureForm, status: u16, sentences: &str) -> utoipa::openapi::Response {
+fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
     let content = || match form {
         FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
         FailureForm::Gateway => Content::new(Some(Raw::schema_of("application/json"))),
@@ -249,8 +272,23 @@ fn refusal(form: FailureForm, status: u16, sentences: &str) -> utoipa::openapi::
     response.build()
 }
 
+/// Such as `403.address_banned.forbidden`; responses of the same codes are the same.
+fn refusal_name(form: FailureForm, status: u16, codes: &[Code]) -> String {
+    let form = match form {
+        FailureForm::Envelope => "",
+        FailureForm::Gateway => "v1.",
+    };
+    let codes: Vec<String> = codes.iter().map(Code::to_string).collect();
+    format!("{form}{status}.{}", codes.join("."))
+}
+
+fn sentences(codes: &[Code]) -> String {
+    let sentences: Vec<String> = codes.iter().map(|code| format!("`{code}`: {}", code.sentence())).collect();
+    sentences.join(" ")
+}
+
 /// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
-fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
+fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
     if !matches!(def.method, Method::GET | Method::HEAD) {
         codes.push(Code::StorageFull);
@@ -280,14 +318,15 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<String>> {
         codes.push(Code::CrossSite);
     }
     codes.extend(def.errors);
-    let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
-        let sentences = by_status.entry(def.failure.status(def.path, code)).or_default();
-        let sentence = format!("`{code}`: {}", code.sentence());
-        if !sentences.contains(&sentence) {
-            sentences.push(sentence);
+        let of_status = by_status.entry(def.failure.status(def.path, code)).or_default();
+        if !of_status.contains(&code) {
+            of_status.push(code);
         }
     }
+    // In one order, so that equal ones are one.
+    by_status.values_mut().for_each(|codes| codes.sort_by_key(Code::to_string));
     by_status
 }
 

@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::{
     all, by_hand,
-    description::{API_KEY, BEARER, COOKIE, FAILURE},
+    description::{API_KEY, BEARER, COOKIE, FAILURE, SUCCESS, success_schema},
     endpoint_trait::EndpointDef,
 };
 
@@ -45,11 +45,12 @@ pub fn document() -> OpenApi {
             ),
         )
         .schema(FAILURE, failure())
+        .schema(SUCCESS, success_schema())
         .schema(FieldError::name(), FieldError::schema());
     for def in all() {
         let described = (def.describe)(def);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));
-        components = components.schemas_from_iter(described.schemas);
+        components = components.schemas_from_iter(described.schemas).responses_from_iter(described.responses);
     }
     components = components.schemas_from_iter(realtime::protocol::schemas());
     for (path, item) in by_hand::paths() {

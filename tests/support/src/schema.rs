@@ -1,31 +1,55 @@
 //! The schemas of the frames, from the committed description of the API.
 
-use std::{collections::HashMap, path::Path, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// By the frames' types.
-static SERVER_FRAMES: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+/// What the server may send. Each test is a process, which sees a few types of frames: a validator is built when its type is seen first.
+struct ServerFrames {
+    schemas: Value,
+    /// References to the frames' schemas, by type.
+    references: HashMap<String, String>,
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+static SERVER_FRAMES: LazyLock<ServerFrames> = LazyLock::new(|| {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
     let text = std::fs::read_to_string(file).expect("openapi.json is there");
-    let document: Value = serde_json::from_str(&text).expect("openapi.json is JSON");
-    let mut schemas = document.pointer(SCHEMAS).expect("it has schemas").clone();
+    let mut document: Value = serde_json::from_str(&text).expect("openapi.json is JSON");
+    let mut schemas = document.pointer_mut(SCHEMAS).expect("it has schemas").take();
     forbid_other_fields(&mut schemas);
-    let frames = schemas["ServerFrame"]["oneOf"].as_array().expect("it has the server's frames").clone();
-    frames
-        .into_iter()
+    let frames = schemas["ServerFrame"]["oneOf"].as_array().expect("it has the server's frames");
+    let references = frames
+        .iter()
         .map(|frame| {
             let reference = frame["$ref"].as_str().expect("a reference");
             let name = reference.trim_start_matches("#/components/schemas/");
-            let kind = schemas[name]["properties"]["type"]["enum"][0].as_str().expect("a frame has a type").to_owned();
-            let schema = json!({ "$ref": reference, "components": { "schemas": schemas } });
-            (kind, jsonschema::validator_for(&schema).expect("a schema"))
+            let kind = schemas[name]["properties"]["type"]["enum"][0].as_str().expect("a frame has a type");
+            (kind.to_owned(), reference.to_owned())
         })
-        .collect()
+        .collect();
+    ServerFrames { schemas, references, validators: Mutex::default() }
 });
+
+impl ServerFrames {
+    /// `None`: there are no frames of this type.
+    fn validator(&self, kind: &str) -> Option<Arc<Validator>> {
+        let reference = self.references.get(kind)?;
+        let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = || {
+            let schema = json!({ "$ref": reference, "components": { "schemas": self.schemas } });
+            Arc::new(jsonschema::validator_for(&schema).expect("a schema"))
+        };
+        Some(Arc::clone(validators.entry(kind.to_owned()).or_insert_with(build)))
+    }
+}
 
 /// The description allows fields that it does not name, for later versions. What this version sends is all named.
 fn forbid_other_fields(schema: &mut Value) {
@@ -48,7 +72,7 @@ pub(crate) fn check_frame(frame: &Value) {
     if kind.starts_with("newer.") {
         return;
     }
-    let schema = SERVER_FRAMES.get(kind).unwrap_or_else(|| panic!("the type of {frame} is not in openapi.json"));
+    let schema = SERVER_FRAMES.validator(kind).unwrap_or_else(|| panic!("the type of {frame} is not in openapi.json"));
     let wrong: Vec<String> =
         schema.iter_errors(frame).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(wrong.is_empty(), "{frame} is not as openapi.json says: {wrong:#?}");

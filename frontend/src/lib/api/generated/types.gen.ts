@@ -6663,6 +6663,12 @@ export type SubscriptionCounts = {
  */
 export type SubscriptionStatus = 'trialing' | 'active' | 'past_due' | 'ended';
 
+export type Success = {
+    data: unknown;
+    message: string;
+    status: 'success';
+};
+
 export type SwitchGatewayRequest = {
     enabled: boolean;
 };
