@@ -31,14 +31,19 @@ def excerpt(text):
     return " ".join(plain.split())[:EXCERPT]
 
 
+def first_of(case, *tags):
+    """The first child by one of these names. (An element without children is false.)"""
+    return next((child for child in map(case.find, tags) if child is not None), None)
+
+
 def of_junit(path):
     step = path.name.split(".")[0]
     for suite in ElementTree.parse(path).getroot().iter("testsuite"):
         for case in suite.findall("testcase"):
             if case.find("skipped") is not None:
                 continue
-            failed = case.find("failure") if case.find("failure") is not None else case.find("error")
-            earlier = case.find("flakyFailure") if case.find("flakyFailure") is not None else case.find("flakyError")
+            failed = first_of(case, "failure", "error")
+            earlier = first_of(case, "flakyFailure", "flakyError")
             reason = failed if failed is not None else earlier
             said = None if reason is None else excerpt(reason.text or reason.get("message") or "it failed")
             # Tests of different crates may have the same name.

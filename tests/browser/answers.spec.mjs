@@ -45,7 +45,7 @@ test('an answer is read aloud until that is stopped', async ({ arrive, upstream 
   await expect.poll(() => spoken(page)).toHaveLength(0);
 });
 
-test('another model gives an answer again, and goes on with the chat', { tag: '@gate' }, async ({ arrive, upstream }) => {
+test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();

@@ -5,7 +5,7 @@ import { apiOf, expect, PHONE, test } from './people.mjs';
 const conversations = async (server, visitor) =>
   (await (await apiOf(server, visitor)).call('GET', '/r1/conversations')).items.filter(({ kind }) => kind === 'assistant');
 
-test('a look at an assistant makes nothing; a question makes one conversation', { tag: '@gate' }, async ({ arrive, server }) => {
+test('a look at an assistant makes nothing; a question makes one conversation', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   for (let look = 0; look < 3; look += 1) {
     await anna.page.getByRole('link', { name: 'Ask a question' }).click();

@@ -2,7 +2,7 @@
 
 import { apiOf, DESKTOP, expect, shoot, test } from './people.mjs';
 
-test('emoji and channels are completed as one types', { tag: '@gate' }, async ({ arrive, server }) => {
+test('emoji and channels are completed as one types', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;

@@ -119,7 +119,7 @@ test('whoever is signed in and could not sign in as somebody else is led to wher
   await expect(anna.page.getByRole('heading', { name: 'API keys' })).toBeInViewport();
 });
 
-test('a forgotten password is replaced by the link in the mail', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+test('a forgotten password is replaced by the link in the mail', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna', PHONE);
   const other = await stranger(browser, server, PHONE);
   await other.page.goto('/sign-in');
@@ -207,7 +207,7 @@ test('somebody else who signs in over it begins with a page of their own', async
   await expect(anna.composer).toHaveValue('');
 });
 
-test('a second step asks for the code of the app, or a recovery code', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+test('a second step asks for the code of the app, or a recovery code', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
   const { secret } = await api.call('POST', '/r1/auth/totp', { password: PASSWORD });

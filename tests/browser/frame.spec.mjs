@@ -155,7 +155,7 @@ test('tabs share a session: it is renewed once, and ends in all of them', async 
   await expect(anna.page.getByRole('button', { name: 'Sign in' })).toBeVisible();
 });
 
-test('wrong input is told at its field, and nothing typed is lost', { tag: '@gate' }, async ({ arrive, page, server }) => {
+test('wrong input is told at its field, and nothing typed is lost', async ({ arrive, page, server }) => {
   const anna = await arrive('Anna');
   await page.goto(`${server.url}/sign-up`);
   await page.getByRole('button', { name: 'Create account' }).click();

@@ -18,7 +18,7 @@ async function useModel(server, api) {
   await expect.poll(async () => (await api.call('GET', '/r1/usage/requests')).total).toBeGreaterThan(0);
 }
 
-test('what one has used is shown by day, model and key, and goes out as a table', { tag: '@gate' }, async ({ arrive, server }) => {
+test('what one has used is shown by day, model and key, and goes out as a table', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.getByRole('link', { name: 'Usage' }).click();

@@ -11,7 +11,7 @@ async function more(visitor, text, action) {
   await visitor.page.getByRole('menuitem', { name: action, exact: true }).click();
 }
 
-test('people pin, save and pass on messages, and send links to them', { tag: '@gate' }, async ({ arrive, server }) => {
+test('people pin, save and pass on messages, and send links to them', async ({ arrive, server }) => {
   const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
   await anna.openChatWith(ben);
   await anna.write('The door code is 4711');

@@ -4,7 +4,7 @@ import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
 const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
 
-test('somebody is reminded of a message', { tag: '@gate' }, async ({ arrive, server }) => {
+test('somebody is reminded of a message', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben', { viewport: { ...DESKTOP, width: 1440 } })];
   await anna.openChatWith(ben);
   await anna.write('Pay the invoice by Friday');

@@ -24,7 +24,7 @@ export async function startServer(settings = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'natter-clients-'));
   const port = settings.SERVER__PORT ?? (await freePort());
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NATTER')));
-  const usual = { SERVER__PORT: port, SERVER__DATA_DIR: folder, RATE_LIMIT__ENABLED: 'false', ...settings };
+  const usual = { SERVER__PORT: port, SERVER__DATA_DIR: folder, RATE_LIMIT__ENABLED: 'false', METRICS__LISTEN: 'none', ...settings };
   for (const [key, value] of Object.entries(usual)) environment[`NATTER__${key}`] = String(value);
   let child;
   const log = [];

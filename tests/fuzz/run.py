@@ -36,6 +36,7 @@ def serve(program, port, folder):
         "SERVER__DATA_DIR": folder,
         # What is refused for being too fast would not be looked at; everything comes from one address.
         "RATE_LIMIT__ENABLED": "false",
+        "METRICS__LISTEN": "none",
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NATTER")}
     environment = {**clean, **{f"NATTER__{name}": value for name, value in settings.items()}, "RUST_LOG": "warn"}

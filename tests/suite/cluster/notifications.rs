@@ -56,6 +56,12 @@ async fn nobody_is_woken_for_what_another_instance_shows_them() {
         let mut socket = ben.at(&instance.url()).connect().await;
         socket.send("view", json!({ "conversation_ids": [shown] })).await;
         socket.request("ping", json!({})).await;
+        for other in &app.instances {
+            wait_until("he is known to be here", || async {
+                anna.at(&other.url()).get(&format!("/r1/users/{}", ben.id)).await.data()["presence"] == "online"
+            })
+            .await;
+        }
         let before = service.pushed().len();
         anna.send_message(&shown, "before one's eyes").await;
         anna.send_message(&elsewhere, "elsewhere").await;

@@ -192,9 +192,14 @@ impl Template {
 
     async fn make(&self) {
         let url = match self.engine {
-            Engine::Sqlite => TestDatabase::file(&self.folder).url,
+            // One that is there was not finished.
+            Engine::Sqlite => {
+                for left in [FILE, "natter.db-wal", "natter.db-shm", KEY_FILE] {
+                    std::fs::remove_file(self.folder.join(left)).ok();
+                }
+                TestDatabase::file(&self.folder).url
+            }
             Engine::Postgres => {
-                // One that is there was not finished.
                 administer(&format!("DROP DATABASE IF EXISTS {}", self.name)).await.expect("nobody is connected");
                 administer(&format!("CREATE DATABASE {}", self.name)).await.expect("the database can be made");
                 postgres_url(&self.name)

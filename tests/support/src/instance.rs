@@ -185,6 +185,8 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "info");
     }
+    // Its port is one for all, and only one of many instances gets it.
+    command.env("NATTER__METRICS__LISTEN", "none");
     for (key, value) in settings {
         match key.as_str() {
             LOG => command.env("RUST_LOG", value),
