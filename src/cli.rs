@@ -12,7 +12,7 @@ use dbcontext::Database;
 
 use service::{
     accounts::{self, SignUp},
-    firewall, ledger, search,
+    credits, firewall, search,
 };
 
 use crate::{backup, doctor, logging, probe, schema, serve, tls};
@@ -259,7 +259,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
 
 /// What is said of a ledger that is right. A difference is a failure.
 async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
-    let (extent, differences) = ledger::verify(database).await.map_err(explain)?;
+    let (extent, differences) = credits::verify(database).await.map_err(explain)?;
     if differences.is_empty() {
         return Ok(format!("{} accounts and {} entries: everything adds up.\n", extent.accounts, extent.entries));
     }

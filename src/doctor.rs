@@ -9,8 +9,8 @@ use appcore::{
 };
 use dbcontext::Database;
 use service::{
-    assistants::Assistants,
     checks::{in_time, local, remote},
+    gateway,
 };
 
 use crate::{
@@ -41,8 +41,8 @@ pub async fn examine(loaded: Loaded) -> (String, bool) {
     checks.extend(database(&config).await);
     checks.push(remote::redis(&config).await);
     checks.push(remote::mail(&config).await);
-    checks.extend(match Assistants::build(&config.ai, &config.outgoing) {
-        Ok(assistants) => remote::ai(&config.ai, assistants.ai()).await,
+    checks.extend(match gateway::connect(&config.ai, &config.outgoing) {
+        Ok(ai) => remote::ai(&config.ai, &ai).await,
         Err(error) => vec![Check::fault(CheckAbout::Ai, format!("{error:#}"))],
     });
     checks.extend(remote::public_address(&config).await);

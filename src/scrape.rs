@@ -141,7 +141,7 @@ fn of_instance(app: &App, to: &mut Registry) {
     gauges(to, "build_info", "What runs here", [(build, 1)]);
     let is_up = |circuit: Circuit| i64::from(circuit == Circuit::Closed);
     let redis = app.redis.as_ref().map(|redis| ("redis", redis.circuit()));
-    let dependencies = [("database", app.db.circuit()), ("ai", app.assistants.circuit())].into_iter().chain(redis);
+    let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
     gauges(to, "dependency_up", "1 while the circuit breaker of it is closed", dependencies);
     gauge(to, "writer_queue_changes", "Changes that wait to be committed", app.writer.waiting() as u64);

@@ -5,7 +5,7 @@ use appcore::{
     AppError, Code,
     auth::{Permission, Principal, Scope},
 };
-use service::{App, workspaces};
+use service::{App, membership};
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub async fn check(
         Access::Public | Access::User | Access::Key => Ok(()),
         Access::Member(permission) => {
             let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
-            workspaces::admit(app, principal, id, permission).await
+            membership::admit(app, principal, id, permission).await
         }
         Access::Admin if principal.is_admin() => Ok(()),
         Access::Admin => Err(Code::Forbidden.into()),

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{
-        Accounts, ForgetJob,
+        Accounts,
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
-    assistants::Assistants,
+    answering::Answering,
     attempts::Attempts,
     audit,
     batcher::Batcher,
@@ -26,11 +26,11 @@ use crate::{
     condition::ClockWatch,
     console,
     conversations::Following,
-    entitlements::{self, Tellings},
+    entitlements::Tellings,
     events::{AnswerJob, PreviewJob, Relay, TitleJob, TranscribeJob, Writer, retention},
     exports::ExportJob,
     firewall::Firewall,
-    gateway::Gateway,
+    gateway::{self, Gateway},
     holds::Holds,
     jobs::{self, Kind, Workers},
     knowledge,
@@ -38,6 +38,7 @@ use crate::{
     mail::{MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     notifications,
+    offboarding::ForgetJob,
     payments::{self, Payments, setups::FinishSetupJob, subscriptions::KeepMethodJob},
     places::Places,
     presence::{self, MemoryPresence, PresenceStore, RedisPresence},
@@ -94,7 +95,7 @@ pub struct App {
     pub(crate) presence_choices: presence::Choices,
     pub limits: Limits,
     pub firewall: Arc<Firewall>,
-    pub assistants: Assistants,
+    pub(crate) answering: Answering,
     /// The connections to servers of tools.
     pub(crate) tools: Arc<tools::Connections>,
     pub gateway: Arc<Gateway>,
@@ -142,7 +143,7 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let places = Places::load(config.server.geoip_database.as_deref())?;
-        let assistants = Assistants::build(&config.ai, &config.outgoing)?;
+        let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
         let outgoing = Outgoing::new(&config.outgoing)?;
         let uploads = Uploads::open(&config)?;
         let search = Search::open(&config, &db)?;
@@ -160,9 +161,7 @@ impl App {
         let (holds, changed) = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
         let holds = (holds, payments.is_charging());
         let gateway =
-            Gateway::start(&config, assistants.shared_ai(), db.clone(), &bus, clock.clone(), redis.clone(), holds)
-                .await
-                .map_err(stated)?;
+            Gateway::start(&config, ai, db.clone(), &bus, clock.clone(), redis.clone(), holds).await.map_err(stated)?;
         let tools = tools::Connections::build(&config.mcp);
         let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
         let tickets: Arc<dyn TicketStore> = match &redis {
@@ -189,7 +188,7 @@ impl App {
             presence_choices: presence::Choices::default(),
             limits,
             firewall,
-            assistants,
+            answering: Answering::default(),
             tools,
             gateway,
             payments,
@@ -223,7 +222,7 @@ impl App {
         notifications::start(&app);
         if app.payments.is_charging() {
             payments::plans::seed(&app.db, app.clock.now()).await.map_err(stated)?;
-            tokio::spawn(entitlements::follow(Arc::downgrade(&app), changed));
+            tokio::spawn(payments::balances::follow(Arc::downgrade(&app), changed));
             tokio::spawn(payments::follow(Arc::downgrade(&app), app.bus.listen()));
             tokio::spawn(payments::keep(Arc::clone(&app)));
             tokio::spawn(payments::balances::keep(Arc::clone(&app)));

@@ -2,39 +2,35 @@
 //!
 //! What is used is [held](crate::holds) before it is asked for, in all that [counts](add_purses).
 
-mod space;
-
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
+use ::payment::SubscriptionState;
 use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
     credits::MicroCredits,
     event::{BusMessage, Envelope, Event, Topic},
-    view::{CurrentPlan, Entitlements, QuotaMetric, QuotaUse, WorkspaceEntitlements},
+    view::{Credits, CurrentPlan, Entitlements, QuotaMetric, QuotaUse, WorkspaceEntitlements},
 };
 use dbcontext::{
     entity::subscription,
     query::{
         budgets::{self as counters, CounterId},
-        plans as plan_rows, subscriptions as subscription_rows, uploads, workspaces,
+        ledger as ledger_rows, plans as plan_rows, subscriptions as subscription_rows, uploads, workspaces,
     },
 };
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     App,
     holds::{Amounts, Purse},
     ledger::{self, Holder},
-    payments::{balances, subscriptions},
+    quotas,
 };
-
-pub(crate) use self::space::{check_members, check_storage};
 
 /// How often one person is told at most.
 const PACE: Duration = Duration::from_secs(1);
@@ -89,9 +85,9 @@ pub async fn read(app: &App, user_id: UserId) -> Result<Entitlements, AppError> 
     }
     let now = app.clock.now();
     let subscription = plan_rows::subscription(app.db.reader(), user_id, now).await?;
-    let standing = subscription.as_ref().map(subscriptions::standing);
+    let standing = subscription.as_ref().map(standing);
     let plan = current_plan(app, subscription.as_ref()).await?;
-    let (credits, quotas) = (ledger::credits(app, Holder::Person(user_id)).await?, quotas(app, user_id, now).await?);
+    let (credits, quotas) = (credits(app, Holder::Person(user_id)).await?, quotas(app, user_id, now).await?);
     let trial_ends_at = standing.and_then(|standing| standing.trial_ends_at);
     Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at })
 }
@@ -110,19 +106,43 @@ pub async fn read_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Resul
     }
     let now = app.clock.now();
     let held = subscription_rows::of(app.db.reader(), id.0).await?.filter(|row| row.ends_at > now);
-    let credits = ledger::credits(app, Holder::Workspace(id)).await?;
+    let credits = credits(app, Holder::Workspace(id)).await?;
     Ok(WorkspaceEntitlements {
         workspace_id: id,
         pays: credits.available > MicroCredits::ZERO,
         credits: role.may(Permission::Configure).then_some(credits),
         plan: current_plan(app, held.as_ref()).await?,
-        quotas: space::members(app.db.reader(), id, now).await?.into_iter().collect(),
+        quotas: quotas::members(app.db.reader(), id, now).await?.into_iter().collect(),
     })
+}
+
+/// When a subscription that holds goes on, or ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub renews_at: Option<Timestamp>,
+    pub cancel_at: Option<Timestamp>,
+    pub trial_ends_at: Option<Timestamp>,
+}
+
+pub(crate) fn standing(row: &subscription::Model) -> Standing {
+    match state(row) {
+        Ok(SubscriptionState::Active) => Standing { renews_at: Some(row.period_end), ..Standing::default() },
+        Ok(SubscriptionState::Trialing) => {
+            let end = Some(row.period_end);
+            Standing { cancel_at: end, trial_ends_at: end, renews_at: None }
+        }
+        _ => Standing { cancel_at: Some(row.ends_at), ..Standing::default() },
+    }
+}
+
+/// How far a subscription is.
+pub(crate) fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
+    row.state.parse().map_err(AppError::internal)
 }
 
 async fn current_plan(app: &App, held: Option<&subscription::Model>) -> Result<Option<CurrentPlan>, AppError> {
     let Some(row) = held else { return Ok(None) };
-    let standing = subscriptions::standing(row);
+    let standing = standing(row);
     let plan = plan_rows::by_id(app.db.reader(), row.plan_id).await?;
     Ok(plan.map(|plan| CurrentPlan {
         id: plan.id,
@@ -130,6 +150,16 @@ async fn current_plan(app: &App, held: Option<&subscription::Model>) -> Result<O
         renews_at: standing.renews_at,
         cancel_at: standing.cancel_at,
     }))
+}
+
+/// What is on an account. What this instance holds in advance is not shown as held, and what it has not booked yet is spent.
+pub(crate) async fn credits(app: &App, holder: Holder) -> Result<Credits, AppError> {
+    let account = holder.account();
+    let Some(mut row) = ledger_rows::account(app.db.reader(), account).await? else { return Ok(ledger::none()) };
+    let (unused, spent) = app.gateway.unseen(Purse::Credits(account));
+    row.held = (row.held - unused).max(MicroCredits::ZERO);
+    row.balance = (row.balance - spent).max(row.held);
+    Ok(ledger::figures(&row))
 }
 
 /// What the plan allows in a day (of UTC), and what was used of it.
@@ -162,7 +192,7 @@ pub(crate) async fn uses(
     };
     let quota = |(metric, limit): (&QuotaMetric, &i64)| {
         if *metric == QuotaMetric::Storage {
-            return space::kept(*metric, stored, *limit);
+            return quotas::kept(*metric, stored, *limit);
         }
         let (_, ended) = app.gateway.unseen(Purse::Counter(CounterId::Quota(*metric, user_id)));
         let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;
@@ -191,18 +221,6 @@ pub(crate) fn add_purses(
     // What costs nothing needs no credits.
     if amounts.cost > MicroCredits::ZERO {
         purses.push(Purse::Credits(account));
-    }
-}
-
-/// Tells people whose account has changed.
-pub(crate) async fn follow(app: Weak<App>, mut changed: mpsc::UnboundedReceiver<UserId>) {
-    while let Some(user_id) = changed.recv().await {
-        let Some(app) = app.upgrade() else { return };
-        balances::stir(&app);
-        // A workspace's members learn of its account when they ask.
-        if !app.gateway.is_payer(WorkspaceId(user_id.0)) {
-            tell(&app, user_id);
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
 use service::{
-    ledger::{self, Holder},
+    credits::{self, Holder},
     payments::{self, Wanted},
 };
 
@@ -287,7 +287,7 @@ impl Endpoint for ListLedgerOf {
 
     async fn handle(ctx: &Ctx, request: ListLedgerOfRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
         let holder = Holder::named(request.user_id, request.workspace_id)?;
-        Ok(Reply::of(ledger::list_of(ctx.app(), holder, request.page).await?))
+        Ok(Reply::of(credits::list_of(ctx.app(), holder, request.page).await?))
     }
 }
 
@@ -313,6 +313,6 @@ impl Endpoint for GiveCredits {
     async fn handle(ctx: &Ctx, request: GiveCreditsRequest) -> Result<Reply<Credits>, AppError> {
         let GiveCreditsRequest { user_id, workspace_id, amount, reason } = request;
         let holder = Holder::named(user_id, workspace_id)?;
-        Ok(Reply::of(ledger::give(ctx.app(), ctx.user()?, holder, amount, reason).await?))
+        Ok(Reply::of(credits::give(ctx.app(), ctx.user()?, holder, amount, reason).await?))
     }
 }

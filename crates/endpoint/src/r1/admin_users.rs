@@ -9,7 +9,10 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::Deserialize;
-use service::accounts::oversight::{self, Change, Deed, Filter, NewAccount};
+use service::{
+    accounts::oversight::{self, Change, Deed, Filter, NewAccount},
+    console, offboarding,
+};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -141,7 +144,7 @@ impl Endpoint for ShowAccount {
     type Response = AdminUserDetails;
 
     async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<AdminUserDetails>, AppError> {
-        Ok(Reply::of(oversight::details(ctx.app(), request.id).await?))
+        Ok(Reply::of(console::user(ctx.app(), request.id).await?))
     }
 }
 
@@ -181,7 +184,7 @@ impl Endpoint for DeleteAccount {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
-        oversight::delete(ctx.app(), ctx.user()?, request.id).await?;
+        offboarding::delete(ctx.app(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -195,7 +198,7 @@ impl Endpoint for ExportAccount {
     type Response = Export;
 
     async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<Export>, AppError> {
-        Ok(Reply::pieces(oversight::export_of(ctx.shared_app(), ctx.user()?, request.id).await?))
+        Ok(Reply::pieces(offboarding::export_of(ctx.shared_app(), ctx.user()?, request.id).await?))
     }
 }
 

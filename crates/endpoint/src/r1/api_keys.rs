@@ -11,8 +11,11 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
-    accounts::api_keys::{self, KeyChange, NewApiKey},
-    gateway::PolicyChange,
+    accounts::api_keys,
+    gateway::{
+        PolicyChange,
+        keys::{self, KeyChange, NewApiKey},
+    },
 };
 use utoipa::ToSchema;
 
@@ -41,7 +44,7 @@ impl Endpoint for ListApiKeys {
     type Response = Page<ApiKey>;
 
     async fn handle(ctx: &Ctx, request: ListApiKeysRequest) -> Result<Reply<Page<ApiKey>>, AppError> {
-        Ok(Reply::of(api_keys::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(keys::list(ctx.app(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -106,7 +109,7 @@ impl Endpoint for CreateApiKey {
         };
         let CreateApiKeyRequest { name, scopes, expires_at, .. } = request;
         let new = NewApiKey { name, scopes: scopes.into(), expires_at, policy };
-        let (api_key, key) = api_keys::create(ctx.app(), ctx.user()?, new).await?;
+        let (api_key, key) = keys::create(ctx.app(), ctx.user()?, new).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }
@@ -158,7 +161,7 @@ impl Endpoint for ChangeApiKey {
         };
         let ChangeApiKeyRequest { id, name, scopes, expires_at, .. } = request;
         let change = KeyChange { name, scopes: scopes.map(Into::into), expires_at, policy };
-        Ok(Reply::of(api_keys::update(ctx.app(), ctx.user()?, id, change).await?))
+        Ok(Reply::of(keys::update(ctx.app(), ctx.user()?, id, change).await?))
     }
 }
 
@@ -181,7 +184,7 @@ impl Endpoint for RotateApiKey {
 
     async fn handle(ctx: &Ctx, request: RotateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
         let grace = Duration::from_secs(u64::from(request.grace_seconds.unwrap_or(0)));
-        let (api_key, key) = api_keys::rotate(ctx.app(), ctx.user()?, request.id, grace).await?;
+        let (api_key, key) = keys::rotate(ctx.app(), ctx.user()?, request.id, grace).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }

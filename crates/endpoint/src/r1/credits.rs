@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use natter_macro::{dto, endpoint};
 use service::{
-    ledger::{self, Holder, Period},
+    credits::{self, Holder, Period},
     payments::{
         self,
         subscriptions::{self, Payer},
@@ -63,7 +63,7 @@ impl Endpoint for ExportLedger {
 
     async fn handle(ctx: &Ctx, request: ExportLedgerRequest) -> Result<Reply<Raw>, AppError> {
         let ExportLedgerRequest { from, to, workspace_id } = request;
-        let pieces = ledger::export(ctx.shared_app(), ctx.user()?, workspace_id, Period { from, to }).await?;
+        let pieces = credits::export(ctx.shared_app(), ctx.user()?, workspace_id, Period { from, to }).await?;
         Ok(table(pieces))
     }
 }
@@ -184,7 +184,7 @@ impl Endpoint for ExportAnyLedger {
             (None, None) => None,
             (person, workspace) => Some(Holder::named(person, workspace)?),
         };
-        Ok(table(ledger::export_of(ctx.shared_app(), holder, Period { from, to })?))
+        Ok(table(credits::export_of(ctx.shared_app(), holder, Period { from, to })?))
     }
 }
 

@@ -6,7 +6,7 @@ use appcore::{
     view::{Entitlements, LedgerEntry, WorkspaceEntitlements},
 };
 use natter_macro::{dto, endpoint};
-use service::{entitlements, ledger};
+use service::{credits, entitlements};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
@@ -70,6 +70,6 @@ impl Endpoint for ListLedgerEntries {
     type Response = Page<LedgerEntry>;
 
     async fn handle(ctx: &Ctx, request: ListLedgerEntriesRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
-        Ok(Reply::of(ledger::list(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
+        Ok(Reply::of(credits::list(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
     }
 }

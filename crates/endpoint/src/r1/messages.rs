@@ -9,7 +9,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
-    assistants,
+    answering,
     events::Asking,
     messages::{self, History, SendMessage as Send, polls, scheduled, threads},
     tools::{self, Decision},
@@ -268,7 +268,7 @@ impl Endpoint for StopMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(assistants::stop(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(answering::stop(ctx.app(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -291,7 +291,7 @@ impl Endpoint for RegenerateMessage {
 
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
         let asking = Asking { model: request.model, country: ctx.source().country, ..Asking::default() };
-        Ok(Reply::of(assistants::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
+        Ok(Reply::of(answering::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
     }
 }
 
@@ -354,6 +354,6 @@ impl Endpoint for ShowAnswerDetails {
     type Response = AnswerDetails;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<AnswerDetails>, AppError> {
-        Ok(Reply::of(assistants::details(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(answering::details(ctx.app(), ctx.user()?, request.id).await?))
     }
 }

@@ -8,6 +8,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use service::{
     accounts::{self, PasswordChange, ProfileChange},
+    offboarding,
     presence::{self, StatusChange},
 };
 
@@ -98,7 +99,7 @@ impl Endpoint for DeleteMe {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteMeRequest) -> Result<Reply<NoData>, AppError> {
-        accounts::delete_me(ctx.app(), ctx.user()?, request.password, &ctx.device()).await?;
+        offboarding::delete_me(ctx.app(), ctx.user()?, request.password, &ctx.device()).await?;
         ctx.clear_cookies();
         Ok(Reply::of(NoData))
     }
@@ -114,7 +115,7 @@ impl Endpoint for ExportMe {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
-        Ok(Reply::pieces(accounts::export(ctx.shared_app(), by)))
+        Ok(Reply::pieces(offboarding::export(ctx.shared_app(), by)))
     }
 }
 

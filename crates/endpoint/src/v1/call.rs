@@ -78,7 +78,7 @@ impl<'a> Asking<'a> {
 
     /// The providers, for what may go on after the handler has answered.
     pub fn ai(&self) -> Arc<Ai> {
-        self.ctx.app().assistants.shared_ai()
+        Arc::clone(self.ctx.app().gateway.ai())
     }
 
     /// The answer, in the form that it was asked in.

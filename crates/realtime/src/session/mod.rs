@@ -13,7 +13,7 @@ use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use service::{assistants, limits::Subject, presence, receipts::ReceiptState};
+use service::{answering, limits::Subject, presence, receipts::ReceiptState};
 use telemetry::{Kind, Span};
 use tokio::time::Instant;
 
@@ -183,7 +183,7 @@ impl WsSession {
             },
             Command::StopGeneration(id) => {
                 actix_rt::spawn(async move {
-                    match assistants::stop(client.app(), &client.principal, id).await {
+                    match answering::stop(client.app(), &client.principal, id).await {
                         Ok(_) => client.answer(&Acknowledgement::default(), &answer_to),
                         Err(error) => client.refuse(&error, &answer_to),
                     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A guess that is under way.
-pub(super) struct Guess {
+pub(crate) struct Guess {
     attempt: Attempt,
     applicant: Applicant,
 }
@@ -29,17 +29,17 @@ impl Guess {
         self.applicant.clone()
     }
 
-    pub(super) async fn failed(self) {
+    pub(crate) async fn failed(self) {
         self.attempt.failed().await;
     }
 
-    pub(super) async fn passed(self) {
+    pub(crate) async fn passed(self) {
         self.attempt.passed().await;
     }
 }
 
 /// Takes the place of one guess at the account that `name` is the address of, if there is one; `account` says which that is.
-pub(super) async fn begin(app: &App, name: &str, account: Option<UserId>, device: &Device) -> Result<Guess, AppError> {
+pub(crate) async fn begin(app: &App, name: &str, account: Option<UserId>, device: &Device) -> Result<Guess, AppError> {
     let (settings, address, name) = (&app.config.auth, device.network(), hex(&token::fingerprint(name)));
     let mut subjects = vec![
         Subject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },

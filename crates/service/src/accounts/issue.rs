@@ -89,7 +89,7 @@ pub(super) async fn open_session<C: ConnectionTrait>(
 }
 
 /// An account as its owner sees it.
-pub(super) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
+pub(crate) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
     Ok(view::User {
         email: Some(user.email.clone()),
         email_verified: Some(user.email_verified_at.is_some()),

@@ -32,7 +32,7 @@ pub(super) async fn note(tx: &Transaction, app: &App, account: &user::Model, dev
     let known = known_devices::of_user(tx, account.id).await?;
     let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
     // An unverified address may be a stranger's.
-    if is_new && !known.is_empty() && super::is_verified(account) {
+    if is_new && !known.is_empty() && account.is_verified() {
         let letter = Letter::NewDevice {
             user_agent: device.name(),
             address: device.address(),

@@ -17,11 +17,11 @@ mod admit;
 pub mod api_keys;
 mod authenticate;
 mod device;
-mod export;
-mod guesses;
+pub(crate) mod guesses;
 mod hashing;
 pub mod identities;
-mod issue;
+pub(crate) mod issue;
+pub(crate) mod key_policy;
 mod keys;
 mod known;
 mod mailbox;
@@ -31,9 +31,8 @@ pub mod passkeys;
 mod pending;
 mod profile;
 mod proofs;
-mod reauthenticate;
+pub(crate) mod reauthenticate;
 mod refresh;
-mod removal;
 pub mod second_factor;
 pub mod sessions;
 mod setup;
@@ -48,7 +47,6 @@ pub use administer::{create_admin, reset_password};
 pub use admit::{Challenge, Method, SignedIn};
 pub use authenticate::authenticate;
 pub use device::Device;
-pub use export::export;
 pub use issue::TokenPair;
 pub use keys::rotate as rotate_keys;
 pub use mailbox::{forgot_password, redeem_reset, resend_verification, verify_email};
@@ -57,8 +55,6 @@ pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
 pub(crate) use reauthenticate::require_fresh;
 pub use reauthenticate::{Freshness, Means, Proof, confirm, freshness};
 pub use refresh::refresh;
-pub(crate) use removal::ForgetJob;
-pub use removal::delete_me;
 pub use sessions::logout;
 pub use signin::signin;
 pub use signup::{SignUp, signup};
@@ -70,11 +66,6 @@ use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
 use dbcontext::Database;
 
 use self::{hashing::Hashing, keys::Keys, proofs::Proofs, standings::Standings};
-
-/// Whether the account's address was shown to be its owner's.
-pub(crate) const fn is_verified(account: &dbcontext::entity::user::Model) -> bool {
-    account.email_verified_at.is_some()
-}
 
 /// What an instance keeps for its accounts.
 pub struct Accounts {

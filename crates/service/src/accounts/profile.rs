@@ -19,7 +19,7 @@ use crate::{
     App,
     audit::{self, Action, Entry},
     mail::{self, Letter, Recipient},
-    presence, timezone, workspaces,
+    membership, presence, timezone,
 };
 
 /// What is to be changed of one's account.
@@ -68,7 +68,7 @@ pub async fn search(
     page: PageRequest,
 ) -> Result<Page<User>, AppError> {
     check_search(text)?;
-    let place = workspaces::resolve(app, by, workspace_id, Permission::See).await?;
+    let place = membership::resolve(app, by, workspace_id, Permission::See).await?;
     let (rows, total) = users::search(app.db.reader(), by.user_id, place.id, text, page).await?;
     let mut items = rows.iter().map(issue::others_view).collect::<Result<Vec<_>, _>>()?;
     fill_in_presence(app, &mut items).await;

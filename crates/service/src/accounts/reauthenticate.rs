@@ -125,7 +125,7 @@ async fn examine(app: &App, account: &user::Model, proof: Proof) -> Result<(), A
 }
 
 /// The caller's account, once its password was right. Without a password their sign-in must be fresh.
-pub(super) async fn check(app: &App, by: &Principal, password: Option<String>) -> Result<user::Model, AppError> {
+pub(crate) async fn check(app: &App, by: &Principal, password: Option<String>) -> Result<user::Model, AppError> {
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     match (&account.password_hash, password) {
         (Some(stored), Some(shown)) => {

@@ -41,7 +41,7 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<U
 }
 
 /// Devices as their owner and administrators see them.
-pub(super) fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSession> {
+pub(crate) fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSession> {
     let own = by.session_id();
     let view = |session: user_session::Model| UserSession {
         id: session.id,
@@ -88,7 +88,7 @@ pub async fn ended_since(app: &App, since: Timestamp) -> Result<HashSet<Credenti
 }
 
 /// Makes ended sessions known, here at once and to the other instances as fast as the bus is.
-pub(super) async fn tell_ended(app: &App, ids: Vec<SessionId>) {
+pub(crate) async fn tell_ended(app: &App, ids: Vec<SessionId>) {
     if ids.is_empty() {
         return;
     }

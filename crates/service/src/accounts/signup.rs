@@ -20,7 +20,7 @@ use crate::{
     audit::{self, Action, Entry},
     jobs,
     mail::{self, Letter, Recipient},
-    workspaces::{self, invitations},
+    membership::{self, invitation},
 };
 
 /// What the form asks for.
@@ -63,7 +63,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let invitation = match &request.invitation {
-        Some(token) => Some(invitations::show(&tx, token, &newcomer.email, now).await?),
+        Some(token) => Some(invitation::show(&tx, token, &newcomer.email, now).await?),
         None => None,
     };
     let new = users::NewUser {
@@ -145,6 +145,6 @@ pub(super) async fn create<C: ConnectionTrait>(
 ) -> Result<user::Model, AppError> {
     let (role, at) = (new.role, new.at);
     let user = users::insert(db, new).await?;
-    workspaces::settle(db, config, user.id, role, at).await?;
+    membership::settle(db, config, user.id, role, at).await?;
     Ok(user)
 }

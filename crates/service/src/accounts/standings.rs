@@ -15,7 +15,8 @@ use moka::future::Cache;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{gateway::KeyPolicy, recent::Recent};
+use super::key_policy::KeyPolicy;
+use crate::recent::Recent;
 
 /// How long a look-up may be relied on where no news of its end arrives.
 const KEEP_LIVE: Duration = Duration::from_secs(5);

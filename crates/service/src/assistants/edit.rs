@@ -10,7 +10,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, entity::assistant, query};
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, jobs, sweep, tools, workspaces};
+use crate::{App, gateway, jobs, membership, sweep, tools};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -50,7 +50,7 @@ pub async fn create(
     workspace_id: Option<WorkspaceId>,
     fields: AssistantFields,
 ) -> Result<Assistant, AppError> {
-    let place = workspaces::resolve(app, by, workspace_id, Permission::Begin).await?;
+    let place = membership::resolve(app, by, workspace_id, Permission::Begin).await?;
     let now = app.clock.now();
     let mut row = assistant::Model {
         id: AssistantId::new(),
@@ -147,7 +147,7 @@ async fn apply(app: &App, by: &Principal, row: &mut assistant::Model, fields: As
         row.description = stated(description.as_deref(), |text| parse_line("description", text, MAX_DESCRIPTION))?;
     }
     if let Some(model) = fields.model {
-        row.model = stated(model.as_deref(), |model| known_model(app, model))?;
+        row.model = stated(model.as_deref(), |model| gateway::known_model(app, model))?;
     }
     if let Some(prompt) = fields.system_prompt {
         row.system_prompt = stated(prompt.as_deref(), parse_prompt)?;
@@ -181,14 +181,6 @@ async fn apply(app: &App, by: &Principal, row: &mut assistant::Model, fields: As
 /// A blank text takes it away.
 fn stated<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Result<T, AppError>) -> Result<Option<T>, AppError> {
     text.map(str::trim).filter(|text| !text.is_empty()).map(parse).transpose()
-}
-
-/// A model that can be asked.
-pub(crate) fn known_model(app: &App, model: &str) -> Result<String, AppError> {
-    if app.gateway.find_model(model).is_some() {
-        return Ok(model.to_owned());
-    }
-    Err(AppError::field("model", "unknown", "This model isn't available on this server."))
 }
 
 fn parse_prompt(prompt: &str) -> Result<String, AppError> {

@@ -120,7 +120,7 @@ fn room(folder: &Path) -> Option<Room> {
 
 /// They are not asked: an answer costs money.
 fn ai(app: &App) -> Dependency {
-    let circuit = app.assistants.circuit();
+    let circuit = app.gateway.ai().circuit();
     Dependency { is_up: circuit != Circuit::Open, latency: None, circuit: Some(circuit) }
 }
 

@@ -67,7 +67,7 @@ impl Watch {
         if let Some(redis) = &app.redis {
             self.tell(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
         }
-        self.tell(IncidentKind::Ai, is_down(app.assistants.circuit()), now, counted.ai.failed());
+        self.tell(IncidentKind::Ai, is_down(app.gateway.ai().circuit()), now, counted.ai.failed());
         self.look_at_storage(self.is_full || app.db.refusal().is_some(), app.db.refusals(), now);
     }
 

@@ -8,6 +8,7 @@ mod incidents;
 mod instances;
 mod profile;
 pub mod setup;
+mod users;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +19,8 @@ use appcore::{
 use dbcontext::query::figures::{self as rows, Step};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub use self::profile::profile;
 use self::{figures::Noted, incidents::Watch};
+pub use self::{profile::profile, users::user};
 use crate::App;
 
 /// How often an instance looks whether something is wrong.

@@ -98,7 +98,7 @@ pub async fn try_question(app: &App, by: &Principal) -> Result<QuestionTest, App
         let (model, route) = gateway::answering(app, None);
         let route = route?;
         let request = ChatRequest { messages: vec![ChatMessage::user(QUESTION.to_owned())], ..ChatRequest::default() };
-        let mut said = app.assistants.ai().chat(&route, request, &Arc::default()).await?;
+        let mut said = app.gateway.ai().chat(&route, request, &Arc::default()).await?;
         let mut text = String::new();
         while let Some(delta) = said.next().await {
             match delta? {
@@ -117,7 +117,7 @@ pub async fn try_question(app: &App, by: &Principal) -> Result<QuestionTest, App
     let failed = |error: String| QuestionTest { ok: false, model: None, answer: None, duration_ms, error: Some(error) };
     Ok(match answered {
         Ok(Ok((model, answer))) => {
-            if app.assistants.ai().has_provider() {
+            if app.gateway.ai().has_provider() {
                 rows::note(app.db.writer(), QUESTION_ANSWERED, app.clock.now()).await?;
             }
             QuestionTest { ok: true, model: Some(model), answer: Some(answer), duration_ms, error: None }

@@ -15,7 +15,7 @@ use super::channels;
 use crate::{
     App, access,
     events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
-    workspaces,
+    membership,
 };
 
 /// Who joined.
@@ -79,10 +79,10 @@ pub async fn add_member(
 ) -> Result<NewMember, AppError> {
     let access = access::reader(app, by.user_id, id).await?;
     // A guest who was given a role in a conversation still knows nobody outside of it.
-    workspaces::admit(app, by, access.workspace_id, Permission::Begin).await?;
+    membership::admit(app, by, access.workspace_id, Permission::Begin).await?;
     let change = match who {
         Ok(user_id) => {
-            if !workspaces::are_together(app, access.workspace_id, &[user_id]).await? {
+            if !membership::are_together(app, access.workspace_id, &[user_id]).await? {
                 return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
             }
             if !access.kind.capabilities().members_are_durable {

@@ -26,10 +26,10 @@ pub use members::{NewMember, add_member, leave, member, members, remove_member, 
 pub use own::{OwnChange, set_own};
 
 use crate::{
-    App, assistants,
+    App,
     audit::{self, Action, Entry},
     events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
-    workspaces,
+    gateway, membership,
 };
 
 pub const MAX_TITLE_CHARS: usize = 120;
@@ -60,7 +60,7 @@ pub async fn browse(
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
     check_search(&filter.text)?;
-    let workspace_id = workspaces::resolve(app, by, filter.workspace_id, Permission::Begin).await?.id;
+    let workspace_id = membership::resolve(app, by, filter.workspace_id, Permission::Begin).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
     let (rows, total) = query::conversations::browse(app.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(app, rows).await?, page, total))
@@ -106,7 +106,7 @@ pub async fn update(
         posting: change.posting,
         model: match change.model.as_deref().map(str::trim) {
             Some("") => Some(None),
-            Some(model) => Some(Some(assistants::known_model(app, model)?)),
+            Some(model) => Some(Some(gateway::known_model(app, model)?)),
             None => None,
         },
         mention_all: change.mention_all,

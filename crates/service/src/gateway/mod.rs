@@ -8,10 +8,12 @@
 mod admission;
 pub mod budgets;
 mod cache;
+mod connect;
 mod cost;
 mod embed;
 mod hold;
 mod journal;
+pub mod keys;
 pub mod model_lists;
 pub mod models;
 mod payers;
@@ -22,6 +24,7 @@ mod record;
 mod side;
 #[cfg(test)]
 mod tests;
+mod transcribe;
 pub mod usage;
 mod writer;
 
@@ -48,15 +51,16 @@ use dbcontext::{
 use futures_util::TryFutureExt as _;
 use uuid::Uuid;
 
+pub use crate::accounts::key_policy::KeyPolicy;
 pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
 pub use cache::{CacheWish, KeptAnswer, Question};
+pub use connect::connect;
 pub(crate) use cost::cost;
 pub(crate) use embed::{EmbedCause, EmbedFailure, Embedder, embed, embedder};
 pub use hold::{Asker, Held, QueuedHold};
 pub(crate) use hold::{Round, RoundHold, hold_round, queue_answers};
-pub(crate) use models::Model;
-pub use policy::{KeyPolicy, PolicyChange};
-pub(crate) use policy::{endpoints, models as listed_models, whole};
+pub(crate) use models::{Model, known_model};
+pub use policy::PolicyChange;
 pub(crate) use record::{AnswerUse, answering, record};
 pub(crate) use side::SideCall;
 
@@ -149,6 +153,12 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// The way to all providers.
+    #[must_use]
+    pub fn ai(&self) -> &Arc<Ai> {
+        &self.ai
+    }
+
     pub(crate) fn table(&self) -> Arc<Table> {
         self.models.table()
     }
@@ -239,7 +249,7 @@ impl Gateway {
     }
 
     /// A workspace may have credits from now on.
-    fn note_payer(&self, id: WorkspaceId) {
+    pub(crate) fn note_payer(&self, id: WorkspaceId) {
         self.payers.add(id);
     }
 
@@ -363,13 +373,6 @@ pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
 pub fn may_call(app: &App, caller: &Caller, name: &str) -> bool {
     let table = app.gateway.table();
     table.find(name).is_some_and(|model| app.gateway.allows(&table, caller, &model))
-}
-
-/// A workspace has credits now, or more of them: they pay for what is used in it.
-pub(crate) fn note_payer(app: &App, id: WorkspaceId) {
-    app.gateway.note_payer(id);
-    // Whoever does not hear it learns it with the next change.
-    drop(app.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
 }
 
 /// Keeps the answer to a question for those who ask it again.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use appcore::{
-    config,
+    AppError, config,
     view::{ModelCapabilities, ModelDefinition, ModelDeployment, ModelPrice},
 };
 use dbcontext::entity::gateway_model;
@@ -20,6 +20,7 @@ use dbcontext::entity::gateway_model;
 pub(super) use self::define::{default_name, usable_of};
 pub use self::define::{find, list, put, remove, usable};
 use super::prices;
+use crate::App;
 
 const MAX_NAME_BYTES: usize = 120;
 /// The model that answers where no provider is configured.
@@ -61,6 +62,14 @@ pub struct Table {
     open: Option<String>,
     /// `<provider>/<model>` is a name wherever the provider lists the model, or nothing.
     providers: Vec<(String, Vec<String>)>,
+}
+
+/// A model that can be asked.
+pub(crate) fn known_model(app: &App, model: &str) -> Result<String, AppError> {
+    if app.gateway.find_model(model).is_some() {
+        return Ok(model.to_owned());
+    }
+    Err(AppError::field("model", "unknown", "This model isn't available on this server."))
 }
 
 /// The table of this instance.

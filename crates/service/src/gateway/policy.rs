@@ -1,18 +1,14 @@
-//! What a key may be used for, beside its scopes.
+//! What is asked for as the [rules of a key](key_policy::KeyPolicy).
 
 use appcore::{
     AppError, WorkspaceId,
     auth::{Permission, Principal},
-    view::{BudgetLimit, BudgetScope, GatewayEndpoint},
+    view::{BudgetLimit, GatewayEndpoint},
 };
-use dbcontext::{
-    entity::api_key,
-    query::{api_keys::KeyStanding, budgets::BudgetId},
-};
-use uuid::Uuid;
+use dbcontext::entity::api_key;
 
 use super::{Asker, model_lists};
-use crate::{App, limits::KeyLimit, workspaces};
+use crate::{App, accounts::key_policy, membership};
 
 /// The most models that a key's list names.
 const MAX_MODELS: usize = 200;
@@ -21,52 +17,6 @@ const MAX_MODEL_BYTES: usize = 200;
 const MAX_BUDGET: i64 = 1_000_000_000_000_000;
 const MAX_PER_MINUTE: u32 = 1_000_000_000;
 const MAX_PARALLEL: u32 = 100_000;
-
-/// The rules of a key, as they are cached with its standing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyPolicy {
-    pub workspace_id: Option<WorkspaceId>,
-    /// None named: every model.
-    pub models: Vec<String>,
-    /// None named: all.
-    pub endpoints: Vec<GatewayEndpoint>,
-    pub limit: KeyLimit,
-    /// The budgets that there are for its use. No statement is needed where there is none.
-    pub budgets: Vec<BudgetId>,
-}
-
-impl KeyPolicy {
-    pub(crate) fn of(row: &KeyStanding) -> Self {
-        let is_there = |bit: i64| row.budgets & bit != 0;
-        let scopes = [
-            (1, BudgetScope::Key, Some(row.id.0)),
-            (2, BudgetScope::User, Some(row.user_id.0)),
-            (4, BudgetScope::Workspace, row.workspace_id.map(|id| id.0)),
-        ];
-        let budget = |(bit, scope, id): (i64, BudgetScope, Option<Uuid>)| {
-            id.filter(|_| is_there(bit)).map(|id| BudgetId { scope, id })
-        };
-        Self {
-            workspace_id: row.workspace_id,
-            models: models(row.models.as_deref()),
-            endpoints: endpoints(row.endpoints.as_deref()),
-            limit: KeyLimit { rpm: whole(row.rpm), tpm: whole(row.tpm), parallel: whole(row.parallel) },
-            budgets: scopes.into_iter().filter_map(budget).collect(),
-        }
-    }
-}
-
-pub(crate) fn models(stored: Option<&str>) -> Vec<String> {
-    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-pub(crate) fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
-    stored.map(|text| text.split(',').filter_map(|name| name.parse().ok()).collect()).unwrap_or_default()
-}
-
-pub(crate) fn whole(stored: Option<i64>) -> Option<u32> {
-    stored.and_then(|number| u32::try_from(number).ok())
-}
 
 /// What is asked for a key. What is left out stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +34,7 @@ impl PolicyChange {
     /// Refuses what no key can have.
     pub(crate) async fn check(&self, app: &App, by: &Principal) -> Result<(), AppError> {
         if let Some(Some(workspace)) = self.workspace_id {
-            workspaces::admit(app, by, workspace, Permission::Begin).await?;
+            membership::admit(app, by, workspace, Permission::Begin).await?;
         }
         if let Some(models) = &self.models {
             if models.len() > MAX_MODELS {
@@ -151,7 +101,7 @@ impl PolicyChange {
 /// A key names no model that its owner or its workspace may not use.
 fn check_models(app: &App, row: &api_key::Model) -> Result<(), AppError> {
     let asker = Asker { user_id: row.user_id, workspace_id: row.workspace_id };
-    for name in models(row.models.as_deref()) {
+    for name in key_policy::models(row.models.as_deref()) {
         model_lists::check(app, asker, &name, "models")?;
     }
     Ok(())

@@ -33,7 +33,7 @@ pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<R
         (Some(model), _) => (model.name.to_string(), Ok(Arc::clone(&model.route))),
         (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),
         // The default may be a model that its provider does not list.
-        (None, None) => match app.assistants.ai().default_route() {
+        (None, None) => match app.gateway.ai().default_route() {
             Ok(route) => (route.asked.clone(), Ok(Arc::new(route))),
             Err(error) => (String::new(), Err(error)),
         },

@@ -17,15 +17,14 @@ use dbcontext::query::budgets::{self as rows, BudgetId};
 
 use super::{
     Admission, AnswerUse, Asked, Asker, Caller, Outcome, PolicyChange, Refusal, Round, authenticate, authorize,
-    budgets, hold_round, models, queue_answers, record,
+    budgets, hold_round,
+    keys::{self, KeyChange, NewApiKey},
+    models, queue_answers, record,
     usage::{self, UsageQuery},
 };
 use crate::{
     App,
-    accounts::{
-        api_keys::{self, KeyChange, NewApiKey},
-        tests::stage::{Stage, principal, sign_up, stages, until},
-    },
+    accounts::tests::stage::{Stage, principal, sign_up, stages, until},
     limits::KeyMeasure,
 };
 
@@ -74,7 +73,7 @@ async fn key(app: &App, by: &Principal, policy: PolicyChange) -> (ApiKeyId, Stri
         expires_at: None,
         policy,
     };
-    let (made, key) = api_keys::create(app, by, new).await.unwrap();
+    let (made, key) = keys::create(app, by, new).await.unwrap();
     (made.id, key.expose().to_owned())
 }
 
@@ -281,7 +280,7 @@ async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
         assert!(spent_and_held(&app, budget).await.1 > 0);
         let call = ask(&app, &caller, "small").await.ok().unwrap();
         let shown = async || {
-            let keys = api_keys::list(&app, &caller.principal, first_page()).await.unwrap();
+            let keys = keys::list(&app, &caller.principal, first_page()).await.unwrap();
             let budget = keys.items[0].budget.clone().unwrap();
             (budget.spent.0, budget.held.0)
         };
@@ -289,7 +288,7 @@ async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
         call.settle(used(100, 5));
         assert_eq!(shown().await, (150, 0));
         let smaller = KeyChange { policy: with_budget(150), ..KeyChange::default() };
-        api_keys::update(&app, &anna, caller.key_id, smaller).await.unwrap();
+        keys::update(&app, &anna, caller.key_id, smaller).await.unwrap();
         assert!(matches!(ask(&app, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
         until(async || spent_and_held(&app, budget).await == (150, 0)).await;
     }
@@ -319,7 +318,7 @@ async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_whic
         assert_eq!(spent_and_held(&app, own).await, (0, 0), "who was refused by one holds nothing in another");
         let lifted = PolicyChange { budget: Some(None), ..PolicyChange::default() };
         let change = KeyChange { policy: lifted, ..KeyChange::default() };
-        assert_eq!(api_keys::update(&app, &anna, id, change).await.unwrap().budget, None);
+        assert_eq!(keys::update(&app, &anna, id, change).await.unwrap().budget, None);
         assert!(caller(&app, &secret).await.policy.budgets.is_empty());
     }
 }
@@ -453,7 +452,7 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
         let (id, secret) = key(&app, &anna, PolicyChange::default()).await;
         assert!(ask(&other, &caller(&other, &secret).await, "large").await.is_ok());
         let only = PolicyChange { models: Some(vec!["fast".to_owned()]), ..PolicyChange::default() };
-        api_keys::update(&app, &anna, id, KeyChange { policy: only, ..KeyChange::default() }).await.unwrap();
+        keys::update(&app, &anna, id, KeyChange { policy: only, ..KeyChange::default() }).await.unwrap();
         until(async || !caller(&other, &secret).await.policy.models.is_empty()).await;
         let refused = ask(&other, &caller(&other, &secret).await, "large").await;
         assert!(matches!(refused, Err(Refusal::UnknownModel(_))));
@@ -461,14 +460,14 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
 
         let unknown = PolicyChange { models: Some(vec!["none".to_owned()]), ..PolicyChange::default() };
         let change = KeyChange { policy: unknown, ..KeyChange::default() };
-        assert_eq!(api_keys::update(&app, &anna, id, change).await.unwrap_err().code(), Code::Invalid);
+        assert_eq!(keys::update(&app, &anna, id, change).await.unwrap_err().code(), Code::Invalid);
 
-        let (_, rotated) = api_keys::rotate(&app, &anna, id, Duration::from_secs(60)).await.unwrap();
+        let (_, rotated) = keys::rotate(&app, &anna, id, Duration::from_secs(60)).await.unwrap();
         assert_eq!(caller(&other, rotated.expose()).await.key_id, id);
         assert_eq!(caller(&other, &secret).await.key_id, id, "the one before is good for a minute");
         stage.pass(61);
         assert!(authenticate(&app, &secret).await.is_err() && authenticate(&other, &secret).await.is_err());
-        let (_, last) = api_keys::rotate(&app, &anna, id, Duration::ZERO).await.unwrap();
+        let (_, last) = keys::rotate(&app, &anna, id, Duration::ZERO).await.unwrap();
         until(async || authenticate(&other, rotated.expose()).await.is_err()).await;
         assert!(authenticate(&other, last.expose()).await.is_ok());
     }
@@ -504,7 +503,7 @@ async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_t
             expires_at: None,
             policy: foreign,
         };
-        assert_eq!(api_keys::create(&app, &anna, new).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(keys::create(&app, &anna, new).await.unwrap_err().code(), Code::NotFound);
         let nobody = budgets::set(&app, &anna, BudgetScope::User, UserId::new().0, per(1, BudgetPeriod::Day)).await;
         assert_eq!(nobody.unwrap_err().code(), Code::NotFound);
     }

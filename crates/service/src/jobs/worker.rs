@@ -70,7 +70,7 @@ async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draini
         };
         match message {
             Some(BusMessage::Signal(Signal::JobsWaiting)) => wake.notify_one(),
-            Some(BusMessage::Signal(Signal::StopGeneration(answer))) => app.assistants.stop_here(answer),
+            Some(BusMessage::Signal(Signal::StopGeneration(answer))) => app.answering.stop_here(answer),
             Some(BusMessage::Signal(Signal::Shows { question })) => app.push.answered(question),
             Some(_) => {}
             None => return,

@@ -24,7 +24,7 @@ pub use dbcontext::query::messages::History;
 
 use crate::{
     App, access,
-    assistants::{self, budget},
+    answering::{self, budget},
     events::{AskAgain, Asking, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
     uploads,
 };
@@ -40,7 +40,7 @@ const MAX_ATTACHMENTS: usize = 10;
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
 pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
     check_mentions(&send.mentions)?;
-    send.asking = assistants::checked(app, send.asking)?;
+    send.asking = answering::checked(app, send.asking)?;
     if send.mentions_many() {
         send.here = mention_many(app, &send, is_confirmed).await?;
     }
@@ -153,7 +153,7 @@ pub async fn ask_again(
     content: Content,
     asking: Asking,
 ) -> Result<Message, AppError> {
-    let mut asking = assistants::checked(app, asking)?;
+    let mut asking = answering::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;
     let queued = budget::hold(app, by.user_id, conversation_id, 1, &mut asking).await?;
     let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     App, entitlements,
-    ledger::{self, Holder},
+    ledger::Holder,
     mail::{self, Letter, Recipient},
 };
 
@@ -375,6 +375,6 @@ pub(super) fn tell(app: &App, before: &payment::Model, after: &payment::Model) {
     entitlements::tell(app, after.user_id);
     balances::stir(app);
     if let Some(id) = after.workspace_id {
-        ledger::tell_changed(app, Holder::Workspace(id));
+        balances::tell_changed(app, Holder::Workspace(id));
     }
 }

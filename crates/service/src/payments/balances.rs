@@ -4,12 +4,15 @@
 //! anything more; it then marks the account (`is_due`), in the same transaction. Every instance looks for marked accounts when something was
 //! booked, at most once a second, and now and then; one of them takes each, under its lock.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     credits::MicroCredits,
-    event::{BusMessage, Envelope, Event, Topic},
+    event::{BusMessage, Envelope, Event, Signal, Topic},
 };
 use dbcontext::{
     constraint::app_error,
@@ -17,11 +20,12 @@ use dbcontext::{
     query::{balances as rows, ledger as ledger_rows, workspaces},
 };
 use sea_orm::ConnectionTrait;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::topups::{self, Standing};
 use crate::{
-    App,
+    App, entitlements,
     ledger::Holder,
     mail::{self, Letter, Recipient},
 };
@@ -53,6 +57,35 @@ pub(crate) async fn keep(app: Arc<App>) {
             () = app.stopping.cancelled() => return,
         }
     }
+}
+
+/// Tells people whose account has changed.
+pub(crate) async fn follow(app: Weak<App>, mut changed: mpsc::UnboundedReceiver<UserId>) {
+    while let Some(user_id) = changed.recv().await {
+        let Some(app) = app.upgrade() else { return };
+        stir(&app);
+        // A workspace's members learn of its account when they ask.
+        if !app.gateway.is_payer(WorkspaceId(user_id.0)) {
+            entitlements::tell(&app, user_id);
+        }
+    }
+}
+
+/// Tells those concerned that an account has changed by a transaction that is committed.
+pub(crate) fn tell_changed(app: &App, holder: Holder) {
+    stir(app);
+    match holder {
+        Holder::Person(id) => entitlements::tell(app, id),
+        // Its members' use may be paid from it from now on.
+        Holder::Workspace(id) => note_payer(app, id),
+    }
+}
+
+/// A workspace has credits now, or more of them: they pay for what is used in it.
+fn note_payer(app: &App, id: WorkspaceId) {
+    app.gateway.note_payer(id);
+    // Whoever does not hear it learns it with the next change.
+    drop(app.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
 }
 
 /// Balances have changed by a transaction that is committed.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     App,
     gateway::{self, AnswerUse, Asker, Model, SideCall},
-    workspaces,
+    membership,
 };
 
 /// So much of a message is read, in characters.
@@ -108,7 +108,7 @@ impl Reader {
             max_tokens: Some(ANSWER_TOKENS),
             ..ChatRequest::default()
         };
-        let place = workspaces::resolve(app, by, workspace, Permission::See).await?;
+        let place = membership::resolve(app, by, workspace, Permission::See).await?;
         let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
         let assistant = self.assistant;
         let (text, cost) = told(app, asker, assistant.model.as_deref(), request).await?;
@@ -191,7 +191,7 @@ async fn told(
 }
 
 async fn written(app: &App, route: &ai::Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<String, AiError> {
-    let mut said = app.assistants.ai().chat(route, request, meter).await?;
+    let mut said = app.gateway.ai().chat(route, request, meter).await?;
     let (mut text, mut chars) = (String::new(), 0);
     while let Some(delta) = said.next().await {
         match delta? {

@@ -13,7 +13,6 @@ mod store;
 mod strip;
 mod sweep;
 pub(crate) mod text;
-mod transcribe;
 
 use std::{io, ops::Range, sync::Arc, time::Duration};
 
@@ -22,7 +21,7 @@ use appcore::{
     auth::Principal,
     config::Config,
     line::parse_line,
-    view::{Upload, UploadKind, UploadStatus},
+    view::{TranscriptState, Upload, UploadKind, UploadStatus},
 };
 use bytes::Bytes;
 use dbcontext::{
@@ -42,7 +41,7 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, access, entitlements, jobs, sweep::SweepJob};
+use crate::{App, access, entitlements, jobs, quotas, sweep::SweepJob};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
@@ -137,11 +136,11 @@ async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<Upl
         size,
         peaks,
         duration_ms,
-        transcript_state: transcribe::state_of(app, kind),
+        transcript_state: transcript_state(app, kind),
         created_at: now,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
-    entitlements::check_storage(app, &tx, by.user_id, size.unwrap_or_default(), None).await?;
+    quotas::check_storage(app, &tx, by.user_id, size.unwrap_or_default(), None).await?;
     rows::insert(&tx, &new).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
     tx.commit().await.map_err(app_error)?;
@@ -296,7 +295,7 @@ async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> 
     if let (Some(owner), Some(row)) = (owner, &announced)
         && row.size != Some(done.size)
     {
-        entitlements::check_storage(app, &tx, owner, done.size, Some(id)).await?;
+        quotas::check_storage(app, &tx, owner, done.size, Some(id)).await?;
     }
     let is_finished = rows::finish(&tx, id, &done).await?;
     let row = rows::get_to_send(&tx, [id]).await?.pop();
@@ -427,4 +426,10 @@ pub(crate) fn away(cause: impl Into<anyhow::Error>) -> AppError {
         return Code::StorageFull.into();
     }
     AppError::unavailable(cause)
+}
+
+/// How far the writing down of a new file is.
+fn transcript_state(app: &App, kind: UploadKind) -> Option<TranscriptState> {
+    let is_written = kind == UploadKind::Voice && app.config.ai.transcription_model.is_some();
+    is_written.then_some(TranscriptState::Pending)
 }

@@ -17,11 +17,12 @@ use dbcontext::{
     query::{users, workspace_domains as rows, workspaces},
 };
 
-use super::{default_channel, find, notice::ChangeNotice};
+use super::find;
 use crate::{
-    App, accounts,
+    App,
     audit::{self, Action, Entry},
-    entitlements,
+    membership::{ChangeNotice, default_channel},
+    quotas,
 };
 
 /// How many domains a workspace may have.
@@ -57,7 +58,7 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
         return Err(Code::NotFound.into());
     }
     let now = app.clock.now();
-    entitlements::check_members(&tx, id, WorkspaceRole::Member, now).await?;
+    quotas::check_members(&tx, id, WorkspaceRole::Member, now).await?;
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
@@ -69,7 +70,7 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
 
 /// The domain of an account's address, once it is known to be theirs.
 fn verified_domain(user: &user::Model) -> Option<&str> {
-    if !accounts::is_verified(user) {
+    if !user.is_verified() {
         return None;
     }
     user.email.split_once('@').map(|(_, domain)| domain)

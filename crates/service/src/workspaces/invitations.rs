@@ -6,31 +6,32 @@
 //! An invitation stands as long as its maker may give what it gives ([`revoke_beyond`]). Whoever was removed from a workspace comes back
 //! by one that was made after that.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use appcore::{
     AppError, Code, InvitationId, Language, Secret, Timestamp, UserId, WorkspaceId,
     auth::{Email, Permission, Principal, token},
     page::{Page, PageRequest},
-    view::{Invitation, InvitedTo, OfferedWorkspace, UnknownName, UserRole, WorkspaceRole},
+    view::{Invitation, InvitedTo, UserRole, WorkspaceRole},
 };
 use dbcontext::{
     constraint::app_error,
     entity::{invitation, user},
-    query::{
-        invitations as rows,
-        mail_tokens::{self, Purpose},
-        users, workspaces,
-    },
+    query::{invitations as rows, users, workspaces},
 };
 use sea_orm::ConnectionTrait;
 
-use super::{admit, default_channel, members::may_bring_in, notice::ChangeNotice};
+use super::members::may_bring_in;
 use crate::{
-    App, accounts,
+    App,
     audit::{self, Action, Entry},
-    entitlements, jobs,
+    jobs,
     mail::{self, Letter, Recipient},
+    membership::{
+        ChangeNotice, admit,
+        invitation::{find, role},
+    },
+    quotas,
 };
 
 /// How long an invitation is good where nothing else is said.
@@ -43,8 +44,6 @@ const MAX_OPEN: u64 = 1_000;
 /// How many invitations somebody may have mailed in [`A_DAY`], to whatever workspaces: they go to strangers.
 const MAILED_A_DAY: usize = 50;
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
-/// Ours have 43 characters.
-const MAX_TOKEN_BYTES: usize = 128;
 
 /// What somebody asks for: an address, or how many may come by the link.
 pub struct NewInvitation {
@@ -98,7 +97,7 @@ pub async fn create(
     let tx = app.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, workspace_id).await?;
     may_bring_in(&tx, by, workspace_id, role).await?;
-    entitlements::check_members(&tx, workspace_id, role, now).await?;
+    quotas::check_members(&tx, workspace_id, role, now).await?;
     if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
         return Err(AppError::refused(
             Code::WrongState,
@@ -154,7 +153,7 @@ pub async fn create(
 /// The caller's account, held, if it may have an invitation mailed to a stranger now.
 async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) -> Result<user::Model, AppError> {
     let account = users::lock(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    if !accounts::is_verified(&account) && by.role != UserRole::Admin {
+    if !account.is_verified() && by.role != UserRole::Admin {
         let message = "Verify your email before you invite people by email, or share an invitation link.";
         return Err(AppError::refused(Code::Forbidden, message));
     }
@@ -245,113 +244,6 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
     ChangeNotice::entered(id, by.user_id).tell(app);
     channel.tell(app);
     Ok(led_to)
-}
-
-/// An invitation whose token was shown at sign-up.
-pub(crate) struct Shown {
-    invitation: invitation::Model,
-    /// The token was in a mail to the invitation's address.
-    by_mail: bool,
-}
-
-/// The invitation that a newcomer with this address shows, if it is for them.
-pub(crate) async fn show<C: ConnectionTrait>(
-    db: &C,
-    token: &str,
-    email: &Email,
-    now: Timestamp,
-) -> Result<Shown, AppError> {
-    let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
-    let shown = find(db, token, now).await?.ok_or_else(unknown)?;
-    workspaces::lock(db, shown.invitation.workspace_id).await?;
-    shown.must_stand(now)?;
-    if shown.invitation.email.as_deref().is_some_and(|invited| invited != email.as_str()) {
-        return Err(Code::InvitationMismatch.into());
-    }
-    shown.leads_to(db, shown.role()?).await?;
-    Ok(shown)
-}
-
-impl Shown {
-    /// Whether the address is known to be the newcomer's, because they have read their mail.
-    pub(crate) const fn proves_address(&self) -> bool {
-        self.by_mail
-    }
-
-    /// Lets a newcomer in, who calls from `address`; one whose address is not verified yet accepts the invitation when it is.
-    pub(crate) async fn welcome<C: ConnectionTrait>(
-        &self,
-        db: &C,
-        user_id: UserId,
-        address: Option<IpAddr>,
-        now: Timestamp,
-    ) -> Result<(), AppError> {
-        if self.invitation.email.is_some() && !self.by_mail {
-            return Ok(());
-        }
-        // A new account has no connections that would have to be told.
-        let _ = self.bring_in(db, user_id, now).await?;
-        let target = Some(self.invitation.workspace_id.to_string());
-        let entry = Entry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
-        audit::record(db, entry).await
-    }
-
-    async fn bring_in<C: ConnectionTrait>(
-        &self,
-        db: &C,
-        user_id: UserId,
-        now: Timestamp,
-    ) -> Result<default_channel::Change, AppError> {
-        if !rows::take(db, self.invitation.id, now).await? {
-            return Err(Code::InvitationExpired.into());
-        }
-        let (id, role) = (self.invitation.workspace_id, self.role()?);
-        entitlements::check_members(db, id, role, now).await?;
-        workspaces::add(db, id, user_id, role, now).await?;
-        default_channel::settle(db, id, user_id, role, now).await
-    }
-
-    fn must_stand(&self, now: Timestamp) -> Result<(), AppError> {
-        let row = &self.invitation;
-        if row.revoked_at.is_some() || row.expires_at <= now || row.uses >= row.max_uses {
-            return Err(Code::InvitationExpired.into());
-        }
-        Ok(())
-    }
-
-    fn is_for(&self, user: &user::Model) -> bool {
-        match &self.invitation.email {
-            None => true,
-            Some(email) => *email == user.email && accounts::is_verified(user),
-        }
-    }
-
-    fn role(&self) -> Result<WorkspaceRole, AppError> {
-        role(&self.invitation)
-    }
-
-    async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitedTo, AppError> {
-        let id = self.invitation.workspace_id;
-        let name = workspaces::name(db, id).await?.ok_or(Code::InvitationExpired)?;
-        Ok(InvitedTo { workspace: OfferedWorkspace { id, name }, role })
-    }
-}
-
-async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Result<Option<Shown>, AppError> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Ok(None);
-    }
-    let hash = token::fingerprint(token);
-    if let Some(invitation) = rows::by_token(db, &hash).await? {
-        return Ok(Some(Shown { invitation, by_mail: false }));
-    }
-    let Some(subject) = mail_tokens::find(db, Purpose::Invitation, &hash, now).await? else { return Ok(None) };
-    let found = rows::by_id(db, InvitationId(subject)).await?;
-    Ok(found.map(|invitation| Shown { invitation, by_mail: true }))
-}
-
-fn role(row: &invitation::Model) -> Result<WorkspaceRole, AppError> {
-    row.role.parse().map_err(|error: UnknownName| AppError::internal(error))
 }
 
 fn view(row: invitation::Model) -> Result<Invitation, AppError> {

@@ -16,12 +16,13 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use super::{default_channel, departure, invitations, notice::ChangeNotice, permitted, wrong_state};
+use super::{departure, invitations, wrong_state};
 use crate::{
     App,
     accounts::fill_in_presence,
     audit::{self, Action, Entry},
-    entitlements,
+    membership::{ChangeNotice, default_channel, permitted},
+    quotas,
 };
 
 /// Somebody who is to become a member.
@@ -63,7 +64,7 @@ pub async fn add_member(
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     may_bring_in(&tx, by, id, role).await?;
-    entitlements::check_members(&tx, id, role, app.clock.now()).await?;
+    quotas::check_members(&tx, id, role, app.clock.now()).await?;
     let user = match new.who {
         Who::Id(user_id) => users::by_id(&tx, user_id).await?,
         Who::Email(email) => {
@@ -129,7 +130,7 @@ pub async fn set_role(
         invitations::revoke_beyond(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
     }
     if role_of(&member)? == WorkspaceRole::Guest {
-        entitlements::check_members(&tx, id, role, now).await?;
+        quotas::check_members(&tx, id, role, now).await?;
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;

@@ -13,11 +13,12 @@ use dbcontext::{
     query::{admin_workspaces as seen, workspaces as rows},
 };
 
-use super::{ChangeNotice, default_channel, departure, end, invitations, wrong_state};
+use super::{departure, end, invitations, wrong_state};
 use crate::{
     App,
     accounts::require_fresh,
     audit::{self, Action, Entry},
+    membership::{ChangeNotice, default_channel},
 };
 
 /// Workspaces, the newest first.

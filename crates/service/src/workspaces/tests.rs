@@ -7,14 +7,15 @@ use appcore::{
     view::{UserRole, Workspace, WorkspaceMember, WorkspaceRole},
 };
 
-use super::{NewMember, Who, add_member, are_together, find, list, set_role};
+use super::{NewMember, Who, add_member, find, list, set_role};
 use crate::{
     App, accounts,
     accounts::tests::stage::{Stage, email, newcomer, principal, sign_up, stages},
+    membership::{self, are_together},
 };
 
 async fn resolve(app: &App, by: &Principal, id: Option<WorkspaceId>) -> Result<WorkspaceId, AppError> {
-    super::resolve(app, by, id, Permission::See).await.map(|place| place.id)
+    membership::resolve(app, by, id, Permission::See).await.map(|place| place.id)
 }
 
 async fn members(

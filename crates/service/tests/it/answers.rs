@@ -16,7 +16,7 @@ use serde_json::Value;
 use service::{
     App,
     accounts::{self, Device, SignUp},
-    assistants,
+    answering,
     conversations::{self, NewConversation},
     events::{Asking, SendMessage},
     messages,
@@ -158,7 +158,7 @@ async fn a_stop_keeps_what_was_written() {
     let _workers = reader.app.start_workers();
     let answer = reader.ask("1").await;
     reader.hear("message.delta").await;
-    assistants::stop(&reader.app, &reader.by, answer).await.unwrap();
+    answering::stop(&reader.app, &reader.by, answer).await.unwrap();
     let completed = reader.hear("message.completed").await;
     assert_eq!(completed["message"]["status"], "stopped");
     assert!(completed["message"]["content"].as_str().unwrap().starts_with("Hello. "));

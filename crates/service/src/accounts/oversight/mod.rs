@@ -5,12 +5,10 @@
 //! refused, and what was open is closed on every instance.
 
 mod access;
-mod leaving;
 mod several;
 mod standing;
 
 pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
-pub use leaving::{delete, export_of};
 pub use several::{Deed, several};
 pub use standing::{Change, change};
 
@@ -19,7 +17,7 @@ use appcore::{
     auth::Principal,
     line::check_search,
     page::{Page, PageRequest},
-    view::{AdminUser, AdminUserDetails, UserRole},
+    view::AdminUser,
 };
 pub use dbcontext::query::admin_users::Filter;
 use dbcontext::{
@@ -32,7 +30,6 @@ use super::reauthenticate::require_fresh;
 use crate::{
     App,
     audit::{Action, Entry},
-    ledger::{self, Holder},
 };
 
 /// Accounts, the newest first.
@@ -42,53 +39,30 @@ pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<A
     Ok(Page::new(items, page, total))
 }
 
-/// An account with what belongs to it.
-pub async fn details(app: &App, id: UserId) -> Result<AdminUserDetails, AppError> {
-    let db = app.db.reader();
-    let user = rows::find(db, id, app.clock.now()).await?.ok_or(Code::NotFound)?;
-    let belongings = rows::belongings(db, id, app.clock.now()).await?;
-    let credits = if app.payments.is_charging() { Some(ledger::credits(app, Holder::Person(id)).await?) } else { None };
-    let is_admin = user.role == UserRole::Admin && user.suspended_at.is_none();
-    let count = |count: i64| u64::try_from(count).unwrap_or_default();
-    Ok(AdminUserDetails {
-        is_last_admin: is_admin && rows::count_admins(db).await? <= 1,
-        in_workspaces: rows::workspaces(db, id).await?,
-        user,
-        suspended_by_name: belongings.suspended_by_name,
-        sessions: count(belongings.sessions),
-        api_keys: count(belongings.api_keys),
-        passkeys: count(belongings.passkeys),
-        identities: count(belongings.identities),
-        reports: count(belongings.reports),
-        warnings: count(belongings.warnings),
-        credits,
-    })
-}
-
 /// An account as it is after a change.
 async fn after(app: &App, id: UserId) -> Result<AdminUser, AppError> {
     rows::find(app.db.writer(), id, app.clock.now()).await?.ok_or_else(|| Code::NotFound.into())
 }
 
 /// The account, held against changes until the transaction ends.
-async fn lock(tx: &Transaction, id: UserId) -> Result<user::Model, AppError> {
+pub(crate) async fn lock(tx: &Transaction, id: UserId) -> Result<user::Model, AppError> {
     users::lock(tx, id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
 /// Refuses what would leave nobody who can look after the installation. Comes before the account itself is held.
-pub(super) async fn keep_an_admin(tx: &Transaction, leaving: UserId) -> Result<(), AppError> {
+pub(crate) async fn keep_an_admin(tx: &Transaction, leaving: UserId) -> Result<(), AppError> {
     let admins = rows::lock_admins(tx).await?;
     if admins.contains(&leaving) && admins.len() == 1 { Err(Code::LastAdmin.into()) } else { Ok(()) }
 }
 
 /// Refuses what one does to oneself in Settings.
-fn not_oneself(by: &Principal, id: UserId) -> Result<(), AppError> {
+pub(crate) fn not_oneself(by: &Principal, id: UserId) -> Result<(), AppError> {
     if by.user_id == id {
         return Err(AppError::refused(Code::WrongState, "This is your own account. Use Settings for that."));
     }
     Ok(())
 }
 
-fn entry(by: &Principal, action: Action, id: UserId) -> Entry {
+pub(crate) fn entry(by: &Principal, action: Action, id: UserId) -> Entry {
     Entry::by(by, action, Some(id.to_string()))
 }

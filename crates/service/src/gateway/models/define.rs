@@ -16,7 +16,7 @@ use crate::{
     App,
     audit::{self, Action, Entry},
     gateway::Asker,
-    workspaces,
+    membership,
 };
 
 const MAX_ALIASES: usize = 50;
@@ -63,7 +63,7 @@ pub async fn usable(
     page: PageRequest,
 ) -> Result<Page<UsableModel>, AppError> {
     if let Some(workspace_id) = workspace_id {
-        workspaces::admit(app, by, workspace_id, Permission::See).await?;
+        membership::admit(app, by, workspace_id, Permission::See).await?;
     }
     let (table, asker) = (app.gateway.table(), Asker { user_id: by.user_id, workspace_id });
     let may_use = |usable: &UsableModel| {

@@ -40,6 +40,7 @@ pub use self::{
     methods::{forget, methods, portal, use_method},
 };
 use super::plans;
+pub(super) use crate::entitlements::state;
 use crate::{
     App, entitlements,
     ledger::{Books, Holder, Source},
@@ -124,10 +125,6 @@ pub(super) fn interval_of(plan: &PricingPlan) -> Result<PlanInterval, AppError> 
     plan.interval.ok_or_else(|| AppError::internal(anyhow::anyhow!("a subscription has no interval")))
 }
 
-pub(super) fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
-    row.state.parse().map_err(AppError::internal)
-}
-
 /// How long its periods are.
 pub(super) fn cycle(row: &subscription::Model, plan: &PricingPlan) -> Result<Cycle, AppError> {
     let usual = Cycle::beginning(interval_of(plan)?, row.period_end);
@@ -171,25 +168,6 @@ pub(super) fn settle(app: &App, row: &mut subscription::Model, now: Timestamp) -
     row.due_at = course(app, row)?.next().map(|(at, _)| at);
     row.updated_at = now;
     Ok(())
-}
-
-/// When a subscription that holds goes on, or ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub renews_at: Option<Timestamp>,
-    pub cancel_at: Option<Timestamp>,
-    pub trial_ends_at: Option<Timestamp>,
-}
-
-pub(crate) fn standing(row: &subscription::Model) -> Standing {
-    match state(row) {
-        Ok(SubscriptionState::Active) => Standing { renews_at: Some(row.period_end), ..Standing::default() },
-        Ok(SubscriptionState::Trialing) => {
-            let end = Some(row.period_end);
-            Standing { cancel_at: end, trial_ends_at: end, renews_at: None }
-        }
-        _ => Standing { cancel_at: Some(row.ends_at), ..Standing::default() },
-    }
 }
 
 /// Whom a change of it concerns: the payer, and in a workspace those who have its seats, who learn of it when they ask.

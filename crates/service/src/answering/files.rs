@@ -151,7 +151,7 @@ impl<'a> FileReader<'a> {
 
     /// The beginning of the text of a document, and whether there is more.
     async fn taken_out(&self, upload: &Upload) -> Result<(String, bool), UnseenReason> {
-        let texts = &self.app.assistants.texts;
+        let texts = &self.app.answering.texts;
         if let Some(known) = texts.get(&upload.id).await {
             return Ok((known.text.clone(), known.is_cut));
         }

@@ -8,31 +8,25 @@ use std::{sync::Arc, time::Instant};
 use ai::{AnswerBody, ErrorKind, GatewayError, Meter, Recording};
 use appcore::{
     AppError, Code,
-    view::{GatewayEndpoint, TranscriptState, UploadKind},
+    view::{GatewayEndpoint, TranscriptState},
 };
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 
-use super::store::Object;
+use super::{Asker, Refusal, SideCall};
 use crate::{
     App,
     events::{Change, SetTranscript, TranscribeJob},
-    gateway::{self, Refusal, SideCall},
     jobs::{Ended, Job, Work},
+    uploads::Object,
 };
 
 /// The largest recording that is written down: providers take no more.
 const MAX_BYTES: u64 = 25 * 1024 * 1024;
 /// The longest text of one, in characters.
 const MAX_CHARS: usize = 20_000;
-
-/// How far the writing down of a new file is.
-pub(super) fn state_of(app: &App, kind: UploadKind) -> Option<TranscriptState> {
-    let is_written = kind == UploadKind::Voice && app.config.ai.transcription_model.is_some();
-    is_written.then_some(TranscriptState::Pending)
-}
 
 impl Job for TranscribeJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
@@ -83,7 +77,7 @@ impl TranscribeJob {
         let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
         let Some(owner) = row.owner_id.filter(|_| (1..=MAX_BYTES).contains(&size)) else { return Ok(None) };
         let workspace = rows::workspace_of(app.db.reader(), self.message_id, self.upload_id).await?;
-        let asker = gateway::Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
+        let asker = Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
         let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(size));
         let held = match SideCall::begin(app, asker, &model, question).await {
             Ok(held) => held,
@@ -105,7 +99,7 @@ impl TranscribeJob {
             fields: Vec::new(),
             meter: Arc::clone(&meter),
         };
-        let answered = app.assistants.ai().forward_transcription(recording).await;
+        let answered = app.gateway.ai().forward_transcription(recording).await;
         let status = if answered.is_ok() { 200 } else { 502 };
         held.settle(app, self.upload_id.0, &meter, status, begun.elapsed());
         match answered {

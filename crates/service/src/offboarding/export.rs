@@ -14,10 +14,11 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{api_keys, identities, issue, passkeys, sessions};
 use crate::{
     App,
+    accounts::{identities, issue, passkeys, sessions},
     audit::{self, Action, Entry},
+    gateway::keys,
     notes, workspaces,
 };
 
@@ -144,7 +145,7 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
         created_at: item.created_at,
         last_used_at: item.last_used_at,
     });
-    pages!(out, "api_keys", |page| api_keys::list(app, by, page));
+    pages!(out, "api_keys", |page| keys::list(app, by, page));
     pages!(out, "workspaces", |page| workspaces::list(app, by, page));
 
     out.begin("conversations");

@@ -163,7 +163,7 @@ impl<'a> Writing<'a> {
         let route = self.route.clone().map_err(Trouble::Provider)?;
         let hold = self.hold(&request).await?;
         let meter = measure.ask(hold);
-        let mut said = app.assistants.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
+        let mut said = app.gateway.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
         let mut calls = Vec::new();
         // The first token is told at once.
         let mut tell_at = Instant::now();

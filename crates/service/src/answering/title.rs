@@ -46,7 +46,7 @@ impl TitleJob {
     async fn make(self, app: &App) -> Result<(), AppError> {
         let Some(question) = self.text(app, self.question_id).await? else { return Ok(()) };
         let answer = self.text(app, self.answer_id).await?.unwrap_or_default();
-        let by_model = app.config.ai.titles == Titles::Model && app.assistants.ai().has_provider();
+        let by_model = app.config.ai.titles == Titles::Model && app.gateway.ai().has_provider();
         let asked = if by_model { self.asked(app, &question, &answer).await? } else { None };
         let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
         let suggest = SuggestTitle { conversation_id: self.conversation_id, title };
@@ -76,7 +76,7 @@ impl TitleJob {
         };
         let written = async {
             let route = gateway::answering(app, assistant.model.as_deref()).1?;
-            let mut said = app.assistants.ai().chat(&route, request, &Arc::default()).await?;
+            let mut said = app.gateway.ai().chat(&route, request, &Arc::default()).await?;
             let mut text = String::new();
             while let Some(delta) = said.next().await {
                 match delta? {

@@ -9,10 +9,13 @@ use dbcontext::{
 };
 use futures_util::Stream;
 
-use super::{entry, keep_an_admin, lock, not_oneself, require_fresh};
+use super::{deletion, export};
 use crate::{
     App,
-    accounts::{export, removal},
+    accounts::{
+        oversight::{entry, keep_an_admin, lock, not_oneself},
+        require_fresh,
+    },
     audit::{self, Action},
 };
 
@@ -36,7 +39,7 @@ pub async fn delete(app: &App, by: &Principal, id: UserId) -> Result<(), AppErro
     let tx = app.db.begin().await.map_err(app_error)?;
     keep_an_admin(&tx, id).await?;
     lock(&tx, id).await?;
-    let left = removal::erase(&tx, app, id).await?;
+    let left = deletion::erase(&tx, app, id).await?;
     audit::record(&tx, entry(by, Action::UserDeleted, id)).await?;
     tx.commit().await.map_err(app_error)?;
     left.follow_up(app).await

@@ -22,15 +22,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended};
 use crate::{
     App,
+    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended},
     audit::{self, Action, Entry},
     events::{Change, Depart},
     jobs::{self, Ended, Job, Stored, Work},
     mail::MailJob,
+    membership::ChangeNotice,
     presence, sweep,
-    workspaces::{emoji, invitations, notice::ChangeNotice},
+    workspaces::{emoji, invitations},
 };
 
 /// What is left of a name.

@@ -58,7 +58,7 @@ pub(crate) async fn check_members<C: ConnectionTrait>(
 }
 
 /// How many members a workspace has of those that its plan has room for. Guests don't count, as they take no seats.
-pub(super) async fn members<C: ConnectionTrait>(
+pub(crate) async fn members<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
     now: Timestamp,
@@ -69,7 +69,7 @@ pub(super) async fn members<C: ConnectionTrait>(
 }
 
 /// What does not begin anew.
-pub(super) const fn kept(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
+pub(crate) const fn kept(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
     QuotaUse { metric, used, limit, resets_at: None }
 }
 

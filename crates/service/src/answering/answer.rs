@@ -6,10 +6,6 @@
 //! What goes wrong is told to the reader: the message ends as failed, with a sentence and the chance to ask again, and the job has done its
 //! duty. The schedule of the [jobs](crate::jobs) is for an answer that could not even do that, because the database or this program failed.
 
-mod draft;
-mod measure;
-mod writing;
-
 use std::time::Duration;
 
 use appcore::{
@@ -24,14 +20,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    draft::Draft,
-    measure::Measure,
-    writing::{TELL_EVERY, Trouble, Writing, Written, store},
-};
 use super::{
     context::{self, Question},
+    draft::Draft,
     files::FileReader,
+    measure::Measure,
+    writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
 use crate::{
     App,
@@ -110,7 +104,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         return Err(AppError::internal(anyhow::anyhow!("no worker got to the end of it")));
     }
     // Before readers see the answer, so that no wish to stop it is missed.
-    let stop = app.assistants.watch(answer.answer_id);
+    let stop = app.answering.watch(answer.answer_id);
     let db = app.db.reader();
     let assistant = query::assistants::get(db, answer.assistant_id).await?.filter(|row| is_usable_by(row, claim.owner));
     let Some(assistant) = assistant else {

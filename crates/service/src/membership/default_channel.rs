@@ -18,7 +18,7 @@ const TITLE: &str = "general";
 pub(crate) struct Change(Option<(UserId, Event)>);
 
 /// Makes the channel of a new workspace.
-pub(super) async fn create<C: ConnectionTrait>(
+pub(crate) async fn create<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
     by: UserId,

@@ -19,12 +19,12 @@ pub(crate) struct ChangeNotice {
 
 impl ChangeNotice {
     /// For everybody who is in the workspace.
-    pub(super) fn to_all(workspace_id: WorkspaceId) -> Self {
+    pub(crate) fn to_all(workspace_id: WorkspaceId) -> Self {
         Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), Effect::None)] }
     }
 
     /// The workspace is no longer there, for everybody who was in it.
-    pub(super) fn ended(workspace_id: WorkspaceId) -> Self {
+    pub(crate) fn ended(workspace_id: WorkspaceId) -> Self {
         let concerns = vec![(Topic::Workspace(workspace_id), Effect::EndWorkspace(workspace_id))];
         Self { workspace_id, concerns }
     }
@@ -37,12 +37,12 @@ impl ChangeNotice {
     }
 
     /// This person is in the workspace now.
-    pub(super) fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
+    pub(crate) fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
         Self::concerning(workspace_id, user_id, Effect::EnterWorkspace { user_id, workspace_id })
     }
 
     /// This person is no longer in the workspace.
-    pub(super) fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
+    pub(crate) fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
         Self::concerning(workspace_id, user_id, Effect::LeaveWorkspace { user_id, workspace_id })
     }
 

@@ -1,0 +1,56 @@
+//! What a key may be used for, beside its scopes.
+
+use appcore::{
+    WorkspaceId,
+    view::{BudgetScope, GatewayEndpoint},
+};
+use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
+use uuid::Uuid;
+
+use crate::limits::KeyLimit;
+
+/// The rules of a key, as they are cached with its standing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPolicy {
+    pub workspace_id: Option<WorkspaceId>,
+    /// None named: every model.
+    pub models: Vec<String>,
+    /// None named: all.
+    pub endpoints: Vec<GatewayEndpoint>,
+    pub limit: KeyLimit,
+    /// The budgets that there are for its use. No statement is needed where there is none.
+    pub budgets: Vec<BudgetId>,
+}
+
+impl KeyPolicy {
+    pub(crate) fn of(row: &KeyStanding) -> Self {
+        let is_there = |bit: i64| row.budgets & bit != 0;
+        let scopes = [
+            (1, BudgetScope::Key, Some(row.id.0)),
+            (2, BudgetScope::User, Some(row.user_id.0)),
+            (4, BudgetScope::Workspace, row.workspace_id.map(|id| id.0)),
+        ];
+        let budget = |(bit, scope, id): (i64, BudgetScope, Option<Uuid>)| {
+            id.filter(|_| is_there(bit)).map(|id| BudgetId { scope, id })
+        };
+        Self {
+            workspace_id: row.workspace_id,
+            models: models(row.models.as_deref()),
+            endpoints: endpoints(row.endpoints.as_deref()),
+            limit: KeyLimit { rpm: whole(row.rpm), tpm: whole(row.tpm), parallel: whole(row.parallel) },
+            budgets: scopes.into_iter().filter_map(budget).collect(),
+        }
+    }
+}
+
+pub(crate) fn models(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+pub(crate) fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
+    stored.map(|text| text.split(',').filter_map(|name| name.parse().ok()).collect()).unwrap_or_default()
+}
+
+pub(crate) fn whole(stored: Option<i64>) -> Option<u32> {
+    stored.and_then(|number| u32::try_from(number).ok())
+}

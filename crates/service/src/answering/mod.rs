@@ -1,0 +1,131 @@
+//! What assistants answer, and how an answer is stopped or asked for again. Each [`answer`] is a job.
+
+mod answer;
+pub(crate) mod budget;
+pub(crate) mod context;
+mod draft;
+pub(crate) mod files;
+mod measure;
+mod title;
+mod watch;
+mod writing;
+
+use appcore::{
+    AppError, Code, MessageId,
+    auth::Principal,
+    event::{BusMessage, Signal},
+    view::{AnswerDetails, Message, MessageStatus, SenderKind},
+};
+use dbcontext::query;
+
+use crate::{
+    App, access,
+    events::{AnswerJob, Asking, Change, FinishAnswer, HIDDEN, Regenerate},
+    gateway,
+    jobs::{self, Stored as _},
+};
+pub use watch::Watch;
+
+/// The answers that this instance is writing.
+pub struct Answering {
+    watched: watch::Watched,
+    /// The texts of documents that were read lately.
+    pub(crate) texts: files::DocumentTexts,
+}
+
+impl Default for Answering {
+    fn default() -> Self {
+        Self { watched: watch::Watched::default(), texts: files::document_texts() }
+    }
+}
+
+impl Answering {
+    /// Watches for a reader's wish to stop this answer.
+    pub(crate) fn watch(&self, answer: MessageId) -> Watch {
+        self.watched.add(answer)
+    }
+
+    /// Stops an answer if this instance is writing it.
+    pub(crate) fn stop_here(&self, answer: MessageId) {
+        self.watched.stop(answer);
+    }
+}
+
+/// Stops an answer. Whoever reads the conversation may; one that has ended stays as it is.
+pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, AppError> {
+    let message = answer(app, by, id).await?;
+    if message.status != MessageStatus::Streaming {
+        return Ok(message);
+    }
+    if query::jobs::request_stop(app.db.writer(), id.0).await? {
+        // It may wait for somebody's decision.
+        if query::jobs::hasten(app.db.writer(), AnswerJob::KIND, id.0).await? {
+            jobs::wake(app);
+        }
+        drop(app.bus.publish(vec![BusMessage::Signal(Signal::StopGeneration(id))]));
+        return Ok(message);
+    }
+    // Nobody works on it: its job is among the dead letters.
+    let finish = FinishAnswer {
+        conversation_id: message.conversation_id,
+        answer_id: id,
+        content: message.content,
+        status: MessageStatus::Stopped,
+        reason: None,
+        model: None,
+        figures: None,
+        thoughts: None,
+    };
+    app.writer.submit(Change::FinishAnswer(finish)).await?.message()
+}
+
+/// Asks for an answer again: the same message goes back to its beginning.
+pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Asking) -> Result<Message, AppError> {
+    let mut asking = checked(app, asking)?;
+    let message = answer(app, by, id).await?;
+    let queued = budget::hold(app, by.user_id, message.conversation_id, 1, &mut asking).await?;
+    let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
+    let asked = app.writer.submit(Change::Regenerate(regenerate)).await;
+    budget::hand_over(queued, &asked);
+    asked?.message()
+}
+
+/// Refuses a model that can't be asked.
+pub(crate) fn checked(app: &App, asking: Asking) -> Result<Asking, AppError> {
+    let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
+    Ok(Asking { model: model.map(|model| gateway::known_model(app, model)).transpose()?, ..asking })
+}
+
+/// What is known of an answer that the caller may read, and what the model thought before it.
+pub async fn details(app: &App, by: &Principal, id: MessageId) -> Result<AnswerDetails, AppError> {
+    let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
+    let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
+    if message.sender.kind != SenderKind::Assistant || message.deleted_at.is_some() || message.hidden_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let thinking = query::versions::thoughts(app.db.reader(), id).await?;
+    let tool_calls = if message.tool_calls.is_empty() {
+        Vec::new()
+    } else {
+        let rows = query::tool_calls::shown(app.db.reader(), id).await?;
+        rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?
+    };
+    Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking, tool_calls })
+}
+
+/// An assistant's message in a conversation that the caller is in.
+async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, AppError> {
+    let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
+    let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
+    if message.deleted_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    if message.sender.kind != SenderKind::Assistant {
+        return Err(AppError::refused(Code::WrongState, "This is only available for an assistant's answer."));
+    }
+    if message.hidden_at.is_some() {
+        return Err(AppError::refused(Code::WrongState, HIDDEN));
+    }
+    access::member(app, by.user_id, message.conversation_id).await?;
+    Ok(message)
+}

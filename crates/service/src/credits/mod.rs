@@ -1,0 +1,98 @@
+//! What people ask of their credits: what came and went, as a list and as a table, and what administrators give by hand.
+//! Under it lie the [ledger](crate::ledger) and what is [held](crate::holds).
+
+mod export;
+
+use appcore::{
+    AppError, Code, WorkspaceId,
+    auth::Principal,
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{Credits, LedgerEntry},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{ledger as rows, users, workspaces},
+};
+use uuid::Uuid;
+
+pub use self::export::{Period, export, export_of};
+pub use crate::ledger::{Holder, verify};
+use crate::{
+    App, accounts,
+    audit::{self, Action, Entry},
+    ledger::{Books, Source, figures},
+    payments::{balances, subscriptions},
+};
+
+/// A million credits.
+const MOST_BY_HAND: i64 = 1_000_000_000_000;
+
+/// One's own account, or that of a workspace whose owner or administrator one is; the newest entries first.
+pub async fn list(
+    app: &App,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    page: PageRequest,
+) -> Result<Page<LedgerEntry>, AppError> {
+    let holder = subscriptions::payer(app, by, workspace_id).await?.holder();
+    list_of(app, holder, page).await
+}
+
+/// Anybody's account, for administrators.
+pub async fn list_of(app: &App, holder: Holder, page: PageRequest) -> Result<Page<LedgerEntry>, AppError> {
+    let account = holder.account();
+    let (found, total) = rows::list(app.db.reader(), account, page).await?;
+    let items = found
+        .into_iter()
+        .map(|row| LedgerEntry {
+            id: row.id,
+            amount: if row.to_account == account { row.amount } else { MicroCredits(-row.amount.0) },
+            balance_after: row.balance_after,
+            source: format!("{}:{}", row.source, row.source_id),
+            note: row.note,
+            kind: row.kind,
+            created_at: row.created_at,
+        })
+        .collect();
+    Ok(Page::new(items, page, total))
+}
+
+/// Gives somebody or a workspace credits by hand, or takes some away with a fresh sign-in. What isn't there any more is owed.
+pub async fn give(
+    app: &App,
+    by: &Principal,
+    holder: Holder,
+    amount: MicroCredits,
+    reason: String,
+) -> Result<Credits, AppError> {
+    if !app.payments.is_charging() {
+        return Err(AppError::refused(Code::WrongState, "Nothing is charged here, so there are no credits."));
+    }
+    if amount == MicroCredits::ZERO || amount.0.saturating_abs() > MOST_BY_HAND {
+        return Err(AppError::field("amount", "invalid", "This must be something, and at most a million credits."));
+    }
+    if amount < MicroCredits::ZERO {
+        accounts::require_fresh(app, by).await?;
+    }
+    match holder {
+        Holder::Person(id) => drop(users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?),
+        Holder::Workspace(id) => drop(workspaces::name(app.db.reader(), id).await?.ok_or(Code::NotFound)?),
+    }
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let mut books = Books::open(&tx, holder, app.clock.now()).await?;
+    let source = Source::new("admin", Uuid::now_v7());
+    let book = books.only()?;
+    if amount > MicroCredits::ZERO {
+        book.give(amount, &source, None, Some(reason));
+    } else {
+        book.take_away(MicroCredits(-amount.0), &source, Some(reason));
+    }
+    let credits = figures(&book.account);
+    books.store(&tx).await?;
+    let target = format!("{}:{amount}", holder.account());
+    audit::record(&tx, Entry::by(by, Action::CreditsGiven, Some(target))).await?;
+    tx.commit().await.map_err(app_error)?;
+    balances::tell_changed(app, holder);
+    Ok(credits)
+}
