@@ -20,7 +20,7 @@ use crate::{
     ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
-    dialect::{anthropic, gemini, openai_chat},
+    dialect::Place,
     forward::{Stop, check_events},
     keys::{KeyLease, KeyPool},
     meter::Meter,
@@ -39,8 +39,6 @@ const DEMO: &str = "demo";
 /// When a provider is not asked any more: its server fails or can't be reached, whichever key is used. What is wrong with one key is the
 /// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
 const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
-
-const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// Every provider that is configured, or the demo where none is.
 pub struct Ai {
@@ -67,10 +65,9 @@ pub struct KeyNews {
 /// A provider with its keys.
 pub(crate) struct Upstream {
     pub name: String,
-    pub flavor: ProviderKind,
+    pub kind: ProviderKind,
     pub http: Http,
     base: Url,
-    pub chat_url: Url,
     /// Where it takes responses, if it does.
     pub responses_url: Option<Url>,
     pub keys: Arc<KeyPool>,
@@ -244,7 +241,7 @@ fn demo_deployment() -> Deployment {
 
 impl Upstream {
     fn build(settings: &ProviderSettings, http: Http, backoff: Duration) -> Result<Self, SettingsError> {
-        let base_url = settings.base_url.as_deref().map_or(settings.kind.public_base_url(), str::trim);
+        let base_url = settings.base_url.as_deref().map_or(settings.kind.dialect().public_url(), str::trim);
         let base = Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| SettingsError::BaseUrl(settings.name.clone()))?;
         if settings.keys.iter().any(|key| HeaderValue::from_str(key.expose()).is_err()) {
@@ -252,66 +249,36 @@ impl Upstream {
         }
         let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
         let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
-        let mut upstream = Self {
-            name: settings.name.clone(),
-            flavor: settings.kind,
-            http,
-            chat_url: base.clone(),
-            responses_url: None,
-            base,
-            keys,
-            breaker,
-        };
-        upstream.chat_url = match settings.kind {
-            ProviderKind::OpenAi => upstream.url(&["chat", "completions"]),
-            ProviderKind::Anthropic => upstream.url(&["messages"]),
-            ProviderKind::Gemini => upstream.url(&["models"]),
-        };
-        upstream.responses_url =
-            (settings.responses && settings.kind == ProviderKind::OpenAi).then(|| upstream.url(&["responses"]));
+        let mut upstream =
+            Self { name: settings.name.clone(), kind: settings.kind, http, responses_url: None, base, keys, breaker };
+        let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
+        upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
         Ok(upstream)
     }
 
     /// Where a question for `model` is sent.
     pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
-        match self.flavor {
-            ProviderKind::OpenAi | ProviderKind::Anthropic => self.chat_url.clone(),
-            ProviderKind::Gemini => {
-                let method = if is_stream { "streamGenerateContent" } else { "generateContent" };
-                let mut url = self.url(&["models", &gemini::method(model, method)]);
-                url.set_query(is_stream.then_some("alt=sse"));
-                url
-            }
-        }
+        self.url(&self.kind.dialect().chat(model, is_stream))
     }
 
     /// A question in the provider's dialect.
     pub(crate) fn write(&self, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
-        let body = match self.flavor {
-            ProviderKind::OpenAi => {
-                let is_public = self.base.host_str().is_some_and(|host| host.ends_with("openai.com"));
-                openai_chat::upstream::write(question, model, is_public)
-            }
-            ProviderKind::Gemini => gemini::request::write(question, model)?,
-            ProviderKind::Anthropic => anthropic::upstream::write(question, model)?,
-        };
-        Ok(body.to_string().into())
+        Ok(self.kind.dialect().write(question, model, &self.base)?.to_string().into())
     }
 
     /// Reads the provider's answers.
     pub(crate) fn reader(&self) -> Box<dyn Reader> {
-        match self.flavor {
-            ProviderKind::OpenAi => Box::new(openai_chat::upstream::ChatReader::default()),
-            ProviderKind::Gemini => Box::new(gemini::answer::GeminiReader::default()),
-            ProviderKind::Anthropic => Box::new(anthropic::answer::AnthropicReader::default()),
-        }
+        self.kind.dialect().reader()
     }
 
-    /// An address below the provider's base. Each segment is escaped: a model's name may come from a user.
-    pub(crate) fn url(&self, segments: &[&str]) -> Url {
+    /// An address below the provider's base.
+    pub(crate) fn url(&self, place: &Place) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
+            path.pop_if_empty().extend(&place.segments);
+        }
+        if place.query.is_some() {
+            url.set_query(place.query);
         }
         url
     }
@@ -356,15 +323,13 @@ impl Upstream {
 
     /// Puts the key where the provider looks for it.
     pub(crate) fn sign(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
-        if self.flavor == ProviderKind::Anthropic {
-            headers.insert("anthropic-version", HeaderValue::from_static(ANTHROPIC_VERSION));
+        let dialect = self.kind.dialect();
+        for (name, value) in dialect.headers() {
+            headers.insert(*name, HeaderValue::from_static(value));
         }
         let Some(key) = lease.key() else { return Ok(()) };
-        let (name, value) = match self.flavor {
-            ProviderKind::OpenAi => ("authorization", HeaderValue::from_str(&format!("Bearer {}", key.expose()))),
-            ProviderKind::Gemini => ("x-goog-api-key", HeaderValue::from_str(key.expose())),
-            ProviderKind::Anthropic => ("x-api-key", HeaderValue::from_str(key.expose())),
-        };
+        let (name, value) = dialect.credentials(key.expose());
+        let value = HeaderValue::from_str(&value);
         let mut value = value.map_err(|_| AiError::Credentials)?;
         value.set_sensitive(true);
         headers.insert(name, value);

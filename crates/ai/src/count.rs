@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, Call, GatewayError, ProviderKind,
-    dialect::{anthropic, gemini, openai_chat},
+    Ai, AiError, Call, GatewayError,
+    dialect::{Count, anthropic},
     forward::Stop,
     neutral::Request,
     peek::estimate,
@@ -43,22 +43,13 @@ impl Ai {
 
 async fn ask(call: &Call, request: &Request, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
     let upstream = attempt.upstream;
-    let (url, body, field) = match upstream.flavor {
-        ProviderKind::OpenAi => return Ok(None),
-        ProviderKind::Anthropic => {
-            let (body, _) = openai_chat::pass::replace_model(&call.body, attempt.model).map_err(Stop::Told)?;
-            (upstream.url(&["messages", "count_tokens"]), body, "input_tokens")
-        }
-        ProviderKind::Gemini => {
-            let url = upstream.url(&["models", &gemini::method(attempt.model, "countTokens")]);
-            let mut question = gemini::request::write(request, attempt.model).map_err(Stop::Told)?;
-            question["model"] = gemini::name(attempt.model).into();
-            let body = json!({ "generateContentRequest": question }).to_string().into();
-            (url, body, "totalTokens")
-        }
+    let dialect = upstream.kind.dialect();
+    let Some(Count { post, field }) = dialect.count(&call.body, request, attempt.model).map_err(Stop::Told)? else {
+        return Ok(None);
     };
-    let betas = call.betas.as_deref().filter(|_| upstream.flavor == ProviderKind::Anthropic);
-    let response = upstream.post_message(&url, &attempt.lease, body, (false, betas), deadline).await?;
+    let betas = call.betas.as_deref().filter(|_| dialect.passes(call.door));
+    let response =
+        upstream.post_message(&upstream.url(&post.place), &attempt.lease, post.body, (false, betas), deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
     Ok(Some(value[field].as_u64().ok_or(AiError::Garbled)?))

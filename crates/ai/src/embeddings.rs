@@ -1,4 +1,4 @@
-//! Embeddings, in OpenAI's form, of OpenAI's kind and of Gemini.
+//! Embeddings, in OpenAI's form.
 //!
 //! Vectors come in the encoding that was asked for, even where the provider takes no notice of the wish.
 
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, ProviderKind, Usage,
-    dialect::{fields::Fields, gemini, openai_chat},
+    Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
+    dialect::{Post, fields::Fields},
     forward::{JSON, Stop},
     peek::estimate,
     route::{Attempt, Tries},
@@ -25,10 +25,11 @@ const KEY: &[u8] = br#""embedding""#;
 const MOST_INPUTS: usize = 2_048;
 
 /// What was asked for, as far as an answer depends on it.
-struct Wish {
-    texts: Vec<String>,
-    dimensions: Option<u64>,
-    base64: bool,
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub texts: Vec<String>,
+    pub dimensions: Option<u64>,
+    pub base64: bool,
 }
 
 impl Ai {
@@ -54,7 +55,7 @@ impl Ai {
     }
 }
 
-fn read(body: &Bytes) -> Result<Wish, GatewayError> {
+pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let fields = Fields::root(&body)?;
     let wrong = || fields.error("input", "`input` must be a text, a list of texts, or tokens.");
@@ -79,27 +80,15 @@ fn read(body: &Bytes) -> Result<Wish, GatewayError> {
 
 async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
     let upstream = attempt.upstream;
-    match upstream.flavor {
-        ProviderKind::OpenAi => {
-            let (body, _) = openai_chat::pass::replace_model(&call.body, attempt.model).map_err(Stop::Told)?;
-            let url = upstream.url(&["embeddings"]);
-            let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
-            let answer = upstream.http.whole(response, deadline).await?;
-            Ok(pass(answer, wish.base64, &call.meter)?)
-        }
-        ProviderKind::Gemini => {
-            let body = write_gemini(wish, attempt.model).map_err(Stop::Told)?;
-            let url = upstream.url(&["models", &gemini::method(attempt.model, "batchEmbedContents")]);
-            let response = upstream.post(&url, &attempt.lease, body.to_string().into(), false, deadline).await?;
-            let answer = upstream.http.whole(response, deadline).await?;
-            Ok(read_gemini(&answer, wish, attempt.model, &call.meter)?)
-        }
-        ProviderKind::Anthropic => Err(Stop::Told(GatewayError::invalid("This model doesn't make embeddings."))),
-    }
+    let dialect = upstream.kind.dialect();
+    let Post { place, body } = dialect.write_embedding(&call.body, wish, attempt.model).map_err(Stop::Told)?;
+    let response = upstream.post(&upstream.url(&place), &attempt.lease, body, false, deadline).await?;
+    let answer = upstream.http.whole(response, deadline).await?;
+    Ok(dialect.read_embedding(answer, wish, attempt.model, &call.meter)?)
 }
 
 /// The provider's answer, with its vectors in the right encoding.
-fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
+pub(crate) fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
     // The vectors are most of it, so that the rest is looked for instead of parsed.
     let is_text = memmem::find_iter(&answer, KEY).find_map(|at| {
         let mut rest = answer[at + KEY.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
@@ -136,7 +125,7 @@ struct Counts {
     prompt_tokens: Option<u64>,
 }
 
-fn count(input: Option<u64>, meter: &Meter) {
+pub(crate) fn count(input: Option<u64>, meter: &Meter) {
     meter.deliver(0);
     let estimated = input.is_none();
     let input = input.or_else(|| Some(meter.estimated_question()));
@@ -145,7 +134,7 @@ fn count(input: Option<u64>, meter: &Meter) {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "vectors are of f32")]
-fn read_vector(value: &Value) -> Option<Vec<f32>> {
+pub(crate) fn read_vector(value: &Value) -> Option<Vec<f32>> {
     match value {
         Value::Array(numbers) => numbers.iter().map(|number| number.as_f64().map(|number| number as f32)).collect(),
         Value::String(text) => {
@@ -157,46 +146,13 @@ fn read_vector(value: &Value) -> Option<Vec<f32>> {
     }
 }
 
-fn write_vector(vector: &[f32], base64: bool) -> Value {
+pub(crate) fn write_vector(vector: &[f32], base64: bool) -> Value {
     if base64 {
         let bytes: Vec<u8> = vector.iter().flat_map(|float| float.to_le_bytes()).collect();
         STANDARD.encode(bytes).into()
     } else {
         json!(vector)
     }
-}
-
-fn write_gemini(wish: &Wish, model: &str) -> Result<Value, GatewayError> {
-    if wish.texts.is_empty() {
-        return Err(GatewayError::invalid_param("input", "This model takes texts only, no tokens."));
-    }
-    let name = gemini::name(model);
-    let request = |text: &String| {
-        let mut request = json!({"model": name, "content": {"parts": [{"text": text}]}});
-        if let Some(dimensions) = wish.dimensions {
-            request["outputDimensionality"] = dimensions.into();
-        }
-        request
-    };
-    let requests: Vec<Value> = wish.texts.iter().map(request).collect();
-    Ok(json!({ "requests": requests }))
-}
-
-fn read_gemini(answer: &[u8], wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
-    let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
-    if let Some(failure) = failure::of_value(&value) {
-        return Err(failure);
-    }
-    let vectors = value["embeddings"].as_array().filter(|vectors| vectors.len() == wish.texts.len());
-    let item = |(index, embedding): (usize, &Value)| {
-        let vector = read_vector(&embedding["values"]).ok_or(AiError::Garbled)?;
-        Ok(json!({"object": "embedding", "index": index, "embedding": write_vector(&vector, wish.base64)}))
-    };
-    let data: Result<Vec<Value>, AiError> = vectors.ok_or(AiError::Garbled)?.iter().enumerate().map(item).collect();
-    count(value["usageMetadata"]["promptTokenCount"].as_u64(), meter);
-    let tokens = meter.usage().input.unwrap_or(0);
-    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    Ok(json!({"object": "list", "data": data?, "model": model, "usage": usage}).to_string().into())
 }
 
 #[cfg(test)]
@@ -224,19 +180,6 @@ mod tests {
     }
 
     #[test]
-    fn gemini_is_asked_for_each_text_with_the_models_name() {
-        let asked = wish(&json!({"model": "m", "input": ["a", "b"], "dimensions": 8})).unwrap();
-        let one = |text: &str| json!({"model": "models/e", "content": {"parts": [{"text": text}]}, "outputDimensionality": 8});
-        assert_eq!(write_gemini(&asked, "e").unwrap(), json!({"requests": [one("a"), one("b")]}));
-        let answer = json!({"embeddings": [{"values": [0.5]}, {"values": [-1.0]}]}).to_string();
-        let written = read_gemini(answer.as_bytes(), &asked, "e", &Meter::default()).unwrap();
-        let written: Value = serde_json::from_slice(&written).unwrap();
-        assert_eq!(written["data"][1], json!({"object": "embedding", "index": 1, "embedding": [-1.0]}));
-        let short = json!({"embeddings": [{"values": [0.5]}]}).to_string();
-        assert!(read_gemini(short.as_bytes(), &asked, "e", &Meter::default()).is_err());
-    }
-
-    #[test]
     fn inputs_are_texts_or_tokens() {
         for input in [json!("a"), json!(["a"]), json!([1, 2]), json!([[1, 2], [3]])] {
             assert!(wish(&json!({"model": "m", "input": input})).is_ok(), "{input}");
@@ -247,7 +190,5 @@ mod tests {
                 Some(400)
             );
         }
-        let tokens = wish(&json!({"model": "m", "input": [[1, 2]]})).unwrap();
-        assert!(write_gemini(&tokens, "e").is_err());
     }
 }

@@ -7,12 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::Response;
+use reqwest::{Response, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, ProviderKind, Usage,
+    Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, Usage,
     dialect::{
         Head, anthropic,
         openai_chat::{self, pass::ChatTap, request::Wishes},
@@ -99,35 +99,42 @@ impl Ai {
         attempt: &Attempt<'_>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
-        match (call.door, attempt.upstream.flavor) {
-            (Door::Chat, ProviderKind::OpenAi) => self.pass_chat(call, attempt, deadline).await,
-            (Door::Responses, ProviderKind::OpenAi) if attempt.upstream.responses_url.is_some() => {
-                if asked.is_none() {
-                    // What is refused does not depend on who answers.
-                    *asked = Some(self.read(call).map_err(Stop::Told)?);
-                }
-                self.pass_responses(call, attempt, deadline).await
+        let upstream = attempt.upstream;
+        let dialect = upstream.kind.dialect();
+        match call.door {
+            Door::Chat if dialect.passes(Door::Chat) => return self.pass_chat(call, attempt, deadline).await,
+            Door::Messages if dialect.passes(Door::Messages) => {
+                return self.pass_messages(call, attempt, deadline).await;
             }
-            (Door::Messages, ProviderKind::Anthropic) => self.pass_messages(call, attempt, deadline).await,
-            _ => {
-                let asked = match asked {
-                    Some(asked) => asked,
-                    None => asked.insert(self.read(call).map_err(Stop::Told)?),
-                };
-                if attempt.upstream.flavor == ProviderKind::Gemini {
-                    let brought = web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
-                    call.meter.estimate_question(estimate(&call.body) + brought as u64 * MEDIA_TOKENS);
-                }
-                self.translate(call, asked, attempt, deadline).await
-            }
+            _ => {}
         }
+        let asked = match asked {
+            Some(asked) => asked,
+            None => asked.insert(self.read(call).map_err(Stop::Told)?),
+        };
+        if let (Door::Responses, Some(url)) = (call.door, &upstream.responses_url) {
+            // What is refused does not depend on who answers, so it was read above.
+            return self.pass_responses(call, attempt, url, deadline).await;
+        }
+        if !dialect.fetches_pictures() {
+            let brought = web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
+            call.meter.estimate_question(estimate(&call.body) + brought as u64 * MEDIA_TOKENS);
+        }
+        self.translate(call, asked, attempt, deadline).await
     }
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
         let request = openai_chat::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
         let upstream = attempt.upstream;
-        let response =
-            upstream.post(&upstream.chat_url, &attempt.lease, request.body, request.stream, deadline).await?;
+        let response = upstream
+            .post(
+                &upstream.address(attempt.model, request.stream),
+                &attempt.lease,
+                request.body,
+                request.stream,
+                deadline,
+            )
+            .await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
             openai_chat::pass::meter_whole(&body, &call.meter)?;
@@ -148,8 +155,15 @@ impl Ai {
         let request = anthropic::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
         let upstream = attempt.upstream;
         let wishes = (request.stream, call.betas.as_deref());
-        let response =
-            upstream.post_message(&upstream.chat_url, &attempt.lease, request.body, wishes, deadline).await?;
+        let response = upstream
+            .post_message(
+                &upstream.address(attempt.model, request.stream),
+                &attempt.lease,
+                request.body,
+                wishes,
+                deadline,
+            )
+            .await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
             anthropic::pass::meter_whole(&body, &call.meter)?;
@@ -163,10 +177,15 @@ impl Ai {
         Ok(Begun::Messages(Box::new(relay)))
     }
 
-    async fn pass_responses(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
+    async fn pass_responses(
+        &self,
+        call: &Call,
+        attempt: &Attempt<'_>,
+        url: &Url,
+        deadline: Instant,
+    ) -> Result<Begun, Stop> {
         let request = openai_responses::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
         let upstream = attempt.upstream;
-        let url = upstream.responses_url.as_ref().unwrap_or(&upstream.chat_url);
         let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;

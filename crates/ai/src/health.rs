@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, ProviderKind,
+    dialect::Place,
     keys::{KeyHealth, NoKey},
 };
 
@@ -26,7 +27,7 @@ impl Ai {
     pub fn health(&self) -> Vec<ProviderHealth> {
         let health = |upstream: &crate::ai::Upstream| ProviderHealth {
             name: upstream.name.clone(),
-            kind: upstream.flavor,
+            kind: upstream.kind,
             keys: upstream.keys.health(),
         };
         self.upstreams().iter().map(health).collect()
@@ -46,7 +47,7 @@ impl Ai {
                 NoKey::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
                 NoKey::Off => AiError::Credentials,
             })?;
-            let mut request = Request::new(Method::GET, upstream.url(&["models"]));
+            let mut request = Request::new(Method::GET, upstream.url(&Place::of(["models"])));
             upstream.sign(request.headers_mut(), &lease)?;
             upstream.http.send(request, false, begun + TEST).await.map_err(|failure| failure.error)
         };

@@ -44,11 +44,12 @@ pub use chat::{
     ChatCall, ChatDelta, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool, Finish,
     Role,
 };
+pub use dialect::ProviderKind;
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use health::ProviderHealth;
 pub use meter::{Meter, Served, Usage};
 pub use peek::{Peek, peek};
-pub use settings::{AiSettings, Limits, ProviderKind, ProviderSettings};
+pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use transcription::{Recording, sound_tokens};
 pub use window::{estimate_tokens, turn_tokens, window};

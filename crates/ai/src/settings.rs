@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use appcore::config::Outgoing;
 
-use crate::{AiError, Secret};
+use crate::{AiError, ProviderKind, Secret};
 
 /// The section `ai` of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -38,27 +38,6 @@ pub struct ProviderSettings {
     pub proxy: Option<String>,
     /// Whether a server of OpenAI's kind speaks responses, too; else they go to it as chat completions.
     pub responses: bool,
-}
-
-/// The dialect that a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// OpenAI and every server that speaks its protocol: Ollama, vLLM, llama.cpp, …
-    OpenAi,
-    /// Google's native API, `v1beta`.
-    Gemini,
-    /// Anthropic's messages.
-    Anthropic,
-}
-
-impl ProviderKind {
-    pub(crate) fn public_base_url(self) -> &'static str {
-        match self {
-            Self::OpenAi => "https://api.openai.com/v1",
-            Self::Gemini => "https://generativelanguage.googleapis.com/v1beta",
-            Self::Anthropic => "https://api.anthropic.com/v1",
-        }
-    }
 }
 
 /// Every limit and time-out towards a provider.
@@ -192,7 +171,7 @@ mod tests {
     fn provider(name: &str, models: &[&str]) -> ProviderSettings {
         ProviderSettings {
             name: name.to_owned(),
-            kind: ProviderKind::OpenAi,
+            kind: ProviderKind::OPENAI,
             base_url: None,
             keys: Vec::new(),
             models: models.iter().map(|&model| model.to_owned()).collect(),

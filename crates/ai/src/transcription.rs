@@ -2,9 +2,8 @@
 
 mod stream;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream as streams};
 use reqwest::{
@@ -16,10 +15,10 @@ use tokio::time::Instant;
 
 use self::stream::TranscriptTap;
 use crate::{
-    Ai, AiError, AnswerBody, Door, Forwarded, GatewayError, Limits, Meter, ProviderKind, Route,
-    dialect::{gemini, openai_chat::usage},
+    Ai, AiError, AnswerBody, Door, Forwarded, GatewayError, Limits, Meter, Route,
+    dialect::{Hearing, Place, openai_chat::usage},
     forward::{EVENTS, JSON, Stop},
-    neutral::{Event, Reader},
+    neutral::Event,
     relay::Relay,
     route::{Attempt, Tries},
     wire::{
@@ -52,7 +51,7 @@ pub struct Recording {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Json,
     Text,
     Srt,
@@ -71,7 +70,7 @@ enum Heard {
 }
 
 impl Recording {
-    fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let value = self.fields.iter().find(|field| field.0 == name).map(|field| field.1.trim());
         value.filter(|value| !value.is_empty())
     }
@@ -120,10 +119,13 @@ impl Ai {
         loop {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            let asked = match attempt.upstream.flavor {
-                ProviderKind::OpenAi => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
-                ProviderKind::Gemini => listen(&recording, format, &attempt, deadline).await,
-                ProviderKind::Anthropic => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
+            let asked = match attempt.upstream.kind.dialect().hearing() {
+                Hearing::Form => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
+                Hearing::Question(write) => {
+                    let question = (format, write(&recording, format));
+                    listen(&recording, question, &attempt, deadline).await
+                }
+                Hearing::None => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
             };
             match asked {
                 Ok(heard) => {
@@ -151,7 +153,7 @@ async fn pass(
 ) -> Result<Heard, Stop> {
     let upstream = attempt.upstream;
     let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    let mut request = Request::new(Method::POST, upstream.url(&["audio", "transcriptions"]));
+    let mut request = Request::new(Method::POST, upstream.url(&Place::of(["audio", "transcriptions"])));
     let headers = request.headers_mut();
     let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
     headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
@@ -207,10 +209,10 @@ fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
     form.into()
 }
 
-/// Asks Gemini what it hears.
+/// Asks the model what it hears.
 async fn listen(
     recording: &Recording,
-    format: Format,
+    (format, question): (Format, Value),
     attempt: &Attempt<'_>,
     deadline: Instant,
 ) -> Result<Heard, Stop> {
@@ -220,11 +222,11 @@ async fn listen(
     }
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);
-    let body = question(recording, format).to_string().into();
+    let body = question.to_string().into();
     let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let mut events = Vec::new();
-    gemini::answer::GeminiReader::default().read_whole(&answer, &mut events)?;
+    upstream.kind.dialect().reader().read_whole(&answer, &mut events)?;
     let mut text = String::new();
     for event in events {
         match event {
@@ -240,33 +242,6 @@ async fn listen(
         return Ok(Heard::Frames(stream::frames(&written, &recording.meter)?));
     }
     Ok(Heard::Whole(written))
-}
-
-fn question(recording: &Recording, format: Format) -> Value {
-    let mut asked =
-        "Write down what is said in this recording, word by word, in its own language, and nothing else.".to_owned();
-    // Writing into a string can't fail.
-    if let Some(language) = recording.field("language") {
-        let _ = write!(asked, " The language is {language} (ISO 639).");
-    }
-    if let Some(prompt) = recording.field("prompt") {
-        let _ = write!(asked, " Words and style to expect: {prompt}");
-    }
-    let sound = json!({"mimeType": recording.content_type, "data": STANDARD.encode(&recording.file)});
-    let mut body = json!({"contents": [{"role": "user", "parts": [{"inlineData": sound}, {"text": asked}]}]});
-    let mut config = json!({});
-    if let Some(temperature) = recording.field("temperature").and_then(|text| text.parse::<f64>().ok()) {
-        config["temperature"] = temperature.into();
-    }
-    if matches!(format, Format::Srt | Format::Vtt | Format::Verbose) {
-        let number = json!({"type": "number", "description": "Seconds from the beginning"});
-        let segment = json!({"type": "object", "required": ["start", "end", "text"],
-            "properties": {"start": number, "end": number, "text": {"type": "string"}}});
-        config["responseMimeType"] = JSON.into();
-        config["responseJsonSchema"] = json!({"type": "array", "items": segment});
-    }
-    body["generationConfig"] = config;
-    body
 }
 
 /// A piece of the text with its times.

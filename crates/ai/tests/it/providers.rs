@@ -76,7 +76,7 @@ async fn ask(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiError>) {
 
 async fn openai(scripts: Vec<Script>, keys: &[&str]) -> (Upstream, Ai) {
     let upstream = Upstream::start(scripts).await;
-    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", keys, limits());
+    let ai = ai(ProviderKind::OPENAI, &upstream, "v1", keys, limits());
     (upstream, ai)
 }
 
@@ -122,7 +122,7 @@ async fn a_gemini_answer_streams() {
         \"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2}}\r\n\r\n";
     let script = vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(frames.as_bytes().to_vec())];
     let upstream = Upstream::start(vec![script]).await;
-    let ai = ai(ProviderKind::Gemini, &upstream, "v1beta", &["secret-key"], limits());
+    let ai = ai(ProviderKind::GEMINI, &upstream, "v1beta", &["secret-key"], limits());
     assert_eq!(ask(&ai).await, whole());
     let request = upstream.requests().remove(0);
     assert!(
@@ -252,7 +252,7 @@ async fn one_deadline_holds_for_all() {
         .collect();
     let upstream = Upstream::start(vec![slow]).await;
     let limits = Limits { deadline: Duration::from_millis(600), idle: Duration::from_secs(30), ..limits() };
-    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits);
     let (text, end) = ask(&ai).await;
     assert_eq!(end, Err(AiError::Timeout));
     assert!(!text.is_empty());
@@ -310,7 +310,7 @@ async fn nobody_listening_is_told_in_words() {
     let mut upstream = Upstream::start(vec![hello()]).await;
     // A port that was free a moment ago.
     upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits());
+    let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits());
     assert_eq!(ask(&ai).await.1.unwrap_err().to_string(), "The AI provider is unavailable. Try again in a minute.");
 }
 
@@ -323,7 +323,7 @@ async fn dropping_the_answer_ends_the_request() {
     ];
     let upstream = Upstream::start(vec![waits]).await;
     let limits = Limits { idle: Duration::from_secs(60), ..limits() };
-    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits);
     let mut answer = ai.chat(&ai.default_route().unwrap(), question(), &Arc::default()).await.unwrap();
     assert_eq!(answer.next().await, Some(Ok(ChatDelta::Text("Hello".to_owned()))));
     drop(answer);
@@ -334,7 +334,7 @@ async fn dropping_the_answer_ends_the_request() {
 fn behind(proxy: String) -> AiSettings {
     let provider = ProviderSettings {
         name: "fake".to_owned(),
-        kind: ProviderKind::OpenAi,
+        kind: ProviderKind::OPENAI,
         base_url: Some("http://provider.invalid/v1".to_owned()),
         keys: Vec::new(),
         models: vec!["m".to_owned()],
@@ -420,7 +420,7 @@ async fn a_provider_whose_server_fails_is_spared_and_asked_again_after_a_pause()
     let scripts = (0..5).map(|_| answer(500, "", "")).chain([hello()]).collect();
     let limits = Limits { retries: 0, ..limits() };
     let upstream = Upstream::start(scripts).await;
-    let ai = ai(ProviderKind::OpenAi, &upstream, "v1", &["k"], limits);
+    let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits);
     for _ in 0..5 {
         assert_eq!(ai.circuit(), Circuit::Closed);
         assert!(matches!(ask(&ai).await.1, Err(AiError::Unavailable { .. })));

@@ -31,8 +31,8 @@ use self::resolve::Resolution;
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, Holds, Mail, Mcp, McpCommand, Messages,
-    Metrics, OauthKind, OauthProvider, Outgoing, Payment, PaypalVerify, Provider, ProviderKind, RateLimit, Realtime,
-    Redis, Role, Server, SignUp, Titles, UnknownPrice, Uploads, Workspaces,
+    Metrics, OauthKind, OauthProvider, Outgoing, Payment, PaypalVerify, Provider, RateLimit, Realtime, Redis, Role,
+    Server, SignUp, Titles, UnknownPrice, Uploads, Workspaces,
 };
 
 /// The file that is read when none is named, where it is present.

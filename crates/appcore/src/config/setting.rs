@@ -465,9 +465,9 @@ const LATER: &[Setting] = &[
     ),
     row(
         "ai.providers.*.kind",
-        Kind::Choice(&["openai", "gemini", "anthropic"]),
+        Kind::Text,
         Unset("openai"),
-        "Which API the provider speaks: openai (and everything compatible with it), gemini or anthropic.",
+        "Which API the provider speaks: openai (and everything compatible with it), or its own: docs/gateway.md lists them.",
     ),
     row(
         "ai.providers.*.base_url",

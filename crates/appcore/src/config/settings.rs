@@ -627,7 +627,8 @@ pub enum Titles {
 pub struct Provider {
     #[serde(skip)]
     pub name: String,
-    pub kind: ProviderKind,
+    /// The API that it speaks.
+    pub kind: String,
     /// With the version segment.
     pub base_url: Option<Url>,
     #[serde(default)]
@@ -640,15 +641,6 @@ pub struct Provider {
     /// Whether it speaks OpenAI's responses.
     #[serde(default)]
     pub responses: bool,
-}
-
-/// The API that a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderKind {
-    Openai,
-    Gemini,
-    Anthropic,
 }
 
 impl Config {
@@ -806,19 +798,9 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 impl Provider {
-    /// Where its API is: the configured place, else the public service.
-    pub fn base_url(&self) -> String {
-        self.base_url.as_ref().map_or_else(
-            || {
-                match self.kind {
-                    ProviderKind::Openai => "https://api.openai.com/v1",
-                    ProviderKind::Gemini => "https://generativelanguage.googleapis.com/v1beta",
-                    ProviderKind::Anthropic => "https://api.anthropic.com/v1",
-                }
-                .to_owned()
-            },
-            trimmed,
-        )
+    /// Where its API is, where that is not the public service of its kind.
+    pub fn base_url(&self) -> Option<String> {
+        self.base_url.as_ref().map(trimmed)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::ai::{
-    ProviderHealth, ProviderKind,
+    ProviderHealth,
     keys::{KeyHealth, KeyState},
 };
 use appcore::{
@@ -77,17 +77,9 @@ pub fn list(app: &App) -> Vec<AiProvider> {
             tail: key.tail,
         };
         let keys = provider.keys.into_iter().map(key).collect();
-        AiProvider { keys, kind: kind(provider.kind).into(), name: provider.name.clone() }
+        AiProvider { keys, kind: provider.kind.name().into(), name: provider.name.clone() }
     };
     gateway.ai.health().into_iter().map(view).collect()
-}
-
-const fn kind(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::OpenAi => "openai",
-        ProviderKind::Gemini => "gemini",
-        ProviderKind::Anthropic => "anthropic",
-    }
 }
 
 /// Lets a key rest on all instances.

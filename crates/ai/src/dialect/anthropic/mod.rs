@@ -7,7 +7,56 @@ pub(crate) mod request;
 pub(crate) mod upstream;
 pub(crate) mod usage;
 
-use crate::Finish;
+use bytes::Bytes;
+use reqwest::Url;
+use serde_json::Value;
+
+use super::{Count, Dialect, Place, Post, openai_chat};
+use crate::{
+    Door, Finish, GatewayError,
+    neutral::{Reader, Request},
+};
+
+pub(crate) struct Anthropic;
+
+impl Dialect for Anthropic {
+    fn name(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn public_url(&self) -> &'static str {
+        "https://api.anthropic.com/v1"
+    }
+
+    fn chat(&self, _model: &str, _is_stream: bool) -> Place {
+        Place::of(["messages"])
+    }
+
+    fn credentials(&self, key: &str) -> (&'static str, String) {
+        ("x-api-key", key.to_owned())
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("anthropic-version", "2023-06-01")]
+    }
+
+    fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
+        upstream::write(question, model)
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(answer::AnthropicReader::default())
+    }
+
+    fn passes(&self, door: Door) -> bool {
+        door == Door::Messages
+    }
+
+    fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
+        let (body, _) = openai_chat::pass::replace_model(body, model)?;
+        Ok(Some(Count { post: Post { place: Place::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
+    }
+}
 
 /// What a `stop_reason` means.
 pub(crate) fn finish(reason: &str) -> Finish {

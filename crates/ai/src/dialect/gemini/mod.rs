@@ -4,14 +4,84 @@
 //! is whole when a `finishReason` has come. Usage in the frames is cumulative, so the last one counts.
 
 pub(crate) mod answer;
+mod embeddings;
 pub(crate) mod request;
+mod sound;
+
+use bytes::Bytes;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use super::{Count, Dialect, Hearing, Place, Post};
+use crate::{
+    GatewayError, Meter,
+    embeddings::Wish,
+    neutral::{Reader, Request},
+    wire::failure::Failure,
+};
+
+pub(crate) struct Gemini;
+
+impl Dialect for Gemini {
+    fn name(&self) -> &'static str {
+        "gemini"
+    }
+
+    fn public_url(&self) -> &'static str {
+        "https://generativelanguage.googleapis.com/v1beta"
+    }
+
+    fn chat(&self, model: &str, is_stream: bool) -> Place {
+        if is_stream {
+            Place { query: Some("alt=sse"), ..method(model, "streamGenerateContent") }
+        } else {
+            method(model, "generateContent")
+        }
+    }
+
+    fn credentials(&self, key: &str) -> (&'static str, String) {
+        ("x-goog-api-key", key.to_owned())
+    }
+
+    fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
+        request::write(question, model)
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(answer::GeminiReader::default())
+    }
+
+    fn fetches_pictures(&self) -> bool {
+        false
+    }
+
+    fn count(&self, _body: &Bytes, question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
+        let mut question = request::write(question, model)?;
+        question["model"] = name(model).into();
+        let body = json!({ "generateContentRequest": question }).to_string().into();
+        Ok(Some(Count { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
+    }
+
+    fn write_embedding(&self, _body: &Bytes, wish: &Wish, model: &str) -> Result<Post, GatewayError> {
+        let body = embeddings::write(wish, model)?.to_string().into();
+        Ok(Post { place: method(model, "batchEmbedContents"), body })
+    }
+
+    fn read_embedding(&self, answer: Bytes, wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+        embeddings::read(&answer, wish, model, meter)
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing::Question(sound::question)
+    }
+}
 
 /// The model's name as it stands in a request.
 pub(crate) fn name(model: &str) -> String {
     if model.starts_with("models/") { model.to_owned() } else { format!("models/{model}") }
 }
 
-/// What is done with a model, as it stands in an address.
-pub(crate) fn method(model: &str, method: &str) -> String {
-    format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))
+/// Where something is done with a model.
+fn method(model: &str, method: &str) -> Place {
+    Place::of(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
 }

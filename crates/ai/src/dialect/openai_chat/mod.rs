@@ -6,7 +6,58 @@ pub(crate) mod request;
 pub(crate) mod upstream;
 pub(crate) mod usage;
 
-use crate::Finish;
+use bytes::Bytes;
+use reqwest::Url;
+use serde_json::Value;
+
+use super::{Dialect, Hearing, Place, Post};
+use crate::{
+    Door, Finish, GatewayError,
+    embeddings::Wish,
+    neutral::{Reader, Request},
+};
+
+pub(crate) struct OpenAi;
+
+impl Dialect for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn public_url(&self) -> &'static str {
+        "https://api.openai.com/v1"
+    }
+
+    fn chat(&self, _model: &str, _is_stream: bool) -> Place {
+        Place::of(["chat", "completions"])
+    }
+
+    fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
+        let is_public = base.host_str().is_some_and(|host| host.ends_with("openai.com"));
+        Ok(upstream::write(question, model, is_public))
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(upstream::ChatReader::default())
+    }
+
+    fn passes(&self, door: Door) -> bool {
+        door == Door::Chat
+    }
+
+    fn may_take_responses(&self) -> bool {
+        true
+    }
+
+    fn write_embedding(&self, body: &Bytes, _wish: &Wish, model: &str) -> Result<Post, GatewayError> {
+        let (body, _) = pass::replace_model(body, model)?;
+        Ok(Post { place: Place::of(["embeddings"]), body })
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing::Form
+    }
+}
 
 /// What a `finish_reason` means.
 pub(crate) fn finish(reason: &str) -> Finish {

@@ -7,18 +7,18 @@ use crate::{AiError, Door, ProviderKind, Usage};
 
 /// A thought, a text and two calls in parallel, as each upstream says them.
 fn whole_answer(kind: ProviderKind) -> Value {
-    match kind {
-        ProviderKind::OpenAi => json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {
+    match kind.name() {
+        "openai" => json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {
             "role": "assistant", "content": "Look.", "reasoning_content": "hm", "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
                 {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{\"b\":2}"}}]}}],
             "usage": {"prompt_tokens": 10, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}}}),
-        ProviderKind::Gemini => json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
+        "gemini" => json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
             {"text": "hm", "thought": true}, {"text": "Look."},
             {"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"},
             {"functionCall": {"id": "c2", "name": "g", "args": {"b": 2}}}]}}],
             "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 4, "thoughtsTokenCount": 3, "cachedContentTokenCount": 4}}),
-        ProviderKind::Anthropic => json!({"type": "message", "stop_reason": "tool_use", "content": [
+        _ => json!({"type": "message", "stop_reason": "tool_use", "content": [
             {"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "text", "text": "Look."},
             {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}},
             {"type": "tool_use", "id": "c2", "name": "g", "input": {"b": 2}}],
@@ -31,8 +31,8 @@ fn frames(kind: ProviderKind) -> Vec<Value> {
     let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
     let part = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]});
     let piece = |index: u64, kind: &str, field: &str, value: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: value}});
-    match kind {
-        ProviderKind::OpenAi => vec![
+    match kind.name() {
+        "openai" => vec![
             delta(json!({"role": "assistant", "content": ""})),
             delta(json!({"reasoning_content": "hm"})),
             delta(json!({"content": "Look."})),
@@ -48,7 +48,7 @@ fn frames(kind: ProviderKind) -> Vec<Value> {
             json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
             json!({"choices": [], "usage": whole_answer(kind)["usage"]}),
         ],
-        ProviderKind::Gemini => vec![
+        "gemini" => vec![
             part(json!({"text": "hm", "thought": true})),
             part(json!({"text": "Look."})),
             part(json!({"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"})),
@@ -56,7 +56,7 @@ fn frames(kind: ProviderKind) -> Vec<Value> {
             // The end comes in a later chunk.
             json!({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}], "usageMetadata": whole_answer(kind)["usageMetadata"]}),
         ],
-        ProviderKind::Anthropic => vec![
+        _ => vec![
             json!({"type": "message_start", "message": {"usage": {"input_tokens": 6, "cache_read_input_tokens": 4, "output_tokens": 1}}}),
             json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
             piece(0, "thinking_delta", "thinking", "hm"),
@@ -77,7 +77,7 @@ fn frames(kind: ProviderKind) -> Vec<Value> {
 }
 
 fn counted(kind: ProviderKind) -> Usage {
-    let reasoning = (kind != ProviderKind::Anthropic).then_some(3);
+    let reasoning = (kind != ProviderKind::ANTHROPIC).then_some(3);
     Usage { input: Some(10), cached: Some(4), output: Some(7), reasoning, ..Usage::default() }
 }
 
@@ -223,7 +223,7 @@ fn a_thought_after_a_call_opens_a_new_block() {
         delta(json!({"reasoning_content": "hm"})),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
     ];
-    let (events, _) = streamed(ProviderKind::OpenAi, Door::Messages, &frames).unwrap();
+    let (events, _) = streamed(ProviderKind::OPENAI, Door::Messages, &frames).unwrap();
     let starts: Vec<&str> = events.iter().filter_map(|event| event["content_block"]["type"].as_str()).collect();
     assert_eq!(starts, ["tool_use", "thinking"]);
 }
@@ -232,7 +232,7 @@ fn a_thought_after_a_call_opens_a_new_block() {
 fn parallel_calls_stay_apart_where_the_index_begins_again() {
     let call = |id: &str| json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": id, "function": {"name": "f", "arguments": "{}"}}]}}]});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
-    let (chunks, _) = streamed(ProviderKind::OpenAi, Door::Chat, &[call("a"), call("b"), end]).unwrap();
+    let (chunks, _) = streamed(ProviderKind::OPENAI, Door::Chat, &[call("a"), call("b"), end]).unwrap();
     let ids: Vec<_> = chunks
         .iter()
         .filter_map(|chunk| {
@@ -246,23 +246,23 @@ fn parallel_calls_stay_apart_where_the_index_begins_again() {
 #[test]
 fn an_end_within_a_thought_is_an_empty_choice_that_was_too_long() {
     let body = json!({"candidates": [{"finishReason": "MAX_TOKENS"}], "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 9}});
-    let (answer, usage) = whole(ProviderKind::Gemini, Door::Chat, &body).unwrap();
+    let (answer, usage) = whole(ProviderKind::GEMINI, Door::Chat, &body).unwrap();
     assert_eq!(
         (&answer["choices"][0]["finish_reason"], &answer["choices"][0]["message"]["content"]),
         (&json!("length"), &json!(""))
     );
     assert_eq!((usage.input, usage.output), (Some(5), Some(9)), "thoughts are paid for");
-    let (answer, _) = whole(ProviderKind::Gemini, Door::Responses, &body).unwrap();
+    let (answer, _) = whole(ProviderKind::GEMINI, Door::Responses, &body).unwrap();
     assert_eq!(
         (&answer["status"], &answer["incomplete_details"]["reason"]),
         (&json!("incomplete"), &json!("max_output_tokens"))
     );
     let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}});
-    let (answer, _) = whole(ProviderKind::Gemini, Door::Chat, &blocked).unwrap();
+    let (answer, _) = whole(ProviderKind::GEMINI, Door::Chat, &blocked).unwrap();
     assert_eq!(answer["choices"][0]["finish_reason"], "content_filter");
     for reason in ["MALFORMED_FUNCTION_CALL", "MISSING_THOUGHT_SIGNATURE"] {
         let broken = json!({"candidates": [{"finishReason": reason}]});
-        assert_eq!(whole(ProviderKind::Gemini, Door::Chat, &broken).unwrap_err(), AiError::Garbled.into());
+        assert_eq!(whole(ProviderKind::GEMINI, Door::Chat, &broken).unwrap_err(), AiError::Garbled.into());
     }
 }
 
@@ -271,7 +271,7 @@ fn logprobs_come_where_the_upstream_has_them() {
     let body = json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "a"}]}, "logprobsResult": {
         "chosenCandidates": [{"token": "a", "logProbability": -0.5}],
         "topCandidates": [{"candidates": [{"token": "a", "logProbability": -0.5}, {"token": "b", "logProbability": -1.0}]}]}}]});
-    let (answer, _) = whole(ProviderKind::Gemini, Door::Chat, &body).unwrap();
+    let (answer, _) = whole(ProviderKind::GEMINI, Door::Chat, &body).unwrap();
     let token = &answer["choices"][0]["logprobs"]["content"][0];
     assert_eq!((&token["logprob"], &token["top_logprobs"][1]["token"]), (&json!(-0.5), &json!("b")));
 }
@@ -289,6 +289,6 @@ fn an_answer_without_its_end_is_cut_and_an_error_is_an_error() {
     }
     let overloaded =
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";
-    let failed = stream_bytes(ProviderKind::Anthropic, Door::Chat, vec![overloaded.into()]).unwrap_err();
+    let failed = stream_bytes(ProviderKind::ANTHROPIC, Door::Chat, vec![overloaded.into()]).unwrap_err();
     assert_eq!(failed.error, AiError::Unavailable { retry_after: None });
 }

@@ -45,7 +45,7 @@ fn round(door: Door) -> Value {
 fn to_every_upstream_they_are_functions_with_one_field() {
     let arguments = json!({ "input": PATCH });
     for door in [Door::Chat, Door::Responses] {
-        let openai = translated(door, ProviderKind::OpenAi, &round(door));
+        let openai = translated(door, ProviderKind::OPENAI, &round(door));
         let call = &openai["messages"][1]["tool_calls"][0]["function"];
         assert_eq!(
             (&call["name"], call["arguments"].as_str()),
@@ -56,10 +56,10 @@ fn to_every_upstream_they_are_functions_with_one_field() {
         let told = tool["description"].as_str().unwrap();
         assert!(told.starts_with("Changes files.\n\n") && told.ends_with("(lark):\nstart: /.+/"), "{told}");
         assert_eq!(openai["tool_choice"]["function"]["name"], "apply_patch");
-        let gemini = translated(door, ProviderKind::Gemini, &round(door));
+        let gemini = translated(door, ProviderKind::GEMINI, &round(door));
         assert_eq!(gemini["contents"][1]["parts"][0]["functionCall"]["args"], arguments);
         assert_eq!(gemini["contents"][2]["parts"][0]["functionResponse"]["name"], "apply_patch");
-        let anthropic = translated(door, ProviderKind::Anthropic, &round(door));
+        let anthropic = translated(door, ProviderKind::ANTHROPIC, &round(door));
         assert_eq!(anthropic["messages"][1]["content"][0]["input"], arguments);
         assert_eq!(anthropic["tools"][0]["input_schema"]["properties"]["input"]["type"], "string");
     }
@@ -86,7 +86,7 @@ fn spoken(door: Door, frames: &[Value]) -> Vec<Value> {
     let free = read(door, &round(door)).unwrap().free;
     assert_eq!(free, ["apply_patch"]);
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
-    let listener = Listener::new(reader(ProviderKind::OpenAi), std::sync::Arc::default()).with_free(&free);
+    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_free(&free);
     let (mut tap, meter) = (Translation::new(listener, writer(door)), Meter::default());
     let out = tap.pass(format!("{wire}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
@@ -134,7 +134,7 @@ fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
         .to_string()
     };
     for (arguments, text) in [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON")] {
-        let listener = Listener::new(reader(ProviderKind::OpenAi), std::sync::Arc::default());
+        let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
         let listener = listener.with_free(&["apply_patch".to_owned()]);
         let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
         let chat = openai_chat::door::whole(&head(), &answer, &usage);
@@ -171,7 +171,7 @@ fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
     let call = |index: u32, name: &str| json!({"index": index, "id": format!("c{index}"), "function": {"name": name, "arguments": "{}"}});
     let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call(0, "agents__close"), call(1, "close")]}, "finish_reason": "tool_calls"}]});
     let writer = openai_responses::answer::ResponseWriter::new(head(), repeated);
-    let listener = Listener::new(reader(ProviderKind::OpenAi), std::sync::Arc::default());
+    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
     let (mut tap, meter) = (Translation::new(listener, Box::new(writer)), Meter::default());
     let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();

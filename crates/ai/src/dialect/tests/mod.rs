@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    Head, anthropic, gemini,
+    Head, anthropic,
     openai_chat::{self, request::Wishes},
     openai_responses,
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 const DOORS: [Door; 3] = [Door::Chat, Door::Responses, Door::Messages];
-const KINDS: [ProviderKind; 3] = [ProviderKind::OpenAi, ProviderKind::Gemini, ProviderKind::Anthropic];
+const KINDS: [ProviderKind; 3] = [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC];
 
 fn head() -> Head {
     Head { id: "id_1".to_owned(), created: 7, model: "m".to_owned() }
@@ -37,11 +37,8 @@ fn read(door: Door, body: &Value) -> Result<Request, GatewayError> {
 }
 
 fn write(kind: ProviderKind, request: &Request) -> Result<Value, GatewayError> {
-    match kind {
-        ProviderKind::OpenAi => Ok(openai_chat::upstream::write(request, "up", true)),
-        ProviderKind::Gemini => gemini::request::write(request, "gemini-3-pro"),
-        ProviderKind::Anthropic => anthropic::upstream::write(request, "up"),
-    }
+    let model = if kind == ProviderKind::GEMINI { "gemini-3-pro" } else { "up" };
+    kind.dialect().write(request, model, &kind.dialect().public_url().parse().unwrap())
 }
 
 /// A request of a door as it goes to an upstream.
@@ -50,11 +47,7 @@ fn translated(door: Door, kind: ProviderKind, body: &Value) -> Value {
 }
 
 fn reader(kind: ProviderKind) -> Box<dyn Reader> {
-    match kind {
-        ProviderKind::OpenAi => Box::new(openai_chat::upstream::ChatReader::default()),
-        ProviderKind::Gemini => Box::new(gemini::answer::GeminiReader::default()),
-        ProviderKind::Anthropic => Box::new(anthropic::answer::AnthropicReader::default()),
-    }
+    kind.dialect().reader()
 }
 
 fn writer(door: Door) -> Box<dyn Writer> {
@@ -83,7 +76,7 @@ fn whole(kind: ProviderKind, door: Door, body: &Value) -> Result<(Value, Usage),
 /// The frames of an upstream as a door writes them: the data of each, and the usage.
 fn streamed(kind: ProviderKind, door: Door, frames: &[Value]) -> Result<(Vec<Value>, Usage), Failure> {
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
-    let wire = if kind == ProviderKind::OpenAi { format!("{wire}data: [DONE]\n\n") } else { wire };
+    let wire = if kind == ProviderKind::OPENAI { format!("{wire}data: [DONE]\n\n") } else { wire };
     let (text, usage) = stream_bytes(kind, door, vec![wire.into()])?;
     let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
     Ok((data.map(|data| serde_json::from_str(data).unwrap()).collect(), usage))

@@ -107,16 +107,16 @@ fn null_is_absent_and_neighbours_of_one_role_are_merged() {
     let body = json!({"model": "m", "stop": null, "temperature": null, "tools": null, "messages": [
         {"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": " "}]},
         {"role": "assistant", "content": ""}]});
-    let written = translated(Door::Chat, ProviderKind::Gemini, &body);
+    let written = translated(Door::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(written, json!({"contents": [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]}));
 }
 
 #[test]
 fn a_system_prompt_alone_is_asked_as_text() {
     let body = json!({"model": "m", "messages": [{"role": "developer", "content": "Say hello"}]});
-    let gemini = translated(Door::Chat, ProviderKind::Gemini, &body);
+    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(gemini, json!({"contents": [{"role": "user", "parts": [{"text": "Say hello"}]}]}));
-    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &body);
+    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["messages"], json!([{"role": "user", "content": "Say hello"}]));
 }
 
@@ -124,20 +124,20 @@ fn a_system_prompt_alone_is_asked_as_text() {
 fn a_schema_for_the_answer_reaches_every_upstream() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let format = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}}});
-    let openai = translated(Door::Chat, ProviderKind::OpenAi, &chat(&format));
+    let openai = translated(Door::Chat, ProviderKind::OPENAI, &chat(&format));
     assert_eq!(openai["response_format"], format["response_format"]);
-    let gemini = translated(Door::Chat, ProviderKind::Gemini, &chat(&format));
+    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &chat(&format));
     assert_eq!(
         gemini["generationConfig"],
         json!({"responseMimeType": "application/json", "responseJsonSchema": schema})
     );
-    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &chat(&format));
+    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &chat(&format));
     assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": schema}}));
     let flat = json!({"model": "m", "input": "Hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}}});
-    assert_eq!(translated(Door::Responses, ProviderKind::OpenAi, &flat)["response_format"], format["response_format"]);
+    assert_eq!(translated(Door::Responses, ProviderKind::OPENAI, &flat)["response_format"], format["response_format"]);
     let object = chat(&json!({"response_format": {"type": "json_object"}}));
     assert_eq!(
-        translated(Door::Chat, ProviderKind::Gemini, &object)["generationConfig"],
+        translated(Door::Chat, ProviderKind::GEMINI, &object)["generationConfig"],
         json!({"responseMimeType": "application/json"})
     );
 }
@@ -148,27 +148,27 @@ fn pictures_and_sound_are_inlined() {
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
         {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "wav"}}]);
     let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
-    let gemini = translated(Door::Chat, ProviderKind::Gemini, &body);
+    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(
         gemini["contents"][0]["parts"],
         json!([
         {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, {"inlineData": {"mimeType": "audio/wav", "data": "BBBB"}}])
     );
-    assert_eq!(translated(Door::Chat, ProviderKind::OpenAi, &body)["messages"][0]["content"], content);
-    let refused = super::write(ProviderKind::Anthropic, &read(Door::Chat, &body).unwrap()).unwrap_err();
+    assert_eq!(translated(Door::Chat, ProviderKind::OPENAI, &body)["messages"][0]["content"], content);
+    let refused = super::write(ProviderKind::ANTHROPIC, &read(Door::Chat, &body).unwrap()).unwrap_err();
     assert_eq!(refused.status(Door::Chat), 400);
     let picture = json!({"type": "base64", "media_type": "image/png", "data": "AAAA"});
     let body = json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [{"type": "image", "source": picture}]}]});
-    let openai = translated(Door::Messages, ProviderKind::OpenAi, &body);
+    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body);
     assert_eq!(openai["messages"][0]["content"][0]["image_url"]["url"], "data:image/png;base64,AAAA");
 }
 
 #[test]
 fn a_picture_on_the_web_goes_only_where_it_is_fetched() {
     let body = json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x.test/a.png"}]}]});
-    let anthropic = translated(Door::Responses, ProviderKind::Anthropic, &body);
+    let anthropic = translated(Door::Responses, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["messages"][0]["content"][0]["source"], json!({"type": "url", "url": "https://x.test/a.png"}));
-    let refused = super::write(ProviderKind::Gemini, &read(Door::Responses, &body).unwrap()).unwrap_err();
+    let refused = super::write(ProviderKind::GEMINI, &read(Door::Responses, &body).unwrap()).unwrap_err();
     assert!(refused.message().contains("data URL"));
     let file = chat(
         &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]}),
@@ -186,14 +186,14 @@ fn effort_becomes_what_the_upstream_understands() {
     assert_eq!(config("gemini-2.5-flash"), json!({"includeThoughts": true, "thinkingBudget": 4_096}));
     assert_eq!(config("gemini-3-pro"), json!({"includeThoughts": true, "thinkingLevel": "MEDIUM"}));
     assert_eq!(config("gemini-2.0-flash"), Value::Null);
-    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &body);
+    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["thinking"], json!({"type": "enabled", "budget_tokens": 4_096}));
     let body = json!({"model": "m", "max_tokens": 9_000, "messages": [{"role": "user", "content": "Hi"}],
         "temperature": 1.0, "thinking": {"type": "enabled", "budget_tokens": 2_000}});
-    assert_eq!(translated(Door::Messages, ProviderKind::OpenAi, &body)["reasoning_effort"], "medium");
+    assert_eq!(translated(Door::Messages, ProviderKind::OPENAI, &body)["reasoning_effort"], "medium");
     let raised = translated(
         Door::Chat,
-        ProviderKind::Anthropic,
+        ProviderKind::ANTHROPIC,
         &chat(&json!({"reasoning_effort": "high", "temperature": 0.5})),
     );
     assert!(raised["max_tokens"].as_u64() > raised["thinking"]["budget_tokens"].as_u64());
@@ -207,9 +207,9 @@ fn signatures_go_back_to_their_provider() {
         {"role": "assistant", "content": "x", "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "redacted_thinking", "data": "d"}],
          "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"google": {"thought_signature": "gs"}}}]},
         {"role": "tool", "tool_call_id": "c", "content": "1"}]}));
-    let gemini = translated(Door::Chat, ProviderKind::Gemini, &body);
+    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(gemini["contents"][1]["parts"][1]["thoughtSignature"], "gs");
-    let anthropic = translated(Door::Chat, ProviderKind::Anthropic, &body);
+    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(
         anthropic["messages"][1]["content"][0],
         json!({"type": "thinking", "thinking": "hm", "signature": "sig"})
@@ -220,7 +220,7 @@ fn signatures_go_back_to_their_provider() {
         {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "sig"},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "1"}]});
-    let anthropic = translated(Door::Responses, ProviderKind::Anthropic, &item);
+    let anthropic = translated(Door::Responses, ProviderKind::ANTHROPIC, &item);
     assert_eq!(anthropic["messages"][1]["content"][0]["signature"], "sig");
 }
 
