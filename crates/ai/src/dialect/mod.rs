@@ -3,6 +3,7 @@
 pub(crate) mod anthropic;
 pub(crate) mod fields;
 pub(crate) mod gemini;
+pub(crate) mod mistral;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
 pub(crate) mod pass;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Every kind of provider. To add one, write its [`Dialect`] in a module of its own, and name it here.
-static DIALECTS: [&dyn Dialect; 3] = [&openai_chat::OpenAi, &gemini::Gemini, &anthropic::Anthropic];
+static DIALECTS: [&dyn Dialect; 4] = [&openai_chat::OpenAi, &gemini::Gemini, &anthropic::Anthropic, &mistral::Mistral];
 
 /// How a kind of provider is asked: where a question goes, how it is written, and how the answer is read.
 pub(crate) trait Dialect: Sync {

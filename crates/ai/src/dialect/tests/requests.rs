@@ -248,3 +248,20 @@ fn what_is_not_available_is_refused_by_its_name() {
     );
     assert_eq!(refused(Door::Chat, json!([])).0, 400);
 }
+
+#[test]
+fn mistral_is_asked_without_what_it_refuses() {
+    let mistral = ProviderKind::named("mistral").unwrap();
+    let tool = json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "stream_options": {"include_usage": true},
+        "seed": 7, "user": "anna", "tools": [tool], "tool_choice": "required", "max_tokens": 20});
+    let written = translated(Door::Chat, mistral, &body);
+    assert_eq!(
+        written,
+        json!({"model": "up", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "random_seed": 7, "tools": [tool],
+            "tool_choice": "any", "max_tokens": 20})
+    );
+    let named = json!({"type": "function", "function": {"name": "look"}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": [tool], "tool_choice": named});
+    assert_eq!(translated(Door::Chat, mistral, &body)["tool_choice"], named);
+}

@@ -1,0 +1,65 @@
+//! Mistral's API: chat completions, but for a few fields that it refuses or knows by other names.
+//!
+//! As <https://docs.mistral.ai/api> has it: `tool_choice` is `any` where OpenAI says `required`, a seed is `random_seed`, and what is not in its
+//! description (`stream_options`, `user`, `verbosity`, `logprobs`) is refused with 422.
+
+use bytes::Bytes;
+use reqwest::Url;
+use serde_json::Value;
+
+use super::{
+    Dialect, Hearing, Place, Post,
+    openai_chat::{OpenAi, upstream},
+};
+use crate::{
+    GatewayError,
+    embeddings::Wish,
+    neutral::{Reader, Request},
+};
+
+/// Fields of OpenAI's that it refuses.
+const UNKNOWN: [&str; 7] =
+    ["stream_options", "user", "verbosity", "logprobs", "top_logprobs", "reasoning_effort", "seed"];
+
+pub(crate) struct Mistral;
+
+impl Dialect for Mistral {
+    fn name(&self) -> &'static str {
+        "mistral"
+    }
+
+    fn public_url(&self) -> &'static str {
+        "https://api.mistral.ai/v1"
+    }
+
+    fn chat(&self, model: &str, is_stream: bool) -> Place {
+        OpenAi.chat(model, is_stream)
+    }
+
+    fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
+        let mut body = upstream::write(question, model, false);
+        let Some(fields) = body.as_object_mut() else { return Ok(body) };
+        if let Some(seed) = fields.get("seed").cloned() {
+            fields.insert("random_seed".to_owned(), seed);
+        }
+        for field in UNKNOWN {
+            fields.remove(field);
+        }
+        if fields.get("tool_choice").is_some_and(|choice| choice == "required") {
+            fields.insert("tool_choice".to_owned(), "any".into());
+        }
+        Ok(body)
+    }
+
+    fn reader(&self) -> Box<dyn Reader> {
+        OpenAi.reader()
+    }
+
+    fn write_embedding(&self, body: &Bytes, wish: &Wish, model: &str) -> Result<Post, GatewayError> {
+        OpenAi.write_embedding(body, wish, model)
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing::Form
+    }
+}
