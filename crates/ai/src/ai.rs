@@ -201,6 +201,29 @@ impl Ai {
         }
     }
 
+    /// Asks along a route for a text, and breaks it off once there is enough of it.
+    pub async fn text(
+        &self,
+        route: &Route,
+        request: ChatRequest,
+        meter: &Arc<Meter>,
+        is_enough: impl Fn(&str) -> bool + Send,
+    ) -> Result<String, AiError> {
+        let mut said = self.chat(route, request, meter).await?;
+        let mut text = String::new();
+        while let Some(delta) = said.next().await {
+            match delta? {
+                ChatDelta::Text(more) => text.push_str(&more),
+                ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
+                ChatDelta::Done { .. } => break,
+            }
+            if is_enough(&text) {
+                break;
+            }
+        }
+        Ok(text)
+    }
+
     /// Asks once and waits for the first token, so that what fails before it can still be tried again.
     async fn begin_chat(
         &self,

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ai::{ChatDelta, ChatMessage, ChatRequest};
+use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::Titles};
 use dbcontext::query;
-use futures_util::StreamExt as _;
 
 use crate::{
     App,
@@ -18,8 +17,8 @@ use crate::{
 const MAX_CHARS: usize = 60;
 /// So much of the question and of the answer is read for it, in characters.
 const READ_CHARS: usize = 1_000;
-/// What the model may write before it is broken off, in characters.
-const WRITTEN_CHARS: usize = 400;
+/// What the model may write before it is broken off, in bytes.
+const WRITTEN_BYTES: usize = 400;
 /// How long the model may take; then the question's own words will do.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Titles that one instance makes at the same time.
@@ -76,19 +75,7 @@ impl TitleJob {
         };
         let written = async {
             let route = gateway::answering(app, assistant.model.as_deref()).1?;
-            let mut said = app.gateway.ai().chat(&route, request, &Arc::default()).await?;
-            let mut text = String::new();
-            while let Some(delta) = said.next().await {
-                match delta? {
-                    ChatDelta::Text(more) => text.push_str(&more),
-                    ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
-                    ChatDelta::Done { .. } => break,
-                }
-                if text.len() > WRITTEN_CHARS {
-                    break;
-                }
-            }
-            Ok::<_, ai::AiError>(text)
+            app.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > WRITTEN_BYTES).await
         };
         match tokio::time::timeout(PATIENCE, written).await {
             Ok(Ok(text)) => Ok(Some(text)),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::{AiError, ChatDelta, ChatMessage, ChatRequest};
+use ::ai::{AiError, ChatMessage, ChatRequest};
 use appcore::{
     AppError, Code, Language,
     auth::{Email, Principal},
@@ -16,7 +16,6 @@ use dbcontext::{
         users, workspaces,
     },
 };
-use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 use crate::{
@@ -98,18 +97,8 @@ pub async fn try_question(app: &App, by: &Principal) -> Result<QuestionTest, App
         let (model, route) = gateway::answering(app, None);
         let route = route?;
         let request = ChatRequest { messages: vec![ChatMessage::user(QUESTION.to_owned())], ..ChatRequest::default() };
-        let mut said = app.gateway.ai().chat(&route, request, &Arc::default()).await?;
-        let mut text = String::new();
-        while let Some(delta) = said.next().await {
-            match delta? {
-                ChatDelta::Text(more) => text.push_str(&more),
-                ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
-                ChatDelta::Done { .. } => break,
-            }
-            if text.len() > SHOWN_CHARS * 4 {
-                break;
-            }
-        }
+        let is_enough = |text: &str| text.len() > SHOWN_CHARS * 4;
+        let text = app.gateway.ai().text(&route, request, &Arc::default(), is_enough).await?;
         Ok::<_, AiError>((model, text.trim().chars().take(SHOWN_CHARS).collect::<String>()))
     };
     let answered = tokio::time::timeout(PATIENCE, asked).await;

@@ -6,14 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::ai::{AiError, ChatDelta, ChatMessage, ChatRequest, Meter};
+use ::ai::{AiError, ChatMessage, ChatRequest, Meter};
 use appcore::{
     AppError, AssistantId, Code, WorkspaceId,
     auth::{Permission, Principal},
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
-use futures_util::StreamExt as _;
 use uuid::Uuid;
 
 use crate::{
@@ -184,29 +183,15 @@ async fn told(
     };
     let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
     let mut call = Call { app, asker, id, name, model, held, meter, begun, status: 499 };
-    let written = tokio::time::timeout(PATIENCE, written(app, &route, request, &call.meter)).await;
+    let written = tokio::time::timeout(PATIENCE, app.gateway.ai().text(&route, request, &call.meter, is_enough)).await;
     let written = written.unwrap_or(Err(AiError::Cut));
     call.status = if written.is_ok() { 200 } else { 502 };
     Ok((written.map_err(unavailable)?.trim().to_owned(), call.cost()))
 }
 
-async fn written(app: &App, route: &ai::Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<String, AiError> {
-    let mut said = app.gateway.ai().chat(route, request, meter).await?;
-    let (mut text, mut chars) = (String::new(), 0);
-    while let Some(delta) = said.next().await {
-        match delta? {
-            ChatDelta::Text(more) => {
-                chars += more.chars().count();
-                text.push_str(&more);
-            }
-            ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
-            ChatDelta::Done { .. } => break,
-        }
-        if chars > ANSWER_CHARS {
-            break;
-        }
-    }
-    Ok(text)
+/// Whether the model has written more than is shown. (No character is shorter than a byte, so that they are seldom counted.)
+fn is_enough(text: &str) -> bool {
+    text.len() > ANSWER_CHARS && text.chars().count() > ANSWER_CHARS
 }
 
 fn unavailable(error: AiError) -> AppError {
