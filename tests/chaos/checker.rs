@@ -174,13 +174,14 @@ fn check_reader(evidence: &Evidence, reader: &Reader, verdict: &mut Verdict) {
                 (is_connected, syncs, settled) = (true, usize::from(*resumes), None);
                 shown = BTreeSet::new();
                 for (chat, view) in &mut views {
-                    (view.is_excused, view.has_left) = (false, false);
-                    view.is_out = !heads.contains_key(chat);
+                    // What a hello of a large conversation lacks may be entered while nothing can be told: then a resync says so.
+                    let (is_missing, is_large) = (!heads.contains_key(chat), evidence.conversations[*chat].is_large);
+                    view.is_excused = false;
+                    (view.is_out, view.has_left) = (is_missing && !is_large, is_missing && is_large);
                 }
                 let mut is_behind = false;
                 for (chat, head) in heads {
                     let view = views.entry(*chat).or_default();
-                    view.is_out = false;
                     // What comes live comes after the head; what is before it the reader asks for, until it gets it.
                     view.is_excused = view.cursor < *head;
                     is_behind |= view.is_excused;

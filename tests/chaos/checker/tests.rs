@@ -449,6 +449,23 @@ fn who_left_a_channel_hears_no_more_unless_they_are_back() {
     }
 }
 
+#[test]
+fn what_a_hello_of_a_large_channel_lacks_may_be_entered_until_a_resync_says_so() {
+    let lacks_it = |run: &mut Evidence| {
+        let at = run.readers[0].seen.iter().rposition(|(_, seen)| matches!(seen, Seen::Hello { .. })).unwrap();
+        run.readers[0].seen[at].1 = Seen::Hello { heads: BTreeMap::new(), resumes: false };
+    };
+    finds_nothing(lacks_it);
+    finds(Lie::Intruder, |run| {
+        lacks_it(run);
+        run.readers[0].seen.retain(|(_, seen)| !matches!(seen, Seen::Resync(_)));
+    });
+    finds(Lie::Intruder, |run| {
+        lacks_it(run);
+        run.conversations[0].is_large = false;
+    });
+}
+
 fn reacted(message: u64) -> Change {
     Change::Reacted { message, emoji: "+".into(), user: READER.into() }
 }

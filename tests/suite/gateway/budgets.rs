@@ -53,10 +53,13 @@ async fn priced(stage: Stage, limit: i64) -> (Stage, Value, Caller) {
 /// What a key has spent, once all that it asked for is written down.
 pub(super) async fn spent(stage: &Stage, key: &Value) -> i64 {
     stage.anna.get("/r1/usage").await.data();
-    let listed = stage.anna.get("/r1/api_keys").await.data();
-    let found = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).cloned().unwrap();
-    assert_eq!(found["budget"]["held"], 0, "{found}");
-    found["budget"]["spent"].as_i64().unwrap()
+    let budget = async || {
+        let listed = stage.anna.get("/r1/api_keys").await.data();
+        listed["items"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).unwrap()["budget"].clone()
+    };
+    // A hold is given back after its answer.
+    wait_until("nothing of the key is held", async || budget().await["held"] == 0).await;
+    budget().await["spent"].as_i64().unwrap()
 }
 
 #[tokio::test]
