@@ -92,7 +92,7 @@ pub struct NewKey {
 /// Create an API key
 ///
 /// Asked for by somebody who has shown a moment ago that it is them: see `POST /r1/auth/confirm`.
-#[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired, WrongState))]
+#[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired, WrongState, NotFound))]
 impl Endpoint for CreateApiKey {
     type Request = CreateApiKeyRequest;
     type Response = NewKey;
