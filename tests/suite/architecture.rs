@@ -26,6 +26,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("migration", &[]),
         ("macro", &[]),
         ("crates/dbcontext", &["appcore", "migration", "search"]),
+        ("crates/jobs", &["appcore", "dbcontext", "metrics", "telemetry"]),
         (
             "crates/service",
             &[
@@ -33,6 +34,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "appcore",
                 "dbcontext",
                 "extract",
+                "jobs",
                 "mcp",
                 "metrics",
                 "oidc",

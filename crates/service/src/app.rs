@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use appcore::{
     AppError, Clock, InstanceId, Timestamp, UserId,
     config::{Config, Role},
-    event::{BusMessage, Envelope, Event, EventBus, Topic},
+    event::{BusMessage, Envelope, Event, EventBus, Signal, Topic},
 };
 use dbcontext::Database;
 use outgoing::Outgoing;
@@ -32,7 +32,7 @@ use crate::{
     firewall::Firewall,
     gateway::{self, Gateway},
     holds::Holds,
-    jobs::{self, Kind, Workers},
+    jobs::{Kind, Workers},
     knowledge,
     limits::Limits,
     mail::{MailJob, Mailer},
@@ -236,7 +236,33 @@ impl App {
         if self.config.server.role != Role::Web {
             tokio::spawn(knowledge::follow(Arc::downgrade(self)));
         }
-        jobs::start_workers(Arc::clone(self), JOB_KINDS)
+        ::jobs::start_workers(Arc::clone(self), JOB_KINDS)
+    }
+}
+
+impl ::jobs::Host for App {
+    fn db(&self) -> &Database {
+        &self.db
+    }
+
+    fn bus(&self) -> &dyn EventBus {
+        &*self.bus
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn instance_id(&self) -> InstanceId {
+        self.instance_id
+    }
+
+    fn heard(&self, signal: Signal) {
+        match signal {
+            Signal::StopGeneration(answer) => self.answering.stop_here(answer),
+            Signal::Shows { question } => self.push.answered(question),
+            _ => {}
+        }
     }
 }
 

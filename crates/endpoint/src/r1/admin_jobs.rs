@@ -6,7 +6,7 @@ use appcore::{
     view::{Job, JobStatus},
 };
 use natter_macro::{dto, endpoint};
-use service::jobs::queue;
+use service::console::jobs;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -39,7 +39,7 @@ impl Endpoint for ListJobs {
     type Response = Page<Job>;
 
     async fn handle(ctx: &Ctx, request: ListJobsRequest) -> Result<Reply<Page<Job>>, AppError> {
-        Ok(Reply::of(queue::list(ctx.app(), request.status, request.kind.as_deref(), request.page).await?))
+        Ok(Reply::of(jobs::list(ctx.app(), request.status, request.kind.as_deref(), request.page).await?))
     }
 }
 
@@ -64,7 +64,7 @@ impl Endpoint for RequeueJobs {
     type Response = RequeuedJobs;
 
     async fn handle(ctx: &Ctx, request: RequeueJobsRequest) -> Result<Reply<RequeuedJobs>, AppError> {
-        let requeued = queue::requeue_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
+        let requeued = jobs::requeue_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
         Ok(Reply::of(RequeuedJobs { requeued }))
     }
 }
@@ -88,7 +88,7 @@ impl Endpoint for DeleteJobs {
     type Response = DeletedJobs;
 
     async fn handle(ctx: &Ctx, request: DeleteJobsRequest) -> Result<Reply<DeletedJobs>, AppError> {
-        let deleted = queue::delete_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
+        let deleted = jobs::delete_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
         Ok(Reply::of(DeletedJobs { deleted }))
     }
 }
@@ -108,7 +108,7 @@ impl Endpoint for RequeueJob {
     type Response = Job;
 
     async fn handle(ctx: &Ctx, request: JobRequest) -> Result<Reply<Job>, AppError> {
-        Ok(Reply::of(queue::requeue(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(jobs::requeue(ctx.app(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -119,7 +119,7 @@ impl Endpoint for DeleteJob {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: JobRequest) -> Result<Reply<NoData>, AppError> {
-        queue::delete(ctx.app(), ctx.user()?, request.id).await?;
+        jobs::delete(ctx.app(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -70,7 +70,7 @@ enum Interruption {
     Lost,
 }
 
-impl Job for AnswerJob {
+impl Job<App> for AnswerJob {
     fn places(config: &Config) -> usize {
         config.ai.workers
     }

@@ -27,7 +27,7 @@ const PLACES: usize = 4;
 const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
     Markdown, no full stop.";
 
-impl Job for TitleJob {
+impl Job<App> for TitleJob {
     fn places(_config: &appcore::config::Config) -> usize {
         PLACES
     }

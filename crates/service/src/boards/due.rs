@@ -38,7 +38,7 @@ impl Stored for DueJob {
     }
 }
 
-impl Job for DueJob {
+impl Job<App> for DueJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             reminded = remind(work.app, self) => reminded.map(|()| Ended::Done),

@@ -49,7 +49,7 @@ impl Stored for BroadcastJob {
     }
 }
 
-impl Job for BroadcastJob {
+impl Job<App> for BroadcastJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             told = tell(work.app, self.broadcast_id) => told.map(|()| Ended::Done),

@@ -6,6 +6,7 @@
 mod figures;
 mod incidents;
 mod instances;
+pub mod jobs;
 mod profile;
 pub mod setup;
 mod users;

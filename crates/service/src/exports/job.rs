@@ -55,7 +55,7 @@ impl Stored for ExportJob {
     }
 }
 
-impl Job for ExportJob {
+impl Job<App> for ExportJob {
     /// They take room on the disk, and nobody waits for them with their eyes on the screen.
     fn places(_config: &appcore::config::Config) -> usize {
         1

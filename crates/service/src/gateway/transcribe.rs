@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 25 * 1024 * 1024;
 /// The longest text of one, in characters.
 const MAX_CHARS: usize = 20_000;
 
-impl Job for TranscribeJob {
+impl Job<App> for TranscribeJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.app.config.jobs.wait_after(failures).is_none();

@@ -83,7 +83,7 @@ impl Stored for ReadJob {
     }
 }
 
-impl Job for ReadJob {
+impl Job<App> for ReadJob {
     fn places(_config: &Config) -> usize {
         PLACES
     }

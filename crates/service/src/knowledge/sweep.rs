@@ -10,7 +10,7 @@ use crate::{
     sweep::{KnowledgeSweepJob, SweepJob},
 };
 
-impl Job for KnowledgeSweepJob {
+impl Job<App> for KnowledgeSweepJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             swept = sweep(work.app) => swept.map(|()| Ended::Done),

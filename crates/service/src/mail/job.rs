@@ -58,7 +58,7 @@ impl Stored for MailJob {
     }
 }
 
-impl Job for MailJob {
+impl Job<App> for MailJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let stopping = async {
             work.draining.cancelled().await;

@@ -100,7 +100,7 @@ impl Stored for ReminderJob {
     }
 }
 
-impl Job for ReminderJob {
+impl Job<App> for ReminderJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             told = remind(work.app, self.reminder_id) => told.map(|()| Ended::Done),

@@ -315,7 +315,7 @@ impl Stored for ScheduledJob {
     }
 }
 
-impl Job for ScheduledJob {
+impl Job<App> for ScheduledJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = deliver(work.app, self) => sent.map(|()| Ended::Done),

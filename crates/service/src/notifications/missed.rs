@@ -43,7 +43,7 @@ impl Stored for MissedJob {
     }
 }
 
-impl Job for MissedJob {
+impl Job<App> for MissedJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,

@@ -18,7 +18,7 @@ const TRIES: u32 = 5;
 /// How long it is waited after the first time, where the service doesn't say; twice as long after each other one.
 const FIRST_WAIT: Duration = Duration::from_secs(15);
 
-impl Job for PushJob {
+impl Job<App> for PushJob {
     fn places(_: &appcore::config::Config) -> usize {
         16
     }

@@ -140,7 +140,7 @@ impl Stored for ForgetJob {
     }
 }
 
-impl Job for ForgetJob {
+impl Job<App> for ForgetJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let forgetting = async {
             pass_on(work.app, self.user_id).await?;

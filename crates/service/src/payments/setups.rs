@@ -64,7 +64,7 @@ impl Stored for FinishSetupJob {
     }
 }
 
-impl Job for FinishSetupJob {
+impl Job<App> for FinishSetupJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             done = ask(work.app, self.setup_id) => done.map(|()| Ended::Done),

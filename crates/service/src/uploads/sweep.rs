@@ -13,7 +13,7 @@ use crate::{
 /// Files that are looked at in one go.
 const PART: u32 = 100;
 
-impl Job for SweepJob {
+impl Job<App> for SweepJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let sweeping = async {
             match self {

@@ -56,7 +56,7 @@ impl Stored for DepartureJob {
     }
 }
 
-impl Job for DepartureJob {
+impl Job<App> for DepartureJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let clearing = async {
             match self.user_id {

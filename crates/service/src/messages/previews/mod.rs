@@ -32,7 +32,7 @@ const PICTURE: Limits =
 /// The longest address that is kept.
 const MAX_ADDRESS: usize = 2_000;
 
-impl Job for PreviewJob {
+impl Job<App> for PreviewJob {
     fn places(_config: &appcore::config::Config) -> usize {
         PLACES
     }

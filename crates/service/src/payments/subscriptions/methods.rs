@@ -40,7 +40,7 @@ impl Stored for KeepMethodJob {
     }
 }
 
-impl Job for KeepMethodJob {
+impl Job<App> for KeepMethodJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             kept = self.keep(work.app) => kept.map(|()| Ended::Done),

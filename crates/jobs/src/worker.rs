@@ -18,12 +18,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    kind::{self, Ended, Kind, Work},
-    lease::{LEASE, Lease},
-    survivors,
-};
-use crate::App;
+use super::{Ended, Host, Kind, Lease, Work, kind, lease::LEASE, survivors, wake};
 
 /// How often an idle dispatcher looks for jobs that nobody told it of.
 const POLL: Duration = Duration::from_secs(1);
@@ -38,14 +33,14 @@ pub struct Workers {
 }
 
 /// Starts the workers; an instance with the role `web` has none.
-pub(crate) fn start_workers(app: Arc<App>, kinds: &'static [Kind]) -> Workers {
+pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [Kind<H>]) -> Workers {
     let workers = Workers { draining: CancellationToken::new(), tasks: TaskTracker::new() };
-    if app.config.server.role != Role::Web {
+    if host.config().server.role != Role::Web {
         let wake = Arc::new(Notify::new());
-        let listener = app.bus.listen();
-        workers.tasks.spawn(listen(Arc::clone(&app), listener, Arc::clone(&wake), workers.draining.clone()));
-        let places = Places::of(kinds, &app.config);
-        workers.tasks.spawn(dispatch(app, places, wake, workers.draining.clone(), workers.tasks.clone()));
+        let listener = host.bus().listen();
+        workers.tasks.spawn(listen(Arc::clone(&host), listener, Arc::clone(&wake), workers.draining.clone()));
+        let places = Places::of(kinds, host.config());
+        workers.tasks.spawn(dispatch(host, places, wake, workers.draining.clone(), workers.tasks.clone()));
     }
     workers
 }
@@ -61,8 +56,7 @@ impl Workers {
     }
 }
 
-/// Hears what other parts, here and on other instances, want of the workers.
-async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draining: CancellationToken) {
+async fn listen(host: Arc<impl Host>, mut listener: Listener, wake: Arc<Notify>, draining: CancellationToken) {
     loop {
         let message = tokio::select! {
             message = listener.recv() => message,
@@ -70,33 +64,39 @@ async fn listen(app: Arc<App>, mut listener: Listener, wake: Arc<Notify>, draini
         };
         match message {
             Some(BusMessage::Signal(Signal::JobsWaiting)) => wake.notify_one(),
-            Some(BusMessage::Signal(Signal::StopGeneration(answer))) => app.answering.stop_here(answer),
-            Some(BusMessage::Signal(Signal::Shows { question })) => app.push.answered(question),
+            Some(BusMessage::Signal(signal)) => host.heard(signal),
             Some(_) => {}
             None => return,
         }
     }
 }
 
-async fn dispatch(app: Arc<App>, places: Places, wake: Arc<Notify>, draining: CancellationToken, tasks: TaskTracker) {
+async fn dispatch<H: Host>(
+    host: Arc<H>,
+    places: Places<H>,
+    wake: Arc<Notify>,
+    draining: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let db = host.db();
     // SQLite has this one process: whoever worked on a job died, and nobody need wait for the lease to run out.
-    if app.db.is_sqlite()
-        && let Err(error) = query::jobs::release_all(app.db.writer()).await
+    if db.is_sqlite()
+        && let Err(error) = query::jobs::release_all(db.writer()).await
     {
         tracing::warn!(%error, "the jobs of the last run wait until their leases run out");
     }
-    if !app.db.is_sqlite() {
-        let sign = survivors::show(&app).await;
+    if !db.is_sqlite() {
+        let sign = survivors::show(&*host).await;
         // Until the program ends: what is being handed on is still this instance's.
-        tokio::spawn(survivors::watch(Arc::clone(&app), sign));
+        tokio::spawn(survivors::watch(Arc::clone(&host), sign));
     }
-    if let Err(error) = query::jobs::line_up(app.db.writer()).await {
+    if let Err(error) = query::jobs::line_up(db.writer()).await {
         tracing::warn!(%error, "jobs that a crash has left aside wait until another one with their key ends");
     }
     while !draining.is_cancelled() {
-        match next(&app, &places).await {
+        match next(&*host, &places).await {
             Ok(Some(taken)) => {
-                tasks.spawn(work(Arc::clone(&app), taken, draining.clone(), Arc::clone(&wake)));
+                tasks.spawn(work(Arc::clone(&host), taken, draining.clone(), Arc::clone(&wake)));
                 continue;
             }
             Ok(None) => {}
@@ -112,10 +112,10 @@ async fn dispatch(app: Arc<App>, places: Places, wake: Arc<Notify>, draining: Ca
 }
 
 /// Where the jobs of each kind find their worker.
-struct Places(Vec<(&'static Kind, Arc<Semaphore>)>);
+struct Places<H: 'static>(Vec<(&'static Kind<H>, Arc<Semaphore>)>);
 
-impl Places {
-    fn of(kinds: &'static [Kind], config: &Config) -> Self {
+impl<H> Places<H> {
+    fn of(kinds: &'static [Kind<H>], config: &Config) -> Self {
         Self(kinds.iter().map(|kind| (kind, Arc::new(Semaphore::new((kind.places)(config))))).collect())
     }
 
@@ -124,29 +124,29 @@ impl Places {
         self.0.iter().filter(|(_, places)| places.available_permits() > 0).map(|(kind, _)| kind.name).collect()
     }
 
-    fn take(&self, name: &str) -> Option<(&'static Kind, OwnedSemaphorePermit)> {
+    fn take(&self, name: &str) -> Option<(&'static Kind<H>, OwnedSemaphorePermit)> {
         let (kind, places) = self.0.iter().find(|(kind, _)| kind.name == name)?;
         Some((kind, Arc::clone(places).try_acquire_owned().ok()?))
     }
 }
 
 /// A claimed job with its place.
-struct Taken {
-    kind: &'static Kind,
+struct Taken<H: 'static> {
+    kind: &'static Kind<H>,
     claim: job::Model,
     lease: Lease,
     place: OwnedSemaphorePermit,
 }
 
 /// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
-async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
-    let free = places.free();
-    if free.is_empty() || !app.db.is_available() {
+async fn next<H: Host>(host: &H, places: &Places<H>) -> Result<Option<Taken<H>>, AppError> {
+    let (db, free) = (host.db(), places.free());
+    if free.is_empty() || !db.is_available() {
         return Ok(None);
     }
-    for kind in query::jobs::due(app.db.reader(), &free).await? {
+    for kind in query::jobs::due(db.reader(), &free).await? {
         let asked = Instant::now();
-        let Some(claim) = query::jobs::claim(app.db.writer(), kind, app.instance_id, LEASE).await? else { continue };
+        let Some(claim) = query::jobs::claim(db.writer(), kind, host.instance_id(), LEASE).await? else { continue };
         // Nobody else takes places, so the one that was free is free.
         return Ok(places.take(kind).map(|(kind, place)| Taken {
             kind,
@@ -159,17 +159,17 @@ async fn next(app: &App, places: &Places) -> Result<Option<Taken>, AppError> {
 }
 
 /// Works on a claimed job and brings it to its end, or back among the waiting.
-async fn work(app: Arc<App>, taken: Taken, draining: CancellationToken, wake: Arc<Notify>) {
+async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToken, wake: Arc<Notify>) {
     let Taken { kind, claim, lease, place } = taken;
     let begun = Instant::now();
     let span = kind::trace(&claim);
-    let ended = span.around((kind.run)(Work { app: &app, claim: &claim, lease: &lease, draining: &draining })).await;
+    let ended = span.around((kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining })).await;
     if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
         span.fail(outcome(&ended));
     }
     drop(span);
     metrics().jobs.ended(kind.name, outcome(&ended), begun.elapsed());
-    if let Err(error) = conclude(&app, &claim, ended).await {
+    if let Err(error) = conclude(&*host, &claim, ended).await {
         // The lease runs out, and somebody starts over.
         tracing::warn!(%error, job = %claim.id, "a job's end could not be stored");
     }
@@ -189,8 +189,8 @@ const fn outcome(ended: &Result<Ended, AppError>) -> &'static str {
     }
 }
 
-async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {
-    let db = &app.db;
+async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<Ended, AppError>) -> Result<(), AppError> {
+    let db = host.db();
     let (id, attempt) = (claim.id, claim.attempt);
     match ended {
         Ok(Ended::Lost) => tracing::info!(job = %id, "another worker has the job"),
@@ -202,13 +202,13 @@ async fn conclude(app: &App, claim: &job::Model, ended: Result<Ended, AppError>)
         }
         Ok(Ended::HandedOn) => {
             query::jobs::release(db, id, attempt).await?;
-            drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
+            wake(host.bus());
             tracing::info!(job = %id, "a job was handed on");
         }
         Err(error) => {
             let failures = attempt.saturating_sub(claim.attempts_before).unsigned_abs();
             tracing::error!(%error, job = %id, kind = claim.kind, failures, "a job failed");
-            match app.config.jobs.wait_after(failures) {
+            match host.config().jobs.wait_after(failures) {
                 Some(wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
                 None => query::jobs::dead_letter(db, id, attempt, &error.to_string()).await?,
             };

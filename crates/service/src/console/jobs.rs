@@ -8,10 +8,10 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query::job_list};
 
-use super::wake;
 use crate::{
     App,
     audit::{self, Action, Entry},
+    jobs::wake,
 };
 
 /// The longest name of a kind that is looked for.

@@ -5,9 +5,9 @@
 //! while it works; when it dies, the lease runs out and another worker starts over. An instance that is told to stop gives its
 //! jobs back at once.
 //!
-//! What a job says is [stored](Stored) by whoever asks for it; how it is done is its [kind](Job), which may stand far above them. The table of
-//! kinds stands where the [`App`] is built. Each kind has its own places on each
-//! instance, so that a hundred answers of a slow model don't keep a letter waiting.
+//! This crate is the engine and knows no kind of job. What a job says is [stored](Stored) by whoever asks for it; how it is done is its
+//! [kind](Job), which may stand far above them. The program that the engine works for is its [`Host`], with the table of [kinds](Kind). Each kind
+//! has its own places on each instance, so that a hundred answers of a slow model don't keep a letter waiting.
 //!
 //! A job that fails is tried again by the schedule (`jobs.backoff`: 1 min, 10 min, 1 h, 1 day), then it is a dead letter, from where an
 //! administrator can put it back.
@@ -17,33 +17,46 @@
 
 mod kind;
 mod lease;
-pub mod queue;
 mod survivors;
 mod worker;
 
 use std::time::Duration;
 
 use appcore::{
-    AppError, Timestamp,
-    event::{BusMessage, Signal},
+    AppError, InstanceId, Timestamp,
+    config::Config,
+    event::{BusMessage, EventBus, Signal},
 };
-use dbcontext::query;
+use dbcontext::{Database, query};
 use sea_orm::ConnectionTrait;
 
-use crate::App;
+pub use self::{
+    kind::{Ended, Job, Kind, Stored, Work},
+    lease::{Lease, Over},
+    worker::{Workers, start_workers},
+};
 
-pub(crate) use kind::{Ended, Job, Kind, Stored, Work};
-pub(crate) use lease::{Lease, Over};
-pub use worker::Workers;
-pub(crate) use worker::start_workers;
+/// The program that the engine works for.
+pub trait Host: Send + Sync + 'static {
+    fn db(&self) -> &Database;
+
+    fn bus(&self) -> &dyn EventBus;
+
+    fn config(&self) -> &Config;
+
+    fn instance_id(&self) -> InstanceId;
+
+    /// Hears what other parts, here and on other instances, want of jobs that are being worked on.
+    fn heard(&self, signal: Signal);
+}
 
 /// Asks for a job, in the caller's transaction. It is found within a second; [`wake`] after the commit makes haste.
-pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) -> Result<(), AppError> {
+pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) -> Result<(), AppError> {
     ask_after(db, now, job, Duration::ZERO).await
 }
 
 /// The same, to be done when `wait` has passed.
-pub(crate) async fn ask_after<C: ConnectionTrait>(
+pub async fn ask_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     job: &impl Stored,
@@ -54,6 +67,6 @@ pub(crate) async fn ask_after<C: ConnectionTrait>(
 }
 
 /// Tells the workers of all instances that there is something to do.
-pub(crate) fn wake(app: &App) {
-    drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
+pub fn wake(bus: &dyn EventBus) {
+    drop(bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
 }

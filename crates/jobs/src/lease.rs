@@ -16,7 +16,7 @@ const RENEWAL: Duration = Duration::from_secs(3);
 
 /// The claim of a job. It holds as long as this instance can be sure that nobody else has the job.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub struct Lease {
     id: JobId,
     attempt: i32,
     holds_until: Mutex<Instant>,
@@ -24,7 +24,7 @@ pub(crate) struct Lease {
 
 /// Why a lease is not kept any longer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Over {
+pub enum Over {
     /// A reader asked for the job to stop.
     StopRequested,
     /// Another worker has the job, or will soon.
@@ -38,12 +38,12 @@ impl Lease {
     }
 
     /// Whether nobody else can have the job: an instance that stood still for long finds out before it acts again.
-    pub(crate) fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         Instant::now() < *self.holds_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews the lease for as long as it can be renewed.
-    pub(crate) async fn keep(&self, db: &Database) -> Over {
+    pub async fn keep(&self, db: &Database) -> Over {
         loop {
             tokio::time::sleep(RENEWAL).await;
             match self.renew(db).await {

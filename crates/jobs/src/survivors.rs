@@ -6,14 +6,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use appcore::{
-    InstanceId,
-    event::{BusMessage, Signal},
-};
+use appcore::InstanceId;
 use dbcontext::{Sign, query};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::App;
+use crate::{Host, wake};
 
 /// How often the own sign is renewed, and looked for those of others.
 const LOOK: Duration = Duration::from_millis(400);
@@ -23,39 +20,39 @@ const MISSING: Duration = Duration::from_millis(1_000);
 const STEADY: Duration = Duration::from_secs(3);
 
 /// Shows the own sign for the first time, before anything is claimed. Where that fails, leases alone decide until it is there.
-pub(super) async fn show(app: &App) -> Sign {
-    let mut sign = Sign::of(app.instance_id);
-    if let Err(error) = sign.renew(&app.db).await {
+pub(super) async fn show(host: &impl Host) -> Sign {
+    let mut sign = Sign::of(host.instance_id());
+    if let Err(error) = sign.renew(host.db()).await {
         tracing::warn!(%error, "this instance's sign of life can't be shown yet");
     }
     sign
 }
 
 /// Keeps the sign, and lets go of what the dead held.
-pub(super) async fn watch(app: Arc<App>, mut sign: Sign) {
+pub(super) async fn watch(host: Arc<impl Host>, mut sign: Sign) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown_since = None;
     let mut missing: HashMap<InstanceId, Instant> = HashMap::new();
     loop {
         looks.tick().await;
-        if let Err(error) = sign.renew(&app.db).await {
+        if let Err(error) = sign.renew(host.db()).await {
             tracing::debug!(%error, "this instance's sign of life is not there");
             shown_since = None;
             missing.clear();
             continue;
         }
         let now = Instant::now();
-        if now - *shown_since.get_or_insert(now) < STEADY || !app.db.is_available() {
+        if now - *shown_since.get_or_insert(now) < STEADY || !host.db().is_available() {
             missing.clear();
             continue;
         }
-        match query::jobs::workers_without_sign(app.db.writer(), app.instance_id).await {
+        match query::jobs::workers_without_sign(host.db().writer(), host.instance_id()).await {
             Ok(gone) => {
                 missing.retain(|instance, _| gone.contains(instance));
                 for instance in gone {
                     if now - *missing.entry(instance).or_insert(now) >= MISSING {
-                        bury(&app, instance).await;
+                        bury(&*host, instance).await;
                     }
                 }
             }
@@ -68,11 +65,11 @@ pub(super) async fn watch(app: Arc<App>, mut sign: Sign) {
 }
 
 /// Gives the jobs of an instance that is gone to those who are there.
-async fn bury(app: &App, instance: InstanceId) {
-    match query::jobs::expire_leases(app.db.writer(), instance).await {
+async fn bury(host: &impl Host, instance: InstanceId) {
+    match query::jobs::expire_leases(host.db().writer(), instance).await {
         Ok(true) => {
             tracing::warn!(%instance, "an instance is gone; others take its jobs over");
-            drop(app.bus.publish(vec![BusMessage::Signal(Signal::JobsWaiting)]));
+            wake(host.bus());
         }
         Ok(false) => {}
         Err(error) => tracing::warn!(%error, "the jobs of an instance that is gone wait until their leases run out"),

@@ -11,8 +11,7 @@ use telemetry::{Kind::Consumer, Span};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::lease::Lease;
-use crate::App;
+use crate::Lease;
 
 /// Jobs of a kind that one instance works on at the same time, where the kind does not say otherwise.
 const USUAL_PLACES: usize = 8;
@@ -20,7 +19,7 @@ const USUAL_PLACES: usize = 8;
 const TRACEPARENT: &str = "traceparent";
 
 /// What is stored of a job. Whoever asks for it needs no more.
-pub(crate) trait Stored: Serialize + Sized {
+pub trait Stored: Serialize + Sized {
     const KIND: &'static str;
 
     /// Of the jobs with the same concurrency_key one runs at a time.
@@ -42,13 +41,13 @@ pub(crate) trait Stored: Serialize + Sized {
 }
 
 /// How a worker brings a job to its end.
-pub(crate) trait Job: Stored + DeserializeOwned + Send {
+pub trait Job<H>: Stored + DeserializeOwned + Send {
     /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
     fn places(_config: &Config) -> usize {
         USUAL_PLACES
     }
 
-    fn run(self, work: Work<'_>) -> impl Future<Output = Result<Ended, AppError>> + Send;
+    fn run(self, work: Work<'_, H>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 }
 
 /// A job as it is stored: with what it came of, where that is traced.
@@ -74,18 +73,25 @@ pub(super) fn trace(claim: &job::Model) -> Span {
 }
 
 /// What a worker has in hand.
-#[derive(Clone, Copy)]
-pub(crate) struct Work<'a> {
-    pub app: &'a App,
+pub struct Work<'a, H> {
+    pub app: &'a H,
     pub claim: &'a job::Model,
     pub lease: &'a Lease,
     /// This instance stops: what can't be ended soon is for another one.
     pub draining: &'a CancellationToken,
 }
 
+impl<H> Clone for Work<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Work<'_, H> {}
+
 /// How the work on a job ended. An error means that it is tried again, as the schedule says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     Done,
     /// This instance stops; the job is for another one.
     HandedOn,
@@ -97,20 +103,21 @@ pub(crate) enum Ended {
     Hopeless(String),
 }
 
-/// A kind without its type. The table of kinds stands where the [`App`] is built.
-pub(crate) struct Kind {
-    pub name: &'static str,
-    pub places: fn(&Config) -> usize,
-    pub run: for<'a> fn(Work<'a>) -> BoxFuture<'a, Result<Ended, AppError>>,
+/// A kind without its type.
+pub struct Kind<H> {
+    pub(crate) name: &'static str,
+    pub(crate) places: fn(&Config) -> usize,
+    pub(crate) run: for<'a> fn(Work<'a, H>) -> BoxFuture<'a, Result<Ended, AppError>>,
 }
 
-impl Kind {
-    pub const fn of<J: Job>() -> Self {
-        Self { name: J::KIND, places: J::places, run: run::<J> }
+impl<H: Sync> Kind<H> {
+    #[must_use]
+    pub const fn of<J: Job<H>>() -> Self {
+        Self { name: J::KIND, places: J::places, run: run::<H, J> }
     }
 }
 
-fn run<J: Job>(work: Work<'_>) -> BoxFuture<'_, Result<Ended, AppError>> {
+fn run<H: Sync, J: Job<H>>(work: Work<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
     async move {
         let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
         job.run(work).await
