@@ -2,8 +2,36 @@
 
 use appcore::{AppError, Code, ConversationId, UserId, access::Access};
 use dbcontext::query;
+use tokio::sync::OnceCell;
 
 use crate::App;
+
+/// What somebody is to a conversation, looked up when the first of several checks needs it, and once.
+pub(crate) struct Once<'a> {
+    app: &'a App,
+    pub user: UserId,
+    pub id: ConversationId,
+    found: OnceCell<Option<Access>>,
+}
+
+impl<'a> Once<'a> {
+    pub const fn new(app: &'a App, user: UserId, id: ConversationId) -> Self {
+        Self { app, user, id, found: OnceCell::const_new() }
+    }
+
+    /// None: there is no such conversation.
+    pub async fn find(&self) -> Result<Option<Access>, AppError> {
+        let find = || query::access::find(self.app.db.reader(), self.id, self.user);
+        Ok(*self.found.get_or_try_init(find).await?)
+    }
+
+    /// For members.
+    pub async fn member(&self) -> Result<Access, AppError> {
+        let access = self.find().await?.filter(Access::may_read).ok_or(Code::NotFound)?;
+        access.member()?;
+        Ok(access)
+    }
+}
 
 /// For readers; to others the conversation does not exist.
 pub async fn reader(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
@@ -13,9 +41,7 @@ pub async fn reader(app: &App, user: UserId, id: ConversationId) -> Result<Acces
 
 /// For its members.
 pub async fn member(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
-    let access = reader(app, user, id).await?;
-    access.member()?;
-    Ok(access)
+    Once::new(app, user, id).member().await
 }
 
 /// For its managers.

@@ -1,20 +1,23 @@
 //! What an answer may cost is held before its question is sent: whoever has no budget left is told so at once, and not by an answer that fails.
 
-use appcore::{AppError, Code, ConversationId, UserId, view::MentionKind};
+use appcore::{AppError, Code, ConversationId, view::MentionKind};
 use dbcontext::query;
 
 use crate::{
-    App,
+    App, access,
     events::{Asking, SendMessage},
     gateway::{self, Asker, QueuedHold, model_lists},
 };
 
 /// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.
-pub(crate) async fn hold_for_message(app: &App, send: &mut SendMessage) -> Result<Option<QueuedHold>, AppError> {
+pub(crate) async fn hold_for_message(
+    app: &App,
+    access: &access::Once<'_>,
+    send: &mut SendMessage,
+) -> Result<Option<QueuedHold>, AppError> {
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
     let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
-    let (by, id) = (send.sender, send.conversation_id);
-    match hold(app, by, id, mentioned, &mut send.asking).await {
+    match hold(app, access, mentioned, &mut send.asking).await {
         // It was sent before, and holds what it needs.
         Err(error)
             if matches!(
@@ -22,7 +25,7 @@ pub(crate) async fn hold_for_message(app: &App, send: &mut SendMessage) -> Resul
                 Code::BudgetExceeded | Code::OutOfCredits | Code::QuotaReached | Code::Invalid
             ) =>
         {
-            let sent = query::messages::sent(app.db.reader(), id, by, send.client_id.as_str()).await?;
+            let sent = query::messages::sent(app.db.reader(), access.id, access.user, send.client_id.as_str()).await?;
             if sent.is_some() { Ok(None) } else { Err(error) }
         }
         held => held,
@@ -32,23 +35,25 @@ pub(crate) async fn hold_for_message(app: &App, send: &mut SendMessage) -> Resul
 /// The same for so many answers; in an assistant's chat every message is for one.
 pub(crate) async fn hold(
     app: &App,
-    by: UserId,
-    id: ConversationId,
+    access: &access::Once<'_>,
     answers: u64,
     asking: &mut Asking,
 ) -> Result<Option<QueuedHold>, AppError> {
+    let (by, id) = (access.user, access.id);
     if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() && !model_lists::are_there(app) {
         return Ok(None);
     }
     // Who may not ask is told by the writer.
-    let Some(access) = query::access::find(app.db.reader(), id, by).await? else { return Ok(None) };
+    let Some(access) = access.find().await? else { return Ok(None) };
     let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
+    // What is sent to people costs nothing.
+    if answers == 0 {
+        return Ok(None);
+    }
     let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
     let model = chosen_model(app, id, asking).await?;
     let (model, _) = gateway::answering(app, model.as_deref());
-    if answers > 0 {
-        model_lists::check(app, asker, &model, "model")?;
-    }
+    model_lists::check(app, asker, &model, "model")?;
     let queued = gateway::queue_answers(app, asker, &model, answers).await?;
     asking.holds = queued.as_ref().map(QueuedHold::ids).unwrap_or_default();
     Ok(queued)

@@ -41,12 +41,13 @@ const MAX_ATTACHMENTS: usize = 10;
 pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
     check_mentions(&send.mentions)?;
     send.asking = answering::checked(app, send.asking)?;
-    if send.mentions_many() {
-        send.here = mention_many(app, &send, is_confirmed).await?;
-    }
     let (user, id) = (send.sender, send.conversation_id);
-    uploads::check_sent(app, user, id, &send.attachments).await?;
-    let queued = budget::hold_for_message(app, &mut send).await?;
+    let access = access::Once::new(app, user, id);
+    if send.mentions_many() {
+        send.here = mention_many(app, &access, &send, is_confirmed).await?;
+    }
+    uploads::check_sent(app, &access, &send.attachments).await?;
+    let queued = budget::hold_for_message(app, &access, &mut send).await?;
     let sent = app.writer.submit(Change::Send(send)).await;
     let sent = access::explain(app, user, id, sent).await.and_then(Outcome::sent);
     if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
@@ -80,9 +81,14 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
 }
 
 /// Whom `@here` means; asks back where it or `@all` means many.
-async fn mention_many(app: &App, send: &SendMessage, is_confirmed: bool) -> Result<Vec<UserId>, AppError> {
-    let (id, sender) = (send.conversation_id, send.sender);
-    if access::member(app, sender, id).await?.may_mention_all().is_err() {
+async fn mention_many(
+    app: &App,
+    access: &access::Once<'_>,
+    send: &SendMessage,
+    is_confirmed: bool,
+) -> Result<Vec<UserId>, AppError> {
+    let (id, sender) = (access.id, access.user);
+    if access.member().await?.may_mention_all().is_err() {
         return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
     }
     let mentions = |kind| send.mentions.iter().any(|mention| mention.kind == kind);
@@ -155,7 +161,8 @@ pub async fn ask_again(
 ) -> Result<Message, AppError> {
     let mut asking = answering::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    let queued = budget::hold(app, by.user_id, conversation_id, 1, &mut asking).await?;
+    let access = access::Once::new(app, by.user_id, conversation_id);
+    let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
     let asked = app.writer.submit(Change::AskAgain(again)).await;
     budget::hand_over(queued, &asked);

@@ -88,14 +88,15 @@ pub async fn create(
         return Err(AppError::field("poll", "invalid", "A poll is sent at once."));
     }
     check_mentions(&message.mentions)?;
-    let access = access::member(app, user, conversation_id).await?;
-    access.may_write()?;
-    message.content.check_length(app.config.messages.max_chars_in(access.kind))?;
+    let access = access::Once::new(app, user, conversation_id);
+    let member = access.member().await?;
+    member.may_write()?;
+    message.content.check_length(app.config.messages.max_chars_in(member.kind))?;
     if message.mentions_many() {
         // Whom it concerns is not known before it is sent.
-        super::mention_many(app, &message, is_confirmed).await?;
+        super::mention_many(app, &access, &message, is_confirmed).await?;
     }
-    uploads::check_sent(app, user, conversation_id, &message.attachments).await?;
+    uploads::check_sent(app, &access, &message.attachments).await?;
     if rows::count(app.db.reader(), user).await? >= MAX_SCHEDULED {
         return Err(AppError::refused(
             Code::TooMany,

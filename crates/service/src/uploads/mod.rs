@@ -197,17 +197,12 @@ pub(crate) async fn check_known<C: ConnectionTrait>(
 }
 
 /// Refuses files that are too much for the workspace of the conversation that they are sent to.
-pub(crate) async fn check_sent(
-    app: &App,
-    by: appcore::UserId,
-    id: ConversationId,
-    uploads: &[UploadId],
-) -> Result<(), AppError> {
+pub(crate) async fn check_sent(app: &App, access: &access::Once<'_>, uploads: &[UploadId]) -> Result<(), AppError> {
     let most = app.config.uploads.workspace_bytes;
     if uploads.is_empty() || most == 0 {
         return Ok(());
     }
-    let workspace = access::member(app, by, id).await?.workspace_id;
+    let workspace = access.member().await?.workspace_id;
     let sent = rows::get_all(app.db.reader(), uploads.iter().copied()).await?;
     let size: i64 = sent.iter().filter_map(|row| row.size).sum();
     if rows::in_workspace(app.db.reader(), workspace).await?.saturating_add(size) > most {
