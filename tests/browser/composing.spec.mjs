@@ -41,6 +41,50 @@ test('emoji and channels are completed as one types', async ({ arrive, server })
   await expect(page).toHaveURL(new RegExp(channel.id));
 });
 
+test('an emoji behind a plus is a reaction, and a long text can go as a file', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  const sees = async (message, name) =>
+    expect(message.getByRole('list', { name: 'Reactions' }).getByRole('button', { name })).toBeVisible();
+
+  await anna.write('Shipped!');
+  await ben.openConversation(anna.name);
+  await ben.sees('Shipped!');
+  await ben.write('+:tada:');
+  await expect(ben.composer).toHaveValue('');
+  await sees(anna.log.getByRole('article').filter({ hasText: 'Shipped!' }), /^🎉 1/);
+  await ben.write('+👀');
+  await sees(anna.log.getByRole('article').filter({ hasText: 'Shipped!' }), /^👀 1/);
+  // What is no emoji is a message.
+  await ben.write('+1 for that');
+  await anna.sees('+1 for that');
+  await ben.write('+:nosuchemoji:');
+  await anna.sees('+:nosuchemoji:');
+
+  const trace = Array.from({ length: 60 }, (_, at) => `  at step ${at}`).join('\n');
+  const paste = (text) => page.evaluate((words) => navigator.clipboard.writeText(words), text);
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await paste(trace);
+  await composer.fill('What is wrong here?\n');
+  await composer.press('End');
+  await composer.press('ControlOrMeta+v');
+  await expect(composer).toHaveValue(/at step 59/);
+  await anna.expectFlawless('a long text that was pasted');
+  await shoot(page, 'composer-long-text');
+  await page.getByRole('button', { name: 'Send it as a file' }).click();
+  await expect(composer).toHaveValue('What is wrong here?');
+  await composer.press('Enter');
+  await ben.sees('What is wrong here?');
+  await expect(ben.log.getByRole('link', { name: /^Download pasted\.txt/ })).toBeVisible();
+
+  // Kept as it is.
+  await composer.press('ControlOrMeta+v');
+  await page.getByRole('button', { name: 'Keep it as text' }).click();
+  await expect(page.getByText('That’s a long text.')).toHaveCount(0);
+  await expect(composer).toHaveValue(trace);
+});
+
 test('a channel that a message names is followed when it is renamed', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   const api = await apiOf(server, anna);

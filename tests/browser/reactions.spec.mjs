@@ -58,7 +58,20 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await anna.write('Or at nine?');
     await ben.sees('Or at nine?');
     await expect(first).toHaveAccessibleName(/ 1: /);
-    await ben.page.route(/\/reactions\//, (route) => route.abort());
-    await bens.getByRole('list', { name: 'Reactions' }).getByRole('button').first().click();
+
+    // It is shown before the server has answered, and undone where that can't be reached.
+    const [onItsWay, arrived] = [Promise.withResolvers(), Promise.withResolvers()];
+    await ben.page.route(/\/reactions\//, async (route) => {
+      onItsWay.resolve();
+      await arrived.promise;
+      await route.abort();
+    });
+    await first.click();
+    await onItsWay.promise;
+    await expect(first).toHaveAccessibleName(/ 2: You, /);
+    await expect(first).toHaveAttribute('aria-pressed', 'true');
+    arrived.resolve();
+    await expect(first).toHaveAccessibleName(/ 1: /);
+    await expect(first).toHaveAttribute('aria-pressed', 'false');
     await expect(ben.page.getByRole('alert').or(ben.page.getByRole('status')).filter({ hasText: /connection|offline|reach/i }).first()).toBeVisible();
   });

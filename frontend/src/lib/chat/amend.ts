@@ -2,23 +2,59 @@
 import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
 import { findIndexById, type Entry, type LogState } from './state.ts';
 
+/** Somebody answers a message with an emoji, or takes that back. */
+export interface Reacting {
+  readonly message_id: string;
+  readonly emoji: string;
+  readonly user_id: string;
+  readonly isAdded: boolean;
+}
+
 /** One that is not loaded yet comes with its reactions. */
 export function react(
   state: LogState,
   { type, payload: { message_id, emoji, user_id, seq } }: Extract<DurableFrame, { type: `reaction.${string}` }>
 ): LogState {
-  return amend(state, { message_id, seq }, ({ reactions }) => {
-    const at = reactions.findIndex((one) => one.emoji === emoji);
-    const { count, user_ids } = reactions[at] ?? { count: 0, user_ids: [] };
-    const isAdded = type === 'reaction.added';
-    const others = user_ids.filter((id) => id !== user_id);
-    // A page may have brought it already. Of more people than are named, nobody knows who has gone.
-    const isThere = others.length < user_ids.length;
-    if (isThere === isAdded && (isAdded || count === user_ids.length)) return null;
-    const change = { emoji, count: count + (isAdded ? 1 : -1), user_ids: isAdded ? [...others, user_id] : others };
-    const changed = at < 0 ? [...reactions, change] : reactions.with(at, change);
-    return { reactions: changed.filter((one) => one.count > 0) };
-  });
+  const reacting = { message_id, emoji, user_id, isAdded: type === 'reaction.added' };
+  const isKnown = state.takenBack.has(takenBackKey(reacting));
+  const next = isKnown ? { ...state, takenBack: without(state.takenBack, takenBackKey(reacting)) } : state;
+  return amend(next, { message_id, seq }, ({ reactions }) => changedBy(reactions, reacting, isKnown));
+}
+
+/** What the reader does is shown before it is told: by then it is there already, and counts once. */
+export function reactAtOnce(state: LogState, reacting: Reacting): LogState {
+  const index = findIndexById(state.entries, reacting.message_id);
+  const have = state.entries[index];
+  const reactions = have && changedBy(have.message.reactions, reacting, false);
+  if (!have || !reactions) return state;
+  const rest = without(state.takenBack, takenBackKey(reacting));
+  const takenBack = reacting.isAdded ? rest : rest.add(takenBackKey(reacting));
+  return replaceAt({ ...state, takenBack }, index, { ...have, message: { ...have.message, ...reactions } });
+}
+
+const takenBackKey = ({ message_id, emoji, user_id }: Reacting) => `${message_id} ${emoji} ${user_id}`;
+
+function without(keys: ReadonlySet<string>, key: string): Set<string> {
+  const rest = new Set(keys);
+  rest.delete(key);
+  return rest;
+}
+
+/** Null: it is so already. */
+function changedBy(
+  reactions: Message['reactions'],
+  { emoji, user_id, isAdded }: Reacting,
+  wasTakenBack: boolean
+): Pick<Message, 'reactions'> | null {
+  const at = reactions.findIndex((one) => one.emoji === emoji);
+  const { count, user_ids } = reactions[at] ?? { count: 0, user_ids: [] };
+  const others = user_ids.filter((id) => id !== user_id);
+  // A page may have brought it already. Of more people than are named, nobody knows who has gone.
+  const isThere = others.length < user_ids.length;
+  if (isThere === isAdded && (isAdded || wasTakenBack || count === user_ids.length)) return null;
+  const change = { emoji, count: count + (isAdded ? 1 : -1), user_ids: isAdded ? [...others, user_id] : others };
+  const changed = at < 0 ? [...reactions, change] : reactions.with(at, change);
+  return { reactions: changed.filter((one) => one.count > 0) };
 }
 
 /** Something about a message is another since that event, which doesn't bring the whole message. */

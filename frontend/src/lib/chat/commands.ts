@@ -201,9 +201,24 @@ export function typedIn(text: string, place: CommandPlace): Typed | null {
 
 /** Does what a text stands for; false where it is no command. */
 export async function obeyed(field: CommandField, text: string): Promise<boolean> {
+  if (text.trimStart().startsWith('+')) return reacted(field, text);
   const typed = typedIn(text, field);
   if (typed) await obey(field, typed.command, typed.text);
   return typed !== null;
+}
+
+/** Of the message that one answers, else of the newest one here; false where no emoji is meant, or nobody may react. */
+async function reacted({ pane, write }: CommandField, text: string): Promise<boolean> {
+  const { quickEmoji } = await import('./quick-reaction.ts');
+  const emoji = pane.rights.canReact ? await quickEmoji(text, pane.emoji) : null;
+  if (!emoji) return false;
+  const messageId = pane.replyTo?.id ?? newestIn(pane);
+  if (!messageId) refuse(m.command_react_nothing());
+  else if (await pane.react(messageId, emoji, true)) {
+    pane.cancel();
+    write('');
+  }
+  return true;
 }
 
 export async function obey(field: CommandField, command: Command, text: string): Promise<void> {

@@ -9,7 +9,9 @@ describe('what can be completed', () => {
     expect(at(':+1')?.query).toBe('+1');
     expect(at(':tada:')?.query).toBe('tada:');
     expect(at('(:cười')?.query).toBe('cười');
-    for (const text of [':t', ':)', 'at 12:30', 'http://a', 'a:bc', ':ta ', '::ta']) expect(at(text), text).toBeNull();
+    expect(at('+:tad')).toEqual({ sign: ':', at: 1, query: 'tad', end: 5 });
+    for (const text of [':t', ':)', 'at 12:30', 'http://a', 'a:bc', ':ta ', '::ta', '1+:ta'])
+      expect(at(text), text).toBeNull();
   });
 
   it('is a channel from the sign on', () => {

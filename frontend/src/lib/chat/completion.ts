@@ -9,8 +9,8 @@ export interface Completing {
   readonly end: number;
 }
 
-/** So much of an emoji’s name has to be there; “:)” and “12:30” ask for none. */
-const EMOJI = /(?:^|[\s([{"'“])(:)([\p{L}\p{M}\p{N}_+-]{2,30}:?)$/u;
+/** So much of an emoji’s name has to be there; “:)” and “12:30” ask for none. At the beginning `+:` reacts with it. */
+const EMOJI = /(?:^\+?|[\s([{"'“])(:)([\p{L}\p{M}\p{N}_+-]{2,30}:?)$/u;
 const CHANNEL = /(?:^|[\s([{"'“])(#)([\p{L}\p{M}\p{N}_.-]{0,40})$/u;
 
 export function completingAt(text: string, caret: number): Completing | null {

@@ -367,10 +367,16 @@ export class Pane {
     }
   }
 
-  /** With an emoji, or no longer; the event that follows shows it. */
-  async react(id: string, emoji: string, isAdded: boolean): Promise<void> {
-    const path = `/messages/${id}/reactions/${encodeURIComponent(emoji)}`;
-    await this.#attempt(() => this.#app.api[isAdded ? 'put' : 'delete'](path));
+  /** With an emoji, or no longer: shown at once, and undone where it is refused. */
+  async react(message_id: string, emoji: string, isAdded: boolean): Promise<boolean> {
+    const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}`;
+    const user_id = this.#app.session.account?.id ?? '';
+    const show = (isAdded: boolean) =>
+      this.log.apply({ kind: 'reacting', reacting: { message_id, emoji, user_id, isAdded } });
+    show(isAdded);
+    const isDone = await this.#attempt(() => this.#app.api[isAdded ? 'put' : 'delete'](path));
+    if (!isDone) show(!isAdded);
+    return isDone;
   }
 
   /** Learns which messages the reader keeps: what can be done with one depends on it. */

@@ -436,6 +436,31 @@ it('counts reactions once, takes them back, and keeps those that a page brought'
   expect(reactions(other)).toEqual([thumb]);
 });
 
+it('shows the reader’s own reactions at once, counts them once, and undoes what is refused', () => {
+  const reacting = (isAdded: boolean) =>
+    ({ kind: 'reacting', reacting: { message_id: 'm1', emoji: '👍', user_id: 'me', isAdded } }) as const;
+  const told = (seq: number, isAdded: boolean) =>
+    event(frame(`reaction.${isAdded ? 'added' : 'removed'}`, { seq, message_id: 'm1', emoji: '👍', user_id: 'me' }));
+  // Of seven people three are named.
+  const many = { emoji: '👍', count: 7, user_ids: ['u1', 'u2', 'me'] };
+  const without = { emoji: '👍', count: 6, user_ids: ['u1', 'u2'] };
+  const page = (reactions: (typeof many)[]) =>
+    ({ kind: 'page', items: [message(1, { reactions })], hasMore: false, basis: 2, part: 'latest' }) as const;
+  const after = (first: (typeof many)[], ...inputs: LogInput[]) =>
+    inputs.reduce(reduce, reduce(EMPTY, page(first))).entries[0]?.message.reactions;
+  const one = [{ emoji: '👍', count: 1, user_ids: ['me'] }];
+  expect(after([], reacting(true))).toEqual(one);
+  expect(after([], reacting(true), told(3, true))).toEqual(one);
+  expect(after([], reacting(true), reacting(false))).toEqual([]);
+  expect(after([many], reacting(false))).toEqual([without]);
+  expect(after([many], reacting(false), told(3, false))).toEqual([without]);
+  expect(after([many], reacting(false), reacting(true))).toEqual([many]);
+  // Taken back and given again on another device, before this one hears of either.
+  expect(after([many], reacting(false), told(3, false), told(4, true))).toEqual([many]);
+  // A page that was read before it was taken back.
+  expect(after([many], reacting(false), page([many]), told(3, false))).toEqual([without]);
+});
+
 it('shows what was chosen in a poll by the last of its events, and keeps what it asks', () => {
   const results = (first: number, second: number) => ({
     options: [first, second].map((votes) => ({ votes, user_ids: [] })),

@@ -8,7 +8,7 @@
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
-import { amend, countReply, react, replaceAt, takeThread } from './amend.ts';
+import { amend, countReply, react, reactAtOnce, replaceAt, takeThread, type Reacting } from './amend.ts';
 import type { Taken } from './attached.ts';
 import {
   EMPTY,
@@ -31,6 +31,7 @@ export type LogInput =
   | { kind: 'fetched'; message: Message; basis: number }
   | { kind: 'removed'; id: string }
   | { kind: 'event'; frame: DurableFrame }
+  | { kind: 'reacting'; reacting: Reacting }
   | { kind: 'delta'; delta: Delta }
   | { kind: 'tool_call'; messageId: string; call: ToolCall }
   | { kind: 'thread'; messageId: string; thread: ThreadSummary | null }
@@ -63,6 +64,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return remove(state, input.id);
     case 'event':
       return takeEvent(state, input.frame);
+    case 'reacting':
+      return reactAtOnce(state, input.reacting);
     case 'delta':
       return takeDelta(state, input.delta);
     case 'tool_call':
