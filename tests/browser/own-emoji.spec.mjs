@@ -113,6 +113,15 @@ test("a workspace has emoji of its own", async ({ arrive, server }) => {
   await anna.composer.press("Enter");
   await expect(its(ben.log)).toBeVisible();
   await expect(its(ben.log)).not.toHaveJSProperty("naturalWidth", 0);
+  // And put at the newest message, by a plus before it.
+  await anna.write(`+:${name}:`);
+  await expect(
+    ben.log
+      .getByRole("article")
+      .last()
+      .getByRole("list", { name: "Reactions" })
+      .getByRole("button", { name: `:${name}:` }),
+  ).toBeVisible();
   await expect
     .poll(() => its(ben.log).evaluate(({ naturalHeight }) => naturalHeight))
     .toBeLessThanOrEqual(128);
