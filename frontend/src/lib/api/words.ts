@@ -15,6 +15,13 @@ const TRANSLATED: Record<string, () => string> = {
   budget_exceeded: m.error_out_of_credits
 };
 
+/** What a proxy before the server says, and not the server itself. */
+const BY_PROXY: Record<string, () => string> = {
+  http_413: m.error_proxy_too_large,
+  http_502: m.error_proxy_away,
+  http_504: m.error_proxy_away
+};
+
 /** What happened, and what to do next, as one sentence for a person. */
 export function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
@@ -55,9 +62,11 @@ export function sentence(error: unknown): string {
     case 'last_method':
       return m.error_last_method();
   }
+  const byProxy = BY_PROXY[error.code];
+  if (byProxy) return byProxy();
   if (error.status === 503) return m.error_unavailable();
   if (error.status >= 500) return m.error_server();
-  return translated(error);
+  return error.code.startsWith('http_') ? m.error_proxy() : translated(error);
 }
 
 /** The server's own sentence knows more of what was refused, but it speaks English. */

@@ -4,6 +4,7 @@
  * signs could exhaust either.
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
+import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
 /** Quotes and lists in each other, and likewise emphasis and links. What is deeper is plain text. */
@@ -12,12 +13,28 @@ export const DEEPEST = 16;
 export const MOST_CELLS = 3_000;
 
 export function lex(source: string): Token[] {
-  const options: MarkedOptions = { gfm: true, breaks: true, tokenizer: new BoundedTokenizer() };
+  const tokenizer = new BoundedTokenizer();
+  const options: MarkedOptions = { gfm: true, breaks: true, tokenizer };
   if (/\$|\\[([]/.test(source)) options.extensions = MATH;
-  return new Lexer(options).lex(source);
+  const tokens = new Lexer(options).lex(source);
+  showUnused(tokens, tokenizer.used);
+  return tokens;
+}
+
+/** The address of a link that is nowhere in the text would be hidden from who reads it: it is shown as it was written. */
+function showUnused(tokens: readonly Token[], used: ReadonlySet<string>): void {
+  for (const token of tokens) {
+    if (token.type === 'def' && !used.has((token as Tokens.Def).tag)) {
+      const written = new Lexer({ gfm: true, breaks: true }).inlineTokens(token.raw.trimEnd());
+      Object.assign(token, { type: 'paragraph', text: token.raw, tokens: written });
+    } else if (token.type === 'list') showUnused((token as Tokens.List).items, used);
+    else if (token.type === 'blockquote' || token.type === 'list_item') showUnused(token.tokens ?? [], used);
+  }
 }
 
 class BoundedTokenizer extends Tokenizer {
+  /** Labels of addresses that some link has. */
+  readonly used = new Set<string>();
   #blocks = 0;
   #inlines = 0;
 
@@ -46,7 +63,13 @@ class BoundedTokenizer extends Tokenizer {
   }
 
   override reflink(src: string, links: Tokenizer['lexer']['tokens']['links']) {
-    return this.#inInline(() => super.reflink(src, links));
+    const token = this.#inInline(() => super.reflink(src, links));
+    // One that can't be followed is shown as it was written, and so is its address.
+    if (token && token.type !== 'text' && (CHANNEL.test(token.href) || safeHref(token.href))) {
+      const [, words = '', label] = /^!?\[((?:\\.|[^\\])*?)\](?:\[([^\]]*)\])?$/s.exec(token.raw) ?? [];
+      this.used.add((label || words).toLowerCase().replaceAll(/\s+/g, ' '));
+    }
+    return token;
   }
 
   #inBlock<T>(read: () => T | undefined): T | undefined {

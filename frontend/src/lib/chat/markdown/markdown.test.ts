@@ -56,8 +56,24 @@ describe('parse', () => {
     expect(list.type === 'list' && list.items.map((item) => item.checked)).toEqual([true, false, null]);
   });
 
+  it('shows the address of a link that the text does not have', () => {
+    const shown = (source: string) => parse(source).map((block) => wordsOf([block]));
+    expect(shown('[1]: https://example.com/a')).toEqual(['[1]: https://example.com/a']);
+    expect(inlines('[1]: https://example.com/a')[1]).toMatchObject({ type: 'link', href: 'https://example.com/a' });
+    expect(shown('> [note]: /here "why"')).toEqual(['[note]: /here "why"']);
+    const site = 'https://example.com';
+    const addresses = `[the plan]: ${site}/p\n[B]: ${site}/b\n[c  D]: ${site}/c\n[e]: ${site}/e`;
+    expect(shown(`See [the Plan], [it][b] and ![a map][C d].\n\n${addresses}`)).toEqual([
+      'See the Plan, it and a map.',
+      `[e]: ${site}/e`
+    ]);
+    // Nobody could follow it.
+    expect(shown('See [it].\n\n[it]: javascript:alert(1)')).toEqual(['See [it].', '[it]: javascript:alert(1)']);
+  });
+
   it('keeps the first number of a list', () => {
     expect(first('3. three\n4. four')).toMatchObject({ type: 'list', start: 3 });
+    expect(first('0. none\n1. one')).toMatchObject({ type: 'list', start: 0 });
     expect(first('- dot')).toMatchObject({ type: 'list', start: null });
   });
 

@@ -41,7 +41,7 @@ function toBlock(token: Known): Block | null {
     case 'blockquote':
       return { type: 'quote', blocks: toBlocks(token.tokens ?? []) };
     case 'list':
-      return { type: 'list', start: token.ordered ? Number(token.start) || 1 : null, items: token.items.map(toItem) };
+      return { type: 'list', start: token.ordered ? Number(token.start) : null, items: token.items.map(toItem) };
     case 'table':
       return {
         type: 'table',
