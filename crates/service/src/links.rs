@@ -1,6 +1,6 @@
-//! The links in a message's text.
+//! Addresses that come from outside: the links in a message's text, and the pages of ours that a browser is to be sent to.
 
-use url::Url;
+use url::{Position, Url};
 
 /// So many links of a message are previewed.
 const MOST: usize = 3;
@@ -75,9 +75,53 @@ fn trimmed(mut text: &str) -> &str {
     }
 }
 
+/// A path on this server; none for what leads elsewhere. Browsers read `//host`, `/\host` and `/<tab>/host` as another server.
+pub fn own_path(text: &str) -> Option<String> {
+    let is_other = |character: char| character.is_control() || character == '\\' || character == ' ';
+    if text.len() > LONGEST || !text.starts_with('/') || text.contains(is_other) {
+        return None;
+    }
+    let here = Url::parse("https://natter.invalid").ok()?;
+    let there = here.join(text).ok().filter(|there| there.origin() == here.origin())?;
+    let path = &there[Position::BeforePath..];
+    // What climbs out of its folder may begin with two slashes afterwards.
+    (!path.starts_with("//")).then(|| path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_of_ours_leads_to_no_other_server() {
+        for own in ["/", "/c/1?x=y#z", "/a%2F%2Fevil.example", "/@evil.example", "/https://evil.example"] {
+            assert_eq!(own_path(own).as_deref(), Some(own));
+        }
+        assert_eq!(own_path("/a/../b").as_deref(), Some("/b"));
+        for foreign in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/ /evil.example",
+            "/.//evil.example",
+            "/..//evil.example",
+            "/a/..//evil.example",
+            "/%2e%2e//evil.example",
+            "//natter.invalid//evil.example",
+            "javascript:alert(1)",
+            " /x",
+            "x",
+            "\u{0}/x",
+            &format!("/{}", "x".repeat(3_000)),
+        ] {
+            assert_eq!(own_path(foreign), None, "{foreign:?}");
+        }
+    }
 
     fn found(text: &str) -> Vec<String> {
         of(text).into_iter().map(String::from).collect()

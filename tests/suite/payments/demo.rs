@@ -91,7 +91,21 @@ async fn prices_are_in_the_currency_that_is_asked_for_and_a_browser_is_sent_nowh
     for currency in ["EUR", "XXX", ""] {
         ask(json!({ "currency": currency })).await.names_field("currency");
     }
-    for url in ["https://evil.example/", "//evil.example", "javascript:alert(1)"] {
+    let twice = format!("{}//evil.example", app.url());
+    for url in [
+        "https://evil.example/",
+        "//evil.example",
+        "///evil.example",
+        "/..//evil.example",
+        "/.//evil.example",
+        "/plans/..//evil.example",
+        "/%2e%2e//evil.example",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "javascript:alert(1)",
+        twice.as_str(),
+    ] {
         ask(json!({ "return_url": url })).await.names_field("return_url");
     }
     let back = ask(json!({ "return_url": "/plans?tab=1" })).await.data_with(201);
@@ -99,6 +113,10 @@ async fn prices_are_in_the_currency_that_is_asked_for_and_a_browser_is_sent_nowh
     let answer = anna.get(&format!("/r1/payments/callback/demo?payment={id}")).await;
     assert_eq!((answer.status, answer.header("location")), (303, Some(format!("/plans?tab=1&payment={id}").as_str())));
     assert_eq!(status(&anna, id).await, "pending", "to come back proves nothing");
+    // What was stored before such paths were refused leads nowhere else either.
+    app.database.run("UPDATE payments SET return_path = '//evil.example' WHERE return_path LIKE '/plans%'").await;
+    let answer = anna.get(&format!("/r1/payments/callback/demo?payment={id}")).await;
+    assert_eq!(answer.header("location"), Some(format!("/plans/result?payment={id}").as_str()));
 }
 
 #[tokio::test]

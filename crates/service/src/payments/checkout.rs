@@ -12,7 +12,6 @@ use dbcontext::{
     entity::{payment, payment_method},
     query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users},
 };
-use url::Url;
 use uuid::Uuid;
 
 use super::{
@@ -21,11 +20,13 @@ use super::{
     failed, plans, price, public_url, reconcile, stage,
     subscriptions::{self, Payer, Purpose, priced, wrong_state},
 };
-use crate::App;
+use crate::{App, links};
 
 /// How long a payer has. Stripe wants at least 30 minutes.
 const PATIENCE: Duration = Duration::from_secs(35 * 60);
 const MAX_KEY: usize = 200;
+/// The longest path that a browser comes back to.
+const MAX_PATH: usize = 500;
 /// Where a payer's browser goes in the end.
 const RESULT: &str = "/plans/result";
 /// Where a payer sees what is saved, and what comes next.
@@ -75,7 +76,8 @@ pub(super) fn begun_of(app: &App, row: &payment::Model) -> Result<Begun, AppErro
 
 /// The page that tells what became of a payment.
 fn result_of(row: &payment::Model) -> String {
-    let path = row.return_path.as_deref().unwrap_or(RESULT);
+    // It may stand there from a time when less was refused.
+    let path = row.return_path.as_deref().and_then(links::own_path).unwrap_or_else(|| RESULT.to_owned());
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("{path}{separator}payment={}", row.id)
 }
@@ -299,11 +301,8 @@ pub(super) async fn open(
 pub(super) fn own_path(app: &App, url: &str) -> Result<String, AppError> {
     let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
     let base = public_url(&app.config).map_err(AppError::Internal)?;
-    let url: Url = base.join(url).map_err(|_| refused())?;
-    if url.origin() != base.origin() || url.as_str().len() > 500 {
-        return Err(refused());
-    }
-    Ok(url[url::Position::BeforePath..].to_owned())
+    let path = url.strip_prefix(&base.origin().ascii_serialization()).unwrap_or(url);
+    links::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
 }
 
 /// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes to a page that waits for the truth.

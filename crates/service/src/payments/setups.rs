@@ -27,6 +27,7 @@ use super::{
 use crate::{
     App,
     jobs::{Ended, Job, Stored, Work},
+    links,
 };
 
 /// How long a payer has. Stripe wants at least 30 minutes.
@@ -174,8 +175,10 @@ pub async fn finish(app: &App, gateway: GatewayName, id: Option<Uuid>) -> Result
     {
         tracing::info!(%error, setup = %row.id, "the gateway could not be asked when the payer came back");
     }
-    let separator = if row.return_path.contains('?') { '&' } else { '?' };
-    Ok(format!("{}{separator}setup={}", row.return_path, row.id))
+    // It may stand there from a time when less was refused.
+    let path = links::own_path(&row.return_path).unwrap_or_else(|| BILLING.to_owned());
+    let separator = if path.contains('?') { '&' } else { '?' };
+    Ok(format!("{path}{separator}setup={}", row.id))
 }
 
 /// Chooses what becomes of a demo one.
