@@ -44,3 +44,16 @@ async fn pieces_of_a_file_and_its_thumbnails_lie_there_too() {
     let small = anna.get(&format!("{}?size=320", address(&picture))).await;
     assert_eq!((small.status, small.header("content-type")), (200, Some("image/jpeg")));
 }
+
+#[tokio::test]
+async fn what_the_store_does_not_take_is_not_left_on_this_machine() {
+    let s3 = S3Server::start().await;
+    let app = s3.configure(Setup::new().set("uploads.url", "s3://natter/files")).start().await;
+    let anna = app.sign_up("Anna").await;
+    let path = tus::create(&anna, 10, "").await.header("location").unwrap().to_owned();
+    s3.drop_bucket().await;
+    anna.send(anna.uploading("plan.txt", "text/plain", "our plan")).await.refused(503, "unavailable");
+    tus::append(&anna, &path, 0, "hello").await.refused(503, "unavailable");
+    let left = std::fs::read_dir(app.folder().join("incoming")).unwrap().count();
+    assert_eq!(left, 0);
+}

@@ -60,6 +60,12 @@ impl S3Server {
         answer.bytes().await.expect("it is all there").to_vec()
     }
 
+    /// Takes the bucket away, which has to be empty: nothing can be stored any more.
+    pub async fn drop_bucket(&self) {
+        let dropped = reqwest::Client::new().delete(self.url(BUCKET)).send().await.expect("it answers");
+        assert!(dropped.status().is_success(), "{dropped:?}");
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }

@@ -275,7 +275,7 @@ async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> 
     for (size, bytes) in looked.thumbnails {
         store.put(Object::Thumbnail(id, size), bytes).await?;
     }
-    store.put_file(Object::Whole(id), file.keep()).await?;
+    store.put_file(Object::Whole(id), file).await?;
     let done = rows::Finished {
         media_type: looked.media_type,
         size: i64::try_from(size).unwrap_or(i64::MAX),

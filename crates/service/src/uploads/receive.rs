@@ -40,9 +40,9 @@ impl TemporaryFile {
         self.0.clone().unwrap_or_default()
     }
 
-    /// Somebody else sees to it from here on.
-    pub fn keep(mut self) -> PathBuf {
-        self.0.take().unwrap_or_default()
+    /// It has another name from here on.
+    pub fn release(mut self) {
+        self.0 = None;
     }
 }
 

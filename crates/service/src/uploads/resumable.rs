@@ -121,7 +121,7 @@ impl Appending<'_> {
         let (position, size) = (stored(self.progress.offset), stored(received.size));
         let part = Part { position, size, part_id: Uuid::now_v7() };
         let object = Object::Part(self.row.id, part.part_id);
-        store.put_file(object, received.path.keep()).await?;
+        store.put_file(object, received.path).await?;
         if !rows::add_part(self.app.db.writer(), self.row.id, part).await? {
             store.remove(object).await?;
             return Err(Code::UploadConflict.into());

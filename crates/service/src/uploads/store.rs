@@ -25,7 +25,7 @@ use object_store::{
 use url::Url;
 use uuid::Uuid;
 
-use super::blocking;
+use super::{blocking, receive::TemporaryFile};
 
 /// Bytes that are read, or sent to the store, at a time.
 const PIECE: usize = 256 * 1024;
@@ -97,19 +97,19 @@ impl Store {
         self.incoming.join(Uuid::now_v7().simple().to_string())
     }
 
-    /// Takes over a file that was received.
-    pub async fn put_file(&self, object: Object, file: PathBuf) -> Result<(), AppError> {
+    /// Takes over a file that was received. Nothing of it is left here, whatever becomes of that.
+    pub async fn put_file(&self, object: Object, file: TemporaryFile) -> Result<(), AppError> {
         let path = object.path();
         if let Some(folder) = &self.folder {
             let target = folder.join(path.as_ref());
-            return blocking(move || move_file(&file, &target)).await;
+            return blocking(move || move_file(file, &target)).await;
         }
-        let upload = self.objects.put_multipart(&path).await.map_err(away)?;
+        let upload = self.objects.put_multipart(&path).await.map_err(super::away)?;
         let mut upload = WriteMultipart::new(upload);
-        let mut read = file_pieces(file.clone(), 0, u64::MAX);
+        let mut read = file_pieces(file.path(), 0, u64::MAX);
         while let Some(piece) = read.next().await {
             let waited = match piece {
-                Ok(piece) => upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(away),
+                Ok(piece) => upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(super::away),
                 Err(error) => Err(error),
             };
             if let Err(error) = waited {
@@ -117,19 +117,17 @@ impl Store {
                 return Err(error);
             }
         }
-        upload.finish().await.map_err(away)?;
-        let _ = blocking(move || Ok(std::fs::remove_file(file)?)).await;
-        Ok(())
+        upload.finish().await.map(drop).map_err(super::away)
     }
 
     pub async fn put(&self, object: Object, bytes: Bytes) -> Result<(), AppError> {
         if self.folder.is_some() {
-            let file = self.incoming();
-            let written = file.clone();
+            let file = TemporaryFile::new(self.incoming());
+            let written = file.path();
             blocking(move || write_file(&written, &bytes)).await?;
             return self.put_file(object, file).await;
         }
-        self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(away)
+        self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::away)
     }
 
     /// Some of an object's bytes, as they are read.
@@ -191,11 +189,12 @@ fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn move_file(file: &FilePath, target: &FilePath) -> anyhow::Result<()> {
+fn move_file(file: TemporaryFile, target: &FilePath) -> anyhow::Result<()> {
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    std::fs::rename(file, target)?;
+    std::fs::rename(file.path(), target)?;
+    file.release();
     // The name is as durable as the bytes, which were synchronised when they were all there.
     if let Some(parent) = target.parent() {
         std::fs::File::open(parent)?.sync_all()?;
