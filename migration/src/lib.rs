@@ -52,6 +52,7 @@ mod m0063_polls;
 mod m0064_emoji;
 mod m0065_incidents_felt;
 mod m0066_local_time;
+mod m0067_upload_joining;
 
 pub struct Migrator;
 
@@ -108,6 +109,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0064_emoji::Migration),
             Box::new(m0065_incidents_felt::Migration),
             Box::new(m0066_local_time::Migration),
+            Box::new(m0067_upload_joining::Migration),
         ]
     }
 }

@@ -99,3 +99,37 @@ async fn lies_and_strangers_are_refused() {
     append(&anna, &path, 0, png).await.refused(415, "type_refused");
     assert!(stored(&app).is_empty());
 }
+
+#[tokio::test]
+async fn however_often_somebody_asks_a_file_is_put_together_once_and_never_empty() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let bytes: Vec<u8> = (0..400_000_u32).map(|at| (at / 7) as u8).collect();
+    for _ in 0..10 {
+        let path = create(&anna, bytes.len(), "").await.header("location").unwrap().to_owned();
+        append(&anna, &path, 0, bytes[..200_000].to_vec()).await;
+        let last = append(&anna, &path, 200_000, bytes[200_000..].to_vec());
+        let asked = futures_util::future::join_all((0..20).map(|_| offset(&anna, &path)));
+        let (last, _) = tokio::join!(last, asked);
+        assert_eq!(last.status, 204);
+        let id = path.rsplit('/').next().unwrap();
+        assert_eq!(anna.get(&format!("/r1/uploads/{id}")).await.data()["status"], "ready");
+        assert_eq!(anna.get(&super::address(&json!({ "id": id }))).await.bytes, bytes);
+    }
+    assert_eq!(stored(&app).len(), 10, "nothing is left over");
+}
+
+#[tokio::test]
+async fn a_file_whose_pieces_are_gone_is_not_taken_in() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();
+    append(&anna, &path, 0, "hello").await;
+    // As if an instance had died before it put them together, and what came first were lost.
+    app.database.run("UPDATE uploads SET size = 5").await;
+    app.database.run("UPDATE upload_parts SET position = 2, size = 3").await;
+    let asked = anna.send(anna.request(Method::HEAD, &path)).await;
+    assert_eq!(asked.status, 503);
+    let id = path.rsplit('/').next().unwrap();
+    assert_eq!(anna.get(&format!("/r1/uploads/{id}")).await.data()["status"], "pending");
+}

@@ -455,6 +455,27 @@ pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> R
     Ok(execute(db, sql, values).await? > 0)
 }
 
+/// Claims to put a file's pieces together until then; `false` where somebody does so now, or has done it.
+pub async fn claim_joining<C: ConnectionTrait>(
+    db: &C,
+    id: UploadId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = format!(
+        "UPDATE uploads SET joining_until = $3 WHERE id = $1 AND status = '{}' AND removed_at IS NULL \
+         AND (joining_until IS NULL OR joining_until <= $2)",
+        UploadStatus::Pending
+    );
+    Ok(execute(db, &sql, vec![id.into(), now.into(), until.into()]).await? > 0)
+}
+
+/// Holds a claim for longer; none: gives it up. Only whoever has it does so.
+pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Option<Timestamp>) -> Result<(), AppError> {
+    let sql = "UPDATE uploads SET joining_until = $2 WHERE id = $1 AND joining_until IS NOT NULL";
+    execute(db, sql, vec![id.into(), until.into()]).await.map(drop)
+}
+
 pub async fn forget_parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<(), AppError> {
     execute(db, "DELETE FROM upload_parts WHERE upload_id = $1", vec![id.into()]).await.map(drop)
 }

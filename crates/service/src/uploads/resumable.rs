@@ -1,7 +1,10 @@
 //! Files that come in several requests (tus): each request adds pieces, and whichever instance gets the last one puts them together.
 //!
 //! A piece lies in the store under a name of its own and counts once its row is there; of two that begin at the same place one gets a row. So
-//! what breaks off, or comes twice, or comes to another instance, leaves a file that goes on where its last piece ends.
+//! what breaks off, or comes twice, or comes to another instance, leaves a file that goes on where its last piece ends. Whoever puts the pieces
+//! together claims that first, so it is done once however often somebody asks; the claim of an instance that died ends by itself.
+
+use std::time::Duration;
 
 use appcore::{AppError, Code, Timestamp, UploadId, auth::Principal, view::UploadStatus};
 use bytes::Bytes;
@@ -19,6 +22,12 @@ use crate::App;
 
 /// Bytes of a piece: what is lost at most where an instance dies.
 const PIECE: u64 = 8 * 1024 * 1024;
+
+/// How long a claim to put pieces together holds without being renewed, and how often it is renewed.
+const CLAIM: Duration = Duration::from_secs(30);
+const RENEWAL: Duration = Duration::from_secs(5);
+/// How often somebody who waits for another's claim looks whether it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How far a file has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,9 +144,46 @@ fn stored(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// Puts the pieces together and takes the file in.
+/// Puts the pieces together and takes the file in. Where somebody else does so, that is waited for: who is told that all of it is there may use it.
 async fn complete(app: &App, row: &StoredUpload) -> Result<(), AppError> {
+    let db = app.db.writer();
+    loop {
+        let now = app.clock.now();
+        if rows::claim_joining(db, row.id, now, now.plus(CLAIM)).await? {
+            break;
+        }
+        let known = rows::get_to_send(db, [row.id]).await?.pop().ok_or(Code::NotFound)?;
+        if known.status != UploadStatus::Pending.as_str() {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    let joined = tokio::select! {
+        joined = join(app, row) => joined,
+        error = hold(app, row.id) => Err(error),
+    };
+    if joined.is_err() {
+        rows::hold_joining(db, row.id, None).await?;
+    }
+    joined
+}
+
+/// Holds the claim for as long as that can be done.
+async fn hold(app: &App, id: UploadId) -> AppError {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        let until = app.clock.now().plus(CLAIM);
+        if let Err(error) = rows::hold_joining(app.db.writer(), id, Some(until)).await {
+            return error;
+        }
+    }
+}
+
+async fn join(app: &App, row: &StoredUpload) -> Result<(), AppError> {
     let received = gather(app, row.id).await?;
+    if row.size != Some(stored(received.size)) {
+        return Err(AppError::unavailable(anyhow::anyhow!("the pieces of the file {} are not all there", row.id)));
+    }
     match take_in(app, row.id, &row.media_type, received).await {
         Ok(_) => sweep::remove_parts(app, row.id).await,
         Err(error) if super::is_final(&error) => {
