@@ -1,11 +1,17 @@
 //! What is too much, or of a type that nobody may upload.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use support::{Application, Setup, json};
+use appcore::Clock;
+use support::{Application, Setup, Value, json, new_id};
+
+use super::tus;
 
 #[tokio::test]
 async fn what_is_too_large_is_refused_before_it_comes() {
@@ -120,4 +126,30 @@ async fn a_hundred_megabytes_take_little_memory() {
     );
     let taken = highest.load(Ordering::Relaxed).saturating_sub(before);
     assert!(taken < 32 * 1024 * 1024, "it took {} MiB more", taken / 1024 / 1024);
+}
+
+#[tokio::test]
+async fn only_ones_own_files_that_are_there_wait_with_a_message() {
+    let app = Setup::new().set("uploads.unsent_bytes", 10).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = format!("/r1/conversations/{}/messages", anna.open_single(&ben).await);
+    let at = Clock::system().now().plus(Duration::from_secs(3_600)).to_string();
+    let later = |ids: &[&Value]| json!({ "client_id": new_id(), "content": "x", "send_at": at, "attachment_ids": ids });
+    let (own, bens) = (anna.upload("a.txt", "text/plain", "hello").await, ben.upload("b.txt", "text/plain", "x").await);
+    let announced = tus::create(&anna, 1, "").await.header("location").unwrap().to_owned();
+    let pending = json!(announced.rsplit('/').next().unwrap());
+    for other in [&bens["id"], &pending, &json!(new_id())] {
+        anna.post(&chat, later(&[&own["id"], other])).await.names_field("attachment_ids");
+    }
+    assert_eq!(app.database.number("SELECT count(*) FROM scheduled_uploads").await, 0, "nobody else's file is held");
+    assert_eq!(anna.delete(&announced).await.status, 204);
+    let waits = anna.post(&chat, later(&[&own["id"]])).await.data_with(202);
+    // What waits takes up space, however old it is.
+    app.database.run("UPDATE uploads SET created_at = 1").await;
+    anna.send(anna.uploading("c.txt", "text/plain", "another")).await.refused(413, "quota_exceeded");
+    anna.delete(&format!("/r1/scheduled/{}", waits["id"].as_str().unwrap())).await.data();
+    let another = anna.upload("c.txt", "text/plain", "another").await;
+    // What is being removed is sent by nobody any more.
+    app.database.run("UPDATE uploads SET removed_at = 1").await;
+    anna.post(&chat, later(&[&another["id"]])).await.names_field("attachment_ids");
 }

@@ -63,6 +63,14 @@ impl TryFrom<StoredUpload> for Upload {
     }
 }
 
+impl StoredUpload {
+    /// Whether somebody may send it: their own, and all there.
+    #[must_use]
+    pub fn is_usable_by(&self, user: UserId) -> bool {
+        self.owner_id == Some(user) && self.status == UploadStatus::Ready.as_str()
+    }
+}
+
 /// A file that begins to come in.
 #[derive(Clone, Debug)]
 pub struct NewUpload {
@@ -132,9 +140,11 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
     Ok(execute(db, &sql, values).await? > 0)
 }
 
-/// Bytes of what somebody has uploaded, or announced, since then, sent in no message, given to no assistant and shown by no emoji.
+/// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent; sent in no message, given to no assistant and shown
+/// by no emoji.
 pub async fn unsent<C: ConnectionTrait>(db: &C, owner: UserId, since: Timestamp) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u WHERE u.owner_id = $1 AND u.created_at > $2 \
+    let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u WHERE u.owner_id = $1 \
+               AND (u.created_at > $2 OR EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = u.id)) \
                AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = u.id)";

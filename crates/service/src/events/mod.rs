@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 pub use jobs::Asking;
 pub(crate) use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use relay::Relay;
+pub(crate) use writer::no_such_file;
 pub use writer::{
     AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,
     DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver, HideMessage,

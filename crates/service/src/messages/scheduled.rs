@@ -16,7 +16,10 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::scheduled::{self as rows, ScheduledRow},
+    query::{
+        scheduled::{self as rows, ScheduledRow},
+        uploads as files,
+    },
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,7 +27,7 @@ use uuid::Uuid;
 use super::{InThread, SendMessage, check_mentions, content_beside, send};
 use crate::{
     App, access,
-    events::Asking,
+    events::{Asking, no_such_file},
     jobs::{self, Ended, Job, Stored, Work},
     sweep::SweepJob,
     uploads,
@@ -128,6 +131,12 @@ pub async fn create(
         failure_message: None,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
+    // Nobody removes them until they are the message's.
+    let files = files::get_to_send(&tx, payload.attachments.iter().copied()).await?;
+    let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
+    if !payload.attachments.iter().all(is_usable) {
+        return Err(no_such_file());
+    }
     if !rows::insert(&tx, row.clone(), &payload.attachments).await? {
         tx.rollback().await.map_err(app_error)?;
         let same = rows::find_same(app.db.writer(), user, conversation_id, &row.client_id).await?;

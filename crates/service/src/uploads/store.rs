@@ -109,7 +109,9 @@ impl Store {
         let mut read = file_pieces(file.path(), 0, u64::MAX);
         while let Some(piece) = read.next().await {
             let waited = match piece {
-                Ok(piece) => upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(super::away),
+                Ok(piece) => {
+                    upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(super::away)
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = waited {

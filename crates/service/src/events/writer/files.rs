@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{
     AppError, Code, MessageId, UploadId, UserId,
     event::Event,
-    view::{Message, SenderKind, TranscriptState, Upload, UploadStatus},
+    view::{Message, SenderKind, TranscriptState, Upload},
 };
 use dbcontext::query::{
     self, Piece,
@@ -33,9 +33,7 @@ impl Files {
     }
 
     fn of(&self, owner: UserId, id: UploadId) -> Option<&StoredUpload> {
-        let is_usable =
-            |upload: &&StoredUpload| upload.owner_id == Some(owner) && upload.status == UploadStatus::Ready.as_str();
-        self.uploads.get(&id).filter(is_usable)
+        self.uploads.get(&id).filter(|upload| upload.is_usable_by(owner))
     }
 }
 
@@ -55,18 +53,17 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 pub(super) fn attachments(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
     let mut found: Vec<Upload> = Vec::with_capacity(send.attachments.len());
     for id in &send.attachments {
-        let upload = batch.files.of(send.sender, *id).ok_or_else(|| {
-            AppError::field(
-                "attachment_ids",
-                "not_found",
-                "One of the files doesn't exist or isn't complete. Add it again.",
-            )
-        })?;
+        let upload = batch.files.of(send.sender, *id).ok_or_else(no_such_file)?;
         if !found.iter().any(|other| other.id == *id) {
             found.push(upload.clone().try_into()?);
         }
     }
     Ok(found)
+}
+
+/// What a message was to carry is not its sender's, or is not all there.
+pub(crate) fn no_such_file() -> AppError {
+    AppError::field("attachment_ids", "not_found", "One of the files doesn't exist or isn't complete. Add it again.")
 }
 
 /// Notes which files a new message carries.

@@ -55,6 +55,7 @@ pub use change::{
     SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
 };
 use commit::{Committed, Committer};
+pub(crate) use files::no_such_file;
 
 /// Changes that go into one transaction at most.
 const MAX_GROUP: usize = 256;
