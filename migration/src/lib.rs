@@ -53,6 +53,7 @@ mod m0064_emoji;
 mod m0065_incidents_felt;
 mod m0066_local_time;
 mod m0067_upload_joining;
+mod m0068_tool_modes;
 
 pub struct Migrator;
 
@@ -110,6 +111,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0065_incidents_felt::Migration),
             Box::new(m0066_local_time::Migration),
             Box::new(m0067_upload_joining::Migration),
+            Box::new(m0068_tool_modes::Migration),
         ]
     }
 }

@@ -23,7 +23,9 @@ test('tools are added, given to an assistant, called, and asked about first', { 
   await dialog.getByRole('button', { name: 'Add tool server' }).click();
   const card = page.getByRole('region', { name: 'Forge' });
   await expect(card.getByText('Ready')).toBeVisible();
-  await expect(card.getByLabel('When an assistant wants to use Find issues')).toHaveValue('auto');
+  await expect(card.getByText('Says that it only reads')).toBeVisible();
+  await expect(card.getByLabel('When an assistant wants to use Find issues')).toHaveValue('ask');
+  await card.getByLabel('When an assistant wants to use Find issues').selectOption('auto');
   await expect(card.getByLabel('When an assistant wants to use Close an issue')).toHaveValue('ask');
   await admin.expectFlawless('a server of tools');
 

@@ -27,6 +27,7 @@ for (const [size, options] of [
     const added = { name: forge, transport: 'http', url: tools.url, offered_to: 'everyone' };
     const { id: forgeId } = await admin.call('POST', '/r1/admin/mcp_servers', added);
     await admin.call('POST', `/r1/admin/mcp_servers/${forgeId}/refresh`);
+    await admin.call('PATCH', `/r1/admin/mcp_servers/${forgeId}`, { modes: { find_issues: 'auto' } });
     const api = await apiOf(server, anna);
     const workspace = (await api.call('GET', '/r1/workspaces')).items.find(({ personal }) => !personal);
     const command = `pool-${anna.name.split(' ')[1].toLowerCase()}`;

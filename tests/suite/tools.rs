@@ -33,7 +33,11 @@ impl Tools {
         assert_eq!(ada["tools"], tools);
         let new = json!({ "kind": "assistant", "assistant_id": ada["id"] });
         chat.id = chat.anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+        // Its tools that say that they only read run by themselves.
+        let readers = server["tools"].as_array().unwrap().iter().filter(|tool| tool["is_read_only"] == true);
+        let modes: Value = readers.map(|tool| (tool["name"].as_str().unwrap().to_owned(), json!("auto"))).collect();
         let server = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
+        admin.patch(&server, json!({ "modes": modes })).await.data();
         Self { odd, chat, admin, server }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use appcore::line::parse_line;
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
         let is_read_only = annotations.read_only_hint.unwrap_or(false);
         kept.push(Tool {
             name: tool.name.into_owned(),
-            title: tool.title.or(annotations.title.clone()).map(|title| cut(&title, MAX_TITLE)),
+            title: tool.title.or(annotations.title.clone()).and_then(|title| plain(&title)),
             description: tool.description.map(|text| cut(&text, MAX_DESCRIPTION)),
             schema: if schema.get("type").is_some() { schema } else { json!({ "type": "object", "properties": {} }) },
             is_read_only,
@@ -76,8 +77,19 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
     kept
 }
 
+/// A title stands where people decide about a call: one that isn't a plain line is none.
+fn plain(title: &str) -> Option<String> {
+    let beginning: String = title.chars().take(MAX_TITLE).collect();
+    parse_line("title", &beginning, MAX_TITLE).ok()
+}
+
+/// The beginning of a text, without what can't be stored, turns the text around, or is read by models alone.
 fn cut(text: &str, chars: usize) -> String {
-    text.chars().filter(|char| *char != '\0').take(chars).collect()
+    let is_hidden = |char: char| {
+        matches!(char, '\0' | '\u{61c}' | '\u{200e}' | '\u{200f}')
+            || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().filter(|char| !is_hidden(*char)).take(chars).collect()
 }
 
 /// A result as text, as far as `limit` bytes go.
@@ -153,6 +165,17 @@ mod tests {
         assert_eq!(tools[1].schema["type"], "object");
         assert_eq!(tools[0].description.as_ref().map(String::len), Some(MAX_DESCRIPTION));
         assert!(!tools[0].is_read_only && !tools[0].is_idempotent);
+        let titled = |title: &str| {
+            let mut tool = offered("titled", json!({}));
+            tool.title = Some(title.to_owned());
+            tool.description = Some("one\u{202e}two\u{e0041}\nthree".into());
+            kept(vec![tool]).remove(0)
+        };
+        assert_eq!(titled("Read\u{200b} only").title, None);
+        assert_eq!(titled("Pay\nnothing").title, None);
+        assert_eq!(titled("Pay \u{202e}gnihton").title, None);
+        let plain = titled("Read");
+        assert_eq!((plain.title.as_deref(), plain.description.as_deref()), (Some("Read"), Some("onetwo\nthree")));
         let many = (0..500).map(|at| offered(&format!("t{at}"), json!({}))).collect();
         assert_eq!(kept(many).len(), MAX_TOOLS);
     }

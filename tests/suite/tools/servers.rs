@@ -62,7 +62,9 @@ async fn admins_add_change_and_remove_servers() {
         let tool = server["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
         tool["mode"].as_str().unwrap().to_owned()
     };
-    assert_eq!((mode("add").as_str(), mode("pay").as_str()), ("auto", "ask"));
+    // That a tool only reads is the server's word, and decides nothing.
+    assert_eq!((mode("add").as_str(), mode("pay").as_str()), ("ask", "ask"));
+    assert_eq!((&server["tools"][0]["name"], &server["tools"][0]["is_read_only"]), (&json!("add"), &json!(true)));
     // What was entered is shown nowhere.
     assert!(!admin.get(list).await.text().contains("sesame"));
     assert!(!admin.get("/r1/admin/audit_log").await.text().contains("sesame"));

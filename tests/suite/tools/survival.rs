@@ -52,6 +52,31 @@ async fn what_has_no_effect_is_called_again() {
 }
 
 #[tokio::test]
+async fn what_only_its_server_trusts_is_asked_about_and_not_called_again() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.set_mode("look", "ask").await;
+    tools.chat.upstream.then(Behaviour::call_tool("Odd__look", json!({})));
+    tools.chat.upstream.always(Behaviour::answer("I don't know what I saw."));
+    let answer = tools.chat.ask("Look").await;
+    let call = tools.told("waiting").await;
+    let path = format!("/r1/messages/{answer}/tool_calls/{}", call["id"].as_str().unwrap());
+    tools.chat.anna.post(&path, json!({ "decision": "allow" })).await.data();
+    wait_until("the tool is called", || std::future::ready(tools.odd.looks() == 1)).await;
+    tools.chat.app.instances[0].kill().await;
+    tools.odd.release();
+    tools.chat.app.instances[0].start_again().await;
+    let id = tools.chat.id.clone();
+    let is_over = || async {
+        let history = tools.chat.anna.history(&id).await;
+        history.last().is_some_and(|message| message["status"] == "complete")
+    };
+    wait_until("another worker ends the answer", is_over).await;
+    let message = tools.chat.answers().await.remove(0);
+    assert_eq!(message["tool_calls"][0]["status"], "interrupted", "{message}");
+    assert_eq!(tools.odd.looks(), 1);
+}
+
+#[tokio::test]
 async fn an_instance_that_stops_lets_a_call_end() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("hold", "auto").await;

@@ -74,16 +74,15 @@ pub async fn note_tools<C: ConnectionTrait>(
     db: &C,
     id: McpServerId,
     as_of: Timestamp,
-    found: Result<(String, String), String>,
+    found: Result<String, String>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let ((tools, modes), error) = match found {
-        Ok((tools, modes)) => ((Some(tools), Some(modes)), None),
-        Err(error) => ((None, None), Some(error)),
+    let (tools, error) = match found {
+        Ok(tools) => (Some(tools), None),
+        Err(error) => (None, Some(error)),
     };
-    let sql = "UPDATE mcp_servers SET tools = COALESCE($3, tools), modes = COALESCE($4, modes), error = $5, checked_at = $6 \
-               WHERE id = $1 AND updated_at = $2";
-    let values = vec![id.into(), as_of.into(), tools.into(), modes.into(), error.into(), now.into()];
+    let sql = "UPDATE mcp_servers SET tools = COALESCE($3, tools), error = $4, checked_at = $5 WHERE id = $1 AND updated_at = $2";
+    let values = vec![id.into(), as_of.into(), tools.into(), error.into(), now.into()];
     execute(db, sql, values).await.map(|_| ())
 }
 

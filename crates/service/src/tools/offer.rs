@@ -36,6 +36,13 @@ pub(super) struct Offered {
     pub mode: ToolMode,
 }
 
+impl Offered {
+    /// Whether a call may be made again after a crash: the server's word counts where an administrator trusts the tool.
+    pub fn is_repeatable(&self) -> bool {
+        self.mode == ToolMode::Auto && self.tool.is_idempotent
+    }
+}
+
 /// What an assistant has, as far as it is there and switched on.
 pub(crate) async fn offer(app: &App, assistant: &assistant::Model) -> Result<Offer, AppError> {
     let Some(given) = assistant.tools.as_deref().filter(|_| assistant.tools_enabled) else {

@@ -12,7 +12,7 @@ use dbcontext::{
     },
 };
 
-use super::{Offer, calls::parse_arguments, permissions::Permissions, pictures, shown_json};
+use super::{Offer, calls::parse_arguments, offer::Offered, permissions::Permissions, pictures, shown_json};
 use crate::{App, events::AnswerJob};
 
 /// What a model is told where there is no result of the tool.
@@ -164,7 +164,7 @@ impl Script {
                     asked_arguments: None,
                     status: status.to_string(),
                     result: result.map(str::to_owned),
-                    is_repeatable: offered.is_some_and(|offered| offered.tool.is_idempotent),
+                    is_repeatable: offered.is_some_and(Offered::is_repeatable),
                     asker_id: wanted.asker,
                     text_at: i64::try_from(text_at).unwrap_or(i64::MAX),
                     attempt: 0,

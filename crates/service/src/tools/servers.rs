@@ -161,14 +161,7 @@ pub async fn remove(app: &App, by: &Principal, id: McpServerId) -> Result<(), Ap
 pub async fn refresh(app: &App, by: &Principal, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
     let found = match app.tools.tools(app, &row).await {
-        Ok(tools) => {
-            // What is done with a tool doesn't change because the server says something else of it later.
-            let mut known = modes(&row)?;
-            for tool in &tools {
-                known.insert(tool.name.clone(), mode_of(tool, &known));
-            }
-            Ok((json(&tools)?, json(&known)?))
-        }
+        Ok(tools) => Ok(json(&tools)?),
         Err(error) => {
             app.tools.close(id);
             Err(error.to_string())
@@ -374,10 +367,9 @@ pub(super) fn modes(row: &McpServerRow) -> Result<BTreeMap<String, ToolMode>, Ap
     serde_json::from_str(&row.modes).map_err(AppError::internal)
 }
 
-/// What is done with a tool: what was chosen, else whoever asks is asked, unless it changes nothing.
+/// What is done with a tool: what an administrator has chosen, else whoever asks is asked, whatever the server says of it.
 pub(super) fn mode_of(tool: &Tool, modes: &BTreeMap<String, ToolMode>) -> ToolMode {
-    let usual = if tool.is_read_only { ToolMode::Auto } else { ToolMode::Ask };
-    modes.get(&tool.name).copied().unwrap_or(usual)
+    modes.get(&tool.name).copied().unwrap_or(ToolMode::Ask)
 }
 
 fn view(row: McpServerRow) -> Result<McpServer, AppError> {
