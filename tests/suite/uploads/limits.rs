@@ -130,12 +130,13 @@ async fn a_hundred_megabytes_take_little_memory() {
 
 #[tokio::test]
 async fn only_ones_own_files_that_are_there_wait_with_a_message() {
-    let app = Setup::new().set("uploads.unsent_bytes", 10).start().await;
+    let app = Setup::new().set("uploads.unsent_bytes", 1_024).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = format!("/r1/conversations/{}/messages", anna.open_single(&ben).await);
     let at = Clock::system().now().plus(Duration::from_secs(3_600)).to_string();
     let later = |ids: &[&Value]| json!({ "client_id": new_id(), "content": "x", "send_at": at, "attachment_ids": ids });
-    let (own, bens) = (anna.upload("a.txt", "text/plain", "hello").await, ben.upload("b.txt", "text/plain", "x").await);
+    let (own, bens) =
+        (anna.upload("a.txt", "text/plain", "a".repeat(1_000)).await, ben.upload("b.txt", "text/plain", "x").await);
     let announced = tus::create(&anna, 1, "").await.header("location").unwrap().to_owned();
     let pending = json!(announced.rsplit('/').next().unwrap());
     for other in [&bens["id"], &pending, &json!(new_id())] {
@@ -146,9 +147,9 @@ async fn only_ones_own_files_that_are_there_wait_with_a_message() {
     let waits = anna.post(&chat, later(&[&own["id"]])).await.data_with(202);
     // What waits takes up space, however old it is.
     app.database.run("UPDATE uploads SET created_at = 1").await;
-    anna.send(anna.uploading("c.txt", "text/plain", "another")).await.refused(413, "quota_exceeded");
+    anna.send(anna.uploading("c.txt", "text/plain", "c".repeat(100))).await.refused(413, "quota_exceeded");
     anna.delete(&format!("/r1/scheduled/{}", waits["id"].as_str().unwrap())).await.data();
-    let another = anna.upload("c.txt", "text/plain", "another").await;
+    let another = anna.upload("c.txt", "text/plain", "c".repeat(100)).await;
     // What is being removed is sent by nobody any more.
     app.database.run("UPDATE uploads SET removed_at = 1").await;
     anna.post(&chat, later(&[&another["id"]])).await.names_field("attachment_ids");
