@@ -114,7 +114,11 @@ test("a workspace has emoji of its own", async ({ arrive, server }) => {
   await expect(its(ben.log)).toBeVisible();
   await expect(its(ben.log)).not.toHaveJSProperty("naturalWidth", 0);
   // And put at the newest message, by a plus before it.
-  await anna.write(`+:${name}:`);
+  await anna.composer.fill(`+:${name}`);
+  await anna.composer.press("Enter");
+  await expect(anna.composer).toHaveValue(`+:${name}: `);
+  await anna.composer.press("Enter");
+  await expect(anna.composer).toHaveValue("");
   await expect(
     ben.log
       .getByRole("article")
