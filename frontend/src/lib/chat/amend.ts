@@ -16,26 +16,36 @@ export function react(
   { type, payload: { message_id, emoji, user_id, seq } }: Extract<DurableFrame, { type: `reaction.${string}` }>
 ): LogState {
   const reacting = { message_id, emoji, user_id, isAdded: type === 'reaction.added' };
-  const isKnown = state.takenBack.has(takenBackKey(reacting));
-  const next = isKnown ? { ...state, takenBack: without(state.takenBack, takenBackKey(reacting)) } : state;
-  return amend(next, { message_id, seq }, ({ reactions }) => changedBy(reactions, reacting, isKnown));
+  const isShown = state.reacting.get(keyOf(reacting)) === reacting.isAdded;
+  const next = isShown ? { ...state, reacting: without(state.reacting, keyOf(reacting)) } : state;
+  return amend(next, { message_id, seq }, ({ reactions }) => changedBy(reactions, reacting, isShown));
 }
 
 /** What the reader does is shown before it is told: by then it is there already, and counts once. */
 export function reactAtOnce(state: LogState, reacting: Reacting): LogState {
-  const index = findIndexById(state.entries, reacting.message_id);
-  const have = state.entries[index];
-  const reactions = have && changedBy(have.message.reactions, reacting, false);
-  if (!have || !reactions) return state;
-  const rest = without(state.takenBack, takenBackKey(reacting));
-  const takenBack = reacting.isAdded ? rest : rest.add(takenBackKey(reacting));
-  return replaceAt({ ...state, takenBack }, index, { ...have, message: { ...have.message, ...reactions } });
+  const next = showReacting(state, reacting);
+  if (next === state) return state;
+  return { ...next, reacting: new Map(state.reacting).set(keyOf(reacting), reacting.isAdded) };
 }
 
-const takenBackKey = ({ message_id, emoji, user_id }: Reacting) => `${message_id} ${emoji} ${user_id}`;
+/** It was refused. What was told meanwhile was done all the same, and what was so before is nothing to undo. */
+export function undoReacting(state: LogState, reacting: Reacting): LogState {
+  if (state.reacting.get(keyOf(reacting)) !== reacting.isAdded) return state;
+  const next = showReacting(state, { ...reacting, isAdded: !reacting.isAdded });
+  return { ...next, reacting: without(state.reacting, keyOf(reacting)) };
+}
 
-function without(keys: ReadonlySet<string>, key: string): Set<string> {
-  const rest = new Set(keys);
+function showReacting(state: LogState, reacting: Reacting): LogState {
+  const index = findIndexById(state.entries, reacting.message_id);
+  const have = state.entries[index];
+  const change = have && changedBy(have.message.reactions, reacting, false);
+  return have && change ? replaceAt(state, index, { ...have, message: { ...have.message, ...change } }) : state;
+}
+
+const keyOf = ({ message_id, emoji, user_id }: Reacting) => `${message_id} ${emoji} ${user_id}`;
+
+function without(known: ReadonlyMap<string, boolean>, key: string): ReadonlyMap<string, boolean> {
+  const rest = new Map(known);
   rest.delete(key);
   return rest;
 }
@@ -44,14 +54,14 @@ function without(keys: ReadonlySet<string>, key: string): Set<string> {
 function changedBy(
   reactions: Message['reactions'],
   { emoji, user_id, isAdded }: Reacting,
-  wasTakenBack: boolean
+  isShown: boolean
 ): Pick<Message, 'reactions'> | null {
   const at = reactions.findIndex((one) => one.emoji === emoji);
   const { count, user_ids } = reactions[at] ?? { count: 0, user_ids: [] };
   const others = user_ids.filter((id) => id !== user_id);
   // A page may have brought it already. Of more people than are named, nobody knows who has gone.
   const isThere = others.length < user_ids.length;
-  if (isThere === isAdded && (isAdded || wasTakenBack || count === user_ids.length)) return null;
+  if (isThere === isAdded && (isAdded || isShown || count === user_ids.length)) return null;
   const change = { emoji, count: count + (isAdded ? 1 : -1), user_ids: isAdded ? [...others, user_id] : others };
   const changed = at < 0 ? [...reactions, change] : reactions.with(at, change);
   return { reactions: changed.filter((one) => one.count > 0) };

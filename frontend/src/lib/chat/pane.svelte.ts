@@ -370,12 +370,10 @@ export class Pane {
   /** With an emoji, or no longer: shown at once, and undone where it is refused. */
   async react(message_id: string, emoji: string, isAdded: boolean): Promise<boolean> {
     const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}`;
-    const user_id = this.#app.session.account?.id ?? '';
-    const show = (isAdded: boolean) =>
-      this.log.apply({ kind: 'reacting', reacting: { message_id, emoji, user_id, isAdded } });
-    show(isAdded);
+    const reacting = { message_id, emoji, user_id: this.#app.session.account?.id ?? '', isAdded };
+    this.log.apply({ kind: 'reacting', reacting });
     const isDone = await this.#attempt(() => this.#app.api[isAdded ? 'put' : 'delete'](path));
-    if (!isDone) show(!isAdded);
+    if (!isDone) this.log.apply({ kind: 'not_reacting', reacting });
     return isDone;
   }
 

@@ -437,8 +437,9 @@ it('counts reactions once, takes them back, and keeps those that a page brought'
 });
 
 it('shows the reader’s own reactions at once, counts them once, and undoes what is refused', () => {
-  const reacting = (isAdded: boolean) =>
-    ({ kind: 'reacting', reacting: { message_id: 'm1', emoji: '👍', user_id: 'me', isAdded } }) as const;
+  const input = (kind: 'reacting' | 'not_reacting') => (isAdded: boolean) =>
+    ({ kind, reacting: { message_id: 'm1', emoji: '👍', user_id: 'me', isAdded } }) as const;
+  const [reacting, refused] = [input('reacting'), input('not_reacting')];
   const told = (seq: number, isAdded: boolean) =>
     event(frame(`reaction.${isAdded ? 'added' : 'removed'}`, { seq, message_id: 'm1', emoji: '👍', user_id: 'me' }));
   // Of seven people three are named.
@@ -452,7 +453,15 @@ it('shows the reader’s own reactions at once, counts them once, and undoes wha
   expect(after([], reacting(true))).toEqual(one);
   expect(after([], reacting(true), told(3, true))).toEqual(one);
   expect(after([], reacting(true), reacting(false))).toEqual([]);
+  expect(after([], reacting(true), refused(true))).toEqual([]);
   expect(after([many], reacting(false))).toEqual([without]);
+  expect(after([many], reacting(false), refused(false))).toEqual([many]);
+  // It was there before, and stays; it was done, and only the answer was lost.
+  expect(after([many], reacting(true), refused(true))).toEqual([many]);
+  expect(after([], reacting(true), told(3, true), refused(true))).toEqual(one);
+  expect(after([many], reacting(false), told(3, false), refused(false))).toEqual([without]);
+  // Done twice: the first of them is refused late.
+  expect(after([], reacting(true), reacting(false), refused(true))).toEqual([]);
   expect(after([many], reacting(false), told(3, false))).toEqual([without]);
   expect(after([many], reacting(false), reacting(true))).toEqual([many]);
   // Taken back and given again on another device, before this one hears of either.

@@ -8,7 +8,7 @@
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
-import { amend, countReply, react, reactAtOnce, replaceAt, takeThread, type Reacting } from './amend.ts';
+import { amend, countReply, react, reactAtOnce, replaceAt, takeThread, undoReacting, type Reacting } from './amend.ts';
 import type { Taken } from './attached.ts';
 import {
   EMPTY,
@@ -31,7 +31,7 @@ export type LogInput =
   | { kind: 'fetched'; message: Message; basis: number }
   | { kind: 'removed'; id: string }
   | { kind: 'event'; frame: DurableFrame }
-  | { kind: 'reacting'; reacting: Reacting }
+  | { kind: 'reacting' | 'not_reacting'; reacting: Reacting }
   | { kind: 'delta'; delta: Delta }
   | { kind: 'tool_call'; messageId: string; call: ToolCall }
   | { kind: 'thread'; messageId: string; thread: ThreadSummary | null }
@@ -66,6 +66,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return takeEvent(state, input.frame);
     case 'reacting':
       return reactAtOnce(state, input.reacting);
+    case 'not_reacting':
+      return undoReacting(state, input.reacting);
     case 'delta':
       return takeDelta(state, input.delta);
     case 'tool_call':

@@ -75,8 +75,8 @@ export interface LogState {
   /** Newest versions of messages that are not loaded: an older page that was read before may still bring a stale one. */
   readonly unseen: ReadonlyMap<string, Entry>;
   readonly gone: ReadonlySet<string>;
-  /** Reactions that the reader has taken back, until the log says so. */
-  readonly takenBack: ReadonlySet<string>;
+  /** What the reader has done to reactions (true: added) and the log has not told yet, by message, emoji and person. */
+  readonly reacting: ReadonlyMap<string, boolean>;
   /** Answers with a hole in their text, and the pieces that wait beyond it. */
   readonly torn: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
@@ -100,7 +100,7 @@ export const EMPTY: LogState = {
   early: [],
   unseen: new Map(),
   gone: new Set(),
-  takenBack: new Set(),
+  reacting: new Map(),
   torn: new Map(),
   outbox: [],
   branch: null
