@@ -143,9 +143,10 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
 /// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent; sent in no message, given to no assistant and shown
 /// by no emoji.
 pub async fn unsent<C: ConnectionTrait>(db: &C, owner: UserId, since: Timestamp) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u WHERE u.owner_id = $1 \
-               AND (u.created_at > $2 OR EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = u.id)) \
-               AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
+    let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u \
+               WHERE u.id IN (SELECT id FROM uploads WHERE owner_id = $1 AND created_at > $2 UNION SELECT s.upload_id \
+                 FROM scheduled_uploads s JOIN scheduled_messages m ON m.id = s.scheduled_id WHERE m.user_id = $1) \
+               AND u.owner_id = $1 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = u.id)";
     bytes(db, sql, vec![owner.into(), since.into()]).await
