@@ -76,10 +76,15 @@ pub(super) fn begun_of(app: &App, row: &payment::Model) -> Result<Begun, AppErro
 
 /// The page that tells what became of a payment.
 fn result_of(row: &payment::Model) -> String {
-    // It may stand there from a time when less was refused.
-    let path = row.return_path.as_deref().and_then(links::own_path).unwrap_or_else(|| RESULT.to_owned());
+    way_back(row.return_path.as_deref(), RESULT, "payment", row.id)
+}
+
+/// Where a browser goes in the end: the page that was asked for, else the usual one; with what it was about.
+pub(super) fn way_back(asked: Option<&str>, usual: &str, about: &str, id: Uuid) -> String {
+    // What is stored may be from a time when less was refused.
+    let path = asked.and_then(links::own_path).unwrap_or_else(|| usual.to_owned());
     let separator = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{separator}payment={}", row.id)
+    format!("{path}{separator}{about}={id}")
 }
 
 /// The gateway that is asked for: that of the method, where one is.

@@ -20,14 +20,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    checkout::{BILLING, own_path},
+    checkout::{BILLING, own_path, way_back},
     failed, public_url,
     subscriptions::{self, Payer, wrong_state},
 };
 use crate::{
     App,
     jobs::{Ended, Job, Stored, Work},
-    links,
 };
 
 /// How long a payer has. Stripe wants at least 30 minutes.
@@ -175,10 +174,7 @@ pub async fn finish(app: &App, gateway: GatewayName, id: Option<Uuid>) -> Result
     {
         tracing::info!(%error, setup = %row.id, "the gateway could not be asked when the payer came back");
     }
-    // It may stand there from a time when less was refused.
-    let path = links::own_path(&row.return_path).unwrap_or_else(|| BILLING.to_owned());
-    let separator = if path.contains('?') { '&' } else { '?' };
-    Ok(format!("{path}{separator}setup={}", row.id))
+    Ok(way_back(Some(&row.return_path), BILLING, "setup", row.id))
 }
 
 /// Chooses what becomes of a demo one.
