@@ -6,15 +6,15 @@ use tokio::sync::OnceCell;
 
 use crate::App;
 
-/// What somebody is to a conversation, looked up when the first of several checks needs it, and once.
-pub(crate) struct Once<'a> {
+/// What somebody is to a conversation: looked up once, when the first of several checks needs it.
+pub(crate) struct Lookup<'a> {
     app: &'a App,
     pub user: UserId,
     pub id: ConversationId,
     found: OnceCell<Option<Access>>,
 }
 
-impl<'a> Once<'a> {
+impl<'a> Lookup<'a> {
     pub const fn new(app: &'a App, user: UserId, id: ConversationId) -> Self {
         Self { app, user, id, found: OnceCell::const_new() }
     }
@@ -25,9 +25,14 @@ impl<'a> Once<'a> {
         Ok(*self.found.get_or_try_init(find).await?)
     }
 
+    async fn reader(&self) -> Result<Access, AppError> {
+        let access = self.find().await?.filter(Access::may_read);
+        access.ok_or_else(|| Code::NotFound.into())
+    }
+
     /// For members.
     pub async fn member(&self) -> Result<Access, AppError> {
-        let access = self.find().await?.filter(Access::may_read).ok_or(Code::NotFound)?;
+        let access = self.reader().await?;
         access.member()?;
         Ok(access)
     }
@@ -35,13 +40,12 @@ impl<'a> Once<'a> {
 
 /// For readers; to others the conversation does not exist.
 pub async fn reader(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
-    let access = query::access::find(app.db.reader(), id, user).await?.filter(Access::may_read);
-    access.ok_or_else(|| Code::NotFound.into())
+    Lookup::new(app, user, id).reader().await
 }
 
 /// For its members.
 pub async fn member(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
-    Once::new(app, user, id).member().await
+    Lookup::new(app, user, id).member().await
 }
 
 /// For its managers.

@@ -12,7 +12,7 @@ use crate::{
 /// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.
 pub(crate) async fn hold_for_message(
     app: &App,
-    access: &access::Once<'_>,
+    access: &access::Lookup<'_>,
     send: &mut SendMessage,
 ) -> Result<Option<QueuedHold>, AppError> {
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
@@ -35,7 +35,7 @@ pub(crate) async fn hold_for_message(
 /// The same for so many answers; in an assistant's chat every message is for one.
 pub(crate) async fn hold(
     app: &App,
-    access: &access::Once<'_>,
+    access: &access::Lookup<'_>,
     answers: u64,
     asking: &mut Asking,
 ) -> Result<Option<QueuedHold>, AppError> {

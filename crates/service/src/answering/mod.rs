@@ -83,7 +83,7 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
 pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Asking) -> Result<Message, AppError> {
     let mut asking = checked(app, asking)?;
     let message = answer(app, by, id).await?;
-    let access = access::Once::new(app, by.user_id, message.conversation_id);
+    let access = access::Lookup::new(app, by.user_id, message.conversation_id);
     let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
     let asked = app.writer.submit(Change::Regenerate(regenerate)).await;

@@ -42,7 +42,7 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
     check_mentions(&send.mentions)?;
     send.asking = answering::checked(app, send.asking)?;
     let (user, id) = (send.sender, send.conversation_id);
-    let access = access::Once::new(app, user, id);
+    let access = access::Lookup::new(app, user, id);
     if send.mentions_many() {
         send.here = mention_many(app, &access, &send, is_confirmed).await?;
     }
@@ -83,7 +83,7 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
 /// Whom `@here` means; asks back where it or `@all` means many.
 async fn mention_many(
     app: &App,
-    access: &access::Once<'_>,
+    access: &access::Lookup<'_>,
     send: &SendMessage,
     is_confirmed: bool,
 ) -> Result<Vec<UserId>, AppError> {
@@ -161,7 +161,7 @@ pub async fn ask_again(
 ) -> Result<Message, AppError> {
     let mut asking = answering::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    let access = access::Once::new(app, by.user_id, conversation_id);
+    let access = access::Lookup::new(app, by.user_id, conversation_id);
     let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
     let asked = app.writer.submit(Change::AskAgain(again)).await;

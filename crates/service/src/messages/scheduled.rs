@@ -91,7 +91,7 @@ pub async fn create(
         return Err(AppError::field("poll", "invalid", "A poll is sent at once."));
     }
     check_mentions(&message.mentions)?;
-    let access = access::Once::new(app, user, conversation_id);
+    let access = access::Lookup::new(app, user, conversation_id);
     let member = access.member().await?;
     member.may_write()?;
     message.content.check_length(app.config.messages.max_chars_in(member.kind))?;

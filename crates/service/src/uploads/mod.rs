@@ -197,7 +197,7 @@ pub(crate) async fn check_known<C: ConnectionTrait>(
 }
 
 /// Refuses files that are too much for the workspace of the conversation that they are sent to.
-pub(crate) async fn check_sent(app: &App, access: &access::Once<'_>, uploads: &[UploadId]) -> Result<(), AppError> {
+pub(crate) async fn check_sent(app: &App, access: &access::Lookup<'_>, uploads: &[UploadId]) -> Result<(), AppError> {
     let most = app.config.uploads.workspace_bytes;
     if uploads.is_empty() || most == 0 {
         return Ok(());
