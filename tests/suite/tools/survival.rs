@@ -1,8 +1,18 @@
 //! An instance that dies while a tool runs.
 
-use support::{Behaviour, Setup, UpstreamKind, json, wait_until};
+use support::{Behaviour, Setup, UpstreamKind, Value, json, wait_until};
 
 use super::Tools;
+
+/// The answer, once another worker has ended it.
+async fn answered(tools: &mut Tools) -> Value {
+    let is_over = || async {
+        let history = tools.chat.anna.history(&tools.chat.id).await;
+        history.last().is_some_and(|message| message["status"] == "complete")
+    };
+    wait_until("another worker ends the answer", is_over).await;
+    tools.chat.answers().await.remove(0)
+}
 
 #[tokio::test]
 async fn what_may_have_taken_effect_is_not_called_again_and_that_is_said() {
@@ -15,13 +25,7 @@ async fn what_may_have_taken_effect_is_not_called_again_and_that_is_said() {
     wait_until("the tool takes effect", || std::future::ready(tools.odd.effects().len() == 1)).await;
     tools.chat.app.instances[0].kill().await;
     tools.chat.app.instances[0].start_again().await;
-    let id = tools.chat.id.clone();
-    let is_over = || async {
-        let history = tools.chat.anna.history(&id).await;
-        history.last().is_some_and(|message| message["status"] == "complete")
-    };
-    wait_until("another worker ends the answer", is_over).await;
-    let message = tools.chat.answers().await.remove(0);
+    let message = answered(&mut tools).await;
     assert_eq!(message["tool_calls"][0]["status"], "interrupted", "{message}");
     assert_eq!(tools.odd.effects(), ["held"], "once");
     let told = tools.chat.upstream.asked().last().unwrap().body.to_string();
@@ -39,13 +43,7 @@ async fn what_has_no_effect_is_called_again() {
     tools.chat.app.instances[0].kill().await;
     tools.odd.release();
     tools.chat.app.instances[0].start_again().await;
-    let id = tools.chat.id.clone();
-    let is_over = || async {
-        let history = tools.chat.anna.history(&id).await;
-        history.last().is_some_and(|message| message["status"] == "complete")
-    };
-    wait_until("another worker ends the answer", is_over).await;
-    let message = tools.chat.answers().await.remove(0);
+    let message = answered(&mut tools).await;
     let call = &message["tool_calls"][0];
     assert_eq!((&call["status"], &call["result"]), (&json!("done"), &json!("Seen.")), "{message}");
     assert_eq!(tools.odd.looks(), 2);
@@ -65,13 +63,7 @@ async fn what_only_its_server_trusts_is_asked_about_and_not_called_again() {
     tools.chat.app.instances[0].kill().await;
     tools.odd.release();
     tools.chat.app.instances[0].start_again().await;
-    let id = tools.chat.id.clone();
-    let is_over = || async {
-        let history = tools.chat.anna.history(&id).await;
-        history.last().is_some_and(|message| message["status"] == "complete")
-    };
-    wait_until("another worker ends the answer", is_over).await;
-    let message = tools.chat.answers().await.remove(0);
+    let message = answered(&mut tools).await;
     assert_eq!(message["tool_calls"][0]["status"], "interrupted", "{message}");
     assert_eq!(tools.odd.looks(), 1);
 }
@@ -88,13 +80,7 @@ async fn an_instance_that_stops_lets_a_call_end() {
     tools.odd.release();
     tools.chat.app.instances[0].ended().await;
     tools.chat.app.instances[0].start_again().await;
-    let id = tools.chat.id.clone();
-    let is_over = || async {
-        let history = tools.chat.anna.history(&id).await;
-        history.last().is_some_and(|message| message["status"] == "complete")
-    };
-    wait_until("another worker ends the answer", is_over).await;
-    let message = tools.chat.answers().await.remove(0);
+    let message = answered(&mut tools).await;
     assert_eq!(message["tool_calls"][0]["result"], "Released.", "{message}");
     assert_eq!(tools.odd.effects(), ["held"]);
 }
