@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::place::{PATIENCE, free_port, natter};
 
@@ -31,6 +32,8 @@ pub struct Instance {
     settings: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
     listening: watch::Receiver<bool>,
+    /// Who reads what it says, until it has said all.
+    readers: JoinSet<()>,
 }
 
 impl Instance {
@@ -57,10 +60,11 @@ impl Instance {
         let log = Arc::default();
         let (told, listening) = watch::channel(false);
         let told = Arc::new(told);
-        listen(child.stdout.take().expect("stdout is piped"), Arc::clone(&log), Arc::clone(&told));
-        listen(child.stderr.take().expect("stderr is piped"), Arc::clone(&log), told);
+        let mut readers = JoinSet::new();
+        readers.spawn(listen(child.stdout.take().expect("stdout is piped"), Arc::clone(&log), Arc::clone(&told)));
+        readers.spawn(listen(child.stderr.take().expect("stderr is piped"), Arc::clone(&log), told));
         settings.push(("folder".into(), folder.display().to_string()));
-        Self { child, port, settings, log, listening }
+        Self { child, port, settings, log, listening, readers }
     }
 
     pub async fn wait_until_listening(&mut self) {
@@ -110,9 +114,17 @@ impl Instance {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Its end, with all that it logged read.
     pub async fn ended(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(PATIENCE * 3, self.child.wait()).await;
+        let child = &mut self.child;
+        let readers = &mut self.readers;
+        let ended = tokio::time::timeout(PATIENCE * 3, async {
+            let status = child.wait().await;
+            while readers.join_next().await.is_some() {}
+            status
+        });
         ended
+            .await
             .unwrap_or_else(|_| panic!("natter does not end; it said:\n{}", self.log().join("\n")))
             .expect("it can be waited for")
     }
@@ -209,18 +221,12 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     command
 }
 
-fn listen(
-    output: impl AsyncRead + Unpin + Send + 'static,
-    log: Arc<Mutex<Vec<String>>>,
-    told: Arc<watch::Sender<bool>>,
-) {
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(output).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            if line.contains("listening") {
-                told.send_replace(true);
-            }
-            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+async fn listen(output: impl AsyncRead + Unpin, log: Arc<Mutex<Vec<String>>>, told: Arc<watch::Sender<bool>>) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if line.contains("listening") {
+            told.send_replace(true);
         }
-    });
+        log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
 }
