@@ -1,5 +1,10 @@
 declare global {
-  namespace App {}
+  namespace App {
+    interface PageState {
+      /** What lay over the page when its entry of the history was made. */
+      layers?: string[];
+    }
+  }
 
   interface Window {
     /** What `app.html` has asked the server for, by path. */

@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import { Layers } from './layers.ts';
+
+/** A browser's history of one tab, and what is open there. */
+class Tab {
+  readonly open: string[] = [];
+  readonly entries: { page: string; layers: string[] }[] = [{ page: 'list', layers: [] }];
+  at = 0;
+  readonly #layers: Layers;
+  readonly #closers = new Map<string, () => void>();
+  #due: Promise<void> | undefined;
+  /** A dialog that asks before it goes. */
+  stubborn: string | undefined;
+
+  constructor() {
+    this.#layers = new Layers({
+      push: (layers) => this.#append({ page: this.page, layers }),
+      back: () => (this.#due = this.#to(this.at - 1))
+    });
+  }
+
+  get page(): string {
+    return this.entries[this.at]?.page ?? 'gone';
+  }
+
+  show(name: string): void {
+    const leave = this.#layers.add(() => this.stubborn !== name && this.close(name));
+    this.open.push(name);
+    this.#closers.set(name, leave);
+  }
+
+  close(name: string): void {
+    this.open.splice(this.open.indexOf(name), 1);
+    this.#closers.get(name)?.();
+  }
+
+  visit(page: string): void {
+    this.#append({ page, layers: [] });
+    this.#layers.entered([]);
+  }
+
+  async back(): Promise<void> {
+    await this.#to(this.at - 1);
+    while (this.#due) {
+      const due = this.#due;
+      this.#due = undefined;
+      await due;
+    }
+  }
+
+  #append(entry: { page: string; layers: string[] }): void {
+    this.entries.splice(this.at + 1, Infinity, entry);
+    this.at += 1;
+  }
+
+  async #to(at: number): Promise<void> {
+    const before = this.page;
+    this.at = at;
+    const entry = this.entries[at];
+    if (entry) await this.#layers.popped(entry.layers, entry.page === before);
+  }
+}
+
+test('Back closes what is on top, one at a time, and then goes to the page before', async () => {
+  const tab = new Tab();
+  tab.visit('chat');
+  tab.show('panel');
+  tab.show('dialog');
+  await tab.back();
+  expect([tab.page, tab.open]).toEqual(['chat', ['panel']]);
+  await tab.back();
+  expect([tab.page, tab.open]).toEqual(['chat', []]);
+  await tab.back();
+  expect(tab.page).toBe('list');
+});
+
+test('what was closed otherwise costs no Back, however much of it there was', async () => {
+  const tab = new Tab();
+  tab.visit('chat');
+  for (const name of ['menu', 'dialog', 'picture']) {
+    tab.show(name);
+    tab.close(name);
+  }
+  expect(tab.entries).toHaveLength(3);
+  tab.show('panel');
+  tab.show('dialog');
+  tab.close('dialog');
+  tab.close('panel');
+  await tab.back();
+  expect(tab.page).toBe('list');
+});
+
+test('what was closed by going to another page is gone over on the way back', async () => {
+  const tab = new Tab();
+  tab.show('sheet');
+  tab.show('dialog');
+  tab.close('dialog');
+  tab.close('sheet');
+  tab.visit('chat');
+  await tab.back();
+  expect([tab.page, tab.at]).toEqual(['list', 0]);
+});
+
+test('what lies under another may go first', async () => {
+  const tab = new Tab();
+  tab.visit('chat');
+  tab.show('sheet');
+  tab.show('dialog');
+  tab.close('sheet');
+  await tab.back();
+  expect([tab.page, tab.open]).toEqual(['chat', []]);
+  await tab.back();
+  expect(tab.page).toBe('list');
+});
+
+test('what asks first stays, and Back still closes it', async () => {
+  const tab = new Tab();
+  tab.visit('chat');
+  tab.show('form');
+  tab.stubborn = 'form';
+  await tab.back();
+  expect([tab.page, tab.open]).toEqual(['chat', ['form']]);
+  tab.stubborn = undefined;
+  await tab.back();
+  expect([tab.page, tab.open]).toEqual(['chat', []]);
+});
