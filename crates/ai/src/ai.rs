@@ -196,7 +196,10 @@ impl Ai {
                 }
                 // A question that can't be written is one without a word.
                 Err(Stop::Told(_)) => return Err(AiError::Rejected),
-                Err(Stop::Failed(failure)) => tries.failed(attempt, failure).map_err(|failure| failure.error)?,
+                Err(Stop::Failed(failure)) => {
+                    meter.refused();
+                    tries.failed(attempt, failure).map_err(|failure| failure.error)?;
+                }
             }
         }
     }

@@ -49,7 +49,10 @@ impl Ai {
                     return Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter });
                 }
                 Err(Stop::Told(error)) => return Err(error),
-                Err(Stop::Failed(failure)) => tries.failed(attempt, failure)?,
+                Err(Stop::Failed(failure)) => {
+                    call.meter.refused();
+                    tries.failed(attempt, failure)?;
+                }
             }
         }
     }

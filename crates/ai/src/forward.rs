@@ -82,7 +82,10 @@ impl Ai {
             match self.begin(&call, &mut asked, &attempt, deadline).await {
                 Ok(begun) => return Ok(finish(call, begun, attempt)),
                 Err(Stop::Told(error)) => return Err(error),
-                Err(Stop::Failed(failure)) => tries.failed(attempt, failure)?,
+                Err(Stop::Failed(failure)) => {
+                    call.meter.refused();
+                    tries.failed(attempt, failure)?;
+                }
             }
         }
     }

@@ -49,7 +49,7 @@ pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use health::ProviderHealth;
 pub use meter::{Meter, Served, Usage};
-pub use peek::{Peek, peek};
+pub use peek::{Peek, Wanted, peek};
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use transcription::{Recording, sound_tokens};
 pub use window::{estimate_tokens, turn_tokens, window};

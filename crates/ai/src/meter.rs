@@ -1,17 +1,22 @@
 //! What a call used, readable at any moment by whoever settles it.
 //!
 //! The provider's last report counts. Where an answer broke off before one came, the question is estimated by its bytes and the
-//! answer by the text that was delivered; a call that delivered nothing costs nothing.
+//! answer by the text that was delivered; a call that delivered nothing costs nothing, unless its caller left while a provider was at work.
 
 use std::{
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{GatewayError, chat::Finish};
+
+/// Larger counts are a provider's mistake, and would not fit the sums of a month.
+const MOST_TOKENS: u64 = 1_000_000_000;
+/// What a provider is taken to write in a second, where nobody saw it.
+const TOKENS_PER_SECOND: u64 = 60;
 
 /// Tokens, as the provider counted them; `None` where it did not say. Zero is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,6 +77,23 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
     }
+
+    /// No count is larger than any question or answer can be.
+    fn bounded(self) -> Self {
+        let bound = |count: Option<u64>| count.map(|count| count.min(MOST_TOKENS));
+        let bounded = Self {
+            input: bound(self.input),
+            cached: bound(self.cached),
+            cache_write: bound(self.cache_write),
+            output: bound(self.output),
+            reasoning: bound(self.reasoning),
+            audio: bound(self.audio),
+            audio_output: bound(self.audio_output),
+            estimated: self.estimated,
+        };
+        let estimated = self.estimated || bounded != self;
+        Self { estimated, ..bounded }
+    }
 }
 
 /// Who answered.
@@ -105,6 +127,8 @@ struct State {
     finish: Option<Finish>,
     served: Served,
     tries: u32,
+    /// Since when a provider is at work that has not refused.
+    asked_at: Option<Instant>,
 }
 
 impl Meter {
@@ -125,6 +149,21 @@ impl Meter {
             }
             None if delivered == 0 => Usage { input: Some(0), output: Some(0), ..Usage::default() },
             None => Usage { input: Some(asked), output: Some(delivered), estimated: true, ..Usage::default() },
+        }
+    }
+
+    /// What to bill where the caller left before the end: what a provider was given to read, and at least what it will have written by
+    /// `now`, of `most` tokens. Providers bill both, whoever still waits for it.
+    #[must_use]
+    pub fn usage_left(&self, now: Instant, most: u64) -> Usage {
+        let usage = self.usage();
+        let Some(asked_at) = self.state().asked_at.filter(|_| usage.total() == 0) else { return usage };
+        let written = now.saturating_duration_since(asked_at).as_secs().saturating_mul(TOKENS_PER_SECOND).min(most);
+        Usage {
+            input: Some(self.asked.load(Ordering::Relaxed)),
+            output: Some(written),
+            estimated: true,
+            ..Usage::default()
         }
     }
 
@@ -166,6 +205,7 @@ impl Meter {
         let mut state = self.state();
         state.tries += 1;
         state.reported = None;
+        state.asked_at = Some(Instant::now());
         let served = &mut state.served;
         for (field, value) in
             [(&mut served.provider, provider), (&mut served.model, model), (&mut served.key_tail, key_tail)]
@@ -173,6 +213,11 @@ impl Meter {
             field.clear();
             field.push_str(value);
         }
+    }
+
+    /// The provider that was asked refused, or could not be reached.
+    pub(crate) fn refused(&self) {
+        self.state().asked_at = None;
     }
 
     pub(crate) fn estimate_question(&self, tokens: u64) {
@@ -194,7 +239,7 @@ impl Meter {
 
     pub(crate) fn report(&self, usage: Usage) {
         let mut state = self.state();
-        state.reported = Some(state.reported.unwrap_or_default().updated(usage));
+        state.reported = Some(state.reported.unwrap_or_default().updated(usage.bounded()));
     }
 
     pub(crate) fn finished(&self, finish: Finish) {
@@ -236,6 +281,30 @@ mod tests {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         assert_eq!(meter.usage(), usage(0, 0));
+    }
+
+    #[test]
+    fn who_leaves_pays_for_what_a_provider_was_asked() {
+        let meter = Meter::default();
+        meter.estimate_question(1_000);
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "nobody was asked");
+        meter.ask("main", "small", "");
+        assert_eq!(meter.usage_left(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
+        assert_eq!(meter.usage_left(later(600), 500).output, Some(500), "no more than was asked for");
+        meter.refused();
+        assert_eq!(meter.usage_left(later(10), 500), usage(0, 0));
+        meter.ask("other", "small", "");
+        meter.deliver(quarters(b"twenty characters..."));
+        assert_eq!(meter.usage_left(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
+    }
+
+    #[test]
+    fn what_cannot_be_is_bounded() {
+        let meter = Meter::default();
+        meter.report(usage(1 << 63, u64::MAX));
+        meter.close();
+        assert_eq!(meter.usage(), Usage { estimated: true, ..usage(MOST_TOKENS, MOST_TOKENS) });
     }
 
     #[test]

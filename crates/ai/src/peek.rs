@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memmem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -16,10 +16,28 @@ pub struct Peek<'a> {
     pub stream: bool,
     /// Whether the caller wants the same answer each time: by a temperature of zero, or a seed.
     pub is_repeatable: bool,
-    /// The most tokens that the caller lets the answer have, over all choices.
-    pub max_output: Option<u64>,
+    pub wanted: Wanted,
+}
+
+/// What a call may use, as far as its question says: what is held for it follows from that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
     /// Tokens of the question by our estimate.
-    pub estimated_input: u64,
+    pub input: u64,
+    /// The most tokens that one answer may have; `None`: any number.
+    pub max_output: Option<u64>,
+    /// How many answers there are to be.
+    pub choices: u64,
+    /// Sound is sent or asked for.
+    pub has_sound: bool,
+}
+
+impl Wanted {
+    /// One answer in words.
+    #[must_use]
+    pub fn words(input: u64, max_output: Option<u64>) -> Self {
+        Self { input, max_output, choices: 1, has_sound: false }
+    }
 }
 
 /// More answers to one question are refused.
@@ -48,18 +66,26 @@ pub fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
     if choices == 0 || choices > MOST_CHOICES {
         return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MOST_CHOICES}.")));
     }
-    let most = match door {
-        Door::Chat => head.max_completion_tokens.or(head.max_tokens),
-        Door::Responses => head.max_output_tokens,
-        Door::Messages => head.max_tokens,
+    let (max_output, choices) = match door {
+        // Both go on to the provider, and which of them it heeds is its affair.
+        Door::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
+        Door::Responses => (head.max_output_tokens, 1),
+        Door::Messages => (head.max_tokens, 1),
     };
+    let has_sound = door == Door::Chat && speaks_of_sound(body);
     Ok(Peek {
         model,
         stream: head.stream.unwrap_or(false),
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
-        max_output: most.map(|most| most.saturating_mul(choices)),
-        estimated_input: estimate(body),
+        wanted: Wanted { input: estimate(body), max_output, choices, has_sound },
     })
+}
+
+/// Whether sound is a part of the question or of the answer that is asked for (`modalities`). A text that has these words may say so, too: it
+/// is held for what sound costs, and pays for what it used.
+fn speaks_of_sound(body: &[u8]) -> bool {
+    let has = |name: &[u8]| memmem::find(body, name).is_some();
+    has(b"\"input_audio\"") || (has(b"\"modalities\"") && has(b"\"audio\""))
 }
 
 fn is_zero(raw: &RawValue) -> bool {
@@ -117,10 +143,10 @@ mod tests {
 
     use super::*;
 
-    fn look(door: Door, body: &str) -> Result<(String, bool, Option<u64>), String> {
+    fn look(door: Door, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
         let body = Bytes::copy_from_slice(body.as_bytes());
         peek(door, &body)
-            .map(|peek| (peek.model.into_owned(), peek.stream, peek.max_output))
+            .map(|Peek { model, stream, wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
             .map_err(|error| error.message().to_owned())
     }
 
@@ -128,10 +154,23 @@ mod tests {
     fn each_door_names_its_limit_differently() {
         let body =
             r#"{"model":"m","stream":null,"max_tokens":5,"max_completion_tokens":7,"max_output_tokens":9,"n":2}"#;
-        assert_eq!(look(Door::Chat, body), Ok(("m".to_owned(), false, Some(14))));
-        assert_eq!(look(Door::Responses, body), Ok(("m".to_owned(), false, Some(18))));
-        assert_eq!(look(Door::Messages, body), Ok(("m".to_owned(), false, Some(10))));
-        assert_eq!(look(Door::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None)));
+        assert_eq!(look(Door::Chat, body), Ok(("m".to_owned(), false, Some(7), 2)));
+        assert_eq!(look(Door::Responses, body), Ok(("m".to_owned(), false, Some(9), 1)));
+        assert_eq!(look(Door::Messages, body), Ok(("m".to_owned(), false, Some(5), 1)));
+        assert_eq!(look(Door::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
+        let hidden = r#"{"model":"m","max_tokens":900,"max_completion_tokens":1}"#;
+        assert_eq!(look(Door::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
+    }
+
+    #[test]
+    fn sound_that_is_sent_or_asked_for_is_known() {
+        let has_sound = |rest: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
+            peek(Door::Chat, &body).unwrap().wanted.has_sound
+        };
+        assert!(has_sound(r#","modalities":["text","audio"],"audio":{"voice":"alloy"}"#));
+        assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
+        assert!(!has_sound(r#","modalities":["text"]"#) && !has_sound(r#","messages":"my \"audio\"""#));
     }
 
     #[test]

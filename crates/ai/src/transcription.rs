@@ -138,7 +138,10 @@ impl Ai {
                     return Ok(Forwarded { content_type, body, meter: Arc::clone(&recording.meter) });
                 }
                 Err(Stop::Told(error)) => return Err(error),
-                Err(Stop::Failed(failure)) => tries.failed(attempt, failure)?,
+                Err(Stop::Failed(failure)) => {
+                    recording.meter.refused();
+                    tries.failed(attempt, failure)?;
+                }
             }
         }
     }

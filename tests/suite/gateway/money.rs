@@ -201,13 +201,16 @@ async fn who_leaves_in_the_middle_pays_for_what_was_said() {
         assert_eq!(told, (&json!(499), &json!(true), 5), "{row}");
     }
     assert_eq!(spent(&stage, &key).await, all.iter().map(|row| number(row, "cost")).sum::<i64>());
-    // Who leaves before anything was said pays nothing.
+    // Who leaves before anything was said pays for the question: a provider has read it.
     stage.upstream.always(Behaviour::Hang);
     let request = caller.request(Method::POST, DOORS[0]).json(&question(false)).timeout(Duration::from_millis(300));
     assert!(request.send().await.unwrap_err().is_timeout());
     wait_until("the call is counted", async || rows(&stage, &key).await.len() == 4).await;
     let last = rows(&stage, &key).await.remove(0);
-    assert_eq!((&last["status"], &last["cost"]), (&json!(499), &json!(0)));
+    assert_eq!((&last["status"], &last["estimated"]), (&json!(499), &json!(true)), "{last}");
+    assert!(number(&last, "input_tokens") > 0 && number(&last, "cost") >= number(&last, "input_tokens"), "{last}");
+    let all = rows(&stage, &key).await;
+    assert_eq!(spent(&stage, &key).await, all.iter().map(|row| number(row, "cost")).sum::<i64>());
 }
 
 #[tokio::test]

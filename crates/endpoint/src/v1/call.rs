@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use ai::{Ai, AnswerBody, Call, Door, Forwarded, GatewayError, Meter, Peek};
+use ai::{Ai, AnswerBody, Call, Door, Forwarded, GatewayError, Meter, Peek, Wanted};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -92,8 +92,8 @@ impl<'a> Asking<'a> {
 
     /// Reads what is asked, and lets it in.
     async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
-        let Peek { model, stream, is_repeatable, max_output, estimated_input } = ai::peek(self.door, &body)?;
-        let admission = self.admit(endpoint, &model, max_output, estimated_input).await?;
+        let Peek { model, stream, is_repeatable, wanted } = ai::peek(self.door, &body)?;
+        let admission = self.admit(endpoint, &model, wanted).await?;
         drop(model);
         let wish = if stream {
             CacheWish::NOTHING
@@ -134,11 +134,10 @@ impl<'a> Asking<'a> {
         &mut self,
         endpoint: GatewayEndpoint,
         model: &str,
-        max_output: Option<u64>,
-        estimated_input: u64,
+        wanted: Wanted,
     ) -> Result<Admission, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
-        let asked = Asked { model, request_id: &self.request_id, max_output, estimated_input };
+        let asked = Asked { model, request_id: &self.request_id, wanted };
         let admitted = gateway::authorize(self.ctx.app(), &caller, endpoint, asked).await;
         self.figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)

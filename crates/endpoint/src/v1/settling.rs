@@ -73,7 +73,10 @@ impl Settling {
 impl Drop for Settling {
     fn drop(&mut self) {
         // Some libraries hang up on the last frame.
-        let status = if self.meter.finish().is_some() { DONE } else { Code::ClientGone.status() };
-        self.settle(status);
+        if self.meter.finish().is_some() {
+            self.settle(DONE);
+        } else if let Some(admission) = self.admission.take() {
+            admission.settle_left(&self.meter, Code::ClientGone.status());
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::ai::{ErrorKind, GatewayError, Meter, Route, Usage};
+use ::ai::{ErrorKind, GatewayError, Meter, Route, Usage, Wanted};
 use appcore::{
     ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     CacheWish, Caller, Gateway, KeptAnswer, Question,
     budgets::UsedUp,
-    cost,
+    cost::{cost, worst_cost},
     hold::{Bill, Held, Payer},
     models::Model,
     record::FAILED,
@@ -44,9 +44,7 @@ const MAX_TEXT: usize = 200;
 pub struct Asked<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
-    /// The most tokens that the caller lets the answer have.
-    pub max_output: Option<u64>,
-    pub estimated_input: u64,
+    pub wanted: Wanted,
 }
 
 /// Why a call is not let in.
@@ -229,6 +227,8 @@ pub struct Admission {
     /// All that is held for it, and how much that is.
     held: Held,
     amount: MicroCredits,
+    /// The most tokens that its answers may have, as far as is known.
+    most_output: u64,
     /// What it counts against, where it may cost more than is held for it.
     growing: Option<Arc<Bill>>,
     worst: Amounts,
@@ -294,15 +294,18 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
     if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
         return Err(Refusal::NoPrice(asked.model.to_owned()));
     }
-    let tokens = asked.estimated_input.saturating_add(asked.max_output.unwrap_or(0));
+    let most_output = gateway.most_output(&model, endpoint, asked.wanted);
+    // Who names no limit is counted for what the answer has, once it is there.
+    let output = asked.wanted.max_output.map_or(0, |_| most_output);
+    let tokens = asked.wanted.input.saturating_add(output);
     let taken = gateway.limits.take(caller.key_id, policy.limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
-    let worst = gateway.worst_case(&model, endpoint, (asked.estimated_input, asked.max_output));
+    let worst = gateway.worst_case(&model, endpoint, asked.wanted);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
     let bill = gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
     let held = gateway.hold(&bill, worst, Origin::Blocks).await?;
     let worst = Amounts { count: 0, ..worst };
-    let is_growing = asked.max_output.is_none() && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
+    let is_growing = asked.wanted.max_output.is_none() && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
         is_growing.then(|| gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
@@ -321,6 +324,7 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         _slot: taken.slot,
         held,
         amount: worst.cost,
+        most_output,
         growing,
         worst,
         created_at: app.clock.now(),
@@ -373,29 +377,22 @@ fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: As
 }
 
 impl Gateway {
-    /// What a call costs at most, with so much input, and so much output where the caller limits it.
-    pub(super) fn worst_case(
-        &self,
-        model: &Model,
-        endpoint: GatewayEndpoint,
-        (estimated_input, max_output): (u64, Option<u64>),
-    ) -> Amounts {
-        let most = model.definition.capabilities.max_output;
-        let output = match endpoint {
-            GatewayEndpoint::Embeddings => 0,
-            // Who names no limit is held for the usual answer: the longest possible one would use up every small budget.
-            _ => match max_output {
-                Some(output) => most.map_or(output, |most| output.min(most)),
-                None => most.map_or(self.settings.assumed_output, |most| most.min(self.settings.assumed_output)),
-            },
-        };
-        let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| {
-            let price = price.of_input(estimated_input);
-            // The dearest kind of input that it may turn out to be.
-            let input = [Some(price.input), price.cache_write].into_iter().flatten().max().unwrap_or(price.input);
-            MicroCredits::rounded_up(input.of_tokens(estimated_input) + price.output.of_tokens(output))
-        });
-        Amounts { cost, tokens: count(Some(estimated_input.saturating_add(output))), count: 1 }
+    /// What a call costs at most.
+    pub(super) fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> Amounts {
+        let output = self.most_output(model, endpoint, wanted);
+        let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| worst_cost(price, wanted, output));
+        Amounts { cost, tokens: count(Some(wanted.input.saturating_add(output))), count: 1 }
+    }
+
+    /// The most tokens that all answers to a call may have.
+    fn most_output(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> u64 {
+        if endpoint == GatewayEndpoint::Embeddings {
+            return 0;
+        }
+        // Who names no limit is held for the usual answer: the longest possible one would use up every small budget.
+        let each = wanted.max_output.unwrap_or(self.settings.assumed_output);
+        let each = model.definition.capabilities.max_output.map_or(each, |most| each.min(most));
+        each.saturating_mul(wanted.choices)
     }
 }
 
@@ -456,6 +453,12 @@ impl Admission {
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> MicroCredits {
         self.model.price.as_ref().map_or(MicroCredits::ZERO, |price| cost(price, usage))
+    }
+
+    /// Counts a call whose caller has left.
+    pub fn settle_left(self, meter: &Meter, status: u16) -> MicroCredits {
+        let usage = meter.usage_left(Instant::now(), self.most_output);
+        self.settle(Outcome { usage, ..Outcome::of(meter, status) })
     }
 
     /// Counts the call: its row, the sums of its day, budgets and limits. Takes no time; what it costs comes back.

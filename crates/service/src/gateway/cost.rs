@@ -1,6 +1,6 @@
 //! What tokens cost.
 
-use ::ai::Usage;
+use ::ai::{Usage, Wanted};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
 /// What so many tokens cost.
@@ -20,9 +20,25 @@ pub(crate) fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
     MicroCredits::rounded_up(millionths)
 }
 
+/// What a call costs at most, whose answers have so many tokens: each is of the dearest kind that it may turn out to be.
+pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> MicroCredits {
+    let sound = |price: Option<MicroCredits>| price.filter(|_| wanted.has_sound);
+    let dearest =
+        |usual: MicroCredits, others: &[Option<MicroCredits>]| others.iter().copied().flatten().fold(usual, Ord::max);
+    // The question may have more tokens than it looks, and so be a long one.
+    let tiers = [price.of_input(0), price.of_input(wanted.input.saturating_mul(2))];
+    let costs = tiers.map(|price| {
+        let input = dearest(price.input, &[price.cached, price.cache_write, sound(price.audio)]);
+        let answer = dearest(price.output, &[sound(price.audio_output)]);
+        MicroCredits::rounded_up(input.of_tokens(wanted.input) + answer.of_tokens(output))
+    });
+    costs[0].max(costs[1])
+}
+
 #[cfg(test)]
 mod tests {
     use appcore::view::LongPrice;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -72,5 +88,52 @@ mod tests {
         assert_eq!(cost(&price, &usage(200, 0, 10)), MicroCredits(300));
         assert_eq!(cost(&price, &usage(201, 0, 10)), MicroCredits(552));
         assert_eq!(cost(&price, &usage(300, 100, 0)), MicroCredits(420));
+    }
+
+    fn amounts() -> impl Strategy<Value = MicroCredits> {
+        (0_i64..100_000_000).prop_map(MicroCredits)
+    }
+
+    fn prices() -> impl Strategy<Value = ModelPrice> {
+        let kinds = (amounts(), amounts(), prop::array::uniform4(prop::option::of(amounts())));
+        let long =
+            prop::option::of((0_u64..3_000, amounts(), amounts(), prop::array::uniform2(prop::option::of(amounts()))));
+        (kinds, long).prop_map(|((input, output, [cached, cache_write, audio, audio_output]), long)| ModelPrice {
+            input,
+            output,
+            cached,
+            cache_write,
+            audio,
+            audio_output,
+            long: long.map(|(above, long_input, long_output, [cached, cache_write])| LongPrice {
+                above,
+                input: long_input,
+                output: long_output,
+                cached,
+                cache_write,
+            }),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_no_less_is_held_than_is_booked(
+            price in prices(),
+            (input, most, choices, has_sound) in (0_u64..4_000, 0_u64..4_000, 1_u64..128, any::<bool>()),
+            shares in prop::array::uniform6(0_u64..=100),
+        ) {
+            let part = |of: u64, share: usize| of * shares[share] / 100;
+            let wanted = Wanted { input, max_output: Some(most), choices, has_sound };
+            let (asked, answered) = (part(input, 0), part(most * choices, 1));
+            let spoken = if has_sound { part(answered, 2) } else { 0 };
+            let heard = if has_sound { part(asked, 3) } else { 0 };
+            let usage = Usage {
+                cache_write: Some(part(asked, 4)),
+                audio: Some(heard + spoken),
+                audio_output: Some(spoken),
+                ..usage(asked, part(asked, 5), answered)
+            };
+            prop_assert!(cost(&price, &usage) <= worst_cost(&price, wanted, most * choices));
+        }
     }
 }

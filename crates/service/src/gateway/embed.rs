@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{Call, Door, ErrorKind, GatewayError, Route};
+use ::ai::{Call, Door, ErrorKind, GatewayError, Route, Wanted};
 use appcore::{Code, config::UnknownPrice, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::entity::usage_request;
@@ -89,7 +89,7 @@ pub(crate) async fn embed(
     }
     let body = json!({ "model": &*model.name, "input": texts, "encoding_format": "base64" }).to_string();
     let estimated = texts.iter().map(|text| ::ai::estimate_tokens(text) as u64).sum();
-    let amount = gateway.worst_case(model, GatewayEndpoint::Embeddings, (estimated, None));
+    let amount = gateway.worst_case(model, GatewayEndpoint::Embeddings, Wanted::words(estimated, None));
     let held = gateway.hold_beside(payer, amount).await.map_err(refused)?;
     let (created_at, began) = (app.clock.now(), Instant::now());
     let call = Call::new(Door::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string());

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use ::ai::Usage;
+use ::ai::{Usage, Wanted};
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     credits::MicroCredits,
@@ -250,7 +250,8 @@ pub(crate) async fn hold_round(app: &App, asker: Asker, round: Round<'_>) -> Res
     model_lists::check(app, asker, round.model, "model")?;
     let model = gateway.find_model(round.model);
     let count = i64::from(round.is_first);
-    let worst = gateway.worst_of_answer(model.as_deref(), (round.estimated_input, round.max_output), count);
+    let worst =
+        gateway.worst_of_answer(model.as_deref(), Wanted::words(round.estimated_input, round.max_output), count);
     let adopted = match round.queued {
         Some(id) => gateway.holds.adopt(id).await?,
         None => None,
@@ -301,8 +302,8 @@ impl RoundHold {
 }
 
 impl Gateway {
-    fn worst_of_answer(&self, model: Option<&Model>, tokens: (u64, Option<u64>), count: i64) -> Amounts {
-        let worst = model.map_or_else(Amounts::default, |model| self.worst_case(model, GatewayEndpoint::Chat, tokens));
+    fn worst_of_answer(&self, model: Option<&Model>, wanted: Wanted, count: i64) -> Amounts {
+        let worst = model.map_or_else(Amounts::default, |model| self.worst_case(model, GatewayEndpoint::Chat, wanted));
         Amounts { count, ..worst }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::Meter;
+use ::ai::{Meter, Wanted};
 use appcore::view::GatewayEndpoint;
 use dbcontext::entity::usage_request;
 use uuid::Uuid;
@@ -32,7 +32,8 @@ impl SideCall {
         (endpoint, estimated_input): (GatewayEndpoint, u64),
     ) -> Result<Self, Refusal> {
         let gateway = &app.gateway;
-        let worst = gateway.worst_case(model, endpoint, (estimated_input, None));
+        let has_sound = endpoint == GatewayEndpoint::Transcriptions;
+        let worst = gateway.worst_case(model, endpoint, Wanted { has_sound, ..Wanted::words(estimated_input, None) });
         let held = gateway.hold_beside(asker, worst).await?;
         Ok(Self { held, asker, model: Arc::clone(model), endpoint })
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::Usage;
+use ::ai::{Usage, Wanted};
 use appcore::{
     ApiKeyId, Code, UserId,
     auth::{Principal, Scope},
@@ -82,7 +82,7 @@ async fn caller(app: &App, key: &str) -> Caller {
 }
 
 fn asked(model: &str) -> Asked<'_> {
-    Asked { model, request_id: "req-1", max_output: Some(10), estimated_input: 100 }
+    Asked { model, request_id: "req-1", wanted: Wanted::words(100, Some(10)) }
 }
 
 async fn ask(app: &App, caller: &Caller, model: &str) -> Result<Admission, Refusal> {
@@ -402,7 +402,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
         assert!(limited.growth(&used(100, 10).usage).is_none(), "its caller limits it");
         drop(limited);
         app.gateway.flush().await;
-        let question = Asked { max_output: None, ..asked("small") };
+        let question = Asked { wanted: Wanted::words(100, None), ..asked("small") };
         let mut stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         assert!(stream.growth(&used(100, 3_000).usage).is_none());
         let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
