@@ -19,7 +19,7 @@ use crate::{
         openai_responses::{self, pass::ResponsesTap},
     },
     neutral::{Answer, Request, Writer},
-    peek::{MEDIA_TOKENS, estimate},
+    peek::estimate,
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
     translate::{Listener, Translation, read_whole},
@@ -120,8 +120,7 @@ impl Ai {
             return self.pass_responses(call, attempt, url, deadline).await;
         }
         if !dialect.fetches_pictures() {
-            let brought = web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
-            call.meter.estimate_question(estimate(&call.body) + brought as u64 * MEDIA_TOKENS);
+            web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
         }
         self.translate(call, asked, attempt, deadline).await
     }

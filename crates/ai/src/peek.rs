@@ -1,10 +1,13 @@
 //! What has to be known of a call before it goes out: its model, whether it streams, what it may cost.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use memchr::{memchr_iter, memmem};
-use serde::Deserialize;
+use memchr::memmem;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::{call::Door, gateway_error::GatewayError, meter::quarters};
@@ -103,38 +106,157 @@ fn model_name(raw: Option<&RawValue>) -> Result<Cow<'_, str>, GatewayError> {
     if name.trim().is_empty() { Err(wrong()) } else { Ok(name) }
 }
 
-/// Strings shorter than this are text.
+/// Strings shorter than this are no pictures and no sound.
 const SHORTEST_MEDIA: usize = 2_048;
 /// Tokens of a picture, about.
-pub(crate) const MEDIA_TOKENS: u64 = 1_000;
+const MEDIA_TOKENS: u64 = 1_000;
 /// Bytes of base64 for one more token: compressed speech is the densest.
 const MEDIA_BYTES_PER_TOKEN: u64 = 300;
+/// Tokens of a document that is named by its address or its id, about.
+const DOCUMENT_TOKENS: u64 = 20_000;
+/// So many letters without a space are no word: each is about half a token.
+const LONGEST_WORD: usize = 64;
 
-/// Estimates the tokens of a JSON body. Long strings of base64 are pictures and sound, which cost less than their bytes.
+/// Estimates the tokens of a JSON body. Pictures, sound and documents cost less than their bytes, or more than their address: where they stand in
+/// a message, and there alone. A text stays one whatever it looks like.
 pub(crate) fn estimate(body: &[u8]) -> u64 {
-    if body.len() < SHORTEST_MEDIA {
-        return quarters(body).div_ceil(4);
-    }
-    let (mut text, mut media, mut start) = (0, 0, 0);
-    for end in memchr_iter(b'"', body).chain([body.len()]) {
-        let piece = &body[start..end];
-        start = (end + 1).min(body.len());
-        let data = if piece.len() < SHORTEST_MEDIA { None } else { data_of(piece) };
-        match data {
-            Some(bytes) => media += MEDIA_TOKENS + bytes / MEDIA_BYTES_PER_TOKEN,
-            None => text += quarters(piece),
+    let mut media = Media::default();
+    // Most bodies have neither, and are not gone through.
+    if has_candidate(body) {
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let place = Place { parent: "", key: "", depth: 0, is_argument: false };
+        if place.deserialize_with(&mut media, &mut reader).is_err() {
+            media = Media::default();
         }
     }
-    text.div_ceil(4) + media
+    let text = quarters(body) + dense(body).saturating_sub(media.bytes);
+    text.saturating_sub(media.bytes).div_ceil(4) + media.tokens
 }
 
-fn data_of(piece: &[u8]) -> Option<u64> {
-    // After `data:image/png;base64,`.
-    let start = piece.iter().take(200).position(|&byte| byte == b',').map_or(0, |comma| comma + 1);
-    let data = &piece[start..];
-    let is_data =
-        data.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'));
-    is_data.then_some(data.len() as u64)
+fn has_candidate(body: &[u8]) -> bool {
+    [&b"\"image_url\""[..], b"\"input_audio\"", b"\"source\"", b"\"file_"]
+        .iter()
+        .any(|name| memmem::find(body, name).is_some())
+}
+
+/// One more quarter of a token for each letter that is a part of no word.
+fn dense(body: &[u8]) -> u64 {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    let runs = body.split(|byte| !is_letter(byte)).map(<[u8]>::len);
+    runs.filter(|length| *length > LONGEST_WORD).sum::<usize>() as u64
+}
+
+/// What in a body is no text.
+#[derive(Default)]
+struct Media {
+    /// Of text, if it were one.
+    bytes: u64,
+    tokens: u64,
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    /// The key of the object around it.
+    parent: &'p str,
+    key: &'p str,
+    depth: usize,
+    /// Within what a tool is called with, or what it takes: whatever it is called, it is text.
+    is_argument: bool,
+}
+
+impl Place<'_> {
+    fn deserialize_with<'de, D: Deserializer<'de>>(self, media: &mut Media, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(Walk { place: self, media })
+    }
+
+    fn look(self, text: &str, media: &mut Media) {
+        if self.is_argument {
+            return;
+        }
+        let is_medium = match (self.parent, self.key) {
+            ("image_url", "url") | (_, "image_url") | ("input_audio", "data") => true,
+            ("source", "data" | "url") | (_, "file_data") => true,
+            (_, "file_id" | "file_url") => {
+                media.tokens += DOCUMENT_TOKENS;
+                return;
+            }
+            _ => false,
+        };
+        if !is_medium {
+            return;
+        }
+        if text.starts_with("https://") || text.starts_with("http://") {
+            media.tokens += MEDIA_TOKENS;
+        } else if text.len() >= SHORTEST_MEDIA {
+            media.bytes += text.len() as u64;
+            media.tokens += MEDIA_TOKENS + text.len() as u64 / MEDIA_BYTES_PER_TOKEN;
+        }
+    }
+}
+
+struct Walk<'p, 'm> {
+    place: Place<'p>,
+    media: &'m mut Media,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        self.place.deserialize_with(self.media, reader)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.place.look(text, self.media);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Place { key: parent, depth, is_argument, .. } = self.place;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let is_argument = is_argument
+                || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
+                // What is asked at the door of responses is called so, too.
+                || (depth > 0 && key == "input");
+            let place = Place { parent, key: &key, depth: depth + 1, is_argument };
+            map.next_value_seed(Walk { place, media: self.media })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Walk { place: self.place, media: self.media })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -195,11 +317,37 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_not_counted_as_text() {
-        let picture = "iVBORw0KGgo".repeat(20_000);
-        let body = format!(r#"{{"content":[{{"text":"What is this?"}},{{"url":"data:image/png;base64,{picture}"}}]}}"#);
-        let tokens = estimate(body.as_bytes());
-        assert!((1_000..3_000).contains(&tokens), "{tokens}");
+    fn pictures_sound_and_documents_are_counted_as_such_where_they_stand_and_nowhere_else() {
+        let data = "iVBORw0KGgo".repeat(20_000);
+        let slashed = data.replace("Rw", "Rw\\/");
+        let count = |content: &str| estimate(format!(r#"{{"messages":[{{"content":[{content}]}}]}}"#).as_bytes());
+        for medium in [
+            format!(r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}"#),
+            format!(r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{slashed}"}}}}"#),
+            format!(r#"{{"type":"input_image","image_url":"data:image/png;base64,{data}"}}"#),
+            format!(r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#),
+            format!(r#"{{"type":"input_audio","input_audio":{{"format":"wav","data":"{data}"}}}}"#),
+            format!(
+                r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"data:application/pdf;base64,{data}"}}}}"#
+            ),
+        ] {
+            let tokens = count(&medium);
+            assert!((1_000..3_000).contains(&tokens), "{tokens}: {:.60}", medium);
+        }
+        for text in [
+            format!(r#"{{"type":"text","text":"{data}"}}"#),
+            format!(r#"{{"type":"text","text":"data:image/png;base64,{data}"}}"#),
+            format!(r#"{{"type":"tool_use","input":{{"source":{{"data":"{data}"}}}}}}"#),
+            format!(r#"{{"function":{{"arguments":{{"image_url":"{data}"}}}}}}"#),
+            format!(r#"{{"parameters":{{"image_url":{{"url":"{data}"}}}}}}"#),
+        ] {
+            let tokens = count(&text);
+            assert!(tokens > data.len() as u64 / 3, "{tokens}: {:.60}", text);
+        }
+        let asked = format!(r#"{{"input":[{{"content":[{{"type":"input_image","image_url":"{data}"}}]}}]}}"#);
+        assert!(estimate(asked.as_bytes()) < 3_000, "the question of responses is called input");
+        assert!(count(r#"{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}"#) > 1_000);
+        assert!(count(r#"{"type":"file","file":{"file_id":"file-1"}}"#) > 20_000);
         let text = "what was said ".repeat(1_000);
         assert_eq!(estimate(text.as_bytes()), 3_500);
     }

@@ -24,8 +24,8 @@ const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, is_cut: false };
 
-/// Puts pictures in the place of their addresses; how many.
-pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<usize, GatewayError> {
+/// Puts pictures in the place of their addresses.
+pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<(), GatewayError> {
     let mut named = Vec::new();
     for turn in &mut request.turns {
         collect(&mut turn.parts, &mut named);
@@ -58,13 +58,12 @@ pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<
     if together > MAX_TOGETHER {
         return Err(GatewayError::invalid("The pictures named by their addresses are larger than 14 MiB together."));
     }
-    let count = named.len();
     for media in named {
         if let Some((mime, data)) = address(media).and_then(|address| pictures.get(address)).cloned() {
             media.source = Source::Data { mime, data };
         }
     }
-    Ok(count)
+    Ok(())
 }
 
 /// Where a picture is that its provider doesn't open itself.
