@@ -145,6 +145,7 @@ fn of_instance(app: &App, to: &mut Registry) {
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
     gauges(to, "dependency_up", "1 while the circuit breaker of it is closed", dependencies);
     gauge(to, "writer_queue_changes", "Changes that wait to be committed", app.writer.waiting() as u64);
+    gauge(to, "body_bytes", "Bytes of requests' bodies that are held in memory", app.bodies.held() as u64);
     let (waiting, lost) = app.gateway.backlog();
     gauge(to, "usage_queue_rows", "Calls of AI providers that wait to be written down", waiting as u64);
     gauge(to, "usage_lost_rows", "Calls of AI providers that could not be written down", lost);

@@ -1,5 +1,6 @@
 //! Whatever a client does or leaves undone, it costs the server a bounded amount, and the others nothing (G6).
 
+mod bodies;
 mod floods;
 mod slow;
 mod strangers;

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
-use appcore::{AppError, Code, auth::Principal, config::Config};
+use appcore::{AppError, Code, auth::Principal};
 use middleware::{
     address, auth, firewall, guard,
     guard::Access,
     origin, rate_limit,
     tracing::{note_caller, note_route},
 };
-use service::App;
+use service::{App, limits::Subject};
 
 use crate::{
     body::{BodyForm, BodyStream},
@@ -77,7 +77,9 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     if def.is_enveloped() && !def.redirects() {
         WireForm::accepted(http.headers())?;
     }
-    let source = read(def, http, payload, &app.config).await?;
+    let subject = principal.as_ref().map(|principal| Subject::User(principal.user_id));
+    let subject = subject.or_else(|| Subject::of(address::source(http, &app.config)));
+    let source = read(def, http, payload, &app, subject).await?;
     Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), lease }, source))
 }
 
@@ -85,25 +87,32 @@ async fn read(
     def: &'static EndpointDef,
     http: &HttpRequest,
     payload: Payload,
-    config: &Config,
+    app: &App,
+    subject: Option<Subject>,
 ) -> Result<Source, AppError> {
     let headers = http.headers();
-    let stream = |payload| BodyStream::open(headers, payload, def.max_body.of(config), def.body_idle);
+    let stream = |payload| {
+        BodyStream::open(headers, payload, def.max_body.of(&app.config), def.body_idle, app.bodies.begin(subject))
+    };
     if def.form_of_another_site {
-        return Ok(Source::of_form(http.clone(), &stream(payload)?.form(headers).await?));
+        let (form, lease) = stream(payload)?.form(headers).await?;
+        return Ok(Source::of_form(http.clone(), &form).holding(lease));
     }
     let body = match def.body {
         BodyForm::Nothing => RequestBody::default(),
         BodyForm::Fields => {
             let body = stream(payload)?.whole().await?;
+            let bytes = body.as_ref();
             // Without a body there is no type to ask for.
             let fields =
-                if body.is_empty() { serde_json::Map::new() } else { WireForm::of_body(headers)?.parse(&body)? };
-            RequestBody::Fields(fields)
+                if bytes.is_empty() { serde_json::Map::new() } else { WireForm::of_body(headers)?.parse(bytes)? };
+            return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).holding(body.lease()));
         }
         BodyForm::Bytes => {
             WireForm::refuse_compression(headers)?;
-            RequestBody::Bytes(stream(payload)?.whole().await?)
+            let body = stream(payload)?.whole().await?;
+            let lease = body.lease();
+            return Ok(Source::new(http.clone(), RequestBody::Bytes(body.into_bytes())).holding(lease));
         }
         BodyForm::Stream => {
             WireForm::refuse_compression(headers)?;

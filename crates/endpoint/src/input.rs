@@ -1,6 +1,6 @@
 //! What comes in: from the path, the query, the headers and the body into one struct, with every wrong field named.
 
-use std::{borrow::Cow, marker::PhantomData};
+use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
 use actix_web::{HttpRequest, web::Bytes};
 use appcore::{
@@ -17,6 +17,7 @@ use appcore::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use service::limits::BodyLease;
 use utoipa::PartialSchema;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
@@ -144,6 +145,9 @@ pub struct Source {
     query: Vec<(String, String)>,
     body: RequestBody,
     errors: Vec<FieldError>,
+    /// What the body is made into takes memory until the request is answered.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    lease: Option<Arc<BodyLease>>,
 }
 
 /// A body as far as it is read before the request is.
@@ -162,14 +166,18 @@ impl Default for RequestBody {
 impl Source {
     pub(crate) fn new(http: HttpRequest, body: RequestBody) -> Self {
         let query = url_query(http.query_string());
-        Self { http, query, body, errors: Vec::new() }
+        Self { http, query, body, errors: Vec::new(), lease: None }
     }
 
     /// The fields of a form go before those of the query.
     pub(crate) fn of_form(http: HttpRequest, form: &str) -> Self {
         let mut query = url_query(form);
         query.extend(url_query(http.query_string()));
-        Self { http, query, body: RequestBody::default(), errors: Vec::new() }
+        Self { http, query, body: RequestBody::default(), errors: Vec::new(), lease: None }
+    }
+
+    pub(crate) fn holding(self, lease: Arc<BodyLease>) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// A part of the path. One that can't be read names nothing that exists.

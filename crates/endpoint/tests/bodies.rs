@@ -22,7 +22,7 @@ use natter_macro::{dto, endpoint};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 static ENDPOINTS: [EndpointDef; 5] = [
@@ -116,11 +116,16 @@ impl Endpoint for RefuseLikeOthers {
 
 struct Server {
     address: std::net::SocketAddr,
+    app: Arc<service::App>,
     _folder: TempDir,
 }
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(more: &[(&str, &str)]) -> Self {
         static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new("/t", ENDPOINTS.iter()));
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/natter.db", folder.path().display());
@@ -129,17 +134,47 @@ impl Server {
         let data = folder.path().display().to_string();
         let settings =
             [("NATTER__DATABASE__URL", &*url), ("NATTER__SERVER__DATA_DIR", &*data), ("NATTER__SERVER__PORT", "5000")];
+        let settings = settings.into_iter().chain(more.iter().copied());
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
         let config = Arc::new(config::load_from(None, environment).unwrap().config);
         let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
         let app = service::App::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap();
+        let served = Arc::clone(&app);
         let server = HttpServer::new(move || {
-            App::new().app_data(Data::from(Arc::clone(&app))).configure(|config| ROUTES.configure(config))
+            App::new().app_data(Data::from(Arc::clone(&served))).configure(|config| ROUTES.configure(config))
         });
         let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
         let address = server.addrs()[0];
         actix_web::rt::spawn(server.run());
-        Self { address, _folder: folder }
+        Self { address, app, _folder: folder }
+    }
+
+    /// Sends a body but for its last byte, and waits until the server has it, or its refusal.
+    async fn begin_body(&self, from: [u8; 4], length: usize) -> Result<TcpStream, String> {
+        let before = self.app.bodies.held();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let mut socket = socket.connect(self.address).await.unwrap();
+        let head =
+            format!("POST /t/bytes HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&vec![b'x'; length - 1]).await.unwrap();
+        let mut answer = Vec::new();
+        loop {
+            let held = self.app.bodies.held();
+            assert!(held <= MOST, "{held} bytes are held");
+            if held >= before + length {
+                return Ok(socket);
+            }
+            tokio::select! {
+                read = socket.read_buf(&mut answer) => assert!(matches!(read, Ok(1..)), "{read:?}"),
+                () = sleep(Duration::from_millis(1)) => {}
+            }
+            // Closing takes the server longer: it reads on for a while.
+            if answer.ends_with(b"}") {
+                return Err(String::from_utf8(answer).unwrap());
+            }
+        }
     }
 
     /// The whole answer to these bytes, after which nothing more is sent.
@@ -168,6 +203,48 @@ async fn a_raw_body_is_what_was_sent_and_no_longer_than_it_may_be() {
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     let answer = server.ask("POST /t/bytes HTTP/1.1\ncontent-encoding: gzip\ncontent-length: 1", b"x").await;
     assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+/// For the test below: what the instance, and what each address, may have in memory.
+const MOST: usize = 96 * 1024;
+const MOST_OF_ADDRESS: usize = 64 * 1024;
+
+#[actix_web::test]
+async fn a_thousand_slow_bodies_take_no_more_than_their_budget() {
+    let (most, of_address) = (MOST.to_string(), MOST_OF_ADDRESS.to_string());
+    let server = Server::start_with(&[
+        ("NATTER__SERVER__BODY_BYTES", &most),
+        ("NATTER__SERVER__BODY_BYTES_PER_ADDRESS", &of_address),
+        ("NATTER__RATE_LIMIT__WRITE__LIMIT", "1000000"),
+    ])
+    .await;
+    let (mut held, mut refused) = (Vec::new(), Vec::new());
+    for _ in 0..1_000 {
+        match server.begin_body([127, 0, 0, 1], LIMIT).await {
+            Ok(socket) => held.push(socket),
+            Err(answer) => refused.push(answer),
+        }
+    }
+    assert_eq!((held.len(), refused.len()), (MOST_OF_ADDRESS / LIMIT, 1_000 - MOST_OF_ADDRESS / LIMIT));
+    for answer in refused {
+        assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
+    }
+    // Another address is served until the instance has no more.
+    while let Ok(socket) = server.begin_body([127, 0, 0, 2], LIMIT).await {
+        held.push(socket);
+    }
+    assert_eq!((held.len(), server.app.bodies.held()), (MOST / LIMIT, MOST));
+    let answer = server.begin_body([127, 0, 0, 3], LIMIT).await.unwrap_err();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
+    // Those that were held end as if they had been alone.
+    for mut socket in held {
+        socket.write_all(b"x").await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&[b'x'; LIMIT]));
+    }
+    assert_eq!(server.app.bodies.held(), 0);
+    drop(server.begin_body([127, 0, 0, 3], LIMIT).await.unwrap());
 }
 
 #[actix_web::test]

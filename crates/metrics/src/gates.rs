@@ -13,6 +13,7 @@ pub struct Gates {
     bans: Counter,
     banned: Counter,
     floods: Counter,
+    bodies: Family<By, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -25,6 +26,11 @@ struct Kind {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct By {
+    by: &'static str,
+}
+
 impl Gates {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let gates = Self {
@@ -33,12 +39,18 @@ impl Gates {
             bans: Counter::default(),
             banned: Counter::default(),
             floods: Counter::default(),
+            bodies: Family::default(),
         };
         registry.register("rate_limited", "Calls beyond a limit, by its group", gates.limited.clone());
         registry.register("violations", "What counts towards a ban, by its kind", gates.violations.clone());
         registry.register("bans", "Addresses that this instance banned", gates.bans.clone());
         registry.register("banned_requests", "Requests and handshakes from banned addresses", gates.banned.clone());
         registry.register("flood_refusals", "Requests and handshakes beyond the flood guard", gates.floods.clone());
+        registry.register(
+            "body_refusals",
+            "Bodies of requests for which there was no memory, by whose budget was used up",
+            gates.bodies.clone(),
+        );
         gates
     }
 
@@ -60,5 +72,9 @@ impl Gates {
 
     pub fn flooded(&self) {
         self.floods.inc();
+    }
+
+    pub fn body_refused(&self, by: &'static str) {
+        self.bodies.get_or_create(&By { by }).inc();
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     holds::Holds,
     jobs::{Kind, Workers},
     knowledge,
-    limits::Limits,
+    limits::{BodyBudget, Limits},
     mail::{MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     notifications,
@@ -94,6 +94,8 @@ pub struct App {
     pub presence: Arc<dyn PresenceStore>,
     pub(crate) presence_choices: presence::Choices,
     pub limits: Limits,
+    /// Memory for the bodies of requests.
+    pub bodies: Arc<BodyBudget>,
     pub firewall: Arc<Firewall>,
     pub(crate) answering: Answering,
     /// The connections to servers of tools.
@@ -153,6 +155,7 @@ impl App {
         let relayed = !db.is_sqlite();
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), config.messages.clone(), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone(), config.realtime.small_conversation);
+        let bodies = BodyBudget::new(&config);
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
             .await
@@ -187,6 +190,7 @@ impl App {
             presence,
             presence_choices: presence::Choices::default(),
             limits,
+            bodies,
             firewall,
             answering: Answering::default(),
             tools,

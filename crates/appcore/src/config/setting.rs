@@ -90,6 +90,24 @@ const EARLIER: &[Setting] = &[
         Value("1000"),
         "HTTP connections that one address (of IPv6 its /64) may have open; trusted proxies and WebSockets don't count; 0: no limit.",
     ),
+    row(
+        "server.body_bytes",
+        Kind::Number(65_536, 1_099_511_627_776),
+        Value("268435456"),
+        "Bytes of requests' bodies that this instance holds in memory at the same time; the last quarter is for bodies of up to 64 KiB.",
+    ),
+    row(
+        "server.body_bytes_per_user",
+        Kind::Number(65_536, 1_099_511_627_776),
+        Value("67108864"),
+        "How many of them may be one user's.",
+    ),
+    row(
+        "server.body_bytes_per_address",
+        Kind::Number(65_536, 1_099_511_627_776),
+        Value("33554432"),
+        "How many of them one address (of IPv6 its /64) may send where nobody is signed in.",
+    ),
     row("server.workers", Kind::Number(0, 1_024), Value("0"), "Threads that serve requests; 0 takes one per core."),
     row(
         "server.role",

@@ -66,6 +66,10 @@ pub struct Server {
     pub advertise_url: Option<Url>,
     /// 0: no limit.
     pub max_connections_per_address: usize,
+    /// Of requests' bodies in memory: all of them, one user's, and those of an address without one.
+    pub body_bytes: usize,
+    pub body_bytes_per_user: usize,
+    pub body_bytes_per_address: usize,
     /// 0: one per core.
     pub workers: usize,
     pub role: Role,

@@ -14,7 +14,7 @@ use service::accounts::{
 use url::form_urlencoded::Serializer;
 
 use super::auth::{SignInResult, keep_tokens};
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Redirect, Reply};
+use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Redirect, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListOauthProviders>(),
@@ -28,6 +28,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// Where a browser signs in.
 const LOGIN: &str = "/login";
+/// The longest form of a provider, in bytes.
+const MAX_FORM: usize = 64 * 1024;
 
 /// A provider of identities.
 #[dto(response)]
@@ -126,7 +128,7 @@ impl Endpoint for FinishOauth {
 /// Take a browser in that comes back from a provider with a form
 ///
 /// As Apple does it. The fields may stand in an `application/x-www-form-urlencoded` body.
-#[endpoint(POST "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303)]
+#[endpoint(POST "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303, max_body = Bound::Fixed(MAX_FORM))]
 impl Endpoint for FinishOauthByForm {
     type Request = FinishOauthRequest;
     type Response = Redirect;

@@ -202,7 +202,7 @@ pub struct ReceivePaymentEventRequest {
 /// Take an event of a gateway
 ///
 /// For gateways: what is not signed by them is refused and not kept; the same event again changes nothing.
-#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(payments::MAX_EVENT))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
     type Response = Raw;

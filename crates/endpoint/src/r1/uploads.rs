@@ -8,7 +8,7 @@ use appcore::{
     page::Slice,
     view::{ConversationFile, FileKind, Upload, UploadKind},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
@@ -115,21 +115,14 @@ struct FormFile {
     bytes: Bytes,
 }
 
-async fn read_form(content_type: &str, mut body: BodyStream) -> Result<FormFile, AppError> {
+async fn read_form(content_type: &str, body: BodyStream) -> Result<FormFile, AppError> {
     let unreadable = |_| AppError::refused(Code::MalformedBody, "The form couldn't be read. Check its format.");
     let too_large = || {
         AppError::refused(Code::TooLarge, "A file in a form can have up to 5 MiB. Send larger ones as the body itself.")
     };
     let boundary = multer::parse_boundary(content_type).map_err(unreadable)?;
-    let mut whole = BytesMut::new();
-    while let Some(piece) = body.next().await {
-        let piece = piece?;
-        if whole.len() + piece.len() > MAX_FORM_FILE + FORM {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&piece);
-    }
-    let whole = whole.freeze();
+    let whole = body.whole_up_to(MAX_FORM_FILE + FORM).await;
+    let whole = whole.map_err(|error| if error.code() == Code::TooLarge { too_large() } else { error })?;
     let mut parts = Multipart::new(stream::once(async move { Ok::<_, Infallible>(whole) }), boundary);
     while let Some(part) = parts.next_field().await.map_err(unreadable)? {
         if part.name() == Some("file") {

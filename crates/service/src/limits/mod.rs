@@ -3,6 +3,7 @@
 //! With Redis the counting is exact over all instances, by one script call for each question; without it, and while it is away,
 //! every instance counts for itself.
 
+mod bodies;
 mod keys;
 mod memory;
 mod redis;
@@ -23,6 +24,7 @@ use appcore::{
 };
 use metrics::metrics;
 
+pub use self::bodies::{BodyBudget, BodyLease};
 pub use self::keys::{Exceeded, Figure, Figures, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;

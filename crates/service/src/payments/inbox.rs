@@ -8,7 +8,7 @@ use super::{apply, reconcile, setups::FinishSetupJob};
 use crate::{App, jobs};
 
 /// The longest event that is kept.
-const MAX_RAW: usize = 256 * 1024;
+pub const MAX_EVENT: usize = 256 * 1024;
 
 /// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
 pub async fn receive(app: &App, name: GatewayName, delivery: &Delivery<'_>) -> Result<Answer, AppError> {
@@ -37,7 +37,7 @@ async fn take(app: &App, gateway: &dyn Gateway, delivery: &Delivery<'_>) -> Resu
         tracing::error!(gateway = name, "an event is signed, but can't be read");
         return Ok(Acknowledged::BadSignature);
     };
-    if raw.len() > MAX_RAW || raw.contains('\0') {
+    if raw.len() > MAX_EVENT || raw.contains('\0') {
         tracing::error!(gateway = name, event = notice.event_id, "an event is too long to be kept");
         return Ok(Acknowledged::BadSignature);
     }

@@ -56,7 +56,7 @@ pub use self::{
     compare::{close as close_difference, differences},
     demo::end_demo,
     health::{health, test},
-    inbox::receive,
+    inbox::{MAX_EVENT, receive},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconcile::reconcile,
     refund::refund,

@@ -1,0 +1,216 @@
+//! Memory for the bodies of requests. What has come of them is counted, by caller and for this instance, until nobody holds it any more, so however
+//! many are sent, and however slowly, they take no more than their budget.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use appcore::{AppError, Code, config::Config};
+use metrics::metrics;
+
+use super::Subject;
+
+/// Up to here a body is a small one. The last quarter of the instance's budget is for these: a few people with large bodies keep nobody from signing in
+/// or writing a message.
+const SMALL: usize = 64 * 1024;
+/// When it is worth trying again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// The budget of this instance.
+#[derive(Debug)]
+pub struct BodyBudget {
+    most: usize,
+    most_of_user: usize,
+    most_of_address: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    all: usize,
+    by: HashMap<Subject, usize>,
+}
+
+/// What one body takes of the budget until this is dropped.
+#[derive(Debug)]
+pub struct BodyLease {
+    budget: Arc<BodyBudget>,
+    /// None: counted for the instance alone.
+    subject: Option<Subject>,
+    bytes: usize,
+}
+
+impl BodyBudget {
+    #[must_use]
+    pub fn new(config: &Config) -> Arc<Self> {
+        let server = &config.server;
+        // Without limiters callers are not told apart; memory has its end all the same.
+        let of = |most| if config.rate_limit.enabled { most } else { usize::MAX };
+        Arc::new(Self {
+            most: server.body_bytes,
+            most_of_user: of(server.body_bytes_per_user),
+            most_of_address: of(server.body_bytes_per_address),
+            held: Mutex::default(),
+        })
+    }
+
+    /// Begins to count a body of this caller's.
+    pub fn begin(self: &Arc<Self>, subject: Option<Subject>) -> BodyLease {
+        BodyLease { budget: Arc::clone(self), subject: subject.map(Subject::canonical), bytes: 0 }
+    }
+
+    /// Bytes that are held now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.lock().all
+    }
+
+    const fn most_of(&self, subject: Subject) -> usize {
+        match subject {
+            Subject::User(_) => self.most_of_user,
+            Subject::Address(_) | Subject::ForeignPages(_) => self.most_of_address,
+        }
+    }
+
+    const fn most_of_large(&self) -> usize {
+        self.most / 4 * 3
+    }
+
+    // Sums are whole between any two statements, so a poisoned lock is safe to use.
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BodyLease {
+    /// The largest body that there can ever be memory for.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        let large = self.budget.most_of_large().max(SMALL.min(self.budget.most));
+        self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
+    }
+
+    /// Takes more of the budget, or none where that would be too much.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), AppError> {
+        let most = if self.bytes + bytes > SMALL { self.budget.most_of_large() } else { self.budget.most };
+        let mut held = self.budget.lock();
+        if let Some(subject) = self.subject {
+            let of_subject = held.by.get(&subject).copied().unwrap_or_default() + bytes;
+            if of_subject > self.budget.most_of(subject) {
+                metrics().gates.body_refused("caller");
+                return Err(refused(Code::RateLimited, "You're sending too much at once. Try again in a moment."));
+            }
+            if held.all + bytes <= most {
+                held.by.insert(subject, of_subject);
+            }
+        }
+        if held.all + bytes > most {
+            metrics().gates.body_refused("instance");
+            return Err(refused(Code::Unavailable, "The server is receiving too much at once. Try again in a moment."));
+        }
+        held.all += bytes;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for BodyLease {
+    fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
+        let mut held = self.budget.lock();
+        held.all -= self.bytes;
+        if let Some(subject) = self.subject
+            && let Entry::Occupied(mut of_subject) = held.by.entry(subject)
+        {
+            *of_subject.get_mut() -= self.bytes;
+            if *of_subject.get() == 0 {
+                of_subject.remove();
+            }
+        }
+    }
+}
+
+fn refused(code: Code, message: &'static str) -> AppError {
+    AppError::Refused { code, message: Some(message.into()), retry_after: Some(RETRY_AFTER) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use appcore::UserId;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    fn budget(most: usize) -> Arc<BodyBudget> {
+        let held = Mutex::default();
+        Arc::new(BodyBudget { most, most_of_user: 200 * KIB, most_of_address: 100 * KIB, held })
+    }
+
+    fn at(address: &str) -> Option<Subject> {
+        address.parse().ok().map(Subject::Address)
+    }
+
+    #[test]
+    fn a_caller_has_so_much_and_others_have_the_rest() {
+        let budget = budget(1_000 * KIB);
+        let mut first = budget.begin(at("2001:db8::1"));
+        first.grow(60 * KIB).unwrap();
+        // Of IPv6 the network counts.
+        let mut second = budget.begin(at("2001:db8::2"));
+        let error = second.grow(60 * KIB).unwrap_err();
+        assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
+        second.grow(40 * KIB).unwrap();
+        budget.begin(at("2001:db8:0:1::1")).grow(60 * KIB).unwrap();
+        budget.begin(Some(Subject::User(UserId::new()))).grow(150 * KIB).unwrap();
+        assert_eq!(budget.held(), 100 * KIB, "what was refused, or is over, takes nothing");
+        drop(first);
+        second.grow(60 * KIB).unwrap();
+        drop(second);
+        assert_eq!((budget.held(), budget.lock().by.len()), (0, 0));
+    }
+
+    #[test]
+    fn large_bodies_leave_room_for_small_ones() {
+        let budget = budget(400 * KIB);
+        let mut large: Vec<BodyLease> = (0..3).map(|_| budget.begin(None)).collect();
+        large.iter_mut().for_each(|lease| lease.grow(100 * KIB).unwrap());
+        assert_eq!(large[0].grow(1).unwrap_err().code(), Code::Unavailable);
+        let mut small = budget.begin(None);
+        small.grow(SMALL).unwrap();
+        assert_eq!(small.grow(1).unwrap_err().code(), Code::Unavailable, "it is a large one now");
+        assert_eq!(budget.begin(None).grow(37 * KIB).unwrap_err().code(), Code::Unavailable);
+        assert_eq!((budget.held(), small.largest()), (364 * KIB, 300 * KIB));
+        assert_eq!(budget.begin(at("192.0.2.1")).largest(), 100 * KIB);
+    }
+
+    #[test]
+    fn racing_bodies_never_pass_it_together() {
+        const THREADS: usize = 16;
+        let budget = budget(100 * KIB);
+        let took: usize = std::thread::scope(|scope| {
+            let each = |n: usize| {
+                let budget = &budget;
+                move || {
+                    let subject = IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]);
+                    let mut lease = budget.begin(Some(Subject::Address(subject)));
+                    let took = (0..1_000).filter(|_| lease.grow(100).is_ok()).count();
+                    assert!(budget.held() <= 100 * KIB);
+                    (took, lease)
+                }
+            };
+            let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(each(n))).collect();
+            // All of it is held until the last one has tried.
+            let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+            ended.iter().map(|(took, _)| took).sum()
+        });
+        assert_eq!(took, 100 * KIB / 100);
+        assert_eq!(budget.held(), 0);
+    }
+}
