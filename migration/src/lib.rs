@@ -54,6 +54,7 @@ mod m0065_incidents_felt;
 mod m0066_local_time;
 mod m0067_upload_joining;
 mod m0068_tool_modes;
+mod m0070_upload_reserved;
 
 pub struct Migrator;
 
@@ -112,6 +113,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0066_local_time::Migration),
             Box::new(m0067_upload_joining::Migration),
             Box::new(m0068_tool_modes::Migration),
+            Box::new(m0070_upload_reserved::Migration),
         ]
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     console,
     conversations::Following,
     entitlements::Tellings,
-    events::{AnswerJob, PreviewJob, Relay, TitleJob, TranscribeJob, Writer, retention},
+    events::{AnswerJob, PreviewJob, Relay, TitleJob, TranscribeJob, Writer, WriterLimits, retention},
     exports::ExportJob,
     firewall::Firewall,
     gateway::{self, Gateway},
@@ -153,7 +153,7 @@ impl App {
         let mailer = Mailer::build(&config, clock.clone())?;
         // SQLite has this one process: nobody was connected when the commits were left unpublished.
         let relayed = !db.is_sqlite();
-        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), config.messages.clone(), relayed);
+        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), WriterLimits::of(&config), relayed);
         let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone(), config.realtime.small_conversation);
         let bodies = BodyBudget::new(&config);
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());

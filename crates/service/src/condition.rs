@@ -26,9 +26,14 @@ pub enum Room {
 impl Room {
     /// Of the disk on which this folder lies, for those who aren't root.
     pub fn of(folder: &Path) -> io::Result<Self> {
-        let disk = rustix::fs::statvfs(folder)?;
-        Ok(Self::from(disk.f_bavail.saturating_mul(disk.f_frsize)))
+        free(folder).map(Self::from)
     }
+}
+
+/// Bytes of the disk on which this lies that those may take who aren't root.
+pub fn free(place: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(place)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 impl From<u64> for Room {

@@ -13,27 +13,36 @@ use serde_json::json;
 
 use crate::App;
 
-/// Refuses a file of so many bytes for which its owner's plan has no space, in the transaction that announces it, or in which its size turns out.
+/// Refuses a file of so many bytes for which its owner has no space, in the transaction that announces it, or in which its size turns out. Answers how
+/// large it may become at most.
 pub(crate) async fn check_storage<C: ConnectionTrait>(
     app: &App,
     txn: &C,
     owner: UserId,
     size: i64,
     known: Option<UploadId>,
-) -> Result<(), AppError> {
-    if !app.payments.is_charging() {
-        return Ok(());
-    }
-    let Some(quotas) = plans::quotas_of(txn, owner, app.clock.now()).await? else { return Ok(()) };
-    let Some(limit) = limit(&quotas, QuotaMetric::Storage)? else { return Ok(()) };
+) -> Result<i64, AppError> {
+    let own = Some(app.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
+    let of_plan = match app.payments.is_charging() {
+        true => plans::quotas_of(txn, owner, app.clock.now()).await?,
+        false => None,
+    };
+    let of_plan = match of_plan {
+        Some(quotas) => limit(&quotas, QuotaMetric::Storage)?,
+        None => None,
+    };
+    let Some(least) = own.into_iter().chain(of_plan).min() else { return Ok(i64::MAX) };
     users::lock(txn, owner).await?;
     let used = uploads::bytes_of(txn, owner, known).await?;
-    // A full space takes no file whose size is not known yet.
-    if used.saturating_add(size.max(1)) <= limit {
-        return Ok(());
+    let left = least.saturating_sub(used);
+    if size <= left {
+        return Ok(left);
     }
-    let message = "Your plan has no space left for this file. Delete files, or choose a larger plan.";
-    Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit)))
+    if of_plan == Some(least) {
+        let message = "Your plan has no space left for this file. Delete files, or choose a larger plan.";
+        return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, least)));
+    }
+    Err(AppError::refused(Code::QuotaExceeded, "You have no space left for this file. Delete files first."))
 }
 
 /// Refuses one more member with this role where the workspace's plan has no room. The caller holds the workspace.

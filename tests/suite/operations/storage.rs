@@ -59,6 +59,7 @@ async fn on_a_full_disk_writes_are_refused_reads_go_on_and_it_heals() {
         .set("database.url", format!("sqlite://{place}/natter.db"))
         .set("server.data_dir", &place)
         .set("uploads.url", format!("{place}/uploads"))
+        .set("server.min_free_bytes", 0)
         .start()
         .await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use appcore::Clock;
+use futures_util::future::join_all;
 use support::{Application, Setup, Value, json, new_id};
 
 use super::tus;
@@ -153,4 +154,72 @@ async fn only_ones_own_files_that_are_there_wait_with_a_message() {
     // What is being removed is sent by nobody any more.
     app.database.run("UPDATE uploads SET removed_at = 1").await;
     anna.post(&chat, later(&[&another["id"]])).await.names_field("attachment_ids");
+}
+
+#[tokio::test]
+async fn files_that_come_at_once_take_no_more_space_than_there_is() {
+    let app = Setup::new().set("uploads.unsent_bytes", 100_000).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let created = join_all((0..30).map(|_| tus::create(&anna, 30_000, ""))).await;
+    assert_eq!(created.iter().filter(|answer| answer.status == 201).count(), 3);
+    created.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
+    // What says nothing of its size takes space all the same, from its beginning on.
+    let unmeasured = || {
+        let pieces = (0..3).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
+        reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
+    };
+    let sent = join_all((0..30).map(|_| ben.send(ben.uploading("a", "text/plain", unmeasured())))).await;
+    let taken = sent.iter().filter(|answer| answer.status == 201).count();
+    assert!((1..=3).contains(&taken), "{taken} were taken");
+    sent.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
+    let rows = app.database.number("SELECT count(*) FROM uploads WHERE removed_at IS NULL").await;
+    assert_eq!(rows, 3 + i64::try_from(taken).unwrap(), "what is refused leaves nothing");
+    // What is taken for one that is still coming is free again for its owner when it breaks off.
+    while ben.send(ben.uploading("a", "text/plain", unmeasured())).await.status == 201 {}
+    assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 6);
+}
+
+#[tokio::test]
+async fn a_person_has_so_much_space_sent_or_not() {
+    let app = Setup::new().set("uploads.user_bytes", 10_000).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let first = anna.upload("a", "text/plain", vec![b'a'; 6_000]).await;
+    let message = anna.send_files(&chat, "", &[&first]).await.data_with(201);
+    let file = || anna.uploading("b", "text/plain", vec![b'b'; 4_000]);
+    let racing = join_all((0..5).map(|_| anna.send(file()))).await;
+    assert_eq!(racing.iter().filter(|answer| answer.status == 201).count(), 1);
+    anna.send(file()).await.refused(413, "quota_exceeded");
+    ben.upload("b", "text/plain", vec![b'b'; 4_000]).await;
+    anna.delete(&format!("/r1/messages/{}", message["id"].as_str().unwrap())).await.data();
+    anna.send(file()).await.data_with(201);
+}
+
+#[tokio::test]
+async fn messages_that_are_sent_at_once_bring_no_more_than_a_workspace_has_room_for() {
+    let app = Setup::new().set("uploads.workspace_bytes", 10_000).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let files = join_all((0..8).map(|_| anna.upload("a", "text/plain", vec![b'a'; 4_000]))).await;
+    let sent = join_all(files.iter().map(|file| anna.send_files(&chat, "", std::slice::from_ref(&file)))).await;
+    assert_eq!(sent.iter().filter(|answer| answer.status == 201).count(), 2);
+    sent.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
+    assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);
+}
+
+#[tokio::test]
+async fn where_a_disk_is_nearly_full_no_file_is_taken_and_everything_else_goes_on() {
+    let app = Setup::new().set("server.min_free_bytes", 1_u64 << 50).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    anna.send(anna.uploading("a", "text/plain", "a")).await.refused(507, "storage_full");
+    let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>("a")]);
+    let unmeasured = anna.uploading("a", "text/plain", reqwest::Body::wrap_stream(pieces));
+    anna.send(unmeasured).await.refused(507, "storage_full");
+    tus::create(&anna, 1, "").await.refused(507, "storage_full");
+    assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 0);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "words").await;
+    let health = anna.get("/health").await;
+    assert_eq!((health.status, &health.body["status"]), (200, &json!("degraded")), "{health:?}");
+    assert!(health.body["reasons"][0].as_str().unwrap().contains("server.min_free_bytes"), "{health:?}");
 }

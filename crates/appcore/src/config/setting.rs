@@ -122,6 +122,12 @@ const EARLIER: &[Setting] = &[
         "Where embedded mode keeps its database, and mails that no server takes.",
     ),
     row(
+        "server.min_free_bytes",
+        Kind::Number(0, 1_125_899_906_842_624),
+        Value("536870912"),
+        "Bytes of the disk that files are received on which stay free: with less no file is taken (507); 0: none do.",
+    ),
+    row(
         "server.shutdown_grace_seconds",
         Kind::Number(0, 3_600),
         Value("30"),
@@ -644,6 +650,12 @@ const LATER: &[Setting] = &[
         Kind::Number(0, 1_152_921_504_606_846_976),
         Value("0"),
         "Bytes that the files in a workspace's conversations may have together; 0: no limit.",
+    ),
+    row(
+        "uploads.user_bytes",
+        Kind::Number(0, 1_152_921_504_606_846_976),
+        Value("10737418240"),
+        "Bytes that all files of a person may have together; 0: no limit.",
     ),
     row(
         "uploads.unsent_bytes",

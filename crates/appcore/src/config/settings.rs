@@ -74,6 +74,7 @@ pub struct Server {
     pub workers: usize,
     pub role: Role,
     pub data_dir: PathBuf,
+    pub min_free_bytes: u64,
     #[serde(rename = "shutdown_grace_seconds", deserialize_with = "seconds")]
     pub shutdown_grace: Duration,
 }
@@ -438,7 +439,9 @@ pub struct Uploads {
     pub max_bytes: usize,
     /// Bytes of a workspace's files. 0: no limit.
     pub workspace_bytes: i64,
-    /// Bytes of a person's files that are in no message yet.
+    /// Bytes of a person's files. 0: no limit.
+    pub user_bytes: i64,
+    /// Bytes of those that are in no message yet.
     pub unsent_bytes: i64,
     /// Types of files that nobody may upload, such as `application/x-msdownload` or `video/*`.
     #[serde(default)]

@@ -81,6 +81,8 @@ pub struct NewUpload {
     pub kind: UploadKind,
     pub media_type: String,
     pub size: Option<i64>,
+    /// Space that it takes while its size is not known.
+    pub reserved: Option<i64>,
     /// As JSON.
     pub peaks: Option<String>,
     pub duration_ms: Option<i64>,
@@ -90,7 +92,7 @@ pub struct NewUpload {
 
 pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), AppError> {
     let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at, \
-               transcript_state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+               transcript_state, reserved) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let values = vec![
         new.id.into(),
         new.owner.into(),
@@ -103,8 +105,18 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
         UploadStatus::Pending.as_str().into(),
         new.created_at.into(),
         new.transcript_state.map(TranscriptState::as_str).into(),
+        new.reserved.into(),
     ];
     execute(db, sql, values).await.map(drop)
+}
+
+/// Says how much space a file takes that is still coming; `false` where it does not come any more.
+pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Result<bool, AppError> {
+    let sql = format!(
+        "UPDATE uploads SET reserved = $2 WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
+        UploadStatus::Pending
+    );
+    Ok(execute(db, &sql, vec![id.into(), bytes.into()]).await? > 0)
 }
 
 /// What is known of a file once all of it is there.
@@ -140,21 +152,26 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
     Ok(execute(db, &sql, values).await? > 0)
 }
 
-/// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent; sent in no message, given to no assistant and shown
-/// by no emoji.
-pub async fn unsent<C: ConnectionTrait>(db: &C, owner: UserId, since: Timestamp) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(u.size), 0) AS BIGINT) AS bytes FROM uploads u \
+/// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent, but for one file; sent in no message, given to no
+/// assistant and shown by no emoji.
+pub async fn unsent<C: ConnectionTrait>(
+    db: &C,
+    owner: UserId,
+    since: Timestamp,
+    but: Option<UploadId>,
+) -> Result<i64, AppError> {
+    let sql = "SELECT CAST(COALESCE(SUM(COALESCE(u.size, u.reserved)), 0) AS BIGINT) AS bytes FROM uploads u \
                WHERE u.id IN (SELECT id FROM uploads WHERE owner_id = $1 AND created_at > $2 UNION SELECT s.upload_id \
                  FROM scheduled_uploads s JOIN scheduled_messages m ON m.id = s.scheduled_id WHERE m.user_id = $1) \
-               AND u.owner_id = $1 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
+               AND u.owner_id = $1 AND u.id <> $3 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = u.id)";
-    bytes(db, sql, vec![owner.into(), since.into()]).await
+    bytes(db, sql, vec![owner.into(), since.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
 /// Bytes of all files of somebody's that are there or were announced, but for one.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM uploads \
+    let sql = "SELECT CAST(COALESCE(SUM(COALESCE(size, reserved)), 0) AS BIGINT) AS bytes FROM uploads \
                WHERE owner_id = $1 AND removed_at IS NULL AND id <> $2";
     bytes(db, sql, vec![owner.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
@@ -164,6 +181,16 @@ pub async fn in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result
     let sql = "SELECT CAST(COALESCE((SELECT SUM(size) FROM message_uploads WHERE workspace_id = $1), 0) \
                  + COALESCE((SELECT SUM(size) FROM knowledge_files WHERE workspace_id = $1), 0) AS BIGINT) AS bytes";
     bytes(db, sql, vec![id.into()]).await
+}
+
+/// Lets nobody else take space in a workspace until the transaction ends.
+pub async fn lock_space<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
+    // SQLite has one writer at a time.
+    if db.get_database_backend() == DatabaseBackend::Postgres {
+        let (_, low) = id.0.as_u64_pair();
+        execute(db, "SELECT pg_advisory_xact_lock($1)", vec![low.cast_signed().into()]).await?;
+    }
+    Ok(())
 }
 
 async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<i64, AppError> {

@@ -1,6 +1,6 @@
 //! Files that people upload.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use appcore::{
@@ -9,7 +9,7 @@ use appcore::{
     view::{ConversationFile, FileKind, Upload, UploadKind},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
 use percent_encoding::percent_decode_str;
@@ -75,7 +75,7 @@ impl Endpoint for UploadFile {
             duration_ms: request.duration_ms,
             conversation_id: request.conversation_id,
         };
-        let mut body = request.body;
+        let body = request.body;
         if content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
             let form = read_form(content_type, body).await?;
             announced = Announced {
@@ -84,23 +84,32 @@ impl Endpoint for UploadFile {
                 size: Some(form.bytes.len() as u64),
                 ..announced
             };
-            let mut receiving = uploads::begin(ctx.app(), ctx.user()?, announced).await?;
-            receiving.write(&form.bytes).await?;
-            return Ok(Reply::of(receiving.finish(ctx.app()).await?));
+            return receive(ctx, announced, stream::iter([Ok(form.bytes)])).await;
         }
-        let mut receiving = uploads::begin(ctx.app(), ctx.user()?, announced).await?;
-        while let Some(piece) = body.next().await {
-            let written = match piece {
-                Ok(piece) => receiving.write(&piece).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = written {
-                receiving.give_up(ctx.app()).await;
-                return Err(error);
-            }
-        }
-        Ok(Reply::of(receiving.finish(ctx.app()).await?))
+        let pieces = stream::unfold(body, |mut body| async move { body.next().await.map(|piece| (piece, body)) });
+        receive(ctx, announced, pieces).await
     }
+}
+
+/// Takes a file in as it comes. Nothing of one that breaks off is left.
+async fn receive(
+    ctx: &Ctx,
+    announced: Announced,
+    pieces: impl Stream<Item = Result<Bytes, AppError>>,
+) -> Result<Reply<Upload>, AppError> {
+    let mut receiving = uploads::begin(ctx.app(), ctx.user()?, announced).await?;
+    let mut pieces = pin!(pieces);
+    while let Some(piece) = pieces.next().await {
+        let written = match piece {
+            Ok(piece) => receiving.write(ctx.app(), &piece).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            receiving.give_up(ctx.app()).await;
+            return Err(error);
+        }
+    }
+    Ok(Reply::of(receiving.finish(ctx.app()).await?))
 }
 
 /// A name as it stands in a header.

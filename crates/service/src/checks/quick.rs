@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,7 @@ use super::local;
 use crate::{
     App,
     condition::{Files, Room},
+    uploads::Uploads,
 };
 
 /// A dependency that takes longer is as good as away.
@@ -98,10 +100,11 @@ async fn redis(app: &App) -> Option<Dependency> {
 
 /// What the database said last, what room the file system has, and how many files are open: looking at a disk far away may take its time.
 async fn storage(app: &App) -> (Dependency, Vec<Check>) {
-    let folder = app.config.server.data_dir.clone();
+    let (folder, uploads) = (app.config.server.data_dir.clone(), Arc::clone(&app.uploads));
     let begun = Instant::now();
-    let looked = tokio::task::spawn_blocking(move || (room(&folder), Files::of_this_process()));
-    let Ok(Ok((room, files))) = timeout(PATIENCE, looked).await else {
+    let looked =
+        tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), Files::of_this_process()));
+    let Ok(Ok((room, no_room, files))) = timeout(PATIENCE, looked).await else {
         let says = "The disk with server.data_dir does not answer. Look at it, and at the network where it is far away";
         let down = Dependency { is_up: false, latency: None, circuit: None };
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
@@ -110,12 +113,23 @@ async fn storage(app: &App) -> (Dependency, Vec<Check>) {
     let is_up = app.db.refusal().is_none() && !matches!(room, Some(Room::Full(_)));
     let checks = room.map(|room| local::of_room(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
-    let checks = checks.into_iter().chain(files.map(local::open_files)).collect();
+    let checks = checks.into_iter().chain(no_room).chain(files.map(local::open_files)).collect();
     (Dependency { is_up, latency, circuit: None }, checks)
 }
 
 fn room(folder: &Path) -> Option<Room> {
     Room::of(folder).ok()
+}
+
+fn no_room_for_files(uploads: &Uploads) -> Option<Check> {
+    let (folder, has_room) = uploads.store.room();
+    (!has_room).then(|| {
+        let says = format!(
+            "Files are refused: less is left in {} than server.min_free_bytes. Delete what is not needed, old backups first",
+            folder.display()
+        );
+        Check::fault(CheckAbout::Disk, says)
+    })
 }
 
 /// They are not asked: an answer costs money.

@@ -26,8 +26,8 @@ pub(crate) use writer::no_such_file;
 pub use writer::{
     AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,
     DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver, HideMessage,
-    InThread, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent, SetPreviews, SetRole,
-    SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote, Writer,
+    InThread, Limits as WriterLimits, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent,
+    SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote, Writer,
 };
 
 use crate::{App, access};

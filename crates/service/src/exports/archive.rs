@@ -45,7 +45,7 @@ impl Archive {
             zip.finish()?.into_inner().hand_on()?;
             Ok(())
         });
-        let mut incoming = Incoming::create(app.uploads.store.incoming()).await?;
+        let mut incoming = app.uploads.store.receive().await?;
         let storing = tokio::spawn(async move {
             while let Some(piece) = pieces.recv().await {
                 incoming.write(&piece).await?;

@@ -63,6 +63,7 @@ pub async fn begin(app: &App, by: &Principal, id: ConversationId, wanted: Wanted
         kind: UploadKind::File,
         media_type: MEDIA_TYPE.to_owned(),
         size: None,
+        reserved: None,
         peaks: None,
         duration_ms: None,
         transcript_state: None,

@@ -38,7 +38,7 @@ pub(crate) use read::ReadJob;
 use crate::{
     App, assistants, gateway,
     jobs::{self, Stored as _},
-    uploads,
+    uploads::space,
 };
 
 /// How often it is looked whether another model embeds now.
@@ -110,6 +110,7 @@ pub async fn give(app: &App, by: &Principal, id: AssistantId, upload_id: UploadI
     if !rows::lock_assistant(&tx, id).await? {
         return Err(Code::NotFound.into());
     }
+    space::check_known(app, &tx, workspace_id, row.size).await?;
     // Nobody removes it until it is the assistant's.
     if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
         return Err(Code::NotFound.into());
@@ -119,7 +120,6 @@ pub async fn give(app: &App, by: &Principal, id: AssistantId, upload_id: UploadI
         let sentence = format!("An assistant can have up to {most} files. Remove others first.");
         return Err(AppError::refused(Code::QuotaExceeded, sentence));
     }
-    uploads::check_known(app, &tx, workspace_id, row.size).await?;
     let is_new = rows::insert(&tx, &row).await?;
     if is_new {
         jobs::ask(&tx, now, &ReadJob { file_id: row.id }).await?;

@@ -26,7 +26,6 @@ use crate::{
     App, access,
     answering::{self, budget},
     events::{AskAgain, Asking, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
-    uploads,
 };
 
 /// How many may be mentioned at once without being asked.
@@ -46,7 +45,6 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
     if send.mentions_many() {
         send.here = mention_many(app, &access, &send, is_confirmed).await?;
     }
-    uploads::check_sent(app, &access, &send.attachments).await?;
     let queued = budget::hold_for_message(app, &access, &mut send).await?;
     let sent = app.writer.submit(Change::Send(send)).await;
     let sent = access::explain(app, user, id, sent).await.and_then(Outcome::sent);

@@ -30,7 +30,7 @@ use crate::{
     events::{Asking, no_such_file},
     jobs::{self, Ended, Job, Stored, Work},
     sweep::SweepJob,
-    uploads,
+    uploads::space,
 };
 
 /// How many somebody may have.
@@ -99,7 +99,7 @@ pub async fn create(
         // Whom it concerns is not known before it is sent.
         super::mention_many(app, &access, &message, is_confirmed).await?;
     }
-    uploads::check_sent(app, &access, &message.attachments).await?;
+    space::check_sent(app, &access, &message.attachments).await?;
     if rows::count(app.db.reader(), user).await? >= MAX_SCHEDULED {
         return Err(AppError::refused(
             Code::TooMany,

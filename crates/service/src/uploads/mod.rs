@@ -9,6 +9,7 @@ mod previews;
 mod receive;
 pub mod resumable;
 mod sent;
+pub(crate) mod space;
 mod store;
 mod strip;
 mod sweep;
@@ -17,7 +18,7 @@ pub(crate) mod text;
 use std::{io, ops::Range, sync::Arc, time::Duration};
 
 use appcore::{
-    AppError, Code, ConversationId, Timestamp, UploadId, WorkspaceId,
+    AppError, Code, ConversationId, UploadId, UserId,
     auth::Principal,
     config::Config,
     line::parse_line,
@@ -28,7 +29,6 @@ use dbcontext::{
     constraint::app_error,
     query::uploads::{self as rows, NewUpload, StoredUpload},
 };
-use sea_orm::ConnectionTrait;
 use tokio::sync::Semaphore;
 
 pub use image::THUMBNAILS;
@@ -41,7 +41,7 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, access, entitlements, jobs, quotas, sweep::SweepJob};
+use crate::{App, entitlements, jobs, quotas, sweep::SweepJob};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
@@ -97,20 +97,24 @@ impl Announced {
 /// A file that is being received.
 pub struct Receiving {
     id: UploadId,
+    owner: UserId,
     incoming: Incoming,
     claimed: String,
+    /// Space that was taken for it; none: for all of it.
+    taken: Option<u64>,
 }
 
 /// Begins a file: it may come, and there is space for it.
 pub async fn begin(app: &App, by: &Principal, announced: Announced) -> Result<Receiving, AppError> {
-    let claimed = announced.media_type.clone();
-    let id = announce(app, by, announced).await?;
-    let incoming = Incoming::create(app.uploads.store.incoming()).await?;
-    Ok(Receiving { id, incoming, claimed })
+    let (claimed, is_measured) = (announced.media_type.clone(), announced.size.is_some());
+    let (id, taken) = announce(app, by, announced).await?;
+    let incoming = app.uploads.store.receive().await?;
+    let taken = (!is_measured).then_some(taken);
+    Ok(Receiving { id, owner: by.user_id, incoming, claimed, taken })
 }
 
-/// Makes the row of a file that will come.
-async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<UploadId, AppError> {
+/// Makes the row of a file that will come, and takes space for it. Answers how much that was.
+async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<(UploadId, u64), AppError> {
     let Announced { name, media_type, size, kind, peaks, duration_ms, conversation_id } = announced;
     if kind == UploadKind::Preview {
         return Err(AppError::field("kind", "invalid", "A file is sent as file or as voice."));
@@ -125,105 +129,53 @@ async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<Upl
     }
     let name = file_name(&name);
     let now = app.clock.now();
-    check_space(app, by, size.unwrap_or_default(), conversation_id).await?;
+    app.uploads.store.check_room(size.unwrap_or_default().unsigned_abs()).await?;
+    if let Some(conversation) = conversation_id {
+        space::check_workspace(app, by, conversation, size.unwrap_or_default()).await?;
+    }
     let peaks = peaks.map(|peaks| serde_json::to_string(&peaks).map_err(AppError::internal)).transpose()?;
-    let new = NewUpload {
+    let mut new = NewUpload {
         id: UploadId::new(),
         owner: Some(by.user_id),
         name,
         kind,
         media_type,
         size,
+        reserved: None,
         peaks,
         duration_ms,
         transcript_state: transcript_state(app, kind),
         created_at: now,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
-    quotas::check_storage(app, &tx, by.user_id, size.unwrap_or_default(), None).await?;
+    let taken = space::take(app, &tx, by.user_id, size).await?;
+    new.reserved = size.is_none().then_some(taken);
     rows::insert(&tx, &new).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
     tx.commit().await.map_err(app_error)?;
-    Ok(new.id)
-}
-
-/// Refuses a file for which there is no space.
-async fn check_space(
-    app: &App,
-    by: &Principal,
-    size: i64,
-    conversation_id: Option<ConversationId>,
-) -> Result<(), AppError> {
-    let since = Timestamp(app.clock.now().0.saturating_sub(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)));
-    let unsent = rows::unsent(app.db.reader(), by.user_id, since).await?;
-    if unsent.saturating_add(size) > app.config.uploads.unsent_bytes {
-        return Err(AppError::refused(
-            Code::QuotaExceeded,
-            "Too many of your files haven't been sent yet. Send or remove some first.",
-        ));
-    }
-    match conversation_id {
-        Some(id) => check_workspace(app, by, id, size).await,
-        None => Ok(()),
-    }
-}
-
-/// Refuses what would be too much for a conversation's workspace.
-async fn check_workspace(app: &App, by: &Principal, id: ConversationId, size: i64) -> Result<(), AppError> {
-    let most = app.config.uploads.workspace_bytes;
-    if most == 0 {
-        return Ok(());
-    }
-    let workspace = access::member(app, by.user_id, id).await?.workspace_id;
-    let used = rows::in_workspace(app.db.reader(), workspace).await?;
-    if used.saturating_add(size) > most {
-        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for this file."));
-    }
-    Ok(())
-}
-
-/// Refuses a file that an assistant is to know and for which its workspace has no space.
-pub(crate) async fn check_known<C: ConnectionTrait>(
-    app: &App,
-    db: &C,
-    workspace: WorkspaceId,
-    size: i64,
-) -> Result<(), AppError> {
-    let most = app.config.uploads.workspace_bytes;
-    if most > 0 && rows::in_workspace(db, workspace).await?.saturating_add(size) > most {
-        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for this file."));
-    }
-    Ok(())
-}
-
-/// Refuses files that are too much for the workspace of the conversation that they are sent to.
-pub(crate) async fn check_sent(app: &App, access: &access::Lookup<'_>, uploads: &[UploadId]) -> Result<(), AppError> {
-    let most = app.config.uploads.workspace_bytes;
-    if uploads.is_empty() || most == 0 {
-        return Ok(());
-    }
-    let workspace = access.member().await?.workspace_id;
-    let sent = rows::get_all(app.db.reader(), uploads.iter().copied()).await?;
-    let size: i64 = sent.iter().filter_map(|row| row.size).sum();
-    if rows::in_workspace(app.db.reader(), workspace).await?.saturating_add(size) > most {
-        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for these files."));
-    }
-    Ok(())
+    Ok((new.id, taken.unsigned_abs()))
 }
 
 impl Receiving {
     /// The next bytes.
-    pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
+    pub async fn write(&mut self, app: &App, piece: &Bytes) -> Result<(), AppError> {
+        let size = self.incoming.size() + piece.len() as u64;
+        if self.taken.is_some_and(|taken| taken < size) {
+            self.taken = Some(space::take_more(app, self.owner, self.id, size).await?);
+        }
         self.incoming.write(piece).await
     }
 
     /// All of it is there.
     pub async fn finish(self, app: &App) -> Result<Upload, AppError> {
-        let id = self.id;
-        let received = self.incoming.close().await?;
-        let taken = take_in(app, id, &self.claimed, received).await;
-        if taken.as_ref().is_err_and(is_final) {
-            sweep::sweep(app, id).await?;
+        let Self { id, incoming, claimed, .. } = self;
+        let taken = match incoming.close().await {
+            Ok(received) => take_in(app, id, &claimed, received).await,
+            Err(error) => Err(error),
+        };
+        if taken.is_err() {
+            // It comes anew, if at all.
+            remove(app, id).await;
         }
         taken
     }
@@ -231,10 +183,14 @@ impl Receiving {
     /// It broke off.
     pub async fn give_up(self, app: &App) {
         drop(self.incoming);
-        // Otherwise the job removes it.
-        if let Err(error) = sweep::sweep(app, self.id).await {
-            tracing::warn!(%error, "a file that broke off is removed later");
-        }
+        remove(app, self.id).await;
+    }
+}
+
+async fn remove(app: &App, id: UploadId) {
+    // Otherwise the job does so.
+    if let Err(error) = sweep::sweep(app, id).await {
+        tracing::warn!(%error, "a file that broke off is removed later");
     }
 }
 

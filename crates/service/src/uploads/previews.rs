@@ -9,7 +9,7 @@ use dbcontext::{
     },
 };
 
-use super::{SmallPicture, UNSENT, receive::Incoming, sweep, take_in};
+use super::{SmallPicture, UNSENT, sweep, take_in};
 use crate::{App, jobs, sweep::SweepJob};
 
 /// The pictures of a deleted message's previews go.
@@ -37,6 +37,7 @@ pub(crate) async fn keep_preview(app: &App, picture: SmallPicture) -> Result<Upl
         kind: UploadKind::Preview,
         media_type: picture.media_type.to_owned(),
         size: i64::try_from(picture.bytes.len()).ok(),
+        reserved: None,
         peaks: None,
         duration_ms: None,
         transcript_state: None,
@@ -46,7 +47,7 @@ pub(crate) async fn keep_preview(app: &App, picture: SmallPicture) -> Result<Upl
     rows::insert(&tx, &new).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
     tx.commit().await.map_err(app_error)?;
-    let mut incoming = Incoming::create(app.uploads.store.incoming()).await?;
+    let mut incoming = app.uploads.store.receive().await?;
     incoming.write(&picture.bytes).await?;
     Ok(take_in(app, new.id, picture.media_type, incoming.close().await?).await?.id)
 }

@@ -1,12 +1,17 @@
 //! A file as it comes in: written to the disk and summed up piece by piece.
 
-use std::{fs::File, io::Write as _, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 use appcore::AppError;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 
 use super::blocking;
+use crate::condition;
 
 /// Bytes that are gathered before they are written.
 const GATHERED: usize = 1024 * 1024;
@@ -18,6 +23,22 @@ pub(crate) struct Incoming {
     /// None while it is being written to.
     file: Option<(File, Context)>,
     size: u64,
+    floor: Floor,
+}
+
+/// What stays free of a disk, whatever comes: the database may lie on the same one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floor(pub u64);
+
+impl Floor {
+    /// Refuses so many bytes more where they would leave less.
+    pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
+        // What can't be looked at says so when it is written to.
+        match condition::free(place) {
+            Ok(free) if free < self.0.saturating_add(bytes) => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A file that was received.
@@ -56,11 +77,11 @@ impl Drop for TemporaryFile {
 }
 
 impl Incoming {
-    pub async fn create(path: PathBuf) -> Result<Self, AppError> {
+    pub async fn create(path: PathBuf, floor: Floor) -> Result<Self, AppError> {
         let path = TemporaryFile::new(path);
         let place = path.path();
         let file = blocking(move || Ok(File::create(place)?)).await?;
-        Ok(Self { path, gathered: BytesMut::new(), file: Some((file, Context::new(&SHA256))), size: 0 })
+        Ok(Self { path, gathered: BytesMut::new(), file: Some((file, Context::new(&SHA256))), size: 0, floor })
     }
 
     pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
@@ -86,7 +107,9 @@ impl Incoming {
             return Err(AppError::internal(anyhow::anyhow!("an earlier write has failed")));
         };
         let gathered = self.gathered.split().freeze();
+        let (floor, place) = (self.floor, self.path.path());
         let written = blocking(move || {
+            floor.check(&place, gathered.len() as u64)?;
             context.update(&gathered);
             file.write_all(&gathered)?;
             if is_last {

@@ -42,7 +42,7 @@ pub struct Progress {
 /// Announces a file that will come.
 pub async fn create(app: &App, by: &Principal, announced: Announced) -> Result<Progress, AppError> {
     let length = announced.size.unwrap_or_default();
-    let id = announce(app, by, announced).await?;
+    let (id, _) = announce(app, by, announced).await?;
     Ok(Progress { id, offset: 0, length, expires_at: expiry(app.clock.now()) })
 }
 
@@ -91,7 +91,7 @@ pub async fn append<'a>(
     if progress.offset != offset {
         return Err(Code::UploadConflict.into());
     }
-    let incoming = Incoming::create(app.uploads.store.incoming()).await?;
+    let incoming = app.uploads.store.receive().await?;
     Ok(Appending { app, row, progress, incoming })
 }
 
@@ -122,7 +122,7 @@ impl Appending<'_> {
     /// Makes a piece of what was received.
     async fn store(&mut self) -> Result<(), AppError> {
         let store = &self.app.uploads.store;
-        let next = Incoming::create(store.incoming()).await?;
+        let next = store.receive().await?;
         let received = std::mem::replace(&mut self.incoming, next).close().await?;
         if received.size == 0 {
             return Ok(());
@@ -196,7 +196,7 @@ async fn join(app: &App, row: &StoredUpload) -> Result<(), AppError> {
 
 async fn gather(app: &App, id: UploadId) -> Result<Received, AppError> {
     let store = &app.uploads.store;
-    let mut whole = Incoming::create(store.incoming()).await?;
+    let mut whole = store.receive().await?;
     for part in rows::parts(app.db.writer(), id).await? {
         let size = u64::try_from(part.size).unwrap_or_default();
         let mut pieces = store.read(Object::Part(id, part.part_id), 0..size).await?;

@@ -25,7 +25,10 @@ use object_store::{
 use url::Url;
 use uuid::Uuid;
 
-use super::{blocking, receive::TemporaryFile};
+use super::{
+    blocking,
+    receive::{Floor, Incoming, TemporaryFile},
+};
 
 /// Bytes that are read, or sent to the store, at a time.
 const PIECE: usize = 256 * 1024;
@@ -65,6 +68,7 @@ pub(crate) struct Store {
     /// Where the store is a folder of this machine.
     folder: Option<PathBuf>,
     incoming: PathBuf,
+    floor: Floor,
 }
 
 impl Store {
@@ -72,11 +76,12 @@ impl Store {
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let settings = &config.uploads;
         let data_dir = &config.server.data_dir;
+        let floor = Floor(config.server.min_free_bytes);
         if let Some(url) = settings.url.as_deref().filter(|url| url.starts_with("s3://")) {
             let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
             let incoming = data_dir.join("incoming");
             prepare(&incoming)?;
-            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming });
+            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming, floor });
         }
         let folder = match &settings.url {
             Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
@@ -89,7 +94,23 @@ impl Store {
         prepare(&incoming)?;
         let folder = folder.canonicalize().with_context(|| format!("can't use the folder {}", folder.display()))?;
         let objects = LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true);
-        Ok(Self { objects: Arc::new(objects), incoming: folder.join("incoming"), folder: Some(folder) })
+        Ok(Self { objects: Arc::new(objects), incoming: folder.join("incoming"), folder: Some(folder), floor })
+    }
+
+    /// Begins to receive a file, for as long as the disk has room.
+    pub async fn receive(&self) -> Result<Incoming, AppError> {
+        Incoming::create(self.incoming(), self.floor).await
+    }
+
+    /// Refuses a file of this size for which the disk has no room.
+    pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
+        let (floor, place) = (self.floor, self.incoming.clone());
+        blocking(move || Ok(floor.check(&place, size)?)).await
+    }
+
+    /// Where files are received, and whether there is room for more.
+    pub fn room(&self) -> (&FilePath, bool) {
+        (&self.incoming, self.floor.check(&self.incoming, 0).is_ok())
     }
 
     /// A name for a file that is received.

@@ -8,7 +8,7 @@ mod load;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
-    AppError, Code, ConversationId, MessageId, Timestamp, UserId, config,
+    AppError, Code, ConversationId, MessageId, Timestamp, UserId,
     event::{Envelope, Event, Topic},
     text::Content,
     view::{Capabilities, ConversationKind, MemberRole, Message},
@@ -25,6 +25,7 @@ use super::{
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
     edits::Edits,
     files::Files,
+    limits::Limits,
     memory::Known,
     statements::Statements,
 };
@@ -47,7 +48,7 @@ impl ActingMember {
 
 pub(super) struct Batch<'a> {
     pub db: &'a Statements<'a>,
-    limits: &'a config::Messages,
+    limits: &'a Limits,
     pub now: Timestamp,
     id: Option<Uuid>,
     conversations: HashMap<ConversationId, Known>,
@@ -87,7 +88,7 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Nothing is known yet: [`Self::lock`] or [`Self::look`] reads what the changes will ask.
-    pub fn new(db: &'a Statements<'a>, limits: &'a config::Messages, now: Timestamp, relayed: bool) -> Self {
+    pub fn new(db: &'a Statements<'a>, limits: &'a Limits, now: Timestamp, relayed: bool) -> Self {
         Self {
             db,
             limits,
@@ -115,6 +116,11 @@ impl<'a> Batch<'a> {
             envelopes: Vec::new(),
             jobs: Vec::new(),
         }
+    }
+
+    /// Bytes that a workspace's files may have; 0: no limit.
+    pub const fn workspace_bytes(&self) -> i64 {
+        self.limits.workspace_bytes
     }
 
     /// A conversation of this group that is there.
@@ -228,7 +234,7 @@ impl<'a> Batch<'a> {
 
     /// Refuses a text that is too long for this conversation.
     pub fn check_length(&self, id: ConversationId, content: &Content) -> Result<(), AppError> {
-        content.check_length(self.limits.max_chars_in(self.kind(id)?))
+        content.check_length(self.limits.messages.max_chars_in(self.kind(id)?))
     }
 
     pub fn ask(&mut self, job: NewJob) {

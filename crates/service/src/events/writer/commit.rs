@@ -12,7 +12,7 @@ use std::{
 };
 
 use appcore::{
-    AppError, ConversationId, Timestamp, config,
+    AppError, ConversationId, Timestamp,
     event::{BusMessage, Envelope, Signal},
 };
 use dbcontext::{
@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{
     batch::{Batch, Closed},
     change::{Change, Outcome},
+    limits::Limits,
     memory::Memory,
     statements::Statements,
 };
@@ -54,7 +55,7 @@ enum Attempt {
 
 pub(super) struct Committer {
     db: Database,
-    limits: config::Messages,
+    limits: Limits,
     /// With notes for the relay.
     relayed: bool,
     /// Conversations that other instances write to just now, and until when that is assumed.
@@ -65,7 +66,7 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub fn new(db: Database, limits: config::Messages, relayed: bool) -> Self {
+    pub fn new(db: Database, limits: Limits, relayed: bool) -> Self {
         Self { db, limits, relayed, contended: HashMap::new(), memory: Memory::default(), storing: None }
     }
 

@@ -1,9 +1,9 @@
 //! The files that messages carry: read for all messages of a batch together, and stored with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use appcore::{
-    AppError, Code, MessageId, UploadId, UserId,
+    AppError, Code, MessageId, UploadId, UserId, WorkspaceId,
     event::Event,
     view::{Message, SenderKind, TranscriptState, Upload},
 };
@@ -25,6 +25,8 @@ use crate::{events::jobs::TranscribeJob, jobs::Stored as _, sweep::SweepJob};
 pub(super) struct Files {
     uploads: HashMap<UploadId, StoredUpload>,
     attached: Vec<Attachment>,
+    /// What the files of workspaces take, where that has an end.
+    taken: HashMap<WorkspaceId, i64>,
 }
 
 impl Files {
@@ -43,6 +45,18 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     if asked.is_empty() {
         return Ok(());
     }
+    if batch.workspace_bytes() > 0 {
+        // In one order, before any file is held: nobody waits for each other.
+        let places: BTreeSet<WorkspaceId> = sends(changes)
+            .filter(|send| !send.attachments.is_empty())
+            .filter_map(|send| batch.conversation(send.conversation_id).ok().map(|state| state.workspace_id))
+            .collect();
+        for place in places {
+            query::uploads::lock_space(batch.db, place).await?;
+            let taken = query::uploads::in_workspace(batch.db, place).await?;
+            batch.files.taken.insert(place, taken);
+        }
+    }
     for row in query::uploads::get_to_send(batch.db, asked).await? {
         batch.files.uploads.insert(row.id, row);
     }
@@ -58,7 +72,14 @@ pub(super) fn attachments(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<U
             found.push(upload.clone().try_into()?);
         }
     }
-    Ok(found)
+    let place = batch.conversation(send.conversation_id)?.workspace_id;
+    let size: i64 = found.iter().map(|upload| upload.size).sum();
+    match batch.files.taken.get(&place) {
+        Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => {
+            Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for these files."))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// What a message was to carry is not its sender's, or is not all there.
@@ -79,6 +100,7 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message) -> Result<(), App
             batch.ask(TranscribeJob { conversation_id, message_id, upload_id }.new_job()?);
         }
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
+        batch.files.taken.entry(workspace_id).and_modify(|taken| *taken = taken.saturating_add(size));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod conversations;
 mod departures;
 mod edits;
 mod files;
+mod limits;
 mod memory;
 mod messages;
 mod moderation;
@@ -32,7 +33,7 @@ use std::{
 };
 
 use appcore::{
-    AppError, Clock, Code, ConversationId, config,
+    AppError, Clock, Code, ConversationId,
     event::{BusMessage, EventBus, Listener},
 };
 use dbcontext::{
@@ -56,6 +57,7 @@ pub use change::{
 };
 use commit::{Committed, Committer};
 pub(crate) use files::no_such_file;
+pub use limits::Limits;
 
 /// Changes that go into one transaction at most.
 const MAX_GROUP: usize = 256;
@@ -89,7 +91,7 @@ struct Submission {
 impl Writer {
     /// Starts the writer's task. With `relayed`, each batch has an outbox entry until the bus has taken its events to the other instances.
     #[must_use]
-    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: config::Messages, relayed: bool) -> Self {
+    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let committer = Committer::new(db.clone(), limits, relayed);
         let heard = bus.listen();

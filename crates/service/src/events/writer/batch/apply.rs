@@ -130,7 +130,10 @@ mod tests {
     use dbcontext::Database;
     use migration::{Migrator, MigratorTrait as _};
 
-    use super::{super::super::statements::Statements, *};
+    use super::{
+        super::super::{limits::Limits, statements::Statements},
+        *,
+    };
 
     /// What a change has stored or given out before it was refused would be committed with the others: the batch fails instead.
     #[tokio::test]
@@ -140,7 +143,10 @@ mod tests {
         Migrator::up(db.schema(), None).await.unwrap();
         let (statements, limits) = (
             Statements::on(db.log()),
-            config::Messages { max_chars: 5_000, max_prompt_chars: 100_000, event_retention_days: 0 },
+            Limits {
+                messages: config::Messages { max_chars: 5_000, max_prompt_chars: 100_000, event_retention_days: 0 },
+                workspace_bytes: 0,
+            },
         );
         let mut batch = Batch::new(&statements, &limits, Timestamp(1), false);
         let refusal = || AppError::from(Code::Forbidden);
