@@ -201,7 +201,8 @@ async fn messages_that_are_sent_at_once_bring_no_more_than_a_workspace_has_room_
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     let files = join_all((0..8).map(|_| anna.upload("a", "text/plain", vec![b'a'; 4_000]))).await;
-    let sent = join_all(files.iter().map(|file| anna.send_files(&chat, "", std::slice::from_ref(&file)))).await;
+    let (anna, chat) = (&anna, &chat);
+    let sent = join_all(files.iter().map(|file| async move { anna.send_files(chat, "", &[file]).await })).await;
     assert_eq!(sent.iter().filter(|answer| answer.status == 201).count(), 2);
     sent.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
     assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);

@@ -87,3 +87,17 @@ async fn what_only_claims_to_be_a_picture_is_a_file() {
         assert_eq!(anna.send(anna.request(Method::GET, &address(&upload))).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn what_is_too_large_to_be_looked_at_is_a_file() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    for (width, height) in [(8_000, 7_000), (12_001, 4)] {
+        let bomb = encoded(DynamicImage::new_luma8(width, height), ImageFormat::Png);
+        let upload = anna.upload("bomb.png", "image/png", bomb).await;
+        assert_eq!(upload["media_type"], "image/png");
+        for unknown in ["width", "height", "thumbhash"] {
+            assert_eq!(upload[unknown], json!(null), "{unknown} of {width} × {height}");
+        }
+    }
+}

@@ -29,7 +29,7 @@ use dbcontext::{
     constraint::app_error,
     query::uploads::{self as rows, NewUpload, StoredUpload},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 pub use image::THUMBNAILS;
 pub(crate) use image::{SmallPicture, has_thumbnails};
@@ -51,7 +51,7 @@ pub const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_NAME: usize = 255;
 /// Numbers that tell a recording's loudness.
 const PEAKS: usize = 64;
-/// Files that are looked at, and pictures that are made smaller, at the same time.
+/// Files that are looked at, and pictures that are made smaller, at the same time; their memory is weighed beside that.
 const LOOKED_AT: usize = 2;
 /// Files whose text is read at the same time.
 const READ_AT_ONCE: usize = 2;
@@ -60,13 +60,16 @@ const READ_AT_ONCE: usize = 2;
 pub struct Uploads {
     pub(crate) store: Store,
     looking: Semaphore,
+    /// Memory for decoding pictures, in MiB.
+    decoding: Arc<Semaphore>,
     reading: Semaphore,
 }
 
 impl Uploads {
     pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<Self>> {
-        let (looking, reading) = (Semaphore::new(LOOKED_AT), Semaphore::new(READ_AT_ONCE));
-        Ok(Arc::new(Self { store: Store::open(config)?, looking, reading }))
+        let (looking, decoding) = (Semaphore::new(LOOKED_AT), Arc::new(Semaphore::new(image::DECODING)));
+        let reading = Semaphore::new(READ_AT_ONCE);
+        Ok(Arc::new(Self { store: Store::open(config)?, looking, decoding, reading }))
     }
 }
 
@@ -218,7 +221,17 @@ fn is_final(error: &AppError) -> bool {
 async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> Result<Upload, AppError> {
     let looking = app.uploads.looking.acquire().await.map_err(AppError::internal)?;
     let (path, claimed, rewritten) = (received.path.path(), claimed.to_owned(), app.uploads.store.incoming());
-    let looked = blocking(move || image::look(&path, &claimed, rewritten)).await?;
+    let looked_at = path.clone();
+    let mut looked = blocking(move || image::look(&looked_at, &claimed, rewritten)).await?;
+    if let Some(measured) = looked.measured {
+        let memory = memory(app, measured).await.map_err(AppError::internal)?;
+        looked = blocking(move || {
+            image::see(&path, measured, &mut looked);
+            drop(memory);
+            Ok(looked)
+        })
+        .await?;
+    }
     drop(looking);
     if app.config.uploads.refuses(&looked.media_type) {
         return Err(Code::TypeRefused.into());
@@ -357,10 +370,25 @@ fn plain_name(name: &str) -> String {
     if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
 }
 
+/// Memory for decoding a picture. Whoever decodes holds it, also where nobody waits for that any more.
+async fn memory(app: &App, measured: image::Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
+    Arc::clone(&app.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
+}
+
 /// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
 pub(crate) async fn small_picture(app: &App, bytes: Vec<u8>) -> Option<SmallPicture> {
     let _looking = app.uploads.looking.acquire().await.ok()?;
-    blocking(move || image::small(&bytes)).await.ok()
+    let bytes = Bytes::from(bytes);
+    let head = bytes.clone();
+    let measured = blocking(move || image::measure_bytes(&head)).await.ok()?;
+    let memory = memory(app, measured).await.ok()?;
+    blocking(move || {
+        let small = image::small(&bytes, measured);
+        drop(memory);
+        small
+    })
+    .await
+    .ok()
 }
 
 /// Does what would hold up the thread on another one.

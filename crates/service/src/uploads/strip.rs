@@ -71,6 +71,21 @@ fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     }
 }
 
+/// Whether a JPEG comes in several passes, each over all of the picture.
+pub(super) fn is_progressive(from: &mut impl BufRead) -> io::Result<bool> {
+    skip(from, 2)?;
+    loop {
+        match next_marker(from)? {
+            0xc0 | 0xc1 => return Ok(false),
+            // Tables and extensions are no frames.
+            0xc2..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return Ok(true),
+            0xd9 | 0xda => return Err(malformed()),
+            0x01 | 0xd0..=0xd7 => {}
+            _ => drop(jpeg_segment(from)?),
+        }
+    }
+}
+
 fn jpeg_segment(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let length = u16::from_be_bytes(array(from)?);
     let mut segment = vec![0; usize::from(length.checked_sub(2).ok_or_else(malformed)?)];

@@ -25,9 +25,9 @@ export interface Upload {
 
 export type Width = 320 | 1280;
 
-/** A picture of that width; the picture itself where there is no smaller one. */
-export function pictureUrl(upload: Pick<Upload, 'id' | 'name' | 'thumbhash'>, width: Width): string {
-  return fileUrl(upload, upload.thumbhash ? width : undefined);
+/** A picture of that width. None where there is no smaller one: a file of a few bytes may be larger than the memory of whoever looks at it. */
+export function pictureUrl(upload: Pick<Upload, 'id' | 'name' | 'thumbhash'>, width: Width): string | null {
+  return upload.thumbhash ? fileUrl(upload, width) : null;
 }
 
 /** Where its bytes are; with a width, those of a smaller picture. */

@@ -17,12 +17,13 @@ const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
 const VIDEOS = /^video\/(mp4|webm)$/;
 const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac)$/;
 
-type Known = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'kind' | 'peaks' | 'width' | 'height'>>;
+type Known = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'kind' | 'peaks' | 'thumbhash'>>;
 
-export function lookOf({ media_type, status = 'ready', kind, peaks, width, height }: Known): Look {
+export function lookOf({ media_type, status = 'ready', kind, peaks, thumbhash }: Known): Look {
   if (status !== 'ready') return 'file';
   if (kind === 'voice' || peaks?.length) return 'voice';
-  if (PICTURES.test(media_type) && width && height) return 'picture';
+  // The server has seen what it looks like, and has smaller ones of it.
+  if (PICTURES.test(media_type) && thumbhash) return 'picture';
   if (VIDEOS.test(media_type)) return 'video';
   return AUDIOS.test(media_type) ? 'audio' : 'file';
 }
