@@ -10,10 +10,10 @@ use appcore::{McpServerId, Timestamp, config, view::McpTransport};
 use dbcontext::query::mcp_servers::McpServerRow;
 use mcp::{CallResult, Client, HeaderName, HeaderValue, Limits, McpError, Program, Server, Tool};
 use serde_json::{Map, Value};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 use url::Url;
 
-use super::secrets;
+use super::{secrets, shareable::Shareable};
 use crate::App;
 
 /// A connection that nobody used for so long is closed.
@@ -30,8 +30,7 @@ pub struct Connections {
 struct Place {
     /// The server as it was then: when it is changed, it is connected to anew.
     as_of: Timestamp,
-    /// Whoever comes while it is being made waits for it.
-    client: Mutex<Option<Arc<Client>>>,
+    client: Arc<Shareable<Arc<Client>>>,
     used: Lock<Instant>,
 }
 
@@ -67,12 +66,11 @@ impl Connections {
 
     async fn client(&self, app: &App, row: &McpServerRow) -> Result<Arc<Client>, McpError> {
         let place = self.place(row);
-        let mut client = place.client.lock().await;
-        if let Some(client) = client.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(Arc::clone(client));
-        }
-        let made = Arc::new(Client::connect(server(app, row)?, self.limits.clone()).await?);
-        Ok(Arc::clone(client.insert(made)))
+        let connect = || {
+            let (server, limits) = (server(app, row)?, self.limits.clone());
+            Ok(async move { Client::connect(server, limits).await.map(Arc::new) })
+        };
+        place.client.get(|client| !client.is_closed(), connect).await
     }
 
     fn place(&self, row: &McpServerRow) -> Arc<Place> {
@@ -82,7 +80,7 @@ impl Connections {
             *place.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
             return Arc::clone(place);
         }
-        let place = Arc::new(Place { as_of: row.updated_at, client: Mutex::default(), used: Lock::new(now) });
+        let place = Arc::new(Place { as_of: row.updated_at, client: Arc::default(), used: Lock::new(now) });
         places.insert(row.id, Arc::clone(&place));
         place
     }

@@ -16,6 +16,7 @@ mod pictures;
 mod script;
 mod secrets;
 pub mod servers;
+mod shareable;
 
 use std::sync::Arc;
 

@@ -1,0 +1,143 @@
+//! Something that is made once for all who need it: whoever comes while it is being made waits for the same attempt, and one that fails is not repeated at
+//! once. So a server that says nothing costs those who need it one wait together, however many they are.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use mcp::McpError;
+use tokio::time::Instant;
+
+/// How long a failure is remembered.
+const FAILED_FOR: Duration = Duration::from_secs(10);
+
+type Attempt<T> = Shared<BoxFuture<'static, Result<T, McpError>>>;
+
+/// Where it is.
+pub(super) struct Shareable<T>(Mutex<State<T>>);
+
+enum State<T> {
+    Nothing,
+    Making(Attempt<T>),
+    There(T),
+    Failed { error: McpError, until: Instant },
+}
+
+impl<T> Default for Shareable<T> {
+    fn default() -> Self {
+        Self(Mutex::new(State::Nothing))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Shareable<T> {
+    /// What is there and good, or what comes of making it.
+    pub async fn get<F>(
+        self: &Arc<Self>,
+        is_good: impl FnOnce(&T) -> bool,
+        make: impl FnOnce() -> Result<F, McpError>,
+    ) -> Result<T, McpError>
+    where
+        F: Future<Output = Result<T, McpError>> + Send + 'static,
+    {
+        let attempt = {
+            let mut state = self.state();
+            match &*state {
+                State::There(made) if is_good(made) => return Ok(made.clone()),
+                State::Failed { error, until } if Instant::now() < *until => return Err(error.clone()),
+                State::Making(attempt) => attempt.clone(),
+                State::Nothing | State::There(_) | State::Failed { .. } => {
+                    let attempt = self.begin(make()?);
+                    *state = State::Making(attempt.clone());
+                    attempt
+                }
+            }
+        };
+        attempt.await
+    }
+
+    /// It goes on though nobody waits for it any more: others may come.
+    fn begin(self: &Arc<Self>, making: impl Future<Output = Result<T, McpError>> + Send + 'static) -> Attempt<T> {
+        let place = Arc::clone(self);
+        let attempt = tokio::spawn(async move {
+            let made = making.await;
+            *place.state() = match &made {
+                Ok(made) => State::There(made.clone()),
+                Err(error) => State::Failed { error: error.clone(), until: Instant::now() + FAILED_FOR },
+            };
+            made
+        });
+        let broken = || McpError::Unreachable("the attempt to connect ended early".to_owned());
+        attempt.map(move |ended| ended.unwrap_or_else(|_| Err(broken()))).boxed().shared()
+    }
+
+    // The state is whole between any two statements, so a poisoned lock is safe to use.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const SILENCE: Duration = Duration::from_secs(20);
+
+    /// A server that says nothing, or answers in the end.
+    #[derive(Default)]
+    struct Server {
+        attempts: AtomicUsize,
+        answers: Option<usize>,
+    }
+
+    impl Server {
+        async fn ask(self: Arc<Self>) -> Result<usize, McpError> {
+            self.attempts.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(SILENCE).await;
+            self.answers.ok_or(McpError::Timeout)
+        }
+
+        fn asked(&self) -> usize {
+            self.attempts.load(Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_need_a_silent_server_wait_for_it_together_and_once() {
+        let (place, server) = (Arc::new(Shareable::<usize>::default()), Arc::new(Server::default()));
+        let get = || place.get(|_| true, || Ok(Arc::clone(&server).ask()));
+        let begun = Instant::now();
+        assert!(join_all((0..20).map(|_| get())).await.iter().all(|got| *got == Err(McpError::Timeout)));
+        assert_eq!((begun.elapsed(), server.asked()), (SILENCE, 1));
+        // Who comes soon after is told at once.
+        assert_eq!((get().await, begun.elapsed(), server.asked()), (Err(McpError::Timeout), SILENCE, 1));
+        tokio::time::advance(FAILED_FOR).await;
+        assert_eq!((get().await, server.asked()), (Err(McpError::Timeout), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_made_is_kept_though_nobody_waited_and_made_anew_when_it_is_no_good() {
+        let server = Arc::new(Server { answers: Some(7), ..Server::default() });
+        let place = Arc::new(Shareable::<usize>::default());
+        let get = |is_good: bool| place.get(move |_| is_good, || Ok(Arc::clone(&server).ask()));
+        assert!(tokio::time::timeout(SILENCE / 2, get(true)).await.is_err());
+        assert_eq!((get(true).await, get(true).await, server.asked()), (Ok(7), Ok(7), 1));
+        assert_eq!((get(false).await, server.asked()), (Ok(7), 2));
+    }
+
+    #[tokio::test]
+    async fn what_can_not_begin_is_not_remembered() {
+        let place = Arc::new(Shareable::<usize>::default());
+        let refused = place.get(|_| true, || Err::<std::future::Ready<_>, _>(McpError::Credentials)).await;
+        assert_eq!(refused, Err(McpError::Credentials));
+        assert_eq!(place.get(|_| true, || Ok(std::future::ready(Ok(1)))).await, Ok(1));
+    }
+}
