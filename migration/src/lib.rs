@@ -55,6 +55,7 @@ mod m0066_local_time;
 mod m0067_upload_joining;
 mod m0068_tool_modes;
 mod m0070_upload_reserved;
+mod m0072_removed_members;
 
 pub struct Migrator;
 
@@ -114,6 +115,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0067_upload_joining::Migration),
             Box::new(m0068_tool_modes::Migration),
             Box::new(m0070_upload_reserved::Migration),
+            Box::new(m0072_removed_members::Migration),
         ]
     }
 }

@@ -25,12 +25,32 @@ pub struct Access {
     pub role: Option<MemberRole>,
     /// None: they are not in its workspace.
     pub workspace_role: Option<WorkspaceRole>,
+    /// Somebody has removed them from it, and nobody has added them since.
+    pub is_removed: bool,
 }
 
 impl Access {
     #[must_use]
     pub fn may_read(&self) -> bool {
-        self.role.is_some() || (self.kind.capabilities().is_open && self.workspace_role.is_some_and(is_insider))
+        self.role.is_some() || (self.is_open_to_them() && !self.is_kept_out())
+    }
+
+    fn is_open_to_them(&self) -> bool {
+        self.kind.capabilities().is_open && self.workspace_role.is_some_and(is_insider)
+    }
+
+    /// Nobody keeps those out who govern the workspace.
+    fn is_kept_out(&self) -> bool {
+        self.is_removed && !self.workspace_role.is_some_and(governs)
+    }
+
+    /// Why they may not come in by themselves, if that is so.
+    pub fn may_join(&self) -> Result<(), Code> {
+        match self.may_read() {
+            true => Ok(()),
+            false if self.is_open_to_them() => Err(Code::Removed),
+            false => Err(Code::NotFound),
+        }
     }
 
     /// What they may read begins after this event.
@@ -83,9 +103,7 @@ impl Access {
     }
 
     fn is_workspace_admin(&self) -> bool {
-        self.kind.capabilities().is_channel
-            && self.may_read()
-            && matches!(self.workspace_role, Some(WorkspaceRole::Owner | WorkspaceRole::Admin))
+        self.kind.capabilities().is_channel && self.may_read() && self.workspace_role.is_some_and(governs)
     }
 
     /// Refuses whoever may not manage it.
@@ -102,6 +120,12 @@ impl Access {
 #[must_use]
 pub fn is_insider(role: WorkspaceRole) -> bool {
     role != WorkspaceRole::Guest
+}
+
+/// Whether somebody of this role manages the channels of the workspace that they may read.
+#[must_use]
+pub fn governs(role: WorkspaceRole) -> bool {
+    matches!(role, WorkspaceRole::Owner | WorkspaceRole::Admin)
 }
 
 #[cfg(test)]
@@ -122,7 +146,26 @@ mod tests {
             joined_at_seq: 0,
             role,
             workspace_role,
+            is_removed: false,
         }
+    }
+
+    #[test]
+    fn whoever_was_removed_stays_out_unless_they_govern_the_workspace() {
+        let removed = |kind, role| Access { is_removed: true, ..access(kind, None, role) };
+        let public = |role| removed(ConversationKind::PublicChannel, role);
+        let member = public(Some(WorkspaceRole::Member));
+        assert_eq!((member.may_read(), member.may_join()), (false, Err(Code::Removed)));
+        assert_eq!((member.member(), member.manager()), (Err(Code::NotFound), Err(Code::NotFound)));
+        for role in [WorkspaceRole::Owner, WorkspaceRole::Admin] {
+            let access = public(Some(role));
+            assert_eq!((access.may_join(), access.manager()), (Ok(()), Ok(())), "{role}");
+        }
+        // Others learn nothing of it.
+        assert_eq!(public(Some(WorkspaceRole::Guest)).may_join(), Err(Code::NotFound));
+        assert_eq!(public(None).may_join(), Err(Code::NotFound));
+        let private = removed(ConversationKind::PrivateChannel, Some(WorkspaceRole::Member));
+        assert_eq!(private.may_join(), Err(Code::NotFound));
     }
 
     #[test]

@@ -59,6 +59,7 @@ codes! {
     InvitationMismatch = "invitation_mismatch", 403, "This invitation is for a different email, or yours isn't verified yet.";
     SignupClosed = "signup_closed", 403, "Sign-up is closed here. Ask for an invitation.";
     NotAMember = "not_a_member", 403, "Join this channel first.";
+    Removed = "removed", 403, "You were removed from this channel. Ask someone who manages it to add you.";
     NotFound = "not_found", 404, "This doesn't exist, or you don't have access to it.";
     MethodNotAllowed = "method_not_allowed", 405, "This endpoint doesn't support this method.";
     NotAcceptable = "not_acceptable", 406, "The response isn't available in any type you accept.";

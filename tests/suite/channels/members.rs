@@ -135,3 +135,50 @@ async fn who_leaves_the_workspace_is_in_none_of_its_channels() {
     let seen = anna.conversation(bens).await;
     assert_eq!((&seen["member_count"], &seen["own"]["role"]), (&json!(1), &json!("owner")));
 }
+
+#[tokio::test]
+async fn who_was_removed_from_a_public_channel_stays_out_until_somebody_adds_them() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let channel = anna.open_channel("public_channel", "Open house").await;
+    let [ben, carl] =
+        <[Member; 2]>::try_from(joined(&app, &channel, &["Ben", "Carl"]).await).unwrap_or_else(|_| panic!("two"));
+    let file = anna.upload("plan.txt", "text/plain", "orchid plan").await;
+    let message = anna.send_files(&channel, "the orchid plan", &[&file]).await.data_with(201);
+    let message_id = message["id"].as_str().unwrap();
+    let bytes = format!("/files/{}/plan.txt", file["id"].as_str().unwrap());
+    assert_eq!(ben.get(&bytes).await.status, 200);
+    let mut bens = ben.connect().await;
+    ben.delete(&at(&channel, &format!("/members/{}", carl.id))).await.refused(403, "forbidden");
+    anna.delete(&at(&channel, &format!("/members/{}", ben.id))).await.data();
+    bens.find("the removal", |frame| frame.kind == "member.removed").await;
+
+    ben.post(&at(&channel, "/join"), json!({})).await.refused(403, "removed");
+    for path in ["", "/messages", "/events", "/members", "/files", "/board"] {
+        ben.get(&at(&channel, path)).await.refused(404, "not_found");
+    }
+    ben.get(&format!("/r1/messages/{message_id}")).await.refused(404, "not_found");
+    ben.get(&bytes).await.refused(404, "not_found");
+    ben.send_as(&channel, &new_id(), "Hello?").await.refused(404, "not_found");
+    ben.post(&at(&channel, "/leave"), json!({})).await.refused(404, "not_found");
+    let reply = json!({ "client_id": new_id(), "content": "Hm", "thread_id": message_id });
+    ben.post(&at(&channel, "/messages"), reply).await.refused(404, "not_found");
+    let listed = async |member: &Member| {
+        let page = member.get("/r1/conversations?scope=browse&page_size=100").await.data();
+        page["items"].as_array().unwrap().iter().any(|one| one["id"] == channel.as_str())
+    };
+    assert!(!listed(&ben).await && listed(&carl).await);
+    anna.send_message(&channel, "Without Ben").await;
+    bens.request("ping", json!({})).await;
+    assert!(bens.drain().await.iter().all(|frame| frame.kind != "message.created"));
+    // What one leaves by oneself is open to one as before.
+    carl.post(&at(&channel, "/leave"), json!({})).await.data();
+    carl.get(&at(&channel, "/messages")).await.data();
+    carl.post(&at(&channel, "/join"), json!({})).await.data();
+
+    anna.post(&at(&channel, "/members"), json!({ "user_id": ben.id })).await.data_with(201);
+    assert_eq!(ben.get(&bytes).await.status, 200);
+    ben.send_message(&channel, "Back").await;
+    ben.post(&at(&channel, "/leave"), json!({})).await.data();
+    ben.post(&at(&channel, "/join"), json!({})).await.data();
+}

@@ -25,6 +25,8 @@ pub struct Model {
     pub joined_at: Timestamp,
     /// How far the conversation had come then; 0 for those who were in it from the beginning.
     pub from_seq: i64,
+    /// Since when they are kept out of the channel that somebody removed them from.
+    pub removed_at: Option<Timestamp>,
     pub is_deleted: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
-    access::Access,
+    access::{Access, governs, is_insider},
     view::{ConversationKind, HistoryScope, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
@@ -21,23 +21,38 @@ pub(super) fn may_read(conversation: &str, user: &str) -> String {
 
 /// The same for those who are no members: whether it is open to the person.
 pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
-    let guest = WorkspaceRole::Guest.as_str();
     format!(
         "({conversation}.kind IN ({}) AND EXISTS (SELECT 1 FROM workspace_members aw \
-           WHERE aw.workspace_id = {conversation}.workspace_id AND aw.user_id = {user} AND NOT aw.is_deleted AND aw.role <> '{guest}'))",
-        kinds(|kind| kind.capabilities().is_open)
+           WHERE aw.workspace_id = {conversation}.workspace_id AND aw.user_id = {user} AND NOT aw.is_deleted AND {}))",
+        kinds(|kind| kind.capabilities().is_open),
+        sees_open("aw", conversation, user)
     )
 }
 
 /// The ids of the conversations that the person behind the parameter `user` may read, deleted ones too, as a statement: what [`may_read`] says, found
 /// from the person's side.
 pub(super) fn readable(user: &str) -> String {
-    let guest = WorkspaceRole::Guest.as_str();
     format!(
         "SELECT am.conversation_id FROM conversation_members am WHERE am.user_id = {user} AND NOT am.is_deleted \
          UNION SELECT ac.id FROM workspace_members aw JOIN conversations ac ON ac.workspace_id = aw.workspace_id AND ac.kind IN ({}) \
-           WHERE aw.user_id = {user} AND NOT aw.is_deleted AND aw.role <> '{guest}'",
-        kinds(|kind| kind.capabilities().is_open)
+           WHERE aw.user_id = {user} AND NOT aw.is_deleted AND {}",
+        kinds(|kind| kind.capabilities().is_open),
+        sees_open("aw", "ac", user)
+    )
+}
+
+/// Whether the member of the workspace in the row `member` sees what is open there: no guest does, and whoever was removed from it only by governing
+/// the workspace.
+fn sees_open(member: &str, conversation: &str, user: &str) -> String {
+    let roles = |are_so: fn(WorkspaceRole) -> bool| {
+        let roles = WorkspaceRole::ALL.into_iter().filter(|role| are_so(*role));
+        roles.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "{member}.role IN ({}) AND ({member}.role IN ({}) OR NOT EXISTS (SELECT 1 FROM conversation_members ar \
+           WHERE ar.conversation_id = {conversation}.id AND ar.user_id = {user} AND ar.removed_at IS NOT NULL))",
+        roles(is_insider),
+        roles(governs)
     )
 }
 
@@ -80,9 +95,11 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
         from_seq: Option<i64>,
         role: Option<String>,
         workspace_role: Option<String>,
+        is_removed: bool,
     }
     let sql = "SELECT c.workspace_id, c.kind, c.last_seq, c.archived_at IS NOT NULL AS is_archived, c.is_default, c.posting, \
-               c.mention_all, c.history, m.from_seq, m.role, w.role AS workspace_role FROM conversations c \
+               c.mention_all, c.history, m.from_seq, m.role, w.role AS workspace_role, r.user_id IS NOT NULL AS is_removed FROM conversations c \
+               LEFT JOIN conversation_members r ON r.conversation_id = c.id AND r.user_id = $2 AND r.removed_at IS NOT NULL \
                LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $2 AND NOT m.is_deleted \
                LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
                WHERE c.id = $1 AND NOT c.is_deleted";
@@ -103,6 +120,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
                 joined_at_seq: row.from_seq.unwrap_or(0),
                 role: row.role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
                 workspace_role: row.workspace_role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
+                is_removed: row.is_removed,
             })
         })
         .transpose()
@@ -159,7 +177,8 @@ mod tests {
         let scopes = [HistoryScope::All, HistoryScope::FromJoin];
         for (kind, history) in ConversationKind::ALL.into_iter().flat_map(|kind| scopes.map(|scope| (kind, scope))) {
             for workspace_role in WorkspaceRole::ALL.into_iter().map(Some).chain([None]) {
-                for role in [None, Some(MemberRole::Member), Some(MemberRole::Owner)] {
+                let there = [Some(MemberRole::Member), Some(MemberRole::Owner)].map(|role| (role, false));
+                for (role, is_removed) in [(None, false), (None, true)].into_iter().chain(there) {
                     let (id, user) = (ConversationId::new(), UserId::new());
                     let sql = "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at, is_deleted) \
                                VALUES ($1, $2, 'A', 'a', 'user', 0, 0, FALSE)";
@@ -178,7 +197,13 @@ mod tests {
                         let sql = "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, from_seq) VALUES ($1, $2, $3, 0, 4)";
                         run(sql, vec![id.into(), user.into(), role.as_str().into()]).await;
                     }
+                    if is_removed {
+                        let sql = "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, from_seq, is_deleted, removed_at) \
+                                   VALUES ($1, $2, 'member', 0, 4, TRUE, 5)";
+                        run(sql, vec![id.into(), user.into()]).await;
+                    }
                     let access = find(db, id, user).await.unwrap().unwrap();
+                    assert_eq!(access.is_removed, is_removed);
                     assert_eq!((access.kind, access.role, access.workspace_role), (kind, role, workspace_role));
                     let (readable, begins) = (may_read("c", "$2"), reads_after("c", "$2"));
                     let sql = format!("SELECT {begins} AS begins FROM conversations c WHERE c.id = $1 AND {readable}");

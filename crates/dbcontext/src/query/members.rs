@@ -225,12 +225,12 @@ fn comes_back(columns: &[&str]) -> String {
     let columns: String = columns.iter().map(|column| format!(", {column} = excluded.{column}")).collect();
     format!(
         "ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at, \
-         search_name = excluded.search_name, is_deleted = FALSE{columns} WHERE conversation_members.is_deleted"
+         search_name = excluded.search_name, removed_at = NULL, is_deleted = FALSE{columns} WHERE conversation_members.is_deleted"
     )
 }
 
-/// Brings somebody into a channel, in a transaction that the caller rolls back where the answer is no: they are in it, or it is archived. What
-/// was said before counts as read. Whoever comes into a channel that nobody owns owns it, unless it is a default channel.
+/// Brings somebody into a channel, in a transaction that the caller rolls back where the answer is no: they are in it, it is archived, or they were removed
+/// and nobody lets them in again. What was said before counts as read. Whoever comes into a channel that nobody owns owns it, unless it is a default channel.
 ///
 /// Nothing that messages lock is touched, and the cost does not depend on how many are in the channel.
 pub async fn join<C: ConnectionTrait>(
@@ -238,33 +238,42 @@ pub async fn join<C: ConnectionTrait>(
     id: ConversationId,
     user: UserId,
     now: Timestamp,
+    is_let_in: bool,
 ) -> Result<bool, AppError> {
     // First, so that of two who come and go one waits for the other, and sees what they did.
     change_count(db, id, 1).await?;
     let values = [id.into(), user.into(), now.into()];
     let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), join_sql(), values))
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), join_sql(is_let_in), values))
         .await
         .map_err(app_error)?;
     Ok(done.rows_affected() > 0)
 }
 
-fn join_sql() -> String {
+fn join_sql(is_let_in: bool) -> String {
     let back = comes_back(&["read_seq", "delivered_seq", "read_no", "from_seq"]);
+    let unless_removed = if is_let_in { "" } else { " AND conversation_members.removed_at IS NULL" };
     format!(
         "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at, search_name, read_seq, delivered_seq, read_no, from_seq) \
          SELECT c.id, u.id, CASE WHEN c.is_default OR EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id \
            AND NOT m.is_deleted AND (CASE m.role WHEN 'owner' THEN 0 ELSE 1 END) = 0) THEN 'member' ELSE 'owner' END, \
          $3, u.search_name, c.last_seq, c.last_seq, c.last_no, c.last_seq FROM conversations c JOIN users u ON u.id = $2 AND NOT u.is_deleted \
-         WHERE c.id = $1 AND NOT c.is_deleted AND c.archived_at IS NULL {back}"
+         WHERE c.id = $1 AND NOT c.is_deleted AND c.archived_at IS NULL {back}{unless_removed}"
     )
 }
 
-/// Ends a membership. False: there was none.
-pub async fn remove<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<bool, AppError> {
-    let sql = "UPDATE conversation_members SET is_deleted = TRUE WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
+/// Ends a membership; with a time, whoever had it is kept out from then on until somebody adds them. False: there was none.
+pub async fn remove<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+    removed_at: Option<Timestamp>,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE conversation_members SET is_deleted = TRUE, removed_at = $3 \
+               WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
+    let values = [id.into(), user.into(), removed_at.into()];
     let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]))
+        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
         .await
         .map_err(app_error)?;
     let gone = i64::try_from(done.rows_affected()).unwrap_or(0);
@@ -349,7 +358,7 @@ mod tests {
         let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         Migrator::up(db.schema(), None).await.unwrap();
         let listed = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY {LISTED} LIMIT 50");
-        for sql in [join_sql(), listed] {
+        for sql in [join_sql(false), listed] {
             let explain = Statement::from_string(DatabaseBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
             let rows = db.writer().query_all_raw(explain).await.unwrap();
             let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();

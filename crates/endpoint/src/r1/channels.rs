@@ -20,7 +20,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 /// Join a public channel
 ///
 /// 200 also for those who are in it already.
-#[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived))]
+#[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived, Removed))]
 impl Endpoint for JoinConversation {
     type Request = ConversationRequest;
     type Response = Conversation;

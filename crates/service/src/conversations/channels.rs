@@ -27,8 +27,10 @@ const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// Joins a channel that is open to the caller. Its member stays one, and is told of it again: the instance that let them in may have died before
 /// it told their connections.
 pub async fn join(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
-    let access = access::reader(app, by.user_id, id).await?;
-    let is_new = access.role.is_none() && bring_in(app, &access, by.user_id).await?.is_some();
+    let access = access::Lookup::new(app, by.user_id, id).find().await?.ok_or(Code::NotFound)?;
+    access.may_join()?;
+    // Who may join though they were removed governs the workspace.
+    let is_new = access.role.is_none() && bring_in(app, &access, by.user_id, access.is_removed).await?.is_some();
     if !is_new && !access.kind.capabilities().members_are_durable {
         let (member, last_seq) = joined(app.db.writer(), id, by.user_id).await?;
         let event = Event::Joined { conversation_id: id, member, last_seq };
@@ -41,20 +43,21 @@ pub async fn join(app: &App, by: &Principal, id: ConversationId) -> Result<Conve
 /// Adds a member of the workspace. For the channel's managers.
 pub(super) async fn add(app: &App, by: &Principal, id: ConversationId, user: UserId) -> Result<Member, AppError> {
     let access = access::manager(app, by.user_id, id).await?;
-    bring_in(app, &access, user).await?.ok_or_else(|| Code::AlreadyMember.into())
+    bring_in(app, &access, user, true).await?.ok_or_else(|| Code::AlreadyMember.into())
 }
 
 /// None: they are in it already.
-async fn bring_in(app: &App, access: &Access, user: UserId) -> Result<Option<Member>, AppError> {
+async fn bring_in(app: &App, access: &Access, user: UserId, is_let_in: bool) -> Result<Option<Member>, AppError> {
     let id = access.conversation_id;
     let tx = app.db.begin().await.map_err(app_error)?;
     if !query::workspaces::hold(&tx, access.workspace_id, &[user]).await? {
         return Err(Code::NotFound.into());
     }
-    if !query::members::join(&tx, id, user, app.clock.now()).await? {
+    if !query::members::join(&tx, id, user, app.clock.now(), is_let_in).await? {
         return match query::access::find(&tx, id, user).await? {
             Some(Access { role: Some(_), .. }) => Ok(None),
             Some(Access { is_archived: true, .. }) => Err(Code::Archived.into()),
+            Some(Access { is_removed: true, .. }) => Err(Code::Removed.into()),
             _ => Err(Code::NotFound.into()),
         };
     }
@@ -65,7 +68,8 @@ async fn bring_in(app: &App, access: &Access, user: UserId) -> Result<Option<Mem
     Ok(Some(member))
 }
 
-/// Ends a membership: the caller's own, or, for the channel's managers, that of another member who does not own it. Where an owner goes, the admin who has been
+/// Ends a membership: the caller's own, or, for the channel's managers, that of another member who does not own it, who then stays out until somebody adds
+/// them. Where an owner goes, the admin who has been
 /// there longest owns it, else the member; a private channel that nobody is left in ends.
 pub(super) async fn remove(app: &App, by: &Principal, id: ConversationId, user: UserId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -92,7 +96,8 @@ pub(super) async fn remove(app: &App, by: &Principal, id: ConversationId, user: 
         query::members::set_role(&tx, id, heir, MemberRole::Owner).await?;
         succession = Some(joined(&tx, id, heir).await?);
     }
-    query::members::remove(&tx, id, user).await?;
+    let removed_at = (user != by.user_id).then(|| app.clock.now());
+    query::members::remove(&tx, id, user, removed_at).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some((member, last_seq)) = succession {
         tell(app, id, member.user_id, &Event::RoleChanged { conversation_id: id, member, last_seq }).await?;

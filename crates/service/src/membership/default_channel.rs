@@ -41,10 +41,10 @@ pub(crate) async fn settle<C: ConnectionTrait>(
         return Ok(Change(None));
     }
     if is_in {
-        members::remove(db, id, user).await?;
+        members::remove(db, id, user, None).await?;
         return Ok(Change(Some((user, Event::Left { conversation_id: id, user_id: user }))));
     }
-    if !members::join(db, id, user, now).await? {
+    if !members::join(db, id, user, now, true).await? {
         return Err(Code::Conflict.into());
     }
     let member = members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;

@@ -55,6 +55,8 @@ export function sentence(error: unknown): string {
       return m.error_archived();
     case 'not_a_member':
       return m.error_not_a_member();
+    case 'removed':
+      return m.error_removed();
     case 'account_suspended':
       return m.error_account_suspended();
     case 'last_admin':

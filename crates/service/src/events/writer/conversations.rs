@@ -307,7 +307,7 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, remove: &RemoveMember) 
             "Only an owner or admin can remove people, and the owner can't be removed.",
         ));
     }
-    query::members::remove(batch.db, remove.conversation_id, remove.user_id).await?;
+    query::members::remove(batch.db, remove.conversation_id, remove.user_id, None).await?;
     batch.set_standing(remove.conversation_id, remove.user_id, None);
     let (conversation_id, user_id) = (remove.conversation_id, remove.user_id);
     batch.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;

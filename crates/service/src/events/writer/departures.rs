@@ -43,7 +43,7 @@ pub(super) async fn depart(batch: &mut Batch<'_>, depart: &Depart) -> Result<Out
         }
         None | Some(_) => {}
     }
-    query::members::remove(batch.db, conversation_id, user_id).await?;
+    query::members::remove(batch.db, conversation_id, user_id, None).await?;
     batch.set_standing(conversation_id, user_id, None);
     if able.members_are_durable {
         batch.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;
