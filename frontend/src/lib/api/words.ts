@@ -66,6 +66,7 @@ export function sentence(error: unknown): string {
   }
   const byProxy = BY_PROXY[error.code];
   if (byProxy) return byProxy();
+  if (error.code === 'storage_full') return m.error_storage_full();
   if (error.status === 503) return m.error_unavailable();
   if (error.status >= 500) return m.error_server();
   return error.code.startsWith('http_') ? m.error_proxy() : translated(error);
