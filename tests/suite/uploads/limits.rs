@@ -162,7 +162,9 @@ async fn files_that_come_at_once_take_no_more_space_than_there_is() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let created = join_all((0..30).map(|_| tus::create(&anna, 30_000, ""))).await;
     assert_eq!(created.iter().filter(|answer| answer.status == 201).count(), 3);
-    created.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
+    for answer in created.iter().filter(|answer| answer.status != 201) {
+        answer.refused(413, "quota_exceeded");
+    }
     // What says nothing of its size takes space all the same, from its beginning on.
     let unmeasured = || {
         let pieces = (0..3).map(|_| Ok::<_, std::io::Error>(vec![b'a'; 10_000]));
@@ -171,7 +173,9 @@ async fn files_that_come_at_once_take_no_more_space_than_there_is() {
     let sent = join_all((0..30).map(|_| ben.send(ben.uploading("a", "text/plain", unmeasured())))).await;
     let taken = sent.iter().filter(|answer| answer.status == 201).count();
     assert!((1..=3).contains(&taken), "{taken} were taken");
-    sent.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
+    for answer in sent.iter().filter(|answer| answer.status != 201) {
+        answer.refused(413, "quota_exceeded");
+    }
     let rows = app.database.number("SELECT count(*) FROM uploads WHERE removed_at IS NULL").await;
     assert_eq!(rows, 3 + i64::try_from(taken).unwrap(), "what is refused leaves nothing");
     // What is taken for one that is still coming is free again for its owner when it breaks off.
@@ -204,7 +208,9 @@ async fn messages_that_are_sent_at_once_bring_no_more_than_a_workspace_has_room_
     let (anna, chat) = (&anna, &chat);
     let sent = join_all(files.iter().map(|file| async move { anna.send_files(chat, "", &[file]).await })).await;
     assert_eq!(sent.iter().filter(|answer| answer.status == 201).count(), 2);
-    sent.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(413, "quota_exceeded"));
+    for answer in sent.iter().filter(|answer| answer.status != 201) {
+        answer.refused(413, "quota_exceeded");
+    }
     assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);
 }
 

@@ -7,10 +7,7 @@
 use appcore::{AppError, Code, ConversationId, Timestamp, UploadId, UserId, WorkspaceId, auth::Principal};
 use dbcontext::{
     constraint::app_error,
-    query::{
-        uploads::{self as rows},
-        users,
-    },
+    query::{uploads as rows, users},
 };
 use sea_orm::ConnectionTrait;
 
