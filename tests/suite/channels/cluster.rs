@@ -12,14 +12,15 @@ async fn who_is_taken_out_on_one_instance_is_out_on_the_other() {
     let channel = anna.open_channel("public_channel", "Two").await;
     let mut socket = there.connect().await;
     for round in 0..5 {
-        there.post(&at(&channel, "/join"), json!({})).await.data();
+        anna.post(&at(&channel, "/members"), json!({ "user_id": ben.id })).await.data_with(201);
         socket.expect_in("member.added", &channel).await;
         anna.send_message(&channel, &format!("heard {round}")).await;
         socket.find("the message", |frame| frame.payload["message"]["content"] == format!("heard {round}")).await;
         // The other instance remembers who he is from here on, and must not believe it.
         there.send_message(&channel, "Hi").await;
         anna.delete(&at(&channel, &format!("/members/{}", ben.id))).await.data();
-        there.send_as(&channel, &new_id(), "Still?").await.refused(403, "not_a_member");
+        there.send_as(&channel, &new_id(), "Still?").await.refused(404, "not_found");
+        there.post(&at(&channel, "/join"), json!({})).await.refused(403, "removed");
         socket.find("the removal", |frame| frame.kind == "member.removed").await;
         anna.send_message(&channel, &format!("unheard {round}")).await;
         socket.request("ping", json!({})).await;
