@@ -7,7 +7,7 @@ use actix_web::{
 use appcore::{AppError, Code};
 use middleware::{address, auth::Credentials};
 use realtime::{socketio::Caller, upgrade::Token};
-use service::App;
+use service::{App, limits::Subject};
 
 use crate::answer;
 
@@ -32,5 +32,6 @@ async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> 
             .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
         source: address::source(&http, &app.config),
     };
-    realtime::socketio::respond(&http, payload, caller).await
+    let lease = app.bodies.begin(Subject::of(address::source(&http, &app.config)));
+    realtime::socketio::respond(&http, payload, lease, caller).await
 }

@@ -176,9 +176,11 @@ async fn poll(request: HttpRequest, payload: web::Payload) -> HttpResponse {
         Err(refused) => return http::respond(Err(refused)),
     };
     match request.path() {
-        "/engine.io/" => http::respond(http::poll(&engines.echo, request.method(), question, payload, || ()).await),
+        "/engine.io/" => {
+            http::respond(http::poll(&engines.echo, request.method(), question, payload, |_| Ok(()), || ()).await)
+        }
         "/socket.io/" => {
-            http::respond(http::poll(&engines.namespaces, request.method(), question, payload, || ()).await)
+            http::respond(http::poll(&engines.namespaces, request.method(), question, payload, |_| Ok(()), || ()).await)
         }
         _ => HttpResponse::NotFound().finish(),
     }

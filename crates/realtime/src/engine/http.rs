@@ -50,12 +50,13 @@ impl Question {
     }
 }
 
-/// Answers a request of a client that polls, if the session is of this instance.
+/// Answers a request of a client that polls, if the session is of this instance. `room` says of so many bytes more of its body whether there is memory.
 pub async fn poll<H: Host>(
     engine: &Rc<Engine<H>>,
     method: &Method,
     question: Question,
     payload: web::Payload,
+    room: impl FnMut(usize) -> Result<(), Refused>,
     caller: impl FnOnce() -> H::Caller,
 ) -> PollResult {
     if question.transport == Transport::WebSocket {
@@ -72,7 +73,7 @@ pub async fn poll<H: Host>(
             engine.door().bring(&sid, Call::Post(body, reply));
             let limit = engine.settings().max_payload;
             // Where the client goes away, `arrived` is dropped, and the session learns it.
-            if let Some(body) = read(payload, limit).await {
+            if let Some(body) = read(payload, limit, room).await {
                 let _ = arrived.send(body);
             }
         }
@@ -83,13 +84,20 @@ pub async fn poll<H: Host>(
 }
 
 /// A whole body. None when the client does not send all of it.
-pub async fn read(mut payload: web::Payload, limit: usize) -> Option<Result<Bytes, Refused>> {
+pub async fn read(
+    mut payload: web::Payload,
+    limit: usize,
+    mut room: impl FnMut(usize) -> Result<(), Refused>,
+) -> Option<Result<Bytes, Refused>> {
     let whole = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.ok()?;
             if body.len() + chunk.len() > limit {
                 return Some(Err(Refused::TooLarge));
+            }
+            if let Err(refused) = room(chunk.len()) {
+                return Some(Err(refused));
             }
             body.extend_from_slice(&chunk);
         }

@@ -52,11 +52,18 @@ impl Forwarder {
     }
 
     /// The owner's answer to a poll or to packets. Where the owner is gone, so is the session.
-    pub async fn poll(&self, sid: &Sid, method: &Method, payload: web::Payload, shard: &Shard) -> PollResult {
+    pub async fn poll(
+        &self,
+        sid: &Sid,
+        method: &Method,
+        payload: web::Payload,
+        room: impl FnMut(usize) -> Result<(), Refused>,
+        shard: &Shard,
+    ) -> PollResult {
         let request = match *method {
             Method::GET => self.request(reqwest::Method::GET, sid, "polling").await?.timeout(self.patience),
             Method::POST => {
-                let body = http::read(payload, frame::MAX_MESSAGE).await.ok_or(Refused::BadRequest)??;
+                let body = http::read(payload, frame::MAX_MESSAGE, room).await.ok_or(Refused::BadRequest)??;
                 self.request(reqwest::Method::POST, sid, "polling").await?.timeout(POST).body(body)
             }
             _ => return Err(Refused::BadRequest),

@@ -15,7 +15,10 @@ use actix_http::HttpMessage as _;
 use actix_web::{HttpRequest, HttpResponse, web};
 use appcore::{AppError, Code, limit::RateGroup};
 use bytes::BytesMut;
-use service::{App, limits::Subject};
+use service::{
+    App,
+    limits::{BodyLease, Subject},
+};
 
 use forward::{Forwarder, HOP};
 pub use guest::Caller;
@@ -155,8 +158,13 @@ impl SocketIo {
     }
 }
 
-/// Answers a request without a handshake: long-polling.
-pub async fn respond(http: &HttpRequest, payload: web::Payload, caller: impl FnOnce() -> Caller) -> HttpResponse {
+/// Answers a request without a handshake: long-polling. What comes of its body counts as `lease` until then.
+pub async fn respond(
+    http: &HttpRequest,
+    payload: web::Payload,
+    mut lease: BodyLease,
+    caller: impl FnOnce() -> Caller,
+) -> HttpResponse {
     let Some(socket_io) = http.app_data::<Rc<SocketIo>>() else { return http::respond(Err(Refused::Full)) };
     let question = match http::Question::parse(http.uri().query()) {
         Ok(question) => question,
@@ -168,16 +176,21 @@ pub async fn respond(http: &HttpRequest, payload: web::Payload, caller: impl FnO
         }
         let caller = caller();
         let answer = match socket_io.count_handshake(caller.source.address).await {
-            Ok(()) => http::poll(&socket_io.engine, http.method(), question, payload, || caller).await,
+            Ok(()) => http::poll(&socket_io.engine, http.method(), question, payload, |_| Ok(()), || caller).await,
             Err(refused) => Err(refused),
         };
         return http::respond(answer);
     }
+    let room = |bytes| lease.grow(bytes).map_err(|error| refused_for(&error));
     let answer = match (question.sid, socket_io.forwarder(&question, http.headers().contains_key(HOP))) {
-        (Some(sid), Some(forwarder)) => forwarder.poll(&sid, http.method(), payload, &socket_io.shard).await,
-        _ => http::poll(&socket_io.engine, http.method(), question, payload, caller).await,
+        (Some(sid), Some(forwarder)) => forwarder.poll(&sid, http.method(), payload, room, &socket_io.shard).await,
+        _ => http::poll(&socket_io.engine, http.method(), question, payload, room, caller).await,
     };
     http::respond(answer)
+}
+
+fn refused_for(error: &AppError) -> Refused {
+    if error.code() == Code::RateLimited { Refused::TooMany } else { Refused::Full }
 }
 
 #[derive(Debug, thiserror::Error)]
