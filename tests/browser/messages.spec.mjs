@@ -123,6 +123,53 @@ test('the open conversation keeps its place in the list, and the tab has its nam
   expect(await order()).toEqual([cleo.name, ben.name]);
 });
 
+test('a message that was deleted before it was read is unread no longer', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const { page } = anna;
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  const unread = async (chat) => (await annas.call('GET', `/r1/conversations/${chat}`)).unread;
+
+  /** Ben says something and takes it back: what is left of it is a number. */
+  async function sayAndDelete(chat) {
+    const { id } = await bens.call('POST', `/r1/conversations/${chat}/messages`, {
+      client_id: crypto.randomUUID(),
+      content: 'a slip',
+    });
+    await bens.call('DELETE', `/r1/messages/${id}`);
+    expect(await unread(chat)).toBe(1);
+  }
+
+  // Behind other messages.
+  const { id: chat } = await bens.call('POST', '/r1/conversations', { kind: 'single', member_ids: [annas.id] });
+  await anna.openConversation(ben.name);
+  await anna.write('hello');
+  await anna.sees('hello');
+  await page.goto('/');
+  await sayAndDelete(chat);
+  await page.reload();
+  await expect(list.getByText('1 unread')).toBeVisible();
+  await anna.openConversation(ben.name);
+  await anna.sees('hello');
+  await expect.poll(() => unread(chat)).toBe(0);
+
+  // Where nothing else was ever said.
+  const { id: empty } = await bens.call('POST', '/r1/conversations', {
+    kind: 'group',
+    title: 'Slips',
+    member_ids: [annas.id],
+  });
+  await sayAndDelete(empty);
+  await page.goto('/');
+  await expect(list.getByText('1 unread')).toBeVisible();
+  await anna.openConversation('Slips');
+  await expect.poll(() => unread(empty)).toBe(0);
+  await page.goto('/');
+  await expect(list.getByRole('link', { name: 'Slips' })).toBeVisible();
+  await expect(list.getByText('1 unread')).toHaveCount(0);
+});
+
 test('in a group of more than twenty everybody is counted, listed and can be called; admins are made there', async ({
   arrive,
   server,

@@ -1,6 +1,6 @@
 //! Messages: sent once, edited, deleted, answered, read.
 
-use support::{Application, Setup, json, new_id, wait_until};
+use support::{Application, Setup, Value, json, new_id, wait_until};
 
 #[tokio::test]
 async fn the_same_client_id_is_one_message() {
@@ -139,6 +139,48 @@ async fn unread_counts_what_others_wrote_after_what_was_read() {
     assert_eq!((&conversation["unread"], &conversation["read_seq"]), (&json!(0), &json!(4)));
     let listed = ben.get("/r1/conversations").await.data();
     assert_eq!(listed["items"][0]["last_message"]["content"], "four");
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_unread_for_nobody_who_was_at_the_end() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let read =
+        async |seq: &Value| ben.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": seq })).await.data();
+    let kept = anna.send_message(&chat, "kept").await;
+    let sent = anna.send_message(&chat, "only this is unread").await;
+    anna.delete(&format!("/r1/messages/{}", sent["id"].as_str().unwrap())).await.data();
+    // Up to the last message that is still there: what was deleted behind it still counts.
+    read(&kept["seq"]).await;
+    assert_eq!(ben.conversation(&chat).await["unread"], 1);
+    let end = ben.conversation(&chat).await["last_seq"].clone();
+    assert!(end.as_i64() > sent["seq"].as_i64(), "the deletion is at the end");
+    read(&end).await;
+    let conversation = ben.conversation(&chat).await;
+    assert_eq!((&conversation["unread"], &conversation["read_seq"]), (&json!(0), &end));
+}
+
+#[tokio::test]
+async fn who_writes_has_received_and_read_what_is_before() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chats = [anna.open_single(&ben).await, anna.open_group("Both", &[&ben]).await];
+    for chat in &chats {
+        anna.send_message(chat, "one").await;
+    }
+    // By HTTP, without a receipt. Several at a time are stored by another statement than one.
+    let sent = futures_util::future::join_all(chats.iter().map(|chat| ben.send_message(chat, "two"))).await;
+    for (chat, sent) in chats.iter().zip(&sent) {
+        let conversation = ben.conversation(chat).await;
+        assert_eq!((&conversation["unread"], &conversation["read_seq"]), (&json!(0), &sent["seq"]));
+        let members = conversation["members"].as_array().unwrap();
+        let own = members.iter().find(|member| member["user_id"] == json!(ben.id)).unwrap();
+        assert_eq!((&own["read_seq"], &own["delivered_seq"]), (&sent["seq"], &sent["seq"]));
+        // Those who only listen are where they were.
+        let own = members.iter().find(|member| member["user_id"] == json!(anna.id)).unwrap();
+        assert!(own["read_seq"].as_i64() < sent["seq"].as_i64(), "{own}");
+    }
 }
 
 #[tokio::test]

@@ -404,25 +404,45 @@ pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Resu
     UPDATE.piece(backend, rows)
 }
 
-/// Whoever has written something has read what is before it. In the order in which readers' positions are written.
+/// The last message that somebody has written in a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    pub seq: i64,
+    pub no: i64,
+}
+
+/// Whoever has written something has received and read what is before it. In the order in which readers' positions are written.
 pub fn read_by_writing(
     backend: DatabaseBackend,
-    written: &BTreeMap<(ConversationId, UserId), i64>,
+    written: &BTreeMap<(ConversationId, UserId), Written>,
 ) -> Result<Piece, AppError> {
-    static POSTGRES: Change<3> = Change::new(
-        [Column::Int("no"), Column::Uuid("conversation_id"), Column::Uuid("user_id")],
-        "UPDATE conversation_members SET read_no = GREATEST(read_no, w.no) FROM {} \
+    // Numbered parameters of SQLite would count across statements: the place in the log is there twice.
+    const COLUMNS: [Column; 5] = [
+        Column::Int("no"),
+        Column::Int("read"),
+        Column::Int("delivered"),
+        Column::Uuid("conversation_id"),
+        Column::Uuid("user_id"),
+    ];
+    static POSTGRES: Change<5> = Change::new(
+        COLUMNS,
+        "UPDATE conversation_members SET read_no = GREATEST(read_no, w.no), read_seq = GREATEST(read_seq, w.read), \
+           delivered_seq = GREATEST(delivered_seq, w.delivered) FROM {} \
          WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id",
         "",
     );
-    static SQLITE: Change<3> = Change::new(
-        [Column::Int("no"), Column::Uuid("conversation_id"), Column::Uuid("user_id")],
-        "UPDATE conversation_members SET read_no = MAX(read_no, w.no) FROM {} \
+    static SQLITE: Change<5> = Change::new(
+        COLUMNS,
+        "UPDATE conversation_members SET read_no = MAX(read_no, w.no), read_seq = MAX(read_seq, w.read), \
+           delivered_seq = MAX(delivered_seq, w.delivered) FROM {} \
          WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id",
-        "UPDATE conversation_members SET read_no = MAX(read_no, ?) WHERE conversation_id = ? AND user_id = ?",
+        "UPDATE conversation_members SET read_no = MAX(read_no, ?), read_seq = MAX(read_seq, ?), \
+           delivered_seq = MAX(delivered_seq, ?) WHERE conversation_id = ? AND user_id = ?",
     );
     let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
-    update.piece(backend, written.iter().map(|((id, user), no)| [(*no).into(), id.0.into(), user.0.into()]))
+    let rows =
+        written.iter().map(|((id, user), at)| [at.no.into(), at.seq.into(), at.seq.into(), id.0.into(), user.0.into()]);
+    update.piece(backend, rows)
 }
 
 /// The outbox entry of a batch: its events have to be published.

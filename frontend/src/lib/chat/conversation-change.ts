@@ -108,6 +108,7 @@ function withMessage(conversation: Conversation, message: Message, me: Id | unde
     last_message: message,
     last_activity_at: message.created_at,
     // Who writes has read what came before.
+    ...(isOwn && { read_seq: Math.max(conversation.read_seq, message.seq) }),
     unread: isOwn ? 0 : conversation.unread + 1,
     own: own && {
       ...own,

@@ -142,6 +142,11 @@ export class ConversationLog {
     return this.#state.cursor;
   }
 
+  /** Whoever sees the last message has seen what happened up to here: what was deleted behind it is not unread. */
+  get end(): number {
+    return this.#state.loaded ? this.#state.cursor : 0;
+  }
+
   /** How many events are known to exist beyond the cursor. */
   get missing(): number {
     return this.#state.known - this.#state.cursor;
@@ -175,6 +180,9 @@ export class ConversationLog {
     this.#unreadFrom = null;
     if (this.#state.loaded) this.markUnread();
     else await this.load();
+    // What happened last may be no message, and then no page tells of it.
+    this.hearOf(last);
+    if (this.isBehind) this.host.sync();
   }
 
   load(): Promise<void> {
@@ -252,6 +260,7 @@ export class ConversationLog {
   hear(frame: DurableFrame): void {
     this.#takeDeltas();
     this.apply({ kind: 'event', frame });
+    if (frame.type === 'message.created') this.#placeWriter(frame.payload.message);
     if (this.isBehind) this.host.sync();
   }
 
@@ -302,6 +311,12 @@ export class ConversationLog {
   startOver(): Promise<void> {
     this.apply({ kind: 'expired' });
     return this.load();
+  }
+
+  /** Whoever writes in the main line has read what is before it. */
+  #placeWriter({ sender, seq, thread_id, also_to_conversation }: Message): void {
+    if (sender.kind !== 'user' || sender.id === null || (thread_id && !also_to_conversation)) return;
+    this.#place(sender.id, { delivered: seq, read: seq });
   }
 
   #place(userId: string, { delivered, read }: Position): void {

@@ -147,7 +147,7 @@ describe('the list', () => {
     created(4, 'mai');
     expect(store.get('c1')).toMatchObject({ unread: 2, last_seq: 4, last_message: { id: 'm4' } });
     created(5, 'me');
-    expect(store.get('c1')?.unread).toBe(0);
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 5 });
     store.open('c1');
     created(6, 'mai');
     expect(store.get('c1')).toMatchObject({ unread: 1, last_message: { id: 'm6' } });
@@ -163,6 +163,13 @@ describe('the list', () => {
     expect(store.get('c1')?.unread).toBe(1);
     say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3 });
+  });
+
+  it('is read to its end where the last message is not there any more', async () => {
+    api.list = [conversation({ last_seq: 5, unread: 1, last_message: message(3, 'mai') })];
+    await store.load();
+    store.seen('c1', 5);
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 5 });
   });
 
   it('learns from its members who is here, and follows what changes', async () => {

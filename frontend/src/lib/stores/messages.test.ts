@@ -4,6 +4,7 @@ import type { Message } from '#lib/api/types.ts';
 import { created, frame, message, ModelServer } from '#lib/chat/testing.ts';
 import { MessagesStore } from './messages.svelte.ts';
 import { FakeFiles, FakeLine, MemoryOutboxStorage } from './testing.ts';
+import { ThreadLog } from './thread-log.svelte.ts';
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
@@ -205,6 +206,54 @@ describe('the messages store', () => {
     log.markRead(4);
     line.greet();
     expect(line.told.map((one) => one.payload.seq)).toEqual([3, 4]);
+  });
+
+  it('ends where its last event is, also one that no page tells of', async () => {
+    const { server, line, log } = await open();
+    server.create();
+    const only = server.create();
+    server.delete(only.id);
+    await log.open(1, 3);
+    expect(log.end).toBe(1);
+    await vi.advanceTimersByTimeAsync(200);
+    const asked = line.next();
+    expect(asked).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
+    for (const one of server.log.slice(1)) line.receive(one);
+    expect(log.end).toBe(3);
+    expect(log.items).toHaveLength(1);
+  });
+
+  it('reads a thread to its end, where the last reply was deleted', async () => {
+    const thread = { reply_count: 1, last_no: 2, last_reply_at: '2026-11-20T09:00:00.000Z', participants: [] };
+    const own = { following: true, read_no: 0, unread: 2 };
+    const items = [message(2, { no: 1, thread_id: 'm1' })];
+    const get = () => Promise.resolve({ root: message(1, { thread }), items, has_more: false, own });
+    const post = vi.fn(() => Promise.resolve({ ...own, read_no: 2, unread: 0 }));
+    const api = { get, post } as unknown as Api;
+    const files = new FakeFiles();
+    const store = new MessagesStore(api, new FakeLine(), { learn: vi.fn() }, files, new MemoryOutboxStorage());
+    const log = store.thread('c1', 'm1', ThreadLog);
+    // Its second reply was the third event, and its deletion the fourth.
+    await log.enter(4);
+    log.markRead(2);
+    expect(post).toHaveBeenLastCalledWith('/messages/m1/thread/read', { no: 1 });
+    log.markRead(log.end);
+    expect(post).toHaveBeenLastCalledWith('/messages/m1/thread/read', { no: 2 });
+    await settled();
+    expect(log.own?.unread).toBe(0);
+  });
+
+  it('has nothing read while it has not come', async () => {
+    const { log } = await open();
+    log.hearOf(4);
+    expect(log.end).toBe(0);
+  });
+
+  it('places whoever writes at what they wrote', async () => {
+    const { line, log } = await open();
+    line.receive(created(4));
+    line.receive(created(5, { thread_id: 'm1' }));
+    expect(log.positions.get('u1')).toEqual({ delivered: 4, read: 4 });
   });
 
   it('keeps the furthest position of each reader', async () => {

@@ -1,4 +1,5 @@
 import type { App } from '#lib/app.ts';
+import { isLookedAt } from '#lib/chat/looked-at.ts';
 import { Notifications } from '#lib/stores/notifications.svelte.ts';
 import { chime } from './sound.ts';
 
@@ -14,8 +15,7 @@ export function notificationsOf({ api, connection, conversations, session }: App
     (kind === 'message' || kind === 'mention' || kind === 'keyword') &&
     !thread_id &&
     conversation_id === conversations.openId &&
-    document.visibilityState === 'visible' &&
-    document.hasFocus();
+    isLookedAt();
   notifications.onArrival = (notification) => {
     chime();
     // They asked to hear of it at this moment, whatever they do.

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{Head, NewMessage, SeenAt},
+    batches::{Head, NewMessage, SeenAt, Written},
 };
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
@@ -39,12 +39,13 @@ impl Batch<'_> {
             .filter_map(|id| self.conversations.get(id))
             .map(|known| Head { id: known.state.id, last_seq: known.state.last_seq, last_no: known.state.last_no })
             .collect();
-        let mut written: BTreeMap<(ConversationId, UserId), i64> = BTreeMap::new();
+        let mut written: BTreeMap<(ConversationId, UserId), Written> = BTreeMap::new();
         let is_own =
             |message: &&NewMessage| message.sender_kind == SenderKind::User.as_str() && message.is_in_main_line();
         for message in self.new_messages.iter().filter(is_own) {
             if let Some(sender) = message.sender_id {
-                written.insert((message.conversation_id, UserId(sender)), message.no);
+                let at = Written { seq: message.seq, no: message.no };
+                written.insert((message.conversation_id, UserId(sender)), at);
             }
         }
         let mut seen: BTreeMap<ConversationId, SeenAt> = BTreeMap::new();
