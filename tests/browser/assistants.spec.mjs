@@ -100,6 +100,30 @@ test('an edited prompt is asked again, and both courses can be leafed through', 
   await anna.sees('About hosts.');
 });
 
+test('an answer to what one asked elsewhere is no new message', async ({ arrive, server, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page, log } = anna;
+  await anna.openAssistant();
+  for (const topic of ['ports', 'hosts']) {
+    upstream.next({ words: Array.from({ length: 60 }, (_, at) => `All about ${topic}, line ${at}.\n\n`) });
+    await anna.write(`Tell me of ${topic}`);
+    await anna.sees(`All about ${topic}, line 59.`);
+  }
+  await log.hover();
+  await page.mouse.wheel(0, -2_000);
+  const toEnd = page.getByRole('button', { name: 'Jump to latest message' });
+  await expect(toEnd).toBeVisible();
+  // On another device, while one reads here what was before.
+  upstream.next({ words: ['Some', ' networks.'] });
+  const api = await apiOf(server, anna);
+  const chat = /[^/]+$/.exec(page.url())[0];
+  await api.send(chat, 'Tell me of networks');
+  await expect.poll(async () => (await api.call('GET', `/r1/conversations/${chat}`)).last_message.content).toBe('Some networks.');
+  await expect(page.getByRole('status').filter({ hasText: 'Some networks.' })).toBeAttached();
+  await expect(toEnd).toBeVisible();
+  await expect(page.getByRole('button', { name: /new message/ })).toHaveCount(0);
+});
+
 test('a chat is named after its first answer, and the name is told', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   await anna.openAssistant();

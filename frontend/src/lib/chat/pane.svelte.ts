@@ -113,6 +113,10 @@ export class Pane {
   choosing = $state.raw<Choosing | null>(null);
   /** Set by the list: brings a message into view. */
   jump: (id: string) => void = () => undefined;
+  /** Set by the list: follows what is said from here on. */
+  goToEnd: () => void = () => undefined;
+  /** Set by the list: stays where it is, whatever comes below. */
+  stay: () => void = () => undefined;
   /** Set by the composer: puts the caret into it. */
   focus: () => void = () => undefined;
 
@@ -452,11 +456,14 @@ export class Pane {
   }
 
   /** Another text for one's own message; an assistant is asked again with it. */
-  change(id: string, content: string): Promise<void> {
-    return isAssistantChat(this.conversation) ? this.log.askAgain(id, content) : this.log.edit(id, content);
+  async change(id: string, content: string): Promise<void> {
+    if (!isAssistantChat(this.conversation)) return this.log.edit(id, content);
+    await this.log.askAgain(id, content);
+    this.goToEnd();
   }
 
   async showVersion(id: string, index: number): Promise<void> {
+    this.stay();
     await this.#attempt(() => this.log.showVersion(id, index));
   }
 
@@ -530,7 +537,7 @@ export class Pane {
   }
 
   async regenerate(id: string, model?: string): Promise<void> {
-    await this.#attempt(() => this.log.regenerate(id, model));
+    if (await this.#attempt(() => this.log.regenerate(id, model))) this.goToEnd();
   }
 
   /** Another model for what `choosing` says: an answer is given again at once, a chat goes on with it. */

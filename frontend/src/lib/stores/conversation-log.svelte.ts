@@ -15,7 +15,7 @@ import type {
 } from '#lib/api/types.ts';
 import type { Taken } from '#lib/chat/attached.ts';
 import { reduce, type LogInput } from '#lib/chat/reducer.ts';
-import { RowBuilder, type Row } from '#lib/chat/rows.ts';
+import { RowBuilder, type MessageView, type Row } from '#lib/chat/rows.ts';
 import {
   EMPTY,
   findIndexById,
@@ -159,6 +159,14 @@ export class ConversationLog {
 
   find(id: string): Message | null {
     return this.#state.entries[findIndexById(this.#state.entries, id)]?.message ?? null;
+  }
+
+  /** Whether others say something with it: what one has asked an assistant for here is awaited, and no news. */
+  isNews({ own, sender, replyTo }: Pick<MessageView, 'own' | 'sender' | 'replyTo'>): boolean {
+    if (own) return false;
+    if (sender.kind !== 'assistant' || replyTo === null) return true;
+    const asked = this.find(replyTo)?.sender;
+    return asked?.kind !== 'user' || asked.id !== this.host.me().id;
   }
 
   /** The number of the message at that place in the log, among the messages. */

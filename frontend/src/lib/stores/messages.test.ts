@@ -243,6 +243,18 @@ describe('the messages store', () => {
     expect(log.own?.unread).toBe(0);
   });
 
+  it('has no news in what an assistant answers to what one asked', async () => {
+    const { server, log } = await open();
+    const quill = { kind: 'assistant' as const, id: 'q', name: 'Quill' };
+    server.create({ sender: { kind: 'user', id: 'me', name: 'Elena' } });
+    server.create({ sender: quill, reply_to: 'm1' });
+    server.create();
+    server.create({ sender: quill, reply_to: 'm3' });
+    server.create({ sender: quill });
+    await log.load();
+    expect(log.items.map(({ view }) => log.isNews(view))).toEqual([false, false, true, true, true]);
+  });
+
   it('has nothing read while it has not come', async () => {
     const { log } = await open();
     log.hearOf(4);
