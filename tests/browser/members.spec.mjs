@@ -95,16 +95,21 @@ test('a group of sixty people', async ({ arrive, server }) => {
   });
   await expect(anna.log.locator('.at').getByText(`@${unheard.name}`, { exact: true })).toBeVisible();
 
-  // What notifies many people goes out when that is confirmed.
-  await anna.composer.pressSequentially('@al');
+  // What notifies many people goes out when that is confirmed, or to those who are online.
+  await anna.composer.pressSequentially('@');
   await page.getByRole('option', { name: /^all/ }).click();
   await anna.composer.pressSequentially('lunch is here');
   await anna.composer.press('Enter');
   const message = anna.log.getByRole('article').filter({ hasText: 'lunch is here' });
-  await expect(message.getByRole('alert')).toContainText('it notifies many people');
+  await expect(message.getByRole('status')).toContainText('@all notifies 58 people.');
   await expect(ben.log.getByText('lunch is here')).toHaveCount(0);
+  await anna.expectFlawless('a message that notifies many');
   await message.getByRole('button', { name: 'Send anyway' }).click();
   await ben.sees('lunch is here');
+  await anna.write('@all the bus is here');
+  const other = anna.log.getByRole('article').filter({ hasText: 'the bus is here' });
+  await other.getByRole('button', { name: 'Use @here' }).click();
+  await ben.sees('@here the bus is here');
 
   // And one is written to from here.
   await page.getByRole('button', { name: 'Members and details' }).click();

@@ -75,10 +75,11 @@ describe('the envelope', () => {
 
   it('becomes an ApiError with fields, request id and wait', async () => {
     const fields = [{ field: 'email', code: 'invalid', message: 'no' }];
-    const server = fakeServer(() => no(429, 'rate_limited', { errors: fields }, { 'retry-after': '8' }));
+    const details = { count: 40 };
+    const server = fakeServer(() => no(429, 'rate_limited', { errors: fields, details }, { 'retry-after': '8' }));
     const error = await new Api({ fetch: server.fetch }).post('/things').catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(ApiError);
-    expect(error).toMatchObject({ status: 429, code: 'rate_limited', requestId: 'r-1', fields, retryAfter: 8 });
+    expect(error).toMatchObject({ status: 429, code: 'rate_limited', requestId: 'r-1', fields, retryAfter: 8, details });
   });
 
   it('may be missing: a proxy answers with a page, or nobody answers at all', async () => {

@@ -12,6 +12,8 @@ export interface FieldError {
   message: string;
 }
 
+export type Details = Readonly<Record<string, unknown>>;
+
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
@@ -23,7 +25,9 @@ export class ApiError extends Error {
     readonly requestId?: string,
     readonly fields: FieldError[] = [],
     /** Seconds to wait before asking again, where the server says so. */
-    readonly retryAfter?: number
+    readonly retryAfter?: number,
+    /** What else there is to know, by the code. */
+    readonly details: Details = {}
   ) {
     super(message);
   }
@@ -42,6 +46,7 @@ interface Envelope {
   code?: string;
   request_id?: string;
   errors?: FieldError[];
+  details?: Details | null;
 }
 
 /** The part of `navigator.locks` that is needed; absent on plain http outside localhost. */
@@ -263,7 +268,8 @@ export function failureOf(
     envelope?.message ?? 'The server gave an answer that this app does not understand.',
     envelope?.request_id ?? header('x-request-id') ?? undefined,
     envelope?.errors ?? [],
-    Number.isFinite(wait) && wait > 0 ? wait : undefined
+    Number.isFinite(wait) && wait > 0 ? wait : undefined,
+    envelope?.details ?? {}
   );
 }
 

@@ -81,4 +81,11 @@ describe('mentions', () => {
     expect(matching(names, 'm').map((one) => one.name)).toEqual(['Mai', 'Mai Trần']);
     expect(matching(names, 'elena')).toEqual([]);
   });
+
+  it('offer everybody at the bare sign, however many people there are', () => {
+    const people = Array.from({ length: 30 }, (_, at): Name => ({ id: `p${at}`, name: `A${at}`, kind: 'person' }));
+    const offered = matching([...people, { name: 'all', kind: 'all' }, { name: 'here', kind: 'here' }], '');
+    expect(offered).toHaveLength(6);
+    expect(offered.slice(4).map(({ name }) => name)).toEqual(['all', 'here']);
+  });
 });

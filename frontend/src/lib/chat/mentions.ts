@@ -90,10 +90,13 @@ export function matching(names: readonly Name[], query: string, most = 6): Name[
     if (folded.startsWith(wanted)) return 0;
     return folded.split(/\s+/).some((word) => word.startsWith(wanted)) ? 1 : 2;
   };
-  return names
+  const found = names
     .filter((name) => name.kind !== 'me' && rank(name) < 2)
-    .toSorted((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name))
-    .slice(0, most);
+    .toSorted((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+  if (query !== '') return found.slice(0, most);
+  // At the bare sign all of them fit: those that mean many shall not be lost behind the people.
+  const many = found.filter(({ kind }) => kind === 'all' || kind === 'here');
+  return [...found.filter((name) => !many.includes(name)).slice(0, most - many.length), ...many];
 }
 
 function startsWithName(text: string, at: number, name: string): boolean {

@@ -21,7 +21,7 @@ import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
-import { calledIn, callsMe, isCalled, type Name } from './mentions.ts';
+import { calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
 import type { MessageView } from './rows.ts';
 import type { Placed } from './state.ts';
@@ -434,6 +434,13 @@ export class Pane {
     this.replyTo = null;
     this.isAlsoTold = false;
     return undefined;
+  }
+
+  /** A message that was to notify everybody notifies those who are online. */
+  callHere({ clientId, content }: MessageView): void {
+    const pieces = cutMentions(content, this.names).map(({ kind, text }) => (kind === 'all' ? '@here' : text));
+    const said = pieces.join('');
+    if (clientId) this.log.reword(clientId, said, calledIn(said, this.names));
   }
 
   get #bare(): Pick<Placed, 'previews'> {

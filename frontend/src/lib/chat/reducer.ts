@@ -7,7 +7,7 @@
  * `basis`: an event that it had certainly seen when it asked. An answer never overwrites what a later event brought.
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
-import type { DurableFrame, Message, ThreadSummary } from '#lib/api/types.ts';
+import type { DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
 import { amend, countReply, react, reactAtOnce, replaceAt, takeThread, undoReacting, type Reacting } from './amend.ts';
 import type { Taken } from './attached.ts';
 import {
@@ -43,6 +43,7 @@ export type LogInput =
   | { kind: 'acked'; client_id: string; seq: number }
   | { kind: 'refused'; client_id: string; failure: Failure }
   | { kind: 'files'; client_id: string; files: readonly Taken[] }
+  | { kind: 'reworded'; client_id: string; content: string; mentions: readonly Mention[] }
   | { kind: 'discarded'; client_id: string };
 
 /** Beyond this many waiting events the gap is simply asked for again once it has been closed. */
@@ -93,6 +94,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return alter(state, input.client_id, { state: 'failed', failure: input.failure });
     case 'files':
       return alter(state, input.client_id, { files: input.files });
+    case 'reworded':
+      return alter(state, input.client_id, { content: input.content, mentions: input.mentions });
     case 'discarded':
       return settle(state, input.client_id);
   }

@@ -2,6 +2,7 @@
  * What a client knows of one conversation: the messages that it has loaded, how far in the event log it has come,
  * what it has heard of too early, and what it wants to send. `reducer.ts` is the only place that makes a new one.
  */
+import type { Details } from '#lib/api/client.ts';
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
 import type { Taken } from './attached.ts';
 
@@ -23,6 +24,8 @@ export interface Delta {
 export interface Failure {
   readonly code: string;
   readonly message: string;
+  /** What else the server says of it; nothing in what an older version of the app has kept. */
+  readonly details?: Details;
 }
 
 /** Where a message goes besides its conversation, and what it passes on. */

@@ -225,8 +225,8 @@ export class Connection {
     this.#waiting.delete(frame.reply_to);
     clearTimeout(waiting.timer);
     if (frame.type === 'error') {
-      const { code, message, retry_after } = frame.payload as ErrorPayload;
-      waiting.reject(new ApiError(400, code, message, undefined, [], retry_after ?? undefined));
+      const { code, message, retry_after, details } = frame.payload as ErrorPayload;
+      waiting.reject(new ApiError(400, code, message, undefined, [], retry_after ?? undefined, details ?? {}));
     } else {
       waiting.resolve(frame.payload as AckPayload);
     }

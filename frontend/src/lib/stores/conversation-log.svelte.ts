@@ -413,6 +413,10 @@ export class ConversationLog {
     void this.host.outbox.sendWithout(clientId);
   }
 
+  reword(clientId: string, content: string, mentions: readonly Mention[]): void {
+    this.host.outbox.reword(clientId, content, mentions);
+  }
+
   discard(clientId: string): void {
     this.host.outbox.discard(clientId);
   }

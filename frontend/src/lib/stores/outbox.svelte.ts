@@ -141,6 +141,15 @@ export class Outbox {
     void this.#pump(outgoing.conversation_id);
   }
 
+  /** Says it in other words, and once more: what had to be confirmed of those before is not confirmed by that. */
+  reword(clientId: string, content: string, mentions: readonly Mention[]): void {
+    const outgoing = this.#find(clientId);
+    if (outgoing?.state !== 'failed') return;
+    this.#change(outgoing, { content, mentions, failure: null });
+    this.#tell(outgoing.conversation_id, { kind: 'reworded', client_id: clientId, content, mentions });
+    this.retry(clientId);
+  }
+
   discard(clientId: string): void {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
@@ -238,7 +247,7 @@ export class Outbox {
         else this.#pause(error.retryAfter);
         return false;
       }
-      const failure: Failure = { code: error.code, message: error.message };
+      const failure: Failure = { code: error.code, message: error.message, details: error.details };
       this.#change(outgoing, { state: 'failed', failure });
       this.#tell(conversation_id, { kind: 'refused', client_id, failure });
       return true;

@@ -68,6 +68,21 @@ describe('the outbox', () => {
     expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
   });
 
+  it('says in other words what would notify too many, without confirming that', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    desk.line.refuse('confirm_mention', undefined, { count: 40 });
+    await settled();
+    expect(desk.logs.get('c1')?.outbox[0]?.failure).toMatchObject({ details: { count: 40 } });
+    desk.outbox.reword(id, '@here, hello', [{ kind: 'here' }]);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: '@here, hello', mentions: [{ kind: 'here' }] });
+    expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
+    expect(desk.shown('c1')).toEqual([['@here, hello', 'sending']]);
+    expect([...desk.storage.kept.values()]).toMatchObject([{ content: '@here, hello' }]);
+  });
+
   it('sends a message once its files are there, and what was written behind it after that', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');

@@ -1,5 +1,5 @@
 /** A server's end of the line, for the tests of the stores. */
-import { ApiError } from '#lib/api/client.ts';
+import { ApiError, type Details } from '#lib/api/client.ts';
 import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
 import type { Taken } from '#lib/chat/attached.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
@@ -64,8 +64,8 @@ export class FakeLine implements MessagesLine {
     return request;
   }
 
-  refuse(code: string, retryAfter?: number): void {
-    this.next().reject(new ApiError(400, code, `refused: ${code}`, undefined, [], retryAfter));
+  refuse(code: string, retryAfter?: number, details?: Details): void {
+    this.next().reject(new ApiError(400, code, `refused: ${code}`, undefined, [], retryAfter, details));
   }
 }
 

@@ -1,4 +1,5 @@
 import { translated } from '#lib/api/words.ts';
+import type { MessageView } from '#lib/chat/rows.ts';
 import type { Failure } from '#lib/chat/state.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -7,8 +8,6 @@ export function whyNotSent(failure: Failure | null): string {
   switch (failure?.code) {
     case 'forbidden':
       return m.chat_reason_forbidden();
-    case 'confirm_mention':
-      return m.chat_reason_many();
     case 'not_found':
       return m.chat_reason_not_found();
     case 'too_large':
@@ -18,4 +17,15 @@ export function whyNotSent(failure: Failure | null): string {
       return m.error_word_refused();
   }
   return failure ? translated(failure) : m.chat_reason_unknown();
+}
+
+export function callsAll({ mentions }: Pick<MessageView, 'mentions'>): boolean {
+  return mentions.some(({ kind }) => kind === 'all');
+}
+
+/** How many people a message would notify that was to be confirmed. */
+export function notifies({ mentions, failure }: Pick<MessageView, 'mentions' | 'failure'>): string {
+  const sign = callsAll({ mentions }) ? '@all' : '@here';
+  const count = failure?.details?.count;
+  return typeof count === 'number' ? m.chat_notifies({ sign, count }) : m.chat_notifies_many({ sign });
 }
