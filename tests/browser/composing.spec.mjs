@@ -85,6 +85,21 @@ test('an emoji behind a plus is a reaction, and a long text can go as a file', a
   await expect(composer).toHaveValue(trace);
 });
 
+test('what shows nothing is no message', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  const send = anna.page.getByRole('button', { name: 'Send', exact: true });
+  await anna.composer.fill('\u200b\u3164 \u2800');
+  await expect(send).toBeDisabled();
+  await anna.composer.press('Enter');
+  await anna.composer.fill('\u200bseen');
+  await expect(send).toBeEnabled();
+  await anna.composer.press('Enter');
+  await anna.sees('seen');
+  await expect(anna.log.getByRole('article')).toHaveCount(1);
+});
+
 test('a channel that a message names is followed when it is renamed', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   const api = await apiOf(server, anna);

@@ -34,6 +34,7 @@ async fn bad_messages_are_refused_at_their_field() {
     for (body, field) in [
         (json!({ "client_id": new_id(), "content": "" }), "content"),
         (json!({ "client_id": new_id(), "content": "  \n " }), "content"),
+        (json!({ "client_id": new_id(), "content": "\u{200b}\u{3164} \u{2800}" }), "content"),
         (json!({ "client_id": new_id(), "content": "ơ".repeat(5001) }), "content"),
         (json!({ "client_id": new_id(), "content": "a\u{0}b" }), "content"),
         (json!({ "client_id": "", "content": "x" }), "client_id"),

@@ -111,6 +111,12 @@ fn has_phone_number(text: &str) -> bool {
     })
 }
 
+/// Whether nothing of a text can be seen. What no font is known for, such as signs of a later Unicode, may well be.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|character| character.is_whitespace() || is_empty_sign(character))
+}
+
 /// Whether some of it shows nothing or has an effect on its neighbours alone.
 fn has_hidden(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
@@ -132,8 +138,12 @@ fn is_hidden(character: char) -> bool {
             | Category::Unassigned
             | Category::LineSeparator
             | Category::ParagraphSeparator
-    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
-        || character == BLANK_BRAILLE
+    ) || is_empty_sign(character)
+}
+
+/// Signs that take part in others or fill a place, such as joiners, tags and the fillers of hangul.
+fn is_empty_sign(character: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) || character == BLANK_BRAILLE
 }
 
 /// Whether its neighbours can't be written without it.
@@ -272,6 +282,30 @@ mod tests {
     }
 
     #[test]
+    fn what_shows_nothing_is_blank() {
+        for text in [
+            "",
+            " \n\t\u{3000}",
+            "\u{200b}",
+            "\u{feff} \u{2060}",
+            "\u{200d}\u{fe0f}",
+            "\u{202e}\u{2066}",
+            "\u{ad}\u{34f}\u{61c}",
+            "\u{115f}\u{1160}\u{3164}\u{ffa0}",
+            "\u{2800}",
+            "\u{e0041}\u{e007f}\u{e0100}",
+        ] {
+            assert!(is_blank(text), "{text:?}");
+        }
+        // The last are a mark without its letter, an Arabic sign for the end of a verse, one for private use and one of no Unicode yet.
+        for text in
+            [".", "\u{200b}a", "ㄱ", "⠁", "👩\u{200d}💻", "\u{301}", "\u{6dd}", "\u{f8ff}", "\u{1fae0}", "\u{1fbff}"]
+        {
+            assert!(!is_blank(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn the_list_of_top_level_domains_is_as_hosts_are_parsed() {
         assert!(TOP_LEVEL_DOMAINS.len() > 1_000);
         assert!(TOP_LEVEL_DOMAINS.contains("com") && !TOP_LEVEL_DOMAINS.contains(""));
@@ -322,6 +356,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_blank_is_no_line(text in "[ \u{3000}\u{200b}\u{200d}\u{fe0f}\u{3164}\u{2800}\u{e0041}\u{e0100}]{0,8}") {
+            prop_assert!(is_blank(&text));
+            prop_assert!(parse_line("name", &text, 80).is_err());
+        }
+
         #[test]
         fn whatever_comes_is_refused_or_parsed_again_the_same(text in ".{0,100}") {
             if let Ok(line) = parse_name("name", &text, 80) {

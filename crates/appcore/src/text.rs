@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::AppError;
+use crate::{error::AppError, line::is_blank};
 
 /// Chosen by a client to make sending idempotent: the same one from the same sender in one conversation is one message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -27,7 +27,7 @@ impl ClientId {
     }
 }
 
-/// What a person writes: not blank, at most so many characters, and no control characters but line breaks and tabs.
+/// What a person writes: something that can be seen, at most so many characters, and no control characters but line breaks and tabs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(String);
@@ -35,7 +35,7 @@ pub struct Content(String);
 impl Content {
     pub fn parse(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
         let text = text.into();
-        if text.trim().is_empty() {
+        if is_blank(&text) {
             return Err(AppError::field("content", "required", "Write a message first."));
         }
         Self::parse_beside_files(text, max_chars)
@@ -44,7 +44,7 @@ impl Content {
     /// The same for what is sent with files, which need no words.
     pub fn parse_beside_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
         let mut text = text.into();
-        if text.trim().is_empty() {
+        if is_blank(&text) {
             return Ok(Self(String::new()));
         }
         if text.contains("\r\n") {
@@ -106,6 +106,15 @@ mod tests {
             assert!(Content::parse(format!("a{control}b"), 10).is_err(), "{control:?}");
         }
         assert!(Content::parse("👩\u{200d}👧 \u{feff}ơ", 10).is_ok(), "what joins and marks is text");
+    }
+
+    #[test]
+    fn content_shows_something() {
+        for blank in ["\u{200b}", "\u{3164}\n\u{2800}", " \u{e0041}"] {
+            assert!(Content::parse(blank, 10).is_err(), "{blank:?}");
+            assert_eq!(Content::parse_beside_files(blank, 10).unwrap().as_str(), "", "{blank:?}");
+        }
+        assert_eq!(Content::parse("\u{200b}a", 10).unwrap().as_str(), "\u{200b}a", "the rest stays as it was written");
     }
 
     #[test]

@@ -1,0 +1,7 @@
+/** Spaces, and signs that only take part in others or fill a place: by the same rule as the server's. */
+const SEEN = /[^\s\p{Default_Ignorable_Code_Point}\u2800]/u;
+
+/** Whether nothing of a text can be seen: that is no message. */
+export function isBlank(text: string): boolean {
+  return !SEEN.test(text);
+}
