@@ -4,6 +4,7 @@
  * signs could exhaust either.
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
+import { addressAt } from './address.ts';
 import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
@@ -60,6 +61,13 @@ class BoundedTokenizer extends Tokenizer {
 
   override link(src: string): Tokens.Link | Tokens.Image | undefined {
     return this.#inInline(() => super.link(src));
+  }
+
+  override url(src: string): Tokens.Link | undefined {
+    const raw = addressAt(src);
+    if (raw === null) return super.url(src);
+    const href = /^www\./i.test(raw) ? `http://${raw}` : raw;
+    return { type: 'link', raw, text: raw, href, autolink: true, tokens: [{ type: 'text', raw, text: raw }] };
   }
 
   override reflink(src: string, links: Tokenizer['lexer']['tokens']['links']) {

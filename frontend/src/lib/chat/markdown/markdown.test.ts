@@ -120,6 +120,60 @@ describe('links', () => {
     ]);
   });
 
+  const addresses = (source: string) =>
+    inlines(source).flatMap((one) => (one.type === 'link' ? [wordsOf(one.children)] : []));
+
+  it.each([
+    ['请看https://a.example/x。谢谢', 'https://a.example/x'],
+    ['（https://a.example/x）', 'https://a.example/x'],
+    ['「https://a.example/?q=1&b=2」です', 'https://a.example/?q=1&b=2'],
+    ['https://a.exampleをご覧ください', 'https://a.example'],
+    ['https://a.example/x，https，是的', 'https://a.example/x'],
+    ['https://a.example/docs에서 봐요', 'https://a.example/docs'],
+    ['ดูhttps://a.example/xครับ', 'https://a.example/x'],
+    ['انظر https://a.example/x، ثم', 'https://a.example/x'],
+    ['https://a.example/x…', 'https://a.example/x'],
+    ['“https://a.example/x”', 'https://a.example/x'],
+    ['https://a.example/x\u200b次', 'https://a.example/x'],
+    ['www.a.example/x。', 'www.a.example/x'],
+    ['https://a.example/caf\u00e9/M\u00fcller?', 'https://a.example/caf\u00e9/M\u00fcller'],
+    ['(see https://a.example/x).', 'https://a.example/x'],
+    ['https://a.example/wiki/X_(y)', 'https://a.example/wiki/X_(y)'],
+    ['(https://a.example/wiki/X_(y_(z)))', 'https://a.example/wiki/X_(y_(z))'],
+    ['[see https://a.example/x]', 'https://a.example/x'],
+    ['https://a.example/?a[]=1&b[x]', 'https://a.example/?a[]=1&b[x]'],
+    ['https://a.example/x&hellip;', 'https://a.example/x'],
+    ['https://a.example/x&y;', 'https://a.example/x'],
+    ['https://a.example/?to=https://b.example/y', 'https://a.example/?to=https://b.example/y']
+  ])('end where their address does: %s', (source, address) => {
+    expect(addresses(source)).toEqual([address]);
+  });
+
+  it('keep every sign of what stands around an address', () => {
+    const piece = fc.constantFrom(
+      'https://a.example',
+      'http://b.example/x_(y)',
+      'www.c.example/z?q=1#e',
+      'me@d.example',
+      ...['(', ')', ')', ']', '}', '。', '，', '、', '！', '「', '」', '（', '）', '“', '”', '…', '،', '.', ',', '?', "'"],
+      ...['看', 'です', 'カー', '에서', 'ครับ', 'của', 'ещё', 'word', ' ', ' ', '/', '-', '\u200b', '👩\u200d💻']
+    );
+    const seen = (text: string) => text.replaceAll(/\s/g, '');
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const source = `Say ${pieces.join('')}`;
+        expect(seen(wordsOf(parse(source)))).toBe(seen(source));
+        for (const address of addresses(source)) expect(address).not.toMatch(/[。，、！「」（）“”…،看でカ에ค\u200b]/);
+      }),
+      { numRuns: 1_000 }
+    );
+  });
+
+  it('are found in a text of brackets and stops without end', () => {
+    for (const tail of [')'.repeat(50_000), '('.repeat(50_000), '.'.repeat(50_000) + 'x', '&a;'.repeat(20_000)])
+      expect(wordsOf(parse(`https://a.example/x${tail}`))).toContain('https://a.example/x');
+  });
+
   it('are safe whatever is written', () => {
     const walk = (node: Block | Inline): string[] => [
       ...(node.type === 'link' ? [node.href] : []),

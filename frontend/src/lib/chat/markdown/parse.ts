@@ -83,7 +83,9 @@ function toInline(token: Known): Inline {
     case 'br':
       return { type: 'break' };
     case 'link':
-      return toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
+      return token.autolink && token.raw === token.text
+        ? toAddress(token.href, token.raw)
+        : toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
     case 'image':
       // A picture from somewhere else would tell that somewhere who reads this: it is a link.
       return toLink(token.href, token.title ?? null, [text(token.text || token.href)], token.raw);
@@ -101,6 +103,12 @@ function toLink(href: string, title: string | null, children: Inline[], raw: str
   if (id) return { type: 'channel', id, text: wordsOf(children) };
   const safe = safeHref(href);
   return safe ? { type: 'link', href: safe, title, children: labelled(safe, children) } : text(raw);
+}
+
+/** An address that stands in the text by itself: what it says is where it leads. */
+function toAddress(href: string, raw: string): Inline {
+  const safe = safeHref(href);
+  return safe ? { type: 'link', href: safe, title: null, children: [text(raw)] } : text(raw);
 }
 
 function text(value: string): Inline {

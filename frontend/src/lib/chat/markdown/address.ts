@@ -1,0 +1,49 @@
+/**
+ * How far an address reaches that stands in a text by itself. Where words are written without spaces it is followed by
+ * them, or by a full stop that is none of ASCII, without anything between.
+ */
+
+/** An address of the web, and all that follows it without a space. */
+const BEGUN = /^(?:(?:https?|ftp):\/\/|www\.)[a-z\d-][^\s<]*/i;
+/** Letters of scripts without spaces, and of hangul, whose endings follow a word; punctuation beyond ASCII; what can't be seen. */
+const BEHIND =
+  /(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]|[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]/u;
+
+const STOPS = '?!.,:;*_\'"~';
+const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
+/** Of an entity such as `&hellip;`. */
+const LONGEST_NAME = 32;
+
+/** The address that a text begins with; null where it begins with none. */
+export function addressAt(text: string): string | null {
+  const begun = BEGUN.exec(text)?.[0];
+  if (begun === undefined) return null;
+  const end = begun.search(BEHIND);
+  return withoutTail(end === -1 ? begun : begun.slice(0, end));
+}
+
+/** Without the stops of the sentence that it is in, and the brackets that it is in: those that it opened are its own. */
+function withoutTail(address: string): string {
+  const open = new Map<string, number>();
+  for (const sign of address) {
+    const opener = OPENED_BY[sign] ?? sign;
+    if ('([{'.includes(opener)) open.set(opener, (open.get(opener) ?? 0) + (opener === sign ? 1 : -1));
+  }
+  let end = address.length;
+  while (end > 0) {
+    const sign = address[end - 1] ?? '';
+    const opener = OPENED_BY[sign];
+    if (opener !== undefined) {
+      const more = open.get(opener) ?? 0;
+      if (more >= 0) break;
+      open.set(opener, more + 1);
+    } else if (!STOPS.includes(sign)) break;
+    end -= sign === ';' ? entityBefore(address, end) : 1;
+  }
+  return address.slice(0, end);
+}
+
+/** How long the entity is that ends there; 1 where it is only its semicolon. */
+function entityBefore(text: string, end: number): number {
+  return /&[a-z\d]+;$/i.exec(text.slice(Math.max(0, end - LONGEST_NAME), end))?.[0].length ?? 1;
+}
