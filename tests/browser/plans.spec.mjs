@@ -112,7 +112,8 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   await anna.expectFlawless('a composer without credits');
   upstream.next({ words: ['Fine, thanks.'] });
   await anna.write('How are you?');
-  await expect(page.getByRole('alert').filter({ hasText: 'credits' })).toBeVisible();
+  const refusal = page.getByRole('alert').filter({ hasText: 'Not sent: you don’t have enough credits for this.' });
+  await expect(refusal.getByRole('link', { name: 'Buy credits' })).toHaveAttribute('href', '/plans');
   await page.setViewportSize(PHONE.viewport);
   await expect(strip).toBeVisible();
   await anna.expectFlawless('a composer without credits on a phone');

@@ -11,8 +11,8 @@ const TRANSLATED: Record<string, () => string> = {
   wrong_state: m.error_wrong_state,
   stale: m.error_stale,
   out_of_credits: m.error_out_of_credits,
-  quota_reached: m.error_out_of_credits,
-  budget_exceeded: m.error_out_of_credits
+  quota_reached: m.error_quota_reached,
+  budget_exceeded: m.error_budget_exceeded
 };
 
 /** What a proxy before the server says, and not the server itself. */

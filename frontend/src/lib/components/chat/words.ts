@@ -8,6 +8,12 @@ export function whyNotSent(failure: Failure | null): string {
   switch (failure?.code) {
     case 'forbidden':
       return m.chat_reason_forbidden();
+    case 'out_of_credits':
+      return m.chat_reason_credits();
+    case 'quota_reached':
+      return m.chat_reason_quota();
+    case 'budget_exceeded':
+      return m.chat_reason_budget();
     case 'not_found':
       return m.chat_reason_not_found();
     case 'too_large':
@@ -28,4 +34,10 @@ export function notifies({ mentions, failure }: Pick<MessageView, 'mentions' | '
   const sign = callsAll({ mentions }) ? '@all' : '@here';
   const count = failure?.details?.count;
   return typeof count === 'number' ? m.chat_notifies({ sign, count }) : m.chat_notifies_many({ sign });
+}
+
+/** What leads on where something is used up. */
+export function wayOn(failure: Failure | null): string | null {
+  if (failure?.code === 'out_of_credits') return m.money_strip_buy();
+  return failure?.code === 'quota_reached' ? m.money_strip_plans() : null;
 }

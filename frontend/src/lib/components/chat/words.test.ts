@@ -1,0 +1,36 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Failure } from '#lib/chat/state.ts';
+import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
+import { notifies, wayOn, whyNotSent } from './words.ts';
+
+const failure = (code: string, details?: Failure['details']): Failure => ({
+  code,
+  message: 'As the server says it.',
+  ...(details && { details })
+});
+
+afterEach(() => overwriteGetLocale(() => 'en'));
+
+describe('why a message was not sent', () => {
+  it.each(['out_of_credits', 'quota_reached', 'budget_exceeded'])('%s has a sentence of its own', (code) => {
+    const told = (['en', 'vi'] as const).map((locale) => {
+      overwriteGetLocale(() => locale);
+      return whyNotSent(failure(code));
+    });
+    expect(new Set([...told, failure(code).message]).size).toBe(3);
+  });
+
+  it('leads to what helps', () => {
+    expect(wayOn(failure('out_of_credits'))).toBe('Buy credits');
+    expect(wayOn(failure('quota_reached'))).toBe('See plans');
+    expect(wayOn(failure('budget_exceeded'))).toBeNull();
+    expect(wayOn(null)).toBeNull();
+  });
+});
+
+it('says how many a message notifies, as far as that is known', () => {
+  const many = failure('confirm_mention', { count: 40 });
+  expect(notifies({ mentions: [{ kind: 'all' }], failure: many })).toBe('@all notifies 40 people.');
+  expect(notifies({ mentions: [{ kind: 'here' }], failure: many })).toBe('@here notifies 40 people.');
+  expect(notifies({ mentions: [{ kind: 'all' }], failure: failure('confirm_mention') })).toBe('@all notifies many people.');
+});
