@@ -85,6 +85,29 @@ test('an emoji behind a plus is a reaction, and a long text can go as a file', a
   await expect(composer).toHaveValue(trace);
 });
 
+test('a name calls in plain text, also between words without spaces, and not in code', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const group = await annas.openGroup('Callers', bens);
+  await anna.openConversation('Callers');
+  await anna.write(`\`@${ben.name}\``);
+  await anna.write(`> @${ben.name}`);
+  await anna.write(`www.example.com/@${ben.name}`);
+  await anna.write(`请@${ben.name}看`);
+  await anna.sees('请');
+  await expect(anna.log.locator('.at')).toHaveText([`@${ben.name}`]);
+  const seen = async () => {
+    const { own, unread } = await bens.call('GET', `/r1/conversations/${group}`);
+    return { mentions: own.unread_mentions, unread };
+  };
+  await expect.poll(seen).toEqual({ mentions: 1, unread: 4 });
+
+  // The list of names opens behind such a word, too.
+  await anna.composer.pressSequentially(`请@${ben.name.slice(0, 3)}`);
+  await expect(anna.page.getByRole('option', { name: ben.name })).toBeVisible();
+});
+
 test('what shows nothing is no message', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');

@@ -26,4 +26,4 @@ pub use matching::{Match, Matcher, utf16};
 pub use query::{Atom, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, TooManyWords, Wanted};
 pub use reading::{Likeness, Reading};
 pub use sqlite::{Error, SqliteIndex};
-pub use token::{MAX_TOKENS, Token, Tokens, folded, tokens};
+pub use token::{MAX_TOKENS, Token, Tokens, folded, is_unspaced, tokens};

@@ -135,7 +135,8 @@ fn pairs(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
 }
 
 /// Whether the script of a letter has no spaces between words.
-pub(crate) fn is_unspaced(letter: char) -> bool {
+#[must_use]
+pub fn is_unspaced(letter: char) -> bool {
     matches!(u32::from(letter),
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF // Thai, Lao, Burmese, Khmer
         | 0x3040..=0x30FF | 0x31F0..=0x31FF // kana

@@ -217,6 +217,8 @@ async fn a_mention_asks_only_whom_the_one_who_writes_may_talk_to() {
     };
     say(&team.ben, "b1", "@Quiet @Diary @Spy, anybody?", &json!(null)).await;
     say(&team.ben, "b2", "You?", &foreign).await;
+    // What is code, quoted, a link or an address asks nobody.
+    say(&team.ben, "b3", "`@Ada`, [@Ada](https://a.example), npm i @ada/utils\n\n> @Ada", &json!(null)).await;
     say(&team.guest, "g1", "@Ada?", &shared).await;
     say(&team.guest, "g2", "@Quill?", &json!(null)).await;
     assert_eq!(team.app.database.number("SELECT count(*) FROM jobs WHERE kind = 'answer'").await, 0);
@@ -228,6 +230,14 @@ async fn a_mention_asks_only_whom_the_one_who_writes_may_talk_to() {
     team.anna.post(&format!("/r1/conversations/{group}/members"), added).await.data_with(201);
     say(&team.guest, "g3", "@Ada?", &json!(null)).await;
     assert_eq!(team.answered(&mut socket, &group).await.0, "Ada");
+    // Words that are written without spaces stand around a name, and may themselves be one, in any form.
+    let named = team.assistant(&team.anna, json!({ "name": "김비서" })).await;
+    assert!(named.is_string());
+    say(&team.ben, "b4", "请@Ada看看", &json!(null)).await;
+    assert_eq!(team.answered(&mut socket, &group).await.0, "Ada");
+    let decomposed = "@\u{1100}\u{1175}\u{11b7}\u{1107}\u{1175}\u{1109}\u{1165}야";
+    say(&team.ben, "b5", decomposed, &json!(null)).await;
+    assert_eq!(team.answered(&mut socket, &group).await.0, "김비서");
 }
 
 #[tokio::test]

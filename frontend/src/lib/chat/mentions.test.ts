@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { askedAt, calledIn, callsMe, cutMentions, isCalled, matching, type Name } from './mentions.ts';
+import { calledIn, callsMe } from './called.ts';
+import cases from './mentions.json';
+import { askedAt, cutMentions, isCalled, matching, type Name } from './mentions.ts';
 
 const names: Name[] = [
   { name: 'Mai', kind: 'person' },
@@ -36,10 +38,41 @@ describe('mentions', () => {
     expect(callsMe('@@Elena!', names)).toBe(true);
   });
 
+  // The server's test has the same (`events/writer/asked.rs`).
+  it.each(cases)('of $names in $text', ({ text, names, called }) => {
+    const known = names.map((name): Name => ({ id: name, name, kind: 'assistant' }));
+    expect(new Set(calledIn(text, known).map(({ id }) => id))).toEqual(new Set(called));
+  });
+
+  const name = fc.constantFrom('Quill', 'Mai Trần', '小明', '田中', 'สมชาย', '민수', 'C++');
+  const formed = fc.constantFrom('NFC', 'NFD');
+
+  it('call from between any two signs of scripts without spaces, in any form', () => {
+    const unspaced = fc.constantFrom('看', 'の', 'カ', 'ー', '에', 'ก', '。', '，', '「', '」', '');
+    fc.assert(
+      fc.property(unspaced, name, formed, formed, unspaced, (before, name, said, known, after) => {
+        const names: Name[] = [{ id: 'one', name: name.normalize(known), kind: 'assistant' }];
+        expect(calledIn(`${before}@${name}${after}`.normalize(said), names)).toHaveLength(1);
+      })
+    );
+  });
+
+  it('call nobody from code, links and quotes', () => {
+    const around = fc.constantFrom('`', '```\n', '> ', '[', '<https://a.example/', 'https://a.example/?q=');
+    const closing: Record<string, string> = { '`': '`', '```\n': '\n```', '[': '](https://a.example)', '<https://a.example/': '>' };
+    fc.assert(
+      fc.property(around, name, (opening, name) => {
+        fc.pre(!opening.includes('https') || /^[a-z]+$/i.test(name));
+        const names: Name[] = [{ id: 'one', name, kind: 'assistant' }];
+        expect(calledIn(`Say:\n\n${opening}@${name}${closing[opening] ?? ''}`, names)).toEqual([]);
+      })
+    );
+  });
+
   it('lose nothing of the text', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom('@', 'Mai', ' ', 'Trần', 'Quill', 'x', '@Elena'), { maxLength: 20 }),
+        fc.array(fc.constantFrom('@', 'Mai', ' ', 'Trần', 'Tra\u0302\u0300n', 'Quill', 'x', '@Elena', '＠', '😀', '\u0301'), { maxLength: 20 }),
         (parts) => {
           const text = parts.join('');
           expect(
@@ -71,6 +104,8 @@ describe('mentions', () => {
   it('are asked for right before the caret', () => {
     expect(askedAt('ask @qu', 7)).toEqual({ at: 4, query: 'qu' });
     expect(askedAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
+    expect(askedAt('问@小', 3)).toEqual({ at: 1, query: '小' });
+    expect(askedAt('ask ＠qu', 7)).toEqual({ at: 4, query: 'qu' });
     expect(askedAt('me@qu', 5)).toBeNull();
     expect(askedAt('@qu\nnext', 8)).toBeNull();
     expect(askedAt('plain', 5)).toBeNull();

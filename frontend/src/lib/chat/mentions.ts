@@ -20,47 +20,96 @@ export interface Piece {
   readonly id?: string | undefined;
 }
 
-export const SIGN = /[@#:]/;
+export const SIGN = /[@＠#:]/;
 const SIGNS: Partial<Record<CalledKind, string>> = { channel: '#', emoji: ':' };
-const LETTER = /[\p{L}\p{N}_]/u;
+/** What makes a word of what it stands beside, but for scripts without spaces (as the server's search knows them). */
+const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
+const UNSPACED =
+  /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
+/** A letter with its marks; of hangul, which may be written in parts, all of them. */
+const LETTER = /\P{M}[\p{M}\u1160-\u11ff]*|\p{M}+/gu;
 
-/** Cuts a text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. */
+interface Known {
+  readonly name: Name;
+  readonly sign: string;
+  /** As it is compared. */
+  readonly text: string;
+}
+
+/** The longest first. What is known in a conversation is asked about for each of its texts. */
+const known = new WeakMap<readonly Name[], readonly Known[]>();
+
+function knownOf(names: readonly Name[]): readonly Known[] {
+  let all = known.get(names);
+  if (!all) {
+    all = names
+      .filter(({ name }) => name !== '')
+      .map((name) => ({ name, sign: SIGNS[name.kind] ?? '@', text: folded(name.name) }))
+      .toSorted((a, b) => b.text.length - a.text.length);
+    known.set(names, all);
+  }
+  return all;
+}
+
+/**
+ * Cuts a plain text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. The server has the same rules
+ * for assistants (`events/writer/asked.rs`), and the cases of `mentions.json`.
+ */
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
-  const byLength = names.toSorted((a, b) => b.name.length - a.name.length);
   const pieces: Piece[] = [];
   let plainFrom = 0;
   for (let at = 0; at < text.length; at++) {
-    const sign = text[at];
-    if (!sign || !SIGN.test(sign) || (at > 0 && LETTER.test(text[at - 1] ?? ''))) continue;
-    const found = byLength.find(
-      ({ kind, name }) => (SIGNS[kind] ?? '@') === sign && startsWithName(text, at + 1, name)
-    );
+    const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
+    if (!SIGN.test(sign) || !mayBegin(text, at, sign)) continue;
+    let end = -1;
+    const found = knownOf(names).find((one) => {
+      if (one.sign !== sign) return false;
+      end = endOf(one.text, text, at + 1);
+      return end !== -1 && mayEnd(text, end, sign);
+    });
     if (!found) continue;
     if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
-    plainFrom = at + 1 + found.name.length;
-    pieces.push({ text: text.slice(at, plainFrom), kind: found.kind, id: found.id });
-    at = plainFrom - 1;
+    pieces.push({ text: text.slice(at, end), kind: found.name.kind, id: found.name.id });
+    plainFrom = end;
+    at = end - 1;
   }
   if (plainFrom < text.length) pieces.push({ text: text.slice(plainFrom), kind: null });
   return pieces;
 }
 
-/** Whether the text calls the reader. */
-export function callsMe(text: string, names: readonly Name[]): boolean {
-  return cutMentions(text, names).some((piece) => piece.kind === 'me');
+/** Letters in one case and one form, however they were typed. */
+function folded(text: string): string {
+  return (text.match(LETTER) ?? []).map((letter) => letter.normalize('NFC').toLowerCase()).join('');
 }
 
-/** Whom a text calls, each once, as the server wants it said. */
-export function calledIn(text: string, names: readonly Name[]): Mention[] {
-  const found = new Map<string, Mention>();
-  for (const piece of cutMentions(text, names)) {
-    const { id } = piece;
-    if (piece.kind === 'all' || piece.kind === 'here') found.set(piece.kind, { kind: piece.kind });
-    else if (id && (piece.kind === 'person' || piece.kind === 'assistant'))
-      found.set(id, { kind: piece.kind === 'person' ? 'user' : 'assistant', id });
+/** Where the name ends that stands there; -1 where it doesn't. */
+function endOf(name: string, text: string, at: number): number {
+  let said = '';
+  LETTER.lastIndex = at;
+  while (said.length < name.length) {
+    const letter = LETTER.exec(text)?.[0];
+    if (letter === undefined) return -1;
+    said += letter.normalize('NFC').toLowerCase();
+    if (!name.startsWith(said)) return -1;
   }
-  return [...found.values()];
+  return LETTER.lastIndex;
+}
+
+const isOfWord = (sign: string) => PART.test(sign) && !UNSPACED.test(sign);
+
+/** What stands before belongs to no word, path or address that goes on here. */
+function mayBegin(text: string, at: number, sign: string): boolean {
+  const last = text[at - 1] ?? '';
+  const before = /[\udc00-\udfff]/.test(last) ? text.slice(at - 2, at) : last;
+  return !isOfWord(before) && !(sign === '@' && /[./-]/.test(before));
+}
+
+/** The name is whole, and no beginning of a path or an address. */
+function mayEnd(text: string, end: number, sign: string): boolean {
+  const [next = '', behind = ''] = text.slice(end, end + 4);
+  if (sign === '@' && /[/\\@＠]/.test(next)) return false;
+  return !isOfWord(sign === '@' && /[.-]/.test(next) ? behind : next);
 }
 
 /** Whether it calls the person with that id, by name or with everybody. */
@@ -76,17 +125,17 @@ export interface Asked {
 
 /** What is being typed after an `@` right before the caret, if anything is. */
 export function askedAt(text: string, caret: number): Asked | null {
-  const at = text.lastIndexOf('@', caret - 1);
-  if (at === -1 || (at > 0 && !/\s|[([{"'“]/.test(text[at - 1] ?? ''))) return null;
+  const at = Math.max(text.lastIndexOf('@', caret - 1), text.lastIndexOf('＠', caret - 1));
+  if (at === -1 || !mayBegin(text, at, '@')) return null;
   const query = text.slice(at + 1, caret);
-  return query.length > 30 || /[\n@]|\s{2}|^\s/.test(query) ? null : { at, query };
+  return query.length > 30 || /[\n@＠]|\s{2}|^\s/.test(query) ? null : { at, query };
 }
 
 /** The names that fit what is being typed, those that begin with it first. */
 export function matching(names: readonly Name[], query: string, most = 6): Name[] {
-  const wanted = fold(query);
+  const wanted = bare(query);
   const rank = ({ name }: Name) => {
-    const folded = fold(name);
+    const folded = bare(name);
     if (folded.startsWith(wanted)) return 0;
     return folded.split(/\s+/).some((word) => word.startsWith(wanted)) ? 1 : 2;
   };
@@ -99,13 +148,7 @@ export function matching(names: readonly Name[], query: string, most = 6): Name[
   return [...found.filter((name) => !many.includes(name)).slice(0, most - many.length), ...many];
 }
 
-function startsWithName(text: string, at: number, name: string): boolean {
-  if (name === '') return false;
-  const candidate = text.slice(at, at + name.length);
-  return candidate.toLowerCase() === name.toLowerCase() && !LETTER.test(text[at + name.length] ?? '');
-}
-
 /** “Trần” is found by “tran”. */
-function fold(text: string): string {
+function bare(text: string): string {
   return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/đ/gi, 'd').toLowerCase();
 }

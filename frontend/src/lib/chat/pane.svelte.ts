@@ -16,12 +16,13 @@ import type { Saved } from '#lib/stores/saved.svelte.ts';
 import type { ThreadLog } from '#lib/stores/thread-log.svelte.ts';
 import type { Action, Rights } from './actions.ts';
 import type { Taken } from './attached.ts';
+import { calledIn, callsMe } from './called.ts';
 import type { ChannelLinks } from './channel-links.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
-import { calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
+import { cutMentions, isCalled, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
 import type { MessageView } from './rows.ts';
 import type { Placed } from './state.ts';
@@ -276,8 +277,10 @@ export class Pane {
   }
 
   /** Whether a message calls the reader. What was written by a program may do so by name only. */
-  callsMe({ content, mentions }: MessageView): boolean {
-    return isCalled(mentions, this.#app.session.account?.id ?? null) || callsMe(content, this.names);
+  callsMe({ content, mentions, status }: MessageView): boolean {
+    if (isCalled(mentions, this.#app.session.account?.id ?? null)) return true;
+    // What is still being written would be read anew with every word.
+    return status !== 'streaming' && callsMe(content, this.names);
   }
 
   /** Has the names of these people asked for, where they aren't known. */

@@ -2,11 +2,16 @@
 //!
 //! An assistant of the workspace can be mentioned in any conversation, whether or not it was made a member of it, by whoever may talk to it.
 //! What it is shown of the conversation is what the one who asks may read.
+//!
+//! Names are looked for in a message's plain text: what is code, a link or a quote asks nobody. The app does the same
+//! (`frontend/src/lib/chat/mentions.ts`), and both are held to the cases beside it.
 
 use std::collections::BTreeSet;
 
 use appcore::{AppError, AssistantId, Code, ConversationId, UserId, view::MentionKind};
 use dbcontext::query::{self, assistants::Mention, conversations::MemberAssistant};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 use super::{
     answers,
@@ -23,6 +28,10 @@ const MAX_SIGNS: usize = 20;
 const MAX_WORDS: usize = 6;
 /// The longest name that is looked for, in characters.
 const MAX_NAME: usize = 60;
+/// How much before an `@` is looked at for an address, in bytes.
+const MAX_ADDRESS: usize = 1_000;
+/// What stands before a name; the second is how it is typed among characters of full width.
+const SIGNS: [char; 2] = ['@', '\u{ff20}'];
 
 /// Reads the assistants that messages may be for, and how many answers their senders wait for.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
@@ -62,10 +71,18 @@ pub(super) fn assistants(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<As
         return if asked.is_empty() { Err(nobody_answers()) } else { Ok(asked) };
     }
     let elsewhere = batch.mentioned.get(&(id, sender)).map_or(&[][..], Vec::as_slice);
-    let text = send.content.as_str().to_lowercase();
+    let candidates: Vec<&MemberAssistant> = usable.chain(elsewhere).collect();
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = candidates.iter().map(|assistant| folded(&assistant.name)).collect();
+    let text = said(send.content.as_str());
+    let found = named_in(&text, &names);
     let mut named: Vec<(usize, AssistantId)> = Vec::new();
-    for assistant in usable.chain(elsewhere) {
-        if let Some(at) = place(send, &text, assistant)
+    for (assistant, name) in candidates.iter().zip(&names) {
+        let at = found.iter().find(|(_, said)| said == name).map(|(at, _)| *at);
+        // Behind everything that is named stands what is mentioned by its id alone.
+        if let Some(at) = at.or_else(|| is_meant(send, assistant).then_some(text.len()))
             && named.iter().all(|(_, known)| *known != assistant.assistant_id)
         {
             named.push((at, assistant.assistant_id));
@@ -80,12 +97,10 @@ pub(super) fn nobody_answers() -> AppError {
     AppError::refused(Code::WrongState, "This assistant isn't available any more. Start a chat with another one.")
 }
 
-/// Where a message mentions an assistant: by its name, else, behind everything, by its id.
-fn place(send: &SendMessage, text: &str, assistant: &MemberAssistant) -> Option<usize> {
-    let is_meant = |mention: &appcore::view::Mention| {
-        mention.kind == MentionKind::Assistant && mention.id == Some(assistant.assistant_id.0)
-    };
-    mention_in(text, &assistant.name).or_else(|| send.mentions.iter().any(is_meant).then_some(text.len()))
+/// Whether a message mentions an assistant by its id.
+fn is_meant(send: &SendMessage, assistant: &MemberAssistant) -> bool {
+    let id = Some(assistant.assistant_id.0);
+    send.mentions.iter().any(|mention| mention.kind == MentionKind::Assistant && mention.id == id)
 }
 
 /// What a message may mention, to be looked for.
@@ -99,32 +114,61 @@ fn mentions_of(send: &SendMessage) -> Vec<Mention> {
     let by_id = send.mentions.iter().filter(|mentioned| mentioned.kind == MentionKind::Assistant);
     let mut mentions: Vec<Mention> =
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();
-    if send.content.as_str().contains('@') {
-        let names = names_in(&send.content.as_str().to_lowercase());
-        mentions.extend(names.into_iter().map(|name| mention(Some(name), None)));
-    }
+    let names = names_in(&said(send.content.as_str()));
+    mentions.extend(names.into_iter().map(|name| mention(Some(name), None)));
     mentions
 }
 
-/// What may be a name in a text of small letters: a few words after each `@`.
+/// What a message says to those whom it may ask, folded: its text without code, links and quotes, with a line break wherever marks part it.
+/// No name goes across one.
+fn said(markdown: &str) -> String {
+    if !markdown.contains(SIGNS) {
+        return String::new();
+    }
+    let mut text = String::new();
+    let mut kept_out = 0_usize;
+    let options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES;
+    for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
+        match event {
+            Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) if kept_out == 0 => {
+                // A sign that is escaped is only a sign.
+                let is_escaped = part.starts_with(SIGNS) && markdown[..range.start].ends_with('\\');
+                text.push_str(if is_escaped { part.strip_prefix(SIGNS).unwrap_or(&part) } else { &part });
+                continue;
+            }
+            Event::Start(Tag::CodeBlock(_) | Tag::Link { .. } | Tag::Image { .. } | Tag::BlockQuote(_)) => {
+                kept_out += 1
+            }
+            Event::End(TagEnd::CodeBlock | TagEnd::Link | TagEnd::Image | TagEnd::BlockQuote(_)) => {
+                kept_out = kept_out.saturating_sub(1);
+            }
+            _ => {}
+        }
+        text.push('\n');
+    }
+    folded(&text).replace(SIGNS, "@")
+}
+
+/// Letters in one case and one form, however they were typed.
+fn folded(text: &str) -> String {
+    text.nfc().flat_map(char::to_lowercase).collect()
+}
+
+/// What may be a name in a folded text: a few words after each `@`, which some names have in parts and others as one.
 fn names_in(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for (at, _) in text.match_indices('@').take(MAX_SIGNS) {
-        if text[..at].chars().next_back().is_some_and(char::is_alphanumeric) {
-            continue;
-        }
+    for (at, _) in text.match_indices('@').filter(|(at, _)| may_begin(&text[..*at])).take(MAX_SIGNS) {
         let after = &text[at + 1..];
-        let after = after.char_indices().nth(MAX_NAME + 1).map_or(after, |(end, _)| &after[..end]);
-        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
         let mut words = 0;
         let mut last = None;
-        for (end, next) in after.char_indices().map(|(end, next)| (end, Some(next))).chain([(after.len(), None)]) {
-            let is_end = !next.is_some_and(is_part);
-            // A name may end with something else, too, such as in `C++`.
-            if end > 0 && is_end && after[..end].trim() == &after[..end] && after[..end].chars().count() <= MAX_NAME {
-                names.insert(after[..end].to_owned());
+        let ends = after.char_indices().map(|(end, next)| (end, Some(next))).chain([(after.len(), None)]);
+        for (end, next) in ends.take(MAX_NAME + 1) {
+            let name = &after[..end];
+            if end > 0 && may_end(&after[end..]) && name.trim() == name {
+                names.insert(name.to_owned());
+                names.insert(name.nfd().collect());
             }
-            words += usize::from(is_end && last.is_some_and(is_part));
+            words += usize::from(!next.is_some_and(is_part) && last.is_some_and(is_part));
             if words >= MAX_WORDS || next == Some('\n') {
                 break;
             }
@@ -134,29 +178,84 @@ fn names_in(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// Where `@name` first stands in a text of small letters, in any case, and not as the beginning of a longer word.
-fn mention_in(text: &str, name: &str) -> Option<usize> {
-    let name = format!("@{}", name.to_lowercase());
-    let is_whole = |at: usize| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + name.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(|next| next.is_alphanumeric() || next == '_')
-    };
-    text.match_indices(&name).map(|(at, _)| at).find(|at| is_whole(*at))
+/// Where which of these names stand in a text, all of it folded: of those that fit at one place the longest.
+fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
+    let mut named: Vec<(usize, &str)> = Vec::new();
+    for (at, _) in text.match_indices('@').filter(|(at, _)| may_begin(&text[..*at])) {
+        let after = &text[at + 1..];
+        let fits = |name: &&String| !name.is_empty() && after.strip_prefix(name.as_str()).is_some_and(may_end);
+        if let Some(name) = names.iter().filter(fits).max_by_key(|name| name.len()) {
+            named.push((at, name));
+        }
+    }
+    named
+}
+
+/// Whether a letter belongs to the word that it stands in.
+fn is_part(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_' || is_combining_mark(letter)
+}
+
+/// Whether it makes a longer word of what it stands beside. Some scripts put no spaces between words.
+fn joins(letter: char) -> bool {
+    is_part(letter) && !search::is_unspaced(letter)
+}
+
+/// Whether a name may begin behind this: no word, path or address goes on there.
+fn may_begin(before: &str) -> bool {
+    let last = before.chars().next_back();
+    !last.is_some_and(|last| joins(last) || matches!(last, '.' | '/' | '-')) && !ends_in_address(before)
+}
+
+/// An address has no spaces, and no letters beyond ASCII that would be certain to belong to it.
+fn ends_in_address(text: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
+    let length = text.bytes().rev().take(MAX_ADDRESS).take_while(is_part).count();
+    let address = &text[text.len() - length..];
+    address.contains("://") || address.starts_with("www.")
+}
+
+/// Whether a name may end before this: it is whole, and no beginning of a path or an address.
+fn may_end(after: &str) -> bool {
+    let mut letters = after.chars();
+    match letters.next() {
+        Some('/' | '\\' | '@') => false,
+        Some('.' | '-') => !letters.next().is_some_and(joins),
+        next => !next.is_some_and(joins),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
     use super::*;
 
+    #[derive(Deserialize)]
+    struct Case {
+        text: String,
+        names: Vec<String>,
+        called: Vec<String>,
+    }
+
+    /// The app's test has the same.
     #[test]
-    fn a_mention_is_the_whole_name() {
-        assert_eq!(mention_in("hey @ada, look", "Ada"), Some(4));
-        assert_eq!(mention_in("@ada lovelace?", "Ada Lovelace"), Some(0));
-        assert_eq!(mention_in("@adabot or @ada", "Ada"), Some(11));
-        assert_eq!(mention_in("@adabot", "Ada"), None);
-        assert_eq!(mention_in("mail@ada", "Ada"), None);
-        assert_eq!(mention_in("ada", "Ada"), None);
+    fn a_mention_is_the_whole_name_in_plain_text() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/chat/mentions.json");
+        let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert!(cases.len() > 50);
+        for Case { text, names, called } in cases {
+            let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
+            let said = said(&text);
+            let found: BTreeSet<&str> = named_in(&said, &names).into_iter().map(|(_, name)| name).collect();
+            let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
+            assert_eq!(found, called.iter().map(String::as_str).collect(), "{text:?}");
+            // What is mentioned has to be looked for first.
+            assert!(called.iter().all(|name| names_in(&said).contains(name)), "{text:?}: {:?}", names_in(&said));
+        }
     }
 
     #[test]
@@ -166,18 +265,38 @@ mod tests {
         assert!(names.contains(&"ada") && names.contains(&"ada lovelace") && names.contains(&"c++"), "{names:?}");
         assert!(!names.contains(&"x") && !names.contains(&"ada love"), "{names:?}");
         assert!(names_in(&"@a ".repeat(10_000)).len() < 200);
+        assert!(names_in(&"@明".repeat(10_000)).len() < 200);
     }
 
     #[test]
     fn whatever_is_a_mention_is_looked_for() {
-        for name in ["ada", "ada lovelace", "c++", "r2-d2", "đặng thị thu", "a.b c", "two  blanks", "x_y", "😀 bot"]
+        for name in
+            ["ada", "ada lovelace", "c++", "r2-d2", "đặng thị thu", "a.b c", "two  blanks", "x_y", "😀 bot", "小明"]
         {
-            for (before, after) in
-                [("", ""), ("hey ", ", look"), ("(", ")"), ("@ @", "? and then more words follow"), ("\n", "\nnext")]
-            {
+            for (before, after) in [
+                ("", ""),
+                ("hey ", ", look"),
+                ("(", ")"),
+                ("@ @", "? and then more words follow"),
+                ("\n", "\nnext"),
+                ("看", "看"),
+            ] {
                 let text = format!("{before}@{name}{after}");
-                assert!(mention_in(&text, name).is_some(), "{text:?}");
+                assert!(!named_in(&text, &[name.to_owned()]).is_empty(), "{text:?}");
                 assert!(names_in(&text).contains(name), "{text:?} {name:?}: {:?}", names_in(&text));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read(text in "(@|＠|[a-zé小ー_`*~>#|\\[\\]()<\\\\./:\n -]|https://|www\\.){0,60}") {
+            let said = said(&text);
+            for name in names_in(&said) {
+                prop_assert!(!name.is_empty() && name.chars().count() <= 2 * MAX_NAME);
+            }
+            for (at, name) in named_in(&said, &["a".to_owned(), "é".to_owned(), "小".to_owned()]) {
+                prop_assert!(said[at + 1..].starts_with(name));
             }
         }
     }
