@@ -137,7 +137,7 @@ fn said(markdown: &str) -> String {
                 continue;
             }
             Event::Start(Tag::CodeBlock(_) | Tag::Link { .. } | Tag::Image { .. } | Tag::BlockQuote(_)) => {
-                kept_out += 1
+                kept_out += 1;
             }
             Event::End(TagEnd::CodeBlock | TagEnd::Link | TagEnd::Image | TagEnd::BlockQuote(_)) => {
                 kept_out = kept_out.saturating_sub(1);
@@ -212,7 +212,7 @@ fn ends_in_address(text: &str) -> bool {
     let is_part = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
     let length = text.bytes().rev().take(MAX_ADDRESS).take_while(is_part).count();
     let address = &text[text.len() - length..];
-    address.contains("://") || address.starts_with("www.")
+    address.contains("://") || address.contains("www.")
 }
 
 /// Whether a name may end before this: it is whole, and no beginning of a path or an address.
