@@ -8,7 +8,7 @@ use std::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{GatewayError, chat::Finish};
@@ -270,6 +270,8 @@ pub(crate) fn quarters(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn usage(input: u64, output: u64) -> Usage {
