@@ -46,11 +46,10 @@ impl Access {
 
     /// Why they may not come in by themselves, if that is so.
     pub fn may_join(&self) -> Result<(), Code> {
-        match self.may_read() {
-            true => Ok(()),
-            false if self.is_open_to_them() => Err(Code::Removed),
-            false => Err(Code::NotFound),
+        if self.may_read() {
+            return Ok(());
         }
+        Err(if self.is_open_to_them() { Code::Removed } else { Code::NotFound })
     }
 
     /// What they may read begins after this event.

@@ -23,14 +23,12 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     known: Option<UploadId>,
 ) -> Result<i64, AppError> {
     let own = Some(app.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
-    let of_plan = match app.payments.is_charging() {
-        true => plans::quotas_of(txn, owner, app.clock.now()).await?,
-        false => None,
-    };
-    let of_plan = match of_plan {
-        Some(quotas) => limit(&quotas, QuotaMetric::Storage)?,
-        None => None,
-    };
+    let mut of_plan = None;
+    if app.payments.is_charging()
+        && let Some(quotas) = plans::quotas_of(txn, owner, app.clock.now()).await?
+    {
+        of_plan = limit(&quotas, QuotaMetric::Storage)?;
+    }
     let Some(least) = own.into_iter().chain(of_plan).min() else { return Ok(i64::MAX) };
     users::lock(txn, owner).await?;
     let used = uploads::bytes_of(txn, owner, known).await?;

@@ -256,7 +256,7 @@ mod tests {
     fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
         let checked = [kind.as_slice(), data].concat();
         let checksum = checked.iter().fold(u32::MAX, |sum, byte| {
-            (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 })
         });
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();
         [&length, checked.as_slice(), &(!checksum).to_be_bytes()].concat()
