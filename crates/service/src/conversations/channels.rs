@@ -69,8 +69,7 @@ async fn bring_in(app: &App, access: &Access, user: UserId, is_let_in: bool) -> 
 }
 
 /// Ends a membership: the caller's own, or, for the channel's managers, that of another member who does not own it, who then stays out until somebody adds
-/// them. Where an owner goes, the admin who has been
-/// there longest owns it, else the member; a private channel that nobody is left in ends.
+/// them. Where an owner goes, the admin who has been there longest owns it, else the member; a private channel that nobody is left in ends.
 pub(super) async fn remove(app: &App, by: &Principal, id: ConversationId, user: UserId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     query::members::hold_count(&tx, id).await?;
