@@ -200,7 +200,7 @@ fn measure<R: BufRead + Seek>(
     Ok(())
 }
 
-fn decoder<R: BufRead + Seek>(from: R, format: ImageFormat) -> anyhow::Result<impl ImageDecoder> {
+fn decoder<'a>(from: impl BufRead + Seek + 'a, format: ImageFormat) -> anyhow::Result<impl ImageDecoder + 'a> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(DECODING as u64 * MIB);
     let mut reader = ImageReader::with_format(from, format);
