@@ -8,10 +8,7 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinHandle};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::{
-    App,
-    uploads::{Incoming, Received},
-};
+use crate::{App, uploads::Received};
 
 /// Pieces that may wait on either side.
 const AHEAD: usize = 4;

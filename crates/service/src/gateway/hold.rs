@@ -209,7 +209,7 @@ pub(crate) async fn queue_answers(
     answers: u64,
 ) -> Result<Option<QueuedHold>, AppError> {
     let (gateway, context) = (&app.gateway, app.config.ai.context_tokens as u64);
-    let amounts = gateway.worst_of_answer(gateway.find_model(model).as_deref(), (context, None), 1);
+    let amounts = gateway.worst_of_answer(gateway.find_model(model).as_deref(), Wanted::words(context, None), 1);
     let bill = gateway.bill(asker.into(), &gateway.budgets_of(asker), QuotaMetric::Answers, amounts);
     if bill.is_empty() {
         return Ok(None);
