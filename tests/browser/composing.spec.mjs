@@ -92,7 +92,7 @@ test('a name calls in plain text, also between words without spaces, and not in 
   const group = await annas.openGroup('Callers', bens);
   await anna.openConversation('Callers');
   await anna.write(`\`@${ben.name}\``);
-  await anna.write(`> @${ben.name}`);
+  await anna.write(`> @${ben.name} said so`);
   await anna.write(`www.example.com/@${ben.name}`);
   await anna.write(`请@${ben.name}看`);
   await anna.sees('请');

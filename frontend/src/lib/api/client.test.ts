@@ -79,7 +79,14 @@ describe('the envelope', () => {
     const server = fakeServer(() => no(429, 'rate_limited', { errors: fields, details }, { 'retry-after': '8' }));
     const error = await new Api({ fetch: server.fetch }).post('/things').catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(ApiError);
-    expect(error).toMatchObject({ status: 429, code: 'rate_limited', requestId: 'r-1', fields, retryAfter: 8, details });
+    expect(error).toMatchObject({
+      status: 429,
+      code: 'rate_limited',
+      requestId: 'r-1',
+      fields,
+      retryAfter: 8,
+      details
+    });
   });
 
   it('may be missing: a proxy answers with a page, or nobody answers at all', async () => {

@@ -13,7 +13,8 @@ it('tells what a proxy refuses from what the server does', () => {
 });
 
 it('says what a full disk, or a channel that one was removed from, means for whoever asks', () => {
-  const told = (status: number, code: string) => sentence(failureOf(status, JSON.stringify({ code, message: code }), () => null));
+  const told = (status: number, code: string) =>
+    sentence(failureOf(status, JSON.stringify({ code, message: code }), () => null));
   expect(told(507, 'storage_full')).toMatch(/no room left/);
   expect(told(403, 'removed')).toMatch(/Ask someone who manages it/);
   expect(told(500, 'internal')).toMatch(/had a problem/);

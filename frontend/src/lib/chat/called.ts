@@ -12,16 +12,21 @@ export function callsMe(text: string, names: readonly Name[]): boolean {
 /** Whom a text calls, each once, as the server wants it said. */
 export function calledIn(text: string, names: readonly Name[]): Mention[] {
   const found = new Map<string, Mention>();
-  for (const { id, kind } of piecesOf(text, names)) {
-    if (kind === 'all' || kind === 'here') found.set(kind, { kind });
-    else if (id && (kind === 'person' || kind === 'assistant'))
-      found.set(id, { kind: kind === 'person' ? 'user' : 'assistant', id });
+  for (const piece of piecesOf(text, names)) {
+    const { id } = piece;
+    if (piece.kind === 'all' || piece.kind === 'here') found.set(piece.kind, { kind: piece.kind });
+    else if (id && (piece.kind === 'person' || piece.kind === 'assistant'))
+      found.set(id, { kind: piece.kind === 'person' ? 'user' : 'assistant', id });
   }
   return [...found.values()];
 }
 
 function piecesOf(text: string, names: readonly Name[]): Piece[] {
-  return /[@＠]/.test(text) ? parse(text).flatMap(textsOf).flatMap((one) => cutMentions(one, names)) : [];
+  return /[@＠]/.test(text)
+    ? parse(text)
+        .flatMap(textsOf)
+        .flatMap((one) => cutMentions(one, names))
+    : [];
 }
 
 function textsOf(block: Block): string[] {

@@ -59,7 +59,12 @@ describe('mentions', () => {
 
   it('call nobody from code, links and quotes', () => {
     const around = fc.constantFrom('`', '```\n', '> ', '[', '<https://a.example/', 'https://a.example/?q=');
-    const closing: Record<string, string> = { '`': '`', '```\n': '\n```', '[': '](https://a.example)', '<https://a.example/': '>' };
+    const closing: Record<string, string> = {
+      '`': '`',
+      '```\n': '\n```',
+      '[': '](https://a.example)',
+      '<https://a.example/': '>'
+    };
     fc.assert(
       fc.property(around, name, (opening, name) => {
         fc.pre(!opening.includes('https') || /^[a-z]+$/i.test(name));
@@ -72,7 +77,10 @@ describe('mentions', () => {
   it('lose nothing of the text', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom('@', 'Mai', ' ', 'Trần', 'Tra\u0302\u0300n', 'Quill', 'x', '@Elena', '＠', '😀', '\u0301'), { maxLength: 20 }),
+        fc.array(
+          fc.constantFrom('@', 'Mai', ' ', 'Trần', 'Tra\u0302\u0300n', 'Quill', 'x', '@Elena', '＠', '😀', '\u0301'),
+          { maxLength: 20 }
+        ),
         (parts) => {
           const text = parts.join('');
           expect(

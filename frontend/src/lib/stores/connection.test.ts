@@ -181,7 +181,11 @@ describe('a request', () => {
     connection.start();
     last().hello();
     const asked = connection.request('message.send', {});
-    last().say('error', { code: 'rate_limited', message: 'slow down', retry_after: 8, details: { limit: 3 } }, last().sent[0]?.id);
+    last().say(
+      'error',
+      { code: 'rate_limited', message: 'slow down', retry_after: 8, details: { limit: 3 } },
+      last().sent[0]?.id
+    );
     const error = await asked.catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(ApiError);
     expect(error).toMatchObject({ code: 'rate_limited', retryAfter: 8, details: { limit: 3 } });

@@ -77,7 +77,11 @@ describe('the outbox', () => {
     await settled();
     expect(desk.logs.get('c1')?.outbox[0]?.failure).toMatchObject({ details: { count: 40 } });
     desk.outbox.reword(id, '@here, hello', [{ kind: 'here' }]);
-    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: '@here, hello', mentions: [{ kind: 'here' }] });
+    expect(desk.line.requests[0]?.payload).toMatchObject({
+      client_id: id,
+      content: '@here, hello',
+      mentions: [{ kind: 'here' }]
+    });
     expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
     expect(desk.shown('c1')).toEqual([['@here, hello', 'sending']]);
     expect([...desk.storage.kept.values()]).toMatchObject([{ content: '@here, hello' }]);

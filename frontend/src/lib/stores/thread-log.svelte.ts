@@ -65,7 +65,8 @@ export class ThreadLog extends ConversationLog {
   /** Nobody but the reader hears how far they have read a thread. */
   override markRead(seq: number): void {
     // Replies that were deleted count, too: at the end they are behind the reader.
-    const no = seq >= this.end ? (this.summary?.last_no ?? 0) : seq === this.find(this.rootId)?.seq ? 0 : (this.noOf(seq) ?? 0);
+    const no =
+      seq >= this.end ? (this.summary?.last_no ?? 0) : seq === this.find(this.rootId)?.seq ? 0 : (this.noOf(seq) ?? 0);
     if (!this.own?.following || no <= this.readTo) return;
     const before = this.readTo;
     this.readTo = no;

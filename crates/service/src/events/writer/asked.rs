@@ -198,7 +198,7 @@ fn is_part(letter: char) -> bool {
 
 /// Whether it makes a longer word of what it stands beside. Some scripts put no spaces between words.
 fn joins(letter: char) -> bool {
-    is_part(letter) && !search::is_unspaced(letter)
+    is_part(letter) && !::search::is_unspaced(letter)
 }
 
 /// Whether a name may begin behind this: no word, path or address goes on there.
@@ -209,8 +209,8 @@ fn may_begin(before: &str) -> bool {
 
 /// An address has no spaces, and no letters beyond ASCII that would be certain to belong to it.
 fn ends_in_address(text: &str) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
-    let length = text.bytes().rev().take(MAX_ADDRESS).take_while(is_part).count();
+    let is_of_it = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
+    let length = text.bytes().rev().take(MAX_ADDRESS).take_while(is_of_it).count();
     let address = &text[text.len() - length..];
     address.contains("://") || address.contains("www.")
 }
@@ -252,7 +252,7 @@ mod tests {
             let said = said(&text);
             let found: BTreeSet<&str> = named_in(&said, &names).into_iter().map(|(_, name)| name).collect();
             let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
-            assert_eq!(found, called.iter().map(String::as_str).collect(), "{text:?}");
+            assert_eq!(found, called.iter().map(String::as_str).collect::<BTreeSet<&str>>(), "{text:?}");
             // What is mentioned has to be looked for first.
             assert!(called.iter().all(|name| names_in(&said).contains(name)), "{text:?}: {:?}", names_in(&said));
         }

@@ -32,5 +32,7 @@ it('says how many a message notifies, as far as that is known', () => {
   const many = failure('confirm_mention', { count: 40 });
   expect(notifies({ mentions: [{ kind: 'all' }], failure: many })).toBe('@all notifies 40 people.');
   expect(notifies({ mentions: [{ kind: 'here' }], failure: many })).toBe('@here notifies 40 people.');
-  expect(notifies({ mentions: [{ kind: 'all' }], failure: failure('confirm_mention') })).toBe('@all notifies many people.');
+  expect(notifies({ mentions: [{ kind: 'all' }], failure: failure('confirm_mention') })).toBe(
+    '@all notifies many people.'
+  );
 });
