@@ -165,8 +165,8 @@ async fn what_was_deleted_is_unread_for_nobody_who_was_at_the_end() {
 #[tokio::test]
 async fn who_writes_has_received_and_read_what_is_before() {
     let app = Application::start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let chats = [anna.open_single(&ben).await, anna.open_group("Both", &[&ben]).await];
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    let chats = [anna.open_single(&ben).await, anna.open_group("All", &[&ben, &cleo]).await];
     for chat in &chats {
         anna.send_message(chat, "one").await;
     }

@@ -22,7 +22,8 @@ async fn strangers_send_no_more_than_what_they_are_asked_for() {
 
 #[tokio::test]
 async fn what_there_is_never_memory_for_is_too_large() {
-    let app = Setup::new().set("server.body_bytes_per_user", 128 * KIB).start().await;
+    let setup = Setup::new().set("rate_limit.enabled", true).set("server.body_bytes_per_user", 128 * KIB);
+    let app = setup.start().await;
     let anna = app.sign_up("Anna").await;
     let form = |length: usize| {
         let (head, foot) =
