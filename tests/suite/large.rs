@@ -312,9 +312,10 @@ mod cluster {
         types(&mut hers, &chat, true).await;
         viewer.expect_in("typing", &chat).await;
         let seq = people[0].send_message(&chat, "hello").await["seq"].as_i64().unwrap();
-        receipt(&mut hers, &chat, seq, "read").await;
+        let mut his = people[3].connect().await;
+        receipt(&mut his, &chat, seq, "read").await;
         let told = viewer.expect_in("receipts", &chat).await;
-        assert_eq!(told.payload["items"], json!([{ "user_id": people[0].id, "read_seq": seq }]));
+        assert_eq!(told.payload["items"], json!([{ "user_id": people[3].id, "read_seq": seq }]));
         let _third = people[2].connect().await;
         assert_eq!(statuses(&viewer.expect("presences").await.payload), is(&people[2], "online"));
         let rest = said(&people[0], &mut reader, &chat).await;
