@@ -20,6 +20,8 @@ export default defineConfig({
   // A browser beside a server on two busy cores may miss a limit. What passes then is named as flaky at the end of the run.
   retries: 2,
   timeout: 90_000,
+  // The gate takes seven minutes of this where it is quiet. A run that hangs ends and says so.
+  globalTimeout: isGate ? 45 * 60_000 : 0,
   expect: { timeout: 15_000 },
   reporter: [['list'], ...(report ? [['json', { outputFile: report }]] : [])],
   use: {

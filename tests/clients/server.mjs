@@ -131,7 +131,7 @@ export class Watch {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
         reject(new Error(`${what()} did not happen`));
-      }, 20_000);
+      }, 60_000);
       const look = () => {
         if (!condition()) return;
         clearTimeout(timer);

@@ -166,26 +166,28 @@ for (const [place, start, skip] of PLACES) {
 
 test('when its server dies a client goes on with the other, by itself', { skip: missing }, async () => {
   const cluster = await startCluster();
+  const readers = [];
   try {
     const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => Person.signUp(cluster.url, name)));
     const conversation = await anna.openSingle(ben);
-    const readers = await Promise.all(
-      [['polling', 'websocket'], ['polling'], ['websocket'], ['polling']].map((transports) =>
-        new Client(io48, ben, { transports, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 }).open(),
-      ),
-    );
+    for (const transports of [['polling', 'websocket'], ['polling'], ['websocket'], ['polling']]) {
+      readers.push(new Client(io48, ben, { transports, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 200 }));
+    }
+    await Promise.all(readers.map((reader) => reader.open()));
+    // A client that loses its socket while it goes over to it no longer polls, and learns that only from the silence, after 45 s.
+    await readers[0].upgraded;
     for (const reader of readers) reader.events.length = 0;
     await cluster.servers[0].kill();
     // Those that were there come back and say hello again; nobody is left behind.
     await anna.send(conversation, 'still here');
-    for (const reader of readers) {
+    for (const [place, reader] of readers.entries()) {
       await reader.watch.until(
         () => reader.events.some(({ type, payload }) => (type === 'hello' && payload.conversations[0].last_seq > 0) || type === 'message.created'),
-        () => 'news after the death of a server',
+        () => `news for client ${place} (${reader.disconnected ?? 'connected all the time'}) after the death of a server`,
       );
-      reader.close();
     }
   } finally {
+    for (const reader of readers) reader.close();
     await cluster.stop();
   }
 });
