@@ -5,9 +5,14 @@
 
 /** An address of the web, and all that follows it without a space. */
 const BEGUN = /^(?:(?:https?|ftp):\/\/|www\.)[a-z\d-][^\s<]*/i;
-/** Letters of scripts without spaces, and of hangul, whose endings follow a word; punctuation beyond ASCII; what can't be seen. */
-const BEHIND =
-  /(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]|[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]/u;
+/** Punctuation beyond ASCII, and what can't be seen. */
+const MARK = String.raw`(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]`;
+/** Letters of scripts without spaces, and of hangul, whose endings follow a word. */
+const LETTER = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
+/** The host, which ends where such letters come. */
+const HOST = new RegExp(String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${LETTER})[^/?#])+`, 'u');
+/** Behind the host such letters are a part of the address where they begin a name: `/wiki/北京`, but not `/docs에서`. */
+const REST = new RegExp(String.raw`^(?:(?!${MARK}|${LETTER}).|(?<=[/=?&#_-])(?:(?!${MARK})${LETTER})+)*`, 'u');
 
 const STOPS = '?!.,:;*_\'"~';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
@@ -18,8 +23,9 @@ const LONGEST_NAME = 32;
 export function addressAt(text: string): string | null {
   const begun = BEGUN.exec(text)?.[0];
   if (begun === undefined) return null;
-  const end = begun.search(BEHIND);
-  return withoutTail(end === -1 ? begun : begun.slice(0, end));
+  const host = HOST.exec(begun)?.[0] ?? '';
+  const rest = begun.slice(host.length);
+  return withoutTail(/^[/?#]/.test(rest) ? host + (REST.exec(rest)?.[0] ?? '') : host);
 }
 
 /** Without the stops of the sentence that it is in, and the brackets that it is in: those that it opened are its own. */
