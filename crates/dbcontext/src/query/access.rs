@@ -98,9 +98,10 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
         is_removed: bool,
     }
     let sql = "SELECT c.workspace_id, c.kind, c.last_seq, c.archived_at IS NOT NULL AS is_archived, c.is_default, c.posting, \
-               c.mention_all, c.history, m.from_seq, m.role, w.role AS workspace_role, r.user_id IS NOT NULL AS is_removed FROM conversations c \
-               LEFT JOIN conversation_members r ON r.conversation_id = c.id AND r.user_id = $2 AND r.removed_at IS NOT NULL \
-               LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $2 AND NOT m.is_deleted \
+               c.mention_all, c.history, CASE WHEN NOT m.is_deleted THEN m.from_seq END AS from_seq, \
+               CASE WHEN NOT m.is_deleted THEN m.role END AS role, w.role AS workspace_role, m.removed_at IS NOT NULL AS is_removed \
+               FROM conversations c \
+               LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $2 \
                LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
                WHERE c.id = $1 AND NOT c.is_deleted";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);

@@ -70,10 +70,7 @@ pub(super) async fn check_workspace(app: &App, by: &Principal, id: ConversationI
         return Ok(());
     }
     let workspace = access::member(app, by.user_id, id).await?.workspace_id;
-    if rows::in_workspace(app.db.reader(), workspace).await?.saturating_add(size) > most {
-        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for this file."));
-    }
-    Ok(())
+    check_fits(app.db.reader(), workspace, size, most).await
 }
 
 /// Refuses a file that an assistant is to know and for which its workspace has no space. Until the transaction ends nobody else takes any there.
@@ -88,10 +85,7 @@ pub(crate) async fn check_known<C: ConnectionTrait>(
         return Ok(());
     }
     rows::lock_space(txn, workspace).await?;
-    if rows::in_workspace(txn, workspace).await?.saturating_add(size) > most {
-        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for this file."));
-    }
-    Ok(())
+    check_fits(txn, workspace, size, most).await
 }
 
 /// Refuses files that are too much for the workspace of the conversation that they will be sent to.
@@ -103,8 +97,15 @@ pub(crate) async fn check_sent(app: &App, access: &access::Lookup<'_>, uploads: 
     let workspace = access.member().await?.workspace_id;
     let sent = rows::get_all(app.db.reader(), uploads.iter().copied()).await?;
     let size: i64 = sent.iter().filter_map(|row| row.size).sum();
-    if rows::in_workspace(app.db.reader(), workspace).await?.saturating_add(size) > most {
-        return Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for these files."));
+    check_fits(app.db.reader(), workspace, size, most).await
+}
+
+async fn check_fits<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, size: i64, most: i64) -> Result<(), AppError> {
+    if rows::in_workspace(db, workspace).await?.saturating_add(size) > most {
+        return Err(AppError::refused(
+            Code::QuotaExceeded,
+            "This workspace has too little space left. Delete files there, or ask its administrators.",
+        ));
     }
     Ok(())
 }

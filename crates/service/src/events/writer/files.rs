@@ -75,9 +75,10 @@ pub(super) fn attachments(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<U
     let place = batch.conversation(send.conversation_id)?.workspace_id;
     let size: i64 = found.iter().map(|upload| upload.size).sum();
     match batch.files.taken.get(&place) {
-        Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => {
-            Err(AppError::refused(Code::QuotaExceeded, "This workspace has no space left for these files."))
-        }
+        Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => Err(AppError::refused(
+            Code::QuotaExceeded,
+            "This workspace has too little space left. Delete files there, or ask its administrators.",
+        )),
         _ => Ok(found),
     }
 }
