@@ -88,8 +88,9 @@ test('an emoji behind a plus is a reaction, and a long text can go as a file', a
 test('a name calls in plain text, also between words without spaces, and not in code', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
-  const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
-  const group = await annas.openGroup('Callers', bens);
+  const carla = await arrive('Carla');
+  const [annas, bens, carlas] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
+  const group = await annas.openGroup('Callers', bens, carlas);
   await anna.openConversation('Callers');
   await anna.write(`\`@${ben.name}\``);
   await anna.write(`> @${ben.name} said so`);
