@@ -163,6 +163,64 @@ async fn mentions_are_counted_until_they_are_read() {
 }
 
 #[tokio::test]
+async fn what_is_marked_as_unread_is_so_for_oneself_alone_until_it_is_read_again() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut seqs = Vec::new();
+    for text in ["one", "two", "three"] {
+        seqs.push(anna.send_message(&chat, text).await["seq"].as_i64().unwrap());
+    }
+    let read = async |seq: i64| ben.post(&at(&chat, "/read"), json!({ "seq": seq })).await.data();
+    let unread = async |seq: i64| ben.post(&at(&chat, "/unread"), json!({ "seq": seq })).await.data();
+    let counts = |own: &Value| (own["unread"].as_i64().unwrap(), own["read_seq"].as_i64().unwrap());
+    let own = async || counts(&ben.conversation(&chat).await["own"]);
+    read(seqs[2]).await;
+    let (mut annas, mut bens) = (anna.connect().await, ben.connect().await);
+    assert_eq!(counts(&unread(seqs[1]).await), (2, seqs[1] - 1));
+    let told = bens.expect_in("conversation.unread", &chat).await.payload;
+    assert_eq!((told["unread"].as_i64(), told["read_seq"].as_i64()), (Some(2), Some(seqs[1] - 1)));
+    assert_eq!((told["unread_mentions"].as_i64(), own().await), (Some(0), (2, seqs[1] - 1)));
+    // What Anna knows of it stays as it was, also while it is read again.
+    let known = async || {
+        let chat = anna.conversation(&chat).await;
+        let members = chat["members"].as_array().unwrap();
+        members.iter().find(|member| member["user_id"] == json!(ben.id)).unwrap()["read_seq"].as_i64().unwrap()
+    };
+    assert_eq!(known().await, seqs[2]);
+    read(seqs[1]).await;
+    assert_eq!((own().await, known().await), ((1, seqs[1]), seqs[2]));
+    bens.expect_in("receipt", &chat).await;
+    annas.request("ping", json!({})).await;
+    let heard = annas.drain().await;
+    assert!(heard.iter().all(|frame| frame.kind != "receipt" && frame.kind != "conversation.unread"), "{heard:?}");
+    // Nothing is marked as read by it, and from the beginning on all is unread.
+    assert_eq!(counts(&unread(seqs[2]).await), (1, seqs[1]));
+    assert_eq!(counts(&unread(1).await), (3, 0));
+    // Who writes has read.
+    ben.send_message(&chat, "four").await;
+    assert_eq!(own().await.0, 0);
+    anna.send_message(&chat, "five").await;
+    let last = ben.conversation(&chat).await["last_seq"].as_i64().unwrap();
+    read(last).await;
+    assert_eq!(known().await, last);
+    ben.post(&at(&chat, "/unread"), json!({ "seq": 0 })).await.names_field("seq");
+}
+
+#[tokio::test]
+async fn what_was_said_before_one_came_is_not_marked_as_unread_where_it_is_hidden() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let body = json!({ "kind": "private_channel", "title": "Plans", "history": "from_join", "member_ids": [ben.id] });
+    let channel = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    anna.send_message(&channel, "before").await;
+    anna.post(&at(&channel, "/members"), json!({ "user_id": carl.id })).await.data();
+    anna.send_message(&channel, "after").await;
+    let own = carl.post(&at(&channel, "/unread"), json!({ "seq": 1 })).await.data();
+    assert_eq!(own["unread"], 1);
+}
+
+#[tokio::test]
 async fn mentioning_many_is_confirmed() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;

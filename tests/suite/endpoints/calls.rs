@@ -510,7 +510,7 @@ impl World {
             "ChangeTask" => json!({ "title": "Write it all down", "due_at": null }),
             "CreateSection" => json!({ "name": "Projects" }),
             "ChangeSection" => json!({ "name": "Clients", "position": 0 }),
-            "ReadConversation" => json!({ "seq": 1 }),
+            "ReadConversation" | "MarkUnread" => json!({ "seq": 1 }),
             "AddMember" => json!({ "user_id": self.third.id }),
             "ChangeMember" => json!({ "role": "admin" }),
             "SendMessage" => json!({ "client_id": new_id(), "content": "Hello" }),

@@ -260,6 +260,16 @@ pub enum Event {
         conversation_id: ConversationId,
         own: OwnSettings,
     },
+    /// Something was marked as unread, for one's own connections: this is where one's own position is now, further back than it was.
+    #[schema(title = "conversation.unread")]
+    MarkedUnread {
+        conversation_id: ConversationId,
+        read_seq: i64,
+        /// Messages behind it.
+        unread: i64,
+        /// Those of them that mention one.
+        unread_mentions: i64,
+    },
     /// The folders of one's own sidebar, as they are after a change of them. What was in one that is gone is in none.
     #[schema(title = "sections.changed")]
     SectionsChanged {
@@ -489,6 +499,7 @@ impl Event {
             Self::ConversationArchived { .. } => "conversation.archived",
             Self::ConversationUnarchived { .. } => "conversation.unarchived",
             Self::OwnChanged { .. } => "conversation.own",
+            Self::MarkedUnread { .. } => "conversation.unread",
             Self::SectionsChanged { .. } => "sections.changed",
             Self::ConversationUpdated { .. } => "conversation.updated",
             Self::ConversationDeleted { .. } => "conversation.deleted",
@@ -579,6 +590,7 @@ impl Event {
             | Self::Left { .. }
             | Self::RoleChanged { .. }
             | Self::OwnChanged { .. }
+            | Self::MarkedUnread { .. }
             | Self::SectionsChanged { .. }
             | Self::Receipt { .. }
             | Self::Receipts { .. }

@@ -14,6 +14,8 @@ pub struct Model {
     pub role: String,
     pub read_seq: i64,
     pub delivered_seq: i64,
+    /// What others were told that they have read, where they have marked some of it as unread since; else less than `read_seq`.
+    pub receipt_seq: i64,
     /// The number of the last message that they have read or written.
     pub read_no: i64,
     /// Their name as it is searched and sorted by.

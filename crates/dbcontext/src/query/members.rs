@@ -13,6 +13,7 @@ pub struct NamedMember {
     pub user_id: UserId,
     pub display_name: String,
     pub role: String,
+    /// As others see it: it does not go back where something is marked as unread.
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
@@ -35,7 +36,8 @@ impl TryFrom<NamedMember> for view::Member {
     }
 }
 
-const NAMED: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at \
+const NAMED: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role, \
+    CASE WHEN m.receipt_seq > m.read_seq THEN m.receipt_seq ELSE m.read_seq END AS read_seq, m.delivered_seq, m.joined_at \
     FROM conversation_members m JOIN users u ON u.id = m.user_id";
 
 /// All members of a small conversation, in the order of their joining.
@@ -75,7 +77,8 @@ pub async fn of_conversations<C: ConnectionTrait>(
         format!("{table} JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id IN ({})", first("w"))
     };
     let sql = format!(
-        "SELECT m.conversation_id, m.user_id, u.display_name, m.role, m.read_seq, m.delivered_seq, m.joined_at \
+        "SELECT m.conversation_id, m.user_id, u.display_name, m.role, \
+         CASE WHEN m.receipt_seq > m.read_seq THEN m.receipt_seq ELSE m.read_seq END AS read_seq, m.delivered_seq, m.joined_at \
          FROM {from} JOIN users u ON u.id = m.user_id ORDER BY {LISTED}"
     );
     NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
@@ -213,7 +216,7 @@ pub async fn begin_after<C: ConnectionTrait>(
     user: UserId,
     (seq, no): (i64, i64),
 ) -> Result<(), AppError> {
-    let sql = "UPDATE conversation_members SET from_seq = $3, read_seq = $3, delivered_seq = $3, read_no = $4 \
+    let sql = "UPDATE conversation_members SET from_seq = $3, read_seq = $3, receipt_seq = 0, delivered_seq = $3, read_no = $4 \
                WHERE conversation_id = $1 AND user_id = $2";
     let values = [id.into(), user.into(), seq.into(), no.into()];
     db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;

@@ -1,7 +1,7 @@
 //! How far members have received and read.
 
 use appcore::{AppError, ConversationId, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
 use super::{
     members::count_of,
@@ -25,6 +25,8 @@ pub struct Reached {
     pub user_id: UserId,
     pub delivered_seq: i64,
     pub read_seq: i64,
+    /// What others know already, where some of it was marked as unread.
+    pub receipt_seq: i64,
     pub member_count: i64,
 }
 
@@ -60,8 +62,19 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) ->
            AND NOT conversation_members.is_deleted \
            AND (conversation_members.delivered_seq < {delivered} OR conversation_members.read_seq < {least}(w.read_seq, c.last_seq)) \
          RETURNING conversation_members.conversation_id, conversation_members.user_id, conversation_members.delivered_seq, \
-           conversation_members.read_seq, {member_count} AS member_count",
+           conversation_members.read_seq, conversation_members.receipt_seq, {member_count} AS member_count",
         rows.table()
     );
     Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Moves a reader's own position back to `seq`, so that what follows is unread again. What others were told stays. False: they had not come further.
+pub async fn back<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId, seq: i64) -> Result<bool, AppError> {
+    let sql = "UPDATE conversation_members SET \
+                 receipt_seq = CASE WHEN receipt_seq > read_seq THEN receipt_seq ELSE read_seq END, read_seq = $3, \
+                 read_no = COALESCE((SELECT n.no FROM messages n WHERE n.conversation_id = $1 AND n.seq <= $3 ORDER BY n.seq DESC LIMIT 1), 0) \
+               WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted AND read_seq > $3";
+    let statement =
+        Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into(), seq.into()]);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
 }

@@ -31,6 +31,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<LeaveConversation>(),
     EndpointDef::of::<ChangeOwn>(),
     EndpointDef::of::<ReadConversation>(),
+    EndpointDef::of::<MarkUnread>(),
     EndpointDef::of::<ListEvents>(),
     EndpointDef::of::<ListMembers>(),
     EndpointDef::of::<ShowMember>(),
@@ -288,6 +289,28 @@ impl Endpoint for ReadConversation {
     async fn handle(ctx: &Ctx, request: ReadConversationRequest) -> Result<Reply<NoData>, AppError> {
         receipts::mark(ctx.app(), ctx.user()?.user_id, request.id, request.seq, ReceiptState::Read).await?;
         Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct MarkUnreadRequest {
+    #[from(path)]
+    pub id: ConversationId,
+    /// Of the first message that is to be unread.
+    #[validate(range(min = 1))]
+    pub seq: i64,
+}
+
+/// Mark a message and all behind it as unread
+///
+/// For the caller alone: what others were told that they have read stays. One's own connections are told by `conversation.unread`.
+#[endpoint(POST "/r1/conversations/{id}/unread", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
+impl Endpoint for MarkUnread {
+    type Request = MarkUnreadRequest;
+    type Response = OwnMembership;
+
+    async fn handle(ctx: &Ctx, request: MarkUnreadRequest) -> Result<Reply<OwnMembership>, AppError> {
+        Ok(Reply::of(receipts::mark_unread(ctx.app(), ctx.user()?, request.id, request.seq).await?))
     }
 }
 

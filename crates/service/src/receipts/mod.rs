@@ -1,4 +1,5 @@
-//! Receipts: how far each member has received and read. Positions, not events: the last one wins, and they only move forward.
+//! Receipts: how far each member has received and read. Positions, not events: the last one wins, and they only move forward. Where a reader marks
+//! something as unread their own goes back, and what others know of it stays.
 //!
 //! Reading moves one's own position in every conversation, and one's own connections are told. Others learn of it in small
 //! conversations one by one, and up to [`MAX_READERS_SHOWN`] members gathered and as viewers; in still larger ones they don't. That
@@ -13,8 +14,10 @@ use std::{
 };
 
 use appcore::{
-    AppError, Clock, ConversationId, UserId,
+    AppError, Clock, Code, ConversationId, UserId,
+    auth::Principal,
     event::{BusMessage, Envelope, Event, EventBus, Gathered, ReadPosition, Topic},
+    view::OwnMembership,
 };
 use dbcontext::{
     Database,
@@ -86,6 +89,22 @@ pub async fn mark(
     store.move_to(&[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
 
+/// Marks a message, by its `seq`, and all behind it as unread for this reader, and tells their own connections. What has already been unread stays so.
+pub async fn mark_unread(app: &App, by: &Principal, id: ConversationId, seq: i64) -> Result<OwnMembership, AppError> {
+    let access = access::member(app, by.user_id, id).await?;
+    let before = seq.saturating_sub(1).max(access.reads_after());
+    let is_moved = query::positions::back(app.db.writer(), id, by.user_id, before).await?;
+    let seen = query::conversations::find(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let own = seen.own()?.ok_or(Code::NotFound)?;
+    if is_moved {
+        let OwnMembership { read_seq, unread, unread_mentions, .. } = own;
+        let event = Event::MarkedUnread { conversation_id: id, read_seq, unread, unread_mentions };
+        let envelope = Envelope::seal(&event, Topic::User(by.user_id), app.clock.now()).map_err(AppError::internal)?;
+        drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))]));
+    }
+    Ok(own)
+}
+
 async fn run(store: Store, mut waiting: mpsc::Receiver<Reach>) {
     let mut received = Vec::new();
     while waiting.recv_many(&mut received, BATCH).await > 0 {
@@ -122,13 +141,14 @@ impl Store {
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
         let mut reads = Vec::new();
         for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
-            let Reached { conversation_id, user_id, delivered_seq, read_seq, member_count } = moved;
+            let Reached { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } = moved;
             reads.push(ReadTo { user_id, place: Place::MainLine(conversation_id), seq: read_seq });
+            let is_news = read_seq >= receipt_seq;
             let is_small = member_count <= i64::from(self.small_conversation);
-            if !is_small && member_count <= MAX_READERS_SHOWN {
+            if is_news && !is_small && member_count <= MAX_READERS_SHOWN {
                 gathered.entry(conversation_id).or_default().push(ReadPosition { user_id, read_seq });
             }
-            let topic = if is_small { Topic::Conversation(conversation_id) } else { Topic::User(user_id) };
+            let topic = if is_small && is_news { Topic::Conversation(conversation_id) } else { Topic::User(user_id) };
             let event = Event::Receipt { conversation_id, user_id, delivered_seq, read_seq };
             let envelope = Envelope::seal(&event, topic, self.clock.now()).map_err(AppError::internal)?;
             messages.push(BusMessage::Envelope(Arc::new(envelope)));
