@@ -224,5 +224,6 @@ export type ServerFrame = DurableFrame | PassingFrame;
 
 export type HelloPayload = Described.HelloFrame['payload'];
 export type ReceiptPayload = Described.ReceiptFrame['payload'];
+export type MarkedUnread = Described.ConversationUnreadFrame['payload'];
 export type AckPayload = Described.AckFrame['payload'];
 export type ErrorPayload = Described.ErrorFrame['payload'];

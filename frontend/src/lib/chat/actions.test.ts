@@ -33,6 +33,11 @@ it('offers to stop an answer that is being written, and to read one where nobody
   expect(actionsOf(ANSWER, { ...ALL, canWrite: false })).toEqual(['copy', 'read', 'report']);
 });
 
+it('marks as unread where the reader has a position', () => {
+  expect(actionsOf(ANSWER, { ...ALL, hasMarks: true })).not.toContain('unread');
+  expect(actionsOf(ANSWER, { ...ALL, hasMarks: true, canMarkUnread: true })).toContain('unread');
+});
+
 it('lets one report what others have said, and do nothing with what is hidden but delete it where one may', () => {
   const said = { ...ANSWER, sender: { kind: 'user', id: 'u1', name: 'Ben' } } as MessageView;
   expect(actionsOf(said, { canWrite: true, canDelete: true })).toEqual(['reply', 'copy', 'task', 'report', 'delete']);

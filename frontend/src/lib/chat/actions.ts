@@ -11,6 +11,7 @@ export type Action =
   | 'remind'
   | 'pin'
   | 'link'
+  | 'unread'
   | 'read'
   | 'regenerate'
   | 'regenerate_with'
@@ -31,6 +32,8 @@ export interface Rights {
   readonly hasMarks?: boolean;
   /** Others' messages, too. */
   readonly canDelete: boolean;
+  /** The reader has a position here that can be moved back. */
+  readonly canMarkUnread?: boolean;
   /** Aloud: this browser has a voice. */
   readonly canRead?: boolean;
   /** An answer may be asked of another model. */
@@ -38,7 +41,7 @@ export interface Rights {
 }
 
 /** What stands behind “More”, where there is room for a few buttons only. */
-export const BEHIND: ReadonlySet<Action> = new Set(['forward', 'save', 'remind', 'pin', 'link']);
+export const BEHIND: ReadonlySet<Action> = new Set(['forward', 'save', 'remind', 'unread', 'pin', 'link']);
 
 /** What can be done with a message, in the order in which it is shown. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
@@ -46,7 +49,14 @@ export function actionsOf(view: MessageView, rights: Rights): Action[] {
   const actions = possible(view, rights);
   if (rights.hasMarks && view.id && view.status !== 'streaming' && view.sender.kind !== 'system') {
     const at = actions.indexOf('delete');
-    const marks: Action[] = ['forward', 'save', 'remind', ...(rights.canWrite ? ['pin' as const] : []), 'link'];
+    const marks: Action[] = [
+      'forward',
+      'save',
+      'remind',
+      ...(rights.canMarkUnread ? ['unread' as const] : []),
+      ...(rights.canWrite ? ['pin' as const] : []),
+      'link'
+    ];
     actions.splice(at === -1 ? actions.length : at, 0, ...marks);
   }
   const isReportable = !view.own && (view.sender.kind === 'user' || view.sender.kind === 'assistant');

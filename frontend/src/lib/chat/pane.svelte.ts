@@ -218,6 +218,7 @@ export class Pane {
       hasThreads: this.root === null && !this.beginning && !isPersonal(conversation),
       canDelete,
       hasMarks: !this.beginning,
+      canMarkUnread: this.root === null && !this.beginning && conversation?.own != null,
       canRead: 'speechSynthesis' in globalThis,
       canChooseModel: this.canChooseModel
     };
@@ -344,6 +345,8 @@ export class Pane {
         return void (this.forwarding = view);
       case 'remind':
         return void (this.reminding = view);
+      case 'unread':
+        return void this.#attempt(() => this.#app.conversations.markUnread(this.id, view.seq ?? 0));
       case 'save':
       case 'pin':
       case 'link':

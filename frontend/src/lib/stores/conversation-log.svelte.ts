@@ -73,6 +73,8 @@ export class ConversationLog {
   #flush: (() => void) | null = null;
   #isMending = false;
   protected readTo = 0;
+  /** Something here was marked as unread since the reader came in. */
+  keepsUnread = false;
   #limit = PAGE;
   protected readBefore = 0;
   protected readonly host: LogHost;
@@ -185,6 +187,7 @@ export class ConversationLog {
   async open(read: number, last: number): Promise<void> {
     this.#limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
     this.readBefore = read;
+    this.keepsUnread = false;
     this.#unreadFrom = null;
     if (this.#state.loaded) this.markUnread();
     else await this.load();
@@ -229,9 +232,14 @@ export class ConversationLog {
     }
   }
 
-  /** The line stands above the first message of somebody else that was not read; further up where that is not loaded. */
-  protected markUnread(): void {
-    const first = this.items.findIndex(({ view }) => view.seq !== null && view.seq > this.readBefore && !view.own);
+  /**
+   * The line stands above the first message of somebody else that was not read; further up where that is not loaded. Where
+   * the reader has put it there, above one of their own, too.
+   */
+  protected markUnread(isChosen = false): void {
+    const first = this.items.findIndex(
+      ({ view }) => view.seq !== null && view.seq > this.readBefore && (isChosen || !view.own)
+    );
     this.#unreadFrom =
       first === -1 ? null : first === 0 && this.hasOlder ? this.readBefore + 1 : (this.items[first]?.view.seq ?? null);
   }
@@ -468,6 +476,14 @@ export class ConversationLog {
   /** What an answer took, and what its model thought. */
   details(id: string): Promise<AnswerDetails> {
     return this.host.api.get<AnswerDetails>(`/messages/${id}/details`);
+  }
+
+  /** The reader has marked something as unread: it stays so while they are here, however much of it they see. */
+  hearUnread(read: number): void {
+    this.keepsUnread = true;
+    this.readTo = read;
+    this.readBefore = read;
+    this.markUnread(true);
   }
 
   /** The reader has seen everything up to here. */

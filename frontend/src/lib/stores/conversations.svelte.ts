@@ -8,6 +8,7 @@ import type {
   DurableFrame,
   HelloPayload,
   Id,
+  MarkedUnread,
   Member,
   Page,
   ServerFrame
@@ -159,6 +160,19 @@ export class Conversations {
     if (seq === undefined) return;
     await this.#api.post(`/conversations/${id}/read`, { seq });
     this.seen(id, seq);
+  }
+
+  /** Marks a message, by its place in the log, and all behind it as unread. */
+  async markUnread(id: Id, seq: number): Promise<void> {
+    await this.#api.post(`/conversations/${id}/unread`, { seq });
+  }
+
+  /** Something was marked as unread, here or on another device: the only way in which a position goes back. */
+  #unread({ conversation_id: id, read_seq, unread, unread_mentions }: MarkedUnread): void {
+    const conversation = this.#items.get(id);
+    if (!conversation?.own) return;
+    const own = { ...conversation.own, read_seq, unread, unread_mentions };
+    this.#items.set(id, { ...conversation, read_seq, unread, own });
   }
 
   draft(id: Id): string {
@@ -342,6 +356,9 @@ export class Conversations {
       case 'receipt':
         if (frame.payload.user_id !== this.#session.account?.id) return;
         this.seen(frame.payload.conversation_id, frame.payload.read_seq);
+        return;
+      case 'conversation.unread':
+        this.#unread(frame.payload);
         return;
       case 'conversation.own':
         this.setOwn(frame.payload.conversation_id, frame.payload.own);

@@ -362,6 +362,22 @@ describe('channels in the list', () => {
     expect(store.get('c1')).toMatchObject({ unread: 0, own: { unread_mentions: 0 } });
   });
 
+  it('go back only where something is marked as unread', async () => {
+    api.list = [channel()];
+    await store.load();
+    store.seen('c1', 9);
+    say('conversation.unread', { conversation_id: 'c1', read_seq: 1, unread: 2, unread_mentions: 1 });
+    expect(store.get('c1')).toMatchObject({
+      read_seq: 1,
+      unread: 2,
+      own: { read_seq: 1, unread: 2, unread_mentions: 1 }
+    });
+    say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 1, delivered_seq: 9 });
+    expect(store.get('c1')?.unread).toBe(2);
+    store.seen('c1', 9);
+    expect(store.get('c1')).toMatchObject({ read_seq: 9, unread: 0 });
+  });
+
   it('follow what one has chosen elsewhere, their size, and their end', async () => {
     api.list = [channel()];
     await store.load();

@@ -183,6 +183,9 @@ export class MessagesStore {
       case 'receipt':
         this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
         break;
+      case 'conversation.unread':
+        this.#logs.get(frame.payload.conversation_id)?.hearUnread(frame.payload.read_seq);
+        break;
       case 'receipts':
         this.#logs.get(frame.payload.conversation_id)?.hearReaders(frame.payload.items);
         break;

@@ -8,6 +8,7 @@ import Forward from '@lucide/svelte/icons/forward';
 import Info from '@lucide/svelte/icons/info';
 import Pencil from '@lucide/svelte/icons/pencil';
 import Link from '@lucide/svelte/icons/link';
+import Mail from '@lucide/svelte/icons/mail';
 import MessageSquareReply from '@lucide/svelte/icons/message-square-reply';
 import Pin from '@lucide/svelte/icons/pin';
 import PinOff from '@lucide/svelte/icons/pin-off';
@@ -33,6 +34,7 @@ const ICONS: Record<Action, typeof Copy> = {
   forward: Forward,
   save: Bookmark,
   remind: AlarmClock,
+  unread: Mail,
   pin: Pin,
   link: Link,
   read: Volume,
@@ -55,6 +57,7 @@ const WORDS: Record<Action, (view: MessageView) => string> = {
   forward: () => m.forward(),
   save: () => m.saved_save(),
   remind: () => m.remind(),
+  unread: () => m.mark_unread(),
   pin: () => m.pin_message(),
   link: () => m.message_link(),
   read: () => m.chat_read_aloud(),
