@@ -70,6 +70,8 @@ pub(crate) struct Upstream {
     base: Url,
     /// Where it takes responses, if it does.
     pub responses_url: Option<Url>,
+    /// Whether the tools that it runs itself are handed on.
+    pub hosted_tools: bool,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
 }
@@ -275,8 +277,16 @@ impl Upstream {
         }
         let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
         let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
-        let mut upstream =
-            Self { name: settings.name.clone(), kind: settings.kind, http, responses_url: None, base, keys, breaker };
+        let mut upstream = Self {
+            name: settings.name.clone(),
+            kind: settings.kind,
+            http,
+            responses_url: None,
+            hosted_tools: settings.hosted_tools,
+            base,
+            keys,
+            breaker,
+        };
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
         upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
         Ok(upstream)

@@ -104,21 +104,18 @@ impl Ai {
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
         let dialect = upstream.kind.dialect();
-        match call.door {
-            Door::Chat if dialect.passes(Door::Chat) => return self.pass_chat(call, attempt, deadline).await,
-            Door::Messages if dialect.passes(Door::Messages) => {
+        match (call.door, &upstream.responses_url) {
+            (Door::Chat, _) if dialect.passes(Door::Chat) => return self.pass_chat(call, attempt, deadline).await,
+            (Door::Messages, _) if dialect.passes(Door::Messages) => {
                 return self.pass_messages(call, attempt, deadline).await;
             }
+            (Door::Responses, Some(url)) => return self.pass_responses(call, attempt, url, deadline).await,
             _ => {}
         }
         let asked = match asked {
             Some(asked) => asked,
             None => asked.insert(self.read(call).map_err(Stop::Told)?),
         };
-        if let (Door::Responses, Some(url)) = (call.door, &upstream.responses_url) {
-            // What is refused does not depend on who answers, so it was read above.
-            return self.pass_responses(call, attempt, url, deadline).await;
-        }
         if !dialect.fetches_pictures() {
             web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
         }
@@ -186,8 +183,9 @@ impl Ai {
         url: &Url,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
-        let request = openai_responses::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
         let upstream = attempt.upstream;
+        let rewritten = openai_responses::pass::rewrite(&call.body, attempt.model, upstream.hosted_tools);
+        let request = rewritten.map_err(Stop::Told)?;
         let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;

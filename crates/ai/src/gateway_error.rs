@@ -39,7 +39,7 @@ pub enum ErrorKind {
 pub struct GatewayError {
     kind: ErrorKind,
     message: String,
-    param: Option<String>,
+    pub(crate) param: Option<String>,
     code: Option<String>,
     retry_after: Option<Duration>,
     /// Overrides what the kind says.

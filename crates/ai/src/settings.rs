@@ -38,6 +38,9 @@ pub struct ProviderSettings {
     pub proxy: Option<String>,
     /// Whether a server of OpenAI's kind speaks responses, too; else they go to it as chat completions.
     pub responses: bool,
+    /// Whether tools that the provider runs itself (a search of the web, an interpreter) pass to it with responses. They cost beside the tokens, and nobody
+    /// counts that.
+    pub hosted_tools: bool,
 }
 
 /// Every limit and time-out towards a provider.
@@ -178,6 +181,7 @@ mod tests {
             requests_per_minute: None,
             proxy: None,
             responses: false,
+            hosted_tools: false,
         }
     }
 

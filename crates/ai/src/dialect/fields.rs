@@ -36,6 +36,11 @@ impl<'a> Fields<'a> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
+    /// The whole object.
+    pub fn to_value(&self) -> Map<String, Value> {
+        self.map.clone()
+    }
+
     pub fn error(&self, name: &str, message: impl Into<String>) -> GatewayError {
         GatewayError::invalid_param(self.place(name), message)
     }

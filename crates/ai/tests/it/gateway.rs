@@ -31,6 +31,7 @@ fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) 
         requests_per_minute: None,
         proxy: None,
         responses: false,
+        hosted_tools: false,
     }
 }
 

@@ -38,6 +38,7 @@ fn ai(kind: ProviderKind, upstream: &Upstream, version: &str, keys: &[&str], lim
         requests_per_minute: None,
         proxy: None,
         responses: false,
+        hosted_tools: false,
     };
     Ai::build(AiSettings { providers: vec![provider], limits, ..AiSettings::default() }).unwrap()
 }
@@ -341,6 +342,7 @@ fn behind(proxy: String) -> AiSettings {
         requests_per_minute: None,
         proxy: None,
         responses: false,
+        hosted_tools: false,
     };
     AiSettings { providers: vec![provider], proxy: Some(proxy), ..AiSettings::default() }
 }

@@ -524,6 +524,12 @@ const LATER: &[Setting] = &[
         Unset("true"),
         "Whether a provider of kind openai speaks /responses, too: then they pass as they are. Not set: they go to it as chat completions.",
     ),
+    row(
+        "ai.providers.*.hosted_tools",
+        Kind::Switch,
+        Unset("true"),
+        "Whether tools that the provider runs itself, such as a search of the web, pass to it with responses. They cost beside the tokens, and nobody counts that. Not set: they are left out.",
+    ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
     row(
         "knowledge.model",

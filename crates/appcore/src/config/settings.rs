@@ -648,6 +648,9 @@ pub struct Provider {
     /// Whether it speaks OpenAI's responses.
     #[serde(default)]
     pub responses: bool,
+    /// Whether tools that it runs itself are handed on.
+    #[serde(default)]
+    pub hosted_tools: bool,
 }
 
 impl Config {

@@ -21,6 +21,7 @@ fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<
             requests_per_minute: provider.requests_per_minute,
             proxy: provider.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
             responses: provider.responses,
+            hosted_tools: provider.hosted_tools,
         })
     };
     Ok(AiSettings {

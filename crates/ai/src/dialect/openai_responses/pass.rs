@@ -1,12 +1,13 @@
-//! OpenAI's responses on both sides: the bytes pass, and only what routing and billing need is looked at.
+//! OpenAI's responses on both sides: the bytes pass, and only what routing, billing and secrecy need is looked at.
 //!
-//! Nothing is stored upstream either: the provider's key is everybody's, so that anybody could go on from a stored answer.
+//! Nothing is stored upstream either: the provider's key is everybody's, so that anybody could go on from a stored answer. Nor is anything read that
+//! somebody stored with that key, by its id.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
+use super::request;
+
 /// Passes the events of a stream.
 pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
 
@@ -29,22 +32,182 @@ struct Head<'a> {
     stream: Option<bool>,
     #[serde(borrow, default, deserialize_with = "present")]
     store: Option<&'a RawValue>,
+    background: Option<bool>,
+    previous_response_id: Option<IgnoredAny>,
+    conversation: Option<IgnoredAny>,
+    prompt: Option<IgnoredAny>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
 }
 
-/// The caller's request with the upstream's model, its answer not to be stored.
-pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
+/// The caller's request with the upstream's model, its answer not to be stored. Tools that the provider runs itself are left out unless `hosted`.
+pub(crate) fn rewrite(body: &Bytes, model: &str, hosted: bool) -> Result<Rewritten, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let stored = [
+        ("previous_response_id", head.previous_response_id),
+        ("conversation", head.conversation),
+        ("prompt", head.prompt),
+    ];
+    if let Some((name, _)) = stored.iter().find(|(_, value)| value.is_some()) {
+        return Err(request::stored(name));
+    }
+    if head.background == Some(true) {
+        return Err(request::in_background());
+    }
+    if let Some(input) = head.input {
+        refuse_stored_items(input)?;
+    }
     let not_stored = match head.store {
         Some(store) => (place(body, store), "false".to_owned()),
         None => (beginning(body), r#""store":false,"#.to_owned()),
     };
-    let parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
+    let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
+    if hosted {
+        head.tools.map_or(Ok(()), refuse_stored_sources)?;
+    } else {
+        let kept = head.tools.and_then(own_tools);
+        let is_empty = kept.as_deref() == Some("[]");
+        if let (Some(choice), true) = (head.tool_choice, is_empty || head.tool_choice.is_some_and(names_hosted)) {
+            parts.push((place(body, choice), r#""auto""#.to_owned()));
+        }
+        parts.extend(head.tools.zip(kept).map(|(tools, kept)| (place(body, tools), kept)));
+        for (tools, kept) in head.input.map(later_tools).transpose()?.unwrap_or_default() {
+            parts.push((place(body, tools), kept));
+        }
+    }
     Ok(Rewritten {
         body: replace(body, parts),
         stream: head.stream.unwrap_or(false),
         wants_usage: true,
         wants_several: false,
     })
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+fn kind_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Kind<'_>>(raw.get()).ok()?.kind
+}
+
+/// Tools that the caller runs. Others are the provider's, also those that are not known yet: what they cost is not known either.
+const OWN: [&str; 8] = [
+    "function",
+    "custom",
+    "namespace",
+    "local_shell",
+    "apply_patch",
+    "tool_search",
+    "computer",
+    "computer_use_preview",
+];
+
+/// Whether the provider runs this tool itself, or may do so.
+fn is_hosted(tool: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Shell<'a> {
+        #[serde(borrow)]
+        environment: &'a RawValue,
+    }
+    match kind_of(tool) {
+        Some(kind) if kind == "shell" => {
+            let shell = serde_json::from_str::<Shell<'_>>(tool.get()).ok();
+            shell.and_then(|shell| kind_of(shell.environment)).is_none_or(|place| place != "local")
+        }
+        kind => kind.is_none_or(|kind| !OWN.contains(&kind.as_ref())),
+    }
+}
+
+/// A list of tools without those that the provider runs. None: it has none of them.
+fn own_tools(list: &RawValue) -> Option<String> {
+    let tools: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    let own: Vec<&str> = tools.iter().filter(|tool| !is_hosted(tool)).map(|tool| tool.get()).collect();
+    (own.len() < tools.len()).then(|| format!("[{}]", own.join(",")))
+}
+
+/// Whether a choice names a tool that the provider runs. What can't be read is left to it.
+fn names_hosted(choice: &RawValue) -> bool {
+    kind_of(choice).is_some_and(|kind| kind != "allowed_tools" && !OWN.contains(&kind.as_ref()))
+}
+
+/// The lists of tools among the items that have some of the provider's, and what stays of them.
+fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayError> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        tools: Option<&'a RawValue>,
+    }
+    if LATER.find(input.get().as_bytes()).is_none() {
+        return Ok(Vec::new());
+    }
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(input.get()) else { return Ok(Vec::new()) };
+    let mut lists = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let unreadable = |error| {
+            GatewayError::invalid_param(format!("input[{index}]"), format!("This item couldn't be read: {error}."))
+        };
+        let item: Item<'_> = serde_json::from_str(item.get()).map_err(unreadable)?;
+        if let (Some("additional_tools"), Some(tools)) = (item.kind.as_deref(), item.tools)
+            && let Some(kept) = own_tools(tools)
+        {
+            lists.push((tools, kept));
+        }
+    }
+    Ok(lists)
+}
+
+static LATER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("additional_tools"));
+/// What names something that is stored, where it is a key or a type.
+static BY_ID: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
+
+/// Refuses items and parts that name what is stored with the provider's key.
+fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
+    if BY_ID.iter().all(|name| name.find(input.get().as_bytes()).is_none()) {
+        return Ok(());
+    }
+    let items: Vec<Value> = serde_json::from_str(input.get()).unwrap_or_default();
+    for (index, item) in items.iter().enumerate() {
+        // Without a type, an item that has an id alone is a reference.
+        if item["type"] == "item_reference" {
+            return Err(request::referenced(format!("input[{index}].type")));
+        }
+        for name in ["content", "output"] {
+            let parts = item[name].as_array().map(Vec::as_slice).unwrap_or_default();
+            if let Some(part) = parts.iter().position(|part| !part["file_id"].is_null()) {
+                let message = "Files aren't stored here. Send the file itself.";
+                return Err(GatewayError::invalid_param(format!("input[{index}].{name}[{part}].file_id"), message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses tools of the provider that read what is stored with its key.
+fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
+    let tools: Vec<Value> = serde_json::from_str(tools.get()).unwrap_or_default();
+    for (index, tool) in tools.iter().enumerate() {
+        let container = &tool["container"];
+        let by_id = [
+            ("vector_store_ids", !tool["vector_store_ids"].is_null()),
+            ("container", container.is_string() || !container["file_ids"].is_null()),
+            ("environment", !tool["environment"]["container_id"].is_null()),
+        ];
+        if let Some((name, _)) = by_id.into_iter().find(|(_, is_there)| *is_there) {
+            let message = "What is stored with the provider's key can't be read: the key is everybody's.";
+            return Err(GatewayError::invalid_param(format!("tools[{index}].{name}"), message));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -193,10 +356,67 @@ mod tests {
 
     #[test]
     fn an_answer_is_never_stored() {
-        let rewritten = |body: &'static str| rewrite(&bytes(body), "best").map(|request| request.body).unwrap();
+        let rewritten = |body: &'static str| rewrite(&bytes(body), "best", false).map(|request| request.body).unwrap();
         assert_eq!(rewritten(r#"{"model":"m","input":"x"}"#), r#"{"store":false,"model":"best","input":"x"}"#);
         assert_eq!(rewritten(r#"{"store": true,"model":"m"}"#), r#"{"store": false,"model":"best"}"#);
         assert_eq!(rewritten(r#"{"model":"m","store":null}"#), r#"{"model":"best","store":false}"#);
+    }
+
+    #[test]
+    fn what_the_provider_runs_is_left_out_unless_it_may_pass_and_all_else_stays() {
+        let rewritten = |body: String, hosted| {
+            let request = rewrite(&Bytes::from(body), "m", hosted).unwrap();
+            serde_json::from_slice::<Value>(&request.body).unwrap()
+        };
+        let custom = json!({"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/s"}});
+        let space = json!({"type": "namespace", "name": "agents", "tools": [{"type": "function", "name": "spawn"}]});
+        let shell = json!({"type": "shell", "environment": {"type": "local"}});
+        let away = json!({"type": "shell", "environment": {"type": "container_auto"}});
+        let search = json!({"type": "web_search", "external_web_access": false});
+        let later = |tools: Value| json!({"type": "additional_tools", "role": "developer", "tools": tools});
+        let items = json!([
+            {"role": "user", "content": "x"},
+            {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+            {"type": "custom_tool_call_output", "call_id": "c1", "output": "the word \"file_id\" is no file"},
+        ]);
+        let mut input = items.as_array().unwrap().clone();
+        input.push(later(json!([search, space])));
+        let body = json!({"model": "m", "store": false, "tools": [custom, search, space, shell, away, {"type": "image_generation"}], "input": input,
+            "tool_choice": {"type": "web_search"}, "include": ["reasoning.encrypted_content"], "client_metadata": {"a": "b"}});
+        let kept = rewritten(body.to_string(), false);
+        assert_eq!((&kept["tools"], &kept["tool_choice"]), (&json!([custom, space, shell]), &json!("auto")));
+        assert_eq!((&kept["input"][3], &kept["client_metadata"]), (&later(json!([space])), &json!({"a": "b"})));
+        assert_eq!(kept["input"].as_array().unwrap()[..3], items.as_array().unwrap()[..]);
+        assert_eq!(rewritten(body.to_string(), true), body);
+        let own = json!({"model": "m", "store": false, "tools": [custom], "tool_choice": "required", "input": "x"});
+        assert_eq!(rewritten(own.to_string(), false), own);
+        let none = rewritten(json!({"model": "m", "tools": [search], "tool_choice": "required"}).to_string(), false);
+        assert_eq!((&none["tools"], &none["tool_choice"]), (&json!([]), &json!("auto")));
+    }
+
+    #[test]
+    fn nothing_that_is_stored_is_named() {
+        let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]);
+        let reference = json!([{"type": "item_reference", "id": "rs_1"}]);
+        for (body, at) in [
+            (json!({"model": "m", "input": "x", "previous_response_id": "r"}), "previous_response_id"),
+            (json!({"model": "m", "input": "x", "background": true}), "background"),
+            (json!({"model": "m", "input": file}), "input[0].content[0].file_id"),
+            (json!({"model": "m", "input": reference}), "input[0].type"),
+            (
+                json!({"model": "m", "input": "x", "tools": [{"type": "file_search", "vector_store_ids": ["vs"]}]}),
+                "tools[0].vector_store_ids",
+            ),
+            (
+                json!({"model": "m", "input": "x", "tools": [{"type": "code_interpreter", "container": "c"}]}),
+                "tools[0].container",
+            ),
+        ] {
+            let refused = rewrite(&Bytes::from(body.to_string()), "m", true).err().and_then(|error| error.param);
+            assert_eq!(refused.as_deref(), Some(at));
+        }
+        let open = json!({"model": "m", "previous_response_id": null, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]});
+        assert!(rewrite(&Bytes::from(open.to_string()), "m", true).is_ok());
     }
 
     #[test]
@@ -234,7 +454,7 @@ mod tests {
         #[test]
         fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
             let (mut tap, meter, body) = (ResponsesTap::default(), Meter::default(), Bytes::from(body));
-            let _ = (rewrite(&body, "m").is_ok(), meter_whole(&body, &meter).is_ok(), tap.pass(body.clone(), &meter).is_ok());
+            let _ = (rewrite(&body, "m", true).is_ok(), rewrite(&body, "m", false).is_ok(), meter_whole(&body, &meter).is_ok(), tap.pass(body.clone(), &meter).is_ok());
             let _ = tap.end(body, &meter).is_ok();
         }
     }

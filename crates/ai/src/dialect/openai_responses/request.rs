@@ -31,14 +31,11 @@ fn defaults() -> Value {
 /// The request, and what the answer repeats of it.
 pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     let fields = Fields::root(body)?;
-    for name in STORED {
-        if fields.get(name).is_some() {
-            let message = format!("`{name}` isn't available: answers aren't stored here. Send the whole conversation.");
-            return Err(fields.error(name, message));
-        }
+    if let Some(name) = STORED.into_iter().find(|name| fields.get(name).is_some()) {
+        return Err(stored(name));
     }
     if fields.flag("background")?.unwrap_or(false) {
-        return Err(fields.error("background", "Answers in the background aren't available."));
+        return Err(in_background());
     }
     let mut request = Request {
         stream: fields.flag("stream")?.unwrap_or(false),
@@ -63,7 +60,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     for tool in fields.objects("tools")? {
         read_tool(&tool, &mut request)?;
     }
-    request.tool_choice = read_tool_choice(&fields)?;
+    request.tool_choice = read_tool_choice(&fields)?.filter(|_| !request.tools.is_empty());
     if let Some(text) = fields.object("text")? {
         request.verbosity = text.text("verbosity")?.map(str::to_owned);
         request.format = read_format(&text)?;
@@ -88,6 +85,23 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     Ok((request, repeated(&fields)))
 }
 
+/// Why a field that names a stored answer is refused.
+pub(super) fn stored(name: &str) -> GatewayError {
+    let message = format!("`{name}` isn't available: answers aren't stored here. Send the whole conversation.");
+    GatewayError::invalid_param(name, message)
+}
+
+pub(super) fn in_background() -> GatewayError {
+    GatewayError::invalid_param("background", "Answers in the background aren't available.")
+}
+
+/// Why an item that only names another one is refused. `place` is where it stands.
+pub(super) fn referenced(place: impl Into<String>) -> GatewayError {
+    let message = "Items aren't stored here. Send the items themselves, and `store: false`.";
+    GatewayError::invalid_param(place, message)
+}
+
+/// Tools that the caller runs are functions to every upstream. What OpenAI alone would run is left out: the model does without it.
 fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
     match tool.needed_text("type")? {
         "function" => request.tools.push(read_function(tool)?),
@@ -99,21 +113,15 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
         "namespace" => {
             let space = tool.needed_text("name")?;
             for function in tool.objects("tools")? {
-                match function.text("type")?.unwrap_or("function") {
-                    "function" => {}
-                    other => return Err(function.error("type", not_here(other))),
+                if function.text("type")?.unwrap_or("function") == "function" {
+                    let function = read_function(&function)?;
+                    request.tools.push(Tool { name: names::flat(Some(space), &function.name), ..function });
                 }
-                let function = read_function(&function)?;
-                request.tools.push(Tool { name: names::flat(Some(space), &function.name), ..function });
             }
         }
-        other => return Err(tool.error("type", not_here(other))),
+        _ => {}
     }
     Ok(())
-}
-
-fn not_here(kind: &str) -> String {
-    format!("Tools of type `{kind}` aren't available here.")
 }
 
 fn repeated(fields: &Fields<'_>) -> Value {
@@ -170,9 +178,51 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             let signature = item.text("encrypted_content")?.filter(|text| !text.is_empty()).map(str::to_owned);
             request.say(Speaker::Assistant, [Part::Thinking { text: texts?.join("\n\n"), signature }]);
         }
+        // Tools that came on the way: declared by the client, or found by its search.
+        "additional_tools" | "tool_search_output" => {
+            for tool in item.objects("tools")? {
+                read_tool(&tool, request)?;
+            }
+        }
+        // What led to them, and what only says what there was.
+        "tool_search_call" | "mcp_list_tools" => {}
+        "item_reference" => return Err(referenced(item.place("type"))),
+        kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
+            request.say(Speaker::User, [Part::Text(told(kind, item))]);
+        }
+        kind if kind.ends_with("_call") || kind == "mcp_approval_request" => {
+            request.say(Speaker::Assistant, [Part::Text(told(kind, item))]);
+        }
         other => return Err(item.error("type", format!("Items of type `{other}` aren't available here."))),
     }
     Ok(())
+}
+
+/// The longest text within a call of a tool that no other provider has, in letters: a picture in base64 is none that a model could read.
+const LONGEST_TOLD: usize = 4_000;
+
+/// Such a call, or what came of it, as a text: what was done and found stays in the conversation.
+fn told(kind: &str, item: &Fields<'_>) -> String {
+    let mut said = item.to_value();
+    for name in ["type", "id", "call_id", "status"] {
+        said.remove(name);
+    }
+    said.values_mut().for_each(shorten);
+    format!("[{kind}] {}", Value::Object(said))
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(LONGEST_TOLD) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
 }
 
 fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {
@@ -234,12 +284,13 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                 "function" | "custom" => Ok(Some(ToolChoice::Named(choice.needed_text("name")?.to_owned()))),
                 "allowed_tools" => {
                     let tools = choice.objects("tools")?;
-                    let names: Read<Vec<String>> =
-                        tools.iter().map(|tool| Ok(tool.needed_text("name")?.to_owned())).collect();
+                    let own = tools.iter().filter(|tool| tool.get("name").is_some());
+                    let names: Read<Vec<String>> = own.map(|tool| Ok(tool.needed_text("name")?.to_owned())).collect();
                     let required = choice.text("mode")? == Some("required");
                     Ok(Some(ToolChoice::Among { names: names?, required }))
                 }
-                _ => Err(wrong()),
+                // A tool that is left out.
+                _ => Ok(None),
             }
         }
     }

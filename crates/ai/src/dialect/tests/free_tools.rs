@@ -179,6 +179,41 @@ fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
     let output = &serde_json::from_str::<Value>(last).unwrap()["response"]["output"];
     assert_eq!((&output[0]["namespace"], &output[0]["name"]), (&json!("agents"), &json!("close")));
     assert_eq!((&output[1]["namespace"], &output[1]["name"]), (&Value::Null, &json!("close")));
-    let hosted = json!({"model": "m", "input": "x", "tools": [{"type": "namespace", "name": "a", "tools": [{"type": "web_search"}]}]});
-    assert!(openai_responses::request::read(&hosted).is_err());
+}
+
+#[test]
+fn what_only_openai_runs_is_left_out_and_what_it_found_stays_as_text() {
+    let function = json!({"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}});
+    let body = json!({
+        "model": "m",
+        "input": [
+            {"type": "additional_tools", "role": "developer", "tools": [{"type": "namespace", "name": "agents", "tools": [function]}]},
+            {"role": "user", "content": "News?"},
+            {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "rain in Hue"}},
+            {"type": "local_shell_call", "call_id": "c1", "action": {"type": "exec", "command": ["ls"]}},
+            {"type": "local_shell_call_output", "id": "c1", "output": "notes.txt"},
+            {"type": "tool_search_call", "call_id": "c2", "arguments": {"query": "mail"}},
+            {"type": "tool_search_output", "call_id": "c2", "tools": [{"type": "function", "name": "mail", "parameters": null}]},
+        ],
+        "tools": [function, {"type": "web_search"}, {"type": "namespace", "name": "a", "tools": [{"type": "web_search"}]}],
+        "tool_choice": {"type": "web_search"},
+    });
+    let (request, _) = openai_responses::request::read(&body).unwrap();
+    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!((names, request.tool_choice.is_none()), (vec!["agents__look", "mail", "look"], true));
+    for kind in KINDS {
+        let asked = translated(Door::Responses, kind, &body).to_string();
+        for told in ["rain in Hue", "notes.txt", "agents__look"] {
+            assert!(asked.contains(told), "{told}: {asked}");
+        }
+    }
+    let alone = json!({"model": "m", "input": "x", "tools": [{"type": "web_search"}], "tool_choice": "required"});
+    let (request, _) = openai_responses::request::read(&alone).unwrap();
+    assert!(request.tools.is_empty() && request.tool_choice.is_none());
+    let picture =
+        json!({"model": "m", "input": [{"type": "image_generation_call", "id": "i", "result": "A".repeat(1_000_000)}]});
+    assert!(translated(Door::Responses, ProviderKind::GEMINI, &picture).to_string().len() < 10_000);
+    let reference = json!({"model": "m", "input": [{"type": "item_reference", "id": "rs_1"}]});
+    let refused = openai_responses::request::read(&reference).unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some("input[0].type"));
 }

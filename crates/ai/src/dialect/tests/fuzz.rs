@@ -149,8 +149,13 @@ proptest! {
         let named = json!({ "model": "m", "stream": true, "stream_options": body, "store": body }).to_string();
         let cut = text.as_bytes()[..cut.min(text.len())].to_vec();
         for body in [text.into_bytes(), named.into_bytes(), cut, bytes].map(Bytes::from) {
-            let rewritten = [openai_chat::pass::rewrite, anthropic::pass::rewrite, openai_responses::pass::rewrite];
-            for rewritten in rewritten.map(|rewrite| rewrite(&body, "up")) {
+            let rewritten = [
+                openai_chat::pass::rewrite(&body, "up"),
+                anthropic::pass::rewrite(&body, "up"),
+                openai_responses::pass::rewrite(&body, "up", false),
+                openai_responses::pass::rewrite(&body, "up", true),
+            ];
+            for rewritten in rewritten {
                 match rewritten {
                     Ok(request) => prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok(), "{:?}", request.body),
                     Err(error) => prop_assert_eq!(error.status(Door::Chat), 400),
