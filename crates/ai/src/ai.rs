@@ -30,6 +30,7 @@ use crate::{
     route::{Attempt, Persistence, Tries},
     settings::{SettingsError, Target},
     signatures::Signatures,
+    takes,
     wire::{Http, content_type, failure::Failure},
 };
 
@@ -299,7 +300,8 @@ impl Upstream {
 
     /// A question in the provider's dialect.
     pub(crate) fn write(&self, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
-        Ok(self.kind.dialect().write(question, model, &self.base)?.to_string().into())
+        let fitted = takes::fit(question, model);
+        Ok(self.kind.dialect().write(&fitted, model, &self.base)?.to_string().into())
     }
 
     /// Reads the provider's answers.

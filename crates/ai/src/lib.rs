@@ -31,6 +31,7 @@ mod relay;
 mod route;
 pub mod settings;
 mod signatures;
+mod takes;
 mod transcription;
 mod translate;
 mod web_pictures;

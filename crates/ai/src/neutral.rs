@@ -161,7 +161,7 @@ pub(crate) struct Reasoning {
     pub shown: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effort {
     None,
     Minimal,
@@ -170,6 +170,13 @@ pub(crate) enum Effort {
     High,
     Xhigh,
     Max,
+}
+
+impl Reasoning {
+    /// Whether nothing is to be thought.
+    pub fn is_off(&self) -> bool {
+        self.effort == Some(Effort::None) || self.budget == Some(0)
+    }
 }
 
 impl Effort {

@@ -7,6 +7,7 @@ use crate::{
     neutral::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
+    takes::{self, Sampling, Thinking},
 };
 
 /// `max_tokens` is required; this is sent where the caller names none.
@@ -54,13 +55,27 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("model", Some(model.into()));
     put("messages", Some(messages.into()));
     put("system", system.map(Into::into));
-    put("stop_sequences", (!request.stop.is_empty()).then(|| json!(request.stop)));
+    // One of white space alone is refused.
+    let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
+    put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_ref().map(|user| json!({"user_id": user})));
+    let takes = takes::of(model);
+    let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
+    let (thinking, effort) = if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens), None) };
+    let mut output = Map::new();
     if let Format::Schema { schema, .. } = &request.format {
-        put("output_config", Some(json!({"format": {"type": "json_schema", "schema": schema}})));
+        output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema}));
     }
-    put("thinking", thinking(request, &mut max_tokens));
+    output.extend(effort.map(|effort| ("effort".to_owned(), effort.name().into())));
+    put("output_config", (!output.is_empty()).then(|| output.into()));
+    // What is not known to take them is not sent them: newer models refuse them. Here 1 is the most, and one of the two is taken.
+    if thinking.is_none() && takes.is_some_and(|takes| takes.sampling != Sampling::Never) {
+        put("temperature", request.temperature.map(|asked| asked.min(1.0).into()));
+        put("top_p", request.top_p.filter(|_| request.temperature.is_none()).map(Into::into));
+        put("top_k", request.top_k.map(Into::into));
+    }
+    put("thinking", thinking);
     put("max_tokens", Some(max_tokens.into()));
     let tools: Vec<Value> = request.tools.iter().filter(|tool| is_offered(request, tool)).map(write_tool).collect();
     if !tools.is_empty() {
@@ -70,15 +85,34 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     Ok(Value::Object(body))
 }
 
+/// Thinking of models that find out by themselves how much of it a question needs: whether they do, and how hard they try. Their thoughts come empty
+/// unless a summary is asked for.
+fn adaptive(request: &Request) -> (Option<Value>, Option<Effort>) {
+    let Some(reasoning) = &request.reasoning else { return (None, None) };
+    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
+    if effort == Some(Effort::None) {
+        return (None, None);
+    }
+    let mut thinking = json!({"type": "adaptive"});
+    if reasoning.shown {
+        thinking["display"] = "summarized".into();
+    }
+    ((!is_forced(request)).then_some(thinking), effort)
+}
+
+/// Whether a tool has to be called: thinking is refused then.
+fn is_forced(request: &Request) -> bool {
+    matches!(
+        request.tool_choice,
+        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among { required: true, .. })
+    )
+}
+
 /// Thinking within the limit of the answer, which includes it. Raises the limit only where the caller named none.
 fn thinking(request: &Request, max_tokens: &mut u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
-    let is_forced = matches!(
-        request.tool_choice,
-        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among { required: true, .. })
-    );
-    if budget == 0 || is_forced || lost_thought(request) {
+    if budget == 0 || is_forced(request) || lost_thought(request) {
         return None;
     }
     let budget = budget.max(LEAST_BUDGET);

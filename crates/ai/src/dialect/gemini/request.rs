@@ -154,8 +154,11 @@ fn without_dialect(schema: &Value) -> Value {
     schema
 }
 
-/// The main number of a model's version; 2 where its name doesn't say.
+/// The main number of a model's version; 2 where its name doesn't say, and the newest where it says `latest`.
 fn generation(model: &str) -> u32 {
+    if model.ends_with("-latest") {
+        return 3;
+    }
     let number =
         model.split("gemini-").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
     number.and_then(|number| number.parse().ok()).unwrap_or(2)

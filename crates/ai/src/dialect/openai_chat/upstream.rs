@@ -1,6 +1,9 @@
 //! Chat completions as an upstream: requests written, answers read.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::usage::CompletionUsage;
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// Writes a request. `is_public`: it goes to OpenAI's own service, which knows newer names of fields.
+/// Writes a request. `is_public`: it goes to OpenAI's own service or Azure's, which know newer names of fields.
 pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Value {
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -28,7 +31,7 @@ pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Value {
     put("seed", request.seed.map(Into::into));
     put("presence_penalty", request.presence_penalty.map(Into::into));
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
-    put("user", request.user.clone().map(Into::into));
+    put("user", request.user.as_deref().map(|user| short_user(user).into()));
     put("verbosity", request.verbosity.clone().map(Into::into));
     if let Some(top) = request.logprobs {
         put("logprobs", Some(true.into()));
@@ -53,6 +56,20 @@ pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Value {
         put(name, Some(value.clone()));
     }
     Value::Object(body)
+}
+
+/// OpenAI takes 64 letters, others up to 128; Claude Code names its user with 150. A longer name is told by its hash, which is as good for telling users
+/// apart.
+fn short_user(user: &str) -> String {
+    const LONGEST: usize = 64;
+    if user.chars().count() <= LONGEST {
+        return user.to_owned();
+    }
+    Sha256::digest(user).iter().fold(String::with_capacity(LONGEST), |mut hash, byte| {
+        // Writing into a string can't fail.
+        let _ = write!(hash, "{byte:02x}");
+        hash
+    })
 }
 
 fn messages(request: &Request) -> Value {

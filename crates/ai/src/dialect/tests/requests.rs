@@ -201,6 +201,47 @@ fn effort_becomes_what_the_upstream_understands() {
 }
 
 #[test]
+fn todays_claude_thinks_as_much_as_it_wants_to() {
+    let asked = |more: &Value, model: &str| {
+        let request = read(Door::Chat, &chat(more)).unwrap();
+        let fitted = crate::takes::fit(&request, model);
+        crate::dialect::anthropic::upstream::write(&fitted, model).unwrap()
+    };
+    let deep = asked(&json!({"reasoning_effort": "high", "temperature": 0.5}), "claude-opus-5");
+    assert_eq!(deep["thinking"], json!({"type": "adaptive", "display": "summarized"}));
+    assert_eq!((&deep["output_config"], deep.get("temperature")), (&json!({"effort": "high"}), None));
+    let none = asked(&json!({"reasoning_effort": "none"}), "claude-opus-5");
+    assert_eq!((none.get("thinking"), none.get("output_config")), (None, None));
+    let schema = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}});
+    let both = asked(&json!({"reasoning_effort": "max", "response_format": schema}), "claude-sonnet-5");
+    assert_eq!(
+        (&both["output_config"]["effort"], &both["output_config"]["format"]["type"]),
+        (&json!("max"), &json!("json_schema"))
+    );
+    let older = asked(
+        &json!({"temperature": 1.5, "top_p": 0.9, "stop": ["\n", "END"], "max_tokens": 90_000}),
+        "claude-haiku-4-5",
+    );
+    assert_eq!(
+        (&older["temperature"], older.get("top_p"), &older["stop_sequences"]),
+        (&json!(1.0), None, &json!(["END"]))
+    );
+    assert_eq!(older["max_tokens"], 64_000);
+}
+
+#[test]
+fn a_long_name_of_a_user_is_told_by_its_hash() {
+    let user = |name: &str| {
+        let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "metadata": {"user_id": name}});
+        translated(Door::Messages, ProviderKind::OPENAI, &body)["user"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(user("anna"), "anna");
+    let long = "user_".repeat(30);
+    assert_eq!((user(&long).len(), user(&long) == user(&long)), (64, true));
+    assert_ne!(user(&long), user(&format!("{long}x")));
+}
+
+#[test]
 fn signatures_go_back_to_their_provider() {
     let body = chat(&json!({"messages": [
         {"role": "user", "content": "Hi"},

@@ -1,0 +1,218 @@
+//! What a model takes of a request. A provider refuses a whole question for a temperature or an effort that its model doesn't know, and a caller can't know
+//! which model answers: what is certain to be refused is fitted before it goes out.
+//!
+//! Only what is translated is fitted; bytes that pass are the caller's own.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use crate::neutral::{Effort, Reasoning, Request};
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Takes {
+    pub thinking: Thinking,
+    pub sampling: Sampling,
+    /// The longest answer, in tokens.
+    pub most_output: Option<u64>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Thinking {
+    None,
+    /// Named efforts, the smallest first.
+    Efforts(Vec<Effort>),
+    /// The same of Anthropic: the model finds out how much thinking a question needs.
+    Adaptive(Vec<Effort>),
+    /// The same of Gemini.
+    Levels(Vec<Effort>),
+    /// A number of tokens.
+    Budget {
+        least: u64,
+        most: u64,
+        can_be_off: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    Any,
+    Never,
+    /// Only while it does not think.
+    Resting,
+}
+
+static TABLE: LazyLock<Vec<(&'static str, Takes)>> = LazyLock::new(|| {
+    let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#'));
+    let mut rows: Vec<(&str, Takes)> = lines.filter_map(read).collect();
+    rows.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    rows
+});
+
+fn read(line: &'static str) -> Option<(&'static str, Takes)> {
+    let fields: Vec<&'static str> = line.split('\t').collect();
+    let &[name, thinking, sampling, most_output] = fields.as_slice() else { return None };
+    let efforts = |names: &str| names.split(',').map(Effort::parse).collect::<Option<Vec<_>>>();
+    let thinking = match thinking.split_once(':') {
+        None if thinking == "none" => Thinking::None,
+        Some(("efforts", names)) => Thinking::Efforts(efforts(names)?),
+        Some(("adaptive", names)) => Thinking::Adaptive(efforts(names)?),
+        Some(("levels", names)) => Thinking::Levels(efforts(names)?),
+        Some(("budget", range)) => {
+            let (range, is_off) = range.split_once(",off").map_or((range, false), |(range, _)| (range, true));
+            let (least, most) = range.split_once("..")?;
+            let least = least.parse().ok()?;
+            let most = if most.is_empty() { u64::MAX } else { most.parse().ok()? };
+            Thinking::Budget { least, most, can_be_off: is_off || least == 0 }
+        }
+        _ => return None,
+    };
+    let sampling = match sampling {
+        "any" => Sampling::Any,
+        "never" => Sampling::Never,
+        "resting" => Sampling::Resting,
+        _ => return None,
+    };
+    let most_output = if most_output.is_empty() { None } else { Some(most_output.parse().ok()?) };
+    Some((name, Takes { thinking, sampling, most_output }))
+}
+
+/// What this model takes, by the name that its provider has for it. None: that is not known.
+pub(crate) fn of(model: &str) -> Option<&'static Takes> {
+    let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain).to_ascii_lowercase();
+    // As `us.anthropic.claude-opus-4-1-20250805-v1:0` and `claude-opus-4.1`.
+    let plain = match plain.find("claude-") {
+        Some(at) => plain[at..].replace('.', "-"),
+        None => plain,
+    };
+    let fits = |name: &str| name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning));
+    TABLE.iter().find(|(name, _)| fits(name)).map(|(_, takes)| takes)
+}
+
+/// The question as this model takes it.
+pub(crate) fn fit<'a>(question: &'a Request, model: &str) -> Cow<'a, Request> {
+    let Some(takes) = of(model) else { return Cow::Borrowed(question) };
+    let reasoning = question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning));
+    let may_sample = match takes.sampling {
+        Sampling::Any => true,
+        Sampling::Never => false,
+        Sampling::Resting => reasoning.as_ref().is_none_or(Reasoning::is_off),
+    };
+    let max_output = question.max_output.map(|asked| asked.min(takes.most_output.unwrap_or(u64::MAX)));
+    let samples = question.temperature.is_some() || question.top_p.is_some() || question.top_k.is_some();
+    let weighs =
+        question.presence_penalty.is_some() || question.frequency_penalty.is_some() || question.logprobs.is_some();
+    let is_as_asked = reasoning == question.reasoning && max_output == question.max_output;
+    if is_as_asked && (may_sample || !(samples || weighs)) {
+        return Cow::Borrowed(question);
+    }
+    let mut fitted = Request { reasoning, max_output, ..question.clone() };
+    if !may_sample {
+        (fitted.temperature, fitted.top_p, fitted.top_k) = (None, None, None);
+        (fitted.presence_penalty, fitted.frequency_penalty, fitted.logprobs) = (None, None, None);
+    }
+    Cow::Owned(fitted)
+}
+
+impl Thinking {
+    fn fit(&self, asked: &Reasoning) -> Option<Reasoning> {
+        let shown = asked.shown;
+        match self {
+            Self::None => None,
+            // Without the mark that says so it does not think.
+            Self::Adaptive(_) if asked.is_off() => Some(Reasoning { effort: Some(Effort::None), budget: None, shown }),
+            Self::Efforts(known) | Self::Adaptive(known) | Self::Levels(known) => {
+                let effort = asked.effort.or_else(|| asked.budget.map(Effort::of_budget));
+                Some(Reasoning { effort: effort.map(|effort| nearest(effort, known)), budget: None, shown })
+            }
+            Self::Budget { least, most, can_be_off } => {
+                let wanted = asked.budget.or_else(|| asked.effort.map(Effort::budget));
+                let Some(wanted) = wanted else { return Some(Reasoning { effort: None, budget: None, shown }) };
+                if wanted == 0 && *can_be_off {
+                    return Some(Reasoning { effort: Some(Effort::None), budget: Some(0), shown });
+                }
+                Some(Reasoning { effort: None, budget: Some(wanted.clamp(*least, *most)), shown })
+            }
+        }
+    }
+}
+
+/// The effort itself where it is known, else the next smaller one, else the smallest.
+fn nearest(effort: Effort, known: &[Effort]) -> Effort {
+    let below = known.iter().rev().find(|one| **one <= effort);
+    below.or(known.first()).copied().unwrap_or(effort)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_can_be_read_and_the_longest_that_fits_counts() {
+        let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(TABLE.len(), lines);
+        let levels = |model: &str| of(model).map(|takes| &takes.thinking);
+        assert_eq!(levels("gpt-4o-mini"), Some(&Thinking::None));
+        assert_eq!(levels("openai/gpt-5-mini"), levels("gpt-5-mini-2025-08-07"));
+        assert!(matches!(levels("anthropic/claude-opus-4.7"), Some(Thinking::Adaptive(_))));
+        assert!(matches!(
+            levels("us.anthropic.claude-opus-4-1-20250805-v1:0"),
+            Some(Thinking::Budget { least: 1_024, .. })
+        ));
+        assert!(matches!(levels("claude-sonnet-5-5"), Some(Thinking::Adaptive(_))));
+        assert_eq!(levels("llama-4"), None);
+    }
+
+    #[test]
+    fn what_is_asked_of_thinking_is_what_the_model_knows() {
+        let asked = |model: &str, effort: Option<Effort>, budget: Option<u64>| {
+            let question = Request { reasoning: Some(Reasoning { effort, budget, shown: true }), ..Request::default() };
+            fit(&question, model).reasoning.clone().map(|reasoning| (reasoning.effort, reasoning.budget))
+        };
+        for (model, effort, fitted) in [
+            ("gpt-5-mini", Effort::Xhigh, Some((Some(Effort::High), None))),
+            ("gpt-5-mini", Effort::None, Some((Some(Effort::Minimal), None))),
+            ("gpt-5.1", Effort::Minimal, Some((Some(Effort::None), None))),
+            ("gpt-5-pro", Effort::Low, Some((Some(Effort::High), None))),
+            ("gpt-4o", Effort::None, None),
+            ("o4-mini", Effort::Max, Some((Some(Effort::High), None))),
+            ("claude-opus-5", Effort::Max, Some((Some(Effort::Max), None))),
+            ("claude-opus-5", Effort::Minimal, Some((Some(Effort::Low), None))),
+            ("claude-opus-5", Effort::None, Some((Some(Effort::None), None))),
+            ("claude-opus-4-1", Effort::Minimal, Some((None, Some(1_024)))),
+            ("gemini-2.5-pro", Effort::None, Some((None, Some(128)))),
+            ("gemini-2.5-flash", Effort::None, Some((Some(Effort::None), Some(0)))),
+            ("gemini-2.5-flash", Effort::Max, Some((None, Some(24_576)))),
+            ("gemini-3-pro-preview", Effort::Minimal, Some((Some(Effort::Low), None))),
+            ("gemini-3.7-flash", Effort::Minimal, Some((Some(Effort::Low), None))),
+            ("a model of one's own", Effort::Xhigh, Some((Some(Effort::Xhigh), None))),
+        ] {
+            assert_eq!(asked(model, Some(effort), None), fitted, "{model} {effort:?}");
+        }
+        assert_eq!(asked("gemini-2.5-flash", None, Some(31_999)), Some((None, Some(24_576))));
+        assert_eq!(asked("claude-sonnet-5", None, Some(2_000)), Some((Some(Effort::Medium), None)));
+    }
+
+    #[test]
+    fn a_temperature_goes_only_where_it_is_taken_and_no_limit_is_above_the_models() {
+        let fitted = |model: &str, effort: Option<Effort>| {
+            let reasoning = effort.map(|effort| Reasoning { effort: Some(effort), budget: None, shown: false });
+            let question = Request {
+                temperature: Some(0.0),
+                frequency_penalty: Some(1.0),
+                max_output: Some(1_000_000),
+                reasoning,
+                ..Request::default()
+            };
+            let fitted = fit(&question, model);
+            assert_eq!(fitted.temperature.is_some(), fitted.frequency_penalty.is_some());
+            (fitted.temperature.is_some(), fitted.max_output)
+        };
+        assert_eq!(fitted("gpt-5-mini", None), (false, Some(128_000)));
+        assert_eq!(fitted("gpt-5.2", None), (true, Some(128_000)));
+        assert_eq!(fitted("gpt-5.2", Some(Effort::High)), (false, Some(128_000)));
+        assert_eq!(fitted("gpt-4o-2024-08-06", Some(Effort::High)), (true, Some(16_384)));
+        assert_eq!(fitted("claude-opus-5", None), (false, Some(1_000_000)));
+        assert_eq!(fitted("claude-haiku-4-5-20251001", None), (true, Some(64_000)));
+        assert_eq!(fitted("mine", Some(Effort::High)), (true, Some(1_000_000)));
+    }
+}
