@@ -12,7 +12,7 @@ use dbcontext::Database;
 
 use service::{
     accounts::{self, SignUp},
-    credits, firewall, search,
+    credits, firewall, payments, search,
 };
 
 use crate::{backup, doctor, logging, probe, schema, serve, tls};
@@ -158,9 +158,10 @@ struct Password {
 /// Does what the command line asks for.
 pub fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let load = || config::load(cli.config.as_deref());
+    let table = config::Table::with(payments::settings());
+    let load = || config::load(&table, cli.config.as_deref());
     match cli.command {
-        Command::Serve { role } => serve::run(config::load_for(cli.config.as_deref(), role.map(Role::as_str))?),
+        Command::Serve { role } => serve::run(config::load_for(&table, cli.config.as_deref(), role.map(Role::as_str))?),
         Command::Doctor => in_runtime(examine(load()?)),
         Command::Backup { file } => in_runtime(async { print(&backup::take(&load()?.config, &file).await?) }),
         Command::Restore { file, key } => {
@@ -168,7 +169,7 @@ pub fn run() -> anyhow::Result<()> {
         }
         Command::Probe => probe::run(&load()?.config),
         Command::Migrate { direction } => in_runtime(migrate(load()?.config, direction)),
-        Command::Config { reference: true } => print(&config::reference()),
+        Command::Config { reference: true } => print(&config::reference(&table)),
         Command::Config { reference: false } => print(&load()?.describe()),
         Command::Admin { action } => in_runtime(administer(load()?.config, action)),
         Command::Search { action: Search::Rebuild } => in_runtime(rebuild_search(load()?.config)),

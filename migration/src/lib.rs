@@ -56,6 +56,7 @@ mod m0067_upload_joining;
 mod m0068_tool_modes;
 mod m0070_upload_reserved;
 mod m0072_removed_members;
+mod m0073_refunds;
 mod m0074_marked_unread;
 
 pub struct Migrator;
@@ -117,6 +118,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0068_tool_modes::Migration),
             Box::new(m0070_upload_reserved::Migration),
             Box::new(m0072_removed_members::Migration),
+            Box::new(m0073_refunds::Migration),
             Box::new(m0074_marked_unread::Migration),
         ]
     }

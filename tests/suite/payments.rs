@@ -8,6 +8,7 @@ mod demo;
 mod fake;
 mod gateways;
 mod papers;
+mod refunds;
 mod saved;
 mod storms;
 mod subscriptions;

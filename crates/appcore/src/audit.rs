@@ -98,6 +98,7 @@ actions! {
     ProviderKeyChanged = "gateway.provider_key_changed";
     PlanChanged = "payment.plan_changed";
     PaymentRefunded = "payment.refunded";
+    RefundDecided = "payment.refund_decided";
     PaymentReleased = "payment.released";
     PaymentDifferenceClosed = "payment.difference_closed";
     CreditsGiven = "payment.credits_given";

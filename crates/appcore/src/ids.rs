@@ -117,6 +117,8 @@ id! {
     PaymentMethodSetupId,
     /// Where a payment gateway and we don't say the same.
     PaymentDifferenceId,
+    /// Money that goes back to a payer.
+    PaymentRefundId,
     /// One open real-time connection.
     ConnectionId,
 }

@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, web::Bytes};
 use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, BoardColumnId, BroadcastId, Code, ConversationId, FieldError, IdentityId,
     InvitationId, JobId, KnowledgeFileId, McpServerId, MessageId, NoteId, PasskeyId, PaymentDifferenceId, PaymentId,
-    PaymentMethodId, PaymentMethodSetupId, PlanId, PromptId, ReminderId, ReportId, ScheduledId, SectionId, SessionId,
-    TaskId, Timestamp, ToolCallId, ToolPermissionId, UploadId, UserId, WarningId, WorkspaceId,
+    PaymentMethodId, PaymentMethodSetupId, PaymentRefundId, PlanId, PromptId, ReminderId, ReportId, ScheduledId,
+    SectionId, SessionId, TaskId, Timestamp, ToolCallId, ToolPermissionId, UploadId, UserId, WarningId, WorkspaceId,
     page::PageRequest,
     view::{
         BroadcastStatus, BudgetScope, ConversationKind, DifferenceState, FiguresRange, FileKind, JobStatus, MemberRole,
-        PaymentStatus, ProfileKind, ReportReason, ReportStatus, RevenueGrouping, Severity, SubscriptionStatus,
-        UploadKind, UsageGrouping, UserRole, UserStatus, WorkspaceKind,
+        PaymentStatus, ProfileKind, RefundFilter, ReportReason, ReportStatus, RevenueGrouping, Severity,
+        SubscriptionStatus, UploadKind, UsageGrouping, UserRole, UserStatus, WorkspaceKind,
     },
 };
 use serde::de::DeserializeOwned;
@@ -108,7 +108,9 @@ from_text!(
     PaymentId,
     PaymentMethodId,
     PaymentMethodSetupId,
+    PaymentRefundId,
     PaymentStatus,
+    RefundFilter,
     RevenueGrouping,
     FiguresRange,
     ProfileKind,

@@ -1,40 +1,132 @@
 //! What every gateway can do.
 
-use std::{net::IpAddr, ops::RangeInclusive};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
-use appcore::Timestamp;
+use appcore::{
+    Timestamp,
+    config::{ConfigError, GatewaySettings, Setting},
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{Currency, DisputeState, Money, RefundState};
+use crate::{
+    Currency, Demo, DisputeState, Money, RefundState,
+    gateways::{self, GATEWAYS},
+};
 
-macro_rules! gateways {
-    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// A gateway that there is a file for.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum GatewayName { $($(#[$doc])* #[serde(rename = $word)] $name),* }
-
-        impl GatewayName {
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// As it stands in paths, settings and rows.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
-            }
-        }
-    };
+/// A gateway before it is set up: what its file says of it.
+pub(crate) struct Kind {
+    /// As it stands in paths, settings and rows.
+    pub name: &'static str,
+    /// As it calls itself.
+    pub label: &'static str,
+    /// All that can be set of it: `payment.{name}.enabled`, and what it needs.
+    pub settings: &'static [Setting],
+    pub build: fn(&GatewaySettings, &Surroundings) -> Result<Arc<dyn Gateway>, Unbuilt>,
 }
 
-gateways! {
+/// What a gateway is built in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where browsers reach this server.
+    pub public_url: Url,
+}
+
+/// Why a gateway can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbuilt {
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    #[error("there are no random numbers: {0}")]
+    Random(String),
+}
+
+/// A gateway that there is a file for.
+#[derive(Clone, Copy)]
+pub struct GatewayName(&'static Kind);
+
+impl GatewayName {
     /// No real money: it shows how buying works.
-    Demo = "demo",
-    Stripe = "stripe",
-    Paypal = "paypal",
-    Momo = "momo",
-    Vnpay = "vnpay",
+    pub const DEMO: Self = Self(&gateways::demo::KIND);
+
+    /// All of them, in the order in which they are offered.
+    pub fn all() -> impl Iterator<Item = Self> {
+        GATEWAYS.into_iter().map(Self)
+    }
+
+    pub(crate) const fn of(kind: &'static Kind) -> Self {
+        Self(kind)
+    }
+
+    /// As it stands in paths, settings and rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0.name
+    }
+
+    /// As it calls itself.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        self.0.label
+    }
+
+    /// By what is set of it.
+    pub fn build(self, settings: &GatewaySettings, around: &Surroundings) -> Result<Arc<dyn Gateway>, Unbuilt> {
+        (self.0.build)(settings, around)
+    }
+
+    /// Its place among all.
+    fn place(self) -> Option<usize> {
+        Self::all().position(|one| one == self)
+    }
+}
+
+/// What can be set of all gateways.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    GATEWAYS.into_iter().flat_map(|kind| kind.settings)
+}
+
+impl PartialEq for GatewayName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for GatewayName {}
+
+impl PartialOrd for GatewayName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GatewayName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl Hash for GatewayName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for GatewayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A name that no gateway has.
@@ -46,12 +138,12 @@ impl std::str::FromStr for GatewayName {
     type Err = UnknownGateway;
 
     fn from_str(text: &str) -> Result<Self, UnknownGateway> {
-        Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or(UnknownGateway)
+        Self::all().find(|one| one.as_str() == text).ok_or(UnknownGateway)
     }
 }
 
-impl std::fmt::Display for GatewayName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for GatewayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
@@ -215,6 +307,10 @@ pub struct RefundOrder<'a> {
     pub refund_id: Uuid,
     pub money: Money,
     pub payment: Known<'a>,
+    /// When it was written down here.
+    pub created_at: Timestamp,
+    /// [`Refunded::reference`], once the gateway has named it.
+    pub reference: Option<&'a str>,
 }
 
 /// What the gateway made of a refund.
@@ -222,6 +318,15 @@ pub struct RefundOrder<'a> {
 pub struct Refunded {
     pub reference: String,
     pub state: RefundState,
+}
+
+/// How a gateway tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// By a POST, in a body of JSON.
+    Body,
+    /// By a GET, in its query.
+    Query,
 }
 
 /// A request of a gateway's, as it came.
@@ -292,6 +397,9 @@ pub enum News {
         ours: Option<Uuid>,
         money: Money,
         state: RefundState,
+        /// When that was so, where the gateway says it.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     Dispute {
         reference: String,
@@ -356,9 +464,9 @@ impl Answer {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GatewayError {
     /// Nobody knows whether it was done.
-    #[error("the gateway is away: {0}")]
+    #[error("no certain answer: {0}")]
     Away(String),
-    /// It was not done, and won't be.
+    /// It was not done, and won't be: the gateway's final word, which its file knows.
     #[error("the gateway refuses: {0}")]
     Refused(String),
 }
@@ -403,14 +511,27 @@ pub trait Gateway: Send + Sync {
     /// Takes what the payer has agreed to. Where that happens by itself, it is the same as to fetch.
     async fn capture(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError>;
 
-    /// Gives money back. The same order again is the same refund.
+    /// Gives money back.
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError>;
+
+    /// What became of a refund, without asking for it. None: the gateway has never heard of it.
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError>;
+
+    /// Whether the same order again is the same refund, for as long as it is asked for.
+    fn repeats_refunds(&self) -> bool {
+        true
+    }
 
     /// What was paid in a time, as far as it can say so.
     async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError>;
 
     /// Asks for something that changes nothing: whether it answers, and knows us.
     async fn probe(&self, now: Timestamp) -> Result<(), GatewayError>;
+
+    /// How it tells of what has become of something.
+    fn telling(&self) -> Telling {
+        Telling::Body
+    }
 
     /// Whether a request is the gateway's. There is no default: a gateway that can't say so must not be believed.
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged>;
@@ -423,6 +544,11 @@ pub trait Gateway: Send + Sync {
 
     /// How it charges again what a payer has paid with before. None: it can't.
     fn recurring(&self) -> Option<&dyn Recurring> {
+        None
+    }
+
+    /// What it does for show. None: it takes real money.
+    fn demo(&self) -> Option<&Demo> {
         None
     }
 }

@@ -60,7 +60,8 @@ impl Http {
         Ok(Reply { status, body })
     }
 
-    /// The answer of a request that went well. A refusal (4xx) means that nothing was done; after anything else nobody knows.
+    /// The answer of a request that went well. After any other nobody knows what became of it: that something was not done is said by words that
+    /// a gateway's own file knows.
     pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, GatewayError> {
         self.send(request).await?.json()
     }
@@ -74,15 +75,19 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(|_| GatewayError::Away("its answer can't be read".to_owned()))
     }
 
+    /// What an answer is that isn't one of success. A status alone says nothing: 401 and 403 are about our keys, 404 may be a proxy's.
     pub fn failure(&self) -> GatewayError {
+        GatewayError::Away(self.reason())
+    }
+
+    /// The same where the gateway has said in its own words that it won't do it.
+    pub fn refusal(&self) -> GatewayError {
+        GatewayError::Refused(self.reason())
+    }
+
+    fn reason(&self) -> String {
         let reason: String = String::from_utf8_lossy(&self.body).chars().take(MAX_REASON).collect();
-        let text = format!("{}: {reason}", self.status.as_u16());
-        let is_certain = self.status.is_client_error()
-            && !matches!(
-                self.status,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
-            );
-        if is_certain { GatewayError::Refused(text) } else { GatewayError::Away(text) }
+        format!("{}: {reason}", self.status.as_u16())
     }
 }
 
@@ -94,4 +99,18 @@ fn away(error: reqwest::Error) -> GatewayError {
         () => "the connection broke",
     };
     GatewayError::Away(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_adapters_own_words_are_a_refusal() {
+        for status in [301, 400, 401, 402, 403, 404, 407, 408, 409, 410, 418, 422, 429, 451, 500, 502, 503, 504] {
+            let reply = Reply { status: StatusCode::from_u16(status).unwrap(), body: b"<html>no</html>".to_vec() };
+            assert!(matches!(reply.failure(), GatewayError::Away(_)), "{status}");
+            assert!(matches!(reply.json::<serde_json::Value>(), Err(GatewayError::Away(_))), "{status}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Payment gateways: one file each behind the trait [`Gateway`], with the types of amounts, currencies and states.
+//! Payment gateways: one file each behind the trait [`Gateway`], named in one [registry](GatewayName), with the types of amounts, currencies and states.
 //!
 //! A gateway makes a [checkout](Gateway::create_checkout) to which a payer is sent, and tells later what became of it by a webhook. What it
 //! sends is only read after it has been [verified](Gateway::verify), and then says one [thing](News) about one payment. Whatever a browser brings
@@ -7,35 +7,24 @@
 //! This crate knows neither the database nor our requests. Which news changes what stands in [`Stage`] and [`Standing`], as one table; the
 //! service applies it.
 
-mod demo;
 mod gateway;
+mod gateways;
 mod http;
-mod momo;
 mod money;
-mod paypal;
-mod paypal_certificate;
-mod paypal_list;
 mod receipt;
 mod signature;
 mod state;
-mod stripe;
-mod stripe_charges;
-mod stripe_setups;
 mod subscription;
-mod vnpay;
 
-pub use demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
+pub(crate) use gateway::Kind;
 pub use gateway::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
     GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundOrder, Refunded,
-    Remote, SetupOrder, SetupState, Snapshot, UnknownGateway, Unreadable, Verified,
+    Remote, SetupOrder, SetupState, Snapshot, Surroundings, Telling, Unbuilt, UnknownGateway, Unreadable, Verified,
+    settings,
 };
-pub use momo::Momo;
+pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
 pub use money::{Currency, Money, UnknownCurrency};
-pub use paypal::{Check as PaypalCheck, Paypal};
-pub use paypal_certificate::Roots;
 pub use receipt::{Party, Receipt, Tax, Unwritten, write as write_receipt};
 pub use state::{DisputeState, RefundState, Stage, Standing, UnknownState};
-pub use stripe::Stripe;
 pub use subscription::{Change, Course, Cycle, Due, SubscriptionDeed, SubscriptionState, Terms, change};
-pub use vnpay::Vnpay;

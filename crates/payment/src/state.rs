@@ -4,7 +4,7 @@
 //! facts of their own: refunds and disputes. From all of them together follows the [status](PaymentStatus) that people see, so it is the same
 //! in whatever order the facts came.
 
-use appcore::view::PaymentStatus;
+use appcore::{Timestamp, view::PaymentStatus};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -61,7 +61,7 @@ words! {
     RefundState {
         Pending = "pending",
         Done = "done",
-        /// It may come after `done`: the money came back.
+        /// It may come after `done`: the money came back. And before it: what was given up here was done there.
         Failed = "failed",
     }
 }
@@ -103,13 +103,22 @@ impl Stage {
 }
 
 impl RefundState {
-    /// The state after a piece of news: a refund fails after it was done, but is never done after it has failed.
+    /// The state after a piece of news, and of which moment it is. What a gateway says counts, and of several such words the newest, by the second; of
+    /// two of the same second, that it has failed. So it is the same in whatever order they come. A word without a moment is not a gateway's:
+    /// it ends what is under way, and any gateway knows better.
     #[must_use]
-    pub const fn step(self, to: Self) -> Self {
+    pub fn step(self, of: Option<Timestamp>, to: Self, at: Option<Timestamp>) -> (Self, Option<Timestamp>) {
+        let rank = |moment: Timestamp, state: Self| (moment.seconds(), state == Self::Failed);
+        let is_newer = match (of, at) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(of), Some(at)) => rank(at, to) > rank(of, self),
+        };
         match (self, to) {
-            (Self::Pending, to) => to,
-            (Self::Done, Self::Failed) => Self::Failed,
-            (state, _) => state,
+            (_, Self::Pending) => (self, of),
+            (Self::Pending, to) => (to, at),
+            _ if is_newer => (to, at),
+            _ => (self, of),
         }
     }
 }
@@ -179,9 +188,34 @@ mod tests {
         for &(from, to) in STEPS {
             assert_eq!(to.step(from), to, "{to} goes back to {from}");
         }
-        assert_eq!(RefundState::Failed.step(RefundState::Done), RefundState::Failed);
-        assert_eq!(RefundState::Done.step(RefundState::Pending), RefundState::Done);
         assert_eq!(DisputeState::Lost.step(DisputeState::Open), DisputeState::Lost);
+    }
+
+    #[test]
+    fn of_what_is_told_of_a_refund_the_newest_counts_in_whatever_order_it_comes() {
+        use RefundState::{Done, Failed, Pending};
+        let at = |seconds: i64| Some(Timestamp(seconds * 1_000));
+        let told = [(Pending, at(9)), (Done, at(1)), (Failed, at(2)), (Done, at(3)), (Failed, at(3))];
+        for wanted in
+            [vec![0, 1], vec![1, 2], vec![2, 3], vec![1, 3], vec![3, 4], vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]]
+        {
+            let newest = wanted.iter().map(|place| told[*place]).filter(|(state, _)| *state != Pending);
+            let newest = newest.max_by_key(|(state, at)| (*at, *state == Failed)).unwrap();
+            for turn in 0..wanted.len() {
+                let mut order = wanted.clone();
+                order.rotate_left(turn);
+                for order in [order.clone(), order.into_iter().rev().collect()] {
+                    let end = order.iter().fold((Pending, None), |(state, of), place| {
+                        let (to, at) = told[*place];
+                        state.step(of, to, at)
+                    });
+                    assert_eq!(end, newest, "{order:?}");
+                }
+            }
+        }
+        assert_eq!(Pending.step(None, Failed, None), (Failed, None), "somebody has given it up");
+        assert_eq!(Failed.step(None, Done, at(1)), (Done, at(1)), "the gateway knows better");
+        assert_eq!(Done.step(at(1), Failed, None), (Done, at(1)), "nobody else does");
     }
 
     #[test]

@@ -195,6 +195,8 @@ impl World {
                 self.owner.post(&end, json!({ "outcome": "paid" })).await.data_with(200);
                 with_id(def, &id)
             }
+            // It was never refunded.
+            "DecideRefund" => with_id(def, &self.payment().await).replace("{refund_id}", &new_id()),
             "ReadPaymentMethodSetup" | "EndDemoPaymentMethodSetup" => {
                 let begun = self.owner.post("/r1/payment_methods/setups", json!({ "gateway": "demo" })).await;
                 with_id(def, begun.data_with(201)["setup_id"].as_str().expect("it has an id"))
@@ -448,6 +450,7 @@ impl World {
             "EndDemoPayment" => json!({ "outcome": "paid" }),
             "ReceivePaymentEvent" => json!({ "id": "forged" }),
             "RefundPayment" => json!({ "reason": "Bought by mistake" }),
+            "DecideRefund" => json!({ "decision": "done", "reason": "Looked at" }),
             "SwitchGateway" => json!({ "enabled": true }),
             "GiveCredits" => json!({ "user_id": self.third.id, "amount": 1_000_000, "reason": "A present" }),
             "CreatePlan" => json!({

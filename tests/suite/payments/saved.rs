@@ -4,7 +4,7 @@ use support::{Application, Member, Setup, Value, json};
 
 use super::{
     adds_up, credits,
-    fake::{Fake, Kind, Outcome, stripe_signed},
+    fake::{Fake, Kind, Mood, Outcome, stripe_signed},
     payment, plan, status,
 };
 
@@ -185,6 +185,15 @@ async fn stripe_saves_a_card_and_its_payer_confirms_a_charge() {
     fake.say(Outcome::Failed);
     let bought = buy(&app, &anna, &cards[0]["id"], "key-4").await.data_with(201);
     assert_eq!((&bought["status"], credits(&anna).await), (&json!("failed"), 1_000));
+
+    // That our key is wrong is nothing about the card.
+    fake.say(Outcome::Open);
+    fake.mood(Mood::Unauthorized);
+    buy(&app, &anna, &cards[0]["id"], "key-5").await.refused(503, "unavailable");
+    assert_eq!(anna.get("/r1/payments").await.data()["items"][0]["status"], "created");
+    fake.mood(Mood::Well);
+    let bought = buy(&app, &anna, &cards[0]["id"], "key-5").await.data_with(201);
+    assert_eq!((&bought["status"], credits(&anna).await), (&json!("paid"), 1_500));
     adds_up(&app).await;
 }
 

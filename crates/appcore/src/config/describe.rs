@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use super::kind::{Kind, Raw, Reading};
 use super::resolve::Resolution;
-use super::setting::{Preset, Setting, settings};
+use super::setting::{Preset, Setting, Table};
 use super::source::Origin;
 use crate::view::{self, SettingSource};
 
 /// One line per setting that has a value, with its source; then one per setting that has none.
 pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
-    for setting in settings() {
+    for setting in resolution.table.iter() {
         let named: Vec<_> = resolution.settings.iter().filter(|one| one.key.matches(setting.pattern)).collect();
         for one in &named {
             lines.push((format!("{} = {}", one.key, one.value.show(one.kind)), one.origin.to_string()));
@@ -34,7 +34,7 @@ pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
 /// Every setting in the order of the table: what it is, what holds, and where that came from.
 pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
     let mut list = Vec::new();
-    for setting in settings() {
+    for setting in resolution.table.iter() {
         let of = |key: String, value: Option<String>, origin: Option<&Origin>| {
             let (source, place) = match origin {
                 None | Some(Origin::Default) => (SettingSource::Default, None),
@@ -61,14 +61,14 @@ pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
 }
 
 /// A file with every setting, its default and its explanation: `config.toml`.
-pub fn reference() -> String {
+pub fn reference(table: &Table) -> String {
     let mut text = String::from(
         "# Every setting of Natter, with its default. What is commented out is not set.\n\
          # The environment goes over this file: NATTER__SERVER__PORT=9000 sets server.port.\n\
          # A secret may stand in a file of its own: redis.url_file = \"/run/secrets/redis\" sets redis.url.\n",
     );
     let mut section = String::new();
-    for setting in settings() {
+    for setting in table.iter() {
         let (parent, name) = setting.pattern.rsplit_once('.').unwrap_or(("", setting.pattern));
         let named = parent.contains('*');
         if parent != section {

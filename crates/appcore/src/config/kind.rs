@@ -10,7 +10,7 @@ use super::destination::Destination;
 
 /// The shape of a setting.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     Text,
     /// One of these words.
     Choice(&'static [&'static str]),
@@ -72,11 +72,11 @@ pub(super) enum Reading {
 
 impl Kind {
     /// Its value must not be shown.
-    pub fn is_secret(self) -> bool {
+    pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Credential | Self::Secrets | Self::SecretUrl(_))
     }
 
-    pub fn is_list(self) -> bool {
+    pub(super) fn is_list(self) -> bool {
         matches!(
             self,
             Self::Secrets
@@ -89,7 +89,7 @@ impl Kind {
         )
     }
 
-    pub fn read(self, raw: &Raw) -> Result<Reading, Expected> {
+    pub(super) fn read(self, raw: &Raw) -> Result<Reading, Expected> {
         if self.is_list() {
             return self.read_list(raw);
         }

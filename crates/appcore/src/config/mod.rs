@@ -26,13 +26,15 @@ pub use self::describe::reference;
 pub use self::destination::Destination;
 pub use self::error::ConfigError;
 use self::key::Key;
+pub use self::kind::Kind;
 use self::kind::Value;
 use self::resolve::Resolution;
+pub use self::setting::{Preset, Setting, Table, needed, row};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
-    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, Holds, Mail, Mcp, McpCommand, Messages,
-    Metrics, OauthKind, OauthProvider, Outgoing, Payment, PaypalVerify, Provider, RateLimit, Realtime, Redis, Role,
-    Server, SignUp, Titles, UnknownPrice, Uploads, Workspaces,
+    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Holds, Mail, Mcp, McpCommand,
+    Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis, Role, Server,
+    SignUp, Titles, UnknownPrice, Uploads, Workspaces,
 };
 
 /// The file that is read when none is named, where it is present.
@@ -58,25 +60,34 @@ impl Loaded {
 }
 
 /// Reads the process's environment and the named file, else `./config.toml` where there is one.
-pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
-    load_for(file, None)
+pub fn load(table: &Table, file: Option<&Path>) -> Result<Loaded, ConfigError> {
+    load_for(table, file, None)
 }
 
 /// The same for a role that the command line names.
-pub fn load_for(file: Option<&Path>, role: Option<&str>) -> Result<Loaded, ConfigError> {
+pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Result<Loaded, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
     let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));
     let environment = std::env::vars_os().filter(|(name, _)| role.is_none() || name != ROLE_VARIABLE);
-    load_from(file, environment.chain(role.clone()))
+    load_with(table, file, environment.chain(role.clone()))
 }
 
-/// The same, from a given environment.
+/// The same, from a given environment, of the settings that are everybody's.
 pub fn load_from(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
-    let mut resolution = Resolution::of_defaults()?;
+    load_with(&Table::default(), file, environment)
+}
+
+/// The same, of the settings of a table.
+pub fn load_with(
+    table: &Table,
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, ConfigError> {
+    let mut resolution = Resolution::of_defaults(table)?;
     if let Some(path) = file {
         resolution.overlay(source::read_file(path)?)?;
     }
@@ -101,12 +112,30 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
     if let Some(providers) = tree.get_mut("ai").and_then(|ai| ai.get_mut("providers")).and_then(|p| p.as_table_mut()) {
         check_providers(providers, resolution, notes)?;
     }
+    check_needed(&tree, &resolution.table)?;
     // The table and the types are kept together by a test; what is left to fail here is a mistake of ours.
     let mut config: Config = tree.try_into().map_err(|error: toml::de::Error| {
         ConfigError::new(format!("The configuration can't be understood: {}.", error.message().trim_end_matches('.')))
     })?;
     config.complete()?;
     Ok(config)
+}
+
+/// What is switched on has what it needs.
+fn check_needed(tree: &toml::Table, table: &Table) -> Result<(), ConfigError> {
+    let of = |key: &str| key.split('.').try_fold(tree, |section, part| section.get(part)?.as_table());
+    for Setting { pattern, .. } in table.iter().filter(|setting| setting.is_needed) {
+        let Some((parent, name)) = pattern.rsplit_once('.') else { continue };
+        let Some(section) = of(parent) else { continue };
+        let is_missing = match section.get(name) {
+            Some(toml::Value::Array(items)) => items.is_empty(),
+            other => other.is_none(),
+        };
+        if is_missing && section.get("enabled").and_then(toml::Value::as_bool) == Some(true) {
+            return Err(ConfigError::new(format!("The setting {pattern} is needed where {parent}.enabled is true.")));
+        }
+    }
+    Ok(())
 }
 
 fn insert(tree: &mut toml::Table, path: &[String], value: Value) {

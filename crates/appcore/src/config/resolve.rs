@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::key::Key;
 use super::kind::{Kind, Raw, Reading, Value};
-use super::setting::{self, Preset, Setting, settings};
+use super::setting::{Preset, Setting, Table};
 use super::source::{Entry, Origin};
 
 /// A setting that has a value.
@@ -23,17 +23,18 @@ pub(super) struct Unfilled {
 }
 
 /// All settings that have a value: later layers have replaced earlier ones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Resolution {
+    pub table: Table,
     pub settings: Vec<Resolved>,
     pub unfilled: Vec<Unfilled>,
 }
 
 impl Resolution {
     /// What holds where nobody has set anything.
-    pub fn of_defaults() -> Result<Self, ConfigError> {
-        let mut resolution = Self::default();
-        for setting in settings() {
+    pub fn of_defaults(table: &Table) -> Result<Self, ConfigError> {
+        let mut resolution = Self { table: table.clone(), settings: Vec::new(), unfilled: Vec::new() };
+        for setting in table.iter() {
             let Preset::Value(text) = setting.default else { continue };
             let key = Key::of_pattern(setting.pattern);
             if text.is_empty() && setting.kind.is_list() {
@@ -55,9 +56,9 @@ impl Resolution {
     pub fn overlay(&mut self, entries: Vec<Entry>) -> Result<(), ConfigError> {
         let mut seen: Vec<Key> = Vec::new();
         for entry in entries {
-            let (entry, setting) = match setting::find(&entry.key) {
+            let (entry, setting) = match self.table.find(&entry.key) {
                 Some(setting) => (entry, setting),
-                None => open_file(entry)?,
+                None => open_file(&self.table, entry)?,
             };
             if seen.contains(&entry.key) {
                 let Entry { key, origin, .. } = entry;
@@ -107,8 +108,8 @@ impl Resolution {
 }
 
 /// `x.key_file` names a file that holds the secret `x.key`. Anything else that the table doesn't know is an error.
-fn open_file(entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
-    let secret = entry.key.without_file().and_then(|key| Some((setting::find(&key)?, key)));
+fn open_file(table: &Table, entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
+    let secret = entry.key.without_file().and_then(|key| Some((table.find(&key)?, key)));
     let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {
         return Err(unknown(&entry));
     };

@@ -7,16 +7,20 @@ use super::key::Key;
 use super::kind::Kind;
 
 /// One row of the table.
-pub(super) struct Setting {
+#[derive(Debug)]
+pub struct Setting {
     /// Dotted; `*` stands for a name that the operator chooses.
     pub pattern: &'static str,
     pub kind: Kind,
     pub default: Preset,
     pub about: &'static str,
+    /// It has to be set where `enabled` beside it is true.
+    pub is_needed: bool,
 }
 
 /// What holds where nobody has set anything.
-pub(super) enum Preset {
+#[derive(Debug)]
+pub enum Preset {
     /// As it would be written in the environment.
     Value(&'static str),
     /// Nothing; the text is an example for the reference file.
@@ -26,8 +30,29 @@ pub(super) enum Preset {
 use Preset::{Unset, Value};
 
 /// The table, in its order.
-pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
-    EARLIER.iter().chain(LIMITS.as_flattened()).chain(LATER)
+#[derive(Clone, Debug)]
+pub struct Table(Vec<&'static Setting>);
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::with([])
+    }
+}
+
+impl Table {
+    /// The settings that are everybody's, and those of parts that declare their own, such as payment gateways.
+    pub fn with(more: impl IntoIterator<Item = &'static Setting>) -> Self {
+        Self(EARLIER.iter().chain(LIMITS.as_flattened()).chain(LATER).chain(more).collect())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &'static Setting> {
+        self.0.iter().copied()
+    }
+
+    /// The row that speaks of this key.
+    pub(super) fn find(&self, key: &Key) -> Option<&'static Setting> {
+        self.iter().find(|setting| key.matches(setting.pattern))
+    }
 }
 
 /// A group of calls: how it is counted, how many, in how long.
@@ -738,72 +763,6 @@ const LATER: &[Setting] = &[
         Value("0"),
         "Its rate in hundredths of a percent: 1900 is 19 %. 0: receipts have no line of it.",
     ),
-    row(
-        "payment.demo.enabled",
-        Kind::Switch,
-        Value("false"),
-        "Whether people can buy without real money, to see how it works. Never where real money is taken.",
-    ),
-    row("payment.stripe.enabled", Kind::Switch, Value("false"), "Whether people can pay by Stripe."),
-    row(
-        "payment.stripe.base_url",
-        Kind::Url(&["http", "https"]),
-        Value("https://api.stripe.com"),
-        "Address of Stripe's API.",
-    ),
-    row("payment.stripe.secret_key", Kind::Credential, Unset("sk_live_…"), "Secret key of Stripe's API."),
-    row(
-        "payment.stripe.webhook_secret",
-        Kind::Secrets,
-        Value(""),
-        "Secret of the webhook endpoint at Stripe (whsec_…); two, with a comma, while one replaces the other.",
-    ),
-    row("payment.paypal.enabled", Kind::Switch, Value("false"), "Whether people can pay by PayPal."),
-    row(
-        "payment.paypal.base_url",
-        Kind::Url(&["http", "https"]),
-        Value("https://api-m.paypal.com"),
-        "Address of PayPal's API; https://api-m.sandbox.paypal.com for tests.",
-    ),
-    row("payment.paypal.client_id", Kind::Text, Unset("AY…"), "Client id of the app at PayPal."),
-    row("payment.paypal.client_secret", Kind::Credential, Unset("EL…"), "Its secret."),
-    row("payment.paypal.webhook_id", Kind::Text, Unset("8PT597110X687430LKGECATA"), "Id of the webhook at PayPal."),
-    row(
-        "payment.paypal.verify",
-        Kind::Choice(&["certificate", "api"]),
-        Value("certificate"),
-        "How PayPal's webhooks are checked: here, by the certificate that they are signed with, or by asking PayPal (api).",
-    ),
-    row("payment.momo.enabled", Kind::Switch, Value("false"), "Whether people can pay by MoMo."),
-    row(
-        "payment.momo.base_url",
-        Kind::Url(&["http", "https"]),
-        Value("https://payment.momo.vn"),
-        "Address of MoMo's API; https://test-payment.momo.vn for tests.",
-    ),
-    row("payment.momo.partner_code", Kind::Text, Unset("MOMOXXXX20260101"), "Partner code at MoMo."),
-    row("payment.momo.access_key", Kind::Credential, Unset("F8BBA842ECF85"), "Access key at MoMo."),
-    row("payment.momo.secret_key", Kind::Credential, Unset("K951B6PE1waDMi640xX08PD3vg6EkVlz"), "Secret key at MoMo."),
-    row("payment.vnpay.enabled", Kind::Switch, Value("false"), "Whether people can pay by VNPay."),
-    row(
-        "payment.vnpay.base_url",
-        Kind::Url(&["http", "https"]),
-        Value("https://pay.vnpay.vn"),
-        "Address of VNPay; https://sandbox.vnpayment.vn for tests.",
-    ),
-    row(
-        "payment.vnpay.api_url",
-        Kind::Url(&["http", "https"]),
-        Unset("https://merchant.vnpay.vn"),
-        "Address for questions and refunds, where VNPay has given another one. Not set: base_url.",
-    ),
-    row("payment.vnpay.tmn_code", Kind::Text, Unset("NATTER01"), "Terminal code at VNPay."),
-    row(
-        "payment.vnpay.hash_secret",
-        Kind::Credential,
-        Unset("RAOEXHYVSDDIIENYWSLDIIZTANXUXZFJ"),
-        "Secret that VNPay and we sign with.",
-    ),
 ];
 
 /// A bucket holds `limit` and is refilled over `window`; concurrency has no window.
@@ -813,11 +772,14 @@ const WINDOW: Kind = Kind::Number(1, 86_400);
 const HOW_MANY: &str = "How many are allowed: in the window, in the bucket, or at the same time.";
 const HOW_LONG: &str = "Seconds of the window, or in which an empty bucket is full again.";
 
-const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
-    Setting { pattern, kind, default, about }
+/// A row of the table.
+#[must_use]
+pub const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
+    Setting { pattern, kind, default, about, is_needed: false }
 }
 
-/// The row that speaks of this key.
-pub(super) fn find(key: &Key) -> Option<&'static Setting> {
-    settings().find(|setting| key.matches(setting.pattern))
+/// The same, of something that has to be set where `enabled` beside it is true.
+#[must_use]
+pub const fn needed(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
+    Setting { pattern, kind, default, about, is_needed: true }
 }

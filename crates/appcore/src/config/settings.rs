@@ -1,5 +1,7 @@
 //! The settings as the program reads them.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -500,7 +502,6 @@ pub struct Holds {
 
 /// How people pay. Where no way is on, nothing is charged.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Payment {
     #[serde(deserialize_with = "seconds")]
     pub reconcile_after: Duration,
@@ -509,12 +510,38 @@ pub struct Payment {
     #[serde(deserialize_with = "seconds")]
     pub grace: Duration,
     pub seller: Seller,
-    pub demo: DemoGateway,
-    pub stripe: Stripe,
-    pub paypal: Paypal,
-    pub momo: Momo,
-    pub vnpay: Vnpay,
+    /// By their names.
+    #[serde(flatten)]
+    pub gateways: BTreeMap<String, GatewaySettings>,
 }
+
+/// What is set of a payment gateway. The gateway's own file knows what there is.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct GatewaySettings(toml::Table);
+
+impl GatewaySettings {
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.get(ENABLED).and_then(toml::Value::as_bool).unwrap_or_default()
+    }
+
+    /// All but whether it is on.
+    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        let mut settings = self.0.clone();
+        settings.remove(ENABLED);
+        settings.try_into().map_err(|error: toml::de::Error| ConfigError::new(error.message().to_owned()))
+    }
+}
+
+/// Some of it is secret.
+impl fmt::Debug for GatewaySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewaySettings").field(ENABLED, &self.is_enabled()).finish_non_exhaustive()
+    }
+}
+
+const ENABLED: &str = "enabled";
 
 /// Who sells, as it stands on receipts.
 #[derive(Clone, Debug, Deserialize)]
@@ -526,96 +553,6 @@ pub struct Seller {
     pub tax_name: String,
     /// In hundredths of a percent; 0: no line of it.
     pub tax_rate: u32,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DemoGateway {
-    pub enabled: bool,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stripe {
-    pub enabled: bool,
-    pub base_url: Url,
-    #[serde(default)]
-    pub secret_key: Secret,
-    pub webhook_secret: Vec<Secret>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Paypal {
-    pub enabled: bool,
-    pub base_url: Url,
-    #[serde(default)]
-    pub client_id: String,
-    #[serde(default)]
-    pub client_secret: Secret,
-    #[serde(default)]
-    pub webhook_id: String,
-    pub verify: PaypalVerify,
-}
-
-/// How PayPal's webhooks are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PaypalVerify {
-    Certificate,
-    Api,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Momo {
-    pub enabled: bool,
-    pub base_url: Url,
-    #[serde(default)]
-    pub partner_code: String,
-    #[serde(default)]
-    pub access_key: Secret,
-    #[serde(default)]
-    pub secret_key: Secret,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Vnpay {
-    pub enabled: bool,
-    pub base_url: Url,
-    pub api_url: Option<Url>,
-    #[serde(default)]
-    pub tmn_code: String,
-    #[serde(default)]
-    pub hash_secret: Secret,
-}
-
-impl Payment {
-    /// A way that is on has what it needs.
-    fn check(&self) -> Result<(), ConfigError> {
-        let Self { stripe, paypal, momo, vnpay, .. } = self;
-        for (enabled, key, is_missing) in [
-            (stripe.enabled, "stripe.secret_key", stripe.secret_key.is_empty()),
-            (stripe.enabled, "stripe.webhook_secret", stripe.webhook_secret.is_empty()),
-            (paypal.enabled, "paypal.client_id", paypal.client_id.is_empty()),
-            (paypal.enabled, "paypal.client_secret", paypal.client_secret.is_empty()),
-            (paypal.enabled, "paypal.webhook_id", paypal.webhook_id.is_empty()),
-            (momo.enabled, "momo.partner_code", momo.partner_code.is_empty()),
-            (momo.enabled, "momo.access_key", momo.access_key.is_empty()),
-            (momo.enabled, "momo.secret_key", momo.secret_key.is_empty()),
-            (vnpay.enabled, "vnpay.tmn_code", vnpay.tmn_code.is_empty()),
-            (vnpay.enabled, "vnpay.hash_secret", vnpay.hash_secret.is_empty()),
-        ] {
-            if enabled && is_missing {
-                let gateway = key.split('.').next().unwrap_or_default();
-                return Err(ConfigError::new(format!(
-                    "The setting payment.{key} is needed where payment.{gateway}.enabled is true."
-                )));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// How a chat with an assistant is named after its first answer.
@@ -706,7 +643,6 @@ impl Config {
         for provider in &self.auth.oauth {
             provider.check()?;
         }
-        self.payment.check()?;
         for (asked, answered) in &self.ai.model_map {
             let provider = answered.split_once('/').map(|(provider, _)| provider);
             if !self.ai.providers.iter().any(|known| Some(known.name.as_str()) == provider) {

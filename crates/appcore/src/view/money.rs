@@ -131,6 +131,8 @@ stored_by_name! {
     PlanKind { Subscription = "subscription", Credits = "credits" }
     PlanInterval { Month = "month", Year = "year" }
     DifferenceState { Open = "open", Healed = "healed", Closed = "closed" }
+    RefundDecision { Ask = "ask", Done = "done", Failed = "failed" }
+    RefundFilter { Stuck = "stuck" }
     SetupStatus { Open = "open", Saved = "saved", Failed = "failed", Expired = "expired" }
     SubscriptionStatus { Trialing = "trialing", Active = "active", PastDue = "past_due", Ended = "ended" }
     PaymentStatus {
@@ -310,6 +312,16 @@ pub struct PaymentRefund {
     pub state: String,
     pub reason: String,
     pub created_at: Timestamp,
+    /// How often the gateway was asked since it was begun, or since an administrator had it asked again.
+    pub tries: i64,
+    /// What it has said instead of what became of it.
+    #[schema(required)]
+    pub last_answer: Option<String>,
+    /// When it is asked next.
+    #[schema(required)]
+    pub next_try_at: Option<Timestamp>,
+    /// It is pending, and nobody asks any more: an administrator has to end it.
+    pub is_stuck: bool,
 }
 
 /// A payment with all that is known of it.
@@ -342,6 +354,26 @@ impl ReleaseAs {
             Self::Refused => "refused",
         }
     }
+}
+
+/// What an administrator says of a refund that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundDecision {
+    /// The gateway is asked again, at once and by the whole schedule.
+    Ask,
+    /// The money is back at the payer.
+    Done,
+    /// It won't come back: the credits are given back.
+    Failed,
+}
+
+/// Of what kind a refund has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundFilter {
+    /// It is pending, and nobody asks any more.
+    Stuck,
 }
 
 /// How a subscription stands.
@@ -516,6 +548,8 @@ pub struct AdminPaymentGateway {
     pub waiting: i64,
     /// Refunds that it has not answered yet.
     pub refunds_waiting: i64,
+    /// Refunds that it has not answered in a week, which an administrator has to end.
+    pub refunds_stuck: i64,
 }
 
 /// One line of somebody's account.

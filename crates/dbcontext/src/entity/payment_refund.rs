@@ -17,7 +17,18 @@ pub struct Model {
     pub reason: String,
     pub by_user: Option<UserId>,
     pub created_at: Timestamp,
+    /// When it is asked about next. None, while it is pending: nobody asks any more, and an administrator has to end it.
     pub check_at: Option<Timestamp>,
+    /// How often it was asked for or about, since it was begun or an administrator had it asked again.
+    pub tries: i64,
+    /// Since when it may have been done without our knowing: written before the gateway hears of it.
+    pub unknown_since: Option<Timestamp>,
+    /// What the gateway has said instead of what became of it.
+    pub last_answer: Option<String>,
+    /// Of which moment the gateway's word is that the state follows from. None: it is not a gateway's.
+    pub told_at: Option<Timestamp>,
+    /// How often it was done after it had failed.
+    pub reversals: i64,
     /// Of the credit note, once the money is back.
     pub note_year: Option<i64>,
     pub note_number: Option<i64>,

@@ -3,7 +3,7 @@
 use appcore::{AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
+    QueryOrder, QuerySelect as _, QueryTrait as _, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -64,6 +64,8 @@ pub struct Filter<'a> {
     pub workspace_id: Option<WorkspaceId>,
     pub status: Option<&'a str>,
     pub gateway: Option<&'a str>,
+    /// Those with a refund that nobody asks about any more, though it hasn't ended.
+    pub is_refund_stuck: bool,
 }
 
 /// These payments, the newest first.
@@ -84,6 +86,12 @@ pub async fn list<C: ConnectionTrait>(
     }
     if let Some(gateway) = filter.gateway {
         query = query.filter(Column::Gateway.eq(gateway));
+    }
+    if filter.is_refund_stuck {
+        use payment_refund::Column as Refund;
+        let stuck = payment_refund::Entity::find().select_only().column(Refund::PaymentId);
+        let stuck = stuck.filter(Refund::State.eq("pending")).filter(Refund::CheckAt.is_null());
+        query = query.filter(Column::Id.in_subquery(stuck.into_query()));
     }
     page::select(db, query, page).await
 }
@@ -248,6 +256,11 @@ pub async fn put_refund<C: ConnectionTrait>(txn: &C, row: payment_refund::Model)
             Column::Credits,
             Column::State,
             Column::CheckAt,
+            Column::Tries,
+            Column::UnknownSince,
+            Column::LastAnswer,
+            Column::ToldAt,
+            Column::Reversals,
             Column::NoteYear,
             Column::NoteNumber,
             Column::DoneAt,
@@ -283,6 +296,8 @@ pub struct Heard {
     pub waiting: i64,
     /// Refunds that it has not answered.
     pub refunds_waiting: i64,
+    /// Refunds that nobody asks about any more, though they haven't ended.
+    pub refunds_stuck: i64,
 }
 
 /// What was heard of a gateway. Payments wait that were begun `before` and are still asked about.
@@ -291,11 +306,19 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
                (SELECT MAX(paid_at) FROM payments WHERE gateway = $2 AND paid_at IS NOT NULL) AS last_paid_at, \
                (SELECT COUNT(*) FROM payments WHERE check_at IS NOT NULL AND gateway = $3 AND created_at < $4) AS waiting, \
                (SELECT COUNT(*) FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
-               WHERE r.check_at IS NOT NULL AND p.gateway = $5) AS refunds_waiting";
-    let values = [gateway.into(), gateway.into(), gateway.into(), before.0.into(), gateway.into()];
+               WHERE r.check_at IS NOT NULL AND p.gateway = $5) AS refunds_waiting, \
+               (SELECT COUNT(*) FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
+               WHERE r.state = 'pending' AND r.check_at IS NULL AND p.gateway = $6) AS refunds_stuck";
+    let values = [gateway.into(), gateway.into(), gateway.into(), before.0.into(), gateway.into(), gateway.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let heard = Heard::find_by_statement(statement).one(db).await.map_err(app_error)?;
-    Ok(heard.unwrap_or(Heard { last_event_at: None, last_paid_at: None, waiting: 0, refunds_waiting: 0 }))
+    Ok(heard.unwrap_or(Heard {
+        last_event_at: None,
+        last_paid_at: None,
+        waiting: 0,
+        refunds_waiting: 0,
+        refunds_stuck: 0,
+    }))
 }
 
 /// Ways to pay that an administrator has switched on or off.

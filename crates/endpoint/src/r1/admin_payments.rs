@@ -1,13 +1,13 @@
 //! Payments, for the administrators of the installation.
 
 use appcore::{
-    AppError, Code, PaymentDifferenceId, PaymentId, UserId, WorkspaceId,
+    AppError, Code, PaymentDifferenceId, PaymentId, PaymentRefundId, UserId, WorkspaceId,
     credits::MicroCredits,
     page::{Page, PageRequest},
     view::{
         AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, Credits, DifferenceState,
-        LedgerEntry, Payment, PaymentDifference, PaymentGateway, PaymentStatus, ProviderTest, ReleaseAs,
-        SubscriptionStatus,
+        LedgerEntry, Payment, PaymentDifference, PaymentGateway, PaymentStatus, ProviderTest, RefundDecision,
+        RefundFilter, ReleaseAs, SubscriptionStatus,
     },
 };
 use natter_macro::{dto, endpoint};
@@ -26,6 +26,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ReadAnyPayment>(),
     EndpointDef::of::<ReleasePayment>(),
     EndpointDef::of::<RefundPayment>(),
+    EndpointDef::of::<DecideRefund>(),
     EndpointDef::of::<ReconcilePayment>(),
     EndpointDef::of::<ListPaymentDifferences>(),
     EndpointDef::of::<ClosePaymentDifference>(),
@@ -47,6 +48,9 @@ pub struct ListAllPaymentsRequest {
     /// Only this payer's.
     #[from(query)]
     pub user_id: Option<UserId>,
+    /// Only those with such a refund: `stuck` ones wait for an administrator.
+    #[from(query)]
+    pub refund: Option<RefundFilter>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -60,10 +64,10 @@ impl Endpoint for ListAllPayments {
     type Response = Page<AdminPayment>;
 
     async fn handle(ctx: &Ctx, request: ListAllPaymentsRequest) -> Result<Reply<Page<AdminPayment>>, AppError> {
-        let ListAllPaymentsRequest { status, gateway, user_id, page } = request;
+        let ListAllPaymentsRequest { status, gateway, user_id, refund, page } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
-        Ok(Reply::of(payments::list_all(ctx.app(), Wanted { status, gateway, user_id }, page).await?))
+        Ok(Reply::of(payments::list_all(ctx.app(), Wanted { status, gateway, user_id, refund }, page).await?))
     }
 }
 
@@ -140,7 +144,8 @@ pub struct RefundPaymentRequest {
 
 /// Give money back
 ///
-/// The credits that go with it are taken back: what is unspent of them at once, the rest is owed.
+/// The credits that go with it are taken back: what is unspent of them at once, the rest is owed. Where it is not certain what became of it the gateway is
+/// asked for a week, and then an administrator.
 #[endpoint(POST "/r1/admin/payments/{id}/refund", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RefundPayment {
     type Request = RefundPaymentRequest;
@@ -149,6 +154,33 @@ impl Endpoint for RefundPayment {
     async fn handle(ctx: &Ctx, request: RefundPaymentRequest) -> Result<Reply<Payment>, AppError> {
         let RefundPaymentRequest { id, amount, reason } = request;
         Ok(Reply::of(payments::refund(ctx.app(), ctx.user()?, id.0, amount, reason).await?))
+    }
+}
+
+#[dto(request)]
+pub struct DecideRefundRequest {
+    #[from(path)]
+    pub id: PaymentId,
+    #[from(path)]
+    pub refund_id: PaymentRefundId,
+    pub decision: RefundDecision,
+    #[validate(length(min = 1, max = 500))]
+    pub reason: String,
+}
+
+/// End a refund that is under way
+///
+/// Have the gateway asked again, or say what became of it, as the gateway's own page shows it. Should the gateway say something else afterwards, that counts.
+/// It needs a fresh sign-in.
+#[endpoint(POST "/r1/admin/payments/{id}/refunds/{refund_id}/decide", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+impl Endpoint for DecideRefund {
+    type Request = DecideRefundRequest;
+    type Response = AdminPaymentDetails;
+
+    async fn handle(ctx: &Ctx, request: DecideRefundRequest) -> Result<Reply<AdminPaymentDetails>, AppError> {
+        let DecideRefundRequest { id, refund_id, decision, reason } = request;
+        let decided = payments::decide_refund(ctx.app(), ctx.user()?, id.0, refund_id.0, decision, reason);
+        Ok(Reply::of(decided.await?))
     }
 }
 

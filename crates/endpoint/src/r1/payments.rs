@@ -8,7 +8,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use payment::{Currency, Delivery, DemoOutcome, GatewayName};
+use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
 use service::payments::{self, Begun, Order};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
@@ -208,11 +208,7 @@ impl Endpoint for ReceivePaymentEvent {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ReceivePaymentEventRequest) -> Result<Reply<Raw>, AppError> {
-        let gateway = named(&request.gateway)?;
-        if gateway == GatewayName::Vnpay {
-            return Err(Code::NotFound.into());
-        }
-        receive(ctx, gateway, &request.body).await
+        receive(ctx, &request.gateway, Telling::Body, &request.body).await
     }
 }
 
@@ -222,20 +218,16 @@ pub struct ReceivePaymentEventByQueryRequest {
     pub gateway: String,
 }
 
-/// Take an event of VNPay
+/// Take an event of a gateway that tells by a query
 ///
-/// It tells by a GET, and is answered 200 with a code, whatever is wrong.
+/// VNPay does, and is answered 200 with a code, whatever is wrong.
 #[endpoint(GET "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound))]
 impl Endpoint for ReceivePaymentEventByQuery {
     type Request = ReceivePaymentEventByQueryRequest;
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ReceivePaymentEventByQueryRequest) -> Result<Reply<Raw>, AppError> {
-        let gateway = named(&request.gateway)?;
-        if gateway != GatewayName::Vnpay {
-            return Err(Code::NotFound.into());
-        }
-        receive(ctx, gateway, &[]).await
+        receive(ctx, &request.gateway, Telling::Query, &[]).await
     }
 }
 
@@ -243,7 +235,11 @@ fn named(gateway: &str) -> Result<GatewayName, AppError> {
     gateway.parse().map_err(|_| Code::NotFound.into())
 }
 
-async fn receive(ctx: &Ctx, gateway: GatewayName, body: &[u8]) -> Result<Reply<Raw>, AppError> {
+async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<Reply<Raw>, AppError> {
+    let gateway = named(gateway)?;
+    if payments::telling(ctx.app(), gateway)? != by {
+        return Err(Code::NotFound.into());
+    }
     // A request of actix stays on its thread, and this is awaited elsewhere.
     let headers: Vec<(String, String)> = ctx
         .http()

@@ -14,7 +14,7 @@ use super::{
     balances,
     claims::{Claim, Claims},
     deliver::{deliver, end_if_unpaid, is_timely},
-    price, receipts, stage, subscriptions,
+    price, receipts, refund, stage, subscriptions,
 };
 use crate::{
     App, entitlements,
@@ -63,8 +63,8 @@ pub(super) async fn news<C: ConnectionTrait>(
         News::Expired => step(row, Stage::Expired)?,
         News::Paid { money, charge } => return paid(app, txn, row, *money, charge.as_deref(), now).await,
         News::Refund { .. } | News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
-        News::Refund { reference, ours, money, state } => {
-            refunded(app, txn, row, reference, *ours, *money, *state, now).await?;
+        News::Refund { reference, ours, money, state, at } => {
+            refunded(app, txn, row, reference, *ours, *money, (*state, at.unwrap_or(now)), now).await?;
         }
         News::Dispute { reference, money, state } => disputed(app, txn, row, reference, *money, *state, now).await?,
         News::Foreign => quarantine(row, "amount")?,
@@ -218,7 +218,7 @@ async fn refunded<C: ConnectionTrait>(
     reference: &str,
     ours: Option<Uuid>,
     money: Money,
-    state: RefundState,
+    (state, at): (RefundState, Timestamp),
     now: Timestamp,
 ) -> Result<(), AppError> {
     let mut claims = Claims::read(txn, row.id).await?;
@@ -233,25 +233,17 @@ async fn refunded<C: ConnectionTrait>(
             if money.currency.code() != row.currency || money.amount <= 0 || is_too_much {
                 return quarantine(row, "refund");
             }
-            let id = Uuid::now_v7();
             claims.refunds.push(payment_refund::Model {
-                id,
-                payment_id: row.id,
                 reference: Some(reference.to_owned()),
-                amount: money.amount,
-                credits: MicroCredits::ZERO,
-                state: RefundState::Pending.as_str().to_owned(),
-                reason: "gateway".to_owned(),
-                by_user: None,
-                created_at: now,
-                check_at: None,
-                note_year: None,
-                note_number: None,
-                done_at: None,
+                // What became of it is asked about, should it not be told.
+                check_at: Some(now.plus(app.config.payment.reconcile_after)),
+                unknown_since: Some(now),
+                ..refund::new(row.id, money.amount, "gateway".to_owned(), None, now)
             });
             let place = claims.refunds.len() - 1;
             if state != RefundState::Failed {
-                claims.refunds[place].credits = claims.take(txn, row, Claim::Refund(id), now).await?;
+                let claim = Claim::of(&claims.refunds[place]);
+                claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
             }
             place
         }
@@ -262,10 +254,12 @@ async fn refunded<C: ConnectionTrait>(
     }
     refund.reference.get_or_insert_with(|| reference.to_owned());
     let id = refund.id;
-    set_refund(app, txn, row, &mut claims, id, state, now).await
+    set_refund(app, txn, row, &mut claims, id, state, Some(at), now).await
 }
 
-/// What a refund's state changes. One that fails gives the credits back; where all of the money went back, what it was for ends.
+/// What a refund's state changes, as the gateway has told it of a moment, or somebody else. One that fails gives the credits back, and one that was done after
+/// all takes them again; where all of the money went back, what it was for ends.
+#[allow(clippy::too_many_arguments, reason = "they are what is known of it")]
 pub(super) async fn set_refund<C: ConnectionTrait>(
     app: &App,
     txn: &C,
@@ -273,16 +267,30 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     claims: &mut Claims,
     id: Uuid,
     state: RefundState,
+    at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let gone = claims.gone();
-    let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id) else { return Ok(()) };
+    let (gone, given_back) = (claims.gone(), claims.given_back());
+    let Some(place) = claims.refunds.iter().position(|refund| refund.id == id) else { return Ok(()) };
+    let refund = &mut claims.refunds[place];
     let before: RefundState = refund.state.parse().map_err(AppError::internal)?;
-    let after = before.step(state);
+    let (after, told_at) = before.step(refund.told_at, state, at);
+    let is_reversed = (before, after) == (RefundState::Failed, RefundState::Done);
+    if is_reversed && given_back + refund.amount > row.amount {
+        // Another refund has taken its place meanwhile.
+        return quarantine(row, "refund");
+    }
     refund.state = after.as_str().to_owned();
+    refund.told_at = told_at;
     if after != RefundState::Pending {
         refund.check_at = None;
     }
+    if is_reversed {
+        refund.reversals += 1;
+        let claim = Claim::of(refund);
+        claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
+    }
+    let refund = &mut claims.refunds[place];
     // What was refused when it was paid has no receipt.
     if after == RefundState::Done && refund.note_number.is_none() && row.receipt_number.is_some() {
         let (year, number) = next_number(txn, now).await?;
@@ -298,8 +306,9 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         refund.credits = MicroCredits::ZERO;
     }
     rows::put_refund(txn, refund.clone()).await?;
+    let claim = Claim::of(refund);
     if after == RefundState::Failed && before != after {
-        claims.give_back(txn, row, Claim::Refund(id), now).await?;
+        claims.give_back(txn, row, claim, now).await?;
     }
     row.refunded = claims.refunded();
     end_if_gone(app, txn, row, (gone, claims.gone()), now).await?;

@@ -78,7 +78,8 @@ pub(super) async fn charge(
         match gateway.fetch(&asked).await {
             Ok(paid @ Snapshot { remote: Remote::Paid(_), .. }) => return Ok(Some(Charged::known(paid))),
             Ok(_) => {}
-            Err(error) => return failed(error),
+            // That it won't tell is nothing about the charge.
+            Err(error) => return Err(AppError::unavailable(error)),
         }
     }
     let return_url = return_url(app, &payment)?;

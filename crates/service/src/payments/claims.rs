@@ -24,14 +24,23 @@ pub(super) struct Claims {
 /// One of them, which credits come or go for.
 #[derive(Clone, Copy)]
 pub(super) enum Claim<'a> {
-    Refund(Uuid),
+    Refund {
+        id: Uuid,
+        /// How often it was done after it had failed: what is booked for it then is booked under another name.
+        reversals: i64,
+    },
     Dispute(&'a str),
 }
 
 impl Claim<'_> {
+    pub const fn of(refund: &payment_refund::Model) -> Self {
+        Self::Refund { id: refund.id, reversals: refund.reversals }
+    }
+
     fn source(self, row: &payment::Model) -> Source {
         match self {
-            Self::Refund(id) => Source::new("refund", id),
+            Self::Refund { id, reversals: 0 } => Source::new("refund", id),
+            Self::Refund { id, reversals } => Source::new("refund", format_args!("{id}:{reversals}")),
             Self::Dispute(reference) => Source::new("dispute", format_args!("{}:{reference}", row.id)),
         }
     }
@@ -39,7 +48,7 @@ impl Claim<'_> {
     /// The kinds of entries by which credits are taken for it, and given back.
     const fn kinds(self) -> [&'static str; 2] {
         match self {
-            Self::Refund(_) => ["refund", "refund_failed"],
+            Self::Refund { .. } => ["refund", "refund_failed"],
             Self::Dispute(_) => ["dispute", "dispute_won"],
         }
     }
@@ -91,7 +100,10 @@ impl Claims {
     }
 
     fn all(&self) -> impl Iterator<Item = Claim<'_>> {
-        let refunds = self.refunds.iter().map(|refund| Claim::Refund(refund.id));
+        let refunds = self
+            .refunds
+            .iter()
+            .flat_map(|refund| (0..=refund.reversals).map(|reversals| Claim::Refund { id: refund.id, reversals }));
         refunds.chain(self.disputes.iter().map(|dispute| Claim::Dispute(&dispute.reference)))
     }
 

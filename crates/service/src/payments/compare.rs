@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::payment::{Currency, Gateway, GatewayName, Listed, Listing, Money, Remote, Stage};
+use ::payment::{Currency, Gateway, Listed, Listing, Money, Remote, Stage};
 use appcore::{
     AppError, Code, Timestamp,
     auth::Principal,
@@ -66,7 +66,7 @@ impl Kind {
 pub(super) async fn look(app: &App, now: Timestamp) -> Result<(), AppError> {
     let day = Timestamp(now.0.div_euclid(DAY) * DAY);
     for (name, gateway) in &app.payments.gateways {
-        if *name == GatewayName::Demo
+        if gateway.demo().is_some()
             || !reconciliation::claim(app.db.writer(), name.as_str(), day, now, now.plus(LEASE)).await?
         {
             continue;

@@ -1,6 +1,6 @@
 //! The end of a demo payment: the payer chooses it, and it takes the way of a real one.
 
-use ::payment::{Delivery, DemoOutcome, GatewayName};
+use ::payment::{Delivery, DemoOutcome, Gateway as _};
 use appcore::{AppError, Code, auth::Principal, view::Payment};
 use uuid::Uuid;
 
@@ -10,14 +10,14 @@ use crate::App;
 /// Ends a demo payment of the caller's own.
 pub async fn end_demo(app: &App, by: &Principal, id: Uuid, outcome: DemoOutcome) -> Result<Payment, AppError> {
     let row = own(app, by, id).await?;
-    let demo = app.payments.demo.as_ref().ok_or(Code::GatewayOff)?;
-    if row.gateway != GatewayName::Demo.as_str() {
+    let demo = app.payments.demo().ok_or(Code::GatewayOff)?;
+    if row.gateway != demo.name().as_str() {
         return Err(AppError::refused(Code::WrongState, "This payment is no demo."));
     }
     let (body, (name, signature)) = demo.event(id, outcome, price(&row)?);
     let header = move |asked: &str| (asked == name).then(|| signature.clone());
     let delivery = Delivery { header: &header, query: "", body: &body, now: app.clock.now() };
-    let answer = inbox::receive(app, GatewayName::Demo, &delivery).await?;
+    let answer = inbox::receive(app, demo.name(), &delivery).await?;
     if answer.status >= 500 {
         return Err(AppError::unavailable(anyhow::anyhow!("the event was not applied")));
     }

@@ -27,6 +27,7 @@ pub async fn health(app: &App) -> Result<Vec<AdminPaymentGateway>, AppError> {
             last_paid_at: heard.last_paid_at,
             waiting: heard.waiting,
             refunds_waiting: heard.refunds_waiting,
+            refunds_stuck: heard.refunds_stuck,
         });
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
-use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice};
+use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice, Telling};
 use appcore::{AppError, Code};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
@@ -9,6 +9,11 @@ use crate::{App, jobs};
 
 /// The longest event that is kept.
 pub const MAX_EVENT: usize = 256 * 1024;
+
+/// How a gateway of this instance tells.
+pub fn telling(app: &App, name: GatewayName) -> Result<Telling, AppError> {
+    app.payments.gateway(name).map(|gateway| gateway.telling()).ok_or_else(|| Code::NotFound.into())
+}
 
 /// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
 pub async fn receive(app: &App, name: GatewayName, delivery: &Delivery<'_>) -> Result<Answer, AppError> {

@@ -32,15 +32,13 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ::payment::{
-    Currency, Demo, Gateway, GatewayError, GatewayName, Known, Momo, Money, Paypal, PaypalCheck, Stage, Stripe, Vnpay,
-};
+use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, Known, Money, Stage, Surroundings};
 use appcore::{
-    AppError, Code, Secret, UserId,
-    auth::{Principal, token},
-    config::{Config, PaypalVerify},
+    AppError, Code, UserId,
+    auth::Principal,
+    config::Config,
     page::{Page, PageRequest},
-    view::{AdminPayment, CreditNote, Payment, PaymentStatus},
+    view::{AdminPayment, CreditNote, Payment, PaymentStatus, RefundFilter},
 };
 use dbcontext::{
     entity::payment,
@@ -56,21 +54,21 @@ pub use self::{
     compare::{close as close_difference, differences},
     demo::end_demo,
     health::{health, test},
-    inbox::{MAX_EVENT, receive},
+    inbox::{MAX_EVENT, receive, telling},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconcile::reconcile,
-    refund::refund,
+    refund::{decide_refund, refund},
     release::{details, release},
     revenue::revenue,
     switches::{gateways, switch},
 };
 pub(crate) use self::{reconcile::keep, switches::follow};
 use crate::App;
+pub use ::payment::settings;
 
 /// The gateways of this instance.
 pub struct Payments {
     gateways: BTreeMap<GatewayName, Arc<dyn Gateway>>,
-    demo: Option<Arc<Demo>>,
     /// What administrators have switched; what isn't in it is on.
     switches: RwLock<HashMap<GatewayName, bool>>,
     /// Balances have changed.
@@ -79,46 +77,14 @@ pub struct Payments {
 
 impl Payments {
     pub(crate) fn build(config: &Config) -> anyhow::Result<Self> {
-        let settings = &config.payment;
-        let mut gateways: BTreeMap<GatewayName, Arc<dyn Gateway>> = BTreeMap::new();
-        let mut demo = None;
-        if settings.demo.enabled {
-            // Only this instance signs with it, and only this instance verifies it.
-            let secret = Secret::from(token::random_text()?);
-            let gateway = Arc::new(Demo::new(secret, public_url(config)?));
-            demo = Some(Arc::clone(&gateway));
-            gateways.insert(GatewayName::Demo, gateway);
+        let around = Surroundings { public_url: public_url(config)? };
+        let mut gateways = BTreeMap::new();
+        for name in GatewayName::all() {
+            if let Some(settings) = config.payment.gateways.get(name.as_str()).filter(|one| one.is_enabled()) {
+                gateways.insert(name, name.build(settings, &around)?);
+            }
         }
-        let stripe = &settings.stripe;
-        if stripe.enabled {
-            let gateway = Stripe::new(&stripe.base_url, stripe.secret_key.clone(), stripe.webhook_secret.clone())?;
-            gateways.insert(GatewayName::Stripe, Arc::new(gateway));
-        }
-        let paypal = &settings.paypal;
-        if paypal.enabled {
-            let check = match paypal.verify {
-                PaypalVerify::Certificate => PaypalCheck::Certificate,
-                PaypalVerify::Api => PaypalCheck::Api,
-            };
-            let (id, secret, webhook) =
-                (paypal.client_id.clone(), paypal.client_secret.clone(), paypal.webhook_id.clone());
-            gateways.insert(GatewayName::Paypal, Arc::new(Paypal::new(&paypal.base_url, id, secret, webhook, check)?));
-        }
-        let momo = &settings.momo;
-        if momo.enabled {
-            let (partner, access) = (momo.partner_code.clone(), momo.access_key.expose().to_owned());
-            gateways.insert(
-                GatewayName::Momo,
-                Arc::new(Momo::new(&momo.base_url, partner, access, momo.secret_key.clone())?),
-            );
-        }
-        let vnpay = &settings.vnpay;
-        if vnpay.enabled {
-            let gateway =
-                Vnpay::new(&vnpay.base_url, vnpay.api_url.as_ref(), vnpay.tmn_code.clone(), vnpay.hash_secret.clone())?;
-            gateways.insert(GatewayName::Vnpay, Arc::new(gateway));
-        }
-        Ok(Self { gateways, demo, switches: RwLock::default(), stirred: tokio::sync::Notify::new() })
+        Ok(Self { gateways, switches: RwLock::default(), stirred: tokio::sync::Notify::new() })
     }
 
     /// Whether anything is charged: that a gateway is switched off for a while doesn't make everything free.
@@ -129,6 +95,11 @@ impl Payments {
 
     fn gateway(&self, name: GatewayName) -> Option<&Arc<dyn Gateway>> {
         self.gateways.get(&name)
+    }
+
+    /// The gateway that takes no money, where it is on.
+    fn demo(&self) -> Option<&Demo> {
+        self.gateways.values().find_map(|gateway| gateway.demo())
     }
 
     fn is_on(&self, name: GatewayName) -> bool {
@@ -200,6 +171,7 @@ pub async fn list_all(app: &App, wanted: Wanted, page: PageRequest) -> Result<Pa
         workspace_id: None,
         status: wanted.status.map(PaymentStatus::as_str),
         gateway: wanted.gateway.map(GatewayName::as_str),
+        is_refund_stuck: wanted.refund == Some(RefundFilter::Stuck),
     };
     let (found, total) = rows::list(app.db.reader(), filter, page).await?;
     Ok(Page::new(admin_views(app, found).await?, page, total))
@@ -211,6 +183,7 @@ pub struct Wanted {
     pub status: Option<PaymentStatus>,
     pub gateway: Option<GatewayName>,
     pub user_id: Option<UserId>,
+    pub refund: Option<RefundFilter>,
 }
 
 async fn admin_views(app: &App, found: Vec<payment::Model>) -> Result<Vec<AdminPayment>, AppError> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::payment::{News, RefundOrder, Remote, Snapshot, Stage};
+use ::payment::{News, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
 use futures_util::stream::{self, StreamExt as _};
@@ -127,18 +127,4 @@ fn news_of(snapshot: Snapshot) -> Option<News> {
         Remote::Failed => Some(News::Failed),
         Remote::Expired => Some(News::Expired),
     }
-}
-
-/// What a refund is to its gateway.
-pub(super) async fn give_back(
-    app: &App,
-    row: &payment::Model,
-    refund_id: Uuid,
-    amount: i64,
-) -> Result<::payment::Refunded, ::payment::GatewayError> {
-    let refused = |error: AppError| ::payment::GatewayError::Away(error.to_string());
-    let gateway = gateway_of(app, row).map_err(refused)?;
-    let payment = known(app, row).map_err(refused)?;
-    let money = ::payment::Money::new(amount, payment.price.currency);
-    gateway.refund(&RefundOrder { refund_id, money, payment }).await
 }

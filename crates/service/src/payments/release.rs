@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    entity::{payment, payment_refund},
+    entity::payment,
     query::{payments as rows, plans as plan_rows},
 };
 use uuid::Uuid;
@@ -38,8 +38,12 @@ pub async fn details(app: &App, id: Uuid) -> Result<AdminPaymentDetails, AppErro
             id: refund.id,
             amount: refund.amount,
             state: refund.state.parse::<RefundState>().map_err(AppError::internal)?.as_str().to_owned(),
+            is_stuck: refund::is_stuck(&refund),
             reason: refund.reason,
             created_at: refund.created_at,
+            tries: refund.tries,
+            last_answer: refund.last_answer,
+            next_try_at: refund.check_at,
         })
     });
     Ok(AdminPaymentDetails {
@@ -88,7 +92,9 @@ pub async fn release(
             if row.charge.is_some() {
                 // What is in the wrong currency can only go back at the gateway.
                 row.amount = if row.paid_amount.is_some() { really_paid(&row)? } else { row.amount };
-                let refund = take_back(&row, by, reason.clone(), now);
+                // Nothing was given for it, so nothing is taken.
+                let mut refund = refund::new(row.id, row.amount, reason.clone(), Some(by.user_id), now);
+                refund.check_at = Some(now);
                 refunded = Some(refund.id);
                 rows::put_refund(&tx, refund).await?;
             }
@@ -112,23 +118,4 @@ fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
     let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
     let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);
     paid.ok_or_else(|| wrong_state("It isn't known what was paid in this currency. Settle this at the gateway."))
-}
-
-/// Nothing was given for it, so nothing is taken.
-fn take_back(row: &payment::Model, by: &Principal, reason: String, now: appcore::Timestamp) -> payment_refund::Model {
-    payment_refund::Model {
-        id: Uuid::now_v7(),
-        payment_id: row.id,
-        reference: None,
-        amount: row.amount,
-        credits: MicroCredits::ZERO,
-        state: RefundState::Pending.as_str().to_owned(),
-        reason,
-        by_user: Some(by.user_id),
-        created_at: now,
-        check_at: Some(now),
-        note_year: None,
-        note_number: None,
-        done_at: None,
-    }
 }

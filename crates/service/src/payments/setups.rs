@@ -185,7 +185,7 @@ pub async fn end_demo(
     outcome: DemoSetupOutcome,
 ) -> Result<PaymentMethodSetup, AppError> {
     let row = own(app, by, id).await?;
-    if row.gateway != GatewayName::Demo.as_str() {
+    if row.gateway != GatewayName::DEMO.as_str() {
         return Err(wrong_state("This is no demo."));
     }
     apply(app, id, outcome.state()).await?;

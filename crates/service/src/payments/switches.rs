@@ -1,8 +1,8 @@
 //! Which ways to pay are on: a row, and a copy of it on every instance.
 
-use std::sync::{PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
-use ::payment::{Currency, GatewayName};
+use ::payment::{Currency, Gateway, GatewayName};
 use appcore::{
     AppError, Code,
     auth::Principal,
@@ -20,27 +20,17 @@ use crate::{
 #[must_use]
 pub fn gateways(app: &App) -> Vec<PaymentGateway> {
     let payments = &app.payments;
-    let takes = |name: GatewayName| {
-        let gateway = payments.gateway(name)?;
-        Some(
-            Currency::ALL
-                .iter()
-                .filter(|one| gateway.limits(**one).is_some())
-                .map(|one| one.code().to_owned())
-                .collect(),
-        )
-    };
-    payments
-        .gateways
-        .keys()
-        .map(|name| PaymentGateway {
+    let view = |(name, gateway): (&GatewayName, &Arc<dyn Gateway>)| {
+        let taken = Currency::ALL.iter().filter(|one| gateway.limits(**one).is_some());
+        PaymentGateway {
             name: name.as_str().to_owned(),
             enabled: payments.is_on(*name),
-            keeps: payments.gateway(*name).is_some_and(|gateway| gateway.recurring().is_some()),
-            currencies: takes(*name).unwrap_or_default(),
-            is_demo: *name == GatewayName::Demo,
-        })
-        .collect()
+            keeps: gateway.recurring().is_some(),
+            currencies: taken.map(|one| one.code().to_owned()).collect(),
+            is_demo: gateway.demo().is_some(),
+        }
+    };
+    payments.gateways.iter().map(view).collect()
 }
 
 /// Switches a way to pay on or off, on all instances.

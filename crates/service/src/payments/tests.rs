@@ -40,6 +40,8 @@ const DISPUTES: [i64; 2] = [600, 150];
 /// Of the pack that is bought.
 const PRICE: i64 = 600;
 const CREDITS: i64 = 500_000_000;
+/// Seconds of which something is told of a refund.
+const MOMENTS: i64 = 5;
 
 #[derive(Clone, Copy, Debug)]
 enum Told {
@@ -49,7 +51,8 @@ enum Told {
     PaidOther,
     Failed,
     Expired,
-    Refund(usize, RefundState),
+    /// Of a second.
+    Refund(usize, RefundState, i64),
     Dispute(usize, DisputeState),
 }
 
@@ -80,7 +83,7 @@ fn told() -> impl Strategy<Value = Told> {
         1 => Just(Told::PaidOther),
         1 => Just(Told::Failed),
         1 => Just(Told::Expired),
-        6 => (0..REFUNDS.len(), refund_state()).prop_map(|(which, state)| Told::Refund(which, state)),
+        6 => (0..REFUNDS.len(), refund_state(), 0..MOMENTS).prop_map(|(which, state, at)| Told::Refund(which, state, at)),
         6 => (0..DISPUTES.len(), dispute).prop_map(|(which, state)| Told::Dispute(which, state)),
     ]
 }
@@ -116,7 +119,7 @@ impl Buyer {
         for _ in 0..payments {
             let order = Order {
                 plan_id,
-                gateway: Some(GatewayName::Demo),
+                gateway: Some(GatewayName::DEMO),
                 method_id: None,
                 currency: None,
                 return_url: None,
@@ -144,9 +147,10 @@ impl Buyer {
             Told::PaidOther => News::Paid { money: money(PRICE - 1), charge: Some(charge) },
             Told::Failed => News::Failed,
             Told::Expired => News::Expired,
-            Told::Refund(which, state) => {
+            Told::Refund(which, state, at) => {
                 let reference = format!("re_{id}_{which}");
-                News::Refund { reference, ours: None, money: money(REFUNDS[which]), state }
+                let at = Some(Timestamp(at * 1_000));
+                News::Refund { reference, ours: None, money: money(REFUNDS[which]), state, at }
             }
             Told::Dispute(which, state) => {
                 News::Dispute { reference: format!("dp_{which}"), money: money(DISPUTES[which]), state }
@@ -254,7 +258,7 @@ async fn standing(app: &App, row: &payment::Model) -> (i64, i64) {
 }
 
 async fn deliver(app: &App, notice: Notice) {
-    let gateway = app.payments.gateway(GatewayName::Demo).unwrap();
+    let gateway = app.payments.gateway(GatewayName::DEMO).unwrap();
     inbox::store(app, gateway.as_ref(), notice, "{}".to_owned()).await.unwrap();
 }
 
@@ -318,13 +322,14 @@ async fn whatever_gateways_tell_credits_are_given_once_and_taken_back_once() {
 
 /// What is told of one payment: that it was paid, and of each refund and dispute one course of it.
 fn course() -> impl Strategy<Value = Vec<Told>> {
-    let refunds = proptest::collection::vec(proptest::collection::vec(refund_state(), 0..3), REFUNDS.len());
+    let states = proptest::collection::vec((refund_state(), 0..MOMENTS), 0..4);
+    let refunds = proptest::collection::vec(states, REFUNDS.len());
     let ends = prop_oneof![Just(None), Just(Some(DisputeState::Won)), Just(Some(DisputeState::Lost))];
     let disputes = proptest::collection::vec((any::<bool>(), ends), DISPUTES.len());
     (refunds, disputes).prop_map(|(refunds, disputes)| {
         let mut told = vec![Told::Pending, Told::Paid, Told::Failed, Told::Expired];
         for (which, states) in refunds.into_iter().enumerate() {
-            told.extend(states.into_iter().map(|state| Told::Refund(which, state)));
+            told.extend(states.into_iter().map(|(state, at)| Told::Refund(which, state, at)));
         }
         for (which, (is_open, end)) in disputes.into_iter().enumerate() {
             told.extend(is_open.then_some(Told::Dispute(which, DisputeState::Open)));

@@ -84,7 +84,8 @@ impl Stage {
         let environment = merged.into_iter().map(|(key, value)| {
             (OsString::from(format!("NATTER__{}", key.replace('.', "__").to_uppercase())), OsString::from(value))
         });
-        config::load_from(None, environment).unwrap().config
+        let table = config::Table::with(crate::payments::settings());
+        config::load_with(&table, None, environment).unwrap().config
     }
 
     /// One more instance on the same database and bus.

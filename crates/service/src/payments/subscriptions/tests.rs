@@ -109,7 +109,7 @@ async fn saved(app: &App, payer: Payer, which: usize) -> Option<Uuid> {
 fn order(plan_id: Uuid) -> Order {
     Order {
         plan_id,
-        gateway: Some(GatewayName::Demo),
+        gateway: Some(GatewayName::DEMO),
         method_id: None,
         currency: None,
         return_url: None,
@@ -139,7 +139,7 @@ async fn perform(app: &App, by: &Principal, plans: &[Uuid], deed: Deed) {
             }
         }
         Deed::Save(outcome) => {
-            if let Some(begun) = allowed(setups::begin(app, payer, GatewayName::Demo, None).await) {
+            if let Some(begun) = allowed(setups::begin(app, payer, GatewayName::DEMO, None).await) {
                 for _ in 0..2 {
                     allowed(setups::end_demo(app, by, begun.setup_id, outcome).await);
                 }

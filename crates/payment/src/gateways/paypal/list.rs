@@ -9,7 +9,8 @@ use appcore::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::{GatewayError, Listed, Listing, Money, Paypal, paypal::Amount};
+use super::{Amount, Paypal};
+use crate::{GatewayError, Listed, Listing, Money};
 
 /// Transactions of one page. PayPal gives up to 500, which might be longer than an answer may be.
 const PAGE_SIZE: u32 = 200;

@@ -4,9 +4,19 @@
 //! new values break nothing. Events come in any order and more than once; each of them says something that stays true, so it can be applied
 //! as it comes.
 
-use std::{ops::RangeInclusive, time::Duration};
+mod charges;
+mod setups;
 
-use appcore::{Secret, Timestamp};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+use appcore::{
+    Secret, Timestamp,
+    config::{
+        Kind as Form,
+        Preset::{Unset, Value},
+        Setting, needed, row,
+    },
+};
 use async_trait::async_trait;
 use serde::Deserialize;
 use url::Url;
@@ -14,9 +24,46 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
-    GatewayName, Known, Listing, Money, News, Notice, Order, Recurring, RefundOrder, RefundState, Refunded, Remote,
-    Snapshot, Unreadable, Verified, http::Http, signature::Hash, stripe_charges,
+    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, Recurring, RefundOrder, RefundState, Refunded,
+    Remote, Snapshot, Unreadable, Verified,
+    http::{Http, Reply},
+    signature::Hash,
 };
+
+pub(crate) static KIND: Kind = Kind {
+    name: "stripe",
+    label: "Stripe",
+    settings: SETTINGS,
+    build: |settings, _| {
+        let Settings { base_url, secret_key, webhook_secret } = settings.read()?;
+        Ok(Arc::new(Stripe::new(&base_url, secret_key, webhook_secret)?))
+    },
+};
+
+const SETTINGS: &[Setting] = &[
+    row("payment.stripe.enabled", Form::Switch, Value("false"), "Whether people can pay by Stripe."),
+    row(
+        "payment.stripe.base_url",
+        Form::Url(&["http", "https"]),
+        Value("https://api.stripe.com"),
+        "Address of Stripe's API.",
+    ),
+    needed("payment.stripe.secret_key", Form::Credential, Unset("sk_live_…"), "Secret key of Stripe's API."),
+    needed(
+        "payment.stripe.webhook_secret",
+        Form::Secrets,
+        Value(""),
+        "Secret of the webhook endpoint at Stripe (whsec_…); two, with a comma, while one replaces the other.",
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    base_url: Url,
+    secret_key: Secret,
+    webhook_secret: Vec<Secret>,
+}
 
 const VERSION: &str = "2026-10-28.endive";
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +87,15 @@ impl Stripe {
         key.starts_with("sk_live_") || key.starts_with("rk_live_")
     }
 
+    /// The answer of a request that went well.
+    pub(crate) async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, GatewayError> {
+        let reply = self.http.send(request).await?;
+        if reply.status.is_success() { reply.json() } else { Err(failure(&reply)) }
+    }
+
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.http
             .client
@@ -47,6 +103,32 @@ impl Stripe {
             .bearer_auth(self.secret_key.expose())
             .header("Stripe-Version", VERSION)
     }
+}
+
+/// What an answer means that isn't one of success.
+pub(crate) fn failure(reply: &Reply) -> GatewayError {
+    #[derive(Deserialize)]
+    struct Body {
+        error: Problem,
+    }
+    #[derive(Deserialize)]
+    struct Problem {
+        #[serde(rename = "type", default)]
+        kind: String,
+        #[serde(default)]
+        code: Option<String>,
+    }
+    let is_final = serde_json::from_slice::<Body>(&reply.body)
+        .is_ok_and(|Body { error }| is_refusal(reply.status.as_u16(), &error.kind, error.code.as_deref()));
+    if is_final { reply.refusal() } else { reply.failure() }
+}
+
+/// Whether Stripe has decided about the request itself. Wrong keys have the type of wrong requests, and another status; that something was refunded
+/// already may be what we have done: that has to be looked at. See <https://docs.stripe.com/api/errors>.
+fn is_refusal(status: u16, kind: &str, code: Option<&str>) -> bool {
+    matches!(status, 400 | 402 | 404)
+        && matches!(kind, "card_error" | "invalid_request_error")
+        && code != Some("charge_already_refunded")
 }
 
 /// A checkout session.
@@ -100,6 +182,8 @@ impl Session {
 #[derive(Deserialize)]
 struct Refunds {
     data: Vec<Refund>,
+    #[serde(default)]
+    has_more: bool,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +213,10 @@ impl Refund {
             _ => RefundState::Pending,
         }
     }
+
+    fn told(self) -> Refunded {
+        Refunded { state: self.state(), reference: self.id }
+    }
 }
 
 #[derive(Deserialize)]
@@ -148,6 +236,9 @@ struct Event<'a> {
     kind: String,
     #[serde(default)]
     livemode: bool,
+    /// In seconds.
+    #[serde(default)]
+    created: Option<i64>,
     #[serde(borrow)]
     data: Data<'a>,
 }
@@ -164,21 +255,10 @@ impl Data<'_> {
     }
 }
 
-impl Stripe {
-    /// A refund of ours that was made before, of which nobody may have heard.
-    async fn refund_made(&self, charge: &str, refund_id: Uuid) -> Result<Option<Refund>, GatewayError> {
-        let path = format!("/v1/refunds?payment_intent={charge}&limit=100");
-        let made: Refunds = self.http.json(self.request(reqwest::Method::GET, &path)).await?;
-        let is_it =
-            |refund: &Refund| refund.metadata.as_ref().is_some_and(|metadata| metadata.refund_id == Some(refund_id));
-        Ok(made.data.into_iter().find(is_it))
-    }
-}
-
 #[async_trait]
 impl Gateway for Stripe {
     fn name(&self) -> GatewayName {
-        GatewayName::Stripe
+        GatewayName::of(&KIND)
     }
 
     fn limits(&self, _: Currency) -> Option<RangeInclusive<i64>> {
@@ -214,17 +294,17 @@ impl Gateway for Stripe {
             .request(reqwest::Method::POST, "/v1/checkout/sessions")
             .header("Idempotency-Key", format!("checkout-{id}"))
             .form(&form);
-        let session: Session = self.http.json(request).await?;
+        let session: Session = self.ask(request).await?;
         let redirect_url = session.url.ok_or_else(|| GatewayError::Away("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
     }
 
     async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
-        if stripe_charges::is_charge(payment.reference) {
+        if charges::is_charge(payment.reference) {
             return self.intent(payment.reference).await?.snapshot();
         }
         let path = format!("/v1/checkout/sessions/{}", payment.reference);
-        let session: Session = self.http.json(self.request(reqwest::Method::GET, &path)).await?;
+        let session: Session = self.ask(self.request(reqwest::Method::GET, &path)).await?;
         let remote = match session.status.as_deref() {
             _ if session.is_paid() => {
                 Remote::Paid(session.money().ok_or_else(|| GatewayError::Away("the amount is missing".to_owned()))?)
@@ -241,18 +321,34 @@ impl Gateway for Stripe {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
-        // Stripe forgets keys after a day, and would then give the money back once more.
-        if let Some(made) = self.refund_made(charge, order.refund_id).await? {
-            return Ok(Refunded { state: made.state(), reference: made.id });
-        }
         let (id, amount) = (order.refund_id.to_string(), order.money.amount.to_string());
         let form = [("payment_intent", charge), ("amount", &amount), ("metadata[refund_id]", &id)];
         let request = self
             .request(reqwest::Method::POST, "/v1/refunds")
             .header("Idempotency-Key", format!("refund-{id}"))
             .form(&form);
-        let refund: Refund = self.http.json(request).await?;
-        Ok(Refunded { state: refund.state(), reference: refund.id })
+        let refund: Refund = self.ask(request).await?;
+        Ok(refund.told())
+    }
+
+    /// Stripe forgets keys after a day; what a refund was for stays written on it.
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+        if let Some(reference) = order.reference {
+            let path = format!("/v1/refunds/{reference}");
+            let refund: Refund = self.ask(self.request(reqwest::Method::GET, &path)).await?;
+            return Ok(Some(refund.told()));
+        }
+        let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
+        let path = format!("/v1/refunds?payment_intent={charge}&limit=100");
+        let made: Refunds = self.ask(self.request(reqwest::Method::GET, &path)).await?;
+        let is_it = |refund: &Refund| {
+            refund.metadata.as_ref().is_some_and(|metadata| metadata.refund_id == Some(order.refund_id))
+        };
+        match made.data.into_iter().find(is_it) {
+            Some(refund) => Ok(Some(refund.told())),
+            None if made.has_more => Err(GatewayError::Away("there are more refunds than were listed".to_owned())),
+            None => Ok(None),
+        }
     }
 
     async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
@@ -260,7 +356,7 @@ impl Gateway for Stripe {
     }
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
-        let _: serde::de::IgnoredAny = self.http.json(self.request(reqwest::Method::GET, "/v1/balance")).await?;
+        let _: serde::de::IgnoredAny = self.ask(self.request(reqwest::Method::GET, "/v1/balance")).await?;
         Ok(())
     }
 
@@ -280,14 +376,15 @@ impl Gateway for Stripe {
                 let (state, currency) = (refund.state(), refund.currency.parse());
                 let about = refund.payment_intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()));
                 let ours = refund.metadata.and_then(|metadata| metadata.refund_id);
+                let at = event.created.map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
                 let told = |currency| {
                     let money = Money::new(refund.amount, currency);
-                    News::Refund { reference: refund.id, ours, money, state }
+                    News::Refund { reference: refund.id, ours, money, state, at }
                 };
                 (about, currency.map_or(News::Foreign, told))
             }
             kind if kind.starts_with("charge.dispute.") => of_dispute(event.data.read()?),
-            kind if kind.starts_with("payment_intent.") => stripe_charges::told(kind, &event.data.read()?),
+            kind if kind.starts_with("payment_intent.") => charges::told(kind, &event.data.read()?),
             _ => (About::Nothing, News::Other),
         };
         Ok(Notice { event_id: event.id, kind: event.kind, about, is_ours, news })
@@ -368,6 +465,53 @@ mod tests {
 
     fn secrets(secrets: &[&str]) -> Vec<Secret> {
         secrets.iter().map(|secret| Secret::from(*secret)).collect()
+    }
+
+    /// The types and codes are those of <https://docs.stripe.com/api/errors> and <https://docs.stripe.com/error-codes>.
+    #[test]
+    fn what_stripe_has_decided_is_a_refusal_and_nothing_else() {
+        for (status, kind, code, is_final) in [
+            (400, "invalid_request_error", Some("parameter_invalid_integer"), true),
+            (400, "invalid_request_error", Some("payment_intent_unexpected_state"), true),
+            (402, "card_error", Some("card_declined"), true),
+            (404, "invalid_request_error", Some("resource_missing"), true),
+            (400, "invalid_request_error", Some("charge_already_refunded"), false),
+            (400, "idempotency_error", None, false),
+            (401, "invalid_request_error", Some("api_key_expired"), false),
+            (403, "invalid_request_error", None, false),
+            (409, "idempotency_error", Some("idempotency_key_in_use"), false),
+            (429, "invalid_request_error", Some("rate_limit"), false),
+            (500, "api_error", None, false),
+            (400, "", None, false),
+        ] {
+            let body = serde_json::json!({ "error": { "type": kind, "code": code } }).to_string().into_bytes();
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            let said = failure(&Reply { status, body });
+            assert_eq!(matches!(said, GatewayError::Refused(_)), is_final, "{status} {kind} {code:?}");
+        }
+        for body in ["", "{}", "<html>", r#"{"error":"no"}"#] {
+            let reply = Reply { status: reqwest::StatusCode::BAD_REQUEST, body: body.as_bytes().to_vec() };
+            assert!(matches!(failure(&reply), GatewayError::Away(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refunds_state_is_what_stripe_says() {
+        let state = |status: &str| {
+            let body = serde_json::json!({ "id": "re_1", "amount": 1, "currency": "usd", "status": status });
+            serde_json::from_value::<Refund>(body).unwrap().state()
+        };
+        // https://docs.stripe.com/api/refunds/object#refund_object-status
+        for (status, meaning) in [
+            ("succeeded", RefundState::Done),
+            ("failed", RefundState::Failed),
+            ("canceled", RefundState::Failed),
+            ("pending", RefundState::Pending),
+            ("requires_action", RefundState::Pending),
+            ("something_new", RefundState::Pending),
+        ] {
+            assert_eq!(state(status), meaning, "{status}");
+        }
     }
 
     #[test]

@@ -3,9 +3,16 @@
 //! The payer is sent to an address that we sign ourselves; nothing is asked of VNPay for it. It tells of the result by a GET whose query is signed
 //! in the same way: all its fields, sorted and encoded as in a form. Amounts are written times 100, moments in the time of Vietnam.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use appcore::{Secret, Timestamp};
+use appcore::{
+    Secret, Timestamp,
+    config::{
+        Kind as Form,
+        Preset::{Unset, Value},
+        Setting, needed, row,
+    },
+};
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
@@ -14,10 +21,52 @@ use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Known,
-    Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
-    http::Http, signature::Hash,
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
+    Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Telling, Unreadable,
+    Verified, http::Http, signature::Hash,
 };
+
+pub(crate) static KIND: Kind = Kind {
+    name: "vnpay",
+    label: "VNPAY",
+    settings: SETTINGS,
+    build: |settings, _| {
+        let Settings { base_url, api_url, tmn_code, hash_secret } = settings.read()?;
+        Ok(Arc::new(Vnpay::new(&base_url, api_url.as_ref(), tmn_code, hash_secret)?))
+    },
+};
+
+const SETTINGS: &[Setting] = &[
+    row("payment.vnpay.enabled", Form::Switch, Value("false"), "Whether people can pay by VNPay."),
+    row(
+        "payment.vnpay.base_url",
+        Form::Url(&["http", "https"]),
+        Value("https://pay.vnpay.vn"),
+        "Address of VNPay; https://sandbox.vnpayment.vn for tests.",
+    ),
+    row(
+        "payment.vnpay.api_url",
+        Form::Url(&["http", "https"]),
+        Unset("https://merchant.vnpay.vn"),
+        "Address for questions and refunds, where VNPay has given another one. Not set: base_url.",
+    ),
+    needed("payment.vnpay.tmn_code", Form::Text, Unset("NATTER01"), "Terminal code at VNPay."),
+    needed(
+        "payment.vnpay.hash_secret",
+        Form::Credential,
+        Unset("RAOEXHYVSDDIIENYWSLDIIZTANXUXZFJ"),
+        "Secret that VNPay and we sign with.",
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    base_url: Url,
+    api_url: Option<Url>,
+    tmn_code: String,
+    hash_secret: Secret,
+}
 
 const VERSION: &str = "2.1.0";
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,6 +118,26 @@ impl Vnpay {
         [request, VERSION, "refund", &self.tmn_code, kind, &paid, "natter", now, HERE, reference].join("|")
     }
 
+    /// What became of a transaction of a payment's, which was recorded at a moment.
+    async fn query(
+        &self,
+        payment: &Known<'_>,
+        recorded_at: Timestamp,
+        kind: Option<&str>,
+    ) -> Result<Answered, GatewayError> {
+        let (request, recorded, now) = (Uuid::now_v7().simple().to_string(), local(recorded_at), local(payment.now));
+        let message = self.query_message(&request, payment.reference, &recorded, &now);
+        let mut body = json!({
+            "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "querydr", "vnp_TmnCode": self.tmn_code,
+            "vnp_TxnRef": payment.reference, "vnp_OrderInfo": payment.reference, "vnp_TransactionDate": recorded,
+            "vnp_CreateDate": now, "vnp_IpAddr": HERE, "vnp_SecureHash": self.sign(&message),
+        });
+        if let Some(kind) = kind {
+            body["vnp_TransactionType"] = kind.into();
+        }
+        self.ask(body).await
+    }
+
     async fn ask(&self, body: serde_json::Value) -> Result<Answered, GatewayError> {
         let url = self.api.url("/merchant_webapi/api/transaction");
         let answered: Answered = self.api.json(self.api.client.post(url).json(&body)).await?;
@@ -79,8 +148,46 @@ impl Vnpay {
         ) {
             return Err(GatewayError::Away("the signature of its answer is wrong".to_owned()));
         }
+        let is_same = |name: &str| answered.text(name) == body[name].as_str().unwrap_or_default();
+        if answered.text("vnp_ResponseCode") == "00"
+            && !["vnp_Command", "vnp_TmnCode", "vnp_TxnRef"].iter().all(|name| is_same(name))
+        {
+            return Err(GatewayError::Away("its answer is about something else".to_owned()));
+        }
         Ok(answered)
     }
+}
+
+/// How a refund is written: of all that was paid, or of a part.
+fn refund_kind(order: &RefundOrder<'_>) -> &'static str {
+    if order.money.amount == order.payment.price.amount { "02" } else { "03" }
+}
+
+/// What is answered to a refund that is asked for: the code says what became of the request, and the status what became of the refund.
+/// See <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>. 95 says that the transaction has failed; after a refund of all of it
+/// that was done it says so too.
+fn refunded(code: &str, status: &str) -> Result<RefundState, Unfinished> {
+    match code {
+        "00" => Ok(refund_status(status)),
+        "02" | "03" | "91" | "97" => Err(Unfinished::Refused),
+        _ => Err(Unfinished::Unknown),
+    }
+}
+
+/// What became of a refund.
+fn refund_status(status: &str) -> RefundState {
+    match status {
+        "00" => RefundState::Done,
+        "09" => RefundState::Failed,
+        // 05: under way; 06: the bank has it.
+        _ => RefundState::Pending,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfinished {
+    Refused,
+    Unknown,
 }
 
 /// What VNPay says about a transaction.
@@ -99,6 +206,10 @@ impl Answered {
             Some(serde_json::Value::Number(number)) => number.to_string(),
             _ => String::new(),
         }
+    }
+
+    fn reason(&self) -> String {
+        format!("{}: {}", self.text("vnp_ResponseCode"), self.text("vnp_Message"))
     }
 
     /// What is signed: refunds have one field less.
@@ -162,7 +273,7 @@ fn read(query: &str) -> Option<(BTreeMap<String, String>, String)> {
 #[async_trait]
 impl Gateway for Vnpay {
     fn name(&self) -> GatewayName {
-        GatewayName::Vnpay
+        GatewayName::of(&KIND)
     }
 
     fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>> {
@@ -196,16 +307,7 @@ impl Gateway for Vnpay {
     }
 
     async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
-        let (request, created, now) =
-            (Uuid::now_v7().simple().to_string(), local(payment.created_at), local(payment.now));
-        let message = self.query_message(&request, payment.reference, &created, &now);
-        let found = self
-            .ask(json!({
-                "vnp_RequestId": request, "vnp_Version": VERSION, "vnp_Command": "querydr", "vnp_TmnCode": self.tmn_code,
-                "vnp_TxnRef": payment.reference, "vnp_OrderInfo": payment.reference, "vnp_TransactionDate": created,
-                "vnp_CreateDate": now, "vnp_IpAddr": HERE, "vnp_SecureHash": self.sign(&message),
-            }))
-            .await?;
+        let found = self.query(payment, payment.created_at, None).await?;
         let remote = match (found.text("vnp_ResponseCode").as_str(), found.text("vnp_TransactionStatus").as_str()) {
             ("00", "00") => Remote::Paid(
                 amount(&found.text("vnp_Amount"))
@@ -216,7 +318,7 @@ impl Gateway for Vnpay {
             // It doesn't know the payment: nobody came.
             ("91", _) if payment.now >= payment.expires_at => Remote::Expired,
             ("91", _) => Remote::Open,
-            (code, _) => return Err(GatewayError::Away(format!("{code}: {}", found.text("vnp_Message")))),
+            _ => return Err(GatewayError::Away(found.reason())),
         };
         Ok(Snapshot { remote, charge: Some(found.text("vnp_TransactionNo")).filter(|charge| !charge.is_empty()) })
     }
@@ -227,11 +329,11 @@ impl Gateway for Vnpay {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
         let payment = order.payment;
+        // It is found again by the moment at which it was written down.
         let (request, created, now) =
-            (order.refund_id.simple().to_string(), local(payment.created_at), local(payment.now));
+            (order.refund_id.simple().to_string(), local(payment.created_at), local(order.created_at));
         let amount = order.money.amount.saturating_mul(SCALE).to_string();
-        // 02: all of it; 03: a part.
-        let kind = if order.money.amount == payment.price.amount { "02" } else { "03" };
+        let kind = refund_kind(order);
         let charge = payment.charge.unwrap_or_default();
         let message = self.refund_message(&request, kind, payment.reference, (&amount, charge), &created, &now);
         let done = self
@@ -243,12 +345,35 @@ impl Gateway for Vnpay {
                 "vnp_SecureHash": self.sign(&message),
             }))
             .await?;
-        match done.text("vnp_ResponseCode").as_str() {
-            "00" => Ok(Refunded { reference: request, state: RefundState::Done }),
-            // 94: this refund was asked for before, and is being processed.
-            "94" => Ok(Refunded { reference: request, state: RefundState::Pending }),
-            code => Err(GatewayError::Refused(format!("{code}: {}", done.text("vnp_Message")))),
+        match refunded(&done.text("vnp_ResponseCode"), &done.text("vnp_TransactionStatus")) {
+            Ok(_) if done.text("vnp_Amount") != amount => Err(another_amount()),
+            Ok(state) => Ok(Refunded { reference: request, state }),
+            Err(Unfinished::Refused) => Err(GatewayError::Refused(done.reason())),
+            Err(Unfinished::Unknown) => Err(GatewayError::Away(done.reason())),
         }
+    }
+
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+        let found = self.query(&order.payment, order.created_at, Some(refund_kind(order))).await?;
+        match found.text("vnp_ResponseCode").as_str() {
+            "00" if found.text("vnp_TransactionType") != refund_kind(order) => {
+                Err(GatewayError::Away("its answer is about another transaction".to_owned()))
+            }
+            "00" if found.text("vnp_Amount") != order.money.amount.saturating_mul(SCALE).to_string() => {
+                Err(another_amount())
+            }
+            "00" => Ok(Some(Refunded {
+                reference: order.refund_id.simple().to_string(),
+                state: refund_status(&found.text("vnp_TransactionStatus")),
+            })),
+            "91" => Ok(None),
+            _ => Err(GatewayError::Away(found.reason())),
+        }
+    }
+
+    /// Its number is the same one for a day only: asked for again later, it is another refund.
+    fn repeats_refunds(&self) -> bool {
+        false
     }
 
     async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
@@ -263,6 +388,10 @@ impl Gateway for Vnpay {
         let nobodys =
             Known { payment_id: id, reference: &reference, charge: None, price, created_at: now, expires_at: now, now };
         self.fetch(&nobodys).await.map(drop)
+    }
+
+    fn telling(&self) -> Telling {
+        Telling::Query
     }
 
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
@@ -310,6 +439,10 @@ impl Gateway for Vnpay {
     }
 }
 
+fn another_amount() -> GatewayError {
+    GatewayError::Away("its answer is about another amount".to_owned())
+}
+
 /// Dong of an amount that is written times 100.
 fn amount(text: &str) -> Result<Money, Unreadable> {
     let scaled: i64 = text.parse().map_err(|_| Unreadable)?;
@@ -342,6 +475,37 @@ mod tests {
             ),
         ] {
             assert_eq!(vnpay.sign(&message), signature, "{message}");
+        }
+    }
+
+    /// The codes of a refund and the statuses of a transaction are those of
+    /// <https://sandbox.vnpayment.vn/apis/docs/truy-van-hoan-tien/querydr&refund.html>.
+    #[test]
+    fn each_documented_code_of_a_refund_means_what_vnpay_says() {
+        use RefundState::{Done, Failed, Pending};
+        for (code, status, meaning) in [
+            ("00", "00", Ok(Done)),
+            ("00", "01", Ok(Pending)),
+            ("00", "02", Ok(Pending)),
+            ("00", "04", Ok(Pending)),
+            ("00", "05", Ok(Pending)),
+            ("00", "06", Ok(Pending)),
+            ("00", "07", Ok(Pending)),
+            ("00", "09", Ok(Failed)),
+            ("00", "", Ok(Pending)),
+            ("02", "", Err(Unfinished::Refused)),
+            ("03", "", Err(Unfinished::Refused)),
+            ("91", "", Err(Unfinished::Refused)),
+            ("97", "", Err(Unfinished::Refused)),
+            ("94", "", Err(Unfinished::Unknown)),
+            ("95", "", Err(Unfinished::Unknown)),
+            ("98", "", Err(Unfinished::Unknown)),
+            ("99", "", Err(Unfinished::Unknown)),
+            ("99", "00", Err(Unfinished::Unknown)),
+            ("", "", Err(Unfinished::Unknown)),
+            ("77", "", Err(Unfinished::Unknown)),
+        ] {
+            assert_eq!(refunded(code, status), meaning, "{code} {status}");
         }
     }
 

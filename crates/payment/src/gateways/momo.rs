@@ -3,9 +3,16 @@
 //! Requests and notices are signed over fields in an order that is fixed for each kind. MoMo's own samples for Go and Node are of v1 and have
 //! another order. A notice has no id: it is told apart by the payment, the transaction and the result.
 
-use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use appcore::{Secret, Timestamp};
+use appcore::{
+    Secret, Timestamp,
+    config::{
+        Kind as Form,
+        Preset::{Unset, Value},
+        Setting, needed, row,
+    },
+};
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,15 +20,52 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Known,
+    About, Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
     Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::Http,
     signature::{Hash, joined},
 };
 
+pub(crate) static KIND: Kind = Kind {
+    name: "momo",
+    label: "MoMo",
+    settings: SETTINGS,
+    build: |settings, _| {
+        let Settings { base_url, partner_code, access_key, secret_key } = settings.read()?;
+        Ok(Arc::new(Momo::new(&base_url, partner_code, access_key.expose().to_owned(), secret_key)?))
+    },
+};
+
+const SETTINGS: &[Setting] = &[
+    row("payment.momo.enabled", Form::Switch, Value("false"), "Whether people can pay by MoMo."),
+    row(
+        "payment.momo.base_url",
+        Form::Url(&["http", "https"]),
+        Value("https://payment.momo.vn"),
+        "Address of MoMo's API; https://test-payment.momo.vn for tests.",
+    ),
+    needed("payment.momo.partner_code", Form::Text, Unset("MOMOXXXX20260101"), "Partner code at MoMo."),
+    needed("payment.momo.access_key", Form::Credential, Unset("F8BBA842ECF85"), "Access key at MoMo."),
+    needed(
+        "payment.momo.secret_key",
+        Form::Credential,
+        Unset("K951B6PE1waDMi640xX08PD3vg6EkVlz"),
+        "Secret key at MoMo.",
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    base_url: Url,
+    partner_code: String,
+    access_key: Secret,
+    secret_key: Secret,
+}
+
 /// MoMo asks for at least 30 s.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const KIND: &str = "captureWallet";
+const REQUEST_TYPE: &str = "captureWallet";
 
 pub struct Momo {
     http: Http,
@@ -78,6 +122,27 @@ struct Queried {
     trans_id: i64,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    refund_trans: Option<Vec<RefundMade>>,
+}
+
+impl Queried {
+    fn away(&self) -> GatewayError {
+        GatewayError::Away(format!("{}: {}", self.result_code, self.message))
+    }
+
+    fn refused(&self) -> GatewayError {
+        GatewayError::Refused(format!("{}: {}", self.result_code, self.message))
+    }
+}
+
+/// A refund among those of a payment.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RefundMade {
+    order_id: String,
+    amount: i64,
+    result_code: i64,
 }
 
 /// What a result code means for a payment.
@@ -88,13 +153,29 @@ enum Meaning {
     Expired,
 }
 
+/// Its final words about a payment. All codes stand in <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode>.
 fn result(code: i64) -> Meaning {
     match code {
         0 => Meaning::Paid,
         1005 => Meaning::Expired,
-        1001..=1004 | 1006 | 1007 => Meaning::Failed,
-        // Authorised, under way, or not known: it is asked about later.
+        98 | 99 | 1001..=1004 | 1006 | 1007 | 1017 | 1026 | 2019 | 4001 | 4002 | 4100 => Meaning::Failed,
+        // Authorised, under way, about a request or a refund, or not known: it is asked about later.
         _ => Meaning::Open,
+    }
+}
+
+/// Whether it has decided about a request itself, by who asks, what is asked for, or that a refund isn't possible. Not: that a request was made before,
+/// which says nothing of what became of it.
+const fn is_refusal(code: i64) -> bool {
+    matches!(code, 11 | 12 | 13 | 20 | 21 | 22 | 42 | 47 | 1081 | 1088)
+}
+
+/// What a refund that was asked for has come to.
+const fn refund_result(code: i64) -> RefundState {
+    match code {
+        0 => RefundState::Done,
+        1080 | 1081 | 1088 => RefundState::Failed,
+        _ => RefundState::Pending,
     }
 }
 
@@ -128,7 +209,7 @@ fn text(fields: &Fields, name: &str) -> String {
 #[async_trait]
 impl Gateway for Momo {
     fn name(&self) -> GatewayName {
-        GatewayName::Momo
+        GatewayName::of(&KIND)
     }
 
     fn limits(&self, currency: Currency) -> Option<RangeInclusive<i64>> {
@@ -148,18 +229,20 @@ impl Gateway for Momo {
             ("partnerCode", &self.partner_code),
             ("redirectUrl", back),
             ("requestId", &id),
-            ("requestType", KIND),
+            ("requestType", REQUEST_TYPE),
         ]);
         let body = json!({
-            "partnerCode": self.partner_code, "requestType": KIND, "ipnUrl": notify, "redirectUrl": back, "orderId": id,
+            "partnerCode": self.partner_code, "requestType": REQUEST_TYPE, "ipnUrl": notify, "redirectUrl": back, "orderId": id,
             "amount": order.price.amount, "orderInfo": order.title, "requestId": id, "extraData": "", "lang": "vi",
             "autoCapture": true, "signature": signature,
         });
         let made: Made = self.ask("/v2/gateway/api/create", &body).await?;
         match (made.result_code, made.pay_url) {
             (0, Some(redirect_url)) => Ok(Checkout { reference: id, redirect_url }),
-            (10 | 7000 | 7002, _) => Err(GatewayError::Away(format!("{}: {}", made.result_code, made.message))),
-            (code, _) => Err(GatewayError::Refused(format!("{code}: {}", made.message))),
+            (code, _) if is_refusal(code) || matches!(result(code), Meaning::Failed | Meaning::Expired) => {
+                Err(GatewayError::Refused(format!("{code}: {}", made.message)))
+            }
+            (code, _) => Err(GatewayError::Away(format!("{code}: {}", made.message))),
         }
     }
 
@@ -180,9 +263,7 @@ impl Gateway for Momo {
             Meaning::Failed => Remote::Failed,
             Meaning::Expired => Remote::Expired,
             // Maintenance, a wrong signature and the like say nothing about the payment.
-            Meaning::Open if matches!(found.result_code, 10..=41) => {
-                return Err(GatewayError::Away(format!("{}: {}", found.result_code, found.message)));
-            }
+            Meaning::Open if matches!(found.result_code, 10..=41 | 43..=47) => return Err(found.away()),
             Meaning::Open if found.result_code == 42 && payment.now >= payment.expires_at => Remote::Expired,
             Meaning::Open => Remote::Open,
         };
@@ -213,10 +294,34 @@ impl Gateway for Momo {
         });
         let done: Queried = self.ask("/v2/gateway/api/refund", &body).await?;
         match done.result_code {
-            // 40 and 41: this refund was asked for before, by the same numbers.
-            0 | 40 | 41 => Ok(Refunded { reference: id, state: RefundState::Done }),
-            code @ (10 | 7000 | 7002 | 8000) => Err(GatewayError::Away(format!("{code}: {}", done.message))),
-            code => Err(GatewayError::Refused(format!("{code}: {}", done.message))),
+            0 => Ok(Refunded { reference: id, state: RefundState::Done }),
+            code if is_refusal(code) => Err(done.refused()),
+            _ => Err(done.away()),
+        }
+    }
+
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+        let (id, request) = (order.refund_id.to_string(), Uuid::now_v7().to_string());
+        let signature = self.sign(&[
+            ("accessKey", &self.access_key),
+            ("orderId", &id),
+            ("partnerCode", &self.partner_code),
+            ("requestId", &request),
+        ]);
+        let body = json!({
+            "partnerCode": self.partner_code, "requestId": request, "orderId": id, "lang": "vi", "signature": signature,
+        });
+        let found: Queried = self.ask("/v2/gateway/api/refund/query", &body).await?;
+        match found.result_code {
+            0 => {
+                let made = found.refund_trans.iter().flatten().find(|made| made.order_id == id);
+                let made = made.filter(|made| made.amount == order.money.amount);
+                let made = made.ok_or_else(|| GatewayError::Away("its answer is about another refund".to_owned()))?;
+                Ok(Some(Refunded { reference: id, state: refund_result(made.result_code) }))
+            }
+            // It knows no such order.
+            42 => Ok(None),
+            _ => Err(found.away()),
         }
     }
 
@@ -295,9 +400,66 @@ mod tests {
             ("partnerCode", "PC"),
             ("redirectUrl", "https://x.test/r"),
             ("requestId", "r1"),
-            ("requestType", KIND),
+            ("requestType", REQUEST_TYPE),
         ]);
         assert!(signature.starts_with("57a287599b5aa00c"), "{signature}");
+    }
+
+    /// Each code of <https://developers.momo.vn/v3/docs/payment/api/result-handling/resultcode> (2026-08): whether it is final there, what it says of a
+    /// payment, what it says where a refund is asked for (`true`: it was not done), and what it says of a refund that was.
+    #[test]
+    fn each_documented_code_means_what_momo_says() {
+        use RefundState::{Done, Failed, Pending};
+        for (code, is_final, payment, is_refused, refund) in [
+            (0, true, "paid", false, Done),
+            (10, false, "open", false, Pending),
+            (11, false, "open", true, Pending),
+            (12, false, "open", true, Pending),
+            (13, false, "open", true, Pending),
+            (20, false, "open", true, Pending),
+            (21, false, "open", true, Pending),
+            (22, false, "open", true, Pending),
+            (40, false, "open", false, Pending),
+            (41, false, "open", false, Pending),
+            (42, false, "open", true, Pending),
+            (43, false, "open", false, Pending),
+            (45, false, "open", false, Pending),
+            (47, false, "open", true, Pending),
+            (98, true, "failed", false, Pending),
+            (99, true, "failed", false, Pending),
+            (1000, false, "open", false, Pending),
+            (1001, true, "failed", false, Pending),
+            (1002, true, "failed", false, Pending),
+            (1003, true, "failed", false, Pending),
+            (1004, true, "failed", false, Pending),
+            (1005, true, "expired", false, Pending),
+            (1006, true, "failed", false, Pending),
+            (1007, true, "failed", false, Pending),
+            (1017, true, "failed", false, Pending),
+            (1026, true, "failed", false, Pending),
+            (1080, true, "open", false, Failed),
+            (1081, true, "open", true, Failed),
+            (1088, true, "open", true, Failed),
+            (2019, true, "failed", false, Pending),
+            (4001, true, "failed", false, Pending),
+            (4002, true, "failed", false, Pending),
+            (4100, true, "failed", false, Pending),
+            (7000, false, "open", false, Pending),
+            (7002, false, "open", false, Pending),
+            (8000, false, "open", false, Pending),
+            (9000, false, "open", false, Pending),
+            (123_456, false, "open", false, Pending),
+        ] {
+            let said = match result(code) {
+                Meaning::Paid => "paid",
+                Meaning::Open => "open",
+                Meaning::Failed => "failed",
+                Meaning::Expired => "expired",
+            };
+            assert_eq!((said, is_refusal(code), refund_result(code)), (payment, is_refused, refund), "{code}");
+            // What is final ends a payment, unless it is about a refund; what isn't ends none.
+            assert_eq!(said != "open", is_final && !(1080..=1088).contains(&code), "{code}");
+        }
     }
 
     fn notice(signature: &str) -> Vec<u8> {

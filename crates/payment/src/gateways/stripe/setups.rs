@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use crate::{Checkout, GatewayError, SetupOrder, SetupState, Stripe, stripe::Reference, stripe_charges::KeptMethod};
+use super::{Reference, Stripe, charges::KeptMethod};
+use crate::{Checkout, GatewayError, SetupOrder, SetupState};
 
 /// Stripe wants one to know which ways to offer. A card is good for all.
 const CURRENCY: &str = "usd";
@@ -72,14 +73,14 @@ impl Stripe {
             .request(Method::POST, "/v1/checkout/sessions")
             .header("Idempotency-Key", format!("setup-{id}"))
             .form(&form);
-        let session: Session = self.http.json(request).await?;
+        let session: Session = self.ask(request).await?;
         let redirect_url = session.url.ok_or_else(|| GatewayError::Away("the session has no address".to_owned()))?;
         Ok(Checkout { reference: session.id, redirect_url })
     }
 
     pub(crate) async fn setup_state(&self, reference: &str) -> Result<SetupState, GatewayError> {
         let path = format!("/v1/checkout/sessions/{reference}?expand[]=setup_intent.payment_method");
-        let session: Session = self.http.json(self.request(Method::GET, &path)).await?;
+        let session: Session = self.ask(self.request(Method::GET, &path)).await?;
         Ok(session.state())
     }
 }

@@ -1,8 +1,12 @@
 //! The demo gateway: no real money. The payer chooses on a page of the app how it ends, and what follows takes the way of a real payment.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, sync::Arc};
 
-use appcore::{Secret, Timestamp};
+use appcore::{
+    Secret, Timestamp,
+    auth::token,
+    config::{Kind::Switch, Preset::Value, Setting, row},
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -10,9 +14,27 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Currency, Delivery, Forged, Gateway, GatewayError,
-    GatewayName, Kept, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
-    Refunded, Remote, SetupOrder, SetupState, Snapshot, Unreadable, Verified, signature::Hash,
+    GatewayName, Kept, Kind, Known, Listing, Money, News, Notice, Order, Presence, Recurring, RefundOrder, RefundState,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, Unbuilt, Unreadable, Verified, signature::Hash,
 };
+
+pub(crate) static KIND: Kind = Kind {
+    name: "demo",
+    label: "Demo",
+    settings: SETTINGS,
+    build: |_, around| {
+        // Only this instance signs with it, and only this instance verifies it.
+        let secret = token::random_text().map_err(|error| Unbuilt::Random(error.to_string()))?;
+        Ok(Arc::new(Demo::new(Secret::from(secret), around.public_url.clone())))
+    },
+};
+
+const SETTINGS: &[Setting] = &[row(
+    "payment.demo.enabled",
+    Switch,
+    Value("false"),
+    "Whether people can buy without real money, to see how it works. Never where real money is taken.",
+)];
 
 /// The header with the signature of the body.
 pub const SIGNATURE: &str = "natter-demo-signature";
@@ -131,7 +153,7 @@ fn card_of(reference: &str) -> Option<&str> {
 #[async_trait]
 impl Gateway for Demo {
     fn name(&self) -> GatewayName {
-        GatewayName::Demo
+        GatewayName::of(&KIND)
     }
 
     fn limits(&self, _: Currency) -> Option<RangeInclusive<i64>> {
@@ -161,6 +183,11 @@ impl Gateway for Demo {
 
     async fn refund(&self, order: &RefundOrder<'_>) -> Result<Refunded, GatewayError> {
         Ok(Refunded { reference: order.refund_id.to_string(), state: RefundState::Done })
+    }
+
+    /// Whatever was asked for was done.
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+        self.refund(order).await.map(Some)
     }
 
     async fn list(&self, _: Timestamp, _: Timestamp) -> Result<Listing, GatewayError> {
@@ -200,6 +227,10 @@ impl Gateway for Demo {
     }
 
     fn recurring(&self) -> Option<&dyn Recurring> {
+        Some(self)
+    }
+
+    fn demo(&self) -> Option<&Demo> {
         Some(self)
     }
 }

@@ -12,8 +12,10 @@ use uuid::Uuid;
 
 use crate::{
     About, Attempt, Charge, Charged, Checkout, GatewayError, Kept, Known, Listed, Money, News, Presence, Recurring,
-    Remote, SetupOrder, SetupState, Snapshot, Stripe, stripe::Reference,
+    Remote, SetupOrder, SetupState, Snapshot,
 };
+
+use super::{Reference, Stripe, failure};
 
 /// Pages of a hundred charges that are read for two days.
 const MOST_PAGES: usize = 200;
@@ -199,7 +201,7 @@ impl Stripe {
         for _ in 0..MOST_PAGES {
             let (from, until) = (from.seconds(), until.seconds());
             let path = format!("/v1/charges?limit=100&created[gte]={from}&created[lt]={until}{after}");
-            let page: Charges = self.http.json(self.request(Method::GET, &path)).await?;
+            let page: Charges = self.ask(self.request(Method::GET, &path)).await?;
             let last = page.data.last().map(|charge| format!("&starting_after={}", charge.id));
             listed.extend(page.data.into_iter().filter_map(Taken::listed));
             match last {
@@ -212,7 +214,7 @@ impl Stripe {
 
     pub(crate) async fn intent(&self, id: &str) -> Result<Intent, GatewayError> {
         let path = format!("/v1/payment_intents/{id}?expand[]=payment_method");
-        self.http.json(self.request(Method::GET, &path)).await
+        self.ask(self.request(Method::GET, &path)).await
     }
 }
 
@@ -243,7 +245,7 @@ impl Recurring for Stripe {
             .request(Method::POST, "/v1/payment_intents")
             .header("Idempotency-Key", format!("intent-{id}"))
             .form(&form);
-        let intent: Intent = self.http.json(request).await?;
+        let intent: Intent = self.ask(request).await?;
         Ok(intent.id)
     }
 
@@ -262,7 +264,7 @@ impl Recurring for Stripe {
         if reply.status.is_success() {
             return reply.json::<Intent>()?.charged();
         }
-        match reply.failure() {
+        match failure(&reply) {
             // Declined, or it wants the payer.
             GatewayError::Refused(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(Charged::declined()),
             // Paid before, or not to be paid this way: the intent says which.
@@ -287,7 +289,7 @@ impl Recurring for Stripe {
     async fn forget(&self, method: &str) -> Result<(), GatewayError> {
         let path = format!("/v1/payment_methods/{method}/detach");
         let reply = self.http.send(self.request(Method::POST, &path)).await?;
-        match reply.failure() {
+        match failure(&reply) {
             _ if reply.status.is_success() => Ok(()),
             // It isn't attached to anybody any more.
             GatewayError::Refused(_) if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
@@ -303,8 +305,7 @@ impl Recurring for Stripe {
             url: String,
         }
         let form = [("customer", customer), ("return_url", return_url.as_str())];
-        let session: Session =
-            self.http.json(self.request(Method::POST, "/v1/billing_portal/sessions").form(&form)).await?;
+        let session: Session = self.ask(self.request(Method::POST, "/v1/billing_portal/sessions").form(&form)).await?;
         Ok(Some(session.url))
     }
 }

@@ -1,11 +1,21 @@
 //! PayPal: orders (v2) that we capture when the payer has agreed.
 //!
 //! That an order is completed doesn't mean that it is paid: its capture says so. A notice is signed over a checksum of its raw body, with a
-//! certificate whose address comes with it; [`paypal_certificate`](crate::paypal_certificate) says which of them are believed.
+//! certificate whose address comes with it; [`certificate`] says which of them are believed.
 
-use std::{ops::RangeInclusive, time::Duration};
+mod certificate;
+mod list;
 
-use appcore::{Secret, Timestamp};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+use appcore::{
+    Secret, Timestamp,
+    config::{
+        Kind as Form,
+        Preset::{Unset, Value},
+        Setting, needed, row,
+    },
+};
 use async_trait::async_trait;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -15,18 +25,59 @@ use url::Url;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
-    GatewayName, Known, Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote, Snapshot,
-    Unreadable, Verified,
+    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote,
+    Snapshot, Unreadable, Verified,
     http::{Http, Reply},
-    paypal_certificate::{Certificates, Roots},
 };
+
+use self::certificate::{Certificates, Roots};
+
+pub(crate) static KIND: Kind = Kind {
+    name: "paypal",
+    label: "PayPal",
+    settings: SETTINGS,
+    build: |settings, _| {
+        let Settings { base_url, client_id, client_secret, webhook_id, verify } = settings.read()?;
+        Ok(Arc::new(Paypal::new(&base_url, client_id, client_secret, webhook_id, verify)?))
+    },
+};
+
+const SETTINGS: &[Setting] = &[
+    row("payment.paypal.enabled", Form::Switch, Value("false"), "Whether people can pay by PayPal."),
+    row(
+        "payment.paypal.base_url",
+        Form::Url(&["http", "https"]),
+        Value("https://api-m.paypal.com"),
+        "Address of PayPal's API; https://api-m.sandbox.paypal.com for tests.",
+    ),
+    needed("payment.paypal.client_id", Form::Text, Unset("AY…"), "Client id of the app at PayPal."),
+    needed("payment.paypal.client_secret", Form::Credential, Unset("EL…"), "Its secret."),
+    needed("payment.paypal.webhook_id", Form::Text, Unset("8PT597110X687430LKGECATA"), "Id of the webhook at PayPal."),
+    row(
+        "payment.paypal.verify",
+        Form::Choice(&["certificate", "api"]),
+        Value("certificate"),
+        "How PayPal's webhooks are checked: here, by the certificate that they are signed with, or by asking PayPal (api).",
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    base_url: Url,
+    client_id: String,
+    client_secret: Secret,
+    webhook_id: String,
+    verify: Check,
+}
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long before its end a token is no longer used.
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 
 /// How a notice is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Check {
     /// Here, by the certificate that it was signed with.
     Certificate,
@@ -113,8 +164,43 @@ impl Paypal {
     }
 
     async fn order(&self, reference: &str) -> Result<PaypalOrder, GatewayError> {
-        self.ask(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?.json()
+        read_as(self.ask(Method::GET, &format!("/v2/checkout/orders/{reference}"), None, None).await?)
     }
+}
+
+/// The answer of a request that went well.
+fn read_as<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<T, GatewayError> {
+    if reply.status.is_success() { reply.json() } else { Err(failure(&reply)) }
+}
+
+/// What an answer means that isn't one of success.
+fn failure(reply: &Reply) -> GatewayError {
+    #[derive(Deserialize)]
+    struct Problem {
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        details: Vec<Detail>,
+    }
+    #[derive(Deserialize)]
+    struct Detail {
+        #[serde(default)]
+        issue: String,
+    }
+    let is_final = serde_json::from_slice::<Problem>(&reply.body).is_ok_and(|problem| {
+        is_refusal(reply.status.as_u16(), &problem.name, problem.details.iter().map(|detail| detail.issue.as_str()))
+    });
+    if is_final { reply.refusal() } else { reply.failure() }
+}
+
+/// Whether PayPal has decided about the request itself. That something was refunded already may be what we have done: that has to be looked at. See
+/// <https://developer.paypal.com/api/rest/responses/>.
+fn is_refusal<'a>(status: u16, name: &str, mut issues: impl Iterator<Item = &'a str>) -> bool {
+    let is_final = matches!(
+        (status, name),
+        (400, "INVALID_REQUEST") | (404, "RESOURCE_NOT_FOUND") | (422, "UNPROCESSABLE_ENTITY")
+    );
+    is_final && !issues.any(|issue| matches!(issue, "CAPTURE_FULLY_REFUNDED" | "CAPTURED_AMOUNT_FULLY_REFUNDED"))
 }
 
 #[derive(Deserialize)]
@@ -156,6 +242,8 @@ struct Unit {
 struct Payments {
     #[serde(default)]
     captures: Vec<Capture>,
+    #[serde(default)]
+    refunds: Vec<Refund>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +285,8 @@ struct Event {
     id: String,
     event_type: String,
     #[serde(default)]
+    create_time: Option<String>,
+    #[serde(default)]
     resource: serde_json::Value,
 }
 
@@ -210,6 +300,12 @@ struct Refund {
     custom_id: Option<String>,
     #[serde(default)]
     links: Vec<Link>,
+}
+
+impl Refund {
+    fn told(self) -> Refunded {
+        Refunded { state: refund_state(&self.status), reference: self.id }
+    }
 }
 
 fn refund_state(status: &str) -> RefundState {
@@ -248,7 +344,7 @@ struct Ruling {
 #[async_trait]
 impl Gateway for Paypal {
     fn name(&self) -> GatewayName {
-        GatewayName::Paypal
+        GatewayName::of(&KIND)
     }
 
     /// It has neither dong nor won.
@@ -271,7 +367,7 @@ impl Gateway for Paypal {
         });
         let request = Some(format!("order-{id}"));
         let reply = self.ask(Method::POST, "/v2/checkout/orders", request, Some(body.to_string().into_bytes())).await?;
-        let made: PaypalOrder = reply.json()?;
+        let made: PaypalOrder = read_as(reply)?;
         let link = |rel: &str| made.links.iter().find(|link| link.rel == rel).map(|link| link.href.clone());
         let redirect_url = link("payer-action").or_else(|| link("approve"));
         let redirect_url = redirect_url.ok_or_else(|| GatewayError::Away("the order has no address".to_owned()))?;
@@ -281,10 +377,11 @@ impl Gateway for Paypal {
     async fn fetch(&self, payment: &Known<'_>) -> Result<Snapshot, GatewayError> {
         let reply = self.ask(Method::GET, &format!("/v2/checkout/orders/{}", payment.reference), None, None).await?;
         // It forgets orders that nobody has agreed to.
-        if reply.status == StatusCode::NOT_FOUND && payment.now >= payment.expires_at {
+        let is_forgotten = reply.status == StatusCode::NOT_FOUND && matches!(failure(&reply), GatewayError::Refused(_));
+        if is_forgotten && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: Remote::Expired, charge: None });
         }
-        let snapshot = reply.json::<PaypalOrder>()?.snapshot()?;
+        let snapshot = read_as::<PaypalOrder>(reply)?.snapshot()?;
         if snapshot.remote == Remote::Open && snapshot.charge.is_none() && payment.now >= payment.expires_at {
             return Ok(Snapshot { remote: Remote::Expired, charge: None });
         }
@@ -298,7 +395,7 @@ impl Gateway for Paypal {
         if reply.status.is_success() {
             return reply.json::<PaypalOrder>()?.snapshot();
         }
-        match reply.failure() {
+        match failure(&reply) {
             // Captured before, or not agreed to: the order says which.
             GatewayError::Refused(_) => self.order(payment.reference).await?.snapshot(),
             away => Err(away),
@@ -314,8 +411,19 @@ impl Gateway for Paypal {
         let path = format!("/v2/payments/captures/{charge}/refund");
         let request = Some(format!("refund-{}", order.refund_id));
         let reply = self.ask(Method::POST, &path, request, Some(body.to_string().into_bytes())).await?;
-        let refund: Refund = reply.json()?;
-        Ok(Refunded { state: refund_state(&refund.status), reference: refund.id })
+        Ok(read_as::<Refund>(reply)?.told())
+    }
+
+    /// The order has all refunds of its capture, with what we have named them.
+    async fn fetch_refund(&self, order: &RefundOrder<'_>) -> Result<Option<Refunded>, GatewayError> {
+        if let Some(reference) = order.reference {
+            let reply = self.ask(Method::GET, &format!("/v2/payments/refunds/{reference}"), None, None).await?;
+            return Ok(Some(read_as::<Refund>(reply)?.told()));
+        }
+        let id = order.refund_id.to_string();
+        let found = self.order(order.payment.reference).await?;
+        let mut refunds = found.purchase_units.into_iter().filter_map(|unit| unit.payments).flat_map(|all| all.refunds);
+        Ok(refunds.find(|refund| refund.custom_id.as_deref() == Some(&id)).map(Refund::told))
     }
 
     async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
@@ -384,7 +492,8 @@ impl Gateway for Paypal {
 
     fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
         let event: Event = serde_json::from_slice(verified.raw()).map_err(|_| Unreadable)?;
-        let (about, news) = read(&event.event_type, event.resource)?;
+        let at = event.create_time.as_deref().and_then(|at| Timestamp::parse(at).ok());
+        let (about, news) = read(&event.event_type, event.resource, at)?;
         Ok(Notice { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
     }
 
@@ -393,7 +502,7 @@ impl Gateway for Paypal {
     }
 }
 
-fn read(kind: &str, resource: serde_json::Value) -> Result<(About, News), Unreadable> {
+fn read(kind: &str, resource: serde_json::Value, at: Option<Timestamp>) -> Result<(About, News), Unreadable> {
     fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, Unreadable> {
         serde_json::from_value(resource).map_err(|_| Unreadable)
     }
@@ -419,7 +528,7 @@ fn read(kind: &str, resource: serde_json::Value) -> Result<(About, News), Unread
             let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
             let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
             let ours = refund.custom_id.and_then(|id| id.parse().ok());
-            (about, News::Refund { reference: refund.id, ours, money, state })
+            (about, News::Refund { reference: refund.id, ours, money, state, at })
         }
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             let dispute: Dispute = parsed(resource)?;
@@ -462,7 +571,7 @@ mod tests {
             if let Some(outcome) = outcome {
                 resource["dispute_outcome"] = json!({ "outcome_code": outcome });
             }
-            let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource).unwrap();
+            let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource, None).unwrap();
             assert_eq!(about, About::Charge("C1".to_owned()));
             match news {
                 News::Dispute { state, .. } => state,
@@ -480,6 +589,41 @@ mod tests {
             ("SOMETHING_NEW", DisputeState::Open),
         ] {
             assert_eq!(read("RESOLVED", Some(outcome)), state, "{outcome}");
+        }
+    }
+
+    /// The names are those of <https://developer.paypal.com/api/rest/responses/>, the issues those of
+    /// <https://developer.paypal.com/api/payments/v2/>.
+    #[test]
+    fn what_paypal_has_decided_is_a_refusal_and_nothing_else() {
+        for (status, name, issue, is_final) in [
+            (400, "INVALID_REQUEST", "INVALID_PARAMETER_SYNTAX", true),
+            (404, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", true),
+            (422, "UNPROCESSABLE_ENTITY", "REFUND_AMOUNT_EXCEEDED", true),
+            (422, "UNPROCESSABLE_ENTITY", "REFUND_FAILED_INSUFFICIENT_FUNDS", true),
+            (422, "UNPROCESSABLE_ENTITY", "REFUND_TIME_LIMIT_EXCEEDED", true),
+            (422, "UNPROCESSABLE_ENTITY", "CAPTURE_FULLY_REFUNDED", false),
+            (401, "AUTHENTICATION_FAILURE", "", false),
+            (403, "NOT_AUTHORIZED", "PERMISSION_DENIED", false),
+            (404, "", "", false),
+            (409, "RESOURCE_CONFLICT", "PREVIOUS_REQUEST_IN_PROGRESS", false),
+            (429, "RATE_LIMIT_REACHED", "", false),
+            (500, "INTERNAL_SERVER_ERROR", "", false),
+            (503, "SERVICE_UNAVAILABLE", "", false),
+        ] {
+            let body = json!({ "name": name, "details": [{ "issue": issue }] }).to_string().into_bytes();
+            let said = failure(&Reply { status: StatusCode::from_u16(status).unwrap(), body });
+            assert_eq!(matches!(said, GatewayError::Refused(_)), is_final, "{status} {name} {issue}");
+        }
+        // https://developer.paypal.com/docs/api/payments/v2/#definition-refund_status
+        for (status, meaning) in [
+            ("COMPLETED", RefundState::Done),
+            ("FAILED", RefundState::Failed),
+            ("CANCELLED", RefundState::Failed),
+            ("PENDING", RefundState::Pending),
+            ("SOMETHING_NEW", RefundState::Pending),
+        ] {
+            assert_eq!(refund_state(status), meaning, "{status}");
         }
     }
 

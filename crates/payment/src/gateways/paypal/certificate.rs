@@ -136,13 +136,15 @@ mod tests {
 
     /// Made for the test, with keys that nobody has any more: an authority, a certificate of PayPal's by it, somebody else's, and one that
     /// vouches for itself; and the same message signed with each.
-    const AUTHORITY: &str = include_str!("../tests/certificates/ca.pem");
-    const PAYPAL: [&str; 2] =
-        [include_str!("../tests/certificates/paypal.pem"), include_str!("../tests/certificates/paypal.sig")];
+    const AUTHORITY: &str = include_str!("../../../tests/certificates/ca.pem");
+    const PAYPAL: [&str; 2] = [
+        include_str!("../../../tests/certificates/paypal.pem"),
+        include_str!("../../../tests/certificates/paypal.sig"),
+    ];
     const OTHER: [&str; 2] =
-        [include_str!("../tests/certificates/other.pem"), include_str!("../tests/certificates/other.sig")];
+        [include_str!("../../../tests/certificates/other.pem"), include_str!("../../../tests/certificates/other.sig")];
     const SELF_MADE: [&str; 2] =
-        [include_str!("../tests/certificates/self.pem"), include_str!("../tests/certificates/self.sig")];
+        [include_str!("../../../tests/certificates/self.pem"), include_str!("../../../tests/certificates/self.sig")];
     const MESSAGE: &[u8] = b"t-1|2026-11-23T06:00:00Z|WH-1|2394574875";
     /// In 2030.
     const NOW: Timestamp = Timestamp(1_900_000_000_000);
