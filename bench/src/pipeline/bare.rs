@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::header::AUTHORIZATION, web};
 use anyhow::Context;
-use appcore::{Clock, InstanceId, envelope::Success, event::MemoryBus};
+use appcore::{
+    Clock, InstanceId,
+    config::{self, Table},
+    envelope::Success,
+    event::MemoryBus,
+};
 use dbcontext::Database;
 use service::accounts;
 
@@ -21,7 +26,8 @@ pub fn arguments() -> Vec<String> {
 /// Serves until it is killed.
 pub fn serve() -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async {
-        let config = appcore::config::load(None).context("the configuration")?.config;
+        let table = Table::with(service::payments::settings());
+        let config = config::load(&table, None).context("the configuration")?.config;
         let address = (config.server.host.clone(), config.server.port);
         let db = Database::connect(config.database.url.expose(), config.database.max_connections).await?;
         let bus = Arc::new(MemoryBus::new());

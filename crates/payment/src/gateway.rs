@@ -31,8 +31,11 @@ pub(crate) struct Kind {
     pub label: &'static str,
     /// All that can be set of it: `payment.{name}.enabled`, and what it needs.
     pub settings: &'static [Setting],
-    pub build: fn(&GatewaySettings, &Surroundings) -> Result<Arc<dyn Gateway>, Unbuilt>,
+    pub build: fn(&GatewaySettings, &Surroundings) -> Built,
 }
+
+/// A gateway that is set up, or why it can't be.
+pub type Built = Result<Arc<dyn Gateway>, Unbuilt>;
 
 /// What a gateway is built in.
 #[derive(Clone, Debug)]
@@ -82,7 +85,7 @@ impl GatewayName {
     }
 
     /// By what is set of it.
-    pub fn build(self, settings: &GatewaySettings, around: &Surroundings) -> Result<Arc<dyn Gateway>, Unbuilt> {
+    pub fn build(self, settings: &GatewaySettings, around: &Surroundings) -> Built {
         (self.0.build)(settings, around)
     }
 

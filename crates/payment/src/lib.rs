@@ -18,7 +18,7 @@ mod subscription;
 
 pub(crate) use gateway::Kind;
 pub use gateway::{
-    About, Acknowledged, Answer, Attempt, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
+    About, Acknowledged, Answer, Attempt, Built, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
     GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundOrder, Refunded,
     Remote, SetupOrder, SetupState, Snapshot, Surroundings, Telling, Unbuilt, UnknownGateway, Unreadable, Verified,
     settings,

@@ -9,7 +9,7 @@ use appcore::{
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
-use service::payments::{self, Begun, Order};
+use service::payments::{self, Begun, Order, inbox};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 
@@ -202,7 +202,7 @@ pub struct ReceivePaymentEventRequest {
 /// Take an event of a gateway
 ///
 /// For gateways: what is not signed by them is refused and not kept; the same event again changes nothing.
-#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(payments::MAX_EVENT))]
+#[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(inbox::MAX_EVENT))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
     type Response = Raw;
@@ -237,7 +237,7 @@ fn named(gateway: &str) -> Result<GatewayName, AppError> {
 
 async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<Reply<Raw>, AppError> {
     let gateway = named(gateway)?;
-    if payments::telling(ctx.app(), gateway)? != by {
+    if inbox::telling(ctx.app(), gateway)? != by {
         return Err(Code::NotFound.into());
     }
     // A request of actix stays on its thread, and this is awaited elsewhere.
@@ -250,7 +250,7 @@ async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<R
     let header = |asked: &str| headers.iter().find(|(name, _)| name == asked).map(|(_, value)| value.clone());
     let query = ctx.http().query_string().to_owned();
     let delivery = Delivery { header: &header, query: &query, body, now: ctx.app().clock.now() };
-    let answer = payments::receive(ctx.app(), gateway, &delivery).await?;
+    let answer = inbox::receive(ctx.app(), gateway, &delivery).await?;
     let status = StatusCode::from_u16(answer.status).map_err(AppError::internal)?;
     Ok(Reply::bytes(answer.content_type, Bytes::from(answer.body)).status(status))
 }

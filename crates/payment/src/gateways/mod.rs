@@ -135,7 +135,7 @@ mod tests {
             .iter()
             .map(|gateway| {
                 let keeps = gateway.recurring().is_some();
-                (gateway.name().as_str(), serde_json::json!({ "label": gateway.name().label(), "keeps": keeps }))
+                (gateway.name().as_str(), serde_json::json!({ "keeps": keeps, "label": gateway.name().label() }))
             })
             .collect();
         let text = serde_json::to_string_pretty(&known).unwrap() + "\n";

@@ -277,7 +277,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     let (after, told_at) = before.step(refund.told_at, state, at);
     let is_reversed = (before, after) == (RefundState::Failed, RefundState::Done);
     if is_reversed && given_back + refund.amount > row.amount {
-        // Another refund has taken its place meanwhile.
+        // Another refund has taken its place meanwhile. Nothing of this one is changed, its moment neither: said again after a release, it counts.
         return quarantine(row, "refund");
     }
     refund.state = after.as_str().to_owned();

@@ -100,10 +100,10 @@ impl Claims {
     }
 
     fn all(&self) -> impl Iterator<Item = Claim<'_>> {
-        let refunds = self
-            .refunds
-            .iter()
-            .flat_map(|refund| (0..=refund.reversals).map(|reversals| Claim::Refund { id: refund.id, reversals }));
+        let refunds = self.refunds.iter().flat_map(|refund| {
+            let id = refund.id;
+            (0..=refund.reversals).map(move |reversals| Claim::Refund { id, reversals })
+        });
         refunds.chain(self.disputes.iter().map(|dispute| Claim::Dispute(&dispute.reference)))
     }
 

@@ -13,7 +13,7 @@ mod compare;
 mod deliver;
 mod demo;
 mod health;
-mod inbox;
+pub mod inbox;
 pub mod plans;
 mod receipts;
 mod reconcile;
@@ -54,7 +54,6 @@ pub use self::{
     compare::{close as close_difference, differences},
     demo::end_demo,
     health::{health, test},
-    inbox::{MAX_EVENT, receive, telling},
     receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
     reconcile::reconcile,
     refund::{decide_refund, refund},

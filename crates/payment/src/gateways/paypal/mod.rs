@@ -423,7 +423,7 @@ impl Gateway for Paypal {
         let id = order.refund_id.to_string();
         let found = self.order(order.payment.reference).await?;
         let mut refunds = found.purchase_units.into_iter().filter_map(|unit| unit.payments).flat_map(|all| all.refunds);
-        Ok(refunds.find(|refund| refund.custom_id.as_deref() == Some(&id)).map(Refund::told))
+        Ok(refunds.find(|refund| refund.custom_id.as_deref() == Some(id.as_str())).map(Refund::told))
     }
 
     async fn list(&self, from: Timestamp, until: Timestamp) -> Result<Listing, GatewayError> {
