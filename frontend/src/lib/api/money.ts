@@ -73,6 +73,8 @@ export interface AdminPaymentGateway extends PaymentGateway {
   waiting: number;
   /** Refunds that it has not answered yet. */
   refunds_waiting: number;
+  /** Refunds that it has not answered in a week: an admin has to end them. */
+  refunds_stuck: number;
 }
 
 export type PaymentStatus =
@@ -274,7 +276,18 @@ export interface Refund {
   state: 'pending' | 'done' | 'failed';
   reason: string;
   created_at: Timestamp;
+  /** How often the gateway was asked. */
+  tries: number;
+  /** What it has said instead of what became of it. */
+  last_answer: string | null;
+  /** When it is asked next. */
+  next_try_at: Timestamp | null;
+  /** It is pending, and nobody asks any more. */
+  is_stuck: boolean;
 }
+
+/** What an admin says of a refund that is under way. `ask`: the gateway is asked again. */
+export type RefundDecision = 'ask' | 'done' | 'failed';
 
 /** `GET /r1/admin/payments/{id}` */
 export interface PaymentDetails extends AdminPayment {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { PaymentGateway, Plan } from '#lib/api/money.ts';
-import { waysFor } from './ways.ts';
+import { gatewayName, renewsByItself, wayName, waysFor } from './ways.ts';
 
 const PLAN: Plan = {
   id: 'p1',
@@ -39,4 +39,10 @@ it('offers what is on and takes one of the plan’s currencies, the chosen one f
     'stripe 1100 USD',
     'momo 290000 VND'
   ]);
+});
+
+it('knows gateways by the server’s table, and others by their names', () => {
+  expect(['stripe', 'momo', 'another'].map(gatewayName)).toEqual(['Stripe', 'MoMo', 'another']);
+  expect(['stripe', 'vnpay'].map(wayName)).toEqual(['Card', 'VNPAY']);
+  expect(['demo', 'stripe', 'paypal', 'momo', 'vnpay', 'another'].filter(renewsByItself)).toEqual(['demo', 'stripe']);
 });

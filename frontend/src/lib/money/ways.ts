@@ -1,6 +1,7 @@
 /** How something can be paid: by which gateway, in which currency. */
 import type { PaymentGateway, PaymentMethod, Plan, Price } from '#lib/api/money.ts';
 import { m } from '#lib/paraglide/messages.js';
+import known from './gateways.json';
 
 export interface Way {
   readonly gateway: string;
@@ -25,18 +26,24 @@ export function waysFor(plan: Plan, gateways: readonly PaymentGateway[], currenc
     });
 }
 
-const NAMES: Record<string, string> = { paypal: 'PayPal', momo: 'MoMo', vnpay: 'VNPAY' };
+/** As the server describes them: for what is known by its gateway’s name only, such as payments of the past. */
+const GATEWAYS: Record<string, { label: string; keeps: boolean } | undefined> = known;
 
 /** What a way to pay is called. */
 export function wayName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();
-  return NAMES[gateway] ?? gateway;
+  return gatewayName(gateway);
+}
+
+/** What a gateway calls itself: for those who have an account there. */
+export function gatewayName(gateway: string): string {
+  return GATEWAYS[gateway]?.label ?? gateway;
 }
 
 /** Whether it keeps what a plan was paid with, and charges it again by itself. */
 export function renewsByItself(gateway: string): boolean {
-  return gateway === 'stripe' || gateway === 'demo';
+  return GATEWAYS[gateway]?.keeps ?? false;
 }
 
 /** What one has to expect of it. */

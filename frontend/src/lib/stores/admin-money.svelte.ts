@@ -1,4 +1,4 @@
-import type { Api } from '#lib/api/client.ts';
+import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ProviderTest } from '#lib/api/gateway.ts';
 import type {
   AdminPayment,
@@ -14,6 +14,7 @@ import type {
   PaymentStatus,
   Plan,
   PlanDefinition,
+  RefundDecision,
   Release,
   SubscriptionStatus
 } from '#lib/api/money.ts';
@@ -27,6 +28,8 @@ export interface PaymentFilter {
   status?: PaymentStatus | undefined;
   gateway?: string | undefined;
   user_id?: Id | undefined;
+  /** Those with such a refund. */
+  refund?: 'stuck' | undefined;
 }
 
 /** Everybody’s payments. */
@@ -47,8 +50,17 @@ export class AdminPayments {
   }
 
   /** How many are in quarantine. */
-  async quarantined(): Promise<number> {
-    const query = { status: 'quarantined', page: 1, page_size: 1 };
+  quarantined(): Promise<number> {
+    return this.#count({ status: 'quarantined' });
+  }
+
+  /** How many have a refund that an admin has to end. */
+  stuck(): Promise<number> {
+    return this.#count({ refund: 'stuck' });
+  }
+
+  async #count(filter: PaymentFilter): Promise<number> {
+    const query = { ...filter, page: 1, page_size: 1 };
     return (await this.#api.get<Page<AdminPayment>>('/admin/payments', query)).total;
   }
 }
@@ -74,6 +86,18 @@ export class AdminPaymentStore {
   async release(decision: Release, reason: string): Promise<void> {
     await this.#api.post<Payment>(`${this.#path}/release`, { decision, reason });
     await this.payment.load();
+  }
+
+  /** Ends a refund that is under way, or has its gateway asked again. */
+  async decide(refundId: Id, decision: RefundDecision, reason: string): Promise<void> {
+    const path = `${this.#path}/refunds/${refundId}/decide`;
+    try {
+      this.payment.tell(await this.#api.post<PaymentDetails>(path, { decision, reason }));
+    } catch (error) {
+      // It has ended meanwhile: what is shown is no longer so.
+      if (error instanceof ApiError && error.status === 409) void this.payment.load();
+      throw error;
+    }
   }
 
   /** Asks its gateway what became of it. */

@@ -82,6 +82,7 @@ const NAMES: Record<AuditAction, () => string> = {
   'moderation.word_filter_changed': m.audit_moderation_word_filter_changed,
   'payment.plan_changed': m.audit_payment_plan_changed,
   'payment.refunded': m.audit_payment_refunded,
+  'payment.refund_decided': m.audit_payment_refund_decided,
   'payment.released': m.audit_payment_released,
   'payment.credits_given': m.audit_payment_credits_given,
   'payment.difference_closed': m.audit_payment_difference_closed,

@@ -17,6 +17,9 @@ export const STATUSES: readonly PaymentStatus[] = [
   'expired'
 ];
 
+/** What is asked for instead of a state: payments with a refund that an admin has to end. */
+export const STUCK = 'stuck' as const;
+
 /** Why a payment is in quarantine. */
 export function quarantineReason(payment: AdminPayment): string {
   const way = wayName(payment.gateway);
