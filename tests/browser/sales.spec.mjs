@@ -1,5 +1,7 @@
 // What is sold, as admins see it: payments, plans, ways to pay. All by the demo gateway: no real money.
 
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
@@ -59,6 +61,72 @@ test('an admin finds payments by filters that stand in the address', { tag: '@ga
   await page.reload();
   await expect(page.getByRole('heading', { name: 'Couldn’t load the payments' })).toBeVisible();
   await admin.expectFlawless('payments that failed to load');
+  await context.close();
+});
+
+/** Has a payment's refunds be as after a week in which their gateway has said nothing: the demo gateway answers at once. */
+function leaveUnanswered(server, paymentId) {
+  const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
+  const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
+  const stuck = "state = 'pending', check_at = NULL, told_at = NULL, done_at = NULL, note_year = NULL, note_number = NULL";
+  database
+    .prepare(`UPDATE payment_refunds SET ${stuck}, last_answer = 'no certain answer: it took too long' WHERE payment_id = ?`)
+    .run(id);
+  database.prepare("UPDATE payments SET refunded = 0, status = 'paid' WHERE id = ?").run(id);
+  database.close();
+}
+
+test('an admin decides refunds that a gateway never answered', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const bought = await buy(server, anna, isPack);
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  const api = await apiOf(server, server.admin);
+  for (const [amount, reason] of [[100, 'The first part'], [200, 'The second part'], [250, 'The third part']]) {
+    await api.call('POST', `/r1/admin/payments/${bought}/refund`, { amount, reason });
+  }
+  leaveUnanswered(server, bought);
+  await page.goto('/admin/payments');
+  await page.getByRole('status').filter({ hasText: 'needs a decision' }).getByRole('link', { name: 'Review' }).click();
+  await expect(page).toHaveURL(/refund=stuck/);
+  await expect(page.getByLabel('Filter by state')).toHaveValue('stuck');
+  const row = page.getByRole('table', { name: 'Payments' }).getByRole('row').filter({ hasText: anna.name });
+  await expect(row).toHaveCount(1);
+  await row.getByRole('link').click();
+
+  const refunds = page.getByRole('region', { name: 'Refunds' }).getByRole('listitem');
+  const [first, second, third] = ['first', 'second', 'third'].map((which) => refunds.filter({ hasText: `The ${which} part` }));
+  await expect(first).toContainText('Needs a decision');
+  await expect(first).toContainText('Last answer: no certain answer: it took too long');
+  await admin.expectFlawless('a payment with refunds that are stuck');
+  const dialog = page.getByRole('dialog');
+  await first.getByRole('button', { name: 'Decide the refund of $1.00' }).click();
+  await dialog.getByRole('radio', { name: '$1.00 went back' }).check();
+  await dialog.getByRole('button', { name: 'Mark as done' }).click();
+  await expect(dialog.getByText('Enter a reason.')).toBeVisible();
+  await admin.expectFlawless('the form for a decision about a refund');
+  await dialog.getByLabel('Reason').fill('It is on the statement');
+  await dialog.getByRole('button', { name: 'Mark as done' }).click();
+  await expect(page.getByText('Refund of $1.00 marked as done.')).toBeVisible();
+  await expect(first).toContainText('Done');
+  await second.getByRole('button', { name: 'Decide the refund of $2.00' }).click();
+  await dialog.getByRole('radio', { name: 'Nothing went back' }).check();
+  await dialog.getByLabel('Reason').fill('It is not there');
+  await dialog.getByRole('button', { name: 'Mark as failed' }).click();
+  await expect(second).toContainText('Failed');
+  // Asked again, the demo gateway knows it.
+  await third.getByRole('button', { name: 'Decide the refund of $2.50' }).click();
+  await dialog.getByLabel('Reason').fill('It answers again');
+  await dialog.getByRole('button', { name: 'Ask again' }).click();
+  await expect(third).toContainText('Done');
+  await expect(page.getByText('Needs a decision')).toHaveCount(0);
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('a payment with refunds on a phone');
+  await page.goto('/admin/payments?refund=stuck');
+  await expect(page.getByText('No refund needs a decision.')).toBeVisible();
+  await page.setViewportSize(DESKTOP);
+  await page.goto('/admin/audit-log');
+  await expect(page.getByRole('row').filter({ hasText: 'Refund decided' })).toHaveCount(3);
   await context.close();
 });
 
