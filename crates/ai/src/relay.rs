@@ -154,7 +154,7 @@ impl<T: Tap> Relay<T> {
         if self.splitter.push(chunk) > self.limits.max_frame_bytes {
             return Err(AiError::Garbled.into());
         }
-        let Some(block) = self.splitter.block().or_else(|| self.splitter.next()) else { return Ok(None) };
+        let Some(block) = self.splitter.block() else { return Ok(None) };
         let was_whole = self.tap.is_whole();
         let out = self.tap.pass(block, &self.meter)?;
         if !was_whole && self.tap.is_whole() {

@@ -1,77 +1,116 @@
 //! Server-Sent Events as the bytes they came in.
 //!
 //! A splitter holds back what is no whole event yet, so that an event is passed on whole or not at all however the network cut it.
-//! Events stay slices of what came wherever they did not straddle two reads.
+//! Events stay slices of what came wherever they did not straddle two reads. What straddles is put together in one place and gone
+//! through once, in however many pieces it comes.
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr2, memmem};
+use memchr::{memchr2, memrchr};
 
 /// Cuts a stream of bytes into events.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
+    /// What came last, where nothing waited before it.
     rest: Bytes,
-    /// Up to here `rest` holds no line that could be an event's last.
+    /// An event that is not whole, of the pieces that it came in. Where it holds something, `rest` is empty.
+    joined: BytesMut,
+    /// Up to here no line could be an event's last.
     scanned: usize,
+    /// Up to here no event ends as nearly all servers end theirs.
+    searched: usize,
 }
 
 impl Splitter {
     /// Takes what came. Returns the number of bytes of the event that is not whole yet, at the least.
     pub fn push(&mut self, chunk: Bytes) -> usize {
-        let held = self.rest.len();
-        self.rest = if held == 0 {
-            self.scanned = 0;
-            chunk
-        } else {
-            let mut joined = BytesMut::with_capacity(held + chunk.len());
-            joined.extend_from_slice(&self.rest);
-            joined.extend_from_slice(&chunk);
-            joined.freeze()
-        };
+        let held = self.bytes().len();
+        if held == 0 {
+            self.rest = chunk;
+            return held;
+        }
+        if self.joined.is_empty() {
+            self.joined.reserve(held + chunk.len());
+            self.joined.extend_from_slice(&std::mem::take(&mut self.rest));
+        }
+        self.joined.extend_from_slice(&chunk);
         held
     }
 
-    /// All whole events at once, where they end as nearly all servers end them.
+    /// All whole events at once.
     pub fn block(&mut self) -> Option<Bytes> {
-        if self.rest.ends_with(b"\n\n") || self.rest.ends_with(b"\r\n\r\n") {
-            self.scanned = 0;
-            return Some(std::mem::take(&mut self.rest));
+        if let Some(end) = self.usual_end() {
+            return Some(self.cut(end));
         }
-        let last = |needle: &[u8]| memmem::rfind(&self.rest, needle).map(|at| at + needle.len());
-        let end = last(b"\n\n").max(last(b"\r\n\r\n"))?;
-        self.scanned = 0;
-        Some(self.rest.split_to(end))
+        let bytes = self.bytes();
+        let (mut end, mut from) = (0, self.scanned);
+        let scanned = loop {
+            match end_of_event(bytes, end, from) {
+                Ok(next) => (end, from) = (next, next),
+                Err(scanned) => break scanned,
+            }
+        };
+        self.scanned = scanned;
+        (end > 0).then(|| self.cut(end))
     }
 
     /// The next whole event with the blank line after it.
     pub fn next(&mut self) -> Option<Bytes> {
-        let end = self.end_of_event()?;
-        self.scanned = 0;
-        Some(self.rest.split_to(end))
+        match end_of_event(self.bytes(), 0, self.scanned) {
+            Ok(end) => Some(self.cut(end)),
+            Err(scanned) => {
+                self.scanned = scanned;
+                None
+            }
+        }
     }
 
     /// What is left when no more bytes come.
     pub fn rest(&mut self) -> Bytes {
-        self.scanned = 0;
-        std::mem::take(&mut self.rest)
+        self.cut(self.bytes().len())
     }
 
-    fn end_of_event(&mut self) -> Option<usize> {
-        let bytes = &self.rest;
-        loop {
-            let at = self.scanned + memchr2(b'\n', b'\r', &bytes[self.scanned..])?;
-            let next = line_end(bytes, at)?;
-            match bytes.get(next) {
-                Some(b'\n' | b'\r') => return Some(line_end(bytes, next).unwrap_or(next + 1)),
-                // A blank line at the very start ends nothing, but can be cut off.
-                _ if at == 0 => return Some(next),
-                Some(_) => self.scanned = next,
-                None => {
-                    self.scanned = at;
-                    return None;
-                }
+    fn bytes(&self) -> &[u8] {
+        if self.joined.is_empty() { &self.rest } else { &self.joined }
+    }
+
+    fn cut(&mut self, end: usize) -> Bytes {
+        if !self.joined.is_empty() {
+            self.rest = std::mem::take(&mut self.joined).freeze();
+        }
+        (self.scanned, self.searched) = (0, 0);
+        self.rest.split_to(end)
+    }
+
+    /// Where the last event ends that ends as nearly all servers end theirs.
+    fn usual_end(&mut self) -> Option<usize> {
+        let bytes = self.bytes();
+        let mut until = bytes.len();
+        while let Some(at) = memrchr(b'\n', &bytes[self.searched..until]) {
+            let at = self.searched + at;
+            if bytes[..at].ends_with(b"\n") || bytes[..at].ends_with(b"\r\n\r") {
+                return Some(at + 1);
             }
+            until = at;
+        }
+        self.searched = bytes.len();
+        None
+    }
+}
+
+/// Where the event ends that begins at `start` and has no end before `from`; else from where on to look when more has come.
+fn end_of_event(bytes: &[u8], start: usize, mut from: usize) -> Result<usize, usize> {
+    while let Some(at) = memchr2(b'\n', b'\r', &bytes[from..]) {
+        let at = from + at;
+        let Some(next) = line_end(bytes, at) else { return Err(at) };
+        match bytes.get(next) {
+            Some(b'\n' | b'\r') => return Ok(line_end(bytes, next).unwrap_or(next + 1)),
+            // A blank line at the very start ends nothing, but can be cut off.
+            _ if at == start => return Ok(next),
+            Some(_) => from = next,
+            None => return Err(at),
         }
     }
+    Err(bytes.len())
 }
 
 /// Where the line end at `at` is over; `None` if that can't be told yet.
@@ -159,6 +198,18 @@ mod tests {
         events
     }
 
+    /// The same by blocks, each read by itself, as what was passed on is.
+    fn read_blocks(chunks: &[&[u8]]) -> Vec<Event> {
+        let mut splitter = Splitter::default();
+        let mut blocks = Vec::new();
+        for chunk in chunks {
+            splitter.push(Bytes::copy_from_slice(chunk));
+            blocks.extend(splitter.block());
+        }
+        blocks.push(splitter.rest());
+        blocks.iter().flat_map(|block| read_all(&[block.as_ref()])).collect()
+    }
+
     fn data(texts: &[&str]) -> Vec<Event> {
         texts.iter().map(|text| Event::Data(Bytes::copy_from_slice(text.as_bytes()))).collect()
     }
@@ -173,9 +224,49 @@ mod tests {
             for at in 0..=bytes.len() {
                 let (head, tail) = bytes.split_at(at);
                 assert_eq!(read_all(&[head, tail]), expected, "split at {at} of {line_end:?}");
+                assert_eq!(read_blocks(&[head, tail]), expected, "blocks split at {at} of {line_end:?}");
             }
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             assert_eq!(read_all(&single), expected, "{line_end:?}");
+            assert_eq!(read_blocks(&single), expected, "blocks of {line_end:?}");
+        }
+    }
+
+    /// Feeds so many of these pieces, then the end of the event. Returns how many bytes were moved, and how many looked at, for each byte.
+    fn effort(piece: &'static [u8], count: usize) -> (usize, usize) {
+        let mut splitter = Splitter::default();
+        let (mut moved, mut looked_at) = (0, 0);
+        for _ in 0..count {
+            let (held, room) = (splitter.bytes().len(), splitter.joined.capacity());
+            splitter.push(Bytes::from_static(piece));
+            let length = splitter.bytes().len();
+            moved += piece.len() + if splitter.joined.capacity() == room { 0 } else { held };
+            looked_at += (length - splitter.searched) + (length - splitter.scanned);
+            assert_eq!(splitter.block(), None);
+        }
+        splitter.push(Bytes::from_static(b"\n\n"));
+        let length = piece.len() * count;
+        assert_eq!(splitter.block().map(|block| block.len()), Some(length + 2));
+        (moved.div_ceil(length), looked_at.div_ceil(length))
+    }
+
+    #[test]
+    fn an_event_in_many_small_pieces_is_gone_through_once() {
+        // Without the end of a line, and with lines that end no event.
+        for piece in [b"x".repeat(64), b"data: x\n".repeat(8), b"data: x\r\n".repeat(7)] {
+            let (moved, looked_at) = effort(Box::leak(piece.into_boxed_slice()), 16_384);
+            assert!(moved <= 3 && looked_at <= 3, "{moved} {looked_at}");
+        }
+    }
+
+    #[test]
+    fn what_came_as_whole_events_is_not_copied() {
+        let mut splitter = Splitter::default();
+        for line_end in ["\n", "\r\n", "\r"] {
+            let chunk = Bytes::from(format!("data: 1{line_end}{line_end}data: 2{line_end}{line_end}"));
+            splitter.push(chunk.clone());
+            let block = splitter.block().expect("whole events");
+            assert_eq!((block.as_ptr(), block.len()), (chunk.as_ptr(), chunk.len()), "{line_end:?}");
         }
     }
 
