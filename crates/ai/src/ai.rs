@@ -1,6 +1,9 @@
 //! All providers that are configured, and the way of a worker's question to one of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use appcore::{
     breaker::{Breaker, Circuit, Policy},
@@ -41,6 +44,9 @@ const DEMO: &str = "demo";
 /// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
 const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
 
+/// For so long a provider that answered is well, whoever waits for it in vain.
+const WELL: Duration = Duration::from_secs(30);
+
 /// Every provider that is configured, or the demo where none is.
 pub struct Ai {
     upstreams: Vec<Upstream>,
@@ -75,6 +81,8 @@ pub(crate) struct Upstream {
     pub hosted_tools: bool,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
+    /// When it answered last, whatever it said.
+    answered_at: Mutex<Option<Instant>>,
 }
 
 impl Ai {
@@ -187,7 +195,8 @@ impl Ai {
         let deadline = Instant::now() + self.limits.deadline;
         let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
         let question = conversation::request(&request);
-        let mut tries = Tries::new(self, route, Persistence { times, wait, patience }, deadline);
+        let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
+        let mut tries = Tries::new(self, route, size, Persistence { times, wait, patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
@@ -287,10 +296,22 @@ impl Upstream {
             base,
             keys,
             breaker,
+            answered_at: Mutex::default(),
         };
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
         upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
         Ok(upstream)
+    }
+
+    /// It has answered.
+    pub(crate) fn note_answer(&self) {
+        *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether somebody got an answer a moment ago.
+    pub(crate) fn has_answered_lately(&self) -> bool {
+        let answered_at = *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner);
+        answered_at.is_some_and(|at| at.elapsed() < WELL)
     }
 
     /// Where a question for `model` is sent.

@@ -61,6 +61,8 @@ pub struct Call {
     pub request_id: String,
     /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
     pub betas: Option<String>,
+    /// The most tokens that its answers may have, as far as is known: providers count them before they answer.
+    pub most_output: u64,
     /// Filled while the call runs. Whoever settles it keeps a clone, so that a call whose client leaves is counted too.
     pub meter: Arc<Meter>,
 }
@@ -68,12 +70,17 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        Self { door, body, route, request_id, betas: None, meter: Arc::default() }
+        Self { door, body, route, request_id, betas: None, most_output: 0, meter: Arc::default() }
     }
 
     #[must_use]
     pub fn with_betas(self, betas: Option<String>) -> Self {
         Self { betas, ..self }
+    }
+
+    #[must_use]
+    pub fn with_most_output(self, most_output: u64) -> Self {
+        Self { most_output, ..self }
     }
 }
 

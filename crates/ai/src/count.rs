@@ -22,20 +22,21 @@ impl Ai {
         let request = anthropic::request::read_to_count(&body)?;
         let deadline = Instant::now() + self.limits().idle;
         let route = Arc::clone(&call.route);
-        let mut tries = Tries::new(self, &route, self.persistence(), deadline);
-        let Ok(attempt) = tries.next().await else { return Ok(estimate(&call.body)) };
+        let estimated = estimate(&call.body);
+        let mut tries = Tries::new(self, &route, estimated, self.persistence(), deadline);
+        let Ok(attempt) = tries.next().await else { return Ok(estimated) };
         match ask(&call, &request, &attempt, deadline).await {
             Ok(Some(tokens)) => {
                 attempt.succeeded();
                 Ok(tokens)
             }
-            Ok(None) => Ok(estimate(&call.body)),
+            Ok(None) => Ok(estimated),
             Err(Stop::Told(error)) => Err(error),
             Err(Stop::Failed(failure)) => {
                 tracing::info!(code = failure.error.code(), "a provider didn't count; tokens are estimated");
                 // It is noted of the key, and nothing more is tried.
                 let _ = tries.failed(attempt, failure);
-                Ok(estimate(&call.body))
+                Ok(estimated)
             }
         }
     }

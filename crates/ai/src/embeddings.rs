@@ -36,10 +36,11 @@ impl Ai {
     /// Asks for embeddings; the call's door doesn't matter.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let wish = read(&call.body)?;
-        call.meter.estimate_question(estimate(&call.body));
+        let size = estimate(&call.body);
+        call.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
-        let mut tries = Tries::new(self, &route, self.persistence(), deadline);
+        let mut tries = Tries::new(self, &route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());

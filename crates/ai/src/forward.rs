@@ -71,10 +71,11 @@ impl Ai {
     /// A stream comes back when its first frames are there; until then another key or deployment can take over. Dropping the future or
     /// the answer ends the connection upstream.
     pub async fn forward(&self, call: Call) -> Result<Forwarded, GatewayError> {
-        call.meter.estimate_question(estimate(&call.body));
+        let input = estimate(&call.body);
+        call.meter.estimate_question(input);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
-        let mut tries = Tries::new(self, &route, self.persistence(), deadline);
+        let mut tries = Tries::new(self, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
         let mut asked = None;
         loop {
             let attempt = tries.next().await?;

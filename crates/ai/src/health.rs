@@ -43,7 +43,7 @@ impl Ai {
         let upstream = self.upstream(provider)?;
         let begun = Instant::now();
         let asking = async {
-            let lease = upstream.keys.lend("", &[]).map_err(|no_key| match no_key {
+            let lease = upstream.keys.lend("", 0, &[]).map_err(|no_key| match no_key {
                 NoKey::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
                 NoKey::Off => AiError::Credentials,
             })?;

@@ -1,12 +1,17 @@
 //! The key pool of one provider: which key is used next, which rests, which is switched off.
 //!
-//! A key rests for one model after a 429, for as long as the provider says, else for a back-off that doubles. It rests for all
+//! A key rests for one model after a 429, for as long as the provider says, else for a back-off that doubles. Where no other key is ready it is
+//! tried again sooner: a provider's wait is often longer than it has to be, and nobody is answered meanwhile. It rests for all
 //! models when its quota is spent. Keys of one project rest together, since a quota is the project's. A key is switched off by 401
 //! and 403, and back on by the first request that succeeds with it:
 //! one request is lent a key that is off when its time for a probe has come, or at once when no other key is left (whoever waits
 //! for an answer is as good a probe as any). Server errors rest a key only where there are others, since they are seldom its fault.
 //!
-//! What a pool learns of a key it [tells](KeyPool::tell_to), so that other instances need not learn it by failures of their own.
+//! A 429 for a large question may be that question's fault: it is refused while smaller ones are answered. So the key rests for large ones alone,
+//! and the first small one that is refused as well makes it a rest for all. Nobody takes a model from others by asking too much.
+//!
+//! What a pool learns of a key it [tells](KeyPool::tell_to), so that other instances need not learn it by failures of their own; but for the
+//! rests from large questions, which they learn at the cost of one.
 
 mod health;
 
@@ -19,7 +24,7 @@ use std::{
 use appcore::event::KeyFate;
 use tokio::time::Instant;
 
-use crate::{AiError, Secret};
+use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
 
 pub use health::{KeyHealth, KeyState};
 
@@ -29,6 +34,10 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const QUOTA_REST: Duration = Duration::from_secs(600);
 /// The longest wait that is accepted from a provider.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
+/// First rest after a 429 with a time, where no other key is ready; doubles up to that time.
+const FIRST_LONE_REST: Duration = Duration::from_secs(30);
+/// A question of more tokens is a large one.
+const LARGE: u64 = 20_000;
 /// Rest after [`FAILURES_BEFORE_REST`] server errors in a row.
 const FAILURE_REST: Duration = Duration::from_secs(5);
 const FAILURES_BEFORE_REST: u32 = 3;
@@ -72,10 +81,12 @@ struct Slot {
     project: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Rest {
     until: Instant,
     in_a_row: u32,
+    /// It is for questions of so many tokens and more. 0: for all.
+    from: u64,
 }
 
 #[derive(Debug)]
@@ -104,6 +115,8 @@ pub struct KeyLease {
     index: usize,
     key: Option<Secret>,
     model: String,
+    /// Tokens of the question and the most of its answers.
+    size: u64,
 }
 
 impl KeyPool {
@@ -140,8 +153,9 @@ impl KeyPool {
         match (fate, model) {
             (KeyFate::Rests(milliseconds), model) => {
                 let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
-                let in_a_row = model.and_then(|model| slot.models.get(model)).map_or(0, |rest| rest.in_a_row);
-                state.rest(key, model, until, in_a_row);
+                let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
+                let rest = Rest { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
+                state.rest(key, model, rest, now);
             }
             (KeyFate::Off, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
             (KeyFate::Off, _) => {}
@@ -149,8 +163,9 @@ impl KeyPool {
         }
     }
 
-    /// Lends the least used key for `model`, leaving out those in `tried`.
-    pub fn lend(self: &Arc<Self>, model: &str, tried: &[usize]) -> Result<KeyLease, NoKey> {
+    /// Lends the least used key for a question of `size` tokens to `model`, leaving out those in `tried`. What its answers may have at most
+    /// counts too, as providers count it.
+    pub fn lend(self: &Arc<Self>, model: &str, size: u64, tried: &[usize]) -> Result<KeyLease, NoKey> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(wait) = state.wait_for_minute(self.requests_per_minute, now) {
@@ -159,11 +174,11 @@ impl KeyPool {
         let fresh = |index: &usize| !tried.contains(index);
         let ready = (0..state.slots.len())
             .filter(fresh)
-            .filter(|&index| state.slots[index].is_ready(model, now))
+            .filter(|&index| state.slots[index].is_ready(model, size, now))
             .min_by_key(|&index| (state.slots[index].in_flight, state.slots[index].used));
         let index = match ready {
             Some(index) => index,
-            None => match state.soonest(model, now) {
+            None => match state.soonest(model, size, now) {
                 Some(wait) => return Err(NoKey::Resting(wait)),
                 None => (0..state.slots.len())
                     .filter(fresh)
@@ -183,7 +198,7 @@ impl KeyPool {
             state.started.push_back(now);
         }
         drop(state);
-        Ok(KeyLease { pool: Arc::clone(self), index, key, model: model.to_owned() })
+        Ok(KeyLease { pool: Arc::clone(self), index, key, model: model.to_owned(), size })
     }
 
     // The state is consistent between any two statements, so a poisoned lock is safe to use.
@@ -203,23 +218,33 @@ impl State {
     }
 
     /// Rests a key, and those of its project, for a model or for all.
-    fn rest(&mut self, key: usize, model: Option<&str>, until: Instant, in_a_row: u32) {
+    fn rest(&mut self, key: usize, model: Option<&str>, rest: Rest, now: Instant) {
         let project = self.slots[key].project.clone();
         let concerned =
             |(index, slot): &(usize, &mut Slot)| *index == key || (project.is_some() && slot.project == project);
         for (_, slot) in self.slots.iter_mut().enumerate().filter(concerned) {
             match model {
-                Some(model) => _ = slot.models.insert(model.to_owned(), Rest { until, in_a_row }),
-                None => slot.resting_until = Some(until),
+                // What a large question was told is nothing new to a key that rests for it anyway.
+                Some(model) if rest.from > 0 && slot.rests(model, rest.from, now) => {}
+                Some(model) => _ = slot.models.insert(model.to_owned(), rest),
+                None => slot.resting_until = Some(rest.until),
             }
         }
     }
 
     /// The time until the first enabled key has rested.
-    fn soonest(&self, model: &str, now: Instant) -> Option<Duration> {
+    fn soonest(&self, model: &str, size: u64, now: Instant) -> Option<Duration> {
         let on = self.slots.iter().filter(|slot| slot.off.is_none());
-        let rests = on.filter_map(|slot| slot.rested_at(model)).filter(|&until| until > now);
+        let rests = on.filter_map(|slot| slot.rested_at(model, size)).filter(|&until| until > now);
         rests.min().map(|until| until - now)
+    }
+
+    /// Whether another key, of another project, could be lent for the same question.
+    fn has_other(&self, key: usize, model: &str, size: u64, now: Instant) -> bool {
+        let project = &self.slots[key].project;
+        let is_other =
+            |(index, slot): &(usize, &Slot)| *index != key && (project.is_none() || slot.project != *project);
+        self.slots.iter().enumerate().filter(is_other).any(|(_, slot)| slot.is_ready(model, size, now))
     }
 }
 
@@ -234,16 +259,22 @@ fn milliseconds(wait: Duration) -> u64 {
 }
 
 impl Slot {
-    fn is_ready(&self, model: &str, now: Instant) -> bool {
+    fn is_ready(&self, model: &str, size: u64, now: Instant) -> bool {
         let on = match &self.off {
             Some(off) => !off.probing && off.probe_at <= now,
             None => true,
         };
-        on && self.rested_at(model).is_none_or(|until| until <= now)
+        on && self.rested_at(model, size).is_none_or(|until| until <= now)
     }
 
-    fn rested_at(&self, model: &str) -> Option<Instant> {
-        self.resting_until.max(self.models.get(model).map(|rest| rest.until))
+    fn rested_at(&self, model: &str, size: u64) -> Option<Instant> {
+        let rest = self.models.get(model).filter(|rest| size >= rest.from);
+        self.resting_until.max(rest.map(|rest| rest.until))
+    }
+
+    /// Whether it rests for questions of this size to this model, after a 429.
+    fn rests(&self, model: &str, size: u64, now: Instant) -> bool {
+        self.models.get(model).is_some_and(|rest| size >= rest.from && rest.until > now)
     }
 }
 
@@ -268,7 +299,10 @@ impl KeyLease {
         let slot = &mut state.slots[self.index];
         slot.failures = 0;
         slot.resting_until = None;
-        slot.models.remove(&self.model);
+        // A small question says nothing of large ones.
+        if slot.models.get(&self.model).is_some_and(|rest| self.size >= rest.from) {
+            slot.models.remove(&self.model);
+        }
         let was_off = slot.off.take().is_some();
         drop(state);
         if was_off {
@@ -285,16 +319,28 @@ impl KeyLease {
         slot.failed += 1;
         match error {
             AiError::Busy { retry_after } => {
-                let in_a_row = slot.models.get(&self.model).map_or(0, |rest| rest.in_a_row);
-                let backoff = self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST);
-                let wait = retry_after.map_or(backoff, |wait| wait.min(LONGEST_WAIT));
-                state.rest(self.index, Some(&self.model), now + wait, in_a_row.saturating_add(1));
+                let from = if self.size > LARGE { self.size / 2 } else { 0 };
+                let before = slot.models.get(&self.model).filter(|rest| (rest.from > 0) == (from > 0)).copied();
+                // Of questions that were under way together all are refused: that is one time.
+                let in_a_row = before.map_or(0, |rest| rest.in_a_row.saturating_sub(u32::from(rest.until > now)));
+                let is_alone = !state.has_other(self.index, &self.model, self.size, now);
+                let wait = match *retry_after {
+                    None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST),
+                    // Only the renewal of a day's quota is so far away, and known.
+                    Some(asked) if asked > LONGEST_ASKED => asked.min(LONGEST_WAIT),
+                    Some(asked) if is_alone => asked.min(FIRST_LONE_REST.saturating_mul(1 << in_a_row.min(7))),
+                    Some(asked) => asked,
+                };
+                let rest = Rest { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
+                state.rest(self.index, Some(&self.model), rest, now);
                 drop(state);
-                self.pool.tell(self.index, Some(&self.model), KeyFate::Rests(milliseconds(wait)));
+                if from == 0 {
+                    self.pool.tell(self.index, Some(&self.model), KeyFate::Rests(milliseconds(wait)));
+                }
                 true
             }
             AiError::Quota => {
-                state.rest(self.index, None, now + QUOTA_REST, 0);
+                state.rest(self.index, None, Rest { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
                 drop(state);
                 self.pool.tell(self.index, None, KeyFate::Rests(milliseconds(QUOTA_REST)));
                 true
@@ -358,13 +404,14 @@ mod tests {
     use super::*;
 
     const MODEL: &str = "m";
+    const SMALL: u64 = 1_000;
 
     fn pool(keys: &[&str]) -> Arc<KeyPool> {
         KeyPool::new(keys.iter().map(|&key| Secret::new(key)).collect(), None, Duration::from_secs(1))
     }
 
     fn lend(pool: &Arc<KeyPool>) -> KeyLease {
-        pool.lend(MODEL, &[]).expect("a key")
+        pool.lend(MODEL, SMALL, &[]).expect("a key")
     }
 
     fn busy(seconds: Option<u64>) -> AiError {
@@ -390,11 +437,90 @@ mod tests {
         let pool = pool(&["a", "b"]);
         assert!(lend(&pool).failed(&busy(Some(30))));
         assert_eq!(name(&lend(&pool)), "b");
-        assert_eq!(name(&pool.lend("other", &[]).expect("a key")), "a", "the rest is for one model");
+        assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
         lend(&pool).failed(&busy(Some(10)));
-        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(name(&lend(&pool)), "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_rests_a_key_for_what_is_its_own_fault_alone() {
+        let (limited, told) = (|| busy(None), || busy(Some(3_600)));
+        // What was asked, what came of it, and whether a small question, and one as large, is lent the key a moment later.
+        for (size, error, small, as_large) in [
+            (SMALL, limited(), false, false),
+            (SMALL, told(), false, false),
+            (LARGE, limited(), false, false),
+            (LARGE + 1, limited(), true, false),
+            (400_000, limited(), true, false),
+            (400_000, told(), true, false),
+            (400_000, AiError::Quota, false, false),
+            (400_000, AiError::TooLong, true, true),
+            (400_000, AiError::Rejected, true, true),
+            (400_000, AiError::Declined, true, true),
+            (400_000, AiError::UnknownModel, true, true),
+            (400_000, AiError::Timeout, true, true),
+            (400_000, AiError::Cut, true, true),
+        ] {
+            let pool = pool(&["a"]);
+            pool.lend(MODEL, size, &[]).expect("a key").failed(&error);
+            assert_eq!(pool.lend(MODEL, SMALL, &[]).is_ok(), small, "a small one after {size}: {error:?}");
+            assert_eq!(pool.lend(MODEL, size, &[]).is_ok(), as_large, "one of {size} after {error:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_question_rests_a_key_for_half_its_size_until_a_small_one_is_refused_too() {
+        let pool = pool(&["a"]);
+        let is_lent = |size| pool.lend(MODEL, size, &[]).is_ok();
+        pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
+        assert_eq!([SMALL, LARGE, 199_999, 200_000].map(is_lent), [true, true, true, false]);
+        // The answer to a small one says nothing of large ones.
+        lend(&pool).succeeded();
+        assert!(!is_lent(400_000));
+        let late = pool.lend(MODEL, 150_000, &[]).expect("a key");
+        lend(&pool).failed(&busy(Some(10)));
+        assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
+        // What a large one is told now neither lifts nor prolongs it.
+        late.failed(&busy(Some(3_000)));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!([SMALL, 400_000].map(is_lent), [true, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lone_key_is_tried_again_before_its_time_and_ever_later() {
+        let pool = pool(&["a"]);
+        for seconds in [30, 60, 120, 200, 200] {
+            lend(&pool).failed(&busy(Some(200)));
+            assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+        }
+        lend(&pool).succeeded();
+        // Those that were under way together are refused together.
+        let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
+        together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+        // The renewal of a day's quota is waited for.
+        let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
+        lend(&day).failed(&busy(Some(20 * 3_600)));
+        assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20 * 3_600))));
+        // A key of the same project is no other one.
+        let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
+        lend(&project).failed(&busy(Some(200)));
+        assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_large_question_no_other_instance_hears() {
+        let (here, there) = (pool(&["a"]), pool(&["a"]));
+        let hearer = Arc::clone(&there);
+        here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
+        here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
+        there.lend(MODEL, 400_000, &[]).expect("it learns that by itself");
+        lend(&here).failed(&busy(Some(20)));
+        assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -413,12 +539,12 @@ mod tests {
         here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
         lend(&here).failed(&busy(Some(30)));
         assert_eq!(name(&lend(&there)), "b");
-        assert_eq!(name(&there.lend("other", &[]).expect("a key")), "a", "the rest is for one model");
-        here.lend("other", &[0]).expect("b").failed(&AiError::Credentials);
-        assert_eq!(there.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+        assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
+        here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
+        assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
         tokio::time::advance(FIRST_PROBE).await;
-        here.lend(MODEL, &[0]).expect("a probe").succeeded();
-        assert_eq!(name(&there.lend(MODEL, &[0]).expect("b")), "b");
+        here.lend(MODEL, SMALL, &[0]).expect("a probe").succeeded();
+        assert_eq!(name(&there.lend(MODEL, SMALL, &[0]).expect("b")), "b");
     }
 
     #[test]
@@ -434,12 +560,12 @@ mod tests {
         let pool = pool(&["a"]);
         for seconds in [1, 2, 4] {
             lend(&pool).failed(&busy(None));
-            assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+            assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
             tokio::time::advance(Duration::from_secs(seconds)).await;
         }
         lend(&pool).succeeded();
         lend(&pool).failed(&busy(None));
-        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(1))));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(1))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -462,7 +588,7 @@ mod tests {
         let pool = pool(&["a"]);
         lend(&pool).failed(&AiError::Credentials);
         let probe = lend(&pool);
-        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Off));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Off));
         probe.succeeded();
         drop(probe);
         lend(&pool);
@@ -474,10 +600,10 @@ mod tests {
         let two = pool(&["a", "b"]);
         for _ in 0..FAILURES_BEFORE_REST {
             lend(&alone).failed(&AiError::Timeout);
-            two.lend(MODEL, &[1]).expect("a").failed(&AiError::Timeout);
+            two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
         }
         lend(&alone);
-        assert_eq!(two.lend(MODEL, &[1]).err(), Some(NoKey::Resting(FAILURE_REST)));
+        assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKey::Resting(FAILURE_REST)));
         assert_eq!(name(&lend(&two)), "b");
     }
 
@@ -487,7 +613,7 @@ mod tests {
         lend(&pool);
         tokio::time::advance(Duration::from_secs(20)).await;
         lend(&pool);
-        assert_eq!(pool.lend(MODEL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(40))));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(40))));
         tokio::time::advance(Duration::from_secs(40)).await;
         lend(&pool);
     }

@@ -1,8 +1,8 @@
 //! The way of one question: from deployment to deployment and from key to key until one answers.
 //!
 //! Deployments are tried by priority, and by the lot of their weights among equals. What is wrong with a key is tried with the next
-//! key; what is wrong with a provider, with the next deployment; what a caller did wrong is told at once. When all have failed, the
-//! fallbacks for the cause come next. One deadline holds for all of it. Nothing in here runs after the first byte of an answer.
+//! key; what is wrong with a provider, with the next deployment; what a caller did wrong is told at once, and is no reason to spare a key or
+//! a provider. When all have failed, the fallbacks for the cause come next. One deadline holds for all of it. Nothing in here runs after the first byte of an answer.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -30,6 +30,8 @@ pub(crate) struct Persistence {
 pub(crate) struct Tries<'a> {
     ai: &'a Ai,
     route: &'a Route,
+    /// Tokens of the question and of the most that its answers may have, by our estimate.
+    size: u64,
     queue: VecDeque<&'a Deployment>,
     /// Keys of the first in the queue that were tried.
     tried: Vec<usize>,
@@ -56,10 +58,10 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub fn new(ai: &'a Ai, route: &'a Route, persistence: Persistence, deadline: Instant) -> Self {
+    pub fn new(ai: &'a Ai, route: &'a Route, size: u64, persistence: Persistence, deadline: Instant) -> Self {
         let queue = in_order(&route.deployments);
         let (tried, spent, last) = (Vec::new(), Spent::default(), None);
-        Self { ai, route, queue, tried, spent, last, persistence, deadline }
+        Self { ai, route, size, queue, tried, spent, last, persistence, deadline }
     }
 
     /// The next try, after a wait where one is due; the failure to tell when there is none.
@@ -73,7 +75,7 @@ impl<'a> Tries<'a> {
                 self.leave(AiError::UnknownModel);
                 continue;
             };
-            let lease = match upstream.keys.lend(&deployment.model, &self.tried) {
+            let lease = match upstream.keys.lend(&deployment.model, self.size, &self.tried) {
                 Ok(lease) => lease,
                 Err(NoKey::Resting(wait)) => {
                     self.leave(AiError::Busy { retry_after: Some(wait) });
@@ -99,10 +101,14 @@ impl<'a> Tries<'a> {
         let Attempt { upstream, lease, admitted, .. } = attempt;
         let error = &failure.error;
         tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "a provider failed");
-        if error.is_of_provider() {
-            admitted.failed(error);
-        } else {
-            admitted.succeeded();
+        match error {
+            // One question that takes long says nothing of a provider that answers others.
+            AiError::Timeout if upstream.has_answered_lately() => drop(admitted),
+            error if error.is_of_provider() => admitted.failed(error),
+            _ => {
+                upstream.note_answer();
+                admitted.succeeded();
+            }
         }
         let another_key = lease.failed(error);
         if Instant::now() >= self.deadline {
@@ -186,6 +192,7 @@ impl<'a> Tries<'a> {
 impl Attempt<'_> {
     /// Notes that the provider answers. The lease is kept for as long as it does.
     pub fn succeeded(self) -> KeyLease {
+        self.upstream.note_answer();
         self.admitted.succeeded();
         self.lease.succeeded();
         self.lease

@@ -113,9 +113,10 @@ impl Ai {
         if recording.file.is_empty() {
             return Err(GatewayError::invalid_param("file", "`file` must be a recording."));
         }
-        recording.meter.estimate_question(sound_tokens(recording.file.len() as u64));
+        let size = sound_tokens(recording.file.len() as u64);
+        recording.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
-        let mut tries = Tries::new(self, &recording.route, self.persistence(), deadline);
+        let mut tries = Tries::new(self, &recording.route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());

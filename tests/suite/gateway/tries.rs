@@ -104,6 +104,84 @@ async fn while_every_key_rests_the_soonest_wait_is_told_at_every_door_and_then_t
     .await;
 }
 
+/// A refusal in OpenAI's form.
+fn refusal(status: u16, wait: Option<u32>, message: &str, code: &str) -> Behaviour {
+    let error = json!({ "message": message, "type": "tokens", "param": null, "code": code });
+    Behaviour::RefuseWith(status, wait, json!({ "error": error }))
+}
+
+#[tokio::test]
+async fn one_members_large_question_takes_nothing_from_others() {
+    let stage = Stage::start().await;
+    let ben = stage.app.sign_up("Ben").await.program(&["gateway"]).await;
+    let admin = stage.app.admin().await;
+    let mut large = question(false);
+    large["messages"][0]["content"] = json!("word ".repeat(100_000));
+    let limited = refusal(
+        429,
+        Some(3_600),
+        "Rate limit reached for small on tokens per min (TPM): Limit 200000, Used 150000, Requested 125040.",
+        "rate_limit_exceeded",
+    );
+    let too_large = refusal(
+        429,
+        None,
+        "Request too large for small on tokens per min (TPM): Limit 30000, Requested 125040.",
+        "rate_limit_exceeded",
+    );
+    let too_dear = refusal(
+        402,
+        None,
+        "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 3434.",
+        "credits",
+    );
+    let flagged = refusal(403, None, "Your input was flagged for \"violence\".", "moderation");
+    let abroad =
+        refusal(403, None, "Country, region, or territory not supported", "unsupported_country_region_territory");
+    for (behaviour, expected) in [(limited, 429), (too_large, 400), (too_dear, 400), (flagged, 400), (abroad, 404)] {
+        stage.upstream.then(behaviour.clone());
+        let refused = stage.program.post(DOORS[0], large.clone()).await;
+        assert_eq!(refused.status, expected, "{behaviour:?}: {refused:?}");
+        for door in DOORS {
+            let answer = ben.post(door, asked_at(door, false)).await;
+            assert_eq!(answer.status, 200, "{behaviour:?} {door}: {answer:?}");
+        }
+        let providers = admin.get("/r1/admin/providers").await.data();
+        assert_eq!(providers[0]["keys"][0]["state"], "ready", "{behaviour:?}");
+        let asked = stage.upstream.asked().len();
+        let again = stage.program.post(DOORS[0], large.clone()).await;
+        let is_resting = expected == 429;
+        assert_eq!(again.status, if is_resting { 429 } else { 200 }, "{behaviour:?}: {again:?}");
+        assert_eq!(stage.upstream.asked().len(), asked + usize::from(!is_resting), "{behaviour:?}");
+        revive(&stage, "0").await;
+    }
+
+    // A small question that is refused as well is not refused for its size.
+    for body in [large, question(false)] {
+        stage.upstream.then(Behaviour::Refuse(429, Some(3_600)));
+        assert_eq!(stage.program.post(DOORS[0], body).await.status, 429);
+    }
+    let asked = stage.upstream.asked().len();
+    let refused = ben.post(DOORS[0], question(false)).await;
+    assert_eq!((refused.status, stage.upstream.asked().len()), (429, asked), "{refused:?}");
+    let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(wait <= 30, "there is no other key: {refused:?}");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_its_size_goes_to_a_model_that_takes_more() {
+    let Two { stage, second } = Two::start("key-one").await;
+    second.always(Behaviour::answer("From the larger one."));
+    let definition = json!({
+        "deployments": [{ "provider": "fake", "model": "small" }], "fallbacks": { "context_length": ["other"] },
+    });
+    stage.app.admin().await.put("/r1/admin/models/small", definition).await.data();
+    let message = "Request too large for small on tokens per min (TPM): Limit 30000, Requested 125040.";
+    stage.upstream.always(refusal(429, None, message, "rate_limit_exceeded"));
+    let answer = stage.program.post(DOORS[0], question(true)).await;
+    assert_eq!(streamed_text(&answer), "From the larger one.", "{answer:?}");
+}
+
 #[tokio::test]
 async fn a_refused_key_is_off_and_comes_back_by_a_probe() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;

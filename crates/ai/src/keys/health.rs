@@ -52,7 +52,9 @@ impl KeyPool {
 
 impl Slot {
     fn health(&self, id: usize, now: Instant) -> KeyHealth {
-        let rests = self.models.values().map(|rest| rest.until).chain(self.resting_until).filter(|until| *until > now);
+        // A key that rests for large questions alone is ready for nearly all.
+        let rests = self.models.values().filter(|rest| rest.from == 0).map(|rest| rest.until);
+        let rests = rests.chain(self.resting_until).filter(|until| *until > now);
         let (state, until) = match (&self.off, rests.max()) {
             (Some(off), _) => (KeyState::Off, Some(off.probe_at)),
             (None, Some(until)) => (KeyState::Resting, Some(until)),
@@ -81,7 +83,7 @@ mod tests {
         let keys = ["a-key-that-is-long-1234", "a-key-that-is-long-5678"].map(Secret::new);
         let pool: Arc<KeyPool> = KeyPool::new(keys.to_vec(), None, Duration::from_secs(1));
         assert!(pool.rest(0, Some(Duration::from_secs(60))) && !pool.rest(2, None));
-        let lease = pool.lend("m", &[]).expect("the other key");
+        let lease = pool.lend("m", 100, &[]).expect("the other key");
         assert_eq!(lease.index(), 1);
         lease.failed(&AiError::Credentials);
         drop(lease);

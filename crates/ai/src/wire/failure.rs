@@ -3,6 +3,9 @@
 //! The shapes are OpenAI's `{"error":{message,type,code}}`, Google's `{"error":{code,status,message,details}}` (sometimes in an
 //! array), vLLM's `{"object":"error",message,code}` and whatever a proxy answers. Messages are looked at where nothing else
 //! tells failures apart, and go nowhere.
+//!
+//! Whose fault a failure is decides what becomes of the key: a question that no key could ask (too much for the account's limit, more than is
+//! left of its money, declined by a filter, not for this region) is the caller's or the deployment's, whatever status it comes with.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,13 +35,18 @@ impl From<AiError> for Failure {
     }
 }
 
+/// A longer wait than this is not believed. What is longer all the same is the time until a day's quota is renewed.
+pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
+
 /// Longer messages of a provider are cut.
 const LONGEST_MESSAGE: usize = 1_000;
 
 impl Words {
-    /// A message without what looks like a key or an address.
+    /// A message without what looks like a key, an account or an address.
     fn cleaned(message: &str, param: Option<&str>) -> Option<Self> {
-        let is_secret = |word: &str| word.contains("://") || word.contains("sk-") || word.contains("AIza");
+        let is_account = |word: &str| word.strip_prefix("org-").is_some_and(|id| id.len() > 8);
+        let is_secret =
+            |word: &str| word.contains("://") || word.contains("sk-") || word.contains("AIza") || is_account(word);
         let words: Vec<&str> =
             message.split(' ').map(|word| if is_secret(word) { "[removed]" } else { word }).collect();
         let message: String = words.join(" ").chars().take(LONGEST_MESSAGE).collect();
@@ -79,6 +87,21 @@ pub fn of_event(data: &[u8]) -> Failure {
 pub fn unknown() -> Failure {
     AiError::Unavailable { retry_after: None }.into()
 }
+
+/// What a provider says with 402 where less would have been enough: its price is more than what is left.
+const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
+
+/// What a provider says with 403 where its model is for others than this account, or for other places.
+const OF_ANOTHER_PLACE: [&str; 8] = [
+    "country",
+    "region",
+    "territory",
+    "not supported",
+    "access to model",
+    "access to the model",
+    "access to this model",
+    "access model",
+];
 
 /// What an error object says.
 #[derive(Debug, Default)]
@@ -158,6 +181,10 @@ impl Told {
     }
 
     fn classify(&self, status: u16, wait: Option<Duration>) -> AiError {
+        let wait = wait.map(|wait| wait.min(LONGEST_ASKED));
+        if status == 402 && self.mentions(&ASKS_FOR_TOO_MUCH) {
+            return AiError::Rejected;
+        }
         if self.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
             || status == 402
             || self.mentions(&["credit balance is too low"])
@@ -180,6 +207,7 @@ impl Told {
                     "prompt is too long",
                     "input is too long",
                 ]))
+            || (matches!(status, 0 | 429) && self.is_over_a_limit_alone())
         {
             return AiError::TooLong;
         }
@@ -190,6 +218,8 @@ impl Told {
             429 => {
                 AiError::Busy { retry_after: if self.per_day { Some(until_renewal(SystemTime::now())) } else { wait } }
             }
+            403 if self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => AiError::UnknownModel,
+            403 if self.is_declined() => AiError::Declined,
             401 | 403 => AiError::Credentials,
             404 => AiError::UnknownModel,
             413 => AiError::TooLong,
@@ -198,6 +228,29 @@ impl Told {
             400..=499 => AiError::Rejected,
             _ => self.classify_words(wait),
         }
+    }
+
+    /// Whether it is one question that is larger than all of a limit: no wait makes it fit.
+    fn is_over_a_limit_alone(&self) -> bool {
+        let numbers = (self.number_after("requested"), self.number_after("limit"));
+        self.mentions(&["request too large"]) || matches!(numbers, (Some(asked), Some(limit)) if asked > limit)
+    }
+
+    /// The number that stands behind a word of the message: `Limit 30000`, `limit: 30,000`, `requested ~2000`.
+    fn number_after(&self, word: &str) -> Option<u64> {
+        self.message.match_indices(word).find_map(|(at, _)| {
+            let rest = self.message[at + word.len()..].trim_start_matches([' ', ':', '=', '~', '`']);
+            let digits = rest.chars().take_while(|letter| letter.is_ascii_digit() || *letter == ',');
+            digits.filter(char::is_ascii_digit).collect::<String>().parse().ok()
+        })
+    }
+
+    /// Whether it is what the question says that is refused, not the key.
+    fn is_declined(&self) -> bool {
+        let is_of_a_filter = self.says(&["moderation", "safety", "content_policy", "policy_violation"])
+            || self.mentions(&["moderation", "flagged", "safety", "policy", "policies"]);
+        // Rights within an account are written down as policies, too.
+        is_of_a_filter && !self.mentions(&["api key", "not authorized", "identity-based"])
     }
 
     fn classify_words(&self, wait: Option<Duration>) -> AiError {
@@ -320,6 +373,78 @@ mod tests {
         for (status, body, expected) in cases {
             assert_eq!(response(status, &[], &body), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn whose_fault_it_is_stands_in_the_words() {
+        let busy = AiError::Busy { retry_after: None };
+        let cases = [
+            // A question larger than the limit, and one that has to wait.
+            (
+                429,
+                "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 342389. The input or output tokens must be reduced.",
+                AiError::TooLong,
+            ),
+            (429, "Limit: 6,000, Requested: 8,000 tokens", AiError::TooLong),
+            (429, "requested ~12000 tokens, the limit = 10000", AiError::TooLong),
+            (0, "Request too large for gpt-4o: Limit 30000, Requested 342389", AiError::TooLong),
+            (
+                429,
+                "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s.",
+                busy.clone(),
+            ),
+            (429, "Limit 30000, Requested 30000", busy.clone()),
+            (
+                429,
+                "This request would exceed your organization's rate limit of 30,000 input tokens per minute.",
+                busy.clone(),
+            ),
+            (429, "Limit 99999999999999999999999, Requested 2", busy.clone()),
+            (429, "Limit, Requested", busy.clone()),
+            (429, "", busy),
+            // More than the money is for, and no money.
+            (
+                402,
+                "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 3434.",
+                AiError::Rejected,
+            ),
+            (402, "Prompt tokens limit exceeded: 12000 > 9000", AiError::Rejected),
+            (402, "Insufficient credits. Add more.", AiError::Quota),
+            (402, "", AiError::Quota),
+            // What is said, where one is, and the key.
+            (403, "Your input was flagged for \"sexual\". No credits were charged.", AiError::Declined),
+            (403, "gpt-4o requires moderation on OpenAI.", AiError::Declined),
+            (403, "Blocked by our safety system", AiError::Declined),
+            (403, "It violates our usage policies.", AiError::Declined),
+            (403, "Country, region, or territory not supported", AiError::UnknownModel),
+            (403, "Project `proj_1` does not have access to model `gpt-5`", AiError::UnknownModel),
+            (403, "Your API key has no access to the model with the specified model ID.", AiError::UnknownModel),
+            (
+                403,
+                "User is not authorized to perform InvokeModel because no identity-based policy allows it",
+                AiError::Credentials,
+            ),
+            (403, "This API key has been disabled by your security policy", AiError::Credentials),
+            (403, "Key limit exceeded", AiError::Credentials),
+            (403, "", AiError::Credentials),
+            (401, "It was flagged.", AiError::Credentials),
+        ];
+        for (status, message, expected) in cases {
+            let told = Told::read(&json!({"error": {"message": message}})).expect("an error");
+            let told = Told { words: if status == 0 { vec!["tokens".to_owned()] } else { Vec::new() }, ..told };
+            assert_eq!(told.classify(status, None), expected, "{status} {message}");
+        }
+        let named = json!({"error": {"message": "No.", "code": "model_not_found"}});
+        assert_eq!(response(403, &[], &named), AiError::UnknownModel);
+        let refused = json!({"error": {"message": "It was flagged.", "code": "invalid_api_key"}});
+        assert_eq!(response(403, &[], &refused), AiError::Credentials);
+    }
+
+    #[test]
+    fn a_wait_of_hours_is_not_believed_and_an_account_is_not_told() {
+        assert_eq!(response(429, &[("retry-after", "86400")], &Value::Null), busy(3_600_000));
+        let words = Words::cleaned("Too large in organization org-AbCdEfGhIj on", None).expect("words");
+        assert_eq!(words.message, "Too large in organization [removed] on");
     }
 
     #[test]

@@ -189,7 +189,8 @@ async fn a_wait_that_is_asked_for_is_kept() {
 async fn a_wait_that_is_too_long_is_told_at_once_and_spares_the_provider() {
     let (upstream, ai) = openai(vec![answer(429, "retry-after: 90\r\n", ""), hello()], &["k"]).await;
     let (_, end) = ask(&ai).await;
-    assert_eq!(end.unwrap_err().to_string(), "The AI provider is busy. Try again in 2 minutes.");
+    // The only key is tried again before that.
+    assert_eq!(end.unwrap_err().to_string(), "The AI provider is busy. Try again in a minute.");
     assert!(matches!(ask(&ai).await.1, Err(AiError::Busy { retry_after: Some(_) })));
     assert_eq!(upstream.requests().len(), 1);
 }
@@ -244,6 +245,23 @@ async fn a_provider_that_never_answers_is_given_up_without_a_retry() {
     let (upstream, ai) = openai(vec![vec![Step::Stall]], &["k"]).await;
     assert_eq!(ask(&ai).await, (String::new(), Err(AiError::Timeout)));
     assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_closes_a_provider_only_where_nobody_else_is_answered() {
+    for (scripts, expected) in
+        [(vec![vec![Step::Stall]], Circuit::Open), (vec![hello(), vec![Step::Stall]], Circuit::Closed)]
+    {
+        let is_well = expected == Circuit::Closed;
+        let (_upstream, ai) = openai(scripts, &["k"]).await;
+        if is_well {
+            assert_eq!(ask(&ai).await, whole());
+        }
+        for (_, end) in futures_util::future::join_all((0..5).map(|_| ask(&ai))).await {
+            assert_eq!(end, Err(AiError::Timeout));
+        }
+        assert_eq!(ai.circuit(), expected);
+    }
 }
 
 #[tokio::test]

@@ -101,7 +101,9 @@ impl<'a> Asking<'a> {
             let header = self.ctx.http().headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
             CacheWish::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
         };
-        let call = Call::new(self.door, body, admission.route(), self.request_id.clone()).with_betas(betas(self.ctx));
+        let call = Call::new(self.door, body, admission.route(), self.request_id.clone())
+            .with_betas(betas(self.ctx))
+            .with_most_output(admission.most_output());
         Ok(Entered { admission, call, stream, wish })
     }
 

@@ -403,6 +403,12 @@ impl Admission {
         Arc::clone(&self.model.route)
     }
 
+    /// The most tokens that its answers may have: what it names, else what is held for one that names none.
+    #[must_use]
+    pub fn most_output(&self) -> u64 {
+        self.most_output
+    }
+
     /// What is left of the key's limits, for `x-ratelimit-*`.
     #[must_use]
     pub fn figures(&self) -> Figures {

@@ -58,6 +58,8 @@ pub enum Behaviour {
     Body(Value),
     /// Refuses: status, `Retry-After` in seconds, which Gemini writes into the body.
     Refuse(u16, Option<u32>),
+    /// The same with a body of the test's.
+    RefuseWith(u16, Option<u32>, Value),
 }
 
 impl Behaviour {
@@ -314,6 +316,7 @@ async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::
         Behaviour::Refuse(status, retry_after) => {
             writer.respond(status, retry_after, &dialect.refusal(status, retry_after)).await
         }
+        Behaviour::RefuseWith(status, retry_after, body) => writer.respond(status, retry_after, &body).await,
         Behaviour::Answer(words) if !streams => writer.respond(200, None, &dialect.whole(&words.concat())).await,
         Behaviour::CallTools(calls) if !streams => writer.respond(200, None, &dialect.whole_calls(&calls)).await,
         Behaviour::Body(body) => writer.respond(200, None, &body).await,
