@@ -1,6 +1,6 @@
 //! Limits: what is told of them, whom they count, and that several instances count as one.
 
-use support::{Answer, Application, Codec, Member, Setup, Socket, json, new_id};
+use support::{Answer, Application, Caller, Codec, Credentials, Member, Setup, Socket, json, new_id};
 
 /// Everything of `group` is limited to `limit` calls a day.
 fn limited(group: &str, strategy: &str, limit: u32) -> Setup {
@@ -170,6 +170,69 @@ async fn a_flood_from_one_address_is_refused_before_anything_is_done_for_it() {
     assert_eq!(ask("203.0.113.9", "/openapi.json").await.status, 200);
     // It is no violation: many people may share an address.
     assert_ne!(ask("203.0.113.7", "/health/simple").await.status, 403);
+}
+
+/// Asks as from somewhere on the Internet: the proxy at this machine is trusted.
+async fn ask_from(caller: &Caller, path: &str) -> Answer {
+    let request = caller.request(reqwest::Method::GET, path).header("x-forwarded-for", "203.0.113.7");
+    caller.send(request).await
+}
+
+/// The statuses of forty such questions at once.
+async fn flood(caller: &Caller, path: &str) -> Vec<u16> {
+    let answers = futures_util::future::join_all((0..40).map(|_| ask_from(caller, path))).await;
+    answers.iter().map(|answer| answer.status).collect()
+}
+
+/// One address may send five requests, and one more each second.
+fn with_little_patience(setup: Setup) -> Setup {
+    setup
+        .set("rate_limit.enabled", true)
+        .set("rate_limit.flood_per_second", 1)
+        .set("rate_limit.flood_burst", 5)
+        .set("server.trusted_proxies", "127.0.0.1/32")
+        .set("firewall.violations_to_ban", 0)
+}
+
+#[tokio::test]
+async fn a_good_key_does_not_count_against_its_address_and_a_bad_one_does() {
+    let app = with_little_patience(Setup::new()).start().await;
+    let anna = app.sign_up("Anna").await;
+    let program = anna.program(&["gateway"]).await;
+    let key = program.tokens["access_token"].as_str().unwrap();
+    let nobody = Caller::anonymous(&app.url());
+    // As soon as it was seen to be good; also as Anthropic's libraries send it.
+    assert_eq!(ask_from(&program, "/v1/models").await.status, 200);
+    assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
+    for _ in 0..20 {
+        let request = nobody.request(reqwest::Method::GET, "/v1/models").header("x-api-key", key);
+        assert_eq!(nobody.send(request.header("x-forwarded-for", "203.0.113.7")).await.status, 200);
+    }
+
+    // A guess, the key at another door, nobody: the address is refused then, but the key is not.
+    let guess = Caller::new(&app.url(), Credentials::Bearer(format!("{key}x")));
+    let guesses = flood(&guess, "/v1/models").await;
+    assert!(guesses.contains(&401) && guesses.contains(&429), "{guesses:?}");
+    assert!(guesses.iter().all(|status| matches!(status, 401 | 429)), "{guesses:?}");
+    assert!(flood(&program, "/r1/users/me").await.contains(&429));
+    assert!(flood(&nobody, "/v1/models").await.contains(&429));
+    assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
+
+    // One that was revoked is found to be bad once, and counted from then on.
+    let path = format!("/r1/api_keys/{}", program.tokens["api_key_id"].as_str().unwrap());
+    anna.delete(&path).await.data();
+    assert_eq!(ask_from(&program, "/v1/models").await.status, 401);
+    assert!(flood(&program, "/v1/models").await.contains(&429));
+}
+
+#[tokio::test]
+async fn a_good_key_keeps_to_the_limits_of_its_own() {
+    let app = with_little_patience(limited("gateway", "fixed_window", 30)).start().await;
+    let program = app.sign_up("Anna").await.program(&["gateway"]).await;
+    assert_eq!(ask_from(&program, "/v1/models").await.status, 200);
+    let statuses = flood(&program, "/v1/models").await;
+    let allowed = statuses.iter().filter(|status| **status == 200).count();
+    assert!(allowed == 29 && statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
 }
 
 /// The groups of the contract: everything under `auth/`, messages, files, the gateway, bringing people together; else by method.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::{AppError, Code, auth::Principal};
 use middleware::{
-    address, auth, firewall, guard,
+    address, auth, firewall, flood_guard, guard,
     guard::Access,
     origin, rate_limit,
     tracing::{note_caller, note_route},
@@ -56,7 +56,11 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     let principal = match def.access {
         Access::Public => None,
         Access::User | Access::Member(_) | Access::Admin | Access::Key => {
-            match identify(def.access, &app, credentials.as_ref()).await {
+            let identified = identify(def.access, &app, credentials.as_ref()).await;
+            if def.access == Access::Key {
+                flood_guard::note_key(&app, credentials.as_ref(), identified.as_ref().err());
+            }
+            match identified {
                 Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     // Who guesses credentials is counted by address.

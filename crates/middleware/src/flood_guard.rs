@@ -2,7 +2,8 @@
 //!
 //! It is coarse and stands in front of everything; what each kind of call may cost is counted behind it ([`crate::rate_limit`]). With the
 //! feature `flood-guard` requests are counted by `actix-governor`. Without it, and for handshakes, which actix-web's middleware never sees, we ask
-//! the same kind of counters ourselves. Trusted proxies are not counted.
+//! the same kind of counters ourselves. Trusted proxies are not counted, and neither is a request under `/v1` with an API key that was good a
+//! moment ago: a backend calls from one address, and its key has limits of its own. Whoever guesses keys is counted as everybody else.
 
 use std::{
     num::NonZeroU32,
@@ -10,18 +11,23 @@ use std::{
     time::Duration,
 };
 
-use actix_web::dev::ServiceRequest;
+use actix_web::{dev::ServiceRequest, web::Data};
 use appcore::{AppError, Code, RequestSource, config::Config};
 use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
 use metrics::metrics;
-use service::limits::Subject;
+use service::{App, limits::Subject};
 
-use crate::address;
+use crate::{
+    address,
+    auth::{self, Credentials},
+};
 
 type Counters = RateLimiter<Subject, DefaultKeyedStateStore<Subject>, DefaultClock>;
 
 /// How often those are forgotten who have not called for a while.
 const SWEEP: Duration = Duration::from_secs(10);
+/// What programs with keys of their own ask for.
+const GATEWAY: &str = "/v1/";
 
 /// The counters of this instance; copies count together.
 #[derive(Clone)]
@@ -66,7 +72,7 @@ impl FloodGuard {
     /// Counts a request, or refuses it.
     #[cfg(not(feature = "flood-guard"))]
     pub fn check(&self, request: &ServiceRequest, config: &Config) -> Result<(), AppError> {
-        self.admit(address::source(request.request(), config), config)
+        if has_good_key(request) { Ok(()) } else { self.admit(address::source(request.request(), config), config) }
     }
 
     /// What counts requests before anything else sees them.
@@ -77,12 +83,34 @@ impl FloodGuard {
     }
 }
 
+/// Notes what was found of the key that a program sent. A refusal for another reason than that it is not good says nothing of it.
+pub fn note_key(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
+    let Some(Credentials { token, .. }) = credentials.filter(|_| is_on(&app.config)) else { return };
+    match refusal.map(AppError::code) {
+        None => app.good_keys.learn(token),
+        Some(Code::Unauthenticated) => app.good_keys.forget(token),
+        Some(_) => {}
+    }
+}
+
+/// Whether a program asks with a key that was good a moment ago.
+fn has_good_key(request: &ServiceRequest) -> bool {
+    // Most requests are looked at no further.
+    if !request.path().starts_with(GATEWAY) {
+        return false;
+    }
+    let Some(app) = request.app_data::<Data<App>>().filter(|app| is_on(&app.config)) else { return false };
+    auth::find_key(request.headers()).is_some_and(|key| app.good_keys.knows(&key.token))
+}
+
+fn is_on(config: &Config) -> bool {
+    config.rate_limit.enabled && config.rate_limit.flood_per_second > 0
+}
+
 /// Whose requests these are; none: they are not counted.
 fn subject(source: RequestSource, config: &Config) -> Option<Subject> {
-    let limit = &config.rate_limit;
-    let is_counted = limit.enabled && limit.flood_per_second > 0;
     Subject::of(source)
-        .filter(|_| is_counted && !source.address.is_some_and(|address| address::is_trusted(address, config)))
+        .filter(|_| is_on(config) && !source.address.is_some_and(|address| address::is_trusted(address, config)))
         .map(Subject::canonical)
 }
 
@@ -114,7 +142,7 @@ mod governed {
     use governor::{Quota, middleware::NoOpMiddleware};
     use service::{App, limits::Subject};
 
-    use super::{FloodGuard, refusal, subject};
+    use super::{FloodGuard, has_good_key, refusal, subject};
     use crate::address;
 
     /// Counts by the address that we work out, not by the peer's.
@@ -138,6 +166,9 @@ mod governed {
         type KeyExtractionError = NotCounted;
 
         fn extract(&self, request: &ServiceRequest) -> Result<Subject, NotCounted> {
+            if has_good_key(request) {
+                return Err(NotCounted);
+            }
             let app = request.app_data::<Data<App>>().ok_or(NotCounted)?;
             subject(address::source(request.request(), &app.config), &app.config).ok_or(NotCounted)
         }

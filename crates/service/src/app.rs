@@ -34,7 +34,7 @@ use crate::{
     holds::Holds,
     jobs::{Kind, Workers},
     knowledge,
-    limits::{BodyBudget, Limits},
+    limits::{BodyBudget, GoodKeys, Limits},
     mail::{MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     notifications,
@@ -94,6 +94,8 @@ pub struct App {
     pub presence: Arc<dyn PresenceStore>,
     pub(crate) presence_choices: presence::Choices,
     pub limits: Limits,
+    /// Whose calls need not count against their address.
+    pub good_keys: GoodKeys,
     /// Memory for the bodies of requests.
     pub bodies: Arc<BodyBudget>,
     pub firewall: Arc<Firewall>,
@@ -190,6 +192,7 @@ impl App {
             presence,
             presence_choices: presence::Choices::default(),
             limits,
+            good_keys: GoodKeys::default(),
             bodies,
             firewall,
             answering: Answering::default(),

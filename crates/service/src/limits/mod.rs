@@ -4,6 +4,7 @@
 //! every instance counts for itself.
 
 mod bodies;
+mod good_keys;
 mod keys;
 mod memory;
 mod redis;
@@ -25,6 +26,7 @@ use appcore::{
 use metrics::metrics;
 
 pub use self::bodies::{BodyBudget, BodyLease};
+pub use self::good_keys::GoodKeys;
 pub use self::keys::{Exceeded, Figure, Figures, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
