@@ -3,10 +3,10 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, Error, Expr, ExprLit, Ident, ImplItem, ItemImpl, Lit, LitInt, LitStr, Meta, Result, Token, Type,
-    parenthesized,
+    Attribute, Error, Expr, ExprLit, Ident, ImplItem, ImplItemFn, ItemImpl, Lit, LitInt, LitStr, Meta, Path, Result,
+    Token, Type, parenthesized,
     parse::{Parse, ParseStream},
-    parse2,
+    parse_quote, parse2,
     punctuated::Punctuated,
     token::Paren,
 };
@@ -22,8 +22,29 @@ struct Arguments {
     statuses: Vec<LitInt>,
     errors: Vec<Ident>,
     content: Vec<LitStr>,
+    requires: Option<Requirement>,
     /// Constants of the trait that have a default, and what they are to be instead.
     chosen: Vec<(Ident, Expr)>,
+}
+
+/// The proof that is asked for before anything is done, and the field of the request that it is asked about.
+struct Requirement {
+    proof: Path,
+    about: Option<Ident>,
+}
+
+impl Parse for Requirement {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let proof = input.call(Path::parse_mod_style)?;
+        let about = if input.peek(Paren) {
+            let field;
+            parenthesized!(field in input);
+            Some(field.parse()?)
+        } else {
+            None
+        };
+        Ok(Self { proof, about })
+    }
 }
 
 /// What may be chosen by `name = value`, and the constant that it is.
@@ -50,7 +71,7 @@ impl Parse for Arguments {
             return Err(Error::new(path.span(), "a path begins with a slash"));
         }
         let (mut tag, mut access, mut rate, mut statuses, mut errors) = (None, None, None, Vec::new(), Vec::new());
-        let (mut content, mut chosen) = (Vec::new(), Vec::new());
+        let (mut content, mut requires, mut chosen) = (Vec::new(), None, Vec::new());
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -78,10 +99,11 @@ impl Parse for Arguments {
                 "access" => access = Some(input.parse()?),
                 "rate" => rate = Some(input.parse()?),
                 "status" => statuses.push(input.parse()?),
+                "requires" => requires = Some(input.parse()?),
                 _ => {
                     return Err(Error::new(
                         key.span(),
-                        "unknown: an endpoint has tag, access, rate, status, errors(…), content(…), deadline, max_body, body_idle, failure and ends_with_client",
+                        "unknown: an endpoint has tag, access, rate, status, errors(…), content(…), requires, deadline, max_body, body_idle, failure and ends_with_client",
                     ));
                 }
             }
@@ -98,6 +120,7 @@ impl Parse for Arguments {
             statuses,
             errors,
             content,
+            requires,
             chosen,
         })
     }
@@ -105,20 +128,21 @@ impl Parse for Arguments {
 
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let arguments: Arguments = parse2(arguments)?;
-    let block: ItemImpl = parse2(item)
+    let mut block: ItemImpl = parse2(item)
         .map_err(|error| Error::new(error.span(), "#[endpoint] stands on `impl Endpoint for Name { … }`"))?;
     let trait_name = block.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
     if trait_name.is_none_or(|last| last.ident != "Endpoint") {
         return Err(Error::new_spanned(&block.self_ty, "#[endpoint] stands on `impl Endpoint for Name { … }`"));
     }
-    let name = type_name(&block.self_ty)?;
-    let (summary, description) = documentation(&block.attrs, name)?;
+    let name = type_name(&block.self_ty)?.clone();
+    let (summary, description) = documentation(&block.attrs, &name)?;
     for (wanted, hint) in [("Request", "type Request = NoInput;"), ("Response", "type Response = NoData;")] {
         if !block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == wanted)) {
             return Err(Error::new(name.span(), format!("say what goes in and out; where that is nothing: `{hint}`")));
         }
     }
-    let Arguments { method, path, tag, access, rate, statuses, errors, content, chosen } = arguments;
+    let Arguments { method, path, tag, access, rate, statuses, errors, content, requires, chosen } = arguments;
+    let before = before(&mut block, requires)?;
     let content =
         (!content.is_empty()).then(|| quote!(const CONTENT_TYPES: &'static [&'static str] = &[#(#content),*];));
     let chosen = chosen.iter().map(|(constant, value)| {
@@ -155,9 +179,72 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
             #errors
             #content
             #(#chosen)*
+            #before
             #(#items)*
         }
     })
+}
+
+/// The first phase, as far as the block doesn't write it: what is required is asked for. `handle` is given a parameter where it leaves out the one
+/// that has nothing to tell.
+fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenStream> {
+    let own_facts = block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == "Facts"));
+    let own_before =
+        block.items.iter().any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == "handle_before"));
+    if let Some(Requirement { proof, .. }) = requires.as_ref().filter(|_| own_facts || own_before) {
+        return Err(Error::new_spanned(proof, "`requires` is the whole of handle_before: write one of the two"));
+    }
+    if own_facts && !own_before {
+        return Err(Error::new_spanned(&block.self_ty, "say in handle_before where its Facts come from"));
+    }
+    if let Some(handle) = block.items.iter_mut().find_map(handle_of)
+        && handle.sig.inputs.len() == 2
+    {
+        if own_facts || requires.is_some() {
+            return Err(Error::new(
+                handle.sig.ident.span(),
+                "take what was asked for before: `handle(ctx: &Ctx, request: …, proof: &…)`",
+            ));
+        }
+        handle.sig.inputs.push(parse_quote!(_: &()));
+    }
+    let Some(Requirement { proof, about }) = requires else {
+        let facts = (!own_facts).then(|| {
+            quote!(
+                type Facts = ();
+            )
+        });
+        let nothing = (!own_before).then(|| {
+            quote! {
+                async fn handle_before(
+                    _: &::endpoint::Ctx,
+                    _: &mut Self::Request,
+                ) -> ::core::result::Result<(), ::appcore::AppError> {
+                    ::core::result::Result::Ok(())
+                }
+            }
+        });
+        return Ok(quote!(#facts #nothing));
+    };
+    let about = about.map_or_else(|| quote!(&()), |field| quote!(&_request.#field));
+    Ok(quote! {
+        type Facts = #proof;
+        const REFUSALS: &'static [::appcore::Code] = <#proof as ::endpoint::Requirement>::REFUSALS;
+
+        async fn handle_before(
+            ctx: &::endpoint::Ctx,
+            _request: &mut Self::Request,
+        ) -> ::core::result::Result<#proof, ::appcore::AppError> {
+            <#proof as ::endpoint::Requirement>::ask(ctx, ctx.user()?, #about).await
+        }
+    })
+}
+
+fn handle_of(item: &mut ImplItem) -> Option<&mut ImplItemFn> {
+    match item {
+        ImplItem::Fn(function) if function.sig.ident == "handle" => Some(function),
+        _ => None,
+    }
 }
 
 fn type_of(constant: &Ident) -> TokenStream {

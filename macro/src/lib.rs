@@ -14,6 +14,9 @@ use proc_macro::TokenStream;
 /// `status` (200; `status(201, 200)` where a call has two, the usual one first) and `errors` (none beyond those that the rest implies) may be left out,
 /// as may what most endpoints have in common: `deadline = Bound::Fixed(…)`, `max_body = Bound::Setting(|config| …)`, `body_idle = Duration::…`,
 /// `failure = FailureForm::…`, `ends_with_client = true`, and for answers without an envelope `content("text/event-stream")`. Nothing else may.
+///
+/// `requires = Confirmed`, or `requires = Payer(workspace_id)` about a field of the request, is the endpoint's `handle_before`: it asks for a proof, which
+/// `handle` takes as its third parameter. Without it that parameter, `&()`, is left out.
 #[proc_macro_attribute]
 pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()

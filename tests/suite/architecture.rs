@@ -81,6 +81,9 @@ const PANICS: [&str; 9] = [
     "clippy::expect_used",
 ];
 
+/// How a proof is asked for: endpoints leave it to their `requires`.
+const ASKS: [&str; 2] = ["Confirmed::ask(", "Enrolling::ask("];
+
 /// The floors of `crates/service`, from below. A module uses what stands below it, and what stands beside it as long as that makes no circle.
 const FLOORS: [&[&str]; 10] = [
     &[
@@ -298,6 +301,20 @@ fn the_program_never_stops_at_a_surprise() {
         }
     }
     assert!(read > 50, "the sources were not found");
+}
+
+/// What `requires = …` asks for is asked for in one place, and the proof of it is what the services take.
+#[test]
+fn endpoints_ask_by_what_they_require() {
+    let folder = root().join("crates/endpoint/src");
+    let of_requirements = folder.join("requirement.rs");
+    assert!(program_text(&of_requirements).contains("Confirmed::ask("), "the requirements were not found");
+    for path in sources(&folder).into_iter().filter(|path| *path != of_requirements) {
+        let text = program_text(&path);
+        for word in ASKS {
+            assert!(!text.contains(word), "{} has {word}: write `requires = …`", path.display());
+        }
+    }
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn sentences(codes: &[Code]) -> String {
     sentences.join(" ")
 }
 
-/// What can be refused, by status: the endpoint's own codes, and those that follow from what it is.
+/// What can be refused, by status: the endpoint's own codes, those of what it requires, and those that follow from what it is.
 fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
     if !matches!(def.method, Method::GET | Method::HEAD) {
@@ -318,6 +318,7 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
         codes.push(Code::CrossSite);
     }
     codes.extend(def.errors);
+    codes.extend(def.refusals);
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
         let of_status = by_status.entry(def.failure.status(def.path, code)).or_default();

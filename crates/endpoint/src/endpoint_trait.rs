@@ -1,6 +1,6 @@
 //! The trait, and its erased form that the router, the description and the tests read.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{cell::OnceCell, future::Future, pin::pin, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
 use appcore::{AppError, Code, auth::Scope, config::Config, limit::RateGroup};
@@ -33,6 +33,8 @@ pub trait Endpoint: 'static {
     type Request: Input;
     /// The `data` of the envelope; `NoData` where there is none.
     type Response: Output;
+    /// What `handle_before` finds out, which the other two phases are shown: the proof that `requires` has asked for. `()` where it is nothing.
+    type Facts: 'static;
 
     const NAME: &'static str;
     const METHOD: Method;
@@ -48,6 +50,8 @@ pub trait Endpoint: 'static {
     const STATUSES: &'static [u16] = &[200];
     /// Beyond those that the method, the request and the access imply.
     const ERRORS: &'static [Code] = &[];
+    /// Those of the [`Requirement`](crate::Requirement) that it has.
+    const REFUSALS: &'static [Code] = &[];
     /// Whether pages of other sites send it, as a form whose fields count like those of the query.
     const FORM_OF_ANOTHER_SITE: bool = false;
     /// How long a request may wait for what it needs, most of all for a database that says nothing. A streamed answer begins within it.
@@ -63,15 +67,22 @@ pub trait Endpoint: 'static {
     /// Whether it is given up when the client leaves. What can't be left half done goes on by itself.
     const ENDS_WITH_CLIENT: bool = false;
 
-    /// Whatever must hold beyond the shape of the request and the caller's role.
-    fn handle_before(_ctx: &Ctx, _request: &mut Self::Request) -> impl Future<Output = Result<(), AppError>> {
-        async { Ok(()) }
-    }
+    /// Whatever must hold beyond the shape of the request and the caller's role: ownership, entitlement.
+    fn handle_before(ctx: &Ctx, request: &mut Self::Request) -> impl Future<Output = Result<Self::Facts, AppError>>;
 
-    fn handle(ctx: &Ctx, request: Self::Request) -> impl Future<Output = Result<Reply<Self::Response>, AppError>>;
+    fn handle(
+        ctx: &Ctx,
+        request: Self::Request,
+        facts: &Self::Facts,
+    ) -> impl Future<Output = Result<Reply<Self::Response>, AppError>>;
 
-    /// Runs after everyone who got past the gates, whether it went well or not.
-    fn handle_after(_ctx: &Ctx, _result: Result<&Reply<Self::Response>, &AppError>) -> impl Future<Output = ()> {
+    /// Runs after everyone who got past the gates, whether it went well or not: what is noted, and what others remember of what has changed.
+    /// There are no facts where it ended before they were known.
+    fn handle_after(
+        _ctx: &Ctx,
+        _facts: Option<&Self::Facts>,
+        _result: Result<&Reply<Self::Response>, &AppError>,
+    ) -> impl Future<Output = ()> {
         async {}
     }
 }
@@ -104,6 +115,7 @@ pub struct EndpointDef {
     pub rate: RateGroup,
     pub statuses: &'static [u16],
     pub errors: &'static [Code],
+    pub refusals: &'static [Code],
     pub path_fields: &'static [&'static str],
     pub body: BodyForm,
     pub form_of_another_site: bool,
@@ -131,6 +143,7 @@ impl EndpointDef {
             rate: E::RATE,
             statuses: E::STATUSES,
             errors: E::ERRORS,
+            refusals: E::REFUSALS,
             path_fields: E::Request::PATH_FIELDS,
             body: E::Request::BODY,
             form_of_another_site: E::FORM_OF_ANOTHER_SITE,
@@ -176,16 +189,17 @@ fn run<E: Endpoint>(
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
+        let facts = OnceCell::new();
         let handled = async {
             let mut request = E::Request::read(&mut source)?;
-            E::handle_before(&ctx, &mut request).await?;
-            E::handle(&ctx, request).await
+            let found = E::handle_before(&ctx, &mut request).await?;
+            E::handle(&ctx, request, facts.get_or_init(|| found)).await
         };
         let result = match within(def, &ctx, handled).await {
             Ok(result) => result,
             Err(ended) => Err(ended),
         };
-        E::handle_after(&ctx, result.as_ref()).await;
+        E::handle_after(&ctx, facts.get(), result.as_ref()).await;
         answer::finish(ctx, def, result.and_then(Reply::encode))
     }
     .boxed_local()

@@ -22,6 +22,7 @@ mod input;
 pub mod openapi;
 mod r1;
 mod reply;
+mod requirement;
 mod routes;
 mod streams;
 mod v1;
@@ -37,6 +38,7 @@ pub use failure::{FailureForm, failure};
 pub use input::{Body, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Raw, Redirect, Reply};
+pub use requirement::Requirement;
 pub use routes::{Routes, configure, only_get};
 
 /// Every endpoint.

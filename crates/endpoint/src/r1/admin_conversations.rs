@@ -6,7 +6,10 @@ use appcore::{
     view::{AdminConversation, AdminConversationMember, ConversationKind},
 };
 use natter_macro::{dto, endpoint};
-use service::conversations::oversight::{self, Filter};
+use service::{
+    accounts::Confirmed,
+    conversations::oversight::{self, Filter},
+};
 
 use super::conversations::USUAL_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -122,13 +125,17 @@ pub struct ChangeConversationOwnerRequest {
 /// Give a channel or group another owner
 ///
 /// The former one becomes an administrator of it. It needs a fresh sign-in.
-#[endpoint(PATCH "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+#[endpoint(PATCH "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ChangeConversationOwner {
     type Request = ChangeConversationOwnerRequest;
     type Response = AdminConversation;
 
-    async fn handle(ctx: &Ctx, request: ChangeConversationOwnerRequest) -> Result<Reply<AdminConversation>, AppError> {
-        Ok(Reply::of(oversight::set_owner(ctx.app(), ctx.user()?, request.id, request.owner_id).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: ChangeConversationOwnerRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<AdminConversation>, AppError> {
+        Ok(Reply::of(oversight::set_owner(ctx.app(), by, request.id, request.owner_id).await?))
     }
 }
 
@@ -143,13 +150,17 @@ pub struct DeleteAnyConversationRequest {
 /// Delete any conversation
 ///
 /// For everybody in it. It needs a fresh sign-in. A workspace's default channel can't be deleted.
-#[endpoint(DELETE "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, DefaultChannel))]
+#[endpoint(DELETE "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(DefaultChannel))]
 impl Endpoint for DeleteAnyConversation {
     type Request = DeleteAnyConversationRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: DeleteAnyConversationRequest) -> Result<Reply<NoData>, AppError> {
-        oversight::delete(ctx.app(), ctx.user()?, request.id, &request.name).await?;
+    async fn handle(
+        ctx: &Ctx,
+        request: DeleteAnyConversationRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<NoData>, AppError> {
+        oversight::delete(ctx.app(), by, request.id, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }

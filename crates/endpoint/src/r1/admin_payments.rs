@@ -13,6 +13,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
 use service::{
+    accounts::Confirmed,
     credits::{self, Holder},
     payments::{self, Wanted},
 };
@@ -121,14 +122,14 @@ pub struct ReleasePaymentRequest {
 /// Take a payment out of quarantine
 ///
 /// As what was asked for, as what was really paid, or not at all: then what was paid goes back. It needs a fresh sign-in.
-#[endpoint(POST "/r1/admin/payments/{id}/release", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/admin/payments/{id}/release", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ReleasePayment {
     type Request = ReleasePaymentRequest;
     type Response = Payment;
 
-    async fn handle(ctx: &Ctx, request: ReleasePaymentRequest) -> Result<Reply<Payment>, AppError> {
+    async fn handle(ctx: &Ctx, request: ReleasePaymentRequest, by: &Confirmed) -> Result<Reply<Payment>, AppError> {
         let ReleasePaymentRequest { id, decision, reason } = request;
-        Ok(Reply::of(payments::release(ctx.app(), ctx.user()?, id.0, decision, reason).await?))
+        Ok(Reply::of(payments::release(ctx.app(), by, id.0, decision, reason).await?))
     }
 }
 
@@ -146,14 +147,14 @@ pub struct RefundPaymentRequest {
 ///
 /// The credits that go with it are taken back: what is unspent of them at once, the rest is owed. Where it is not certain what became of it the gateway is
 /// asked for a week, and then an administrator.
-#[endpoint(POST "/r1/admin/payments/{id}/refund", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/admin/payments/{id}/refund", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RefundPayment {
     type Request = RefundPaymentRequest;
     type Response = Payment;
 
-    async fn handle(ctx: &Ctx, request: RefundPaymentRequest) -> Result<Reply<Payment>, AppError> {
+    async fn handle(ctx: &Ctx, request: RefundPaymentRequest, by: &Confirmed) -> Result<Reply<Payment>, AppError> {
         let RefundPaymentRequest { id, amount, reason } = request;
-        Ok(Reply::of(payments::refund(ctx.app(), ctx.user()?, id.0, amount, reason).await?))
+        Ok(Reply::of(payments::refund(ctx.app(), by, id.0, amount, reason).await?))
     }
 }
 
@@ -172,14 +173,18 @@ pub struct DecideRefundRequest {
 ///
 /// Have the gateway asked again, or say what became of it, as the gateway's own page shows it. Should the gateway say something else afterwards, that counts.
 /// It needs a fresh sign-in.
-#[endpoint(POST "/r1/admin/payments/{id}/refunds/{refund_id}/decide", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/admin/payments/{id}/refunds/{refund_id}/decide", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for DecideRefund {
     type Request = DecideRefundRequest;
     type Response = AdminPaymentDetails;
 
-    async fn handle(ctx: &Ctx, request: DecideRefundRequest) -> Result<Reply<AdminPaymentDetails>, AppError> {
+    async fn handle(
+        ctx: &Ctx,
+        request: DecideRefundRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<AdminPaymentDetails>, AppError> {
         let DecideRefundRequest { id, refund_id, decision, reason } = request;
-        let decided = payments::decide_refund(ctx.app(), ctx.user()?, id.0, refund_id.0, decision, reason);
+        let decided = payments::decide_refund(ctx.app(), by, id.0, refund_id.0, decision, reason);
         Ok(Reply::of(decided.await?))
     }
 }
@@ -337,7 +342,7 @@ pub struct GiveCreditsRequest {
 /// Give somebody, or a workspace, credits by hand, or take some away
 ///
 /// The reason stands in their account. What is taken away and isn't there any more is owed.
-#[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(NotFound, WrongState))]
+#[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(NotFound, FreshSignInRequired, WrongState))]
 impl Endpoint for GiveCredits {
     type Request = GiveCreditsRequest;
     type Response = Credits;

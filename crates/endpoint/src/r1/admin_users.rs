@@ -10,7 +10,10 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use serde::Deserialize;
 use service::{
-    accounts::oversight::{self, Change, Deed, Filter, NewAccount},
+    accounts::{
+        Confirmed,
+        oversight::{self, Change, Deed, Filter, NewAccount},
+    },
     console, offboarding,
 };
 use utoipa::ToSchema;
@@ -79,16 +82,16 @@ pub struct InviteAccountRequest {
 ///
 /// They are mailed a link by which they choose their password; where no mail server is set, it is in the answer. It works for seven days, also
 /// where sign-up is closed. It needs a fresh sign-in.
-#[endpoint(POST "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired, EmailTaken))]
+#[endpoint(POST "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(EmailTaken))]
 impl Endpoint for InviteAccount {
     type Request = InviteAccountRequest;
     type Response = InvitedUser;
 
-    async fn handle(ctx: &Ctx, request: InviteAccountRequest) -> Result<Reply<InvitedUser>, AppError> {
+    async fn handle(ctx: &Ctx, request: InviteAccountRequest, by: &Confirmed) -> Result<Reply<InvitedUser>, AppError> {
         let InviteAccountRequest { email, display_name, role, language } = request;
         let (role, language) = (role.unwrap_or(UserRole::User), language.unwrap_or_default());
         let new = NewAccount { email, display_name, role, language };
-        Ok(Reply::of(oversight::invite(ctx.app(), ctx.user()?, new, &ctx.own_url()).await?))
+        Ok(Reply::of(oversight::invite(ctx.app(), by, new, &ctx.own_url()).await?))
     }
 }
 
@@ -116,18 +119,22 @@ pub struct ChangeAccountsRequest {
 ///
 /// Each as if it were done to that one alone. What is refused, as for one's own account or the last administrator, holds no other back; the answer says
 /// which. It needs a fresh sign-in.
-#[endpoint(POST "/r1/admin/users/batch", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired))]
+#[endpoint(POST "/r1/admin/users/batch", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeAccounts {
     type Request = ChangeAccountsRequest;
     type Response = ChangedAccounts;
 
-    async fn handle(ctx: &Ctx, request: ChangeAccountsRequest) -> Result<Reply<ChangedAccounts>, AppError> {
+    async fn handle(
+        ctx: &Ctx,
+        request: ChangeAccountsRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<ChangedAccounts>, AppError> {
         let deed = match request.action {
             AccountsAction::Suspend => Deed::Suspend,
             AccountsAction::Restore => Deed::Restore,
             AccountsAction::SignOut => Deed::EndSessions,
         };
-        Ok(Reply::of(oversight::several(ctx.app(), ctx.user()?, &request.ids, deed, request.reason.as_deref()).await?))
+        Ok(Reply::of(oversight::several(ctx.app(), by, &request.ids, deed, request.reason.as_deref()).await?))
     }
 }
 
@@ -163,28 +170,28 @@ pub struct ChangeAccountRequest {
 ///
 /// A suspended account keeps everything, but nobody comes in by it: its sessions end and its connections are closed at once on every instance, and its API
 /// keys are refused until it is restored. The last administrator stays one. It needs a fresh sign-in.
-#[endpoint(PATCH "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, LastAdmin, WrongState))]
+#[endpoint(PATCH "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for ChangeAccount {
     type Request = ChangeAccountRequest;
     type Response = AdminUser;
 
-    async fn handle(ctx: &Ctx, request: ChangeAccountRequest) -> Result<Reply<AdminUser>, AppError> {
+    async fn handle(ctx: &Ctx, request: ChangeAccountRequest, by: &Confirmed) -> Result<Reply<AdminUser>, AppError> {
         let ChangeAccountRequest { id, role, status, reason } = request;
         let change = Change { role, status, reason };
-        Ok(Reply::of(oversight::change(ctx.app(), ctx.user()?, id, change).await?))
+        Ok(Reply::of(oversight::change(ctx.app(), by, id, change).await?))
     }
 }
 
 /// Delete somebody's account
 ///
 /// As they would delete it themselves. The last administrator's can't be deleted. It needs a fresh sign-in.
-#[endpoint(DELETE "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, LastAdmin, WrongState))]
+#[endpoint(DELETE "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for DeleteAccount {
     type Request = AccountRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
-        offboarding::delete(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        offboarding::delete(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -192,13 +199,13 @@ impl Endpoint for DeleteAccount {
 /// Export somebody's data
 ///
 /// What they would get themselves, for a person who asks for it and can't sign in. It needs a fresh sign-in.
-#[endpoint(GET "/r1/admin/users/{id}/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, errors(FreshSignInRequired))]
+#[endpoint(GET "/r1/admin/users/{id}/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, requires = Confirmed)]
 impl Endpoint for ExportAccount {
     type Request = AccountRequest;
     type Response = Export;
 
-    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<Export>, AppError> {
-        Ok(Reply::pieces(offboarding::export_of(ctx.shared_app(), ctx.user()?, request.id).await?))
+    async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<Export>, AppError> {
+        Ok(Reply::pieces(offboarding::export_of(ctx.shared_app(), by, request.id).await?))
     }
 }
 
@@ -224,13 +231,13 @@ impl Endpoint for ListAccountSessions {
 /// Sign somebody out on all devices
 ///
 /// At once, on every instance. It needs a fresh sign-in.
-#[endpoint(DELETE "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+#[endpoint(DELETE "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for EndAccountSessions {
     type Request = AccountRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
-        oversight::end_sessions(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        oversight::end_sessions(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -246,13 +253,13 @@ pub struct EndAccountSessionRequest {
 /// Sign somebody out on one device
 ///
 /// It needs a fresh sign-in.
-#[endpoint(DELETE "/r1/admin/users/{id}/sessions/{session_id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired))]
+#[endpoint(DELETE "/r1/admin/users/{id}/sessions/{session_id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for EndAccountSession {
     type Request = EndAccountSessionRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: EndAccountSessionRequest) -> Result<Reply<NoData>, AppError> {
-        oversight::end_session(ctx.app(), ctx.user()?, request.id, request.session_id).await?;
+    async fn handle(ctx: &Ctx, request: EndAccountSessionRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        oversight::end_session(ctx.app(), by, request.id, request.session_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -260,26 +267,26 @@ impl Endpoint for EndAccountSession {
 /// Send somebody a link by which they choose another password
 ///
 /// By mail; where no mail server is set, it is in the answer. Their password works until then. It needs a fresh sign-in.
-#[endpoint(POST "/r1/admin/users/{id}/password-reset", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired))]
+#[endpoint(POST "/r1/admin/users/{id}/password-reset", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ResetAccountPassword {
     type Request = AccountRequest;
     type Response = SentLink;
 
-    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<SentLink>, AppError> {
-        Ok(Reply::of(oversight::send_reset(ctx.app(), ctx.user()?, request.id, &ctx.own_url()).await?))
+    async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<SentLink>, AppError> {
+        Ok(Reply::of(oversight::send_reset(ctx.app(), by, request.id, &ctx.own_url()).await?))
     }
 }
 
 /// Take somebody's authenticator away
 ///
 /// With their recovery codes, for a person who has lost both. It needs a fresh sign-in.
-#[endpoint(DELETE "/r1/admin/users/{id}/second-factor", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+#[endpoint(DELETE "/r1/admin/users/{id}/second-factor", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RemoveAccountSecondFactor {
     type Request = AccountRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<NoData>, AppError> {
-        oversight::remove_second_factor(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        oversight::remove_second_factor(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

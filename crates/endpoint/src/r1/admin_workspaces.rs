@@ -6,7 +6,10 @@ use appcore::{
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind},
 };
 use natter_macro::{dto, endpoint};
-use service::workspaces::oversight::{self, Filter};
+use service::{
+    accounts::Confirmed,
+    workspaces::oversight::{self, Filter},
+};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -99,13 +102,13 @@ pub struct ChangeOwnerRequest {
 /// Give a workspace another owner
 ///
 /// The former one becomes an administrator of it. It needs a fresh sign-in.
-#[endpoint(PATCH "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+#[endpoint(PATCH "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ChangeOwner {
     type Request = ChangeOwnerRequest;
     type Response = AdminWorkspace;
 
-    async fn handle(ctx: &Ctx, request: ChangeOwnerRequest) -> Result<Reply<AdminWorkspace>, AppError> {
-        Ok(Reply::of(oversight::set_owner(ctx.app(), ctx.user()?, request.id, request.owner_id).await?))
+    async fn handle(ctx: &Ctx, request: ChangeOwnerRequest, by: &Confirmed) -> Result<Reply<AdminWorkspace>, AppError> {
+        Ok(Reply::of(oversight::set_owner(ctx.app(), by, request.id, request.owner_id).await?))
     }
 }
 
@@ -120,13 +123,13 @@ pub struct DeleteAnyWorkspaceRequest {
 /// Delete any workspace
 ///
 /// With all its conversations, for everybody. It needs a fresh sign-in.
-#[endpoint(DELETE "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+#[endpoint(DELETE "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for DeleteAnyWorkspace {
     type Request = DeleteAnyWorkspaceRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: DeleteAnyWorkspaceRequest) -> Result<Reply<NoData>, AppError> {
-        oversight::delete(ctx.app(), ctx.user()?, request.id, &request.name).await?;
+    async fn handle(ctx: &Ctx, request: DeleteAnyWorkspaceRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        oversight::delete(ctx.app(), by, request.id, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -11,7 +11,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
-    accounts::api_keys,
+    accounts::{Confirmed, api_keys},
     gateway::{
         PolicyChange,
         keys::{self, KeyChange, NewApiKey},
@@ -92,12 +92,12 @@ pub struct NewKey {
 /// Create an API key
 ///
 /// Asked for by somebody who has shown a moment ago that it is them: see `POST /r1/auth/confirm`.
-#[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired, WrongState, NotFound))]
+#[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState, NotFound))]
 impl Endpoint for CreateApiKey {
     type Request = CreateApiKeyRequest;
     type Response = NewKey;
 
-    async fn handle(ctx: &Ctx, request: CreateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
+    async fn handle(ctx: &Ctx, request: CreateApiKeyRequest, by: &Confirmed) -> Result<Reply<NewKey>, AppError> {
         let policy = PolicyChange {
             workspace_id: Some(request.workspace_id),
             models: request.models,
@@ -109,7 +109,7 @@ impl Endpoint for CreateApiKey {
         };
         let CreateApiKeyRequest { name, scopes, expires_at, .. } = request;
         let new = NewApiKey { name, scopes: scopes.into(), expires_at, policy };
-        let (api_key, key) = keys::create(ctx.app(), ctx.user()?, new).await?;
+        let (api_key, key) = keys::create(ctx.app(), by, new).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }
@@ -144,12 +144,12 @@ pub struct ChangeApiKeyRequest {
 ///
 /// What is left out stays as it is. What it may do is another at once, on every instance. Asked for by somebody who has shown a moment ago
 /// that it is them.
-#[endpoint(PATCH "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write, errors(FreshSignInRequired))]
+#[endpoint(PATCH "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeApiKey {
     type Request = ChangeApiKeyRequest;
     type Response = ApiKey;
 
-    async fn handle(ctx: &Ctx, request: ChangeApiKeyRequest) -> Result<Reply<ApiKey>, AppError> {
+    async fn handle(ctx: &Ctx, request: ChangeApiKeyRequest, by: &Confirmed) -> Result<Reply<ApiKey>, AppError> {
         let policy = PolicyChange {
             workspace_id: request.workspace_id,
             models: request.models.map(Option::unwrap_or_default),
@@ -161,7 +161,7 @@ impl Endpoint for ChangeApiKey {
         };
         let ChangeApiKeyRequest { id, name, scopes, expires_at, .. } = request;
         let change = KeyChange { name, scopes: scopes.map(Into::into), expires_at, policy };
-        Ok(Reply::of(keys::update(ctx.app(), ctx.user()?, id, change).await?))
+        Ok(Reply::of(keys::update(ctx.app(), by, id, change).await?))
     }
 }
 
@@ -177,14 +177,14 @@ pub struct RotateApiKeyRequest {
 /// Give an API key another secret
 ///
 /// The key stays the same, with its usage, limits and budget. Asked for by somebody who has shown a moment ago that it is them.
-#[endpoint(POST "/r1/api_keys/{id}/rotate", tag = "api_keys", access = Access::User, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
+#[endpoint(POST "/r1/api_keys/{id}/rotate", tag = "api_keys", access = Access::User, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RotateApiKey {
     type Request = RotateApiKeyRequest;
     type Response = NewKey;
 
-    async fn handle(ctx: &Ctx, request: RotateApiKeyRequest) -> Result<Reply<NewKey>, AppError> {
+    async fn handle(ctx: &Ctx, request: RotateApiKeyRequest, by: &Confirmed) -> Result<Reply<NewKey>, AppError> {
         let grace = Duration::from_secs(u64::from(request.grace_seconds.unwrap_or(0)));
-        let (api_key, key) = keys::rotate(ctx.app(), ctx.user()?, request.id, grace).await?;
+        let (api_key, key) = keys::rotate(ctx.app(), by, request.id, grace).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }

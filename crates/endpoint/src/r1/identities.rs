@@ -8,7 +8,7 @@ use appcore::{
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
 use service::accounts::{
-    SignedIn,
+    Confirmed, SignedIn,
     identities::{self, Arrival, Returned},
 };
 use url::form_urlencoded::Serializer;
@@ -271,13 +271,13 @@ pub struct UnlinkIdentityRequest {
 }
 
 /// Unlink an identity
-#[endpoint(DELETE "/r1/auth/identities/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(FreshSignInRequired, LastMethod))]
+#[endpoint(DELETE "/r1/auth/identities/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, errors(LastMethod))]
 impl Endpoint for UnlinkIdentity {
     type Request = UnlinkIdentityRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: UnlinkIdentityRequest) -> Result<Reply<NoData>, AppError> {
-        identities::unlink(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: UnlinkIdentityRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        identities::unlink(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -6,7 +6,10 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde_json::Value;
-use service::accounts::passkeys::{self, Ceremony, OwnPasskey};
+use service::accounts::{
+    Confirmed,
+    passkeys::{self, Ceremony, Enrolling, OwnPasskey},
+};
 
 use super::auth::Tokens;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -54,13 +57,13 @@ impl From<OwnPasskey> for Passkey {
 }
 
 /// Begin to make a passkey
-#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(FreshSignInRequired, WrongState, Conflict))]
+#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Auth, requires = Enrolling, errors(Conflict))]
 impl Endpoint for StartPasskeyRegistration {
     type Request = NoInput;
     type Response = PasskeyChallenge;
 
-    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<PasskeyChallenge>, AppError> {
-        Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.app(), ctx.user()?).await?))
+    async fn handle(ctx: &Ctx, _: NoInput, by: &Enrolling) -> Result<Reply<PasskeyChallenge>, AppError> {
+        Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.app(), by).await?))
     }
 }
 
@@ -172,13 +175,13 @@ pub struct RemovePasskeyRequest {
 }
 
 /// Remove a passkey
-#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(FreshSignInRequired, LastMethod))]
+#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, errors(LastMethod))]
 impl Endpoint for RemovePasskey {
     type Request = RemovePasskeyRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: RemovePasskeyRequest) -> Result<Reply<NoData>, AppError> {
-        passkeys::remove(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: RemovePasskeyRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        passkeys::remove(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

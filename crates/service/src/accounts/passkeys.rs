@@ -27,11 +27,11 @@ use webauthn_rs::{
 };
 
 use super::{
-    Device, SignedIn, TokenPair,
+    Confirmed, Device, SignedIn, TokenPair,
     admit::{self, Proof},
     methods,
     pending::{self, Kind},
-    reauthenticate, signin,
+    signin,
 };
 use crate::{
     App,
@@ -81,10 +81,21 @@ pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
     built.map(Some).map_err(|error| anyhow::anyhow!("server.public_url can't have passkeys: {error}"))
 }
 
+/// A confirmed caller of a server that can have passkeys. Only [asking](Self::ask) makes one.
+#[derive(Debug)]
+pub struct Enrolling(Confirmed);
+
+impl Enrolling {
+    /// Nobody is asked to confirm for what isn't possible here.
+    pub async fn ask(app: &App, by: &Principal) -> Result<Self, AppError> {
+        open_site(app)?;
+        Ok(Self(Confirmed::ask(app, by).await?))
+    }
+}
+
 /// Asks for a new passkey of the caller's.
-pub async fn begin_registration(app: &App, by: &Principal) -> Result<Ceremony, AppError> {
+pub async fn begin_registration(app: &App, Enrolling(by): &Enrolling) -> Result<Ceremony, AppError> {
     let site = open_site(app)?;
-    reauthenticate::require_fresh(app, by).await?;
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let known = rows::credential_ids(app.db.reader(), account.id).await?;
     if known.len() >= MAX_PASSKEYS {
@@ -205,8 +216,7 @@ pub async fn rename(app: &App, by: &Principal, id: PasskeyId, name: &str) -> Res
 }
 
 /// Takes one of the caller's passkeys away, unless it is their only way in.
-pub async fn remove(app: &App, by: &Principal, id: PasskeyId) -> Result<(), AppError> {
-    reauthenticate::require_fresh(app, by).await?;
+pub async fn remove(app: &App, by: &Confirmed, id: PasskeyId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !rows::remove(&tx, account.id, id).await? {

@@ -1,7 +1,9 @@
 //! Reauthentication before a change that would let a thief stay.
 //!
 //! A recent sign-in (`auth.fresh_for`) suffices. Later the person confirms once more ([`confirm`]) by any method of the account that works here;
-//! an account with only a provider signs in again. So a stolen session can't add sign-in methods.
+//! an account with only a provider signs in again. So a stolen session can't add sign-in methods. What asks for it takes the caller as [`Confirmed`].
+
+use std::ops::Deref;
 
 use appcore::{
     AppError, Code, Timestamp,
@@ -55,9 +57,27 @@ pub struct Freshness {
     pub means: Vec<Means>,
 }
 
-/// Refuses a caller whose last confirmation is too old.
-pub(crate) async fn require_fresh(app: &App, by: &Principal) -> Result<(), AppError> {
-    if fresh_until(app, by).await? > app.clock.now() { Ok(()) } else { Err(Code::FreshSignInRequired.into()) }
+/// A caller who has signed in or confirmed a moment ago. Only [asking](Self::ask) makes one.
+#[derive(Debug)]
+pub struct Confirmed(Principal);
+
+impl Confirmed {
+    /// Refuses a caller whose last confirmation is too old.
+    pub async fn ask(app: &App, by: &Principal) -> Result<Self, AppError> {
+        if fresh_until(app, by).await? > app.clock.now() {
+            Ok(Self(by.clone()))
+        } else {
+            Err(Code::FreshSignInRequired.into())
+        }
+    }
+}
+
+impl Deref for Confirmed {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.0
+    }
 }
 
 async fn fresh_until(app: &App, by: &Principal) -> Result<Timestamp, AppError> {
@@ -135,7 +155,9 @@ pub(crate) async fn check(app: &App, by: &Principal, password: Option<String>) -
             }
         }
         (Some(_), None) => return Err(AppError::field("password", "required", "Enter your password.")),
-        (None, _) => require_fresh(app, by).await?,
+        (None, _) => {
+            Confirmed::ask(app, by).await?;
+        }
     }
     Ok(account)
 }

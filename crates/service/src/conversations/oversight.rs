@@ -2,7 +2,6 @@
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    auth::Principal,
     line::check_search,
     page::{MAX_PAGE_SIZE, Page, PageRequest, Slice},
     view::{AdminConversation, AdminConversationMember},
@@ -13,7 +12,7 @@ pub use dbcontext::query::admin_conversations::Filter;
 use super::channels;
 use crate::{
     App,
-    accounts::require_fresh,
+    accounts::Confirmed,
     audit::{Action, Entry},
     events::{Change, EndConversation, HandOver},
 };
@@ -48,11 +47,10 @@ pub async fn members(
 /// Makes another member of a channel or group its owner; the former one becomes an administrator of it.
 pub async fn set_owner(
     app: &App,
-    by: &Principal,
+    by: &Confirmed,
     id: ConversationId,
     owner: UserId,
 ) -> Result<AdminConversation, AppError> {
-    require_fresh(app, by).await?;
     let able = owned(app, id).await?.kind.capabilities();
     let entry = Entry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
     let handed_over = if able.members_are_durable {
@@ -69,8 +67,7 @@ pub async fn set_owner(
 }
 
 /// Deletes a conversation for everybody in it. Its name must be given, so that it is no other one.
-pub async fn delete(app: &App, by: &Principal, id: ConversationId, name: &str) -> Result<(), AppError> {
-    require_fresh(app, by).await?;
+pub async fn delete(app: &App, by: &Confirmed, id: ConversationId, name: &str) -> Result<(), AppError> {
     let conversation = seen::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if conversation.is_default {
         return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be deleted."));

@@ -19,7 +19,8 @@ use uuid::Uuid;
 pub use self::export::{Period, export, export_of};
 pub use crate::ledger::{Holder, verify};
 use crate::{
-    App, accounts,
+    App,
+    accounts::Confirmed,
     audit::{self, Action, Entry},
     ledger::{Books, Source, figures},
     payments::{balances, subscriptions},
@@ -73,7 +74,7 @@ pub async fn give(
         return Err(AppError::field("amount", "invalid", "This must be something, and at most a million credits."));
     }
     if amount < MicroCredits::ZERO {
-        accounts::require_fresh(app, by).await?;
+        Confirmed::ask(app, by).await?;
     }
     match holder {
         Holder::Person(id) => drop(users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?),

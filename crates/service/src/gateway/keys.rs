@@ -24,8 +24,9 @@ use super::{PolicyChange, budgets};
 use crate::{
     App,
     accounts::{
+        Confirmed,
         api_keys::{MARK, tell_changed},
-        key_policy, require_fresh,
+        key_policy,
     },
     audit::{self, Action, Entry},
 };
@@ -56,8 +57,7 @@ pub struct KeyChange {
 }
 
 /// Makes a key for the caller. The key itself is returned once and not stored.
-pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
-    require_fresh(app, by).await?;
+pub async fn create(app: &App, by: &Confirmed, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
     check_scopes(new.scopes)?;
     let now = app.clock.now();
@@ -105,8 +105,7 @@ pub async fn create(app: &App, by: &Principal, new: NewApiKey) -> Result<(ApiKey
 }
 
 /// Changes one of the caller's keys; what it may do is another at once, on every instance.
-pub async fn update(app: &App, by: &Principal, id: ApiKeyId, change: KeyChange) -> Result<ApiKey, AppError> {
-    require_fresh(app, by).await?;
+pub async fn update(app: &App, by: &Confirmed, id: ApiKeyId, change: KeyChange) -> Result<ApiKey, AppError> {
     let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
     change.scopes.map_or(Ok(()), check_scopes)?;
     let now = app.clock.now();
@@ -142,8 +141,7 @@ pub async fn update(app: &App, by: &Principal, id: ApiKeyId, change: KeyChange) 
 
 /// Gives one of the caller's keys another secret. The one before is accepted for the grace that is asked for; the key is the same, with its
 /// usage, limits and budget.
-pub async fn rotate(app: &App, by: &Principal, id: ApiKeyId, grace: Duration) -> Result<(ApiKey, Secret), AppError> {
-    require_fresh(app, by).await?;
+pub async fn rotate(app: &App, by: &Confirmed, id: ApiKeyId, grace: Duration) -> Result<(ApiKey, Secret), AppError> {
     if grace > MAX_GRACE {
         let message = format!("At most {} seconds.", MAX_GRACE.as_secs());
         return Err(AppError::field("grace_seconds", "too_large", message));

@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     App,
-    accounts::tests::stage::{Stage, principal, sign_up, stages, until},
+    accounts::{
+        Confirmed,
+        tests::stage::{Stage, principal, sign_up, stages, until},
+    },
     limits::KeyMeasure,
 };
 
@@ -66,6 +69,10 @@ async fn priced(app: &App, by: &Principal) {
     models::put(app, by, "small", definition).await.unwrap();
 }
 
+async fn confirmed(app: &App, by: &Principal) -> Confirmed {
+    Confirmed::ask(app, by).await.unwrap()
+}
+
 async fn key(app: &App, by: &Principal, policy: PolicyChange) -> (ApiKeyId, String) {
     let new = NewApiKey {
         name: "A program".to_owned(),
@@ -73,7 +80,7 @@ async fn key(app: &App, by: &Principal, policy: PolicyChange) -> (ApiKeyId, Stri
         expires_at: None,
         policy,
     };
-    let (made, key) = keys::create(app, by, new).await.unwrap();
+    let (made, key) = keys::create(app, &confirmed(app, by).await, new).await.unwrap();
     (made.id, key.expose().to_owned())
 }
 
@@ -288,7 +295,7 @@ async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
         call.settle(used(100, 5));
         assert_eq!(shown().await, (150, 0));
         let smaller = KeyChange { policy: with_budget(150), ..KeyChange::default() };
-        keys::update(&app, &anna, caller.key_id, smaller).await.unwrap();
+        keys::update(&app, &confirmed(&app, &anna).await, caller.key_id, smaller).await.unwrap();
         assert!(matches!(ask(&app, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
         until(async || spent_and_held(&app, budget).await == (150, 0)).await;
     }
@@ -318,7 +325,7 @@ async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_whic
         assert_eq!(spent_and_held(&app, own).await, (0, 0), "who was refused by one holds nothing in another");
         let lifted = PolicyChange { budget: Some(None), ..PolicyChange::default() };
         let change = KeyChange { policy: lifted, ..KeyChange::default() };
-        assert_eq!(keys::update(&app, &anna, id, change).await.unwrap().budget, None);
+        assert_eq!(keys::update(&app, &confirmed(&app, &anna).await, id, change).await.unwrap().budget, None);
         assert!(caller(&app, &secret).await.policy.budgets.is_empty());
     }
 }
@@ -452,7 +459,9 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
         let (id, secret) = key(&app, &anna, PolicyChange::default()).await;
         assert!(ask(&other, &caller(&other, &secret).await, "large").await.is_ok());
         let only = PolicyChange { models: Some(vec!["fast".to_owned()]), ..PolicyChange::default() };
-        keys::update(&app, &anna, id, KeyChange { policy: only, ..KeyChange::default() }).await.unwrap();
+        keys::update(&app, &confirmed(&app, &anna).await, id, KeyChange { policy: only, ..KeyChange::default() })
+            .await
+            .unwrap();
         until(async || !caller(&other, &secret).await.policy.models.is_empty()).await;
         let refused = ask(&other, &caller(&other, &secret).await, "large").await;
         assert!(matches!(refused, Err(Refusal::UnknownModel(_))));
@@ -460,14 +469,18 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
 
         let unknown = PolicyChange { models: Some(vec!["none".to_owned()]), ..PolicyChange::default() };
         let change = KeyChange { policy: unknown, ..KeyChange::default() };
-        assert_eq!(keys::update(&app, &anna, id, change).await.unwrap_err().code(), Code::Invalid);
+        assert_eq!(
+            keys::update(&app, &confirmed(&app, &anna).await, id, change).await.unwrap_err().code(),
+            Code::Invalid
+        );
 
-        let (_, rotated) = keys::rotate(&app, &anna, id, Duration::from_secs(60)).await.unwrap();
+        let (_, rotated) =
+            keys::rotate(&app, &confirmed(&app, &anna).await, id, Duration::from_secs(60)).await.unwrap();
         assert_eq!(caller(&other, rotated.expose()).await.key_id, id);
         assert_eq!(caller(&other, &secret).await.key_id, id, "the one before is good for a minute");
         stage.pass(61);
         assert!(authenticate(&app, &secret).await.is_err() && authenticate(&other, &secret).await.is_err());
-        let (_, last) = keys::rotate(&app, &anna, id, Duration::ZERO).await.unwrap();
+        let (_, last) = keys::rotate(&app, &confirmed(&app, &anna).await, id, Duration::ZERO).await.unwrap();
         until(async || authenticate(&other, rotated.expose()).await.is_err()).await;
         assert!(authenticate(&other, last.expose()).await.is_ok());
     }
@@ -503,7 +516,7 @@ async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_t
             expires_at: None,
             policy: foreign,
         };
-        assert_eq!(keys::create(&app, &anna, new).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(keys::create(&app, &confirmed(&app, &anna).await, new).await.unwrap_err().code(), Code::NotFound);
         let nobody = budgets::set(&app, &anna, BudgetScope::User, UserId::new().0, per(1, BudgetPeriod::Day)).await;
         assert_eq!(nobody.unwrap_err().code(), Code::NotFound);
     }

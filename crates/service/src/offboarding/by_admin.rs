@@ -13,8 +13,8 @@ use super::{deletion, export};
 use crate::{
     App,
     accounts::{
+        Confirmed,
         oversight::{entry, keep_an_admin, lock, not_oneself},
-        require_fresh,
     },
     audit::{self, Action},
 };
@@ -22,19 +22,17 @@ use crate::{
 /// All of somebody's data, as they would export it themselves.
 pub async fn export_of(
     app: Arc<App>,
-    by: &Principal,
+    by: &Confirmed,
     id: UserId,
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
-    require_fresh(&app, by).await?;
     let account = users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
     // Whose data it is; the credentials stay the administrator's.
-    let whose = Principal { user_id: id, role: rows::role(&account)?, ..by.clone() };
+    let whose = Principal { user_id: id, role: rows::role(&account)?, ..Principal::clone(by) };
     Ok(export::pieces(app, whose, entry(by, Action::UserExported, id)))
 }
 
 /// Deletes somebody's account. What others share with it stays usable.
-pub async fn delete(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
-    require_fresh(app, by).await?;
+pub async fn delete(app: &App, by: &Confirmed, id: UserId) -> Result<(), AppError> {
     not_oneself(by, id)?;
     let tx = app.db.begin().await.map_err(app_error)?;
     keep_an_admin(&tx, id).await?;

@@ -13,7 +13,6 @@ use std::time::Duration;
 use ::payment::{GatewayError, RefundOrder, RefundState, Refunded, Stage};
 use appcore::{
     AppError, Code, Timestamp, UserId,
-    auth::Principal,
     credits::MicroCredits,
     view::{AdminPaymentDetails, Payment, RefundDecision},
 };
@@ -32,7 +31,8 @@ use super::{
     view,
 };
 use crate::{
-    App, accounts,
+    App,
+    accounts::Confirmed,
     audit::{self, Action, Entry},
 };
 
@@ -44,12 +44,11 @@ const MAX_ANSWER: usize = 300;
 /// Gives back a part of what was paid, or all that is left of it. With a fresh sign-in.
 pub async fn refund(
     app: &App,
-    by: &Principal,
+    by: &Confirmed,
     payment_id: Uuid,
     amount: Option<i64>,
     reason: String,
 ) -> Result<Payment, AppError> {
-    accounts::require_fresh(app, by).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let row = rows::lock(&tx, payment_id).await?.ok_or(Code::NotFound)?;
@@ -261,13 +260,12 @@ fn shortened(answer: &str) -> String {
 /// What an administrator who has looked at the gateway says of a refund that is under way. With a fresh sign-in.
 pub async fn decide_refund(
     app: &App,
-    by: &Principal,
+    by: &Confirmed,
     payment_id: Uuid,
     refund_id: Uuid,
     decision: RefundDecision,
     reason: String,
 ) -> Result<AdminPaymentDetails, AppError> {
-    accounts::require_fresh(app, by).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, payment_id).await?.ok_or(Code::NotFound)?;

@@ -23,7 +23,7 @@ use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
 use crate::{
     App,
     accounts::{
-        Device,
+        Confirmed, Device,
         tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
     },
     ledger::{self, Books, Holder, Source},
@@ -302,7 +302,7 @@ async fn whatever_gateways_tell_credits_are_given_once_and_taken_back_once() {
                     }
                     Deed::GiveBack(payment, part) => {
                         let signed_in = sign_in(&app, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                        let by = principal(&app, &signed_in).await;
+                        let by = Confirmed::ask(&app, &principal(&app, &signed_in).await).await.unwrap();
                         let amount = (part > 1).then_some(PRICE / part);
                         let done = refund(&app, &by, buyer.payments[payment], amount, "test".to_owned()).await;
                         assert!(done.as_ref().err().is_none_or(|error| error.code().status() < 500), "{done:?}");

@@ -2,7 +2,6 @@
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
-    auth::Principal,
     line::check_search,
     page::{Page, PageRequest},
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
@@ -16,7 +15,7 @@ use dbcontext::{
 use super::{departure, end, invitations, wrong_state};
 use crate::{
     App,
-    accounts::require_fresh,
+    accounts::Confirmed,
     audit::{self, Action, Entry},
     membership::{ChangeNotice, default_channel},
 };
@@ -46,8 +45,7 @@ pub async fn members(
 }
 
 /// Makes another member the owner; the former one becomes an administrator of the workspace.
-pub async fn set_owner(app: &App, by: &Principal, id: WorkspaceId, owner: UserId) -> Result<AdminWorkspace, AppError> {
-    require_fresh(app, by).await?;
+pub async fn set_owner(app: &App, by: &Confirmed, id: WorkspaceId, owner: UserId) -> Result<AdminWorkspace, AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
@@ -76,8 +74,7 @@ pub async fn set_owner(app: &App, by: &Principal, id: WorkspaceId, owner: UserId
 }
 
 /// Deletes a workspace with all its conversations. Its name must be given, so that it is no other one.
-pub async fn delete(app: &App, by: &Principal, id: WorkspaceId, name: &str) -> Result<(), AppError> {
-    require_fresh(app, by).await?;
+pub async fn delete(app: &App, by: &Confirmed, id: WorkspaceId, name: &str) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     let workspace = seen::find(&tx, id).await?.ok_or(Code::NotFound)?;

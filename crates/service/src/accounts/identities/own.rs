@@ -15,7 +15,7 @@ use oidc::Identity;
 use super::admission;
 use crate::{
     App,
-    accounts::{Device, authenticate::standing, methods, reauthenticate},
+    accounts::{Confirmed, Device, authenticate::standing, methods},
     audit::{self, Action, Entry},
 };
 
@@ -49,8 +49,7 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<O
 }
 
 /// Takes one of the caller's identities away, unless it is their only way in.
-pub async fn unlink(app: &App, by: &Principal, id: IdentityId) -> Result<(), AppError> {
-    reauthenticate::require_fresh(app, by).await?;
+pub async fn unlink(app: &App, by: &Confirmed, id: IdentityId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     if !rows::remove(&tx, account.id, id).await? {

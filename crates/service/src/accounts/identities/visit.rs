@@ -17,9 +17,9 @@ use super::{
 use crate::{
     App,
     accounts::{
-        Device, SignedIn,
+        Confirmed, Device, SignedIn,
         pending::{self, Kind},
-        reauthenticate, signin,
+        signin,
     },
     links,
 };
@@ -80,9 +80,10 @@ pub async fn depart(
     link_to: Option<&Principal>,
 ) -> Result<Departure, AppError> {
     let provider = app.accounts.providers.find(provider)?;
-    if let Some(by) = link_to {
-        reauthenticate::require_fresh(app, by).await?;
-    }
+    let link_to = match link_to {
+        Some(by) => Some(Confirmed::ask(app, by).await?),
+        None => None,
+    };
     // A redirect URI of its own for each provider: none can pass another's code for its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", app.config.server.public_url(), provider.name());
     let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
@@ -90,11 +91,17 @@ pub async fn depart(
         provider: provider.name().to_owned(),
         trip: departure.trip,
         next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
-        link_to: link_to.map(Principal::require_session).transpose()?,
+        link_to: link_to.as_deref().map(Principal::require_session).transpose()?,
     };
-    let begun =
-        pending::begin(app.db.writer(), Kind::Oauth, link_to.map(|by| by.user_id), &visit, app.clock.now(), VISIT_TTL)
-            .await?;
+    let begun = pending::begin(
+        app.db.writer(),
+        Kind::Oauth,
+        link_to.as_ref().map(|by| by.user_id),
+        &visit,
+        app.clock.now(),
+        VISIT_TTL,
+    )
+    .await?;
     Ok(Departure {
         location: departure.url,
         handle: begun.handle,

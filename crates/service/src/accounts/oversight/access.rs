@@ -17,7 +17,7 @@ use dbcontext::{
     },
 };
 
-use super::{after, entry, lock, not_oneself, require_fresh};
+use super::{Confirmed, after, entry, lock, not_oneself};
 use crate::{
     App,
     accounts::{
@@ -39,8 +39,7 @@ pub struct NewAccount {
 }
 
 /// Makes an account without a password, and a link by which its owner chooses one. That is how somebody comes in where sign-up is closed.
-pub async fn invite(app: &App, by: &Principal, new: NewAccount, own_url: &str) -> Result<InvitedUser, AppError> {
-    require_fresh(app, by).await?;
+pub async fn invite(app: &App, by: &Confirmed, new: NewAccount, own_url: &str) -> Result<InvitedUser, AppError> {
     let email = Email::parse(&new.email).map_err(|error| AppError::Invalid(vec![error]))?;
     let name = new.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
@@ -65,8 +64,7 @@ pub async fn invite(app: &App, by: &Principal, new: NewAccount, own_url: &str) -
 }
 
 /// Sends somebody the way to another password. The present one works until they have chosen.
-pub async fn send_reset(app: &App, by: &Principal, id: UserId, own_url: &str) -> Result<SentLink, AppError> {
-    require_fresh(app, by).await?;
+pub async fn send_reset(app: &App, by: &Confirmed, id: UserId, own_url: &str) -> Result<SentLink, AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     lock(&tx, id).await?;
@@ -110,13 +108,7 @@ pub async fn sessions_of(
 }
 
 /// Signs somebody out on all devices.
-pub async fn end_sessions(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
-    require_fresh(app, by).await?;
-    sign_out(app, by, id).await
-}
-
-/// The same, where it is certain that it is them.
-pub(super) async fn sign_out(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
+pub async fn end_sessions(app: &App, by: &Confirmed, id: UserId) -> Result<(), AppError> {
     not_oneself(by, id)?;
     let tx = app.db.begin().await.map_err(app_error)?;
     lock(&tx, id).await?;
@@ -128,8 +120,7 @@ pub(super) async fn sign_out(app: &App, by: &Principal, id: UserId) -> Result<()
 }
 
 /// Signs somebody out on one device.
-pub async fn end_session(app: &App, by: &Principal, id: UserId, session: SessionId) -> Result<(), AppError> {
-    require_fresh(app, by).await?;
+pub async fn end_session(app: &App, by: &Confirmed, id: UserId, session: SessionId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     if !rows::end(&tx, id, session, app.clock.now()).await? {
         return Err(Code::NotFound.into());
@@ -141,8 +132,7 @@ pub async fn end_session(app: &App, by: &Principal, id: UserId, session: Session
 }
 
 /// Takes the authenticator away from somebody who has lost it, with the recovery codes.
-pub async fn remove_second_factor(app: &App, by: &Principal, id: UserId) -> Result<(), AppError> {
-    require_fresh(app, by).await?;
+pub async fn remove_second_factor(app: &App, by: &Confirmed, id: UserId) -> Result<(), AppError> {
     not_oneself(by, id)?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;

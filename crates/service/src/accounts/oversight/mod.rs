@@ -1,6 +1,6 @@
 //! What administrators do about accounts that are not theirs.
 //!
-//! What can't be undone, or lets somebody in, asks for a recent sign-in. Each change is written down in its own transaction, and one administrator who
+//! What can't be undone, or lets somebody in, takes a [`Confirmed`] caller. Each change is written down in its own transaction, and one administrator who
 //! can sign in is always left ([`keep_an_admin`]). A suspended account keeps everything, but no session opens ([`super::admit`]), its keys are
 //! refused, and what was open is closed on every instance.
 
@@ -26,7 +26,7 @@ use dbcontext::{
     query::{admin_users as rows, users},
 };
 
-use super::reauthenticate::require_fresh;
+use super::reauthenticate::Confirmed;
 use crate::{
     App,
     audit::{Action, Entry},

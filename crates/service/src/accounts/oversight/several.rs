@@ -2,11 +2,10 @@
 
 use appcore::{
     AppError, UserId,
-    auth::Principal,
     view::{ChangedAccounts, SkippedAccount, UserStatus},
 };
 
-use super::{Change, access, require_fresh, standing};
+use super::{Change, Confirmed, access, standing};
 use crate::App;
 
 /// What is done to each.
@@ -20,12 +19,11 @@ pub enum Deed {
 /// Does it to each account by itself, as if it were done to that one alone: one that is refused is told of and holds no other back.
 pub async fn several(
     app: &App,
-    by: &Principal,
+    by: &Confirmed,
     ids: &[UserId],
     deed: Deed,
     reason: Option<&str>,
 ) -> Result<ChangedAccounts, AppError> {
-    require_fresh(app, by).await?;
     let reason = standing::checked_reason(reason)?;
     let mut done = ChangedAccounts { changed: 0, skipped: Vec::new() };
     for &id in ids {
@@ -34,7 +32,7 @@ pub async fn several(
         let changed = match deed {
             Deed::Suspend => standing::apply(app, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
             Deed::Restore => standing::apply(app, by, id, change(UserStatus::Active, None)).await,
-            Deed::EndSessions => access::sign_out(app, by, id).await,
+            Deed::EndSessions => access::end_sessions(app, by, id).await,
         };
         match changed {
             Ok(()) => done.changed += 1,

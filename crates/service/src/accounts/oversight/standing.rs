@@ -2,7 +2,6 @@
 
 use appcore::{
     AppError, UserId,
-    auth::Principal,
     event::{BusMessage, Signal},
     line::parse_line,
     view::{AdminUser, UserRole, UserStatus},
@@ -13,7 +12,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
-use super::{after, entry, keep_an_admin, lock, not_oneself, require_fresh};
+use super::{Confirmed, after, entry, keep_an_admin, lock, not_oneself};
 use crate::{
     App,
     accounts::{
@@ -37,8 +36,7 @@ pub struct Change {
 }
 
 /// Changes an account's role, suspends or restores it.
-pub async fn change(app: &App, by: &Principal, id: UserId, change: Change) -> Result<AdminUser, AppError> {
-    require_fresh(app, by).await?;
+pub async fn change(app: &App, by: &Confirmed, id: UserId, change: Change) -> Result<AdminUser, AppError> {
     apply(app, by, id, change).await?;
     after(app, id).await
 }
@@ -49,8 +47,8 @@ pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<String>, App
     said.map(|reason| parse_line("reason", reason, MAX_REASON_CHARS)).transpose()
 }
 
-/// The same, where it is certain that it is them.
-pub(super) async fn apply(app: &App, by: &Principal, id: UserId, change: Change) -> Result<(), AppError> {
+/// The same, without the account as it is then.
+pub(super) async fn apply(app: &App, by: &Confirmed, id: UserId, change: Change) -> Result<(), AppError> {
     let reason = checked_reason(change.reason.as_deref())?;
     let suspends = change.status == Some(UserStatus::Suspended);
     if suspends {

@@ -19,7 +19,7 @@ use super::{KeepMethodJob, PayOrder, Payer, cancel, change, course, forget, meth
 use crate::{
     App,
     accounts::{
-        Device,
+        Confirmed, Device,
         tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
     },
     ledger,
@@ -159,7 +159,7 @@ async fn perform(app: &App, by: &Principal, plans: &[Uuid], deed: Deed) {
             if let Some(row) = nth(which).await {
                 let amount = (part > 1).then_some(row.amount / part);
                 let signed_in = sign_in(app, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                let admin = principal(app, &signed_in).await;
+                let admin = Confirmed::ask(app, &principal(app, &signed_in).await).await.unwrap();
                 allowed(payments::refund(app, &admin, row.id, amount, "test".to_owned()).await);
             }
         }
