@@ -5,8 +5,11 @@
 
 use std::future::Future;
 
-use appcore::{AppError, Code, auth::Principal};
-use service::accounts::{Confirmed, passkeys::Enrolling};
+use appcore::{AppError, Code, WorkspaceId, auth::Principal};
+use service::{
+    accounts::{Confirmed, passkeys::Enrolling},
+    payments::subscriptions::Payer,
+};
 
 use crate::Ctx;
 
@@ -35,5 +38,15 @@ impl Requirement for Enrolling {
 
     async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
         Enrolling::ask(ctx.app(), by).await
+    }
+}
+
+/// For the workspace that is named, or for themselves.
+impl Requirement for Payer {
+    type About = Option<WorkspaceId>;
+    const REFUSALS: &'static [Code] = &[Code::NotFound];
+
+    async fn ask(ctx: &Ctx, by: &Principal, workspace_id: &Option<WorkspaceId>) -> Result<Self, AppError> {
+        Payer::ask(ctx.app(), by, *workspace_id).await
     }
 }

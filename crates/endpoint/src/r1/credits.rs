@@ -13,7 +13,7 @@ use service::{
     credits::{self, Holder, Period},
     payments::{
         self,
-        subscriptions::{self, Payer},
+        subscriptions::Payer,
         topups::{self, TopUpOrder},
     },
 };
@@ -29,10 +29,6 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ExportAnyLedger>(),
     EndpointDef::of::<ReadRevenue>(),
 ];
-
-async fn payer(ctx: &Ctx, workspace_id: Option<WorkspaceId>) -> Result<Payer, AppError> {
-    subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await
-}
 
 fn table(pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Reply<Raw> {
     Reply::stream("text/csv", pieces)
@@ -56,14 +52,14 @@ pub struct ExportLedgerRequest {
 ///
 /// CSV, the earliest entries first: `time`, `account`, `kind`, `credits` (less than nothing where the account loses them), `balance` after it,
 /// `source`, `note` and `id`.
-#[endpoint(GET "/r1/ledger/export", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound), content("text/csv"))]
+#[endpoint(GET "/r1/ledger/export", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id), content("text/csv"))]
 impl Endpoint for ExportLedger {
     type Request = ExportLedgerRequest;
     type Response = Raw;
 
-    async fn handle(ctx: &Ctx, request: ExportLedgerRequest) -> Result<Reply<Raw>, AppError> {
-        let ExportLedgerRequest { from, to, workspace_id } = request;
-        let pieces = credits::export(ctx.shared_app(), ctx.user()?, workspace_id, Period { from, to }).await?;
+    async fn handle(ctx: &Ctx, request: ExportLedgerRequest, payer: &Payer) -> Result<Reply<Raw>, AppError> {
+        let ExportLedgerRequest { from, to, workspace_id: _ } = request;
+        let pieces = credits::export(ctx.shared_app(), *payer, Period { from, to })?;
         Ok(table(pieces))
     }
 }
@@ -75,13 +71,17 @@ pub struct ReadCreditSettingsRequest {
 }
 
 /// Read how one's credits are watched and filled
-#[endpoint(GET "/r1/credit_settings", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/credit_settings", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ReadCreditSettings {
     type Request = ReadCreditSettingsRequest;
     type Response = CreditSettings;
 
-    async fn handle(ctx: &Ctx, request: ReadCreditSettingsRequest) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::settings(ctx.app(), payer(ctx, request.workspace_id).await?).await?))
+    async fn handle(
+        ctx: &Ctx,
+        _request: ReadCreditSettingsRequest,
+        payer: &Payer,
+    ) -> Result<Reply<CreditSettings>, AppError> {
+        Ok(Reply::of(topups::settings(ctx.app(), *payer).await?))
     }
 }
 
@@ -93,14 +93,17 @@ pub struct SetLowBalanceRequest {
 }
 
 /// Choose when one's credits are low
-#[endpoint(PUT "/r1/credit_settings/low_balance", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
+#[endpoint(PUT "/r1/credit_settings/low_balance", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for SetLowBalance {
     type Request = SetLowBalanceRequest;
     type Response = CreditSettings;
 
-    async fn handle(ctx: &Ctx, request: SetLowBalanceRequest) -> Result<Reply<CreditSettings>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(topups::set_low_balance(ctx.app(), payer, request.threshold).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: SetLowBalanceRequest,
+        payer: &Payer,
+    ) -> Result<Reply<CreditSettings>, AppError> {
+        Ok(Reply::of(topups::set_low_balance(ctx.app(), *payer, request.threshold).await?))
     }
 }
 
@@ -123,18 +126,17 @@ pub struct SetTopUpRequest {
 ///
 /// One purchase at a time. It stops, with a mail, where the charge is declined, what was chosen isn't there any more, or the month's limit is reached;
 /// this begins it again.
-#[endpoint(PUT "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
+#[endpoint(PUT "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound))]
 impl Endpoint for SetTopUp {
     type Request = SetTopUpRequest;
     type Response = CreditSettings;
 
-    async fn handle(ctx: &Ctx, request: SetTopUpRequest) -> Result<Reply<CreditSettings>, AppError> {
-        let SetTopUpRequest { plan_id, method_id, currency, threshold, monthly_limit, workspace_id } = request;
-        let payer = payer(ctx, workspace_id).await?;
+    async fn handle(ctx: &Ctx, request: SetTopUpRequest, payer: &Payer) -> Result<Reply<CreditSettings>, AppError> {
+        let SetTopUpRequest { plan_id, method_id, currency, threshold, monthly_limit, workspace_id: _ } = request;
         let unknown = || AppError::field("currency", "invalid", "This currency isn't known here.");
         let currency = currency.map(|code| code.parse().map_err(|_| unknown())).transpose()?;
         let order = TopUpOrder { plan_id: plan_id.0, method_id: method_id.0, currency, threshold, monthly_limit };
-        Ok(Reply::of(topups::set_top_up(ctx.app(), payer, order).await?))
+        Ok(Reply::of(topups::set_top_up(ctx.app(), *payer, order).await?))
     }
 }
 
@@ -145,13 +147,13 @@ pub struct RemoveTopUpRequest {
 }
 
 /// Have no credits bought any more
-#[endpoint(DELETE "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
+#[endpoint(DELETE "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for RemoveTopUp {
     type Request = RemoveTopUpRequest;
     type Response = CreditSettings;
 
-    async fn handle(ctx: &Ctx, request: RemoveTopUpRequest) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::remove_top_up(ctx.app(), payer(ctx, request.workspace_id).await?).await?))
+    async fn handle(ctx: &Ctx, _request: RemoveTopUpRequest, payer: &Payer) -> Result<Reply<CreditSettings>, AppError> {
+        Ok(Reply::of(topups::remove_top_up(ctx.app(), *payer).await?))
     }
 }
 

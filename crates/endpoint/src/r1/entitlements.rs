@@ -6,7 +6,7 @@ use appcore::{
     view::{Entitlements, LedgerEntry, WorkspaceEntitlements},
 };
 use natter_macro::{dto, endpoint};
-use service::{credits, entitlements};
+use service::{credits, entitlements, payments::subscriptions::Payer};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
@@ -64,12 +64,16 @@ pub struct ListLedgerEntriesRequest {
 /// List the entries of an account of credits
 ///
 /// One's own, or a workspace's; the newest first. Without those of kind `hold` and `release`, the amounts come to the balance.
-#[endpoint(GET "/r1/ledger", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/ledger", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListLedgerEntries {
     type Request = ListLedgerEntriesRequest;
     type Response = Page<LedgerEntry>;
 
-    async fn handle(ctx: &Ctx, request: ListLedgerEntriesRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
-        Ok(Reply::of(credits::list(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: ListLedgerEntriesRequest,
+        payer: &Payer,
+    ) -> Result<Reply<Page<LedgerEntry>>, AppError> {
+        Ok(Reply::of(credits::list(ctx.app(), *payer, request.page).await?))
     }
 }

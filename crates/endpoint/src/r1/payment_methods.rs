@@ -7,9 +7,11 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use payment::{DemoSetupOutcome, GatewayName};
-use service::payments::{setups, subscriptions};
+use service::payments::{
+    setups,
+    subscriptions::{self, Payer},
+};
 
-use super::subscriptions::payer;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Redirect, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -34,14 +36,17 @@ pub struct ListPaymentMethodsRequest {
 /// List the saved ways to pay
 ///
 /// No more is known here of a card than its brand, its last digits and when it expires.
-#[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListPaymentMethods {
     type Request = ListPaymentMethodsRequest;
     type Response = Page<PaymentMethod>;
 
-    async fn handle(ctx: &Ctx, request: ListPaymentMethodsRequest) -> Result<Reply<Page<PaymentMethod>>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(subscriptions::methods(ctx.app(), payer, request.page).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: ListPaymentMethodsRequest,
+        payer: &Payer,
+    ) -> Result<Reply<Page<PaymentMethod>>, AppError> {
+        Ok(Reply::of(subscriptions::methods(ctx.app(), *payer, request.page).await?))
     }
 }
 
@@ -55,14 +60,17 @@ pub struct UsePaymentMethodRequest {
 /// Have what comes next charged to a saved way to pay
 ///
 /// The next periods of a plan that goes on too.
-#[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+#[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for UsePaymentMethod {
     type Request = UsePaymentMethodRequest;
     type Response = PaymentMethod;
 
-    async fn handle(ctx: &Ctx, request: UsePaymentMethodRequest) -> Result<Reply<PaymentMethod>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(subscriptions::use_method(ctx.app(), payer, request.id.0).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: UsePaymentMethodRequest,
+        payer: &Payer,
+    ) -> Result<Reply<PaymentMethod>, AppError> {
+        Ok(Reply::of(subscriptions::use_method(ctx.app(), *payer, request.id.0).await?))
     }
 }
 
@@ -77,14 +85,13 @@ pub struct RemovePaymentMethodRequest {
 /// Remove a saved way to pay
 ///
 /// The gateway forgets it too. Another saved one takes its place. The only one stays while a plan renews with it.
-#[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RemovePaymentMethod {
     type Request = RemovePaymentMethodRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: RemovePaymentMethodRequest) -> Result<Reply<NoData>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        subscriptions::forget(ctx.app(), payer, request.id.0).await?;
+    async fn handle(ctx: &Ctx, request: RemovePaymentMethodRequest, payer: &Payer) -> Result<Reply<NoData>, AppError> {
+        subscriptions::forget(ctx.app(), *payer, request.id.0).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -102,14 +109,17 @@ pub struct PaymentPortal {
 }
 
 /// Open the gateway's own page about one's saved ways to pay
-#[endpoint(POST "/r1/payment_methods/portal", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/payment_methods/portal", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for OpenPaymentPortal {
     type Request = OpenPaymentPortalRequest;
     type Response = PaymentPortal;
 
-    async fn handle(ctx: &Ctx, request: OpenPaymentPortalRequest) -> Result<Reply<PaymentPortal>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(PaymentPortal { url: subscriptions::portal(ctx.app(), payer, request.return_url).await? }))
+    async fn handle(
+        ctx: &Ctx,
+        request: OpenPaymentPortalRequest,
+        payer: &Payer,
+    ) -> Result<Reply<PaymentPortal>, AppError> {
+        Ok(Reply::of(PaymentPortal { url: subscriptions::portal(ctx.app(), *payer, request.return_url).await? }))
     }
 }
 
@@ -134,7 +144,7 @@ pub struct BegunPaymentMethodSetup {
 /// Save a way to pay without buying anything
 ///
 /// Send the browser to `redirect_url`. That it comes back proves nothing: what was saved stands in the setup.
-#[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPaymentMethodSetup {
     type Request = BeginPaymentMethodSetupRequest;
     type Response = BegunPaymentMethodSetup;
@@ -142,12 +152,12 @@ impl Endpoint for BeginPaymentMethodSetup {
     async fn handle(
         ctx: &Ctx,
         request: BeginPaymentMethodSetupRequest,
+        payer: &Payer,
     ) -> Result<Reply<BegunPaymentMethodSetup>, AppError> {
-        let BeginPaymentMethodSetupRequest { gateway, workspace_id, return_url } = request;
+        let BeginPaymentMethodSetupRequest { gateway, workspace_id: _, return_url } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.parse::<GatewayName>().map_err(|_| unknown())?;
-        let payer = payer(ctx, workspace_id).await?;
-        let begun = setups::begin(ctx.app(), payer, gateway, return_url).await?;
+        let begun = setups::begin(ctx.app(), *payer, gateway, return_url).await?;
         Ok(Reply::of(BegunPaymentMethodSetup {
             setup_id: PaymentMethodSetupId(begun.setup_id),
             redirect_url: begun.redirect_url,

@@ -9,7 +9,7 @@ use appcore::{
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
-use service::payments::{self, Begun, Order, inbox};
+use service::payments::{self, Begun, Order, inbox, subscriptions::Payer};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 
@@ -65,12 +65,12 @@ impl From<Begun> for BegunPayment {
 ///
 /// Send the browser to `redirect_url`. That it comes back proves nothing: what became of the payment stands in it, and `quota.updated` tells when it
 /// has changed. With `payment_method_id` it is charged at once; where the payer's bank wants that they confirm it, that is done at `redirect_url`.
-#[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, GatewayOff, Conflict, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, Conflict, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPayment {
     type Request = BeginPaymentRequest;
     type Response = BegunPayment;
 
-    async fn handle(ctx: &Ctx, request: BeginPaymentRequest) -> Result<Reply<BegunPayment>, AppError> {
+    async fn handle(ctx: &Ctx, request: BeginPaymentRequest, payer: &Payer) -> Result<Reply<BegunPayment>, AppError> {
         let BeginPaymentRequest {
             idempotency_key,
             plan_id,
@@ -78,7 +78,7 @@ impl Endpoint for BeginPayment {
             payment_method_id,
             currency,
             return_url,
-            workspace_id,
+            workspace_id: _,
             seats,
         } = request;
         let unknown = |field: &'static str| AppError::field(field, "invalid", "This isn't known here.");
@@ -95,8 +95,7 @@ impl Endpoint for BeginPayment {
             address: ctx.address(),
             seats,
         };
-        let payer = payments::subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await?;
-        Ok(Reply::of(payments::begin(ctx.app(), payer, order).await?.into()))
+        Ok(Reply::of(payments::begin(ctx.app(), *payer, order).await?.into()))
     }
 }
 
@@ -112,14 +111,13 @@ pub struct ListPaymentsRequest {
 /// List one's payments
 ///
 /// The newest first.
-#[endpoint(GET "/r1/payments", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/payments", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListPayments {
     type Request = ListPaymentsRequest;
     type Response = Page<Payment>;
 
-    async fn handle(ctx: &Ctx, request: ListPaymentsRequest) -> Result<Reply<Page<Payment>>, AppError> {
-        let payer = payments::subscriptions::payer(ctx.app(), ctx.user()?, request.workspace_id).await?;
-        Ok(Reply::of(payments::list(ctx.app(), payer, request.page).await?))
+    async fn handle(ctx: &Ctx, request: ListPaymentsRequest, payer: &Payer) -> Result<Reply<Page<Payment>>, AppError> {
+        Ok(Reply::of(payments::list(ctx.app(), *payer, request.page).await?))
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use appcore::{AppError, PaymentId, WorkspaceId, view::BillingDetails};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use service::payments::{self, Document, subscriptions};
+use service::payments::{self, Document, subscriptions::Payer};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 
@@ -71,14 +71,17 @@ pub struct ReadBillingDetailsRequest {
 }
 
 /// Read who stands on one's receipts
-#[endpoint(GET "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ReadBillingDetails {
     type Request = ReadBillingDetailsRequest;
     type Response = BillingDetails;
 
-    async fn handle(ctx: &Ctx, request: ReadBillingDetailsRequest) -> Result<Reply<BillingDetails>, AppError> {
-        let payer = subscriptions::payer(ctx.app(), ctx.user()?, request.workspace_id).await?;
-        Ok(Reply::of(payments::billing_details(ctx.app(), payer).await?))
+    async fn handle(
+        ctx: &Ctx,
+        _request: ReadBillingDetailsRequest,
+        payer: &Payer,
+    ) -> Result<Reply<BillingDetails>, AppError> {
+        Ok(Reply::of(payments::billing_details(ctx.app(), *payer).await?))
     }
 }
 
@@ -96,15 +99,18 @@ pub struct ChangeBillingDetailsRequest {
 /// Say who stands on one's receipts
 ///
 /// From then on: a receipt stays as it was when it was paid.
-#[endpoint(PUT "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
+#[endpoint(PUT "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for ChangeBillingDetails {
     type Request = ChangeBillingDetailsRequest;
     type Response = BillingDetails;
 
-    async fn handle(ctx: &Ctx, request: ChangeBillingDetailsRequest) -> Result<Reply<BillingDetails>, AppError> {
-        let ChangeBillingDetailsRequest { workspace_id, name, address, country, vat_id } = request;
-        let payer = subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await?;
+    async fn handle(
+        ctx: &Ctx,
+        request: ChangeBillingDetailsRequest,
+        payer: &Payer,
+    ) -> Result<Reply<BillingDetails>, AppError> {
+        let ChangeBillingDetailsRequest { workspace_id: _, name, address, country, vat_id } = request;
         let details = BillingDetails { name, address, country, vat_id };
-        Ok(Reply::of(payments::change_billing_details(ctx.app(), payer, details).await?))
+        Ok(Reply::of(payments::change_billing_details(ctx.app(), *payer, details).await?))
     }
 }

@@ -21,10 +21,6 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<PaySubscription>(),
 ];
 
-pub(super) async fn payer(ctx: &Ctx, workspace_id: Option<WorkspaceId>) -> Result<Payer, AppError> {
-    subscriptions::payer(ctx.app(), ctx.user()?, workspace_id).await
-}
-
 #[dto(request)]
 pub struct ReadSubscriptionRequest {
     /// That of a workspace whose owner or administrator one is. Left out: one's own.
@@ -40,14 +36,17 @@ pub struct HeldSubscription {
 }
 
 /// Read one's subscription
-#[endpoint(GET "/r1/subscription", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/subscription", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ReadSubscription {
     type Request = ReadSubscriptionRequest;
     type Response = HeldSubscription;
 
-    async fn handle(ctx: &Ctx, request: ReadSubscriptionRequest) -> Result<Reply<HeldSubscription>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(HeldSubscription { subscription: subscriptions::read(ctx.app(), payer).await? }))
+    async fn handle(
+        ctx: &Ctx,
+        _request: ReadSubscriptionRequest,
+        payer: &Payer,
+    ) -> Result<Reply<HeldSubscription>, AppError> {
+        Ok(Reply::of(HeldSubscription { subscription: subscriptions::read(ctx.app(), *payer).await? }))
     }
 }
 
@@ -77,14 +76,17 @@ pub struct CancelSubscriptionRequest {
 /// Cancel one's subscription
 ///
 /// It ends with the period that is paid. A trial, or what isn't paid, ends at once.
-#[endpoint(POST "/r1/subscription/cancel", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+#[endpoint(POST "/r1/subscription/cancel", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for CancelSubscription {
     type Request = CancelSubscriptionRequest;
     type Response = Subscription;
 
-    async fn handle(ctx: &Ctx, request: CancelSubscriptionRequest) -> Result<Reply<Subscription>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(subscriptions::cancel(ctx.app(), payer).await?))
+    async fn handle(
+        ctx: &Ctx,
+        _request: CancelSubscriptionRequest,
+        payer: &Payer,
+    ) -> Result<Reply<Subscription>, AppError> {
+        Ok(Reply::of(subscriptions::cancel(ctx.app(), *payer).await?))
     }
 }
 
@@ -94,14 +96,17 @@ pub struct ResumeSubscriptionRequest {
 }
 
 /// Have a cancelled subscription go on after all
-#[endpoint(POST "/r1/subscription/resume", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+#[endpoint(POST "/r1/subscription/resume", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for ResumeSubscription {
     type Request = ResumeSubscriptionRequest;
     type Response = Subscription;
 
-    async fn handle(ctx: &Ctx, request: ResumeSubscriptionRequest) -> Result<Reply<Subscription>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(subscriptions::resume(ctx.app(), payer).await?))
+    async fn handle(
+        ctx: &Ctx,
+        _request: ResumeSubscriptionRequest,
+        payer: &Payer,
+    ) -> Result<Reply<Subscription>, AppError> {
+        Ok(Reply::of(subscriptions::resume(ctx.app(), *payer).await?))
     }
 }
 
@@ -116,14 +121,17 @@ pub struct PreviewSubscriptionChangeRequest {
 /// See what a change of plan would come to
 ///
 /// The rest of the paid period is worth its part of the price, by the millisecond. What would be less than now waits for the end of the period.
-#[endpoint(POST "/r1/subscription/change/preview", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, WrongState))]
+#[endpoint(POST "/r1/subscription/change/preview", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for PreviewSubscriptionChange {
     type Request = PreviewSubscriptionChangeRequest;
     type Response = ChangePreview;
 
-    async fn handle(ctx: &Ctx, request: PreviewSubscriptionChangeRequest) -> Result<Reply<ChangePreview>, AppError> {
-        let payer = payer(ctx, request.workspace_id).await?;
-        Ok(Reply::of(subscriptions::preview(ctx.app(), payer, request.plan_id.0, request.seats).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: PreviewSubscriptionChangeRequest,
+        payer: &Payer,
+    ) -> Result<Reply<ChangePreview>, AppError> {
+        Ok(Reply::of(subscriptions::preview(ctx.app(), *payer, request.plan_id.0, request.seats).await?))
     }
 }
 
@@ -150,15 +158,18 @@ pub struct ChangedSubscription {
 ///
 /// What costs more comes at once: the difference is charged to the saved way to pay, or paid or confirmed at `redirect_url`. What costs less comes with the next
 /// period. The plan that one has takes back such a change.
-#[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ChangeSubscription {
     type Request = ChangeSubscriptionRequest;
     type Response = ChangedSubscription;
 
-    async fn handle(ctx: &Ctx, request: ChangeSubscriptionRequest) -> Result<Reply<ChangedSubscription>, AppError> {
-        let ChangeSubscriptionRequest { plan_id, seats, workspace_id } = request;
-        let payer = payer(ctx, workspace_id).await?;
-        let changed = subscriptions::change(ctx.app(), payer, plan_id.0, seats, ctx.address()).await?;
+    async fn handle(
+        ctx: &Ctx,
+        request: ChangeSubscriptionRequest,
+        payer: &Payer,
+    ) -> Result<Reply<ChangedSubscription>, AppError> {
+        let ChangeSubscriptionRequest { plan_id, seats, workspace_id: _ } = request;
+        let changed = subscriptions::change(ctx.app(), *payer, plan_id.0, seats, ctx.address()).await?;
         Ok(Reply::of(ChangedSubscription {
             subscription: changed.subscription,
             payment_id: changed.payment_id.map(PaymentId),
@@ -181,18 +192,21 @@ pub struct PaySubscriptionRequest {
 /// Pay the next period by hand
 ///
 /// Where nothing can be charged without the payer, before the end of a period and for a while after it.
-#[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for PaySubscription {
     type Request = PaySubscriptionRequest;
     type Response = BegunPayment;
 
-    async fn handle(ctx: &Ctx, request: PaySubscriptionRequest) -> Result<Reply<BegunPayment>, AppError> {
-        let PaySubscriptionRequest { gateway, payment_method_id, workspace_id, return_url } = request;
+    async fn handle(
+        ctx: &Ctx,
+        request: PaySubscriptionRequest,
+        payer: &Payer,
+    ) -> Result<Reply<BegunPayment>, AppError> {
+        let PaySubscriptionRequest { gateway, payment_method_id, workspace_id: _, return_url } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
-        let payer = payer(ctx, workspace_id).await?;
         let method_id = payment_method_id.map(|id| id.0);
         let order = PayOrder { gateway, method_id, return_url, address: ctx.address() };
-        Ok(Reply::of(subscriptions::pay(ctx.app(), payer, order).await?.into()))
+        Ok(Reply::of(subscriptions::pay(ctx.app(), *payer, order).await?.into()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::{AppError, Timestamp, auth::Principal, credits::MicroCredits};
+use appcore::{AppError, Timestamp, credits::MicroCredits};
 use bytes::Bytes;
 use dbcontext::{
     entity::ledger_entry,
@@ -14,7 +14,7 @@ use super::Holder;
 use crate::{
     App,
     csv::{inert, table},
-    payments::subscriptions,
+    payments::subscriptions::Payer,
 };
 
 /// Entries that are read at once.
@@ -28,15 +28,13 @@ pub struct Period {
     pub to: Option<Timestamp>,
 }
 
-/// One's own account, or a workspace's, as a table.
-pub async fn export(
+/// The payer's account as a table.
+pub fn export(
     app: Arc<App>,
-    by: &Principal,
-    workspace_id: Option<appcore::WorkspaceId>,
+    payer: Payer,
     period: Period,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
-    let holder = subscriptions::payer(&app, by, workspace_id).await?.holder();
-    export_of(app, Some(holder), period)
+    export_of(app, Some(payer.holder()), period)
 }
 
 /// Anybody's account as a table, or all of them, for administrators.

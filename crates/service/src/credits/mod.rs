@@ -4,7 +4,7 @@
 mod export;
 
 use appcore::{
-    AppError, Code, WorkspaceId,
+    AppError, Code,
     auth::Principal,
     credits::MicroCredits,
     page::{Page, PageRequest},
@@ -23,21 +23,15 @@ use crate::{
     accounts::Confirmed,
     audit::{self, Action, Entry},
     ledger::{Books, Source, figures},
-    payments::{balances, subscriptions},
+    payments::{balances, subscriptions::Payer},
 };
 
 /// A million credits.
 const MOST_BY_HAND: i64 = 1_000_000_000_000;
 
-/// One's own account, or that of a workspace whose owner or administrator one is; the newest entries first.
-pub async fn list(
-    app: &App,
-    by: &Principal,
-    workspace_id: Option<WorkspaceId>,
-    page: PageRequest,
-) -> Result<Page<LedgerEntry>, AppError> {
-    let holder = subscriptions::payer(app, by, workspace_id).await?.holder();
-    list_of(app, holder, page).await
+/// The payer's account; the newest entries first.
+pub async fn list(app: &App, payer: Payer, page: PageRequest) -> Result<Page<LedgerEntry>, AppError> {
+    list_of(app, payer.holder(), page).await
 }
 
 /// Anybody's account, for administrators.

@@ -204,7 +204,7 @@ async fn own(app: &App, by: &Principal, id: Uuid) -> Result<payment::Model, AppE
     if row.user_id != by.user_id {
         // Those of a workspace are also seen by others who pay for it.
         let workspace = row.workspace_id.ok_or(Code::NotFound)?;
-        subscriptions::payer(app, by, Some(workspace)).await?;
+        Payer::ask(app, by, Some(workspace)).await?;
     }
     Ok(row)
 }

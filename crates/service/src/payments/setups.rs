@@ -134,7 +134,7 @@ async fn own(app: &App, by: &Principal, id: Uuid) -> Result<Model, AppError> {
     if row.user_id != by.user_id {
         // Those of a workspace are also seen by others who pay for it.
         let workspace = row.workspace_id.ok_or(Code::NotFound)?;
-        subscriptions::payer(app, by, Some(workspace)).await?;
+        Payer::ask(app, by, Some(workspace)).await?;
     }
     Ok(row)
 }

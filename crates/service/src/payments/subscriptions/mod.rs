@@ -86,15 +86,26 @@ impl std::str::FromStr for Purpose {
     }
 }
 
-/// For whom something is bought.
+/// Who pays, and for whom. Only [asking](Self::ask) makes one of a caller; what goes on by itself reads it from what that one has begun.
 #[derive(Clone, Copy, Debug)]
 pub struct Payer {
-    pub user_id: UserId,
+    pub(super) user_id: UserId,
     /// None: for themselves.
-    pub workspace_id: Option<WorkspaceId>,
+    pub(super) workspace_id: Option<WorkspaceId>,
 }
 
 impl Payer {
+    /// The caller as a payer: for a workspace only who configures it. To others its subscription does not exist.
+    pub async fn ask(app: &App, by: &Principal, workspace_id: Option<WorkspaceId>) -> Result<Self, AppError> {
+        if let Some(id) = workspace_id {
+            let role = workspaces::role(app.db.reader(), id, by.user_id).await?.ok_or(Code::NotFound)?;
+            if !role.may(Permission::Configure) {
+                return Err(Code::NotFound.into());
+            }
+        }
+        Ok(Self { user_id: by.user_id, workspace_id })
+    }
+
     pub(super) fn account(self) -> Uuid {
         self.holder().account()
     }
@@ -103,17 +114,6 @@ impl Payer {
     pub(crate) fn holder(self) -> Holder {
         self.workspace_id.map_or(Holder::Person(self.user_id), Holder::Workspace)
     }
-}
-
-/// The caller as a payer: for a workspace only who configures it. To others its subscription does not exist.
-pub async fn payer(app: &App, by: &Principal, workspace_id: Option<WorkspaceId>) -> Result<Payer, AppError> {
-    if let Some(id) = workspace_id {
-        let role = workspaces::role(app.db.reader(), id, by.user_id).await?.ok_or(Code::NotFound)?;
-        if !role.may(Permission::Configure) {
-            return Err(Code::NotFound.into());
-        }
-    }
-    Ok(Payer { user_id: by.user_id, workspace_id })
 }
 
 /// Whose a payment is.
