@@ -5,9 +5,10 @@
 
 use std::future::Future;
 
-use appcore::{AppError, Code, WorkspaceId, auth::Principal};
+use appcore::{AppError, AssistantId, Code, WorkspaceId, auth::Principal};
 use service::{
     accounts::{Confirmed, passkeys::Enrolling},
+    assistants::EditableAssistant,
     payments::subscriptions::Payer,
 };
 
@@ -48,5 +49,14 @@ impl Requirement for Payer {
 
     async fn ask(ctx: &Ctx, by: &Principal, workspace_id: &Option<WorkspaceId>) -> Result<Self, AppError> {
         Payer::ask(ctx.app(), by, *workspace_id).await
+    }
+}
+
+impl Requirement for EditableAssistant {
+    type About = AssistantId;
+    const REFUSALS: &'static [Code] = &[Code::NotFound, Code::Forbidden];
+
+    async fn ask(ctx: &Ctx, by: &Principal, id: &AssistantId) -> Result<Self, AppError> {
+        EditableAssistant::ask(ctx.app(), by, *id).await
     }
 }

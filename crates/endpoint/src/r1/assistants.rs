@@ -6,7 +6,7 @@ use appcore::{
     view::{Assistant, AssistantTools, Picture, Visibility},
 };
 use natter_macro::{dto, endpoint};
-use service::assistants::{self, AssistantFields};
+use service::assistants::{self, AssistantFields, EditableAssistant};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -158,12 +158,16 @@ pub struct ChangeAssistantRequest {
 ///
 /// For its maker, and for the workspace's owner and admins. What is left out stays as it is. Answers that begin later are given so; those who see
 /// it are told by `assistants.changed`.
-#[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+#[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for ChangeAssistant {
     type Request = ChangeAssistantRequest;
     type Response = Assistant;
 
-    async fn handle(ctx: &Ctx, request: ChangeAssistantRequest) -> Result<Reply<Assistant>, AppError> {
+    async fn handle(
+        ctx: &Ctx,
+        request: ChangeAssistantRequest,
+        assistant: &EditableAssistant,
+    ) -> Result<Reply<Assistant>, AppError> {
         let fields = AssistantFields {
             name: request.name,
             description: request.description,
@@ -179,20 +183,24 @@ impl Endpoint for ChangeAssistant {
             model_choice: request.model_choice,
             starters: request.starters,
         };
-        Ok(Reply::of(assistants::update(ctx.app(), ctx.user()?, request.id, fields).await?))
+        Ok(Reply::of(assistants::update(ctx.app(), assistant, fields).await?))
     }
 }
 
 /// Delete an assistant
 ///
 /// For its maker, and for the workspace's owner and admins. Its chats stay and can be read; nothing new is answered in them.
-#[endpoint(DELETE "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+#[endpoint(DELETE "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for DeleteAssistant {
     type Request = ShowAssistantRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: ShowAssistantRequest) -> Result<Reply<NoData>, AppError> {
-        assistants::delete(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(
+        ctx: &Ctx,
+        _: ShowAssistantRequest,
+        assistant: &EditableAssistant,
+    ) -> Result<Reply<NoData>, AppError> {
+        assistants::delete(ctx.app(), assistant).await?;
         Ok(Reply::of(NoData))
     }
 }

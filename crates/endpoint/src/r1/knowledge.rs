@@ -5,7 +5,7 @@ use appcore::{
     view::{CitedPiece, Knowledge, KnowledgeFile},
 };
 use natter_macro::{dto, endpoint};
-use service::knowledge;
+use service::{assistants::EditableAssistant, knowledge};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -26,13 +26,17 @@ pub struct ListKnowledgeRequest {
 /// List the files that an assistant knows
 ///
 /// For those who may change it, with how far each file is. `knowledge.changed` says when to read again.
-#[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
+#[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, requires = EditableAssistant(id))]
 impl Endpoint for ListKnowledge {
     type Request = ListKnowledgeRequest;
     type Response = Knowledge;
 
-    async fn handle(ctx: &Ctx, request: ListKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
-        Ok(Reply::of(knowledge::list(ctx.app(), ctx.user()?, request.id).await?))
+    async fn handle(
+        ctx: &Ctx,
+        _: ListKnowledgeRequest,
+        assistant: &EditableAssistant,
+    ) -> Result<Reply<Knowledge>, AppError> {
+        Ok(Reply::of(knowledge::list(ctx.app(), assistant).await?))
     }
 }
 
@@ -48,13 +52,17 @@ pub struct GiveKnowledgeRequest {
 ///
 /// It is cut into pieces and embedded, which the assistant's owner pays for; then answers are given from it and cite it. 200 with the same file where
 /// the assistant has it already. Texts, Markdown, code, web pages, tables (CSV), PDF and Word files (.docx) can be read.
-#[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(Forbidden, WrongState, TooLarge, QuotaExceeded, TypeRefused))]
+#[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), requires = EditableAssistant(id), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveKnowledge {
     type Request = GiveKnowledgeRequest;
     type Response = KnowledgeFile;
 
-    async fn handle(ctx: &Ctx, request: GiveKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let given = knowledge::give(ctx.app(), ctx.user()?, request.id, request.upload_id).await?;
+    async fn handle(
+        ctx: &Ctx,
+        request: GiveKnowledgeRequest,
+        assistant: &EditableAssistant,
+    ) -> Result<Reply<KnowledgeFile>, AppError> {
+        let given = knowledge::give(ctx.app(), assistant, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -70,26 +78,34 @@ pub struct KnowledgeFileRequest {
 /// Try a file again
 ///
 /// One that failed, or that waits to be tried again by itself.
-#[endpoint(POST "/r1/assistants/{id}/knowledge/{file_id}/retry", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+#[endpoint(POST "/r1/assistants/{id}/knowledge/{file_id}/retry", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(WrongState))]
 impl Endpoint for RetryKnowledge {
     type Request = KnowledgeFileRequest;
     type Response = KnowledgeFile;
 
-    async fn handle(ctx: &Ctx, request: KnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        Ok(Reply::of(knowledge::retry(ctx.app(), ctx.user()?, request.id, request.file_id).await?))
+    async fn handle(
+        ctx: &Ctx,
+        request: KnowledgeFileRequest,
+        assistant: &EditableAssistant,
+    ) -> Result<Reply<KnowledgeFile>, AppError> {
+        Ok(Reply::of(knowledge::retry(ctx.app(), assistant, request.file_id).await?))
     }
 }
 
 /// Take a file from an assistant
 ///
 /// With its pieces; answers that cite it keep their excerpts.
-#[endpoint(DELETE "/r1/assistants/{id}/knowledge/{file_id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
+#[endpoint(DELETE "/r1/assistants/{id}/knowledge/{file_id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for RemoveKnowledge {
     type Request = KnowledgeFileRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: KnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
-        knowledge::remove(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
+    async fn handle(
+        ctx: &Ctx,
+        request: KnowledgeFileRequest,
+        assistant: &EditableAssistant,
+    ) -> Result<Reply<NoData>, AppError> {
+        knowledge::remove(ctx.app(), assistant, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -83,55 +83,61 @@ pub async fn create(
     view(row, by, Some(place.role))
 }
 
-/// Changes an assistant. For its maker, and for those who configure its workspace.
-pub async fn update(
-    app: &App,
-    by: &Principal,
-    id: AssistantId,
-    fields: AssistantFields,
-) -> Result<Assistant, AppError> {
-    let (mut row, role) = editable_as(app, by, id).await?;
+/// An assistant that the caller may change: its maker, or one who configures its workspace. Only [asking](Self::ask) makes one.
+#[derive(Debug)]
+pub struct EditableAssistant {
+    by: Principal,
+    row: assistant::Model,
+    role: Option<WorkspaceRole>,
+}
+
+impl EditableAssistant {
+    pub async fn ask(app: &App, by: &Principal, id: AssistantId) -> Result<Self, AppError> {
+        let (row, role) = seen(app, by, id).await?;
+        if may_edit(&row, by, role) {
+            return Ok(Self { by: by.clone(), row, role });
+        }
+        let message = if row.id == DEFAULT_ID {
+            "The default assistant can't be changed here."
+        } else {
+            "Only whoever made this assistant, or an admin of the workspace, can change it."
+        };
+        Err(AppError::refused(Code::Forbidden, message))
+    }
+
+    /// Who may change it.
+    pub(crate) fn by(&self) -> &Principal {
+        &self.by
+    }
+
+    /// As it was when it was asked for.
+    pub(crate) fn row(&self) -> &assistant::Model {
+        &self.row
+    }
+}
+
+/// Changes an assistant.
+pub async fn update(app: &App, assistant: &EditableAssistant, fields: AssistantFields) -> Result<Assistant, AppError> {
+    let EditableAssistant { by, row, role } = assistant;
+    let mut row = row.clone();
     let was_seen_by_all = row.visibility == Visibility::Workspace.as_str();
     apply(app, by, &mut row, fields).await?;
     row.updated_at = app.clock.now();
     let row = query::assistants::update(app.db.writer(), row).await?;
     tell(app, &row, was_seen_by_all);
-    view(row, by, role)
+    view(row, by, *role)
 }
 
 /// Deletes an assistant. Its chats can be read on; nothing new is answered in them.
-pub async fn delete(app: &App, by: &Principal, id: AssistantId) -> Result<(), AppError> {
-    let row = editable(app, by, id).await?;
+pub async fn delete(app: &App, assistant: &EditableAssistant) -> Result<(), AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
-    query::assistants::delete(&tx, id, now).await?;
+    query::assistants::delete(&tx, assistant.row.id, now).await?;
     sweep::ask_for_knowledge(&tx, now).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    tell(app, &row, false);
+    tell(app, &assistant.row, false);
     Ok(())
-}
-
-/// An assistant that the caller may change.
-pub(crate) async fn editable(app: &App, by: &Principal, id: AssistantId) -> Result<assistant::Model, AppError> {
-    Ok(editable_as(app, by, id).await?.0)
-}
-
-async fn editable_as(
-    app: &App,
-    by: &Principal,
-    id: AssistantId,
-) -> Result<(assistant::Model, Option<WorkspaceRole>), AppError> {
-    let (row, role) = seen(app, by, id).await?;
-    if may_edit(&row, by, role) {
-        return Ok((row, role));
-    }
-    let message = if row.id == DEFAULT_ID {
-        "The default assistant can't be changed here."
-    } else {
-        "Only whoever made this assistant, or an admin of the workspace, can change it."
-    };
-    Err(AppError::refused(Code::Forbidden, message))
 }
 
 async fn apply(app: &App, by: &Principal, row: &mut assistant::Model, fields: AssistantFields) -> Result<(), AppError> {

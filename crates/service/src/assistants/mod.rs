@@ -15,8 +15,8 @@ use appcore::{
 use dbcontext::{entity::assistant, query};
 
 use crate::{App, membership};
-pub use edit::{AssistantFields, create, delete, update};
-pub(crate) use edit::{editable, tell_of_knowledge};
+pub(crate) use edit::tell_of_knowledge;
+pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
 pub use query::assistants::DEFAULT_ID;
 
 /// The default assistant and those of a workspace; for a guest of it those that they meet there.

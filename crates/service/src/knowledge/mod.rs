@@ -18,7 +18,7 @@ mod tests;
 use std::{sync::Weak, time::Duration};
 
 use appcore::{
-    AppError, AssistantId, Code, KnowledgeFileId, MessageId, UploadId,
+    AppError, Code, KnowledgeFileId, MessageId, UploadId,
     auth::Principal,
     view::{CitedPiece, Knowledge, KnowledgeFile, KnowledgeLimits, KnowledgeState, Message, UploadStatus},
 };
@@ -36,7 +36,9 @@ pub(crate) use consult::Known;
 pub(crate) use read::ReadJob;
 
 use crate::{
-    App, assistants, gateway,
+    App,
+    assistants::{self, EditableAssistant},
+    gateway,
     jobs::{self, Stored as _},
     uploads::space,
 };
@@ -48,9 +50,9 @@ const LOOK_ANYWAY: u32 = 120;
 /// Files that are looked at in one go.
 const PART: usize = 100;
 
-/// What an assistant knows. For those who may change it.
-pub async fn list(app: &App, by: &Principal, id: AssistantId) -> Result<Knowledge, AppError> {
-    assistants::editable(app, by, id).await?;
+/// What an assistant knows.
+pub async fn list(app: &App, assistant: &EditableAssistant) -> Result<Knowledge, AppError> {
+    let id = assistant.row().id;
     let files = rows::list(app.db.reader(), id).await?;
     let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
     let settings = &app.config.knowledge;
@@ -75,8 +77,9 @@ pub struct Given {
 }
 
 /// Gives an upload of the caller's to an assistant.
-pub async fn give(app: &App, by: &Principal, id: AssistantId, upload_id: UploadId) -> Result<Given, AppError> {
-    let assistant = assistants::editable(app, by, id).await?;
+pub async fn give(app: &App, assistant: &EditableAssistant, upload_id: UploadId) -> Result<Given, AppError> {
+    let (by, assistant) = (assistant.by(), assistant.row());
+    let id = assistant.id;
     let workspace_id = assistant.workspace_id.ok_or(Code::NotFound)?;
     if gateway::embedder(app).is_none() {
         return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
@@ -128,7 +131,7 @@ pub async fn give(app: &App, by: &Principal, id: AssistantId, upload_id: UploadI
     let known = rows::of_upload(app.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
     if is_new {
         jobs::wake(app);
-        tell(app, &assistant);
+        tell(app, assistant);
     }
     Ok(Given { file: known.try_into()?, is_new })
 }
@@ -154,11 +157,10 @@ fn check(app: &App, upload: &StoredUpload) -> Result<(), AppError> {
 /// Has a file that failed, or that waits to be tried again, be read now.
 pub async fn retry(
     app: &App,
-    by: &Principal,
-    id: AssistantId,
+    assistant: &EditableAssistant,
     file_id: KnowledgeFileId,
 ) -> Result<KnowledgeFile, AppError> {
-    let assistant = assistants::editable(app, by, id).await?;
+    let id = assistant.row().id;
     let tx = app.db.begin().await.map_err(app_error)?;
     let known = rows::find(&tx, id, file_id).await?.ok_or(Code::NotFound)?;
     let may_try = known.file.state == KnowledgeState::Failed.as_str()
@@ -174,16 +176,15 @@ pub async fn retry(
     jobs::ask(&tx, now, &job).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    tell(app, &assistant);
+    tell(app, assistant.row());
     rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
 /// Takes a file from an assistant, with all that was made of it.
-pub async fn remove(app: &App, by: &Principal, id: AssistantId, file_id: KnowledgeFileId) -> Result<(), AppError> {
-    let assistant = assistants::editable(app, by, id).await?;
-    rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?;
+pub async fn remove(app: &App, assistant: &EditableAssistant, file_id: KnowledgeFileId) -> Result<(), AppError> {
+    rows::find(app.db.writer(), assistant.row().id, file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(app, file_id).await?;
-    tell(app, &assistant);
+    tell(app, assistant.row());
     Ok(())
 }
 
