@@ -82,7 +82,8 @@ const PANICS: [&str; 9] = [
 ];
 
 /// How a proof is asked for: endpoints leave it to their `requires`.
-const ASKS: [&str; 4] = ["Confirmed::ask(", "Enrolling::ask(", "Payer::ask(", "EditableAssistant::ask("];
+const ASKS: [&str; 5] =
+    ["Confirmed::ask(", "Enrolling::ask(", "Payer::ask(", "EditableAssistant::ask(", "ExportableConversation::ask("];
 
 /// The floors of `crates/service`, from below. A module uses what stands below it, and what stands beside it as long as that makes no circle.
 const FLOORS: [&[&str]; 10] = [

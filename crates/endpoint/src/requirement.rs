@@ -5,10 +5,11 @@
 
 use std::future::Future;
 
-use appcore::{AppError, AssistantId, Code, WorkspaceId, auth::Principal};
+use appcore::{AppError, AssistantId, Code, ConversationId, WorkspaceId, auth::Principal};
 use service::{
     accounts::{Confirmed, passkeys::Enrolling},
     assistants::EditableAssistant,
+    exports::ExportableConversation,
     payments::subscriptions::Payer,
 };
 
@@ -58,5 +59,14 @@ impl Requirement for EditableAssistant {
 
     async fn ask(ctx: &Ctx, by: &Principal, id: &AssistantId) -> Result<Self, AppError> {
         EditableAssistant::ask(ctx.app(), by, *id).await
+    }
+}
+
+impl Requirement for ExportableConversation {
+    type About = ConversationId;
+    const REFUSALS: &'static [Code] = &[Code::NotFound, Code::NotAMember, Code::Forbidden];
+
+    async fn ask(ctx: &Ctx, by: &Principal, id: &ConversationId) -> Result<Self, AppError> {
+        ExportableConversation::ask(ctx.app(), by, *id).await
     }
 }

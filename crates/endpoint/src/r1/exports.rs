@@ -5,7 +5,7 @@ use appcore::{
     view::{ExportFormat, Upload},
 };
 use natter_macro::{dto, endpoint};
-use service::exports::{self, Wanted};
+use service::exports::{self, ExportableConversation, Wanted};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -28,14 +28,18 @@ pub struct ExportConversationRequest {
 ///
 /// As a zip file that is written behind: the answer is the upload that it will be, `pending` until then. One's own connections are told by
 /// `export.ended`. It is kept for 7 days. A channel, and a group that is not small, is exported by its owner and admins.
-#[endpoint(POST "/r1/conversations/{id}/export", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 202, errors(Forbidden, NotAMember, TooMany))]
+#[endpoint(POST "/r1/conversations/{id}/export", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 202, requires = ExportableConversation(id), errors(TooMany))]
 impl Endpoint for ExportConversation {
     type Request = ExportConversationRequest;
     type Response = Upload;
 
-    async fn handle(ctx: &Ctx, request: ExportConversationRequest) -> Result<Reply<Upload>, AppError> {
-        let ExportConversationRequest { id, format, from, to, files } = request;
+    async fn handle(
+        ctx: &Ctx,
+        request: ExportConversationRequest,
+        conversation: &ExportableConversation,
+    ) -> Result<Reply<Upload>, AppError> {
+        let ExportConversationRequest { id: _, format, from, to, files } = request;
         let wanted = Wanted { format, from, to, files: files.unwrap_or(false) };
-        Ok(Reply::of(exports::begin(ctx.app(), ctx.user()?, id, wanted).await?))
+        Ok(Reply::of(exports::begin(ctx.app(), conversation, wanted).await?))
     }
 }

@@ -7,7 +7,8 @@ mod job;
 use std::time::Duration;
 
 use appcore::{
-    AppError, Code, ConversationId, Timestamp, UploadId,
+    AppError, Code, ConversationId, Timestamp, UploadId, UserId,
+    access::Access,
     auth::Principal,
     view::{ExportFormat, Upload, UploadKind},
 };
@@ -43,15 +44,29 @@ pub struct Wanted {
     pub files: bool,
 }
 
+/// A conversation that the caller may take along. Only [asking](Self::ask) makes one; the job that writes it checks once more.
+#[derive(Debug)]
+pub struct ExportableConversation {
+    by: Principal,
+    id: ConversationId,
+}
+
+impl ExportableConversation {
+    pub async fn ask(app: &App, by: &Principal, id: ConversationId) -> Result<Self, AppError> {
+        check(app, by.user_id, id).await?;
+        Ok(Self { by: by.clone(), id })
+    }
+}
+
 /// Begins an export. Answers the upload that it will be, which is pending until it is written.
-pub async fn begin(app: &App, by: &Principal, id: ConversationId, wanted: Wanted) -> Result<Upload, AppError> {
-    check(app, by.user_id, id).await?;
+pub async fn begin(app: &App, conversation: &ExportableConversation, wanted: Wanted) -> Result<Upload, AppError> {
+    let ExportableConversation { by, id } = conversation;
     if wanted.from.zip(wanted.to).is_some_and(|(from, to)| from > to) {
         return Err(AppError::field("to", "invalid", "This is before the beginning."));
     }
     let now = app.clock.now();
     let upload_id = UploadId::new();
-    let job = ExportJob { upload_id, user_id: by.user_id, conversation_id: id, wanted: wanted.into() };
+    let job = ExportJob { upload_id, user_id: by.user_id, conversation_id: *id, wanted: wanted.into() };
     if query::jobs::unfinished(app.db.reader(), &job.concurrency_key()).await? >= MAX_WAITING {
         let sentence = "Your last exports are still being written. Wait for them, then try again.";
         return Err(AppError::refused(Code::TooMany, sentence));
@@ -79,7 +94,7 @@ pub async fn begin(app: &App, by: &Principal, id: ConversationId, wanted: Wanted
 }
 
 /// Refuses whoever may not take the conversation along.
-async fn check(app: &App, user: appcore::UserId, id: ConversationId) -> Result<appcore::access::Access, AppError> {
+async fn check(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = access::reader(app, user, id).await?;
     let members = query::members::count(app.db.reader(), id).await?;
     access.may_export(members <= u64::from(app.config.realtime.small_conversation))?;
