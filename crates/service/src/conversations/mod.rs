@@ -27,7 +27,7 @@ pub use own::{OwnChange, set_own};
 
 use crate::{
     App,
-    audit::{self, Action, Entry},
+    audit::{Action, Entry},
     events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
     gateway, membership,
 };
@@ -112,11 +112,9 @@ pub async fn update(
         mention_all: change.mention_all,
         slow_mode_seconds: change.slow_mode_seconds,
         word_filter: None,
+        entry: change.slow_mode_seconds.map(|_| Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
     };
     app.writer.submit(Change::Update(update)).await?;
-    if change.slow_mode_seconds.is_some() {
-        audit::note(app, Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))).await;
-    }
     find(app, by, id).await
 }
 

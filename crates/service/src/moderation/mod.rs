@@ -19,7 +19,7 @@ pub use reports::{Resolution, details, list, release, report, resolve, take};
 
 use crate::{
     App, access,
-    audit::{self, Action, Entry},
+    audit::{Action, Entry},
     events::{Change, HideMessage, UpdateConversation},
     word_filter,
 };
@@ -109,8 +109,8 @@ pub async fn set_word_filter(
         mention_all: None,
         slow_mode_seconds: None,
         word_filter: Some(stored),
+        entry: Some(Entry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
     };
     app.writer.submit(Change::Update(update)).await?;
-    audit::note(app, Entry::by(by, Action::WordFilterChanged, Some(id.to_string()))).await;
     Ok(filter)
 }

@@ -142,6 +142,7 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         posting: None,
         slow_mode_seconds: None,
         word_filter: None,
+        entry: None,
         mention_all: None,
         topic: None,
         model: None,

@@ -200,6 +200,8 @@ pub struct UpdateConversation {
     pub slow_mode_seconds: Option<i64>,
     /// As JSON.
     pub word_filter: Option<Option<String>>,
+    /// What the audit log says of it, where it says anything.
+    pub entry: Option<Entry>,
 }
 
 /// Makes it one that can only be read, or one that is used again.

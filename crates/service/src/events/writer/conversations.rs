@@ -112,6 +112,9 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
         check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
         set(batch, id, new).await?;
     }
+    if let Some(entry) = &update.entry {
+        audit::record(batch.db, entry.clone()).await?;
+    }
     Ok(Outcome::Done)
 }
 
