@@ -318,6 +318,16 @@ fn endpoints_ask_by_what_they_require() {
     }
 }
 
+/// Services write the audit log in the transaction of what they change. What changes nothing is noted by its endpoint, and a failed sign-in where
+/// it fails, whichever way it was tried.
+#[test]
+fn what_is_noted_beside_a_change_is_noted_by_endpoints() {
+    let folder = root().join("crates/service/src");
+    let notes: Vec<PathBuf> =
+        sources(&folder).into_iter().filter(|path| program_text(path).contains("audit::note(")).collect();
+    assert_eq!(notes, [folder.join("accounts/signin.rs")]);
+}
+
 #[test]
 fn every_endpoint_that_is_declared_is_in_the_list() {
     let mut declared = BTreeSet::new();

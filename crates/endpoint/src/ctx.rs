@@ -5,7 +5,12 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use middleware::{address, auth, cookies, origin};
-use service::{App, accounts::Device, limits::ConcurrencyPermit};
+use service::{
+    App,
+    accounts::Device,
+    audit::{self, Action, Entry},
+    limits::ConcurrencyPermit,
+};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
@@ -45,6 +50,14 @@ impl Ctx {
             origin::check(self.http.headers(), &self.app.config)?;
         }
         Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.calling_from(self.address()))
+    }
+
+    /// Writes in the audit log what the caller has done: in `handle_after`, where no transaction changes anything. That it could not be written is
+    /// only logged.
+    pub async fn note(&self, action: Action, target: Option<String>) {
+        if let Some(by) = &self.principal {
+            audit::note(&self.app, Entry::by(by, action, target)).await;
+        }
     }
 
     /// Whoever shows credentials where nobody has to.

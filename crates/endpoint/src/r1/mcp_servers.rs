@@ -8,7 +8,10 @@ use appcore::{
     view::{McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, ToolMode},
 };
 use natter_macro::{dto, endpoint};
-use service::tools::{ServerFields, servers};
+use service::{
+    audit::Action,
+    tools::{ServerFields, servers},
+};
 
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -194,8 +197,19 @@ impl Endpoint for RemoveMcpServer {
 impl Endpoint for RefreshMcpServer {
     type Request = McpServerRequest;
     type Response = McpServer;
+    type Facts = McpServerId;
 
-    async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<McpServer>, AppError> {
-        Ok(Reply::of(servers::refresh(ctx.app(), ctx.user()?, request.id).await?))
+    async fn handle_before(_: &Ctx, request: &mut McpServerRequest) -> Result<McpServerId, AppError> {
+        Ok(request.id)
+    }
+
+    async fn handle(ctx: &Ctx, _: McpServerRequest, id: &McpServerId) -> Result<Reply<McpServer>, AppError> {
+        Ok(Reply::of(servers::refresh(ctx.app(), *id).await?))
+    }
+
+    async fn handle_after(ctx: &Ctx, id: Option<&McpServerId>, result: Result<&Reply<McpServer>, &AppError>) {
+        if let (Some(id), Ok(_)) = (id, result) {
+            ctx.note(Action::McpServerChanged, Some(id.to_string())).await;
+        }
     }
 }

@@ -7,7 +7,7 @@ use appcore::{
     view::{AiProvider, ProviderTest},
 };
 use natter_macro::{dto, endpoint};
-use service::gateway::providers;
+use service::{audit::Action, gateway::providers};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -48,11 +48,23 @@ pub struct RestProviderKeyRequest {
 impl Endpoint for RestProviderKey {
     type Request = RestProviderKeyRequest;
     type Response = NoData;
+    /// The provider and the key, as they are noted.
+    type Facts = String;
 
-    async fn handle(ctx: &Ctx, request: RestProviderKeyRequest) -> Result<Reply<NoData>, AppError> {
+    async fn handle_before(_: &Ctx, request: &mut RestProviderKeyRequest) -> Result<String, AppError> {
+        Ok(format!("{}/{}", request.name, request.id))
+    }
+
+    async fn handle(ctx: &Ctx, request: RestProviderKeyRequest, _: &String) -> Result<Reply<NoData>, AppError> {
         let rest = Duration::from_secs(u64::from(request.seconds));
-        providers::rest(ctx.app(), ctx.user()?, &request.name, &request.id, rest).await?;
+        providers::rest(ctx.app(), &request.name, &request.id, rest)?;
         Ok(Reply::of(NoData))
+    }
+
+    async fn handle_after(ctx: &Ctx, key: Option<&String>, result: Result<&Reply<NoData>, &AppError>) {
+        if let (Some(key), Ok(_)) = (key, result) {
+            ctx.note(Action::ProviderKeyChanged, Some(key.clone())).await;
+        }
     }
 }
 
@@ -71,10 +83,22 @@ pub struct ReviveProviderKeyRequest {
 impl Endpoint for ReviveProviderKey {
     type Request = ReviveProviderKeyRequest;
     type Response = NoData;
+    /// The provider and the key, as they are noted.
+    type Facts = String;
 
-    async fn handle(ctx: &Ctx, request: ReviveProviderKeyRequest) -> Result<Reply<NoData>, AppError> {
-        providers::revive(ctx.app(), ctx.user()?, &request.name, &request.id).await?;
+    async fn handle_before(_: &Ctx, request: &mut ReviveProviderKeyRequest) -> Result<String, AppError> {
+        Ok(format!("{}/{}", request.name, request.id))
+    }
+
+    async fn handle(ctx: &Ctx, request: ReviveProviderKeyRequest, _: &String) -> Result<Reply<NoData>, AppError> {
+        providers::revive(ctx.app(), &request.name, &request.id)?;
         Ok(Reply::of(NoData))
+    }
+
+    async fn handle_after(ctx: &Ctx, key: Option<&String>, result: Result<&Reply<NoData>, &AppError>) {
+        if let (Some(key), Ok(_)) = (key, result) {
+            ctx.note(Action::ProviderKeyChanged, Some(key.clone())).await;
+        }
     }
 }
 

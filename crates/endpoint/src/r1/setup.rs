@@ -5,7 +5,7 @@ use appcore::{
     view::{MailTest, QuestionTest, Setting, Setup},
 };
 use natter_macro::{dto, endpoint};
-use service::console::setup;
+use service::{audit::Action, console::setup};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply, endpoint_trait::Bound};
 
@@ -71,6 +71,12 @@ impl Endpoint for TestMail {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<MailTest>, AppError> {
         Ok(Reply::of(setup::try_mail(ctx.app(), ctx.user()?).await?))
+    }
+
+    async fn handle_after(ctx: &Ctx, _: Option<&()>, result: Result<&Reply<MailTest>, &AppError>) {
+        if result.is_ok() {
+            ctx.note(Action::MailTested, None).await;
+        }
     }
 }
 

@@ -12,16 +12,12 @@ use ::ai::{
 };
 use appcore::{
     AppError, Code, Timestamp,
-    auth::Principal,
     event::{BusMessage, Signal},
     view::{AiProvider, ProviderKey, ProviderKeyState, ProviderTest},
 };
 
 use super::Gateway;
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// The longest rest that can be given.
 const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
@@ -83,26 +79,25 @@ pub fn list(app: &App) -> Vec<AiProvider> {
 }
 
 /// Lets a key rest on all instances.
-pub async fn rest(app: &App, by: &Principal, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
+pub fn rest(app: &App, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
     if rest.is_zero() || rest > MAX_REST {
         let message = format!("Choose 1 to {} seconds.", MAX_REST.as_secs());
         return Err(AppError::field("seconds", "invalid", message));
     }
-    steer(app, by, provider, key, Some(app.clock.now().plus(rest))).await
+    steer(app, provider, key, Some(app.clock.now().plus(rest)))
 }
 
 /// Uses a key again that rests or is off, on all instances.
-pub async fn revive(app: &App, by: &Principal, provider: &str, key: &str) -> Result<(), AppError> {
-    steer(app, by, provider, key, None).await
+pub fn revive(app: &App, provider: &str, key: &str) -> Result<(), AppError> {
+    steer(app, provider, key, None)
 }
 
-async fn steer(app: &App, by: &Principal, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
+fn steer(app: &App, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
     if !app.gateway.rest_key(provider, key, until) {
         return Err(Code::NotFound.into());
     }
     let signal = Signal::ProviderKeyRests { provider: provider.to_owned(), key: key.to_owned(), until };
     drop(app.bus.publish(vec![BusMessage::Signal(signal)]));
-    audit::note(app, Entry::by(by, Action::ProviderKeyChanged, Some(format!("{provider}/{key}")))).await;
     Ok(())
 }
 

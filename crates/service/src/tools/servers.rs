@@ -158,7 +158,7 @@ pub async fn remove(app: &App, by: &Principal, id: McpServerId) -> Result<(), Ap
 }
 
 /// Connects to a server, asks for its tools and keeps them. What went wrong stands in the answer.
-pub async fn refresh(app: &App, by: &Principal, id: McpServerId) -> Result<McpServer, AppError> {
+pub async fn refresh(app: &App, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
     let found = match app.tools.tools(app, &row).await {
         Ok(tools) => Ok(json(&tools)?),
@@ -168,7 +168,6 @@ pub async fn refresh(app: &App, by: &Principal, id: McpServerId) -> Result<McpSe
         }
     };
     rows::note_tools(app.db.writer(), id, row.updated_at, found, app.clock.now()).await?;
-    audit::note(app, Entry::by(by, Action::McpServerChanged, Some(id.to_string()))).await;
     find_now(app, id).await
 }
 
