@@ -5,10 +5,16 @@ export class Asked<T> {
   error = $state<unknown>(null);
 
   readonly #ask: () => Promise<T>;
+  #askedAt: number | null = null;
   #turn = 0;
 
   constructor(ask: () => Promise<T>) {
     this.#ask = ask;
+  }
+
+  /** When it was asked for last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
   }
 
   /** What is there stays until the answer comes, also where that is a failure. */
@@ -16,13 +22,16 @@ export class Asked<T> {
     this.#turn += 1;
     const turn = this.#turn;
     this.isLoading = true;
+    this.#askedAt = Date.now();
     try {
       const value = await this.#ask();
       if (turn !== this.#turn) return;
       this.value = value;
       this.error = null;
     } catch (error) {
-      if (turn === this.#turn) this.error = error;
+      if (turn !== this.#turn) return;
+      this.error = error;
+      this.#askedAt = -Infinity;
     } finally {
       if (turn === this.#turn) this.isLoading = false;
     }

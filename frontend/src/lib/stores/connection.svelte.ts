@@ -1,5 +1,6 @@
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { AckPayload, ErrorPayload, Frame, HelloPayload, ServerFrame } from '#lib/api/types.ts';
+import { isOld, type Reading } from './line.ts';
 
 export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offline';
 
@@ -60,6 +61,7 @@ export class Connection {
 
   #socket: Socket | undefined;
   #wanted = false;
+  #hellos = 0;
   #attempt = 0;
   #heartbeat = 25_000;
   #lastHeard = 0;
@@ -95,6 +97,13 @@ export class Connection {
   onHello(handler: (hello: HelloPayload) => void | Promise<void>): () => void {
     this.#helloHandlers.add(handler);
     return () => this.#helloHandlers.delete(handler);
+  }
+
+  /** Runs where something may have been missed of what was read: after each hello but the first, and after a late first one. */
+  onReturn(reading: Reading, handler: () => void): () => void {
+    return this.onHello(() => {
+      if (isOld(reading, this.#hellos === 1)) handler();
+    });
   }
 
   /** Sends a frame and waits for its `ack`, `pong` or `sync.done`; an `error` rejects with an `ApiError`. */
@@ -211,6 +220,7 @@ export class Connection {
     clearTimeout(this.#sayTimer);
     this.#sayTimer = undefined;
     this.#attempt = 0;
+    this.#hellos += 1;
     this.#ready = true;
     this.#state = 'online';
     this.#heartbeat = Math.max(5, hello.heartbeat_seconds || 25) * 1000;

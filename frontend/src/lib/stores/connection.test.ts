@@ -163,6 +163,34 @@ describe('frames', () => {
     last().hello();
     expect(hellos).toHaveBeenCalledTimes(2);
   });
+
+  it('greet what was read a moment before the first hello only from the second one on', () => {
+    const again = { fresh: vi.fn(), old: vi.fn(), failed: vi.fn(), never: vi.fn() };
+    const now = Date.now();
+    connection.onReturn({ askedAt: now }, again.fresh);
+    connection.onReturn({ askedAt: now - 60_000 }, again.old);
+    connection.onReturn({ askedAt: -Infinity }, again.failed);
+    connection.onReturn({ askedAt: null }, again.never);
+    connection.start();
+    last().hello();
+    const times = () => Object.values(again).map(({ mock }) => mock.calls.length);
+    expect(times()).toEqual([0, 1, 1, 0]);
+    last().end(1006);
+    vi.advanceTimersByTime(1000);
+    last().hello();
+    expect(times()).toEqual([1, 2, 2, 0]);
+  });
+
+  it('greet what is made while the line stands with the very next hello', () => {
+    connection.start();
+    last().hello();
+    const again = vi.fn();
+    connection.onReturn({ askedAt: Date.now() }, again);
+    last().end(1006);
+    vi.advanceTimersByTime(1000);
+    last().hello();
+    expect(again).toHaveBeenCalledOnce();
+  });
 });
 
 describe('a request', () => {

@@ -2,8 +2,8 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Cursor, Id, Page, Sender, Timestamp } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
-import type { Line } from './workspace-list.svelte.ts';
 
 export type FilesKind = 'picture' | 'file';
 

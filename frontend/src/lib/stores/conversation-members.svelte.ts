@@ -1,6 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Member, MemberRole, Page, ServerFrame } from '#lib/api/types.ts';
 import type { Connection } from './connection.svelte.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
 
@@ -16,10 +17,10 @@ export class ConversationMembers {
   #query = $state('');
   #role = $state<MemberRole | null>(null);
   readonly #id: Id;
-  readonly #connection: Pick<Connection, 'on' | 'notify'>;
-  readonly #leave: () => void;
+  readonly #connection: Pick<Connection, 'notify'>;
+  readonly #leave: readonly (() => void)[];
 
-  constructor(api: Api, connection: Pick<Connection, 'on' | 'notify'>, presence: Pick<Presence, 'learn'>, id: Id) {
+  constructor(api: Api, connection: Line & Pick<Connection, 'notify'>, presence: Pick<Presence, 'learn'>, id: Id) {
     this.#id = id;
     this.#connection = connection;
     this.list = new Listing(
@@ -36,7 +37,11 @@ export class ConversationMembers {
       // Somebody may come or go while pages are read: the next one begins elsewhere.
       ({ user_id }) => user_id
     );
-    this.#leave = connection.on((frame) => this.#apply(frame));
+    this.#leave = [
+      connection.on((frame) => this.#apply(frame)),
+      // Who came and who went meanwhile is in no log.
+      connection.onReturn(this.list, () => void this.list.load())
+    ];
   }
 
   /** A part of a name; empty: everybody. */
@@ -85,7 +90,7 @@ export class ConversationMembers {
   }
 
   close(): void {
-    this.#leave();
+    for (const leave of this.#leave) leave();
   }
 
   #apply(frame: ServerFrame): void {

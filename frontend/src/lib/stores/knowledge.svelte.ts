@@ -9,7 +9,7 @@ import { sentence } from '#lib/api/words.ts';
 import { inBytes } from '#lib/chat/bytes.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { Asked } from './asked.svelte.ts';
-import type { Line } from './workspace-list.svelte.ts';
+import type { Line } from './line.ts';
 
 const AT_ONCE = 2;
 
@@ -75,12 +75,17 @@ export class Knowledge {
     if (changed?.state === 'failed') this.told = m.knowledge_has_failed({ name: changed.name });
   }
 
-  /** Reads the list again when the server has gone on with a file; answers how to stop that. */
+  /** Reads the list again when the server has gone on with a file, or may have; answers how to stop that. */
   follow(line: Line): () => void {
-    return line.on((frame) => {
+    const leave = line.on((frame) => {
       const { type, payload } = frame as { type: string; payload: { assistant_id?: string } };
       if (type === 'knowledge.changed' && payload.assistant_id === this.#assistantId) void this.load();
     });
+    const leaveReturn = line.onReturn(this.state, () => void this.load());
+    return () => {
+      leave();
+      leaveReturn();
+    };
   }
 
   /** Begins to add these. What can't be taken is said in the answer; empty: all were. */

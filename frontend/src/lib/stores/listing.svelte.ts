@@ -11,6 +11,7 @@ export class Listing<T> {
 
   readonly #ask: (page: number) => Promise<Page<T>>;
   readonly #keyOf: ((item: T) => unknown) | undefined;
+  #askedAt: number | null = null;
   #turn = 0;
   #again: () => Promise<void> = () => this.load();
 
@@ -18,6 +19,11 @@ export class Listing<T> {
   constructor(ask: (page: number) => Promise<Page<T>>, keyOf?: (item: T) => unknown) {
     this.#ask = ask;
     this.#keyOf = keyOf;
+  }
+
+  /** When it was asked for as a whole last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
   }
 
   get isKnown(): boolean {
@@ -35,6 +41,7 @@ export class Listing<T> {
   /** Shows that page in place of what is there. */
   load(page = 1): Promise<void> {
     this.#again = () => this.load(page);
+    this.#askedAt = Date.now();
     return this.#take(page, (items) => items);
   }
 
@@ -84,7 +91,9 @@ export class Listing<T> {
       this.total = answer.total;
       this.page = page;
     } catch (error) {
-      if (turn === this.#turn) this.error = error;
+      if (turn !== this.#turn) return;
+      this.error = error;
+      this.#askedAt = -Infinity;
     } finally {
       if (turn === this.#turn) this.isLoading = false;
     }

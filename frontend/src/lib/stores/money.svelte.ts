@@ -2,8 +2,8 @@ import { newId, type Api } from '#lib/api/client.ts';
 import type { BegunPayment, Entitlements, LedgerEntry, Payment, PaymentGateway, Plan } from '#lib/api/money.ts';
 import type { Id, Page } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
-import type { Line } from './workspace-list.svelte.ts';
 
 const PAGE_SIZE = 50;
 
@@ -48,9 +48,14 @@ export class Money {
 
   /** Keeps what one may use as the server tells it; answers how to stop that. */
   follow(line: Line): () => void {
-    return line.on((frame) => {
+    const leave = line.on((frame) => {
       if (frame.type === 'quota.updated') this.entitlements.tell(frame.payload);
     });
+    const leaveReturn = line.onReturn(this.entitlements, () => void this.entitlements.load());
+    return () => {
+      leave();
+      leaveReturn();
+    };
   }
 
   /** What a workspace has paid; undefined: oneself. */

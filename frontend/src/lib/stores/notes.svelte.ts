@@ -1,9 +1,10 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Note } from '#lib/api/notes.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Page } from '#lib/api/types.ts';
 import { sentence } from '#lib/api/words.ts';
 import type { KeptNote, NoteStorage } from '#lib/notes/storage.ts';
+import type { Line } from './line.ts';
 
 /** Keys that rest so long are sent. */
 const SEND_AFTER = 700;
@@ -13,15 +14,9 @@ const RETRY_AFTER = 8000;
 /** How a note stands: everything is stored; on its way; on this device only; refused. */
 export type SaveState = 'saved' | 'saving' | 'local' | 'refused';
 
-interface Line {
-  readonly ready: boolean;
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
-
 interface Options {
   api: Pick<Api, 'get' | 'put' | 'delete'>;
-  line: Line;
+  line: Line & { readonly ready: boolean };
   storage: NoteStorage;
   userId: Id;
   /** How a copy is called: “Call (copy from phone)”. */
@@ -45,6 +40,7 @@ export class Notes {
   readonly #options: Options;
   readonly #now: () => Date;
   #since: string | null = null;
+  #askedAt: number | null = null;
   #again = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -62,6 +58,11 @@ export class Notes {
   );
   /** How many the server has yet to hear of. */
   readonly waiting = $derived.by(() => [...this.#notes.values()].filter(({ isDirty }) => isDirty).length);
+
+  /** When the server was asked last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
+  }
 
   get(id: Id): KeptNote | undefined {
     const note = this.#notes.get(id);
@@ -90,12 +91,12 @@ export class Notes {
     const leave = line.on(({ type }: { type: string }) => {
       if (type === 'note.changed') void this.sync();
     });
-    const leaveHello = line.onHello(() => void this.sync());
+    const leaveReturn = line.onReturn(this, () => void this.sync());
     return () => {
       this.#isClosed = true;
       clearTimeout(this.#timer);
       leave();
-      leaveHello();
+      leaveReturn();
     };
   }
 
@@ -153,6 +154,7 @@ export class Notes {
     clearTimeout(this.#timer);
     this.isSyncing = true;
     this.error = null;
+    this.#askedAt = Date.now();
     try {
       do {
         this.#again = false;
@@ -163,6 +165,7 @@ export class Notes {
       this.isLoaded = true;
     } catch (error) {
       this.error = error;
+      this.#askedAt = -Infinity;
       if (this.waiting > 0 && !this.#isClosed) this.#later(RETRY_AFTER);
     } finally {
       this.isSyncing = false;

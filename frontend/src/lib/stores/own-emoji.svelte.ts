@@ -3,18 +3,14 @@ import type { App } from '#lib/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { WorkspaceEmoji } from '#lib/api/emoji.ts';
 import { upload } from '#lib/api/upload.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Page } from '#lib/api/types.ts';
 import type { Name } from '#lib/chat/mentions.ts';
 import type { Pane } from '#lib/chat/pane.svelte.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
 
 const PAGE_SIZE = 200;
-
-interface Line {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
 
 type Listed = WorkspaceEmoji & { readonly id: string };
 
@@ -43,9 +39,7 @@ export class OwnEmoji {
       if (frame.type === 'emoji.changed' ? frame.payload.workspace_id === workspaceId : frame.type === 'resync')
         void this.load();
     });
-    line.onHello(() => {
-      if (this.list.isKnown) void this.load();
-    });
+    line.onReturn(this.list, () => void this.load());
   }
 
   /** All of them: a text may name any. */

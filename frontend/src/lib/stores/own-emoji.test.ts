@@ -23,7 +23,7 @@ function start(pages: string[][]) {
       handlers.push(handler);
       return () => undefined;
     },
-    onHello: () => () => undefined
+    onReturn: () => () => undefined
   };
   const emoji = new OwnEmoji({ get } as unknown as Api, line, 'w1');
   const tell = (workspace_id: string) =>

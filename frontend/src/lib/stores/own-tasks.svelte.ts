@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { OwnTask } from '#lib/api/boards.ts';
 import type { Id } from '#lib/api/types.ts';
-import type { BoardLine } from './board.svelte.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 100;
@@ -30,19 +30,15 @@ export class OwnTasks {
   }
 
   /** Takes up what is told of them; answers how to stop that. */
-  follow(line: BoardLine): () => void {
+  follow(line: Line): () => void {
     const leave = line.on(({ type }: { type: string }) => {
       if (type === 'tasks.own' || type === 'resync') this.#lookSoon();
     });
-    let wasGreeted = false;
-    const leaveHello = line.onHello(() => {
-      if (wasGreeted) this.#lookSoon();
-      wasGreeted = true;
-    });
+    const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());
     return () => {
       clearTimeout(this.#timer);
       leave();
-      leaveHello();
+      leaveReturn();
     };
   }
 

@@ -3,7 +3,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Payment, PaymentStatus } from '#lib/api/money.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
-import type { Line } from './workspace-list.svelte.ts';
+import type { Line } from './line.ts';
 
 const FIRST_PAUSE = 1_500;
 const LONGEST_PAUSE = 15_000;

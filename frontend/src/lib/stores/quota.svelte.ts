@@ -3,7 +3,7 @@ import type { DailyMetric, Entitlements } from '#lib/api/money.ts';
 import type { Timestamp } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import { Asked } from './asked.svelte.ts';
-import type { Line } from './workspace-list.svelte.ts';
+import type { Line } from './line.ts';
 
 const KEPT = 'natter.charging';
 
@@ -25,6 +25,7 @@ export class Quota {
     line.on((frame) => {
       if (frame.type === 'quota.updated') this.entitlements.tell(this.#keep(frame.payload));
     });
+    line.onReturn(this.entitlements, () => void this.entitlements.load());
     void this.entitlements.load();
   }
 

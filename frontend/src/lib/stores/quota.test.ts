@@ -1,13 +1,14 @@
 import { expect, it } from 'vitest';
 import type { Entitlements, QuotaUse } from '#lib/api/money.ts';
 import { Quota } from './quota.svelte.ts';
+import { FakeLine } from './testing.ts';
 
 const TOMORROW = '2026-11-24T00:00:00Z';
 
 async function shortageOf(quotas: QuotaUse[]) {
   const credits = { balance: 5_000_000, held: 0, available: 5_000_000 };
   const own: Entitlements = { plan: null, credits, quotas, trial_ends_at: null };
-  const quota = new Quota({ get: <T>() => Promise.resolve(own as T) }, { on: () => () => undefined }, undefined);
+  const quota = new Quota({ get: <T>() => Promise.resolve(own as T) }, new FakeLine(), undefined);
   await quota.entitlements.load();
   return quota.shortage;
 }

@@ -2,7 +2,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Reminder } from '#lib/api/later.ts';
 import type { Id, Page } from '#lib/api/types.ts';
-import type { BoardLine } from './board.svelte.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
 
@@ -12,16 +12,13 @@ export class Reminders {
   readonly list: Listing<Reminder>;
   readonly #api: Api;
 
-  constructor(api: Api, line: BoardLine) {
+  constructor(api: Api, line: Line) {
     this.#api = api;
     this.list = new Listing((page) => api.get<Page<Reminder>>('/reminders', { page, page_size: PAGE_SIZE }));
-    const again = () => {
-      if (this.list.isKnown) void this.list.load();
-    };
-    line.onHello(again);
+    line.onReturn(this.list, () => void this.list.load());
     // Asked for on another device, or over.
     line.on(({ type }: { type: string }) => {
-      if (type === 'reminders.own' || type === 'resync') again();
+      if ((type === 'reminders.own' || type === 'resync') && this.list.isKnown) void this.list.load();
     });
   }
 

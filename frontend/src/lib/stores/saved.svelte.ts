@@ -2,16 +2,12 @@
 import { SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/api/threads.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Page } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
 
 const PAGE_SIZE = 50;
-
-interface SavedLine {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
 
 export class Saved {
   readonly list: Listing<SavedMessage>;
@@ -19,7 +15,7 @@ export class Saved {
   readonly #ids = new SvelteSet<Id>();
   readonly #api: Api;
 
-  constructor(api: Api, line: SavedLine) {
+  constructor(api: Api, line: Line) {
     this.#api = api;
     this.list = new Listing(
       async (page) => {
@@ -33,7 +29,7 @@ export class Saved {
       if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
       else if (frame.type === 'message.deleted') this.#drop(frame.payload.message_id);
     });
-    line.onHello(() => this.list.isKnown && void this.list.load());
+    line.onReturn(this.list, () => void this.list.load());
     void this.list.load();
   }
 

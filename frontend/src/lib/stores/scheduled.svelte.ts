@@ -1,23 +1,19 @@
 /** One's messages that are sent later. */
 import type { Api } from '#lib/api/client.ts';
 import type { Scheduled } from '#lib/api/later.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Page } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
 
 /** As many as the server lists at once; the rest comes with “Show more”. */
 const PAGE_SIZE = 200;
 
-interface ScheduledLine {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
-
 export class ScheduledMessages {
   readonly list: Listing<Scheduled>;
   readonly #api: Api;
 
-  constructor(api: Api, line: ScheduledLine) {
+  constructor(api: Api, line: Line) {
     this.#api = api;
     this.list = new Listing(
       (page) => api.get<Page<Scheduled>>('/scheduled', { page, page_size: PAGE_SIZE }),
@@ -29,7 +25,7 @@ export class ScheduledMessages {
       if (scheduled) this.#put(scheduled);
       else this.list.drop((one) => one.id === id);
     });
-    line.onHello(() => void this.list.load());
+    line.onReturn(this.list, () => void this.list.load());
     void this.list.load();
   }
 

@@ -1,19 +1,14 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Section } from '#lib/api/channels.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
-
-/** The part of the connection that tells what changed elsewhere. */
-interface Line {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
+import type { Id, Page } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 
 /** One's own folders of the sidebar, in their order. */
 export class Sections {
   #items = $state.raw<Section[]>([]);
   readonly #api: Api;
   #loading: Promise<void> | undefined;
-  #wasGreeted = false;
+  #askedAt: number | null = null;
 
   constructor(api: Api, line?: Line) {
     this.#api = api;
@@ -21,10 +16,12 @@ export class Sections {
       if (frame.type === 'sections.changed') this.#become(frame.payload.sections);
     });
     // Another of one's devices may have changed them while this one was away.
-    line?.onHello(() => {
-      if (this.#wasGreeted) void this.load();
-      this.#wasGreeted = true;
-    });
+    line?.onReturn(this, () => void this.load());
+  }
+
+  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
   }
 
   get items(): readonly Section[] {
@@ -79,13 +76,16 @@ export class Sections {
 
   reset(): void {
     this.#items = [];
+    this.#askedAt = null;
   }
 
   async #read(): Promise<void> {
+    this.#askedAt = Date.now();
     try {
       this.#become((await this.#api.get<Page<Section>>('/sections', { page_size: 100 })).items);
     } catch {
       // Without them the list has its conversations all the same; the next hello asks again.
+      this.#askedAt = -Infinity;
     }
   }
 

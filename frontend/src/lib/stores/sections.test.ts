@@ -76,7 +76,7 @@ describe('sections', () => {
         say = handler;
         return () => undefined;
       },
-      onHello: () => () => undefined
+      onReturn: () => () => undefined
     });
     await other.load();
     say({

@@ -5,6 +5,7 @@ import type { Taken } from '#lib/chat/attached.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { Outgoing } from '#lib/chat/state.ts';
 import type { OutgoingFiles } from './attachments.svelte.ts';
+import { isOld, type Reading } from './line.ts';
 import type { MessagesLine } from './messages.svelte.ts';
 
 interface Request {
@@ -20,6 +21,7 @@ export class FakeLine implements MessagesLine {
   readonly told: { type: string; payload: Record<string, unknown> }[] = [];
   readonly #handlers = new Set<(frame: ServerFrame) => void>();
   readonly #helloHandlers = new Set<(hello: HelloPayload) => void>();
+  #hellos = 0;
 
   on(handler: (frame: ServerFrame) => void): () => void {
     this.#handlers.add(handler);
@@ -29,6 +31,12 @@ export class FakeLine implements MessagesLine {
   onHello(handler: (hello: HelloPayload) => void): () => void {
     this.#helloHandlers.add(handler);
     return () => this.#helloHandlers.delete(handler);
+  }
+
+  onReturn(reading: Reading, handler: () => void): () => void {
+    return this.onHello(() => {
+      if (isOld(reading, this.#hellos === 1)) handler();
+    });
   }
 
   request(type: string, payload: unknown): Promise<AckPayload> {
@@ -48,6 +56,7 @@ export class FakeLine implements MessagesLine {
 
   greet(conversations: HelloPayload['conversations'] = []): void {
     this.ready = true;
+    this.#hellos += 1;
     for (const handler of this.#helloHandlers) handler({ conversations } as HelloPayload);
   }
 

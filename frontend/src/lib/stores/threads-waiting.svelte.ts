@@ -4,7 +4,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread } from '#lib/api/threads.ts';
 import type { Id, Message, Page, ServerFrame } from '#lib/api/types.ts';
 import { isCalled } from '#lib/chat/mentions.ts';
-import type { ThreadsLine } from './threads.svelte.ts';
+import type { Line } from './line.ts';
 
 /** Of older ones it is learnt when they are looked at. */
 const KNOWN = 50;
@@ -18,6 +18,7 @@ export class ThreadsWaiting {
   readonly #me: () => Id | undefined;
   /** Whether a message of one's own has that id, as far as one knows. */
   readonly #isOwn: (conversationId: Id, messageId: Id) => boolean;
+  #askedAt: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(api: Api, me: () => Id | undefined, isOwn: (conversationId: Id, messageId: Id) => boolean) {
@@ -32,8 +33,13 @@ export class ThreadsWaiting {
     return count;
   }
 
-  listen(line: ThreadsLine): () => void {
-    const leave = [line.on((frame) => this.#hear(frame)), line.onHello(() => this.#soon())];
+  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
+  }
+
+  listen(line: Line): () => void {
+    const leave = [line.on((frame) => this.#hear(frame)), line.onReturn(this, () => this.#soon())];
     this.#soon();
     return () => {
       clearTimeout(this.#timer);
@@ -42,11 +48,13 @@ export class ThreadsWaiting {
   }
 
   async load(): Promise<void> {
+    this.#askedAt = Date.now();
     try {
       const { items } = await this.#api.get<Page<FollowedThread>>('/threads', { filter: 'all', page_size: KNOWN });
       this.#unread = new Map(items.map(({ root, unread }) => [root.id, unread]));
     } catch {
       // The next hello or the next reply asks again.
+      this.#askedAt = -Infinity;
     }
   }
 

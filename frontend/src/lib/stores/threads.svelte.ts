@@ -3,16 +3,12 @@ import { isDurable } from '#lib/api/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '#lib/api/threads.ts';
 import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 30;
 /** What is new in several threads at once is asked for once. */
 const GATHER_MS = 600;
-
-export interface ThreadsLine {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
 
 export class FollowedThreads {
   readonly list: Listing<FollowedThread>;
@@ -36,8 +32,8 @@ export class FollowedThreads {
   }
 
   /** As long as the list is shown; what may have changed it is followed by reading it again. */
-  follow(line: ThreadsLine): () => void {
-    const leave = [line.on((frame) => this.#hear(frame)), line.onHello(() => this.#soon())];
+  follow(line: Line): () => void {
+    const leave = [line.on((frame) => this.#hear(frame)), line.onReturn(this.list, () => this.#soon())];
     return () => {
       clearTimeout(this.#timer);
       for (const one of leave) one();

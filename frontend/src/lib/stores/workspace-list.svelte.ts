@@ -1,12 +1,8 @@
 import type { Assistant, AssistantWish, Prompt, PromptWish } from '#lib/api/assistants.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { Id, ServerFrame } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
-
-/** What tells that somebody else changed something. */
-export interface Line {
-  on(handler: (frame: ServerFrame) => void): () => void;
-}
 
 interface Kind<T> {
   path: string;
@@ -36,10 +32,15 @@ export class WorkspaceList<T extends { id: Id }, Wish extends object> {
 
   /** Reads the list again when others change it; answers how to stop that. */
   follow(line: Line): () => void {
-    return line.on((frame) => {
+    const leave = line.on((frame) => {
       const isAbout = frame.type === this.#kind.event && frame.payload.workspace_id === this.#workspaceId;
       if (isAbout && this.list.isKnown) void this.list.load();
     });
+    const leaveReturn = line.onReturn(this.list, () => void this.list.load());
+    return () => {
+      leave();
+      leaveReturn();
+    };
   }
 
   async create(wish: Wish): Promise<T> {

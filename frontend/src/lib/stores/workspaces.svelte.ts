@@ -1,25 +1,9 @@
 import type { Api } from '#lib/api/client.ts';
 import type { JoinableWorkspace } from '#lib/api/identity.ts';
-import type {
-  Assistant,
-  Id,
-  Page,
-  ServerFrame,
-  User,
-  Workspace,
-  WorkspaceMember,
-  WorkspaceRole
-} from '#lib/api/types.ts';
+import type { Assistant, Id, Page, User, Workspace, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 
 const CURRENT = 'natter.workspace';
-/** What was read so shortly before the first hello is not read again: a page that opens pays for each answer. */
-const FRESH = 5_000;
-
-/** The part of the connection that tells what others do. */
-interface Line {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
 
 /** The workspaces of the account, and the one that is being looked at. */
 export class Workspaces {
@@ -35,8 +19,7 @@ export class Workspaces {
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
   /** Being left or deleted right now, from here. */
   readonly #leaving = new Set<Id>();
-  #readAt = -Infinity;
-  #wasGreeted = false;
+  #askedAt: number | null = null;
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -47,12 +30,12 @@ export class Workspaces {
     line?.on(({ type }) => {
       if (type === 'workspace.changed' || type === 'resync') void this.load();
     });
-    // What was read before the line was open may have changed before anybody told.
-    line?.onHello(() => {
-      const isOpening = !this.#wasGreeted && Date.now() - this.#readAt < FRESH;
-      this.#wasGreeted = true;
-      if (!isOpening) void this.load();
-    });
+    line?.onReturn(this, () => void this.load());
+  }
+
+  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
   }
 
   /** The chosen one; else the shared one, for that is where the others are; else the personal one. */
@@ -143,7 +126,7 @@ export class Workspaces {
 
   async #read(): Promise<void> {
     this.error = null;
-    this.#readAt = Date.now();
+    this.#askedAt = Date.now();
     const before = this.items;
     try {
       const { items } = await this.#api.get<Page<Workspace>>('/workspaces', { page_size: 200 });
@@ -156,6 +139,7 @@ export class Workspaces {
       for (const workspace of lost) if (!this.#leaving.has(workspace.id)) this.onLost?.(workspace);
     } catch (error) {
       this.error = error;
+      this.#askedAt = -Infinity;
     }
   }
 
@@ -179,5 +163,6 @@ export class Workspaces {
     this.joinable = [];
     this.isLoaded = false;
     this.error = null;
+    this.#askedAt = null;
   }
 }
