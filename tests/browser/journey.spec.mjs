@@ -75,8 +75,12 @@ test('what is written offline goes out once and in order', { tag: '@gate' }, asy
   await ben.openConversation(anna.name);
   await ben.sees('before');
 
+  const here = anna.page.locator('.convo .title p');
+  await expect(here).toHaveText('Online');
   await anna.page.context().setOffline(true);
   await expect(anna.page.getByText('Offline').first()).toBeVisible();
+  // Whether Ben is here is not known any more.
+  await expect(here).toHaveText('');
   await anna.write('first');
   await anna.write('second');
   await anna.sees('second');
@@ -85,6 +89,7 @@ test('what is written offline goes out once and in order', { tag: '@gate' }, asy
 
   await anna.sees('while you were away');
   await ben.sees('second');
+  await expect(here).toHaveText('Online');
   const api = await apiOf(server, anna);
   const [conversation] = (await api.call('GET', '/r1/conversations')).items;
   const contents = (await api.eventLog(conversation.id))

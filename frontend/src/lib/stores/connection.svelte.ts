@@ -62,6 +62,7 @@ export class Connection {
   #socket: Socket | undefined;
   #wanted = false;
   #hellos = 0;
+  #wasLost = false;
   #attempt = 0;
   #heartbeat = 25_000;
   #lastHeard = 0;
@@ -86,6 +87,16 @@ export class Connection {
   /** The socket is open and has said hello, right now. */
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** What others do right now is not known, and that is said: a loss of less than two seconds passes without a word. */
+  get isLost(): boolean {
+    return this.#state !== 'online' && (this.#state !== 'connecting' || this.#hellos > 0);
+  }
+
+  /** The latest hello ended a loss that was said. */
+  get wasLost(): boolean {
+    return this.#wasLost;
   }
 
   on(handler: (frame: ServerFrame) => void): () => void {
@@ -220,6 +231,7 @@ export class Connection {
     clearTimeout(this.#sayTimer);
     this.#sayTimer = undefined;
     this.#attempt = 0;
+    this.#wasLost = this.isLost;
     this.#hellos += 1;
     this.#ready = true;
     this.#state = 'online';

@@ -181,6 +181,27 @@ describe('frames', () => {
     expect(times()).toEqual([1, 2, 2, 0]);
   });
 
+  it('say whether the loss that they end was said', () => {
+    connection.start();
+    expect(connection.isLost).toBe(false);
+    last().hello();
+    last().end(1006);
+    vi.advanceTimersByTime(1_000);
+    expect(connection.isLost).toBe(false);
+    last().hello();
+    expect(connection.wasLost).toBe(false);
+    isOnline = false;
+    connection.networkChanged();
+    expect(connection.isLost).toBe(true);
+    isOnline = true;
+    connection.networkChanged();
+    vi.advanceTimersByTime(1_000);
+    last().hello();
+    expect([connection.isLost, connection.wasLost]).toEqual([false, true]);
+    connection.stop();
+    expect(connection.isLost).toBe(true);
+  });
+
   it('greet what is made while the line stands with the very next hello', () => {
     connection.start();
     last().hello();

@@ -24,6 +24,8 @@ export class Presence {
   /** Whose presence the server tells, the latest last: those whom the latest answers named. */
   readonly #watched = new Set<Id>();
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What was known is from before a loss, and not yet told anew. */
+  #isAsking = $state(false);
   #chosen = $state<OwnStatus>('online');
   #isIdle = $state(false);
 
@@ -39,6 +41,10 @@ export class Presence {
     connection.on((frame) => this.#hear(frame));
     connection.onHello(() => {
       this.#tell();
+      if (connection.wasLost) {
+        this.#isAsking = this.#watched.size > 0;
+        this.#others.clear();
+      }
       if (this.#watched.size > 0) this.#watchLater(WATCH_AFTER + Math.random() * WATCH_AGAIN_WITHIN);
     });
   }
@@ -47,9 +53,11 @@ export class Presence {
     return this.#chosen === 'online' && this.#isIdle ? 'away' : this.#chosen;
   }
 
-  /** Undefined while nobody has said. */
-  of(userId: Id): PresenceStatus | undefined {
-    return this.#others.get(userId)?.status;
+  /** Undefined while nobody has said, and without a connection, when nobody can. `otherwise`: of whom nothing is told. */
+  of(userId: Id, otherwise?: PresenceStatus | null): PresenceStatus | undefined {
+    if (this.#connection.isLost) return undefined;
+    const told = this.#others.get(userId)?.status;
+    return told ?? (this.#isAsking ? undefined : (otherwise ?? undefined));
   }
 
   lastSeen(userId: Id): Timestamp | null {
@@ -99,6 +107,7 @@ export class Presence {
     this.#watched.clear();
     clearTimeout(this.#watchTimer);
     this.#watchTimer = undefined;
+    this.#isAsking = false;
   }
 
   #watch(id: Id): void {
@@ -121,6 +130,7 @@ export class Presence {
   #hear(frame: ServerFrame): void {
     if (frame.type !== 'presence' && frame.type !== 'presences') return;
     const told = frame.type === 'presence' ? [frame.payload] : frame.payload.items;
+    if (frame.type === 'presences') this.#isAsking = false;
     for (const { user_id, status, last_seen, custom_status } of told) {
       this.#others.set(user_id, { status, lastSeen: last_seen });
       this.#hearSaid(user_id, custom_status);

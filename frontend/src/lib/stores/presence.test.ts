@@ -38,4 +38,24 @@ describe('who is here', () => {
     expect(watched().map((ids) => (ids as string[]).length)).toEqual([500, 500]);
     expect(watched()[1]).not.toContain('u0');
   });
+
+  it('is not known while the line is lost, nor after that until it is told anew', () => {
+    const state = Object.assign(line, { isLost: false, wasLost: false });
+    presence.learn([{ ...people(1)[0], presence: 'online' } as Member]);
+    expect([presence.of('u0'), presence.of('u1', 'offline')]).toEqual(['online', 'offline']);
+    state.isLost = true;
+    expect([presence.of('u0', 'online'), presence.of('u1', 'offline')]).toEqual([undefined, undefined]);
+    Object.assign(state, { isLost: false, wasLost: true });
+    line.greet();
+    expect([presence.of('u0', 'online'), presence.of('u1', 'offline')]).toEqual([undefined, undefined]);
+    line.receive({ type: 'presences', payload: { items: [{ user_id: 'u0', status: 'away', last_seen: null }] } });
+    expect([presence.of('u0'), presence.of('u1', 'offline')]).toEqual(['away', 'offline']);
+  });
+
+  it('stays as it was through a loss that nobody noticed', () => {
+    presence.learn([{ ...people(1)[0], presence: 'online' } as Member]);
+    line.lose();
+    line.greet();
+    expect(presence.of('u0')).toBe('online');
+  });
 });

@@ -8,6 +8,7 @@ const WORDS: Record<PresenceStatus, () => string> = {
   offline: m.presence_offline
 };
 
-export function presenceInWords(status: PresenceStatus): string {
-  return WORDS[status]();
+/** Nothing where nobody knows. */
+export function presenceInWords(status: PresenceStatus | undefined): string {
+  return status ? WORDS[status]() : '';
 }
