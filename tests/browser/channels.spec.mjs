@@ -69,6 +69,7 @@ test('a channel is created, browsed, previewed, joined, and two talk in it', { t
     name: 'Preview of field-notes',
   });
   await expect(preview.getByText('They stopped writing emails')).toBeVisible();
+  await expect(preview.getByRole('button', { name: 'Join field-notes' })).toHaveAccessibleDescription(/in your list/);
   await ben.expectFlawless('channels, and the preview of one');
   await expect(LIST(ben.page).getByRole('link', { name: 'field-notes' })).toHaveCount(0);
 
@@ -266,10 +267,10 @@ for (const { name, tag = [], options } of LOOKS) {
     await page.getByRole('link', { name: title }).click();
     await expect(page.getByText('Hello from')).toBeVisible();
     await anna.expectFlawless('a preview');
-    await page
-      .getByRole('button', { name: `Join ${title}` })
-      .last()
-      .click();
+    const join = page.getByRole('button', { name: `Join ${title}` }).last();
+    const [panel, button] = [await page.locator('.panel').last().boundingBox(), await join.boundingBox()];
+    expect(button.x + button.width).toBeLessThanOrEqual(panel.x + panel.width);
+    await join.click();
     await expect(page).toHaveURL(new RegExp(`/c/${other.id}$`));
     await expect(anna.composer).toBeVisible();
     await anna.expectFlawless('a channel');
