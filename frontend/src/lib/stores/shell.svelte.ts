@@ -48,8 +48,6 @@ export class Shell {
   section = $state.raw<SectionSubject>({});
   /** What was looked for and isn't there: the title of the channel that is about to be made. */
   channelTitle = $state('');
-  /** “Confirm your address” was put away for this visit. */
-  isVerifyNoteClosed = $state(false);
 
   togglePanel(): void {
     const isShown = this.panel && this.side === 'details';
