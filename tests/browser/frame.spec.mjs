@@ -221,3 +221,24 @@ test('a page that opens asks for each thing once', async ({ arrive }) => {
   await anna.page.waitForLoadState('networkidle');
   expect(asked.filter((path, at) => asked.indexOf(path) !== at)).toEqual([]);
 });
+
+test('the first steps are ticked as they are taken, and stay away once they are hidden', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const steps = page.getByRole('region', { name: /^Welcome/ });
+  const asking = steps.getByRole('listitem').filter({ hasText: 'Chat with the assistant' });
+  await expect(asking).not.toContainText('Done');
+  await anna.openAssistant();
+  await anna.write('Hello');
+  await anna.sees('Hello there.');
+  await page.goto('/');
+  await expect(asking).toContainText('Done');
+  await expect(asking.getByRole('link')).toHaveCount(0);
+  await expect(steps.getByRole('listitem').filter({ hasText: 'Join a channel' })).not.toContainText('Done');
+  await anna.expectFlawless('the first steps');
+  await steps.getByRole('button', { name: 'Hide these steps' }).click();
+  await expect(page.getByRole('heading', { name: 'No conversation open' })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'No conversation open' })).toBeVisible();
+  await expect(steps).toHaveCount(0);
+});
