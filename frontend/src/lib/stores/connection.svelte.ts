@@ -160,6 +160,13 @@ export class Connection {
     this.#state = 'connecting';
   }
 
+  /** Whoever it was for has left: for the next one the first hello is a first one again. */
+  reset(): void {
+    this.stop();
+    this.#hellos = 0;
+    this.#wasLost = false;
+  }
+
   /** The browser lost or found its network. */
   networkChanged(): void {
     if (!this.#wanted) return;

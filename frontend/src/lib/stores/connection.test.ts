@@ -181,6 +181,22 @@ describe('frames', () => {
     expect(times()).toEqual([1, 2, 2, 0]);
   });
 
+  it('greet somebody else like the first one, and whoever signs in again after a loss', () => {
+    connection.start();
+    last().hello();
+    const again = vi.fn();
+    connection.stop();
+    connection.onReturn({ askedAt: Date.now() }, again);
+    connection.start();
+    last().hello();
+    expect(again).toHaveBeenCalledOnce();
+    connection.reset();
+    expect(connection.isLost).toBe(false);
+    connection.start();
+    last().hello();
+    expect(again).toHaveBeenCalledOnce();
+  });
+
   it('say whether the loss that they end was said', () => {
     connection.start();
     expect(connection.isLost).toBe(false);
