@@ -1,8 +1,8 @@
 /** What one has chosen in polls oneself, which a message doesn’t say. */
 import { SvelteMap } from 'svelte/reactivity';
-import type { App } from '#lib/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
+import { perAccount } from './per-account.ts';
 
 interface Line {
   on(handler: (frame: ServerFrame) => void): () => void;
@@ -63,14 +63,5 @@ export class OwnVotes {
   }
 }
 
-const made = new WeakMap<App, OwnVotes>();
-
-/** One for the page, made when the first poll is shown. */
-export function ownVotesOf(app: App): OwnVotes {
-  let votes = made.get(app);
-  if (!votes) {
-    votes = new OwnVotes(app.api, app.connection);
-    made.set(app, votes);
-  }
-  return votes;
-}
+/** Those of whoever is signed in, made when the first poll is shown. */
+export const ownVotesOf = perAccount(({ api, connection }) => new OwnVotes(api, connection));
