@@ -1,13 +1,9 @@
 /** What one has chosen in polls oneself, which a message doesn’t say. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Message } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { perAccount } from './per-account.ts';
-
-interface Line {
-  on(handler: (frame: ServerFrame) => void): () => void;
-  onHello(handler: () => void): () => void;
-}
 
 interface OwnVote {
   choices: number[];
@@ -15,7 +11,8 @@ interface OwnVote {
 
 export class OwnVotes {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
-  readonly #asked = new Set<Id>();
+  /** Of which it was asked for, and when. */
+  readonly #asked = new Map<Id, number>();
   readonly #api: Pick<Api, 'get' | 'put'>;
 
   constructor(api: Pick<Api, 'get' | 'put'>, line: Line) {
@@ -25,7 +22,12 @@ export class OwnVotes {
       else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
     });
     // Another device may have voted while nothing was heard.
-    line.onHello(() => this.#asked.clear());
+    line.onReturn(this, () => this.#asked.clear());
+  }
+
+  /** When the first of them was asked for; null: none yet. */
+  get askedAt(): number | null {
+    return this.#asked.values().next().value ?? null;
   }
 
   /** Undefined while it isn’t known. */
@@ -36,7 +38,7 @@ export class OwnVotes {
   /** Learns it, once for each connection. */
   async load(messageId: Id): Promise<void> {
     if (this.#asked.has(messageId)) return;
-    this.#asked.add(messageId);
+    this.#asked.set(messageId, Date.now());
     try {
       this.#choices.set(messageId, (await this.#api.get<OwnVote>(`/messages/${messageId}/vote`)).choices);
     } catch {
