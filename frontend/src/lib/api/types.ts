@@ -173,6 +173,9 @@ export type Conversation = Omit<
   assistants?: AssistantMember[];
 };
 
+/** An event as the log of its conversation has it. */
+export type LoggedEvent = Described.LoggedEvent;
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The socket: all of it from the server's description
 

@@ -22,6 +22,8 @@ export interface Socket {
 
 interface ConnectionOptions {
   open?: () => Socket;
+  /** Another way, where no WebSocket gets through; asked for when it is needed. */
+  bringOther?: () => Promise<(api: Api) => Socket>;
   /** A number in 0..1: the jitter. */
   random?: () => number;
   isOnline?: () => boolean;
@@ -53,6 +55,7 @@ export class Connection {
 
   readonly #api: Api;
   readonly #openSocket: () => Socket;
+  readonly #bringOther: () => Promise<(api: Api) => Socket>;
   readonly #random: () => number;
   readonly #isOnline: () => boolean;
   readonly #handlers = new Set<(frame: ServerFrame) => void>();
@@ -60,6 +63,10 @@ export class Connection {
   readonly #waiting = new Map<string, Waiting>();
 
   #socket: Socket | undefined;
+  /** Taken where plain calls get through and a WebSocket does not, until the network is another. */
+  #openOther: ((api: Api) => Socket) | undefined;
+  /** A WebSocket has got through on this network. */
+  #hasBeenOnline = false;
   #wanted = false;
   #hellos = 0;
   #wasLost = false;
@@ -75,6 +82,7 @@ export class Connection {
   constructor(api: Api, options: ConnectionOptions = {}) {
     this.#api = api;
     this.#openSocket = options.open ?? openWebSocket;
+    this.#bringOther = options.bringOther ?? bringStream;
     this.#random = options.random ?? Math.random;
     this.#isOnline = options.isOnline ?? (() => navigator.onLine);
   }
@@ -172,6 +180,8 @@ export class Connection {
     if (!this.#wanted) return;
     if (this.#isOnline()) {
       this.#attempt = 0;
+      this.#openOther = undefined;
+      this.#hasBeenOnline = false;
       if (!this.#ready) {
         this.#state = 'reconnecting';
         this.#reopen(0);
@@ -195,7 +205,7 @@ export class Connection {
     this.#drop(1000);
     let socket: Socket;
     try {
-      socket = this.#openSocket();
+      socket = this.#openOther ? this.#openOther(this.#api) : this.#openSocket();
     } catch {
       this.#later(this.#backoff());
       return;
@@ -207,7 +217,8 @@ export class Connection {
     this.#openTimer = setTimeout(() => {
       if (this.#socket !== socket || this.#ready) return;
       this.#drop(4000);
-      this.#later(this.#backoff());
+      if (this.#attempt > 0) void this.#askWhy();
+      else this.#later(this.#backoff());
     }, OPEN_WITHIN);
   }
 
@@ -240,6 +251,7 @@ export class Connection {
     this.#attempt = 0;
     this.#wasLost = this.isLost;
     this.#hellos += 1;
+    this.#hasBeenOnline ||= this.#openOther === undefined;
     this.#ready = true;
     this.#state = 'online';
     this.#heartbeat = Math.max(5, hello.heartbeat_seconds || 25) * 1000;
@@ -264,6 +276,8 @@ export class Connection {
   #closed(socket: Socket, code: number): void {
     if (this.#socket !== socket) return;
     const greeted = this.#ready;
+    // Perhaps a WebSocket gets through by now.
+    if (greeted) this.#openOther = undefined;
     this.#drop();
     if (!this.#wanted) return;
     if (!this.#isOnline()) {
@@ -293,6 +307,8 @@ export class Connection {
     const delay = this.#backoff();
     try {
       await this.#api.get('/users/me');
+      // The server is there, so it is what lies between that lets no WebSocket through. Where the other way fails, too, this one is tried again.
+      this.#openOther = this.#openOther || this.#hasBeenOnline ? undefined : await this.#bringOther();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;
     }
@@ -376,6 +392,11 @@ export class Connection {
 function openWebSocket(): Socket {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
   return new WebSocket(`${scheme}://${location.host}/r1/websocket`, 'natter.json') as unknown as Socket;
+}
+
+async function bringStream(): Promise<(api: Api) => Socket> {
+  const { StreamSocket } = await import('./stream-socket.ts');
+  return (api) => new StreamSocket(api);
 }
 
 function parseFrame(data: string): Frame | undefined {

@@ -32,6 +32,7 @@ class FakeSocket implements Socket {
 }
 
 let sockets: FakeSocket[];
+let others: FakeSocket[];
 let isOnline: boolean;
 let refresh: ReturnType<typeof vi.fn<() => Promise<void>>>;
 let me: ReturnType<typeof vi.fn<() => Promise<unknown>>>;
@@ -43,6 +44,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal('reportError', vi.fn());
   sockets = [];
+  others = [];
   isOnline = true;
   refresh = vi.fn(() => Promise.resolve());
   me = vi.fn(() => Promise.resolve({}));
@@ -56,6 +58,13 @@ beforeEach(() => {
       sockets.push(socket);
       return socket;
     },
+    bringOther: () =>
+      Promise.resolve(() => {
+        const socket = new FakeSocket();
+        others.push(socket);
+        sockets.push(socket);
+        return socket;
+      }),
     random: () => 0.5,
     isOnline: () => isOnline
   });
@@ -406,5 +415,36 @@ describe('the next try', () => {
     connection.stop();
     vi.advanceTimersByTime(120_000);
     expect(sockets).toHaveLength(1);
+  });
+});
+
+describe('where no WebSocket gets through', () => {
+  const fail = async () => {
+    last().end(1006);
+    await vi.advanceTimersByTimeAsync(4_000);
+  };
+
+  it('takes the other way once plain calls are answered, and tries a WebSocket again when that ends', async () => {
+    connection.start();
+    await fail();
+    expect([sockets.length, others.length]).toEqual([2, 0]);
+    await fail();
+    expect([sockets.length, others.length]).toEqual([3, 1]);
+    others[0]?.hello();
+    expect([connection.state, connection.ready]).toEqual(['online', true]);
+    others[0]?.end(1006);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect([sockets.length, others.length]).toEqual([4, 1]);
+  });
+
+  it('does not take it where the server is away, or where a WebSocket got through before', async () => {
+    me.mockRejectedValue(new ApiError(0, 'unreachable', ''));
+    connection.start();
+    for (let tries = 0; tries < 3; tries++) await fail();
+    expect(others).toEqual([]);
+    me.mockResolvedValue({});
+    last().hello();
+    for (let tries = 0; tries < 3; tries++) await fail();
+    expect(others).toEqual([]);
   });
 });

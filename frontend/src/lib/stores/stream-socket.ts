@@ -1,0 +1,199 @@
+/**
+ * A connection where no WebSocket gets through, as behind some proxies: events come by an answer that doesn't end
+ * (`GET /r1/events`), and what is sent goes by plain calls. What has no call (typing, presence) is left out.
+ */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Cursor, Id, LoggedEvent, Message } from '#lib/api/types.ts';
+import type { Socket } from './connection.svelte.ts';
+
+interface Sent {
+  readonly id: Id;
+  readonly type: string;
+  readonly payload: Record<string, unknown>;
+}
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSED = 3;
+const BROKEN = 1006;
+const CREDENTIALS_ENDED = 4401;
+/** Of a conversation's log, at a time. */
+const PAGE = 200;
+/** One goes from conversation to conversation faster than the stream can follow. */
+const VIEW_AFTER = 500;
+/** Proxies end what is silent; the server says something every 15 s. */
+const SILENT = 40_000;
+
+export class StreamSocket implements Socket {
+  onopen: Socket['onopen'] = null;
+  onmessage: Socket['onmessage'] = null;
+  onclose: Socket['onclose'] = null;
+  onerror: Socket['onerror'] = null;
+  readyState = CONNECTING;
+
+  readonly #api: Api;
+  readonly #fetch: typeof fetch;
+  #stream = new AbortController();
+  #lastEventId: string | undefined;
+  #heardAt = Date.now();
+  #view = '';
+  #viewTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api, ask: typeof fetch = (input, init) => fetch(input, init)) {
+    this.#api = api;
+    this.#fetch = ask;
+    void this.#follow(this.#stream);
+  }
+
+  send(data: string): void {
+    const { id, type, payload } = JSON.parse(data) as Sent;
+    switch (type) {
+      case 'ping':
+        if (Date.now() - this.#heardAt < SILENT) queueMicrotask(() => this.#say('pong', {}, id));
+        return;
+      case 'message.send':
+        return void this.#answer(id, () => this.#message(payload));
+      case 'sync':
+        return void this.#answer(id, () => this.#sync(id, payload.cursors as Record<Id, number>), 'sync.done');
+      case 'receipt':
+        if (payload.state === 'read') void this.#quietly(this.#read(payload));
+        return;
+      case 'view':
+        this.#show((payload.conversation_ids as Id[]).join(','));
+    }
+  }
+
+  close(): void {
+    this.readyState = CLOSED;
+    clearTimeout(this.#viewTimer);
+    this.#stream.abort();
+  }
+
+  // ── what comes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #follow(stream: AbortController): Promise<void> {
+    const goesOn = this.#lastEventId !== undefined;
+    try {
+      const path = `/r1/events${this.#view && `?view=${this.#view}`}`;
+      const headers = {
+        accept: 'text/event-stream',
+        ...(this.#lastEventId !== undefined && { 'last-event-id': this.#lastEventId })
+      };
+      const answer = await this.#fetch(path, { headers, credentials: 'same-origin', signal: stream.signal });
+      if (!answer.ok || !answer.body) {
+        this.#end(answer.status === 401 ? CREDENTIALS_ENDED : BROKEN);
+        return;
+      }
+      this.readyState = OPEN;
+      await this.#listen(answer.body, goesOn);
+    } catch {
+      // It broke off, or was let go.
+    }
+    if (stream === this.#stream) this.#end(BROKEN);
+  }
+
+  async #listen(body: ReadableStream<Uint8Array>, goesOn: boolean): Promise<void> {
+    const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
+    let rest = '';
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      this.#heardAt = Date.now();
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) this.#take(block, goesOn);
+    }
+  }
+
+  #take(block: string, goesOn: boolean): void {
+    let data = '';
+    let type = '';
+    for (const line of block.split('\n')) {
+      if (line.startsWith('data: ')) data += line.slice(6);
+      else if (line.startsWith('event: ')) type = line.slice(7);
+      else if (line.startsWith('id: ')) this.#lastEventId = line.slice(4);
+    }
+    // Who goes on where they were is neither greeted nor brought up to date anew.
+    if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
+    this.onmessage?.({ data });
+  }
+
+  /** Passing events of larger conversations come for those that are shown: that is said with the request. */
+  #show(view: string): void {
+    if (view === this.#view) return;
+    this.#view = view;
+    clearTimeout(this.#viewTimer);
+    this.#viewTimer = setTimeout(() => {
+      // Without a place to go on from, events would be missed.
+      if (this.readyState !== OPEN || this.#lastEventId === undefined) return;
+      const before = this.#stream;
+      this.#stream = new AbortController();
+      before.abort();
+      void this.#follow(this.#stream);
+    }, VIEW_AFTER);
+  }
+
+  #end(code: number): void {
+    if (this.readyState === CLOSED) return;
+    this.close();
+    this.onclose?.({ code });
+  }
+
+  // ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #say(type: string, payload: unknown, reply_to: Id): void {
+    if (this.readyState === CLOSED) return;
+    this.onmessage?.({ data: JSON.stringify({ id: reply_to, type, timestamp: '', payload, reply_to }) });
+  }
+
+  /** Does what a frame asks for, and answers it as a socket would. */
+  async #answer(id: Id, run: () => Promise<unknown>, type = 'ack'): Promise<void> {
+    try {
+      this.#say(type, await run(), id);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.isNetwork) {
+        this.#end(BROKEN);
+        return;
+      }
+      const { code, message, retryAfter, details } = error;
+      this.#say('error', { code, message, retry_after: retryAfter ?? null, details }, id);
+    }
+  }
+
+  async #message({ conversation_id, ...message }: Record<string, unknown>): Promise<unknown> {
+    const sent = await this.#api.post<Message>(`/conversations/${String(conversation_id)}/messages`, message);
+    return { message_id: sent.id, seq: sent.seq, duplicate: false };
+  }
+
+  async #sync(id: Id, cursors: Record<Id, number>): Promise<unknown> {
+    const refused: { id: Id; code: string }[] = [];
+    for (const [conversation, cursor] of Object.entries(cursors)) {
+      let after_seq = cursor;
+      for (let more = true; more;) {
+        const path = `/conversations/${conversation}/events`;
+        try {
+          const page = await this.#api.get<Cursor<LoggedEvent>>(path, { after_seq, limit: PAGE });
+          for (const { type, payload, seq } of page.items) {
+            this.#say(type, payload, id);
+            after_seq = seq;
+          }
+          more = page.has_more;
+        } catch (error) {
+          if (!(error instanceof ApiError) || error.isNetwork) throw error;
+          refused.push({ id: conversation, code: error.code });
+          more = false;
+        }
+      }
+    }
+    return { refused };
+  }
+
+  #read({ conversation_id, seq }: Record<string, unknown>): Promise<unknown> {
+    return this.#api.post(`/conversations/${String(conversation_id)}/read`, { seq });
+  }
+
+  /** A position that did not get there is said again with the next one. */
+  async #quietly(call: Promise<unknown>): Promise<void> {
+    await call.catch(() => undefined);
+  }
+}
