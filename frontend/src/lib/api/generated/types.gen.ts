@@ -201,6 +201,10 @@ export type AdminPaymentGateway = PaymentGateway & {
     last_event_at?: Timestamp | null;
     last_paid_at?: Timestamp | null;
     /**
+     * Refunds that it has not answered in a week, which an administrator has to end.
+     */
+    refunds_stuck: number;
+    /**
      * Refunds that it has not answered yet.
      */
     refunds_waiting: number;
@@ -789,7 +793,7 @@ export type Audience = {
 /**
  * What was done.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * One line of the audit log.
@@ -2029,6 +2033,31 @@ export type ConversationUnarchivedFrame = {
     type: 'conversation.unarchived';
 };
 
+export type ConversationUnreadFrame = {
+    id: string;
+    /**
+     * Something was marked as unread, for one's own connections: this is where one's own position is now, further back than it was.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        read_seq: number;
+        /**
+         * Messages behind it.
+         */
+        unread: number;
+        /**
+         * Those of them that mention one.
+         */
+        unread_mentions: number;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'conversation.unread';
+};
+
 export type ConversationUpdatedFrame = {
     id: string;
     /**
@@ -2375,6 +2404,11 @@ export type CustomStatus = {
     emoji?: string | null;
     text?: string | null;
     until?: Timestamp | null;
+};
+
+export type DecideRefundRequest = {
+    decision: RefundDecision;
+    reason: string;
 };
 
 export type DecideToolCallRequest = {
@@ -3422,6 +3456,13 @@ export type MailTest = {
     error?: string | null;
     ok: boolean;
     to: string;
+};
+
+export type MarkUnreadRequest = {
+    /**
+     * Of the first message that is to be unread.
+     */
+    seq: number;
 };
 
 /**
@@ -4797,11 +4838,24 @@ export type PaymentRefund = {
     amount: number;
     created_at: Timestamp;
     id: string;
+    /**
+     * It is pending, and nobody asks any more: an administrator has to end it.
+     */
+    is_stuck: boolean;
+    /**
+     * What it has said instead of what became of it.
+     */
+    last_answer: string | null;
+    next_try_at: Timestamp | null;
     reason: string;
     /**
      * `pending`, `done` or `failed`.
      */
     state: string;
+    /**
+     * How often the gateway was asked since it was begun, or since an administrator had it asked again.
+     */
+    tries: number;
 };
 
 /**
@@ -5554,6 +5608,11 @@ export type RefreshRequest = {
      */
     refresh_token?: string | null;
 };
+
+/**
+ * What an administrator says of a refund that is under way.
+ */
+export type RefundDecision = 'ask' | 'done' | 'failed';
 
 export type RefundPaymentRequest = {
     /**
@@ -6365,7 +6424,7 @@ export type SentMessage = Message | Scheduled;
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
