@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::meter::Meter;
+use crate::{meter::Meter, peek::estimate};
 
 /// The dialect of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,8 @@ pub struct Call {
     pub request_id: String,
     /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
     pub betas: Option<String>,
+    /// Tokens of its question by our estimate, where somebody has made one already.
+    input: Option<u64>,
     /// The most tokens that its answers may have, as far as is known: providers count them before they answer.
     pub most_output: u64,
     /// Filled while the call runs. Whoever settles it keeps a clone, so that a call whose client leaves is counted too.
@@ -70,7 +72,7 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        Self { door, body, route, request_id, betas: None, most_output: 0, meter: Arc::default() }
+        Self { door, body, route, request_id, betas: None, input: None, most_output: 0, meter: Arc::default() }
     }
 
     #[must_use]
@@ -78,9 +80,15 @@ impl Call {
         Self { betas, ..self }
     }
 
+    /// What is known of its tokens: those of the question, and the most of its answers.
     #[must_use]
-    pub fn with_most_output(self, most_output: u64) -> Self {
-        Self { most_output, ..self }
+    pub fn with_tokens(self, input: u64, most_output: u64) -> Self {
+        Self { input: Some(input), most_output, ..self }
+    }
+
+    /// Tokens of its question by our estimate.
+    pub(crate) fn estimated(&self) -> u64 {
+        self.input.unwrap_or_else(|| estimate(&self.body))
     }
 }
 

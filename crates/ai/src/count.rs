@@ -10,7 +10,6 @@ use crate::{
     dialect::{Count, anthropic},
     forward::Stop,
     neutral::Request,
-    peek::estimate,
     route::{Attempt, Tries},
 };
 
@@ -22,7 +21,7 @@ impl Ai {
         let request = anthropic::request::read_to_count(&body)?;
         let deadline = Instant::now() + self.limits().idle;
         let route = Arc::clone(&call.route);
-        let estimated = estimate(&call.body);
+        let estimated = call.estimated();
         let mut tries = Tries::new(self, &route, estimated, self.persistence(), deadline);
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
         match ask(&call, &request, &attempt, deadline).await {

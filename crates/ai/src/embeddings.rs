@@ -14,7 +14,6 @@ use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
     dialect::{Post, fields::Fields},
     forward::{JSON, Stop},
-    peek::estimate,
     route::{Attempt, Tries},
     wire::failure::{self, Failure},
 };
@@ -36,7 +35,7 @@ impl Ai {
     /// Asks for embeddings; the call's door doesn't matter.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let wish = read(&call.body)?;
-        let size = estimate(&call.body);
+        let size = call.estimated();
         call.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);

@@ -19,7 +19,6 @@ use crate::{
         openai_responses::{self, pass::ResponsesTap},
     },
     neutral::{Answer, Request, Writer},
-    peek::estimate,
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
     translate::{Listener, Translation, read_whole},
@@ -71,7 +70,7 @@ impl Ai {
     /// A stream comes back when its first frames are there; until then another key or deployment can take over. Dropping the future or
     /// the answer ends the connection upstream.
     pub async fn forward(&self, call: Call) -> Result<Forwarded, GatewayError> {
-        let input = estimate(&call.body);
+        let input = call.estimated();
         call.meter.estimate_question(input);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);

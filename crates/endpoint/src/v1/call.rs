@@ -103,7 +103,7 @@ impl<'a> Asking<'a> {
         };
         let call = Call::new(self.door, body, admission.route(), self.request_id.clone())
             .with_betas(betas(self.ctx))
-            .with_most_output(admission.most_output());
+            .with_tokens(wanted.input, admission.most_output());
         Ok(Entered { admission, call, stream, wish })
     }
 
