@@ -36,13 +36,14 @@ impl TryFrom<NamedMember> for view::Member {
     }
 }
 
-const NAMED: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role, \
-    CASE WHEN m.receipt_seq > m.read_seq THEN m.receipt_seq ELSE m.read_seq END AS read_seq, m.delivered_seq, m.joined_at \
-    FROM conversation_members m JOIN users u ON u.id = m.user_id";
+const SHOWN: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role, \
+    CASE WHEN m.receipt_seq > m.read_seq THEN m.receipt_seq ELSE m.read_seq END AS read_seq, m.delivered_seq, m.joined_at";
+const MEMBERS: &str = "FROM conversation_members m JOIN users u ON u.id = m.user_id";
 
 /// All members of a small conversation, in the order of their joining.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<NamedMember>, AppError> {
-    let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
+    let sql =
+        format!("{SHOWN} {MEMBERS} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
     NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
         .all(db)
         .await
@@ -76,11 +77,7 @@ pub async fn of_conversations<C: ConnectionTrait>(
     } else {
         format!("{table} JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id IN ({})", first("w"))
     };
-    let sql = format!(
-        "SELECT m.conversation_id, m.user_id, u.display_name, m.role, \
-         CASE WHEN m.receipt_seq > m.read_seq THEN m.receipt_seq ELSE m.read_seq END AS read_seq, m.delivered_seq, m.joined_at \
-         FROM {from} JOIN users u ON u.id = m.user_id ORDER BY {LISTED}"
-    );
+    let sql = format!("{SHOWN} FROM {from} JOIN users u ON u.id = m.user_id ORDER BY {LISTED}");
     NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
@@ -108,7 +105,8 @@ pub async fn page<C: ConnectionTrait>(
     } else {
         super::page::count(db, &format!("FROM conversation_members m WHERE {which}"), values.clone()).await?
     };
-    let sql = format!("{NAMED} WHERE {which} ORDER BY {LISTED} LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let sql =
+        format!("{SHOWN} {MEMBERS} WHERE {which} ORDER BY {LISTED} LIMIT {} OFFSET {}", page.page_size, page.offset());
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok((NamedMember::find_by_statement(statement).all(db).await.map_err(app_error)?, total))
 }
@@ -174,7 +172,7 @@ pub async fn find<C: ConnectionTrait>(
     user: UserId,
 ) -> Result<Option<NamedMember>, AppError> {
     let sql = format!(
-        "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
+        "{SHOWN} {MEMBERS} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          WHERE m.conversation_id = $1 AND m.user_id = $2 AND NOT m.is_deleted"
     );
     NamedMember::find_by_statement(Statement::from_sql_and_values(
@@ -360,7 +358,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         Migrator::up(db.schema(), None).await.unwrap();
-        let listed = format!("{NAMED} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY {LISTED} LIMIT 50");
+        let listed =
+            format!("{SHOWN} {MEMBERS} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY {LISTED} LIMIT 50");
         for sql in [join_sql(false), listed] {
             let explain = Statement::from_string(DatabaseBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
             let rows = db.writer().query_all_raw(explain).await.unwrap();

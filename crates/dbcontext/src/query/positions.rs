@@ -51,12 +51,12 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) ->
         "{least}(CASE WHEN w.delivered_seq > w.read_seq AND {count} <= {small} THEN w.delivered_seq ELSE w.read_seq END, c.last_seq)"
     );
     let member_count = count_of("conversation_members.conversation_id");
+    let read_no = no_at("w.conversation_id", "w.read_seq");
     let sql = format!(
         "UPDATE conversation_members SET \
            delivered_seq = {most}(conversation_members.delivered_seq, {delivered}), \
            read_seq = {most}(conversation_members.read_seq, {least}(w.read_seq, c.last_seq)), \
-           read_no = {most}(conversation_members.read_no, COALESCE((SELECT n.no FROM messages n \
-             WHERE n.conversation_id = w.conversation_id AND n.seq <= w.read_seq ORDER BY n.seq DESC LIMIT 1), 0)) \
+           read_no = {most}(conversation_members.read_no, {read_no}) \
          FROM {} JOIN conversations c ON c.id = w.conversation_id \
          WHERE conversation_members.conversation_id = w.conversation_id AND conversation_members.user_id = w.user_id \
            AND NOT conversation_members.is_deleted \
@@ -68,12 +68,21 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) ->
     Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
+/// The number of the last message up to a place in the log; 0: there is none.
+fn no_at(conversation: &str, seq: &str) -> String {
+    format!(
+        "COALESCE((SELECT n.no FROM messages n WHERE n.conversation_id = {conversation} AND n.seq <= {seq} ORDER BY n.seq DESC LIMIT 1), 0)"
+    )
+}
+
 /// Moves a reader's own position back to `seq`, so that what follows is unread again. What others were told stays. False: they had not come further.
 pub async fn back<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId, seq: i64) -> Result<bool, AppError> {
-    let sql = "UPDATE conversation_members SET \
-                 receipt_seq = CASE WHEN receipt_seq > read_seq THEN receipt_seq ELSE read_seq END, read_seq = $3, \
-                 read_no = COALESCE((SELECT n.no FROM messages n WHERE n.conversation_id = $1 AND n.seq <= $3 ORDER BY n.seq DESC LIMIT 1), 0) \
-               WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted AND read_seq > $3";
+    let sql = format!(
+        "UPDATE conversation_members SET receipt_seq = CASE WHEN receipt_seq > read_seq THEN receipt_seq ELSE read_seq END, \
+           read_seq = $3, read_no = {} \
+         WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted AND read_seq > $3",
+        no_at("$1", "$3")
+    );
     let statement =
         Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into(), seq.into()]);
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
