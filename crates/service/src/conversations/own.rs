@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, ConversationId, SectionId, Timestamp,
     auth::Principal,
-    event::{BusMessage, Envelope, Event, Topic},
+    event::Event,
     view::{Notify, OwnMembership, OwnSettings},
 };
 use dbcontext::query;
@@ -46,9 +46,7 @@ pub async fn set_own(
         if !query::members::set_own(app.db.writer(), id, by.user_id, settings, change.notify.is_some()).await? {
             return Err(Code::NotFound.into());
         }
-        let event = Event::OwnChanged { conversation_id: id, own: settings };
-        let envelope = Envelope::seal(&event, Topic::User(by.user_id), app.clock.now());
-        drop(app.bus.publish(vec![BusMessage::Envelope(envelope.map_err(AppError::internal)?.into())]));
+        app.tell_own(by.user_id, &Event::OwnChanged { conversation_id: id, own: settings })?;
     }
     Ok(own)
 }

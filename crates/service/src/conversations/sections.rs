@@ -1,12 +1,6 @@
 //! Folders of one's own sidebar.
 
-use appcore::{
-    AppError, Code, SectionId,
-    auth::Principal,
-    event::{BusMessage, Envelope, Event, Topic},
-    line::parse_line,
-    view::Section,
-};
+use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, line::parse_line, view::Section};
 use dbcontext::{
     constraint::app_error,
     query::{sections as rows, users},
@@ -87,10 +81,7 @@ pub async fn remove(app: &App, by: &Principal, id: SectionId) -> Result<(), AppE
 
 /// Tells the caller's own connections, other devices among them.
 fn tell(app: &App, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
-    let event = Event::SectionsChanged { sections: sections.to_vec() };
-    let envelope = Envelope::seal(&event, Topic::User(by.user_id), app.clock.now()).map_err(AppError::internal)?;
-    drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
-    Ok(())
+    app.tell_own(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
 }
 
 fn place(wanted: Option<i64>, last: usize) -> usize {

@@ -99,8 +99,7 @@ pub async fn mark_unread(app: &App, by: &Principal, id: ConversationId, seq: i64
     if is_moved {
         let OwnMembership { read_seq, unread, unread_mentions, .. } = own;
         let event = Event::MarkedUnread { conversation_id: id, read_seq, unread, unread_mentions };
-        let envelope = Envelope::seal(&event, Topic::User(by.user_id), app.clock.now()).map_err(AppError::internal)?;
-        drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))]));
+        app.tell_own(by.user_id, &event)?;
     }
     Ok(own)
 }
