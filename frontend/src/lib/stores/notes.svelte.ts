@@ -260,12 +260,18 @@ export class Notes {
 
   async #pushDeletion({ id, base }: KeptNote): Promise<void> {
     await this.#options.api.delete(`/notes/${id}?version=${base}`);
-    await this.#forget([id]);
+    await this.#gone(id);
+  }
+
+  /** The server has it no more. What was brought back meanwhile stays, and is written anew. */
+  async #gone(id: Id): Promise<void> {
+    if (this.#notes.get(id)?.isGone) await this.#forget([id]);
+    else this.#again = true;
   }
 
   /** The server knows nothing of it any more. */
   #lost(note: KeptNote): void {
-    if (note.isGone) void this.#forget([note.id]);
+    if (note.isGone) void this.#gone(note.id);
     else {
       this.#keep({ ...note, base: 0 });
       this.#again = true;

@@ -18,6 +18,8 @@ class Memory implements NoteStorage {
 class Server {
   readonly notes = new Map<string, Note>();
   isAway = false;
+  /** How long the answer to a deletion is on its way. */
+  answering: Promise<void> = Promise.resolve();
   #moment = 0;
 
   store(id: string, change: Partial<Note>): Note {
@@ -57,7 +59,7 @@ class Server {
     delete: (path: string) => {
       this.#answer();
       this.remove(path.split('/').pop()?.split('?')[0] ?? '');
-      return Promise.resolve();
+      return this.answering;
     }
   } as never;
 
@@ -164,4 +166,23 @@ it('deletes everywhere, forgets what was never sent, and says what is refused', 
   notes.write(id, { content: 'shorter' });
   await rest();
   expect(notes.stateOf(id)).toBe('saved');
+});
+
+it('keeps what is brought back while its deletion is on its way', async () => {
+  const notes = await open();
+  const id = notes.create();
+  notes.write(id, { title: 'Call', content: 'At eleven' });
+  await rest();
+  const note = notes.get(id);
+  let answer = () => {};
+  server.answering = new Promise((resolve) => (answer = resolve));
+  notes.remove(id);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(server.notes.get(id)?.deleted_at).not.toBeNull();
+  if (note) notes.restore(note);
+  answer();
+  await rest();
+  expect(texts(notes)).toEqual(['Call: At eleven']);
+  expect(server.notes.get(id)).toMatchObject({ content: 'At eleven', deleted_at: null });
+  expect(notes.waiting).toBe(0);
 });
