@@ -29,6 +29,7 @@ mod neutral;
 mod peek;
 mod relay;
 mod route;
+mod schema;
 pub mod settings;
 mod signatures;
 mod takes;

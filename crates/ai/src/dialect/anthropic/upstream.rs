@@ -7,6 +7,7 @@ use crate::{
     neutral::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
+    schema,
     takes::{self, Sampling, Thinking},
 };
 
@@ -65,7 +66,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let (thinking, effort) = if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens), None) };
     let mut output = Map::new();
     if let Format::Schema { schema, .. } = &request.format {
-        output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema}));
+        output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema::for_claude(schema)}));
     }
     output.extend(effort.map(|effort| ("effort".to_owned(), effort.name().into())));
     put("output_config", (!output.is_empty()).then(|| output.into()));
@@ -220,8 +221,8 @@ fn is_offered(request: &Request, tool: &Tool) -> bool {
 }
 
 fn write_tool(tool: &Tool) -> Value {
-    let schema = tool.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}));
-    let mut written = json!({"name": tool.name, "input_schema": schema});
+    let parameters = schema::parameters(tool.parameters.as_ref().unwrap_or(&Value::Null));
+    let mut written = json!({"name": tool.name, "input_schema": parameters.schema});
     if let Some(description) = &tool.description {
         written["description"] = description.as_str().into();
     }

@@ -8,6 +8,7 @@ use crate::{
     neutral::{
         Effort, Format, Media, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
     },
+    schema,
 };
 
 /// Stands where a thought's signature was lost; without one Gemini 3 refuses a call of the conversation.
@@ -138,20 +139,11 @@ fn generation_config(request: &Request, model: &str) -> Map<String, Value> {
         Format::Json => put("responseMimeType", Some("application/json".into())),
         Format::Schema { schema, .. } => {
             put("responseMimeType", Some("application/json".into()));
-            put("responseJsonSchema", Some(without_dialect(schema)));
+            put("responseJsonSchema", Some(schema::for_gemini(schema)));
         }
     }
     put("thinkingConfig", request.reasoning.as_ref().and_then(|reasoning| thinking_config(reasoning, model)));
     config
-}
-
-/// A schema without the mark of its dialect, which is refused.
-fn without_dialect(schema: &Value) -> Value {
-    let mut schema = schema.clone();
-    if let Value::Object(fields) = &mut schema {
-        fields.remove("$schema");
-    }
-    schema
 }
 
 /// The main number of a model's version; 2 where its name doesn't say, and the newest where it says `latest`.
@@ -222,9 +214,14 @@ fn declaration(tool: &Tool) -> Value {
     if let Some(description) = &tool.description {
         written["description"] = description.as_str().into();
     }
-    let has_properties = |schema: &&Value| schema["properties"].as_object().is_some_and(|fields| !fields.is_empty());
-    if let Some(schema) = tool.parameters.as_ref().filter(has_properties) {
-        written["parametersJsonSchema"] = without_dialect(schema);
+    let Some(parameters) = &tool.parameters else { return written };
+    let Value::Object(mut fields) = schema::for_gemini(&schema::parameters(parameters).schema) else { return written };
+    let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    fields.retain(|name, value| name != "properties" || !is_empty(value));
+    // Where nothing can be said, parameters are left out.
+    let is_open = fields.get("additionalProperties").is_some_and(|others| others.is_object() || others == true);
+    if is_open || fields.contains_key("properties") {
+        written["parametersJsonSchema"] = fields.into();
     }
     written
 }

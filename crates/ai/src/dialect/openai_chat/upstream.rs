@@ -9,6 +9,7 @@ use super::usage::CompletionUsage;
 use crate::{
     AiError, Finish,
     neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
+    schema,
     wire::failure::{self, Failure},
 };
 
@@ -184,11 +185,12 @@ fn tool(tool: &Tool) -> Value {
     if let Some(description) = &tool.description {
         function["description"] = description.as_str().into();
     }
-    if let Some(parameters) = &tool.parameters {
-        function["parameters"] = parameters.clone();
-    }
-    if let Some(strict) = tool.strict {
+    let parameters = tool.parameters.as_ref().map(schema::parameters);
+    if let Some(strict) = tool.strict.filter(|_| !parameters.as_ref().is_some_and(|parameters| parameters.is_merged)) {
         function["strict"] = strict.into();
+    }
+    if let Some(parameters) = parameters {
+        function["parameters"] = parameters.schema;
     }
     json!({"type": "function", "function": function})
 }

@@ -4,6 +4,7 @@ mod answers;
 mod free_tools;
 mod fuzz;
 mod requests;
+mod schemas;
 
 use bytes::Bytes;
 use serde_json::Value;

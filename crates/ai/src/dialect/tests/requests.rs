@@ -132,7 +132,9 @@ fn a_schema_for_the_answer_reaches_every_upstream() {
         json!({"responseMimeType": "application/json", "responseJsonSchema": schema})
     );
     let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &chat(&format));
-    assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": schema}}));
+    let mut closed = schema.clone();
+    closed["additionalProperties"] = false.into();
+    assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": closed}}));
     let flat = json!({"model": "m", "input": "Hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}}});
     assert_eq!(translated(Door::Responses, ProviderKind::OPENAI, &flat)["response_format"], format["response_format"]);
     let object = chat(&json!({"response_format": {"type": "json_object"}}));
@@ -291,7 +293,8 @@ fn what_is_not_available_is_refused_by_its_name() {
 #[test]
 fn mistral_is_asked_without_what_it_refuses() {
     let mistral = ProviderKind::named("mistral").unwrap();
-    let tool = json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}});
+    let tool =
+        json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "stream_options": {"include_usage": true},
         "seed": 7, "user": "anna", "tools": [tool], "tool_choice": "required", "max_tokens": 20});
     let written = translated(Door::Chat, mistral, &body);

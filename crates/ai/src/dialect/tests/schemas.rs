@@ -1,0 +1,170 @@
+//! Schemas, as clients' libraries write them and providers take them.
+
+use serde_json::{Value, json};
+
+use super::{KINDS, translated};
+use crate::{Door, ProviderKind, schema};
+
+/// A tool with these parameters as an upstream gets it.
+fn asked(kind: ProviderKind, parameters: &Value) -> Value {
+    let tool = json!({"type": "function", "function": {"name": "f", "parameters": parameters, "strict": true}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]});
+    let written = translated(Door::Chat, kind, &body);
+    match kind.name() {
+        "openai" => written["tools"][0]["function"].clone(),
+        "gemini" => written["tools"][0]["functionDeclarations"][0].clone(),
+        _ => written["tools"][0].clone(),
+    }
+}
+
+fn parameters(kind: ProviderKind, parameters: &Value) -> Value {
+    let field = match kind.name() {
+        "openai" => "parameters",
+        "gemini" => "parametersJsonSchema",
+        _ => "input_schema",
+    };
+    asked(kind, parameters).get(field).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_tool_takes_an_object_that_says_so() {
+    let none = json!({"type": "object", "properties": {}});
+    for schema in
+        [json!({}), json!({"type": "object"}), json!({"type": ["object", "null"], "properties": null}), json!(true)]
+    {
+        for kind in [ProviderKind::OPENAI, ProviderKind::ANTHROPIC] {
+            assert_eq!(parameters(kind, &schema), none, "{kind:?} {schema}");
+        }
+        assert_eq!(parameters(ProviderKind::GEMINI, &schema), Value::Null, "{schema}");
+    }
+    let any = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    assert_eq!(parameters(ProviderKind::GEMINI, &any), any);
+}
+
+#[test]
+fn what_stands_on_top_of_a_schema_becomes_one_object() {
+    let city = || json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+    let cases = [
+        (
+            json!({"$ref": "#/$defs/In", "$defs": {"In": city()}}),
+            json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "$defs": {"In": city()}}),
+        ),
+        (
+            json!({"anyOf": [city(), {"type": "object", "properties": {"zip": {"type": "string"}}}, {"type": "null"}]}),
+            json!({"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}}),
+        ),
+        (
+            json!({"description": "Where.", "oneOf": [
+                {"properties": {"kind": {"const": "a"}, "at": {"type": "integer"}}, "required": ["at", "kind"]},
+                {"properties": {"kind": {"const": "b"}, "at": {"type": "integer"}}, "required": ["kind"]}]}),
+            json!({"type": "object", "description": "Where.", "required": ["kind"], "properties": {
+                "kind": {"anyOf": [{"const": "a"}, {"const": "b"}]}, "at": {"type": "integer"}}}),
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {}}, "required": ["a"],
+                "allOf": [city(), {"properties": {"b": {}}, "required": ["b", "a"], "additionalProperties": false}]}),
+            json!({"type": "object", "properties": {"a": {}, "city": {"type": "string"}, "b": {}},
+                "required": ["a", "city", "b"], "additionalProperties": false}),
+        ),
+        (json!({"not": {"required": ["a"]}, "enum": [{}]}), json!({"type": "object", "properties": {}})),
+        (json!({"$ref": "#"}), json!({"type": "object", "properties": {}})),
+        (json!({"$ref": "https://e.org/x"}), json!({"type": "object", "properties": {}})),
+    ];
+    for (schema, expected) in cases {
+        assert_eq!(schema::parameters(&schema).schema, expected, "{schema}");
+        for kind in KINDS {
+            let written = parameters(kind, &schema);
+            let is_empty = expected["properties"] == json!({});
+            assert_eq!(
+                written["properties"],
+                if is_empty && kind == ProviderKind::GEMINI { Value::Null } else { expected["properties"].clone() }
+            );
+        }
+    }
+}
+
+#[test]
+fn a_choice_on_top_is_not_strict_any_more() {
+    let strict = |schema: &Value| asked(ProviderKind::OPENAI, schema)["strict"].clone();
+    let object = json!({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": false});
+    assert_eq!(strict(&object), true);
+    assert_eq!(strict(&json!({"$ref": "#/$defs/In", "$defs": {"In": object}})), true);
+    assert_eq!(strict(&json!({"anyOf": [object, {"type": "object", "properties": {"b": {}}}]})), Value::Null);
+}
+
+#[test]
+fn a_schema_that_goes_round_in_circles_has_an_end() {
+    let part = json!({"$ref": "#"});
+    let schema = json!({"anyOf": vec![part; 1_000], "allOf": [{"$ref": "#"}, {"$ref": "#"}], "properties": {"a": {"type": "string"}}});
+    assert_eq!(schema::parameters(&schema).schema["properties"], json!({"a": {"type": "string"}}));
+}
+
+#[test]
+fn an_answer_of_claude_is_of_closed_objects_and_its_bounds_are_told() {
+    let cases = [
+        (
+            json!({"type": "integer", "minimum": 1, "maximum": 10, "multipleOf": 2}),
+            json!({"type": "integer", "told": ["minimum: 1", "maximum: 10", "multipleOf: 2"]}),
+        ),
+        (
+            json!({"type": "string", "description": "A text.", "minLength": 1, "maxLength": 280, "pattern": "^[a-z]+$", "format": "date"}),
+            json!({"type": "string", "pattern": "^[a-z]+$", "format": "date", "told": ["A text.\n", "minLength: 1", "maxLength: 280"]}),
+        ),
+        (
+            json!({"type": "string", "pattern": "^(?=a)\\bx", "format": "binary", "examples": ["x"]}),
+            json!({"type": "string", "told": ["pattern: ^(?=a)\\bx", "format: binary"]}),
+        ),
+        (
+            json!({"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 2, "maxItems": 5, "uniqueItems": true}),
+            json!({"type": "array", "items": {"type": "number", "description": "exclusiveMinimum: 0"}, "told": ["minItems: 2", "maxItems: 5", "uniqueItems: true"]}),
+        ),
+        (
+            json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+            json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+        ),
+        (
+            json!({"type": "object", "properties": {"minimum": {"type": "string"}}, "additionalProperties": true, "minProperties": 1}),
+            json!({"type": "object", "properties": {"minimum": {"type": "string"}}, "additionalProperties": false, "told": ["minProperties: 1"]}),
+        ),
+        (
+            json!({"type": ["object", "null"], "additionalProperties": {"type": "string"}}),
+            json!({"type": ["object", "null"], "additionalProperties": false, "told": ["additionalProperties: {\"type\":\"string\"}"]}),
+        ),
+        (
+            json!({"oneOf": [{"type": "object", "properties": {"a": {"type": "string"}}}, {"$ref": "#/$defs/N", "description": "n"}]}),
+            json!({"anyOf": [{"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false}, {"$ref": "#/$defs/N"}]}),
+        ),
+        (
+            json!({"enum": [{"minimum": 1}], "default": {"maximum": 2}}),
+            json!({"enum": [{"minimum": 1}], "default": {"maximum": 2}}),
+        ),
+    ];
+    for (inner, mut expected) in cases {
+        let schema = json!({"$schema": "x", "type": "object", "properties": {"a": inner}, "$defs": {"N": inner}});
+        let mut written = schema::for_claude(&schema);
+        assert_eq!((&written["additionalProperties"], written.get("$schema")), (&json!(false), None));
+        assert_eq!(written["properties"]["a"], written["$defs"]["N"]);
+        let mut written = written["properties"]["a"].take();
+        if let Some(told) = expected.as_object_mut().unwrap().remove("told") {
+            let description = written.as_object_mut().unwrap().remove("description").unwrap_or_default();
+            for words in told.as_array().unwrap() {
+                assert!(description.as_str().unwrap().contains(words.as_str().unwrap()), "{words}: {description}");
+            }
+        }
+        assert_eq!(written, expected, "{inner}");
+    }
+}
+
+#[test]
+fn gemini_finds_its_definitions() {
+    let schema = json!({
+        "$schema": "x", "type": "object", "definitions": {"N": {"$schema": "x", "type": "string"}},
+        "properties": {"$schema": {"type": "string"}, "n": {"$ref": "#/definitions/N", "description": "n"}},
+    });
+    let expected = json!({
+        "type": "object", "$defs": {"N": {"type": "string"}},
+        "properties": {"$schema": {"type": "string"}, "n": {"$ref": "#/$defs/N"}},
+    });
+    assert_eq!(schema::for_gemini(&schema), expected);
+    assert_eq!(parameters(ProviderKind::GEMINI, &schema), expected);
+}

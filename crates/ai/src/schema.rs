@@ -1,0 +1,290 @@
+//! JSON Schemas as their reader takes them. Clients send whatever their libraries make of a type, and every provider refuses the whole request for something
+//! else in it.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+
+/// How deep references and choices on top of a schema are followed, and how many parts they may have.
+const DEEPEST: usize = 5;
+const MOST_PARTS: usize = 64;
+/// What stands on top of a schema instead of an object's own fields. OpenAI and Anthropic refuse it there, and Gemini asks for nothing then.
+const COMPOSED: [&str; 6] = ["$ref", "anyOf", "oneOf", "allOf", "not", "enum"];
+/// What an object takes over from its parts beside their properties.
+const OF_PARTS: [&str; 3] = ["title", "description", "additionalProperties"];
+/// What Anthropic holds an answer to.
+const HELD: [&str; 11] =
+    ["type", "title", "description", "properties", "required", "items", "anyOf", "allOf", "enum", "const", "default"];
+const FORMATS: [&str; 10] =
+    ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
+/// A bound with more text than this is not told in words.
+const LONGEST_TOLD: usize = 200;
+
+/// What a tool takes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Parameters {
+    /// An object with its properties.
+    pub schema: Value,
+    /// It was several, so that not everything in it is required any more, as a strict one must be.
+    pub is_merged: bool,
+}
+
+/// A tool's parameters as every provider takes them: an object that says so, with its properties on top.
+pub(crate) fn parameters(schema: &Value) -> Parameters {
+    let fields = schema.as_object();
+    if fields.is_some_and(|fields| COMPOSED.iter().any(|name| fields.contains_key(*name))) {
+        let mut merging = Merging { root: schema, left: MOST_PARTS, has_merged: false };
+        let object = merging.read(schema, 0).unwrap_or_default();
+        return Parameters { schema: object.write(), is_merged: merging.has_merged };
+    }
+    let mut fields = fields.cloned().unwrap_or_default();
+    fields.insert("type".to_owned(), "object".into());
+    if !fields.get("properties").is_some_and(Value::is_object) {
+        fields.insert("properties".to_owned(), json!({}));
+    }
+    Parameters { schema: fields.into(), is_merged: false }
+}
+
+/// An object that is put together.
+#[derive(Default)]
+struct Object<'a> {
+    /// In their order, each with all that it may be.
+    properties: Vec<(&'a str, Vec<&'a Value>)>,
+    places: HashMap<&'a str, usize>,
+    required: Vec<&'a str>,
+    rest: Vec<(&'a str, &'a Value)>,
+}
+
+struct Merging<'a> {
+    root: &'a Value,
+    /// How many parts may still be read.
+    left: usize,
+    has_merged: bool,
+}
+
+impl<'a> Merging<'a> {
+    fn read(&mut self, schema: &'a Value, depth: usize) -> Option<Object<'a>> {
+        let fields = schema.as_object()?;
+        self.left = self.left.checked_sub(1)?;
+        let mut object = Object::default();
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("properties", Value::Object(properties)) => {
+                    properties.iter().for_each(|(name, value)| object.add(name, value));
+                }
+                ("required", Value::Array(names)) => object.require(names.iter().filter_map(Value::as_str)),
+                ("type" | "properties" | "required", _) => {}
+                (name, _) if COMPOSED.contains(&name) => {}
+                (name, value) => object.rest.push((name, value)),
+            }
+        }
+        if depth == DEEPEST {
+            return Some(object);
+        }
+        let reference = fields.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+        let target = reference.and_then(|path| self.root.pointer(path));
+        let all = list(fields, "allOf");
+        self.has_merged |= !all.is_empty();
+        for part in target.into_iter().chain(all) {
+            if let Some(part) = self.read(part, depth + 1) {
+                object.join(&part);
+            }
+        }
+        for name in ["anyOf", "oneOf"] {
+            let choice = list(fields, name);
+            self.has_merged |= !choice.is_empty();
+            let choice = choice.iter().filter(|part| is_of_type(part, "object").unwrap_or(true));
+            let parts: Vec<Object<'a>> = choice.filter_map(|part| self.read(part, depth + 1)).collect();
+            object.join_any(&parts);
+        }
+        Some(object)
+    }
+}
+
+impl<'a> Object<'a> {
+    fn add(&mut self, name: &'a str, value: &'a Value) {
+        let place = *self.places.entry(name).or_insert(self.properties.len());
+        if place == self.properties.len() {
+            self.properties.push((name, Vec::new()));
+        }
+        let known = &mut self.properties[place].1;
+        if !known.iter().any(|one| std::ptr::eq(*one, value) || *one == value) {
+            known.push(value);
+        }
+    }
+
+    fn require(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        let mut known: HashSet<&str> = self.required.iter().copied().collect();
+        self.required.extend(names.into_iter().filter(|name| known.insert(*name)));
+    }
+
+    fn add_properties(&mut self, part: &Object<'a>) {
+        for (name, values) in &part.properties {
+            for &value in values {
+                self.add(name, value);
+            }
+        }
+    }
+
+    /// It is this as well.
+    fn join(&mut self, part: &Object<'a>) {
+        self.add_properties(part);
+        self.require(part.required.iter().copied());
+        for (name, value) in &part.rest {
+            if OF_PARTS.contains(name) && !self.rest.iter().any(|(known, _)| known == name) {
+                self.rest.push((*name, *value));
+            }
+        }
+    }
+
+    /// It is one of these as well: only what all of them require is required.
+    fn join_any(&mut self, parts: &[Object<'a>]) {
+        let Some((first, others)) = parts.split_first() else { return };
+        parts.iter().for_each(|part| self.add_properties(part));
+        let mut required: HashSet<&str> = first.required.iter().copied().collect();
+        for part in others {
+            let here: HashSet<&str> = part.required.iter().copied().collect();
+            required.retain(|name| here.contains(name));
+        }
+        self.require(first.required.iter().copied().filter(|name| required.contains(name)));
+    }
+
+    fn write(self) -> Value {
+        let property = |values: &[&Value]| match values {
+            [only] => (*only).clone(),
+            several => json!({ "anyOf": several }),
+        };
+        let properties: Map<String, Value> =
+            self.properties.iter().map(|(name, values)| ((*name).to_owned(), property(values))).collect();
+        let mut fields = Map::new();
+        fields.insert("type".to_owned(), "object".into());
+        fields.insert("properties".to_owned(), properties.into());
+        if !self.required.is_empty() {
+            fields.insert("required".to_owned(), json!(self.required));
+        }
+        fields.extend(self.rest.into_iter().map(|(name, value)| (name.to_owned(), value.clone())));
+        fields.into()
+    }
+}
+
+fn list<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a [Value] {
+    fields.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Whether it may be of this type; None where it doesn't say.
+fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
+    match schema.get("type")? {
+        Value::String(only) => Some(only == name),
+        Value::Array(several) => Some(several.iter().any(|one| one == name)),
+        _ => None,
+    }
+}
+
+/// The schema of an answer as Anthropic takes it: every object closed, and what it doesn't hold an answer to told to the model in words.
+pub(crate) fn for_claude(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    close(&mut schema);
+    schema
+}
+
+fn close(schema: &mut Value) {
+    let is_object = is_of_type(schema, "object").unwrap_or(schema.get("properties").is_some());
+    let Value::Object(fields) = schema else { return };
+    let is_reference = fields.contains_key("$ref");
+    let (mut kept, mut told) = (Map::new(), Vec::new());
+    for (name, value) in std::mem::take(fields) {
+        match name.as_str() {
+            "$ref" | "$defs" | "definitions" => _ = kept.insert(name, value),
+            // Nothing else may stand beside a reference.
+            _ if is_reference => {}
+            "oneOf" => _ = kept.entry("anyOf").or_insert(value),
+            "additionalProperties" if value.is_boolean() => {}
+            _ if is_held(&name, &value) => _ = kept.insert(name, value),
+            "examples" | "example" | "nullable" | "readOnly" | "writeOnly" | "deprecated" => {}
+            _ if name.starts_with('$') => {}
+            _ => {
+                let bound = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                told.extend((bound.len() <= LONGEST_TOLD).then(|| format!("{name}: {bound}")));
+            }
+        }
+    }
+    if is_object && !is_reference {
+        kept.insert("additionalProperties".to_owned(), false.into());
+    }
+    if !told.is_empty() {
+        let told = told.join(", ");
+        let before = kept.get("description").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let description = before.map_or_else(|| told.clone(), |before| format!("{before}\n{told}"));
+        kept.insert("description".to_owned(), description.into());
+    }
+    each_within(&mut kept, close);
+    *fields = kept;
+}
+
+/// Whether Anthropic holds an answer to this.
+fn is_held(name: &str, value: &Value) -> bool {
+    match name {
+        "format" => value.as_str().is_some_and(|format| FORMATS.contains(&format)),
+        "minItems" => matches!(value.as_u64(), Some(0 | 1)),
+        // Looking ahead and behind, references back and boundaries of words are refused.
+        "pattern" => value.as_str().is_some_and(|pattern| {
+            let is_refused =
+                |pair: &[u8]| matches!(pair, b"(?" | b"\\b" | b"\\B") || matches!(pair, [b'\\', b'1'..=b'9']);
+            !pattern.as_bytes().windows(2).any(is_refused)
+        }),
+        name => HELD.contains(&name),
+    }
+}
+
+/// A schema as Gemini takes it: without the mark of its dialect, with definitions where it looks for them, and nothing beside a reference.
+pub(crate) fn for_gemini(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Some(fields) = schema.as_object_mut().filter(|fields| !fields.contains_key("$defs"))
+        && let Some(definitions) = fields.remove("definitions")
+    {
+        fields.insert("$defs".to_owned(), definitions);
+    }
+    bare(&mut schema);
+    schema
+}
+
+fn bare(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    let is_reference = fields.get("$ref").is_some_and(Value::is_string);
+    fields.retain(|name, _| name != "$schema" && (!is_reference || name.starts_with('$')));
+    if let Some(Value::String(reference)) = fields.get_mut("$ref")
+        && let Some(name) = reference.strip_prefix("#/definitions/")
+    {
+        *reference = format!("#/$defs/{name}");
+    }
+    each_within(fields, bare);
+}
+
+/// Does something with each schema that stands within one. Data (`enum`, `default`, …) are none, whatever they look like.
+fn each_within(fields: &mut Map<String, Value>, change: fn(&mut Value)) {
+    for (name, value) in fields.iter_mut() {
+        match (name.as_str(), value) {
+            (
+                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
+                Value::Object(schemas),
+            ) => schemas.values_mut().for_each(change),
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems" | "items", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(change);
+            }
+            (
+                "items"
+                | "additionalProperties"
+                | "propertyNames"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "unevaluatedProperties"
+                | "unevaluatedItems",
+                schema,
+            ) => change(schema),
+            _ => {}
+        }
+    }
+}
