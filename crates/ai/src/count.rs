@@ -11,6 +11,7 @@ use crate::{
     forward::Stop,
     neutral::Request,
     route::{Attempt, Tries},
+    tool_names,
 };
 
 impl Ai {
@@ -18,7 +19,8 @@ impl Ai {
     /// before each turn must not stop for it.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
         let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
-        let request = anthropic::request::read_to_count(&body)?;
+        let mut request = anthropic::request::read_to_count(&body)?;
+        tool_names::fit(&mut request);
         let deadline = Instant::now() + self.limits().idle;
         let route = Arc::clone(&call.route);
         let estimated = call.estimated();

@@ -21,6 +21,7 @@ use crate::{
     neutral::{Answer, Request, Writer},
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
+    tool_names,
     translate::{Listener, Translation, read_whole},
     web_pictures,
     wire::{content_type, failure::Failure},
@@ -142,7 +143,7 @@ impl Ai {
         if content_type(response.headers()) == JSON {
             let head = head(call.door, attempt.model);
             let writer = openai_chat::door::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
-            return self.whole_as_frames(call, attempt, (response, &[]), Box::new(writer), deadline).await;
+            return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
         }
         let relay = self
             .relay(call, attempt, response, ChatTap::new(request.wants_usage, request.wants_several), deadline)
@@ -170,7 +171,7 @@ impl Ai {
         }
         if content_type(response.headers()) == JSON {
             let writer = anthropic::door::MessageWriter::new(head(call.door, attempt.model));
-            return self.whole_as_frames(call, attempt, (response, &[]), Box::new(writer), deadline).await;
+            return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
         }
         let relay = self.relay(call, attempt, response, anthropic::pass::MessagesTap::default(), deadline).await?;
         Ok(Begun::Messages(Box::new(relay)))
@@ -211,6 +212,7 @@ impl Ai {
             Door::Messages => (anthropic::request::read(&body)?, Style::Messages),
         };
         self.signatures().restore(&mut request);
+        tool_names::fit(&mut request);
         Ok(Asked { request, style })
     }
 
@@ -229,15 +231,15 @@ impl Ai {
         let head = head(call.door, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let listener = self.listener(attempt).with_free(&asked.request.free);
+            let listener = self.listener(attempt).with_tools(&asked.request);
             let (answer, usage) = read_whole(&body, listener, &call.meter)?;
             return Ok(Begun::Whole(asked.style.whole(&head, &answer, &usage).to_string().into()));
         }
         let writer = asked.style.writer(head);
         if content_type(response.headers()) == JSON {
-            return self.whole_as_frames(call, attempt, (response, &asked.request.free), writer, deadline).await;
+            return self.whole_as_frames(call, attempt, (response, Some(&asked.request)), writer, deadline).await;
         }
-        let tap = Translation::new(self.listener(attempt).with_free(&asked.request.free), writer);
+        let tap = Translation::new(self.listener(attempt).with_tools(&asked.request), writer);
         let relay = self.relay(call, attempt, response, tap, deadline).await?;
         Ok(Begun::Translated(Box::new(relay)))
     }
@@ -247,12 +249,17 @@ impl Ai {
         &self,
         call: &Call,
         attempt: &Attempt<'_>,
-        (response, free): (Response, &[String]),
+        (response, question): (Response, Option<&Request>),
         writer: Box<dyn Writer>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
         let body = attempt.upstream.http.whole(response, deadline).await?;
-        let translation = Translation::new(self.listener(attempt).with_free(free), writer);
+        let listener = self.listener(attempt);
+        let listener = match question {
+            Some(question) => listener.with_tools(question),
+            None => listener,
+        };
+        let translation = Translation::new(listener, writer);
         Ok(Begun::Frames(translation.whole(&body, &call.meter)?))
     }
 

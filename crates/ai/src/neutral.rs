@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub user: Option<String>,
     /// Tools whose input is a text of any form, by name. To an upstream they are functions with one field, `input`.
     pub free: Vec<String>,
+    /// Tools that go by another name than their own, which no provider takes: theirs, by the other.
+    pub renamed: BTreeMap<String, String>,
     /// Fields that only OpenAI's own kind understands.
     pub extra: BTreeMap<&'static str, Value>,
 }

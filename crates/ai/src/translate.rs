@@ -1,13 +1,13 @@
 //! An answer in another dialect than the caller's: read by one side, written by the other.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     Usage,
     meter::{Meter, quarters},
-    neutral::{Answer, Event, Order, Reader, Writer},
+    neutral::{Answer, Event, Order, Reader, Request, Writer},
     relay::Tap,
     signatures::Signatures,
     wire::{
@@ -24,6 +24,8 @@ pub(crate) struct Listener {
     /// Tools whose input is free text, and the calls of them so far.
     free: Vec<String>,
     free_calls: Vec<FreeCall>,
+    /// The callers' own names of tools, by those that they went out with.
+    renamed: BTreeMap<String, String>,
     is_done: bool,
     /// What failed behind events that were good.
     failed: Option<Failure>,
@@ -38,13 +40,13 @@ struct FreeCall {
 
 impl Listener {
     pub fn new(reader: Box<dyn Reader>, signatures: Arc<Signatures>) -> Self {
-        let (free, free_calls) = (Vec::new(), Vec::new());
-        Self { reader, signatures, order: Order::default(), free, free_calls, is_done: false, failed: None }
+        let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { reader, signatures, order: Order::default(), free, free_calls, renamed, is_done: false, failed: None }
     }
 
-    /// With these tools, whose input is free text.
-    pub fn with_free(self, free: &[String]) -> Self {
-        Self { free: free.to_vec(), ..self }
+    /// With the tools of this question: those whose input is free text, and those that went out by another name.
+    pub fn with_tools(self, question: &Request) -> Self {
+        Self { free: question.free.clone(), renamed: question.renamed.clone(), ..self }
     }
 
     /// Reads whole events of a stream.
@@ -93,8 +95,21 @@ impl Listener {
         count(said, meter);
         self.signatures.keep(said);
         self.order.keep(said);
+        if !self.renamed.is_empty() {
+            self.give_names_back(said);
+        }
         if !self.free.is_empty() {
             self.take_free(said);
+        }
+    }
+
+    fn give_names_back(&self, said: &mut [Event]) {
+        for event in said {
+            if let Event::Call { name, .. } = event
+                && let Some(own) = self.renamed.get(name.as_str())
+            {
+                name.clone_from(own);
+            }
         }
     }
 

@@ -83,10 +83,10 @@ fn frames() -> Vec<Value> {
 }
 
 fn spoken(door: Door, frames: &[Value]) -> Vec<Value> {
-    let free = read(door, &round(door)).unwrap().free;
-    assert_eq!(free, ["apply_patch"]);
+    let request = read(door, &round(door)).unwrap();
+    assert_eq!(request.free, ["apply_patch"]);
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
-    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_free(&free);
+    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&request);
     let (mut tap, meter) = (Translation::new(listener, writer(door)), Meter::default());
     let out = tap.pass(format!("{wire}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
@@ -135,7 +135,8 @@ fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
     };
     for (arguments, text) in [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON")] {
         let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
-        let listener = listener.with_free(&["apply_patch".to_owned()]);
+        let question = Request { free: vec!["apply_patch".to_owned()], ..Request::default() };
+        let listener = listener.with_tools(&question);
         let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
         let chat = openai_chat::door::whole(&head(), &answer, &usage);
         let choice = &chat["choices"][0];

@@ -5,6 +5,7 @@ mod free_tools;
 mod fuzz;
 mod requests;
 mod schemas;
+mod tool_names;
 
 use bytes::Bytes;
 use serde_json::Value;

@@ -1,0 +1,77 @@
+//! Names of tools as every provider takes them: up to 64 of `A-Z a-z 0-9 _ -`. Clients name tools after servers and their methods, longer and with dots; for
+//! one of them a provider refuses the whole request.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::neutral::{Part, Request, ToolChoice};
+
+const LONGEST: usize = 64;
+/// Letters that a name keeps, before its hash.
+const KEPT: usize = 50;
+
+/// Gives each tool that no provider would take by its name another one, wherever it stands, and notes its own.
+pub(crate) fn fit(request: &mut Request) {
+    let mut odd = BTreeSet::new();
+    each_name(request, |name| {
+        if !is_plain(name) {
+            odd.insert(name.clone());
+        }
+    });
+    if odd.is_empty() {
+        return;
+    }
+    let mut taken = BTreeSet::new();
+    each_name(request, |name| _ = taken.insert(name.clone()));
+    let mut renamed = BTreeMap::new();
+    for own in odd {
+        let free = (0_u32..).map(|salt| short(&own, salt)).find(|name| !taken.contains(name));
+        if let Some(name) = free {
+            taken.insert(name.clone());
+            renamed.insert(own, name);
+        }
+    }
+    each_name(request, |name| {
+        if let Some(short) = renamed.get(name.as_str()) {
+            name.clone_from(short);
+        }
+    });
+    request.renamed = renamed.into_iter().map(|(own, name)| (name, own)).collect();
+}
+
+fn is_plain(name: &str) -> bool {
+    name.len() <= LONGEST && name.chars().all(is_sign)
+}
+
+fn is_sign(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '_' | '-')
+}
+
+/// The beginning of a name and its hash. `salt`: how many others have had the same.
+fn short(name: &str, salt: u32) -> String {
+    let plain = name.chars().take(KEPT).map(|char| if is_sign(char) { char } else { '_' });
+    let mut short: String = plain.chain(['_']).collect();
+    for byte in Sha256::digest(format!("{salt}{name}")).iter().take(4) {
+        // Writing into a string can't fail.
+        let _ = write!(short, "{byte:02x}");
+    }
+    short
+}
+
+fn each_name(request: &mut Request, mut change: impl FnMut(&mut String)) {
+    request.tools.iter_mut().for_each(|tool| change(&mut tool.name));
+    match &mut request.tool_choice {
+        Some(ToolChoice::Named(name)) => change(name),
+        Some(ToolChoice::Among { names, .. }) => names.iter_mut().for_each(&mut change),
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
+    }
+    for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        if let Part::Call(call) = part {
+            change(&mut call.name);
+        }
+    }
+}
