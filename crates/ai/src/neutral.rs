@@ -5,7 +5,7 @@
 
 mod answer;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value;
 
@@ -51,6 +51,8 @@ pub(crate) struct Request {
 pub(crate) enum Speaker {
     User,
     Assistant,
+    /// What stands above the conversation, said in the middle of it.
+    System,
 }
 
 /// What one side says before the other does.
@@ -242,6 +244,39 @@ impl Request {
         }
     }
 
+    /// Adds instructions: above the conversation, or at their place where it has begun. What comes before them stays as it was, which a provider's cache
+    /// lives on.
+    pub fn instruct(&mut self, texts: impl IntoIterator<Item = String>) {
+        if self.turns.is_empty() {
+            self.system.extend(texts);
+        } else {
+            self.say(Speaker::System, texts.into_iter().map(Part::Text));
+        }
+    }
+
+    /// The same for a provider that knows instructions above the conversation only: those in the middle are marked texts of the user's.
+    pub fn two_sided(&self) -> Cow<'_, Self> {
+        if self.turns.iter().all(|turn| turn.speaker != Speaker::System) {
+            return Cow::Borrowed(self);
+        }
+        let mut request = self.clone();
+        for mut turn in std::mem::take(&mut request.turns) {
+            if turn.speaker == Speaker::System {
+                turn.speaker = Speaker::User;
+                turn.parts.iter_mut().for_each(mark);
+            }
+            match request.turns.last_mut() {
+                Some(last) if last.speaker == turn.speaker => {
+                    last.parts.append(&mut turn.parts);
+                    // Nothing may come between a call and its result.
+                    last.parts.sort_by_key(|part| !matches!(part, Part::Result(_)));
+                }
+                _ => request.turns.push(turn),
+            }
+        }
+        Cow::Owned(request)
+    }
+
     /// The name of the tool that a call of the conversation has asked for.
     pub fn called(&self, id: &str) -> Option<&str> {
         self.turns.iter().flat_map(|turn| &turn.parts).find_map(|part| match part {
@@ -254,6 +289,15 @@ impl Request {
     pub fn system_text(&self) -> Option<String> {
         let texts: Vec<&str> = self.system.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+}
+
+/// Marks an instruction as none of the user's, as agents do themselves.
+fn mark(part: &mut Part) {
+    if let Part::Text(text) = part
+        && !text.trim_start().starts_with("<system-reminder>")
+    {
+        *text = format!("<system-reminder>\n{}\n</system-reminder>", text.trim());
     }
 }
 

@@ -53,7 +53,7 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
                 let parts = read_content(message)?;
                 request.say(Speaker::Assistant, parts);
             }
-            "system" => request.system.extend(system_texts(message, "content")?),
+            "system" => request.instruct(system_texts(message, "content")?),
             _ => return Err(message.error("role", "`role` must be user, assistant or system.")),
         }
     }

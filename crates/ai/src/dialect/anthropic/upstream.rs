@@ -22,6 +22,8 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         let message = "This model gives one answer at a time. Leave `n` out, and ask as often as you want answers.";
         return Err(GatewayError::invalid_param("n", message));
     }
+    let two_sided = request.two_sided();
+    let request = &*two_sided;
     let mut system = request.system_text();
     let mut messages = Vec::with_capacity(request.turns.len());
     if request.turns.first().is_some_and(|turn| turn.speaker == Speaker::Assistant) {
@@ -30,7 +32,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let last = request.turns.len().saturating_sub(1);
     for (index, turn) in request.turns.iter().enumerate() {
         let role = match turn.speaker {
-            Speaker::User => "user",
+            Speaker::User | Speaker::System => "user",
             Speaker::Assistant => "assistant",
         };
         let content = blocks(turn, index == last)?;

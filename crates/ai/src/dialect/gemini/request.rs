@@ -15,11 +15,13 @@ use crate::{
 const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
+    let two_sided = request.two_sided();
+    let request = &*two_sided;
     let mut system = request.system_text();
     let mut contents = Vec::with_capacity(request.turns.len());
     for turn in &request.turns {
         let role = match turn.speaker {
-            Speaker::User => "user",
+            Speaker::User | Speaker::System => "user",
             Speaker::Assistant => "model",
         };
         let parts = parts(request, &turn.parts, model)?;

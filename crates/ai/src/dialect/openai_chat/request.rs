@@ -72,7 +72,7 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
     match message.needed_text("role")? {
         "system" | "developer" => {
             let parts = read_content(message)?;
-            request.system.extend(parts.into_iter().filter_map(|part| match part {
+            request.instruct(parts.into_iter().filter_map(|part| match part {
                 Part::Text(text) => Some(text),
                 _ => None,
             }));

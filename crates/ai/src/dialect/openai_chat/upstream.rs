@@ -76,16 +76,24 @@ fn short_user(user: &str) -> String {
 fn messages(request: &Request) -> Value {
     let system = request.system_text().map(|text| json!({"role": "system", "content": text}));
     let mut messages: Vec<Value> = system.into_iter().collect();
+    let mut waiting = Vec::new();
     for turn in &request.turns {
         match turn.speaker {
-            Speaker::User => user_messages(&turn.parts, &mut messages),
-            Speaker::Assistant => messages.push(assistant_message(&turn.parts)),
+            Speaker::User => user_messages(&turn.parts, &mut waiting, &mut messages),
+            Speaker::Assistant => {
+                messages.append(&mut waiting);
+                messages.push(assistant_message(&turn.parts));
+            }
+            // Between calls and their results nothing is taken.
+            Speaker::System => waiting.push(json!({"role": "system", "content": split_text(&turn.parts).0})),
         }
     }
+    messages.append(&mut waiting);
     messages.into()
 }
 
-fn user_messages(parts: &[Part], messages: &mut Vec<Value>) {
+/// `waiting`: what stands before all that is no result.
+fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Value>) {
     let mut content = Vec::new();
     for part in parts {
         match part {
@@ -98,6 +106,7 @@ fn user_messages(parts: &[Part], messages: &mut Vec<Value>) {
             part => content.extend(user_part(part)),
         }
     }
+    messages.append(waiting);
     match content.as_slice() {
         [] => {}
         [only] if only["type"] == "text" => messages.push(json!({"role": "user", "content": only["text"]})),

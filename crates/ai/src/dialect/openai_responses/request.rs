@@ -141,7 +141,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             match item.needed_text("role")? {
                 "user" => request.say(Speaker::User, parts),
                 "assistant" => request.say(Speaker::Assistant, parts),
-                "system" | "developer" => request.system.extend(parts.into_iter().filter_map(|part| match part {
+                "system" | "developer" => request.instruct(parts.into_iter().filter_map(|part| match part {
                     Part::Text(text) => Some(text),
                     _ => None,
                 })),

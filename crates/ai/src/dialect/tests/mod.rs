@@ -3,6 +3,7 @@
 mod answers;
 mod free_tools;
 mod fuzz;
+mod reminders;
 mod requests;
 mod schemas;
 mod tool_names;
