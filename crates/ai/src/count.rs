@@ -18,15 +18,12 @@ impl Ai {
     /// The tokens of a question at the door of messages. Where no provider counts, or none answers, they are estimated: a client that asks
     /// before each turn must not stop for it.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
-        let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
-        let mut request = anthropic::request::read_to_count(&body)?;
-        tool_names::fit(&mut request);
         let deadline = Instant::now() + self.limits().idle;
         let route = Arc::clone(&call.route);
         let estimated = call.estimated();
         let mut tries = Tries::new(self, &route, estimated, self.persistence(), deadline);
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
-        match ask(&call, &request, &attempt, deadline).await {
+        match ask(&call, &attempt, deadline).await {
             Ok(Some(tokens)) => {
                 attempt.succeeded();
                 Ok(tokens)
@@ -43,10 +40,20 @@ impl Ai {
     }
 }
 
-async fn ask(call: &Call, request: &Request, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
+/// The question in the neutral form.
+fn read(call: &Call) -> Result<Request, GatewayError> {
+    let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
+    let mut request = anthropic::request::read_to_count(&body)?;
+    tool_names::fit(&mut request);
+    Ok(request)
+}
+
+async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
-    let Some(Count { post, field }) = dialect.count(&call.body, request, attempt.model).map_err(Stop::Told)? else {
+    // Whose own form it is reads it itself, with all that is new in it.
+    let request = if dialect.passes(call.door) { Request::default() } else { read(call).map_err(Stop::Told)? };
+    let Some(Count { post, field }) = dialect.count(&call.body, &request, attempt.model).map_err(Stop::Told)? else {
         return Ok(None);
     };
     let betas = call.betas.as_deref().filter(|_| dialect.passes(call.door));

@@ -120,6 +120,37 @@ fn wrong(path: String, what: &str) -> GatewayError {
     GatewayError::invalid_param(path, message)
 }
 
+/// The longest text within a call of a tool that no other provider has, in letters: a picture in base64 is none that a model could read.
+const LONGEST_TOLD: usize = 4_000;
+
+/// Such a call, or what came of it, as a text: what was done and found stays in the conversation.
+pub(crate) fn told(kind: &str, item: &Fields<'_>) -> String {
+    let mut said = item.to_value();
+    for name in ["type", "id", "call_id", "tool_use_id", "status", "caller", "cache_control"] {
+        said.remove(name);
+    }
+    said.values_mut().for_each(shorten);
+    format!("[{kind}] {}", Value::Object(said))
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(LONGEST_TOLD) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => {
+            // Only who wrote it can read it.
+            fields.retain(|name, _| !name.starts_with("encrypted_"));
+            fields.values_mut().for_each(shorten);
+        }
+        _ => {}
+    }
+}
+
 /// The content type and the base64 of a data URL.
 pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
     let (mime, data) = url.strip_prefix("data:")?.split_once(',')?;

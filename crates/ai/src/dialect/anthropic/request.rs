@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::fields::Fields,
+    dialect::fields::{Fields, told},
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
@@ -57,7 +57,12 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
             _ => return Err(message.error("role", "`role` must be user, assistant or system.")),
         }
     }
-    request.tools = fields.objects("tools")?.iter().map(read_tool).collect::<Read<_>>()?;
+    for tool in fields.objects("tools")? {
+        // A question that is only counted goes without those that Anthropic runs.
+        if max_output.is_some() || is_callers(&tool)? {
+            request.tools.push(read_tool(&tool)?);
+        }
+    }
     read_tool_choice(fields, &mut request)?;
     read_thinking(fields, &mut request)?;
     Ok(request)
@@ -75,7 +80,31 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
     match message.get("content") {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
-        Some(_) => message.objects("content")?.iter().map(read_block).collect(),
+        Some(_) => {
+            let mut parts = Vec::new();
+            for block in message.objects("content")? {
+                match cited(&block)? {
+                    Some(content) => {
+                        parts.extend(block.text("title")?.map(|title| Part::Text(title.to_owned())));
+                        parts.extend(read_content(&content)?);
+                    }
+                    None => parts.push(read_block(&block)?),
+                }
+            }
+            Ok(parts)
+        }
+    }
+}
+
+/// What has the content of a block that is there to be cited from: a document of blocks, or something that was found.
+fn cited<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
+    match block.needed_text("type")? {
+        "document" => {
+            let source = block.needed_object("source")?;
+            Ok((source.needed_text("type")? == "content").then_some(source))
+        }
+        "search_result" => Ok(Some(block.clone())),
+        _ => Ok(None),
     }
 }
 
@@ -107,6 +136,11 @@ fn read_block(block: &Fields<'_>) -> Read<Part> {
             Ok(Part::Thinking { text: text("thinking")?, signature })
         }
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
+        "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.needed_text("tool_name")?))),
+        // What Anthropic ran itself, and what came of it.
+        kind if kind.ends_with("_tool_use") || kind.ends_with("_tool_result") || kind == "container_upload" => {
+            Ok(Part::Text(told(kind, block)))
+        }
         other => Err(block.error("type", format!("Blocks of type `{other}` aren't available for this model."))),
     }
 }
@@ -124,12 +158,15 @@ fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
     Ok(Media { kind, source, detail: None, name: block.text("title")?.map(str::to_owned) })
 }
 
+/// Whether it is the caller who runs it.
+fn is_callers(tool: &Fields<'_>) -> Read<bool> {
+    Ok(matches!(tool.text("type")?, None | Some("custom")))
+}
+
 fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
-    match tool.text("type")? {
-        None | Some("custom") => {}
-        Some(other) => {
-            return Err(tool.error("type", format!("Tools of type `{other}` aren't available for this model.")));
-        }
+    if !is_callers(tool)? {
+        let kind = tool.needed_text("type")?;
+        return Err(tool.error("type", format!("Tools of type `{kind}` aren't available for this model.")));
     }
     Ok(Tool {
         name: tool.needed_text("name")?.to_owned(),

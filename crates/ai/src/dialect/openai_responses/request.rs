@@ -6,7 +6,7 @@ use super::names;
 use crate::{
     GatewayError,
     dialect::{
-        fields::{Fields, data_url},
+        fields::{Fields, data_url, told},
         openai_chat::request::{free_arguments, read_free, read_function, read_schema, source},
     },
     neutral::{
@@ -196,33 +196,6 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         other => return Err(item.error("type", format!("Items of type `{other}` aren't available here."))),
     }
     Ok(())
-}
-
-/// The longest text within a call of a tool that no other provider has, in letters: a picture in base64 is none that a model could read.
-const LONGEST_TOLD: usize = 4_000;
-
-/// Such a call, or what came of it, as a text: what was done and found stays in the conversation.
-fn told(kind: &str, item: &Fields<'_>) -> String {
-    let mut said = item.to_value();
-    for name in ["type", "id", "call_id", "status"] {
-        said.remove(name);
-    }
-    said.values_mut().for_each(shorten);
-    format!("[{kind}] {}", Value::Object(said))
-}
-
-fn shorten(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Some((end, _)) = text.char_indices().nth(LONGEST_TOLD) {
-                text.truncate(end);
-                text.push('…');
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(shorten),
-        Value::Object(fields) => fields.values_mut().for_each(shorten),
-        _ => {}
-    }
 }
 
 fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {

@@ -6,6 +6,7 @@ mod fuzz;
 mod reminders;
 mod requests;
 mod schemas;
+mod server_tools;
 mod tool_names;
 
 use bytes::Bytes;

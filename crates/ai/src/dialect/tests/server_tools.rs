@@ -1,0 +1,65 @@
+//! What Anthropic's own tools did, in a conversation that goes on at another provider.
+
+use serde_json::{Value, json};
+
+use super::{anthropic, read, translated};
+use crate::{Door, ProviderKind};
+
+fn body(assistant: &Value, user: &Value) -> Value {
+    json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": "news?"}, {"role": "assistant", "content": assistant}, {"role": "user", "content": user}]})
+}
+
+#[test]
+fn what_was_done_and_found_stays_as_text() {
+    let search = json!([
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "rain"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [
+            {"type": "web_search_result", "url": "https://e.org", "title": "Rain", "encrypted_content": "unreadable"}]},
+        {"type": "mcp_tool_use", "id": "m", "name": "look", "server_name": "s", "input": {}},
+        {"type": "mcp_tool_result", "tool_use_id": "m", "is_error": false, "content": [{"type": "text", "text": "a cloud"}]},
+        {"type": "text", "text": "Here."}]);
+    let documents = json!([
+        {"type": "document", "title": "doc", "citations": {"enabled": true},
+         "source": {"type": "content", "content": [{"type": "text", "text": "page one"}]}},
+        {"type": "document", "source": {"type": "content", "content": "page two"}},
+        {"type": "search_result", "source": "https://f.org", "title": "found", "content": [{"type": "text", "text": "page three"}]},
+        {"type": "text", "text": "more"}]);
+    for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
+        let written = translated(Door::Messages, kind, &body(&search, &documents)).to_string();
+        for told in [
+            "rain",
+            "https://e.org",
+            "Rain",
+            "a cloud",
+            "Here.",
+            "doc",
+            "page one",
+            "page two",
+            "found",
+            "page three",
+            "more",
+        ] {
+            assert!(written.contains(told), "{told}: {written}");
+        }
+        assert!(!written.contains("unreadable") && !written.contains("srvtoolu_1"), "{written}");
+    }
+}
+
+#[test]
+fn a_tool_that_was_found_is_named_in_the_result() {
+    let call = json!([{"type": "tool_use", "id": "t", "name": "ToolSearch", "input": {}}]);
+    let result = json!([{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "get"}]}]);
+    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body(&call, &result));
+    assert_eq!(openai["messages"][2], json!({"role": "tool", "tool_call_id": "t", "content": "Tool available: get"}));
+}
+
+#[test]
+fn a_question_with_tools_that_anthropic_runs_can_be_counted_and_is_refused_by_name() {
+    let mut asked = body(&json!("x"), &json!("y"));
+    asked["tools"] = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {}}]);
+    assert_eq!(anthropic::request::read_to_count(&asked).unwrap().tools.len(), 1);
+    assert_eq!(read(Door::Messages, &asked).unwrap_err().param.as_deref(), Some("tools[0].type"));
+    let unknown = body(&json!([{"type": "hologram"}]), &json!("y"));
+    assert_eq!(read(Door::Messages, &unknown).unwrap_err().param.as_deref(), Some("messages[1].content[0].type"));
+}
