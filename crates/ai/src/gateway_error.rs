@@ -33,6 +33,9 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// What Anthropic says of a question that is longer than its model takes.
+const TOO_LONG: &str = "prompt is too long";
+
 /// A failure, to be [rendered](Self::render) in a door's form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -215,7 +218,14 @@ impl GatewayError {
             ErrorKind::Timeout => "timeout_error",
             ErrorKind::BadUpstream | ErrorKind::Internal => "api_error",
         };
-        json!({"type": kind, "message": self.message})
+        // Claude Code makes a conversation shorter at these words alone.
+        let message = match self.kind {
+            ErrorKind::ContextTooLong if !self.message.to_lowercase().contains(TOO_LONG) => {
+                format!("{TOO_LONG}: {}", self.message)
+            }
+            _ => self.message.clone(),
+        };
+        json!({"type": kind, "message": message})
     }
 }
 
@@ -241,12 +251,14 @@ impl From<Failure> for GatewayError {
         // Only a caller's mistake is told in the provider's words: they say what to mend.
         let told =
             told.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined));
-        let (message, param) = match told {
-            Some(told) => (told.message, told.param),
-            None => (sentence.to_owned(), None),
+        let (message, param, code) = match told {
+            Some(told) => (told.message, told.param, told.code),
+            None => (sentence.to_owned(), None, None),
         };
         Self {
             param,
+            // What the others are, this gateway says itself.
+            code: code.filter(|_| kind == ErrorKind::Invalid),
             retry_after: error.retry_after(),
             should_retry: lasting.then_some(false),
             ..Self::new(kind, message)
@@ -288,6 +300,31 @@ mod tests {
             busy.render(Door::Chat, "").headers,
             [("retry-after", "2".to_owned()), ("retry-after-ms", "1500".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_question_that_is_too_long_is_told_in_the_words_of_its_door() {
+        let said = |message: &str, door| {
+            let error = GatewayError::new(ErrorKind::ContextTooLong, message);
+            let body: Value = serde_json::from_str(&text(&error, door)).expect("JSON");
+            body["error"]["message"].as_str().expect("a message").to_owned()
+        };
+        let words = "This model's maximum context length is 10 tokens.";
+        assert_eq!(said(words, Door::Messages), format!("prompt is too long: {words}"));
+        assert_eq!(said("prompt is too long: 9 > 8", Door::Messages), "prompt is too long: 9 > 8");
+        assert_eq!(said(words, Door::Chat), words);
+    }
+
+    #[test]
+    fn a_providers_code_is_kept_where_it_says_what_to_mend() {
+        let words = |error| {
+            let code = Some("unsupported_value".to_owned());
+            let told = crate::wire::failure::Words { message: "No.".to_owned(), param: None, code };
+            GatewayError::from(Failure { error, told: Some(told) }).openai_code().map(str::to_owned)
+        };
+        assert_eq!(words(AiError::Rejected).as_deref(), Some("unsupported_value"));
+        assert_eq!(words(AiError::TooLong).as_deref(), Some("context_length_exceeded"));
+        assert_eq!(words(AiError::Busy { retry_after: None }).as_deref(), Some("rate_limit_exceeded"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Words {
     pub message: String,
     /// The field that is wrong.
     pub param: Option<String>,
+    /// What programs tell it by.
+    pub code: Option<String>,
 }
 
 impl From<AiError> for Failure {
@@ -40,17 +42,37 @@ pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
 
 /// Longer messages of a provider are cut.
 const LONGEST_MESSAGE: usize = 1_000;
+const LONGEST_CODE: usize = 64;
+/// What keys of providers begin with, and the fewest letters that follow.
+const KEYS: [&str; 2] = ["sk-", "AIza"];
+const SHORTEST_KEY: usize = 16;
+
+/// Whether there is a key in a word: its beginning not within another word (`task-runner`), and enough behind it.
+fn has_key(word: &str) -> bool {
+    let is_of_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '*' | '.');
+    KEYS.iter().any(|mark| {
+        word.match_indices(mark).any(|(at, _)| {
+            let is_begun = word[..at].chars().next_back().is_some_and(|letter| letter.is_alphanumeric());
+            let letters = word[at + mark.len()..].chars().take_while(|letter| is_of_key(*letter)).count();
+            !is_begun && letters >= SHORTEST_KEY
+        })
+    })
+}
 
 impl Words {
     /// A message without what looks like a key, an account or an address.
-    fn cleaned(message: &str, param: Option<&str>) -> Option<Self> {
+    fn cleaned(message: &str, param: Option<&str>, code: Option<&str>) -> Option<Self> {
         let is_account = |word: &str| word.strip_prefix("org-").is_some_and(|id| id.len() > 8);
-        let is_secret =
-            |word: &str| word.contains("://") || word.contains("sk-") || word.contains("AIza") || is_account(word);
+        let is_secret = |word: &str| word.contains("://") || has_key(word) || is_account(word);
         let words: Vec<&str> =
             message.split(' ').map(|word| if is_secret(word) { "[removed]" } else { word }).collect();
         let message: String = words.join(" ").chars().take(LONGEST_MESSAGE).collect();
-        (!message.trim().is_empty()).then(|| Self { message, param: param.map(str::to_owned) })
+        let is_plain = |code: &&str| {
+            let letters = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+            letters && code.len() <= LONGEST_CODE && !has_key(code)
+        };
+        let code = code.filter(is_plain).map(str::to_owned);
+        (!message.trim().is_empty()).then(|| Self { message, param: param.map(str::to_owned), code })
     }
 }
 
@@ -114,6 +136,7 @@ struct Told {
     message: String,
     told: String,
     param: Option<String>,
+    code: Option<String>,
     retry_delay: Option<Duration>,
     /// A quota that is renewed only once a day.
     per_day: bool,
@@ -150,6 +173,8 @@ impl Told {
         told.told = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
         told.message = told.told.to_lowercase();
         told.param = error.get("param").and_then(Value::as_str).map(str::to_owned);
+        let code = error.get("code").and_then(Value::as_str).filter(|code| code.parse::<u16>().is_err());
+        told.code = code.map(str::to_owned);
         for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
             told.read_detail(detail);
         }
@@ -169,7 +194,7 @@ impl Told {
     }
 
     fn words_of_its_own(&self) -> Option<Words> {
-        Words::cleaned(&self.told, self.param.as_deref())
+        Words::cleaned(&self.told, self.param.as_deref(), self.code.as_deref())
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -443,7 +468,7 @@ mod tests {
     #[test]
     fn a_wait_of_hours_is_not_believed_and_an_account_is_not_told() {
         assert_eq!(response(429, &[("retry-after", "86400")], &Value::Null), busy(3_600_000));
-        let words = Words::cleaned("Too large in organization org-AbCdEfGhIj on", None).expect("words");
+        let words = Words::cleaned("Too large in organization org-AbCdEfGhIj on", None, None).expect("words");
         assert_eq!(words.message, "Too large in organization [removed] on");
     }
 
@@ -463,13 +488,36 @@ mod tests {
 
     #[test]
     fn a_callers_mistake_is_told_without_keys_and_addresses() {
-        let body = json!({"error": {"message": "Bad schema for key sk-123, see https://x.y/z", "param": "tools[0]"}});
+        let body = json!({"error": {"message": "Bad schema for key sk-proj-0123456789abcdef, see https://x.y/z",
+            "param": "tools[0]", "code": "invalid_function_parameters"}});
         let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.to_string().as_bytes());
         let words = Words {
             message: "Bad schema for key [removed] see [removed]".to_owned(),
             param: Some("tools[0]".to_owned()),
+            code: Some("invalid_function_parameters".to_owned()),
         };
         assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words) });
+    }
+
+    #[test]
+    fn only_keys_are_hidden() {
+        let cleaned = |message: &str| Words::cleaned(message, None, None).expect("words").message;
+        for plain in ["task-runner: disk-usage is missing", "sk-1 sk-learn", "task-0123456789abcdefghij", "AIza"] {
+            assert_eq!(cleaned(plain), plain);
+        }
+        let keys = [
+            "sk-0123456789abcdef",
+            "'sk-ant-api03-0123456789abcdef'.",
+            "key=sk-0123456789abcdef",
+            "AIzaSyA0123456789abcdef",
+            "sk-01234************cdef",
+        ];
+        for key in keys {
+            assert_eq!(cleaned(&format!("Bad {key} here")), "Bad [removed] here");
+        }
+        let code = |code: &str| Words::cleaned("x", None, Some(code)).expect("words").code;
+        assert_eq!(code("unsupported_value").as_deref(), Some("unsupported_value"));
+        assert_eq!((code("sk-0123456789abcdef"), code("see https://x.y"), code(&"a".repeat(65))), (None, None, None));
     }
 
     #[test]
