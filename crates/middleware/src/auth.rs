@@ -7,7 +7,7 @@ use actix_web::{
 use appcore::{AppError, Code, auth::Principal, config::Config};
 use service::{
     App,
-    accounts::{self, Device},
+    accounts::{self, Device, api_keys::MARK},
 };
 
 use crate::{address::source, cookies};
@@ -39,11 +39,14 @@ impl Credentials {
     }
 }
 
-/// An API key as callers of the gateway send it: like any other credentials, or as Anthropic's libraries do.
+/// An API key as callers of the gateway send it: like any other credentials, or as Anthropic's libraries do. Where both are there, a program may have kept a
+/// provider's key in one of them: what looks like ours counts.
 #[must_use]
 pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
     let own = headers.get(API_KEY).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
-    let token = own.or_else(|| Credentials::bearer(headers))?;
+    let found: Vec<String> = own.into_iter().chain(Credentials::bearer(headers)).collect();
+    let ours = found.iter().find(|token| token.starts_with(MARK));
+    let token = ours.or(found.first())?.clone();
     Some(Credentials { token, by_cookie: false })
 }
 
@@ -67,4 +70,36 @@ pub fn device(http: &HttpRequest, config: &Config) -> Device {
     let user_agent = http.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
     let source = source(http, config);
     Device::new(user_agent, source.address).sent_by(source).in_country(source.country)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn of_two_keys_the_one_that_looks_like_ours_counts() {
+        let found = |own: Option<&'static str>, bearer: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(own) = own {
+                headers.insert(API_KEY, HeaderValue::from_static(own));
+            }
+            if let Some(bearer) = bearer {
+                headers.insert(AUTHORIZATION, HeaderValue::from_static(bearer));
+            }
+            find_key(&headers).map(|key| key.token)
+        };
+        for (own, bearer, token) in [
+            (Some("nk_a"), None, Some("nk_a")),
+            (None, Some("bearer nk_b"), Some("nk_b")),
+            (Some("sk-ant-api03-cached"), Some("Bearer nk_b"), Some("nk_b")),
+            (Some("nk_a"), Some("Bearer a session"), Some("nk_a")),
+            (Some("nk_a"), Some("Bearer nk_b"), Some("nk_a")),
+            (Some("sk-dummy"), Some("Basic x"), Some("sk-dummy")),
+            (None, None, None),
+        ] {
+            assert_eq!(found(own, bearer).as_deref(), token);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use actix_web::{
         header::{
             ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
             ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-            ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
+            ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
         },
     },
     middleware::Next,
@@ -20,9 +20,19 @@ use service::App;
 use crate::origin::is_listed;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID",
-);
+const REQUEST_HEADERS: &str =
+    "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID";
+/// What the libraries of OpenAI and Anthropic send beside them, and how all others of theirs begin.
+const OF_LIBRARIES: [&str; 7] = [
+    "x-api-key",
+    "anthropic-version",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "openai-organization",
+    "openai-project",
+    "openai-beta",
+];
+const OF_STAINLESS: &str = "x-stainless-";
 const RESPONSE_HEADERS: HeaderValue =
     HeaderValue::from_static("X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset");
 /// How long a browser may remember, in seconds.
@@ -42,7 +52,7 @@ pub async fn answer<B: MessageBody>(
         let mut permission = HttpResponse::NoContent().finish();
         let headers = permission.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request.headers()));
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         request.into_response(permission).map_into_right_body()
     } else {
@@ -50,6 +60,18 @@ pub async fn answer<B: MessageBody>(
     };
     permit(response.headers_mut(), origin);
     Ok(response)
+}
+
+/// The headers that a request may have: ours, and of those that are asked for what libraries send.
+fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
+    let asked = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).filter_map(|value| value.to_str().ok());
+    let names = asked.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase());
+    let allowed = names.filter(|name| {
+        let is_plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        OF_LIBRARIES.contains(&name.as_str()) || name.strip_prefix(OF_STAINLESS).is_some_and(is_plain)
+    });
+    let text = std::iter::once(REQUEST_HEADERS.to_owned()).chain(allowed).collect::<Vec<_>>().join(", ");
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(REQUEST_HEADERS))
 }
 
 fn listed(request: &ServiceRequest) -> Option<HeaderValue> {
@@ -63,4 +85,29 @@ fn permit(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, YES);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);
     headers.append(VARY, HeaderValue::from_static("Origin"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_libraries_send_is_allowed_and_nothing_else() {
+        let allowed = |asked: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static(asked));
+            allowed_headers(&headers).to_str().unwrap().to_owned()
+        };
+        assert_eq!(allowed_headers(&HeaderMap::new()), REQUEST_HEADERS);
+        for (asked, added) in [
+            (
+                "authorization,content-type,x-stainless-os,X-Stainless-Retry-Count",
+                ", x-stainless-os, x-stainless-retry-count",
+            ),
+            ("x-api-key, anthropic-version,anthropic-beta", ", x-api-key, anthropic-version, anthropic-beta"),
+            ("x-forwarded-for, cookie, x-stainless-a b, x-stainless-a\tb, ,", ""),
+        ] {
+            assert_eq!(allowed(asked), format!("{REQUEST_HEADERS}{added}"));
+        }
+    }
 }

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How every key begins.
-pub(crate) const MARK: &str = "nk_";
+pub const MARK: &str = "nk_";
 /// Ours have 46 characters.
 const MAX_KEY_BYTES: usize = 128;
 /// How long a revocation waits for the news of it to be on its way to the other instances.
