@@ -170,7 +170,8 @@ impl Ai {
             return Ok(Begun::Whole(body));
         }
         if content_type(response.headers()) == JSON {
-            let writer = anthropic::door::MessageWriter::new(head(call.door, attempt.model));
+            let writer =
+                anthropic::door::MessageWriter::new(head(call.door, attempt.model), call.meter.estimated_question());
             return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
         }
         let relay = self.relay(call, attempt, response, anthropic::pass::MessagesTap::default(), deadline).await?;
@@ -235,7 +236,7 @@ impl Ai {
             let (answer, usage) = read_whole(&body, listener, &call.meter)?;
             return Ok(Begun::Whole(asked.style.whole(&head, &answer, &usage).to_string().into()));
         }
-        let writer = asked.style.writer(head);
+        let writer = asked.style.writer(head, call.meter.estimated_question());
         if content_type(response.headers()) == JSON {
             return self.whole_as_frames(call, attempt, (response, Some(&asked.request)), writer, deadline).await;
         }
@@ -293,13 +294,14 @@ impl Style {
         }
     }
 
-    fn writer(&self, head: Head) -> Box<dyn Writer> {
+    /// `asked`: the tokens of the question, about.
+    fn writer(&self, head: Head, asked: u64) -> Box<dyn Writer> {
         match self {
             Self::Chat(wishes) => Box::new(openai_chat::door::ChatWriter::new(&head, *wishes)),
             Self::Responses(repeated) => {
                 Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone()))
             }
-            Self::Messages => Box::new(anthropic::door::MessageWriter::new(head)),
+            Self::Messages => Box::new(anthropic::door::MessageWriter::new(head, asked)),
         }
     }
 }

@@ -155,5 +155,10 @@ fn shorten(value: &mut Value) {
 pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
     let (mime, data) = url.strip_prefix("data:")?.split_once(',')?;
     let mime = mime.strip_suffix(";base64")?;
-    Some((mime.split(';').next().unwrap_or(mime), data))
+    Some((media_type(mime.split(';').next().unwrap_or(mime)), data))
+}
+
+/// A type as providers know it: `image/jpg` is what many programs say and none of them takes.
+pub(crate) fn media_type(mime: &str) -> &str {
+    if mime.eq_ignore_ascii_case("image/jpg") { "image/jpeg" } else { mime }
 }

@@ -64,6 +64,8 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct MessageWriter {
     head: Head,
+    /// Tokens of the question by our estimate, until the provider says how many they are.
+    asked: u64,
     has_begun: bool,
     /// The next block's place.
     index: u32,
@@ -73,15 +75,16 @@ pub(crate) struct MessageWriter {
 }
 
 impl MessageWriter {
-    pub fn new(head: Head) -> Self {
-        Self { head, has_begun: false, index: 0, open: None, waiting: Vec::new(), finish: Finish::Stop }
+    pub fn new(head: Head, asked: u64) -> Self {
+        Self { head, asked, has_begun: false, index: 0, open: None, waiting: Vec::new(), finish: Finish::Stop }
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.has_begun, true) {
+            let asked = Usage { input: Some(self.asked), ..Usage::default() };
             let message = json!({
                 "id": self.head.id, "type": "message", "role": "assistant", "model": self.head.model, "content": [],
-                "stop_reason": null, "stop_sequence": null, "usage": usage::write(&Usage::default()),
+                "stop_reason": null, "stop_sequence": null, "usage": usage::write(&asked),
             });
             event("message_start", &json!({"type": "message_start", "message": message}), out);
         }

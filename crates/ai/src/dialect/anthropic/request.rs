@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::fields::{Fields, told},
+    dialect::fields::{Fields, media_type, told},
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
@@ -149,7 +149,7 @@ fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
     let source = block.needed_object("source")?;
     let source = match source.needed_text("type")? {
         "base64" => Source::Data {
-            mime: source.needed_text("media_type")?.to_owned(),
+            mime: media_type(source.needed_text("media_type")?).to_owned(),
             data: source.needed_text("data")?.to_owned(),
         },
         "url" => Source::Url(source.needed_text("url")?.to_owned()),

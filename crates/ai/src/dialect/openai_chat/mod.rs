@@ -35,7 +35,7 @@ impl Dialect for OpenAi {
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
         let is_public =
             base.host_str().is_some_and(|host| host.ends_with("openai.com") || host.ends_with(".azure.com"));
-        Ok(upstream::write(question, model, is_public))
+        upstream::write(question, model, is_public)
     }
 
     fn reader(&self) -> Box<dyn Reader> {

@@ -7,14 +7,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::usage::CompletionUsage;
 use crate::{
-    AiError, Finish,
+    AiError, Finish, GatewayError,
     neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
     wire::failure::{self, Failure},
 };
 
 /// Writes a request. `is_public`: it goes to OpenAI's own service or Azure's, which know newer names of fields.
-pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Value {
+pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Result<Value, GatewayError> {
+    refuse_addresses(request)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -56,7 +57,23 @@ pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Value {
     for (name, value) in &request.extra {
         put(name, Some(value.clone()));
     }
-    Value::Object(body)
+    Ok(Value::Object(body))
+}
+
+/// A file may be sent, but not named by its address: it would go out as a picture.
+fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
+    fn is_refused(part: &Part) -> bool {
+        match part {
+            Part::Media(Media { kind: MediaKind::File, source: Source::Url(_), .. }) => true,
+            Part::Result(result) => result.parts.iter().any(is_refused),
+            _ => false,
+        }
+    }
+    if request.turns.iter().flat_map(|turn| &turn.parts).any(is_refused) {
+        let message = "This model takes no files by their addresses. Send the file itself, with base64.";
+        return Err(GatewayError::invalid(message));
+    }
+    Ok(())
 }
 
 /// OpenAI takes 64 letters, others up to 128; Claude Code names its user with 150. A longer name is told by its hash, which is as good for telling users
@@ -82,7 +99,7 @@ fn messages(request: &Request) -> Value {
             Speaker::User => user_messages(&turn.parts, &mut waiting, &mut messages),
             Speaker::Assistant => {
                 messages.append(&mut waiting);
-                messages.push(assistant_message(&turn.parts));
+                messages.extend(assistant_message(&turn.parts));
             }
             // Between calls and their results nothing is taken.
             Speaker::System => waiting.push(json!({"role": "system", "content": split_text(&turn.parts).0})),
@@ -100,6 +117,7 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
             // A result's pictures can't stand in a message of the role tool; they follow as the user's.
             Part::Result(result) => {
                 let (text, others) = split_text(&result.parts);
+                let text = if result.is_error { failed(&text) } else { text };
                 messages.push(json!({"role": "tool", "tool_call_id": result.id, "content": text}));
                 content.extend(others.into_iter().filter_map(user_part));
             }
@@ -112,6 +130,12 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
         [only] if only["type"] == "text" => messages.push(json!({"role": "user", "content": only["text"]})),
         _ => messages.push(json!({"role": "user", "content": content})),
     }
+}
+
+/// A result says only by its words that a tool has failed.
+fn failed(text: &str) -> String {
+    let begins = text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("error"));
+    if begins { text.to_owned() } else { format!("Error: {text}").trim_end().to_owned() }
 }
 
 /// The texts of parts as one, and the parts that are none.
@@ -163,7 +187,8 @@ fn media_part(media: &Media) -> Value {
     }
 }
 
-fn assistant_message(parts: &[Part]) -> Value {
+/// None: nothing of it can be told here, as of a turn of thoughts alone.
+fn assistant_message(parts: &[Part]) -> Option<Value> {
     let (mut text, mut calls) = (String::new(), Vec::new());
     for part in parts {
         match part {
@@ -181,12 +206,15 @@ fn assistant_message(parts: &[Part]) -> Value {
             Part::Media(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) => {}
         }
     }
-    let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
+    if text.is_empty() && calls.is_empty() {
+        return None;
+    }
+    let content = if text.is_empty() { Value::Null } else { text.into() };
     let mut message = json!({"role": "assistant", "content": content});
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
     }
-    message
+    Some(message)
 }
 
 fn tool(tool: &Tool) -> Value {

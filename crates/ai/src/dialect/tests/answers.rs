@@ -160,6 +160,7 @@ fn a_stream_reaches_the_door_of_chat_with_each_choice_ended_once() {
 fn a_stream_reaches_the_door_of_messages_with_one_block_open_at_a_time() {
     for kind in KINDS {
         let (events, _) = streamed(kind, Door::Messages, &frames(kind)).unwrap();
+        assert_eq!(events[0]["message"]["usage"]["input_tokens"], 11, "{kind:?}: the estimate, until there is a count");
         let (mut open, mut next, mut blocks) = (None, 0, Vec::new());
         for event in &events {
             match event["type"].as_str().unwrap() {

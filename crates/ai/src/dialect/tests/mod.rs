@@ -60,7 +60,7 @@ fn writer(door: Door) -> Box<dyn Writer> {
         Door::Responses => {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []})))
         }
-        Door::Messages => Box::new(anthropic::door::MessageWriter::new(head())),
+        Door::Messages => Box::new(anthropic::door::MessageWriter::new(head(), 11)),
     }
 }
 

@@ -307,3 +307,54 @@ fn mistral_is_asked_without_what_it_refuses() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": [tool], "tool_choice": named});
     assert_eq!(translated(Door::Chat, mistral, &body)["tool_choice"], named);
 }
+
+#[test]
+fn a_jpg_is_a_jpeg_to_every_upstream() {
+    let picture = json!([{"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AAAA"}}]);
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": picture}]});
+    let source = json!({"type": "base64", "media_type": "image/jpg", "data": "AAAA"});
+    let messages = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "image", "source": source}]}]});
+    for (door, body) in [(Door::Chat, chat), (Door::Messages, messages)] {
+        for kind in KINDS {
+            let written = translated(door, kind, &body).to_string();
+            assert!(written.contains("image/jpeg") && !written.contains("image/jpg"), "{kind:?} {written}");
+        }
+    }
+}
+
+#[test]
+fn a_file_by_its_address_is_no_picture_to_openai() {
+    let source = json!({"type": "url", "url": "https://example.org/a.pdf"});
+    let document = json!({"type": "document", "source": source});
+    let body =
+        |content: &Value| json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]});
+    let result = json!([{"type": "tool_result", "tool_use_id": "t", "content": [document]}]);
+    for content in [json!([document]), result] {
+        let request = read(Door::Messages, &body(&content)).unwrap();
+        let refused = super::write(ProviderKind::OPENAI, &request).unwrap_err();
+        assert!(refused.status(Door::Messages) == 400 && refused.message().contains("addresses"), "{refused}");
+        assert!(super::write(ProviderKind::ANTHROPIC, &request).is_ok());
+    }
+}
+
+#[test]
+fn a_failed_tool_and_a_turn_of_thoughts_alone_are_told_as_openai_knows_them() {
+    let failed = |content: &Value, is_error: bool| {
+        let result = json!({"type": "tool_result", "tool_use_id": "t", "is_error": is_error, "content": content});
+        let body = json!({"model": "m", "max_tokens": 9, "messages": [
+            {"role": "user", "content": "x"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "w", "input": {}}]},
+            {"role": "user", "content": [result]}]});
+        translated(Door::Messages, ProviderKind::OPENAI, &body)["messages"][2]["content"].clone()
+    };
+    assert_eq!(failed(&json!("No city."), true), "Error: No city.");
+    assert_eq!(failed(&json!([]), true), "Error:");
+    assert_eq!(
+        (failed(&json!("Error 5"), true), failed(&json!("No city."), false)),
+        (json!("Error 5"), json!("No city."))
+    );
+    let thoughts = json!([{"type": "thinking", "thinking": "hm", "signature": ""}]);
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": "x"}, {"role": "assistant", "content": thoughts}, {"role": "user", "content": "y"}]});
+    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body);
+    assert_eq!(openai["messages"], json!([{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]));
+}
