@@ -20,10 +20,67 @@ use crate::{
 /// Passes the events of a stream.
 pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 
-/// The caller's request with the upstream's model.
+/// The caller's request with the upstream's model, and without thoughts that nobody has signed.
 pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
-    let (body, stream) = replace_model(body, model)?;
+    let signed = without_unsigned(body);
+    let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     Ok(Rewritten { body, stream, wants_usage: true, wants_several: false })
+}
+
+static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
+
+/// The body without the thoughts of other models, which this gateway has written without a signature: Anthropic refuses them. None where there are none.
+fn without_unsigned(body: &Bytes) -> Option<Bytes> {
+    let is_empty = |at: usize| {
+        let mut rest = body[at + SIGNATURE.needle().len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
+        [b':', b'"', b'"'].iter().all(|expected| rest.next() == Some(expected))
+    };
+    if !SIGNATURE.find_iter(body).any(is_empty) {
+        return None;
+    }
+    let mut value: Value = serde_json::from_slice(body).ok()?;
+    let messages = value.get_mut("messages")?.as_array_mut()?;
+    let last = messages.iter().rposition(|message| message["role"] == "assistant");
+    let (mut has_cut, mut is_off) = (false, false);
+    for (index, message) in messages.iter_mut().enumerate() {
+        if message["role"] != "assistant" {
+            continue;
+        }
+        let Some(content) = message.get_mut("content").and_then(Value::as_array_mut) else { continue };
+        let before = content.len();
+        content.retain(|block| !is_unsigned(block));
+        if content.len() < before {
+            has_cut = true;
+            let has = |kinds: &[&str]| content.iter().any(|block| kinds.iter().any(|kind| block["type"] == *kind));
+            is_off |= last == Some(index) && has(&["tool_use"]) && !has(&["thinking", "redacted_thinking"]);
+        }
+    }
+    if !has_cut {
+        return None;
+    }
+    messages.retain(|message| message["content"].as_array().is_none_or(|content| !content.is_empty()));
+    if is_off {
+        stop_thinking(&mut value);
+    }
+    Some(value.to_string().into())
+}
+
+fn is_unsigned(block: &Value) -> bool {
+    block["type"] == "thinking" && block["signature"].as_str().is_none_or(str::is_empty)
+}
+
+/// A round of tools that began without a thought can't go on with one.
+fn stop_thinking(body: &mut Value) {
+    let Some(fields) = body.as_object_mut() else { return };
+    fields.remove("thinking");
+    // What clears thoughts is refused where there are none.
+    let edits = fields.get_mut("context_management").and_then(|context| context.get_mut("edits"));
+    if let Some(edits) = edits.and_then(Value::as_array_mut) {
+        edits.retain(|edit| !edit["type"].as_str().is_some_and(|kind| kind.starts_with("clear_thinking")));
+        if edits.is_empty() {
+            fields.remove("context_management");
+        }
+    }
 }
 
 /// Reads what billing needs of an answer in one piece; fails where it is none.

@@ -8,6 +8,7 @@ mod requests;
 mod schemas;
 mod server_tools;
 mod tool_names;
+mod unsigned;
 
 use bytes::Bytes;
 use serde_json::Value;

@@ -1,0 +1,55 @@
+//! Thoughts of other models in a conversation that goes on at Anthropic, in its own form.
+
+use serde_json::{Value, json};
+
+use super::anthropic::pass::rewrite;
+
+fn passed(body: &Value) -> Value {
+    serde_json::from_slice(&rewrite(&body.to_string().into(), "up").unwrap().body).unwrap()
+}
+
+fn asked(assistant: &Value) -> Value {
+    json!({"model": "up", "max_tokens": 9, "thinking": {"type": "enabled", "budget_tokens": 2_000},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": assistant}, {"role": "user", "content": "y"}]})
+}
+
+#[test]
+fn a_thought_without_a_signature_is_cut_out() {
+    let (own, text) =
+        (json!({"type": "thinking", "thinking": "hm", "signature": "sig"}), json!({"type": "text", "text": "hi"}));
+    let (other, call) = (
+        json!({"type": "thinking", "thinking": "hm", "signature": ""}),
+        json!({"type": "tool_use", "id": "t", "name": "f", "input": {}}),
+    );
+    for (said, left, thinks) in [
+        (json!([other, text]), json!([text]), true),
+        (json!([own, other, call]), json!([own, call]), true),
+        (json!([other, text, call]), json!([text, call]), false),
+        (json!([own, text, call]), json!([own, text, call]), true),
+    ] {
+        let written = passed(&asked(&said));
+        assert_eq!(written["messages"][1]["content"], left);
+        assert_eq!(
+            (written.get("thinking").is_some(), written.get("context_management").is_some()),
+            (thinks, thinks),
+            "{said}"
+        );
+    }
+    let written = passed(&asked(&json!([other])));
+    assert_eq!(written["messages"], json!([{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]));
+}
+
+#[test]
+fn everything_else_passes_as_bytes() {
+    for content in [
+        r#"{"type":"thinking","thinking":"hm","signature":"sig"}"#,
+        r#"{"type":"text","text":"\"signature\": \"\""}"#,
+        r#"{"type":"tool_use","input":{"signature":""}}"#,
+    ] {
+        let body = format!(
+            r#"{{ "model":"up",  "messages":[ {{"role":"assistant","content":[{content}]}} ],"max_tokens":9.0 }}"#
+        );
+        assert_eq!(rewrite(&body.clone().into(), "up").unwrap().body, body);
+    }
+}
