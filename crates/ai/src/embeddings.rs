@@ -84,10 +84,13 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
 async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
-    let Post { place, body } = dialect.write_embedding(&call.body, wish, attempt.model).map_err(Stop::Told)?;
-    let response = upstream.post(&upstream.url(&place), &attempt.lease, body, false, deadline).await?;
-    let answer = upstream.http.whole(response, deadline).await?;
-    Ok(dialect.read_embedding(answer, wish, attempt.model, &call.meter)?)
+    let posts = dialect.write_embedding(&call.body, wish, attempt.model).map_err(Stop::Told)?;
+    let mut answers = Vec::with_capacity(posts.len());
+    for Post { place, body } in posts {
+        let response = upstream.post(&upstream.url(&place), &attempt.lease, body, false, deadline).await?;
+        answers.push(upstream.http.whole(response, deadline).await?);
+    }
+    Ok(dialect.read_embedding(answers, wish, attempt.model, &call.meter)?)
 }
 
 /// The provider's answer, with its vectors in the right encoding.

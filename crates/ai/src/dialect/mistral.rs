@@ -56,7 +56,7 @@ impl Dialect for Mistral {
         OpenAi.reader()
     }
 
-    fn write_embedding(&self, body: &Bytes, wish: &Wish, model: &str) -> Result<Post, GatewayError> {
+    fn write_embedding(&self, body: &Bytes, wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
         OpenAi.write_embedding(body, wish, model)
     }
 

@@ -15,7 +15,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::{
-    Door, GatewayError, Meter, Recording,
+    AiError, Door, GatewayError, Meter, Recording,
     embeddings::{self, Wish},
     neutral::{Reader, Request},
     transcription::Format,
@@ -72,13 +72,14 @@ pub(crate) trait Dialect: Sync {
         Ok(None)
     }
 
-    /// Asks for embeddings; `body` is the call, in OpenAI's form.
-    fn write_embedding(&self, _body: &Bytes, _wish: &Wish, _model: &str) -> Result<Post, GatewayError> {
+    /// Asks for embeddings, with as many posts as it takes; `body` is the call, in OpenAI's form.
+    fn write_embedding(&self, _body: &Bytes, _wish: &Wish, _model: &str) -> Result<Vec<Post>, GatewayError> {
         Err(GatewayError::invalid("This model doesn't make embeddings."))
     }
 
-    /// Reads embeddings and writes them in OpenAI's form.
-    fn read_embedding(&self, answer: Bytes, wish: &Wish, _model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    /// Reads embeddings, an answer for each post, and writes them in OpenAI's form.
+    fn read_embedding(&self, answers: Vec<Bytes>, wish: &Wish, _model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+        let answer = answers.into_iter().next().ok_or(AiError::Garbled)?;
         embeddings::pass(answer, wish.base64, meter)
     }
 

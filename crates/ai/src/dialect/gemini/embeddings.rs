@@ -9,8 +9,11 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-/// A request for each text.
-pub(super) fn write(wish: &Wish, model: &str) -> Result<Value, GatewayError> {
+/// A batch with more requests is refused.
+const MOST_IN_A_BATCH: usize = 100;
+
+/// Batches with a request for each text.
+pub(super) fn write(wish: &Wish, model: &str) -> Result<Vec<Value>, GatewayError> {
     if wish.texts.is_empty() {
         return Err(GatewayError::invalid_param("input", "This model takes texts only, no tokens."));
     }
@@ -22,26 +25,39 @@ pub(super) fn write(wish: &Wish, model: &str) -> Result<Value, GatewayError> {
         }
         request
     };
-    let requests: Vec<Value> = wish.texts.iter().map(request).collect();
-    Ok(json!({ "requests": requests }))
+    let batch = |texts: &[String]| {
+        let requests: Vec<Value> = texts.iter().map(request).collect();
+        json!({ "requests": requests })
+    };
+    Ok(wish.texts.chunks(MOST_IN_A_BATCH).map(batch).collect())
 }
 
-/// Vectors in OpenAI's form.
-pub(super) fn read(answer: &[u8], wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
-    let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
-    if let Some(failure) = failure::of_value(&value) {
-        return Err(failure);
+/// Vectors in OpenAI's form, of all batches in their order.
+pub(super) fn read(answers: &[Bytes], wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+    let mut data = Vec::with_capacity(wish.texts.len());
+    // Where one batch isn't counted, none is.
+    let mut counted = Some(0_u64);
+    for (answer, texts) in answers.iter().zip(wish.texts.chunks(MOST_IN_A_BATCH)) {
+        let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = failure::of_value(&value) {
+            return Err(failure);
+        }
+        let vectors = value["embeddings"].as_array().filter(|vectors| vectors.len() == texts.len());
+        for embedding in vectors.ok_or(AiError::Garbled)? {
+            let vector = read_vector(&embedding["values"]).ok_or(AiError::Garbled)?;
+            let vector = write_vector(&vector, wish.base64);
+            data.push(json!({"object": "embedding", "index": data.len(), "embedding": vector}));
+        }
+        let tokens = value["usageMetadata"]["promptTokenCount"].as_u64();
+        counted = counted.zip(tokens).map(|(before, tokens)| before.saturating_add(tokens));
     }
-    let vectors = value["embeddings"].as_array().filter(|vectors| vectors.len() == wish.texts.len());
-    let item = |(index, embedding): (usize, &Value)| {
-        let vector = read_vector(&embedding["values"]).ok_or(AiError::Garbled)?;
-        Ok(json!({"object": "embedding", "index": index, "embedding": write_vector(&vector, wish.base64)}))
-    };
-    let data: Result<Vec<Value>, AiError> = vectors.ok_or(AiError::Garbled)?.iter().enumerate().map(item).collect();
-    count(value["usageMetadata"]["promptTokenCount"].as_u64(), meter);
+    if data.len() != wish.texts.len() {
+        return Err(AiError::Garbled.into());
+    }
+    count(counted, meter);
     let tokens = meter.usage().input.unwrap_or(0);
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    Ok(json!({"object": "list", "data": data?, "model": model, "usage": usage}).to_string().into())
+    Ok(json!({"object": "list", "data": data, "model": model, "usage": usage}).to_string().into())
 }
 
 #[cfg(test)]
@@ -54,13 +70,36 @@ mod tests {
         let asked =
             embeddings::read(&json!({"model": "m", "input": ["a", "b"], "dimensions": 8}).to_string().into()).unwrap();
         let one = |text: &str| json!({"model": "models/e", "content": {"parts": [{"text": text}]}, "outputDimensionality": 8});
-        assert_eq!(write(&asked, "e").unwrap(), json!({"requests": [one("a"), one("b")]}));
+        assert_eq!(write(&asked, "e").unwrap(), [json!({"requests": [one("a"), one("b")]})]);
         let answer = json!({"embeddings": [{"values": [0.5]}, {"values": [-1.0]}]}).to_string();
-        let written = read(answer.as_bytes(), &asked, "e", &Meter::default()).unwrap();
+        let written = read(&[answer.into()], &asked, "e", &Meter::default()).unwrap();
         let written: Value = serde_json::from_slice(&written).unwrap();
         assert_eq!(written["data"][1], json!({"object": "embedding", "index": 1, "embedding": [-1.0]}));
         let short = json!({"embeddings": [{"values": [0.5]}]}).to_string();
-        assert!(read(short.as_bytes(), &asked, "e", &Meter::default()).is_err());
+        assert!(read(&[short.into()], &asked, "e", &Meter::default()).is_err());
+    }
+
+    #[test]
+    fn many_texts_are_batches_whose_vectors_keep_their_order() {
+        let texts: Vec<String> = (0..250).map(|number| format!("t{number}")).collect();
+        let asked = embeddings::read(&json!({"model": "m", "input": texts}).to_string().into()).unwrap();
+        let batches = write(&asked, "e").unwrap();
+        let sizes: Vec<usize> = batches.iter().map(|batch| batch["requests"].as_array().unwrap().len()).collect();
+        assert_eq!(sizes, [100, 100, 50]);
+        let answer = |from: usize, to: usize, tokens: Value| {
+            let vectors: Vec<Value> = (from..to).map(|number| json!({"values": [number]})).collect();
+            Bytes::from(json!({"embeddings": vectors, "usageMetadata": {"promptTokenCount": tokens}}).to_string())
+        };
+        let answers = [answer(0, 100, 7.into()), answer(100, 200, 8.into()), answer(200, 250, 9.into())];
+        let meter = Meter::default();
+        let written: Value = serde_json::from_slice(&read(&answers, &asked, "e", &meter).unwrap()).unwrap();
+        let data = written["data"].as_array().unwrap();
+        assert_eq!((data.len(), &data[249]["index"], &data[249]["embedding"]), (250, &json!(249), &json!([249.0])));
+        assert_eq!((meter.usage().input, meter.usage().estimated), (Some(24), false));
+        let uncounted = [answer(0, 100, 7.into()), answer(100, 200, Value::Null), answer(200, 250, 9.into())];
+        let meter = Meter::default();
+        assert!(read(&uncounted, &asked, "e", &meter).is_ok() && meter.usage().estimated);
+        assert!(read(&answers[..2], &asked, "e", &Meter::default()).is_err());
     }
 
     #[test]

@@ -62,13 +62,13 @@ impl Dialect for Gemini {
         Ok(Some(Count { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
     }
 
-    fn write_embedding(&self, _body: &Bytes, wish: &Wish, model: &str) -> Result<Post, GatewayError> {
-        let body = embeddings::write(wish, model)?.to_string().into();
-        Ok(Post { place: method(model, "batchEmbedContents"), body })
+    fn write_embedding(&self, _body: &Bytes, wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
+        let post = |batch: Value| Post { place: method(model, "batchEmbedContents"), body: batch.to_string().into() };
+        Ok(embeddings::write(wish, model)?.into_iter().map(post).collect())
     }
 
-    fn read_embedding(&self, answer: Bytes, wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
-        embeddings::read(&answer, wish, model, meter)
+    fn read_embedding(&self, answers: Vec<Bytes>, wish: &Wish, model: &str, meter: &Meter) -> Result<Bytes, Failure> {
+        embeddings::read(&answers, wish, model, meter)
     }
 
     fn hearing(&self) -> Hearing {

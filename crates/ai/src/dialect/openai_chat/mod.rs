@@ -50,9 +50,9 @@ impl Dialect for OpenAi {
         true
     }
 
-    fn write_embedding(&self, body: &Bytes, _wish: &Wish, model: &str) -> Result<Post, GatewayError> {
+    fn write_embedding(&self, body: &Bytes, _wish: &Wish, model: &str) -> Result<Vec<Post>, GatewayError> {
         let (body, _) = pass::replace_model(body, model)?;
-        Ok(Post { place: Place::of(["embeddings"]), body })
+        Ok(vec![Post { place: Place::of(["embeddings"]), body }])
     }
 
     fn hearing(&self) -> Hearing {
