@@ -34,7 +34,7 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
     }
     for tool in asked.tools.iter().cloned() {
         let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
-        request.tools.push(Tool { name, description, parameters, strict: None });
+        request.tools.push(Tool { name, description, parameters, strict: None, cached: None });
     }
     request.tool_choice = (asked.no_more_calls && !request.tools.is_empty()).then_some(ToolChoice::None);
     for round in asked.rounds.iter().cloned() {

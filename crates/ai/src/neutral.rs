@@ -19,6 +19,8 @@ pub(crate) struct Request {
     pub stream: bool,
     /// All that stands above the conversation.
     pub system: Vec<String>,
+    /// Anthropic's `cache_control` of those of them that have one, by their place.
+    pub system_cached: BTreeMap<usize, Value>,
     pub turns: Vec<Turn>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
@@ -75,6 +77,8 @@ pub(crate) enum Part {
     },
     /// A thought that only its provider can read.
     Redacted(String),
+    /// Anthropic's `cache_control` of what stands before it: a provider's cache is to hold everything up to here.
+    Cached(Value),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +131,8 @@ pub(crate) struct Tool {
     /// JSON Schema.
     pub parameters: Option<Value>,
     pub strict: Option<bool>,
+    /// Anthropic's `cache_control`.
+    pub cached: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

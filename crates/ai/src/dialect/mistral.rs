@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// Fields of OpenAI's that it refuses.
-const UNKNOWN: [&str; 7] =
-    ["stream_options", "user", "verbosity", "logprobs", "top_logprobs", "reasoning_effort", "seed"];
+const UNKNOWN: [&str; 8] =
+    ["stream_options", "user", "verbosity", "logprobs", "top_logprobs", "reasoning_effort", "seed", "prompt_cache_key"];
 
 pub(crate) struct Mistral;
 

@@ -173,6 +173,7 @@ fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
         description: tool.text("description")?.map(str::to_owned),
         parameters: tool.get("input_schema").cloned(),
         strict: tool.flag("strict")?,
+        cached: None,
     })
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     };
     put("model", Some(model.into()));
     put("messages", Some(messages.into()));
-    put("system", system.map(Into::into));
+    put("system", system.map(|text| write_system(request, text)));
     // One of white space alone is refused.
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
@@ -137,15 +137,22 @@ fn lost_thought(request: &Request) -> bool {
 }
 
 fn blocks(turn: &Turn, is_last: bool) -> Result<Vec<Value>, GatewayError> {
-    let mut written = Vec::new();
+    let mut written: Vec<(bool, Value)> = Vec::new();
+    for part in &turn.parts {
+        if let Part::Cached(control) = part {
+            if let Some((_, before)) = written.last_mut() {
+                cache(before, control);
+            }
+            continue;
+        }
+        let block = block(part)?;
+        if !block.is_null() {
+            written.push((!matches!(part, Part::Result(_)), block));
+        }
+    }
     // A round's results have to come before what the user adds.
-    for part in turn.parts.iter().filter(|part| matches!(part, Part::Result(_))) {
-        written.push(block(part)?);
-    }
-    for part in turn.parts.iter().filter(|part| !matches!(part, Part::Result(_))) {
-        written.push(block(part)?);
-    }
-    written.retain(|block| !block.is_null());
+    written.sort_by_key(|(is_other, _)| *is_other);
+    let mut written: Vec<Value> = written.into_iter().map(|(_, block)| block).collect();
     if let (true, Speaker::Assistant, Some(block)) = (is_last, turn.speaker, written.last_mut())
         && let Some(text) = block["text"].as_str()
     {
@@ -153,6 +160,34 @@ fn blocks(turn: &Turn, is_last: bool) -> Result<Vec<Value>, GatewayError> {
         block["text"] = text.trim_end().to_owned().into();
     }
     Ok(written)
+}
+
+/// Marks a block. Thoughts have no such mark.
+fn cache(block: &mut Value, control: &Value) {
+    if block["type"] != "thinking" && block["type"] != "redacted_thinking" {
+        block["cache_control"] = control.clone();
+    }
+}
+
+/// What stands above the conversation: one text, or several where some are marked for the cache.
+fn write_system(request: &Request, text: String) -> Value {
+    if request.system_cached.is_empty() {
+        return text.into();
+    }
+    let texts = request.system.iter().map(|text| text.trim()).enumerate().filter(|(_, text)| !text.is_empty());
+    let mut blocks: Vec<Value> = texts
+        .map(|(place, text)| {
+            let mut block = json!({"type": "text", "text": text});
+            if let Some(control) = request.system_cached.get(&place) {
+                cache(&mut block, control);
+            }
+            block
+        })
+        .collect();
+    if request.format == Format::Json {
+        blocks.push(json!({"type": "text", "text": JSON_ONLY}));
+    }
+    blocks.into()
 }
 
 fn block(part: &Part) -> Result<Value, GatewayError> {
@@ -165,7 +200,7 @@ fn block(part: &Part) -> Result<Value, GatewayError> {
             json!({"type": "thinking", "thinking": text, "signature": signature})
         }
         // A thought that isn't signed isn't Anthropic's own.
-        Part::Thinking { signature: None, .. } => Value::Null,
+        Part::Thinking { signature: None, .. } | Part::Cached(_) => Value::Null,
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
     })
 }
@@ -198,7 +233,7 @@ fn tool_use(call: &ToolCall) -> Value {
 fn tool_result(result: &ToolResult) -> Result<Value, GatewayError> {
     let content: Result<Vec<Value>, _> = result.parts.iter().map(block).collect();
     let mut content = content?;
-    content.retain(|block| block["type"] != "text" || block["text"] != "");
+    content.retain(|block| !block.is_null() && (block["type"] != "text" || block["text"] != ""));
     let mut written = json!({"type": "tool_result", "tool_use_id": plain_id(&result.id)});
     if !content.is_empty() {
         written["content"] = content.into();
@@ -227,6 +262,9 @@ fn write_tool(tool: &Tool) -> Value {
     let mut written = json!({"name": tool.name, "input_schema": parameters.schema});
     if let Some(description) = &tool.description {
         written["description"] = description.as_str().into();
+    }
+    if let Some(control) = &tool.cached {
+        cache(&mut written, control);
     }
     written
 }

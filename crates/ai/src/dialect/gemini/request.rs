@@ -68,7 +68,7 @@ fn parts(request: &Request, parts: &[Part], model: &str) -> Result<Vec<Value>, G
                 }
             }
             // A thought without Google's own signature says nothing to it.
-            Part::Thinking { .. } | Part::Redacted(_) => {}
+            Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => {}
         }
     }
     Ok(written)

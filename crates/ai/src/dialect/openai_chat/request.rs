@@ -49,6 +49,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
             .ok_or_else(|| fields.error("reasoning_effort", "`reasoning_effort` isn't one of the known efforts."))?;
         request.reasoning = Some(Reasoning { effort: Some(effort), budget: None, shown: true });
     }
+    read_cache_key(&fields, &mut request)?;
     let messages = fields.objects("messages")?;
     if messages.is_empty() {
         return Err(fields.error("messages", "`messages` must have at least one message."));
@@ -72,10 +73,19 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
     match message.needed_text("role")? {
         "system" | "developer" => {
             let parts = read_content(message)?;
-            request.instruct(parts.into_iter().filter_map(|part| match part {
-                Part::Text(text) => Some(text),
-                _ => None,
-            }));
+            let is_top = request.turns.is_empty();
+            let mut texts = Vec::new();
+            for part in parts {
+                match part {
+                    Part::Text(text) => texts.push(text),
+                    Part::Cached(control) if is_top => {
+                        let place = (request.system.len() + texts.len()).checked_sub(1);
+                        request.system_cached.extend(place.map(|place| (place, control)));
+                    }
+                    _ => {}
+                }
+            }
+            request.instruct(texts);
         }
         "user" => {
             let parts = read_content(message)?;
@@ -111,8 +121,10 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
         }
         "tool" => {
             let id = message.needed_text("tool_call_id")?.to_owned();
-            let parts = read_content(message)?;
-            request.say(Speaker::User, [Part::Result(ToolResult { id, parts, is_error: false })]);
+            let is_mark = |part: &Part| matches!(part, Part::Cached(_));
+            let (marks, parts): (Vec<Part>, Vec<Part>) = read_content(message)?.into_iter().partition(is_mark);
+            let result = Part::Result(ToolResult { id, parts, is_error: false });
+            request.say(Speaker::User, [result].into_iter().chain(marks.into_iter().take(1)));
         }
         "function" => {
             let id = format!("call_{}", message.needed_text("name")?);
@@ -138,14 +150,36 @@ fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
 }
 
 fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
+    let mut parts = Vec::new();
     match message.get("content") {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
-        Some(Value::Array(_)) => message.objects("content")?.iter().map(read_part).collect(),
+        None => return Ok(parts),
+        Some(Value::String(text)) => parts.push(Part::Text(text.clone())),
+        Some(Value::Array(_)) => {
+            for part in message.objects("content")? {
+                parts.push(read_part(&part)?);
+                parts.extend(cache_control(&part).map(Part::Cached));
+            }
+        }
         Some(_) => {
-            Err(message.error("content", format!("`{}` must be a string or an array.", message.place("content"))))
+            let message =
+                message.error("content", format!("`{}` must be a string or an array.", message.place("content")));
+            return Err(message);
         }
     }
+    parts.extend(cache_control(message).map(Part::Cached));
+    Ok(parts)
+}
+
+/// Anthropic's mark, which many clients send at this door as well: a provider's cache is to hold what comes up to here.
+fn cache_control(fields: &Fields<'_>) -> Option<Value> {
+    fields.get("cache_control").filter(|control| control.is_object()).cloned()
+}
+
+/// What OpenAI finds its cache by, where it is sent.
+pub(crate) fn read_cache_key(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
+    let key = fields.text("prompt_cache_key")?;
+    request.extra.extend(key.map(|key| ("prompt_cache_key", Value::from(key))));
+    Ok(())
 }
 
 fn read_part(part: &Fields<'_>) -> Read<Part> {
@@ -201,7 +235,10 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     let mut tools = Vec::new();
     for tool in fields.objects("tools")? {
         match tool.text("type")?.unwrap_or("function") {
-            "function" => tools.push(read_function(&tool.needed_object("function")?)?),
+            "function" => {
+                let function = read_function(&tool.needed_object("function")?)?;
+                tools.push(Tool { cached: cache_control(&tool), ..function });
+            }
             "custom" => {
                 let custom = tool.needed_object("custom")?;
                 let grammar = custom.object("format")?.map(|format| format.object("grammar")).transpose()?.flatten();
@@ -233,6 +270,7 @@ pub(crate) fn read_free(tool: &Fields<'_>, grammar: Option<&Fields<'_>>) -> Read
         description: (!description.is_empty()).then(|| description.to_owned()),
         parameters: Some(json!({"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]})),
         strict: None,
+        cached: None,
     })
 }
 
@@ -248,6 +286,7 @@ pub(crate) fn read_function(function: &Fields<'_>) -> Read<Tool> {
         description: function.text("description")?.map(str::to_owned),
         parameters: function.get("parameters").cloned(),
         strict: function.flag("strict")?,
+        cached: None,
     })
 }
 

@@ -155,7 +155,7 @@ fn user_part(part: &Part) -> Option<Value> {
     match part {
         Part::Text(text) => Some(json!({"type": "text", "text": text})),
         Part::Media(media) => Some(media_part(media)),
-        Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) => None,
+        Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => None,
     }
 }
 
@@ -203,7 +203,7 @@ fn assistant_message(parts: &[Part]) -> Option<Value> {
                 }
                 calls.push(written);
             }
-            Part::Media(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) => {}
+            Part::Media(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => {}
         }
     }
     if text.is_empty() && calls.is_empty() {

@@ -7,7 +7,7 @@ use crate::{
     GatewayError,
     dialect::{
         fields::{Fields, data_url, told},
-        openai_chat::request::{free_arguments, read_free, read_function, read_schema, source},
+        openai_chat::request::{free_arguments, read_cache_key, read_free, read_function, read_schema, source},
     },
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
@@ -46,6 +46,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
         user: fields.text("user")?.map(str::to_owned),
         ..Request::default()
     };
+    read_cache_key(&fields, &mut request)?;
     request.system.extend(fields.text("instructions")?.map(str::to_owned));
     match fields.get("input") {
         Some(Value::String(text)) => request.say(Speaker::User, [Part::Text(text.clone())]),

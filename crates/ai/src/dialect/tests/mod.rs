@@ -1,6 +1,7 @@
 //! Golden tests of the dialects: what goes in, what comes out, for every pair. No network.
 
 mod answers;
+mod caches;
 mod free_tools;
 mod fuzz;
 mod reminders;

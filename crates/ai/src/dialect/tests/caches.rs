@@ -1,0 +1,47 @@
+//! What a caller says about a provider's cache reaches the provider that knows it, and no other.
+
+use serde_json::json;
+
+use super::{KINDS, translated};
+use crate::{Door, ProviderKind};
+
+#[test]
+fn marks_of_the_chat_form_reach_claude() {
+    let mark = json!({"type": "ephemeral"});
+    let body = json!({"model": "m", "max_tokens": 50,
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "long rules", "cache_control": mark}, {"type": "text", "text": "today"}]},
+            {"role": "user", "content": [{"type": "text", "text": "hello", "cache_control": mark}, {"type": "text", "text": "more"}]},
+            {"role": "assistant", "content": "b", "tool_calls": [{"id": "t", "type": "function", "function": {"name": "w", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "t", "content": [{"type": "text", "text": "1", "cache_control": mark}]},
+            {"role": "user", "content": "c", "cache_control": mark}],
+        "tools": [{"type": "function", "function": {"name": "w", "parameters": {"type": "object", "properties": {}}}, "cache_control": mark}]});
+    let claude = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
+    assert_eq!(
+        claude["system"],
+        json!([{"type": "text", "text": "long rules", "cache_control": mark}, {"type": "text", "text": "today"}])
+    );
+    assert_eq!(
+        claude["messages"][0]["content"],
+        json!([{"type": "text", "text": "hello", "cache_control": mark}, {"type": "text", "text": "more"}])
+    );
+    assert_eq!(
+        claude["messages"][2]["content"],
+        json!([
+            {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "1"}], "cache_control": mark},
+            {"type": "text", "text": "c", "cache_control": mark}])
+    );
+    assert_eq!(claude["tools"][0]["cache_control"], mark);
+    for kind in KINDS.into_iter().filter(|kind| *kind != ProviderKind::ANTHROPIC) {
+        assert!(!translated(Door::Chat, kind, &body).to_string().contains("cache_control"), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_key_of_a_cache_reaches_openai() {
+    let body = json!({"model": "m", "input": "x", "prompt_cache_key": "k1"});
+    assert_eq!(translated(Door::Responses, ProviderKind::OPENAI, &body)["prompt_cache_key"], "k1");
+    for kind in [ProviderKind::GEMINI, ProviderKind::ANTHROPIC, ProviderKind::named("mistral").unwrap()] {
+        assert_eq!(translated(Door::Responses, kind, &body).get("prompt_cache_key"), None, "{kind:?}");
+    }
+}
