@@ -112,3 +112,83 @@ test('people, conversations and files are found on the same page', { tag: '@gate
   await results.getByRole('button', { name: /again/i }).click();
   await expect(results.getByRole('listitem').first()).toBeVisible();
 });
+
+test('words are found in the open conversation, one after another', { tag: '@gate' }, async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  const { page } = anna;
+  await anna.openChatWith(ben);
+  const id = new URL(page.url()).pathname.split('/').at(-1);
+  const her = await apiOf(server, anna);
+  await her.send(id, 'The lighthouse opens at nine');
+  for (let n = 0; n < 40; n += 1) await her.send(id, `Something else, number ${n}`);
+  await her.send(id, 'A lighthouse needs a keeper');
+  for (let n = 0; n < 10; n += 1) await her.send(id, `Something more, number ${n}`);
+  await findable(her, 'lighthouse', 2);
+  await page.reload();
+  await anna.sees('Something more, number 9');
+
+  await anna.composer.focus();
+  await page.keyboard.press('Control+f');
+  const bar = page.getByRole('search', { name: 'Search in this conversation' });
+  const field = bar.getByRole('searchbox');
+  const said = bar.getByRole('status');
+  await expect(field).toBeFocused();
+  await field.fill('lighthouse');
+  await expect(said).toHaveText(/^(2 matches|1 of 2)$/);
+  // The newest first, then older ones, and round.
+  await expect(async () => {
+    if ((await said.textContent()) !== '1 of 2') await field.press('Enter');
+    await expect(said).toHaveText('1 of 2', { timeout: 500 });
+  }).toPass();
+  await expect(anna.log.getByText('needs a keeper')).toBeInViewport();
+  await field.press('Enter');
+  await expect(said).toHaveText('2 of 2');
+  await expect(anna.log.getByText('opens at nine')).toBeInViewport();
+  await anna.expectFlawless('what was found in a conversation');
+  await field.press('Enter');
+  await expect(said).toHaveText('1 of 2');
+  await field.press('Shift+Enter');
+  await expect(said).toHaveText('2 of 2');
+  await bar.getByRole('button', { name: 'Newer match' }).click();
+  await expect(said).toHaveText('1 of 2');
+  await expect(anna.log.getByText('needs a keeper')).toBeInViewport();
+  await field.fill('zeppelin');
+  await expect(said).toHaveText('No matches');
+
+  // From elsewhere back into the field; there the key is the browser's own.
+  await anna.composer.focus();
+  await page.keyboard.press('Control+f');
+  await expect(field).toBeFocused();
+  const isLeft = await field.evaluate((element) =>
+    element.dispatchEvent(new KeyboardEvent('keydown', { key: 'f', ctrlKey: true, bubbles: true, cancelable: true })),
+  );
+  expect(isLeft).toBe(true);
+  await page.keyboard.press('Escape');
+  await expect(bar).toHaveCount(0);
+  await expect(anna.composer).toBeFocused();
+});
+
+test('on a phone the menu of a conversation finds words in it', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
+  const { page } = anna;
+  await anna.openChatWith(ben);
+  const id = new URL(page.url()).pathname.split('/').at(-1);
+  const her = await apiOf(server, anna);
+  await her.send(id, 'The lighthouse opens at nine');
+  for (let n = 0; n < 30; n += 1) await her.send(id, `Something else, number ${n}`);
+  await findable(her, 'lighthouse', 1);
+  await anna.sees('Something else, number 29');
+  await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: 'Search in this conversation' }).click();
+  const bar = page.getByRole('search', { name: 'Search in this conversation' });
+  const field = bar.getByRole('searchbox');
+  await expect(field).toBeFocused();
+  await field.fill('lighthouse');
+  await field.press('Enter');
+  await expect(bar.getByRole('status')).toHaveText('1 of 1');
+  await expect(anna.log.getByText('opens at nine')).toBeInViewport();
+  await anna.expectFlawless('what was found in a conversation on a phone');
+  await bar.getByRole('button', { name: 'Close search' }).click();
+  await expect(bar).toHaveCount(0);
+  await expect(anna.log.getByText('opens at nine')).toBeVisible();
+});

@@ -42,6 +42,8 @@ export class Shell {
   replyTarget = $state<string | null>(null);
   /** The message that is to be shown as soon as the conversation is. */
   target = $state<string | null>(null);
+  /** The conversation in which words are looked for. */
+  finding = $state<string | null>(null);
   dialog = $state<Dialog>(null);
   /** The conversation that is being renamed or set up; the person who is looked at. */
   subject = $state<string | null>(null);
@@ -79,6 +81,14 @@ export class Shell {
 
   closePanel(): void {
     this.panel = false;
+  }
+
+  openFind(conversationId: string): void {
+    this.finding = conversationId;
+  }
+
+  closeFind(): void {
+    this.finding = null;
   }
 
   openNewChat(): void {
