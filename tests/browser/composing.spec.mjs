@@ -235,3 +235,30 @@ test('a slash does things: status, do not disturb, mute, topic, search', async (
   await expect(page).toHaveURL(/\/search\?q=folder/);
   expect(carl.problems).toEqual([]);
 });
+
+test('an emoji is put where the caret is', { tag: '@gate' }, async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  await composer.fill('Hello world');
+  await composer.evaluate((field) => field.setSelectionRange(5, 5));
+  // By the keyboard, from the field.
+  const button = page.getByRole('button', { name: 'Insert emoji' });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const picker = page.getByRole('dialog', { name: 'Pick an emoji' });
+  await picker.getByRole('searchbox').fill('thumbs up');
+  await anna.expectFlawless('picking an emoji to write');
+  await picker.getByRole('button', { name: 'thumbs up', exact: true }).click();
+  await expect(picker).toHaveCount(0);
+  await expect(composer).toBeFocused();
+  await expect(composer).toHaveValue(/^Hello👍\uFE0F? world$/u);
+  await page.keyboard.type('!');
+  await expect(composer).toHaveValue(/^Hello👍\uFE0F?! world$/u);
+  // What was used last comes first.
+  await button.click();
+  await expect(picker.getByRole('group').first().getByRole('button').first()).toHaveText(/^👍\uFE0F?$/u);
+  await page.keyboard.press('Escape');
+  await expect(picker).toHaveCount(0);
+  await expect(composer).toHaveValue(/^Hello👍\uFE0F?! world$/u);
+});
