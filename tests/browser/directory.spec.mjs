@@ -1,7 +1,7 @@
 // The people of a workspace: found, looked at, written to.
 
 import { Person } from '../clients/server.mjs';
-import { expect, PHONE, shoot, test } from './people.mjs';
+import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
 for (const [size, options] of [['wide', {}], ['phone', PHONE]])
   test(`people are found in the directory and written to: ${size}`, async ({ arrive, server }) => {
@@ -121,4 +121,43 @@ test('a local time goes on while one looks at it', async ({ arrive }) => {
   await expect(card).toContainText('13:59 local time (4 h ahead of you)');
   await ben.page.clock.runFor(30_000);
   await expect(card).toContainText('14:00 local time (4 h ahead of you)');
+});
+
+test('a profile opens from a message and from a mention', { tag: '@gate' }, async ({ arrive, server }) => {
+  const [anna, ben, carla] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carla')];
+  const [hers, his, others] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
+  const group = await hers.openGroup('Harbour', his, others);
+  await his.send(group, `Ask @${carla.name} about it`);
+  const { page } = anna;
+  await anna.openConversation('Harbour');
+  const said = anna.log.getByRole('article').filter({ hasText: 'about it' });
+  const card = (name) => page.getByRole('dialog', { name });
+
+  // By the name.
+  const author = said.getByRole('button', { name: ben.name });
+  await author.click();
+  await expect(card(ben.name)).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(card(ben.name)).toHaveCount(0);
+  await expect(author).toBeFocused();
+  // By the face.
+  await said.locator('.av').first().click();
+  await expect(card(ben.name)).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(card(ben.name)).toHaveCount(0);
+  // By a mention, with the keyboard.
+  const mention = said.getByRole('button', { name: `@${carla.name}` });
+  await mention.focus();
+  await page.keyboard.press('Enter');
+  await expect(card(carla.name)).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(card(carla.name)).toHaveCount(0);
+  await expect(mention).toBeFocused();
+  // By a key on the message.
+  await said.focus();
+  await page.keyboard.press('p');
+  await expect(card(ben.name)).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(said).toBeFocused();
+  await anna.expectFlawless('messages whose authors can be looked at');
 });

@@ -401,6 +401,11 @@ export class Pane {
     this.#app.shell.openThread({ conversationId: this.id, rootId }, replyId);
   }
 
+  /** Who has said something, or is called. */
+  openPerson(userId: string): void {
+    this.#app.shell.openPerson(userId);
+  }
+
   showAround(messageId: string): void {
     this.#app.shell.openAround(messageId);
   }
