@@ -58,6 +58,7 @@ mod m0070_upload_reserved;
 mod m0072_removed_members;
 mod m0073_refunds;
 mod m0074_marked_unread;
+mod m0076_user_pictures;
 
 pub struct Migrator;
 
@@ -120,6 +121,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0072_removed_members::Migration),
             Box::new(m0073_refunds::Migration),
             Box::new(m0074_marked_unread::Migration),
+            Box::new(m0076_user_pictures::Migration),
         ]
     }
 }

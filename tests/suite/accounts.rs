@@ -8,6 +8,7 @@ mod guesses;
 mod local_time;
 mod mail;
 mod oauth;
+mod picture;
 mod places;
 mod removal;
 mod second_factor;

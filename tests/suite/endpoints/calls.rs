@@ -534,6 +534,10 @@ impl World {
                 let upload = self.owner.upload("a.png", "image/png", pictures::png(16, 16)).await;
                 json!({ "name": name, "upload_id": id_of(&upload) })
             }
+            "SetPicture" => {
+                let upload = self.owner.upload("a.png", "image/png", pictures::png(16, 16)).await;
+                json!({ "upload_id": id_of(&upload) })
+            }
             "ReportMessage" => json!({ "reason": "spam" }),
             "ResolveReport" => json!({ "deeds": [] }),
             "TurnOwnPreviews" | "TurnWorkspacePreviews" => json!({ "is_on": true }),

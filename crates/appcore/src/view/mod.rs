@@ -102,7 +102,7 @@ pub use tool::{
     ToolCallDetails, ToolCallStatus, ToolDecision, ToolMode, ToolPermission,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
-pub use user::{CustomStatus, Presence, PresenceStatus, User, UserRole, UserSession};
+pub use user::{CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
 /// Enums that are stored by the name that they have on the wire.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{Language, Place, SessionId, Timestamp, UserId};
+use crate::{Language, Place, SessionId, Timestamp, UploadId, UserId};
 
 /// A person, as others see them; the address and what belongs to signing in only as they see themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -41,6 +41,14 @@ pub struct User {
     #[schema(required)]
     pub timezone: Option<String>,
     pub created_at: Timestamp,
+}
+
+/// What somebody looks like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UserPicture {
+    pub user_id: UserId,
+    /// The picture: `/files/{upload_id}/picture`.
+    pub upload_id: UploadId,
 }
 
 /// What a person is on this whole installation.

@@ -45,6 +45,7 @@ pub mod passkeys;
 pub mod payment_methods;
 pub mod payments;
 pub mod pending_sign_ins;
+pub mod pictures;
 pub(crate) mod pieces;
 pub mod plans;
 pub mod polls;

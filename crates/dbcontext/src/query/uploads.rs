@@ -153,7 +153,7 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
 }
 
 /// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent, but for one file; sent in no message, given to no
-/// assistant and shown by no emoji.
+/// assistant, shown by no emoji and nobody's picture.
 pub async fn unsent<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
@@ -165,7 +165,8 @@ pub async fn unsent<C: ConnectionTrait>(
                  FROM scheduled_uploads s JOIN scheduled_messages m ON m.id = s.scheduled_id WHERE m.user_id = $1) \
                AND u.owner_id = $1 AND u.id <> $3 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = u.id) \
-               AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = u.id)";
+               AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = u.id) \
+               AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = u.id)";
     bytes(db, sql, vec![owner.into(), since.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
@@ -387,7 +388,7 @@ pub async fn detach_from<C: ConnectionTrait>(
     execute(db, sql, vec![conversation.into(), id.into()]).await.map(drop)
 }
 
-/// Marks files that no message carries, no assistant knows and no emoji shows as removed: from then on nobody reads or sends them. Asked within a transaction.
+/// Marks files that no message carries, no assistant knows, no emoji shows and nobody has for their picture as removed: from then on nobody reads or sends them. Asked within a transaction.
 pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Timestamp) -> Result<(), AppError> {
     let mut ids = ids.to_vec();
     // Whoever locks several does it in the same order.
@@ -403,17 +404,19 @@ pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Tim
                    AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
                    AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
                    AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
-                   AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id)";
+                   AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
+                   AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
         execute(db, sql, vec![id.into(), now.into()]).await?;
     }
     Ok(())
 }
 
-/// Whether a message carries it or will do so, an assistant knows it or an emoji shows it.
+/// Whether a message carries it or will do so, an assistant knows it, an emoji shows it or it is somebody's picture.
 pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM message_uploads WHERE upload_id = $1 \
                UNION ALL SELECT 1 AS one FROM scheduled_uploads WHERE upload_id = $1 UNION ALL SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 \
-               UNION ALL SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 LIMIT 1";
+               UNION ALL SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 \
+               UNION ALL SELECT 1 AS one FROM user_pictures WHERE upload_id = $1 LIMIT 1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
@@ -432,12 +435,13 @@ pub async fn is_emoji<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, 
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Forgets a file that no message carries or will carry, no assistant knows and no emoji shows; `false` where one does.
+/// Forgets a file that no message carries or will carry, no assistant knows, no emoji shows and nobody has for their picture; `false` where one does.
 pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
-               AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id)";
+               AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
+               AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
     execute(db, sql, vec![id.into()]).await.map(|rows| rows > 0)
 }
 

@@ -42,7 +42,7 @@ pub struct ReadFileRequest {
 
 /// Read a file
 ///
-/// For its uploader until it is sent, afterwards for whoever may read a message that carries it. Pictures, recordings, films and plain text can be shown;
+/// For its uploader until it is sent, afterwards for whoever may read a message that carries it; what somebody looks like for whoever may see them. Pictures, recordings, films and plain text can be shown;
 /// everything else is only for downloading. With `Range` a part of it.
 #[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
 impl Endpoint for ReadFile {

@@ -60,7 +60,7 @@ impl FromText for SearchSort {
 const SEVERAL: usize = 50;
 
 /// Values with commas between.
-pub struct Several<T>(Vec<T>);
+pub struct Several<T>(pub(super) Vec<T>);
 
 impl<T> PartialSchema for Several<T> {
     fn schema() -> RefOr<Schema> {

@@ -1,9 +1,9 @@
 //! People: oneself, and those with whom one has a workspace in common.
 
 use appcore::{
-    AppError, Language, Timestamp, UserId, WorkspaceId,
+    AppError, Language, Timestamp, UploadId, UserId, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Export, User},
+    view::{Export, User, UserPicture},
 };
 use natter_macro::{dto, endpoint};
 use service::{
@@ -12,6 +12,7 @@ use service::{
     presence::{self, StatusChange},
 };
 
+use super::search::Several;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -20,6 +21,9 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<DeleteMe>(),
     EndpointDef::of::<ExportMe>(),
     EndpointDef::of::<ChangeStatus>(),
+    EndpointDef::of::<SetPicture>(),
+    EndpointDef::of::<RemovePicture>(),
+    EndpointDef::of::<ListPictures>(),
     EndpointDef::of::<ListUsers>(),
     EndpointDef::of::<ShowUser>(),
 ];
@@ -142,6 +146,58 @@ impl Endpoint for ChangeStatus {
         let change = StatusChange { emoji: request.emoji, text: request.text, until: request.until };
         presence::set_custom(ctx.app(), ctx.user()?, change).await?;
         Ok(Reply::of(accounts::me(ctx.app(), ctx.user()?).await?))
+    }
+}
+
+#[dto(request)]
+pub struct SetPictureRequest {
+    /// A PNG, JPEG or WebP picture of one's own: at most 512 KiB, and 1,024 pixels wide and high.
+    pub upload_id: UploadId,
+}
+
+/// Choose one's picture
+///
+/// In place of the one before. Whoever may see the person reads it, by `/files/{upload_id}/picture`.
+#[endpoint(PUT "/r1/users/me/picture", tag = "users", access = Access::User, rate = RateGroup::Write, errors(NotFound, TypeRefused, TooLarge, WrongState))]
+impl Endpoint for SetPicture {
+    type Request = SetPictureRequest;
+    type Response = UserPicture;
+
+    async fn handle(ctx: &Ctx, request: SetPictureRequest) -> Result<Reply<UserPicture>, AppError> {
+        Ok(Reply::of(accounts::set_picture(ctx.app(), ctx.user()?, request.upload_id).await?))
+    }
+}
+
+/// Remove one's picture
+#[endpoint(DELETE "/r1/users/me/picture", tag = "users", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for RemovePicture {
+    type Request = NoInput;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
+        accounts::remove_picture(ctx.app(), ctx.user()?).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListPicturesRequest {
+    /// Of these people: at most 50, with commas between.
+    #[from(query)]
+    pub user_id: Option<Several<UserId>>,
+}
+
+/// List the pictures of people
+///
+/// Who has none, or isn't seen by the caller, is left out.
+#[endpoint(GET "/r1/users/pictures", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListPictures {
+    type Request = ListPicturesRequest;
+    type Response = Vec<UserPicture>;
+
+    async fn handle(ctx: &Ctx, request: ListPicturesRequest) -> Result<Reply<Vec<UserPicture>>, AppError> {
+        let ids = request.user_id.map(|several| several.0).unwrap_or_default();
+        Ok(Reply::of(accounts::pictures(ctx.app(), ctx.user()?, &ids).await?))
     }
 }
 

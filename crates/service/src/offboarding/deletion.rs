@@ -76,6 +76,9 @@ pub(super) async fn erase(tx: &Transaction, app: &App, user_id: UserId) -> Resul
     departures::erase(tx, user_id, NOBODY, now).await?;
     query::prompts::forget_author(tx, user_id).await?;
     query::emoji::forget_author(tx, user_id).await?;
+    if let Some(picture) = query::pictures::remove(tx, user_id).await? {
+        jobs::ask(tx, now, &sweep::SweepJob::Upload(picture)).await?;
+    }
     query::tool_permissions::forget_user(tx, user_id).await?;
     query::assistants::forget_maker(tx, user_id, now).await?;
     sweep::ask_for_knowledge(tx, now).await?;

@@ -27,7 +27,11 @@ use appcore::{
 use bytes::Bytes;
 use dbcontext::{
     constraint::app_error,
-    query::uploads::{self as rows, NewUpload, StoredUpload},
+    query::{
+        pictures,
+        uploads::{self as rows, NewUpload, StoredUpload},
+        users,
+    },
 };
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
@@ -285,7 +289,16 @@ pub async fn find(app: &App, by: &Principal, id: UploadId) -> Result<Upload, App
 }
 
 async fn readable(app: &App, by: &Principal, id: UploadId) -> Result<StoredUpload, AppError> {
-    rows::readable(app.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
+    let db = app.db.reader();
+    if let Some(found) = rows::readable(db, by.user_id, id).await? {
+        return Ok(found);
+    }
+    // The picture of somebody whom the caller may see.
+    let owner = pictures::owner(db, id).await?.ok_or(Code::NotFound)?;
+    if users::visible(db, by.user_id, &[owner]).await?.is_empty() {
+        return Err(Code::NotFound.into());
+    }
+    rows::get_all(db, [id]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
 /// Removes one's own file that was not sent yet.
@@ -302,6 +315,10 @@ pub async fn delete(app: &App, by: &Principal, id: UploadId) -> Result<(), AppEr
     }
     if rows::is_emoji(app.db.writer(), id).await? {
         return Err(AppError::refused(Code::WrongState, "This picture is an emoji. Remove the emoji first."));
+    }
+    if pictures::owner(app.db.writer(), id).await?.is_some() {
+        let sentence = "This is your profile picture. Remove it in your profile first.";
+        return Err(AppError::refused(Code::WrongState, sentence));
     }
     sweep::sweep(app, id).await?;
     entitlements::tell_of_storage(app, by.user_id);
