@@ -299,3 +299,43 @@ test.describe('a server that soon wants to know again who sits there', () => {
     await context.close();
   });
 });
+
+test('one’s own picture is shown to others until it is removed', { tag: '@gate' }, async ({ arrive, server }) => {
+  const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'Profile');
+  const drawn = await page.evaluate(() => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 600;
+    canvas.height = 400;
+    const brush = canvas.getContext('2d');
+    brush.fillStyle = '#e8590c';
+    brush.fillRect(0, 0, 600, 400);
+    return canvas.toDataURL('image/png');
+  });
+  await section.locator('input[type="file"]').setInputFiles({
+    name: 'me.png',
+    mimeType: 'image/png',
+    buffer: Buffer.from(drawn.split(',')[1], 'base64'),
+  });
+  await expect(section.getByRole('button', { name: 'Change picture' })).toBeVisible();
+  await expect(section.locator('.av img')).toBeVisible();
+  await anna.expectFlawless('one’s own picture');
+
+  const [her, his, third] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carl)];
+  await her.send(await her.openGroup('Faces', his, third), 'What do you think?');
+  await ben.openConversation('Faces');
+  // Whoever was drawn before is asked for again a while later.
+  await ben.page.reload();
+  await ben.sees('What do you think?');
+  const face = ben.log.getByRole('article').filter({ hasText: 'What do you think?' }).locator('.av img').first();
+  await expect(face).toBeVisible();
+  await expect.poll(() => face.evaluate((img) => img.naturalWidth)).toBe(256);
+
+  await section.getByRole('button', { name: 'Remove picture' }).click();
+  await expect(section.getByRole('button', { name: 'Add a picture' })).toBeVisible();
+  await expect(section.locator('.av img')).toHaveCount(0);
+  await ben.page.reload();
+  await ben.sees('What do you think?');
+  await expect(ben.log.locator('.av img')).toHaveCount(0);
+});

@@ -1,0 +1,15 @@
+/** A picture as that of a person: square, and small enough for those who see many of them. */
+
+const SIDE = 256;
+
+/** The middle of it; null where it is no picture that can be shown. */
+export async function asFace(file: Blob): Promise<Blob | null> {
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  if (!bitmap) return null;
+  const taken = Math.min(bitmap.width, bitmap.height);
+  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const [x, y] = [(bitmap.width - taken) / 2, (bitmap.height - taken) / 2];
+  canvas.getContext('2d')?.drawImage(bitmap, x, y, taken, taken, 0, 0, SIDE, SIDE);
+  bitmap.close();
+  return canvas.convertToBlob({ type: 'image/png' });
+}

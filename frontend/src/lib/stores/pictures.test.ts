@@ -1,0 +1,74 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Pictures } from './pictures.svelte.ts';
+
+function pictures(has: Record<string, string>) {
+  const asked: string[] = [];
+  let now = 0;
+  let isAway = false;
+  const api = {
+    get: async (_: string, { user_id }: { user_id: string }) => {
+      asked.push(user_id);
+      if (isAway) throw new Error('away');
+      return user_id.split(',').flatMap((id) => (has[id] ? [{ user_id: id, upload_id: has[id] }] : []));
+    },
+    put: async (_: string, { upload_id }: { upload_id: string }) => ({ user_id: 'me', upload_id }),
+    delete: async () => undefined
+  };
+  return {
+    asked,
+    store: new Pictures(api as never, () => now),
+    later: (by: number) => (now += by),
+    away: (is: boolean) => (isAway = is)
+  };
+}
+
+describe('Pictures', () => {
+  beforeEach(() => void vi.useFakeTimers());
+
+  it('asks once for all who are drawn at the same moment', async () => {
+    const { asked, store } = pictures({ anna: 'a' });
+    for (const id of ['anna', 'ben', 'anna']) store.want(id);
+    await vi.runAllTimersAsync();
+    store.want('ben');
+    await vi.runAllTimersAsync();
+    expect([asked, store.of('anna'), store.of('ben')]).toEqual([['anna,ben'], 'a', undefined]);
+  });
+
+  it('asks for at most fifty at once', async () => {
+    const { asked, store } = pictures({});
+    for (let at = 0; at < 60; at += 1) store.want(`p${at}`);
+    await vi.runAllTimersAsync();
+    expect(asked.map((ids) => ids.split(',').length)).toEqual([50, 10]);
+  });
+
+  it('learns of another picture after a while', async () => {
+    const has: Record<string, string> = { anna: 'a' };
+    const { later, store } = pictures(has);
+    store.want('anna');
+    await vi.runAllTimersAsync();
+    delete has.anna;
+    later(11 * 60_000);
+    store.want('anna');
+    await vi.runAllTimersAsync();
+    expect(store.of('anna')).toBeUndefined();
+  });
+
+  it('asks again for whom it could not ask', async () => {
+    const { away, store } = pictures({ anna: 'a' });
+    away(true);
+    store.want('anna');
+    await vi.runAllTimersAsync();
+    away(false);
+    store.want('anna');
+    await vi.runAllTimersAsync();
+    expect(store.of('anna')).toBe('a');
+  });
+
+  it('shows one’s own at once', async () => {
+    const { store } = pictures({});
+    await store.choose('new');
+    expect(store.of('me')).toBe('new');
+    await store.remove('me');
+    expect(store.of('me')).toBeUndefined();
+  });
+});
