@@ -58,6 +58,7 @@ mod m0070_upload_reserved;
 mod m0072_removed_members;
 mod m0073_refunds;
 mod m0074_marked_unread;
+mod m0075_refused_payments;
 mod m0076_user_pictures;
 
 pub struct Migrator;
@@ -121,6 +122,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0072_removed_members::Migration),
             Box::new(m0073_refunds::Migration),
             Box::new(m0074_marked_unread::Migration),
+            Box::new(m0075_refused_payments::Migration),
             Box::new(m0076_user_pictures::Migration),
         ]
     }

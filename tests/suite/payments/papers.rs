@@ -4,7 +4,7 @@ use support::{Application, Member, Setup, Value, json};
 
 use super::{
     adds_up, begun, credits,
-    fake::{Fake, Kind, Outcome},
+    fake::{Fake, Kind, Outcome, stripe_signed},
     payment, status,
 };
 
@@ -97,6 +97,72 @@ async fn a_payment_in_quarantine_is_released_by_an_administrator_who_has_just_si
     assert_eq!((fake.refunds(), credits(&anna).await), (1, 750), "what was taken is back");
     let log = admin.get("/r1/admin/audit_log?action=payment.released").await.data();
     assert_eq!(log["total"], 3);
+    adds_up(&app).await;
+}
+
+/// Tells by Stripe that a checkout was paid.
+fn told(id: &str, event: &str, live: bool, currency: &str) -> super::fake::Event {
+    stripe_signed(json!({
+        "id": event, "type": "checkout.session.completed", "livemode": live, "data": { "object": {
+            "id": format!("cs_{id}"), "payment_status": "paid", "amount_total": 600, "currency": currency,
+            "client_reference_id": id, "payment_intent": format!("pi_{id}"),
+        } },
+    }))
+}
+
+#[tokio::test]
+async fn what_was_refused_is_never_delivered_and_what_is_paid_for_it_goes_back_once() {
+    let fake = Fake::start(Kind::Stripe).await;
+    let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);
+    let app = fake.configure(setup).start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let refuse = async |id: &str| {
+        let body = json!({ "decision": "refused", "reason": "a trick" });
+        admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data()
+    };
+    // Real money, where tests are meant: it isn't known whether anything was paid.
+    let id = begun(&app, &anna, "stripe").await;
+    told(&id, "evt_1", true, "usd").send(&app).await;
+    assert_eq!(status(&anna, &id).await, "quarantined");
+    assert_eq!((refuse(&id).await["status"].as_str(), fake.refunds()), (Some("failed"), 0));
+    for event in ["evt_2", "evt_3"] {
+        assert_eq!(told(&id, event, false, "usd").send(&app).await.status, 200);
+    }
+    support::wait_until("the money is back", || async { fake.given_back(&id) == 600 }).await;
+    // It is looked for once more, as the payer's way back and the comparison do.
+    fake.say(Outcome::Paid);
+    anna.get(&format!("/r1/payments/callback/stripe?payment={id}")).await;
+    admin.post(&format!("/r1/admin/payments/{id}/reconcile"), json!({})).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await, fake.refunds()), ("failed", 0, 1));
+
+    // It was paid while it was in quarantine.
+    let id = begun(&app, &anna, "stripe").await;
+    told(&id, "evt_4", true, "usd").send(&app).await;
+    told(&id, "evt_5", false, "usd").send(&app).await;
+    assert_eq!(status(&anna, &id).await, "quarantined");
+    refuse(&id).await;
+    support::wait_until("the money is back", || async { fake.given_back(&id) == 600 }).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("failed", 0));
+    adds_up(&app).await;
+}
+
+#[tokio::test]
+async fn what_was_paid_in_another_currency_goes_back_in_it() {
+    let fake = Fake::start(Kind::Stripe).await;
+    let app = fake.configure(Setup::new()).start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let id = begun(&app, &anna, "stripe").await;
+    told(&id, "evt_1", false, "eur").send(&app).await;
+    let seen = admin.get(&format!("/r1/admin/payments/{id}")).await.data();
+    assert_eq!((&seen["paid_currency"], &seen["quarantine"]), (&json!("EUR"), &json!("amount")));
+    let release = format!("/r1/admin/payments/{id}/release");
+    let body = |decision: &str| json!({ "decision": decision, "reason": "another currency" });
+    admin.post(&release, body("paid")).await.refused(409, "wrong_state");
+    let refused = admin.post(&release, body("refused")).await.data();
+    assert_eq!((&refused["status"], &refused["currency"]), (&json!("failed"), &json!("EUR")));
+    assert_eq!((fake.given_back(&id), credits(&anna).await), (600, 0));
+    told(&id, "evt_2", false, "eur").send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), fake.refunds()), ("failed", 1));
     adds_up(&app).await;
 }
 

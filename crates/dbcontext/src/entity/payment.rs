@@ -49,6 +49,8 @@ pub struct Model {
     pub buyer: Option<String>,
     /// What it is charged to, where that was saved before.
     pub method_id: Option<Uuid>,
+    /// When an administrator has refused it: what is paid for it afterwards goes back.
+    pub refused_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

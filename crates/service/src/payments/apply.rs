@@ -62,7 +62,8 @@ pub(super) async fn news<C: ConnectionTrait>(
         }
         News::Expired => step(row, Stage::Expired)?,
         News::Paid { money, charge } => return paid(app, txn, row, *money, charge.as_deref(), now).await,
-        News::Refund { .. } | News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
+        News::Refund { .. } if stage(row)? != Stage::Paid && row.refused_at.is_none() => return Ok(Applied::Waits),
+        News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
         News::Refund { reference, ours, money, state, at } => {
             refunded(app, txn, row, reference, *ours, *money, (*state, at.unwrap_or(now)), now).await?;
         }
@@ -73,21 +74,23 @@ pub(super) async fn news<C: ConnectionTrait>(
     Ok(Applied::Done)
 }
 
-/// Applies what has waited until this payment was paid.
+/// Applies what has waited until this payment was paid, or refused.
 pub(super) async fn waiting<C: ConnectionTrait>(
     app: &App,
     txn: &C,
     row: &mut payment::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    if stage(row)? != Stage::Paid {
+    if stage(row)? != Stage::Paid && row.refused_at.is_none() {
         return Ok(());
     }
     let mut keys = vec![format!("payment:{}", row.id)];
     keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
     for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
         let notice: Notice = serde_json::from_str(&event.notice).map_err(AppError::internal)?;
-        apply(app, txn, row, &notice, now).await?;
+        if apply(app, txn, row, &notice, now).await? == Applied::Waits {
+            continue;
+        }
         rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), None, Some(now)).await?;
     }
     Ok(())
@@ -133,26 +136,28 @@ async fn paid<C: ConnectionTrait>(
     if stage(row)? == Stage::Paid {
         return Ok(Applied::Done);
     }
-    if is_given_back(txn, row, money).await? {
-        return Ok(Applied::Done);
+    // One payment at the gateway can't pay for two of ours.
+    let is_anothers = match charge {
+        Some(charge) => rows::by_charge(txn, &row.gateway, charge).await?.is_some_and(|other| other.id != row.id),
+        None => false,
+    };
+    let own_charge = charge.filter(|_| !is_anothers);
+    if row.refused_at.is_some() {
+        return paid_though_refused(txn, row, money, own_charge, now).await;
     }
     if money != price(row)? {
-        row.paid_amount = Some(money.amount);
-        row.paid_currency = Some(money.currency.code().to_owned());
-        row.charge = row.charge.take().or_else(|| charge.map(str::to_owned));
+        note(row, money, own_charge)?;
         quarantine(row, "amount")?;
         return Ok(Applied::WrongAmount);
     }
-    // What is in quarantine stays there until an administrator has looked.
+    // What is in quarantine stays there until an administrator has looked. That it was paid is noted, so that it can go back.
     if row.quarantine.is_some() {
+        note(row, money, own_charge)?;
         return Ok(Applied::Done);
     }
-    if let Some(charge) = charge {
-        // One payment at the gateway can't pay for two of ours.
-        if rows::by_charge(txn, &row.gateway, charge).await?.is_some_and(|other| other.id != row.id) {
-            quarantine(row, "charge")?;
-            return Ok(Applied::Done);
-        }
+    if is_anothers {
+        quarantine(row, "charge")?;
+        return Ok(Applied::Done);
     }
     row.charge = charge.map(str::to_owned);
     if !is_timely(txn, row, now).await? {
@@ -160,6 +165,46 @@ async fn paid<C: ConnectionTrait>(
         return Ok(Applied::Done);
     }
     settle(app, txn, row, now).await?;
+    Ok(Applied::Done)
+}
+
+/// Remembers what was paid, and by which charge, of a payment that doesn't count so.
+fn note(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<(), AppError> {
+    row.charge = row.charge.take().or_else(|| charge.map(str::to_owned));
+    if money != price(row)? && row.paid_amount.is_none() {
+        row.paid_amount = Some(money.amount);
+        row.paid_currency = Some(money.currency.code().to_owned());
+    }
+    Ok(())
+}
+
+/// What an administrator has refused is never delivered: what was paid for it goes back, once. Where that can't be done by itself, it is in quarantine
+/// again.
+async fn paid_though_refused<C: ConnectionTrait>(
+    txn: &C,
+    row: &mut payment::Model,
+    money: Money,
+    charge: Option<&str>,
+    now: Timestamp,
+) -> Result<Applied, AppError> {
+    if is_given_back(txn, row, money).await? {
+        return Ok(Applied::Done);
+    }
+    let is_first = rows::refunds(txn, row.id).await?.is_empty();
+    let Some(charge) = charge.filter(|_| is_first && row.quarantine.is_none() && money.amount > 0) else {
+        note(row, money, charge)?;
+        quarantine(row, "refused")?;
+        return Ok(Applied::Done);
+    };
+    tracing::warn!(payment = %row.id, "what was refused is paid all the same: it goes back");
+    row.charge = Some(charge.to_owned());
+    row.amount = money.amount;
+    row.currency = money.currency.code().to_owned();
+    let refund = payment_refund::Model {
+        check_at: Some(now),
+        ..refund::new(row.id, money.amount, "refused".to_owned(), None, now)
+    };
+    rows::put_refund(txn, refund).await?;
     Ok(Applied::Done)
 }
 

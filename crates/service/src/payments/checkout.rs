@@ -146,6 +146,7 @@ pub(super) fn begun(
         period_end: None,
         buyer: None,
         method_id: None,
+        refused_at: None,
     }
 }
 

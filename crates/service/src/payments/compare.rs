@@ -192,6 +192,9 @@ impl Comparison<'_> {
                 reconcile::ask(self.app, row.clone()).await?;
             }
             let after = rows::by_id(self.app.db.writer(), row.id).await?.ok_or(Code::NotFound)?;
+            if apply::is_given_back(self.app.db.writer(), &after, Money::new(amount, currency)).await? {
+                return Ok(true);
+            }
             let is_healed = stage(&after)? == Stage::Paid;
             self.differs(Kind::NotPaidHere, &subject, Some(row), None, theirs, is_healed).await?;
             return Ok(is_healed);

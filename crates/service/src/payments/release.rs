@@ -1,6 +1,6 @@
 //! What becomes of a payment in quarantine: an administrator has looked, and decides.
 
-use ::payment::{RefundState, Stage};
+use ::payment::{Currency, RefundState, Stage};
 use appcore::{
     AppError, Code,
     credits::MicroCredits,
@@ -13,7 +13,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
-use super::{admin_views, apply, refund, stage, subscriptions::wrong_state, view};
+use super::{admin_views, apply, claims::Claims, refund, stage, subscriptions::wrong_state, view};
 use crate::{
     App,
     accounts::Confirmed,
@@ -69,15 +69,22 @@ pub async fn release(
     }
     let before = row.clone();
     let is_paid = stage(&row)? == Stage::Paid;
-    let mut refunded = None;
+    let given_back = Claims::read(&tx, id).await?.given_back();
     match decision {
         // It was paid, and something about a refund didn't fit.
         ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
         ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
             return Err(wrong_state("It was paid as it was asked for. Refund it where that is wrong."));
         }
-        ReleaseAs::Asked => apply::settle(app, &tx, &mut row, now).await?,
+        ReleaseAs::Asked | ReleaseAs::Paid if given_back > 0 => {
+            return Err(wrong_state("What was paid goes back already. Refuse it."));
+        }
+        ReleaseAs::Asked => {
+            row.refused_at = None;
+            apply::settle(app, &tx, &mut row, now).await?;
+        }
         ReleaseAs::Paid => {
+            row.refused_at = None;
             let paid = really_paid(&row)?;
             let plan = plan_rows::by_id(&tx, row.plan_id).await?.ok_or(Code::NotFound)?;
             let credits =
@@ -88,19 +95,28 @@ pub async fn release(
         }
         ReleaseAs::Refused => {
             apply::step(&mut row, Stage::Failed)?;
-            if row.charge.is_some() {
-                // What is in the wrong currency can only go back at the gateway.
-                row.amount = if row.paid_amount.is_some() { really_paid(&row)? } else { row.amount };
-                // Nothing was given for it, so nothing is taken.
-                let mut refund = refund::new(row.id, row.amount, reason.clone(), Some(by.user_id), now);
-                refund.check_at = Some(now);
-                refunded = Some(refund.id);
-                rows::put_refund(&tx, refund).await?;
+            // Whatever is paid for it from now on goes back.
+            row.refused_at = Some(now);
+            // It goes back as it was paid, in another currency, too.
+            if let (Some(amount), Some(currency)) = (row.paid_amount, row.paid_currency.clone()) {
+                currency.parse::<Currency>().map_err(AppError::internal)?;
+                (row.amount, row.currency) = (amount, currency);
             }
         }
     }
-    // What was told about it meanwhile has waited until it is paid.
+    // What was told about it meanwhile has waited until this was decided.
     apply::waiting(app, &tx, &mut row, now).await?;
+    let mut refunded = None;
+    if decision == ReleaseAs::Refused && row.charge.is_some() {
+        let left = row.amount - Claims::read(&tx, id).await?.given_back();
+        if left > 0 {
+            // Nothing was given for it, so nothing is taken.
+            let mut refund = refund::new(row.id, left, reason.clone(), Some(by.user_id), now);
+            refund.check_at = Some(now);
+            refunded = Some(refund.id);
+            rows::put_refund(&tx, refund).await?;
+        }
+    }
     rows::store(&tx, row.clone()).await?;
     let target = format!("{id}:{}:{reason}", decision.as_str());
     audit::record(&tx, Entry::by(by, Action::PaymentReleased, Some(target))).await?;
@@ -116,5 +132,7 @@ pub async fn release(
 fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
     let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
     let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);
-    paid.ok_or_else(|| wrong_state("It isn't known what was paid in this currency. Settle this at the gateway."))
+    paid.ok_or_else(|| {
+        wrong_state("It isn't known what was paid in this currency. Count it as asked for, or refuse it.")
+    })
 }
