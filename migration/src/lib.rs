@@ -59,6 +59,7 @@ mod m0072_removed_members;
 mod m0073_refunds;
 mod m0074_marked_unread;
 mod m0075_refused_payments;
+mod m0076_plan_families;
 mod m0076_user_pictures;
 
 pub struct Migrator;
@@ -123,6 +124,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0073_refunds::Migration),
             Box::new(m0074_marked_unread::Migration),
             Box::new(m0075_refused_payments::Migration),
+            Box::new(m0076_plan_families::Migration),
             Box::new(m0076_user_pictures::Migration),
         ]
     }

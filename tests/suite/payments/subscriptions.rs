@@ -298,6 +298,74 @@ async fn what_was_saved_is_listed_and_removed_and_then_a_link_is_mailed() {
     adds_up(&app).await;
 }
 
+/// Begins to buy, and gives the payment's id.
+async fn begins(payer: &Member, plan_id: &str) -> String {
+    let body = json!({ "plan_id": plan_id, "gateway": "demo" });
+    let begun = payer.post("/r1/payments/checkout", body).await.data_with(201);
+    begun["payment_id"].as_str().unwrap().to_owned()
+}
+
+async fn pays(payer: &Member, id: &str) -> Value {
+    payer.post(&format!("/r1/payments/{id}/demo"), json!({ "outcome": "paid" })).await.data()["status"].clone()
+}
+
+#[tokio::test]
+async fn a_plan_that_is_edited_takes_no_paid_time() {
+    let app = setup().start().await;
+    let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let old = plan_of(&app, "Team", "month").await;
+    let (first, waiting) = (begins(&anna, &old).await, begins(&ben, &old).await);
+    let edit = json!({ "credits": 2_500_000_000_i64 });
+    let new = admin.patch(&format!("/r1/admin/pricing_plans/{old}"), edit).await.data();
+    let new = new["id"].as_str().unwrap();
+    assert_ne!(new, old);
+    // Both were begun before there was a subscription.
+    let second = begins(&anna, new).await;
+    assert_eq!(pays(&anna, &first).await, "paid");
+    let before = held(&anna, "").await;
+    assert_eq!(pays(&anna, &second).await, "paid");
+    let after = held(&anna, "").await;
+    assert_eq!((&after["period_start"], &after["plan"]["id"]), (&before["period_end"], &json!(new)));
+    assert!(after["period_end"].as_str() > before["period_end"].as_str(), "{before} {after}");
+    // The older version is paid late, the newer one early.
+    assert_eq!(pays(&ben, &waiting).await, "paid");
+    let before = held(&ben, "").await;
+    let early = begins(&ben, new).await;
+    assert_eq!(pays(&ben, &early).await, "paid");
+    let after = held(&ben, "").await;
+    assert_eq!((&after["period_start"], credits(&ben).await), (&before["period_end"], 4_500));
+    adds_up(&app).await;
+}
+
+#[tokio::test]
+async fn a_second_plan_takes_no_time_from_the_one_that_is_paid() {
+    let app = setup().start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let (team, studio) = (plan_of(&app, "Team", "month").await, plan_of(&app, "Studio", "year").await);
+    let (first, second, third) = (begins(&anna, &studio).await, begins(&anna, &team).await, begins(&anna, &team).await);
+    assert_eq!(pays(&anna, &first).await, "paid");
+    let before = held(&anna, "").await;
+    for id in [&second, &third] {
+        assert_eq!(pays(&anna, id).await, "quarantined");
+    }
+    let after = held(&anna, "").await;
+    assert_eq!((&after["plan"]["id"], &after["period_end"]), (&json!(studio), &before["period_end"]));
+    assert_eq!(credits(&anna).await, 96_000);
+    let seen = admin.get(&format!("/r1/admin/payments/{second}")).await.data();
+    assert_eq!(seen["quarantine"], "second_plan");
+    let release = async |id: &str, decision: &str| {
+        let body = json!({ "decision": decision, "reason": "looked at" });
+        admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data()["status"].clone()
+    };
+    assert_eq!(release(&second, "refused").await, "failed");
+    assert_eq!(held(&anna, "").await["period_end"], before["period_end"]);
+    assert_eq!(release(&third, "asked").await, "paid");
+    let added = held(&anna, "").await;
+    assert_eq!((&added["period_start"], &added["plan"]["id"]), (&before["period_end"], &json!(team)));
+    assert_eq!(credits(&anna).await, 98_000);
+    adds_up(&app).await;
+}
+
 /// A subscription by Stripe, whose card is saved.
 pub(super) async fn by_stripe(app: &Application) -> Member {
     let anna = app.sign_up("Anna").await;

@@ -23,6 +23,8 @@ pub struct Model {
     pub is_active: i64,
     pub position: i64,
     pub created_at: Timestamp,
+    /// The id of the first version of it. None: it is the first.
+    pub family: Option<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -204,6 +204,7 @@ async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
         is_active: 1,
         position: 0,
         created_at: NOW,
+        family: None,
     };
     plans::add(db.writer(), vec![plan]).await.unwrap();
     let row = subscription::Model {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     balances,
     claims::{Claim, Claims},
-    deliver::{deliver, end_if_unpaid, is_timely},
+    deliver::{deliver, end_if_unpaid, misfit},
     price, receipts, refund, stage, subscriptions,
 };
 use crate::{
@@ -160,8 +160,8 @@ async fn paid<C: ConnectionTrait>(
         return Ok(Applied::Done);
     }
     row.charge = charge.map(str::to_owned);
-    if !is_timely(txn, row, now).await? {
-        quarantine(row, "late")?;
+    if let Some(reason) = misfit(txn, row, now).await? {
+        quarantine(row, reason)?;
         return Ok(Applied::Done);
     }
     settle(app, txn, row, now).await?;

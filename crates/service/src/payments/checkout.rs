@@ -9,9 +9,10 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    entity::{payment, payment_method},
+    entity::{payment, payment_method, pricing_plan},
     query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users},
 };
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
@@ -170,8 +171,9 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
             "The key must be 1 to 200 letters, digits and signs.",
         ));
     }
-    let plan = plan_rows::by_id(app.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active != 0);
-    let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
+    let offered = plan_rows::by_id(app.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active != 0);
+    let offered = offered.ok_or(Code::NotFound)?;
+    let plan = plans::view(offered.clone())?;
     let seats = order.seats.unwrap_or(1);
     let is_subscription = plan.kind == PlanKind::Subscription;
     if seats != 1 && !(is_subscription && payer.workspace_id.is_some()) {
@@ -187,7 +189,7 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
         method_id: order.method_id,
         ..begun(app, payer.user_id, plan.id, name.as_str(), price, now)
     };
-    let held = if is_subscription { held(app, payer, &plan, seats, now).await? } else { None };
+    let held = if is_subscription { held(app.db.writer(), payer, &offered, seats, now).await? } else { None };
     let row = payment::Model { subscription_id: held, ..row };
     let row = if rows::insert(app.db.writer(), row.clone()).await? {
         row
@@ -214,21 +216,21 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
     open(app, row, &plan, order.address).await
 }
 
-/// The subscription that would go on by this purchase. While one holds, another plan is a change of it.
-async fn held(
-    app: &App,
+/// The subscription that would go on by this purchase: of this plan, in whatever version. While one holds, another plan is a change of it.
+async fn held<C: ConnectionTrait>(
+    db: &C,
     payer: Payer,
-    plan: &PricingPlan,
+    plan: &pricing_plan::Model,
     seats: i64,
     now: Timestamp,
 ) -> Result<Option<Uuid>, AppError> {
     if let Some(id) = payer.workspace_id {
-        let members = subscription_rows::seated(app.db.reader(), id, subscriptions::MOST_SEATS + 1).await?;
+        let members = subscription_rows::seated(db, id, subscriptions::MOST_SEATS + 1).await?;
         if i64::try_from(members.len()).is_ok_and(|members| members > seats) {
             return Err(AppError::field("seats", "invalid", "There are more members than that."));
         }
     }
-    let Some(row) = subscription_rows::of(app.db.writer(), payer.account()).await? else { return Ok(None) };
+    let Some(row) = subscription_rows::of(db, payer.account()).await? else { return Ok(None) };
     let state = subscriptions::state(&row)?;
     if state == SubscriptionState::Ended || row.ends_at <= now {
         return Ok(None);
@@ -236,7 +238,8 @@ async fn held(
     if row.is_charging != 0 {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
-    if row.plan_id == plan.id && row.seats == seats {
+    let had = plan_rows::by_id(db, row.plan_id).await?.ok_or(Code::NotFound)?;
+    if plans::family(&had) == plans::family(plan) && row.seats == seats {
         return Ok(Some(row.id));
     }
     match state {

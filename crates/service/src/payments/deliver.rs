@@ -86,7 +86,10 @@ async fn go_on<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<subscription::Model, AppError> {
     let paid = match purpose {
-        Purpose::Purchase | Purpose::Renewal => next_period(app, current, row, plan, now)?,
+        Purpose::Purchase | Purpose::Renewal => {
+            let is_same = row.subscription_id == Some(current.id) || is_version(txn, current.plan_id, plan.id).await?;
+            next_period(app, current, row, plan, is_same, now)?
+        }
         Purpose::Change | Purpose::Restart => changed(app, current, purpose, row, plan, now)?,
         Purpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("credits that were bought have no period"))),
     };
@@ -130,17 +133,32 @@ fn first_period(
     Ok(new)
 }
 
-/// One more period. The same subscription goes on where it ends, though that may be past; what has ended begins anew.
+/// Whether two plans are versions of the same one.
+async fn is_version<C: ConnectionTrait>(txn: &C, one: Uuid, other: Uuid) -> Result<bool, AppError> {
+    let found = plan_rows::by_ids(txn, vec![one, other]).await?;
+    let family = |id: Uuid| found.iter().find(|plan| plan.id == id).map(plans::family);
+    Ok(one == other || (family(one).is_some() && family(one) == family(other)))
+}
+
+/// Whether there is time left that was paid.
+fn is_paid_for(current: &subscription::Model, now: Timestamp) -> Result<bool, AppError> {
+    let is_paid = matches!(subscriptions::state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
+    Ok(is_paid && current.period_end > now)
+}
+
+/// One more period. The same subscription goes on where it ends, though that may be past, and so does another plan while there is time left that was paid;
+/// what has ended begins anew.
 fn next_period(
     app: &App,
     current: subscription::Model,
     row: &payment::Model,
     plan: &PricingPlan,
+    is_same: bool,
     now: Timestamp,
 ) -> Result<subscription::Model, AppError> {
     let state = subscriptions::state(&current)?;
-    let is_same = current.plan_id == plan.id || row.subscription_id == Some(current.id);
-    let goes_on = state != SubscriptionState::Ended && is_same && current.ends_at > now;
+    let goes_on =
+        (state != SubscriptionState::Ended && is_same && current.ends_at > now) || is_paid_for(&current, now)?;
     let (start, cycle) = if goes_on {
         (current.period_end, Cycle { interval: interval_of(plan)?, ..subscriptions::cycle(&current, plan)? })
     } else {
@@ -181,7 +199,7 @@ fn changed(
     now: Timestamp,
 ) -> Result<subscription::Model, AppError> {
     if current.ends_at <= now {
-        return next_period(app, current, row, plan, now);
+        return next_period(app, current, row, plan, false, now);
     }
     let mut next = subscription::Model {
         plan_id: plan.id,
@@ -207,17 +225,33 @@ fn end_of(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
     cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("no calendar has the end of this period")))
 }
 
-/// Whether a change is for the period that it was paid for. What was paid later than that has to be looked at.
-pub(super) async fn is_timely<C: ConnectionTrait>(
+/// Why what was paid has to be looked at before anything is given for it. None: it fits.
+pub(super) async fn misfit<C: ConnectionTrait>(
     txn: &C,
     row: &payment::Model,
     now: Timestamp,
-) -> Result<bool, AppError> {
-    if !matches!(row.purpose.parse()?, Purpose::Change | Purpose::Restart) {
-        return Ok(true);
+) -> Result<Option<&'static str>, AppError> {
+    let purpose: Purpose = row.purpose.parse()?;
+    if matches!(purpose, Purpose::Renewal | Purpose::TopUp) {
+        return Ok(None);
     }
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
-    Ok(current.is_some_and(|current| Some(current.period) == row.period && current.period_end > now))
+    if matches!(purpose, Purpose::Change | Purpose::Restart) {
+        // A change is for the period that it was begun in.
+        let is_timely = current.is_some_and(|current| Some(current.period) == row.period && current.period_end > now);
+        return Ok((!is_timely).then_some("late"));
+    }
+    let Some(current) = current else { return Ok(None) };
+    if row.subscription_id == Some(current.id) || !is_paid_for(&current, now)? {
+        return Ok(None);
+    }
+    let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
+    if plan.kind != PlanKind::Subscription.as_str() {
+        return Ok(None);
+    }
+    // Both were begun before there was anything: what was paid first is not thrown away for what was paid second.
+    let is_same = current.seats == row.seats && is_version(txn, current.plan_id, row.plan_id).await?;
+    Ok((!is_same).then_some("second_plan"))
 }
 
 /// Gives each of these accounts credits by a payment. Once: the ledger doesn't book the same thing twice.

@@ -57,9 +57,14 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
     })
 }
 
+/// Of which plan it is a version.
+pub(super) fn family(plan: &pricing_plan::Model) -> Uuid {
+    plan.family.unwrap_or(plan.id)
+}
+
 fn row(
     definition: Definition,
-    id: Uuid,
+    (id, family): (Uuid, Option<Uuid>),
     position: i64,
     created_at: Timestamp,
 ) -> Result<pricing_plan::Model, AppError> {
@@ -77,6 +82,7 @@ fn row(
         is_active: i64::from(definition.is_active),
         position,
         created_at,
+        family,
     })
 }
 
@@ -122,7 +128,7 @@ pub async fn create(app: &App, by: &Principal, mut definition: Definition) -> Re
     check(&definition)?;
     normalize(&mut definition);
     let position = rows::list(app.db.reader(), true).await?.iter().map(|plan| plan.position).max().unwrap_or(0) + 1;
-    let new = row(definition, Uuid::now_v7(), position, app.clock.now())?;
+    let new = row(definition, (Uuid::now_v7(), None), position, app.clock.now())?;
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::add(&tx, vec![new.clone()]).await?;
     audit::record(&tx, Entry::by(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
@@ -139,7 +145,7 @@ pub async fn change(
 ) -> Result<PricingPlan, AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     let mut old = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
-    let (position, created_at) = (old.position, old.created_at);
+    let (position, created_at, kept) = (old.position, old.created_at, (id, old.family));
     let seen = view(old.clone())?;
     let before = Definition {
         name: seen.name,
@@ -157,15 +163,16 @@ pub async fn change(
     check(&after)?;
     normalize(&mut after);
     // What it promises; whether it is offered may change.
-    let is_same = row(Definition { is_active: before.is_active, ..after.clone() }, id, position, created_at)? == old;
+    let is_same = row(Definition { is_active: before.is_active, ..after.clone() }, kept, position, created_at)? == old;
     let changed = if is_same || !rows::is_sold(&tx, id).await? {
-        let changed = row(after, id, position, created_at)?;
+        let changed = row(after, kept, position, created_at)?;
         rows::store(&tx, changed.clone()).await?;
         changed
     } else {
+        let family = family(&old);
         old.is_active = 0;
         rows::store(&tx, old).await?;
-        let new = row(after, Uuid::now_v7(), position, app.clock.now())?;
+        let new = row(after, (Uuid::now_v7(), Some(family)), position, app.clock.now())?;
         rows::add(&tx, vec![new.clone()]).await?;
         new
     };
@@ -208,7 +215,7 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
         // The same on every instance that starts at the same time.
         row(
             definition,
-            Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + number),
+            (Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + number), None),
             i64::try_from(number).unwrap_or(0),
             now,
         )
