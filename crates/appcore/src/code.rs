@@ -73,6 +73,7 @@ codes! {
     NameTaken = "name_taken", 409, "A channel with this name already exists. Choose another name.";
     GatewayOff = "gateway_off", 409, "This way to pay is off right now. Choose another one.";
     Stale = "stale", 409, "Someone changed this before you. Look at it again, then repeat your change.";
+    PlanChanged = "plan_changed", 409, "This plan was changed meanwhile. Look at it again before you pay.";
     Archived = "archived", 409, "This channel is archived, so it can only be read.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
     ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";

@@ -145,16 +145,23 @@ async fn a_plan_that_was_sold_is_never_changed() {
     let app = setup().start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let price = json!([{ "currency": "usd", "amount": 100 }]);
-    let new = json!({ "name": "Small", "kind": "credits", "prices": price, "credits": 7_000_000 });
+    let new = json!({ "name": "Small", "kind": "credits", "prices": price.clone(), "credits": 7_000_000 });
     let made = admin.post("/r1/admin/pricing_plans", new).await.data_with(201);
     let path = |plan: &support::Value| format!("/r1/admin/pricing_plans/{}", plan["id"].as_str().unwrap());
+    // It was shown at another price than it has now.
+    let shown = json!({ "plan_id": made["id"], "gateway": "demo", "price": { "currency": "USD", "amount": 100 } });
+    admin.patch(&path(&made), json!({ "prices": [{ "currency": "USD", "amount": 120 }] })).await.data();
+    let refused = anna.post("/r1/payments/checkout", shown.clone()).await;
+    refused.refused(409, "plan_changed");
+    assert_eq!(anna.get("/r1/payments").await.data()["total"], 0);
+    admin.patch(&path(&made), json!({ "prices": price })).await.data();
     let changed = admin.patch(&path(&made), json!({ "credits": 8_000_000 })).await.data();
     assert_eq!((&changed["id"], &changed["credits"]), (&made["id"], &json!(8_000_000)), "nobody has bought it");
-    let body = json!({ "plan_id": made["id"], "gateway": "demo" });
+    let body = shown;
     let begun = anna.post("/r1/payments/checkout", body.clone()).await.data_with(201);
     let newer = admin.patch(&path(&made), json!({ "credits": 9_000_000 })).await.data();
     assert_ne!(newer["id"], made["id"]);
-    anna.post("/r1/payments/checkout", body).await.refused(404, "not_found");
+    anna.post("/r1/payments/checkout", body).await.refused(409, "plan_changed");
     let end = format!("/r1/payments/{}/demo", begun["payment_id"].as_str().unwrap());
     anna.post(&end, json!({ "outcome": "paid" })).await.data();
     assert_eq!(credits(&anna).await, 8, "what was bought is what was offered");

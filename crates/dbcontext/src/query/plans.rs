@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use appcore::{AppError, Timestamp, UserId};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect as _, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
@@ -41,10 +41,25 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricin
     pricing_plan::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Whether somebody has bought it, has begun to, or has it in a trial.
+/// The same for those who buy it: nobody changes it meanwhile.
+pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
+    pricing_plan::Entity::find_by_id(id).lock_shared().one(txn).await.map_err(app_error)
+}
+
+/// The version of a plan that is offered, the newest one.
+pub async fn offered<C: ConnectionTrait>(db: &C, family: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
+    use pricing_plan::Column;
+    let is_of = Condition::any().add(Column::Id.eq(family)).add(Column::Family.eq(family));
+    let query = pricing_plan::Entity::find().filter(Column::IsActive.eq(1_i64)).filter(is_of);
+    query.order_by_desc(Column::CreatedAt).one(db).await.map_err(app_error)
+}
+
+/// Whether somebody has bought it, has begun to, has it in a trial or gets it with the next period.
 pub async fn is_sold<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
     let bought = payment::Entity::find().filter(payment::Column::PlanId.eq(id)).one(db).await.map_err(app_error)?;
-    let held = subscription::Entity::find().filter(subscription::Column::PlanId.eq(id)).one(db).await;
+    let is_held =
+        Condition::any().add(subscription::Column::PlanId.eq(id)).add(subscription::Column::NextPlanId.eq(id));
+    let held = subscription::Entity::find().filter(is_held).one(db).await;
     Ok(bought.is_some() || held.map_err(app_error)?.is_some())
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use appcore::{
     AppError, Code, PaymentId, PaymentMethodId, PlanId, Timestamp, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Payment, PaymentStatus},
+    view::{Payment, PaymentStatus, Price},
 };
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
@@ -35,6 +35,8 @@ pub struct BeginPaymentRequest {
     pub payment_method_id: Option<PaymentMethodId>,
     /// Left out: the plan's first that the gateway takes.
     pub currency: Option<String>,
+    /// What it costs as the payer was shown, seats counted. Where that is something else now: 409 `plan_changed`, with the plan as it is in `details.plan`.
+    pub price: Option<Price>,
     /// The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
     pub return_url: Option<String>,
     /// For a workspace whose owner or administrator one is, not for oneself.
@@ -65,7 +67,7 @@ impl From<Begun> for BegunPayment {
 ///
 /// Send the browser to `redirect_url`. That it comes back proves nothing: what became of the payment stands in it, and `quota.updated` tells when it
 /// has changed. With `payment_method_id` it is charged at once; where the payer's bank wants that they confirm it, that is done at `redirect_url`.
-#[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, Conflict, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, Conflict, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPayment {
     type Request = BeginPaymentRequest;
     type Response = BegunPayment;
@@ -77,6 +79,7 @@ impl Endpoint for BeginPayment {
             gateway,
             payment_method_id,
             currency,
+            price,
             return_url,
             workspace_id: _,
             seats,
@@ -90,6 +93,7 @@ impl Endpoint for BeginPayment {
                 .map(|currency| currency.parse::<Currency>())
                 .transpose()
                 .map_err(|_| unknown("currency"))?,
+            shown: price,
             return_url,
             key: idempotency_key,
             address: ctx.address(),

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, PaymentId, PaymentMethodId, PlanId, WorkspaceId,
-    view::{ChangePreview, Subscription},
+    view::{ChangePreview, Price, Subscription},
 };
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
@@ -140,6 +140,8 @@ pub struct ChangeSubscriptionRequest {
     pub plan_id: PlanId,
     /// Of a workspace. Left out: as many as now.
     pub seats: Option<i64>,
+    /// What a period costs as the payer was shown (`next` of the preview). Where that is something else now: 409 `plan_changed`.
+    pub price: Option<Price>,
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -158,7 +160,7 @@ pub struct ChangedSubscription {
 ///
 /// What costs more comes at once: the difference is charged to the saved way to pay, or paid or confirmed at `redirect_url`. What costs less comes with the next
 /// period. The plan that one has takes back such a change.
-#[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
+#[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ChangeSubscription {
     type Request = ChangeSubscriptionRequest;
     type Response = ChangedSubscription;
@@ -168,8 +170,8 @@ impl Endpoint for ChangeSubscription {
         request: ChangeSubscriptionRequest,
         payer: &Payer,
     ) -> Result<Reply<ChangedSubscription>, AppError> {
-        let ChangeSubscriptionRequest { plan_id, seats, workspace_id: _ } = request;
-        let changed = subscriptions::change(ctx.app(), *payer, plan_id.0, seats, ctx.address()).await?;
+        let ChangeSubscriptionRequest { plan_id, seats, price, workspace_id: _ } = request;
+        let changed = subscriptions::change(ctx.app(), *payer, plan_id.0, seats, price, ctx.address()).await?;
         Ok(Reply::of(ChangedSubscription {
             subscription: changed.subscription,
             payment_id: changed.payment_id.map(PaymentId),

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use ::payment::{Currency, GatewayError, GatewayName, Keep, Money, Stage, SubscriptionState};
 use appcore::{
     AppError, Code, Timestamp, UserId,
-    view::{PaymentStatus, PlanKind, PricingPlan},
+    view::{PaymentStatus, PlanKind, Price, PricingPlan},
 };
 use dbcontext::{
     constraint::app_error,
@@ -43,6 +43,8 @@ pub struct Order {
     pub method_id: Option<Uuid>,
     /// None: the plan's first that the gateway takes.
     pub currency: Option<Currency>,
+    /// What it costs as the payer was shown, seats counted.
+    pub shown: Option<Price>,
     /// A path of this server.
     pub return_url: Option<String>,
     /// The same again is the same payment.
@@ -171,8 +173,10 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
             "The key must be 1 to 200 letters, digits and signs.",
         ));
     }
-    let offered = plan_rows::by_id(app.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active != 0);
-    let offered = offered.ok_or(Code::NotFound)?;
+    let now = app.clock.now();
+    let return_path = order.return_url.as_deref().map(|path| own_path(app, path)).transpose()?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let offered = plans::offered(&tx, order.plan_id).await?;
     let plan = plans::view(offered.clone())?;
     let seats = order.seats.unwrap_or(1);
     let is_subscription = plan.kind == PlanKind::Subscription;
@@ -180,21 +184,22 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
         return Err(AppError::field("seats", "invalid", "Only plans of workspaces have seats."));
     }
     let price = priced(&plan, gateway.as_ref(), order.currency, seats)?;
-    let now = app.clock.now();
+    plans::check_shown(&plan, &price, order.shown.as_ref())?;
     let row = payment::Model {
         idempotency_key: key.clone(),
-        return_path: order.return_url.as_deref().map(|path| own_path(app, path)).transpose()?,
+        return_path,
         workspace_id: payer.workspace_id,
         seats,
         method_id: order.method_id,
+        credits: Some(plan.credits),
         ..begun(app, payer.user_id, plan.id, name.as_str(), price, now)
     };
-    let held = if is_subscription { held(app.db.writer(), payer, &offered, seats, now).await? } else { None };
+    let held = if is_subscription { held(&tx, payer, &offered, seats, now).await? } else { None };
     let row = payment::Model { subscription_id: held, ..row };
-    let row = if rows::insert(app.db.writer(), row.clone()).await? {
+    let row = if rows::insert(&tx, row.clone()).await? {
         row
     } else {
-        let begun = rows::by_key(app.db.writer(), payer.user_id, &key).await?.ok_or(Code::Conflict)?;
+        let begun = rows::by_key(&tx, payer.user_id, &key).await?.ok_or(Code::Conflict)?;
         let is_same = (begun.plan_id, &begun.gateway, &begun.currency) == (row.plan_id, &row.gateway, &row.currency)
             && (begun.workspace_id, begun.seats, begun.method_id) == (row.workspace_id, row.seats, row.method_id);
         if !is_same {
@@ -202,6 +207,7 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
         }
         begun
     };
+    tx.commit().await.map_err(app_error)?;
     if row.redirect_url.is_some() {
         return begun_of(app, &row);
     }
@@ -218,19 +224,19 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
 
 /// The subscription that would go on by this purchase: of this plan, in whatever version. While one holds, another plan is a change of it.
 async fn held<C: ConnectionTrait>(
-    db: &C,
+    txn: &C,
     payer: Payer,
     plan: &pricing_plan::Model,
     seats: i64,
     now: Timestamp,
 ) -> Result<Option<Uuid>, AppError> {
     if let Some(id) = payer.workspace_id {
-        let members = subscription_rows::seated(db, id, subscriptions::MOST_SEATS + 1).await?;
+        let members = subscription_rows::seated(txn, id, subscriptions::MOST_SEATS + 1).await?;
         if i64::try_from(members.len()).is_ok_and(|members| members > seats) {
             return Err(AppError::field("seats", "invalid", "There are more members than that."));
         }
     }
-    let Some(row) = subscription_rows::of(db, payer.account()).await? else { return Ok(None) };
+    let Some(row) = subscription_rows::of(txn, payer.account()).await? else { return Ok(None) };
     let state = subscriptions::state(&row)?;
     if state == SubscriptionState::Ended || row.ends_at <= now {
         return Ok(None);
@@ -238,7 +244,7 @@ async fn held<C: ConnectionTrait>(
     if row.is_charging != 0 {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
-    let had = plan_rows::by_id(db, row.plan_id).await?.ok_or(Code::NotFound)?;
+    let had = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
     if plans::family(&had) == plans::family(plan) && row.seats == seats {
         return Ok(Some(row.id));
     }

@@ -1,6 +1,6 @@
 //! What can be bought. A plan that was sold is never changed: it gets a new version.
 
-use ::payment::Currency;
+use ::payment::{Currency, Money};
 use appcore::{
     AppError, Code, Timestamp,
     auth::Principal,
@@ -8,6 +8,7 @@ use appcore::{
     view::{PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
 };
 use dbcontext::{Database, constraint::app_error, entity::pricing_plan, query::plans as rows};
+use sea_orm::ConnectionTrait;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -55,6 +56,28 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
         trial_days: u32::try_from(row.trial_days).unwrap_or(0),
         is_active: row.is_active != 0,
     })
+}
+
+/// A plan that is offered. Until the transaction ends nobody changes it, so what is paid is what was read here.
+pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<pricing_plan::Model, AppError> {
+    let plan = rows::lock_shared(txn, id).await?.ok_or(Code::NotFound)?;
+    if plan.is_active != 0 {
+        return Ok(plan);
+    }
+    let newer = rows::offered(txn, family(&plan)).await?.ok_or(Code::NotFound)?;
+    Err(changed(&view(newer)?))
+}
+
+/// Refuses a plan that is another one than the payer was shown.
+pub(super) fn check_shown(plan: &PricingPlan, asked: &Money, shown: Option<&Price>) -> Result<(), AppError> {
+    let is_same = shown
+        .is_none_or(|shown| shown.amount == asked.amount && shown.currency.eq_ignore_ascii_case(asked.currency.code()));
+    if is_same { Ok(()) } else { Err(changed(plan)) }
+}
+
+/// With what it is now.
+fn changed(plan: &PricingPlan) -> AppError {
+    AppError::Detailed { code: Code::PlanChanged, message: None, details: serde_json::json!({ "plan": plan }) }
 }
 
 /// Of which plan it is a version.

@@ -122,6 +122,7 @@ impl Buyer {
                 gateway: Some(GatewayName::DEMO),
                 method_id: None,
                 currency: None,
+                shown: None,
                 return_url: None,
                 key: None,
                 address: None,

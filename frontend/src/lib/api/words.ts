@@ -10,6 +10,7 @@ const TRANSLATED: Record<string, () => string> = {
   owner_must_transfer: m.error_owner_must_transfer,
   wrong_state: m.error_wrong_state,
   stale: m.error_stale,
+  plan_changed: m.error_plan_changed,
   out_of_credits: m.error_out_of_credits,
   quota_reached: m.error_quota_reached,
   budget_exceeded: m.error_budget_exceeded

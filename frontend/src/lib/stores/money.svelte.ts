@@ -1,5 +1,5 @@
 import { newId, type Api } from '#lib/api/client.ts';
-import type { BegunPayment, Entitlements, LedgerEntry, Payment, PaymentGateway, Plan } from '#lib/api/money.ts';
+import type { BegunPayment, Entitlements, LedgerEntry, Payment, PaymentGateway, Plan, Price } from '#lib/api/money.ts';
 import type { Id, Page } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 import type { Line } from './line.ts';
@@ -76,14 +76,14 @@ export class Money {
     return value === null ? null : value.credits !== null;
   }
 
-  /** `seats`: for a workspace; left out, for oneself. */
-  async begin(planId: Id, way: WayToPay, currency: string, seats?: Seats): Promise<BegunPayment> {
-    const order = JSON.stringify([planId, way, currency, seats]);
+  /** `price`: as it is shown, seats counted. `seats`: for a workspace; left out, for oneself. */
+  async begin(planId: Id, way: WayToPay, price: Price, seats?: Seats): Promise<BegunPayment> {
+    const order = JSON.stringify([planId, way, price, seats]);
     const key = this.#keys.get(order) ?? newId();
     this.#keys.set(order, key);
     return await this.#api.post<BegunPayment>(
       '/payments/checkout',
-      { plan_id: planId, ...way, currency, ...seats },
+      { plan_id: planId, ...way, currency: price.currency, price, ...seats },
       { 'Idempotency-Key': key }
     );
   }

@@ -61,9 +61,9 @@ it('stops when nobody looks any more', async () => {
 it('begins one payment for one order, however often it is asked for', async () => {
   const post = vi.fn(async () => ({ payment_id: 'p1', redirect_url: '', expires_at: '' }));
   const money = new Money({ post } as unknown as Api);
-  await money.begin('plan', { gateway: 'stripe' }, 'EUR');
-  await money.begin('plan', { gateway: 'stripe' }, 'EUR');
-  await money.begin('plan', { gateway: 'momo' }, 'VND');
+  await money.begin('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
+  await money.begin('plan', { gateway: 'stripe' }, { currency: 'EUR', amount: 600 });
+  await money.begin('plan', { gateway: 'momo' }, { currency: 'VND', amount: 149_000 });
   const keys = post.mock.calls.map((call) => (call as unknown[])[2]);
   expect(keys[0]).toEqual(keys[1]);
   expect(keys[0]).not.toEqual(keys[2]);

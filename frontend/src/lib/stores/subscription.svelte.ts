@@ -5,6 +5,7 @@ import type {
   ChangePreview,
   PaymentMethod,
   PlanChange,
+  Price,
   Subscription
 } from '#lib/api/money.ts';
 import type { Id } from '#lib/api/types.ts';
@@ -49,8 +50,9 @@ export class SubscriptionStore {
     return this.#api.post('/subscription/change/preview', { plan_id: planId, seats, ...this.#payer });
   }
 
-  async change(planId: Id, seats?: number): Promise<PlanChange> {
-    const wish = { plan_id: planId, seats, ...this.#payer };
+  /** `price`: what a period costs, as it is shown. */
+  async change(planId: Id, seats?: number, price?: Price): Promise<PlanChange> {
+    const wish = { plan_id: planId, seats, price, ...this.#payer };
     const done = await this.#api.post<PlanChange>('/subscription/change', wish);
     this.#keep(done.subscription);
     return done;

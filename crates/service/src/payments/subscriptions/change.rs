@@ -121,12 +121,13 @@ fn bad_seats() -> AppError {
     AppError::field("seats", "invalid", "Workspaces have 1 to 1,000 seats, people have one.")
 }
 
-/// Changes a subscription: at once, against the difference, or with the next period.
+/// Changes a subscription: at once, against the difference, or with the next period. `shown` is what a period costs as the payer was shown.
 pub async fn change(
     app: &App,
     payer: Payer,
     plan_id: Uuid,
     seats: Option<i64>,
+    shown: Option<Price>,
     address: Option<IpAddr>,
 ) -> Result<Changed, AppError> {
     let now = app.clock.now();
@@ -135,8 +136,12 @@ pub async fn change(
     if row.is_charging != 0 {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
+    // Nobody changes it until this stands.
+    plan_rows::lock_shared(&tx, plan_id).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(&tx, row, plan_id, seats, now).await?;
     let Plan { mut row, plan, seats, price, change, missing } = planned;
+    let currency = price.currency.parse().map_err(AppError::internal)?;
+    plans::check_shown(&plan, &Money::new(price.amount, currency), shown.as_ref())?;
     if missing > 0 {
         return Err(wrong_state("There are more members than seats. Remove some, or take more seats."));
     }
@@ -162,7 +167,7 @@ pub async fn change(
         return Err(wrong_state("A payment for your plan is under way. Finish it, or wait until it has expired."));
     }
     let gateway = row.gateway.clone().ok_or(Code::WrongState)?;
-    let money = Money::new(due, price.currency.parse().map_err(AppError::internal)?);
+    let money = Money::new(due, currency);
     let new = payment::Model {
         purpose: purpose.as_str().to_owned(),
         workspace_id: row.workspace_id,

@@ -112,6 +112,7 @@ fn order(plan_id: Uuid) -> Order {
         gateway: Some(GatewayName::DEMO),
         method_id: None,
         currency: None,
+        shown: None,
         return_url: None,
         key: None,
         address: None,
@@ -173,7 +174,7 @@ async fn perform(app: &App, by: &Principal, plans: &[Uuid], deed: Deed) {
         Deed::Cancel => drop(allowed(cancel(app, payer).await)),
         Deed::Resume => drop(allowed(resume(app, payer).await)),
         Deed::Change(plan) => {
-            if let Some(changed) = allowed(change(app, payer, plans[plan], None, None).await)
+            if let Some(changed) = allowed(change(app, payer, plans[plan], None, None, None).await)
                 && let Some(id) = changed.payment_id.filter(|_| changed.redirect_url.is_some())
             {
                 tell(app, by, id, DemoOutcome::Paid).await;
