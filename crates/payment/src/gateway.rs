@@ -542,6 +542,11 @@ pub trait Gateway: Send + Sync {
     /// What a verified request says.
     fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable>;
 
+    /// What is so of a notice by which credits would be given, where the gateway's word in it is not enough: it is asked. The same notice, where it is.
+    async fn confirm(&self, notice: Notice) -> Result<Notice, GatewayError> {
+        Ok(notice)
+    }
+
     /// What the gateway wants to hear.
     fn answer(&self, outcome: Acknowledged) -> Answer;
 

@@ -246,6 +246,24 @@ async fn paypal_is_captured_when_the_payer_has_agreed() {
 }
 
 #[tokio::test]
+async fn paypal_is_believed_that_money_came_when_it_says_so_itself() {
+    let (app, fake, anna) = stage(Kind::Paypal).await;
+    let id = begun(&app, &anna, "paypal").await;
+    let event = Kind::Paypal.event(&id, Outcome::Paid, 600, 1);
+    fake.is_forged(true);
+    for _ in 0..2 {
+        assert_eq!(event.send(&app).await.status, 503, "it has to come again");
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("pending", 0));
+    }
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM payment_events").await, 0);
+    assert_eq!(fake.asked("GET /v2/payments/captures/"), 2);
+    fake.is_forged(false);
+    assert_eq!(event.send(&app).await.status, 200);
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("paid", 500));
+    adds_up(&app).await;
+}
+
+#[tokio::test]
 async fn what_the_gateway_has_not_told_is_asked_about() {
     for kind in ALL {
         let fake = Fake::start(kind).await;

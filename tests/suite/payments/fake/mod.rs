@@ -135,6 +135,10 @@ struct State {
     silent_at: Option<&'static str>,
     /// What became of requests, by their idempotency keys.
     answered: BTreeMap<String, (u16, Value)>,
+    /// What PayPal has told of captures, which is so.
+    told: BTreeMap<String, Value>,
+    /// Somebody else tells in its name.
+    is_forged: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -173,6 +177,8 @@ impl Fake {
             wants_payer: false,
             silent_at: None,
             answered: BTreeMap::new(),
+            told: BTreeMap::new(),
+            is_forged: false,
         };
         let shared = Arc::new(Shared { kind, state: Mutex::new(state) });
         let serving = Arc::clone(&shared);
@@ -212,6 +218,11 @@ impl Fake {
     /// Has it do requests of a kind without ever answering them.
     pub fn silent_at(&self, part: Option<&'static str>) {
         self.shared.state.lock().unwrap().silent_at = part;
+    }
+
+    /// What is told from now on is signed as its own, and not so.
+    pub fn is_forged(&self, is_forged: bool) {
+        self.shared.state.lock().unwrap().is_forged = is_forged;
     }
 
     /// How often it was asked for something.

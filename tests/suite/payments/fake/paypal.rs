@@ -84,6 +84,11 @@ fn answer(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
         let event = body.split_once("\"webhook_event\":").unwrap().1.strip_suffix('}').unwrap();
         let parsed: Value = serde_json::from_str(body).unwrap();
         let good = parsed["transmission_sig"] == sign(hmac::HMAC_SHA256, event) && parsed["webhook_id"] == "WH-1";
+        let told = &parsed["webhook_event"];
+        if good && !state.is_forged && told["event_type"] == "PAYMENT.CAPTURE.COMPLETED" {
+            let capture = told["resource"].clone();
+            state.told.insert(capture["id"].as_str().unwrap().to_owned(), capture);
+        }
         return (200, json!({ "verification_status": if good { "SUCCESS" } else { "FAILURE" } }));
     }
     if line.starts_with("GET /v1/reporting/transactions?") {
@@ -91,6 +96,10 @@ fn answer(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
         // Two pages, of which the second is empty.
         let first = if line.contains("&page=1 ") { listed.clone() } else { Vec::new() };
         return (200, json!({ "transaction_details": first, "total_pages": 2 }));
+    }
+    if let Some((_, id)) = line.split_once("GET /v2/payments/captures/") {
+        let told = state.told.get(id.split(' ').next().unwrap());
+        return told.map_or((404, json!({ "name": "RESOURCE_NOT_FOUND" })), |capture| (200, capture.clone()));
     }
     if line.contains("/refund") {
         return refund(state, line, head, body);

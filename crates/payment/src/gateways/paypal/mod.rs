@@ -260,10 +260,7 @@ impl PaypalOrder {
     fn snapshot(&self) -> Result<Snapshot, GatewayError> {
         let captures =
             || self.purchase_units.iter().filter_map(|unit| unit.payments.as_ref()).flat_map(|all| &all.captures);
-        // What was refunded was paid before.
-        let is_paid =
-            |capture: &&Capture| matches!(capture.status.as_str(), "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED");
-        if let Some(capture) = captures().find(is_paid) {
+        if let Some(capture) = captures().find(|capture| is_captured(&capture.status)) {
             let money = capture.amount.money();
             let money = money.ok_or_else(|| GatewayError::Away("the amount can't be read".to_owned()))?;
             return Ok(Snapshot { remote: Remote::Paid(money), charge: Some(capture.id.clone()) });
@@ -497,8 +494,46 @@ impl Gateway for Paypal {
         Ok(Notice { event_id: event.id, kind: event.event_type, about, is_ours: true, news })
     }
 
+    /// What is signed of a notice is a checksum of its body, which others can have the same: that money came is asked for.
+    async fn confirm(&self, notice: Notice) -> Result<Notice, GatewayError> {
+        let News::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
+        if !is_id(charge) {
+            return Err(GatewayError::Away("this is no capture of PayPal's".to_owned()));
+        }
+        let reply = self.ask(Method::GET, &format!("/v2/payments/captures/{charge}"), None, None).await?;
+        let capture: Capture = read_as(reply)?;
+        if capture.id != *charge || !is_captured(&capture.status) {
+            return Err(GatewayError::Away("PayPal says that this was not captured".to_owned()));
+        }
+        let (about, news) = captured(capture);
+        Ok(Notice { about, news, ..notice })
+    }
+
     fn answer(&self, outcome: Acknowledged) -> Answer {
         Answer::by_status(outcome, 200)
+    }
+}
+
+/// Whether the money came. What was refunded was paid before.
+fn is_captured(status: &str) -> bool {
+    matches!(status, "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED")
+}
+
+/// Whether it can stand in an address.
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Of which payment of ours something is.
+fn of_payment(id: Option<String>) -> About {
+    id.and_then(|id| id.parse().ok()).map_or(About::Nothing, About::Payment)
+}
+
+fn captured(capture: Capture) -> (About, News) {
+    let about = of_payment(capture.custom_id);
+    match capture.amount.money() {
+        Some(money) => (about, News::Paid { money, charge: Some(capture.id) }),
+        None => (about, News::Foreign),
     }
 }
 
@@ -506,15 +541,9 @@ fn read(kind: &str, resource: serde_json::Value, at: Option<Timestamp>) -> Resul
     fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, Unreadable> {
         serde_json::from_value(resource).map_err(|_| Unreadable)
     }
-    let of_payment = |id: Option<String>| id.and_then(|id| id.parse().ok()).map_or(About::Nothing, About::Payment);
     Ok(match kind {
         "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
-        "PAYMENT.CAPTURE.COMPLETED" => {
-            let capture: Capture = parsed(resource)?;
-            let about = of_payment(capture.custom_id);
-            let Some(money) = capture.amount.money() else { return Ok((about, News::Foreign)) };
-            (about, News::Paid { money, charge: Some(capture.id) })
-        }
+        "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
         "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
             (of_payment(parsed::<Capture>(resource)?.custom_id), News::Failed)
