@@ -280,6 +280,47 @@ async fn what_the_gateway_has_not_told_is_asked_about() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_silent_delays_no_other() {
+    let (momo, stripe) = (Fake::start(Kind::Momo).await, Fake::start(Kind::Stripe).await);
+    let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
+    let app = stripe.configure(momo.configure(setup)).start().await;
+    let anna = app.sign_up("Anna").await;
+    momo.silent_at(Some("/query"));
+    begun(&app, &anna, "momo").await;
+    support::wait_until("it is asked about", || async { momo.asked("/query") >= 1 }).await;
+    let id = begun(&app, &anna, "stripe").await;
+    stripe.say(Outcome::Paid);
+    let since = std::time::Instant::now();
+    support::wait_until("it is paid", || async { status(&anna, &id).await == "paid" }).await;
+    assert!(since.elapsed().as_secs() < 10, "{:?}", since.elapsed());
+    adds_up(&app).await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_holds_nothing_up() {
+    let fake = Fake::start(Kind::Stripe).await;
+    let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
+    let app = fake.configure(setup).start().await;
+    let anna = app.sign_up("Anna").await;
+    let id = begun(&app, &anna, "stripe").await;
+    let refund = stripe_signed(json!({
+        "id": "evt_1", "type": "refund.updated", "livemode": false, "created": 100,
+        "data": { "object": { "id": "re_1", "amount": 300, "currency": "usd", "status": "succeeded", "payment_intent": format!("pi_{id}") } },
+    }));
+    assert_eq!(refund.send(&app).await.status, 200);
+    app.database
+        .run(
+            "INSERT INTO payment_events (gateway, event_id, kind, raw, notice, waits_for, verified_at) \
+             SELECT gateway, 'evt_0', kind, raw, '{', waits_for, 0 FROM payment_events WHERE event_id = 'evt_1'",
+        )
+        .await;
+    Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM payment_events WHERE applied_at IS NULL").await, 0);
+    adds_up(&app).await;
+}
+
+#[tokio::test]
 async fn stripes_two_secrets_count_and_clocks_may_be_five_minutes_off() {
     let (app, _fake, anna) = stage(Kind::Stripe).await;
     let id = begun(&app, &anna, "stripe").await;

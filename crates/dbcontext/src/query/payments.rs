@@ -96,24 +96,57 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Takes payments that are to be asked about; nobody else does so until `next`.
+/// Takes payments that a gateway is to be asked about; nobody else does so until `next`.
 pub async fn claim_due<C: ConnectionTrait>(
     db: &C,
+    gateway: &str,
     now: Timestamp,
     next: Timestamp,
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
-    claim(db, "payments", "check_at", now, next, most).await
+    let sql = "UPDATE payments SET check_at = $1 WHERE id IN (SELECT id FROM payments WHERE gateway = $2 AND check_at IS NOT NULL \
+               AND check_at <= $3 ORDER BY check_at LIMIT $4) AND check_at <= $5 RETURNING id";
+    claim_of(db, sql, gateway, now, next, most).await
 }
 
 /// The same of refunds.
 pub async fn claim_due_refunds<C: ConnectionTrait>(
     db: &C,
+    gateway: &str,
     now: Timestamp,
     next: Timestamp,
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
-    claim(db, "payment_refunds", "check_at", now, next, most).await
+    let sql = "UPDATE payment_refunds SET check_at = $1 WHERE id IN (SELECT r.id FROM payment_refunds r \
+               JOIN payments p ON p.id = r.payment_id WHERE p.gateway = $2 AND r.check_at IS NOT NULL AND r.check_at <= $3 \
+               ORDER BY r.check_at LIMIT $4) AND check_at <= $5 RETURNING id";
+    claim_of(db, sql, gateway, now, next, most).await
+}
+
+async fn claim_of<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    gateway: &str,
+    now: Timestamp,
+    next: Timestamp,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let values = [next.0.into(), gateway.into(), now.0.into(), most.into(), now.0.into()];
+    ids(db, sql, values).await
+}
+
+async fn ids<C: ConnectionTrait, const N: usize>(
+    db: &C,
+    sql: &str,
+    values: [sea_orm::Value; N],
+) -> Result<Vec<Uuid>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+    }
+    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
 }
 
 pub(super) async fn claim<C: ConnectionTrait>(
@@ -124,17 +157,12 @@ pub(super) async fn claim<C: ConnectionTrait>(
     next: Timestamp,
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        id: Uuid,
-    }
     let sql = format!(
         "UPDATE {table} SET {column} = $1 WHERE id IN (SELECT id FROM {table} WHERE {column} IS NOT NULL AND {column} <= $2 \
          ORDER BY {column} LIMIT $3) AND {column} <= $4 RETURNING id"
     );
     let values = [next.0.into(), now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into(), now.0.into()];
-    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
-    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
+    ids(db, &sql, values).await
 }
 
 /// The next number of a year's receipts.

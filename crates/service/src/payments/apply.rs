@@ -87,7 +87,13 @@ pub(super) async fn waiting<C: ConnectionTrait>(
     let mut keys = vec![format!("payment:{}", row.id)];
     keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
     for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
-        let notice: Notice = serde_json::from_str(&event.notice).map_err(AppError::internal)?;
+        let Ok(notice) = serde_json::from_str::<Notice>(&event.notice) else {
+            // It is set aside: what came after it has to be applied.
+            tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "an event that has waited can't be read");
+            let waits_for = event.waits_for.as_deref();
+            rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), waits_for, Some(now)).await?;
+            continue;
+        };
         if apply(app, txn, row, &notice, now).await? == Applied::Waits {
             continue;
         }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::payment::{Currency, Gateway, Listed, Listing, Money, Remote, Stage};
+use ::payment::{Currency, Gateway, Listed, Listing, Money, Remote, Snapshot, Stage};
 use appcore::{
     AppError, Code, Timestamp,
     auth::Principal,
@@ -17,6 +17,7 @@ use dbcontext::{
     entity::{payment, payment_difference},
     query::{payments as rows, reconciliation},
 };
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{apply, failed, known, reconcile, stage};
@@ -33,6 +34,10 @@ const LEASE: Duration = Duration::from_secs(900);
 const EDGE: Duration = Duration::from_secs(3_600);
 /// Payments that are read in one go.
 const PART: u64 = 200;
+/// Payments that are asked about at the same time, where a gateway has no list.
+const AT_ONCE: usize = 8;
+/// After so many answers in a row that didn't come the comparison is left for later.
+const IN_VAIN: usize = 5;
 /// The most payments of two days that are compared.
 const MOST: u64 = 20_000;
 
@@ -62,19 +67,21 @@ impl Kind {
     }
 }
 
-/// Compares what hasn't been compared today. Every instance looks; each gateway is compared by one.
+/// Compares what hasn't been compared today. Every instance looks; each gateway is compared by one, and none waits for another.
 pub(super) async fn look(app: &App, now: Timestamp) -> Result<(), AppError> {
-    let day = Timestamp(now.0.div_euclid(DAY) * DAY);
-    for (name, gateway) in &app.payments.gateways {
-        if gateway.demo().is_some()
-            || !reconciliation::claim(app.db.writer(), name.as_str(), day, now, now.plus(LEASE)).await?
-        {
-            continue;
-        }
-        match compare(app, gateway.as_ref(), day).await {
-            Ok(()) => reconciliation::end(app.db.writer(), name.as_str(), day, app.clock.now()).await?,
-            Err(error) => tracing::warn!(%error, gateway = name.as_str(), "the last days could not be compared"),
-        }
+    let gateways = app.payments.gateways.values().filter(|gateway| gateway.demo().is_none());
+    let looks: Vec<_> = gateways.map(|gateway| look_at(app, gateway.as_ref(), now)).collect();
+    join_all(looks).await.into_iter().collect()
+}
+
+async fn look_at(app: &App, gateway: &dyn Gateway, now: Timestamp) -> Result<(), AppError> {
+    let (name, day) = (gateway.name().as_str(), Timestamp(now.0.div_euclid(DAY) * DAY));
+    if !reconciliation::claim(app.db.writer(), name, day, now, now.plus(LEASE)).await? {
+        return Ok(());
+    }
+    match compare(app, gateway, day).await {
+        Ok(()) => reconciliation::end(app.db.writer(), name, day, app.clock.now()).await?,
+        Err(error) => tracing::warn!(%error, gateway = name, "the last days could not be compared"),
     }
     Ok(())
 }
@@ -99,6 +106,10 @@ async fn compare(app: &App, gateway: &dyn Gateway, day: Timestamp) -> Result<(),
         reconciliation::heal(app.db.writer(), gateway.name().as_str(), part.to_vec(), comparison.now).await?;
     }
     Ok(())
+}
+
+async fn fetch(app: &App, gateway: &dyn Gateway, row: &payment::Model) -> Result<Snapshot, AppError> {
+    gateway.fetch(&known(app, row)?).await.map_err(failed)
 }
 
 struct Comparison<'a> {
@@ -157,26 +168,41 @@ impl Comparison<'_> {
     /// Where the gateway can't list what was paid.
     async fn one_by_one(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (app, name) = (self.app, self.gateway.name().as_str());
-        for row in reconciliation::begun_between(app.db.writer(), name, from, until, MOST).await? {
-            let found = match self.gateway.fetch(&known(app, &row)?).await {
-                Ok(found) => found,
-                Err(error) => {
-                    tracing::warn!(%error, payment = %row.id, "a payment could not be compared");
-                    continue;
-                }
-            };
-            match found.remote {
-                Remote::Paid(money) => {
-                    if self.is_paid(&row, money.amount, money.currency).await? {
-                        self.equal.push(row.id);
+        let begun = reconciliation::begun_between(app.db.writer(), name, from, until, MOST).await?;
+        let mut in_vain = 0;
+        for part in begun.chunks(AT_ONCE) {
+            let asked: Vec<_> = part.iter().map(|row| fetch(app, self.gateway, row)).collect();
+            for (row, found) in part.iter().zip(join_all(asked).await) {
+                match found {
+                    Ok(found) => {
+                        in_vain = 0;
+                        self.one(row, found.remote).await?;
+                    }
+                    Err(error) => {
+                        in_vain += 1;
+                        tracing::warn!(%error, payment = %row.id, "a payment could not be compared");
                     }
                 }
-                _ if stage(&row)? == Stage::Paid => {
-                    let ours = Some(row.amount);
-                    self.differs(Kind::NotPaidThere, &row.id.to_string(), Some(&row), ours, None, false).await?;
+                if in_vain == IN_VAIN {
+                    return Err(AppError::unavailable(anyhow::anyhow!("it doesn't answer")));
                 }
-                _ => self.equal.push(row.id),
             }
+        }
+        Ok(())
+    }
+
+    async fn one(&mut self, row: &payment::Model, remote: Remote) -> Result<(), AppError> {
+        match remote {
+            Remote::Paid(money) => {
+                if self.is_paid(row, money.amount, money.currency).await? {
+                    self.equal.push(row.id);
+                }
+            }
+            _ if stage(row)? == Stage::Paid => {
+                let ours = Some(row.amount);
+                self.differs(Kind::NotPaidThere, &row.id.to_string(), Some(row), ours, None, false).await?;
+            }
+            _ => self.equal.push(row.id),
         }
         Ok(())
     }

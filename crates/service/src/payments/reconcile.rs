@@ -1,17 +1,23 @@
 //! Asking gateways about what they haven't told.
+//!
+//! Each gateway is looked at by itself, so that one that doesn't answer delays nothing of the others; and so are what is saved, subscriptions and the daily
+//! [comparison](compare).
 
 use std::{sync::Arc, time::Duration};
 
-use ::payment::{News, Remote, Snapshot, Stage};
+use ::payment::{GatewayName, News, Remote, Snapshot, Stage};
 use appcore::{AppError, Code};
 use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::{
+    future::join_all,
+    stream::{self, StreamExt as _},
+};
 use uuid::Uuid;
 
 use super::{apply, compare, failed, gateway_of, known, refund, setups, stage, subscriptions};
 use crate::App;
 
-/// Payments that one look asks about.
+/// Payments of a gateway that one look asks about.
 const MOST: u64 = 100;
 /// How many of them are asked about at the same time.
 const AT_ONCE: usize = 16;
@@ -20,8 +26,20 @@ pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
 /// How long after its end a payment is asked about: a payment that was made in the last moment may be told late.
 const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
 
-/// Looks for payments that are due, as long as the program runs. Every instance looks; each payment is asked about by one.
+/// Looks for what is due, as long as the program runs. Every instance looks; each payment is asked about by one.
 pub(crate) async fn keep(app: Arc<App>) {
+    let app = app.as_ref();
+    let gateways = GatewayName::all().map(|name| every(app, name.as_str(), move || look(app, name)));
+    tokio::join!(
+        join_all(gateways),
+        every(app, "events", || apply_awaited(app)),
+        every(app, "setups", || setups::look(app, app.clock.now())),
+        every(app, "subscriptions", || subscriptions::look(app, app.clock.now())),
+        every(app, "comparison", || compare::look(app, app.clock.now())),
+    );
+}
+
+async fn every<F: Future<Output = Result<(), AppError>>>(app: &App, what: &str, look: impl Fn() -> F) {
     let mut tick = tokio::time::interval(app.config.payment.reconcile_every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -29,17 +47,17 @@ pub(crate) async fn keep(app: Arc<App>) {
             _ = tick.tick() => {}
             () = app.stopping.cancelled() => return,
         }
-        if let Err(error) = look(&app).await {
-            tracing::warn!(%error, "payments could not be reconciled");
+        if let Err(error) = look().await {
+            tracing::warn!(%error, what, "payments could not be reconciled");
         }
     }
 }
 
-async fn look(app: &App) -> Result<(), AppError> {
+async fn look(app: &App, gateway: GatewayName) -> Result<(), AppError> {
     let now = app.clock.now();
     let next = now.plus(app.config.payment.reconcile_after);
     // Some at a time: a gateway that is away lets each of them wait.
-    let due = rows::claim_due(app.db.writer(), now, next, MOST).await?;
+    let due = rows::claim_due(app.db.writer(), gateway.as_str(), now, next, MOST).await?;
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if let Err(error) = reconcile(app, id).await {
@@ -47,7 +65,7 @@ async fn look(app: &App) -> Result<(), AppError> {
             }
         })
         .await;
-    let due = rows::claim_due_refunds(app.db.writer(), now, next, MOST).await?;
+    let due = rows::claim_due_refunds(app.db.writer(), gateway.as_str(), now, next, MOST).await?;
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if let Err(error) = refund::complete(app, id).await {
@@ -55,18 +73,28 @@ async fn look(app: &App) -> Result<(), AppError> {
             }
         })
         .await;
-    setups::look(app, now).await?;
+    Ok(())
+}
+
+/// Applies events that have waited for what is there now.
+async fn apply_awaited(app: &App) -> Result<(), AppError> {
     for id in rows::awaited(app.db.reader(), MOST).await? {
-        let tx = app.db.begin().await.map_err(app_error)?;
-        let Some(mut row) = rows::lock(&tx, id).await? else { continue };
-        let before = row.clone();
-        apply::waiting(app, &tx, &mut row, now).await?;
-        rows::store(&tx, row.clone()).await?;
-        tx.commit().await.map_err(app_error)?;
-        apply::tell(app, &before, &row);
+        if let Err(error) = apply_waiting(app, id).await {
+            tracing::error!(%error, payment = %id, "what has waited for a payment could not be applied");
+        }
     }
-    subscriptions::look(app, now).await?;
-    compare::look(app, now).await
+    Ok(())
+}
+
+async fn apply_waiting(app: &App, id: Uuid) -> Result<(), AppError> {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let Some(mut row) = rows::lock(&tx, id).await? else { return Ok(()) };
+    let before = row.clone();
+    apply::waiting(app, &tx, &mut row, app.clock.now()).await?;
+    rows::store(&tx, row.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    apply::tell(app, &before, &row);
+    Ok(())
 }
 
 /// Asks the gateway about a payment, whatever is known of it.
