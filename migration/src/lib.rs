@@ -61,6 +61,7 @@ mod m0074_marked_unread;
 mod m0075_refused_payments;
 mod m0076_plan_families;
 mod m0076_user_pictures;
+mod m0077_waiting_events;
 
 pub struct Migrator;
 
@@ -126,6 +127,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0075_refused_payments::Migration),
             Box::new(m0076_plan_families::Migration),
             Box::new(m0076_user_pictures::Migration),
+            Box::new(m0077_waiting_events::Migration),
         ]
     }
 }

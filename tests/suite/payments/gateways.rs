@@ -297,6 +297,45 @@ async fn a_gateway_that_is_silent_delays_no_other() {
 }
 
 #[tokio::test]
+async fn events_of_charges_that_are_not_ours_do_not_wait_for_ever() {
+    let fake = Fake::start(Kind::Stripe).await;
+    let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);
+    let app = fake.configure(setup).start().await;
+    let anna = app.sign_up("Anna").await;
+    let id = begun(&app, &anna, "stripe").await;
+    let refund = |event: &str, charge: &str| {
+        stripe_signed(json!({
+            "id": event, "type": "refund.updated", "livemode": false, "created": 100,
+            "data": { "object": { "id": event, "amount": 300, "currency": "usd", "status": "succeeded", "payment_intent": charge } },
+        }))
+    };
+    let own = format!("pi_{id}");
+    for (event, charge) in [("evt_1", "pi_foreign"), ("evt_2", "pi_other"), ("evt_3", own.as_str())] {
+        assert_eq!(refund(event, charge).send(&app).await.status, 200);
+    }
+    let waiting = "SELECT COUNT(*) FROM payment_events WHERE applied_at IS NULL AND charge IS NOT NULL";
+    assert_eq!(app.database.number(waiting).await, 3);
+    let old = |event: &str, days: i64| {
+        format!(
+            "UPDATE payment_events SET verified_at = verified_at - {} WHERE event_id = '{event}'",
+            days * 86_400_000
+        )
+    };
+    app.database.run(&old("evt_1", 8)).await;
+    support::wait_until("it waits no longer", || async { app.database.number(waiting).await == 2 }).await;
+    let kept =
+        "SELECT COUNT(*) FROM payment_events WHERE event_id = 'evt_1' AND raw = '' AND waits_for = 'charge:pi_foreign'";
+    assert_eq!(app.database.number(kept).await, 1);
+    // What is ours is applied all the same.
+    Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+    assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
+    app.database.run(&old("evt_1", 400)).await;
+    let all = "SELECT COUNT(*) FROM payment_events";
+    support::wait_until("it is gone", || async { app.database.number(all).await == 3 }).await;
+    adds_up(&app).await;
+}
+
+#[tokio::test]
 async fn an_event_that_cannot_be_read_holds_nothing_up() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);

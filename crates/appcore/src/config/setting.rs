@@ -738,6 +738,12 @@ const LATER: &[Setting] = &[
         "Seconds between two looks for such payments, and for subscriptions that are due.",
     ),
     row(
+        "payment.event_retention_days",
+        Kind::Number(0, 36_500),
+        Value("400"),
+        "Days after which what gateways have told is no longer kept; payments and the ledger stay. 0: never.",
+    ),
+    row(
         "payment.grace",
         Kind::Number(0, 5_184_000),
         Value("604800"),

@@ -507,6 +507,8 @@ pub struct Payment {
     pub reconcile_after: Duration,
     #[serde(deserialize_with = "seconds")]
     pub reconcile_every: Duration,
+    /// 0: events are kept for ever.
+    pub event_retention_days: u32,
     #[serde(deserialize_with = "seconds")]
     pub grace: Duration,
     pub seller: Seller,

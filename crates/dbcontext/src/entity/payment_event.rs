@@ -19,6 +19,8 @@ pub struct Model {
     pub payment_id: Option<Uuid>,
     pub verified_at: Timestamp,
     pub applied_at: Option<Timestamp>,
+    /// While it waits for one: the charge that it is about.
+    pub charge: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

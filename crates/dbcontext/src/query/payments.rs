@@ -195,10 +195,13 @@ pub async fn mark_event<C: ConnectionTrait>(
     waits_for: Option<&str>,
     applied_at: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE payment_events SET payment_id = $1, waits_for = $2, applied_at = $3 WHERE gateway = $4 AND event_id = $5";
+    let sql = "UPDATE payment_events SET payment_id = $1, waits_for = $2, charge = $3, applied_at = $4 \
+               WHERE gateway = $5 AND event_id = $6";
+    let charge = waits_for.filter(|_| applied_at.is_none()).and_then(|what| what.strip_prefix("charge:"));
     let values = [
         payment_id.into(),
         waits_for.map(str::to_owned).into(),
+        charge.map(str::to_owned).into(),
         applied_at.map(|at| at.0).into(),
         gateway.into(),
         event_id.into(),
@@ -238,15 +241,28 @@ pub async fn waiting<C: ConnectionTrait>(
 
 /// Payments for which an event waits, though what it waits for is there.
 pub async fn awaited<C: ConnectionTrait>(db: &C, most: u64) -> Result<Vec<Uuid>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        id: Uuid,
-    }
-    let sql = "SELECT DISTINCT p.id FROM payment_events e JOIN payments p ON p.gateway = e.gateway AND p.stage = 'paid' \
-               AND e.waits_for = 'charge:' || p.charge WHERE e.applied_at IS NULL AND e.waits_for IS NOT NULL LIMIT $1";
-    let values = [i64::try_from(most).unwrap_or(i64::MAX).into()];
-    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
-    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
+    let sql = "SELECT DISTINCT p.id FROM payment_events e JOIN payments p ON p.gateway = e.gateway AND p.charge = e.charge \
+               AND p.stage = 'paid' WHERE e.applied_at IS NULL AND e.charge IS NOT NULL LIMIT $1";
+    ids(db, sql, [i64::try_from(most).unwrap_or(i64::MAX).into()]).await
+}
+
+/// Events that have waited since `before` for a charge that no payment has wait no longer, and what was sent is no longer kept. Says how many.
+pub async fn forget_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: Timestamp) -> Result<u64, AppError> {
+    let sql = "UPDATE payment_events SET applied_at = $1, charge = NULL, raw = '' WHERE applied_at IS NULL AND charge IS NOT NULL \
+               AND verified_at <= $2 AND NOT EXISTS (SELECT 1 FROM payments p \
+               WHERE p.gateway = payment_events.gateway AND p.charge = payment_events.charge)";
+    let values = [now.0.into(), before.0.into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+}
+
+/// Removes events that came `before`, so many of them at most.
+pub async fn remove_events<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<(), AppError> {
+    let sql = "DELETE FROM payment_events WHERE (gateway, event_id) IN \
+               (SELECT gateway, event_id FROM payment_events WHERE verified_at <= $1 ORDER BY verified_at LIMIT $2)";
+    let values = [before.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
 }
 
 pub async fn refunds<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_refund::Model>, AppError> {

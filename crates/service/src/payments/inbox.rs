@@ -80,6 +80,7 @@ pub(super) async fn store(
         payment_id: None,
         verified_at: now,
         applied_at: Some(now),
+        charge: None,
     };
     if !rows::insert_event(&tx, event).await? {
         return Ok(Acknowledged::AppliedBefore);

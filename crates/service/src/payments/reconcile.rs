@@ -21,6 +21,11 @@ use crate::App;
 const MOST: u64 = 100;
 /// How many of them are asked about at the same time.
 const AT_ONCE: usize = 16;
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long an event waits for a charge that isn't known. Gateways try for three days to tell of what was paid.
+const FOREIGN: Duration = Duration::from_secs(7 * 86_400);
+/// Old events that one look removes.
+const OLD: u64 = 5_000;
 /// How often the switches are read anew, should the bus have said nothing.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
 /// How long after its end a payment is asked about: a payment that was made in the last moment may be told late.
@@ -32,10 +37,10 @@ pub(crate) async fn keep(app: Arc<App>) {
     let gateways = GatewayName::all().map(|name| every(app, name.as_str(), move || look(app, name)));
     tokio::join!(
         join_all(gateways),
-        every(app, "events", || apply_awaited(app)),
-        every(app, "setups", || setups::look(app, app.clock.now())),
-        every(app, "subscriptions", || subscriptions::look(app, app.clock.now())),
-        every(app, "comparison", || compare::look(app, app.clock.now())),
+        every(app, "events", move || look_at_events(app)),
+        every(app, "setups", move || setups::look(app, app.clock.now())),
+        every(app, "subscriptions", move || subscriptions::look(app, app.clock.now())),
+        every(app, "comparison", move || compare::look(app, app.clock.now())),
     );
 }
 
@@ -76,7 +81,20 @@ async fn look(app: &App, gateway: GatewayName) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Applies events that have waited for what is there now.
+/// Applies events that have waited for what is there now, and forgets those that nothing comes for.
+async fn look_at_events(app: &App) -> Result<(), AppError> {
+    let now = app.clock.now();
+    apply_awaited(app).await?;
+    let forgotten = rows::forget_foreign(app.db.writer(), now, now.minus(FOREIGN)).await?;
+    if forgotten > 0 {
+        tracing::info!(forgotten, "events about charges that aren't ours wait no longer");
+    }
+    match app.config.payment.event_retention_days {
+        0 => Ok(()),
+        days => rows::remove_events(app.db.writer(), now.minus(DAY * days), OLD).await,
+    }
+}
+
 async fn apply_awaited(app: &App) -> Result<(), AppError> {
     for id in rows::awaited(app.db.reader(), MOST).await? {
         if let Err(error) = apply_waiting(app, id).await {
