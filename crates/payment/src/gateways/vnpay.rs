@@ -1,7 +1,7 @@
 //! VNPay 2.1.0: payments in Vietnamese dong by Vietnamese banks.
 //!
 //! The payer is sent to an address that we sign ourselves; nothing is asked of VNPay for it. It tells of the result by a GET whose query is signed
-//! in the same way: all its fields, sorted and encoded as in a form. Amounts are written times 100, moments in the time of Vietnam.
+//! in the same way: all its fields, sorted, and encoded as they came. Amounts are written times 100, moments in the time of Vietnam.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -251,23 +251,35 @@ fn encoded(fields: &BTreeMap<String, String>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// The fields of a notice that are signed, and the signature.
-fn read(query: &str) -> Option<(BTreeMap<String, String>, String)> {
-    let (mut fields, mut signature) = (BTreeMap::new(), None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "vnp_SecureHash" => signature = Some(value.into_owned()),
-            "vnp_SecureHashType" => {}
-            name if !name.starts_with("vnp_") => {}
-            name => {
-                let before = fields.insert(name.to_owned(), value.into_owned());
-                if before.is_some() {
-                    return None;
-                }
-            }
+/// A notice: what of it is signed, and the signature.
+struct Signed {
+    /// Its pairs as they came, by their names.
+    raw: String,
+    /// The same, encoded as in a form: what lies between may have written it anew.
+    encoded: String,
+    signature: String,
+}
+
+/// None: there is no signature, or something is there twice.
+fn read(query: &str) -> Option<Signed> {
+    let (mut pairs, mut fields, mut signature) = (BTreeMap::new(), BTreeMap::new(), None);
+    for pair in query.split('&') {
+        let Some((name, value)) = form_urlencoded::parse(pair.as_bytes()).into_owned().next() else { continue };
+        if name == "vnp_SecureHashType" || !name.starts_with("vnp_") {
+            continue;
+        }
+        let is_again = if name == "vnp_SecureHash" {
+            signature.replace(value).is_some()
+        } else {
+            pairs.insert(name.clone(), pair);
+            fields.insert(name, value).is_some()
+        };
+        if is_again {
+            return None;
         }
     }
-    Some((fields, signature?))
+    let raw = pairs.into_values().collect::<Vec<_>>().join("&");
+    Some(Signed { raw, encoded: encoded(&fields), signature: signature? })
 }
 
 #[async_trait]
@@ -290,7 +302,8 @@ impl Gateway for Vnpay {
             ("vnp_Amount", order.price.amount.saturating_mul(SCALE).to_string()),
             ("vnp_CurrCode", "VND".to_owned()),
             ("vnp_TxnRef", id.clone()),
-            ("vnp_OrderInfo", order.title.to_owned()),
+            // It takes letters without accents only, and plans may have any name.
+            ("vnp_OrderInfo", format!("Natter {id}")),
             ("vnp_OrderType", "other".to_owned()),
             ("vnp_Locale", "vn".to_owned()),
             ("vnp_ReturnUrl", order.return_url.to_string()),
@@ -395,12 +408,12 @@ impl Gateway for Vnpay {
     }
 
     async fn verify(&self, delivery: &Delivery<'_>) -> Result<Verified, Forged> {
-        let (fields, signature) = read(delivery.query).ok_or(Forged::Signature("there is no signature"))?;
-        let message = encoded(&fields);
-        if !Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature) {
-            return Err(Forged::Signature("the signature is wrong"));
-        }
-        Ok(Verified(message.into_bytes()))
+        let Signed { raw, encoded, signature } =
+            read(delivery.query).ok_or(Forged::Signature("there is no signature"))?;
+        let signed = [raw, encoded]
+            .into_iter()
+            .find(|message| Hash::Sha512.is_signed(self.hash_secret.expose(), message.as_bytes(), &signature));
+        signed.map(|message| Verified(message.into_bytes())).ok_or(Forged::Signature("the signature is wrong"))
     }
 
     fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable> {
@@ -516,7 +529,7 @@ mod tests {
         let order = Order {
             payment_id: Uuid::from_u128(7),
             price: Money::new(249_000, Currency::Vnd),
-            title: "250 credits",
+            title: "250 tín dụng & more",
             return_url: &back,
             notify_url: &notify,
             created_at: Timestamp(1_700_000_000_000),
@@ -528,7 +541,7 @@ mod tests {
         let query = checkout.redirect_url.split_once('?').unwrap().1;
         for part in [
             "vnp_Amount=24900000&vnp_Command=pay&vnp_CreateDate=20231115051320&",
-            "vnp_OrderInfo=250+credits&",
+            "vnp_OrderInfo=Natter+00000000000000000000000000000007&",
             "vnp_ReturnUrl=https%3A%2F%2Fx.test%2Fback&",
         ] {
             assert!(query.contains(part), "{query}");
@@ -536,6 +549,75 @@ mod tests {
         let (signed, signature) = query.split_once("&vnp_SecureHash=").unwrap();
         assert_eq!(signature.len(), 128);
         assert!(Hash::Sha512.is_signed("SECRET", signed.as_bytes(), signature));
+    }
+
+    #[tokio::test]
+    async fn a_notice_is_signed_as_it_came_however_it_is_encoded() {
+        let vnpay = vnpay();
+        let header = |_: &str| None;
+        let verify =
+            async |query: &str| vnpay.verify(&Delivery { header: &header, query, body: b"", now: Timestamp(0) }).await;
+        // Blanks, signs that forms encode and others don't, and small hex.
+        for (sent, meant) in [
+            ("A*B", "A*B"),
+            ("A%2AB", "A*B"),
+            ("%28x%29", "(x)"),
+            ("(x)!~", "(x)!~"),
+            ("500%20credits", "500 credits"),
+            ("500+credits", "500 credits"),
+            ("a%3ab", "a:b"),
+            ("a%3Ab", "a:b"),
+        ] {
+            let fields = format!("vnp_Amount=100&vnp_OrderInfo={sent}&vnp_TxnRef=7");
+            let signature = vnpay.sign(&fields);
+            let good = format!("vnp_TxnRef=7&utm=1&vnp_Amount=100&vnp_SecureHash={signature}&vnp_OrderInfo={sent}");
+            let verified = verify(&good).await.unwrap();
+            let read: BTreeMap<String, String> = form_urlencoded::parse(verified.raw()).into_owned().collect();
+            assert_eq!(read["vnp_OrderInfo"], meant, "{sent}");
+            assert!(verify(&good.replace(sent, "other")).await.is_err(), "{sent}");
+            // The same name, written in another way.
+            assert!(verify(&format!("{good}&vnp%5FAmount=900")).await.is_err(), "{sent}");
+            assert!(verify(&format!("{good}&vnp_SecureHash={signature}")).await.is_err(), "{sent}");
+        }
+        // A proxy has written it anew.
+        let signature = vnpay.sign("vnp_OrderInfo=500+credits&vnp_TxnRef=7");
+        let anew = format!("vnp_OrderInfo=500%20credits&vnp_TxnRef=7&vnp_SecureHash={signature}");
+        assert!(verify(&anew).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_answer_about_another_payment_is_none() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        for (reference, command, is_told) in [("7", "querydr", true), ("8", "querydr", false), ("7", "refund", false)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            let vnpay = Vnpay::new(&url, None, "TMN".to_owned(), "SECRET".into()).unwrap();
+            let mut answered = json!({
+                "vnp_Command": command, "vnp_ResponseCode": "00", "vnp_TmnCode": "TMN", "vnp_TxnRef": reference,
+                "vnp_Amount": "100", "vnp_TransactionStatus": "00", "vnp_TransactionNo": "9",
+            });
+            let message = serde_json::from_value::<Answered>(answered.clone()).unwrap().message();
+            answered["vnp_SecureHash"] = vnpay.sign(&message).into();
+            let body = answered.to_string();
+            let serving = async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let (mut read, mut piece) = (Vec::new(), [0; 8_192]);
+                while !read.ends_with(b"}") {
+                    let count = socket.read(&mut piece).await.unwrap();
+                    assert!(count > 0);
+                    read.extend_from_slice(&piece[..count]);
+                }
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+                let reply = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+                socket.write_all(reply.as_bytes()).await.unwrap();
+            };
+            let price = Money::new(1, Currency::Vnd);
+            let (id, at) = (Uuid::nil(), Timestamp(0));
+            let asked =
+                Known { payment_id: id, reference: "7", charge: None, price, created_at: at, expires_at: at, now: at };
+            let ((), found) = tokio::join!(serving, vnpay.fetch(&asked));
+            assert_eq!(found.is_ok(), is_told, "{reference} {command} {found:?}");
+        }
     }
 
     #[tokio::test]
