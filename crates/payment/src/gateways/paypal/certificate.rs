@@ -1,12 +1,12 @@
 //! The certificate that PayPal signs its notices with.
 //!
-//! Its address comes with the notice, so anybody may have written it: only PayPal's own hosts are asked, and only below one path; and what is
-//! there counts only where a public authority vouches for it, it is in date, and it is made out to a name of PayPal's.
+//! Its address comes with the notice, so anybody may have written it: only addresses as PayPal's own are asked, one at a time, and one that was asked in vain
+//! rests for a while; and what is there counts only where a public authority vouches for it, it is in date, and it is made out to a name of PayPal's.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use appcore::Timestamp;
@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as 
 use url::Url;
 use webpki::{EndEntityCert, KeyUsage, aws_lc_rs::RSA_PKCS1_2048_8192_SHA256};
 
-use crate::{Forged, http::Http};
+use crate::{Forged, GatewayError, http::Http};
 
 const HOSTS: [&str; 4] = ["api.paypal.com", "api-m.paypal.com", "api.sandbox.paypal.com", "api-m.sandbox.paypal.com"];
 const PATH: &str = "/v1/notifications/certs/";
@@ -24,6 +24,11 @@ const DOMAIN: &str = ".paypal.com";
 const MOST: usize = 16;
 /// Certificates in one file.
 const CHAIN: usize = 8;
+/// How long an address rests that was asked in vain.
+const REST: Duration = Duration::from_secs(60);
+/// Addresses that are asked in vain in that time: whoever makes them up doesn't have PayPal asked more often. What is told meanwhile with a certificate that isn't
+/// known yet has to come again.
+const NEW_IN_A_REST: usize = 8;
 
 /// Whom we trust to say who somebody is.
 pub struct Roots(Vec<TrustAnchor<'static>>);
@@ -42,11 +47,13 @@ pub(crate) struct Certificates {
     http: Http,
     roots: Roots,
     kept: Mutex<HashMap<String, Chain>>,
+    /// When addresses were asked in vain. Locked while one is asked, so that each is asked once.
+    in_vain: tokio::sync::Mutex<HashMap<String, Instant>>,
 }
 
 impl Certificates {
     pub fn new(http: Http, roots: Roots) -> Self {
-        Self { http, roots, kept: Mutex::default() }
+        Self { http, roots, kept: Mutex::default(), in_vain: tokio::sync::Mutex::default() }
     }
 
     /// Whether the message was signed with the certificate at this address, and that certificate is PayPal's.
@@ -55,20 +62,41 @@ impl Certificates {
             return Err(Forged::Signature("the certificate's address is not PayPal's"));
         }
         let signature = STANDARD.decode(signature).map_err(|_| Forged::Signature("the signature can't be read"))?;
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
-        let (chain, is_new) = match kept {
-            Some(chain) => (chain, false),
-            None => (Arc::new(self.fetch(address).await?), true),
-        };
-        check_chain(&chain, &self.roots, message, &signature, now)?;
-        if is_new {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() == MOST {
-                kept.clear();
-            }
-            kept.insert(address.to_owned(), chain);
+        if let Some(chain) = self.kept(address) {
+            return check_chain(&chain, &self.roots, message, &signature, now);
         }
-        Ok(())
+        let mut in_vain = self.in_vain.lock().await;
+        // Somebody may have been faster.
+        if let Some(chain) = self.kept(address) {
+            drop(in_vain);
+            return check_chain(&chain, &self.roots, message, &signature, now);
+        }
+        in_vain.retain(|_, at| at.elapsed() < REST);
+        if in_vain.contains_key(address) || in_vain.len() >= NEW_IN_A_REST {
+            return Err(Forged::Unchecked(GatewayError::Away("the certificate was asked for in vain".to_owned())));
+        }
+        let checked = match self.fetch(address).await {
+            Ok(chain) => check_chain(&chain, &self.roots, message, &signature, now).map(|()| chain),
+            Err(error) => Err(error),
+        };
+        match checked {
+            Ok(chain) => {
+                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() == MOST {
+                    kept.clear();
+                }
+                kept.insert(address.to_owned(), Arc::new(chain));
+                Ok(())
+            }
+            Err(error) => {
+                in_vain.insert(address.to_owned(), Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    fn kept(&self, address: &str) -> Option<Chain> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
     }
 
     async fn fetch(&self, address: &str) -> Result<Vec<CertificateDer<'static>>, Forged> {
@@ -82,14 +110,19 @@ impl Certificates {
     }
 }
 
-fn is_paypals(address: &str) -> bool {
+/// Whether it is written as PayPal writes the addresses of its certificates: `CERT-` with hexadecimal digits and hyphens, and nothing after it.
+pub(super) fn is_paypals(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return false };
     url.scheme() == "https"
         && url.port().is_none()
         && url.username().is_empty()
         && url.password().is_none()
         && url.host_str().is_some_and(|host| HOSTS.contains(&host))
-        && url.path().starts_with(PATH)
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.path().strip_prefix(PATH).and_then(|name| name.strip_prefix("CERT-")).is_some_and(|name| {
+            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        })
 }
 
 fn check_chain(
@@ -119,6 +152,14 @@ mod tests {
     fn only_paypals_own_addresses_are_asked() {
         for (address, good) in [
             ("https://api.paypal.com/v1/notifications/certs/CERT-1", true),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-a5cafa77", true),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-", false),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-1?x=1", false),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-1#x", false),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-1/2", false),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-%31", false),
+            ("https://api.paypal.com/v1/notifications/certs/CERT-xyz", false),
+            ("https://api.paypal.com/v1/notifications/certs/other", false),
             ("https://api-m.sandbox.paypal.com/v1/notifications/certs/CERT-1", true),
             ("http://api.paypal.com/v1/notifications/certs/CERT-1", false),
             ("https://api.paypal.com:8443/v1/notifications/certs/CERT-1", false),
@@ -132,6 +173,27 @@ mod tests {
         ] {
             assert_eq!(is_paypals(address), good, "{address}");
         }
+    }
+
+    #[tokio::test]
+    async fn addresses_that_are_made_up_are_asked_seldom() {
+        let nowhere = reqwest::Client::builder()
+            .resolve("api.paypal.com", std::net::SocketAddr::from(([127, 0, 0, 1], 9)))
+            .connect_timeout(Duration::from_secs(1))
+            .no_proxy()
+            .build()
+            .unwrap();
+        let mut http = Http::new(&Url::parse("https://api.paypal.com").unwrap(), Duration::from_secs(1)).unwrap();
+        http.client = nowhere;
+        let certificates = Certificates::new(http, Roots::public());
+        for number in 0..50 {
+            let address = format!("https://api.paypal.com/v1/notifications/certs/CERT-{number}");
+            for _ in 0..2 {
+                let checked = certificates.check(&address, MESSAGE, "AAAA", NOW).await;
+                assert!(matches!(checked, Err(Forged::Unchecked(_))), "{number}: {checked:?}");
+            }
+        }
+        assert_eq!(certificates.in_vain.lock().await.len(), NEW_IN_A_REST, "no more than these were asked");
     }
 
     /// Made for the test, with keys that nobody has any more: an authority, a certificate of PayPal's by it, somebody else's, and one that

@@ -446,6 +446,9 @@ impl Gateway for Paypal {
         if !algorithm.eq_ignore_ascii_case("SHA256withRSA") {
             return Err(Forged::Signature("the algorithm is another"));
         }
+        if !certificate::is_paypals(&certificate) {
+            return Err(Forged::Signature("the certificate's address is not PayPal's"));
+        }
         match self.check {
             Check::Certificate => {
                 let checksum = crc32fast::hash(delivery.body);
