@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{Gateway, Refusal, admission::tokens, budgets::UsedUp, cost, model_lists, models::Model, writer::Entry};
 use crate::{
     App, entitlements,
-    holds::{Amounts, HeldFor, Origin, Purse, Settlement},
+    holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
 };
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
@@ -49,9 +49,12 @@ impl Bill {
         self.purses.is_empty()
     }
 
-    /// Books a cost for which nothing is held any more.
-    pub fn booking(&self, cost: Amounts, source: Uuid) -> Settlement {
-        Settlement::booking(&self.purses, cost, source)
+    /// Books what a call cost that was finished by a program which was killed, with what that held for it: the first of it bears the cost.
+    pub fn booking(&self, cost: Amounts, source: Uuid, left: &[Left]) -> Vec<Settlement> {
+        let credits: Vec<Purse> = self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
+        let (first, others) = (left.first().copied(), left.iter().skip(1));
+        let others = others.map(|left| Settlement::booking(&credits, Amounts::default(), source, Some(*left)));
+        std::iter::once(Settlement::booking(&self.purses, cost, source, first)).chain(others).collect()
     }
 
     /// The account that is asked first.

@@ -19,6 +19,8 @@ use dbcontext::entity::usage_request;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::holds::Left;
+
 /// In `server.data_dir`.
 const FOLDER: &str = "usage";
 /// A file has little more than what waits at most, 20,000 rows of a kilobyte or less.
@@ -47,13 +49,15 @@ struct Locked {
 #[derive(Clone, Copy, Debug)]
 struct Side(usize);
 
-/// A row with the name that its model has here, and the account that pays for it.
+/// A row with the name that its model has here, the account that pays for it, and what of its credits is held.
 #[derive(Serialize)]
 struct Line<'a> {
     row: &'a usage_request::Model,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Uuid>,
+    #[serde(skip_serializing_if = "<[Left]>::is_empty")]
+    held: &'a [Left],
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +67,8 @@ pub(super) struct Kept {
     /// None: its user's. Lines of older versions say nothing of it.
     #[serde(default)]
     pub account: Option<Uuid>,
+    #[serde(default)]
+    pub held: Vec<Left>,
 }
 
 /// What programs left behind that have ended.
@@ -92,11 +98,11 @@ impl Journal {
     }
 
     /// Keeps a row. Whoever calls this keeps others from doing so, and from [turning over](Self::turn_over).
-    pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>) {
+    pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[Left]) {
         let Some(files) = &self.files else { return };
         // A line that the disk had no space for may have been cut off: it takes none with it.
         let mut line = vec![b'\n'];
-        if serde_json::to_writer(&mut line, &Line { row, model, account }).is_err() {
+        if serde_json::to_writer(&mut line, &Line { row, model, account, held }).is_err() {
             return;
         }
         line.push(b'\n');
@@ -228,13 +234,13 @@ mod tests {
         let (first, left_behind) = Journal::open(folder.path());
         assert!(left_behind.rows.is_empty());
         let written = row("written");
-        first.keep(&written, "small", None);
+        first.keep(&written, "small", None, &[]);
         let side = first.turn_over();
         let waiting = row("waiting");
-        first.keep(&waiting, "small", Some(Uuid::max()));
+        first.keep(&waiting, "small", Some(Uuid::max()), &[]);
         first.empty(side);
         let side = first.turn_over();
-        first.keep(&row("last"), "small", None);
+        first.keep(&row("last"), "small", None, &[]);
         {
             // Another program beside it takes nothing away.
             let (_second, left_behind) = Journal::open(folder.path());
@@ -262,7 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FOLDER), "a file").unwrap();
         let (journal, left_behind) = Journal::open(folder.path());
-        journal.keep(&row("one"), "small", None);
+        journal.keep(&row("one"), "small", None, &[]);
         journal.empty(journal.turn_over());
         assert!(left_behind.rows.is_empty());
     }
@@ -283,9 +289,9 @@ mod tests {
     fn a_line_that_was_cut_off_takes_no_other_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path());
-        journal.keep(&row("before"), "small", None);
+        journal.keep(&row("before"), "small", None, &[]);
         (&journal.files.as_ref().unwrap()[0].file).write_all(b"\n{\"row\":{\"id\":\"the disk was full").unwrap();
-        journal.keep(&row("after"), "small", None);
+        journal.keep(&row("after"), "small", None, &[]);
         assert_eq!(found_after(folder.path(), journal), ["after", "before"]);
     }
 
@@ -295,7 +301,7 @@ mod tests {
         let (journal, _) = Journal::open(folder.path());
         let (mut turns, mut taken, mut done) = (Turns::default(), 0, 0);
         let keep = |taken: &mut u64| {
-            journal.keep(&row(&taken.to_string()), "small", None);
+            journal.keep(&row(&taken.to_string()), "small", None, &[]);
             *taken += 1;
         };
         (0..3).for_each(|_| keep(&mut taken));

@@ -114,7 +114,7 @@ pub(crate) fn record(app: &App, answer: AnswerUse, held: Option<RoundHold>) -> O
 }
 
 impl Gateway {
-    /// Books what a program that was killed had finished. What was held for it expires by itself.
+    /// Books what a program that was killed had finished, with the credits that were held for it. What was held of budgets expires by itself.
     pub(super) async fn book(&self, left_behind: &[Kept]) -> Result<(), AppError> {
         for part in left_behind.chunks(BOOKED_AT_ONCE) {
             self.book_part(part).await?;
@@ -129,7 +129,7 @@ impl Gateway {
         let stored = usage::stored(self.db.writer(), &ids).await?;
         let missing = left_behind.iter().filter(|kept| !stored.contains(&kept.row.id));
         let count = missing.clone().count();
-        for Kept { row, model, account } in missing {
+        for Kept { row, model, account, held } in missing {
             let key = row.key_id.map(|id| BudgetId { scope: BudgetScope::Key, id: id.0 });
             let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
@@ -141,7 +141,7 @@ impl Gateway {
             let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
             let account = Some(account.unwrap_or(row.user_id.0));
             let payer = Payer { user_id: row.user_id, workspace_id: None, account };
-            let settlements = vec![self.bill(payer, &budgets, metric, cost).booking(cost, row.id)];
+            let settlements = self.bill(payer, &budgets, metric, cost).booking(cost, row.id, held);
             self.writer.push(Entry { row: Some(row.clone()), model: model.as_str().into(), settlements });
         }
         if count > 0 {

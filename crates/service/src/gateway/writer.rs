@@ -105,7 +105,8 @@ impl Writer {
                 return;
             }
             if let Some(row) = &entry.row {
-                self.0.journal.keep(row, &entry.model, entry.account());
+                let held: Vec<_> = entry.settlements.iter().filter_map(Settlement::left).collect();
+                self.0.journal.keep(row, &entry.model, entry.account(), &held);
             }
             queue.waiting.push_back(entry);
             queue.taken += 1;

@@ -22,6 +22,7 @@ use appcore::{AppError, Clock, Timestamp, UserId, credits::MicroCredits};
 use dashmap::DashMap;
 use dbcontext::{Database, constraint::app_error};
 use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, MutexGuard, mpsc},
@@ -109,6 +110,16 @@ pub(crate) enum Origin {
     Own,
     /// Taken from blocks, where these have enough.
     Blocks,
+    /// Taken from a block of a program that has ended.
+    LeftBlock,
+}
+
+/// Credits that are held for a call, as whoever books the call knows them when this program was killed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Left {
+    hold: Uuid,
+    account: Uuid,
+    is_block: bool,
 }
 
 /// What a finished call changes in its purses.
@@ -137,13 +148,25 @@ impl HeldFor {
 }
 
 impl Settlement {
-    /// Books a cost for which nothing is held any more.
-    pub fn booking(purses: &[Purse], cost: Amounts, source: Uuid) -> Self {
+    /// Books what a call cost that a program had finished which was killed. What it held of these credits is freed with it, or drawn where that is a block, as far
+    /// as it is still there: so nothing is owed for what was held.
+    pub fn booking(purses: &[Purse], cost: Amounts, source: Uuid, left: Option<Left>) -> Self {
         let mut holds = [None; MOST];
         for (place, purse) in holds.iter_mut().zip(purses) {
-            *place = Some((*purse, Uuid::nil()));
+            let left = left.filter(|left| purse.account() == Some(left.account));
+            *place = Some((*purse, left.map_or(Uuid::nil(), |left| left.hold)));
         }
-        Self { held: HeldFor { holds, amounts: Amounts::default(), origin: Origin::Own }, cost, source }
+        let origin = if left.is_some_and(|left| left.is_block) { Origin::LeftBlock } else { Origin::Own };
+        Self { held: HeldFor { holds, amounts: Amounts::default(), origin }, cost, source }
+    }
+
+    /// Credits that are held for it.
+    pub fn left(&self) -> Option<Left> {
+        let is_block = self.held.origin != Origin::Own;
+        self.held.holds.iter().flatten().find_map(|(purse, hold)| {
+            let account = purse.account().filter(|_| !hold.is_nil())?;
+            Some(Left { hold: *hold, account, is_block })
+        })
     }
 
     /// The account that pays.
@@ -231,7 +254,7 @@ impl Holds {
     /// The call is over and cost this. What is to be booked, if anything is.
     pub fn end(&self, held: HeldFor, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
-            Origin::Own => self.let_go(&held),
+            Origin::Own | Origin::LeftBlock => self.let_go(&held),
             Origin::Blocks => self.blocks.end(&held, cost),
         }
         let is_booked = held.origin == Origin::Own || cost != Amounts::default();
@@ -248,7 +271,7 @@ impl Holds {
         let mut concerned = Vec::new();
         for settlement in settlements {
             let Settlement { held, cost, .. } = settlement;
-            if !settlement.is_urgent() {
+            if held.origin == Origin::Blocks {
                 self.blocks.booked(held, *cost);
             }
             concerned.extend(held.holds.iter().flatten().map(|(purse, _)| purse));
@@ -414,7 +437,7 @@ pub(crate) async fn settle<C: ConnectionTrait>(
     for (Settlement { held, cost, source }, (purse, id)) in holds() {
         let cost = cost.of(purse);
         purses.spend(purse, cost, *source);
-        if held.origin == Origin::Blocks {
+        if held.origin != Origin::Own {
             *drawn.entry(id).or_default() += cost;
         }
     }

@@ -15,7 +15,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Amounts, HeldFor, Holds, Origin, Purse, Settlement, settle};
+use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
 use crate::{
     accounts::tests::stage::stages,
     ledger::{Books, Holder, Source, verify},
@@ -102,6 +102,39 @@ async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
         assert!(take(&instances[0], account, 0, Origin::Own).await.is_none(), "nothing is left");
         let tx = db.begin().await.unwrap();
         assert!(settle(&tx, &booked[..1], NOW).await.is_err(), "it was booked before");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
+    for stage in stages().await {
+        let app = stage.try_instance(&[]).await.unwrap();
+        let db = app.db.clone();
+        let instances = instances(&db, &Clock::stopped_at(NOW));
+        let account = account(&db, 1_000).await;
+        let restarted = async |cost: i64, left: Option<Left>| {
+            let cost = Amounts::cost(MicroCredits(cost));
+            let settlement = Settlement::booking(&[Purse::Credits(account)], cost, Uuid::now_v7(), left);
+            let tx = db.begin().await.unwrap();
+            settle(&tx, &[settlement], NOW).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let held = take(&instances[0], account, 900, Origin::Own).await.unwrap();
+        let finished = instances[0].end(held, Amounts::cost(MicroCredits(600)), Uuid::now_v7()).unwrap();
+        assert_eq!(figures(&db, account).await, (1_000, 900, 0), "it was killed before it could book it");
+        restarted(600, finished.left()).await;
+        assert_eq!(figures(&db, account).await, (400, 0, 0), "nothing is owed for what was held");
+        // It had expired meanwhile.
+        restarted(100, finished.left()).await;
+        assert_eq!(figures(&db, account).await, (300, 0, 0));
+        // Of a block the rest stays held until it expires.
+        let block = take(&instances[0], account, 300, Origin::Own).await.unwrap();
+        let block = Left { hold: block.id().unwrap(), account, is_block: true };
+        restarted(100, Some(block)).await;
+        assert_eq!(figures(&db, account).await, (200, 200, 0));
+        restarted(200, Some(block)).await;
+        assert_eq!(figures(&db, account).await, (0, 0, 0));
+        adds_up(&db).await;
     }
 }
 
