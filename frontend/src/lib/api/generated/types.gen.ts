@@ -916,6 +916,7 @@ export type BeginPaymentRequest = {
     gateway?: string | null;
     payment_method_id?: PaymentMethodId | null;
     plan_id: PlanId;
+    price?: Price | null;
     /**
      * The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
      */
@@ -1560,6 +1561,7 @@ export type ChangeStatusRequest = {
 
 export type ChangeSubscriptionRequest = {
     plan_id: PlanId;
+    price?: Price | null;
     /**
      * Of a workspace. Left out: as many as now.
      */
