@@ -60,8 +60,8 @@ mod m0073_refunds;
 mod m0074_marked_unread;
 mod m0075_refused_payments;
 mod m0076_plan_families;
-mod m0076_user_pictures;
 mod m0077_waiting_events;
+mod m0078_user_pictures;
 
 pub struct Migrator;
 
@@ -126,8 +126,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0074_marked_unread::Migration),
             Box::new(m0075_refused_payments::Migration),
             Box::new(m0076_plan_families::Migration),
-            Box::new(m0076_user_pictures::Migration),
             Box::new(m0077_waiting_events::Migration),
+            Box::new(m0078_user_pictures::Migration),
         ]
     }
 }
