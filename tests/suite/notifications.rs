@@ -132,6 +132,40 @@ async fn what_is_deleted_or_edited_away_is_withdrawn() {
 }
 
 #[tokio::test]
+async fn an_edit_tells_whom_it_mentions_once() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = channel(&anna, &[&ben, &carl]).await;
+    let (mut of_ben, mut of_carl) = (ben.connect().await, carl.connect().await);
+    let edit = async |message: &Value, content: &str, whom: &[&Member]| {
+        let mentions: Vec<Value> = whom.iter().map(|who| json!({ "kind": "user", "id": who.id })).collect();
+        let path = format!("/r1/messages/{}", message["id"].as_str().unwrap());
+        anna.patch(&path, json!({ "content": content, "mentions": mentions })).await.data()
+    };
+    let sent = anna.send_message(&chat, "for nobody").await;
+    edit(&sent, "for Ben", &[&ben]).await;
+    let first = told(&mut of_ben, "mention", "for Ben").await;
+    // Who was told of it is not told again.
+    edit(&sent, "for Ben and Carl", &[&ben, &carl]).await;
+    told(&mut of_carl, "mention", "for Ben and Carl").await;
+    assert_eq!(listed(&ben, "").await.len(), 1);
+    edit(&sent, "for Carl", &[&carl]).await;
+    assert_eq!(of_ben.expect("notifications.withdrawn").await.payload["ids"], json!([first["id"]]));
+    assert!(of_ben.drain().await.iter().all(|frame| frame.kind != "notification"));
+    assert!(listed(&ben, "").await.is_empty());
+    // Whoever is mentioned in a thread by an edit follows it from then on.
+    let reply = async |content: &str| {
+        let body = json!({ "client_id": new_id(), "content": content, "thread_id": sent["id"] });
+        anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
+    };
+    let said = reply("a remark").await;
+    edit(&said, "a remark for Ben", &[&ben]).await;
+    told(&mut of_ben, "mention", "a remark for Ben").await;
+    reply("another").await;
+    told(&mut of_ben, "thread", "another").await;
+}
+
+#[tokio::test]
 async fn replies_and_reactions_are_told_to_those_they_concern() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);

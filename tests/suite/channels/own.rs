@@ -118,6 +118,9 @@ async fn a_channel_keeps_mentions_of_everybody_to_its_admins() {
     ben.send_message(id, "@all in the text alone").await;
     send(&anna, "all", false).await.data_with(201);
     assert_eq!(carl.conversation(id).await["own"]["unread_mentions"], 1);
+    let own = ben.send_message(id, "Look").await;
+    let edit = json!({ "content": "Look, all", "mentions": [{ "kind": "all" }] });
+    ben.patch(&format!("/r1/messages/{}", own["id"].as_str().unwrap()), edit).await.refused(403, "forbidden");
     anna.patch(&at(id, &format!("/members/{}", ben.id)), json!({ "role": "admin" })).await.data();
     send(&ben, "all", false).await.data_with(201);
     carl.patch(&at(id, ""), json!({ "mention_all": "everyone" })).await.refused(403, "forbidden");
@@ -160,6 +163,59 @@ async fn mentions_are_counted_until_they_are_read() {
         send(wrong).await.names_field("mentions");
     }
     assert!((400..500).contains(&send(json!([{ "kind": "nobody" }])).await.status));
+}
+
+#[tokio::test]
+async fn mentions_come_and_go_with_what_a_message_says() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let group = anna.open_group("Plan", &[&ben, &carl]).await;
+    let counts = async || {
+        let (ben, carl) = (ben.conversation(&group).await, carl.conversation(&group).await);
+        let count = |it: Value| it["own"]["unread_mentions"].as_i64().unwrap();
+        (count(ben), count(carl))
+    };
+    let sent = anna.send_message(&group, "Look").await;
+    let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
+    let edit = async |content: &str, mentions: Value| {
+        anna.patch(&path, json!({ "content": content, "mentions": mentions })).await.data()
+    };
+    let user = |who: &Member| json!({ "kind": "user", "id": who.id });
+    let edited = edit("Look, Ben", json!([user(&ben)])).await;
+    assert_eq!((&edited["mentions"], counts().await), (&json!([user(&ben)]), (1, 0)));
+    // Left out, they stay.
+    let edited = anna.patch(&path, json!({ "content": "Look here, Ben" })).await.data();
+    assert_eq!((&edited["mentions"], counts().await), (&json!([user(&ben)]), (1, 0)));
+    // The same text may mention others.
+    edit("Look here, Ben", json!([user(&carl)])).await;
+    assert_eq!(counts().await, (0, 1));
+    edit("Look, all", json!([{ "kind": "all" }, user(&ben)])).await;
+    assert_eq!(counts().await, (1, 1));
+    assert_eq!(carl.history(&group).await[0]["mentions"], json!([{ "kind": "all" }, user(&ben)]));
+    // Of everybody those who are online, and those still where it is edited again.
+    let here = carl.connect().await;
+    edit("Look, here", json!([{ "kind": "here" }])).await;
+    assert_eq!(counts().await, (0, 1));
+    drop(here);
+    edit("Look, you who are here", json!([{ "kind": "here" }])).await;
+    assert_eq!(counts().await, (0, 1));
+    edit("Look", json!([])).await;
+    assert_eq!(counts().await, (0, 0));
+    edit("Look, both", json!([user(&ben), user(&carl)])).await;
+    assert_eq!(counts().await, (1, 1));
+    for wrong in [json!([{ "kind": "user" }]), json!([{ "kind": "all", "id": ben.id }])] {
+        anna.patch(&path, json!({ "content": "Look", "mentions": wrong })).await.names_field("mentions");
+    }
+    let admin = app.admin().await;
+    let deed = |name: &str| format!("/r1/admin/messages/{}/{name}", sent["id"].as_str().unwrap());
+    admin.post(&deed("hide"), json!({})).await.data();
+    assert_eq!((counts().await, &carl.history(&group).await[0]["mentions"]), ((0, 0), &Value::Null));
+    admin.post(&deed("restore"), json!({})).await.data();
+    assert_eq!(counts().await, (1, 1));
+    anna.delete(&path).await.data();
+    assert_eq!(counts().await, (0, 0));
+    let log = carl.get(&at(&group, "/events?after_seq=0")).await.data().to_string();
+    assert!(!log.contains("\"mentions\":"), "{log}");
 }
 
 #[tokio::test]
@@ -247,4 +303,15 @@ async fn mentioning_many_is_confirmed() {
     body["confirm"] = json!(true);
     anna.post(&at(&many, "/messages"), body).await.data_with(201);
     assert_eq!(others[0].conversation(&many).await["own"]["unread_mentions"], 1);
+    // An edit asks only for what was not there before.
+    let sent = anna.send_message(&many, "Look").await;
+    let path = format!("/r1/messages/{}", sent["id"].as_str().unwrap());
+    let edit = async |content: &str, confirm: bool| {
+        let body = json!({ "content": content, "mentions": [{ "kind": "all" }], "confirm": confirm });
+        anna.patch(&path, body).await
+    };
+    edit("Look, all", false).await.refused(409, "confirm_mention");
+    edit("Look, all", true).await.data();
+    edit("Look, all of you", false).await.data();
+    assert_eq!(others[0].conversation(&many).await["own"]["unread_mentions"], 2);
 }

@@ -157,6 +157,30 @@ pub enum MentionKind {
     Here,
 }
 
+/// How many people mentions may mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Those who are named, or nobody.
+    Named,
+    /// Those who are online.
+    Here,
+    Everybody,
+}
+
+impl Reach {
+    #[must_use]
+    pub fn of(mentions: &[Mention]) -> Self {
+        let has = |kind| mentions.iter().any(|mention| mention.kind == kind);
+        if has(MentionKind::All) {
+            Self::Everybody
+        } else if has(MentionKind::Here) {
+            Self::Here
+        } else {
+            Self::Named
+        }
+    }
+}
+
 /// The versions of a message in a chat with an assistant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Versions {

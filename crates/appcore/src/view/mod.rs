@@ -76,7 +76,7 @@ pub use knowledge::{
 pub use later::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use message::{
     AnswerContext, AnswerDetails, AnswerFigures, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
-    Preview, Reaction, SeenFile, SeenHow, Sender, SenderKind, ThreadSummary, UnseenReason, Versions,
+    Preview, Reach, Reaction, SeenFile, SeenHow, Sender, SenderKind, ThreadSummary, UnseenReason, Versions,
 };
 pub use moderation::{
     HiddenMessage, Report, ReportDeed, ReportDetails, ReportPerson, ReportPlace, ReportReason, ReportReceipt,

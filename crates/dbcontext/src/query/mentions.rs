@@ -6,18 +6,18 @@ use uuid::Uuid;
 
 use super::{
     pieces::{Change, Piece},
-    rows::Column,
+    rows::{Column, Field},
 };
 
 /// Whom a message mentions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mentioned {
     Everybody,
     Person(UserId),
 }
 
 /// A mention, as it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewMention {
     pub conversation_id: ConversationId,
     pub mentioned: Mentioned,
@@ -33,14 +33,31 @@ pub(super) const fn everybody(backend: DatabaseBackend) -> &'static str {
 }
 
 pub fn insert(backend: DatabaseBackend, mentions: Vec<NewMention>) -> Result<Piece, AppError> {
-    static INSERT: Change<3> =
-        Change::insert("mentions", [Column::Uuid("user_id"), Column::Uuid("conversation_id"), Column::Int("no")]);
-    let rows = mentions.into_iter().map(|mention| {
-        let user = match mention.mentioned {
-            Mentioned::Everybody => Uuid::nil(),
-            Mentioned::Person(user) => user.0,
-        };
-        [user.into(), mention.conversation_id.0.into(), mention.no.into()]
-    });
-    INSERT.piece(backend, rows)
+    static INSERT: Change<3> = Change::new(
+        COLUMNS,
+        "INSERT INTO mentions (user_id, conversation_id, no) SELECT w.user_id, w.conversation_id, w.no FROM {} WHERE TRUE \
+         ON CONFLICT (user_id, conversation_id, no) DO NOTHING",
+        "INSERT INTO mentions (user_id, conversation_id, no) VALUES (?, ?, ?) ON CONFLICT (user_id, conversation_id, no) DO NOTHING",
+    );
+    INSERT.piece(backend, mentions.into_iter().map(fields))
+}
+
+/// Takes back what a message does not say any more.
+pub fn remove(backend: DatabaseBackend, mentions: Vec<NewMention>) -> Result<Piece, AppError> {
+    static REMOVE: Change<3> = Change::new(
+        COLUMNS,
+        "DELETE FROM mentions WHERE (user_id, conversation_id, no) IN (SELECT w.user_id, w.conversation_id, w.no FROM {})",
+        "DELETE FROM mentions WHERE user_id = ? AND conversation_id = ? AND no = ?",
+    );
+    REMOVE.piece(backend, mentions.into_iter().map(fields))
+}
+
+const COLUMNS: [Column; 3] = [Column::Uuid("user_id"), Column::Uuid("conversation_id"), Column::Int("no")];
+
+fn fields(mention: NewMention) -> [Field; 3] {
+    let user = match mention.mentioned {
+        Mentioned::Everybody => Uuid::nil(),
+        Mentioned::Person(user) => user.0,
+    };
+    [user.into(), mention.conversation_id.0.into(), mention.no.into()]
 }

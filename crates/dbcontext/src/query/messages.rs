@@ -111,7 +111,7 @@ impl TryFrom<NamedMessage> for view::Message {
             reply_to: row.reply_to,
             reason: row.reason,
             model: row.model,
-            mentions: read(row.mentions.as_deref(), is_there)?,
+            mentions: read(row.mentions.as_deref(), is_there && row.hidden_at.is_none())?,
             attachments: read(row.attachments.as_deref(), is_there)?,
             previews: read(row.previews.as_deref(), is_there)?,
             reactions: read(row.reactions.as_deref(), is_there)?,
@@ -289,14 +289,24 @@ pub async fn context<C: ConnectionTrait>(
     Ok(history(db, id, part).await?.0)
 }
 
-/// Gives messages another text.
-pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, String)>, now: Timestamp) -> Result<Piece, AppError> {
-    static UPDATE: Change<3> = Change::new(
-        [Column::Text("content"), Column::Int("at"), Column::Uuid("id")],
-        "UPDATE messages SET content = w.content, edited_at = w.at, previews = NULL FROM {} WHERE messages.id = w.id",
-        "UPDATE messages SET content = ?, edited_at = ?, previews = NULL WHERE id = ?",
+/// What a message says from now on.
+#[derive(Clone, Debug)]
+pub struct Words {
+    pub content: String,
+    /// As JSON.
+    pub mentions: Option<String>,
+}
+
+/// Gives messages another text, and lets them mention others.
+pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, Words)>, now: Timestamp) -> Result<Piece, AppError> {
+    static UPDATE: Change<4> = Change::new(
+        [Column::Text("content"), Column::Text("mentions"), Column::Int("at"), Column::Uuid("id")],
+        "UPDATE messages SET content = w.content, mentions = w.mentions, edited_at = w.at, previews = NULL FROM {} WHERE messages.id = w.id",
+        "UPDATE messages SET content = ?, mentions = ?, edited_at = ?, previews = NULL WHERE id = ?",
     );
-    UPDATE.piece(backend, edited.into_iter().map(|(id, content)| [content.into(), now.0.into(), id.0.into()]))
+    let rows =
+        edited.into_iter().map(|(id, words)| [words.content.into(), words.mentions.into(), now.0.into(), id.0.into()]);
+    UPDATE.piece(backend, rows)
 }
 
 /// What is shown of a message beside its text.
@@ -338,12 +348,13 @@ pub fn mark(backend: DatabaseBackend, marked: Vec<(MessageId, Marks)>) -> Result
 /// Gives messages another text and other marks: of one message there is one statement.
 pub fn edit_marked(
     backend: DatabaseBackend,
-    edited: Vec<(MessageId, String, Marks)>,
+    edited: Vec<(MessageId, Words, Marks)>,
     now: Timestamp,
 ) -> Result<Piece, AppError> {
-    static UPDATE: Change<9> = Change::new(
+    static UPDATE: Change<10> = Change::new(
         [
             Column::Text("content"),
+            Column::Text("mentions"),
             Column::Int("at"),
             Column::Text("reactions"),
             Column::Int("pinned_at"),
@@ -353,14 +364,26 @@ pub fn edit_marked(
             Column::Int("solved_at"),
             Column::Uuid("id"),
         ],
-        "UPDATE messages SET content = w.content, edited_at = w.at, previews = NULL, reactions = w.reactions, pinned_at = w.pinned_at, thread = w.thread, \
+        "UPDATE messages SET content = w.content, mentions = w.mentions, edited_at = w.at, previews = NULL, reactions = w.reactions, pinned_at = w.pinned_at, thread = w.thread, \
            thread_last_no = w.thread_last_no, thread_at = w.thread_at, solved_at = w.solved_at FROM {} WHERE messages.id = w.id",
-        "UPDATE messages SET content = ?, edited_at = ?, previews = NULL, reactions = ?, pinned_at = ?, thread = ?, thread_last_no = ?, thread_at = ?, \
+        "UPDATE messages SET content = ?, mentions = ?, edited_at = ?, previews = NULL, reactions = ?, pinned_at = ?, thread = ?, thread_last_no = ?, thread_at = ?, \
            solved_at = ? WHERE id = ?",
     );
-    let rows = edited.into_iter().map(|(id, content, marks)| {
+    let rows = edited.into_iter().map(|(id, words, marks)| {
         let [reactions, pinned_at, thread, last_no, at, solved_at] = fields(marks);
-        [content.into(), now.0.into(), reactions, pinned_at, thread, last_no, at, solved_at, id.0.into()]
+        let Words { content, mentions } = words;
+        [
+            content.into(),
+            mentions.into(),
+            now.0.into(),
+            reactions,
+            pinned_at,
+            thread,
+            last_no,
+            at,
+            solved_at,
+            id.0.into(),
+        ]
     });
     UPDATE.piece(backend, rows)
 }

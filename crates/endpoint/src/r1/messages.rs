@@ -185,17 +185,26 @@ pub struct EditMessageRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
+    /// Whom it mentions from now on, as when it is sent. Left out: those whom it does.
+    #[validate(length(max = 100))]
+    pub mentions: Option<Vec<Mention>>,
+    /// To mention more than 20 people by an `all` or `here` that was not there before.
+    pub confirm: Option<bool>,
 }
 
 /// Edit one's message
-#[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, WordRefused))]
+///
+/// Whoever is mentioned now and was not before is told, and mentions that are gone are taken back. No assistant is asked again.
+#[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, ConfirmMention, WrongState, WordRefused))]
 impl Endpoint for EditMessage {
     type Request = EditMessageRequest;
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.app(), request.content)?;
-        Ok(Reply::of(messages::edit(ctx.app(), ctx.user()?, request.id, content).await?))
+        let edit = messages::Edit { content, mentions: request.mentions };
+        let is_confirmed = request.confirm.unwrap_or(false);
+        Ok(Reply::of(messages::edit(ctx.app(), ctx.user()?, request.id, edit, is_confirmed).await?))
     }
 }
 

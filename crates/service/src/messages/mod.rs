@@ -14,7 +14,7 @@ use appcore::{
     auth::Principal,
     page::{MAX_PAGE_SIZE, Slice},
     text::Content,
-    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus},
+    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus, Reach},
 };
 use dbcontext::query;
 use serde_json::json;
@@ -43,7 +43,7 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
     let (user, id) = (send.sender, send.conversation_id);
     let access = access::Lookup::new(app, user, id);
     if send.mentions_many() {
-        send.here = mention_many(app, &access, &send, is_confirmed).await?;
+        send.here = mention_many(app, &access, &send.mentions, is_confirmed).await?;
     }
     let queued = budget::hold_for_message(app, &access, &mut send).await?;
     let sent = app.writer.submit(Change::Send(send)).await;
@@ -82,21 +82,21 @@ fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
 async fn mention_many(
     app: &App,
     access: &access::Lookup<'_>,
-    send: &SendMessage,
+    mentions: &[Mention],
     is_confirmed: bool,
 ) -> Result<Vec<UserId>, AppError> {
     let (id, sender) = (access.id, access.user);
     if access.member().await?.may_mention_all().is_err() {
         return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
     }
-    let mentions = |kind| send.mentions.iter().any(|mention| mention.kind == kind);
+    let has = |kind| mentions.iter().any(|mention| mention.kind == kind);
     let mut here = Vec::new();
-    if mentions(MentionKind::Here) {
+    if has(MentionKind::Here) {
         let others = query::members::others(app.db.reader(), id, sender).await?;
         let online = app.presence.of(&others).await.into_iter();
         here.extend(online.filter(|one| one.status != PresenceStatus::Offline).map(|one| one.user_id));
     }
-    let told = if mentions(MentionKind::All) {
+    let told = if has(MentionKind::All) {
         query::members::count(app.db.reader(), id).await?.saturating_sub(1)
     } else {
         here.len() as u64
@@ -142,9 +142,35 @@ pub async fn find(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
     query::messages::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-pub async fn edit(app: &App, by: &Principal, message_id: MessageId, content: Content) -> Result<Message, AppError> {
-    let conversation_id = find(app, by, message_id).await?.conversation_id;
-    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content };
+/// What a message is to say instead.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub content: Content,
+    /// Whom it mentions from now on; none: those whom it does.
+    pub mentions: Option<Vec<Mention>>,
+}
+
+/// Gives one's message another text. Where that mentions many who were not mentioned before, it must be confirmed.
+pub async fn edit(
+    app: &App,
+    by: &Principal,
+    message_id: MessageId,
+    edit: Edit,
+    is_confirmed: bool,
+) -> Result<Message, AppError> {
+    let Edit { content, mentions } = edit;
+    let message = find(app, by, message_id).await?;
+    let conversation_id = message.conversation_id;
+    let mut here = Vec::new();
+    if let Some(mentions) = &mentions {
+        check_mentions(mentions)?;
+        let (before, after) = (Reach::of(&message.mentions), Reach::of(mentions));
+        if after != before && after != Reach::Named {
+            let access = access::Lookup::new(app, by.user_id, conversation_id);
+            here = mention_many(app, &access, mentions, is_confirmed || after < before).await?;
+        }
+    }
+    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content, mentions, here };
     let edited = app.writer.submit(Change::Edit(edit)).await;
     access::explain(app, by.user_id, conversation_id, edited).await?.message()
 }

@@ -97,7 +97,7 @@ pub async fn create(
     message.content.check_length(app.config.messages.max_chars_in(member.kind))?;
     if message.mentions_many() {
         // Whom it concerns is not known before it is sent.
-        super::mention_many(app, &access, &message, is_confirmed).await?;
+        super::mention_many(app, &access, &message.mentions, is_confirmed).await?;
     }
     space::check_sent(app, &access, &message.attachments).await?;
     if rows::count(app.db.reader(), user).await? >= MAX_SCHEDULED {

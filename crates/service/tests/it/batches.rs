@@ -123,7 +123,9 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
 }
 
 fn edit(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId, content: &str) -> Change {
-    Change::Edit(EditMessage { conversation_id, by: fixture.people[0], message_id, content: text(content) })
+    let by = fixture.people[0];
+    let (content, mentions, here) = (text(content), None, Vec::new());
+    Change::Edit(EditMessage { conversation_id, by, message_id, content, mentions, here })
 }
 
 fn delete(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId) -> Change {

@@ -78,7 +78,8 @@ pub(super) struct Batch<'a> {
     /// Whose standing was relied on where that takes no number.
     relied_on: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
-    pub new_mentions: Vec<NewMention>,
+    /// Whom messages mention from now on (`true`), and whom they don't any more.
+    pub mentions: BTreeMap<NewMention, bool>,
     /// The files that messages of this batch are to carry.
     pub files: Files,
     events: Vec<NewEvent>,
@@ -110,7 +111,7 @@ impl<'a> Batch<'a> {
             numbers: 0,
             relied_on: BTreeSet::new(),
             new_messages: Vec::new(),
-            new_mentions: Vec::new(),
+            mentions: BTreeMap::new(),
             files: Files::default(),
             events: Vec::new(),
             envelopes: Vec::new(),

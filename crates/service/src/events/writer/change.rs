@@ -5,7 +5,7 @@ use appcore::{
     text::{ClientId, Content},
     view::{
         AnswerFigures, AssistantMember, ConversationKind, Forwarded, HistoryScope, Member, MemberRole, Mention,
-        MentionAll, MentionKind, Message, MessageStatus, NewPoll, Posting, Preview,
+        MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, Reach,
     },
 };
 
@@ -89,7 +89,7 @@ impl SendMessage {
 
     /// Whether it mentions everybody, or everybody who is here.
     pub(crate) fn mentions_many(&self) -> bool {
-        self.mentions.iter().any(|mention| matches!(mention.kind, MentionKind::All | MentionKind::Here))
+        Reach::of(&self.mentions) != Reach::Named
     }
 }
 
@@ -99,6 +99,10 @@ pub struct EditMessage {
     pub by: UserId,
     pub message_id: MessageId,
     pub content: Content,
+    /// Whom it mentions from now on; none: those whom it does.
+    pub mentions: Option<Vec<Mention>>,
+    /// Whom `@here` means, where it was not there before.
+    pub here: Vec<UserId>,
 }
 
 /// Gives a prompt another text and has it answered again.

@@ -3,16 +3,26 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, view::Message};
-use dbcontext::query::{self, Piece, events::StoredEvent, messages::Marks, threads::NewFollower};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp,
+    view::{Message, Reach},
+};
+use dbcontext::query::{
+    self, Piece,
+    events::StoredEvent,
+    messages::{Marks, Words},
+    threads::NewFollower,
+};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 
-use super::{change::Change, messages::listed, reactions::Reactions, removed};
+use super::{change::Change, mentions::Place, messages::listed, reactions::Reactions, removed};
 
 #[derive(Default)]
 pub(super) struct Edits {
     /// The messages that changes are about, as they are by now.
     messages: HashMap<MessageId, Message>,
+    /// Where those of them stand that the main line shows.
+    places: HashMap<MessageId, Place>,
     /// The events that carry their texts.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
     /// Who reacts with what.
@@ -33,11 +43,12 @@ impl Edits {
     /// Reads what is changed or replied to, and which events carry the text of what is edited or deleted.
     pub async fn load<C: ConnectionTrait>(&mut self, db: &C, changes: &[Change]) -> Result<(), AppError> {
         let (mut ids, mut rewritten) = (BTreeSet::new(), BTreeSet::new());
-        let mut pinned = BTreeSet::new();
+        let (mut pinned, mut hidden) = (BTreeSet::new(), BTreeSet::new());
         for change in changes {
             match change {
                 Change::Edit(edit) => _ = rewritten.insert(edit.message_id),
                 Change::Delete(delete) => _ = rewritten.insert(delete.message_id),
+                Change::Hide(hide) => _ = hidden.insert(hide.message_id),
                 Change::React(react) => _ = ids.insert(react.message_id),
                 Change::Solve(solve) => _ = ids.insert(solve.message_id),
                 Change::Pin(pin) => {
@@ -48,7 +59,7 @@ impl Edits {
                 _ => {}
             }
         }
-        ids.extend(&rewritten);
+        ids.extend(rewritten.union(&hidden));
         if ids.is_empty() {
             return Ok(());
         }
@@ -63,6 +74,8 @@ impl Edits {
                 self.texts.entry(text.message_id).or_default().push(text.event);
             }
         }
+        let said: Vec<MessageId> = rewritten.union(&hidden).copied().collect();
+        self.read_here(db, &said).await?;
         if !pinned.is_empty() {
             let pinned: Vec<ConversationId> = pinned.into_iter().collect();
             self.pins.extend(query::threads::pin_counts(db, &pinned).await?);
@@ -73,9 +86,40 @@ impl Edits {
     /// Reads messages as they are stored.
     async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
+            if row.is_in_main_line() {
+                self.places.entry(row.id).or_insert(Place { no: row.no, here: Vec::new() });
+            }
             self.messages.insert(row.id, row.try_into()?);
         }
         Ok(())
+    }
+
+    /// Reads whom those of the messages mention that say `@here`.
+    async fn read_here<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
+        let says_here =
+            |id: &&MessageId| self.messages.get(id).is_some_and(|it| Reach::of(&it.mentions) == Reach::Here);
+        let place = |id: &MessageId| Some(((self.messages.get(id)?.conversation_id, self.places.get(id)?.no), *id));
+        let asked: HashMap<(ConversationId, i64), MessageId> = ids.iter().filter(says_here).filter_map(place).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let places: Vec<(ConversationId, i64)> = asked.keys().copied().collect();
+        for (conversation_id, no, user) in query::notifying::mentioned(db, &places).await? {
+            let place = asked.get(&(conversation_id, no)).and_then(|id| self.places.get_mut(id));
+            if let Some(place) = place {
+                place.here.push(user);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a message that was read stands in the main line.
+    pub fn place(&self, id: MessageId) -> Option<Place> {
+        self.places.get(&id).cloned()
+    }
+
+    pub fn set_place(&mut self, id: MessageId, place: Place) {
+        self.places.insert(id, place);
     }
 
     /// Reads a message that no change names, unless it is known.
@@ -137,8 +181,8 @@ impl Edits {
         let known = |id: &MessageId| self.messages.get(id);
         // A deleted message may have got another reply since.
         let is_there = |id: &&MessageId| !deleted.contains(*id);
-        let texts: Vec<_> =
-            edited.difference(&marked).filter_map(known).map(|it| (it.id, it.content.clone())).collect();
+        let texts = edited.difference(&marked).filter_map(known).map(|it| Ok((it.id, words_of(it)?)));
+        let texts = texts.collect::<Result<Vec<_>, AppError>>()?;
         if !texts.is_empty() {
             pieces.push(query::messages::edit(backend, texts, now)?);
         }
@@ -148,8 +192,7 @@ impl Edits {
             pieces.push(query::messages::mark(backend, marks)?);
         }
         let both = edited.intersection(&marked).filter_map(known);
-        let both =
-            both.map(|it| Ok((it.id, it.content.clone(), marks_of(it)?))).collect::<Result<Vec<_>, AppError>>()?;
+        let both = both.map(|it| Ok((it.id, words_of(it)?, marks_of(it)?))).collect::<Result<Vec<_>, AppError>>()?;
         if !both.is_empty() {
             pieces.push(query::messages::edit_marked(backend, both, now)?);
         }
@@ -178,6 +221,11 @@ impl Edits {
         }
         Ok(pieces)
     }
+}
+
+/// What is stored of what a message says.
+fn words_of(message: &Message) -> Result<Words, AppError> {
+    Ok(Words { content: message.content.clone(), mentions: listed(&message.mentions)? })
 }
 
 /// What is stored of a message beside its text.

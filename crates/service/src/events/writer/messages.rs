@@ -1,16 +1,13 @@
 //! People's messages: send, edit, delete. Sending is the hot path: it asks the database nothing by itself.
 
-use std::collections::BTreeSet;
-
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::Event,
-    view::{MemberRole, MentionAll, MentionKind, Message, MessageStatus, Posting, Sender, SenderKind},
+    view::{MemberRole, MentionAll, Message, MessageStatus, Posting, Reach, Sender, SenderKind},
 };
 use dbcontext::query::{
     self,
     batches::{NewMessage, ThreadPlace},
-    mentions::{Mentioned, NewMention},
     messages::NamedMessage,
 };
 use serde::Serialize;
@@ -19,7 +16,7 @@ use super::{
     asked,
     batch::Batch,
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
-    files, moderation, polls, removed, threads, versions,
+    files, mentions, moderation, polls, removed, threads, versions,
 };
 use crate::{
     events::{
@@ -69,6 +66,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
             })
         })
         .map(|send| (send.conversation_id, send.sender))
+        .chain(doubtful_edits(batch, changes))
         .chain(doubtful_pins(batch, changes))
         .chain(foreign_deletes(batch, changes))
         .collect();
@@ -78,6 +76,17 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     moderation::load(batch, changes).await?;
     files::load(batch, changes).await?;
     asked::load(batch, changes).await
+}
+
+/// Who lets a message mention everybody where only admins may.
+fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<(ConversationId, UserId)> {
+    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
+    let mentions_many = |edit: &EditMessage| Reach::of(edit.mentions.as_deref().unwrap_or_default()) != Reach::Named;
+    let edits = changes.iter().filter_map(|change| if let Change::Edit(edit) = change { Some(edit) } else { None });
+    edits
+        .filter(|edit| mentions_many(edit) && is_kept(edit.conversation_id))
+        .map(|edit| (edit.conversation_id, edit.by))
+        .collect()
 }
 
 /// Who pins something where only admins may write.
@@ -172,7 +181,7 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     }
     moderation::take_turn(batch, send)?;
     if is_in_main_line {
-        mention(batch, send, main_no);
+        mentions::add(batch, (send.conversation_id, main_no), &send.mentions, &send.here);
     }
     if let Some(root) = root {
         threads::add(batch, root, &message)?;
@@ -265,22 +274,6 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
     Ok(())
 }
 
-/// Notes who is mentioned, each once.
-fn mention(batch: &mut Batch<'_>, send: &SendMessage, no: i64) {
-    let mentions_all = send.mentions.iter().any(|mention| mention.kind == MentionKind::All);
-    let people: BTreeSet<UserId> = send
-        .mentions
-        .iter()
-        .filter(|mention| mention.kind == MentionKind::User)
-        .filter_map(|mention| mention.id.map(UserId))
-        .chain(send.here.iter().copied())
-        .collect();
-    let mentioned =
-        if mentions_all { vec![Mentioned::Everybody] } else { people.into_iter().map(Mentioned::Person).collect() };
-    let conversation_id = send.conversation_id;
-    batch.new_mentions.extend(mentioned.into_iter().map(|mentioned| NewMention { conversation_id, mentioned, no }));
-}
-
 /// Refuses what a member writes where nobody, or not everybody, may write.
 pub(super) fn may_write(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
     batch.standing(id, user)?;
@@ -318,8 +311,17 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
         return Err(AppError::refused(Code::WrongState, HIDDEN));
     }
     let content = moderation::filtered(batch, edit.conversation_id, edit.content.as_str())?;
-    if message.content == content {
+    let mentioned = edit.mentions.as_ref().filter(|mentioned| **mentioned != message.mentions);
+    if message.content == content && mentioned.is_none() {
         return Ok(Outcome::Message(Box::new(message)));
+    }
+    if let Some(mentioned) = mentioned {
+        if Reach::of(mentioned) > Reach::of(&message.mentions) {
+            may_mention_all(batch, edit.conversation_id, edit.by)?;
+        }
+        threads::follow(batch, &message, mentions::newly_named(&message.mentions, mentioned));
+        mentions::replace(batch, &message, mentioned, &edit.here);
+        message.mentions.clone_from(mentioned);
     }
     if asks_for_previews(&message, &content) {
         batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
@@ -355,7 +357,9 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
         ));
     }
     let has_more = message.has_more();
+    mentions::take_back(batch, &message);
     message.content.clear();
+    message.mentions.clear();
     message.attachments.clear();
     message.previews.clear();
     message.reactions.clear();

@@ -16,6 +16,7 @@ mod edits;
 mod files;
 mod limits;
 mod memory;
+mod mentions;
 mod messages;
 mod moderation;
 mod polls;

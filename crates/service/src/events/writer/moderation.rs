@@ -13,6 +13,7 @@ use dbcontext::query;
 use super::{
     batch::Batch,
     change::{Change, HideMessage, Outcome, SendMessage},
+    mentions,
     messages::{self, sends, target},
     removed,
 };
@@ -97,12 +98,14 @@ pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Ou
     }
     if hide.is_hidden {
         query::moderation::hide(batch.db, message.id, hide.by, batch.now).await?;
+        mentions::take_back(batch, &message);
         conceal(&mut message);
         message.hidden_at = Some(batch.now);
         removed::take_out(batch, &message).await?;
     } else {
         query::moderation::restore(batch.db, message.id).await?;
         message = target(batch, conversation_id, hide.message_id).await?;
+        mentions::give_back(batch, &message);
         if links::may_have(&message.content) {
             batch.ask(PreviewJob { conversation_id, message_id: message.id }.new_job()?);
         }
@@ -119,6 +122,7 @@ pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Ou
 
 fn conceal(message: &mut Message) {
     message.content.clear();
+    message.mentions.clear();
     message.attachments.clear();
     message.previews.clear();
     message.tool_calls.clear();

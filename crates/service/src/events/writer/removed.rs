@@ -60,6 +60,10 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
             told.insert("attachments".to_owned(), json!(files));
             told.insert("edited_at".to_owned(), json!(message.edited_at));
             told.insert("deleted_at".to_owned(), json!(message.deleted_at));
+            told.remove("mentions");
+            if is_creation && !message.mentions.is_empty() {
+                told.insert("mentions".to_owned(), json!(message.mentions));
+            }
             told.remove("poll");
             if let Some(poll) = message.poll.as_ref().filter(|_| is_creation) {
                 told.insert("poll".to_owned(), json!(poll));

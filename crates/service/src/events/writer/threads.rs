@@ -1,16 +1,19 @@
 //! Threads: a thread is the replies to one message of the main line. They are messages of the conversation's log as all others, with numbers of
 //! their own; what is shown of them stands with the message that they belong to.
 
+use std::collections::BTreeSet;
+
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::{Event, Topic},
-    view::{MentionKind, Message, Participant, SenderKind, ThreadSummary},
+    view::{Message, Participant, SenderKind, ThreadSummary},
 };
 use dbcontext::query::{self, batches::NewMessage, threads::NewFollower};
 
 use super::{
     batch::Batch,
     change::{Outcome, SendMessage, Solve},
+    mentions,
     messages::not_archived,
 };
 
@@ -64,12 +67,15 @@ pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> 
     if is_first && let Some(author) = person(root.sender.kind, root.sender.id) {
         batch.edits.followers.push(follow(author, 0));
     }
-    let mentioned = reply.mentions.iter().filter(|mention| mention.kind == MentionKind::User);
-    batch
-        .edits
-        .followers
-        .extend(mentioned.filter_map(|mention| mention.id.map(UserId)).map(|user| follow(user, reply.no - 1)));
+    self::follow(batch, reply, mentions::newly_named(&[], &reply.mentions));
     tell(batch, root)
+}
+
+/// Whoever is mentioned in a thread follows it from there on.
+pub(super) fn follow(batch: &mut Batch<'_>, reply: &Message, mentioned: BTreeSet<UserId>) {
+    let Some(root_id) = reply.thread_id else { return };
+    let read_no = reply.no - 1;
+    batch.edits.followers.extend(mentioned.into_iter().map(|user_id| NewFollower { root_id, user_id, read_no }));
 }
 
 /// Takes a reply out that is deleted. The thread is counted anew from what is stored and what this batch adds. Answers how it stands then.

@@ -2523,7 +2523,15 @@ export type DraftUpdatedFrame = {
 export type DurableFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame;
 
 export type EditMessageRequest = {
+    /**
+     * To mention more than 20 people by an `all` or `here` that was not there before.
+     */
+    confirm?: boolean | null;
     content: string;
+    /**
+     * Whom it mentions from now on, as when it is sent. Left out: those whom it does.
+     */
+    mentions?: Array<Mention> | null;
 };
 
 export type EmojiChangedFrame = {

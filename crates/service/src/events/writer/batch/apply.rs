@@ -66,7 +66,7 @@ impl Batch<'_> {
             numbers: self.numbers,
             events: self.events.len(),
             told: self.envelopes.len(),
-            mentions: self.new_mentions.len(),
+            mentions: self.mentions.len(),
             jobs: self.jobs.len(),
         }
     }

@@ -10,6 +10,7 @@ use appcore::{
 use dbcontext::query::{
     self, Piece,
     batches::{Head, NewMessage, SeenAt, Written},
+    mentions::NewMention,
 };
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
@@ -69,8 +70,13 @@ impl Batch<'_> {
         if !self.new_turns.is_empty() {
             pieces.push(query::moderation::take_turns(backend, &self.new_turns)?);
         }
-        if !self.new_mentions.is_empty() {
-            pieces.push(query::mentions::insert(backend, self.new_mentions)?);
+        let (new, gone): (Vec<_>, Vec<_>) = self.mentions.into_iter().partition(|(_, is_there)| *is_there);
+        let rows = |mentions: Vec<(NewMention, bool)>| mentions.into_iter().map(|(mention, _)| mention).collect();
+        if !new.is_empty() {
+            pieces.push(query::mentions::insert(backend, rows(new))?);
+        }
+        if !gone.is_empty() {
+            pieces.push(query::mentions::remove(backend, rows(gone))?);
         }
         pieces.extend(self.files.into_pieces(backend)?);
         let noted = self.id.filter(|_| !self.events.is_empty());
