@@ -7,6 +7,7 @@ const TRANSLATED: Record<string, () => string> = {
   not_found: m.error_not_found,
   signup_closed: m.error_signup_closed,
   already_member: m.error_already_member,
+  confirm_mention: m.error_confirm_mention,
   owner_must_transfer: m.error_owner_must_transfer,
   wrong_state: m.error_wrong_state,
   stale: m.error_stale,

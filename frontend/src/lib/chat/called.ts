@@ -21,6 +21,13 @@ export function calledIn(text: string, names: readonly Name[]): Mention[] {
   return [...found.values()];
 }
 
+/** Whom a text calls that says something else than before. Those called before whose names aren’t known stay: who can say that they are not in it. */
+export function calledAnew(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
+  const called = calledIn(text, names);
+  const isUnknown = ({ id }: Mention) => id != null && !names.some((name) => name.id === id);
+  return [...called, ...before.filter(isUnknown)];
+}
+
 function piecesOf(text: string, names: readonly Name[]): Piece[] {
   return /[@＠]/.test(text)
     ? parse(text)

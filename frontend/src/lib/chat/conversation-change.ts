@@ -3,14 +3,14 @@ import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '
 import { capabilitiesAs } from './kinds.ts';
 import { isCalled } from './mentions.ts';
 
-/** `gone`: it is not the reader's any more. */
-export type Change = 'gone' | { readonly conversation: Conversation; readonly isLastUnknown: boolean };
+/** `gone`: it is not the reader's any more. `isUnsure`: the server has to be asked how it is now. */
+export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };
 
 export function changedBy(frame: DurableFrame, conversation: Conversation, me: Id | undefined): Change {
   const { seq } = frame.payload;
-  const become = (change: Partial<Conversation>, isLastUnknown = false): Change => ({
+  const become = (change: Partial<Conversation>, isUnsure = false): Change => ({
     conversation: { ...conversation, ...change, last_seq: seq },
-    isLastUnknown
+    isUnsure
   });
   switch (frame.type) {
     case 'reaction.added':
@@ -29,10 +29,13 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
       const { message } = frame.payload;
       const isLast = conversation.last_message?.id === message.id;
       const isBranchChanged = 'branch_changed' in frame.payload && frame.payload.branch_changed === true;
-      return become(isLast ? { last_message: message } : {}, isBranchChanged);
+      const isUnsure = isBranchChanged || (frame.type === 'message.updated' && mayCount(message, conversation, me));
+      return become(isLast ? { last_message: message } : {}, isUnsure);
     }
-    case 'message.deleted':
-      return become({}, conversation.last_message?.id === frame.payload.message_id);
+    case 'message.deleted': {
+      const isLast = conversation.last_message?.id === frame.payload.message_id;
+      return become({}, isLast || (conversation.own?.unread_mentions ?? 0) > 0);
+    }
     case 'member.added':
     case 'member.updated':
       return become(withMember(frame, conversation, me));
@@ -98,6 +101,13 @@ export function withMember(frame: MemberFrame, conversation: Conversation, me: I
     ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
     ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })
   };
+}
+
+/** Whether an edit may have called the reader, or called them back, in what they have not read. */
+function mayCount(message: Message, { own, read_seq }: Conversation, me: Id | undefined): boolean {
+  const isInMainLine = !message.thread_id || message.also_to_conversation === true;
+  if (!own || !isInMainLine || message.seq <= read_seq || message.sender.id === me) return false;
+  return own.unread_mentions > 0 || isCalled(message.mentions ?? [], me ?? null);
 }
 
 function withMessage(conversation: Conversation, message: Message, me: Id | undefined): Partial<Conversation> {

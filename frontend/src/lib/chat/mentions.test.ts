@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { calledIn, callsMe } from './called.ts';
+import { calledAnew, calledIn, callsMe } from './called.ts';
 import cases from './mentions.json';
 import { askedAt, cutMentions, isCalled, matching, type Name } from './mentions.ts';
 
@@ -100,6 +100,15 @@ describe('mentions', () => {
     ]);
     expect(calledIn('@all, lunch', names)).toEqual([{ kind: 'all' }]);
     expect(calledIn('@allison', names)).toEqual([]);
+  });
+
+  it('of another text are those that it names, and those whom nobody knows by name', () => {
+    const before = [{ kind: 'user' as const, id: 'u2' }, { kind: 'user' as const, id: 'u9' }, { kind: 'all' as const }];
+    expect(calledAnew('@quill, please', names, before)).toEqual([
+      { kind: 'assistant', id: 'a1' },
+      { kind: 'user', id: 'u9' }
+    ]);
+    expect(calledAnew('@Mai Trần, please', names, before.slice(0, 1))).toEqual([{ kind: 'user', id: 'u2' }]);
   });
 
   it('call the reader by id, and with everybody', () => {

@@ -4,7 +4,7 @@ import type { App } from '#lib/app.ts';
 import type { Picture } from '#lib/api/assistants.ts';
 import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
 import type { Upload } from '#lib/api/files.ts';
-import { newId } from '#lib/api/client.ts';
+import { ApiError, newId } from '#lib/api/client.ts';
 import type { Scheduled } from '#lib/api/later.ts';
 import { sentence } from '#lib/api/words.ts';
 import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
@@ -16,7 +16,7 @@ import type { Saved } from '#lib/stores/saved.svelte.ts';
 import type { ThreadLog } from '#lib/stores/thread-log.svelte.ts';
 import type { Action, Rights } from './actions.ts';
 import type { Taken } from './attached.ts';
-import { calledIn, callsMe } from './called.ts';
+import { calledAnew, calledIn, callsMe } from './called.ts';
 import type { ChannelLinks } from './channel-links.ts';
 import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
@@ -201,6 +201,8 @@ export class Pane {
   /** The workspace's assistants that answer where they are mentioned, once somebody has begun to. */
   #askable = $state.raw<readonly Name[]>([]);
   #hasAsked = false;
+  /** What one’s message was to say instead, and would notify many: it wasn’t confirmed. */
+  #unconfirmed: string | null = null;
   readonly #workspaceRole = $derived.by(
     () => this.conversation && this.#app.workspaces.get(this.conversation.workspace_id)?.role
   );
@@ -475,9 +477,22 @@ export class Pane {
 
   /** Another text for one's own message; an assistant is asked again with it. */
   async change(id: string, content: string): Promise<void> {
-    if (!isAssistantChat(this.conversation)) return this.log.edit(id, content);
+    if (!isAssistantChat(this.conversation)) return this.#reword(id, content);
     await this.log.askAgain(id, content);
     this.goToEnd();
+  }
+
+  /** What was refused because it notifies many is confirmed by saying it again. */
+  async #reword(id: string, content: string): Promise<void> {
+    const before = this.log.find(id)?.mentions ?? [];
+    const isConfirmed = this.#unconfirmed === content;
+    this.#unconfirmed = null;
+    try {
+      await this.log.edit(id, content, calledAnew(content, this.names, before), isConfirmed);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
+      throw error;
+    }
   }
 
   async showVersion(id: string, index: number): Promise<void> {

@@ -429,8 +429,10 @@ export class ConversationLog {
     this.host.outbox.discard(clientId);
   }
 
-  edit(id: string, content: string): Promise<void> {
-    return this.change(() => this.host.api.patch<Message>(`/messages/${id}`, { content }));
+  /** Another text, and whom it mentions from now on. What mentions many anew has to be confirmed. */
+  edit(id: string, content: string, mentions: readonly Mention[], confirm = false): Promise<void> {
+    const body = { content, mentions, ...(confirm && { confirm }) };
+    return this.change(() => this.host.api.patch<Message>(`/messages/${id}`, body));
   }
 
   /** Another text for a prompt, which is answered again; the old one stays as a version. */

@@ -404,7 +404,7 @@ export class Conversations {
       return;
     }
     this.#items.set(id, change.conversation);
-    if (change.isLastUnknown) this.#fetchQuietly(id);
+    if (change.isUnsure) this.#fetchQuietly(id);
   }
 
   /** The server may have missed something: in these conversations, or in any (null). */

@@ -362,6 +362,28 @@ describe('channels in the list', () => {
     expect(store.get('c1')).toMatchObject({ unread: 0, own: { unread_mentions: 0 } });
   });
 
+  it('ask who is still named where something that was not read is edited or deleted', async () => {
+    const named = { ...own, unread_mentions: 1 };
+    api.list = [channel({ own: named })];
+    api.single.set('c1', channel({ last_seq: 4, own }));
+    await store.load();
+    api.asked = [];
+    say('message.updated', { conversation_id: 'c1', seq: 4, message: message(3, 'mai', { content: 'for nobody' }) });
+    await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
+    expect(api.asked).toEqual(['/conversations/c1']);
+    // What was read already, and what one says oneself, counts for nothing.
+    const mentions = [{ kind: 'user' as const, id: 'me' }];
+    say('message.updated', { conversation_id: 'c1', seq: 5, message: message(2, 'mai', { mentions }) });
+    say('message.updated', { conversation_id: 'c1', seq: 6, message: message(3, 'me', { mentions }) });
+    expect(api.asked).toHaveLength(1);
+    api.single.set('c1', channel({ last_seq: 7, own: named }));
+    say('message.updated', { conversation_id: 'c1', seq: 7, message: message(3, 'mai', { mentions }) });
+    await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 1 } }));
+    api.single.set('c1', channel({ last_seq: 8, own }));
+    say('message.deleted', { conversation_id: 'c1', seq: 8, message_id: 'm2', thread_id: null });
+    await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
+  });
+
   it('go back only where something is marked as unread', async () => {
     api.list = [channel()];
     await store.load();

@@ -16,8 +16,9 @@ async function open(server = new ModelServer()) {
     const page = server.page(query.before_seq ?? Infinity, query.limit ?? 50);
     return Promise.resolve({ items: page.items, has_more: page.hasMore });
   });
+  const patch = vi.fn<(path: string, body: unknown) => Promise<Message>>();
   const store = new MessagesStore(
-    { get } as unknown as Api,
+    { get, patch } as unknown as Api,
     line,
     { learn: vi.fn() },
     new FakeFiles(),
@@ -26,7 +27,7 @@ async function open(server = new ModelServer()) {
   store.open({ kind: 'user', id: 'me', name: 'Elena' });
   const log = store.conversation('c1');
   const texts = () => log.items.map((row) => row.view.content);
-  return { server, line, get, store, log, texts };
+  return { server, line, get, patch, store, log, texts };
 }
 
 describe('the messages store', () => {
@@ -298,5 +299,19 @@ describe('the messages store', () => {
     await settled();
     expect(texts()).toEqual(['mine']);
     expect(log.items[0]?.view).toMatchObject({ own: true, sending: null });
+  });
+
+  it('says with another text whom it mentions', async () => {
+    const { log, texts, server, patch } = await open();
+    server.create();
+    await log.load();
+    const mentions = [{ kind: 'user' as const, id: 'u2' }];
+    patch.mockResolvedValue(message(1, { content: 'for Mai', mentions }));
+    await log.edit('m1', 'for Mai', mentions);
+    expect(patch).toHaveBeenLastCalledWith('/messages/m1', { content: 'for Mai', mentions });
+    expect(texts()).toEqual(['for Mai']);
+    expect(log.items[0]?.view.mentions).toEqual(mentions);
+    await log.edit('m1', '@all', [{ kind: 'all' }], true);
+    expect(patch.mock.lastCall?.[1]).toEqual({ content: '@all', mentions: [{ kind: 'all' }], confirm: true });
   });
 });
