@@ -60,11 +60,24 @@ test('people pin, save and pass on messages, and send links to them', async ({ a
   await expect(articleOf(anna, 'For tomorrow').getByText('The door code is 4711')).toBeVisible();
   await anna.expectFlawless('a message that was passed on');
 
-  // A link opens at its message, also far back; and says so where one can't see it.
+  // What a message links to is shown below it, to those who may read it, and opens in the app.
   const api = await apiOf(server, anna);
   const { items } = await api.call('GET', '/r1/conversations');
   const chat = items.find(({ last_message }) => last_message?.content === 'The door code is 4711');
   const link = `/c/${chat.id}/m/${chat.last_message.id}`;
+  const address = new URL(link, anna.page.url()).href;
+  await anna.write(`As I said: ${address}`);
+  const linking = articleOf(anna, 'As I said');
+  await expect(linking.getByText('The door code is 4711')).toBeVisible();
+  await anna.expectFlawless('a message that links to another one');
+  await expect(articleOf(carl, 'As I said')).toBeVisible();
+  await expect(articleOf(carl, 'As I said').getByText('The door code')).toHaveCount(0);
+  await linking.getByRole('link', { name: address }).click();
+  await expect(anna.page).toHaveURL(new RegExp(`/c/${chat.id}$`));
+  await expect(articleOf(anna, 'The door code').first()).toHaveClass(/found/);
+  expect(anna.page.context().pages()).toHaveLength(1);
+
+  // A link opens at its message, also far back; and says so where one can't see it.
   await ben.page.goto(link);
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
   await carl.page.goto(link);

@@ -10,6 +10,7 @@ import type ReactionsType from '../reactions/reactions.svelte';
 import type PollType from '../polls/poll.svelte';
 import type CatchUpType from '../catch-up/in-conversation.svelte';
 import type ForwardedType from '../forward/forwarded.svelte';
+import type LinkedType from '../forward/linked.svelte';
 import type MessageFootType from '../kept/message-foot.svelte';
 import type ThreadRuleType from '../threads/thread-rule.svelte';
 import type ScheduledRowsType from '../later/scheduled-rows.svelte';
@@ -24,6 +25,7 @@ type Attachments = Component<ComponentProps<typeof AttachmentsType>>;
 type Previews = Component<ComponentProps<typeof PreviewsType>>;
 type Reactions = Component<ComponentProps<typeof ReactionsType>>;
 type Forwarded = Component<ComponentProps<typeof ForwardedType>>;
+type Linked = Component<ComponentProps<typeof LinkedType>>;
 type Poll = Component<ComponentProps<typeof PollType>>;
 type CatchUp = Component<ComponentProps<typeof CatchUpType>>;
 type MessageFoot = Component<ComponentProps<typeof MessageFootType>>;
@@ -42,6 +44,7 @@ interface Later {
   Previews: Previews | null;
   Reactions: Reactions | null;
   Forwarded: Forwarded | null;
+  Linked: Linked | null;
   Poll: Poll | null;
   CatchUp: CatchUp | null;
   MessageFoot: MessageFoot | null;
@@ -62,6 +65,7 @@ export const later = $state<Later>({
   Previews: null,
   Reactions: null,
   Forwarded: null,
+  Linked: null,
   Poll: null,
   CatchUp: null,
   MessageFoot: null,
