@@ -31,6 +31,19 @@ const CLAIMS = {
   no_nonce: ({ nonce: _, ...claims }) => claims,
   // No lie: some providers say these only when they are asked for them.
   thin: ({ email: _, email_verified: __, name: ___, ...claims }) => claims,
+  // No lies either: what Auth0, Keycloak and others put beside the standard's claims, or in their place.
+  odd: (claims) => ({
+    ...claims,
+    updated_at: '2026-11-20T08:15:30.123Z',
+    address: {},
+    locale: 7,
+    picture: null,
+    amr: ['pwd', 1],
+    birthdate: 1815,
+    phone_number_verified: 'no',
+    'https://chat.example/roles': ['admin'],
+    groups: Array.from({ length: 1000 }, (_, at) => `/departments/engineering/${at}`),
+  }),
   no_subject: ({ sub: _, ...claims }) => claims,
   expired: (claims) => ({ ...claims, iat: now() - 500, exp: now() - 120 }),
   old: (claims) => ({ ...claims, iat: now() - 3600 }),

@@ -7,27 +7,26 @@ use appcore::{
     auth::{Email, token},
     config::OauthKind,
 };
-use chrono::{DateTime, Utc};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use openidconnect::{
-    AdditionalClaims, ClaimsVerificationError, ClientId, EndUserEmail, EndUserFamilyName, EndUserGivenName,
-    EndUserName, IdToken, IdTokenClaims, IdTokenVerifier, IssuerUrl, LocalizedClaim, Nonce, SignatureVerificationError,
-    core::{
-        CoreGenderClaim, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
-    },
+    JsonWebKey as _, JsonWebKeyAlgorithm, JsonWebKeyUse as _, JwsSigningAlgorithm as _,
+    core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use crate::{OidcError, quirks};
+use crate::{
+    OidcError,
+    claims::{PersonClaims, TokenClaims},
+    quirks,
+};
 
-/// Those of providers have one or two kilobytes.
-const MAX_BYTES: usize = 16 * 1024;
+/// Those of most providers have one or two kilobytes; some name every group that somebody is in.
+const MAX_BYTES: usize = 64 * 1024;
 const MAX_SUBJECT_BYTES: usize = 255;
 /// How far the provider's clock may be from ours.
 const LEEWAY: Duration = Duration::from_secs(60);
 /// How old a token may be that comes straight from the provider.
 const MAX_AGE: Duration = Duration::from_secs(600);
-const ALGORITHMS: [CoreJwsSigningAlgorithm; 2] =
-    [CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256, CoreJwsSigningAlgorithm::EcdsaP256Sha256];
 
 /// Who somebody is at a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,17 +56,15 @@ pub(crate) struct Expectation<'a> {
     pub now: Timestamp,
 }
 
-/// Claims beyond the standard's.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Extra {
-    /// Microsoft: the tenant.
-    tid: Option<String>,
+/// How a token was signed (RFC 7515).
+#[derive(Debug, Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    cty: Option<String>,
+    crit: Option<IgnoredAny>,
 }
-
-impl AdditionalClaims for Extra {}
-
-type Token = IdToken<Extra, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
-type Claims = IdTokenClaims<Extra, CoreGenderClaim>;
 
 /// Why a token was refused; newer keys may help.
 pub(crate) enum TokenError {
@@ -79,74 +76,111 @@ pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<
     if text.len() > MAX_BYTES {
         return Err(invalid("the token is too long"));
     }
-    let token: Token = text.parse().map_err(invalid)?;
-    let claims = verified(&token, keys, expected)?;
-    let tenant = claims.additional_claims().tid.as_deref();
-    let issuer = quirks::token_issuer(expected.kind, expected.issuer, tenant).map_err(TokenError::Final)?;
-    if claims.issuer().as_str() != issuer {
-        return Err(invalid("the token is another issuer's"));
-    }
+    let parts =
+        text.rsplit_once('.').and_then(|(signed, signature)| Some((signed, signed.split_once('.')?, signature)));
+    let (signed, (header, claims), signature) = parts.ok_or_else(|| invalid("the token has not three parts"))?;
+    let header: Header = serde_json::from_slice(&decoded(header)?).map_err(invalid)?;
+    let algorithm = header.algorithm()?;
+    let said = decoded(claims)?;
+    let claims: TokenClaims = serde_json::from_slice(&said).map_err(invalid)?;
     // OpenID Connect Core 3.1.3.7: of several it must say which one it was made for.
-    let made_for = claims.authorized_party().map(|client| client.as_str());
-    if claims.audiences().len() > 1 && made_for != Some(expected.client_id) {
+    let is_for_us = claims.audiences.iter().any(|audience| audience == expected.client_id);
+    if !is_for_us || claims.audiences.len() > 1 && claims.made_for.as_deref() != Some(expected.client_id) {
         return Err(invalid("the token was made for somebody else"));
     }
-    let subject = claims.subject().as_str();
+    verify(header.kid.as_deref(), &algorithm, signed, &decoded(signature)?, keys)?;
+    check_time(&claims, expected.now)?;
+    check_nonce(claims.nonce.as_deref(), expected.nonce)?;
+    let issuer = quirks::token_issuer(expected.kind, expected.issuer, claims.tenant.as_deref());
+    let issuer = issuer.map_err(TokenError::Final)?;
+    if claims.issuer != issuer {
+        return Err(invalid("the token is another issuer's"));
+    }
+    let person: PersonClaims = serde_json::from_slice(&said).map_err(invalid)?;
+    let subject = &person.subject;
     // OpenID Connect Core 2: at most 255 characters of ASCII. PostgreSQL stores no NUL.
     if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES || subject.chars().any(char::is_control) {
         return Err(invalid("the token's subject is empty, too long or holds control characters"));
     }
-    let address = Address::of(claims.email(), claims.email_verified(), expected.trusts_email);
-    let signed = text.rsplit_once('.').map_or(text, |(signed, _)| signed);
+    let address = Address::of(&person, expected.trusts_email);
     Ok(Identity {
         issuer,
-        subject: subject.to_owned(),
         email_verified: address.is_verified,
         email: address.email,
-        name: name_of(claims.name(), claims.given_name(), claims.family_name()),
+        name: person.name(),
+        subject: person.subject,
         token_hash: token::fingerprint(signed),
-        usable_until: Timestamp(claims.issue_time().timestamp_millis()).plus(MAX_AGE).plus(LEEWAY),
+        usable_until: claims.issued_at.plus(MAX_AGE).plus(LEEWAY),
     })
 }
 
-fn verified<'a>(
-    token: &'a Token,
-    keys: &CoreJsonWebKeySet,
-    expected: &Expectation<'_>,
-) -> Result<&'a Claims, TokenError> {
-    let at = |moment: Timestamp| DateTime::<Utc>::from_timestamp_millis(moment.millis()).unwrap_or_default();
-    let (earliest, latest) = (at(expected.now.minus(MAX_AGE)), at(expected.now.plus(LEEWAY)));
-    let with_leeway = at(expected.now.minus(LEEWAY));
-    let issuer = IssuerUrl::new(expected.issuer.to_owned()).map_err(invalid)?;
-    let verifier = IdTokenVerifier::<CoreJsonWebKey>::new_public_client(
-        ClientId::new(expected.client_id.to_owned()),
-        issuer,
-        keys.clone(),
-    )
-    .set_allowed_algs(ALGORITHMS)
-    // Compared by the caller of this, because Microsoft's is a template.
-    .require_issuer_match(false)
-    .set_other_audience_verifier_fn(|_| true)
-    .set_time_fn(move || with_leeway)
-    .set_issue_time_verifier_fn(move |issued: DateTime<Utc>| match issued {
-        issued if issued < earliest => Err("the token is too old".to_owned()),
-        issued if issued > latest => Err("the token is from the future".to_owned()),
-        _ => Ok(()),
-    });
-    let nonce = expected.nonce.map(|nonce| Nonce::new(nonce.to_owned()));
-    let same = |said: Option<&Nonce>| match (&nonce, said) {
-        (None, None) => Ok(()),
-        (Some(nonce), Some(said)) if is_same(said.secret(), nonce.secret()) => Ok(()),
-        // A token with a nonce was asked for by somebody in particular: without it anyone may have found the token.
-        (None, Some(_)) => Err("the token's nonce was not given".to_owned()),
-        (Some(_), _) => Err("the nonce is another one".to_owned()),
-    };
-    token.claims(&verifier, same).map_err(|error| match error {
-        ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey) => {
-            TokenError::UnknownKey
+impl Header {
+    /// What it was signed by, where that is one of the two that are taken and nothing about the token is unusual.
+    fn algorithm(&self) -> Result<CoreJwsSigningAlgorithm, TokenError> {
+        let kind = self.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
+        if !matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "jose") {
+            return Err(invalid("the token is of another kind"));
         }
-        error => invalid(error),
-    })
+        if self.cty.is_some() || self.crit.is_some() {
+            return Err(invalid("the token is wrapped, or asks for what is not known"));
+        }
+        match self.alg.as_str() {
+            "RS256" => Ok(CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256),
+            "ES256" => Ok(CoreJwsSigningAlgorithm::EcdsaP256Sha256),
+            _ => Err(invalid("the token is not signed, or in another way than RS256 and ES256")),
+        }
+    }
+}
+
+fn decoded(part: &str) -> Result<Vec<u8>, TokenError> {
+    BASE64_URL_SAFE_NO_PAD.decode(part).map_err(invalid)
+}
+
+/// Whether one of the provider's keys has signed it: the one that it names, or else any that may.
+fn verify(
+    named: Option<&str>,
+    algorithm: &CoreJwsSigningAlgorithm,
+    signed: &str,
+    signature: &[u8],
+    keys: &CoreJsonWebKeySet,
+) -> Result<(), TokenError> {
+    let is_named = |key: &CoreJsonWebKey| named.is_none() || key.key_id().map(|id| id.as_str()) == named;
+    let usable: Vec<_> = keys.keys().iter().filter(|key| is_named(key) && fits(key, algorithm)).collect();
+    if usable.is_empty() {
+        return Err(TokenError::UnknownKey);
+    }
+    let is_by = |key: &&CoreJsonWebKey| key.verify_signature(algorithm, signed.as_bytes(), signature).is_ok();
+    usable.iter().any(is_by).then_some(()).ok_or_else(|| invalid("the signature is wrong"))
+}
+
+/// Whether this key is one to sign in this way with.
+fn fits(key: &CoreJsonWebKey, algorithm: &CoreJwsSigningAlgorithm) -> bool {
+    key.key_use().is_none_or(|usage| usage.allows_signature())
+        && algorithm.key_type().as_ref() == Some(key.key_type())
+        && match key.signing_alg() {
+            JsonWebKeyAlgorithm::Algorithm(own) => own == algorithm,
+            JsonWebKeyAlgorithm::Unspecified => true,
+            JsonWebKeyAlgorithm::Unsupported => false,
+        }
+}
+
+fn check_time(claims: &TokenClaims, now: Timestamp) -> Result<(), TokenError> {
+    match claims.issued_at {
+        _ if claims.expires_at <= now.minus(LEEWAY) => Err(invalid("the token has expired")),
+        issued if issued < now.minus(MAX_AGE) => Err(invalid("the token is too old")),
+        issued if issued > now.plus(LEEWAY) => Err(invalid("the token is from the future")),
+        _ => Ok(()),
+    }
+}
+
+fn check_nonce(said: Option<&str>, expected: Option<&str>) -> Result<(), TokenError> {
+    match (expected, said) {
+        (None, None) => Ok(()),
+        (Some(nonce), Some(said)) if is_same(said, nonce) => Ok(()),
+        // A token with a nonce was asked for by somebody in particular: without it anyone may have found the token.
+        (None, Some(_)) => Err(invalid("the token's nonce was not given")),
+        (Some(_), _) => Err(invalid("the nonce is another one")),
+    }
 }
 
 fn is_same(one: &str, other: &str) -> bool {
@@ -160,29 +194,184 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(crate) fn of(email: Option<&EndUserEmail>, is_verified: Option<bool>, is_trusted: bool) -> Self {
-        let email = email.and_then(|email| Email::parse(email.as_str()).ok());
-        let is_verified = email.is_some() && is_trusted && is_verified == Some(true);
+    pub(crate) fn of(person: &PersonClaims, is_trusted: bool) -> Self {
+        let email = person.email.as_deref().and_then(|email| Email::parse(email).ok());
+        let is_verified = email.is_some() && is_trusted && person.email_verified;
         Self { email: email.map(|email| email.as_str().to_owned()), is_verified }
     }
 }
 
-/// The whole name, or what it is made of.
-pub(crate) fn name_of(
-    whole: Option<&LocalizedClaim<EndUserName>>,
-    given: Option<&LocalizedClaim<EndUserGivenName>>,
-    family: Option<&LocalizedClaim<EndUserFamilyName>>,
-) -> Option<String> {
-    fn text<T: std::ops::Deref<Target = String>>(claim: Option<&LocalizedClaim<T>>) -> Option<String> {
-        claim.and_then(|claim| claim.get(None)).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
-    }
-    let parts = || {
-        let parts = [text(given), text(family)].into_iter().flatten();
-        Some(parts.collect::<Vec<_>>().join(" ")).filter(|name| !name.is_empty())
-    };
-    text(whole).or_else(parts)
-}
-
 fn invalid(reason: impl ToString) -> TokenError {
     TokenError::Final(OidcError::invalid(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    use jsonwebtoken::{Algorithm, EncodingKey};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const CLIENT: &str = "natter";
+    const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+    /// A provider's key, as it signs and as it is published.
+    struct Key {
+        signing: EncodingKey,
+        public: Value,
+    }
+
+    impl Key {
+        fn new(id: &str) -> Self {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+            let point: &[u8] = pair.public_key().as_ref();
+            let [x, y] = [&point[1..33], &point[33..]].map(|half| BASE64_URL_SAFE_NO_PAD.encode(half));
+            Self {
+                signing: EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref()),
+                public: json!({ "kty": "EC", "crv": "P-256", "kid": id, "use": "sig", "x": x, "y": y }),
+            }
+        }
+
+        fn sign(&self, id: Option<&str>, claims: &Value) -> String {
+            let mut header = jsonwebtoken::Header::new(Algorithm::ES256);
+            header.kid = id.map(str::to_owned);
+            jsonwebtoken::encode(&header, claims, &self.signing).unwrap()
+        }
+    }
+
+    fn published(keys: &[&Key]) -> CoreJsonWebKeySet {
+        let keys: Vec<&Value> = keys.iter().map(|key| &key.public).collect();
+        serde_json::from_value(json!({ "keys": keys })).unwrap()
+    }
+
+    /// Reads a token of this issuer with these claims beside the usual ones.
+    fn read_from(issuer: &str, changed: &Value) -> Result<Identity, String> {
+        let key = Key::new("1");
+        let seconds = NOW.seconds();
+        let mut claims = json!({ "iss": issuer, "aud": CLIENT, "iat": seconds, "exp": seconds + 36_000, "nonce": "n" });
+        for (name, value) in changed.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let token = key.sign(Some("1"), &claims);
+        outcome(read(&token, &published(&[&key]), &expected(issuer)))
+    }
+
+    fn expected(issuer: &str) -> Expectation<'_> {
+        let (client_id, nonce) = (CLIENT, Some("n"));
+        Expectation { kind: OauthKind::Oidc, issuer, client_id, nonce, trusts_email: true, now: NOW }
+    }
+
+    fn outcome(read: Result<Identity, TokenError>) -> Result<Identity, String> {
+        read.map_err(|refusal| match refusal {
+            TokenError::UnknownKey => "unknown key".to_owned(),
+            TokenError::Final(error) => error.to_string(),
+        })
+    }
+
+    #[test]
+    fn tokens_of_auth0_keycloak_and_authentik_are_read() {
+        let auth0 = json!({
+            "nickname": "ada", "name": "Ada Lovelace", "picture": "https://s.gravatar.com/avatar/1.png?s=480&r=pg",
+            "updated_at": "2026-11-20T08:15:30.123Z", "email": "ada@example.com", "email_verified": true,
+            "sub": "auth0|65a1b2c3d4e5f60718293a4b", "sid": "kR3-x_9", "https://chat.example/roles": ["admin", "staff"],
+            "locale": null,
+        });
+        let keycloak = json!({
+            "auth_time": 1_789_999_990, "jti": "d0a5c1c2-6a3e-4a55-8a8b-1d6f0d7d1c01", "typ": "ID", "azp": CLIENT,
+            "sub": "f2a0a1d4-0c53-4a0e-9d0b-6d3b3e4a5f6c", "at_hash": "xQ0", "acr": "1", "sid": "9b1c", "address": {},
+            "email_verified": true, "name": "Ada Lovelace", "preferred_username": "ada", "given_name": "Ada",
+            "family_name": "Lovelace", "email": "ada@example.com", "updated_at": 1_789_000_000_123_i64,
+            "realm_access": { "roles": ["offline_access"] }, "locale": "not a language", "birthdate": 1815,
+        });
+        let groups: Vec<String> = (0..1_000).map(|at| format!("/departments/engineering/{at}")).collect();
+        let authentik = json!({
+            "sub": "6f1c0f1a9d3e4b", "acr": "goauthentik.io/providers/oauth2/default", "amr": ["pwd", 7], "auth_time": 1_789_999_990.5,
+            "sid": "77", "email": "ada@example.com", "email_verified": "true", "name": "", "given_name": "Ada Lovelace",
+            "preferred_username": "ada", "nickname": ["ada"], "groups": groups, "updated_at": { "seconds": 1 },
+            "phone_number_verified": "no", "picture": 1, "gender": ["f"], "zoneinfo": false,
+        });
+        let issuers = [
+            "https://natter.eu.auth0.com/",
+            "https://id.example/realms/natter",
+            "https://id.example/application/o/natter/",
+        ];
+        for (issuer, claims) in issuers.into_iter().zip([auth0, keycloak, authentik]) {
+            let identity = read_from(issuer, &claims).unwrap();
+            assert_eq!(identity.subject, claims["sub"], "{issuer}");
+            assert_eq!((identity.name.as_deref(), identity.issuer.as_str()), (Some("Ada Lovelace"), issuer));
+            assert_eq!(
+                (identity.email.as_deref(), identity.email_verified),
+                (Some("ada@example.com"), true),
+                "{issuer}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_wrong_in_anything_that_counts_is_refused() {
+        let seconds = NOW.seconds();
+        for (wrong, why) in [
+            (json!({ "aud": "another" }), "somebody else"),
+            (json!({ "aud": [] }), "somebody else"),
+            (json!({ "aud": [CLIENT, "another"] }), "somebody else"),
+            (json!({ "aud": [CLIENT, "another"], "azp": "another" }), "somebody else"),
+            (json!({ "iss": "https://evil.example" }), "another issuer"),
+            (json!({ "nonce": "m" }), "nonce"),
+            (json!({ "nonce": null }), "nonce"),
+            (json!({ "exp": seconds - 61 }), "expired"),
+            (json!({ "iat": seconds - 601 }), "too old"),
+            (json!({ "iat": seconds + 61 }), "future"),
+            (json!({ "sub": "" }), "subject"),
+            (json!({ "sub": "a\u{0}" }), "subject"),
+            (json!({ "sub": "a".repeat(256) }), "subject"),
+            (json!({ "sub": null }), "invalid type"),
+            (json!({ "groups": "x".repeat(MAX_BYTES) }), "too long"),
+        ] {
+            let mut claims = json!({ "sub": "1" });
+            claims.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+            let refusal = read_from("https://id.example", &claims).unwrap_err();
+            assert!(refusal.contains(why), "{refusal}");
+        }
+        assert!(read_from("https://id.example", &json!({ "sub": "1", "aud": [CLIENT, "b"], "azp": CLIENT })).is_ok());
+        assert!(
+            read_from("https://id.example", &json!({ "sub": "1", "exp": seconds - 59, "iat": seconds - 500 })).is_ok()
+        );
+    }
+
+    #[test]
+    fn only_the_keys_that_are_published_sign() {
+        let [one, other, stranger] = ["1", "2", "1"].map(Key::new);
+        let issuer = "https://id.example";
+        let seconds = NOW.seconds();
+        let claims =
+            json!({ "iss": issuer, "aud": CLIENT, "sub": "1", "iat": seconds, "exp": seconds + 60, "nonce": "n" });
+        let keys = published(&[&one, &other]);
+        let read = |token: &str| outcome(read(token, &keys, &expected(issuer)));
+        for (key, id) in [(&one, Some("1")), (&other, Some("2")), (&one, None), (&other, None)] {
+            assert!(read(&key.sign(id, &claims)).is_ok(), "{id:?}");
+        }
+        assert_eq!(read(&one.sign(Some("3"), &claims)).unwrap_err(), "unknown key");
+        for (key, id) in [(&one, Some("2")), (&stranger, Some("1")), (&stranger, None)] {
+            assert_eq!(read(&key.sign(id, &claims)).unwrap_err(), "the signature is wrong", "{id:?}");
+        }
+        let token = one.sign(Some("1"), &claims);
+        let (_, rest) = token.split_once('.').unwrap();
+        for (header, why) in [
+            (json!({ "alg": "none" }), "not signed"),
+            (json!({ "alg": "HS256", "kid": "1" }), "not signed"),
+            (json!({ "alg": "ES256", "kid": "1", "typ": "at+jwt" }), "another kind"),
+            (json!({ "alg": "ES256", "kid": "1", "cty": "JWT" }), "wrapped"),
+            (json!({ "alg": "ES256", "kid": "1", "crit": ["exp"] }), "wrapped"),
+            (json!({ "alg": "ES256", "kid": "1", "typ": "application/JWT" }), "signature is wrong"),
+            (json!({ "alg": "RS256", "kid": "1" }), "unknown key"),
+        ] {
+            let token = format!("{}.{rest}", BASE64_URL_SAFE_NO_PAD.encode(header.to_string()));
+            let refusal = read(&token).unwrap_err();
+            assert!(refusal.contains(why), "{header}: {refusal}");
+        }
+        for nothing in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d"] {
+            assert!(read(nothing).is_err(), "{nothing}");
+        }
+    }
 }

@@ -7,8 +7,7 @@ use appcore::{
 use jsonwebtoken::EncodingKey;
 use openidconnect::{
     AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse,
-    TokenUrl,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenUrl,
     core::{CoreClient, CoreJsonWebKeySet, CoreResponseType},
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use crate::{
     id_token::{self, Expectation, TokenError},
     kept::Kept,
     quirks::{self, AppleKey},
+    tokens::TokenClient,
     user_info,
 };
 
@@ -150,7 +150,7 @@ impl Provider {
         if issuer.is_some_and(is_other) || is_named && issuer.is_none() {
             return Err(OidcError::invalid("the answer is another issuer's"));
         }
-        let mut client = CoreClient::new(self.client(), issuer_url(&discovery)?, CoreJsonWebKeySet::new(Vec::new()))
+        let mut client = TokenClient::new(self.client(), issuer_url(&discovery)?, CoreJsonWebKeySet::new(Vec::new()))
             .set_token_uri(TokenUrl::from_url(discovery.token_endpoint.clone()))
             .set_redirect_uri(redirect_url(&trip.redirect_uri)?);
         if let Some(secret) = self.secret(now)? {
@@ -166,11 +166,11 @@ impl Provider {
             .request_async(&self.http)
             .await
             .map_err(exchange_failed)?;
-        let token = tokens.id_token().ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
-        let identity = self.verify(&token.to_string(), Some(&trip.nonce), now).await?;
+        let token = tokens.id_token.ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
+        let identity = self.verify(&token, Some(&trip.nonce), now).await?;
         match &discovery.userinfo_endpoint {
             Some(place) if identity.email.is_none() => {
-                user_info::fill_in(&self.http, place, tokens.access_token(), identity, self.trusts_email).await
+                user_info::fill_in(&self.http, place, &tokens.access_token, identity, self.trusts_email).await
             }
             _ => Ok(identity),
         }

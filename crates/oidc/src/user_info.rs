@@ -1,8 +1,7 @@
 //! What a provider says of somebody beside the ID token: some put no address into that.
 
 use openidconnect::{
-    AccessToken, SubjectIdentifier,
-    core::CoreUserInfoClaims,
+    AccessToken,
     http::{
         Request,
         header::{ACCEPT, AUTHORIZATION},
@@ -10,11 +9,7 @@ use openidconnect::{
 };
 use url::Url;
 
-use crate::{
-    Identity, OidcError,
-    http::{Http, HttpError},
-    id_token::{Address, name_of},
-};
+use crate::{Identity, OidcError, claims::PersonClaims, http::Http, id_token::Address};
 
 /// Adds what the ID token did not tell.
 pub(crate) async fn fill_in(
@@ -33,11 +28,12 @@ pub(crate) async fn fill_in(
     if !answer.status().is_success() {
         return Err(OidcError::Away(format!("{place} answered {}", answer.status())));
     }
+    let person: PersonClaims = serde_json::from_slice(answer.body()).map_err(OidcError::invalid)?;
     // Whoever else it may be about, it is not taken for this one.
-    let subject = SubjectIdentifier::new(identity.subject.clone());
-    let claims =
-        CoreUserInfoClaims::from_json::<HttpError>(answer.body(), Some(&subject)).map_err(OidcError::invalid)?;
-    let address = Address::of(claims.email(), claims.email_verified(), trusts_email);
-    let name = identity.name.or_else(|| name_of(claims.name(), claims.given_name(), claims.family_name()));
+    if person.subject != identity.subject {
+        return Err(OidcError::invalid("the provider tells of somebody else than its token"));
+    }
+    let address = Address::of(&person, trusts_email);
+    let name = identity.name.or_else(|| person.name());
     Ok(Identity { email: address.email, email_verified: address.is_verified, name, ..identity })
 }

@@ -29,7 +29,7 @@ async fn a_token_that_is_wrong_in_anything_signs_nobody_in() {
         assert_eq!(arrived.header("location"), Some("/login?error=oauth_invalid"), "{lie}");
         is_refused(&arrived, "oauth_invalid");
     }
-    for truth in [json!(null), json!("audiences_ours")] {
+    for truth in [json!(null), json!("audiences_ours"), json!("odd")] {
         stage.provider.order("oidc", json!({ "lie": truth })).await;
         stage.who(&stage.sign_in("idp", "ada").await).await;
     }

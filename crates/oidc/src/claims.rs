@@ -1,0 +1,165 @@
+//! What providers say of somebody, as far as it is needed. The rest may have any form and any size: Auth0 writes `updated_at` as a date, Keycloak an
+//! `address` of its own, others whole lists of groups. What could be done without is taken for unsaid where it can't be understood.
+
+use appcore::Timestamp;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
+
+/// What an ID token says of itself. All of it is looked at, so none of it may be misunderstood.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TokenClaims {
+    #[serde(rename = "iss")]
+    pub issuer: String,
+    /// One alone may stand there without its list.
+    #[serde(rename = "aud", default, deserialize_with = "one_or_many")]
+    pub audiences: Vec<String>,
+    /// Of several audiences, the one that it was made for.
+    #[serde(rename = "azp")]
+    pub made_for: Option<String>,
+    #[serde(rename = "exp", deserialize_with = "moment")]
+    pub expires_at: Timestamp,
+    #[serde(rename = "iat", deserialize_with = "moment")]
+    pub issued_at: Timestamp,
+    pub nonce: Option<String>,
+    /// Microsoft: the tenant.
+    #[serde(rename = "tid", default, deserialize_with = "text")]
+    pub tenant: Option<String>,
+}
+
+/// What a token, or a provider that is asked, says of a person.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PersonClaims {
+    #[serde(rename = "sub")]
+    pub subject: String,
+    #[serde(default, deserialize_with = "text")]
+    pub email: Option<String>,
+    /// Only a yes is one.
+    #[serde(default, deserialize_with = "yes")]
+    pub email_verified: bool,
+    #[serde(default, deserialize_with = "text")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    given_name: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    family_name: Option<String>,
+}
+
+impl PersonClaims {
+    /// The whole name, or what it is made of.
+    pub(crate) fn name(&self) -> Option<String> {
+        let said =
+            |name: &Option<String>| name.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        let parts = || {
+            let parts: Vec<String> = [said(&self.given_name), said(&self.family_name)].into_iter().flatten().collect();
+            Some(parts.join(" ")).filter(|name| !name.is_empty())
+        };
+        said(&self.name).or_else(parts)
+    }
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// Apple and some others write it as a text.
+fn yes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Bool(said) => said,
+        Value::String(said) => said == "true",
+        _ => false,
+    })
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(one) => Ok(vec![one]),
+        many => serde_json::from_value(many).map_err(D::Error::custom),
+    }
+}
+
+/// Seconds since 1970, of which some have a fraction.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let said = serde_json::Number::deserialize(deserializer)?.to_string();
+    let whole = said.split_once('.').map_or(said.as_str(), |(whole, _)| whole);
+    let seconds: i64 = whole.parse().map_err(|_| D::Error::custom("a moment out of range"))?;
+    Ok(Timestamp(seconds.saturating_mul(1000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn person(claims: Value) -> PersonClaims {
+        serde_json::from_value(claims).unwrap()
+    }
+
+    #[test]
+    fn only_a_yes_makes_an_address_a_verified_one() {
+        for (said, verified) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(false), false),
+            (json!("false"), false),
+            (json!("yes"), false),
+            (json!(1), false),
+            (json!(null), false),
+            (json!([true]), false),
+        ] {
+            assert_eq!(person(json!({ "sub": "1", "email_verified": said })).email_verified, verified, "{said}");
+        }
+        assert!(!person(json!({ "sub": "1" })).email_verified);
+    }
+
+    #[test]
+    fn what_can_be_done_without_may_be_anything() {
+        let odd = person(
+            json!({ "sub": "1", "email": ["ada@example.com"], "name": 7, "given_name": {}, "family_name": null }),
+        );
+        assert_eq!((odd.email.as_deref(), odd.name()), (None, None));
+        let name = |claims: Value| person(claims).name();
+        assert_eq!(
+            name(json!({ "sub": "1", "name": " ", "given_name": "Ada", "family_name": " Lovelace" })).unwrap(),
+            "Ada Lovelace"
+        );
+        assert_eq!(name(json!({ "sub": "1", "name": "Ada", "family_name": "Lovelace" })).unwrap(), "Ada");
+        assert!(serde_json::from_value::<PersonClaims>(json!({ "sub": 1 })).is_err());
+        assert!(serde_json::from_value::<PersonClaims>(json!({})).is_err());
+    }
+
+    #[test]
+    fn what_a_token_says_of_itself_must_be_understood() {
+        let claims = |changed: Value| {
+            let mut claims = json!({ "iss": "https://a.example", "aud": "b", "exp": 20, "iat": 10 });
+            for (name, value) in changed.as_object().unwrap() {
+                claims[name] = value.clone();
+            }
+            serde_json::from_value::<TokenClaims>(claims)
+        };
+        let plain = claims(json!({})).unwrap();
+        assert_eq!(
+            (plain.audiences, plain.issued_at, plain.expires_at),
+            (vec!["b".to_owned()], Timestamp(10_000), Timestamp(20_000))
+        );
+        let other = claims(json!({ "aud": ["b", "c"], "iat": 10.75, "nonce": null, "tid": 3, "azp": "b" })).unwrap();
+        assert_eq!((other.audiences.len(), other.issued_at, other.nonce), (2, Timestamp(10_000), None));
+        assert_eq!((other.tenant, other.made_for.as_deref()), (None, Some("b")));
+        for wrong in [
+            json!({ "iss": null }),
+            json!({ "aud": 1 }),
+            json!({ "aud": ["b", 1] }),
+            json!({ "exp": null }),
+            json!({ "exp": "soon" }),
+            json!({ "exp": 1e300 }),
+            json!({ "iat": "2026-01-01T00:00:00Z" }),
+            json!({ "nonce": 1 }),
+            json!({ "azp": [] }),
+        ] {
+            assert!(claims(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}
