@@ -2,6 +2,11 @@
 //!
 //! On https the access cookie is bound to this host (`__Host-`). The refresh cookie goes only to the calls that need it; with a
 //! path it can be no more than `__Secure-`.
+//!
+//! A browser may be on its way to providers in several tabs. Each sign-in has a cookie of its own, with the beginning of its `state` in the name: what comes
+//! back in one tab finds its own, and takes only that away.
+
+use std::borrow::Cow;
 
 use actix_web::{
     cookie::{Cookie, SameSite, time},
@@ -16,13 +21,27 @@ const SECURE_REFRESH: &str = "__Secure-natter_refresh";
 /// The only calls that read the refresh token.
 const REFRESH_PATH: &str = "/r1/auth";
 
-/// What a browser keeps while it is at a provider of identities.
-const OAUTH: &str = "natter_oauth";
-const SECURE_OAUTH: &str = "__Host-natter_oauth";
+/// What a browser keeps while it is at a provider of identities; a piece of the `state` follows.
+const OAUTH: &str = "natter_oauth_";
+const SECURE_OAUTH: &str = "__Host-natter_oauth_";
+/// How much of the `state` there is in a name.
+const STATE_BYTES: usize = 8;
+/// How many sign-ins by providers one browser may be on at once.
+const MOST_OAUTH: usize = 5;
 
-#[must_use]
-pub const fn oauth_name(https: bool) -> &'static str {
+const fn oauth_prefix(https: bool) -> &'static str {
     if https { SECURE_OAUTH } else { OAUTH }
+}
+
+/// The name of the cookie that belongs to a `state`; none where it is none of ours.
+#[must_use]
+pub fn oauth_name(state: &str, https: bool) -> Option<String> {
+    let piece = state.get(..STATE_BYTES).filter(|piece| is_of_state(piece))?;
+    Some(format!("{}{piece}", oauth_prefix(https)))
+}
+
+fn is_of_state(piece: &str) -> bool {
+    piece.len() == STATE_BYTES && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 #[must_use]
@@ -38,13 +57,17 @@ pub const fn refresh_name(https: bool) -> &'static str {
 /// The value of the cookie `name`, where the caller sent one.
 #[must_use]
 pub fn find(headers: &HeaderMap, name: &str) -> Option<String> {
+    pairs(headers).find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+/// Names and values, without those that are empty.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(COOKIE)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, value)| *key == name && !value.is_empty())
-        .map(|(_, value)| value.to_owned())
+        .filter(|(_, value)| !value.is_empty())
 }
 
 /// A pair of tokens, as cookies that scripts can't read.
@@ -65,19 +88,28 @@ pub fn session(
 /// What a browser keeps while it is at a provider. Where it comes back with a form that the provider's page sends, it must be sent
 /// along from another site, which browsers allow on https alone.
 #[must_use]
-pub fn oauth(handle: (String, Timestamp), now: Timestamp, https: bool, by_form: bool) -> Cookie<'static> {
+pub fn oauth(name: String, handle: (String, Timestamp), now: Timestamp, https: bool, by_form: bool) -> Cookie<'static> {
     let lasting = time::Duration::milliseconds(handle.1.millis().saturating_sub(now.millis()).max(0));
-    let mut cookie = cookie(oauth_name(https), handle.0, "/", lasting, https);
+    let mut cookie = cookie(name, handle.0, "/", lasting, https);
     if by_form && https {
         cookie.set_same_site(SameSite::None);
     }
     cookie
 }
 
-/// Takes it away again.
+/// Takes one away again.
 #[must_use]
-pub fn no_oauth(https: bool) -> Cookie<'static> {
-    cookie(oauth_name(https), String::new(), "/", time::Duration::ZERO, https)
+pub fn no_oauth(name: String, https: bool) -> Cookie<'static> {
+    cookie(name, String::new(), "/", time::Duration::ZERO, https)
+}
+
+/// Takes away those that are too many once there is another one: of sign-ins that nobody came back from. Browsers send the oldest first.
+#[must_use]
+pub fn no_older_oauth(headers: &HeaderMap, https: bool) -> Vec<Cookie<'static>> {
+    let is_one = |name: &str| name.strip_prefix(oauth_prefix(https)).is_some_and(is_of_state);
+    let there: Vec<&str> = pairs(headers).map(|(name, _)| name).filter(|name| is_one(name)).collect();
+    let too_many = (there.len() + 1).saturating_sub(MOST_OAUTH);
+    there.into_iter().take(too_many).map(|name| no_oauth(name.to_owned(), https)).collect()
 }
 
 /// Takes the tokens away again.
@@ -90,7 +122,7 @@ pub fn none(https: bool) -> [Cookie<'static>; 2] {
 }
 
 fn cookie(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     value: String,
     path: &'static str,
     max_age: time::Duration,
@@ -120,12 +152,37 @@ mod tests {
             refresh.to_string(),
             "__Secure-natter_refresh=r; HttpOnly; SameSite=Lax; Secure; Path=/r1/auth; Max-Age=3570"
         );
-        let kept =
-            |https, by_form| oauth(("h".into(), Timestamp(90_000)), Timestamp(30_000), https, by_form).to_string();
-        assert_eq!(kept(true, false), "__Host-natter_oauth=h; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60");
-        assert_eq!(kept(true, true), "__Host-natter_oauth=h; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=60");
-        assert_eq!(kept(false, true), "natter_oauth=h; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
+        let kept = |https, by_form| {
+            let name = oauth_name("aB-_1234rest", https).unwrap();
+            oauth(name, ("h".into(), Timestamp(90_000)), Timestamp(30_000), https, by_form).to_string()
+        };
+        let secure = |same_site: &str| {
+            format!("__Host-natter_oauth_aB-_1234=h; HttpOnly; SameSite={same_site}; Secure; Path=/; Max-Age=60")
+        };
+        assert_eq!(kept(true, false), secure("Lax"));
+        assert_eq!(kept(true, true), secure("None"));
+        assert_eq!(kept(false, true), "natter_oauth_aB-_1234=h; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
         assert_eq!(none(false)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+    }
+
+    #[test]
+    fn a_browser_keeps_five_sign_ins_by_providers() {
+        for none in ["", "short", "a=b;cdef", "äöüäöüäö", "abcdefg\n", "1234567é"] {
+            assert_eq!(oauth_name(none, true), None, "{none}");
+        }
+        let gone = |there: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(COOKIE, HeaderValue::from_str(there).unwrap());
+            let names = no_older_oauth(&headers, false).into_iter().map(|cookie| cookie.name().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        let kept = |count: usize| {
+            let cookies: Vec<String> = (1..=count).map(|at| format!("natter_oauth_0000000{at}=h")).collect();
+            format!("natter_oauth_other=h; natter_access=a; {}", cookies.join("; "))
+        };
+        assert_eq!((gone("a=b"), gone(&kept(4))), (vec![], Vec::<String>::new()));
+        assert_eq!(gone(&kept(5)), ["natter_oauth_00000001"]);
+        assert_eq!(gone(&kept(7)), ["natter_oauth_00000001", "natter_oauth_00000002", "natter_oauth_00000003"]);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use support::{Answer, Application, Caller, Credentials, IdentityProvider, SentBa
 
 /// Where browsers reach the server; the tests take its word for it.
 const PUBLIC_URL: &str = "https://chat.example";
-const COOKIE: &str = "__Host-natter_oauth=";
+/// The beginning of what a browser keeps; a piece of the state follows.
+const COOKIE: &str = "__Host-natter_oauth_";
 
 /// A provider, and an application that knows its three issuers: `idp` (believed in addresses), `doubted` (the same, not believed),
 /// `microsoft` and `apple`.
@@ -206,10 +207,17 @@ async fn a_browser_that_comes_back_wrongly_is_sent_to_the_sign_in_page() {
     let other = stage.depart(&stage.app.anonymous(), "idp", "").await;
     is_refused(&stage.come_back("idp", &other.cookie, &sent).await, "oauth_state");
     is_refused(&stage.come_back("idp", "", &sent).await, "oauth_state");
-    is_refused(&stage.come_back("idp", &format!("{COOKIE}nonsense"), &sent).await, "oauth_state");
+    let (name, _) = gone.cookie.split_once('=').unwrap();
+    is_refused(&stage.come_back("idp", &format!("{name}=nonsense"), &sent).await, "oauth_state");
+    // Another sign-in's secret, under the name of this one's.
+    let another = stage.depart(&stage.app.anonymous(), "idp", "").await;
+    let (_, secret) = another.cookie.split_once('=').unwrap();
+    is_refused(&stage.come_back("idp", &format!("{name}={secret}"), &sent).await, "oauth_state");
     let elsewhere = stage.depart(&stage.app.anonymous(), "doubted", "").await;
     let mixed = stage.come_back_with("idp", &elsewhere.cookie, false, &sent.fields).await;
     is_refused(&mixed, "oauth_state");
+    let renamed = elsewhere.cookie.split_once('=').map(|(_, secret)| format!("{name}={secret}")).unwrap();
+    is_refused(&stage.come_back("idp", &renamed, &sent).await, "oauth_state");
     // The right one, once.
     let arrived = stage.come_back("idp", &gone.cookie, &sent).await;
     stage.who(&arrived).await;
@@ -245,6 +253,33 @@ async fn a_browser_that_comes_back_wrongly_is_sent_to_the_sign_in_page() {
     let mut fields = stage.provider.sign_in(&gone.location, "ada").await.fields;
     fields.remove("iss");
     is_refused(&stage.come_back_with("idp", &gone.cookie, false, &fields).await, "oauth_invalid");
+}
+
+/// Somebody has left the tab of the first attempt open, or signs in to a link of a mail meanwhile.
+#[tokio::test]
+async fn two_tabs_of_a_browser_sign_in_beside_each_other() {
+    let stage = Stage::start().await;
+    let first = stage.depart(&stage.app.anonymous(), "idp", "?next=/c/1").await;
+    let second = stage.depart(&stage.app.anonymous(), "doubted", "?next=/c/2").await;
+    let kept = format!("{}; {}", first.cookie, second.cookie);
+    let came = stage.come_back("doubted", &kept, &stage.provider.sign_in(&second.location, "ada").await).await;
+    assert_eq!(came.header("location"), Some("/c/2"));
+    let cleared = came.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+    let cleared: Vec<&str> = cleared.filter(|cookie| cookie.starts_with(COOKIE)).collect();
+    let name = |gone: &Departed| gone.cookie.split_once('=').unwrap().0.to_owned();
+    assert!(cleared.len() == 1 && cleared[0].starts_with(&format!("{}=;", name(&second))), "{cleared:?}");
+    let came = stage.come_back("idp", &kept, &stage.provider.sign_in(&first.location, "grace").await).await;
+    assert_eq!(came.header("location"), Some("/c/1"));
+
+    // Of those that nobody comes back from five stay.
+    let kept: Vec<String> = (0..5).map(|at| format!("{COOKIE}0000000{at}=h")).collect();
+    let anonymous = stage.app.anonymous();
+    let request = anonymous.request(Method::GET, "/r1/auth/oauth/idp/start").header("cookie", kept.join("; "));
+    let answer = anonymous.send(request).await;
+    let set = answer.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+    let (cleared, kept): (Vec<&str>, Vec<&str>) = set.partition(|cookie| cookie.contains("Max-Age=0"));
+    assert!(cleared.len() == 1 && cleared[0].starts_with(&format!("{COOKIE}00000000=;")), "{cleared:?}");
+    assert!(kept.len() == 1 && kept[0].starts_with(COOKIE), "{kept:?}");
 }
 
 #[tokio::test]

@@ -84,7 +84,10 @@ impl Endpoint for StartOauth {
         };
         let (now, https) = (ctx.app().clock.now(), ctx.app().config.server.is_https());
         let kept = (departure.handle, departure.expires_at);
-        ctx.set_cookies([cookies::oauth(kept, now, https, departure.by_form)]);
+        if let Some(name) = cookies::oauth_name(&departure.state, https) {
+            ctx.set_cookies(cookies::no_older_oauth(ctx.http().headers(), https));
+            ctx.set_cookies([cookies::oauth(name, kept, now, https, departure.by_form)]);
+        }
         Ok(Reply::to(departure.location))
     }
 }
@@ -143,7 +146,10 @@ impl Endpoint for FinishOauthByForm {
 
 async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
     let https = ctx.app().config.server.is_https();
-    let handle = cookies::find(ctx.http().headers(), cookies::oauth_name(https));
+    let name = request.state.as_deref().and_then(|state| cookies::oauth_name(state, https));
+    // The sign-in that this state belongs to: others may be under way in other tabs.
+    let kept = name.and_then(|name| Some((cookies::find(ctx.http().headers(), &name)?, name)));
+    let handle = kept.as_ref().map(|(handle, _)| handle.as_str());
     let returned = Returned {
         state: request.state,
         code: request.code,
@@ -152,9 +158,9 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
         user: request.user,
         language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
     };
-    let arrived = identities::arrive(ctx.app(), &request.p, handle.as_deref(), returned, ctx.device()).await;
-    if handle.is_some() {
-        ctx.set_cookies([cookies::no_oauth(https)]);
+    let arrived = identities::arrive(ctx.app(), &request.p, handle, returned, ctx.device()).await;
+    if let Some((_, name)) = kept {
+        ctx.set_cookies([cookies::no_oauth(name, https)]);
     }
     let Arrival { signed_in, next } = match arrived {
         Ok(arrival) => arrival,

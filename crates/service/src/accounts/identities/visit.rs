@@ -34,6 +34,8 @@ const MAX_CODE_BYTES: usize = 4_096;
 /// Where a browser is sent.
 pub struct Departure {
     pub location: String,
+    /// What the provider sends back with the browser.
+    pub state: String,
     /// The secret that only the browser keeps meanwhile.
     pub handle: String,
     pub expires_at: Timestamp,
@@ -87,6 +89,7 @@ pub async fn depart(
     // A redirect URI of its own for each provider: none can pass another's code for its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", app.config.server.public_url(), provider.name());
     let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
+    let state = departure.trip.state.clone();
     let visit = Visit {
         provider: provider.name().to_owned(),
         trip: departure.trip,
@@ -104,6 +107,7 @@ pub async fn depart(
     .await?;
     Ok(Departure {
         location: departure.url,
+        state,
         handle: begun.handle,
         expires_at: begun.expires_at,
         by_form: provider.answers_by_form(),
