@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{InstanceId, config::Loaded};
 
-use crate::{backup, logging, program::Program, server, state};
+use crate::{backup, lock, logging, program::Program, server, state};
 
 /// How long the database may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -20,6 +20,8 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     let _collector = telemetry::start(env!("CARGO_PKG_VERSION"), &instance.to_string())?;
     actix::System::new().block_on(async {
         let backups = backup::Schedule::of(&loaded.config)?;
+        // Until the very end.
+        let _lock = lock::take(&loaded.config)?;
         let app = state::build(loaded.config, instance).await?;
         // It was put together just now, by nobody else.
         let _ = app.program.set(Box::new(Program { notes: loaded.notes }));

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Output};
 
-use support::{Application, Engine, Setup};
+use support::{Application, Engine, PATIENCE, Setup};
 
 #[tokio::test]
 async fn it_serves_without_any_configuration_beyond_its_database() {
@@ -38,6 +38,27 @@ async fn a_copy_of_the_database_alone_opens_nothing() {
     let output = app.command(&["serve"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("encryption-key"), "{said}");
+}
+
+#[tokio::test]
+async fn a_folder_on_sqlite_is_served_by_one_at_a_time() {
+    let mut app = Setup::new().on(Engine::Sqlite).start().await;
+    let output = tokio::time::timeout(PATIENCE, app.command(&["serve"])).await.expect("it does not serve");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let holder = format!("process {} on ", app.instances[0].process_id());
+    assert!(!output.status.success() && said.contains(&holder) && said.contains("server.data_dir"), "{said}");
+    // Commands go on beside it.
+    let archive = app.folder().join("copy.tar").display().to_string();
+    for command in [&["migrate", "status"][..], &["admin", "ledger", "verify"], &["backup", archive.as_str()]] {
+        let output = app.command(command).await;
+        assert!(output.status.success(), "{command:?}: {output:?}");
+    }
+    // It ends with the process, however that ends.
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    app.instances[0].terminate().await;
+    app.instances[0].start_again().await;
+    app.sign_up("Anna").await;
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ impl Template {
         let folder = std::env::temp_dir().join(format!("natter-{name}"));
         let template = Self { engine, folder, name };
         tokio::fs::create_dir_all(&template.folder).await.expect("a temporary folder");
-        let lock = File::create(template.folder.join("lock")).expect("a temporary file");
+        let lock = File::create(template.folder.join("made.lock")).expect("a temporary file");
         // Held until it is dropped.
         let _lock =
             tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.expect("a thread").expect("a lock");
