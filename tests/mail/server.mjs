@@ -1,5 +1,10 @@
 // Takes mail over SMTP on a port of its own, or on the one that is named, and tells what it took: one line of JSON each.
+//
+//   node server.mjs [PORT [CERTIFICATE KEY]]
+//
+// With a certificate it offers STARTTLS. Any name and password do, in clear as well.
 // Addresses that begin with `refused` are refused for good, those that begin with `later` for now.
+import { readFileSync } from 'node:fs';
 import PostalMime from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 
@@ -7,11 +12,16 @@ const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const refusal = (code, message) => Object.assign(new Error(message), { responseCode: code });
 
+const [port = 0, certificate, key] = process.argv.slice(2);
+
 const server = new SMTPServer({
   authOptional: true,
-  disabledCommands: ['AUTH', 'STARTTLS'],
+  allowInsecureAuth: true,
+  disabledCommands: certificate ? [] : ['STARTTLS'],
+  ...(certificate && { cert: readFileSync(certificate), key: readFileSync(key) }),
   disableReverseLookup: true,
   logger: false,
+  onAuth: ({ username }, _session, callback) => callback(null, { user: username }),
   onRcptTo({ address }, _session, callback) {
     if (address.startsWith('refused')) return callback(refusal(550, 'No such mailbox'));
     if (address.startsWith('later')) return callback(refusal(450, 'Mailbox busy'));
@@ -26,6 +36,8 @@ const server = new SMTPServer({
       tell({
         to: session.envelope.rcptTo.map(({ address }) => address),
         from: session.envelope.mailFrom.address,
+        user: session.user ?? null,
+        secure: session.secure,
         subject: mail.subject,
         text: mail.text,
         html: mail.html,
@@ -38,6 +50,6 @@ const server = new SMTPServer({
 });
 
 server.on('error', () => {});
-server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => tell({ listening: server.server.address().port }));
+server.listen(Number(port), '127.0.0.1', () => tell({ listening: server.server.address().port }));
 // Whoever started this has gone away.
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -35,7 +35,7 @@ use crate::{
     jobs::{Kind, Workers},
     knowledge,
     limits::{BodyBudget, GoodKeys, Limits},
-    mail::{MailJob, Mailer},
+    mail::{self, MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     notifications,
     offboarding::ForgetJob,
@@ -153,6 +153,9 @@ impl App {
         let search = Search::open(&config, &db)?;
         let push = Push::load(&db, &config).await?;
         let mailer = Mailer::build(&config, clock.clone())?;
+        if mail::sends_password_in_clear(&config) {
+            tracing::warn!("the mail server gets its password in clear (tls=none in mail.smtp_url)");
+        }
         // SQLite has this one process: nobody was connected when the commits were left unpublished.
         let relayed = !db.is_sqlite();
         let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), WriterLimits::of(&config), relayed);

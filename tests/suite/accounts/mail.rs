@@ -296,3 +296,49 @@ async fn everybody_chooses_what_they_are_written_to_in() {
     let seen = ben.get(&format!("/r1/users/{}", anna.id)).await.data();
     assert!(seen.get("language").is_none(), "{seen}");
 }
+
+/// A certificate of an authority of our own, for 127.0.0.1: the files of the authority, of the server, and of the server's key.
+async fn certified(folder: &std::path::Path) -> [std::path::PathBuf; 3] {
+    let script = "set -e; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        openssl req -x509 $new -keyout authority.key -out authority.pem -subj /CN=authority -days 10
+        openssl req $new -keyout server.key -out request.pem -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1
+        openssl x509 -req -in request.pem -CA authority.pem -CAkey authority.key -CAcreateserial -days 5 -copy_extensions copy -out server.pem";
+    let made = tokio::process::Command::new("sh").args(["-c", script]).current_dir(folder).output().await.unwrap();
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    ["authority.pem", "server.pem", "server.key"].map(|name| folder.join(name))
+}
+
+#[tokio::test]
+async fn a_password_goes_to_the_mail_server_by_starttls() {
+    let folder = tempfile::tempdir().unwrap();
+    let [authority, certificate, key] = certified(folder.path()).await;
+    let server = MailServer::start_with(&certificate, &key).await;
+    let setup = Setup::new().set("mail.smtp_url", server.url_with_password());
+    let app = setup.set("SSL_CERT_FILE", authority.display()).start().await;
+    let anna = app.sign_up("Anna").await;
+    let mail = server.mail_with(&anna.email, "/verify-email?token=").await;
+    assert_eq!((&mail.0["user"], &mail.0["secure"]), (&json!("ann"), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_mail_server_without_tls_gets_a_password_only_where_that_is_asked_for() {
+    let server = MailServer::start().await;
+    let app = Setup::new().set("mail.smtp_url", server.url_with_password()).start().await;
+    let anna = app.sign_up("Anna").await;
+    let output = app.command(&["doctor"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("FAULT    mail: it offers no STARTTLS") && !said.contains("hunter22"), "{said}");
+    assert!(server.mails_to(&anna.email).is_empty());
+
+    let asked = format!("{}?tls=none", server.url_with_password());
+    let app = Setup::new().set("mail.smtp_url", asked).start().await;
+    let warned = "the mail server gets its password in clear";
+    assert!(app.instances[0].log().iter().any(|line| line.contains(warned)), "{:?}", app.instances[0].log());
+    let ben = app.sign_up("Ben").await;
+    let mail = server.mail_with(&ben.email, "/verify-email?token=").await;
+    assert_eq!((&mail.0["user"], &mail.0["secure"]), (&json!("ann"), &json!(false)));
+    let output = app.command(&["doctor"]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    let line = said.lines().find(|line| line.starts_with("warning  mail: "));
+    assert!(line.is_some_and(|line| line.contains("password in clear")), "{said}");
+}

@@ -213,7 +213,7 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
                     .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             }
             // Variables that are not Natter's own.
-            key if key.starts_with("OTEL_") => command.env(key, value),
+            key if key.starts_with("OTEL_") || key == "SSL_CERT_FILE" => command.env(key, value),
             _ => command.env(format!("NATTER__{}", key.replace('.', "__").to_uppercase()), value),
         };
     }

@@ -1,6 +1,6 @@
 //! A mail server, and what arrives there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,8 @@ use crate::place::{PATIENCE, free_port};
 /// `smtp-server` of Nodemailer, in a process of its own. It refuses addresses that begin with `refused`.
 pub struct MailServer {
     port: u16,
+    /// A certificate and its key, by which it offers STARTTLS.
+    identity: Option<[PathBuf; 2]>,
     child: Option<Child>,
     mails: Arc<Mutex<Vec<Mail>>>,
     count: watch::Receiver<usize>,
@@ -26,8 +28,18 @@ pub struct Mail(pub Value);
 
 impl MailServer {
     pub async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    /// One that offers STARTTLS.
+    pub async fn start_with(certificate: &Path, key: &Path) -> Self {
+        Self::with(Some([certificate.to_owned(), key.to_owned()])).await
+    }
+
+    async fn with(identity: Option<[PathBuf; 2]>) -> Self {
         let (told, count) = watch::channel(0);
-        let mut server = Self { port: free_port(), child: None, mails: Arc::default(), count, told: Arc::new(told) };
+        let told = Arc::new(told);
+        let mut server = Self { port: free_port(), identity, child: None, mails: Arc::default(), count, told };
         server.start_again().await;
         server
     }
@@ -36,6 +48,12 @@ impl MailServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    /// The same, with a name and a password.
+    #[must_use]
+    pub fn url_with_password(&self) -> String {
+        format!("smtp://ann:hunter22@127.0.0.1:{}", self.port)
     }
 
     pub async fn stop(&mut self) {
@@ -51,6 +69,7 @@ impl MailServer {
         let mut child = Command::new("node")
             .arg("server.mjs")
             .arg(self.port.to_string())
+            .args(self.identity.iter().flatten())
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

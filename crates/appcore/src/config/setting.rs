@@ -292,7 +292,7 @@ const EARLIER: &[Setting] = &[
         "mail.smtp_url",
         Kind::SecretUrl(&["smtp", "smtps"]),
         Unset("smtps://user:…@mail.example.org"),
-        "Server that takes mail; smtp://…?tls=required for STARTTLS. Not set: mails are written to outbox in server.data_dir.",
+        "Server that takes mail: smtps://…, or smtp://…, where a password is sent by STARTTLS alone, and with ?tls=none in clear. Not set: mails are written to outbox in server.data_dir.",
     ),
     row(
         "mail.from",

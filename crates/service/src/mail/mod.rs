@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{App, attempts::Quota, jobs};
 
 pub(crate) use job::{MailJob, send_listed};
-pub(crate) use transport::Mailer;
+pub(crate) use transport::{Mailer, sends_password_in_clear};
 
 /// How long the link of a mail is good.
 const VERIFICATION: Duration = Duration::from_secs(24 * 3_600);

@@ -18,6 +18,7 @@ use lettre::{
     },
     transport::smtp::{Error as SmtpError, PoolConfig},
 };
+use url::Url;
 
 use super::compose::Written;
 
@@ -27,6 +28,10 @@ const STEP: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(60);
 /// The folder in `server.data_dir` for letters that no server takes.
 const OUTBOX: &str = "outbox";
+/// Where a server takes letters that is not asked for TLS.
+const PORT: u16 = 25;
+/// Where it takes those of its own people.
+const SUBMISSION_PORT: u16 = 587;
 /// RFC 5321 4.5.3.1.6, less the end of the line.
 const LONGEST_LINE: usize = 998;
 
@@ -51,6 +56,44 @@ pub(super) enum Unsent {
     NotNow(anyhow::Error),
 }
 
+/// The mail server of the settings, as the library reads its address.
+struct Server {
+    url: Url,
+    /// Whether a password goes there in clear: only where that is asked for.
+    in_clear: bool,
+}
+
+impl Server {
+    /// The library sends a password in clear unless it is told otherwise, even where the server offers TLS. Here a password wants STARTTLS, and a server
+    /// that offers none, or somebody between who hides it, gets none.
+    fn of(text: &str) -> Option<Self> {
+        let mut url = Url::parse(text).ok()?;
+        let has_password = url.password().is_some();
+        let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
+        let in_clear = match (url.scheme(), asked.as_deref()) {
+            ("smtp", Some("none")) => {
+                url.set_query(None);
+                has_password
+            }
+            ("smtp", None | Some("opportunistic")) if has_password => {
+                let usual = if asked.is_some() { SUBMISSION_PORT } else { PORT };
+                let port = url.port().unwrap_or(usual);
+                url.set_port(Some(port)).ok()?;
+                url.set_query(Some("tls=required"));
+                false
+            }
+            _ => false,
+        };
+        Some(Self { url, in_clear })
+    }
+}
+
+/// Whether the mail server of the settings gets a password that others on the way can read.
+pub(crate) fn sends_password_in_clear(config: &Config) -> bool {
+    let url = config.mail.smtp_url.as_ref();
+    url.and_then(|url| Server::of(url.expose())).is_some_and(|server| server.in_clear)
+}
+
 impl Mailer {
     /// By the settings `mail`. A server that is away is no reason not to start.
     pub fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
@@ -61,8 +104,12 @@ impl Mailer {
         })?;
         let way = match &config.mail.smtp_url {
             Some(url) => {
-                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
-                    .map_err(|_| anyhow::anyhow!("The setting mail.smtp_url is not the address of a mail server."))?;
+                let server = Server::of(url.expose());
+                let builder =
+                    server.and_then(|server| AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok());
+                let builder = builder.context(
+                    "The setting mail.smtp_url is not the address of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
+                )?;
                 Way::Smtp(builder.timeout(Some(STEP)).pool_config(PoolConfig::new().max_size(8)).build())
             }
             None => {
@@ -77,7 +124,7 @@ impl Mailer {
     /// Whether the mail server takes us; false where there is none.
     pub async fn probe(&self) -> anyhow::Result<bool> {
         let Way::Smtp(server) = &self.way else { return Ok(false) };
-        anyhow::ensure!(server.test_connection().await?, "the mail server did not greet");
+        anyhow::ensure!(server.test_connection().await.map_err(explained)?, "the mail server did not greet");
         Ok(true)
     }
 
@@ -87,7 +134,7 @@ impl Mailer {
             Way::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) if is_final(&error) => Err(Unsent::Refused(format!("the mail server said: {error}"))),
-                Ok(Err(error)) => Err(Unsent::NotNow(anyhow::Error::new(error).context("the mail server"))),
+                Ok(Err(error)) => Err(Unsent::NotNow(explained(error).context("the mail server"))),
                 Err(_) => Err(Unsent::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
             },
             Way::Outbox(folder) => {
@@ -148,6 +195,18 @@ fn mail_domain(host: &str) -> &str {
     if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
 }
 
+/// What the library says of a server without TLS is no help to whoever reads it.
+fn explained(error: SmtpError) -> anyhow::Error {
+    let is_plain = error.is_client() && error.to_string().contains("STARTTLS");
+    let error = anyhow::Error::new(error);
+    if is_plain {
+        return error.context(
+            "it offers no STARTTLS, so nothing is sent to it; ?tls=none in mail.smtp_url sends even a password in clear",
+        );
+    }
+    error
+}
+
 /// Whether the server has said no to this letter for good. That it does not know us is for the operator to mend.
 fn is_final(error: &SmtpError) -> bool {
     const WHO_ARE_YOU: [u16; 5] = [454, 530, 534, 535, 538];
@@ -169,4 +228,30 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     file.write_all(bytes).with_context(failed)?;
     drop(file);
     std::fs::rename(unfinished, whole).with_context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_wants_starttls_unless_it_is_to_go_in_clear() {
+        for (said, read, in_clear) in [
+            ("smtp://mail.example", "smtp://mail.example", false),
+            ("smtp://mail.example?tls=none", "smtp://mail.example", false),
+            ("smtp://mail.example?tls=opportunistic", "smtp://mail.example?tls=opportunistic", false),
+            ("smtp://ann@mail.example", "smtp://ann@mail.example", false),
+            ("smtp://ann:pw@mail.example", "smtp://ann:pw@mail.example:25?tls=required", false),
+            ("smtp://ann:p%40w@mail.example:2525/us", "smtp://ann:p%40w@mail.example:2525/us?tls=required", false),
+            ("smtp://ann:pw@mail.example?tls=opportunistic", "smtp://ann:pw@mail.example:587?tls=required", false),
+            ("smtp://ann:pw@mail.example?tls=required", "smtp://ann:pw@mail.example?tls=required", false),
+            ("smtp://ann:pw@mail.example?tls=none", "smtp://ann:pw@mail.example", true),
+            ("smtps://ann:pw@mail.example", "smtps://ann:pw@mail.example", false),
+            ("smtps://ann:pw@mail.example?tls=none", "smtps://ann:pw@mail.example?tls=none", false),
+        ] {
+            let server = Server::of(said).unwrap();
+            assert_eq!((server.url.as_str(), server.in_clear), (read, in_clear), "{said}");
+        }
+        assert!(Server::of("mail.example").is_none());
+    }
 }
