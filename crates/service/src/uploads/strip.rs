@@ -1,7 +1,7 @@
 //! Takes out of pictures what was written beside the picture: where it was taken, by whom, with what. Nothing is decoded, and however long the
 //! file, only a little of it is in memory.
 //!
-//! What stays is named; everything else goes. A JPEG keeps its orientation, without which it would be shown on its side.
+//! What stays is named; everything else goes. A JPEG and a PNG keep their orientation, without which they would be shown on their side.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
@@ -12,6 +12,8 @@ const PNG_KEPT: [&[u8; 4]; 19] = [
 ];
 /// The same for a WebP.
 const WEBP_KEPT: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
+/// What stands before Exif's own content in a segment of a JPEG.
+const JPEG_HEAD: usize = 10;
 /// The longest block that is not copied piece by piece.
 const MAX_BLOCK: u32 = 64 * 1024;
 
@@ -152,10 +154,14 @@ fn scan(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<u8> {
     }
 }
 
-/// How the picture is to be turned, as Exif says it; none where it is upright.
+/// How a JPEG is to be turned, as its Exif says it; none where it is upright.
 fn orientation(segment: &[u8]) -> Option<u8> {
+    turned(segment.strip_prefix(b"Exif\0\0")?)
+}
+
+/// The same, of what Exif has in it, as it stands in a PNG.
+fn turned(tiff: &[u8]) -> Option<u8> {
     const TAG: u16 = 0x0112;
-    let tiff = segment.strip_prefix(b"Exif\0\0")?;
     let is_little = match tiff.get(..4)? {
         [b'I', b'I', 42, 0] => true,
         [b'M', b'M', 0, 42] => false,
@@ -175,7 +181,7 @@ fn orientation(segment: &[u8]) -> Option<u8> {
     u8::try_from(two(entry + 8)?).ok().filter(|orientation| (2..=8).contains(orientation))
 }
 
-/// Exif that says nothing else.
+/// Exif that says nothing else, as a segment of a JPEG.
 fn exif(orientation: u8) -> [u8; 36] {
     let mut segment = *b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
     segment[29] = orientation;
@@ -193,7 +199,11 @@ fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
         let kind: [u8; 4] = array(from)?;
         // Its checksum follows it.
         let rest = u64::from(u32::from_be_bytes(length)) + 4;
-        if PNG_KEPT.contains(&&kind) {
+        if kind == *b"eXIf" {
+            if let Some(orientation) = png_orientation(from, u32::from_be_bytes(length))? {
+                write_chunk(to, kind, &exif(orientation)[JPEG_HEAD..])?;
+            }
+        } else if PNG_KEPT.contains(&&kind) {
             to.write_all(&length)?;
             to.write_all(&kind)?;
             copy(from, to, rest)?;
@@ -204,6 +214,27 @@ fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Reads a chunk with Exif to its end.
+fn png_orientation(from: &mut impl BufRead, length: u32) -> io::Result<Option<u8>> {
+    let looked_at = length.min(MAX_BLOCK);
+    let mut tiff = vec![0; usize::try_from(looked_at).map_err(|_| malformed())?];
+    from.read_exact(&mut tiff)?;
+    // Its checksum follows it.
+    skip(from, u64::from(length - looked_at) + 4)?;
+    Ok(turned(&tiff))
+}
+
+fn write_chunk(to: &mut impl Write, kind: [u8; 4], content: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(content.len()).map_err(|_| malformed())?;
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&kind);
+    checksum.update(content);
+    to.write_all(&length.to_be_bytes())?;
+    to.write_all(&kind)?;
+    to.write_all(content)?;
+    to.write_all(&checksum.finalize().to_be_bytes())
 }
 
 fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()> {
@@ -310,6 +341,12 @@ fn blocks(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
 mod tests {
     use std::io::Cursor;
 
+    use image::{
+        DynamicImage, ExtendedColorType, ImageDecoder as _, ImageEncoder as _,
+        codecs::png::{PngDecoder, PngEncoder},
+        metadata::Orientation,
+    };
+
     use super::*;
 
     fn stripped(media_type: &str, picture: &[u8]) -> io::Result<Vec<u8>> {
@@ -394,6 +431,32 @@ mod tests {
         let out = stripped("image/png", &picture).unwrap();
         assert!(!holds(&out, "secret") && holds(&out, "pixels") && holds(&out, "head"));
         assert_eq!(stripped("image/png", &out).unwrap(), out);
+    }
+
+    #[test]
+    fn a_png_keeps_its_orientation_alone() {
+        let exif_of = |turn: u8| {
+            let mut tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+            tiff.push(turn);
+            tiff.extend_from_slice(b"\0\0\0\0\0\0GPS 10.7769 106.7009");
+            tiff
+        };
+        let turned_by = |picture: &[u8]| PngDecoder::new(Cursor::new(picture)).unwrap().orientation().unwrap();
+        for (turn, shown) in [(6, Orientation::Rotate90), (3, Orientation::Rotate180), (1, Orientation::NoTransforms)] {
+            let mut picture = vec![];
+            let mut encoder = PngEncoder::new(&mut picture);
+            encoder.set_exif_metadata(exif_of(turn)).unwrap();
+            encoder.write_image(&[7; 6], 1, 2, ExtendedColorType::Rgb8).unwrap();
+            assert!(turned_by(&picture) == shown && holds(&picture, "GPS"));
+            let out = stripped("image/png", &picture).unwrap();
+            assert!(!holds(&out, "GPS") && holds(&out, "eXIf") == (turn != 1));
+            assert_eq!(turned_by(&out), shown);
+            assert_eq!(
+                DynamicImage::from_decoder(PngDecoder::new(Cursor::new(&out)).unwrap()).unwrap().as_bytes(),
+                [7; 6]
+            );
+            assert_eq!(stripped("image/png", &out).unwrap(), out, "once is enough");
+        }
     }
 
     #[test]
