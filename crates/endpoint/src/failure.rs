@@ -10,7 +10,7 @@ use appcore::{
 };
 use middleware::tracing::request_id;
 
-use crate::{answer::start, v1, wire_form::WireForm};
+use crate::{answer::start, r1, v1, wire_form::WireForm};
 
 /// The form of an endpoint's refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,9 @@ fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpRespo
     }
     if code.status() == 401 {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+    }
+    if code == Code::TusVersion {
+        response.insert_header(("tus-version", r1::tus::VERSION));
     }
     response.body(body)
 }

@@ -84,7 +84,8 @@ impl Routes {
             Some(def) => (def.call)(def, http.clone(), payload).await,
             None => {
                 note_route(&http, endpoints.path);
-                answer::wrong_method(&http, &endpoints.allowed)
+                r1::tus::options(&http, endpoints.path)
+                    .unwrap_or_else(|| answer::wrong_method(&http, &endpoints.allowed))
             }
         };
         Ok(ServiceResponse::new(http, response))

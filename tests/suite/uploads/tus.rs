@@ -47,6 +47,23 @@ async fn a_file_comes_in_pieces() {
 }
 
 #[tokio::test]
+async fn what_the_server_can_do_is_told_before_anything_else() {
+    let app = Setup::new().set("uploads.max_bytes", 50_000).start().await;
+    let anonymous = app.anonymous();
+    for path in ["/r1/uploads/tus", "/r1/uploads/tus/0198f3c4-0000-7000-8000-000000000000"] {
+        let told = anonymous.send(anonymous.request(Method::OPTIONS, path)).await;
+        assert_eq!(
+            (told.status, told.header("tus-version"), told.header("tus-resumable")),
+            (204, Some("1.0.0"), Some("1.0.0"))
+        );
+        assert_eq!(told.header("tus-extension"), Some("creation,creation-with-upload,termination,expiration"));
+        assert_eq!(told.header("tus-max-size"), Some("50000"));
+    }
+    let elsewhere = anonymous.send(anonymous.request(Method::OPTIONS, "/r1/uploads")).await;
+    elsewhere.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
 async fn what_came_before_a_line_broke_stays() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
@@ -75,7 +92,9 @@ async fn lies_and_strangers_are_refused() {
     create(&anna, 10, "filetype aW1hZ2UvcG5n").await.refused(415, "type_refused");
     let other =
         anna.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "2.0.0").header("upload-length", 1);
-    anna.send(other).await.refused(412, "tus_version");
+    let refused = anna.send(other).await;
+    assert_eq!(refused.header("tus-version"), Some("1.0.0"));
+    refused.refused(412, "tus_version");
     anna.send(anna.request(Method::POST, "/r1/uploads/tus")).await.names_field("upload_length");
 
     let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();

@@ -54,7 +54,7 @@ mod setup;
 mod subscriptions;
 mod threads;
 mod tool_permissions;
-mod tus;
+pub(crate) mod tus;
 mod uploads;
 mod usage;
 mod users;

@@ -2,17 +2,24 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use actix_web::http::{
-    StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
+    },
+    web::Data,
 };
 use appcore::{AppError, Code, ConversationId, UploadId, view::UploadKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use service::uploads::{
-    self, Announced,
-    resumable::{self, Progress},
+use service::{
+    App,
+    uploads::{
+        self, Announced,
+        resumable::{self, Progress},
+    },
 };
 
 use super::uploads::DEADLINE;
@@ -25,7 +32,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<DeleteTusUpload>(),
 ];
 
-const VERSION: &str = "1.0.0";
+/// Where this protocol is spoken.
+const ROOT: &str = "/r1/uploads/tus";
+pub(crate) const VERSION: &str = "1.0.0";
+const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration";
 /// What pieces of a file are sent as.
 const PIECES: &str = "application/offset+octet-stream";
 
@@ -171,6 +181,22 @@ async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStre
     }
     let progress = appending.end().await?;
     broken.map_or(Ok(progress), Err)
+}
+
+/// What a client may ask first, whoever it is: what this server can do. None where something else is asked.
+pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
+    if *http.method() != Method::OPTIONS || !path.starts_with(ROOT) {
+        return None;
+    }
+    let config = &http.app_data::<Data<App>>()?.config;
+    let mut response = HttpResponse::NoContent();
+    response
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("tus-resumable", VERSION))
+        .insert_header(("tus-version", VERSION))
+        .insert_header(("tus-extension", EXTENSIONS))
+        .insert_header(("tus-max-size", config.uploads.max_bytes.to_string()));
+    Some(response.finish())
 }
 
 fn check_version(version: Option<&str>) -> Result<(), AppError> {
