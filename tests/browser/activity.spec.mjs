@@ -181,3 +181,148 @@ test("one says what one wants to be told of, and it stays", async ({
     section.getByRole("switch", { name: "Show the message text" }),
   ).not.toBeChecked();
 });
+
+test.describe("while the app is open and nobody looks at it", () => {
+  /** As if another tab were before this one. */
+  const hide = (page, isHidden) =>
+    page.evaluate(
+      (state) => {
+        Object.defineProperty(document, "visibilityState", {
+          configurable: true,
+          get: () => state,
+        });
+        document.dispatchEvent(new Event("visibilitychange"));
+      },
+      isHidden ? "hidden" : "visible",
+    );
+
+  /** What the system shows. */
+  const shown = (page) =>
+    page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      return (await registration.getNotifications()).map(
+        ({ title, body, tag }) => ({ title, body, tag }),
+      );
+    });
+
+  test("the system shows what comes, until it is read", async ({
+    arrive,
+    server,
+  }) => {
+    const anna = await arrive("Anna");
+    const ben = await arrive("Ben", {
+      serviceWorkers: "allow",
+      permissions: ["notifications"],
+    });
+    const { page } = ben;
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await anna.openChatWith(ben);
+
+    // A tab that is looked at says it itself.
+    await anna.write("Can you see this?");
+    const entry = page
+      .getByRole("navigation", { name: "Main" })
+      .getByRole("link", { name: /^Activity/ });
+    await expect(entry).toHaveAccessibleName(/1 unread/);
+    expect(await shown(page)).toEqual([]);
+
+    await hide(page, true);
+    const tag = new URL(anna.page.url()).pathname.split("/")[2];
+    await anna.write("Dinner at eight?");
+    await expect
+      .poll(() => shown(page))
+      .toEqual([{ title: anna.name, body: "Dinner at eight?", tag }]);
+    // The next one of the conversation takes its place.
+    await anna.write("Or at nine?");
+    await expect
+      .poll(() => shown(page))
+      .toEqual([{ title: anna.name, body: "Or at nine?", tag }]);
+
+    // Read on another device.
+    const bens = await apiOf(server, ben);
+    await bens.call("POST", "/r1/notifications/read", { all: true });
+    await expect.poll(() => shown(page)).toEqual([]);
+
+    // The text is not for everybody who passes by.
+    await bens.call("PATCH", "/r1/notifications/settings", {
+      show_text: false,
+    });
+    await anna.write("It’s a surprise.");
+    await expect
+      .poll(() => shown(page))
+      .toEqual([{ title: anna.name, body: "sent you a message", tag }]);
+
+    // Pressed, it leads to its message, where it is read.
+    await hide(page, false);
+    await page.evaluate((tag) => {
+      navigator.serviceWorker.dispatchEvent(
+        new MessageEvent("message", {
+          data: {
+            type: "natter.open",
+            conversation_id: tag,
+            message_id: null,
+            path: `/c/${tag}`,
+          },
+        }),
+      );
+    }, tag);
+    await expect(page).toHaveURL(new RegExp(`/c/${tag}`));
+    await ben.sees("It’s a surprise.");
+    await expect.poll(() => shown(page)).toEqual([]);
+  });
+
+  test("a second tab that is looked at is enough, and it can be turned off", async ({
+    arrive,
+    server,
+  }) => {
+    const anna = await arrive("Anna");
+    const ben = await arrive("Ben", {
+      serviceWorkers: "allow",
+      permissions: ["notifications"],
+    });
+    const { page } = ben;
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    const second = await page.context().newPage();
+    await second.goto("/activity");
+    await expect(
+      second.getByRole("heading", { name: "Nothing yet" }),
+    ).toBeVisible();
+    await hide(page, true);
+    await anna.openChatWith(ben);
+    await anna.write("Can you see this?");
+    await expect(
+      second.getByRole("main").getByText("Can you see this?"),
+    ).toBeVisible();
+    expect(await shown(page)).toEqual([]);
+
+    await hide(second, true);
+    await anna.write("And this?");
+    await expect
+      .poll(async () => (await shown(page)).map(({ body }) => body))
+      .toEqual(["And this?"]);
+    await second.close();
+
+    await hide(page, false);
+    await page.goto("/settings#notifications");
+    const toggle = page.getByRole("switch", { name: "From open tabs" });
+    await expect(toggle).toBeChecked();
+    await toggle.scrollIntoViewIfNeeded();
+    await ben.expectFlawless("notifications of this device");
+    await shoot(page, "notifications-of-this-device-1280");
+    await toggle.click();
+    await expect(toggle).not.toBeChecked();
+    await page.reload();
+    await expect(toggle).not.toBeChecked();
+    const bens = await apiOf(server, ben);
+    await bens.call("POST", "/r1/notifications/read", { all: true });
+    await expect.poll(() => shown(page)).toEqual([]);
+    await hide(page, true);
+    await anna.write("Are you there?");
+    await expect(
+      page
+        .getByRole("navigation", { name: "Main" })
+        .getByRole("link", { name: /^Activity/ }),
+    ).toHaveAccessibleName(/1 unread/);
+    expect(await shown(page)).toEqual([]);
+  });
+});

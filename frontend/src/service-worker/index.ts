@@ -20,11 +20,17 @@ const KEPT =
 /** Opened by few, and large. */
 const LARGE = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
 
-interface Pushed {
+/** What a notification is about. */
+interface About {
   id: string;
-  kind: string;
   conversation_id: string | null;
   message_id: string | null;
+  /** Where it leads, of those that a page shows itself. */
+  path?: string;
+}
+
+interface Pushed extends About {
+  kind: string;
   title: string;
   text: string;
 }
@@ -155,20 +161,21 @@ async function takeBack(): Promise<void> {
   const { data } = (await response.json()) as { data: { items: { id: string }[] } };
   const unread = new Set(data.items.map(({ id }) => id));
   for (const notification of shown)
-    if (!unread.has((notification.data as Pushed | null)?.id ?? '')) notification.close();
+    if (!unread.has((notification.data as About | null)?.id ?? '')) notification.close();
 }
 
 /** Opens the message that it is about: in the app where that is open, else in a new window. */
 async function open(notification: Notification): Promise<void> {
   notification.close();
-  const { conversation_id, message_id } = notification.data as Pushed;
+  const about = notification.data as About;
   const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
   const app = windows.find(({ focused }) => focused) ?? windows[0];
   if (app) {
-    app.postMessage({ type: 'natter.open', conversation_id, message_id });
+    app.postMessage({ type: 'natter.open', ...about });
     await app.focus();
     return;
   }
-  const path = conversation_id ? `/c/${conversation_id}${message_id ? `/m/${message_id}` : ''}` : '/activity';
-  await self.clients.openWindow(path);
+  const { conversation_id, message_id } = about;
+  const message = message_id ? `/m/${message_id}` : '';
+  await self.clients.openWindow(about.path ?? (conversation_id ? `/c/${conversation_id}${message}` : '/activity'));
 }

@@ -17,15 +17,17 @@ interface Opening {
   type: 'natter.open';
   conversation_id: string | null;
   message_id: string | null;
+  /** Where it leads, if it isn’t to a message. */
+  path?: string | undefined;
 }
 
 function isOpening(data: unknown): data is Opening {
   return typeof data === 'object' && data !== null && 'type' in data && data.type === 'natter.open';
 }
 
-function open({ conversation_id, message_id }: Opening): void {
+function open({ conversation_id, message_id, path }: Opening): void {
   const message = message_id ? `/m/${message_id}` : '';
-  void goto(conversation_id ? `/c/${conversation_id}${message}` : '/activity');
+  void goto(path ? path : conversation_id ? `/c/${conversation_id}${message}` : '/activity');
 }
 
 async function watch(): Promise<void> {

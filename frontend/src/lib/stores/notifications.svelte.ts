@@ -29,6 +29,8 @@ export class Notifications {
 
   /** Something has just come, for whoever makes it heard. */
   onArrival: (notification: Notification) => void = () => undefined;
+  /** Some of it was read or is no more, for whoever shows it elsewhere. */
+  onGone: (isGone: (id: Id) => boolean) => void = () => undefined;
   /** Whether its conversation is before somebody’s eyes: then it is read as it comes. */
   isSeen: (notification: Notification) => boolean = () => false;
 
@@ -52,6 +54,7 @@ export class Notifications {
       this.#counted.clear();
       for (const { id } of page.items) this.#counted.add(id);
       this.#unread = page.total;
+      if (page.total <= page.items.length) this.onGone((id) => !this.#counted.has(id));
       if (this.#shown?.isKnown) void this.#shown.load();
     } catch {
       // The next hello asks again.
@@ -122,6 +125,7 @@ export class Notifications {
     const read = ids && new Set(ids);
     for (const id of read ?? [...this.#counted]) if (this.#counted.delete(id)) this.#unread -= 1;
     if (!read) this.#unread = 0;
+    this.onGone((id) => !read || read.has(id));
     const shown = this.#shown;
     if (!shown) return;
     const now = new Date().toISOString();
@@ -133,6 +137,7 @@ export class Notifications {
   #withdraw(ids: readonly Id[]): void {
     const gone = new Set(ids);
     for (const id of gone) if (this.#counted.delete(id)) this.#unread -= 1;
+    this.onGone((id) => gone.has(id));
     this.#shown?.drop(({ id }) => gone.has(id));
   }
 }

@@ -99,6 +99,23 @@ describe('what one is told of', () => {
     expect(list.items.every(({ read_at }) => read_at)).toBe(true);
   });
 
+  it('says what is read or withdrawn, and at each hello what is no longer unread', async () => {
+    const gone: boolean[][] = [];
+    store.onGone = (isGone) => gone.push(['a', 'b', 'c'].map(isGone));
+    for (const id of ['a', 'b', 'c']) tell('notification', one(id));
+    tell('notifications.read', { ids: ['a'] });
+    tell('notifications.withdrawn', { ids: ['b'] });
+    tell('notifications.read', { ids: null });
+    api.items = [one('b')];
+    await store.load();
+    expect(gone).toEqual([
+      [true, false, false],
+      [false, true, false],
+      [true, true, true],
+      [true, false, true]
+    ]);
+  });
+
   it('comes read where its conversation is before somebody’s eyes', () => {
     store.isSeen = ({ conversation_id }) => conversation_id === 'open';
     tell('notification', one('a', { conversation_id: 'open' }));

@@ -1,6 +1,7 @@
 import type { App } from '#lib/app.ts';
 import { isLookedAt } from '#lib/chat/looked-at.ts';
 import { Notifications } from '#lib/stores/notifications.svelte.ts';
+import type * as Pass from './pass.ts';
 import { chime } from './sound.ts';
 
 const known = new WeakMap<object, { account: string | undefined; notifications: Notifications }>();
@@ -18,6 +19,7 @@ export function notificationsOf({ api, connection, conversations, session }: App
     isLookedAt();
   notifications.onArrival = (notification) => {
     chime();
+    passing(({ pass }) => pass(notification, api));
     // They asked to hear of it at this moment, whatever they do.
     if (notification.kind === 'reminder')
       import('./announce.ts').then(
@@ -26,6 +28,14 @@ export function notificationsOf({ api, connection, conversations, session }: App
         () => undefined
       );
   };
+  notifications.onGone = (isGone) => passing(({ inPassing }) => void inPassing()?.takeBack(isGone));
+  // From the beginning: the tabs of a browser agree on who tells, and know whether one of them is looked at.
+  passing(({ inPassing }) => void inPassing());
   known.set(connection, { account, notifications });
   return notifications;
+}
+
+/** What the system shows while nobody looks. Without it, all stands in the list. */
+function passing(then: (module: typeof Pass) => void): void {
+  import('./pass.ts').then(then).catch(() => undefined);
 }
