@@ -1,6 +1,11 @@
-import { expect, it } from 'vitest';
-import { failureOf } from './client.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
+import { ApiError, failureOf, type Details } from './client.ts';
 import { sentence } from './words.ts';
+
+afterEach(() => overwriteGetLocale(() => 'en'));
 
 it('tells what a proxy refuses from what the server does', () => {
   const told = (status: number, text = '<html>no</html>') => sentence(failureOf(status, text, () => null));
@@ -18,4 +23,71 @@ it('says what a full disk, or a channel that one was removed from, means for who
   expect(told(507, 'storage_full')).toMatch(/no room left/);
   expect(told(403, 'removed')).toMatch(/Ask someone who manages it/);
   expect(told(500, 'internal')).toMatch(/had a problem/);
+});
+
+/** Codes that are left to the server’s own sentence, and why. */
+const LEFT: Record<string, string[]> = {
+  'only programs that are wrong are told': [
+    'malformed_body',
+    'malformed_request',
+    'malformed_frame',
+    'unknown_type',
+    'cross_site',
+    'scope_missing',
+    'method_not_allowed',
+    'not_acceptable',
+    'unsupported_media_type',
+    'tus_version',
+    'upload_conflict',
+    'wrong_host',
+    'client_gone'
+  ],
+  'the page where it happens has words of its own': [
+    'oauth_state',
+    'oauth_invalid',
+    'oauth_denied',
+    'password_required',
+    'invitation_mismatch',
+    'link_required',
+    'cursor_expired',
+    'word_refused',
+    'slow_mode'
+  ],
+  'only the server knows what of it is wrong, or with what it is in conflict': ['invalid', 'conflict'],
+  'they go by their status': ['internal', 'unavailable']
+};
+
+it('has for each code of the server a sentence in the reader’s language, or a reason to have none', () => {
+  const table = readFileSync(join(import.meta.dirname, '../../../../crates/appcore/src/code.rs'), 'utf8');
+  const codes = [...table.matchAll(/^ {4}\w+ = "(\w+)", (\d{3}), "/gm)].map(([, code = '', status]) => ({
+    code,
+    status: Number(status)
+  }));
+  expect(codes.length).toBeGreaterThan(60);
+  const left = new Set(Object.values(LEFT).flat());
+  overwriteGetLocale(() => 'vi');
+  for (const { code, status } of codes) {
+    const told = sentence(new ApiError(status, code, 'As the server says it.'));
+    const isGeneral =
+      told === 'As the server says it.' || code === 'internal' || code === 'unavailable' || status === 499;
+    expect(isGeneral, code).toBe(left.has(code));
+  }
+  expect([...left].filter((code) => !codes.some((known) => known.code === code))).toEqual([]);
+});
+
+it('says what is used up, when there is some again, and the way on', () => {
+  const told = (code: string, details?: Details) =>
+    sentence(new ApiError(402, code, 'As the server says it.', undefined, [], undefined, details));
+  const resets_at = new Date(Date.now() + 5 * 3_600_000).toISOString();
+  expect(told('out_of_credits')).toMatch(/Buy some under Plans/);
+  expect(told('quota_reached', { metric: 'answers', resets_at })).toMatch(/today .* starts anew in 5 hours, or choose/);
+  expect(told('quota_reached', { metric: 'members', limit: 3 })).toMatch(/Its owner can choose a larger plan/);
+  expect(told('quota_exceeded', { next: 'change_plan', metric: 'storage' })).toMatch(/or choose a larger plan/);
+  expect(told('quota_exceeded')).toMatch(/Delete files first/);
+  expect(told('budget_exceeded', { scope: 'workspace', resets_at: null })).toBe(
+    'This workspace’s AI budget is used up. Ask an admin to raise it.'
+  );
+  expect(told('budget_exceeded', { scope: 'user', resets_at })).toMatch(
+    /Ask an admin to raise it. It starts anew in 5 h/
+  );
 });

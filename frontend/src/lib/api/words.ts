@@ -1,7 +1,48 @@
+import { untilTime } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
-import { ApiError } from './client.ts';
+import { ApiError, type Details } from './client.ts';
 
+/** What the server has refused. */
+export type Refused = Pick<ApiError, 'code' | 'message'> & {
+  readonly details?: Details | undefined;
+  readonly retryAfter?: number | undefined;
+};
+
+/** What the app says in every language, and better than the server: it knows where it is read, and the way on. */
+const OWN: Record<string, (refused: Refused) => string> = {
+  network: m.error_network,
+  invalid_credentials: m.error_invalid_credentials,
+  too_many_signins: ({ retryAfter }) => m.error_too_many_signins({ wait: waitInWords(retryAfter ?? 60) }),
+  too_many_answers: m.error_too_many_answers,
+  rate_limited: ({ retryAfter }) => m.error_rate_limited({ wait: waitInWords(retryAfter ?? 1) }),
+  address_banned: ({ retryAfter }) => m.error_address_banned({ wait: waitInWords(retryAfter ?? 60) }),
+  email_taken: m.error_email_taken,
+  password_wrong: m.error_password_wrong,
+  mfa_invalid: m.error_mfa_invalid,
+  fresh_sign_in_required: m.error_fresh_sign_in,
+  name_taken: m.error_name_taken,
+  default_channel: m.error_default_channel,
+  archived: m.error_archived,
+  not_a_member: m.error_not_a_member,
+  removed: m.error_removed,
+  account_suspended: m.error_account_suspended,
+  last_admin: m.error_last_admin,
+  last_method: m.error_last_method,
+  storage_full: m.error_storage_full,
+  plan_changed: m.error_plan_changed,
+  gateway_off: m.error_gateway_off,
+  out_of_credits: m.error_out_of_credits,
+  quota_reached: quotaReached,
+  quota_exceeded: ({ details }) => (details?.next === 'change_plan' ? m.error_no_space_in_plan() : m.error_no_space()),
+  budget_exceeded: budgetExceeded,
+  // What a proxy before the server says, and not the server itself.
+  http_413: m.error_proxy_too_large,
+  http_502: m.error_proxy_away,
+  http_504: m.error_proxy_away
+};
+
+/** The server's own sentence knows more of what was refused, but it speaks English. */
 const TRANSLATED: Record<string, () => string> = {
   forbidden: m.error_forbidden,
   not_found: m.error_not_found,
@@ -11,72 +52,47 @@ const TRANSLATED: Record<string, () => string> = {
   owner_must_transfer: m.error_owner_must_transfer,
   wrong_state: m.error_wrong_state,
   stale: m.error_stale,
-  plan_changed: m.error_plan_changed,
-  out_of_credits: m.error_out_of_credits,
-  quota_reached: m.error_quota_reached,
-  budget_exceeded: m.error_budget_exceeded
-};
-
-/** What a proxy before the server says, and not the server itself. */
-const BY_PROXY: Record<string, () => string> = {
-  http_413: m.error_proxy_too_large,
-  http_502: m.error_proxy_away,
-  http_504: m.error_proxy_away
+  unauthenticated: m.error_unauthenticated,
+  refresh_reused: m.error_unauthenticated,
+  token_invalid: m.error_link_over,
+  invitation_expired: m.error_link_over,
+  too_large: m.error_too_large,
+  too_many: m.error_too_many,
+  type_refused: m.error_type_refused,
+  too_many_connections: m.error_too_many_connections
 };
 
 /** What happened, and what to do next, as one sentence for a person. */
 export function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
-  const seconds = error.retryAfter;
-  switch (error.code) {
-    case 'network':
-      return m.error_network();
-    case 'invalid_credentials':
-      return m.error_invalid_credentials();
-    case 'too_many_signins':
-      return m.error_too_many_signins({ wait: waitInWords(seconds ?? 60) });
-    case 'too_many_answers':
-      return m.error_too_many_answers();
-    case 'rate_limited':
-      return m.error_rate_limited({ wait: waitInWords(seconds ?? 1) });
-    case 'address_banned':
-      return m.error_address_banned({ wait: waitInWords(seconds ?? 60) });
-    case 'email_taken':
-      return m.error_email_taken();
-    case 'password_wrong':
-      return m.error_password_wrong();
-    case 'mfa_invalid':
-      return m.error_mfa_invalid();
-    case 'fresh_sign_in_required':
-      return m.error_fresh_sign_in();
-    case 'name_taken':
-      return m.error_name_taken();
-    case 'default_channel':
-      return m.error_default_channel();
-    case 'archived':
-      return m.error_archived();
-    case 'not_a_member':
-      return m.error_not_a_member();
-    case 'removed':
-      return m.error_removed();
-    case 'account_suspended':
-      return m.error_account_suspended();
-    case 'last_admin':
-      return m.error_last_admin();
-    case 'last_method':
-      return m.error_last_method();
-  }
-  const byProxy = BY_PROXY[error.code];
-  if (byProxy) return byProxy();
-  if (error.code === 'storage_full') return m.error_storage_full();
+  const own = OWN[error.code];
+  if (own) return own(error);
   if (error.status === 503) return m.error_unavailable();
   if (error.status >= 500) return m.error_server();
   return error.code.startsWith('http_') ? m.error_proxy() : translated(error);
 }
 
-/** The server's own sentence knows more of what was refused, but it speaks English. */
-export function translated({ code, message }: Pick<ApiError, 'code' | 'message'>): string {
-  return (getLocale() !== 'en' && TRANSLATED[code]?.()) || message;
+/** The same of what has no status any more. */
+export function translated(refused: Refused): string {
+  const { code, message } = refused;
+  return OWN[code]?.(refused) ?? ((getLocale() !== 'en' && TRANSLATED[code]?.()) || message);
+}
+
+function quotaReached({ details }: Refused): string {
+  if (details?.metric === 'members') return m.error_quota_members();
+  const time = anew(details);
+  return time ? m.error_quota_today({ time }) : m.error_quota_reached();
+}
+
+function budgetExceeded({ details }: Refused): string {
+  const used = details?.scope === 'workspace' ? m.error_budget_workspace() : m.error_budget_exceeded();
+  const time = anew(details);
+  return time ? `${used} ${m.error_starts_anew({ time })}` : used;
+}
+
+/** How long until there is some of it again. */
+function anew(details: Details | undefined): string | null {
+  return typeof details?.resets_at === 'string' ? untilTime(details.resets_at) : null;
 }
 
 /** “8 s”, “3 min”: short, because it stands in a sentence. */

@@ -319,7 +319,7 @@ function reasonOf(error: ApiError, name: string, most: string): string {
     case 'too_large':
       return m.attach_too_large({ name, most });
     case 'quota_exceeded':
-      return m.attach_no_room({ name });
+      return error.details.next === 'change_plan' ? m.attach_no_room_in_plan({ name }) : m.attach_no_room({ name });
     case 'type_refused':
       return m.attach_type_refused({ name });
   }
