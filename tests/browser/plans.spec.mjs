@@ -112,14 +112,21 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   await anna.expectFlawless('a composer without credits');
   upstream.next({ words: ['Fine, thanks.'] });
   await anna.write('How are you?');
+  // The question comes back to where it was written, and no empty chat is left.
   const refusal = page.getByRole('alert').filter({ hasText: 'Not sent: you don’t have enough credits for this.' });
-  await expect(refusal.getByRole('link', { name: 'Buy credits' })).toHaveAttribute('href', '/plans');
+  await expect(refusal).toBeVisible();
+  await expect(page).toHaveURL(/\/c\/new\?/);
+  await expect(anna.composer).toHaveValue('How are you?');
+  await expect(refusal).toBeVisible();
+  const api = await apiOf(server, anna);
+  await expect
+    .poll(async () => (await api.call('GET', '/r1/conversations')).items.filter(({ kind }) => kind === 'assistant'))
+    .toEqual([]);
   await page.setViewportSize(PHONE.viewport);
   await expect(strip).toBeVisible();
   await anna.expectFlawless('a composer without credits on a phone');
 
   // They are bought in another tab: this one learns of it by itself.
-  const api = await apiOf(server, anna);
   const pack = (await api.call('GET', '/r1/pricing_plans')).items.find(({ kind }) => kind === 'credits');
   const answer = await fetch(`${server.url}/r1/payments/checkout`, {
     method: 'POST',
@@ -133,6 +140,6 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   const { data } = await answer.json();
   await api.call('POST', `/r1/payments/${data.payment_id}/demo`, { outcome: 'paid' });
   await expect(strip).toHaveCount(0);
-  await page.getByRole('button', { name: 'Try again' }).click();
+  await anna.composer.press('Enter');
   await anna.sees('Fine, thanks.');
 });

@@ -36,7 +36,10 @@ for (const [size, options] of [['wide', WIDE], ['phone', PHONE]])
     upstream.next({ words: ['Fine.'] });
     await anna.write('How are you?');
     await expect(page.getByRole('alert').filter({ hasText: 'credits' })).toBeVisible();
+    await expect(page).toHaveURL(/\/c\/new\?/);
+    await expect(anna.composer).toHaveValue('How are you?');
     const strip = page.getByRole('status').filter({ hasText: 'credits' });
+    await expect(strip).toBeVisible();
     await anna.expectFlawless('not enough credits');
     await strip.getByRole('link', { name: 'Buy credits' }).click();
 
@@ -44,8 +47,9 @@ for (const [size, options] of [['wide', WIDE], ['phone', PHONE]])
     await pay(page);
     await expect(page.getByRole('heading', { level: 1, name: '500 credits: paid' })).toBeVisible();
     await page.getByRole('link', { name: 'Back to chats' }).click();
-    await anna.openConversation(/Quill/);
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await anna.openAssistant();
+    await expect(anna.composer).toHaveValue('How are you?');
+    await anna.composer.press('Enter');
     await anna.sees('Fine.');
     await expect(strip).toHaveCount(0);
 

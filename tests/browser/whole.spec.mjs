@@ -102,5 +102,7 @@ test('a budget that has run out says so at the question, and what to do', async 
   await anna.page.getByRole('dialog').getByRole('option', { name: /^dear/ }).click();
   await anna.write('How many connections?');
   await expect(anna.page.getByRole('alert').filter({ hasText: /budget/i })).toBeVisible();
+  await expect(anna.page).toHaveURL(/\/c\/new\?/);
+  await expect(anna.page.getByRole('alert').filter({ hasText: /budget/i })).toBeVisible();
   await anna.expectFlawless('a budget that has run out');
 });

@@ -25,7 +25,7 @@ import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage
 import { cutMentions, isCalled, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
 import type { MessageView } from './rows.ts';
-import type { Placed } from './state.ts';
+import type { Failure, Placed } from './state.ts';
 
 const ID_LENGTH = 36;
 const EVERYBODY: readonly Name[] = [
@@ -47,6 +47,8 @@ export interface Beginning {
   readonly choose: (model: string | null) => void;
   /** First questions that its assistant offers. */
   readonly starters: readonly string[];
+  /** Why what was asked before was not taken. */
+  readonly refusal: Failure | null;
 }
 
 /** An answer that another model is to give again; null: the model of this conversation. */

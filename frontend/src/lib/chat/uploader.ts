@@ -145,10 +145,11 @@ export class Uploader {
   }
 
   /** A message has them now. */
-  handOver(taken: readonly Taken[]): void {
+  /** To the outbox, or back to where a message is written. */
+  handOver(taken: readonly Taken[], conversationId: string | null = null): void {
     for (const { key } of taken) {
       const job = this.#jobs.get(key);
-      if (job) job.conversationId = null;
+      if (job) job.conversationId = conversationId;
       this.#keep(key);
     }
   }

@@ -108,6 +108,14 @@ export class Attachments implements OutgoingFiles {
     if (taken.length > 0) void this.bring().then((uploader) => uploader.handOver(taken));
   }
 
+  /** Its message was refused, and is written again. */
+  giveBack(conversationId: string, taken: readonly Taken[]): void {
+    const keys = taken.map(({ key }) => key).filter((key) => this.all.has(key));
+    if (keys.length === 0) return;
+    this.begun.set(conversationId, [...(this.begun.get(conversationId) ?? []), ...keys]);
+    void this.bring().then((uploader) => uploader.handOver(taken, conversationId));
+  }
+
   /** A recording, which is a message by itself. */
   async takeVoice(choice: Choice): Promise<Taken> {
     const uploader = await this.bring();

@@ -406,11 +406,11 @@ export class ConversationLog {
     mentions: readonly Mention[] = [],
     files: readonly Taken[] = [],
     placed: Placed = {}
-  ): void {
+  ): string {
     // Who answers has seen what was new, also where it is still being loaded.
     this.#unreadFrom = null;
     this.readBefore = Number.POSITIVE_INFINITY;
-    this.host.outbox.send(this.id, content, replyTo, mentions, files, placed);
+    return this.host.outbox.send(this.id, content, replyTo, mentions, files, placed);
   }
 
   retry(clientId: string): void {

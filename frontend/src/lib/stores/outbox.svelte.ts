@@ -40,6 +40,8 @@ export class Outbox {
   readonly #busy = new Set<string>();
   /** How often the server has failed at a message. */
   readonly #tries = new Map<string, number>();
+  /** Who waits for what becomes of a message. */
+  readonly #waiters = new Map<string, (failure: Failure | null) => void>();
   /** Conversations that wait before their first message is tried again. */
   readonly #held = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #line: OutboxLine;
@@ -57,7 +59,13 @@ export class Outbox {
   ) {
     this.#line = line;
     this.#storage = storage;
-    this.#tell = tell;
+    this.#tell = (conversationId, input) => {
+      tell(conversationId, input);
+      if (input.kind === 'refused') this.#came(input.client_id, input.failure);
+      // It is out, or in nobody's way until the line is back.
+      else if (input.kind === 'acked' || input.kind === 'waiting' || input.kind === 'discarded')
+        this.#came(input.client_id, null);
+    };
     this.#post = post;
     this.#files = files;
   }
@@ -99,6 +107,7 @@ export class Outbox {
     this.#tries.clear();
     for (const timer of this.#held.values()) clearTimeout(timer);
     this.#held.clear();
+    for (const clientId of [...this.#waiters.keys()]) this.#came(clientId, null);
     this.#slowedUntil = 0;
   }
 
@@ -109,7 +118,7 @@ export class Outbox {
     mentions: readonly Mention[] = [],
     files: readonly Taken[] = [],
     placed: Placed = {}
-  ): void {
+  ): string {
     // The order in which they are kept is the order of their times.
     this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
     const outgoing: Outgoing = {
@@ -129,6 +138,15 @@ export class Outbox {
     this.#tell(conversationId, { kind: 'queued', outgoing });
     this.#keep(outgoing);
     void this.#pump(conversationId);
+    return outgoing.client_id;
+  }
+
+  /** Why the server refuses a message that was sent just now; null once it is out, or waits. */
+  outcome(clientId: string): Promise<Failure | null> {
+    const outgoing = this.#find(clientId);
+    if (!outgoing || outgoing.state === 'failed' || !this.#mayGo(outgoing.conversation_id))
+      return Promise.resolve(outgoing?.failure ?? null);
+    return new Promise((resolve) => this.#waiters.set(clientId, resolve));
   }
 
   /** Once more; where it calls many and had to be confirmed, that is what this does. */
@@ -151,11 +169,16 @@ export class Outbox {
   }
 
   discard(clientId: string): void {
+    this.#files.drop(this.takeBack(clientId));
+  }
+
+  /** It won't be sent. Its files are the caller's. */
+  takeBack(clientId: string): readonly Taken[] {
     const outgoing = this.#find(clientId);
-    if (!outgoing) return;
+    if (!outgoing) return [];
     this.#drop(clientId);
-    this.#files.drop(outgoing.files ?? []);
     this.#tell(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
+    return outgoing.files ?? [];
   }
 
   /** Sends it without the files that could not be uploaded. */
@@ -252,6 +275,11 @@ export class Outbox {
       this.#tell(conversation_id, { kind: 'refused', client_id, failure });
       return true;
     }
+  }
+
+  #came(clientId: string, failure: Failure | null): void {
+    this.#waiters.get(clientId)?.(failure);
+    this.#waiters.delete(clientId);
   }
 
   #hold(conversationId: string, milliseconds: number): void {

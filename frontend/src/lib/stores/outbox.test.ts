@@ -47,6 +47,29 @@ describe('the outbox', () => {
     expect(desk.storage.kept.size).toBe(0);
   });
 
+  it('tells what becomes of a message, and gives back one that is refused, with its files', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    const sent = desk.outbox.outcome(desk.outbox.send('c1', 'hello', null));
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    expect(await sent).toBeNull();
+
+    const files = [taken('f1')];
+    const id = desk.outbox.send('c2', 'and this?', null, [], files);
+    const refused = desk.outbox.outcome(id);
+    desk.files.arrive();
+    await settled();
+    desk.line.refuse('out_of_credits');
+    expect(await refused).toMatchObject({ code: 'out_of_credits' });
+    expect(desk.outbox.takeBack(id)).toEqual(files);
+    expect(desk.files.gone).toEqual([]);
+    expect(desk.shown('c2')).toEqual([]);
+    expect(desk.storage.kept.size).toBe(0);
+
+    desk.line.ready = false;
+    expect(await desk.outbox.outcome(desk.outbox.send('c3', 'later', null))).toBeNull();
+  });
+
   it('says that the links of a message are to have no previews', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');

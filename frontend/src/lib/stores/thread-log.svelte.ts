@@ -47,8 +47,8 @@ export class ThreadLog extends ConversationLog {
     mentions: readonly Mention[] = [],
     files: readonly Taken[] = [],
     placed: Placed = {}
-  ): void {
-    super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
+  ): string {
+    return super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
   }
 
   /** Whether one is told of what is new here. */
