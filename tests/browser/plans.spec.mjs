@@ -11,6 +11,7 @@ test('credits are bought: chosen, paid, waited for, and found in the account', {
   await expect(page.getByRole('heading', { level: 1, name: 'Plans and credits' })).toBeVisible();
   const team = page.getByRole('article', { name: 'Team' });
   await expect(team).toContainText('$24');
+  await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
   await anna.expectFlawless('the plans');
 
   // By the year, and in whole dong.
@@ -65,6 +66,7 @@ test('who reads Vietnamese is shown dong, without decimals', async ({ arrive, br
   const page = await context.newPage();
   await page.goto('/plans');
   await expect(page.getByRole('article', { name: 'Team' })).toContainText(/590\.000\s₫/);
+  await expect(page.getByRole('article', { name: 'Team' }).getByRole('listitem').first()).toHaveText('2.000 credit mỗi tháng');
   await page.getByRole('listitem').filter({ hasText: '1.000 credit' }).getByRole('link').click();
   await expect(page.getByRole('button', { name: /^Trả 270\.000\s₫$/ })).toBeVisible();
   await context.close();
