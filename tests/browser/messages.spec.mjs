@@ -135,6 +135,8 @@ test("the open conversation keeps its place in the list, and the tab has its nam
   const list = page.getByRole("navigation", { name: "Conversations" });
   await expect(list.getByText("1 unread")).toHaveCount(2);
   await expect(page).toHaveTitle("(2) Natter");
+  const icon = page.locator('link[rel="icon"]');
+  await expect(icon).toHaveAttribute("href", /^data:image\/svg/);
   await list.getByRole("link", { name: ben.name }).click();
   await anna.sees(`hello from ${ben.name}`);
   await expect(page).toHaveTitle(`(1) ${ben.name} · Natter`);
@@ -146,6 +148,7 @@ test("the open conversation keeps its place in the list, and the tab has its nam
   await list.getByRole("link", { name: cleo.name }).click();
   await anna.sees(`hello from ${cleo.name}`);
   await expect(page).toHaveTitle(`${cleo.name} · Natter`);
+  await expect(icon).toHaveAttribute("href", /favicon\.svg$/);
   await expect(
     list.getByRole("heading", { name: "Everything else" }),
   ).toBeVisible();

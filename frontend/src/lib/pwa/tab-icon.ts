@@ -1,0 +1,35 @@
+/** The icon of the tab: it has a dot while something is unread, and another while something concerns the reader. */
+export type Mark = 'none' | 'unread' | 'concerns';
+
+const COLOURS = { unread: '#f3f9fb', concerns: '#e5484d' } as const;
+
+let wanted: Mark = 'none';
+let plain: string | undefined;
+let drawn: Promise<string> | undefined;
+
+export async function markTab(mark: Mark): Promise<void> {
+  const link = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
+  if (mark === wanted || !link) return;
+  wanted = mark;
+  plain ??= link.href;
+  try {
+    const icon = mark === 'none' ? plain : marked(await (drawn ??= read(plain)), mark);
+    // Another one may be wanted by now.
+    if (wanted === mark) link.href = icon;
+  } catch {
+    // It stays as it is, until there is something else to show.
+    drawn = undefined;
+  }
+}
+
+/** The drawing with its dot, as an address. */
+export function marked(drawing: string, mark: Exclude<Mark, 'none'>): string {
+  const dot = `<circle cx="24.5" cy="7.5" r="6.5" fill="${COLOURS[mark]}" stroke="#0c2b37" stroke-width="2"/>`;
+  return `data:image/svg+xml,${encodeURIComponent(drawing.replace(/<\/svg>\s*$/, `${dot}</svg>`))}`;
+}
+
+async function read(address: string): Promise<string> {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error('the icon is not there');
+  return response.text();
+}
