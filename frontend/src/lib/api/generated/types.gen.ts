@@ -6446,6 +6446,13 @@ export type SetLowBalanceRequest = {
     workspace_id?: WorkspaceId | null;
 };
 
+export type SetPictureRequest = {
+    /**
+     * A PNG, JPEG or WebP picture of one's own: at most 512 KiB, and 1,024 pixels wide and high.
+     */
+    upload_id: UploadId;
+};
+
 export type SetTopUpRequest = {
     /**
      * The plan's first that can be paid so, where it is left out.
@@ -7469,6 +7476,25 @@ export type UserPage = {
      */
     total: number;
 };
+
+/**
+ * What somebody looks like.
+ */
+export type UserPicture = {
+    /**
+     * The picture: `/files/{upload_id}/picture`.
+     */
+    upload_id: UploadId;
+    user_id: UserId;
+};
+
+export type UserPictureVec = Array<{
+    /**
+     * The picture: `/files/{upload_id}/picture`.
+     */
+    upload_id: UploadId;
+    user_id: UserId;
+}>;
 
 /**
  * What a person is on this whole installation.
