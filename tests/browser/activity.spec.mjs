@@ -50,6 +50,8 @@ test("what concerns one comes to the activity page, and is read with its convers
   await bens.call("PATCH", "/r1/notifications/settings", {
     keywords: ["invoice"],
   });
+  // What is written reads what stands above it: before what one is to be told of.
+  const own = await send(bens, { content: "Staging is green again." });
   await send(annas, {
     content: `@${ben.name} can you confirm the EU queue?`,
     mentions: [{ kind: "user", id: me.id }],
@@ -57,7 +59,6 @@ test("what concerns one comes to the activity page, and is read with its convers
   await send(annas, {
     content: "The **invoice** for October is in the folder.",
   });
-  const own = await send(bens, { content: "Staging is green again." });
   await annas.call(
     "PUT",
     `/r1/messages/${own.id}/reactions/${encodeURIComponent("🎉")}`,
@@ -148,7 +149,7 @@ test("one says what one wants to be told of, and it stays", async ({
     .getByRole("switch", { name: "Pause notifications at set hours" })
     .click();
   await section.getByRole("button", { name: "Sunday" }).click();
-  await section.getByLabel("From").selectOption("22:00");
+  await section.getByLabel("From", { exact: true }).selectOption("22:00");
   await section
     .getByLabel("Do not disturb")
     .selectOption({ label: "For 30 minutes" });
@@ -175,7 +176,7 @@ test("one says what one wants to be told of, and it stays", async ({
     "aria-pressed",
     "false",
   );
-  await expect(section.getByLabel("From")).toHaveValue("22:00");
+  await expect(section.getByLabel("From", { exact: true })).toHaveValue("22:00");
   await expect(section.getByLabel("By email")).toHaveValue("30");
   await expect(
     section.getByRole("switch", { name: "Show the message text" }),
