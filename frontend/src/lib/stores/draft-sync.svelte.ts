@@ -40,6 +40,8 @@ export class DraftSync {
   readonly #shown: (conversationId: Id, text: string) => void;
   readonly #known = new Map<string, Known>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** What the server is being told of: two requests at once may reach it in either order. */
+  readonly #telling = new Set<string>();
   readonly #leave: (() => void)[];
   /** How far the server's clock is ahead of this one. */
   #ahead = 0;
@@ -106,8 +108,16 @@ export class DraftSync {
   }
 
   async #tell(key: string): Promise<void> {
+    if (this.#telling.has(key)) return;
+    this.#telling.add(key);
+    while (await this.#isWrittenOn(key));
+    this.#telling.delete(key);
+  }
+
+  /** Tells the server once; whether there is more to tell at once. */
+  async #isWrittenOn(key: string): Promise<boolean> {
     const known = this.#known.get(key);
-    if (!known?.isDirty || !this.#line.ready) return;
+    if (!known?.isDirty || !this.#line.ready) return false;
     const [conversationId = '', thread_id] = key.split('/');
     const content = this.#drafts.get(key);
     const isLate = this.#now() - known.at > LATE;
@@ -117,17 +127,16 @@ export class DraftSync {
         ...(thread_id && { thread_id }),
         ...(isLate && { updated_at: new Date(known.at).toISOString() })
       });
-      // Written on meanwhile: that is told next.
-      if (this.#known.get(key) !== known) return;
+      if (this.#known.get(key) !== known) return !this.#timers.has(key);
       this.#note(key, { at: Math.max(known.at, Date.parse(stored.updated_at)), isDirty: false, isStored: true });
       if (stored.content !== content) this.#adopt(key, stored.content, Date.parse(stored.updated_at));
     } catch (error) {
+      if (this.#known.get(key) !== known) return !this.#timers.has(key);
       // What the server doesn't take stays in this browser.
-      const isRefused =
-        error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status);
-      if (isRefused && this.#known.get(key) === known)
+      if (error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status))
         this.#note(key, { at: known.at, isDirty: false, isStored: false });
     }
+    return false;
   }
 
   #hear(frame: ServerFrame): void {
@@ -142,7 +151,7 @@ export class DraftSync {
     const known = this.#known.get(key);
     // What is being written here is newer, or this is its echo.
     if (known && known.at >= at) return;
-    if (known?.isDirty && this.#timers.has(key)) return;
+    if (known?.isDirty && (this.#timers.has(key) || this.#telling.has(key))) return;
     this.#adopt(key, draft.content, at);
   }
 

@@ -102,6 +102,32 @@ describe('drafts on several devices', () => {
     expect(drafts.get('c1')).toBe('');
   });
 
+  it('that were sent stay away, however late the server hears of what was typed before', async () => {
+    const server = new Server();
+    const { drafts, tell } = open(server);
+    let arrive: () => void = () => undefined;
+    const way = new Promise<void>((resolve) => (arrive = resolve));
+    const { put } = server;
+    const told = put.getMockImplementation();
+    put.mockImplementationOnce(async (path, body) => {
+      await way;
+      const draft = await told?.(path, body);
+      if (!draft) throw new Error('nothing was told');
+      tell(draft);
+      return draft;
+    });
+    drafts.set('c1', 'Hello');
+    await vi.advanceTimersByTimeAsync(1_000);
+    drafts.set('c1', '');
+    await vi.advanceTimersByTimeAsync(1_000);
+    arrive();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(put).toHaveBeenCalledTimes(2);
+    expect(server.rows.get('c1/')?.content).toBe('');
+    expect(drafts.get('c1')).toBe('');
+    expect(drafts.told).toBe(null);
+  });
+
   it('that were written without a connection say when that was, and lose to what is newer', async () => {
     const server = new Server();
     const { drafts, line, sync } = open(server);
