@@ -226,7 +226,7 @@ test('what can not be loaded says so, and comes when it is tried again', async (
 test.describe('a server that soon wants to know again who sits there', () => {
   let server;
   test.beforeAll(async () => {
-    server = await startServer({ AUTH__FRESH_FOR: '1', SERVER__TRUSTED_PROXIES: '127.0.0.1' });
+    server = await startServer({ AUTH__FRESH_FOR: '4', SERVER__TRUSTED_PROXIES: '127.0.0.1' });
     // The first account is made at this machine; those who come through a proxy would need the setup token.
     await Person.signUp(server.url, 'First');
   });
