@@ -382,6 +382,19 @@ pub enum About {
     Nothing,
 }
 
+/// What a gateway tells of a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundNews {
+    pub reference: String,
+    /// [`RefundOrder::refund_id`], where we have asked for it.
+    pub ours: Option<Uuid>,
+    pub money: Money,
+    pub state: RefundState,
+    /// When that was so, where the gateway says it.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+}
+
 /// What a notice says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum News {
@@ -395,15 +408,9 @@ pub enum News {
     },
     Failed,
     Expired,
-    Refund {
-        reference: String,
-        ours: Option<Uuid>,
-        money: Money,
-        state: RefundState,
-        /// When that was so, where the gateway says it.
-        #[serde(default)]
-        at: Option<Timestamp>,
-    },
+    Refund(RefundNews),
+    /// Something was refunded: all refunds of the payment, once the gateway [was asked](Gateway::confirm) for them.
+    Refunds(Vec<RefundNews>),
     Dispute {
         reference: String,
         money: Money,
@@ -542,8 +549,9 @@ pub trait Gateway: Send + Sync {
     /// What a verified request says.
     fn classify(&self, verified: &Verified) -> Result<Notice, Unreadable>;
 
-    /// What is so of a notice by which credits would be given, where the gateway's word in it is not enough: it is asked. The same notice, where it is.
-    async fn confirm(&self, notice: Notice) -> Result<Notice, GatewayError> {
+    /// What is so of a notice whose word is not enough to give credits, or that doesn't say all: the gateway is asked, at this moment. Any other
+    /// notice stays as it is.
+    async fn confirm(&self, notice: Notice, _now: Timestamp) -> Result<Notice, GatewayError> {
         Ok(notice)
     }
 

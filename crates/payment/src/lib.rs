@@ -19,9 +19,9 @@ mod subscription;
 pub(crate) use gateway::Kind;
 pub use gateway::{
     About, Acknowledged, Answer, Attempt, Built, Charge, Charged, Checkout, Delivery, Forged, Gateway, GatewayError,
-    GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundOrder, Refunded,
-    Remote, SetupOrder, SetupState, Snapshot, Surroundings, Telling, Unbuilt, UnknownGateway, Unreadable, Verified,
-    settings,
+    GatewayName, Keep, Kept, Known, Listed, Listing, News, Notice, Order, Presence, Recurring, RefundNews, RefundOrder,
+    Refunded, Remote, SetupOrder, SetupState, Snapshot, Surroundings, Telling, Unbuilt, UnknownGateway, Unreadable,
+    Verified, settings,
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
 pub use money::{Currency, Money, UnknownCurrency};

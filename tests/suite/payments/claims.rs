@@ -4,7 +4,7 @@ use support::{Value, json, new_id};
 
 use super::{
     adds_up, begun, credits,
-    fake::{Event, Kind, Outcome, decimal, paypal_signed, stripe_signed},
+    fake::{Event, Kind, Mood, Outcome, Truth, decimal, paypal_signed, stripe_signed},
     gateways::stage,
     payment, status,
 };
@@ -130,5 +130,52 @@ async fn what_is_told_of_a_payment_in_quarantine_waits_until_it_is_released() {
     let body = json!({ "decision": "asked", "reason": "the bank's fee" });
     admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data();
     assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("partly_refunded", 250));
+    adds_up(&app).await;
+}
+
+/// That something of a payment was refunded, as Stripe tells it of the charge.
+fn charge_refunded(payment: &str) -> Event {
+    stripe_signed(json!({
+        "id": format!("evt_{}", new_id()), "type": "charge.refunded", "livemode": false, "created": 100, "data": { "object": {
+            "id": "ch_1", "object": "charge", "amount": 600, "amount_refunded": 300, "currency": "usd", "payment_intent": format!("pi_{payment}"),
+        } },
+    }))
+}
+
+#[tokio::test]
+async fn that_a_charge_was_refunded_is_enough_to_book_its_refunds() {
+    let (app, fake, anna) = stage(Kind::Stripe).await;
+    let admin = app.admin().await;
+    let id = begun(&app, &anna, "stripe").await;
+    // It may be told before it is known that the payment is paid.
+    fake.gives_back(&id, 150, Truth::Done);
+    assert_eq!(charge_refunded(&id).send(&app).await.status, 200);
+    Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+    let is = async || (status(&anna, &id).await, credits(&anna).await);
+    assert_eq!(is().await, ("partly_refunded".to_owned(), 375));
+
+    // Two more, of which one has to be decided there; and the same once more in Stripe's other words.
+    fake.gives_back(&id, 90, Truth::Done);
+    fake.gives_back(&id, 60, Truth::Pending);
+    for _ in 0..2 {
+        assert_eq!(charge_refunded(&id).send(&app).await.status, 200);
+        assert_eq!(is().await, ("partly_refunded".to_owned(), 250));
+    }
+    refund(Kind::Stripe, &id, "R-1", 150, true).send(&app).await;
+    assert_eq!(is().await, ("partly_refunded".to_owned(), 250));
+    assert_eq!(payment(&anna, &id).await["refunded_amount"], 240, "one of them is under way");
+
+    // What is asked for here is one of those that are listed there.
+    admin.post(&format!("/r1/admin/payments/{id}/refund"), json!({ "amount": 300, "reason": "the rest" })).await.data();
+    fake.mood(Mood::Away);
+    assert_eq!(charge_refunded(&id).send(&app).await.status, 503, "it has to come again");
+    fake.mood(Mood::Well);
+    assert_eq!(charge_refunded(&id).send(&app).await.status, 200);
+    assert_eq!((payment(&anna, &id).await["refunded_amount"].clone(), credits(&anna).await), (json!(540), 0));
+    fake.refunds_become(&id, Truth::Done);
+    charge_refunded(&id).send(&app).await;
+    assert_eq!(is().await, ("refunded".to_owned(), 0));
+    let refunds = admin.get(&format!("/r1/admin/payments/{id}")).await.data()["refunds"].as_array().unwrap().len();
+    assert_eq!(refunds, 4, "each is there once");
     adds_up(&app).await;
 }

@@ -1,6 +1,6 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
-use ::payment::{DisputeState, Money, News, Notice, RefundState, Stage, Standing};
+use ::payment::{DisputeState, Money, News, Notice, RefundNews, RefundState, Stage, Standing};
 use appcore::{AppError, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
@@ -62,10 +62,15 @@ pub(super) async fn news<C: ConnectionTrait>(
         }
         News::Expired => step(row, Stage::Expired)?,
         News::Paid { money, charge } => return paid(app, txn, row, *money, charge.as_deref(), now).await,
-        News::Refund { .. } if stage(row)? != Stage::Paid && row.refused_at.is_none() => return Ok(Applied::Waits),
+        News::Refund(_) | News::Refunds(_) if stage(row)? != Stage::Paid && row.refused_at.is_none() => {
+            return Ok(Applied::Waits);
+        }
         News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
-        News::Refund { reference, ours, money, state, at } => {
-            refunded(app, txn, row, reference, *ours, *money, (*state, at.unwrap_or(now)), now).await?;
+        News::Refund(refund) => refunded(app, txn, row, refund, now).await?,
+        News::Refunds(refunds) => {
+            for refund in refunds {
+                refunded(app, txn, row, refund, now).await?;
+            }
         }
         News::Dispute { reference, money, state } => disputed(app, txn, row, reference, *money, *state, now).await?,
         News::Foreign => quarantine(row, "amount")?,
@@ -261,20 +266,17 @@ fn page_of(row: &payment::Model) -> String {
     format!("plans/result?payment={}", row.id)
 }
 
-#[allow(clippy::too_many_arguments, reason = "they are what a notice says")]
 async fn refunded<C: ConnectionTrait>(
     app: &App,
     txn: &C,
     row: &mut payment::Model,
-    reference: &str,
-    ours: Option<Uuid>,
-    money: Money,
-    (state, at): (RefundState, Timestamp),
+    told: &RefundNews,
     now: Timestamp,
 ) -> Result<(), AppError> {
+    let RefundNews { ref reference, ours, money, state, at } = *told;
     let mut claims = Claims::read(txn, row.id).await?;
     let is_meant = |refund: &payment_refund::Model| {
-        refund.reference.as_deref() == Some(reference) || ours.is_some_and(|id| refund.id == id)
+        refund.reference.as_ref() == Some(reference) || ours.is_some_and(|id| refund.id == id)
     };
     let place = match claims.refunds.iter().position(is_meant) {
         Some(place) => place,
@@ -285,7 +287,7 @@ async fn refunded<C: ConnectionTrait>(
                 return quarantine(row, "refund");
             }
             claims.refunds.push(payment_refund::Model {
-                reference: Some(reference.to_owned()),
+                reference: Some(reference.clone()),
                 // What became of it is asked about, should it not be told.
                 check_at: Some(now.plus(app.config.payment.reconcile_after)),
                 unknown_since: Some(now),
@@ -303,9 +305,9 @@ async fn refunded<C: ConnectionTrait>(
     if refund.amount != money.amount || money.currency.code() != row.currency {
         return quarantine(row, "refund");
     }
-    refund.reference.get_or_insert_with(|| reference.to_owned());
+    refund.reference.get_or_insert_with(|| reference.clone());
     let id = refund.id;
-    set_refund(app, txn, row, &mut claims, id, state, Some(at), now).await
+    set_refund(app, txn, row, &mut claims, id, state, Some(at.unwrap_or(now)), now).await
 }
 
 /// What a refund's state changes, as the gateway has told it of a moment, or somebody else. One that fails gives the credits back, and one that was done after

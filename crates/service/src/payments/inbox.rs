@@ -59,7 +59,7 @@ pub(super) async fn store(
 ) -> Result<Acknowledged, AppError> {
     let (name, now) = (gateway.name().as_str(), app.clock.now());
     // What has to be asked is asked before anything is locked.
-    let notice = gateway.confirm(notice).await.map_err(AppError::unavailable)?;
+    let notice = gateway.confirm(notice, now).await.map_err(AppError::unavailable)?;
     let captured = match (&notice.news, &notice.about) {
         (News::Approved, About::Reference(reference)) => {
             match rows::by_reference(app.db.writer(), name, reference).await? {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::payment::{About, DisputeState, GatewayName, Money, News, Notice, RefundState, Stage};
+use ::payment::{About, DisputeState, GatewayName, Money, News, Notice, RefundNews, RefundState, Stage};
 use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
@@ -151,7 +151,7 @@ impl Buyer {
             Told::Refund(which, state, at) => {
                 let reference = format!("re_{id}_{which}");
                 let at = Some(Timestamp(at * 1_000));
-                News::Refund { reference, ours: None, money: money(REFUNDS[which]), state, at }
+                News::Refund(RefundNews { reference, ours: None, money: money(REFUNDS[which]), state, at })
             }
             Told::Dispute(which, state) => {
                 News::Dispute { reference: format!("dp_{which}"), money: money(DISPUTES[which]), state }

@@ -256,6 +256,14 @@ impl Fake {
         state.refunding.entry(self.kind.charge(payment)).or_default().extend(said);
     }
 
+    /// A part of a payment is given back at the gateway itself, and nobody has asked for it.
+    pub fn gives_back(&self, payment: &str, amount: i64, truth: Truth) {
+        let charge = self.kind.charge(payment);
+        let mut state = self.shared.state.lock().unwrap();
+        let (id, key) = (format!("R-{}", state.refunds.len() + 1), FORGOTTEN.to_owned());
+        state.refunds.push(Made { id, key, name: String::new(), charge, amount, truth, asked_at: String::new() });
+    }
+
     /// What becomes of the refunds of a payment.
     pub fn refunds_become(&self, payment: &str, truth: Truth) {
         let charge = self.kind.charge(payment);

@@ -137,7 +137,7 @@ fn refund(state: &mut State, line: &str, head: &str, body: &str) -> (u16, Value)
         };
         json!({
             "id": made.id, "amount": made.amount, "currency": "usd", "status": status, "payment_intent": made.charge,
-            "metadata": { "refund_id": made.name },
+            "metadata": if made.name.is_empty() { json!({ "order": "4711" }) } else { json!({ "refund_id": made.name }) },
         })
     };
     if let Some((_, query)) = line.split_once("GET /v1/refunds?") {

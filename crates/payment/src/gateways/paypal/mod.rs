@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
-    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, RefundOrder, RefundState, Refunded, Remote,
-    Snapshot, Unreadable, Verified,
+    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, RefundNews, RefundOrder, RefundState, Refunded,
+    Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
 };
 
@@ -498,7 +498,7 @@ impl Gateway for Paypal {
     }
 
     /// What is signed of a notice is a checksum of its body, which others can have the same: that money came is asked for.
-    async fn confirm(&self, notice: Notice) -> Result<Notice, GatewayError> {
+    async fn confirm(&self, notice: Notice, _: Timestamp) -> Result<Notice, GatewayError> {
         let News::Paid { charge: Some(charge), .. } = &notice.news else { return Ok(notice) };
         if !is_id(charge) {
             return Err(GatewayError::Away("this is no capture of PayPal's".to_owned()));
@@ -560,7 +560,7 @@ fn read(kind: &str, resource: serde_json::Value, at: Option<Timestamp>) -> Resul
             let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
             let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
             let ours = refund.custom_id.and_then(|id| id.parse().ok());
-            (about, News::Refund { reference: refund.id, ours, money, state, at })
+            (about, News::Refund(RefundNews { reference: refund.id, ours, money, state, at }))
         }
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             let dispute: Dispute = parsed(resource)?;

@@ -24,8 +24,8 @@ use uuid::Uuid;
 
 use crate::{
     About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
-    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, Recurring, RefundOrder, RefundState, Refunded,
-    Remote, Snapshot, Unreadable, Verified,
+    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, Recurring, RefundNews, RefundOrder, RefundState,
+    Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
     signature::Hash,
 };
@@ -94,6 +94,12 @@ impl Stripe {
     ) -> Result<T, GatewayError> {
         let reply = self.http.send(request).await?;
         if reply.status.is_success() { reply.json() } else { Err(failure(&reply)) }
+    }
+
+    /// The newest refunds of a payment.
+    async fn refunds_of(&self, charge: &str) -> Result<Refunds, GatewayError> {
+        let path = format!("/v1/refunds?payment_intent={charge}&limit=100");
+        self.ask(self.request(reqwest::Method::GET, &path)).await
     }
 
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
@@ -199,10 +205,18 @@ struct Refund {
     metadata: Option<RefundMetadata>,
 }
 
+/// Other programs of the account write what they like.
 #[derive(Deserialize)]
 struct RefundMetadata {
     #[serde(default)]
-    refund_id: Option<Uuid>,
+    refund_id: Option<String>,
+}
+
+/// A charge of which something was refunded. What that was isn't in it.
+#[derive(Deserialize)]
+struct RefundedCharge {
+    #[serde(default)]
+    payment_intent: Option<Reference>,
 }
 
 impl Refund {
@@ -214,8 +228,19 @@ impl Refund {
         }
     }
 
+    /// By which we have asked for it.
+    fn ours(&self) -> Option<Uuid> {
+        self.metadata.as_ref()?.refund_id.as_deref()?.parse().ok()
+    }
+
     fn told(self) -> Refunded {
         Refunded { state: self.state(), reference: self.id }
+    }
+
+    /// None: it is in a currency that isn't known here.
+    fn news(self, at: Option<Timestamp>) -> Option<RefundNews> {
+        let money = Money::new(self.amount, self.currency.parse().ok()?);
+        Some(RefundNews { ours: self.ours(), money, state: self.state(), at, reference: self.id })
     }
 }
 
@@ -339,12 +364,8 @@ impl Gateway for Stripe {
             return Ok(Some(refund.told()));
         }
         let charge = order.payment.charge.ok_or_else(|| GatewayError::Refused("nothing was paid".to_owned()))?;
-        let path = format!("/v1/refunds?payment_intent={charge}&limit=100");
-        let made: Refunds = self.ask(self.request(reqwest::Method::GET, &path)).await?;
-        let is_it = |refund: &Refund| {
-            refund.metadata.as_ref().is_some_and(|metadata| metadata.refund_id == Some(order.refund_id))
-        };
-        match made.data.into_iter().find(is_it) {
+        let made = self.refunds_of(charge).await?;
+        match made.data.into_iter().find(|refund| refund.ours() == Some(order.refund_id)) {
             Some(refund) => Ok(Some(refund.told())),
             None if made.has_more => Err(GatewayError::Away("there are more refunds than were listed".to_owned())),
             None => Ok(None),
@@ -372,22 +393,31 @@ impl Gateway for Stripe {
         let (about, news) = match event.kind.as_str() {
             kind if kind.starts_with("checkout.session.") => of_session(kind, event.data.read()?),
             "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
-                let refund: Refund = event.data.read()?;
-                let (state, currency) = (refund.state(), refund.currency.parse());
-                let about = refund.payment_intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()));
-                let ours = refund.metadata.and_then(|metadata| metadata.refund_id);
+                let mut refund: Refund = event.data.read()?;
+                let about = about_intent(refund.payment_intent.take());
                 let at = event.created.map(|seconds| Timestamp(seconds.saturating_mul(1_000)));
-                let told = |currency| {
-                    let money = Money::new(refund.amount, currency);
-                    News::Refund { reference: refund.id, ours, money, state, at }
-                };
-                (about, currency.map_or(News::Foreign, told))
+                (about, refund.news(at).map_or(News::Foreign, News::Refund))
             }
+            // What was refunded is asked for: an endpoint may be told of nothing else.
+            "charge.refunded" => match about_intent(event.data.read::<RefundedCharge>()?.payment_intent) {
+                About::Nothing => (About::Nothing, News::Other),
+                about => (about, News::Refunds(Vec::new())),
+            },
             kind if kind.starts_with("charge.dispute.") => of_dispute(event.data.read()?),
             kind if kind.starts_with("payment_intent.") => charges::told(kind, &event.data.read()?),
             _ => (About::Nothing, News::Other),
         };
         Ok(Notice { event_id: event.id, kind: event.kind, about, is_ours, news })
+    }
+
+    /// That something of a charge was refunded says neither what nor how far that is.
+    async fn confirm(&self, notice: Notice, now: Timestamp) -> Result<Notice, GatewayError> {
+        let (true, News::Refunds(_), About::Charge(charge)) = (notice.is_ours, &notice.news, &notice.about) else {
+            return Ok(notice);
+        };
+        let made = self.refunds_of(charge).await?.data;
+        let told: Option<Vec<_>> = made.into_iter().map(|refund| refund.news(Some(now))).collect();
+        Ok(Notice { news: told.map_or(News::Foreign, News::Refunds), ..notice })
     }
 
     fn answer(&self, outcome: Acknowledged) -> Answer {
@@ -424,8 +454,12 @@ fn of_session(kind: &str, session: Session) -> (About, News) {
     (about, news)
 }
 
+fn about_intent(intent: Option<Reference>) -> About {
+    intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()))
+}
+
 fn of_dispute(dispute: Dispute) -> (About, News) {
-    let about = dispute.payment_intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()));
+    let about = about_intent(dispute.payment_intent);
     let state = match dispute.status.as_str() {
         "won" => DisputeState::Won,
         "lost" => DisputeState::Lost,
@@ -512,6 +546,41 @@ mod tests {
         ] {
             assert_eq!(state(status), meaning, "{status}");
         }
+    }
+
+    #[test]
+    fn a_refund_is_ours_where_it_names_one_and_another_programs_is_read_all_the_same() {
+        let id = Uuid::from_u128(7);
+        for (metadata, ours) in [
+            (serde_json::json!({ "refund_id": id }), Some(id)),
+            (serde_json::json!({ "refund_id": "4711" }), None),
+            (serde_json::json!({ "order": "4711" }), None),
+            (serde_json::json!(null), None),
+        ] {
+            let body = serde_json::json!({ "id": "re_1", "amount": 300, "currency": "usd", "metadata": metadata });
+            let news = serde_json::from_value::<Refund>(body).unwrap().news(Some(NOW)).unwrap();
+            assert_eq!((news.ours, news.at, news.money), (ours, Some(NOW), Money::new(300, Currency::Usd)));
+        }
+    }
+
+    #[tokio::test]
+    async fn that_something_of_a_charge_was_refunded_is_no_news_by_itself() {
+        let stripe =
+            Stripe::new(&Url::parse("http://127.0.0.1:9").unwrap(), "sk_test_x".into(), secrets(&["whsec_test"]))
+                .unwrap();
+        let event = |live: bool, intent: &str| {
+            let body = format!(
+                r#"{{"id":"evt_1","type":"charge.refunded","livemode":{live},"data":{{"object":{{"id":"ch_1","amount_refunded":300,
+                   "payment_intent":{intent}}}}}}}"#
+            );
+            stripe.classify(&Verified(body.into_bytes())).unwrap()
+        };
+        let told = event(false, r#""pi_1""#);
+        assert_eq!((&told.about, &told.news), (&About::Charge("pi_1".to_owned()), &News::Refunds(Vec::new())));
+        assert!(matches!(stripe.confirm(told, NOW).await, Err(GatewayError::Away(_))), "it has to be asked");
+        let foreign = event(true, r#""pi_1""#);
+        assert_eq!(stripe.confirm(foreign.clone(), NOW).await.unwrap(), foreign, "nobody asks about what isn't ours");
+        assert_eq!(event(false, "null").news, News::Other);
     }
 
     #[test]
