@@ -7,6 +7,7 @@ mod cluster;
 mod demo;
 mod fake;
 mod gateways;
+mod killed;
 mod papers;
 mod refunds;
 mod saved;

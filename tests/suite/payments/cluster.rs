@@ -2,7 +2,8 @@
 
 use futures_util::future::join_all;
 use support::{
-    Application, Behaviour, Caller, Credentials, Member, Setup, Upstream, UpstreamKind, Value, json, new_id, wait_until,
+    Application, Behaviour, Caller, Credentials, Engine, Member, Setup, Stop, Upstream, UpstreamKind, Value, json,
+    new_id, wait_until,
 };
 
 use super::adds_up;
@@ -21,8 +22,12 @@ struct Stage {
 impl Stage {
     /// Two instances, a model of which each token written costs a micro-credit, and somebody with credits for so many calls.
     async fn start(calls: i64) -> Self {
+        Self::with(Setup::new().instances(2), calls).await
+    }
+
+    async fn with(setup: Setup, calls: i64) -> Self {
         let upstream = Upstream::start(UpstreamKind::OpenAi).await;
-        let setup = Setup::new().instances(2).provider(&upstream).set("payment.demo.enabled", true);
+        let setup = setup.provider(&upstream).set("payment.demo.enabled", true);
         let app = setup.set("gateway.assumed_output", ONE).set("holds.expiry", 5).start().await;
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
         let price = json!({ "input": 0, "output": 1_000_000 });
@@ -166,4 +171,67 @@ async fn what_an_instance_held_when_it_was_killed_comes_back_and_nothing_is_char
     }
     stage.is_over(0).await;
     adds_up(&stage.app).await;
+}
+
+/// What holds credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Call,
+    Answer,
+}
+
+/// The transactions of what is held, each by what it does to a row of a table.
+const STEPS: [(Holder, &str, &str); 5] = [
+    (Holder::Call, "credit_holds", "true"),
+    (Holder::Call, "ledger_entries", "NEW.kind = 'settle'"),
+    (Holder::Answer, "credit_holds", "true"),
+    (Holder::Answer, "jobs", "NEW.kind = 'answer'"),
+    (Holder::Answer, "ledger_entries", "NEW.kind = 'settle'"),
+];
+
+#[tokio::test]
+async fn whoever_is_killed_in_any_step_of_a_hold_owes_nothing_and_leaves_nothing_held() {
+    let mut stage = Stage::with(Setup::new().on(Engine::Postgres), 40).await;
+    stage.upstream.always(whole());
+    let cost = "SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM usage_requests";
+    for (holder, table, row) in STEPS {
+        for at in [Stop::BeforeCommit, Stop::InCommit] {
+            let (chat, client_id) = (stage.anna.open_assistant().await, new_id());
+            let (asks, path, body) = match holder {
+                Holder::Call => (&stage.programs[0], "/v1/chat/completions".to_owned(), question()),
+                Holder::Answer => {
+                    let body = json!({ "client_id": client_id, "content": "Hello" });
+                    (&*stage.anna, format!("/r1/conversations/{chat}/messages"), body)
+                }
+            };
+            let request = asks.request(reqwest::Method::POST, &path).json(&body);
+            let stopped = stage.app.database.stop("INSERT", table, row, at).await;
+            let asked = tokio::spawn(async move { request.send().await?.bytes().await });
+            stopped.reached().await;
+            stage.app.instances[0].kill().await;
+            // What is settled was answered before.
+            let _ = asked.await.unwrap();
+            stopped.end().await;
+            stage.app.instances[0].start_again().await;
+
+            if holder == Holder::Answer {
+                // It is sent again by whoever doesn't know whether it was sent.
+                let sent = stage.anna.send_as(&chat, &client_id, "Hello").await;
+                assert!(matches!(sent.status, 200 | 201), "{table} {at:?} {sent:?}");
+                wait_until("it is answered", || async {
+                    let answers = stage.anna.history(&chat).await;
+                    answers.iter().any(|one| one["sender"]["kind"] == "assistant" && one["status"] == "complete")
+                })
+                .await;
+                assert_eq!(stage.anna.history(&chat).await.len(), 2, "{table} {at:?}");
+            }
+            wait_until("nothing is held", || async { stage.credits().await["held"] == 0 }).await;
+            let credits = stage.credits().await;
+            let spent = stage.app.database.number(cost).await;
+            assert_eq!(credits["balance"], 40 * ONE - spent, "{holder:?} {table} {at:?} {credits}");
+            assert_eq!((&credits["owed"], stage.booked("owed").await), (&json!(0), 0), "{holder:?} {table} {at:?}");
+            assert_eq!(stage.booked("settle").await, spent, "{holder:?} {table} {at:?}");
+            adds_up(&stage.app).await;
+        }
+    }
 }

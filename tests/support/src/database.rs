@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::application::{ADMIN_EMAIL, PASSWORD};
 use crate::instance::{Instance, command};
-use crate::place::natter;
+use crate::place::{natter, wait_until};
 
 /// What a run of the tests is made on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,26 @@ pub struct TestDatabase {
     pub url: String,
     _own: Option<OwnDatabase>,
 }
+
+/// Where a transaction stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Of a program that is killed meanwhile nothing of it stays.
+    BeforeCommit,
+    /// PostgreSQL ends a commit that has begun, whoever is killed meanwhile.
+    InCommit,
+}
+
+/// Transactions that [stand still](TestDatabase::stop) until this ends.
+pub struct Stopped {
+    database: TestDatabase,
+    /// Has the lock that they wait for.
+    holder: PgConnection,
+    table: String,
+}
+
+/// The lock; nobody else has one of this name.
+const STOPPED: i64 = 20_261_126;
 
 /// A PostgreSQL database that nobody needs once this is dropped. (A SQLite file goes with its folder.)
 struct OwnDatabase {
@@ -163,6 +183,55 @@ impl TestDatabase {
                 let mut connection = PgConnection::connect(&self.url).await.expect("the database is there");
                 connection.execute(sql).await.expect("the statement is right");
             }
+        }
+    }
+}
+
+impl TestDatabase {
+    /// From now on transactions stand still that do so (`INSERT`, `UPDATE`) to a row of a table, where that row is such a one. On PostgreSQL.
+    pub async fn stop(&self, deed: &str, table: &str, row: &str, at: Stop) -> Stopped {
+        assert_eq!(self.engine, Engine::Postgres, "SQLite has nothing to wait for");
+        let mut holder = PgConnection::connect(&self.url).await.expect("the database is there");
+        let (kind, when) = match at {
+            Stop::BeforeCommit => ("", ""),
+            Stop::InCommit => ("CONSTRAINT", "DEFERRABLE INITIALLY DEFERRED"),
+        };
+        for sql in [
+            format!("SELECT pg_advisory_lock({STOPPED})"),
+            format!(
+                "CREATE OR REPLACE FUNCTION stand_still() RETURNS trigger AS $$ BEGIN \
+                 PERFORM pg_advisory_xact_lock_shared({STOPPED}); RETURN NULL; END $$ LANGUAGE plpgsql"
+            ),
+            format!(
+                "CREATE {kind} TRIGGER stand_still AFTER {deed} ON {table} {when} FOR EACH ROW WHEN ({row}) \
+                 EXECUTE FUNCTION stand_still()"
+            ),
+        ] {
+            holder.execute(AssertSqlSafe(sql)).await.expect("the statement is right");
+        }
+        Stopped { database: Self::of_a_server(self.url.clone()), holder, table: table.to_owned() }
+    }
+}
+
+impl Stopped {
+    /// One stands still.
+    pub async fn reached(&self) {
+        let waiting = format!(
+            "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {STOPPED} AND NOT granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        );
+        let database = &self.database;
+        wait_until(&format!("a write to {}", self.table), || async { database.number(&waiting).await > 0 }).await;
+    }
+
+    /// Lets them go on, and waits until they are over.
+    pub async fn end(mut self) {
+        for sql in [
+            format!("SELECT pg_advisory_unlock({STOPPED})"),
+            // It waits for those that have written to the table.
+            format!("DROP TRIGGER stand_still ON {}", self.table),
+        ] {
+            self.holder.execute(AssertSqlSafe(sql)).await.expect("the statement is right");
         }
     }
 }

@@ -37,7 +37,7 @@ pub use authenticator::Authenticator;
 pub use balancer::Balancer;
 pub use bridge::Bridge;
 pub use caller::{Answer, Caller, Credentials};
-pub use database::{Engine, TestDatabase};
+pub use database::{Engine, Stop, Stopped, TestDatabase};
 pub use event_stream::{EventStream, block_field, take_block};
 pub use follower::Follower;
 pub use identity_provider::{IdentityProvider, SentBack, form};
