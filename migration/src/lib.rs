@@ -62,6 +62,7 @@ mod m0075_refused_payments;
 mod m0076_plan_families;
 mod m0077_waiting_events;
 mod m0078_user_pictures;
+mod m0081_told_disputes;
 
 pub struct Migrator;
 
@@ -128,6 +129,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0076_plan_families::Migration),
             Box::new(m0077_waiting_events::Migration),
             Box::new(m0078_user_pictures::Migration),
+            Box::new(m0081_told_disputes::Migration),
         ]
     }
 }

@@ -413,10 +413,11 @@ pub enum News {
     Refunds(Vec<RefundNews>),
     Dispute {
         reference: String,
-        money: Money,
+        /// What it is about. None: the gateway doesn't say that, or in a currency that isn't known here.
+        money: Option<Money>,
         state: DisputeState,
     },
-    /// Money moved, in a currency that isn't known here.
+    /// Money was paid or refunded, in a currency that isn't known here.
     Foreign,
     /// What we have no use for.
     Other,

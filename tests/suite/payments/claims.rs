@@ -21,6 +21,11 @@ enum Course {
 
 /// A dispute about so much of a payment.
 fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
+    dispute_in("USD", kind, payment, reference, amount, course)
+}
+
+/// The same as somebody's bank names it.
+fn dispute_in(currency: &str, kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
     let event = format!("evt_{}", new_id());
     if kind == Kind::Stripe {
         let status = match course {
@@ -30,7 +35,8 @@ fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Cour
         };
         return stripe_signed(json!({
             "id": event, "type": "charge.dispute.updated", "livemode": false, "data": { "object": {
-                "id": reference, "amount": amount, "currency": "usd", "status": status, "payment_intent": format!("pi_{payment}"),
+                "id": reference, "amount": amount, "currency": currency.to_lowercase(), "status": status,
+                "payment_intent": format!("pi_{payment}"),
             } },
         }));
     }
@@ -42,7 +48,7 @@ fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Cour
     paypal_signed(json!({ "id": event, "event_type": kind, "resource": {
         "dispute_id": reference, "status": status, "dispute_outcome": outcome,
         "disputed_transactions": [{ "seller_transaction_id": format!("C-{payment}") }],
-        "dispute_amount": { "currency_code": "USD", "value": decimal(amount) },
+        "dispute_amount": { "currency_code": currency, "value": decimal(amount) },
     } }))
 }
 
@@ -94,6 +100,57 @@ async fn what_is_refunded_and_disputed_is_taken_back_once() {
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 0), "{kind:?}");
         refund(kind, &id, "R-9", 300, true).send(&app).await;
         assert_eq!((credits(&anna).await, owed().await), (0, json!(0)), "{kind:?}");
+        adds_up(&app).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_that_does_not_fit_its_payment_is_about_all_of_it_until_somebody_has_looked() {
+    for kind in TELLING {
+        let (app, _fake, anna) = stage(kind).await;
+        let admin = app.admin().await;
+        let seen = async |id: &str| admin.get(&format!("/r1/admin/payments/{id}")).await.data();
+        let release = async |id: &str| {
+            let body = json!({ "decision": "asked", "reason": "looked at" });
+            admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data();
+        };
+        // In another currency, in one that isn't known here, and about more than was paid.
+        let cases = [("EUR", 300, true), ("CHF", 300, false), ("USD", 700, true)];
+        for (before, (currency, amount, is_known)) in [0, 500, 1_000].into_iter().zip(cases) {
+            let id = begun(&app, &anna, kind.name()).await;
+            kind.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+            let told = |course| dispute_in(currency, kind, &id, "dp_1", amount, course);
+            let is = async || (status(&anna, &id).await, credits(&anna).await);
+            told(Course::Open).send(&app).await;
+            assert_eq!(is().await, ("quarantined".to_owned(), before), "{kind:?} {currency}");
+            let details = seen(&id).await;
+            let said = if is_known { json!({ "currency": currency, "amount": amount }) } else { json!(null) };
+            let (disputes, quarantine) = (&details["disputes"], &details["quarantine"]);
+            assert_eq!(
+                (disputes[0]["amount"].as_i64(), &disputes[0]["told"]),
+                (Some(600), &said),
+                "{kind:?} {details}"
+            );
+            assert_eq!((quarantine, &disputes[0]["state"]), (&json!("dispute"), &json!("open")), "{kind:?} {details}");
+            release(&id).await;
+            told(Course::Open).send(&app).await;
+            assert_eq!(is().await, ("disputed".to_owned(), before), "{kind:?} {currency}: it was looked at");
+            told(Course::Won).send(&app).await;
+            assert_eq!(is().await, ("paid".to_owned(), before + 500), "{kind:?} {currency}");
+        }
+
+        // It is about more than it was about at first.
+        let id = begun(&app, &anna, kind.name()).await;
+        kind.event(&id, Outcome::Paid, 600, 1).send(&app).await;
+        dispute(kind, &id, "dp_2", 300, Course::Open).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 1_750), "{kind:?}");
+        dispute(kind, &id, "dp_2", 600, Course::Open).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("quarantined", 1_750), "{kind:?}");
+        let told = seen(&id).await["disputes"][0].clone();
+        assert_eq!((&told["amount"], &told["told"]["amount"]), (&json!(300), &json!(600)), "{kind:?} {told}");
+        release(&id).await;
+        dispute(kind, &id, "dp_2", 600, Course::Lost).send(&app).await;
+        assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 1_750), "{kind:?}");
         adds_up(&app).await;
     }
 }

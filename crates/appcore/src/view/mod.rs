@@ -85,9 +85,9 @@ pub use moderation::{
 pub use money::{
     AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
     CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
-    PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus, PlanChange,
-    PlanInterval, PlanKind, PlanName, Price, PricingPlan, QuotaMetric, QuotaUse, RefundDecision, RefundFilter,
-    ReleaseAs, SetupStatus, Subscription, SubscriptionStatus, WorkspaceEntitlements,
+    PaymentDispute, PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus,
+    PlanChange, PlanInterval, PlanKind, PlanName, Price, PricingPlan, QuotaMetric, QuotaUse, RefundDecision,
+    RefundFilter, ReleaseAs, SetupStatus, Subscription, SubscriptionStatus, WorkspaceEntitlements,
 };
 pub use note::Note;
 pub use notification::{Notification, NotificationKind, NotificationSettings, QuietHours};

@@ -324,6 +324,21 @@ pub struct PaymentRefund {
     pub is_stuck: bool,
 }
 
+/// A dispute of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PaymentDispute {
+    /// By which the gateway knows it.
+    pub reference: String,
+    /// What of the payment it is taken to be about, and so is kept back.
+    pub amount: i64,
+    /// What the gateway says that it is about, where that is known.
+    #[schema(required)]
+    pub told: Option<Price>,
+    /// `open`, `won` or `lost`.
+    pub state: String,
+    pub created_at: Timestamp,
+}
+
 /// A payment with all that is known of it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminPaymentDetails {
@@ -331,6 +346,7 @@ pub struct AdminPaymentDetails {
     pub payment: AdminPayment,
     pub events: Vec<PaymentEvent>,
     pub refunds: Vec<PaymentRefund>,
+    pub disputes: Vec<PaymentDispute>,
 }
 
 /// What becomes of a payment in quarantine.

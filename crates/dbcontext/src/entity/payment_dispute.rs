@@ -11,10 +11,14 @@ pub struct Model {
     pub payment_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub reference: String,
+    /// Of the payment's money: what it is taken to be about.
     pub amount: i64,
     pub credits: MicroCredits,
     pub state: String,
     pub created_at: Timestamp,
+    /// What the gateway said last that it is about. None: nothing that is known here.
+    pub told_amount: Option<i64>,
+    pub told_currency: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

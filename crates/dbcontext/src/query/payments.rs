@@ -324,7 +324,7 @@ pub async fn disputes<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Ve
 pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Model) -> Result<(), AppError> {
     use payment_dispute::Column;
     let again = OnConflict::columns([Column::PaymentId, Column::Reference])
-        .update_columns([Column::Credits, Column::State])
+        .update_columns([Column::Credits, Column::State, Column::ToldAmount, Column::ToldCurrency])
         .to_owned();
     let done = payment_dispute::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
     done.await.map_err(app_error)?;

@@ -387,24 +387,32 @@ async fn disputed<C: ConnectionTrait>(
     txn: &C,
     row: &mut payment::Model,
     reference: &str,
-    money: Money,
+    money: Option<Money>,
     state: DisputeState,
     now: Timestamp,
 ) -> Result<(), AppError> {
     let mut claims = Claims::read(txn, row.id).await?;
     let gone = claims.gone();
+    let told = money.map(|money| (money.amount, money.currency.code()));
     let place = match claims.disputes.iter().position(|dispute| dispute.reference == reference) {
         Some(place) => place,
         None => {
-            // Named in another currency, such as that of the account at the bank, it is taken to be about all of it.
-            let is_same = money.currency.code() == row.currency;
+            // Named in another currency, such as that of the account at the bank, it is taken to be about all of it; so is more than was paid.
+            let paid = price(row)?;
+            let fits = |money: &Money| money.currency == paid.currency && (0..=paid.amount).contains(&money.amount);
+            let part = money.filter(fits);
+            if part.is_none() {
+                quarantine(row, "dispute")?;
+            }
             claims.disputes.push(payment_dispute::Model {
                 payment_id: row.id,
                 reference: reference.to_owned(),
-                amount: if is_same { money.amount.clamp(0, row.amount) } else { row.amount },
+                amount: part.map_or(row.amount, |part| part.amount),
                 credits: MicroCredits::ZERO,
                 state: state.as_str().to_owned(),
                 created_at: now,
+                told_amount: told.map(|(amount, _)| amount),
+                told_currency: told.map(|(_, currency)| currency.to_owned()),
             });
             let place = claims.disputes.len() - 1;
             // While it is open nobody spends what it is about. One that is won at once takes nothing.
@@ -413,6 +421,16 @@ async fn disputed<C: ConnectionTrait>(
         }
     };
     let dispute = &mut claims.disputes[place];
+    let said = dispute.told_amount.zip(dispute.told_currency.as_deref());
+    if let Some((amount, currency)) = told
+        && said != told
+    {
+        // It is about something else than before. What is kept back for it stays until somebody has looked.
+        if said.is_some() {
+            quarantine(row, "dispute")?;
+        }
+        (dispute.told_amount, dispute.told_currency) = (Some(amount), Some(currency.to_owned()));
+    }
     let before: DisputeState = dispute.state.parse().map_err(AppError::internal)?;
     let after = before.step(state);
     let is_won = after == DisputeState::Won && before != after;

@@ -1,10 +1,10 @@
 //! What becomes of a payment in quarantine: an administrator has looked, and decides.
 
-use ::payment::{Currency, RefundState, Stage};
+use ::payment::{Currency, DisputeState, RefundState, Stage};
 use appcore::{
     AppError, Code,
     credits::MicroCredits,
-    view::{AdminPaymentDetails, Payment, PaymentEvent, PaymentRefund, ReleaseAs},
+    view::{AdminPaymentDetails, Payment, PaymentDispute, PaymentEvent, PaymentRefund, Price, ReleaseAs},
 };
 use dbcontext::{
     constraint::app_error,
@@ -46,8 +46,18 @@ pub async fn details(app: &App, id: Uuid) -> Result<AdminPaymentDetails, AppErro
             next_try_at: refund.check_at,
         })
     });
+    let disputes = rows::disputes(db, id).await?.into_iter().take(MOST as usize).map(|dispute| {
+        Ok(PaymentDispute {
+            reference: dispute.reference,
+            amount: dispute.amount,
+            told: dispute.told_amount.zip(dispute.told_currency).map(|(amount, currency)| Price { currency, amount }),
+            state: dispute.state.parse::<DisputeState>().map_err(AppError::internal)?.as_str().to_owned(),
+            created_at: dispute.created_at,
+        })
+    });
     Ok(AdminPaymentDetails {
         events: events.collect(),
+        disputes: disputes.collect::<Result<_, AppError>>()?,
         refunds: refunds.collect::<Result<_, AppError>>()?,
         payment: admin_views(app, vec![row]).await?.pop().ok_or(Code::NotFound)?,
     })

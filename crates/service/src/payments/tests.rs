@@ -154,7 +154,7 @@ impl Buyer {
                 News::Refund(RefundNews { reference, ours: None, money: money(REFUNDS[which]), state, at })
             }
             Told::Dispute(which, state) => {
-                News::Dispute { reference: format!("dp_{which}"), money: money(DISPUTES[which]), state }
+                News::Dispute { reference: format!("dp_{which}"), money: Some(money(DISPUTES[which])), state }
             }
         };
         let event_id = format!("evt_{}", Uuid::now_v7());

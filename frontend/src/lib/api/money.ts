@@ -289,10 +289,22 @@ export interface Refund {
 /** What an admin says of a refund that is under way. `ask`: the gateway is asked again. */
 export type RefundDecision = 'ask' | 'done' | 'failed';
 
+export interface Dispute {
+  /** By which the gateway knows it. */
+  reference: string;
+  /** What of the payment is kept back for it. */
+  amount: number;
+  /** What the gateway says that it is about, where that is known. */
+  told: Price | null;
+  state: 'open' | 'won' | 'lost';
+  created_at: Timestamp;
+}
+
 /** `GET /r1/admin/payments/{id}` */
 export interface PaymentDetails extends AdminPayment {
   events: PaymentEvent[];
   refunds: Refund[];
+  disputes: Dispute[];
 }
 
 /** How a payment leaves quarantine. */

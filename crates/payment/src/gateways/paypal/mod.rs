@@ -566,9 +566,7 @@ fn read(kind: &str, resource: serde_json::Value, at: Option<Timestamp>) -> Resul
             let dispute: Dispute = parsed(resource)?;
             let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
             let about = charge.map_or(About::Nothing, About::Charge);
-            let Some(money) = dispute.dispute_amount.and_then(|amount| amount.money()) else {
-                return Ok((about, News::Foreign));
-            };
+            let money = dispute.dispute_amount.and_then(|amount| amount.money());
             let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
             let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
             (about, News::Dispute { reference: dispute.dispute_id, money, state })

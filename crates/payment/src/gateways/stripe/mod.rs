@@ -467,8 +467,8 @@ fn of_dispute(dispute: Dispute) -> (About, News) {
         status if status.starts_with("warning_") => return (about, News::Other),
         _ => DisputeState::Open,
     };
-    let Ok(currency) = dispute.currency.parse() else { return (about, News::Foreign) };
-    (about, News::Dispute { reference: dispute.id, money: Money::new(dispute.amount, currency), state })
+    let money = dispute.currency.parse::<Currency>().ok().map(|currency| Money::new(dispute.amount, currency));
+    (about, News::Dispute { reference: dispute.id, money, state })
 }
 
 /// `t=…,v1=…`, with several `v1` while a secret is being replaced.

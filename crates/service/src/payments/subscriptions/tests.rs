@@ -166,7 +166,7 @@ async fn perform(app: &App, by: &Principal, plans: &[Uuid], deed: Deed) {
         }
         Deed::Dispute(which, dispute) => {
             if let Some(row) = nth(which).await.filter(|row| row.stage == Stage::Paid.as_str()) {
-                let money = Money::new(row.amount, row.currency.parse().unwrap());
+                let money = Some(Money::new(row.amount, row.currency.parse().unwrap()));
                 let news = News::Dispute { reference: "dp_1".to_owned(), money, state: dispute };
                 payments::reconcile::apply_news(app, row.id, Some(&news)).await.unwrap();
             }

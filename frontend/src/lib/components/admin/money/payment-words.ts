@@ -35,6 +35,8 @@ export function quarantineReason(payment: AdminPayment): string {
       return m.admin_payment_quar_charge();
     case 'refund':
       return m.admin_payment_quar_refund({ way });
+    case 'dispute':
+      return m.admin_payment_quar_dispute({ way });
     case 'second_plan':
       return m.admin_payment_quar_second_plan();
     case 'refused':
