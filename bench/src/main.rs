@@ -1,6 +1,7 @@
 //! The load generator. It starts Natter and its peers in turn, gives all of them the same work, and writes down what each reached.
 //! `bench/run` builds what is needed and calls it.
 
+mod attacks;
 mod channel;
 mod crowd;
 mod dialect;
@@ -72,6 +73,9 @@ struct Arguments {
     /// Only files that are uploaded, beside nginx.
     #[arg(long)]
     uploads: bool,
+    /// Only what attackers get.
+    #[arg(long)]
+    attacks: bool,
     /// Only what stands around a request, and what it costs.
     #[arg(long)]
     pipeline: bool,
@@ -123,6 +127,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.uploads {
         return uploads::measure(&arguments.natter, arguments.rounds);
+    }
+    if arguments.attacks {
+        return attacks::measure(&arguments.natter);
     }
     if arguments.channel {
         return channel::measure();
