@@ -5,6 +5,7 @@ mod charging;
 mod claims;
 mod cluster;
 mod demo;
+mod drawn;
 mod fake;
 mod gateways;
 mod killed;

@@ -191,7 +191,7 @@ async fn what_is_told_of_a_payment_in_quarantine_waits_until_it_is_released() {
 }
 
 /// That something of a payment was refunded, as Stripe tells it of the charge.
-fn charge_refunded(payment: &str) -> Event {
+pub(super) fn charge_refunded(payment: &str) -> Event {
     stripe_signed(json!({
         "id": format!("evt_{}", new_id()), "type": "charge.refunded", "livemode": false, "created": 100, "data": { "object": {
             "id": "ch_1", "object": "charge", "amount": 600, "amount_refunded": 300, "currency": "usd", "payment_intent": format!("pi_{payment}"),

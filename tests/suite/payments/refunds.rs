@@ -17,7 +17,7 @@ const fn made(truth: Truth) -> Said {
 }
 
 /// Final words: it was not done.
-const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
+pub(super) const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
     match kind {
         // https://docs.stripe.com/api/errors, https://docs.stripe.com/error-codes
         Kind::Stripe => &[
@@ -52,7 +52,7 @@ const fn refusals(kind: Kind) -> &'static [(u16, &'static str)] {
 }
 
 /// Words after which nobody knows.
-const fn others(kind: Kind) -> &'static [(u16, &'static str)] {
+pub(super) const fn others(kind: Kind) -> &'static [(u16, &'static str)] {
     match kind {
         Kind::Stripe => &[
             (400, "invalid_request_error/charge_already_refunded"),

@@ -264,11 +264,24 @@ impl Fake {
         state.refunds.push(Made { id, key, name: String::new(), charge, amount, truth, asked_at: String::new() });
     }
 
+    /// From now on refunds of this payment are done when they are asked for.
+    pub fn refunds_well(&self, payment: &str) {
+        self.shared.state.lock().unwrap().refunding.remove(&self.kind.charge(payment));
+    }
+
     /// What becomes of the refunds of a payment.
     pub fn refunds_become(&self, payment: &str, truth: Truth) {
         let charge = self.kind.charge(payment);
         let mut state = self.shared.state.lock().unwrap();
         state.refunds.iter_mut().filter(|made| made.charge == charge).for_each(|made| made.truth = truth);
+    }
+
+    /// What becomes of those refunds of a payment that are under way.
+    pub fn refunds_end(&self, payment: &str, truth: Truth) {
+        let charge = self.kind.charge(payment);
+        let mut state = self.shared.state.lock().unwrap();
+        let is_open = |made: &&mut Made| made.charge == charge && made.truth == Truth::Pending;
+        state.refunds.iter_mut().filter(is_open).for_each(|made| made.truth = truth);
     }
 
     /// What of a payment is back at its payer.
