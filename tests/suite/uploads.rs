@@ -4,6 +4,7 @@ mod limits;
 mod listed;
 pub(crate) mod pictures;
 mod s3;
+mod sweep;
 mod tus;
 mod voice;
 

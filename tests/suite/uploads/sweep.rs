@@ -1,0 +1,75 @@
+//! Files that somebody removes while somebody sends them.
+
+mod cluster {
+    use std::time::Duration;
+
+    use appcore::Clock;
+    use support::{Answer, Application, Engine, Member, Setup, Stop, Value, json, new_id, wait_until};
+    use tokio::task::JoinHandle;
+
+    use super::super::{address, stored};
+
+    /// What is to carry a file.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Carrier {
+        Message,
+        Scheduled,
+    }
+
+    fn send(by: &Member, chat: &str, carrier: Carrier, file: &Value) -> JoinHandle<Answer> {
+        let mut body = json!({ "client_id": new_id(), "content": "x", "attachment_ids": [file["id"]] });
+        if carrier == Carrier::Scheduled {
+            body["send_at"] = json!(Clock::system().now().plus(Duration::from_secs(3_600)).to_string());
+        }
+        let (by, path) = (by.clone(), format!("/r1/conversations/{chat}/messages"));
+        tokio::spawn(async move { by.post(&path, body).await })
+    }
+
+    fn remove(by: &Member, file: &Value) -> JoinHandle<Answer> {
+        let (by, path) = (by.clone(), format!("/r1/uploads/{}", file["id"].as_str().unwrap()));
+        tokio::spawn(async move { by.delete(&path).await })
+    }
+
+    /// Somebody waits for a row that somebody else has.
+    async fn one_waits(app: &Application) {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event_type = 'Lock' AND wait_event IN ('transactionid', 'tuple')";
+        wait_until("one waits for the other", || async { app.database.number(waiting).await > 0 }).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_being_removed_nobody_sends_and_what_is_being_sent_nobody_removes() {
+        let app = Setup::new().on(Engine::Postgres).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = anna.open_single(&ben).await;
+        for (carrier, table, accepted) in
+            [(Carrier::Message, "message_uploads", 201), (Carrier::Scheduled, "scheduled_uploads", 202)]
+        {
+            let file = anna.upload("a.txt", "text/plain", "our plan").await;
+            let stopped =
+                app.database.stop("UPDATE", "uploads", "NEW.removed_at IS NOT NULL", Stop::BeforeCommit).await;
+            let removing = remove(&anna, &file);
+            stopped.reached().await;
+            let sending = send(&anna, &chat, carrier, &file);
+            one_waits(&app).await;
+            stopped.end().await;
+            sending.await.unwrap().names_field("attachment_ids");
+            removing.await.unwrap().data();
+            anna.get(&address(&file)).await.refused(404, "not_found");
+
+            let before = stored(&app).len();
+            let file = anna.upload("b.txt", "text/plain", "our plan").await;
+            let stopped = app.database.stop("INSERT", table, "true", Stop::BeforeCommit).await;
+            let sending = send(&anna, &chat, carrier, &file);
+            stopped.reached().await;
+            let removing = remove(&anna, &file);
+            one_waits(&app).await;
+            stopped.end().await;
+            sending.await.unwrap().data_with(accepted);
+            let removed = removing.await.unwrap();
+            assert!(removed.status < 500, "{carrier:?} {removed:?}");
+            assert_eq!(anna.get(&address(&file)).await.text(), "our plan", "{carrier:?}");
+            assert_eq!(stored(&app).len(), before + 1, "{carrier:?}");
+        }
+    }
+}
