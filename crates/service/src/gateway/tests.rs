@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ::ai::{Usage, Wanted};
 use appcore::{
-    ApiKeyId, Code, UserId,
+    ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
     credits::MicroCredits,
     page::PageRequest,
@@ -13,7 +13,11 @@ use appcore::{
         UsageGrouping,
     },
 };
-use dbcontext::query::budgets::{self as rows, BudgetId};
+use dbcontext::query::{
+    budgets::{self as rows, BudgetId},
+    ledger as ledger_rows,
+};
+use uuid::Uuid;
 
 use super::{
     Admission, AnswerUse, Asked, Asker, Caller, Outcome, PolicyChange, Refusal, Round, authenticate, authorize,
@@ -28,6 +32,8 @@ use crate::{
         Confirmed,
         tests::stage::{Stage, principal, sign_up, stages, until},
     },
+    credits,
+    ledger::{self, Holder},
     limits::KeyMeasure,
 };
 
@@ -421,6 +427,38 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
         stream.settle(used(100, 8_000));
         app.gateway.flush().await;
         assert_eq!(spent_and_held(&app, budget).await, (80_100, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held() {
+    for stage in stages().await {
+        let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
+        let app = stage.try_instance(&settings).await.unwrap();
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        // All but a hundred of it are held in the end.
+        let (holder, present) = (Holder::Person(anna.user_id), MicroCredits(82_220));
+        credits::give(&app, &anna, holder, present, "A present".to_owned()).await.unwrap();
+        let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
+        let caller = caller(&app, &secret).await;
+        let question = Asked { wanted: Wanted::words(100, None), ..asked("small") };
+        let mut stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
+        let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
+        stream.grown(more);
+        stream.settle(used(100, 8_000));
+        app.gateway.flush().await;
+        let account = ledger_rows::account(app.db.writer(), anna.user_id.0).await.unwrap().unwrap();
+        assert_eq!((account.balance.0, account.owed.0, account.held.0), (2_120, 0, 0));
+        let wanted = ledger_rows::Wanted {
+            account_id: Some(anna.user_id.0),
+            from: Timestamp(0),
+            to: Timestamp(i64::MAX),
+            before: Uuid::max(),
+        };
+        let entries = ledger_rows::after(app.db.writer(), wanted, Uuid::nil(), 100).await.unwrap();
+        assert!(entries.iter().all(|entry| entry.kind != "owed"), "{entries:#?}");
+        assert!(ledger::verify(&app.db).await.unwrap().1.is_empty());
     }
 }
 
