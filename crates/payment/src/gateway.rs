@@ -423,6 +423,19 @@ pub enum News {
     Other,
 }
 
+impl News {
+    /// The money that it is about, where that is one sum.
+    #[must_use]
+    pub const fn money(&self) -> Option<Money> {
+        match self {
+            Self::Paid { money, .. } => Some(*money),
+            Self::Refund(refund) => Some(refund.money),
+            Self::Dispute { money, .. } => *money,
+            _ => None,
+        }
+    }
+}
+
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {

@@ -4,7 +4,7 @@ use support::{Application, Member, Setup, Value, json};
 
 use super::{
     adds_up, begun, credits,
-    fake::{Fake, Kind, Outcome, stripe_signed},
+    fake::{Fake, Kind, Mood, Outcome, stripe_signed},
     payment, status,
 };
 
@@ -82,7 +82,12 @@ async fn a_payment_in_quarantine_is_released_by_an_administrator_who_has_just_si
     let admin = app.admin().await;
     let seen = admin.get(&format!("/r1/admin/payments/{id}")).await.data();
     assert_eq!((&seen["paid_amount"], &seen["quarantine"]), (&json!(300), &json!("amount")));
-    assert_eq!(seen["events"][0]["type"], "checkout.session.completed");
+    let told = &seen["events"][0];
+    assert_eq!((&told["type"], &told["is_ours"]), (&json!("checkout.session.completed"), &json!(true)));
+    assert_eq!(
+        (&told["money"], &seen["charge"]),
+        (&json!({ "currency": "USD", "amount": 300 }), &json!(format!("pi_{id}")))
+    );
 
     assert_eq!(admin.post(&release(&id), body("asked")).await.data()["status"], "paid");
     assert_eq!(credits(&anna).await, 500);
@@ -108,6 +113,33 @@ fn told(id: &str, event: &str, live: bool, currency: &str) -> super::fake::Event
             "client_reference_id": id, "payment_intent": format!("pi_{id}"),
         } },
     }))
+}
+
+#[tokio::test]
+async fn a_gateway_is_asked_what_was_paid_before_a_payment_in_quarantine_counts() {
+    let fake = Fake::start(Kind::Stripe).await;
+    let app = fake.configure(Setup::new().set("payment.reconcile_every", 3600)).start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let release = async |id: &str| {
+        let body = json!({ "decision": "asked", "reason": "looked at" });
+        admin.post(&format!("/r1/admin/payments/{id}/release"), body).await.data()["status"].clone()
+    };
+    let seen = async |id: &str| admin.get(&format!("/r1/admin/payments/{id}")).await.data();
+    for (number, mood) in [Mood::Well, Mood::Away].into_iter().enumerate() {
+        let id = begun(&app, &anna, "stripe").await;
+        told(&id, &format!("evt_{number}"), true, "usd").send(&app).await;
+        let before = seen(&id).await;
+        assert_eq!((&before["quarantine"], &before["charge"]), (&json!("account"), &json!(null)), "{before}");
+        assert_eq!(before["events"][0]["is_ours"], false, "{before}");
+        fake.say(Outcome::Paid);
+        fake.mood(mood);
+        assert_eq!(release(&id).await, "paid", "{mood:?}: that it doesn't answer keeps nobody from deciding");
+        fake.mood(Mood::Well);
+        let charge = if mood == Mood::Well { json!(format!("pi_{id}")) } else { json!(null) };
+        assert_eq!(seen(&id).await["charge"], charge, "{mood:?}");
+    }
+    assert_eq!(credits(&anna).await, 1_000);
+    adds_up(&app).await;
 }
 
 #[tokio::test]

@@ -283,6 +283,9 @@ pub struct AdminPayment {
     /// By which the gateway knows it.
     #[schema(required)]
     pub reference: Option<String>,
+    /// By which the gateway knows what was paid. Null: it hasn't said that anything was.
+    #[schema(required)]
+    pub charge: Option<String>,
     /// What the gateway says was paid, where that is something else.
     #[schema(required)]
     pub paid_amount: Option<i64>,
@@ -297,6 +300,11 @@ pub struct PaymentEvent {
     /// The gateway's word for it.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The money that it is about: paid, given back or disputed.
+    #[schema(required)]
+    pub money: Option<Price>,
+    /// Not: it is of another account, or of a test where real money is meant, or the other way round.
+    pub is_ours: bool,
     pub received_at: Timestamp,
     /// Null: it waits for what it is about.
     #[schema(required)]

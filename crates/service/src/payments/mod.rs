@@ -192,6 +192,7 @@ async fn admin_views(app: &App, found: Vec<payment::Model>) -> Result<Vec<AdminP
         user_id: row.user_id,
         quarantine: row.quarantine,
         reference: row.reference,
+        charge: row.charge,
         paid_amount: row.paid_amount,
         paid_currency: row.paid_currency,
     };

@@ -1,6 +1,6 @@
 //! What becomes of a payment in quarantine: an administrator has looked, and decides.
 
-use ::payment::{Currency, DisputeState, RefundState, Stage};
+use ::payment::{Currency, DisputeState, Notice, RefundState, Stage};
 use appcore::{
     AppError, Code,
     credits::MicroCredits,
@@ -13,7 +13,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
-use super::{admin_views, apply, claims::Claims, refund, stage, subscriptions::wrong_state, view};
+use super::{admin_views, apply, claims::Claims, reconcile, refund, stage, subscriptions::wrong_state, view};
 use crate::{
     App,
     accounts::Confirmed,
@@ -27,11 +27,18 @@ const MOST: u64 = 200;
 pub async fn details(app: &App, id: Uuid) -> Result<AdminPaymentDetails, AppError> {
     let db = app.db.reader();
     let row = rows::by_id(db, id).await?.ok_or(Code::NotFound)?;
-    let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| PaymentEvent {
-        id: event.event_id,
-        kind: event.kind,
-        received_at: event.verified_at,
-        applied_at: event.applied_at,
+    let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| {
+        // One that can't be read was set aside, and says so in the log.
+        let notice = serde_json::from_str::<Notice>(&event.notice).ok();
+        let money = notice.as_ref().and_then(|notice| notice.news.money());
+        PaymentEvent {
+            id: event.event_id,
+            kind: event.kind,
+            money: money.map(|money| Price { currency: money.currency.code().to_owned(), amount: money.amount }),
+            is_ours: notice.is_none_or(|notice| notice.is_ours),
+            received_at: event.verified_at,
+            applied_at: event.applied_at,
+        }
     });
     let refunds = rows::refunds(db, id).await?.into_iter().take(MOST as usize).map(|refund| {
         Ok(PaymentRefund {
@@ -71,6 +78,9 @@ pub async fn release(
     decision: ReleaseAs,
     reason: String,
 ) -> Result<Payment, AppError> {
+    if decision != ReleaseAs::Refused {
+        ask_first(app, id).await?;
+    }
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
@@ -136,6 +146,20 @@ pub async fn release(
         refund::complete(app, refund).await?;
     }
     view(app, rows::by_id(app.db.writer(), id).await?.ok_or(Code::NotFound)?).await
+}
+
+/// Where the gateway hasn't said that anything was paid it is asked, so that what is counted can be given back by it. That it doesn't answer keeps nobody
+/// from deciding.
+async fn ask_first(app: &App, id: Uuid) -> Result<(), AppError> {
+    let row = rows::by_id(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    if row.quarantine.is_some()
+        && row.charge.is_none()
+        && stage(&row)? != Stage::Paid
+        && let Err(error) = reconcile::ask(app, row).await
+    {
+        tracing::info!(%error, payment = %id, "the gateway could not be asked before a payment is released");
+    }
+    Ok(())
 }
 
 /// What was paid instead, if that is money of the same currency.

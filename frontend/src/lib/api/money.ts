@@ -253,6 +253,8 @@ export interface AdminPayment extends Payment {
   user_id: Id;
   /** By which the gateway knows it. */
   reference: string | null;
+  /** By which the gateway knows what was paid. None: it hasn’t said that anything was. */
+  charge: string | null;
   /** What is wrong with it. */
   quarantine: string | null;
   /** What was really paid, where that is something else. */
@@ -266,6 +268,10 @@ export interface AdminPayment extends Payment {
 export interface PaymentEvent {
   id: string;
   type: string;
+  /** What it is about: paid, given back or disputed. */
+  money: Price | null;
+  /** Not: it is of another account, or of a test where real money is meant. */
+  is_ours: boolean;
   received_at: Timestamp;
   applied_at: Timestamp | null;
 }
