@@ -78,7 +78,8 @@ async fn what_only_claims_to_be_a_picture_is_a_file() {
         (bomb, "image/png"),
         (b"\x89PNG\r\n\x1a\nnot really".to_vec(), "application/octet-stream"),
         (b"\xff\xd8\xff\xe0broken".to_vec(), "application/octet-stream"),
-        (b"GIF89a".to_vec(), "application/octet-stream"),
+        (b"GIF89a\x01\0".to_vec(), "application/octet-stream"),
+        (b"GIF89a".to_vec(), "text/plain"),
         (png(300, 300)[..400].to_vec(), "application/octet-stream"),
     ] {
         let upload = anna.upload("a.png", "image/png", picture.clone()).await;

@@ -23,14 +23,16 @@ const INLINE: [&str; 12] = [
 #[must_use]
 pub fn detect(head: &[u8], claimed: &str) -> String {
     let claimed = essence(claimed);
-    if let Some(found) = infer::get(head) {
-        let found = found.mime_type();
+    let is_text = is_text(head);
+    // Some signatures are two or three letters, with which a text may begin as well; what is in such a file is no text.
+    let found = infer::get(head).map(|found| found.mime_type()).filter(|found| !is_text || is_written(found, head));
+    if let Some(found) = found {
         // A recording without pictures is the same container as a film.
         let is_recording =
             matches!((found, claimed.as_str()), ("video/webm", "audio/webm") | ("video/mp4", "audio/mp4"));
         return if is_recording { claimed } else { plain_name(found).to_owned() };
     }
-    if !is_text(head) {
+    if !is_text {
         return UNKNOWN.to_owned();
     }
     let may_be = claimed.starts_with("text/")
@@ -72,6 +74,16 @@ fn plain_name(found: &'static str) -> &'static str {
     }
 }
 
+/// Whether files of a type that is known by its signature may be written as text.
+fn is_written(media_type: &str, head: &[u8]) -> bool {
+    match media_type {
+        // Its signature is looked for further on, too, where a text may speak of it.
+        "application/pdf" => head.starts_with(b"%PDF"),
+        "application/postscript" | "application/rtf" | "application/x-x509-ca-cert" => true,
+        other => other.starts_with("text/"),
+    }
+}
+
 /// Whether it is UTF-8 without what no text has. The end of the head may lie within a character.
 fn is_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
@@ -103,6 +115,15 @@ mod tests {
             (b"hello", "nonsense", "text/plain"),
             ("nửa chữ".as_bytes(), "", "text/plain"),
             (&"chữ".as_bytes()[..3], "", "text/plain"),
+            (b"BMW: 3 of them", "text/plain", "text/plain"),
+            (b"MZ;ID3;GIF\n1;2;3", "text/csv", "text/csv"),
+            (b"ID3 stands for a tag", "", "text/plain"),
+            (b"GIF89a is a version", "image/gif", "text/plain"),
+            (b"BM\x8a\0\0\0\0\0", "text/plain", "image/bmp"),
+            (b"ID3\x03\0\0\0\0\0\x21", "audio/mpeg", "audio/mpeg"),
+            (b"GIF89a\x01\0\x01\0", "text/plain", "image/gif"),
+            (b"%PDF-1.7\n1 0 obj", "text/plain", "application/pdf"),
+            (b"Its files begin with %PDF-1.7", "text/plain", "text/plain"),
         ] {
             assert_eq!(detect(head, claimed), found, "{claimed}");
         }
