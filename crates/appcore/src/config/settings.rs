@@ -630,6 +630,13 @@ impl Config {
                 "The setting server.role must be all on SQLite, which one process has to itself; set database.url to share the work.",
             ));
         }
+        // The app, its cookies and its service worker are at the root of a host of their own.
+        let is_below = |url: &Url| url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+        if self.server.public_url.as_ref().is_some_and(is_below) {
+            return Err(ConfigError::new(
+                "The setting server.public_url must be an address without a path: the app needs a host name of its own, such as https://chat.example.org.",
+            ));
+        }
         if self.auth.refresh_ttl < self.auth.access_ttl {
             return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
         }

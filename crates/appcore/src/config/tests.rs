@@ -128,6 +128,13 @@ fn impossible_values_are_named() {
     assert_refused(load_text("[server]\nport = [1]"), &["server.port"]);
     assert_refused(load_text("[rate_limit]\nenabled = 1"), &["rate_limit.enabled"]);
     assert_refused(load_environment(&[("NATTER__SERVER__ROLE", "worker")]), &["server.role", "SQLite"]);
+    for with_a_path in ["https://example.org/chat", "https://example.org/?chat", "https://example.org/#chat"] {
+        let set = load_environment(&[("NATTER__SERVER__PUBLIC_URL", with_a_path)]);
+        assert_refused(set, &["server.public_url", "host name of its own"]);
+    }
+    for root in ["https://chat.example.org", "https://chat.example.org/", "http://localhost:8080"] {
+        assert!(load_environment(&[("NATTER__SERVER__PUBLIC_URL", root)]).is_ok(), "{root}");
+    }
     assert_refused(
         load_environment(&[("NATTER__AUTH__ACCESS_TTL", "100"), ("NATTER__AUTH__REFRESH_TTL", "99")]),
         &["auth.refresh_ttl"],
