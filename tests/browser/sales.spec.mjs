@@ -130,6 +130,42 @@ test('an admin decides refunds that a gateway never answered', async ({ arrive, 
   await context.close();
 });
 
+/** Has a payment disputed in another currency, which the demo gateway doesn't do. */
+function disputeInEuros(server, paymentId) {
+  const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
+  const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
+  const columns = 'payment_id, reference, amount, credits, state, created_at, told_amount, told_currency';
+  database.prepare(`INSERT INTO payment_disputes (${columns}) VALUES (?, 'dp_1', 100, 0, 'open', ?, 90, 'EUR')`).run(id, Date.now());
+  database.prepare("UPDATE payments SET is_disputed = 1, quarantine = 'dispute', status = 'quarantined' WHERE id = ?").run(id);
+  database.close();
+}
+
+test('an admin looks at a dispute that does not fit its payment', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const bought = await buy(server, anna, isPack);
+  disputeInEuros(server, bought);
+  const { admin, context } = await adminOf(browser, server);
+  const { page } = admin;
+  await page.goto(`/admin/payments/${bought}`);
+  const dispute = page.getByRole('region', { name: 'Disputes' }).getByRole('listitem');
+  await expect(dispute).toContainText('$1.00');
+  await expect(dispute).toContainText('says it’s about €0.90');
+  await expect(dispute).toContainText('Open');
+  const why = page.getByRole('status').filter({ hasText: 'a dispute whose amount or currency doesn’t fit' });
+  await expect(why).toBeVisible();
+  await admin.expectFlawless('a payment with a dispute that does not fit');
+  await page.getByRole('button', { name: 'Decide', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Reason').fill('The bank counts in euros');
+  await dialog.getByRole('button', { name: 'Decide', exact: true }).click();
+  await expect(page.getByText('Payment released.')).toBeVisible();
+  await expect(page.getByText('Disputed', { exact: true })).toBeVisible();
+  await expect(why).toHaveCount(0);
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('a payment with a dispute on a phone');
+  await context.close();
+});
+
 test('an admin gives credits', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const { admin, context } = await adminOf(browser, server);
