@@ -67,9 +67,20 @@ mod cluster {
             details["refunds"].as_array().unwrap().clone()
         }
 
-        /// Has the instance killed at this step, and started again. The payment, which is paid in the end.
-        async fn killed_at(&mut self, (deed, does, table, row): Step, at: Stop) -> String {
-            let kind = self.fake.kind;
+        /// Has the instance killed while a request is at this step, and started again.
+        async fn killed(&mut self, (_, does, table, row): Step, at: Stop, request: reqwest::RequestBuilder) {
+            let stopped = self.app.database.stop(does, table, row, at).await;
+            let waiting = tokio::spawn(request.send());
+            stopped.reached().await;
+            self.app.instances[0].kill().await;
+            assert!(waiting.await.unwrap().is_err(), "{table} {at:?}: nobody was answered");
+            stopped.end().await;
+            self.app.instances[0].start_again().await;
+        }
+
+        /// The same for a step of a payment, which is paid in the end.
+        async fn killed_at(&mut self, step: Step, at: Stop) -> String {
+            let (kind, deed) = (self.fake.kind, step.0);
             let key = new_id();
             let begun = if deed == Deed::Begin { None } else { Some(self.begin(&key).await) };
             let request = match (deed, &begun) {
@@ -84,13 +95,7 @@ mod cluster {
                     request.header("idempotency-key", &key).json(&body)
                 }
             };
-            let stopped = self.app.database.stop(does, table, row, at).await;
-            let waiting = tokio::spawn(request.send());
-            stopped.reached().await;
-            self.app.instances[0].kill().await;
-            assert!(waiting.await.unwrap().is_err(), "{deed:?} {table} {at:?}: nobody was answered");
-            stopped.end().await;
-            self.app.instances[0].start_again().await;
+            self.killed(step, at, request).await;
 
             // Whoever was not answered asks again, and the gateway tells again.
             let id = match begun {
@@ -136,6 +141,34 @@ mod cluster {
             }
         }
         assert_eq!(stage.fake.refunds(), 6);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_out_of_quarantine_goes_back_once_though_the_instance_is_killed() {
+        let mut stage = Stage::start(Kind::Stripe).await;
+        for step in [ASKED_FOR, TRIED, ANSWERED] {
+            for at in [Stop::BeforeCommit, Stop::InCommit] {
+                let id = stage.begin(&new_id()).await;
+                Kind::Stripe.event(&id, Outcome::Paid, 300, 1).send(&stage.app).await;
+                assert_eq!(status(&stage.anna, &id).await, "quarantined");
+                let path = format!("/r1/admin/payments/{id}/release");
+                let body = json!({ "decision": "refused", "reason": "a trick" });
+                let request = stage.admin.request(reqwest::Method::POST, &path).json(&body);
+                stage.killed(step, at, request).await;
+                // Whoever was not answered looks, and decides again where nothing was.
+                if status(&stage.anna, &id).await == "quarantined" {
+                    stage.admin.post(&path, body).await.data();
+                }
+                wait_until("it is back", || async {
+                    stage.refunds(&id).await.iter().all(|refund| refund["state"] == "done")
+                })
+                .await;
+                let refunds = stage.refunds(&id).await.len();
+                assert_eq!((refunds, stage.fake.given_back(&id)), (1, 300), "{step:?} {at:?}: once");
+                assert_eq!((status(&stage.anna, &id).await.as_str(), credits(&stage.anna).await), ("failed", 0));
+                adds_up(&stage.app).await;
+            }
+        }
     }
 
     /// VNPay may do a second time what is asked for again.
