@@ -3,16 +3,16 @@
  * them, or by a full stop that is none of ASCII, without anything between.
  */
 
+import { UNSPACED } from './unspaced.ts';
+
 /** An address of the web, and all that follows it without a space. */
 const BEGUN = /^(?:(?:https?|ftp):\/\/|www\.)[a-z\d-][^\s<]*/i;
 /** Punctuation beyond ASCII, and what can't be seen. */
 const MARK = String.raw`(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]`;
-/** Letters of scripts without spaces, and of hangul, whose endings follow a word. */
-const LETTER = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
 /** The host, which ends where such letters come. */
-const HOST = new RegExp(String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${LETTER})[^/?#])+`, 'u');
+const HOST = new RegExp(String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNSPACED})[^/?#])+`, 'u');
 /** Behind the host such letters are a part of the address where they begin a name: `/wiki/北京`, but not `/docs에서`. */
-const REST = new RegExp(String.raw`^(?:(?!${MARK}|${LETTER}).|(?<=[/=?&#_-])(?:(?!${MARK})${LETTER})+)*`, 'u');
+const REST = new RegExp(String.raw`^(?:(?!${MARK}|${UNSPACED}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNSPACED})+)*`, 'u');
 
 const STOPS = '?!.,:;*_\'"~';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };

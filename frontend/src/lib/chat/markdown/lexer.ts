@@ -5,6 +5,7 @@
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
 import { addressAt } from './address.ts';
+import { maskBeside, opensBeside } from './emphasis.ts';
 import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
@@ -13,23 +14,28 @@ export const DEEPEST = 16;
 /** A head of many columns makes every line below it a row of as many cells, however short the line is. */
 export const MOST_CELLS = 3_000;
 
+const HOOKS = { emStrongMask: maskBeside } as NonNullable<MarkedOptions['hooks']>;
+
 export function lex(source: string): Token[] {
   const tokenizer = new BoundedTokenizer();
-  const options: MarkedOptions = { gfm: true, breaks: true, tokenizer };
+  const options: MarkedOptions = { gfm: true, breaks: true, tokenizer, hooks: HOOKS };
   if (/\$|\\[([]/.test(source)) options.extensions = MATH;
   const tokens = new Lexer(options).lex(source);
-  showUnused(tokens, tokenizer.used);
+  showUnused(tokens, new Set(tokenizer.used), (text) => new Lexer(options).inlineTokens(text));
   return tokens;
 }
 
-/** The address of a link that is nowhere in the text would be hidden from who reads it: it is shown as it was written. */
-function showUnused(tokens: readonly Token[], used: ReadonlySet<string>): void {
+/**
+ * The address of a link that is nowhere in the text would be hidden from who reads it: it is shown as it was written.
+ * So is another address of the same name, which no link has.
+ */
+function showUnused(tokens: readonly Token[], used: Set<string>, read: (text: string) => Token[]): void {
   for (const token of tokens) {
-    if (token.type === 'def' && !used.has((token as Tokens.Def).tag)) {
-      const written = new Lexer({ gfm: true, breaks: true }).inlineTokens(token.raw.trimEnd());
-      Object.assign(token, { type: 'paragraph', text: token.raw, tokens: written });
-    } else if (token.type === 'list') showUnused((token as Tokens.List).items, used);
-    else if (token.type === 'blockquote' || token.type === 'list_item') showUnused(token.tokens ?? [], used);
+    if (token.type === 'def') {
+      if (used.delete((token as Tokens.Def).tag)) continue;
+      Object.assign(token, { type: 'paragraph', text: token.raw, tokens: read(token.raw.trimEnd()) });
+    } else if (token.type === 'list') showUnused((token as Tokens.List).items, used, read);
+    else if (token.type === 'blockquote' || token.type === 'list_item') showUnused(token.tokens ?? [], used, read);
   }
 }
 
@@ -48,15 +54,26 @@ class BoundedTokenizer extends Tokenizer {
   }
 
   override table(src: string): Tokens.Table | undefined {
-    return isLargeTable(src) ? undefined : super.table(src);
+    const table = isLargeTable(src) ? undefined : super.table(src);
+    if (table) this.#keepCells(table);
+    return table;
+  }
+
+  /** GitHub leaves out the cells of a row that are more than its head has: here nothing that was written is left out. */
+  #keepCells({ raw, header, rows }: Tokens.Table): void {
+    const lines = raw.split('\n').slice(2);
+    for (const [at, row] of rows.entries()) {
+      for (const text of cellsOf(lines[at] ?? '').slice(header.length))
+        row.push({ text, tokens: this.lexer.inline(text), header: false, align: null });
+    }
   }
 
   override emStrong(src: string, masked: string, before?: string): Tokens.Em | Tokens.Strong | undefined {
-    return this.#inInline(() => super.emStrong(src, masked, before));
+    return this.#inInline(() => super.emStrong(src, masked, opensBeside(src, masked) ? '' : before));
   }
 
   override del(src: string, masked: string, before?: string): Tokens.Del | undefined {
-    return this.#inInline(() => super.del(src, masked, before));
+    return this.#inInline(() => super.del(src, masked, opensBeside(src, masked) ? '' : before));
   }
 
   override link(src: string): Tokens.Link | Tokens.Image | undefined {
@@ -95,6 +112,19 @@ class BoundedTokenizer extends Tokenizer {
     this.#inlines--;
     return token;
   }
+}
+
+/** The cells of a line as `marked` parts them: a bar behind a backslash is text. */
+function cellsOf(line: string): string[] {
+  const cells = [''];
+  for (const [part] of line.matchAll(/\\[\s\S]|[^\\]/g)) {
+    if (part === '|') cells.push('');
+    else cells[cells.length - 1] += part === '\\|' ? '|' : part;
+  }
+  const trimmed = cells.map((cell) => cell.trim());
+  if (trimmed[0] === '') trimmed.shift();
+  if (trimmed.at(-1) === '') trimmed.pop();
+  return trimmed;
 }
 
 function isLargeTable(src: string): boolean {

@@ -1,5 +1,6 @@
 /** Markdown to the tree of `tree.ts`. The grammar is that of `lexer.ts`. */
 import type { MarkedToken, Token, Tokens } from 'marked';
+import { isBlank } from '../blank.ts';
 import { lex } from './lexer.ts';
 import { CHANNEL, labelled, safeHref, wordsOf } from './links.ts';
 import type { MathToken } from './math.ts';
@@ -23,7 +24,44 @@ export function asWritten(source: string): Block[] {
 }
 
 export function toBlocks(tokens: readonly Token[]): Block[] {
-  return tokens.flatMap((token) => toBlock(token as Known) ?? []);
+  return tokens.flatMap((token) => {
+    const block = toBlock(token as Known);
+    if (!block) return [];
+    // Marks with nothing between them are what was said: a `+`, a `#`.
+    const isShown = showsBlock(block) || isBlank(token.raw) || isOpenFence(token);
+    return isShown ? block : asWritten(token.raw.trim());
+  });
+}
+
+/** A code block whose text is still to come. */
+function isOpenFence({ type, raw }: Token): boolean {
+  return type === 'code' && /^[^\n]*\n\s*$/.test(raw);
+}
+
+/** Whether anything of it can be seen. */
+function showsBlock(block: Block): boolean {
+  switch (block.type) {
+    case 'paragraph':
+    case 'line':
+    case 'heading':
+      return block.children.some(showsInline);
+    case 'code':
+      return !isBlank(block.text);
+    case 'quote':
+      return block.blocks.length > 0;
+    case 'list':
+      return block.items.some(({ checked, blocks }) => checked !== null || blocks.length > 0);
+    case 'table':
+      return [block.head, ...block.rows].some((row) => row.some((cell) => cell.some(showsInline)));
+    case 'math':
+    case 'rule':
+      return true;
+  }
+}
+
+function showsInline(inline: Inline): boolean {
+  if ('children' in inline) return inline.children.some(showsInline);
+  return inline.type === 'text' || inline.type === 'code' ? !isBlank(inline.text) : inline.type !== 'break';
 }
 
 function toBlock(token: Known): Block | null {
@@ -35,13 +73,13 @@ function toBlock(token: Known): Block | null {
     case 'heading':
       return { type: 'heading', level: token.depth, children: toInlines(token.tokens ?? []) };
     case 'code':
-      return { type: 'code', language: token.lang?.trim().split(/\s+/)[0] || null, text: token.text };
+      return toCode(token.lang?.trim() ?? '', token.text);
     case 'math':
       return { type: 'math', text: token.text };
     case 'blockquote':
       return { type: 'quote', blocks: toBlocks(token.tokens ?? []) };
     case 'list':
-      return { type: 'list', start: token.ordered ? Number(token.start) : null, items: token.items.map(toItem) };
+      return toList(token);
     case 'table':
       return {
         type: 'table',
@@ -62,12 +100,32 @@ function toBlock(token: Known): Block | null {
   }
 }
 
-function toItem(item: Tokens.ListItem): Item {
-  return { checked: item.task ? item.checked === true : null, blocks: toBlocks(item.tokens) };
+function toCode(info: string, text: string): Block {
+  const [language = ''] = info.split(/\s/);
+  const code = { type: 'code' as const, language: language || null, text };
+  return info === language ? code : { ...code, info };
+}
+
+/** Numbers stand as they were written; where all are the same one they are counted. */
+function toList(token: Tokens.List): Block {
+  if (!token.ordered) return { type: 'list', start: null, items: token.items.map((item) => toItem(item, null)) };
+  const start = Number(token.start);
+  const marks = token.items.map(({ raw }) => /^\s*(\d+)([.)])/.exec(raw) ?? ['', `${start}`, '.']);
+  const isCounted = marks.every(([, number]) => Number(number) === start);
+  const items = token.items.map((item, at) => {
+    const [, number, sign] = marks[at] ?? [];
+    return toItem(item, `${isCounted && at > 0 ? start + at : number}${sign}`);
+  });
+  return { type: 'list', start, items };
+}
+
+function toItem(item: Tokens.ListItem, mark: string | null): Item {
+  return { mark, checked: item.task ? item.checked === true : null, blocks: toBlocks(item.tokens) };
 }
 
 function toInlines(tokens: readonly Token[]): Inline[] {
-  return tokens.map((token) => toInline(token as Known));
+  // The box of a task is drawn with its item.
+  return tokens.filter(({ type }) => type !== 'checkbox').map((token) => toInline(token as Known));
 }
 
 function toInline(token: Known): Inline {
@@ -102,7 +160,10 @@ function toLink(href: string, title: string | null, children: Inline[], raw: str
   const id = CHANNEL.exec(href)?.[1];
   if (id) return { type: 'channel', id, text: wordsOf(children) };
   const safe = safeHref(href);
-  return safe ? { type: 'link', href: safe, title, children: labelled(safe, children) } : text(raw);
+  if (!safe) return text(raw);
+  // A link without words says where it leads.
+  const words = children.some(showsInline) ? children : [text(href)];
+  return { type: 'link', href: safe, title, children: labelled(safe, words) };
 }
 
 /** An address that stands in the text by itself: what it says is where it leads. */

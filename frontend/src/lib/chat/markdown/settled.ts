@@ -4,6 +4,10 @@
  * what it takes for unfinished and isn't comes a moment later.
  */
 
+import { UNSPACED, WIDE_MARK } from './unspaced.ts';
+
+const WIDE = new RegExp(WIDE_MARK, 'u');
+const BESIDE = new RegExp(`${UNSPACED}|${WIDE_MARK}`, 'u');
 /** A construct that has not ended after so much was not one. */
 const LONGEST_SPAN = 240;
 const LONGEST_ADDRESS = 2_000;
@@ -151,18 +155,20 @@ function link(text: string, at: number): number | null {
   return rest > LONGEST_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
 }
 
-/** Opens or closes an emphasis, by CommonMark's rule of what stands beside the signs. */
+/** Opens or closes an emphasis, by CommonMark's rule of what stands beside the signs, and that of `emphasis.ts`. */
 function emphasis(text: string, at: number, openers: Opener[]): number {
   const marks = run(text, at);
   const next = at + marks.length;
   const before = text[at - 1] ?? ' ';
   const after = text[next];
   const isSpace = (sign: string) => /\s/.test(sign);
-  const isMark = (sign: string) => /[\p{P}\p{S}]/u.test(sign);
   const sign = marks[0] as string;
+  const isBeside = (one: string) => sign !== '_' && BESIDE.test(one);
+  const isMark = (one: string) => /[\p{P}\p{S}]/u.test(one) && !(sign !== '_' && WIDE.test(one));
+  const isFree = (one: string) => isSpace(one) || isMark(one) || isBeside(one);
   if (sign === '~' && marks.length === 1 && after !== undefined) return next;
-  const opens = after === undefined || (!isSpace(after) && (!isMark(after) || isSpace(before) || isMark(before)));
-  const closes = !isSpace(before) && (!isMark(before) || after === undefined || isSpace(after) || isMark(after));
+  const opens = after === undefined || (!isSpace(after) && (!isMark(after) || isFree(before)));
+  const closes = !isSpace(before) && (!isMark(before) || after === undefined || isFree(after));
   const isInWord = sign === '_' && /[\p{L}\p{N}]/u.test(before);
   let left = marks.length;
   while (closes && left > 0) {

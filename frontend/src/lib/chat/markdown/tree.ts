@@ -20,6 +20,8 @@ export type Inline =
 export type Align = 'left' | 'center' | 'right' | null;
 
 export interface Item {
+  /** Its number, as it was written; `null` where the list has none. */
+  mark: string | null;
   /** `null` where it is no task. */
   checked: boolean | null;
   blocks: Block[];
@@ -28,7 +30,8 @@ export interface Item {
 export type Block =
   | { type: 'paragraph' | 'line'; children: Inline[] }
   | { type: 'heading'; level: number; children: Inline[] }
-  | { type: 'code'; language: string | null; text: string }
+  /** `info`: all that stands behind the fence, where that is more than the language. */
+  | { type: 'code'; language: string | null; info?: string; text: string }
   | { type: 'math'; text: string }
   | { type: 'quote'; blocks: Block[] }
   | { type: 'list'; start: number | null; items: Item[] }

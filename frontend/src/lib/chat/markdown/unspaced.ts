@@ -1,0 +1,6 @@
+/** Writing that puts no spaces between its words, as parts of regular expressions (flag `u`). */
+
+/** Its letters, and those of hangul, whose endings follow a word. */
+export const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
+/** The punctuation that is only written with it. */
+export const WIDE_MARK = String.raw`(?=[\u3001-\u303f\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])[\p{P}\p{S}]`;
