@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { isBlank } from './blank.ts';
+import { isBlank, withoutControls } from './blank.ts';
 
 // As in `crates/appcore/src/line.rs`.
 it.each([
@@ -19,3 +19,7 @@ it.each(['.', '\u200ba', 'ㄱ', '⠁', '👩\u200d💻', '\u0301', '\u06dd', '\u
   '%j shows something',
   (text) => expect(isBlank(text)).toBe(false)
 );
+
+it('control characters are left out of what is sent, but for tabs and line breaks', () => {
+  expect(withoutControls('a\u0000b\u0007\tc\r\nd\u001b[0m\u007f\u0085 \u200d😀')).toBe('ab\tc\r\nd[0m \u200d😀');
+});

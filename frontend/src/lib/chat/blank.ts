@@ -5,3 +5,10 @@ const SEEN = /[^\s\p{Default_Ignorable_Code_Point}\u2800]/u;
 export function isBlank(text: string): boolean {
   return !SEEN.test(text);
 }
+
+/** Control characters but tabs and the ends of lines: they come with what is pasted, and no message may hold them. */
+const CONTROL = /(?![\t\n\r])\p{Cc}/gu;
+
+export function withoutControls(text: string): string {
+  return text.replace(CONTROL, '');
+}
