@@ -1,7 +1,7 @@
 /** Polls, as the dialog for them asks. */
 import { newId, type Api } from '#lib/api/client.ts';
 import type { NewPoll } from '#lib/api/types.ts';
-import { calledIn } from './called.ts';
+import { calledIn } from './mentions.ts';
 import type { Pane } from './pane.svelte.ts';
 
 /** Asks people to choose. The event that follows shows it. */

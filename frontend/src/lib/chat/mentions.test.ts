@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { calledAnew, calledIn, callsMe } from './called.ts';
 import cases from './mentions.json';
-import { askedAt, cutMentions, isCalled, matching, type Name } from './mentions.ts';
+import { askedAt, calledAnew, calledIn, callsMe, cutMentions, isCalled, matching, type Name } from './mentions.ts';
 
 const names: Name[] = [
   { name: 'Mai', kind: 'person' },

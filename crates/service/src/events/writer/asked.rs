@@ -6,7 +6,7 @@
 //! Names are looked for in a message's plain text: what is code, a link or a quote asks nobody. The app does the same
 //! (`frontend/src/lib/chat/mentions.ts`), and both are held to the cases beside it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use appcore::{AppError, AssistantId, Code, ConversationId, UserId, view::MentionKind};
 use dbcontext::query::{self, assistants::Mention, conversations::MemberAssistant};
@@ -122,13 +122,19 @@ fn mentions_of(send: &SendMessage) -> Vec<Mention> {
 /// What a message says to those whom it may ask, folded: its text without code, links and quotes, with a line break wherever marks part it.
 /// No name goes across one.
 fn said(markdown: &str) -> String {
-    if !markdown.contains(SIGNS) {
-        return String::new();
-    }
+    if markdown.contains(SIGNS) { folded(&plain(markdown)).replace(SIGNS, "@") } else { String::new() }
+}
+
+/// The plain text of it.
+fn plain(markdown: &str) -> String {
     let mut text = String::new();
     let mut kept_out = 0_usize;
-    let options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES;
-    for (event, range) in Parser::new_ext(markdown, options).into_offset_iter() {
+    let parser = Parser::new_ext(markdown, Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES);
+    let definitions = parser.reference_definitions().iter();
+    let mut unused: Vec<Range<usize>> =
+        definitions.filter(|(_, link)| !is_address(&link.dest)).map(|(_, link)| link.span.clone()).collect();
+    unused.sort_unstable_by_key(|span| span.start);
+    for (event, range) in parser.into_offset_iter() {
         match event {
             Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) if kept_out == 0 => {
                 // A sign that is escaped is only a sign.
@@ -146,7 +152,17 @@ fn said(markdown: &str) -> String {
         }
         text.push('\n');
     }
-    folded(&text).replace(SIGNS, "@")
+    // What begins like the address of a link and is none is text: `[INFO]: started`. Behind something else it is read as that.
+    for span in unused {
+        text.push_str(&plain(&format!(". {}", &markdown[span])));
+    }
+    text
+}
+
+/// Whether a link may lead there.
+fn is_address(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["http://", "https://", "mailto:", "tel:", "/c/"].iter().any(|begin| text.starts_with(begin))
 }
 
 /// Letters in one case and one form, however they were typed.
