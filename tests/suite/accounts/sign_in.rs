@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use support::{Application, Member, PASSWORD, json};
+use support::{Application, Member, PASSWORD, json, new_email};
 
 use super::{NEW_PASSWORD, text};
 
@@ -111,4 +111,16 @@ async fn name_and_password_are_changed_by_whoever_knows_the_password() {
     Member::sign_in(&app.url(), &anna.email, NEW_PASSWORD).await;
     let me = anna.get("/r1/users/me").await.data();
     assert_eq!((text(&me, "role"), text(&me, "email")), ("user", anna.email.as_str()));
+}
+
+#[tokio::test]
+async fn a_password_signs_in_on_every_keyboard() {
+    let app = Application::start().await;
+    let (composed, in_parts) = ("P\u{e4}sswort-H\u{e4}user 9", "Pa\u{308}sswort-Ha\u{308}user\u{a0}9");
+    for (set, typed) in [(composed, in_parts), (in_parts, composed)] {
+        let email = new_email("keyboard");
+        app.anonymous().sign_up(&email, set, "Anna").await.data_with(201);
+        app.anonymous().sign_in(&email, typed).await.data();
+        app.anonymous().sign_in(&email, "Passwort-Hauser 9").await.refused(401, "invalid_credentials");
+    }
 }

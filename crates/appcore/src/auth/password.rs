@@ -15,6 +15,7 @@ use argon2::{
 };
 
 use serde::Deserialize;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use super::Email;
 use crate::error::FieldError;
@@ -37,6 +38,8 @@ pub struct Password(String);
 
 /// Long passphrases are welcome; beyond this it is somebody who wants to keep the hasher busy.
 pub const MAX_CHARS: usize = 128;
+/// So many characters as they may be typed: in parts, of up to four bytes each.
+const MAX_BYTES: usize = MAX_CHARS * 12;
 
 /// OWASP's choice for Argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -56,9 +59,14 @@ impl Password {
         text: &str,
         email: Option<&Email>,
     ) -> Result<Self, Vec<FieldError>> {
+        let too_long = || vec![FieldError::new(field, "too_long", "Use 128 characters or fewer.")];
         // Bytes first, so that nobody makes us count a mebibyte of characters.
-        if text.len() > MAX_CHARS * 4 || text.chars().count() > MAX_CHARS {
-            return Err(vec![FieldError::new(field, "too_long", "Use 128 characters or fewer.")]);
+        if text.len() > MAX_BYTES {
+            return Err(too_long());
+        }
+        let text = normalized(text);
+        if text.chars().count() > MAX_CHARS {
+            return Err(too_long());
         }
         let lower = text.to_lowercase();
         let mut broken = Vec::new();
@@ -77,7 +85,7 @@ impl Password {
         rule(!is_email, "is_email", "Don't use your email as your password.".into());
         let is_common = policy.common && COMMON.contains(lower.as_str());
         rule(!is_common, "common", "This password is too common. Choose another one.".into());
-        if broken.is_empty() { Ok(Self(text.to_owned())) } else { Err(broken) }
+        if broken.is_empty() { Ok(Self(text.into_owned())) } else { Err(broken) }
     }
 
     #[must_use]
@@ -106,31 +114,55 @@ fn hasher() -> Result<Argon2<'static>, HashError> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
+/// As passwords are compared, whatever keyboard they were typed on: the profile `OpaqueString` of RFC 8265.
+fn normalized(text: &str) -> Cow<'_, str> {
+    let is_other_space = |character: char| {
+        matches!(character, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    };
+    if is_nfc_quick(text.chars()) == IsNormalized::Yes && !text.contains(is_other_space) {
+        return text.into();
+    }
+    let spaced = text.chars().map(|character| if is_other_space(character) { ' ' } else { character });
+    spaced.nfc().collect::<String>().into()
+}
+
 /// Hashes with a salt of its own. Takes tens of milliseconds and 19 MiB: never on a thread that answers requests.
 pub fn hash(text: &str) -> anyhow::Result<String> {
     let hash: PasswordHash = hasher()
-        .and_then(|hasher| hasher.hash_password(text.as_bytes()))
+        .and_then(|hasher| hasher.hash_password(normalized(text).as_bytes()))
         .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
     Ok(hash.to_string())
 }
 
-/// Compares with a stored hash, or, where there is none, takes as long and says no. As slow as [`hash`].
+/// Compares with a stored hash, or, where there is none, takes as long and says no. As slow as [`hash`], or twice where the text is not
+/// normalized: hashes from before passwords were are of what was typed.
 pub fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck> {
     let failed = |error| anyhow::anyhow!("a stored password hash can't be used: {error}");
     let hasher = hasher().map_err(failed)?;
     // Nobody has a password this long; the same work all the same.
-    let shown = if text.len() > MAX_CHARS * 4 { "" } else { text };
+    let typed = if text.len() > MAX_BYTES { "" } else { text };
+    let shown = normalized(typed);
+    let shown: &str = &shown;
+    let as_typed = (typed != shown).then_some(typed);
     let Some(stored) = stored else {
-        hasher.verify_password(shown.as_bytes(), decoy()?).ok();
+        for text in std::iter::once(shown).chain(as_typed) {
+            hasher.verify_password(text.as_bytes(), decoy()?).ok();
+        }
         return Ok(PasswordCheck::Wrong);
     };
     let stored =
         PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
-    match hasher.verify_password(shown.as_bytes(), &stored) {
-        Ok(()) if is_outdated(&stored) => Ok(PasswordCheck::RightButOutdated),
-        Ok(()) => Ok(PasswordCheck::Right),
-        Err(HashError::PasswordInvalid) => Ok(PasswordCheck::Wrong),
+    let is_right = |text: &str| match hasher.verify_password(text.as_bytes(), &stored) {
+        Ok(()) => Ok(true),
+        Err(HashError::PasswordInvalid) => Ok(false),
         Err(error) => Err(failed(error)),
+    };
+    if is_right(shown)? {
+        return Ok(if is_outdated(&stored) { PasswordCheck::RightButOutdated } else { PasswordCheck::Right });
+    }
+    match as_typed {
+        Some(typed) if is_right(typed)? => Ok(PasswordCheck::RightButOutdated),
+        _ => Ok(PasswordCheck::Wrong),
     }
 }
 
@@ -218,6 +250,35 @@ mod tests {
             assert!(common.len() >= USUAL.min_length && *common == common.to_lowercase(), "{common}");
             assert!(common.chars().any(char::is_numeric) && common.chars().any(char::is_alphabetic), "{common}");
         }
+    }
+
+    #[test]
+    fn a_password_is_the_same_on_every_keyboard() {
+        for (set, shown) in [
+            ("\u{110}a\u{300} N\u{1eb5}ng 2026", "\u{110}\u{e0} Na\u{306}\u{303}ng 2026"),
+            ("Caf\u{e9} 2026", "Cafe\u{301}\u{a0}2026"),
+            ("\u{d55c}\u{ae00} Aa1234", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}\u{3000}Aa1234"),
+        ] {
+            let password = Password::parse(&USUAL, "password", set, None).unwrap();
+            let kept = hash(password.expose()).unwrap();
+            assert_eq!(verify(shown, Some(&kept)).unwrap(), PasswordCheck::Right, "{shown}");
+            assert_eq!(verify(set, Some(&kept)).unwrap(), PasswordCheck::Right, "{set}");
+            assert_eq!(verify(&shown.to_uppercase(), Some(&kept)).unwrap(), PasswordCheck::Wrong, "{shown}");
+            assert_eq!(verify(shown, None).unwrap(), PasswordCheck::Wrong, "{shown}");
+        }
+        let in_parts = format!("Aa1{}", "e\u{301}\u{323}".repeat(125));
+        assert!(Password::parse(&USUAL, "password", &in_parts, None).is_err(), "each has a mark that stays its own");
+        let in_parts = format!("Aa1{}", "e\u{302}\u{301}".repeat(125));
+        assert!(Password::parse(&USUAL, "password", &in_parts, None).is_ok());
+    }
+
+    #[test]
+    fn a_hash_of_what_was_typed_still_knows_it() {
+        let typed = "Cafe\u{301} 2026";
+        let kept: PasswordHash = hasher().unwrap().hash_password(typed.as_bytes()).unwrap();
+        let kept = kept.to_string();
+        assert_eq!(verify(typed, Some(&kept)).unwrap(), PasswordCheck::RightButOutdated);
+        assert_eq!(verify("Caf\u{e9} 2026", Some(&kept)).unwrap(), PasswordCheck::Wrong);
     }
 
     #[test]
