@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
-    props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, Script},
+    props::{BidiClass, DefaultIgnorableCodePoint, Emoji, GeneralCategory, Script},
 };
 use url::Host;
 
@@ -20,6 +20,10 @@ const PHONE_DIGITS: usize = 7;
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
+/// Say which way the text beside them goes, where its letters leave that open.
+const DIRECTION_MARKS: [char; 3] = ['\u{200e}', '\u{200f}', '\u{61c}'];
+const BLACK_FLAG: char = '\u{1f3f4}';
+const END_OF_FLAG: char = '\u{e007f}';
 const KEYCAP: char = '\u{20e3}';
 /// A symbol that looks like a space.
 const BLANK_BRAILLE: char = '\u{2800}';
@@ -30,7 +34,8 @@ static TOP_LEVEL_DOMAINS: LazyLock<HashSet<&'static str>> =
 
 /// A short line of text, such as a title: trimmed, and without anything that can't be seen.
 pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
-    let text = text.trim();
+    // Programs for scripts from right to left leave marks at the ends, where they say nothing.
+    let text = text.trim_matches(|character: char| character.is_whitespace() || DIRECTION_MARKS.contains(&character));
     if text.is_empty() {
         return Err(AppError::field(field, "required", "This can't be empty."));
     }
@@ -60,39 +65,62 @@ pub fn check_search(text: &str) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The name of a person or a workspace. It stands in mails, so it holds nothing that mail programs make a link of.
+/// The name of a person.
 pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;
-    if is_linked(&name) {
+    if has_address(&name, Reading::AsPeople) || has_phone_number(&name) {
         let message = "Names can't contain web addresses, email addresses or phone numbers.";
         return Err(AppError::field(field, "invalid", message));
     }
     Ok(name)
 }
 
+/// The name of a workspace, which may hold any number.
+pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
+    let name = parse_line(field, text, max_chars)?;
+    if has_address(&name, Reading::AsPeople) {
+        return Err(AppError::field(field, "invalid", "Names can't contain web addresses or email addresses."));
+    }
+    Ok(name)
+}
+
+/// Who takes something with a dot in it for an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Abbreviations have a capital letter, or end with a dot: `Dr.med.`, `Co.Ltd`.
+    AsPeople,
+    AsMailPrograms,
+}
+
 /// Whether mail programs make a link of some of it.
 #[must_use]
 pub fn is_linked(text: &str) -> bool {
+    has_address(text, Reading::AsMailPrograms) || has_phone_number(text)
+}
+
+fn has_address(text: &str, reading: Reading) -> bool {
     // Browsers take these for dots.
-    let text = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".").to_lowercase();
+    let text = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
+    let small = text.to_lowercase();
     let is_around = |character: char| character.is_alphanumeric();
-    text.contains("://")
-        || text.contains("www.")
-        || text.split('@').collect::<Vec<_>>().windows(2).any(|sides| match sides {
+    small.contains("://")
+        || small.contains("www.")
+        || small.split('@').collect::<Vec<_>>().windows(2).any(|sides| match sides {
             [name, host] => name.ends_with(is_around) && host.starts_with(is_around),
             _ => false,
         })
-        || has_address(&text)
-        || has_phone_number(&text)
+        || has_host(&text, reading)
 }
 
-/// Whether something with a dot in it is an address, and not an abbreviation.
-fn has_address(text: &str) -> bool {
+fn has_host(text: &str, reading: Reading) -> bool {
     let is_outside = |character: char| !character.is_alphanumeric() && !matches!(character, '.' | '-');
     text.split_inclusive(is_outside).any(|part| {
-        let host = part.trim_end_matches(is_outside).trim_matches(['.', '-']);
+        let word = part.trim_end_matches(is_outside);
+        let host = word.trim_matches(['.', '-']);
+        let is_short = reading == Reading::AsPeople && (word.ends_with('.') || host.contains(char::is_uppercase));
         let has_path = part.ends_with('/');
         host.contains('.')
+            && !is_short
             && match Host::parse(host) {
                 Ok(Host::Domain(host)) => {
                     has_path || host.rsplit('.').next().is_some_and(|end| TOP_LEVEL_DOMAINS.contains(end))
@@ -102,12 +130,12 @@ fn has_address(text: &str) -> bool {
     })
 }
 
+/// Telephone numbers are told from others by what they begin with.
 fn has_phone_number(text: &str) -> bool {
     let is_part = |character: char| character.is_numeric() || " ()-./+".contains(character);
     text.split(|character| !is_part(character)).any(|run| {
-        let mut groups = run.split(|character: char| !character.is_numeric()).filter(|group| !group.is_empty());
-        let is_year = |group: &str| group.len() == 4 && (group.starts_with("19") || group.starts_with("20"));
-        run.chars().filter(|character| character.is_numeric()).count() >= PHONE_DIGITS && !groups.all(is_year)
+        let begins = run.trim_start_matches(|character: char| !character.is_numeric() && character != '+');
+        begins.starts_with(['+', '0']) && run.chars().filter(|character| character.is_numeric()).count() >= PHONE_DIGITS
     })
 }
 
@@ -123,8 +151,22 @@ fn has_hidden(text: &str) -> bool {
     let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
     characters.iter().enumerate().any(|(index, character)| {
         let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
-        is_hidden(*character) && !is_needed(*character, before, after)
+        is_hidden(*character) && !is_needed(*character, before, after) && !is_of_flag(&characters, index)
     })
+}
+
+/// Whether it is one of the letters that name a flag, such as England's: they stand behind a black one, up to a sign for their end.
+fn is_of_flag(characters: &[char], index: usize) -> bool {
+    let (before, after) = characters.split_at(index);
+    let letters_before = before.iter().rev().take_while(|letter| is_flag_letter(**letter)).count();
+    let letters_after = after.iter().take_while(|letter| is_flag_letter(**letter)).count();
+    let flag = before.iter().rev().nth(letters_before);
+    let end = after.get(letters_after);
+    flag == Some(&BLACK_FLAG) && end == Some(&END_OF_FLAG) && (3..=6).contains(&(letters_before + letters_after))
+}
+
+const fn is_flag_letter(character: char) -> bool {
+    matches!(character, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}')
 }
 
 fn is_hidden(character: char) -> bool {
@@ -155,12 +197,19 @@ fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool
             follows_emoji && after.is_some_and(is_emoji) || is_joined(before) && after.is_some_and(is_joined)
         }
         ZERO_WIDTH_NON_JOINER => is_joined(before) && after.is_some_and(is_joined),
+        // Beside letters that go from right to left.
+        _ if DIRECTION_MARKS.contains(&character) => is_right_to_left(before) || after.is_some_and(is_right_to_left),
         // A digit is one of the emoji's characters as the base of a keycap.
         _ if is_emoji_selector(character) => is_emoji(before) && (!before.is_ascii() || after == Some(KEYCAP)),
         // Variants of ideographs: names are written with them.
         '\u{e0100}'..='\u{e01ef}' => CodePointMapData::<Script>::new().get(before) == Script::Han,
         _ => false,
     }
+}
+
+fn is_right_to_left(character: char) -> bool {
+    let class = CodePointMapData::<BidiClass>::new().get(character);
+    !is_hidden(character) && matches!(class, BidiClass::RightToLeft | BidiClass::ArabicLetter)
 }
 
 fn is_emoji(character: char) -> bool {
@@ -245,9 +294,20 @@ mod tests {
             "❤\u{fe0f}",
             "Team 1\u{fe0f}\u{20e3}",
             "R&D (2026)",
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} Fans",
+            "\u{5d0}\u{5e0}\u{5d4}\u{200f}! (A)",
         ] {
             assert_eq!(parse_name("name", &format!("  {name} "), 80).ok().as_deref(), Some(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn marks_of_direction_at_the_ends_are_taken_off() {
+        for (text, name) in [("أحمد\u{200e}", "أحمد"), ("\u{200f}אנה \u{200f}", "אנה"), ("Anna\u{61c}", "Anna")]
+        {
+            assert_eq!(parse_name("name", text, 80).ok().as_deref(), Some(name), "{text:?}");
+        }
+        assert!(!takes("\u{200e}"));
     }
 
     #[test]
@@ -272,6 +332,12 @@ mod tests {
             "\u{3164}",
             "An\u{34f}na",
             "An\u{e0041}na",
+            "\u{1f3f4}\u{e0067}\u{e0062}",
+            "\u{1f3f4}\u{e007f}",
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e0067}\u{e0067}\u{e007f}",
+            "\u{1f3f3}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+            "An\u{200f}na",
+            "א\u{200f}\u{200f}ב",
             "a\u{e0100}",
             "An\u{2028}na",
             "An\u{e000}na",
@@ -335,9 +401,10 @@ mod tests {
             "anna@evil.example",
             "call 0900-1234",
             "+49 (30) 123 45 67",
-            "1234567",
+            "(030) 123 45 67",
         ] {
             assert!(parse_name("name", name, 80).is_err(), "{name:?}");
+            assert!(is_linked(name), "{name:?}");
             assert!(takes(name), "a title may hold it: {name:?}");
         }
         for name in [
@@ -350,9 +417,26 @@ mod tests {
             "Route 66",
             "A/B",
             "v1.2.3",
+            "Jane Doe, M.Sc.",
+            "Dr.med. Anna Schmidt",
+            "dipl.ing. Max Muster",
+            "B.Com. Raj",
+            "Le.Vu",
+            "Acme Co.Ltd",
+            "Meier, Hans 12345678",
         ] {
             assert!(parse_name("name", name, 80).is_ok(), "{name:?}");
         }
+        // A mail program would make links of them all the same.
+        assert!(is_linked("Le.Vu") && is_linked("Acme Co.Ltd") && !is_linked("Route 66"));
+    }
+
+    #[test]
+    fn a_workspace_is_named_by_any_number() {
+        for name in ["Release 20261125", "ISO 27001 2022", "Order 2026-000123", "Ticket 48219377", "0900-1234567"] {
+            assert!(parse_workspace_name("name", name, 80).is_ok(), "{name:?}");
+        }
+        assert!(parse_workspace_name("name", "see evil.com", 80).is_err());
     }
 
     proptest! {

@@ -195,3 +195,26 @@ async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
     let took = refused_after(&root).await;
     assert!(took < Duration::from_secs(15), "{took:?}");
 }
+
+#[tokio::test]
+async fn names_are_taken_as_people_have_them() {
+    let app = Application::start().await;
+    for (name, shown) in [
+        ("Jane Doe, M.Sc.", "Jane Doe, M.Sc."),
+        ("Dr.med. Anna Schmidt", "Dr.med. Anna Schmidt"),
+        ("Le.Vu", "Le.Vu"),
+        ("Meier, Hans 12345678", "Meier, Hans 12345678"),
+        ("أحمد\u{200e}", "أحمد"),
+        (
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f} Fans",
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f} Fans",
+        ),
+    ] {
+        let made = app.anonymous().sign_up(&new_email("name"), PASSWORD, name).await.data_with(201);
+        assert_eq!(text(&made["user"], "display_name"), shown, "{name:?}");
+    }
+    let anna = app.sign_up("Anna").await;
+    let made = anna.post("/r1/workspaces", json!({ "name": "Release 20261125" })).await.data_with(201);
+    assert_eq!(text(&made, "name"), "Release 20261125");
+    anna.post("/r1/workspaces", json!({ "name": "see evil.com" })).await.names_field("name");
+}

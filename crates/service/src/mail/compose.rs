@@ -120,9 +120,11 @@ fn values(letter: &Letter, host: &str) -> Value {
     }
 }
 
-/// A name that people choose, as it may stand in a letter to strangers. None: it is older than the rules for names, and not by them.
+/// A name that people choose, as it may stand in a letter to strangers. None: mail programs would make a link of it, or it is older than the
+/// rules for names.
 fn quotable(name: &str) -> Option<&str> {
-    line::parse_name("name", name, MAX_QUOTED_CHARS).is_ok().then_some(name)
+    let is_line = line::parse_line("name", name, MAX_QUOTED_CHARS).is_ok();
+    (is_line && !line::is_linked(name)).then_some(name)
 }
 
 /// `2026-11-20 15:04 UTC`

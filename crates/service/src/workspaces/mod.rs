@@ -22,7 +22,7 @@ pub use members::{NewMember, Who, add_member, leave, members, remove_member, set
 use appcore::{
     AppError, Code, WorkspaceId,
     auth::{Permission, Principal},
-    line::parse_name,
+    line::parse_workspace_name,
     page::{Page, PageRequest},
     view::{Workspace, WorkspaceRole},
 };
@@ -91,7 +91,7 @@ async fn views<C: ConnectionTrait>(
 
 /// Makes a workspace that the caller owns.
 pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[String]) -> Result<Workspace, AppError> {
-    let name = parse_name("name", name, MAX_NAME_CHARS)?;
+    let name = parse_workspace_name("name", name, MAX_NAME_CHARS)?;
     let (id, now) = (WorkspaceId::new(), app.clock.now());
     let tx = app.db.begin().await.map_err(app_error)?;
     let user = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -118,7 +118,7 @@ pub async fn update(
     id: WorkspaceId,
     change: WorkspaceChange,
 ) -> Result<Workspace, AppError> {
-    let name = change.name.as_deref().map(|name| parse_name("name", name, MAX_NAME_CHARS)).transpose()?;
+    let name = change.name.as_deref().map(|name| parse_workspace_name("name", name, MAX_NAME_CHARS)).transpose()?;
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     let seen = permitted(&tx, by, id, Permission::Configure).await?;
