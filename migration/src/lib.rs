@@ -63,6 +63,7 @@ mod m0076_plan_families;
 mod m0077_waiting_events;
 mod m0078_user_pictures;
 mod m0081_told_disputes;
+mod m0083_folded_names;
 
 pub struct Migrator;
 
@@ -130,6 +131,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0077_waiting_events::Migration),
             Box::new(m0078_user_pictures::Migration),
             Box::new(m0081_told_disputes::Migration),
+            Box::new(m0083_folded_names::Migration),
         ]
     }
 }

@@ -23,7 +23,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("crates/oidc", &["appcore"]),
         ("crates/payment", &["appcore", "telemetry"]),
         ("crates/search", &[]),
-        ("migration", &[]),
+        ("migration", &["search"]),
         ("macro", &[]),
         ("crates/dbcontext", &["appcore", "migration", "search"]),
         ("crates/jobs", &["appcore", "dbcontext", "metrics", "telemetry"]),

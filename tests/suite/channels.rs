@@ -96,6 +96,10 @@ async fn a_public_channels_title_is_the_only_one_in_its_workspace() {
     anna.open_channel("public_channel", "Thảo luận").await;
     let taken = json!({ "kind": "public_channel", "title": "THẢO LUẬN" });
     ben.post("/r1/conversations", taken.clone()).await.refused(409, "name_taken");
+    for title in ["thao luan", "Tha\u{309}o luâ\u{323}n", "ＴＨẢＯ\u{3000}LUẬN"] {
+        let same = json!({ "kind": "public_channel", "title": title });
+        ben.post("/r1/conversations", same).await.refused(409, "name_taken");
+    }
     let other = ben.open_channel("public_channel", "Other").await;
     ben.patch(&at(&other, ""), json!({ "title": "thảo luận" })).await.refused(409, "name_taken");
     ben.patch(&at(&other, ""), json!({ "title": "OTHER" })).await.data();

@@ -21,6 +21,24 @@ async fn actions(admin: &Member) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn people_are_found_however_their_names_are_typed() {
+    let app = Application::start().await;
+    let admin = app.admin().await;
+    for (name, typed) in [
+        ("Gaël Durand", "gael"),
+        ("Trần Đặng", "tran%20dang"),
+        ("Müller", "MULLER"),
+        ("Zoe\u{308} Ly", "zo\u{eb}"),
+        ("Łukasz", "lukasz"),
+        ("Liam O’Brien", "o'brien"),
+        ("ｶﾞｲ", "ガイ"),
+    ] {
+        app.anonymous().sign_up(&new_email("typed"), PASSWORD, name).await.data_with(201);
+        assert_eq!(names(&users(&admin, &format!("q={typed}")).await), [name], "{typed}");
+    }
+}
+
+#[tokio::test]
 async fn anybody_is_found_without_knowing_a_workspace() {
     let app = Application::start().await;
     let (admin, anna, bent) = (app.admin().await, app.sign_up("Anna_1").await, app.sign_up("Bent 100%").await);

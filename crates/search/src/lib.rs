@@ -12,6 +12,7 @@
 //! Nothing here knows who may read what, nor where messages lie.
 
 mod dictionary;
+mod fold;
 mod index;
 mod matching;
 pub mod postgres;
@@ -21,9 +22,10 @@ mod sqlite;
 mod token;
 
 pub use dictionary::{Dictionary, Term};
+pub use fold::{folded, folded_line};
 pub use index::{Batch, Candidate, Change, Document, Fill, Plan};
 pub use matching::{Match, Matcher, utf16};
 pub use query::{Atom, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, TooManyWords, Wanted};
 pub use reading::{Likeness, Reading};
 pub use sqlite::{Error, SqliteIndex};
-pub use token::{MAX_TOKENS, Token, Tokens, folded, is_unspaced, tokens};
+pub use token::{MAX_TOKENS, Token, Tokens, is_unspaced, tokens};

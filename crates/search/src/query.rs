@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::token::{folded, is_unspaced, tokens};
+use crate::{
+    fold::folded,
+    token::{is_unspaced, tokens},
+};
 
 /// The longest query, in characters.
 pub const MAX_QUERY_CHARS: usize = 512;

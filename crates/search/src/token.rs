@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+use unicode_normalization::char::is_combining_mark;
+
+use crate::fold::folded;
 
 /// Words of a text that are looked at; what comes after them isn't found. PostgreSQL has no positions above 16,383.
 pub const MAX_TOKENS: usize = 10_000;
@@ -147,53 +149,6 @@ pub fn is_unspaced(letter: char) -> bool {
 
 fn term(word: &str) -> String {
     folded(word).chars().take(MAX_CHARS).collect()
-}
-
-/// Letters without their marks and their case.
-#[must_use]
-pub fn folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for letter in text.chars() {
-        fold(letter, &mut folded);
-    }
-    folded
-}
-
-fn fold(letter: char, into: &mut String) {
-    if letter.is_ascii() {
-        into.push(letter.to_ascii_lowercase());
-    } else if is_unspaced(letter) {
-        into.push(letter);
-    } else {
-        let small = std::iter::once(letter).nfkd().flat_map(char::to_lowercase);
-        small.for_each(|part| fold_part(part, into));
-    }
-}
-
-/// A small letter or a mark that doesn't fall into parts. What stands beside letters in compatibility forms is left out: `⑴`, `ﹸ`.
-fn fold_part(part: char, into: &mut String) {
-    match part {
-        'đ' | 'ð' => into.push('d'),
-        'ß' => into.push_str("ss"),
-        'ø' => into.push('o'),
-        'ł' => into.push('l'),
-        'æ' => into.push_str("ae"),
-        'œ' => into.push_str("oe"),
-        'þ' => into.push_str("th"),
-        'ı' => into.push('i'),
-        'ς' => into.push('σ'),
-        _ if is_accent(part) => {}
-        // The other marks are vowel signs of Indian scripts and the like: letters of the word.
-        _ if is_combining_mark(part) || part.is_alphanumeric() => into.push(part),
-        _ => {}
-    }
-}
-
-fn is_accent(mark: char) -> bool {
-    matches!(u32::from(mark),
-        0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0670
-        | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE00..=0xFE2F
-    )
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub async fn list<C: ConnectionTrait>(
               (SELECT 1 FROM user_sessions s WHERE s.user_id = u.id AND s.last_used_at >= {since})"
         ));
     }
-    let text = filter.text.trim().to_lowercase();
+    let text = ::search::folded_line(&filter.text);
     if let Ok(id) = text.parse::<Uuid>() {
         values.push(id.into());
         wanted.push_str(" AND u.id = $1");

@@ -142,7 +142,7 @@ pub(super) async fn people<C: ConnectionTrait>(
         "FROM {table} JOIN users u ON u.id = m.user_id AND NOT u.is_deleted WHERE {key} = $1 AND NOT m.is_deleted"
     );
     let mut values: Vec<Value> = vec![id];
-    let text = text.trim().to_lowercase();
+    let text = ::search::folded_line(text);
     if !text.is_empty() {
         values.push(super::containing(&text).into());
         of.push_str(r" AND (u.search_name LIKE $2 ESCAPE '\' OR u.email LIKE $2 ESCAPE '\')");

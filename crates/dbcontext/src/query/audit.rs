@@ -108,11 +108,12 @@ fn wanted(filter: &Filter) -> Select<audit_entry::Entity> {
     }
     if let Some(text) = filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         let pattern = || like(super::containing(&text.to_lowercase()));
+        let name = super::containing(&::search::folded_line(text));
         query = query.filter(
             Condition::any()
                 .add(column(audit_entry::Column::Target).like(pattern()))
                 .add(column(audit_entry::Column::Address).like(pattern()))
-                .add(Expr::col((user::Entity, user::Column::SearchName)).like(pattern())),
+                .add(Expr::col((user::Entity, user::Column::SearchName)).like(like(name))),
         );
     }
     query

@@ -100,7 +100,7 @@ impl Filter {
         if let Some(kind) = self.kind {
             condition("c.kind = {}", kind.as_str().into());
         }
-        let text = self.text.trim().to_lowercase();
+        let text = ::search::folded_line(&self.text);
         if !text.is_empty() {
             condition("c.search_title LIKE {} ESCAPE '\\'", members::contains(&text).into());
         }
@@ -194,7 +194,7 @@ pub async fn is_title_taken<C: ConnectionTrait>(
     let sql = format!(
         "SELECT 1 AS one FROM conversations WHERE workspace_id = $1 AND search_title = $2 AND id <> $3 AND kind IN ({open}) AND NOT is_deleted"
     );
-    let values = [workspace.into(), title.to_lowercase().into(), other_than.into()];
+    let values = [workspace.into(), ::search::folded_line(title).into(), other_than.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
@@ -282,7 +282,7 @@ pub async fn insert_default<C: ConnectionTrait>(
         kind: ConversationKind::PublicChannel.to_string(),
         title: Some(title.to_owned()),
         topic: None,
-        search_title: Some(title.to_lowercase()),
+        search_title: Some(::search::folded_line(title)),
         pair_key: None,
         last_seq: 0,
         last_no: 0,
@@ -330,7 +330,7 @@ pub async fn set<C: ConnectionTrait>(db: &C, id: ConversationId, settings: &Sett
     let row = conversation::ActiveModel {
         id: Set(id),
         kind: Set(settings.kind.to_string()),
-        search_title: Set(settings.title.as_ref().map(|title| title.to_lowercase())),
+        search_title: Set(settings.title.as_deref().map(::search::folded_line)),
         title: Set(settings.title.clone()),
         topic: Set(settings.topic.clone()),
         posting: Set(settings.posting.to_string()),

@@ -53,10 +53,10 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
                updated_at = $5, is_deleted = TRUE WHERE id = $1";
     // No address, and of no other account.
     let email = format!("{id}@deleted.invalid");
-    let values = vec![id.into(), email.into(), name.into(), name.to_lowercase().into(), now.into()];
+    let values = vec![id.into(), email.into(), name.into(), ::search::folded_line(name).into(), now.into()];
     execute(db, sql, values).await?;
     let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
-    execute(db, sql, vec![id.into(), name.to_lowercase().into()]).await
+    execute(db, sql, vec![id.into(), ::search::folded_line(name).into()]).await
 }
 
 /// The conversations that somebody is in.

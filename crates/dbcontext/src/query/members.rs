@@ -91,7 +91,7 @@ pub async fn page<C: ConnectionTrait>(
 ) -> Result<(Vec<NamedMember>, u64), AppError> {
     let mut which = "m.conversation_id = $1 AND NOT m.is_deleted".to_owned();
     let mut values: Vec<Value> = vec![id.into()];
-    let text = text.trim().to_lowercase();
+    let text = ::search::folded_line(text);
     if !text.is_empty() {
         values.push(contains(&text).into());
         which.push_str(&format!(" AND m.search_name LIKE ${} ESCAPE '\\'", values.len()));

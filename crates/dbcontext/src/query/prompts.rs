@@ -95,7 +95,7 @@ pub async fn list<C: ConnectionTrait>(
     if !text.is_empty() {
         of.push_str(" AND (p.command LIKE $3 ESCAPE '\\' OR p.search_title LIKE $4 ESCAPE '\\')");
         let within = members::contains(text);
-        values.extend([within[1..].into(), within.clone().into()]);
+        values.extend([within[1..].into(), members::contains(&::search::folded_line(text)).into()]);
     }
     let backend = db.get_database_backend();
     let sql = format!(

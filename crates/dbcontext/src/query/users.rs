@@ -38,7 +38,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
     let row = user::ActiveModel {
         id: Set(new.id),
         email: Set(new.email),
-        search_name: Set(new.display_name.to_lowercase()),
+        search_name: Set(::search::folded_line(&new.display_name)),
         display_name: Set(new.display_name),
         password_hash: Set(new.password_hash),
         role: Set(new.role.as_str().to_owned()),
@@ -141,7 +141,7 @@ pub(super) fn found_by(text: &str) -> Condition {
     if text.is_empty() {
         return Condition::all();
     }
-    let pattern = super::containing(&text);
+    let pattern = super::containing(&::search::folded_line(&text));
     let name = Expr::col((user::Entity, user::Column::SearchName)).like(LikeExpr::new(pattern).escape('\\'));
     Condition::any().add(name).add(user::Column::Email.eq(text))
 }
@@ -158,14 +158,14 @@ pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
 pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, at: Timestamp) -> Result<(), AppError> {
     let row = user::ActiveModel {
         display_name: Set(display_name.to_owned()),
-        search_name: Set(display_name.to_lowercase()),
+        search_name: Set(::search::folded_line(display_name)),
         updated_at: Set(at),
         ..Default::default()
     };
     update(db, id, row).await?;
     // Members are listed by it.
     let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
-    let values = [id.into(), display_name.to_lowercase().into()];
+    let values = [id.into(), ::search::folded_line(display_name).into()];
     db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
     Ok(())
 }

@@ -143,7 +143,7 @@ pub async fn delete(app: &App, assistant: &EditableAssistant) -> Result<(), AppE
 async fn apply(app: &App, by: &Principal, row: &mut assistant::Model, fields: AssistantFields) -> Result<(), AppError> {
     if let Some(name) = fields.name {
         row.name = parse_line("name", &name, MAX_NAME)?;
-        row.search_name = row.name.to_lowercase();
+        row.search_name = ::search::folded_line(&row.name);
         let default = query::assistants::get(app.db.reader(), DEFAULT_ID).await?;
         if default.is_some_and(|default| default.search_name == row.search_name) {
             return Err(AppError::field("name", "taken", "The default assistant has this name. Choose another one."));

@@ -83,7 +83,7 @@ pub async fn create(app: &App, by: &Principal, new: NewPrompt) -> Result<Prompt,
         workspace_id: place.id,
         created_by: Some(by.user_id),
         command: parse_command(&new.command)?,
-        search_title: title.to_lowercase(),
+        search_title: ::search::folded_line(&title),
         title,
         content: parse_content(new.content)?,
         visibility: new.visibility.to_string(),
@@ -105,7 +105,7 @@ pub async fn update(app: &App, by: &Principal, id: PromptId, change: PromptChang
     }
     if let Some(title) = change.title {
         row.title = parse_line("title", &title, MAX_TITLE)?;
-        row.search_title = row.title.to_lowercase();
+        row.search_title = ::search::folded_line(&row.title);
     }
     if let Some(content) = change.content {
         row.content = parse_content(content)?;

@@ -72,7 +72,7 @@ pub async fn create(app: &App, by: &Principal, new: NewBroadcast) -> Result<Broa
     check_end(starts_at.max(now), new.ends_at)?;
     let row = BroadcastRow {
         id: BroadcastId::new(),
-        search_title: title.to_lowercase(),
+        search_title: ::search::folded_line(&title),
         title,
         body: body(&new.body)?,
         severity: new.severity.as_str().to_owned(),
@@ -119,7 +119,7 @@ pub async fn change(
     };
     if let Some(title) = change.title {
         row.title = line::parse_line("title", &title, MAX_TITLE)?;
-        row.search_title = row.title.to_lowercase();
+        row.search_title = ::search::folded_line(&row.title);
     }
     if let Some(text) = change.body {
         row.body = body(&text)?;

@@ -242,7 +242,7 @@ fn apply(app: &App, row: &mut McpServerRow, fields: ServerFields) -> Result<(), 
     let is_http = row.transport == McpTransport::Http.as_str();
     if let Some(name) = fields.name {
         row.name = parse_line("name", &name, MAX_NAME)?;
-        row.search_name = row.name.to_lowercase();
+        row.search_name = ::search::folded_line(&row.name);
     }
     if let Some(description) = fields.description {
         let text = description.as_deref().map(str::trim).filter(|text| !text.is_empty());

@@ -1,6 +1,6 @@
 /** Emoji by what is typed after a `:`: their names in the reader’s language, and the short names that are known from elsewhere. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
-import { fold } from '#lib/components/palette/match.ts';
+import { fold } from '#lib/fold.ts';
 import { findEmoji, loadEmoji, recentEmoji, toned, toneOf, type Emoji } from '#lib/components/reactions/emoji.ts';
 
 export interface NamedEmoji {

@@ -1,5 +1,6 @@
 /** Who can be called by `@name` in a conversation, and where that happens in a text. */
 import type { Mention } from '#lib/api/types.ts';
+import { fold } from '#lib/fold.ts';
 import { parse } from './markdown/parse.ts';
 import type { Block, Inline } from './markdown/tree.ts';
 
@@ -203,9 +204,9 @@ export function askedAt(text: string, caret: number): Asked | null {
 
 /** The names that fit what is being typed, those that begin with it first. */
 export function matching(names: readonly Name[], query: string, most = 6): Name[] {
-  const wanted = bare(query);
+  const wanted = fold(query);
   const rank = ({ name }: Name) => {
-    const folded = bare(name);
+    const folded = fold(name);
     if (folded.startsWith(wanted)) return 0;
     return folded.split(/\s+/).some((word) => word.startsWith(wanted)) ? 1 : 2;
   };
@@ -216,9 +217,4 @@ export function matching(names: readonly Name[], query: string, most = 6): Name[
   // At the bare sign all of them fit: those that mean many shall not be lost behind the people.
   const many = found.filter(({ kind }) => kind === 'all' || kind === 'here');
   return [...found.filter((name) => !many.includes(name)).slice(0, most - many.length), ...many];
-}
-
-/** “Trần” is found by “tran”. */
-function bare(text: string): string {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/đ/gi, 'd').toLowerCase();
 }

@@ -2,6 +2,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Cursor, Id, Page, Sender, Timestamp } from '#lib/api/types.ts';
+import { fold } from '#lib/fold.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -58,8 +59,8 @@ export class ConversationFiles {
 
   /** Those of the name that is looked for. */
   readonly shown = $derived.by<readonly SentFile[]>(() => {
-    const wanted = plain(this.query.trim());
-    return wanted ? this.list.items.filter(({ upload }) => plain(upload.name).includes(wanted)) : this.list.items;
+    const wanted = fold(this.query.trim());
+    return wanted ? this.list.items.filter(({ upload }) => fold(upload.name).includes(wanted)) : this.list.items;
   });
 
   /** Much was looked through already, and older ones are not. */
@@ -117,9 +118,4 @@ export class ConversationFiles {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.list.load(), LOOK_AFTER);
   }
-}
-
-/** Without marks and capitals: as one types when one looks for something. */
-function plain(text: string): string {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('đ', 'd');
 }

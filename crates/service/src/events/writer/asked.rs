@@ -114,8 +114,10 @@ fn mentions_of(send: &SendMessage) -> Vec<Mention> {
     let by_id = send.mentions.iter().filter(|mentioned| mentioned.kind == MentionKind::Assistant);
     let mut mentions: Vec<Mention> =
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();
-    let names = names_in(&said(send.content.as_str()));
-    mentions.extend(names.into_iter().map(|name| mention(Some(name), None)));
+    // As names are kept; beside it as it was said, for one that was kept before another had the same form.
+    let said = names_in(&said(send.content.as_str()));
+    let names: BTreeSet<String> = said.iter().map(|name| ::search::folded_line(name)).collect();
+    mentions.extend(names.union(&said).map(|name| mention(Some(name.clone()), None)));
     mentions
 }
 
@@ -182,7 +184,6 @@ fn names_in(text: &str) -> BTreeSet<String> {
             let name = &after[..end];
             if end > 0 && may_end(&after[end..]) && name.trim() == name {
                 names.insert(name.to_owned());
-                names.insert(name.nfd().collect());
             }
             words += usize::from(!next.is_some_and(is_part) && last.is_some_and(is_part));
             if words >= MAX_WORDS || next == Some('\n') {

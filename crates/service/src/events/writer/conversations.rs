@@ -34,7 +34,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         id: new.id,
         workspace_id: new.workspace_id,
         kind: new.kind.to_string(),
-        search_title: new.title.as_ref().map(|title| title.to_lowercase()),
+        search_title: new.title.as_deref().map(::search::folded_line),
         title: new.title.clone(),
         topic: new.topic.clone(),
         pair_key: new.pair_key.clone(),

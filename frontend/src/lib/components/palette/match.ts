@@ -1,7 +1,4 @@
-/** Lower case without accents: “Trần” is found by “tran”. */
-export function fold(text: string): string {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').replace(/[đĐ]/g, 'd').toLowerCase();
-}
+import { fold } from '#lib/fold.ts';
 
 /** How well `query` fits `text`: 0 is best, undefined is not at all. Starts of words come before middles. */
 export function rank(text: string, query: string): number | undefined {

@@ -4,6 +4,7 @@ import enNames from 'emojibase-data/en/messages.json';
 import vi from 'emojibase-data/vi/compact.json?url';
 import viNames from 'emojibase-data/vi/messages.json';
 import type { Name } from '#lib/chat/mentions.ts';
+import { fold } from '#lib/fold.ts';
 
 export interface Emoji {
   readonly unicode: string;
@@ -40,18 +41,14 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
     }));
 }
 
-/** Without marks and case: “cá” is found by “ca”. */
-const plain = (text: string) =>
-  text.normalize('NFD').replace(/\p{M}/gu, '').replaceAll('đ', 'd').replaceAll('Đ', 'd').toLowerCase();
-
 /** Those whose name, or a word about them, begins with each word that was typed. */
 export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[] {
-  const words = plain(typed).split(/\s+/).filter(Boolean);
+  const words = fold(typed).split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
   return groups.flatMap(({ emoji }) =>
     emoji.filter(({ unicode, label, tags = [] }) => {
       if (unicode === typed.trim()) return true;
-      const known = plain([label, ...tags].join(' ')).split(/[\s:,]+/);
+      const known = fold([label, ...tags].join(' ')).split(/[\s:,]+/);
       return words.every((word) => known.some((one) => one.startsWith(word)));
     })
   );
@@ -59,7 +56,7 @@ export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[]
 
 /** Those of a workspace’s own with what was typed in their name. */
 export function findOwn(own: readonly Name[], typed: string): Name[] {
-  const wanted = plain(typed).trim().replaceAll(/^:|:$/g, '').replaceAll(/\s+/g, '_');
+  const wanted = fold(typed).trim().replaceAll(/^:|:$/g, '').replaceAll(/\s+/g, '_');
   return wanted === '' ? [] : own.filter(({ name }) => name.includes(wanted));
 }
 

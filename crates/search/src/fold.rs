@@ -1,0 +1,150 @@
+//! Letters without case, marks, width and form: by these words are found, and names are found, sorted and told apart.
+
+use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+
+use crate::token::is_unspaced;
+
+/// A text in which words are looked for. Of what is neither a letter nor in ASCII nothing stays.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        fold(letter, &mut folded);
+    }
+    folded
+}
+
+/// A name or a title. What is no letter stays, but for what can't be seen: one may consist of an emoji.
+#[must_use]
+pub fn folded_line(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.nfkc() {
+        if letter.is_whitespace() {
+            if !folded.ends_with(' ') {
+                folded.push(' ');
+            }
+        } else if letter.is_ascii() {
+            folded.push(letter.to_ascii_lowercase());
+        } else if is_unspaced(letter) {
+            folded.push(letter);
+        } else {
+            let small = std::iter::once(letter).nfd().flat_map(char::to_lowercase);
+            small.for_each(|part| fold_sign(part, &mut folded));
+        }
+    }
+    folded.trim().nfc().collect()
+}
+
+fn fold(letter: char, into: &mut String) {
+    if letter.is_ascii() {
+        into.push(letter.to_ascii_lowercase());
+    } else if is_unspaced(letter) {
+        into.push(letter);
+    } else {
+        let small = std::iter::once(letter).nfkd().flat_map(char::to_lowercase);
+        small.for_each(|part| fold_part(part, into));
+    }
+}
+
+/// A small letter or a mark that doesn't fall into parts. What stands beside letters in compatibility forms is left out: `⑴`, `ﹸ`.
+fn fold_part(part: char, into: &mut String) {
+    match plain(part) {
+        Some(plain) => into.push_str(plain),
+        None if is_accent(part) => {}
+        // The other marks are vowel signs of Indian scripts and the like: letters of the word.
+        None if is_combining_mark(part) || part.is_alphanumeric() => into.push(part),
+        None => {}
+    }
+}
+
+/// The same of a name, where signs stay: those for which keyboards have another in one form.
+fn fold_sign(part: char, into: &mut String) {
+    match part {
+        '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => into.push('\''),
+        '\u{201c}' | '\u{201d}' | '\u{2033}' => into.push('"'),
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => into.push('-'),
+        _ if is_accent(part) || is_unseen(part) => {}
+        _ => match plain(part) {
+            Some(plain) => into.push_str(plain),
+            None => into.push(part),
+        },
+    }
+}
+
+/// What is written for a letter where it is missing on the keyboard.
+const fn plain(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'đ' | 'ð' => "d",
+        'ß' => "ss",
+        'ø' => "o",
+        'ł' => "l",
+        'æ' => "ae",
+        'œ' => "oe",
+        'þ' => "th",
+        'ı' => "i",
+        'ς' => "σ",
+        _ => return None,
+    })
+}
+
+fn is_accent(mark: char) -> bool {
+    matches!(u32::from(mark),
+        0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0670
+        | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE00..=0xFE2F
+    )
+}
+
+/// Joiners, marks of direction and the like. The letters of a flag tell it from others.
+fn is_unseen(sign: char) -> bool {
+    matches!(u32::from(sign),
+        0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0100..=0xE01EF
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The app's test has the same cases: a line is a folded name, and how it may be written.
+    #[test]
+    fn names_that_are_the_same_are_told_from_others() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/folded.txt");
+        let cases = std::fs::read_to_string(file).unwrap();
+        assert!(cases.lines().count() > 10);
+        for line in cases.lines() {
+            let names: Vec<&str> = line.split(" = ").collect();
+            let (folded, names) = names.split_first().unwrap();
+            assert!(!names.is_empty(), "{line}");
+            for name in names {
+                assert_eq!(&folded_line(name), folded, "{name}");
+            }
+            assert_eq!(&folded_line(folded), folded, "{line}");
+        }
+    }
+
+    #[test]
+    fn forms_of_the_same_letters_are_one() {
+        assert_eq!(folded_line("Trần"), folded_line("Tra\u{302}\u{300}n"));
+        assert_eq!(folded_line("한국"), folded_line("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}"));
+        assert_eq!(folded_line("がぎ"), folded_line("か\u{3099}き\u{3099}"));
+        assert_eq!(folded_line("ガ"), folded_line("\u{ff76}\u{ff9e}"));
+        assert_eq!(folded_line("\u{958}"), folded_line("\u{915}\u{93c}"));
+        assert_eq!(folded_line(" Anna\u{a0}\u{3000} Maria\u{200f} "), "anna maria");
+        assert_ne!(folded_line("か"), folded_line("が"));
+        assert_ne!(folded_line("🎉"), folded_line("🚀"));
+        assert!(!folded_line("🎉").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_folded_stays_so(text in "[a-zA-ZÀ-ỹĐđŁŒßẞİıΑ-ωА-яא-תا-ي一-十か-ゴ가-힣ก-๙Ａ-ｚ0-9’“–_ .,🎉\u{301}\u{303}\u{323}\u{200d}]{0,30}") {
+            prop_assert_eq!(folded_line(&folded_line(&text)), folded_line(&text));
+            prop_assert_eq!(folded_line(&text.nfd().collect::<String>()), folded_line(&text));
+            prop_assert_eq!(folded_line(&text.nfc().collect::<String>()), folded_line(&text));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+/**
+ * Letters without case, accents, width and form: “Trần” is found by “tran”, and “O’Brien” by “o'brien”. The server
+ * compares names and titles so too (`crates/search/src/fold.rs`), and both are held to `folded.txt`.
+ */
+const ACCENT =
+  /[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe2f]/g;
+/** Joiners, marks of direction and the like. */
+const UNSEEN = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
+/** What is written for a sign where it is missing on the keyboard. */
+const PLAIN: Readonly<Record<string, string>> = {
+  ...{ đ: 'd', ð: 'd', ß: 'ss', ø: 'o', ł: 'l', æ: 'ae', œ: 'oe', þ: 'th', ı: 'i', ς: 'σ' },
+  ...{ '\u2018': "'", '\u2019': "'", '\u201b': "'", '\u02bc': "'", '\u2032': "'", '\u201c': '"', '\u201d': '"' },
+  ...{ '\u2010': '-', '\u2011': '-', '\u2012': '-', '\u2013': '-', '\u2014': '-', '\u2015': '-', '\u2212': '-' }
+};
+const REPLACED = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'g');
+
+export function fold(text: string): string {
+  return text
+    .normalize('NFKC')
+    .normalize('NFD')
+    .toLowerCase()
+    .replace(ACCENT, '')
+    .replace(UNSEEN, '')
+    .replace(REPLACED, (sign) => PLAIN[sign] ?? sign)
+    .replace(/\s+/g, ' ')
+    .normalize('NFC');
+}
