@@ -259,6 +259,27 @@ async fn presence_follows_the_connections_and_what_was_chosen() {
     assert!(!strangers.iter().any(|frame| frame.kind == "presence" && frame.payload["user_id"] != *eve.id));
 }
 
+#[tokio::test]
+async fn the_most_active_connection_says_how_a_person_is() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    anna.open_single(&ben).await;
+    let mut hers = anna.connect().await;
+    let (mut one, mut two) = (ben.connect().await, ben.connect().await);
+    presence_of(&mut hers, &ben, "online").await;
+    one.send("presence", json!({ "status": "away" })).await;
+    presence_of(&mut hers, &ben, "away").await;
+    two.send("presence", json!({ "status": "online" })).await;
+    presence_of(&mut hers, &ben, "online").await;
+    one.send("presence", json!({ "status": "dnd" })).await;
+    presence_of(&mut hers, &ben, "dnd").await;
+    // Away from one thing, and at another.
+    one.send("presence", json!({ "status": "away" })).await;
+    presence_of(&mut hers, &ben, "online").await;
+    drop(two);
+    presence_of(&mut hers, &ben, "away").await;
+}
+
 mod cluster {
     use super::*;
 

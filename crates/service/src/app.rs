@@ -93,6 +93,7 @@ pub struct App {
     pub tickets: Arc<dyn TicketStore>,
     pub presence: Arc<dyn PresenceStore>,
     pub(crate) presence_choices: presence::Choices,
+    pub(crate) presence_spoken: presence::Spoken,
     pub limits: Limits,
     /// Whose calls need not count against their address.
     pub good_keys: GoodKeys,
@@ -194,6 +195,7 @@ impl App {
             tickets,
             presence,
             presence_choices: presence::Choices::default(),
+            presence_spoken: presence::Spoken::default(),
             limits,
             good_keys: GoodKeys::default(),
             bodies,

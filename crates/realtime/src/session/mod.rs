@@ -9,13 +9,13 @@ mod sends;
 mod syncs;
 mod typing;
 
-use std::{cell::Cell, collections::HashMap, rc::Rc};
+use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
 use service::{answering, limits::Subject, presence, receipts::ReceiptState};
 use telemetry::{Kind, Span};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 pub use inbox::{CommandSlot, Inbox};
 
@@ -40,6 +40,8 @@ pub struct WsSession {
     typing: HashMap<ConversationId, Typing>,
     /// How often the client has asked for presence: only the last request counts.
     watches: Rc<Cell<u64>>,
+    /// As what it says how its person is, once it has.
+    speaker: Option<presence::Speaker>,
     _permit: Permit,
 }
 
@@ -60,6 +62,7 @@ impl WsSession {
             syncs: Rc::default(),
             typing: HashMap::new(),
             watches: Rc::default(),
+            speaker: None,
             client,
             _permit: permit,
         };
@@ -166,8 +169,9 @@ impl WsSession {
                 if let Err(error) = take_ephemeral(&client) {
                     return client.refuse(&error, &answer_to);
                 }
+                let speaker = *self.speaker.get_or_insert_with(|| presence::speaker(client.app()));
                 actix_rt::spawn(async move {
-                    if let Err(error) = presence::choose(client.app(), client.principal.user_id, status).await {
+                    if let Err(error) = presence::say(client.app(), client.principal.user_id, speaker, status).await {
                         client.refuse(&error, &answer_to);
                     }
                     drop(slot);
@@ -205,6 +209,10 @@ impl Actor for WsSession {
     fn stopped(&mut self, _: &mut Self::Context) {
         for (conversation, _) in self.typing.iter().filter(|(_, typing)| typing.state.is_shown()) {
             log(tell_typing(&self.client, *conversation, false));
+        }
+        // An instance that stops says nothing more of anybody.
+        if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
+            runtime.spawn(presence::leave(Arc::clone(self.client.app()), self.client.principal.user_id, speaker));
         }
     }
 }

@@ -11,10 +11,13 @@ use appcore::{AppError, UserId, view::PresenceStatus};
 /// The shortest time between two changes of one person.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// What is said of a person; none where no connection says anything any more.
+type Word = Option<PresenceStatus>;
+
 /// People who have chosen within the last [`INTERVAL`], each with the choice that waits for its end.
 #[derive(Clone, Default)]
 pub struct Choices {
-    recent: Arc<Mutex<HashMap<UserId, Option<PresenceStatus>>>>,
+    recent: Arc<Mutex<HashMap<UserId, Option<Word>>>>,
 }
 
 impl Choices {
@@ -22,8 +25,8 @@ impl Choices {
     pub async fn run<F>(
         &self,
         person: UserId,
-        status: PresenceStatus,
-        apply: impl Fn(PresenceStatus) -> F + Send + 'static,
+        status: Word,
+        apply: impl Fn(Word) -> F + Send + 'static,
     ) -> Result<(), AppError>
     where
         F: Future<Output = Result<(), AppError>> + Send,
@@ -50,7 +53,7 @@ impl Choices {
     }
 
     /// What has been chosen meanwhile. Where nothing has, the person is forgotten.
-    fn next(&self, person: UserId) -> Option<PresenceStatus> {
+    fn next(&self, person: UserId) -> Option<Word> {
         let mut recent = self.recent();
         let waiting = recent.get_mut(&person)?.take();
         if waiting.is_none() {
@@ -59,7 +62,7 @@ impl Choices {
         waiting
     }
 
-    fn recent(&self) -> MutexGuard<'_, HashMap<UserId, Option<PresenceStatus>>> {
+    fn recent(&self) -> MutexGuard<'_, HashMap<UserId, Option<Word>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,7 +76,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_persons_presence_changes_once_a_second_and_the_last_choice_wins() {
         let (choices, begin) = (Choices::default(), Instant::now());
-        let told: Arc<Mutex<Vec<(UserId, PresenceStatus, u64)>>> = Arc::default();
+        let told: Arc<Mutex<Vec<(UserId, Word, u64)>>> = Arc::default();
         let apply = |person: UserId| {
             let told = Arc::clone(&told);
             move |status| {
@@ -84,20 +87,20 @@ mod tests {
         let (anna, ben) = (UserId::new(), UserId::new());
         for n in 0..100 {
             let status = if n % 2 == 0 { PresenceStatus::Away } else { PresenceStatus::Online };
-            choices.run(anna, status, apply(anna)).await.unwrap();
+            choices.run(anna, Some(status), apply(anna)).await.unwrap();
         }
-        choices.run(anna, PresenceStatus::Dnd, apply(anna)).await.unwrap();
-        choices.run(ben, PresenceStatus::Away, apply(ben)).await.unwrap();
+        choices.run(anna, Some(PresenceStatus::Dnd), apply(anna)).await.unwrap();
+        choices.run(ben, Some(PresenceStatus::Away), apply(ben)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(10)).await;
-        choices.run(anna, PresenceStatus::Online, apply(anna)).await.unwrap();
+        choices.run(anna, Some(PresenceStatus::Online), apply(anna)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(
             *told.lock().unwrap(),
             [
-                (anna, PresenceStatus::Away, 0),
-                (ben, PresenceStatus::Away, 0),
-                (anna, PresenceStatus::Dnd, 1),
-                (anna, PresenceStatus::Online, 10)
+                (anna, Some(PresenceStatus::Away), 0),
+                (ben, Some(PresenceStatus::Away), 0),
+                (anna, Some(PresenceStatus::Dnd), 1),
+                (anna, Some(PresenceStatus::Online), 10)
             ]
         );
         assert!(choices.recent().is_empty(), "nobody is remembered for longer than the interval");

@@ -1,13 +1,40 @@
--- Keeps what a person wants to be shown as. Answers 1 if they are here and it is another than before.
+-- Takes what the connections of a person to one instance say of them; of all that the instances say the most active is kept. Answers
+-- it if the person is here and it is another than before.
 -- KEYS: the set of people who are here, by when they are due; the person's hash.
--- ARGV: the person's id, the status, for how long to remember (ms).
+-- ARGV: the person's id, the instance, the status or nothing, now (ms), for how long to remember (ms).
+local activity = {away = 1, online = 2, dnd = 3}
 local before = redis.call('HGET', KEYS[2], 'chosen') or 'online'
-redis.call('HSET', KEYS[2], 'chosen', ARGV[2])
+if ARGV[3] == '' then
+  redis.call('HDEL', KEYS[2], 'said:' .. ARGV[2])
+else
+  redis.call('HSET', KEYS[2], 'said:' .. ARGV[2], ARGV[3])
+end
+local held, said = {}, {}
+local fields = redis.call('HGETALL', KEYS[2])
+for at = 1, #fields, 2 do
+  local kind, instance = string.sub(fields[at], 1, 5), string.sub(fields[at], 6)
+  if kind == 'held:' then
+    held[instance] = tonumber(fields[at + 1])
+  elseif kind == 'said:' then
+    said[instance] = fields[at + 1]
+  end
+end
+local most = nil
+for instance, status in pairs(said) do
+  if instance ~= ARGV[2] and (held[instance] or 0) <= tonumber(ARGV[4]) then
+    redis.call('HDEL', KEYS[2], 'said:' .. instance)
+  elseif not most or (activity[status] or 0) > (activity[most] or 0) then
+    most = status
+  end
+end
+if most then
+  redis.call('HSET', KEYS[2], 'chosen', most)
+end
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  redis.call('PEXPIRE', KEYS[2], ARGV[3])
-  return 0
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  return ''
 end
-if before == ARGV[2] then
-  return 0
+if not most or most == before then
+  return ''
 end
-return 1
+return most

@@ -11,7 +11,7 @@ use appcore::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{MEMORY, PresenceStore};
+use super::{MEMORY, PresenceStore, spoken::most_active};
 
 #[derive(Debug, Default)]
 pub struct MemoryPresence {
@@ -23,6 +23,8 @@ struct Person {
     chosen: Option<PresenceStatus>,
     /// By which instance, and for how long: nearly always one.
     held: Vec<(InstanceId, Timestamp)>,
+    /// What their connections to each say.
+    said: Vec<(InstanceId, PresenceStatus)>,
     /// Whether the others were told that the person is here.
     is_here: bool,
     last_seen: Option<Timestamp>,
@@ -64,11 +66,22 @@ impl MemoryPresence {
         came
     }
 
-    pub(super) fn choose_now(&self, id: UserId, status: PresenceStatus) -> Option<Presence> {
+    pub(super) fn choose_now(
+        &self,
+        id: UserId,
+        instance: InstanceId,
+        status: Option<PresenceStatus>,
+        now: Timestamp,
+    ) -> Option<Presence> {
         let mut known = self.people();
         let person = known.entry(id).or_default();
         let before = person.presence(id);
-        person.chosen = Some(status);
+        let held = &person.held;
+        person.said.retain(|(other, _)| {
+            *other != instance && held.iter().any(|(holder, until)| holder == other && *until > now)
+        });
+        person.said.extend(status.map(|status| (instance, status)));
+        person.chosen = most_active(person.said.iter().map(|(_, status)| *status)).or(person.chosen);
         let after = person.presence(id);
         (before != after).then_some(after)
     }
@@ -115,8 +128,14 @@ impl PresenceStore for MemoryPresence {
         async move { self.hold_now(people, instance, until) }.boxed()
     }
 
-    fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>> {
-        async move { self.choose_now(person, status) }.boxed()
+    fn choose(
+        &self,
+        person: UserId,
+        instance: InstanceId,
+        status: Option<PresenceStatus>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Option<Presence>> {
+        async move { self.choose_now(person, instance, status, now) }.boxed()
     }
 
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {

@@ -9,6 +9,7 @@ mod choices;
 mod custom;
 mod memory;
 mod redis;
+mod spoken;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use choices::Choices;
 pub use custom::{StatusChange, set_custom};
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
+pub use spoken::{Speaker, Spoken};
 
 use crate::App;
 
@@ -46,8 +48,15 @@ pub trait PresenceStore: Send + Sync + 'static {
     fn hold<'a>(&'a self, people: &'a [UserId], instance: InstanceId, until: Timestamp)
     -> BoxFuture<'a, Vec<Presence>>;
 
-    /// What a person wants to be shown as while online; kept for their next visit. Answers their presence if it changed.
-    fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>>;
+    /// What the connections of a person to `instance` say of them; nothing once they are over. Of all instances that hold the person
+    /// the most active word counts, and is kept for their next visit. Answers their presence if it changed.
+    fn choose(
+        &self,
+        person: UserId,
+        instance: InstanceId,
+        status: Option<PresenceStatus>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Option<Presence>>;
 
     /// Answers who went offline since, each once among all instances.
     fn settle(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>>;
@@ -99,14 +108,37 @@ pub async fn visible(app: &App, by: UserId, people: &[UserId]) -> Result<Vec<Use
     query::users::visible(app.db.reader(), by, people).await
 }
 
-/// Takes what a person wants to be shown as, and tells the others: at most once a second, the last choice in any case.
-pub async fn choose(app: &Arc<App>, person: UserId, status: PresenceStatus) -> Result<(), AppError> {
+/// A connection that may say what its person is to be shown as.
+#[must_use]
+pub fn speaker(app: &App) -> Speaker {
+    app.presence_spoken.speaker()
+}
+
+/// Takes what a connection says of its person, who is shown as the most active of theirs, and tells the others.
+pub async fn say(app: &Arc<App>, person: UserId, speaker: Speaker, status: PresenceStatus) -> Result<(), AppError> {
+    app.presence_spoken.say(person, speaker, status);
+    choose(app, person).await
+}
+
+/// A connection that has said something is over. Its word counts for [`GRACE`], so that a page that is loaded again changes nothing.
+pub async fn leave(app: Arc<App>, person: UserId, speaker: Speaker) {
+    tokio::time::sleep(GRACE).await;
+    if app.presence_spoken.leave(person, speaker)
+        && let Err(error) = choose(&app, person).await
+    {
+        tracing::debug!(%error, "a change of presence could not be told");
+    }
+}
+
+/// Tells the others what is said of a person: at most once a second, the last word in any case.
+async fn choose(app: &Arc<App>, person: UserId) -> Result<(), AppError> {
+    let status = app.presence_spoken.of(person);
     let apply = {
         let app = Arc::clone(app);
         move |status| {
             let app = Arc::clone(&app);
             async move {
-                match app.presence.choose(person, status).await {
+                match app.presence.choose(person, app.instance_id, status, app.clock.now()).await {
                     Some(presence) => announce(&app, &[presence]).await,
                     None => Ok(()),
                 }

@@ -96,12 +96,20 @@ impl RedisPresence {
         Ok(came)
     }
 
-    async fn choose_shared(&self, person: UserId, status: PresenceStatus) -> anyhow::Result<Option<Presence>> {
+    async fn choose_shared(
+        &self,
+        person: UserId,
+        instance: InstanceId,
+        status: Option<PresenceStatus>,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<Presence>> {
         let mut connection = self.redis.connection().await?;
         let mut call = self.choose.key(&self.here);
-        call.key(self.hash_of(person)).arg(person.to_string()).arg(status.as_str()).arg(milliseconds(MEMORY));
-        let has_changed: bool = call.invoke_async(&mut connection).await?;
-        Ok(has_changed.then_some(Presence { user_id: person, status, last_seen: None, custom_status: None }))
+        call.key(self.hash_of(person)).arg(person.to_string()).arg(instance.to_string());
+        call.arg(status.map_or("", |status| status.as_str())).arg(now.millis()).arg(milliseconds(MEMORY));
+        let told: String = call.invoke_async(&mut connection).await?;
+        let status = told.parse::<PresenceStatus>().ok();
+        Ok(status.map(|status| Presence { user_id: person, status, last_seen: None, custom_status: None }))
     }
 
     async fn settle_shared(&self, now: Timestamp) -> anyhow::Result<Vec<Presence>> {
@@ -198,10 +206,16 @@ impl PresenceStore for RedisPresence {
         .boxed()
     }
 
-    fn choose(&self, person: UserId, status: PresenceStatus) -> BoxFuture<'_, Option<Presence>> {
+    fn choose(
+        &self,
+        person: UserId,
+        instance: InstanceId,
+        status: Option<PresenceStatus>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Option<Presence>> {
         async move {
-            let own = self.own.choose_now(person, status);
-            self.shared(self.choose_shared(person, status)).await.unwrap_or(own)
+            let own = self.own.choose_now(person, instance, status, now);
+            self.shared(self.choose_shared(person, instance, status, now)).await.unwrap_or(own)
         }
         .boxed()
     }

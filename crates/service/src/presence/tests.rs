@@ -68,18 +68,43 @@ async fn a_return_within_the_grace_changes_nothing() {
 
 #[tokio::test]
 async fn what_was_chosen_is_told_once_and_kept_for_the_next_visit() {
+    let now = Timestamp(500);
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         store.hold(&[person], instance, Timestamp(1_000)).await;
         assert_eq!(
-            store.choose(person, PresenceStatus::Dnd).await.map(|presence| presence.status),
+            store.choose(person, instance, Some(PresenceStatus::Dnd), now).await.map(|presence| presence.status),
             Some(PresenceStatus::Dnd)
         );
-        assert_eq!(store.choose(person, PresenceStatus::Dnd).await, None);
+        assert_eq!(store.choose(person, instance, Some(PresenceStatus::Dnd), now).await, None);
         store.settle(Timestamp(1_000)).await;
-        assert_eq!(store.choose(person, PresenceStatus::Away).await, None, "whoever is offline stays so");
+        let word = Some(PresenceStatus::Away);
+        assert_eq!(store.choose(person, instance, word, now).await, None, "whoever is offline stays so");
         assert_eq!(only(person, store.hold(&[person], instance, Timestamp(3_000)).await), [PresenceStatus::Away]);
         assert_eq!(status(&*store, person).await.status, PresenceStatus::Away);
+    }
+}
+
+#[tokio::test]
+async fn of_what_instances_say_the_most_active_counts() {
+    use PresenceStatus::{Away, Dnd, Online};
+
+    for store in stores() {
+        let (person, first, second) = (UserId::new(), InstanceId::new(), InstanceId::new());
+        store.hold(&[person], first, Timestamp(60_000)).await;
+        store.hold(&[person], second, Timestamp(5_000)).await;
+        let say = async |instance, status, now| {
+            store.choose(person, instance, status, Timestamp(now)).await.map(|presence| presence.status)
+        };
+        assert_eq!(say(first, Some(Away), 1).await, Some(Away));
+        assert_eq!(say(second, Some(Online), 2).await, Some(Online));
+        assert_eq!(say(first, Some(Away), 3).await, None);
+        assert_eq!(say(first, Some(Dnd), 4).await, Some(Dnd));
+        assert_eq!(say(first, None, 5).await, Some(Online));
+        assert_eq!(say(first, Some(Away), 6).await, None);
+        assert_eq!(say(first, Some(Away), 5_000).await, Some(Away), "the other doesn't hold the person any more");
+        assert_eq!(say(first, None, 5_001).await, None, "the last word is kept");
+        assert_eq!(status(&*store, person).await.status, Away);
     }
 }
 
@@ -103,7 +128,7 @@ async fn nothing_is_left_of_whom_is_to_be_forgotten() {
     for store in stores() {
         let (person, instance) = (UserId::new(), InstanceId::new());
         store.hold(&[person], instance, Timestamp(1_000)).await;
-        store.choose(person, PresenceStatus::Dnd).await;
+        store.choose(person, instance, Some(PresenceStatus::Dnd), Timestamp(500)).await;
         store.settle(Timestamp(1_000)).await;
         assert_eq!(status(&*store, person).await.last_seen, Some(Timestamp(1_000)));
         store.forget(person).await;

@@ -15,7 +15,10 @@ const AWAY_AFTER = 5 * 60_000;
 /** A browser's timers are no longer than 24 days. */
 const LONGEST_TIMER = 86_400_000;
 
-/** Who is here. Own status: what the person chose, or away when the page has long been out of sight. */
+/**
+ * Who is here. Own status: what the person chose, or away when the page has long been out of sight. Of several pages the
+ * server shows the most active.
+ */
 export class Presence {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
   /** What people say of themselves. */
@@ -36,8 +39,7 @@ export class Presence {
   constructor(connection: Connection, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
     this.#connection = connection;
     this.#storage = storage;
-    const kept = storage?.getItem(CHOSEN);
-    if (kept === 'away' || kept === 'dnd') this.#chosen = kept;
+    this.#chosen = this.#kept();
     connection.on((frame) => this.#hear(frame));
     connection.onHello(() => {
       this.#tell();
@@ -73,6 +75,18 @@ export class Presence {
     this.#chosen = status;
     this.#storage?.setItem(CHOSEN, status);
     this.#tell();
+  }
+
+  /** Another tab has kept something by that name: a choice holds for all of them. */
+  storageChanged(name: string | null): void {
+    if (name !== CHOSEN || this.#kept() === this.#chosen) return;
+    this.#chosen = this.#kept();
+    this.#tell();
+  }
+
+  #kept(): OwnStatus {
+    const kept = this.#storage?.getItem(CHOSEN);
+    return kept === 'away' || kept === 'dnd' ? kept : 'online';
   }
 
   /** Answers that name people say who of them is here, too. */

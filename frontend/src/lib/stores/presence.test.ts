@@ -59,3 +59,23 @@ describe('who is here', () => {
     expect(presence.of('u0')).toBe('online');
   });
 });
+
+describe('what one chose', () => {
+  it('holds for the other tabs of the browser', () => {
+    const kept = new Map<string, string>();
+    const storage = {
+      getItem: (name: string) => kept.get(name) ?? null,
+      setItem: (name: string, value: string) => void kept.set(name, value)
+    };
+    const other = new FakeLine();
+    const there = new Presence(other as unknown as Connection, storage);
+    presence = new Presence(line as unknown as Connection, storage);
+    presence.choose('dnd');
+    there.storageChanged('natter.theme');
+    expect(there.own).toBe('online');
+    there.storageChanged('natter.presence');
+    there.storageChanged('natter.presence');
+    expect(there.own).toBe('dnd');
+    expect(other.told).toEqual([{ type: 'presence', payload: { status: 'dnd' } }]);
+  });
+});
