@@ -64,6 +64,7 @@ mod m0077_waiting_events;
 mod m0078_user_pictures;
 mod m0081_told_disputes;
 mod m0083_folded_names;
+mod m0084_talked_at;
 
 pub struct Migrator;
 
@@ -132,6 +133,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0078_user_pictures::Migration),
             Box::new(m0081_told_disputes::Migration),
             Box::new(m0083_folded_names::Migration),
+            Box::new(m0084_talked_at::Migration),
         ]
     }
 }

@@ -151,3 +151,25 @@ async fn an_export_holds_ones_own_data_and_nobody_elses() {
     let nobody = app.anonymous().sign_up(&new_email("new"), PASSWORD, "New").await.data_with(201);
     assert!(nobody["access_token"].is_string());
 }
+
+#[tokio::test]
+async fn a_deleted_account_leaves_the_lists_of_others_in_their_order() {
+    let app = Application::start().await;
+    let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
+    let plans = anna.open_group("Plans", &[&ben, &carl]).await;
+    anna.send_message(&plans, "Hello all").await;
+    let later = ben.open_group("Later", &[&carl]).await;
+    ben.send_message(&later, "Hello again").await;
+    let order = async || {
+        let listed = ben.get("/r1/conversations").await.data();
+        let ids = listed["items"].as_array().unwrap().iter().map(|one| text(one, "id").to_owned());
+        ids.collect::<Vec<String>>()
+    };
+    let before = order().await;
+    let mut socket = ben.connect().await;
+    delete(&anna, PASSWORD).await.data_with(200);
+    socket.expect_in("member.removed", &plans).await;
+    assert_eq!(order().await, before);
+    carl.send_message(&plans, "Who is left?").await;
+    assert_eq!(order().await[0], plans);
+}

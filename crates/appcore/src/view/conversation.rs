@@ -48,7 +48,7 @@ pub struct Conversation {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
     pub created_at: Timestamp,
-    /// When something last happened in it.
+    /// When something was last said in it.
     pub last_activity_at: Timestamp,
 }
 

@@ -13,7 +13,7 @@ pub struct Model {
     pub kind: String,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// The title in small letters; a public channel's is the only one in its workspace.
+    /// The title as it is compared; a public channel's is the only one in its workspace.
     pub search_title: Option<String>,
     #[sea_orm(unique)]
     pub pair_key: Option<String>,
@@ -21,6 +21,8 @@ pub struct Model {
     /// The number of its newest message.
     pub last_no: i64,
     pub last_activity_at: Timestamp,
+    /// When its newest message was written, or it was made.
+    pub talked_at: Timestamp,
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub archived_at: Option<Timestamp>,

@@ -391,17 +391,32 @@ pub struct Head {
     pub id: ConversationId,
     pub last_seq: i64,
     pub last_no: i64,
+    /// Whether something was said in it.
+    pub has_talked: bool,
 }
 
 /// Writes back how far each conversation's numbers have come.
 pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Result<Piece, AppError> {
-    static UPDATE: Change<4> = Change::new(
-        [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Uuid("id")],
-        "UPDATE conversations SET last_seq = w.last_seq, last_no = w.last_no, last_activity_at = w.at FROM {} WHERE conversations.id = w.id",
-        "UPDATE conversations SET last_seq = ?, last_no = ?, last_activity_at = ? WHERE id = ?",
+    const COLUMNS: [Column; 5] =
+        [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Int("talked"), Column::Uuid("id")];
+    static POSTGRES: Change<5> = Change::new(
+        COLUMNS,
+        "UPDATE conversations SET last_seq = w.last_seq, last_no = w.last_no, last_activity_at = w.at, \
+           talked_at = GREATEST(talked_at, w.talked) FROM {} WHERE conversations.id = w.id",
+        "",
     );
-    let rows = heads.iter().map(|head| [head.last_seq.into(), head.last_no.into(), now.0.into(), head.id.0.into()]);
-    UPDATE.piece(backend, rows)
+    static SQLITE: Change<5> = Change::new(
+        COLUMNS,
+        "UPDATE conversations SET last_seq = w.last_seq, last_no = w.last_no, last_activity_at = w.at, \
+           talked_at = MAX(talked_at, w.talked) FROM {} WHERE conversations.id = w.id",
+        "UPDATE conversations SET last_seq = ?, last_no = ?, last_activity_at = ?, talked_at = MAX(talked_at, ?) WHERE id = ?",
+    );
+    let rows = heads.iter().map(|head| {
+        let talked = if head.has_talked { now.0 } else { 0 };
+        [head.last_seq.into(), head.last_no.into(), now.0.into(), talked.into(), head.id.0.into()]
+    });
+    let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
+    update.piece(backend, rows)
 }
 
 /// The last message that somebody has written in a conversation.

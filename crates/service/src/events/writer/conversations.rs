@@ -41,6 +41,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         last_seq: 0,
         last_no: 0,
         last_activity_at: batch.now,
+        talked_at: batch.now,
         created_by: new.created_by,
         created_at: batch.now,
         archived_at: None,
@@ -234,7 +235,8 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     batch.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
     // The number is written at once: the conversation is out of the group from here on.
     let state = batch.conversation(conversation_id)?;
-    let head = Head { id: conversation_id, last_seq: state.last_seq, last_no: state.last_no };
+    let (last_seq, last_no) = (state.last_seq, state.last_no);
+    let head = Head { id: conversation_id, last_seq, last_no, has_talked: false };
     let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now)?;
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;

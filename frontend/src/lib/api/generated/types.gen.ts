@@ -1818,7 +1818,7 @@ export type Conversation = {
     is_default: boolean;
     kind: ConversationKind;
     /**
-     * When something last happened in it.
+     * When something was last said in it.
      */
     last_activity_at: Timestamp;
     last_message?: Message | null;

@@ -1,6 +1,6 @@
 //! What has gathered in a batch, as what is to be stored and told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use appcore::{
     AppError, ConversationId, UserId,
@@ -34,11 +34,22 @@ impl Batch<'_> {
     /// What has gathered, as what is to be executed, told, and said to this process.
     pub fn close(mut self, told: &[Uuid]) -> Result<Closed, AppError> {
         let backend = self.db.get_database_backend();
+        let talked: HashSet<ConversationId> = self
+            .new_messages
+            .iter()
+            .filter(|message| message.is_in_main_line())
+            .map(|message| message.conversation_id)
+            .collect();
         let heads: Vec<Head> = self
             .moved
             .iter()
             .filter_map(|id| self.conversations.get(id))
-            .map(|known| Head { id: known.state.id, last_seq: known.state.last_seq, last_no: known.state.last_no })
+            .map(|known| Head {
+                id: known.state.id,
+                last_seq: known.state.last_seq,
+                last_no: known.state.last_no,
+                has_talked: talked.contains(&known.state.id),
+            })
             .collect();
         let mut written: BTreeMap<(ConversationId, UserId), Written> = BTreeMap::new();
         let is_own =
