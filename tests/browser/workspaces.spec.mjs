@@ -171,3 +171,25 @@ test('whoever has an address at its domain joins by themselves', async ({ arrive
   await general.getByRole('button', { name: 'Remove example.test' }).click();
   await expect(general.getByRole('listitem')).toHaveCount(0);
 });
+
+test('people are invited from the menu of the workspace', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const menu = page.getByRole('button', { name: /^Workspace:/ });
+  await menu.click();
+  await page.getByRole('menuitem', { name: 'New workspace' }).click();
+  await page.getByRole('dialog').getByLabel('Workspace name').fill('Quay');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create workspace' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Quay' })).toBeVisible();
+  await page.goto(server.url);
+  await menu.click();
+  await page.getByRole('menuitem', { name: 'Quay' }).click();
+  await menu.click();
+  await page.getByRole('menuitem', { name: 'Invite people' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Invite to Quay' });
+  await dialog.getByRole('radio', { name: 'By link' }).click();
+  await dialog.getByRole('button', { name: 'Create link' }).click();
+  await expect(dialog.getByText('Your link is ready')).toBeVisible();
+  await expect(dialog.locator('.fresh code')).toContainText(`${server.url}/`);
+  await anna.expectFlawless('the link of an invitation');
+});

@@ -9,6 +9,7 @@ export type Dialog =
   | 'person'
   | 'new-workspace'
   | 'workspace-members'
+  | 'invite'
   | 'rename'
   | 'export'
   | null;

@@ -47,6 +47,12 @@ export class Workspaces {
     );
   }
 
+  /** Whether one may invite people to the current one. */
+  get mayInvite(): boolean {
+    const { current } = this;
+    return !!current && !current.personal && (current.role === 'owner' || current.role === 'admin');
+  }
+
   /** Reads them anew, one reading at a time: what is asked for while one is under way gets the one after it. */
   load(): Promise<void> {
     this.#next ??= this.#reading.then(() => {
