@@ -1,7 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import cases from './mentions.json';
-import { askedAt, calledAnew, calledIn, callsMe, cutMentions, isCalled, matching, type Name } from './mentions.ts';
+import {
+  askedAt,
+  calledAnew,
+  calledIn,
+  callsMe,
+  cutMentions,
+  isCalled,
+  matching,
+  withHere,
+  type Name
+} from './mentions.ts';
 
 const names: Name[] = [
   { name: 'Mai', kind: 'person' },
@@ -108,6 +118,11 @@ describe('mentions', () => {
       { kind: 'user', id: 'u9' }
     ]);
     expect(calledAnew('@Mai Trần, please', names, before.slice(0, 1))).toEqual([{ kind: 'user', id: 'u2' }]);
+  });
+
+  it('of everybody become those of who is online, but for what is only text', () => {
+    const known: Name[] = [...names, { name: 'here', kind: 'here' }];
+    expect(withHere('@all: run `@all`, **@ALL**\n\n> @all', known)).toBe('@here: run `@all`, **@here**\n\n> @all');
   });
 
   it('call the reader by id, and with everybody', () => {

@@ -142,6 +142,19 @@ export function calledAnew(text: string, names: readonly Name[], before: readonl
   return [...called, ...before.filter(isUnknown)];
 }
 
+/** The same for those who are online: each `@all` that calls, and none that is only text. */
+export function withHere(text: string, names: readonly Name[]): string {
+  const pieces = cutMentions(text, names).map(({ kind, text }) => ({ kind, text }));
+  const joined = () => pieces.map((piece) => piece.text).join('');
+  const calls = () => piecesOf(joined(), names).filter(({ kind }) => kind === 'all').length;
+  for (const piece of pieces.filter(({ kind }) => kind === 'all')) {
+    const [before, typed] = [calls(), piece.text];
+    piece.text = '@here';
+    if (calls() === before) piece.text = typed;
+  }
+  return joined();
+}
+
 function piecesOf(text: string, names: readonly Name[]): Piece[] {
   return /[@＠]/.test(text)
     ? parse(text)

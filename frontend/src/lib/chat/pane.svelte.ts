@@ -21,7 +21,7 @@ import { copyText } from './clipboard.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
-import { calledAnew, calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
+import { calledAnew, calledIn, callsMe, isCalled, withHere, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
 import type { MessageView } from './rows.ts';
 import type { Failure, Placed } from './state.ts';
@@ -463,8 +463,7 @@ export class Pane {
 
   /** A message that was to notify everybody notifies those who are online. */
   callHere({ clientId, content }: MessageView): void {
-    const pieces = cutMentions(content, this.names).map(({ kind, text }) => (kind === 'all' ? '@here' : text));
-    const said = pieces.join('');
+    const said = withHere(content, this.names);
     if (clientId) this.log.reword(clientId, said, calledIn(said, this.names));
   }
 
