@@ -89,3 +89,33 @@ async fn what_is_taken_away_is_seen() {
     let wrong = taken_away(&before, &columns(&db).await);
     assert_eq!(wrong, ["a.old was TEXT and is INTEGER", "a.more must be given, which an older release does not"]);
 }
+
+/// Names that were stored in small letters alone.
+#[tokio::test]
+async fn names_are_folded_and_back() {
+    const STEP: &str = "m0083_folded_names";
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
+    let before = Migrator::migrations().iter().position(|step| step.name() == STEP).unwrap();
+    Migrator::up(db.schema(), u32::try_from(before).ok()).await.unwrap();
+    for (id, title) in [(1, "Trần Đặng"), (2, "Plan"), (3, "Ｗｉｄｅ")] {
+        let insert = format!(
+            "PRAGMA foreign_keys = OFF; \
+             INSERT INTO prompts (id, workspace_id, created_by, command, title, search_title, content, visibility, created_at, updated_at) \
+             VALUES (x'{id:032}', x'{:032}', NULL, 'c{id}', '{title}', '{}', 'x', 'workspace', 0, 0); \
+             PRAGMA foreign_keys = ON",
+            9,
+            title.to_lowercase()
+        );
+        db.schema().execute_unprepared(&insert).await.unwrap();
+    }
+    let titles = async || {
+        let sql = "SELECT search_title FROM prompts ORDER BY id";
+        let rows = db.schema().query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String>("", "search_title").unwrap()).collect::<Vec<_>>()
+    };
+    Migrator::up(db.schema(), Some(1)).await.unwrap();
+    assert_eq!(titles().await, ["tran dang", "plan", "wide"]);
+    Migrator::down(db.schema(), Some(1)).await.unwrap();
+    assert_eq!(titles().await, ["trần đặng", "plan", "ｗｉｄｅ"]);
+}
