@@ -12,7 +12,7 @@ pub struct Model {
     /// None: the default one, which is in no workspace and in all.
     pub workspace_id: Option<WorkspaceId>,
     pub name: String,
-    /// The name in lower case.
+    /// The name as it is compared.
     pub search_name: String,
     /// None: the installation's default.
     pub model: Option<String>,

@@ -12,7 +12,7 @@ pub struct Model {
     /// In lower case.
     pub email: String,
     pub display_name: String,
-    /// The display name in lower case, to search in.
+    /// The display name as it is compared.
     pub search_name: String,
     /// Argon2id, as a PHC string.
     pub password_hash: Option<String>,

@@ -183,7 +183,7 @@ pub async fn names<C: ConnectionTrait>(
     Ok(found.one(db).await.map_err(app_error)?.unwrap_or_default())
 }
 
-/// A mention that may mean an assistant: by its name in small letters, or by its id.
+/// A mention that may mean an assistant: by its name as it is compared, or by its id.
 #[derive(Clone, Debug)]
 pub struct Mention {
     pub conversation_id: ConversationId,

@@ -21,7 +21,7 @@ use crate::constraint::app_error;
 pub struct BroadcastRow {
     pub id: BroadcastId,
     pub title: String,
-    /// The title in small letters.
+    /// The title as it is compared.
     pub search_title: String,
     pub body: String,
     pub severity: String,

@@ -11,7 +11,7 @@ use crate::constraint::{app_error, unique_violation};
 pub struct McpServerRow {
     pub id: McpServerId,
     pub name: String,
-    /// The name in small letters.
+    /// The name as it is compared.
     pub search_name: String,
     pub description: Option<String>,
     pub transport: String,

@@ -15,7 +15,7 @@ pub struct PromptRow {
     pub created_by: Option<UserId>,
     pub command: String,
     pub title: String,
-    /// The title in small letters.
+    /// The title as it is compared.
     pub search_title: String,
     pub content: String,
     pub visibility: String,
