@@ -33,6 +33,7 @@ mod schema;
 pub mod settings;
 mod signatures;
 mod takes;
+mod thoughts;
 mod tool_names;
 mod transcription;
 mod translate;

@@ -72,7 +72,7 @@ pub(crate) enum Part {
     Result(ToolResult),
     Thinking {
         text: String,
-        /// By which the provider knows its own thought again.
+        /// By which Anthropic knows its own thought again.
         signature: Option<String>,
     },
     /// A thought that only its provider can read.

@@ -14,11 +14,25 @@ pub(crate) struct Takes {
     pub sampling: Sampling,
     /// The longest answer, in tokens.
     pub most_output: Option<u64>,
+    pub thoughts: Thoughts,
+}
+
+/// Whether a model that is asked by chat completions reads its thoughts of before, as `reasoning_content`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Thoughts {
+    #[default]
+    Never,
+    /// Where there are some.
+    Known,
+    /// It refuses a turn of its own without them.
+    Always,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Thinking {
     None,
+    /// As it is asked.
+    Any,
     /// Named efforts, the smallest first.
     Efforts(Vec<Effort>),
     /// The same of Anthropic: the model finds out how much thinking a question needs.
@@ -50,10 +64,11 @@ static TABLE: LazyLock<Vec<(&'static str, Takes)>> = LazyLock::new(|| {
 
 fn read(line: &'static str) -> Option<(&'static str, Takes)> {
     let fields: Vec<&'static str> = line.split('\t').collect();
-    let &[name, thinking, sampling, most_output] = fields.as_slice() else { return None };
+    let &[name, thinking, sampling, most_output, ref thoughts @ ..] = fields.as_slice() else { return None };
     let efforts = |names: &str| names.split(',').map(Effort::parse).collect::<Option<Vec<_>>>();
     let thinking = match thinking.split_once(':') {
         None if thinking == "none" => Thinking::None,
+        None if thinking == "any" => Thinking::Any,
         Some(("efforts", names)) => Thinking::Efforts(efforts(names)?),
         Some(("adaptive", names)) => Thinking::Adaptive(efforts(names)?),
         Some(("levels", names)) => Thinking::Levels(efforts(names)?),
@@ -73,7 +88,13 @@ fn read(line: &'static str) -> Option<(&'static str, Takes)> {
         _ => return None,
     };
     let most_output = if most_output.is_empty() { None } else { Some(most_output.parse().ok()?) };
-    Some((name, Takes { thinking, sampling, most_output }))
+    let thoughts = match thoughts {
+        [] => Thoughts::Never,
+        ["known"] => Thoughts::Known,
+        ["always"] => Thoughts::Always,
+        _ => return None,
+    };
+    Some((name, Takes { thinking, sampling, most_output, thoughts }))
 }
 
 /// What this model takes, by the name that its provider has for it. None: that is not known.
@@ -118,6 +139,7 @@ impl Thinking {
         let shown = asked.shown;
         match self {
             Self::None => None,
+            Self::Any => Some(asked.clone()),
             // Without the mark that says so it does not think.
             Self::Adaptive(_) if asked.is_off() => Some(Reasoning { effort: Some(Effort::None), budget: None, shown }),
             Self::Efforts(known) | Self::Adaptive(known) | Self::Levels(known) => {
@@ -160,6 +182,10 @@ mod tests {
         ));
         assert!(matches!(levels("claude-sonnet-5-5"), Some(Thinking::Adaptive(_))));
         assert_eq!(levels("llama-4"), None);
+        let thoughts = |model: &str| of(model).map_or(Thoughts::Never, |takes| takes.thoughts);
+        assert_eq!(thoughts("moonshotai/Kimi-K2.5"), Thoughts::Always);
+        assert_eq!(thoughts("zai-org/GLM-5"), Thoughts::Known);
+        assert_eq!((thoughts("gpt-5-mini"), thoughts("llama-4")), (Thoughts::Never, Thoughts::Never));
     }
 
     #[test]
@@ -184,6 +210,7 @@ mod tests {
             ("gemini-2.5-flash", Effort::Max, Some((None, Some(24_576)))),
             ("gemini-3-pro-preview", Effort::Minimal, Some((Some(Effort::Low), None))),
             ("gemini-3.7-flash", Effort::Minimal, Some((Some(Effort::Low), None))),
+            ("deepseek-v4-pro", Effort::Max, Some((Some(Effort::Max), None))),
             ("a model of one's own", Effort::Xhigh, Some((Some(Effort::Xhigh), None))),
         ] {
             assert_eq!(asked(model, Some(effort), None), fitted, "{model} {effort:?}");

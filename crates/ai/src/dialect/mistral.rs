@@ -38,7 +38,7 @@ impl Dialect for Mistral {
 
     fn write(&self, question: &Request, model: &str, _base: &Url) -> Result<Value, GatewayError> {
         // Its last message may not be one of the system.
-        let mut body = upstream::write(&question.two_sided(), model, false)?;
+        let mut body = upstream::write(&question.two_sided(), model, upstream::Server::Mistral)?;
         let Some(fields) = body.as_object_mut() else { return Ok(body) };
         if let Some(seed) = fields.get("seed").cloned() {
             fields.insert("random_seed".to_owned(), seed);

@@ -12,6 +12,7 @@ use crate::{
     Finish, Usage,
     dialect::Head,
     neutral::{Answer, Block, Event, Writer},
+    thoughts::MARK,
 };
 
 /// A whole answer.
@@ -29,7 +30,7 @@ fn block(block: &Block) -> Value {
     match block {
         Block::Text(text) | Block::Refusal(text) => json!({"type": "text", "text": text}),
         Block::Thinking { text, signature } => {
-            json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or_default()})
+            json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or(MARK)})
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
         // This dialect has no such tools, so that none is called by it.
@@ -109,6 +110,10 @@ impl MessageWriter {
 
     /// Ends the open block and writes the calls that waited for it.
     fn close(&mut self, out: &mut Vec<u8>) {
+        if self.open == Some(Open::Thinking) {
+            // Libraries drop a thought without a signature, and it is wanted back.
+            self.delta(&json!({"type": "signature_delta", "signature": MARK}), out);
+        }
         if self.open.is_some() {
             self.stop(out);
         }

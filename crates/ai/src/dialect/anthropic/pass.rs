@@ -14,6 +14,7 @@ use crate::{
         pass::{EventReader, PassingTap},
     },
     meter::Meter,
+    thoughts::{MARK, is_ours},
     wire::failure::{self, Failure},
 };
 
@@ -29,13 +30,14 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
 
-/// The body without the thoughts of other models, which this gateway has written without a signature: Anthropic refuses them. None where there are none.
+/// The body without the thoughts of other models, which this gateway has written and nobody has signed: Anthropic refuses them. None where there are none.
 fn without_unsigned(body: &Bytes) -> Option<Bytes> {
-    let is_empty = |at: usize| {
-        let mut rest = body[at + SIGNATURE.needle().len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
-        [b':', b'"', b'"'].iter().all(|expected| rest.next() == Some(expected))
+    let is_none = |at: usize| {
+        let value = body[at + SIGNATURE.needle().len()..].trim_ascii_start();
+        let value = value.strip_prefix(b":").map(<[u8]>::trim_ascii_start).and_then(|value| value.strip_prefix(b"\""));
+        value.is_some_and(|value| value.starts_with(b"\"") || value.starts_with(MARK.as_bytes()))
     };
-    if !SIGNATURE.find_iter(body).any(is_empty) {
+    if !SIGNATURE.find_iter(body).any(is_none) {
         return None;
     }
     let mut value: Value = serde_json::from_slice(body).ok()?;
@@ -66,7 +68,8 @@ fn without_unsigned(body: &Bytes) -> Option<Bytes> {
 }
 
 fn is_unsigned(block: &Value) -> bool {
-    block["type"] == "thinking" && block["signature"].as_str().is_none_or(str::is_empty)
+    let is_none = |signature: &str| signature.is_empty() || is_ours(signature);
+    block["type"] == "thinking" && block["signature"].as_str().is_none_or(is_none)
 }
 
 /// A round of tools that began without a thought can't go on with one.

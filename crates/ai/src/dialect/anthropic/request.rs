@@ -9,6 +9,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
+    thoughts,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -131,10 +132,7 @@ fn read_block(block: &Fields<'_>) -> Read<Part> {
             parts: read_content(block)?,
             is_error: block.flag("is_error")?.unwrap_or(false),
         })),
-        "thinking" => {
-            let signature = block.text("signature")?.filter(|signature| !signature.is_empty()).map(str::to_owned);
-            Ok(Part::Thinking { text: text("thinking")?, signature })
-        }
+        "thinking" => Ok(thoughts::read(text("thinking")?, block.text("signature")?)),
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
         "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.needed_text("tool_name")?))),
         // What Anthropic ran itself, and what came of it.

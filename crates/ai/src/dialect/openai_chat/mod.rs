@@ -10,6 +10,7 @@ use bytes::Bytes;
 use reqwest::Url;
 use serde_json::Value;
 
+use self::upstream::Server;
 use super::{Dialect, Hearing, Place, Post};
 use crate::{
     Door, Finish, GatewayError,
@@ -35,7 +36,7 @@ impl Dialect for OpenAi {
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
         let is_public =
             base.host_str().is_some_and(|host| host.ends_with("openai.com") || host.ends_with(".azure.com"));
-        upstream::write(question, model, is_public)
+        upstream::write(question, model, if is_public { Server::OpenAi } else { Server::Other })
     }
 
     fn reader(&self) -> Box<dyn Reader> {

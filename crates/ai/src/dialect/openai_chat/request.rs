@@ -11,6 +11,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
+    thoughts,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -96,14 +97,16 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
             for block in message.objects("thinking_blocks")? {
                 parts.push(match block.text("data")? {
                     Some(data) => Part::Redacted(data.to_owned()),
-                    None => Part::Thinking {
-                        text: block.text("thinking")?.unwrap_or_default().to_owned(),
-                        signature: block.text("signature")?.map(str::to_owned),
-                    },
+                    None => {
+                        let text = block.text("thinking")?.unwrap_or_default().to_owned();
+                        thoughts::read(text, block.text("signature")?)
+                    }
                 });
             }
-            if let (true, Some(text)) = (parts.is_empty(), message.text("reasoning_content")?) {
-                parts.push(Part::Thinking { text: text.to_owned(), signature: None });
+            if parts.is_empty() {
+                let told = ["reasoning_content", "reasoning"].map(|name| message.get(name).and_then(Value::as_str));
+                let text = told.into_iter().flatten().find(|text| !text.is_empty());
+                parts.extend(text.map(|text| thoughts::read(text.to_owned(), None)));
             }
             parts.extend(read_content(message)?);
             if let Some(refusal) = message.text("refusal")? {

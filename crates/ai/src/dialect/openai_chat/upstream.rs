@@ -10,11 +10,22 @@ use crate::{
     AiError, Finish, GatewayError,
     neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
+    takes::{self, Thoughts},
     wire::failure::{self, Failure},
 };
 
-/// Writes a request. `is_public`: it goes to OpenAI's own service or Azure's, which know newer names of fields.
-pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Result<Value, GatewayError> {
+/// Whose server speaks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// OpenAI's own service or Azure's: it knows newer names of fields, and refuses those that it doesn't know.
+    OpenAi,
+    /// It refuses what it doesn't know.
+    Mistral,
+    Other,
+}
+
+/// Writes a request.
+pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Value, GatewayError> {
     refuse_addresses(request)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -23,8 +34,9 @@ pub(crate) fn write(request: &Request, model: &str, is_public: bool) -> Result<V
         }
     };
     put("model", Some(model.into()));
-    put("messages", Some(messages(request)));
-    let limit = if is_public { "max_completion_tokens" } else { "max_tokens" };
+    let thoughts = takes::of(model).map_or(Thoughts::Never, |takes| takes.thoughts);
+    put("messages", Some(messages(request, server, thoughts)));
+    let limit = if server == Server::OpenAi { "max_completion_tokens" } else { "max_tokens" };
     put(limit, request.max_output.map(Into::into));
     put("temperature", request.temperature.map(Into::into));
     put("top_p", request.top_p.map(Into::into));
@@ -90,7 +102,7 @@ fn short_user(user: &str) -> String {
     })
 }
 
-fn messages(request: &Request) -> Value {
+fn messages(request: &Request, server: Server, thoughts: Thoughts) -> Value {
     let system = request.system_text().map(|text| json!({"role": "system", "content": text}));
     let mut messages: Vec<Value> = system.into_iter().collect();
     let mut waiting = Vec::new();
@@ -99,7 +111,7 @@ fn messages(request: &Request) -> Value {
             Speaker::User => user_messages(&turn.parts, &mut waiting, &mut messages),
             Speaker::Assistant => {
                 messages.append(&mut waiting);
-                messages.extend(assistant_message(&turn.parts));
+                messages.extend(assistant_message(&turn.parts, server, thoughts));
             }
             // Between calls and their results nothing is taken.
             Speaker::System => waiting.push(json!({"role": "system", "content": split_text(&turn.parts).0})),
@@ -188,22 +200,23 @@ fn media_part(media: &Media) -> Value {
 }
 
 /// None: nothing of it can be told here, as of a turn of thoughts alone.
-fn assistant_message(parts: &[Part]) -> Option<Value> {
-    let (mut text, mut calls) = (String::new(), Vec::new());
+fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Option<Value> {
+    let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
     for part in parts {
         match part {
             Part::Text(more) => text.push_str(more),
+            Part::Thinking { text: more, .. } => thought.push_str(more),
             Part::Call(call) => {
                 let mut written = json!({
                     "id": call.id, "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
                 });
-                if let Some(signature) = &call.signature {
+                if let (Some(signature), Server::Other) = (&call.signature, server) {
                     written["extra_content"] = json!({"google": {"thought_signature": signature}});
                 }
                 calls.push(written);
             }
-            Part::Media(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => {}
+            Part::Media(_) | Part::Result(_) | Part::Redacted(_) | Part::Cached(_) => {}
         }
     }
     if text.is_empty() && calls.is_empty() {
@@ -211,6 +224,12 @@ fn assistant_message(parts: &[Part]) -> Option<Value> {
     }
     let content = if text.is_empty() { Value::Null } else { text.into() };
     let mut message = json!({"role": "assistant", "content": content});
+    match thoughts {
+        Thoughts::Known | Thoughts::Always if !thought.is_empty() => message["reasoning_content"] = thought.into(),
+        // Of another model, or lost: an empty one is refused as well.
+        Thoughts::Always => message["reasoning_content"] = " ".into(),
+        Thoughts::Known | Thoughts::Never => {}
+    }
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
     }

@@ -9,6 +9,7 @@ use crate::{
     Finish, Usage,
     dialect::Head,
     neutral::{Answer, Block, Event, ToolCall, Writer},
+    thoughts::Sealed,
 };
 
 /// The object of an answer. `repeated` is what it says of its request.
@@ -82,13 +83,22 @@ fn free_call(id: &str, status: &str, call: &ToolCall) -> Value {
     })
 }
 
-fn reasoning(id: &str, text: &str, signature: Option<&str>) -> Value {
+fn reasoning(id: &str, text: &str, sealed: Option<&Sealed>) -> Value {
     let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
     let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
-    if let Some(signature) = signature {
-        item["encrypted_content"] = signature.into();
+    if let Some(sealed) = sealed {
+        item["encrypted_content"] = sealed.written().into();
     }
     item
+}
+
+/// A thought that is whole. What is sealed in it is all that some programs send back.
+fn thought(id: &str, text: &str, signature: Option<&str>) -> Value {
+    reasoning(id, text, Some(&Sealed::thought(text, signature)))
+}
+
+fn redacted(id: &str, data: &str) -> Value {
+    reasoning(id, "", Some(&Sealed::redacted(data)))
 }
 
 /// A whole answer.
@@ -99,8 +109,8 @@ pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usag
     let item = |block: &Block| match block {
         Block::Text(text) => message(&new_id("msg"), "completed", &[text_part(text, logprobs)]),
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
-        Block::Thinking { text, signature } => reasoning(&new_id("rs"), text, signature.as_deref()),
-        Block::Redacted(data) => reasoning(&new_id("rs"), "", Some(data)),
+        Block::Thinking { text, signature } => thought(&new_id("rs"), text, signature.as_deref()),
+        Block::Redacted(data) => redacted(&new_id("rs"), data),
         Block::Call(call) => names.restore(function_call(&new_id("fc"), "completed", call)),
         Block::FreeCall(call) => free_call(&new_id("ctc"), "completed", call),
     };
@@ -303,7 +313,7 @@ impl ResponseWriter {
         self.event(end, part_done, out);
         let item = match kind {
             Kind::Text | Kind::Refusal => message(id, "completed", &[part]),
-            Kind::Reasoning => reasoning(id, text, signature.as_deref()),
+            Kind::Reasoning => thought(id, text, signature.as_deref()),
         };
         self.done(*index, item, out);
     }
@@ -322,7 +332,7 @@ impl Writer for ResponseWriter {
             }
             Event::Redacted { choice: 0, data } => {
                 self.close(out);
-                let item = reasoning(&new_id("rs"), "", Some(data));
+                let item = redacted(&new_id("rs"), data);
                 let index = self.add(item.clone(), out);
                 self.done(index, item, out);
             }

@@ -13,6 +13,7 @@ use crate::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
     },
+    thoughts,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -173,11 +174,13 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             request.say(Speaker::User, [Part::Result(result)]);
         }
         "reasoning" => {
-            let summary = item.objects("summary")?;
-            let texts: Read<Vec<&str>> =
-                summary.iter().map(|part| Ok(part.text("text")?.unwrap_or_default())).collect();
-            let signature = item.text("encrypted_content")?.filter(|text| !text.is_empty()).map(str::to_owned);
-            request.say(Speaker::Assistant, [Part::Thinking { text: texts?.join("\n\n"), signature }]);
+            let mut told = item.objects("summary")?;
+            if told.is_empty() {
+                told = item.objects("content")?;
+            }
+            let texts: Read<Vec<&str>> = told.iter().map(|part| Ok(part.text("text")?.unwrap_or_default())).collect();
+            let thought = thoughts::read(texts?.join("\n\n"), item.text("encrypted_content")?);
+            request.say(Speaker::Assistant, [thought]);
         }
         // Tools that came on the way: declared by the client, or found by its search.
         "additional_tools" | "tool_search_output" => {

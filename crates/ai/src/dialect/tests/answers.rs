@@ -6,7 +6,7 @@ use super::{DOORS, KINDS, stream_bytes, streamed, whole};
 use crate::{AiError, Door, ProviderKind, Usage};
 
 /// A thought, a text and two calls in parallel, as each upstream says them.
-fn whole_answer(kind: ProviderKind) -> Value {
+pub(super) fn whole_answer(kind: ProviderKind) -> Value {
     match kind.name() {
         "openai" => json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {
             "role": "assistant", "content": "Look.", "reasoning_content": "hm", "tool_calls": [
@@ -27,7 +27,7 @@ fn whole_answer(kind: ProviderKind) -> Value {
 }
 
 /// The same as frames, with the arguments of both calls in pieces.
-fn frames(kind: ProviderKind) -> Vec<Value> {
+pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
     let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
     let part = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]});
     let piece = |index: u64, kind: &str, field: &str, value: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: value}});

@@ -8,6 +8,7 @@ mod reminders;
 mod requests;
 mod schemas;
 mod server_tools;
+mod thoughts;
 mod tool_names;
 mod unsigned;
 

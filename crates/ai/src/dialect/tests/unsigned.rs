@@ -36,6 +36,8 @@ fn a_thought_without_a_signature_is_cut_out() {
             "{said}"
         );
     }
+    let ours = json!({"type": "thinking", "thinking": "hm", "signature": "nt1."});
+    assert_eq!(passed(&asked(&json!([ours, text])))["messages"][1]["content"], json!([text]));
     let written = passed(&asked(&json!([other])));
     assert_eq!(written["messages"], json!([{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]));
 }
