@@ -6,6 +6,7 @@ use std::{
 };
 
 use appcore::{
+    ApiKeyId,
     breaker::{Breaker, Circuit, Policy},
     event::KeyFate,
 };
@@ -25,6 +26,7 @@ use crate::{
     demo::Demo,
     dialect::Place,
     forward::{Stop, check_events},
+    given::{Followed, Given},
     keys::{KeyLease, KeyPool},
     meter::Meter,
     neutral::{Reader, Request as Question},
@@ -55,6 +57,7 @@ pub struct Ai {
     default: Option<Target>,
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
+    given: Arc<Given>,
     outgoing: Outgoing,
 }
 
@@ -92,8 +95,8 @@ impl Ai {
         let demo = Demo::new(limits.demo_pause);
         let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
         if settings.providers.is_empty() {
-            let signatures = Arc::default();
-            return Ok(Self { upstreams: Vec::new(), demo, default: None, limits, signatures, outgoing });
+            let (signatures, given) = (Arc::default(), Arc::default());
+            return Ok(Self { upstreams: Vec::new(), demo, default: None, limits, signatures, given, outgoing });
         }
         settings.check_map()?;
         let default = Some(settings.default_target()?);
@@ -106,7 +109,8 @@ impl Ai {
             Upstream::build(provider, http, limits.backoff)
         };
         let upstreams: Result<_, _> = settings.providers.iter().map(build).collect();
-        Ok(Self { upstreams: upstreams?, demo, default, limits, signatures: Arc::default(), outgoing })
+        let (signatures, given) = (Arc::default(), Arc::default());
+        Ok(Self { upstreams: upstreams?, demo, default, limits, signatures, given, outgoing })
     }
 
     /// Names who hears what this instance learns of its keys; other instances take it in by [`hear`](Self::hear).
@@ -133,6 +137,15 @@ impl Ai {
 
     pub(crate) fn signatures(&self) -> &Arc<Signatures> {
         &self.signatures
+    }
+
+    pub(crate) fn given(&self) -> &Arc<Given> {
+        &self.given
+    }
+
+    /// A question at the door of responses with what it only names of this key's answers before. None: it names nothing.
+    pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+        self.given.fill_in(key, body)
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {

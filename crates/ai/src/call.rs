@@ -2,10 +2,11 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use appcore::ApiKeyId;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{meter::Meter, peek::estimate};
+use crate::{given::Followed, meter::Meter, peek::estimate};
 
 /// The dialect of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +62,8 @@ pub struct Call {
     pub request_id: String,
     /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
     pub betas: Option<String>,
+    /// Whose answers it may name, and goes on from.
+    pub(crate) of_key: Option<(ApiKeyId, Option<Followed>)>,
     /// Tokens of its question by our estimate, where somebody has made one already.
     input: Option<u64>,
     /// The most tokens that its answers may have, as far as is known: providers count them before they answer.
@@ -72,7 +75,14 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        Self { door, body, route, request_id, betas: None, input: None, most_output: 0, meter: Arc::default() }
+        let (betas, of_key, input, meter) = (None, None, None, Arc::default());
+        Self { door, body, route, request_id, betas, of_key, input, most_output: 0, meter }
+    }
+
+    /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).
+    #[must_use]
+    pub fn of_key(self, key: ApiKeyId, followed: Option<Followed>) -> Self {
+        Self { of_key: Some((key, followed)), ..self }
     }
 
     #[must_use]

@@ -16,8 +16,12 @@ use crate::{
     dialect::{
         Head, anthropic,
         openai_chat::{self, pass::ChatTap, request::Wishes},
-        openai_responses::{self, pass::ResponsesTap},
+        openai_responses::{
+            self,
+            pass::{ResponseEvents, ResponsesTap},
+        },
     },
+    given::Record,
     neutral::{Answer, Request, Writer},
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
@@ -61,7 +65,11 @@ struct Asked {
 
 enum Style {
     Chat(Wishes),
-    Responses(Value),
+    Responses {
+        /// What the answer repeats of its request.
+        repeated: Value,
+        record: Option<Record>,
+    },
     Messages,
 }
 
@@ -186,16 +194,24 @@ impl Ai {
         deadline: Instant,
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
-        let rewritten = openai_responses::pass::rewrite(&call.body, attempt.model, upstream.hosted_tools);
-        let request = rewritten.map_err(Stop::Told)?;
+        let record = self.record(call);
+        let terms = openai_responses::pass::Terms { hosted: upstream.hosted_tools, is_kept: record.is_some() };
+        let request = openai_responses::pass::rewrite(&call.body, attempt.model, terms).map_err(Stop::Told)?;
         let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
-            openai_responses::pass::meter_whole(&body, &call.meter)?;
+            openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
             return Ok(Begun::Whole(body));
         }
-        let relay = self.relay(call, attempt, response, ResponsesTap::default(), deadline).await?;
+        let tap = ResponsesTap::reading(ResponseEvents::kept(record));
+        let relay = self.relay(call, attempt, response, tap, deadline).await?;
         Ok(Begun::Responses(Box::new(relay)))
+    }
+
+    /// What keeps the answer to a call, where its caller may name it.
+    fn record(&self, call: &Call) -> Option<Record> {
+        let (key, followed) = call.of_key.as_ref()?;
+        Record::new(self.given(), *key, &call.body, followed.as_ref())
     }
 
     /// Reads a call into the neutral form.
@@ -208,7 +224,7 @@ impl Ai {
             }
             Door::Responses => {
                 let (request, repeated) = openai_responses::request::read(&body)?;
-                (request, Style::Responses(repeated))
+                (request, Style::Responses { repeated, record: self.record(call) })
             }
             Door::Messages => (anthropic::request::read(&body)?, Style::Messages),
         };
@@ -289,7 +305,13 @@ impl Style {
     fn whole(&self, head: &Head, answer: &Answer, usage: &Usage) -> Value {
         match self {
             Self::Chat(_) => openai_chat::door::whole(head, answer, usage),
-            Self::Responses(repeated) => openai_responses::answer::whole(head, repeated, answer, usage),
+            Self::Responses { repeated, record } => {
+                let whole = openai_responses::answer::whole(head, repeated, answer, usage);
+                if let Some(record) = record {
+                    record.keep(&whole);
+                }
+                whole
+            }
             Self::Messages => anthropic::door::whole(head, answer, usage),
         }
     }
@@ -298,8 +320,8 @@ impl Style {
     fn writer(&self, head: Head, asked: u64) -> Box<dyn Writer> {
         match self {
             Self::Chat(wishes) => Box::new(openai_chat::door::ChatWriter::new(&head, *wishes)),
-            Self::Responses(repeated) => {
-                Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone()))
+            Self::Responses { repeated, record } => {
+                Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
             }
             Self::Messages => Box::new(anthropic::door::MessageWriter::new(head, asked)),
         }

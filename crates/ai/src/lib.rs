@@ -22,6 +22,7 @@ mod embeddings;
 mod error;
 mod forward;
 mod gateway_error;
+mod given;
 mod health;
 pub mod keys;
 mod meter;
@@ -51,6 +52,7 @@ pub use chat::{
 pub use dialect::ProviderKind;
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
+pub use given::Followed;
 pub use health::ProviderHealth;
 pub use meter::{Meter, Served, Usage};
 pub use peek::{Peek, Wanted, peek};

@@ -132,6 +132,53 @@ async fn a_thought_s_signature_goes_back_to_its_provider_though_the_caller_loses
     }
 }
 
+/// As the AI SDK goes on after each step, which sends no more than the ids; and the Agents SDK, which sends one.
+#[tokio::test]
+async fn an_answer_of_before_is_named_by_its_id_at_the_door_of_responses() {
+    let stage = Stage::start().await;
+    let deployments = json!([{ "provider": "fake", "model": "deepseek-v4-pro" }]);
+    stage.app.admin().await.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
+    let call =
+        json!({ "index": 0, "id": "call_1", "type": "function", "function": { "name": "weather", "arguments": "{}" } });
+    for stream in [false, true] {
+        stage.upstream.then(Behaviour::Frames(vec![
+            chunk(json!({ "role": "assistant", "reasoning_content": "I should call." }), None),
+            chunk(json!({ "tool_calls": [call] }), None),
+            chunk(json!({}), Some("tool_calls")),
+        ]));
+        let first = json!({ "model": "small", "stream": true, "input": "Weather?" });
+        let said = frames(&stage.program.post(DOORS[1], first).await).pop().unwrap()["response"].clone();
+        let ids: Vec<Value> = said["output"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| json!({ "type": "item_reference", "id": item["id"] }))
+            .collect();
+        let result = json!({ "type": "function_call_output", "call_id": "call_1", "output": "sunny" });
+        let mut named = vec![json!({ "role": "user", "content": "Weather?" })];
+        named.extend(ids);
+        named.push(result.clone());
+        for second in [
+            json!({ "model": "small", "stream": stream, "input": named }),
+            json!({ "model": "small", "stream": stream, "input": [result], "previous_response_id": said["id"] }),
+        ] {
+            let answer = stage.program.post(DOORS[1], second).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let asked = stage.upstream.asked().pop().unwrap().body;
+            let assistant = &asked["messages"][1];
+            assert_eq!(
+                (&assistant["reasoning_content"], &assistant["tool_calls"][0]["id"], &asked["messages"][2]["content"]),
+                (&json!("I should call."), &json!("call_1"), &json!("sunny")),
+                "{asked}"
+            );
+        }
+        let other = stage.anna.program(&["gateway"]).await;
+        let stolen = json!({ "model": "small", "input": "x", "previous_response_id": said["id"] });
+        let refused = other.post(DOORS[1], stolen).await;
+        assert_eq!((refused.status, &refused.body["error"]["code"]), (400, &json!("previous_response_not_found")));
+    }
+}
+
 #[tokio::test]
 async fn turns_alternate_and_none_is_empty_and_schemas_go_where_they_are_understood() {
     for (kind, turns, parts) in

@@ -46,6 +46,10 @@ pub(crate) struct PassingTap<R> {
 }
 
 impl<R: EventReader> PassingTap<R> {
+    pub fn reading(reader: R) -> Self {
+        Self { reader, has_begun: false, failed: None }
+    }
+
     /// Looks at each event; gives those before one that failed.
     fn look_at(&mut self, block: &Bytes, meter: &Meter) -> Result<Bytes, Failure> {
         let mut splitter = Splitter::default();

@@ -92,8 +92,15 @@ impl<'a> Asking<'a> {
 
     /// Reads what is asked, and lets it in.
     async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
+        let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
+        // What it only names counts as if it had been sent.
+        let filled = match self.door {
+            Door::Responses => self.ctx.app().gateway.ai().fill_in(caller.key_id, &body)?,
+            Door::Chat | Door::Messages => None,
+        };
+        let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
         let Peek { model, stream, is_repeatable, wanted } = ai::peek(self.door, &body)?;
-        let admission = self.admit(endpoint, &model, wanted).await?;
+        let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         drop(model);
         let wish = if stream {
             CacheWish::NOTHING
@@ -103,6 +110,7 @@ impl<'a> Asking<'a> {
         };
         let call = Call::new(self.door, body, admission.route(), self.request_id.clone())
             .with_betas(betas(self.ctx))
+            .of_key(caller.key_id, followed)
             .with_tokens(wanted.input, admission.most_output());
         Ok(Entered { admission, call, stream, wish })
     }
@@ -139,8 +147,18 @@ impl<'a> Asking<'a> {
         wanted: Wanted,
     ) -> Result<Admission, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
+        self.admit_caller(&caller, endpoint, model, wanted).await
+    }
+
+    async fn admit_caller(
+        &mut self,
+        caller: &Caller,
+        endpoint: GatewayEndpoint,
+        model: &str,
+        wanted: Wanted,
+    ) -> Result<Admission, GatewayError> {
         let asked = Asked { model, request_id: &self.request_id, wanted };
-        let admitted = gateway::authorize(self.ctx.app(), &caller, endpoint, asked).await;
+        let admitted = gateway::authorize(self.ctx.app(), caller, endpoint, asked).await;
         self.figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)
     }

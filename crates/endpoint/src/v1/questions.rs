@@ -40,7 +40,7 @@ impl Endpoint for CompleteChat {
 
 /// Ask a model (OpenAI's responses)
 ///
-/// Without state: `previous_response_id`, `conversation` and `background` are refused.
+/// `previous_response_id` and `item_reference` name answers of the last hour that this server gave without `store: false`. `conversation`, `prompt` and `background` are refused.
 #[endpoint(POST "/v1/responses", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CreateResponse {
     type Request = Question;

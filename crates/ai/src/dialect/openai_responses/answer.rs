@@ -8,6 +8,7 @@ use super::names::Names;
 use crate::{
     Finish, Usage,
     dialect::Head,
+    given::Record,
     neutral::{Answer, Block, Event, ToolCall, Writer},
     thoughts::Sealed,
 };
@@ -160,10 +161,11 @@ pub(crate) struct ResponseWriter {
     /// Of tools whose input is free text.
     free: Vec<OpenCall>,
     finish: Finish,
+    record: Option<Record>,
 }
 
 impl ResponseWriter {
-    pub fn new(head: Head, repeated: Value) -> Self {
+    pub fn new(head: Head, repeated: Value, record: Option<Record>) -> Self {
         let (output, calls, free) = (Vec::new(), Vec::new(), Vec::new());
         let names = Names::of(&repeated);
         Self {
@@ -177,6 +179,7 @@ impl ResponseWriter {
             calls,
             free,
             finish: Finish::Stop,
+            record,
         }
     }
 
@@ -390,6 +393,9 @@ impl Writer for ResponseWriter {
         self.close(out);
         let status = status(self.finish);
         let response = ended(self.finish, response(&self.head, &self.repeated, status, &self.output, Some(usage)));
+        if let Some(record) = &self.record {
+            record.keep(&response);
+        }
         self.event(&format!("response.{status}"), json!({ "response": response }), out);
     }
 

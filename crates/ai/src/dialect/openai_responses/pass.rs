@@ -16,7 +16,10 @@ use crate::{
         openai_chat::pass::{Rewritten, beginning, place, present, replace, text_length},
         pass::{EventReader, PassingTap},
     },
+    given::Record,
     meter::Meter,
+    takes::{self, Thinking},
+    thoughts::is_ours,
     wire::failure::{self, Failure},
 };
 
@@ -42,10 +45,23 @@ struct Head<'a> {
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_choice: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    include: Option<&'a RawValue>,
 }
 
-/// The caller's request with the upstream's model, its answer not to be stored. Tools that the provider runs itself are left out unless `hosted`.
-pub(crate) fn rewrite(body: &Bytes, model: &str, hosted: bool) -> Result<Rewritten, GatewayError> {
+/// How a request passes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Terms {
+    /// Tools that the provider runs itself are not left out.
+    pub hosted: bool,
+    /// The answer can be named later on, and is sent again then.
+    pub is_kept: bool,
+}
+
+/// The caller's request with the upstream's model, its answer not to be stored, and without thoughts that the provider can't read.
+pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritten, GatewayError> {
+    let readable = without_unreadable(body);
+    let body = readable.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let stored = [
         ("previous_response_id", head.previous_response_id),
@@ -66,7 +82,10 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, hosted: bool) -> Result<Rewritt
         None => (beginning(body), r#""store":false,"#.to_owned()),
     };
     let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
-    if hosted {
+    if terms.is_kept && thinks(model) {
+        parts.extend(with_thoughts(body, head.include));
+    }
+    if terms.hosted {
         head.tools.map_or(Ok(()), refuse_stored_sources)?;
     } else {
         let kept = head.tools.and_then(own_tools);
@@ -85,6 +104,55 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, hosted: bool) -> Result<Rewritt
         wants_usage: true,
         wants_several: false,
     })
+}
+
+fn thinks(model: &str) -> bool {
+    takes::of(model).is_some_and(|takes| matches!(takes.thinking, Thinking::Efforts(_)))
+}
+
+/// What makes the provider send its thoughts in the form in which they can come back, as it stores none itself. Models that don't think refuse it.
+fn with_thoughts(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, usize), String)> {
+    const THOUGHTS: &str = "reasoning.encrypted_content";
+    let Some(raw) = include else { return Some((beginning(body), format!(r#""include":["{THOUGHTS}"],"#))) };
+    let mut names: Vec<String> = serde_json::from_str::<Option<_>>(raw.get()).ok()?.unwrap_or_default();
+    if names.iter().any(|name| name == THOUGHTS) {
+        return None;
+    }
+    names.push(THOUGHTS.to_owned());
+    Some((place(body, raw), json!(names).to_string()))
+}
+
+static SUMMARY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""summary""#));
+
+/// The body without thoughts of other models, and without those that came back without what they are read by. None: it has none of them.
+fn without_unreadable(body: &Bytes) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Asked<'a> {
+        #[serde(borrow)]
+        input: Option<&'a RawValue>,
+    }
+    SUMMARY.find(body)?;
+    let input = serde_json::from_slice::<Asked<'_>>(body).ok()?.input?;
+    let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
+    let kept: Vec<&str> = items.iter().filter(|item| !is_unreadable(item)).map(|item| item.get()).collect();
+    (kept.len() < items.len()).then(|| replace(body, vec![(place(body, input), format!("[{}]", kept.join(",")))]))
+}
+
+fn is_unreadable(item: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Thought<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        encrypted_content: Option<Cow<'a, str>>,
+        /// Servers that hide no thoughts have them here.
+        #[serde(borrow)]
+        content: Option<&'a RawValue>,
+    }
+    let Ok(thought) = serde_json::from_str::<Thought<'_>>(item.get()) else { return false };
+    let says_nothing = || thought.content.is_none_or(|content| content.get() == "[]");
+    thought.kind.as_deref() == Some("reasoning")
+        && thought.encrypted_content.as_deref().filter(|field| !field.is_empty()).map_or_else(says_nothing, is_ours)
 }
 
 #[derive(Deserialize)]
@@ -241,7 +309,7 @@ impl From<ResponseUsage> for Usage {
 }
 
 /// Reads what billing needs of an answer in one piece; fails where it is none.
-pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
+pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -> Result<(), Failure> {
     let response: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
     if let Some(failure) = failed(&response) {
         return Err(failure);
@@ -250,7 +318,11 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
         return Err(AiError::Garbled.into());
     }
     meter.deliver(delivered(&TEXT, body));
-    ended(&response, meter)
+    ended(&response, meter)?;
+    if let Some(record) = record {
+        record.keep(&response);
+    }
+    Ok(())
 }
 
 /// The error that an answer consists of.
@@ -286,6 +358,14 @@ fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
 pub(crate) struct ResponseEvents {
     is_done: bool,
     count: u64,
+    record: Option<Record>,
+}
+
+impl ResponseEvents {
+    /// Of an answer that is kept where there is something to keep it.
+    pub fn kept(record: Option<Record>) -> Self {
+        Self { record, ..Self::default() }
+    }
 }
 
 impl EventReader for ResponseEvents {
@@ -301,7 +381,11 @@ impl EventReader for ResponseEvents {
         match said["type"].as_str() {
             Some("response.completed" | "response.incomplete") => {
                 self.is_done = true;
-                ended(&said["response"], meter)
+                ended(&said["response"], meter)?;
+                if let Some(record) = &self.record {
+                    record.keep(&said["response"]);
+                }
+                Ok(())
             }
             Some(_) => Ok(()),
             None => Err(AiError::Garbled.into()),
@@ -350,13 +434,16 @@ mod tests {
     const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"status\":\"completed\",\"error\":null,\"output\":[],\"usage\":{\"input_tokens\":3,\"input_tokens_details\":{\"cached_tokens\":1},\"output_tokens\":2,\"output_tokens_details\":{\"reasoning_tokens\":0}}}}\n\n";
     const FAILED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}}\n\n";
 
+    const HOSTED: Terms = Terms { hosted: true, is_kept: false };
+
     fn bytes(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
     }
 
     #[test]
     fn an_answer_is_never_stored() {
-        let rewritten = |body: &'static str| rewrite(&bytes(body), "best", false).map(|request| request.body).unwrap();
+        let rewritten =
+            |body: &'static str| rewrite(&bytes(body), "best", Terms::default()).map(|request| request.body).unwrap();
         assert_eq!(rewritten(r#"{"model":"m","input":"x"}"#), r#"{"store":false,"model":"best","input":"x"}"#);
         assert_eq!(rewritten(r#"{"store": true,"model":"m"}"#), r#"{"store": false,"model":"best"}"#);
         assert_eq!(rewritten(r#"{"model":"m","store":null}"#), r#"{"model":"best","store":false}"#);
@@ -365,7 +452,8 @@ mod tests {
     #[test]
     fn what_the_provider_runs_is_left_out_unless_it_may_pass_and_all_else_stays() {
         let rewritten = |body: String, hosted| {
-            let request = rewrite(&Bytes::from(body), "m", hosted).unwrap();
+            let terms = Terms { hosted, ..Terms::default() };
+            let request = rewrite(&Bytes::from(body), "m", terms).unwrap();
             serde_json::from_slice::<Value>(&request.body).unwrap()
         };
         let custom = json!({"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/s"}});
@@ -395,6 +483,35 @@ mod tests {
     }
 
     #[test]
+    fn thoughts_that_the_provider_cannot_read_are_left_out() {
+        let thought = |encrypted: Value| json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": encrypted});
+        let (user, own) = (json!({"role": "user", "content": "x"}), thought(json!("gAAAAABo")));
+        let open = json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]});
+        let body = |input: &[&Value]| json!({"model": "m", "store": false, "input": input});
+        let all = body(&[&user, &thought(json!("nt1.e30")), &own, &thought(Value::Null), &open]);
+        let passed = rewrite(&Bytes::from(all.to_string()), "m", Terms::default()).unwrap().body;
+        assert_eq!(serde_json::from_slice::<Value>(&passed).unwrap(), body(&[&user, &own, &open]));
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_has_its_thoughts_in_it_where_the_model_has_any() {
+        let include = |body: Value, model: &str, is_kept: bool| {
+            let terms = Terms { is_kept, ..Terms::default() };
+            let passed = rewrite(&Bytes::from(body.to_string()), model, terms).unwrap().body;
+            serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
+        };
+        let (thoughts, logprobs) = ("reasoning.encrypted_content", "message.output_text.logprobs");
+        let plain = json!({"model": "m", "input": "x"});
+        assert_eq!(include(plain.clone(), "gpt-5-mini", true), json!([thoughts]));
+        assert_eq!(include(plain.clone(), "gpt-4o", true), Value::Null);
+        assert_eq!(include(plain, "gpt-5-mini", false), Value::Null);
+        let asked = |include: Value| json!({"model": "m", "input": "x", "include": include});
+        assert_eq!(include(asked(json!([logprobs])), "o3", true), json!([logprobs, thoughts]));
+        assert_eq!(include(asked(Value::Null), "o3", true), json!([thoughts]));
+        assert_eq!(include(asked(json!([thoughts])), "o3", true), json!([thoughts]));
+    }
+
+    #[test]
     fn nothing_that_is_stored_is_named() {
         let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]);
         let reference = json!([{"type": "item_reference", "id": "rs_1"}]);
@@ -412,11 +529,11 @@ mod tests {
                 "tools[0].container",
             ),
         ] {
-            let refused = rewrite(&Bytes::from(body.to_string()), "m", true).err().and_then(|error| error.param);
+            let refused = rewrite(&Bytes::from(body.to_string()), "m", HOSTED).err().and_then(|error| error.param);
             assert_eq!(refused.as_deref(), Some(at));
         }
         let open = json!({"model": "m", "previous_response_id": null, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]});
-        assert!(rewrite(&Bytes::from(open.to_string()), "m", true).is_ok());
+        assert!(rewrite(&Bytes::from(open.to_string()), "m", HOSTED).is_ok());
     }
 
     #[test]
@@ -443,10 +560,10 @@ mod tests {
         let both = Bytes::from([DELTA, FAILED].concat());
         assert_eq!(tap.pass(both, &meter).unwrap().unwrap(), DELTA);
         assert!(tap.failure().is_some());
-        assert!(meter_whole(br#"{"error":{"message":"no","code":"server_error"},"output":[]}"#, &meter).is_err());
-        assert!(meter_whole(br#"{"choices":[]}"#, &meter).is_err());
+        assert!(meter_whole(br#"{"error":{"message":"no","code":"server_error"},"output":[]}"#, &meter, None).is_err());
+        assert!(meter_whole(br#"{"choices":[]}"#, &meter, None).is_err());
         let whole = br#"{"status":"incomplete","error":null,"output":[],"usage":{"input_tokens":1,"output_tokens":9}}"#;
-        meter_whole(whole, &meter).unwrap();
+        meter_whole(whole, &meter, None).unwrap();
         assert_eq!((meter.finish(), meter.usage().output), (Some(Finish::Length), Some(9)));
     }
 
@@ -454,7 +571,7 @@ mod tests {
         #[test]
         fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
             let (mut tap, meter, body) = (ResponsesTap::default(), Meter::default(), Bytes::from(body));
-            let _ = (rewrite(&body, "m", true).is_ok(), rewrite(&body, "m", false).is_ok(), meter_whole(&body, &meter).is_ok(), tap.pass(body.clone(), &meter).is_ok());
+            let _ = (rewrite(&body, "m", HOSTED).is_ok(), rewrite(&body, "m", Terms::default()).is_ok(), meter_whole(&body, &meter, None).is_ok(), tap.pass(body.clone(), &meter).is_ok());
             let _ = tap.end(body, &meter).is_ok();
         }
     }

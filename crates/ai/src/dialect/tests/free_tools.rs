@@ -171,7 +171,7 @@ fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
     let (_, repeated) = openai_responses::request::read(&body).unwrap();
     let call = |index: u32, name: &str| json!({"index": index, "id": format!("c{index}"), "function": {"name": name, "arguments": "{}"}});
     let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call(0, "agents__close"), call(1, "close")]}, "finish_reason": "tool_calls"}]});
-    let writer = openai_responses::answer::ResponseWriter::new(head(), repeated);
+    let writer = openai_responses::answer::ResponseWriter::new(head(), repeated, None);
     let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
     let (mut tap, meter) = (Translation::new(listener, Box::new(writer)), Meter::default());
     let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();

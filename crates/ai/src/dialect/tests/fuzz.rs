@@ -8,7 +8,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{DOORS, KINDS, anthropic, openai_chat, openai_responses, read, reader, stream_bytes, write, writer};
+use super::{
+    DOORS, KINDS, anthropic, openai_chat,
+    openai_responses::{self, pass::Terms},
+    read, reader, stream_bytes, write, writer,
+};
 use crate::{
     Door, Limits, Meter,
     peek::peek,
@@ -152,8 +156,8 @@ proptest! {
             let rewritten = [
                 openai_chat::pass::rewrite(&body, "up"),
                 anthropic::pass::rewrite(&body, "up"),
-                openai_responses::pass::rewrite(&body, "up", false),
-                openai_responses::pass::rewrite(&body, "up", true),
+                openai_responses::pass::rewrite(&body, "gpt-5", Terms { hosted: false, is_kept: true }),
+                openai_responses::pass::rewrite(&body, "up", Terms { hosted: true, is_kept: false }),
             ];
             for rewritten in rewritten {
                 match rewritten {

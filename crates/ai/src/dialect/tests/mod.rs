@@ -61,7 +61,7 @@ fn writer(door: Door) -> Box<dyn Writer> {
     match door {
         Door::Chat => Box::new(openai_chat::door::ChatWriter::new(&head(), Wishes { usage: true })),
         Door::Responses => {
-            Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []})))
+            Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
         Door::Messages => Box::new(anthropic::door::MessageWriter::new(head(), 11)),
     }

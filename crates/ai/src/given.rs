@@ -1,0 +1,397 @@
+//! What was given out at the door of responses, for a while, so that its caller may name it instead of sending it again: an answer by
+//! `previous_response_id`, a piece of one by `item_reference`.
+//!
+//! It is kept for the key that asked, in memory, unless the caller says `store: false`. What is forgotten, or what another instance has given out, is refused
+//! with what to do; only a thought is left out, since every model answers without it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use appcore::ApiKeyId;
+use bytes::Bytes;
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use tokio::time::Instant;
+
+use crate::GatewayError;
+
+/// What is kept of one key, and of all together, in bytes.
+const KEY_BYTES: usize = 2 * 1024 * 1024;
+const ALL_BYTES: usize = 16 * 1024 * 1024;
+/// So long something is known.
+const KNOWN_FOR: Duration = Duration::from_secs(3_600);
+/// A conversation has no more answers than this.
+const LONGEST: usize = 1_000;
+/// What an entry takes beside its text, about.
+const OVERHEAD: usize = 128;
+
+#[derive(Debug, Default)]
+pub(crate) struct Given(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    keys: HashMap<ApiKeyId, Shelf>,
+    bytes: usize,
+}
+
+/// What is kept of one key.
+#[derive(Debug, Default)]
+struct Shelf {
+    entries: HashMap<String, (Entry, Instant)>,
+    /// Oldest first.
+    order: VecDeque<String>,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    /// JSON of an item.
+    Item(String),
+    Answer(Arc<Answer>),
+}
+
+/// An answer with what was asked since the one before.
+#[derive(Debug)]
+struct Answer {
+    previous: Option<String>,
+    /// JSON of the items that were asked with.
+    asked: Vec<String>,
+    /// Ids of what was answered.
+    said: Vec<String>,
+}
+
+/// A question as a whole, and what of it the caller has only named.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// The answer that it goes on from.
+    previous: Option<String>,
+    /// So many items at the beginning are of before.
+    items: usize,
+}
+
+/// Keeps the answer to one question, once it is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    given: Arc<Given>,
+    key: ApiKeyId,
+    body: Bytes,
+    followed: Option<Followed>,
+}
+
+static NAMED: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| ["\"item_reference\"", "\"previous_response_id\""].map(Finder::new));
+
+impl Given {
+    /// The question with what it names of before. None: it names nothing.
+    pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+        if NAMED.iter().all(|name| name.find(body).is_none()) {
+            return Ok(None);
+        }
+        // What is wrong with it is said by who reads all of it.
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else { return Ok(None) };
+        let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
+        let own = match fields.get_mut("input").map_or(Value::Null, Value::take) {
+            Value::Array(items) => items,
+            Value::String(text) => vec![message(&text)],
+            Value::Null => Vec::new(),
+            _ => return Ok(None),
+        };
+        if previous.is_none() && !own.iter().any(is_reference) {
+            return Ok(None);
+        }
+        let mut items = previous.as_deref().map(|id| self.conversation(key, id)).transpose()?.unwrap_or_default();
+        let before = items.len();
+        for (place, item) in own.into_iter().enumerate() {
+            if !is_reference(&item) {
+                items.push(item);
+                continue;
+            }
+            let id = item["id"].as_str().unwrap_or_default();
+            match self.item(key, id) {
+                Some(item) => items.push(item),
+                None if id.starts_with("rs_") => {}
+                None => return Err(unknown_item(place, id)),
+            }
+        }
+        fields.remove("previous_response_id");
+        fields.insert("input".to_owned(), items.into());
+        let body = Value::Object(fields).to_string().into();
+        Ok(Some((body, Followed { previous, items: before })))
+    }
+
+    /// All that was asked and said up to this answer.
+    fn conversation(&self, key: ApiKeyId, id: &str) -> Result<Vec<Value>, GatewayError> {
+        let mut answers = Vec::new();
+        let mut next = Some(id.to_owned());
+        while let Some(id) = next.take() {
+            let answer = self.answer(key, &id).filter(|_| answers.len() < LONGEST).ok_or_else(unknown_answer)?;
+            next = answer.previous.clone();
+            answers.push(answer);
+        }
+        let mut items = Vec::new();
+        for answer in answers.iter().rev() {
+            items.extend(answer.asked.iter().filter_map(|json| serde_json::from_str(json).ok()));
+            for id in &answer.said {
+                items.push(self.item(key, id).ok_or_else(unknown_answer)?);
+            }
+        }
+        Ok(items)
+    }
+
+    fn find(&self, key: ApiKeyId, id: &str) -> Option<Entry> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (entry, at) = kept.keys.get(&key)?.entries.get(id)?;
+        (at.elapsed() < KNOWN_FOR).then(|| entry.clone())
+    }
+
+    fn item(&self, key: ApiKeyId, id: &str) -> Option<Value> {
+        match self.find(key, id)? {
+            Entry::Item(json) => serde_json::from_str(&json).ok(),
+            Entry::Answer(_) => None,
+        }
+    }
+
+    fn answer(&self, key: ApiKeyId, id: &str) -> Option<Arc<Answer>> {
+        match self.find(key, id)? {
+            Entry::Answer(answer) => Some(answer),
+            Entry::Item(_) => None,
+        }
+    }
+
+    fn keep(&self, key: ApiKeyId, entries: Vec<(String, Entry)>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = kept.keys.entry(key).or_default();
+        let before = shelf.bytes;
+        for (id, entry) in entries {
+            shelf.put(id, entry);
+        }
+        shelf.tidy();
+        let after = shelf.bytes;
+        if after == 0 {
+            kept.keys.remove(&key);
+        }
+        kept.bytes = kept.bytes + after - before;
+        while kept.bytes > ALL_BYTES {
+            let used = |(key, shelf): (&ApiKeyId, &Shelf)| Some((shelf.last_at()?, *key));
+            let Some((_, oldest)) = kept.keys.iter().filter_map(used).min() else { return };
+            let freed = kept.keys.remove(&oldest).map_or(0, |shelf| shelf.bytes);
+            kept.bytes = kept.bytes.saturating_sub(freed);
+        }
+    }
+}
+
+impl Shelf {
+    fn put(&mut self, id: String, entry: Entry) {
+        self.bytes += id.len() + entry.bytes();
+        match self.entries.insert(id.clone(), (entry, Instant::now())) {
+            Some((before, _)) => self.bytes -= id.len() + before.bytes(),
+            None => self.order.push_back(id),
+        }
+    }
+
+    /// Forgets what is too much, or too old.
+    fn tidy(&mut self) {
+        while let Some(oldest) = self.order.front() {
+            let is_old = self.entries.get(oldest).is_none_or(|(_, at)| at.elapsed() >= KNOWN_FOR);
+            if self.bytes <= KEY_BYTES && !is_old {
+                return;
+            }
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some((entry, _)) = self.entries.remove(&oldest) {
+                self.bytes -= oldest.len() + entry.bytes();
+            }
+        }
+    }
+
+    /// When something was put there last.
+    fn last_at(&self) -> Option<Instant> {
+        self.order.back().and_then(|id| self.entries.get(id)).map(|(_, at)| *at)
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + OVERHEAD).sum::<usize>();
+        OVERHEAD
+            + match self {
+                Self::Item(json) => json.len(),
+                Self::Answer(answer) => texts(&answer.asked) + texts(&answer.said),
+            }
+    }
+}
+
+#[derive(Deserialize)]
+struct Asked<'a> {
+    store: Option<bool>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+}
+
+impl Record {
+    /// None where the caller wants nothing of it kept.
+    pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&Followed>) -> Option<Self> {
+        let asked: Asked<'_> = serde_json::from_slice(body).ok()?;
+        let is_kept = asked.store != Some(false);
+        let (given, body, followed) = (Arc::clone(given), body.clone(), followed.cloned());
+        is_kept.then_some(Self { given, key, body, followed })
+    }
+
+    /// Keeps an answer: the object of it, as it went out.
+    pub fn keep(&self, answer: &Value) {
+        let (Some(id), Some(output)) = (answer["id"].as_str(), answer["output"].as_array()) else { return };
+        let mut entries = Vec::with_capacity(output.len() + 1);
+        let mut said = Vec::with_capacity(output.len());
+        for item in output {
+            let Some(id) = item["id"].as_str() else { return };
+            said.push(id.to_owned());
+            entries.push((id.to_owned(), Entry::Item(item.to_string())));
+        }
+        let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
+        let answer = Answer { previous, asked: self.asked(), said };
+        entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
+        self.given.keep(self.key, entries);
+    }
+
+    /// JSON of the items that were asked with, without those of before.
+    fn asked(&self) -> Vec<String> {
+        let input = serde_json::from_slice(&self.body).ok().and_then(|asked: Asked<'_>| asked.input);
+        let Some(input) = input else { return Vec::new() };
+        if let Ok(text) = serde_json::from_str::<String>(input.get()) {
+            return vec![message(&text).to_string()];
+        }
+        let before = self.followed.as_ref().map_or(0, |followed| followed.items);
+        let items: Vec<&RawValue> = serde_json::from_str(input.get()).unwrap_or_default();
+        items.into_iter().skip(before).map(|item| item.get().to_owned()).collect()
+    }
+}
+
+fn message(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
+/// Whether an item only names one of before. Without a type, one that has an id alone does.
+fn is_reference(item: &Value) -> bool {
+    let Some(fields) = item.as_object() else { return false };
+    let is_bare = || fields.len() == 1 && fields.contains_key("id");
+    fields.get("type").map_or_else(is_bare, |kind| kind == "item_reference")
+}
+
+fn unknown_answer() -> GatewayError {
+    let message = "This answer isn't known here, or not any more: answers are kept for an hour at most, by the server that gave them. Send the whole conversation.";
+    GatewayError::invalid_param("previous_response_id", message).with_code("previous_response_not_found")
+}
+
+fn unknown_item(place: usize, id: &str) -> GatewayError {
+    let shown: String = id.chars().take(100).collect();
+    let message = format!(
+        "The item `{shown}` isn't known here, or not any more. Send the items themselves; programs do so with `store: false`."
+    );
+    GatewayError::invalid_param(format!("input[{place}].id"), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(value: &Value) -> Bytes {
+        value.to_string().into()
+    }
+
+    fn filled(given: &Given, key: ApiKeyId, body: &Value) -> Result<Value, Option<String>> {
+        let filled = given.fill_in(key, &bytes(body)).map_err(|error| error.param)?;
+        Ok(filled.map_or(Value::Null, |(body, _)| serde_json::from_slice(&body).unwrap()))
+    }
+
+    fn thought() -> Value {
+        json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "nt1."})
+    }
+
+    fn call() -> Value {
+        json!({"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"})
+    }
+
+    /// Asks and keeps the answer, as the gateway does.
+    fn ask(given: &Arc<Given>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
+        let filled = given.fill_in(key, &bytes(body)).unwrap();
+        let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
+        if let Some(record) = Record::new(given, key, &body, followed.as_ref()) {
+            record.keep(answer);
+        }
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn a_conversation_goes_on_from_an_answer() {
+        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let first = json!({"model": "m", "input": "one", "instructions": "be brief"});
+        ask(&given, key, &first, &json!({"id": "resp_1", "output": [thought(), call()]}));
+        let result = json!({"type": "function_call_output", "call_id": "c1", "output": "1"});
+        let second = json!({"model": "m", "previous_response_id": "resp_1", "input": [result]});
+        let said = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "two"}]});
+        let asked = ask(&given, key, &second, &json!({"id": "resp_2", "output": [said]}));
+        let one = json!({"role": "user", "content": "one"});
+        assert_eq!(asked, json!({"model": "m", "input": [one, thought(), call(), result]}));
+        let third = json!({"model": "m", "previous_response_id": "resp_2", "input": "three"});
+        let expected = [one, thought(), call(), result, said, json!({"role": "user", "content": "three"})];
+        assert_eq!(filled(&given, key, &third).unwrap()["input"], json!(expected));
+        let unknown = json!({"model": "m", "previous_response_id": "resp_9", "input": "x"});
+        assert_eq!(filled(&given, key, &unknown), Err(Some("previous_response_id".to_owned())));
+        assert_eq!(
+            filled(&given, ApiKeyId::new(), &third),
+            Err(Some("previous_response_id".to_owned())),
+            "of its key alone"
+        );
+    }
+
+    #[test]
+    fn an_item_is_named_by_its_id() {
+        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let reference = |id: &str| json!({"type": "item_reference", "id": id});
+        let asked = |items: Value| json!({"model": "m", "input": items});
+        ask(&given, key, &asked(json!("x")), &json!({"id": "resp_1", "output": [thought(), call()]}));
+        let named = asked(json!([{"role": "user", "content": "x"}, reference("rs_1"), {"id": "fc_1"}]));
+        let known = json!([{"role": "user", "content": "x"}, thought(), call()]);
+        assert_eq!(filled(&given, key, &named).unwrap()["input"], known);
+        let forgotten = asked(json!([reference("rs_9"), {"role": "user", "content": "x"}]));
+        assert_eq!(filled(&given, key, &forgotten).unwrap()["input"], json!([{"role": "user", "content": "x"}]));
+        assert_eq!(filled(&given, key, &asked(json!([reference("fc_9")]))), Err(Some("input[0].id".to_owned())));
+        let told = asked(json!([{"role": "user", "content": "the word \"item_reference\""}]));
+        assert_eq!(filled(&given, key, &told), Ok(Value::Null));
+    }
+
+    #[test]
+    fn what_is_not_to_be_stored_is_not_kept() {
+        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let private = json!({"model": "m", "input": "x", "store": false});
+        ask(&given, key, &private, &json!({"id": "resp_1", "output": [call()]}));
+        assert_eq!((given.find(key, "resp_1").is_some(), given.find(key, "fc_1").is_some()), (false, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_old_or_too_much_is_forgotten() {
+        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let large = |number: usize| {
+            json!({"id": format!("resp_{number}"), "output": [
+            {"id": format!("msg_{number}"), "type": "message", "content": "x".repeat(KEY_BYTES / 4)}]})
+        };
+        let question = json!({"model": "m", "input": "x"});
+        for number in 0..8 {
+            ask(&given, key, &question, &large(number));
+        }
+        assert!(given.find(key, "msg_0").is_none() && given.find(key, "msg_7").is_some());
+        let last = ApiKeyId::new();
+        for number in 0..40 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            ask(&given, if number == 39 { last } else { ApiKeyId::new() }, &question, &large(number));
+        }
+        assert!(given.0.lock().unwrap().bytes <= ALL_BYTES);
+        assert!(given.find(key, "msg_7").is_none() && given.find(last, "msg_39").is_some());
+        ask(&given, last, &question, &json!({"id": "resp_1", "output": [call()]}));
+        tokio::time::advance(KNOWN_FOR).await;
+        assert!(given.find(last, "resp_1").is_none());
+    }
+}
