@@ -1,6 +1,6 @@
 //! `count_tokens`: how long a question is, as its model counts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -14,11 +14,14 @@ use crate::{
     tool_names,
 };
 
+/// So long a count is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 impl Ai {
     /// The tokens of a question at the door of messages. Where no provider counts, or none answers, they are estimated: a client that asks
     /// before each turn must not stop for it.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
-        let deadline = Instant::now() + self.limits().idle;
+        let deadline = Instant::now() + self.limits().idle.min(PATIENCE);
         let route = Arc::clone(&call.route);
         let estimated = call.estimated();
         let mut tries = Tries::new(self, &route, estimated, self.persistence(), deadline);

@@ -48,9 +48,9 @@ pub struct ProviderSettings {
 pub struct Limits {
     /// For the TCP and TLS handshakes (10 s).
     pub connect: Duration,
-    /// Longest silence while an answer is awaited or streams; comments of the stream count as signs of life (45 s).
+    /// Longest silence while an answer is awaited or streams; comments of the stream count as signs of life (10 min).
     pub idle: Duration,
-    /// For one answer with all its silent retries (10 min).
+    /// For one answer with all its silent retries (30 min).
     pub deadline: Duration,
     /// How long usage figures are waited for once the answer itself is complete (2 s).
     pub linger: Duration,
@@ -72,8 +72,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            idle: Duration::from_secs(45),
-            deadline: Duration::from_secs(600),
+            idle: Duration::from_secs(600),
+            deadline: Duration::from_secs(1_800),
             linger: Duration::from_secs(2),
             backoff: Duration::from_secs(1),
             retries: 3,

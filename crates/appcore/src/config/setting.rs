@@ -497,13 +497,13 @@ const LATER: &[Setting] = &[
     row(
         "ai.idle_timeout",
         Kind::Number(1, 3_600),
-        Value("45"),
-        "Seconds that a provider may be silent while an answer is awaited or streams.",
+        Value("600"),
+        "Seconds that a provider may be silent while an answer is awaited or streams; some think for minutes before their first word.",
     ),
     row(
         "ai.answer_timeout",
         Kind::Number(1, 86_400),
-        Value("600"),
+        Value("1800"),
         "Seconds that one answer may take, retries included.",
     ),
     row(
