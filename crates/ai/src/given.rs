@@ -117,7 +117,7 @@ impl Given {
                 None => return Err(unknown_item(place, id)),
             }
         }
-        fields.remove("previous_response_id");
+        fields.shift_remove("previous_response_id");
         fields.insert("input".to_owned(), items.into());
         let body = Value::Object(fields).to_string().into();
         Ok(Some((body, Followed { previous, items: before })))

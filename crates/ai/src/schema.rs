@@ -240,7 +240,7 @@ fn is_held(name: &str, value: &Value) -> bool {
 pub(crate) fn for_gemini(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Some(fields) = schema.as_object_mut().filter(|fields| !fields.contains_key("$defs"))
-        && let Some(definitions) = fields.remove("definitions")
+        && let Some(definitions) = fields.shift_remove("definitions")
     {
         fields.insert("$defs".to_owned(), definitions);
     }

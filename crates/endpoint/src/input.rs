@@ -214,7 +214,7 @@ impl Source {
 
     pub fn body<T: DeserializeOwned>(&mut self, name: &'static str) -> Body<'_, T> {
         let value = match &mut self.body {
-            RequestBody::Fields(fields) => fields.remove(name),
+            RequestBody::Fields(fields) => fields.shift_remove(name),
             RequestBody::Bytes(_) | RequestBody::Stream(_) => None,
         };
         Body { name, value, errors: &mut self.errors, what: PhantomData }

@@ -127,7 +127,7 @@ const LONGEST_TOLD: usize = 4_000;
 pub(crate) fn told(kind: &str, item: &Fields<'_>) -> String {
     let mut said = item.to_value();
     for name in ["type", "id", "call_id", "tool_use_id", "status", "caller", "cache_control"] {
-        said.remove(name);
+        said.shift_remove(name);
     }
     said.values_mut().for_each(shorten);
     format!("[{kind}] {}", Value::Object(said))

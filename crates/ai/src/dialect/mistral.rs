@@ -44,7 +44,7 @@ impl Dialect for Mistral {
             fields.insert("random_seed".to_owned(), seed);
         }
         for field in UNKNOWN {
-            fields.remove(field);
+            fields.shift_remove(field);
         }
         if fields.get("tool_choice").is_some_and(|choice| choice == "required") {
             fields.insert("tool_choice".to_owned(), "any".into());

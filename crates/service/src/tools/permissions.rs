@@ -39,7 +39,9 @@ impl Permissions {
 
 /// Changes with what a tool says of itself.
 pub(super) fn digest(tool: &Tool) -> String {
-    let told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
+    let mut told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
+    // A server may write its schema in another order each time.
+    told.sort_all_objects();
     STANDARD.encode(hashed(&SHA256, told.to_string().as_bytes()))
 }
 
@@ -83,6 +85,9 @@ mod tests {
             |server_id: McpServerId| Permitted { server_id, tool: tool.name.clone(), digest: digest(&tool) };
         let permissions = Permissions(vec![permitted(server.id)]);
         assert!(!permissions.asks(&offered(&tool)));
+        let schema = |text: &str| Tool { schema: serde_json::from_str(text).unwrap(), ..tool.clone() };
+        let (one, other) = (r#"{"type":"object","required":["a"]}"#, r#"{"required":["a"],"type":"object"}"#);
+        assert_eq!(digest(&schema(one)), digest(&schema(other)), "whatever order its keys have");
         let changed = Tool { description: Some("Pays twice.".to_owned()), ..tool.clone() };
         assert!(permissions.asks(&offered(&changed)));
         assert!(Permissions(vec![permitted(McpServerId::new())]).asks(&offered(&tool)), "of another server");

@@ -75,13 +75,13 @@ fn is_unsigned(block: &Value) -> bool {
 /// A round of tools that began without a thought can't go on with one.
 fn stop_thinking(body: &mut Value) {
     let Some(fields) = body.as_object_mut() else { return };
-    fields.remove("thinking");
+    fields.shift_remove("thinking");
     // What clears thoughts is refused where there are none.
     let edits = fields.get_mut("context_management").and_then(|context| context.get_mut("edits"));
     if let Some(edits) = edits.and_then(Value::as_array_mut) {
         edits.retain(|edit| !edit["type"].as_str().is_some_and(|kind| kind.starts_with("clear_thinking")));
         if edits.is_empty() {
-            fields.remove("context_management");
+            fields.shift_remove("context_management");
         }
     }
 }

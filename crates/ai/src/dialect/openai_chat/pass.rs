@@ -459,7 +459,7 @@ mod tests {
         );
         assert_eq!(
             rewritten(r#"{"stream":true,"stream_options":{"x":1},"model":"m"}"#),
-            (r#"{"stream":true,"stream_options":{"include_usage":true,"x":1},"model":"up\"stream"}"#.to_owned(), false)
+            (r#"{"stream":true,"stream_options":{"x":1,"include_usage":true},"model":"up\"stream"}"#.to_owned(), false)
         );
     }
 

@@ -168,3 +168,29 @@ fn gemini_finds_its_definitions() {
     assert_eq!(schema::for_gemini(&schema), expected);
     assert_eq!(parameters(ProviderKind::GEMINI, &schema), expected);
 }
+
+/// A model answers from the top of its schema to its end: reasons before the verdict, or after it.
+#[test]
+fn keys_stay_in_their_order() {
+    const KEYS: [&str; 3] = ["reasoning", "verdict", "amount"];
+    let text = r#"{"type":"object","properties":{"reasoning":{"type":"string"},"verdict":{"type":"string"},"amount":{"type":"number"}},"required":["reasoning","verdict","amount"],"additionalProperties":false}"#;
+    let schema: Value = serde_json::from_str(text).unwrap();
+    let composed = json!({"$ref": "#/$defs/Answer", "$defs": {"Answer": schema}});
+    let in_order = |written: &Value| {
+        let text = written.to_string();
+        let places: Vec<_> = KEYS.iter().map(|key| text.find(&format!("\"{key}\":{{"))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    };
+    for kind in super::KINDS {
+        in_order(&parameters(kind, &schema));
+        in_order(&parameters(kind, &composed));
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}});
+        in_order(&super::translated(crate::Door::Chat, kind, &body));
+    }
+    let call = r#"{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"reasoning\":{},\"verdict\":{},\"amount\":{}}"}}]}]}"#;
+    let call: Value = serde_json::from_str(call).unwrap();
+    for kind in [crate::ProviderKind::GEMINI, crate::ProviderKind::ANTHROPIC] {
+        in_order(&super::translated(crate::Door::Chat, kind, &call));
+    }
+}

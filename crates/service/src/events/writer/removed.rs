@@ -25,7 +25,8 @@ pub(super) async fn take_out_previews(batch: &mut Batch<'_>, message: &Message) 
     let mut changed = Vec::new();
     for mut event in events {
         let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
-        let told = payload.get_mut("message").and_then(Value::as_object_mut).and_then(|told| told.remove("previews"));
+        let told =
+            payload.get_mut("message").and_then(Value::as_object_mut).and_then(|told| told.shift_remove("previews"));
         let own = payload.get_mut("previews").map(|previews| *previews = json!([]));
         if told.is_some() || own.is_some() {
             event.payload = payload.to_string();
@@ -51,8 +52,8 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
         // An answer is created empty, and says so until it ends.
         let had_text = told.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let had_files = told.get("attachments").and_then(Value::as_array).is_some_and(|files| !files.is_empty());
-        let had_calls = told.remove("tool_calls").is_some();
-        told.remove("previews");
+        let had_calls = told.shift_remove("tool_calls").is_some();
+        told.shift_remove("previews");
         if had_text || had_calls || had_files {
             let (content, files) =
                 if is_creation { (message.content.as_str(), message.attachments.as_slice()) } else { ("", &[][..]) };
@@ -60,11 +61,11 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
             told.insert("attachments".to_owned(), json!(files));
             told.insert("edited_at".to_owned(), json!(message.edited_at));
             told.insert("deleted_at".to_owned(), json!(message.deleted_at));
-            told.remove("mentions");
+            told.shift_remove("mentions");
             if is_creation && !message.mentions.is_empty() {
                 told.insert("mentions".to_owned(), json!(message.mentions));
             }
-            told.remove("poll");
+            told.shift_remove("poll");
             if let Some(poll) = message.poll.as_ref().filter(|_| is_creation) {
                 told.insert("poll".to_owned(), json!(poll));
             }
