@@ -110,3 +110,30 @@ async fn a_key_calls_what_it_is_allowed_as_often_as_it_is_allowed() {
     stage.anna.patch(&self::path(&key), json!({ "rpm": null })).await.data();
     assert_eq!(caller.post(path, super::question(false)).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_key_without_a_limit_of_its_own_has_the_usual_one_and_counting_tokens_is_no_request() {
+    let setup = Setup::new().set("rate_limit.enabled", true).set("gateway.default_rpm", 2);
+    let stage = super::Stage::with(setup, UpstreamKind::OpenAi).await;
+    for _ in 0..3 {
+        let counted = stage.program.post("/v1/messages/count_tokens", super::question(false)).await;
+        assert_eq!((counted.status, counted.header("x-ratelimit-limit-requests")), (200, None), "{counted:?}");
+    }
+    let path = "/v1/chat/completions";
+    for remaining in ["1", "0"] {
+        let answer = stage.program.post(path, super::question(false)).await;
+        assert_eq!((answer.status, answer.header("x-ratelimit-limit-requests")), (200, Some("2")), "{answer:?}");
+        assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some(remaining));
+    }
+    let refused = stage.program.post(path, super::question(false)).await;
+    assert_eq!((refused.status, &refused.body["error"]["type"]), (429, &json!("rate_limit_error")));
+    assert!(refused.header("retry-after").is_some() && refused.header("retry-after-ms").is_some());
+    let own = make(&stage.anna, json!({ "rpm": 100 })).await;
+    let answer = program(&stage.app, &own).post(path, super::question(false)).await;
+    assert_eq!((answer.status, answer.header("x-ratelimit-limit-requests")), (200, Some("100")), "{answer:?}");
+
+    let setup = Setup::new().set("rate_limit.enabled", true).set("gateway.default_rpm", 0);
+    let stage = super::Stage::with(setup, UpstreamKind::OpenAi).await;
+    let answer = stage.program.post(path, super::question(false)).await;
+    assert_eq!((answer.status, answer.header("x-ratelimit-limit-requests")), (200, None), "{answer:?}");
+}

@@ -626,6 +626,12 @@ const LATER: &[Setting] = &[
         "Bytes of a request under /v1 at most.",
     ),
     row(
+        "gateway.default_rpm",
+        Kind::Number(0, 1_000_000_000),
+        Value("60"),
+        "Requests in a minute that a key may make which has no such limit of its own, where rate_limit.enabled. 0: any number.",
+    ),
+    row(
         "gateway.heartbeat_seconds",
         Kind::Number(1, 3_600),
         Value("15"),

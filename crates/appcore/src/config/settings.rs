@@ -411,6 +411,8 @@ impl McpCommand {
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub max_body_bytes: usize,
+    /// 0: no limit.
+    pub default_rpm: u32,
     #[serde(rename = "heartbeat_seconds", deserialize_with = "seconds")]
     pub heartbeat: Duration,
     pub unknown_price: UnknownPrice,

@@ -250,11 +250,17 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     Ok(asking.reply(answer))
 }
 
-/// Counts the tokens of a question: an admission that is not settled costs nothing.
+/// Counts the tokens of a question.
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let mut asking = Asking::new(ctx, Door::Messages);
+    let asking = Asking::new(ctx, Door::Messages);
     let answer = async {
-        let Entered { admission: _admission, call, .. } = asking.let_in(GatewayEndpoint::Messages, body).await?;
+        let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
+        let Peek { model, wanted, .. } = ai::peek(asking.door, &body)?;
+        let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
+        drop(model);
+        let call = Call::new(asking.door, body, route, asking.request_id.clone())
+            .with_betas(betas(ctx))
+            .with_tokens(wanted.input, 0);
         let tokens = asking.ai().count_tokens(call).await?;
         Ok(Reply::bytes("application/json", format!("{{\"input_tokens\":{tokens}}}").into()))
     };

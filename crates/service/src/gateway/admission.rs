@@ -282,23 +282,37 @@ pub async fn authorize(
     admitted
 }
 
-async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>) -> Result<Admission, Refusal> {
+/// Where a question goes whose tokens are only counted. That costs nothing, so that nothing is held for it and it is none of the requests of a minute: agents
+/// count before each turn.
+pub fn route_to_count(app: &App, caller: &Caller, model: &str) -> Result<Arc<Route>, Refusal> {
+    allowed(app, caller, GatewayEndpoint::Messages, model).map(|model| Arc::clone(&model.route))
+}
+
+/// The model, where this key may call it here.
+fn allowed(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: &str) -> Result<Arc<Model>, Refusal> {
     let (gateway, policy) = (&app.gateway, &caller.policy);
     caller.principal.require_scope(Scope::Gateway).map_err(|_| Refusal::ScopeMissing)?;
     if !policy.endpoints.is_empty() && !policy.endpoints.contains(&endpoint) {
         return Err(Refusal::EndpointNotAllowed);
     }
     let table = gateway.table();
-    let model = table.find(asked.model).filter(|model| gateway.allows(&table, caller, model));
-    let model = model.ok_or_else(|| Refusal::UnknownModel(asked.model.to_owned()))?;
+    let model = table.find(asked).filter(|model| gateway.allows(&table, caller, model));
+    let model = model.ok_or_else(|| Refusal::UnknownModel(asked.to_owned()))?;
     if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
-        return Err(Refusal::NoPrice(asked.model.to_owned()));
+        return Err(Refusal::NoPrice(asked.to_owned()));
     }
+    Ok(model)
+}
+
+async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>) -> Result<Admission, Refusal> {
+    let (gateway, policy) = (&app.gateway, &caller.policy);
+    let model = allowed(app, caller, endpoint, asked.model)?;
     let most_output = gateway.most_output(&model, endpoint, asked.wanted);
     // Who names no limit is counted for what the answer has, once it is there.
     let output = asked.wanted.max_output.map_or(0, |_| most_output);
     let tokens = asked.wanted.input.saturating_add(output);
-    let taken = gateway.limits.take(caller.key_id, policy.limit, tokens).await.map_err(Refusal::RateLimited)?;
+    let limit = KeyLimit { rpm: policy.limit.rpm.or(gateway.default_rpm), ..policy.limit };
+    let taken = gateway.limits.take(caller.key_id, limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
     let worst = gateway.worst_case(&model, endpoint, asked.wanted);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
@@ -318,7 +332,7 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         asked_model: shortened(asked.model),
         request_id: shortened(asked.request_id),
         model,
-        limit: policy.limit,
+        limit,
         figures: taken.figures,
         counted_tokens: taken.tokens,
         _slot: taken.slot,

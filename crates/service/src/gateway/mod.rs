@@ -52,7 +52,7 @@ use futures_util::TryFutureExt as _;
 use uuid::Uuid;
 
 pub use crate::accounts::key_policy::KeyPolicy;
-pub use admission::{Admission, Asked, Outcome, Refusal, authorize};
+pub use admission::{Admission, Asked, Outcome, Refusal, authorize, route_to_count};
 pub use cache::{CacheWish, KeptAnswer, Question};
 pub use connect::connect;
 pub(crate) use cost::cost;
@@ -103,6 +103,8 @@ pub struct Gateway {
     /// The budgets of people and workspaces that there are.
     scoped: RwLock<HashSet<BudgetId>>,
     limits: KeyLimits,
+    /// Requests in a minute of a key that has no such limit of its own.
+    default_rpm: Option<u32>,
     answers: Answers,
     holds: Arc<Holds>,
     /// Whether people pay for what they use.
@@ -133,6 +135,7 @@ impl Gateway {
             lists: ModelLists::default(),
             scoped: RwLock::default(),
             limits: KeyLimits::start(redis),
+            default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
             answers: Answers::new(config.gateway.cache),
             writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds), journal),
             holds,
