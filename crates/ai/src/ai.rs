@@ -27,6 +27,7 @@ use crate::{
     dialect::Place,
     forward::{Stop, check_events},
     given::{Followed, Given},
+    heavy::off_loop,
     keys::{KeyLease, KeyPool},
     meter::Meter,
     neutral::{Reader, Request as Question},
@@ -77,7 +78,7 @@ pub(crate) struct Upstream {
     pub name: String,
     pub kind: ProviderKind,
     pub http: Http,
-    base: Url,
+    pub base: Url,
     /// Where it takes responses, if it does.
     pub responses_url: Option<Url>,
     /// Whether the tools that it runs itself are handed on.
@@ -144,8 +145,9 @@ impl Ai {
     }
 
     /// A question at the door of responses with what it only names of this key's answers before. None: it names nothing.
-    pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
-        self.given.fill_in(key, body)
+    pub async fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+        let (given, body) = (Arc::clone(&self.given), body.clone());
+        off_loop(body.len(), move || given.fill_in(key, &body)).await?
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {
@@ -290,6 +292,12 @@ fn demo_deployment() -> Deployment {
     Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0 }
 }
 
+/// A question to the provider at this address, in its dialect.
+pub(crate) fn written(kind: ProviderKind, base: &Url, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
+    let fitted = takes::fit(question, model);
+    Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
+}
+
 impl Upstream {
     fn build(settings: &ProviderSettings, http: Http, backoff: Duration) -> Result<Self, SettingsError> {
         let base_url = settings.base_url.as_deref().map_or(settings.kind.dialect().public_url(), str::trim);
@@ -334,8 +342,7 @@ impl Upstream {
 
     /// A question in the provider's dialect.
     pub(crate) fn write(&self, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
-        let fitted = takes::fit(question, model);
-        Ok(self.kind.dialect().write(&fitted, model, &self.base)?.to_string().into())
+        written(self.kind, &self.base, question, model)
     }
 
     /// Reads the provider's answers.

@@ -9,6 +9,7 @@ use crate::{
     Ai, AiError, Call, GatewayError,
     dialect::{Count, anthropic},
     forward::Stop,
+    heavy::off_loop,
     neutral::Request,
     route::{Attempt, Tries},
     tool_names,
@@ -44,18 +45,22 @@ impl Ai {
 }
 
 /// The question in the neutral form.
-fn read(call: &Call) -> Result<Request, GatewayError> {
-    let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
-    let mut request = anthropic::request::read_to_count(&body)?;
-    tool_names::fit(&mut request);
-    Ok(request)
+async fn read(call: &Call) -> Result<Request, GatewayError> {
+    let body = call.body.clone();
+    let reading = off_loop(body.len(), move || {
+        let body: Value = serde_json::from_slice(&body).map_err(|error| GatewayError::unreadable(&error))?;
+        let mut request = anthropic::request::read_to_count(&body)?;
+        tool_names::fit(&mut request);
+        Ok::<_, GatewayError>(request)
+    });
+    reading.await?
 }
 
 async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Option<u64>, Stop> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // Whose own form it is reads it itself, with all that is new in it.
-    let request = if dialect.passes(call.door) { Request::default() } else { read(call).map_err(Stop::Told)? };
+    let request = if dialect.passes(call.door) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
     let Some(Count { post, field }) = dialect.count(&call.body, &request, attempt.model).map_err(Stop::Told)? else {
         return Ok(None);
     };

@@ -14,6 +14,7 @@ use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
     dialect::{Post, fields::Fields},
     forward::{JSON, Stop},
+    heavy::off_loop,
     route::{Attempt, Tries},
     wire::failure::{self, Failure},
 };
@@ -22,6 +23,8 @@ use crate::{
 const KEY: &[u8] = br#""embedding""#;
 /// More inputs in one call are refused.
 const MOST_INPUTS: usize = 2_048;
+/// The same of tokens, where they are sent instead of texts: OpenAI takes no more.
+const MOST_TOKENS: usize = 300_000;
 
 /// What was asked for, as far as an answer depends on it.
 #[derive(Debug)]
@@ -34,7 +37,8 @@ pub(crate) struct Wish {
 impl Ai {
     /// Asks for embeddings; the call's door doesn't matter.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
-        let wish = read(&call.body)?;
+        let body = call.body.clone();
+        let wish = off_loop(body.len(), move || read(&body)).await??;
         let size = call.estimated();
         call.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
@@ -70,7 +74,13 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
         }
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => fields.texts("input")?,
         // Tokens mean something only to the model that they were made for.
-        Some(Value::Array(items)) if items.iter().all(|item| item.is_u64() || item.is_array()) => Vec::new(),
+        Some(Value::Array(items)) if items.iter().all(|item| item.is_u64() || item.is_array()) => {
+            let count = |item: &Value| item.as_array().map_or(1, Vec::len);
+            if items.iter().map(count).sum::<usize>() > MOST_TOKENS {
+                return Err(fields.error("input", format!("`input` can have up to {MOST_TOKENS} tokens.")));
+            }
+            Vec::new()
+        }
         _ => return Err(wrong()),
     };
     let base64 = match fields.text("encoding_format")? {

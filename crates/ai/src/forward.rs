@@ -13,15 +13,21 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, Usage,
+    ai::written,
     dialect::{
         Head, anthropic,
-        openai_chat::{self, pass::ChatTap, request::Wishes},
+        openai_chat::{
+            self,
+            pass::{ChatTap, Rewritten},
+            request::Wishes,
+        },
         openai_responses::{
             self,
             pass::{ResponseEvents, ResponsesTap},
         },
     },
     given::Record,
+    heavy::off_loop,
     neutral::{Answer, Request, Writer},
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
@@ -58,11 +64,13 @@ enum Begun {
 }
 
 /// A call that was read, with what its answer needs of it.
+#[derive(Clone)]
 struct Asked {
     request: Request,
     style: Style,
 }
 
+#[derive(Clone)]
 enum Style {
     Chat(Wishes),
     Responses {
@@ -107,7 +115,7 @@ impl Ai {
     async fn begin(
         &self,
         call: &Call,
-        asked: &mut Option<Asked>,
+        asked: &mut Option<Arc<Asked>>,
         attempt: &Attempt<'_>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
@@ -123,16 +131,20 @@ impl Ai {
         }
         let asked = match asked {
             Some(asked) => asked,
-            None => asked.insert(self.read(call).map_err(Stop::Told)?),
+            None => {
+                let read = self.read(call).await.map_err(Stop::Told)?;
+                asked.insert(Arc::new(read))
+            }
         };
         if !dialect.fetches_pictures() {
-            web_pictures::bring(self.outgoing(), &mut asked.request).await.map_err(Stop::Told)?;
+            let request = &mut Arc::make_mut(asked).request;
+            web_pictures::bring(self.outgoing(), request).await.map_err(Stop::Told)?;
         }
         self.translate(call, asked, attempt, deadline).await
     }
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = openai_chat::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
+        let request = rewritten(call, attempt.model, openai_chat::pass::rewrite).await?;
         let upstream = attempt.upstream;
         let response = upstream
             .post(
@@ -160,7 +172,7 @@ impl Ai {
     }
 
     async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = anthropic::pass::rewrite(&call.body, attempt.model).map_err(Stop::Told)?;
+        let request = rewritten(call, attempt.model, anthropic::pass::rewrite).await?;
         let upstream = attempt.upstream;
         let wishes = (request.stream, call.betas.as_deref());
         let response = upstream
@@ -196,7 +208,8 @@ impl Ai {
         let upstream = attempt.upstream;
         let record = self.record(call);
         let terms = openai_responses::pass::Terms { hosted: upstream.hosted_tools, is_kept: record.is_some() };
-        let request = openai_responses::pass::rewrite(&call.body, attempt.model, terms).map_err(Stop::Told)?;
+        let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
+        let request = rewritten(call, attempt.model, rewrite).await?;
         let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
@@ -211,46 +224,43 @@ impl Ai {
     /// What keeps the answer to a call, where its caller may name it.
     fn record(&self, call: &Call) -> Option<Record> {
         let (key, followed) = call.of_key.as_ref()?;
-        Record::new(self.given(), *key, &call.body, followed.as_ref())
+        Some(Record::new(self.given(), *key, &call.body, followed.as_ref()))
     }
 
     /// Reads a call into the neutral form.
-    fn read(&self, call: &Call) -> Result<Asked, GatewayError> {
-        let body: Value = serde_json::from_slice(&call.body).map_err(|error| GatewayError::unreadable(&error))?;
-        let (mut request, style) = match call.door {
-            Door::Chat => {
-                let (request, wishes) = openai_chat::request::read(&body)?;
-                (request, Style::Chat(wishes))
-            }
-            Door::Responses => {
-                let (request, repeated) = openai_responses::request::read(&body)?;
-                (request, Style::Responses { repeated, record: self.record(call) })
-            }
-            Door::Messages => (anthropic::request::read(&body)?, Style::Messages),
-        };
-        self.signatures().restore(&mut request);
-        tool_names::fit(&mut request);
-        Ok(Asked { request, style })
+    async fn read(&self, call: &Call) -> Result<Asked, GatewayError> {
+        let (door, body, record) = (call.door, call.body.clone(), self.record(call));
+        let mut asked = off_loop(body.len(), move || Asked::read(door, &body, record)).await??;
+        self.signatures().restore(&mut asked.request);
+        tool_names::fit(&mut asked.request);
+        Ok(asked)
     }
 
     async fn translate(
         &self,
         call: &Call,
-        asked: &Asked,
+        asked: &Arc<Asked>,
         attempt: &Attempt<'_>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
         let stream = asked.request.stream;
-        let body = upstream.write(&asked.request, attempt.model).map_err(Stop::Told)?;
+        let (kind, base) = (upstream.kind, upstream.base.clone());
+        let (question, model) = (Arc::clone(asked), attempt.model.to_owned());
+        let writing = off_loop(call.body.len(), move || written(kind, &base, &question.request, &model));
+        let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
         let url = upstream.address(attempt.model, stream);
         let response = upstream.post(&url, &attempt.lease, body, stream, deadline).await?;
         let head = head(call.door, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
             let listener = self.listener(attempt).with_tools(&asked.request);
-            let (answer, usage) = read_whole(&body, listener, &call.meter)?;
-            return Ok(Begun::Whole(asked.style.whole(&head, &answer, &usage).to_string().into()));
+            let (asked, meter) = (Arc::clone(asked), Arc::clone(&call.meter));
+            let translating = off_loop(body.len(), move || {
+                let (answer, usage) = read_whole(&body, listener, &meter)?;
+                Ok::<_, Failure>(asked.style.whole(&head, &answer, &usage).to_string())
+            });
+            return Ok(Begun::Whole(translating.await.map_err(Stop::Told)??.into()));
         }
         let writer = asked.style.writer(head, call.meter.estimated_question());
         if content_type(response.headers()) == JSON {
@@ -298,6 +308,35 @@ impl Ai {
         let mut relay = Relay::new(call.door, tap, body, Arc::clone(&call.meter), limits, deadline);
         relay.first().await?;
         Ok(relay)
+    }
+}
+
+/// The caller's own bytes, as they go to a provider that speaks the same.
+async fn rewritten(
+    call: &Call,
+    model: &str,
+    rewrite: impl FnOnce(&Bytes, &str) -> Result<Rewritten, GatewayError> + Send + 'static,
+) -> Result<Rewritten, Stop> {
+    let (body, model) = (call.body.clone(), model.to_owned());
+    let rewriting = off_loop(body.len(), move || rewrite(&body, &model));
+    rewriting.await.map_err(Stop::Told)?.map_err(Stop::Told)
+}
+
+impl Asked {
+    fn read(door: Door, body: &[u8], record: Option<Record>) -> Result<Self, GatewayError> {
+        let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+        let (request, style) = match door {
+            Door::Chat => {
+                let (request, wishes) = openai_chat::request::read(&body)?;
+                (request, Style::Chat(wishes))
+            }
+            Door::Responses => {
+                let (request, repeated) = openai_responses::request::read(&body)?;
+                (request, Style::Responses { repeated, record })
+            }
+            Door::Messages => (anthropic::request::read(&body)?, Style::Messages),
+        };
+        Ok(Self { request, style })
     }
 }
 

@@ -232,16 +232,19 @@ struct Asked<'a> {
 }
 
 impl Record {
-    /// None where the caller wants nothing of it kept.
-    pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&Followed>) -> Option<Self> {
-        let asked: Asked<'_> = serde_json::from_slice(body).ok()?;
-        let is_kept = asked.store != Some(false);
-        let (given, body, followed) = (Arc::clone(given), body.clone(), followed.cloned());
-        is_kept.then_some(Self { given, key, body, followed })
+    pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&Followed>) -> Self {
+        Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned() }
     }
 
-    /// Keeps an answer: the object of it, as it went out.
+    /// Keeps an answer, unless its caller wants nothing of it kept: the object of it, as it went out.
     pub fn keep(&self, answer: &Value) {
+        if self.body.len() > KEY_BYTES {
+            return;
+        }
+        let Ok(asked) = serde_json::from_slice::<Asked<'_>>(&self.body) else { return };
+        if asked.store == Some(false) {
+            return;
+        }
         let (Some(id), Some(output)) = (answer["id"].as_str(), answer["output"].as_array()) else { return };
         let mut entries = Vec::with_capacity(output.len() + 1);
         let mut said = Vec::with_capacity(output.len());
@@ -251,14 +254,13 @@ impl Record {
             entries.push((id.to_owned(), Entry::Item(item.to_string())));
         }
         let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
-        let answer = Answer { previous, asked: self.asked(), said };
+        let answer = Answer { previous, asked: self.asked(asked.input), said };
         entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
         self.given.keep(self.key, entries);
     }
 
     /// JSON of the items that were asked with, without those of before.
-    fn asked(&self) -> Vec<String> {
-        let input = serde_json::from_slice(&self.body).ok().and_then(|asked: Asked<'_>| asked.input);
+    fn asked(&self, input: Option<&RawValue>) -> Vec<String> {
         let Some(input) = input else { return Vec::new() };
         if let Ok(text) = serde_json::from_str::<String>(input.get()) {
             return vec![message(&text).to_string()];
@@ -318,9 +320,7 @@ mod tests {
     fn ask(given: &Arc<Given>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
         let filled = given.fill_in(key, &bytes(body)).unwrap();
         let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
-        if let Some(record) = Record::new(given, key, &body, followed.as_ref()) {
-            record.keep(answer);
-        }
+        Record::new(given, key, &body, followed.as_ref()).keep(answer);
         serde_json::from_slice(&body).unwrap()
     }
 

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use crate::{call::Door, gateway_error::GatewayError, meter::quarters};
+use crate::{call::Door, gateway_error::GatewayError, heavy::off_loop, meter::quarters};
 
 /// A look into the body of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ impl Wanted {
 
 /// More answers to one question are refused.
 const MOST_CHOICES: u64 = 128;
+/// More messages and parts in one question are refused.
+const MOST_ITEMS: usize = 10_000;
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -62,7 +64,16 @@ struct Head<'a> {
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
-pub fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
+pub async fn look(door: Door, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
+    let body = body.clone();
+    let looking = off_loop(body.len(), move || {
+        let Peek { model, stream, is_repeatable, wanted } = peek(door, &body)?;
+        Ok::<_, GatewayError>(Peek { model: Cow::Owned(model.into_owned()), stream, is_repeatable, wanted })
+    });
+    looking.await?
+}
+
+pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let model = model_name(head.model)?;
     let choices = head.n.unwrap_or(1);
@@ -75,12 +86,18 @@ pub fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
         Door::Responses => (head.max_output_tokens, 1),
         Door::Messages => (head.max_tokens, 1),
     };
+    let survey = survey(body);
+    if survey.items > MOST_ITEMS {
+        let field = if door == Door::Responses { "input" } else { "messages" };
+        let message = format!("A question can have up to {MOST_ITEMS} messages and parts of them.");
+        return Err(GatewayError::invalid_param(field, message));
+    }
     let has_sound = door == Door::Chat && speaks_of_sound(body);
     Ok(Peek {
         model,
         stream: head.stream.unwrap_or(false),
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
-        wanted: Wanted { input: estimate(body), max_output, choices, has_sound },
+        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound },
     })
 }
 
@@ -120,17 +137,27 @@ const LONGEST_WORD: usize = 64;
 /// Estimates the tokens of a JSON body. Pictures, sound and documents cost less than their bytes, or more than their address: where they stand in
 /// a message, and there alone. A text stays one whatever it looks like.
 pub(crate) fn estimate(body: &[u8]) -> u64 {
+    survey(body).tokens
+}
+
+struct Survey {
+    tokens: u64,
+    /// Messages and parts, where they are many.
+    items: usize,
+}
+
+fn survey(body: &[u8]) -> Survey {
     let mut media = Media::default();
-    // Most bodies have neither, and are not gone through.
-    if has_candidate(body) {
+    // Most bodies have neither media nor many parts, and are not gone through.
+    if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
         let mut reader = serde_json::Deserializer::from_slice(body);
-        let place = Place { parent: "", key: "", depth: 0, is_argument: false };
+        let place = Place { parent: "", key: "", depth: 0, is_argument: false, in_list: false };
         if place.deserialize_with(&mut media, &mut reader).is_err() {
-            media = Media::default();
+            media = Media { items: media.items, ..Media::default() };
         }
     }
     let text = quarters(body) + dense(body).saturating_sub(media.bytes);
-    text.saturating_sub(media.bytes).div_ceil(4) + media.tokens
+    Survey { tokens: text.saturating_sub(media.bytes).div_ceil(4) + media.tokens, items: media.items }
 }
 
 fn has_candidate(body: &[u8]) -> bool {
@@ -152,6 +179,8 @@ struct Media {
     /// Of text, if it were one.
     bytes: u64,
     tokens: u64,
+    /// Objects in lists: messages, parts, tools.
+    items: usize,
 }
 
 /// Where a value stands.
@@ -163,6 +192,8 @@ struct Place<'p> {
     depth: usize,
     /// Within what a tool is called with, or what it takes: whatever it is called, it is text.
     is_argument: bool,
+    /// It is one of a list.
+    in_list: bool,
 }
 
 impl Place<'_> {
@@ -228,20 +259,22 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Place { key: parent, depth, is_argument, .. } = self.place;
+        let Place { key: parent, depth, is_argument, in_list, .. } = self.place;
+        self.media.items += usize::from(in_list && !is_argument);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let is_argument = is_argument
                 || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
                 // What is asked at the door of responses is called so, too.
                 || (depth > 0 && key == "input");
-            let place = Place { parent, key: &key, depth: depth + 1, is_argument };
+            let place = Place { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
             map.next_value_seed(Walk { place, media: self.media })?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Walk { place: self.place, media: self.media })?.is_some() {}
+        let place = Place { in_list: true, ..self.place };
+        while list.next_element_seed(Walk { place, media: self.media })?.is_some() {}
         Ok(())
     }
 
@@ -357,6 +390,23 @@ mod tests {
         assert!(count(r#"{"type":"file","file":{"file_id":"file-1"}}"#) > 20_000);
         let text = "what was said ".repeat(1_000);
         assert_eq!(estimate(text.as_bytes()), 3_500);
+    }
+
+    #[test]
+    fn a_question_has_so_many_messages_and_parts() {
+        let asked = |door, field: &str, count: usize, item: &str| {
+            let items = vec![item; count].join(",");
+            let body = Bytes::from(format!(r#"{{"model":"m","{field}":[{items}]}}"#));
+            peek(door, &body).err().and_then(|error| error.param)
+        };
+        let message = r#"{"role":"user","content":[{"type":"text","text":"{ { {"}]}"#;
+        assert_eq!(asked(Door::Chat, "messages", 5_000, message), None);
+        assert_eq!(asked(Door::Chat, "messages", 5_001, message).as_deref(), Some("messages"));
+        assert_eq!(asked(Door::Responses, "input", 10_001, "{}").as_deref(), Some("input"));
+        assert_eq!(asked(Door::Messages, "messages", 10_001, "{}").as_deref(), Some("messages"));
+        let called = r#"{"role":"assistant","content":[{"type":"tool_use","input":{"rows":[{},{},{}]}}]}"#;
+        assert_eq!(asked(Door::Messages, "messages", 5_000, called), None, "what a tool is called with is data");
+        assert_eq!(asked(Door::Chat, "input", 200_000, "7"), None);
     }
 
     proptest! {

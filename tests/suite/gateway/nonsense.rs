@@ -4,6 +4,34 @@ use reqwest::Method;
 
 use super::*;
 
+#[tokio::test]
+async fn a_question_may_be_long_and_has_so_many_messages() {
+    for kind in UpstreamKind::ALL {
+        let stage = Stage::with(Setup::new(), kind).await;
+        let text = "What was said. ".repeat(40_000);
+        for door in DOORS {
+            let mut asked = asked_at(door, false);
+            match door {
+                "/v1/responses" => asked["input"] = json!(text),
+                _ => asked["messages"][0]["content"] = json!(text),
+            }
+            let answer = stage.program.post(door, asked).await;
+            assert_eq!(answer.status, 200, "{kind:?} {door}: {answer:?}");
+            let came = stage.upstream.asked().pop().unwrap().body.to_string();
+            assert!(came.contains(text.trim()), "{kind:?} {door}");
+        }
+    }
+    let stage = Stage::start().await;
+    let many = vec![json!({ "role": "user", "content": "x" }); 10_001];
+    for (door, field) in DOORS.iter().zip(["messages", "input", "messages"]) {
+        let mut asked = asked_at(door, false);
+        asked[field] = json!(many);
+        let refused = stage.program.post(door, asked).await;
+        assert!(refused.status == 400 && refused.text().contains("10000"), "{door}: {refused:?}");
+    }
+    assert!(stage.upstream.asked().is_empty());
+}
+
 /// A question with nearly everything that a door knows.
 fn full(door: &str) -> Value {
     let parameters = json!({ "type": "object", "properties": { "city": { "type": "string" } } });

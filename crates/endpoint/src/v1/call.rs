@@ -95,13 +95,12 @@ impl<'a> Asking<'a> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         // What it only names counts as if it had been sent.
         let filled = match self.door {
-            Door::Responses => self.ctx.app().gateway.ai().fill_in(caller.key_id, &body)?,
+            Door::Responses => self.ctx.app().gateway.ai().fill_in(caller.key_id, &body).await?,
             Door::Chat | Door::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let Peek { model, stream, is_repeatable, wanted } = ai::peek(self.door, &body)?;
+        let Peek { model, stream, is_repeatable, wanted } = ai::look(self.door, &body).await?;
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
-        drop(model);
         let wish = if stream {
             CacheWish::NOTHING
         } else {
@@ -255,9 +254,8 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let asking = Asking::new(ctx, Door::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-        let Peek { model, wanted, .. } = ai::peek(asking.door, &body)?;
+        let Peek { model, wanted, .. } = ai::look(asking.door, &body).await?;
         let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
-        drop(model);
         let call = Call::new(asking.door, body, route, asking.request_id.clone())
             .with_betas(betas(ctx))
             .with_tokens(wanted.input, 0);

@@ -54,7 +54,7 @@ struct Head<'a> {
 pub(crate) struct Terms {
     /// Tools that the provider runs itself are not left out.
     pub hosted: bool,
-    /// The answer can be named later on, and is sent again then.
+    /// The answer can be named later on, and is sent again then, unless the caller asks for `store: false`.
     pub is_kept: bool,
 }
 
@@ -82,7 +82,8 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
         None => (beginning(body), r#""store":false,"#.to_owned()),
     };
     let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
-    if terms.is_kept && thinks(model) {
+    let is_kept = terms.is_kept && head.store.is_none_or(|store| store.get() != "false");
+    if is_kept && thinks(model) {
         parts.extend(with_thoughts(body, head.include));
     }
     if terms.hosted {
@@ -505,6 +506,7 @@ mod tests {
         assert_eq!(include(plain.clone(), "gpt-5-mini", true), json!([thoughts]));
         assert_eq!(include(plain.clone(), "gpt-4o", true), Value::Null);
         assert_eq!(include(plain, "gpt-5-mini", false), Value::Null);
+        assert_eq!(include(json!({"model": "m", "input": "x", "store": false}), "gpt-5-mini", true), Value::Null);
         let asked = |include: Value| json!({"model": "m", "input": "x", "include": include});
         assert_eq!(include(asked(json!([logprobs])), "o3", true), json!([logprobs, thoughts]));
         assert_eq!(include(asked(Value::Null), "o3", true), json!([thoughts]));
