@@ -10,6 +10,7 @@ mod model_lists;
 mod models;
 mod money;
 mod nonsense;
+mod passing;
 mod pictures;
 mod refusals;
 mod secrets;

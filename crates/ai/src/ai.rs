@@ -24,7 +24,7 @@ use crate::{
     ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
-    dialect::Place,
+    dialect::{Place, costly},
     forward::{Stop, check_events},
     given::{Followed, Given},
     heavy::off_loop,
@@ -83,6 +83,8 @@ pub(crate) struct Upstream {
     pub responses_url: Option<Url>,
     /// Whether the tools that it runs itself are handed on.
     pub hosted_tools: bool,
+    /// What passes to it although it routes or costs.
+    pub passes: Arc<[String]>,
     pub keys: Arc<KeyPool>,
     pub breaker: Breaker,
     /// When it answered last, whatever it said.
@@ -314,6 +316,7 @@ impl Upstream {
             http,
             responses_url: None,
             hosted_tools: settings.hosted_tools,
+            passes: settings.passes.clone().into(),
             base,
             keys,
             breaker,
@@ -385,7 +388,8 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let mut request = self.request(url, lease, body)?;
-        if let Some(Ok(betas)) = betas.map(HeaderValue::from_str) {
+        let betas = betas.map(|asked| costly::betas(asked, &self.passes)).filter(|betas| !betas.is_empty());
+        if let Some(Ok(betas)) = betas.as_deref().map(HeaderValue::from_str) {
             request.headers_mut().insert("anthropic-beta", betas);
         }
         self.http.send(request, is_stream, deadline).await

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
-    dialect::{Post, fields::Fields},
+    dialect::{Post, costly, fields::Fields},
     forward::{JSON, Stop},
     heavy::off_loop,
     route::{Attempt, Tries},
@@ -94,7 +94,9 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
 async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
-    let posts = dialect.write_embedding(&call.body, wish, attempt.model).map_err(Stop::Told)?;
+    let left = costly::without_costly(&call.body, &upstream.passes).map_err(Stop::Told)?;
+    let body = left.as_ref().unwrap_or(&call.body);
+    let posts = dialect.write_embedding(body, wish, attempt.model).map_err(Stop::Told)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
         let response = upstream.post(&upstream.url(&place), &attempt.lease, body, false, deadline).await?;

@@ -15,7 +15,7 @@ use crate::{
     Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, Usage,
     ai::written,
     dialect::{
-        Head, anthropic,
+        Head, anthropic, costly,
         openai_chat::{
             self,
             pass::{ChatTap, Rewritten},
@@ -144,7 +144,7 @@ impl Ai {
     }
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = rewritten(call, attempt.model, openai_chat::pass::rewrite).await?;
+        let request = rewritten(call, attempt, openai_chat::pass::rewrite).await?;
         let upstream = attempt.upstream;
         let response = upstream
             .post(
@@ -172,7 +172,7 @@ impl Ai {
     }
 
     async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = rewritten(call, attempt.model, anthropic::pass::rewrite).await?;
+        let request = rewritten(call, attempt, anthropic::pass::rewrite).await?;
         let upstream = attempt.upstream;
         let wishes = (request.stream, call.betas.as_deref());
         let response = upstream
@@ -209,7 +209,7 @@ impl Ai {
         let record = self.record(call);
         let terms = openai_responses::pass::Terms { hosted: upstream.hosted_tools, is_kept: record.is_some() };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
-        let request = rewritten(call, attempt.model, rewrite).await?;
+        let request = rewritten(call, attempt, rewrite).await?;
         let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
@@ -311,14 +311,18 @@ impl Ai {
     }
 }
 
-/// The caller's own bytes, as they go to a provider that speaks the same.
+/// The caller's own bytes, as they go to a provider that speaks the same: without what chooses another model or another price.
 async fn rewritten(
     call: &Call,
-    model: &str,
+    attempt: &Attempt<'_>,
     rewrite: impl FnOnce(&Bytes, &str) -> Result<Rewritten, GatewayError> + Send + 'static,
 ) -> Result<Rewritten, Stop> {
-    let (body, model) = (call.body.clone(), model.to_owned());
-    let rewriting = off_loop(body.len(), move || rewrite(&body, &model));
+    let (body, model) = (call.body.clone(), attempt.model.to_owned());
+    let passes = Arc::clone(&attempt.upstream.passes);
+    let rewriting = off_loop(body.len(), move || {
+        let left = costly::without_costly(&body, &passes)?;
+        rewrite(left.as_ref().unwrap_or(&body), &model)
+    });
     rewriting.await.map_err(Stop::Told)?.map_err(Stop::Told)
 }
 

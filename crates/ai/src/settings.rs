@@ -41,6 +41,8 @@ pub struct ProviderSettings {
     /// Whether tools that the provider runs itself (a search of the web, an interpreter) pass to it with responses. They cost beside the tokens, and nobody
     /// counts that.
     pub hosted_tools: bool,
+    /// Fields of requests that choose another model or provider or a price, and that pass to it all the same, by their names; of betas by their beginnings.
+    pub passes: Vec<String>,
 }
 
 /// Every limit and time-out towards a provider.
@@ -182,6 +184,7 @@ mod tests {
             proxy: None,
             responses: false,
             hosted_tools: false,
+            passes: Vec::new(),
         }
     }
 

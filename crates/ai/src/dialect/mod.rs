@@ -1,6 +1,7 @@
 //! The dialects: one module each, pure functions from bytes to the neutral form and back.
 
 pub(crate) mod anthropic;
+pub(crate) mod costly;
 pub(crate) mod fields;
 pub(crate) mod gemini;
 pub(crate) mod mistral;

@@ -32,6 +32,7 @@ fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) 
         proxy: None,
         responses: false,
         hosted_tools: false,
+        passes: Vec::new(),
     }
 }
 

@@ -39,6 +39,7 @@ fn ai(kind: ProviderKind, upstream: &Upstream, version: &str, keys: &[&str], lim
         proxy: None,
         responses: false,
         hosted_tools: false,
+        passes: Vec::new(),
     };
     Ai::build(AiSettings { providers: vec![provider], limits, ..AiSettings::default() }).unwrap()
 }
@@ -361,6 +362,7 @@ fn behind(proxy: String) -> AiSettings {
         proxy: None,
         responses: false,
         hosted_tools: false,
+        passes: Vec::new(),
     };
     AiSettings { providers: vec![provider], proxy: Some(proxy), ..AiSettings::default() }
 }

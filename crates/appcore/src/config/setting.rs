@@ -555,6 +555,12 @@ const LATER: &[Setting] = &[
         Unset("true"),
         "Whether tools that the provider runs itself, such as a search of the web, pass to it with responses. They cost beside the tokens, and nobody counts that. Not set: they are left out.",
     ),
+    row(
+        "ai.providers.*.passes",
+        Kind::Texts,
+        Unset("provider,service_tier"),
+        "Fields that choose another model, provider or price (models, route, provider, plugins, transforms, web_search_options, service_tier, speed, inference_geo, store) and pass to the provider all the same; of betas the beginning. Not set: they are left out.",
+    ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
     row(
         "knowledge.model",

@@ -592,6 +592,9 @@ pub struct Provider {
     /// Whether tools that it runs itself are handed on.
     #[serde(default)]
     pub hosted_tools: bool,
+    /// Fields that route or cost, and pass to it.
+    #[serde(default)]
+    pub passes: Vec<String>,
 }
 
 impl Config {

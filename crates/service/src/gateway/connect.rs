@@ -22,6 +22,7 @@ fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<
             proxy: provider.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
             responses: provider.responses,
             hosted_tools: provider.hosted_tools,
+            passes: provider.passes.clone(),
         })
     };
     Ok(AiSettings {

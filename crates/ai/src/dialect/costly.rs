@@ -1,0 +1,180 @@
+//! What a request that passes may not say: fields that send it to another model or provider, or that cost more than its model's price. A key's list of
+//! models, its budgets and the table of prices know nothing of them, so they are left out, unless the provider's settings hand them on. What is stored with the
+//! provider's key is nobody's, and refused.
+
+use std::{borrow::Cow, fmt, sync::LazyLock};
+
+use bytes::Bytes;
+use memchr::memmem::Finder;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+use crate::GatewayError;
+
+/// Such fields, each with the values that cost nothing more.
+const FIELDS: [(&str, &[&str]); 10] = [
+    // Of OpenRouter and the like.
+    ("models", &[]),
+    ("route", &[]),
+    ("provider", &[]),
+    ("plugins", &[]),
+    ("transforms", &[]),
+    // Each search is paid for.
+    ("web_search_options", &[]),
+    ("service_tier", &["auto", "default", "flex", "standard", "standard_only"]),
+    ("speed", &["standard"]),
+    ("inference_geo", &["global"]),
+    // Answers are not stored with the provider's key.
+    ("store", &["false"]),
+];
+/// Betas of Anthropic that cost more, or read what is stored, by their beginnings.
+const BETAS: [&str; 2] = ["fast-mode", "files-api"];
+
+static FILE_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"file_id\""));
+static CONTAINER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"container\""));
+
+/// The fields of a body, in their order.
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+
+        reader.deserialize_map(Read).map(Self)
+    }
+}
+
+/// The body without such fields, but for those that are `passed`. None: it has none of them.
+pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<Bytes>, GatewayError> {
+    // What is wrong with it is said by who reads all of it.
+    let Ok(Fields(fields)) = serde_json::from_slice(body) else { return Ok(None) };
+    refuse_stored(body, &fields)?;
+    let is_kept = |(name, value): &&(Cow<'_, str>, &RawValue)| {
+        let plain = value.get().trim_matches('"');
+        let is_known = |(known, free): &(&str, &[&str])| *known == name && plain != "null" && !free.contains(&plain);
+        !FIELDS.iter().any(is_known) || passed.iter().any(|passed| passed == name)
+    };
+    let kept: Vec<_> = fields.iter().filter(is_kept).collect();
+    if kept.len() == fields.len() {
+        return Ok(None);
+    }
+    let written: Vec<String> =
+        kept.into_iter().map(|(name, value)| format!("{}:{}", Value::from(&**name), value.get())).collect();
+    Ok(Some(format!("{{{}}}", written.join(",")).into()))
+}
+
+/// Refuses files and containers that are named by their ids.
+fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
+    let find = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| *value);
+    if CONTAINER.find(body).is_some() && find("container").is_some_and(|value| value.get().starts_with('"')) {
+        let message =
+            "Containers of the provider aren't kept for anybody. Leave `container` out, or send what it is to have.";
+        return Err(GatewayError::invalid_param("container", message));
+    }
+    if FILE_ID.find(body).is_none() {
+        return Ok(());
+    }
+    let messages = find("messages").and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
+    for (index, message) in messages.unwrap_or_default().iter().enumerate() {
+        if names_file(&message["content"]) {
+            let message = "Files aren't stored here. Send the file itself.";
+            return Err(GatewayError::invalid_param(format!("messages[{index}].content"), message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether one of these parts, or of what a tool answered with, is a file by its id.
+fn names_file(content: &Value) -> bool {
+    let parts = content.as_array().map(Vec::as_slice).unwrap_or_default();
+    parts.iter().any(|part| {
+        let by_id = [&part["file_id"], &part["file"]["file_id"], &part["source"]["file_id"]];
+        by_id.into_iter().any(|id| !id.is_null()) || (part["type"] == "tool_result" && names_file(&part["content"]))
+    })
+}
+
+/// The betas of a caller without those that cost more, but for those that are `passed`.
+pub(crate) fn betas(asked: &str, passed: &[String]) -> String {
+    let is_kept = |beta: &&str| {
+        !BETAS.iter().any(|costly| beta.starts_with(costly)) || passed.iter().any(|passed| beta.starts_with(passed))
+    };
+    asked.split(',').map(str::trim).filter(|beta| !beta.is_empty()).filter(is_kept).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn without(body: &str, passed: &[&str]) -> Result<String, Option<String>> {
+        let passed: Vec<String> = passed.iter().map(|name| (*name).to_owned()).collect();
+        let bytes = Bytes::from(body.to_owned());
+        let left = without_costly(&bytes, &passed).map_err(|error| error.param)?.unwrap_or(bytes);
+        Ok(String::from_utf8(left.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn what_routes_or_costs_is_left_out_unless_it_may_pass() {
+        let body = r#"{ "model":"m", "models":["dear"],"provider":{"order":["x"]},"service_tier":"priority", "messages":[ {"role":"user"} ],"store":true}"#;
+        assert_eq!(without(body, &[]), Ok(r#"{"model":"m","messages":[ {"role":"user"} ]}"#.to_owned()));
+        let routed = r#"{"model":"m","provider":{"order":["x"]},"messages":[ {"role":"user"} ]}"#;
+        assert_eq!(without(body, &["provider"]), Ok(routed.to_owned()));
+        for free in [
+            r#"{ "model":"m","service_tier":"auto" , "store":false,"speed":null,"odd":{"models":1}}"#,
+            r#"{"model":"m","messages":[{"content":"\"models\": [\"file_id\"]"}],"tools":[{"provider":1}]}"#,
+            "no JSON",
+        ] {
+            assert_eq!(without(free, &[]), Ok(free.to_owned()));
+        }
+        let escaped = r#"{"model":"m","\u006dodels":["dear"]}"#;
+        assert_eq!(without(escaped, &[]), Ok(r#"{"model":"m"}"#.to_owned()));
+    }
+
+    #[test]
+    fn what_is_stored_with_the_key_is_refused() {
+        let asked = |part: Value| json!({"model": "m", "messages": [{"role": "user", "content": [part]}]}).to_string();
+        for part in [
+            json!({"type": "file", "file": {"file_id": "file-1"}}),
+            json!({"type": "document", "source": {"type": "file", "file_id": "file_1"}}),
+            json!({"type": "container_upload", "file_id": "file_1"}),
+            json!({"type": "tool_result", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}),
+        ] {
+            assert_eq!(without(&asked(part), &[]), Err(Some("messages[0].content".to_owned())));
+        }
+        let told = asked(json!({"type": "tool_use", "input": {"file_id": "theirs"}}));
+        assert_eq!(without(&told, &[]), Ok(told.clone()));
+        let container = r#"{"model":"m","container":"container_1"}"#;
+        assert_eq!(without(container, &[]), Err(Some("container".to_owned())));
+        let new = r#"{"model":"m","container":{"skills":[]}}"#;
+        assert_eq!(without(new, &[]), Ok(new.to_owned()));
+    }
+
+    #[test]
+    fn betas_that_cost_more_are_left_out() {
+        assert_eq!(
+            betas("claude-code-20250219, fast-mode-2026-02-01,files-api-2025-04-14", &[]),
+            "claude-code-20250219"
+        );
+        assert_eq!(betas("fast-mode-2026-02-01", &["fast-mode".to_owned()]), "fast-mode-2026-02-01");
+    }
+}
