@@ -1,6 +1,7 @@
 //! A stream whose caller and provider speak the same dialect: its bytes pass, and only what routing and billing need is looked at.
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::{
@@ -12,6 +13,25 @@ use crate::{
         failure::{self, Failure},
     },
 };
+
+/// Data that is longer is looked at from both ends only.
+const LONG: usize = 64 * 1024;
+
+/// Whether the lines of a block are what they seem to be: objects of JSON, and lines that begin so. What isn't is looked at event by event, which finds what is
+/// broken.
+pub(crate) fn is_sound(block: &[u8], others: &[&[u8]]) -> bool {
+    block.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).all(|line| {
+        match line.strip_prefix(b"data:") {
+            Some(data) => is_object(data.trim_ascii()),
+            None => line.is_empty() || others.iter().any(|beginning| line.starts_with(beginning)),
+        }
+    })
+}
+
+fn is_object(data: &[u8]) -> bool {
+    let is_closed = data.starts_with(b"{") && data.ends_with(b"}");
+    data == b"[DONE]" || (is_closed && (data.len() > LONG || serde_json::from_slice::<IgnoredAny>(data).is_ok()))
+}
 
 /// What one dialect says by its events.
 pub(crate) trait EventReader: Default + Send + Unpin + 'static {
@@ -101,7 +121,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
         if quarters > 0 {
             meter.deliver(quarters);
         }
-        let is_plain = block.starts_with(b"event:") || block.starts_with(b"data:") || block.starts_with(b":");
+        let is_plain = is_sound(&block, &[b":", b"event:", b"id:", b"retry:"]);
         // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let events = if is_first || !is_plain || R::is_marked(&block) { self.look_at(&block, meter)? } else { block };

@@ -13,9 +13,10 @@ use memchr::{memchr, memmem::Finder};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, value::RawValue};
 
-use super::usage::CompletionUsage;
+use super::{upstream::reason, usage::CompletionUsage};
 use crate::{
     AiError, Finish, GatewayError,
+    dialect::pass::is_sound,
     meter::{Meter, quarters},
     relay::Tap,
     wire::{
@@ -218,6 +219,7 @@ static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""finish_reason""#));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""error""#));
 static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
+static CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_calls""#));
 /// Also the end of `reasoning_content`.
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
 static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
@@ -233,6 +235,9 @@ pub(crate) struct ChatTap {
     choices: Option<BTreeMap<u32, bool>>,
     has_finish: bool,
     has_usage: bool,
+    /// Some text has come, or some call.
+    has_text: bool,
+    has_calls: bool,
     is_done: bool,
     /// What failed behind frames that were good.
     failed: Option<Failure>,
@@ -267,13 +272,15 @@ impl ChatTap {
             Event::Data(data) => data,
             Event::Error(data) | Event::Bare(data) => return Err(failure::of_event(&data)),
             Event::Nothing => {
-                out.extend_from_slice(frame);
+                // A sign of life. Libraries of this form know no other lines.
+                if frame.starts_with(b":") {
+                    out.extend_from_slice(frame);
+                }
                 return Ok(());
             }
         };
         if data.trim_ascii() == b"[DONE]" {
-            self.end_frames(meter, out);
-            return Ok(());
+            return self.end_frames(meter, out);
         }
         let chunk: Whole<'_> = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
         if chunk.is_error() {
@@ -299,19 +306,26 @@ impl ChatTap {
             out.extend_from_slice(&replace(&data, added));
             out.extend_from_slice(b"\n\n");
         } else if !is_usage_only || self.wants_usage {
-            out.extend_from_slice(frame);
+            write_frame(frame, &data, out);
         }
         Ok(())
     }
 
     /// The last frames, with what the upstream left out.
-    fn end_frames(&mut self, meter: &Meter, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.is_done, true) {
+    fn end_frames(&mut self, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if !self.is_done {
+            let left_out = match (self.has_finish, self.has_calls, self.has_text) {
+                (true, ..) => None,
+                (false, true, _) => Some(Finish::ToolCalls),
+                (false, false, true) => Some(Finish::Stop),
+                (false, false, false) => return Err(AiError::Empty.into()),
+            };
+            self.is_done = true;
             meter.close();
-            if !self.has_finish {
-                let choice = serde_json::json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]);
+            if let Some(finish) = left_out {
+                let choice = serde_json::json!([{"index": 0, "delta": {}, "finish_reason": reason(finish)}]);
                 self.add_frame(out, |chunk| _ = chunk.insert("choices".to_owned(), choice));
-                meter.finished(Finish::Stop);
+                meter.finished(finish);
             }
             if self.wants_usage && !self.has_usage {
                 let usage = super::usage::write(&meter.usage());
@@ -322,6 +336,7 @@ impl ChatTap {
             }
             out.extend_from_slice(b"data: [DONE]\n\n");
         }
+        Ok(())
     }
 
     fn add_frame(&self, out: &mut Vec<u8>, change: impl FnOnce(&mut serde_json::Map<String, Value>)) {
@@ -347,6 +362,8 @@ impl Tap for ChatTap {
         if quarters > 0 {
             meter.deliver(quarters);
         }
+        self.has_text |= quarters > 0;
+        self.has_calls = self.has_calls || has_calls(&block);
         if self.first.is_none() && block.starts_with(b"data:") {
             let mut splitter = Splitter::default();
             splitter.push(block.clone());
@@ -354,8 +371,7 @@ impl Tap for ChatTap {
             // Whatever a server sends first, it is looked at whole: this decides whether another one is asked.
             return self.pass_each(block, meter);
         }
-        let plain = block.starts_with(b"data:") || block.starts_with(b":");
-        let marked = !plain
+        let marked = !is_sound(&block, &[b":"])
             || self.choices.is_some()
             || !matches!(self.roles, Roles::Said)
             || says_more_than_null(&USAGE, &block)
@@ -393,9 +409,23 @@ impl Tap for ChatTap {
         if !self.is_whole() {
             return Err(AiError::Cut.into());
         }
-        self.end_frames(meter, &mut out);
+        self.end_frames(meter, &mut out)?;
         Ok(said(out))
     }
+}
+
+/// A frame with its data alone: no event, id or time to come again, which only confuse libraries of this form.
+fn write_frame(frame: &Bytes, data: &Bytes, out: &mut Vec<u8>) {
+    let is_alone =
+        frame.starts_with(b"data:") && frame.trim_ascii_end().iter().all(|byte| !matches!(byte, b'\n' | b'\r'));
+    if is_alone {
+        out.extend_from_slice(frame);
+        return;
+    }
+    out.extend_from_slice(b"data: ");
+    // Within a text of JSON no line ends.
+    out.extend(data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    out.extend_from_slice(b"\n\n");
 }
 
 fn said(out: Vec<u8>) -> Option<Bytes> {
@@ -407,6 +437,14 @@ fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
     key.find_iter(block).any(|at| {
         let mut value = block[at + key.needle().len()..].iter();
         value.find(|byte| !matches!(byte, b':' | b' ')) != Some(&b'n')
+    })
+}
+
+/// Whether there is a call in it, and not just the list of none.
+fn has_calls(block: &[u8]) -> bool {
+    CALLS.find_iter(block).any(|at| {
+        let mut value = block[at + CALLS.needle().len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
+        [b':', b'[', b'{'].iter().all(|expected| value.next() == Some(expected))
     })
 }
 
@@ -502,6 +540,40 @@ mod tests {
         assert!(text.ends_with(DONE));
         assert_eq!(usage, Usage { input: Some(0), output: Some(2), estimated: true, ..Usage::default() });
         assert_eq!(pass(false, &[HELLO, STOP]).0, [HELLO, STOP, DONE].concat(), "a clean end after the finish");
+    }
+
+    #[test]
+    fn a_broken_frame_in_the_middle_ends_the_stream_with_its_failure() {
+        let more = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"more\"}}]}\n\n";
+        for broken in ["data: {\"cho\n\n", "data: {\"a\":1}{\"a\":2}\n\n", "data: plain\n\n"] {
+            let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+            for frame in [HELLO, more] {
+                assert_eq!(tap.pass(Bytes::from_static(frame.as_bytes()), &meter).unwrap().unwrap(), frame);
+            }
+            let passed = tap.pass(Bytes::from([more, broken, STOP].concat()), &meter).unwrap().unwrap();
+            assert_eq!((passed.as_ref(), tap.failure()), (more.as_bytes(), Some(AiError::Garbled.into())), "{broken}");
+        }
+    }
+
+    #[test]
+    fn lines_of_other_forms_do_not_pass() {
+        let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+        let more = "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"more\"}}]}";
+        tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
+        for frame in [format!("event: chunk\nid: 7\ndata: {more}\n\n"), format!("data: {more}\nretry: 10\n\n")] {
+            let passed = tap.pass(Bytes::from(frame), &meter).unwrap().unwrap();
+            assert_eq!(passed, format!("data: {more}\n\n"));
+        }
+        assert_eq!(tap.pass(Bytes::from_static(b"id: 7\n\n"), &meter).unwrap(), None);
+        assert_eq!(tap.pass(Bytes::from_static(b": ping\n\n"), &meter).unwrap().unwrap(), ": ping\n\n");
+    }
+
+    #[test]
+    fn an_end_that_is_left_out_is_that_of_what_came() {
+        let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n";
+        assert!(pass(false, &[call, DONE]).0.contains(r#""finish_reason":"tool_calls""#));
+        let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+        assert_eq!(tap.pass(Bytes::from_static(DONE.as_bytes()), &meter), Err(AiError::Empty.into()), "nothing came");
     }
 
     #[test]
