@@ -34,7 +34,7 @@ use crate::{
     tool_names,
     translate::{Listener, Translation, read_whole},
     web_pictures,
-    wire::{content_type, failure::Failure},
+    wire::{content_type, events::is_stream, failure::Failure},
 };
 
 pub(crate) const JSON: &str = "application/json";
@@ -157,6 +157,11 @@ impl Ai {
             .await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
+            if is_stream(&body) {
+                let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
+                let whole = openai_chat::door::whole(&head(call.door, attempt.model), &answer, &usage);
+                return Ok(Begun::Whole(whole.to_string().into()));
+            }
             openai_chat::pass::meter_whole(&body, &call.meter)?;
             return Ok(Begun::Whole(body));
         }
@@ -186,6 +191,11 @@ impl Ai {
             .await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
+            if is_stream(&body) {
+                let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
+                let whole = anthropic::door::whole(&head(call.door, attempt.model), &answer, &usage);
+                return Ok(Begun::Whole(whole.to_string().into()));
+            }
             anthropic::pass::meter_whole(&body, &call.meter)?;
             return Ok(Begun::Whole(body));
         }

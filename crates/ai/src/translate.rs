@@ -85,6 +85,9 @@ impl Listener {
 
     /// Reads an answer in one piece, up to its ends.
     pub fn whole(&mut self, body: &[u8], meter: &Meter) -> Result<Vec<Event>, Failure> {
+        if events::is_stream(body) {
+            return self.rest(&Bytes::copy_from_slice(body), meter);
+        }
         let mut said = Vec::new();
         self.reader.read_whole(body, &mut said)?;
         self.take_in(&mut said, meter);

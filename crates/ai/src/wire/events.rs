@@ -135,6 +135,12 @@ pub(crate) enum Event {
     Nothing,
 }
 
+/// Whether what is to be an answer in one piece is a stream: some relays send one unasked, or call it JSON.
+pub(crate) fn is_stream(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    [&b"data:"[..], b"event:", b":", b"id:"].iter().any(|beginning| body.starts_with(beginning))
+}
+
 /// Reads an event. The data is copied only where it stands on several lines.
 pub(crate) fn read(event: &Bytes) -> Event {
     let mut data: Option<Bytes> = None;

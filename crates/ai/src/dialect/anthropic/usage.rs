@@ -3,14 +3,27 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Usage;
+use crate::{Usage, dialect::fields::counted};
 
+/// Whatever a server writes there, its answer stands.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(from = "Value")]
 pub(crate) struct MessageUsage {
     input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+}
+
+impl From<Value> for MessageUsage {
+    fn from(said: Value) -> Self {
+        Self {
+            input_tokens: counted(&said["input_tokens"]),
+            cache_read_input_tokens: counted(&said["cache_read_input_tokens"]),
+            cache_creation_input_tokens: counted(&said["cache_creation_input_tokens"]),
+            output_tokens: counted(&said["output_tokens"]),
+        }
+    }
 }
 
 impl MessageUsage {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     AiError, Finish, Usage,
-    dialect::openai_chat::new_call_id,
+    dialect::{fields::counted, openai_chat::new_call_id},
     neutral::{Event, Reader},
     wire::failure::{self, Failure},
 };
@@ -81,44 +81,37 @@ struct Top {
     candidates: Vec<Chosen>,
 }
 
+/// Whatever a server writes there, its answer stands.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct UsageMetadata {
-    prompt_token_count: Option<u64>,
-    tool_use_prompt_token_count: Option<u64>,
-    cached_content_token_count: Option<u64>,
-    candidates_token_count: Option<u64>,
-    thoughts_token_count: Option<u64>,
-    prompt_tokens_details: Option<Vec<ModalityCount>>,
-    candidates_tokens_details: Option<Vec<ModalityCount>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ModalityCount {
-    modality: Option<String>,
-    token_count: Option<u64>,
-}
+#[serde(from = "Value")]
+pub(crate) struct UsageMetadata(Usage);
 
 /// How much of it is sound; none where nobody says.
-fn sound(counts: Option<Vec<ModalityCount>>) -> Option<u64> {
-    let heard = counts?.into_iter().filter(|count| count.modality.as_deref() == Some("AUDIO"));
-    heard.filter_map(|count| count.token_count).reduce(u64::saturating_add)
+fn sound(counts: &Value) -> Option<u64> {
+    let heard = counts.as_array()?.iter().filter(|count| count["modality"] == "AUDIO");
+    heard.filter_map(|count| counted(&count["tokenCount"])).reduce(u64::saturating_add)
+}
+
+impl From<Value> for UsageMetadata {
+    fn from(said: Value) -> Self {
+        let count = |name: &str| counted(&said[name]);
+        let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
+        let (heard, spoken) = (sound(&said["promptTokensDetails"]), sound(&said["candidatesTokensDetails"]));
+        Self(Usage {
+            input: sum([count("promptTokenCount"), count("toolUsePromptTokenCount")]),
+            cached: count("cachedContentTokenCount"),
+            output: sum([count("candidatesTokenCount"), count("thoughtsTokenCount")]),
+            reasoning: count("thoughtsTokenCount"),
+            audio: sum([heard, spoken]),
+            audio_output: spoken,
+            ..Usage::default()
+        })
+    }
 }
 
 impl From<UsageMetadata> for Usage {
-    fn from(counts: UsageMetadata) -> Self {
-        let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
-        let (heard, spoken) = (sound(counts.prompt_tokens_details), sound(counts.candidates_tokens_details));
-        Self {
-            input: sum([counts.prompt_token_count, counts.tool_use_prompt_token_count]),
-            cached: counts.cached_content_token_count,
-            output: sum([counts.candidates_token_count, counts.thoughts_token_count]),
-            reasoning: counts.thoughts_token_count,
-            audio: sum([heard, spoken]),
-            audio_output: spoken,
-            ..Self::default()
-        }
+    fn from(usage: UsageMetadata) -> Self {
+        usage.0
     }
 }
 

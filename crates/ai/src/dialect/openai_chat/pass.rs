@@ -197,9 +197,18 @@ impl Whole<'_> {
     }
 }
 
+/// JSON in which no key stands twice, as some proxies write it: the last one counts. Fails where that is not what was wrong.
+fn without_repeats(data: &[u8]) -> Result<String, AiError> {
+    let value: Value = serde_json::from_slice(data).map_err(|_| AiError::Garbled)?;
+    let written = value.to_string();
+    if written.as_bytes() == data { Err(AiError::Garbled) } else { Ok(written) }
+}
+
 /// Reads what billing needs of an answer in one piece; fails where it is none.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
-    let whole: Whole<'_> = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+    let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) else {
+        return meter_whole(without_repeats(body)?.as_bytes(), meter);
+    };
     if whole.is_error() || whole.choices.is_none() {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
         return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
@@ -282,7 +291,9 @@ impl ChatTap {
         if data.trim_ascii() == b"[DONE]" {
             return self.end_frames(meter, out);
         }
-        let chunk: Whole<'_> = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
+        let Ok(chunk) = serde_json::from_slice::<Whole<'_>>(&data) else {
+            return self.pass_frame(&format!("data: {}\n\n", without_repeats(&data)?).into(), meter, out);
+        };
         if chunk.is_error() {
             return Err(failure::of_event(&data));
         }
@@ -574,6 +585,35 @@ mod tests {
         assert!(pass(false, &[call, DONE]).0.contains(r#""finish_reason":"tool_calls""#));
         let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
         assert_eq!(tap.pass(Bytes::from_static(DONE.as_bytes()), &meter), Err(AiError::Empty.into()), "nothing came");
+    }
+
+    #[test]
+    fn an_answer_stands_whatever_a_server_writes_of_its_usage() {
+        let told = |usage: &str| {
+            let end = format!(
+                "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}],{usage}}}\n\n"
+            );
+            let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+            for frame in [HELLO, &end, DONE] {
+                tap.pass(Bytes::copy_from_slice(frame.as_bytes()), &meter).unwrap();
+            }
+            let whole = format!(
+                "{{\"choices\":[{{\"message\":{{\"content\":\"Hello\"}},\"finish_reason\":\"stop\"}}],{usage}}}"
+            );
+            let in_one_piece = Meter::default();
+            meter_whole(whole.as_bytes(), &in_one_piece).unwrap();
+            assert_eq!(in_one_piece.usage().input, meter.usage().input, "{usage}");
+            (meter.usage().input, meter.usage().output)
+        };
+        assert_eq!(told(r#""usage":{"prompt_tokens":57.0,"completion_tokens":17.92}"#), (Some(57), Some(18)));
+        assert_eq!(told(r#""usage":null,"usage":{"prompt_tokens":1,"completion_tokens":2}"#), (Some(1), Some(2)));
+        for odd in [
+            r#""usage":{"prompt_tokens":-1,"completion_tokens":"3","prompt_tokens_details":[]}"#,
+            r#""usage":[]"#,
+            r#""usage":7"#,
+        ] {
+            assert_eq!(told(odd).0, Some(0), "{odd}: by an estimate");
+        }
     }
 
     #[test]

@@ -3,43 +3,33 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Usage;
+use crate::{Usage, dialect::fields::counted};
 
+/// Whatever a server writes there, its answer stands.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(crate) struct CompletionUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-}
+#[serde(from = "Value")]
+pub(crate) struct CompletionUsage(Usage);
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
+impl From<Value> for CompletionUsage {
+    fn from(said: Value) -> Self {
+        let (prompt, completion) = (&said["prompt_tokens_details"], &said["completion_tokens_details"]);
+        let [heard, spoken] = [prompt, completion].map(|details| counted(&details["audio_tokens"]));
+        Self(Usage {
+            input: counted(&said["prompt_tokens"]),
+            cached: counted(&prompt["cached_tokens"]),
+            cache_write: None,
+            output: counted(&said["completion_tokens"]),
+            reasoning: counted(&completion["reasoning_tokens"]),
+            audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
+            audio_output: spoken,
+            estimated: false,
+        })
+    }
 }
 
 impl From<CompletionUsage> for Usage {
     fn from(usage: CompletionUsage) -> Self {
-        let prompt = usage.prompt_tokens_details.unwrap_or_default();
-        let completion = usage.completion_tokens_details.unwrap_or_default();
-        let audio = [prompt.audio_tokens, completion.audio_tokens].into_iter().flatten();
-        Self {
-            input: usage.prompt_tokens,
-            cached: prompt.cached_tokens,
-            cache_write: None,
-            output: usage.completion_tokens,
-            reasoning: completion.reasoning_tokens,
-            audio: audio.reduce(u64::saturating_add),
-            audio_output: completion.audio_tokens,
-            estimated: false,
-        }
+        usage.0
     }
 }
 

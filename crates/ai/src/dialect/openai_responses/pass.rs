@@ -13,6 +13,7 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     AiError, Finish, GatewayError, Usage,
     dialect::{
+        fields::counted,
         openai_chat::pass::{Rewritten, beginning, place, present, replace, text_length},
         pass::{EventReader, PassingTap},
     },
@@ -279,33 +280,14 @@ fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
     Ok(())
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct ResponseUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    input_tokens_details: Option<InputDetails>,
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-}
-
-impl From<ResponseUsage> for Usage {
-    fn from(usage: ResponseUsage) -> Self {
-        Self {
-            input: usage.input_tokens,
-            cached: usage.input_tokens_details.unwrap_or_default().cached_tokens,
-            output: usage.output_tokens,
-            reasoning: usage.output_tokens_details.unwrap_or_default().reasoning_tokens,
-            ..Self::default()
-        }
+/// Whatever a server writes there, its answer stands.
+fn read_usage(said: &Value) -> Usage {
+    Usage {
+        input: counted(&said["input_tokens"]),
+        cached: counted(&said["input_tokens_details"]["cached_tokens"]),
+        output: counted(&said["output_tokens"]),
+        reasoning: counted(&said["output_tokens_details"]["reasoning_tokens"]),
+        ..Usage::default()
     }
 }
 
@@ -334,8 +316,7 @@ fn failed(response: &Value) -> Option<Failure> {
 
 fn ended(response: &Value, meter: &Meter) -> Result<(), Failure> {
     if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
-        let usage: ResponseUsage = serde_json::from_value(usage.clone()).map_err(|_| AiError::Garbled)?;
-        meter.report(usage.into());
+        meter.report(read_usage(usage));
     }
     meter.finished(if response["status"] == "incomplete" { Finish::Length } else { Finish::Stop });
     meter.close();
