@@ -18,6 +18,36 @@ const event = (value) => `event: ${value.type}\n${data(value)}`;
 const words = (text) => text.match(/[^ ]* ?/g).filter(Boolean);
 const halves = (text) => [text.slice(0, text.length / 2), text.slice(text.length / 2)];
 
+/** OpenAI's other form, streamed. */
+function responses({ text, calls }) {
+  const items = calls?.map(({ name, input }, at) => ({
+    id: `fc_${at}`,
+    type: 'function_call',
+    status: 'completed',
+    call_id: `call_${at}`,
+    name,
+    arguments: JSON.stringify(input),
+  })) ?? [{ id: 'msg_0', type: 'message', status: 'completed', role: 'assistant', content: [{ type: 'output_text', text, annotations: [] }] }];
+  const usage = {
+    input_tokens: 7,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: 3,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: 10,
+  };
+  const response = { id: 'resp_1', object: 'response', created_at: 1, model: 'small', error: null };
+  const done = items.flatMap((item, output_index) => [
+    { type: 'response.output_item.added', output_index, item },
+    { type: 'response.output_item.done', output_index, item },
+  ]);
+  const events = [
+    { type: 'response.created', response: { ...response, status: 'in_progress', output: [] } },
+    ...done,
+    { type: 'response.completed', response: { ...response, status: 'completed', output: items, usage } },
+  ];
+  return events.map((value, sequence_number) => event({ ...value, sequence_number }));
+}
+
 const openai = {
   version: 'v1',
   streams: (_, body) => body?.stream === true,
@@ -36,7 +66,8 @@ const openai = {
     const choices = [{ index: 0, message, finish_reason: calls ? 'tool_calls' : 'stop' }];
     return { id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: 'small', choices, usage: this.usage };
   },
-  frames({ text, calls, fails }) {
+  frames({ text, calls, fails }, path) {
+    if (path.endsWith('/responses')) return responses({ text, calls });
     const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'small' };
     const chunk = (delta, finish_reason = null) => data({ ...head, choices: [{ index: 0, delta, finish_reason }] });
     const frames = [chunk({ role: 'assistant', content: '' })];
@@ -133,6 +164,8 @@ const DIALECTS = { openai, gemini, anthropic };
 
 export class Upstream {
   asked = [];
+  /** What it does with a question for which nothing is planned. */
+  usual = undefined;
   #plan = [];
   #dialect;
   #server;
@@ -147,7 +180,7 @@ export class Upstream {
     return upstream;
   }
 
-  /** What it does with the next questions; one for which nothing is planned is refused. */
+  /** What it does with the next questions; one for which nothing is planned, and that is not usual, is refused. */
   plan(...planned) {
     this.#plan.push(...planned);
   }
@@ -175,12 +208,12 @@ export class Upstream {
     this.asked.push({ path, body });
     const fixed = this.#dialect.fixed(path, body);
     if (fixed) return send(200, fixed);
-    const planned = this.#plan.shift() ?? refuse(500);
+    const planned = this.#plan.shift() ?? this.usual?.(body, path) ?? refuse(500);
     const { status, seconds } = planned;
     if (status) return send(status, this.#dialect.refusal(status, seconds), seconds ? { 'retry-after': seconds } : {});
     if (!this.#dialect.streams(path, body)) return send(200, this.#dialect.whole(planned));
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    for (const frame of this.#dialect.frames(planned)) response.write(frame);
+    for (const frame of this.#dialect.frames(planned, path)) response.write(frame);
     response.end();
   }
 

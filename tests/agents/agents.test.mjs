@@ -1,0 +1,135 @@
+// Claude Code and Codex, as npm has them, in a loop with a call of a tool, over each kind of provider. What a real provider would refuse fails the test.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Person, startServer } from '../clients/server.mjs';
+import { Upstream, answer, callTools } from '../clients/upstream.mjs';
+import { refusals } from './rules.mjs';
+
+const KINDS = ['openai', 'gemini', 'anthropic'];
+/** What the tool prints does not stand in what it is asked. */
+const COMMAND = 'echo natter-$((40+2))';
+const PRINTED = 'natter-42';
+const SAID = `It printed ${PRINTED}.`;
+
+let server;
+let key;
+let folder;
+const upstreams = {};
+
+before(async () => {
+  const settings = {};
+  for (const name of [...KINDS, 'direct']) {
+    const kind = name === 'direct' ? 'openai' : name;
+    upstreams[name] = await Upstream.start(kind, name);
+    const prefix = `AI__PROVIDERS__${name.toUpperCase()}__`;
+    Object.assign(settings, {
+      [`${prefix}KIND`]: kind,
+      [`${prefix}BASE_URL`]: upstreams[name].url,
+      [`${prefix}KEYS`]: 'key-one',
+      [`${prefix}MODELS`]: upstreams[name].model,
+    });
+  }
+  settings.AI__PROVIDERS__DIRECT__RESPONSES = 'true';
+  server = await startServer(settings);
+  const person = await Person.signUp(server.url, 'Anna');
+  ({ key } = await person.call('POST', '/r1/api_keys', { name: 'Agents', scopes: ['gateway'] }));
+  folder = await mkdtemp(join(tmpdir(), 'natter-agents-'));
+});
+
+after(async () => {
+  await Promise.all([server?.stop(), ...Object.values(upstreams).map((upstream) => upstream.stop())]);
+  if (folder) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+/** The model calls this tool once, and then says what came of it. Gives what a real provider would have refused. */
+function expectLoop(name, tool, input) {
+  const refused = [];
+  upstreams[name].asked.length = 0;
+  upstreams[name].usual = (body, path) => {
+    const text = JSON.stringify(body ?? null);
+    if (body && !path.endsWith('/responses')) refused.push(...refusals(name, body));
+    if (text.includes(PRINTED)) return answer(SAID);
+    return text.includes(`"${tool}"`) ? callTools([tool, input]) : answer('Hello.');
+  };
+  return refused;
+}
+
+/** Runs a program in a home and a folder of its own, with nothing to read. */
+async function run(program, args, env) {
+  const home = await mkdtemp(join(folder, 'home-'));
+  const work = join(home, 'work');
+  await mkdir(work);
+  const binary = new URL(`node_modules/.bin/${program}`, import.meta.url).pathname;
+  const own = typeof env === 'function' ? await env(home) : env;
+  const child = spawn(binary, args, {
+    cwd: work,
+    env: { PATH: process.env.PATH, HOME: home, LANG: 'C.UTF-8', ...own },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 120_000,
+  });
+  const read = async (stream) => Buffer.concat(await stream.toArray()).toString();
+  const ended = new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
+  const [out, errors, code] = await Promise.all([read(child.stdout), read(child.stderr), ended]);
+  assert.equal(code, 0, `${program} ended with ${code}:\n${out}\n${errors}`);
+  return out.trim().split('\n');
+}
+
+const askedWith = (name) => upstreams[name].asked.some(({ body }) => JSON.stringify(body)?.includes(PRINTED));
+
+for (const kind of KINDS) {
+  describe(`Claude Code over ${kind}`, () => {
+    test('calls a tool and tells what came of it', async () => {
+      const refused = expectLoop(kind, 'Bash', { command: COMMAND, description: 'Print it' });
+      const args = ['-p', 'Run it.', '--allowedTools', 'Bash(echo:*)', '--output-format', 'json'];
+      const lines = await run('claude', args, {
+        ANTHROPIC_BASE_URL: server.url,
+        ANTHROPIC_AUTH_TOKEN: key,
+        ANTHROPIC_MODEL: `${kind}-model`,
+        ANTHROPIC_DEFAULT_HAIKU_MODEL: `${kind}-model`,
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      });
+      const { is_error, result } = JSON.parse(lines.at(-1));
+      assert.deepEqual([is_error, result], [false, SAID]);
+      assert.ok(askedWith(kind), 'the result reached the model');
+      assert.deepEqual(refused, []);
+    });
+  });
+}
+
+/** `direct`: its own form, which passes. */
+for (const name of [...KINDS, 'direct']) {
+  describe(`Codex over ${name}`, () => {
+    test('calls a tool and tells what came of it', async () => {
+      const refused = expectLoop(name, 'exec_command', { cmd: COMMAND });
+      const args = ['exec', '--skip-git-repo-check', '--sandbox', 'danger-full-access', '--json', 'Run it.'];
+      const lines = await run('codex', args, async (home) => {
+        const config = [
+          `model = "${name}-model"`,
+          'model_provider = "natter"',
+          '[model_providers.natter]',
+          'name = "Natter"',
+          `base_url = "${server.url}/v1"`,
+          'env_key = "NATTER_KEY"',
+          'wire_api = "responses"',
+          'request_max_retries = 0',
+          'stream_max_retries = 0',
+        ];
+        await mkdir(join(home, '.codex'));
+        await writeFile(join(home, '.codex', 'config.toml'), config.join('\n'));
+        return { NATTER_KEY: key };
+      });
+      const events = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+      const items = events.filter(({ type }) => type === 'item.completed').map(({ item }) => item);
+      const ran = items.find(({ type }) => type === 'command_execution');
+      assert.deepEqual([ran?.exit_code, ran?.aggregated_output.trim()], [0, PRINTED]);
+      assert.equal(items.findLast(({ type }) => type === 'agent_message')?.text, SAID);
+      assert.ok(askedWith(name), 'the result reached the model');
+      assert.deepEqual(refused, []);
+    });
+  });
+}
