@@ -283,9 +283,9 @@ impl Request {
         Cow::Owned(request)
     }
 
-    /// The name of the tool that a call of the conversation has asked for.
-    pub fn called(&self, id: &str) -> Option<&str> {
-        self.turns.iter().flat_map(|turn| &turn.parts).find_map(|part| match part {
+    /// The name of the tool that a call has asked for: the last one of this id before a turn, since some programs number them anew each time.
+    pub fn called(&self, id: &str, before: usize) -> Option<&str> {
+        self.turns.iter().take(before).rev().flat_map(|turn| turn.parts.iter().rev()).find_map(|part| match part {
             Part::Call(call) if call.id == id => Some(call.name.as_str()),
             _ => None,
         })

@@ -19,12 +19,12 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let request = &*two_sided;
     let mut system = request.system_text();
     let mut contents = Vec::with_capacity(request.turns.len());
-    for turn in &request.turns {
+    for (place, turn) in request.turns.iter().enumerate() {
         let role = match turn.speaker {
             Speaker::User | Speaker::System => "user",
             Speaker::Assistant => "model",
         };
-        let parts = parts(request, &turn.parts, model)?;
+        let parts = parts(request, place, model)?;
         if !parts.is_empty() {
             contents.push(json!({"role": role, "parts": parts}));
         }
@@ -47,10 +47,11 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     Ok(body)
 }
 
-fn parts(request: &Request, parts: &[Part], model: &str) -> Result<Vec<Value>, GatewayError> {
+/// The parts of the turn at this place.
+fn parts(request: &Request, place: usize, model: &str) -> Result<Vec<Value>, GatewayError> {
     let mut written = Vec::new();
     let mut is_first_call = true;
-    for part in parts {
+    for part in request.turns.get(place).into_iter().flat_map(|turn| &turn.parts) {
         match part {
             Part::Text(text) => written.push(json!({ "text": text })),
             Part::Media(media) => written.push(inline(media)?),
@@ -59,7 +60,7 @@ fn parts(request: &Request, parts: &[Part], model: &str) -> Result<Vec<Value>, G
                 is_first_call = false;
             }
             Part::Result(result) => {
-                written.push(function_response(request, result));
+                written.push(function_response(request, place, result));
                 let (_, others) = split_text(&result.parts);
                 for part in others {
                     if let Part::Media(media) = part {
@@ -103,15 +104,17 @@ fn function_call(call: &ToolCall, needs_signature: bool) -> Value {
     part
 }
 
-fn function_response(request: &Request, result: &ToolResult) -> Value {
+fn function_response(request: &Request, place: usize, result: &ToolResult) -> Value {
     let (text, _) = split_text(&result.parts);
     let response = match serde_json::from_str::<Value>(&text) {
+        // A reference in it would be looked up, and refused.
+        _ if text.contains("\"$ref\"") && !result.is_error => json!({ "result": text }),
         Ok(object @ Value::Object(_)) if !result.is_error => object,
         _ if result.is_error => json!({ "error": text }),
         Ok(value) if !value.is_null() => json!({ "result": value }),
         _ => json!({ "result": text }),
     };
-    let name = request.called(&result.id).unwrap_or(&result.id);
+    let name = request.called(&result.id, place).unwrap_or(&result.id);
     json!({"functionResponse": {"id": result.id, "name": name, "response": response}})
 }
 

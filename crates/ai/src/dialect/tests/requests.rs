@@ -358,3 +358,18 @@ fn a_failed_tool_and_a_turn_of_thoughts_alone_are_told_as_openai_knows_them() {
     let openai = translated(Door::Messages, ProviderKind::OPENAI, &body);
     assert_eq!(openai["messages"], json!([{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]));
 }
+
+#[test]
+fn a_result_at_gemini_goes_by_the_call_before_it_and_holds_no_reference() {
+    let call = |name: &str| json!({"role": "assistant", "tool_calls": [{"id": "0", "type": "function", "function": {"name": name, "arguments": "{}"}}]});
+    let result = |text: &str| json!({"role": "tool", "tool_call_id": "0", "content": text});
+    let body = chat(&json!({"messages": [{"role": "user", "content": "x"}, call("look"), result("{\"a\":1}"),
+        call("find"), result("{\"$ref\":\"#/a\"}")]}));
+    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
+    let response = |turn: usize| gemini["contents"][turn]["parts"][0]["functionResponse"].clone();
+    assert_eq!((&response(2)["name"], &response(2)["response"]), (&json!("look"), &json!({"a": 1})));
+    assert_eq!(
+        (&response(4)["name"], &response(4)["response"]),
+        (&json!("find"), &json!({"result": "{\"$ref\":\"#/a\"}"}))
+    );
+}
