@@ -62,7 +62,7 @@ pub struct Limits {
     pub retries: usize,
     /// A longer wait than this, asked for by the provider, is told to the reader instead of waited for (15 s).
     pub patience: Duration,
-    /// Largest frame of a stream in bytes (1 MiB).
+    /// Largest frame of a stream in bytes (16 MiB): pictures come in one.
     pub max_frame_bytes: usize,
     /// Largest answer on the wire in bytes (64 MiB).
     pub max_answer_bytes: usize,
@@ -80,7 +80,7 @@ impl Default for Limits {
             backoff: Duration::from_secs(1),
             retries: 3,
             patience: Duration::from_secs(15),
-            max_frame_bytes: 1024 * 1024,
+            max_frame_bytes: 16 * 1024 * 1024,
             max_answer_bytes: 64 * 1024 * 1024,
             demo_pause: Duration::from_millis(40),
         }

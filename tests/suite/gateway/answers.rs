@@ -129,7 +129,8 @@ async fn the_models_of_a_key_are_listed_as_each_library_lists_them() {
     let one = stage.program.get("/v1/models/small").await;
     assert_eq!((&one.body["id"], &one.body["object"]), (&json!("small"), &json!("model")));
     assert_eq!(stage.program.get("/v1/models/fake%2Fsmall").await.status, 200);
-    assert_eq!(stage.program.get("/v1/models/other").await.status, 404);
+    let other = stage.program.get("/v1/models/other").await;
+    assert_eq!((other.status, &other.body["error"]["code"]), (404, &json!("model_not_found")), "{other:?}");
     let request = stage.program.request(Method::GET, "/v1/models").header("anthropic-version", "2026-10-21");
     let list = stage.program.send(request).await;
     assert_eq!((&list.body["has_more"], &list.body["data"][0]["type"]), (&json!(false), &json!("model")), "{list:?}");

@@ -1,8 +1,9 @@
 //! What a key may ask for, as each library lists it.
 
-use ai::Door;
-use appcore::{AppError, Code};
+use ai::{Door, GatewayError};
+use appcore::AppError;
 use bytes::Bytes;
+use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 use service::gateway;
@@ -88,10 +89,11 @@ impl Endpoint for ShowV1Model {
     async fn handle(ctx: &Ctx, request: ShowV1ModelRequest) -> Result<Reply<Raw>, AppError> {
         let id = with_slashes(&request.id);
         let caller = caller(ctx).await?;
+        let door = failure::door_of(ctx.http());
         if !gateway::may_call(ctx.app(), &caller, &id) {
-            return Err(AppError::refused(Code::NotFound, "This model doesn't exist, or this key may not use it."));
+            return Ok(failure::reply(&GatewayError::unknown_model(&id), door, &request_id(ctx.http())));
         }
-        Ok(written(&described(failure::door_of(ctx.http()), &id)))
+        Ok(written(&described(door, &id)))
     }
 }
 
