@@ -331,6 +331,13 @@ pub(crate) enum Event {
         choice: u32,
         data: String,
     },
+    /// A picture that the model has made.
+    Picture {
+        choice: u32,
+        mime: String,
+        /// Base64.
+        data: String,
+    },
     /// A call begins. `tool` counts the calls of a choice.
     Call {
         choice: u32,
@@ -411,7 +418,10 @@ impl Order {
                 self.ends.entry(*choice).or_default();
                 true
             }
-            Event::Text { choice, .. } | Event::Refusal { choice, .. } | Event::Thinking { choice, .. } => {
+            Event::Text { choice, .. }
+            | Event::Refusal { choice, .. }
+            | Event::Thinking { choice, .. }
+            | Event::Picture { choice, .. } => {
                 self.ends.entry(*choice).or_default();
                 true
             }

@@ -176,6 +176,9 @@ impl FreeCall {
     }
 }
 
+/// Quarters of the tokens of a picture, about.
+const PICTURE_QUARTERS: u64 = 4 * 1_000;
+
 /// Tells the meter what has come.
 fn count(events: &[Event], meter: &Meter) {
     for event in events {
@@ -185,6 +188,7 @@ fn count(events: &[Event], meter: &Meter) {
             }
             Event::Call { name, .. } => meter.deliver(quarters(name.as_bytes())),
             Event::Arguments { json, .. } => meter.deliver(quarters(json.as_bytes())),
+            Event::Picture { .. } => meter.deliver(PICTURE_QUARTERS),
             Event::Usage(usage) => meter.report(*usage),
             Event::Signature { .. }
             | Event::Redacted { .. }

@@ -27,6 +27,11 @@ pub(crate) enum Block {
         signature: Option<String>,
     },
     Redacted(String),
+    /// Made by the model: its type, and base64.
+    Picture {
+        mime: String,
+        data: String,
+    },
     Call(ToolCall),
     /// Of a tool whose input is free text: its arguments are the text.
     FreeCall(ToolCall),
@@ -72,6 +77,7 @@ impl Answer {
                 }
             },
             Event::Redacted { choice, data } => self.choice(choice).blocks.push(Block::Redacted(data)),
+            Event::Picture { choice, mime, data } => self.choice(choice).blocks.push(Block::Picture { mime, data }),
             Event::Call { choice, id, name, signature, .. } => {
                 let call = ToolCall { id, name, arguments: String::new(), signature };
                 self.choice(choice).blocks.push(Block::Call(call));

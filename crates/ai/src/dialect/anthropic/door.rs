@@ -33,6 +33,7 @@ fn block(block: &Block) -> Value {
             json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or(MARK)})
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+        Block::Picture { mime, .. } => json!({"type": "text", "text": made(mime)}),
         // This dialect has no such tools, so that none is called by it.
         Block::FreeCall(call) => {
             json!({"type": "tool_use", "id": call.id, "name": call.name, "input": {"input": call.arguments}})
@@ -43,6 +44,11 @@ fn block(block: &Block) -> Value {
             json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
         }
     }
+}
+
+/// This dialect has no place for a picture of the model's.
+fn made(mime: &str) -> String {
+    format!("[A picture ({mime}) was made. This form can't hold it: ask by chat completions or responses.]")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +136,14 @@ impl MessageWriter {
         self.start(Some(Open::Call(tool)), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
     }
 
+    fn say(&mut self, text: &str, out: &mut Vec<u8>) {
+        if self.open != Some(Open::Text) {
+            self.close(out);
+            self.start(Some(Open::Text), &json!({"type": "text", "text": ""}), out);
+        }
+        self.delta(&json!({"type": "text_delta", "text": text}), out);
+    }
+
     fn open_thinking(&mut self, out: &mut Vec<u8>) {
         if self.open != Some(Open::Thinking) {
             self.close(out);
@@ -150,6 +164,7 @@ fn choice_of(event: &Event) -> u32 {
         | Event::Thinking { choice, .. }
         | Event::Signature { choice, .. }
         | Event::Redacted { choice, .. }
+        | Event::Picture { choice, .. }
         | Event::Call { choice, .. }
         | Event::Arguments { choice, .. }
         | Event::FreeCall { choice, .. }
@@ -168,13 +183,8 @@ impl Writer for MessageWriter {
         }
         self.begin(out);
         match event {
-            Event::Text { text, .. } | Event::Refusal { text, .. } => {
-                if self.open != Some(Open::Text) {
-                    self.close(out);
-                    self.start(Some(Open::Text), &json!({"type": "text", "text": ""}), out);
-                }
-                self.delta(&json!({"type": "text_delta", "text": text}), out);
-            }
+            Event::Text { text, .. } | Event::Refusal { text, .. } => self.say(text, out),
+            Event::Picture { mime, .. } => self.say(&made(mime), out),
             Event::Thinking { text, .. } => {
                 self.open_thinking(out);
                 self.delta(&json!({"type": "thinking_delta", "thinking": text}), out);

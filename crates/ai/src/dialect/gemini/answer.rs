@@ -42,6 +42,16 @@ struct Part {
     thought: Option<bool>,
     thought_signature: Option<String>,
     function_call: Option<FunctionCall>,
+    inline_data: Option<InlineData>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InlineData {
+    #[serde(default)]
+    mime_type: String,
+    #[serde(default)]
+    data: String,
 }
 
 #[derive(Deserialize)]
@@ -178,6 +188,10 @@ impl GeminiReader {
         let is_thought = part.thought.unwrap_or(false);
         if let Some(text) = part.text.filter(|text| !text.is_empty()) {
             out.push(if is_thought { Event::Thinking { choice, text } } else { Event::Text { choice, text } });
+        }
+        // Pictures among the thoughts are drafts.
+        if let Some(made) = part.inline_data.filter(|made| !is_thought && made.mime_type.starts_with("image/")) {
+            out.push(Event::Picture { choice, mime: made.mime_type, data: made.data });
         }
         if let Some(call) = part.function_call {
             let count = self.calls.entry(choice).or_default();

@@ -34,6 +34,14 @@ fn write_choice(index: usize, choice: &Choice) -> Value {
     if !thinking.is_empty() {
         message["reasoning_content"] = thinking.into();
     }
+    let pictures = choice.blocks.iter().filter_map(|block| match block {
+        Block::Picture { mime, data } => Some((mime, data)),
+        _ => None,
+    });
+    let images: Vec<Value> = pictures.enumerate().map(|(index, (mime, data))| image(index, mime, data)).collect();
+    if !images.is_empty() {
+        message["images"] = images.into();
+    }
     let blocks: Vec<Value> = choice.blocks.iter().filter_map(thinking_block).collect();
     if !blocks.is_empty() {
         message["thinking_blocks"] = blocks.into();
@@ -56,6 +64,11 @@ fn write_call(call: &ToolCall) -> Value {
 
 fn write_free(call: &ToolCall) -> Value {
     json!({"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}})
+}
+
+/// A picture of the model's, in the form that OpenRouter and `LiteLLM` have for it.
+fn image(index: usize, mime: &str, data: &str) -> Value {
+    json!({"type": "image_url", "index": index, "image_url": {"url": format!("data:{mime};base64,{data}")}})
 }
 
 fn google(signature: &str) -> Value {
@@ -82,6 +95,8 @@ pub(crate) struct ChatWriter {
     begun: BTreeSet<u32>,
     /// The thought so far, which comes again with its signature.
     thinking: String,
+    /// How many pictures have come.
+    pictures: usize,
 }
 
 impl ChatWriter {
@@ -91,7 +106,7 @@ impl ChatWriter {
         let start = format!(
             r#"data: {{"id":{id},"object":"chat.completion.chunk","created":{created},"model":{model},"choices":["#
         );
-        Self { start, wishes, begun: BTreeSet::new(), thinking: String::new() }
+        Self { start, wishes, begun: BTreeSet::new(), thinking: String::new(), pictures: 0 }
     }
 
     fn chunk(&mut self, choice: u32, mut delta: Value, logprobs: &Value, finish: Option<&str>, out: &mut Vec<u8>) {
@@ -130,6 +145,11 @@ impl Writer for ChatWriter {
             Event::Redacted { choice, data } => {
                 let block = json!({"type": "redacted_thinking", "data": data});
                 self.chunk(*choice, json!({"thinking_blocks": [block]}), &none, None, out);
+            }
+            Event::Picture { choice, mime, data } => {
+                let image = image(self.pictures, mime, data);
+                self.pictures += 1;
+                self.chunk(*choice, json!({"images": [image]}), &none, None, out);
             }
             Event::Call { choice, tool, id, name, signature } => {
                 let mut call = json!({

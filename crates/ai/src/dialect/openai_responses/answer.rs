@@ -98,6 +98,11 @@ fn thought(id: &str, text: &str, signature: Option<&str>) -> Value {
     reasoning(id, text, Some(&Sealed::thought(text, signature)))
 }
 
+/// A picture, as OpenAI's own tool makes it.
+fn picture(data: &str) -> Value {
+    json!({"id": new_id("ig"), "type": "image_generation_call", "status": "completed", "result": data})
+}
+
 fn redacted(id: &str, data: &str) -> Value {
     reasoning(id, "", Some(&Sealed::redacted(data)))
 }
@@ -112,6 +117,7 @@ pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usag
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
         Block::Thinking { text, signature } => thought(&new_id("rs"), text, signature.as_deref()),
         Block::Redacted(data) => redacted(&new_id("rs"), data),
+        Block::Picture { data, .. } => picture(data),
         Block::Call(call) => names.restore(function_call(&new_id("fc"), "completed", call)),
         Block::FreeCall(call) => free_call(&new_id("ctc"), "completed", call),
     };
@@ -336,6 +342,12 @@ impl Writer for ResponseWriter {
             Event::Redacted { choice: 0, data } => {
                 self.close(out);
                 let item = redacted(&new_id("rs"), data);
+                let index = self.add(item.clone(), out);
+                self.done(index, item, out);
+            }
+            Event::Picture { choice: 0, data, .. } => {
+                self.close(out);
+                let item = picture(data);
                 let index = self.add(item.clone(), out);
                 self.done(index, item, out);
             }

@@ -293,3 +293,25 @@ fn an_answer_without_its_end_is_cut_and_an_error_is_an_error() {
     let failed = stream_bytes(ProviderKind::ANTHROPIC, Door::Chat, vec![overloaded.into()]).unwrap_err();
     assert_eq!(failed.error, AiError::Unavailable { retry_after: None });
 }
+
+#[test]
+fn a_picture_that_a_model_made_reaches_who_has_a_place_for_it() {
+    let parts = json!([{"text": "Here: "}, {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}]);
+    let answer = json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": parts}}]});
+    let url = json!("data:image/png;base64,iVBO");
+    let (chat, _) = whole(ProviderKind::GEMINI, Door::Chat, &answer).unwrap();
+    let message = &chat["choices"][0]["message"];
+    assert_eq!((&message["content"], &message["images"][0]["image_url"]["url"]), (&json!("Here: "), &url));
+    let (response, _) = whole(ProviderKind::GEMINI, Door::Responses, &answer).unwrap();
+    assert_eq!(response["output"][1]["result"], "iVBO");
+    let (words, _) = whole(ProviderKind::GEMINI, Door::Messages, &answer).unwrap();
+    assert!(words["content"][1]["text"].as_str().unwrap().contains("image/png"));
+    let frames = std::slice::from_ref(&answer);
+    let (chunks, usage) = streamed(ProviderKind::GEMINI, Door::Chat, frames).unwrap();
+    let image = chunks.iter().find_map(|chunk| chunk["choices"][0]["delta"]["images"].get(0)).unwrap();
+    assert_eq!((&image["image_url"]["url"], usage.output > Some(900)), (&url, true));
+    let (events, _) = streamed(ProviderKind::GEMINI, Door::Responses, frames).unwrap();
+    assert_eq!(events.last().unwrap()["response"]["output"][1]["type"], "image_generation_call");
+    let (events, _) = streamed(ProviderKind::GEMINI, Door::Messages, frames).unwrap();
+    assert!(events.iter().any(|event| event["delta"]["text"].as_str().is_some_and(|text| text.contains("image/png"))));
+}
