@@ -379,12 +379,17 @@ impl ChatReader {
         let function = value.get("function");
         let text = |name| function.and_then(|function| function.get(name)).and_then(Value::as_str);
         let name = text("name").filter(|name| !name.is_empty());
-        let mut known = self.calls.iter().rev().filter(|call| call.choice == choice);
+        let known = || self.calls.iter().rev().filter(move |call| call.choice == choice);
+        let of_index = |index| known().find(|call| call.index == Some(index)).map(|call| call.tool);
         let place = match (id, index) {
-            (Some(id), _) => known.find(|call| call.id == id).map(|call| call.tool),
-            (None, Some(index)) => known.find(|call| call.index == Some(index)).map(|call| call.tool),
+            // More of a call may come by another id each time.
+            (Some(id), _) => {
+                let of_id = known().find(|call| call.id == id).map(|call| call.tool);
+                of_id.or_else(|| index.filter(|_| name.is_none()).and_then(of_index))
+            }
+            (None, Some(index)) => of_index(index),
             (None, None) if name.is_some() => None,
-            (None, None) => known.next().map(|call| call.tool),
+            (None, None) => known().next().map(|call| call.tool),
         };
         let tool = match (place, name) {
             (Some(tool), _) => tool,

@@ -315,3 +315,16 @@ fn a_picture_that_a_model_made_reaches_who_has_a_place_for_it() {
     let (events, _) = streamed(ProviderKind::GEMINI, Door::Messages, frames).unwrap();
     assert!(events.iter().any(|event| event["delta"]["text"].as_str().is_some_and(|text| text.contains("image/png"))));
 }
+
+#[test]
+fn more_of_a_call_may_come_by_another_id() {
+    let call = |id: &str, function: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": id, "function": function}]}}]});
+    let frames = [
+        call("a", json!({"name": "f", "arguments": "{\"x\""})),
+        call("b", json!({"arguments": ":1}"})),
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}),
+    ];
+    let (events, _) = streamed(ProviderKind::OPENAI, Door::Messages, &frames).unwrap();
+    let json: String = events.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
+    assert_eq!(json, "{\"x\":1}");
+}
