@@ -134,7 +134,7 @@ impl Given {
         }
         let mut items = Vec::new();
         for answer in answers.iter().rev() {
-            items.extend(answer.asked.iter().filter_map(|json| serde_json::from_str(json).ok()));
+            items.extend(answer.asked.iter().filter_map(|item| serde_json::from_str::<Value>(item).ok()));
             for id in &answer.said {
                 items.push(self.item(key, id).ok_or_else(unknown_answer)?);
             }
