@@ -45,6 +45,10 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     fn failure(said: &Value) -> Option<Failure> {
         failure::of_value(said)
     }
+    /// These events as callers of the dialect know them.
+    fn dressed(events: Bytes) -> Bytes {
+        events
+    }
     /// These events were passed.
     fn count(&mut self, _passed: &[u8]) {}
     fn is_done(&self) -> bool;
@@ -109,7 +113,7 @@ impl<R: EventReader> PassingTap<R> {
 
     fn passed(&mut self, events: Bytes) -> Option<Bytes> {
         self.reader.count(&events);
-        (!events.is_empty()).then_some(events)
+        (!events.is_empty()).then(|| R::dressed(events))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::usage::MessageUsage;
@@ -15,7 +16,10 @@ use crate::{
     },
     meter::Meter,
     thoughts::{MARK, is_ours},
-    wire::failure::{self, Failure},
+    wire::{
+        events::{self, Event, Splitter},
+        failure::{self, Failure},
+    },
 };
 
 /// Passes the events of a stream.
@@ -126,6 +130,12 @@ fn delivered(block: &[u8]) -> u64 {
     texts.sum()
 }
 
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 /// What the events of a stream say.
 #[derive(Debug, Default)]
 pub(crate) struct MessageEvents {
@@ -141,6 +151,25 @@ impl EventReader for MessageEvents {
 
     fn is_marked(block: &[u8]) -> bool {
         MARKS.iter().any(|mark| mark.find(block).is_some())
+    }
+
+    /// Libraries go by the line that names an event, and some relays leave it out.
+    fn dressed(events: Bytes) -> Bytes {
+        if !events.starts_with(b"data:") {
+            return events;
+        }
+        let mut out = Vec::with_capacity(events.len() + 64);
+        let mut splitter = Splitter::default();
+        splitter.push(events);
+        while let Some(event) = splitter.next() {
+            if let (true, Event::Data(data)) = (event.starts_with(b"data:"), events::read(&event))
+                && let Ok(Kind { kind }) = serde_json::from_slice(&data)
+            {
+                out.extend_from_slice(format!("event: {kind}\n").as_bytes());
+            }
+            out.extend_from_slice(&event);
+        }
+        out.into()
     }
 
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {

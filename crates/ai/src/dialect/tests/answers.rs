@@ -328,3 +328,19 @@ fn more_of_a_call_may_come_by_another_id() {
     let json: String = events.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
     assert_eq!(json, "{\"x\":1}");
 }
+
+#[test]
+fn events_of_messages_have_their_names_though_a_relay_leaves_them_out() {
+    let (mut tap, meter) = (super::anthropic::pass::MessagesTap::default(), crate::Meter::default());
+    let bare = [
+        json!({"type": "message_start", "message": {"usage": {"input_tokens": 1}}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}),
+    ];
+    let frames: String = bare.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let named: String =
+        bare.iter().map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())).collect();
+    for wire in [frames, named.clone()] {
+        let passed = crate::relay::Tap::pass(&mut tap, wire.into(), &meter).unwrap().unwrap();
+        assert_eq!(passed, named);
+    }
+}
