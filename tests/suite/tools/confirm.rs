@@ -34,6 +34,38 @@ async fn a_call_waits_until_whoever_asked_has_allowed_it() {
 }
 
 #[tokio::test]
+async fn what_needs_no_word_is_called_while_another_call_waits_for_one() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" })), ("add", json!({ "a": 1, "b": 1 }))]);
+    let answer = tools.chat.ask("Pay Ben").await;
+    let pay = tools.told("waiting").await;
+    let add = tools.told("done").await;
+    assert_eq!((&add["tool"], &add["result"]), (&json!("add"), &json!("2")), "{add}");
+    let shown = tools.chat.message(&answer).await;
+    let statuses = [&shown["tool_calls"][0]["status"], &shown["tool_calls"][1]["status"]];
+    assert_eq!(statuses, [&json!("waiting"), &json!("done")]);
+    assert!(tools.odd.effects().is_empty());
+    tools.chat.anna.post(&path(&answer, &pay), json!({ "decision": "allow" })).await.data();
+    tools.chat.ended("message.completed").await;
+    assert_eq!((tools.odd.effects(), tools.chat.upstream.asked().len()), (vec!["paid Ben".to_owned()], 2));
+}
+
+#[tokio::test]
+async fn a_call_that_is_allowed_while_another_runs_is_made_when_that_has_ended() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" })), ("look", json!({}))]);
+    let answer = tools.chat.ask("Pay Ben").await;
+    let pay = tools.told("waiting").await;
+    tools.told("running").await;
+    wait_until("the tool is called", || std::future::ready(tools.odd.looks() == 1)).await;
+    tools.chat.anna.post(&path(&answer, &pay), json!({ "decision": "allow" })).await.data();
+    tools.odd.release();
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!(tools.odd.effects(), ["paid Ben"]);
+    assert_eq!((&message["tool_calls"][1]["result"], tools.odd.looks()), (&json!("Seen."), 1), "{message}");
+}
+
+#[tokio::test]
 async fn a_call_that_is_denied_is_not_made_and_the_model_hears_of_it() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::Anthropic).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" }))]);

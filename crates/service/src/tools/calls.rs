@@ -33,35 +33,47 @@ pub(crate) async fn run(
     script: &mut Script,
     holds: impl Fn() -> bool + Sync,
 ) -> Result<Ran, AppError> {
-    let before = statuses(&script.rows);
-    tool_calls::expire(app.db.writer(), script.message_id, EXPIRED, app.clock.now()).await?;
-    script.reload(app).await?;
-    show(app, answer, script, &before).await?;
-    if let Some(until) = script.waits_until() {
-        return Ok(Ran::Waits(until));
-    }
-    let due: Vec<ToolCallRow> =
-        script.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
-    let (shared, holds, one_by_one) = (&*script, &holds, &Mutex::new(()));
-    stream::iter(due)
-        .map(|row| async move {
-            if !holds() || !tool_calls::start(app.db.writer(), row.id, attempt, app.clock.now()).await? {
-                return Ok(());
-            }
-            retell(app, answer, shared, &row, one_by_one).await?;
-            let (status, result, pictures) = called(app, offer, &row).await;
-            let pictures = pictures::keep(app, pictures).await?;
-            let (db, now) = (app.db.writer(), app.clock.now());
-            if tool_calls::end(db, row.id, attempt, status, (&result, pictures.as_deref()), now).await? {
+    let one_by_one = &Mutex::new(());
+    loop {
+        let before = statuses(&script.rows);
+        tool_calls::expire(app.db.writer(), script.message_id, EXPIRED, app.clock.now()).await?;
+        script.reload(app).await?;
+        show(app, answer, script, &before).await?;
+        let due: Vec<ToolCallRow> =
+            script.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
+        let (shared, may_begin) = (&*script, &holds);
+        stream::iter(due)
+            .map(|row| async move {
+                if !may_begin() || !tool_calls::start(app.db.writer(), row.id, attempt, app.clock.now()).await? {
+                    return Ok(());
+                }
                 retell(app, answer, shared, &row, one_by_one).await?;
-            }
-            Ok::<_, AppError>(())
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect::<()>()
-        .await?;
-    script.reload(app).await?;
-    Ok(if script.is_open() { Ran::Lost } else { Ran::All })
+                let (status, result, pictures) = called(app, offer, &row).await;
+                let pictures = pictures::keep(app, pictures).await?;
+                let (db, now) = (app.db.writer(), app.clock.now());
+                if tool_calls::end(db, row.id, attempt, status, (&result, pictures.as_deref()), now).await? {
+                    retell(app, answer, shared, &row, one_by_one).await?;
+                }
+                Ok::<_, AppError>(())
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        script.reload(app).await?;
+        // One that waited may have been allowed meanwhile: a job that isn't aside can't be hastened for it.
+        if !has(script, ToolCallStatus::Queued) || !holds() {
+            break;
+        }
+    }
+    if has(script, ToolCallStatus::Queued) || has(script, ToolCallStatus::Running) {
+        return Ok(Ran::Lost);
+    }
+    // What needs nobody's word has been called by now.
+    Ok(script.waits_until().map_or(Ran::All, Ran::Waits))
+}
+
+fn has(script: &Script, status: ToolCallStatus) -> bool {
+    script.rows.iter().any(|row| row.status == status.as_str())
 }
 
 async fn called(app: &App, offer: &Offer, row: &ToolCallRow) -> (ToolCallStatus, String, Vec<String>) {
