@@ -45,6 +45,36 @@ test('an answer is read aloud until that is stopped', async ({ arrive, upstream 
   await expect.poll(() => spoken(page)).toHaveLength(0);
 });
 
+test('what a model thinks is shown while it thinks, and stays where it is', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  await anna.openAssistant();
+  upstream.next({ thoughts: ['Let me count', ' them.'], words: ['Eight', ' connections.'], step: true });
+  await anna.write('How many?');
+  const thoughts = anna.log.locator('details').filter({ hasText: 'Thinking' });
+  await thoughts.locator('summary').click();
+  await expect(anna.log.getByText('Let me count them.')).toBeVisible();
+  await anna.expectFlawless('thoughts while they are thought');
+  await thoughts.locator('summary').click();
+  await expect(anna.log.getByText('Let me count them.')).toBeHidden();
+
+  upstream.release(1);
+  const thought = anna.log.locator('details').filter({ hasText: 'Thought for' });
+  const word = anna.log.getByText('Eight');
+  await expect(thought).toBeVisible();
+  await expect(word).toBeVisible();
+  const gap = async () => {
+    const [above, below] = [await thought.boundingBox(), await word.boundingBox()];
+    return Math.round(below.y - above.y);
+  };
+  const before = await gap();
+  upstream.release(1);
+  await anna.sees('Eight connections.');
+  await expect(anna.log.getByRole('button', { name: 'Stop' })).toHaveCount(0);
+  expect(await gap()).toBe(before);
+  await thought.locator('summary').click();
+  await expect(anna.log.getByText('Let me count them.')).toBeVisible();
+});
+
 test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;

@@ -42,6 +42,7 @@ export async function startUpstream() {
         `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
       );
     write({ role: 'assistant', content: '' });
+    for (const thought of next.thoughts ?? []) write({ reasoning_content: thought });
     for (const word of next.words ?? []) {
       while (next.step && allowed === 0) await new Promise((resolve) => (wake = resolve));
       if (next.step) allowed -= 1;

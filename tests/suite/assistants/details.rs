@@ -43,6 +43,17 @@ async fn what_a_model_thinks_is_kept_apart_from_what_it_says() {
     chat.upstream.then(support::Behaviour::thinking("Let me see.", "Forty-two."));
     chat.anna.send_message(&chat.id, "What is it?").await;
     let answer = begun(&mut chat.socket, &chat.id).await;
+    // Told while it thinks, before the first word.
+    let (mut thought, mut text) = (String::new(), String::new());
+    while text.is_empty() {
+        let is_piece = |frame: &support::Frame| matches!(frame.kind.as_str(), "message.thought" | "message.delta");
+        let piece = chat.socket.find("a piece", is_piece).await;
+        assert_eq!(piece.payload["message_id"], json!(answer));
+        let whole = if piece.kind == "message.thought" { &mut thought } else { &mut text };
+        assert_eq!(piece.payload["offset"], whole.len());
+        whole.push_str(piece.payload["text"].as_str().unwrap());
+    }
+    assert_eq!(thought, "Let me see.");
     let message = chat.ended("message.completed").await["message"].clone();
     assert_eq!(message["content"], "Forty-two.");
     assert!(message["answer"]["thought_ms"].is_u64(), "{message}");

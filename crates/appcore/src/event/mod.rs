@@ -313,6 +313,14 @@ pub enum Event {
         offset: u64,
         text: String,
     },
+    /// The next piece of what a model thinks before it answers; `offset` counts UTF-16 code units before it.
+    #[schema(title = "message.thought")]
+    MessageThought {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        offset: u64,
+        text: String,
+    },
     /// A call of a tool for an answer that is being written, as it stands now.
     #[schema(title = "message.tool_call")]
     MessageToolCall {
@@ -508,6 +516,7 @@ impl Event {
             Self::Receipts { .. } => "receipts",
             Self::ConversationCount { .. } => "conversation.count",
             Self::MessageDelta { .. } => "message.delta",
+            Self::MessageThought { .. } => "message.thought",
             Self::MessageToolCall { .. } => "message.tool_call",
             Self::Typing { .. } => "typing",
             Self::Presence(_) => "presence",
@@ -596,6 +605,7 @@ impl Event {
             | Self::Receipts { .. }
             | Self::ConversationCount { .. }
             | Self::MessageDelta { .. }
+            | Self::MessageThought { .. }
             | Self::MessageToolCall { .. }
             | Self::Typing { .. }
             | Self::Presence(_)

@@ -11,6 +11,7 @@ use appcore::{
 };
 use tokio::time::Instant;
 
+use super::draft::Piece;
 use crate::gateway::RoundHold;
 
 /// What is kept of the thinking at most, in bytes.
@@ -24,6 +25,9 @@ pub(super) struct Measure {
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
+    /// Bytes of `thoughts` that readers were told, and the same in UTF-16 code units.
+    told: usize,
+    told_units: u64,
     /// The time that the model is asked now.
     round: Option<Round>,
     usage: Usage,
@@ -58,6 +62,8 @@ impl Measure {
             thought_at: None,
             first_word: None,
             thoughts: String::new(),
+            told: 0,
+            told_units: 0,
             round: None,
             usage: Usage::default(),
             cost: None,
@@ -102,6 +108,18 @@ impl Measure {
         let room = MAX_THOUGHTS.saturating_sub(self.thoughts.len());
         let thought = &thought[..thought.floor_char_boundary(room)];
         self.thoughts.extend(thought.chars().filter(|&char| char != '\0'));
+    }
+
+    pub fn has_untold(&self) -> bool {
+        self.told < self.thoughts.len()
+    }
+
+    /// What the model thought and readers have not been told; it counts as told from here on.
+    pub fn tell(&mut self) -> Piece {
+        let (text, offset) = (self.thoughts[self.told..].to_owned(), self.told_units);
+        self.told = self.thoughts.len();
+        self.told_units += text.encode_utf16().count() as u64;
+        Piece { offset, text }
     }
 
     /// The figures of the rounds that have ended.
@@ -164,6 +182,11 @@ mod tests {
         assert_eq!(measure.thoughts(), None);
         measure.thought("h\0m");
         measure.thought(&"ơ".repeat(MAX_THOUGHTS));
+        let piece = |offset, text: &str| Piece { offset, text: text.to_owned() };
+        assert!(measure.has_untold());
+        let all = measure.tell();
+        assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_untold());
+        assert_eq!(measure.tell(), piece(all.text.encode_utf16().count() as u64, ""));
         assert!(measure.figures().thought_ms.is_some());
         let thoughts = measure.thoughts().unwrap();
         assert!(thoughts.starts_with("hmơ") && thoughts.len() <= MAX_THOUGHTS);

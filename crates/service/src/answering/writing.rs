@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    draft::Draft,
+    draft::{Draft, Piece},
     measure::{Measure, Round},
 };
 use crate::{
@@ -34,6 +34,8 @@ use crate::{
 
 /// Least time between two pieces of one answer: at most 25 a second.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(40);
+/// Least time between two pieces of what a model thinks.
+const THINK_EVERY: Duration = Duration::from_millis(120);
 /// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
 const STORE_EVERY: Duration = Duration::from_millis(500);
 
@@ -167,7 +169,7 @@ impl<'a> Writing<'a> {
         let mut calls = Vec::new();
         // The first token is told at once.
         let mut tell_at = Instant::now();
-        let mut store_at = tell_at + STORE_EVERY;
+        let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_EVERY);
         loop {
             if !self.lease.holds() {
                 return Err(Trouble::Lost);
@@ -183,6 +185,10 @@ impl<'a> Writing<'a> {
                     }
                     tell_at = Instant::now() + TELL_EVERY;
                 }
+                () = sleep_until(think_at), if measure.has_untold() => {
+                    self.tell_thoughts(measure);
+                    think_at = Instant::now() + THINK_EVERY;
+                }
                 () = sleep_until(store_at), if draft.has_unstored() => {
                     match store(app, answer.answer_id, draft.text()).await {
                         Ok(true) => draft.stored(),
@@ -197,6 +203,7 @@ impl<'a> Writing<'a> {
                     Some(Ok(ChatDelta::Calls(wanted))) => calls = wanted,
                     Some(Ok(ChatDelta::Text(text))) => {
                         measure.wrote();
+                        self.tell_thoughts(measure);
                         draft.push(&text);
                         if let Some(hold) = measure.outgrown() {
                             hold.grow().await.map_err(Trouble::of_hold)?;
@@ -206,6 +213,7 @@ impl<'a> Writing<'a> {
                         }
                     }
                     Some(Ok(ChatDelta::Done { finish, usage })) => {
+                        self.tell_thoughts(measure);
                         tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "a model has answered");
                         return Ok(calls);
                     }
@@ -264,10 +272,23 @@ impl<'a> Writing<'a> {
 
     /// Tells the conversation's viewers, on every instance, what is new.
     pub fn tell(&self, draft: &mut Draft) {
-        let piece = draft.tell();
-        let (app, conversation_id, message_id) = (self.app, self.answer.conversation_id, self.answer.answer_id);
-        let event = Event::MessageDelta { conversation_id, message_id, offset: piece.offset, text: piece.text };
-        match Envelope::seal(&event, Topic::Viewers(conversation_id), app.clock.now()) {
+        let Piece { offset, text } = draft.tell();
+        let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
+        self.pass(&Event::MessageDelta { conversation_id, message_id, offset, text });
+    }
+
+    /// The same of what the model has thought since they were last told.
+    fn tell_thoughts(&self, measure: &mut Measure) {
+        if measure.has_untold() {
+            let Piece { offset, text } = measure.tell();
+            let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
+            self.pass(&Event::MessageThought { conversation_id, message_id, offset, text });
+        }
+    }
+
+    fn pass(&self, event: &Event) {
+        let app = self.app;
+        match Envelope::seal(event, Topic::Viewers(self.answer.conversation_id), app.clock.now()) {
             // Passing: nobody waits for it to arrive, and who misses it reads the message.
             Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
             Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),

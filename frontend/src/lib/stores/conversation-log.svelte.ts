@@ -26,6 +26,7 @@ import {
   type LogState,
   type Placed
 } from '#lib/chat/state.ts';
+import { grown, type Thoughts } from '#lib/chat/thoughts.ts';
 import { Watch } from '#lib/chat/watch.ts';
 import type { Person } from './people.svelte.ts';
 import type { Outbox } from './outbox.svelte.ts';
@@ -62,6 +63,8 @@ export class ConversationLog {
   #olderError = $state.raw<unknown>(null);
   #unreadFrom = $state<number | null>(null);
   readonly positions = new SvelteMap<string, Position>();
+  /** What models think before they write, by the message that it becomes. */
+  readonly thoughts = new SvelteMap<string, Thoughts>();
 
   readonly #builder = new RowBuilder();
   readonly #watch = new Watch(
@@ -276,6 +279,8 @@ export class ConversationLog {
   hear(frame: DurableFrame): void {
     this.#takeDeltas();
     this.apply({ kind: 'event', frame });
+    // Another version of it was thought otherwise.
+    if (frame.type === 'message.updated') this.thoughts.delete(frame.payload.message.id);
     if (frame.type === 'message.created') this.#placeWriter(frame.payload.message);
     if (this.isBehind) this.host.sync();
   }
@@ -297,6 +302,10 @@ export class ConversationLog {
       const frame = requestAnimationFrame(take);
       this.#flush = () => cancelAnimationFrame(frame);
     }
+  }
+
+  hearThought(piece: Delta): void {
+    this.thoughts.set(piece.message_id, grown(this.thoughts.get(piece.message_id), piece));
   }
 
   hearToolCall(messageId: string, call: ToolCall): void {

@@ -167,6 +167,9 @@ export class MessagesStore {
       case 'message.delta':
         for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearDelta(frame.payload);
         break;
+      case 'message.thought':
+        for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearThought(frame.payload);
+        break;
       case 'message.tool_call': {
         const { conversation_id, message_id, call } = frame.payload;
         for (const line of this.#linesOf(conversation_id)) line.hearToolCall(message_id, call);

@@ -178,6 +178,21 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['One.']);
   });
 
+  it('has what a model thinks while it thinks, and forgets it with another version', async () => {
+    const { server, line, log } = await open();
+    const answer = server.create({ status: 'streaming', content: '' });
+    await log.load();
+    line.receive({
+      type: 'message.thought',
+      payload: { conversation_id: 'c1', message_id: answer.id, offset: 0, text: 'Let me see.' }
+    });
+    expect(log.thoughts.get(answer.id)?.text).toBe('Let me see.');
+    line.receive(frame('message.completed', { seq: 2, message: { ...answer, content: 'One.', status: 'complete' } }));
+    expect(log.thoughts.has(answer.id)).toBe(true);
+    line.receive(frame('message.updated', { seq: 3, message: answer }));
+    expect(log.thoughts.has(answer.id)).toBe(false);
+  });
+
   it('tells that messages were delivered, once for several', async () => {
     const { line } = await open();
     line.receive(created(1));

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { grown, type Thoughts } from './thoughts.ts';
+
+const piece = (offset: number, text: string) => ({ message_id: 'm1', offset, text });
+const all = (...pieces: [number, string][]) =>
+  pieces.reduce<Thoughts | undefined>((have, [offset, text]) => grown(have, piece(offset, text), 7), undefined);
+
+describe('what a model thinks', () => {
+  it('is put together, a piece that comes twice once', () => {
+    expect(all([0, 'Let '], [4, 'me '], [4, 'me '], [7, 'see 👍'])).toEqual({
+      text: 'Let me see 👍',
+      end: 13,
+      since: 7
+    });
+  });
+
+  it('shows where something is missing', () => {
+    expect(all([4, 'me '], [7, 'see'])?.text).toBe('…me see');
+    expect(all([0, 'Let '], [7, 'see'])?.text).toBe('Let …see');
+  });
+
+  it('begins anew with a piece from the beginning', () => {
+    expect(all([0, 'First try'], [0, 'Second'])).toEqual({ text: 'Second', end: 6, since: 7 });
+  });
+});
