@@ -118,9 +118,9 @@ test('what an answer took is told, on a phone, too', async ({ arrive, upstream }
   });
   await anna.write('How many?');
   await anna.sees('Eight.');
-  const details = page.getByTitle('Details of the answer');
+  const details = page.getByTitle('Answer details');
   await details.click();
-  const facts = page.getByRole('region', { name: 'Details of the answer' });
+  const facts = page.getByRole('region', { name: 'Answer details' });
   await expect(facts).toContainText('1,200 tokens');
   await expect(facts).toContainText('34 tokens');
   await anna.expectFlawless('the details of an answer');

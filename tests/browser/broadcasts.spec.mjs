@@ -83,7 +83,7 @@ test('an announcement is written with its preview, and shown to everyone until t
   await shoot(page, 'list-390');
   await page.setViewportSize({ ...DESKTOP, width: 1440 });
   await row.getByRole('link', { name: /^Edit/ }).click();
-  await expect(page.getByText('It has begun')).toBeVisible();
+  await expect(page.getByText('Sending has started')).toBeVisible();
   await page.getByLabel('Title').fill('Maintenance at 23:00');
   await page.getByRole('button', { name: 'Save' }).click();
   await expect(ben.page.getByRole('status').filter({ hasText: 'Maintenance at 23:00' })).toBeVisible();

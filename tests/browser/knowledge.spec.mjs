@@ -76,6 +76,6 @@ for (const [size, options] of [
     await page.goto(chat);
     await mark.click();
     await source.getByRole('button', { name: 'Show more of it' }).click();
-    await expect(source.getByText('isn’t part of the assistant’s knowledge any more')).toBeVisible();
+    await expect(source.getByText('no longer part of the assistant’s knowledge')).toBeVisible();
     await expect(source).toContainText('eight warm connections');
   });

@@ -70,7 +70,7 @@ test('what is wrong stands at its field, and on a phone nothing is cut off', asy
   const { page } = anna;
   await page.goto('/assistants/new');
   await page.getByLabel('What is it for?').fill('Finds things');
-  await page.getByLabel('Longest answer').fill('many');
+  await page.getByLabel('Maximum answer length').fill('many');
   await page.getByRole('button', { name: 'Create assistant' }).click();
   await expect(page.getByText('Enter a name.')).toBeVisible();
   await expect(page.getByText('Enter a number from 1 to')).toBeVisible();

@@ -49,7 +49,7 @@ test('credits are bought: chosen, paid, waited for, and found in the account', {
   const api = await apiOf(server, anna);
   await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
   await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
-  await expect(page.getByText('Credits left now:')).toContainText('1,000');
+  await expect(page.getByText('Credits remaining:')).toContainText('1,000');
   await anna.expectFlawless('a payment that was made');
 
   await page.getByRole('main').getByRole('link', { name: 'Billing' }).click();
@@ -109,13 +109,13 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
-  const strip = page.getByRole('status').filter({ hasText: 'No credits left.' });
+  const strip = page.getByRole('status').filter({ hasText: 'You’re out of credits.' });
   await expect(strip.getByRole('link', { name: 'Buy credits' })).toHaveAttribute('href', '/plans');
   await anna.expectFlawless('a composer without credits');
   upstream.next({ words: ['Fine, thanks.'] });
   await anna.write('How are you?');
   // The question comes back to where it was written, and no empty chat is left.
-  const refusal = page.getByRole('alert').filter({ hasText: 'Not sent: you don’t have enough credits for this.' });
+  const refusal = page.getByRole('alert').filter({ hasText: 'Not sent: you’re out of credits.' });
   await expect(refusal).toBeVisible();
   await expect(page).toHaveURL(/\/c\/new\?/);
   await expect(anna.composer).toHaveValue('How are you?');

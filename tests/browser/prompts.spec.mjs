@@ -28,7 +28,7 @@ test('a prompt is kept, found by a slash, filled in and asked', async ({ arrive 
   await dialog.getByLabel('Command').fill('/status-note');
   await dialog.getByLabel('Title').fill('Status note in house style');
   await dialog.getByLabel('Text').fill('Write a status note about {{topic}} for {{audience}}.');
-  await expect(dialog.getByText('Asks for: topic, audience')).toBeVisible();
+  await expect(dialog.getByText('Placeholders: topic, audience')).toBeVisible();
   await anna.expectFlawless('a new prompt');
   await dialog.getByRole('button', { name: 'Create prompt' }).click();
   await keep(anna, {

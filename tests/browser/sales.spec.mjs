@@ -110,7 +110,7 @@ test('an admin decides refunds that a gateway never answered', async ({ arrive, 
   await expect(page.getByText('Refund of $1.00 marked as done.')).toBeVisible();
   await expect(first).toContainText('Done');
   await second.getByRole('button', { name: 'Decide the refund of $2.00' }).click();
-  await dialog.getByRole('radio', { name: 'Nothing went back' }).check();
+  await dialog.getByRole('radio', { name: 'The money didn’t go back' }).check();
   await dialog.getByLabel('Reason').fill('It is not there');
   await dialog.getByRole('button', { name: 'Mark as failed' }).click();
   await expect(second).toContainText('Failed');
@@ -166,14 +166,14 @@ test('an admin looks at a dispute that does not fit its payment', async ({ arriv
   await context.close();
 });
 
-test('an admin gives credits', async ({ arrive, browser, server }) => {
+test('an admin grants credits', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;
   await page.goto('/admin/payments');
-  await page.getByRole('button', { name: 'Give credits' }).click();
+  await page.getByRole('button', { name: 'Grant credits' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByRole('button', { name: 'Give', exact: true }).click();
+  await dialog.getByRole('button', { name: 'Grant', exact: true }).click();
   await expect(dialog.getByText('Choose a person.')).toBeVisible();
   await expect(dialog.getByText('Enter a reason.')).toBeVisible();
   await admin.expectFlawless('the form for credits');
@@ -181,8 +181,8 @@ test('an admin gives credits', async ({ arrive, browser, server }) => {
   await dialog.getByRole('button', { name: anna.name }).click();
   await dialog.getByLabel('Credits').fill('12.5');
   await dialog.getByLabel('Reason').fill('For the trouble');
-  await dialog.getByRole('button', { name: 'Give', exact: true }).click();
-  await expect(page.getByText(`12.5 credits given to ${anna.name}.`)).toBeVisible();
+  await dialog.getByRole('button', { name: 'Grant', exact: true }).click();
+  await expect(page.getByText(`12.5 credits granted to ${anna.name}.`)).toBeVisible();
   await anna.page.goto('/plans/billing');
   await expect(anna.page.getByRole('row').filter({ hasText: 'For the trouble' })).toContainText('+12.5');
   await context.close();
@@ -242,7 +242,7 @@ test('an admin turns a way to pay off and on', async ({ arrive, browser, server 
   await page.goto('/admin/gateways');
   const toggle = page.getByRole('switch', { name: 'Demo payment on or off' });
   await expect(toggle).toBeChecked();
-  await admin.expectFlawless('the ways to pay');
+  await admin.expectFlawless('the payment methods');
   await toggle.click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Turn off' }).click();
   await expect(toggle).not.toBeChecked();

@@ -184,16 +184,16 @@ test('a plan is tried for some days without paying', async ({ arrive, browser, s
   const admin = await signInAsAdmin(context, server);
   await admin.page.goto('/admin/plans');
   await admin.page.getByRole('row').filter({ hasText: 'Studio' }).filter({ hasText: 'monthly' }).getByRole('button', { name: 'Edit Studio' }).click();
-  await admin.page.getByRole('dialog').getByLabel('Days of trial').fill('14');
+  await admin.page.getByRole('dialog').getByLabel('Trial days').fill('14');
   await admin.page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
-  await expect(admin.page.getByRole('row').filter({ hasText: '14 days of trial' })).toHaveCount(1);
+  await expect(admin.page.getByRole('row').filter({ hasText: '14-day trial' })).toHaveCount(1);
   await context.close();
 
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/plans');
   await page.getByRole('button', { name: 'Try 14 days free' }).click();
-  await expect(page.getByText('Your trial of Studio has begun.')).toBeVisible();
+  await expect(page.getByText('Your trial of Studio has started.')).toBeVisible();
   await page.goto('/plans/billing');
   const plan = page.getByRole('region', { name: 'Subscription' });
   await expect(plan).toContainText('Trial');

@@ -18,12 +18,12 @@ test('tools are added, given to an assistant, called, and asked about first', { 
   await expect(dialog.getByText('Enter a name.')).toBeVisible();
   await dialog.getByLabel('Name', { exact: true }).first().fill('Forge');
   await dialog.getByLabel('Address').fill(tools.url);
-  await dialog.getByLabel('Who may give it to assistants').selectOption('Everyone');
+  await dialog.getByLabel('Who can add it to assistants').selectOption('Everyone');
   await admin.expectFlawless('the form for a server of tools');
   await dialog.getByRole('button', { name: 'Add tool server' }).click();
   const card = page.getByRole('region', { name: 'Forge' });
   await expect(card.getByText('Ready')).toBeVisible();
-  await expect(card.getByText('Says that it only reads')).toBeVisible();
+  await expect(card.getByText('Read-only')).toBeVisible();
   await expect(card.getByLabel('When an assistant wants to use Find issues')).toHaveValue('ask');
   await card.getByLabel('When an assistant wants to use Find issues').selectOption('auto');
   await expect(card.getByLabel('When an assistant wants to use Close an issue')).toHaveValue('ask');
@@ -32,9 +32,9 @@ test('tools are added, given to an assistant, called, and asked about first', { 
   const anna = await arrive('Anna');
   await anna.page.goto('/assistants/new');
   await anna.page.getByLabel('Name', { exact: true }).fill('Smith');
-  await anna.page.getByRole('switch', { name: 'Let it use tools' }).click();
+  await anna.page.getByRole('switch', { name: 'Allow tools' }).click();
   await anna.page.getByRole('checkbox', { name: 'Forge' }).check();
-  await anna.page.getByRole('checkbox', { name: 'All its tools' }).uncheck();
+  await anna.page.getByRole('checkbox', { name: 'All tools' }).uncheck();
   await expect(anna.page.getByRole('checkbox', { name: /Close an issue/ })).toBeChecked();
   await anna.expectFlawless('the tools of an assistant');
   await anna.page.getByRole('button', { name: 'Create assistant' }).click();
@@ -128,16 +128,16 @@ test('what a tool is given is changed first, and a tool is allowed for good unti
   await anna.expectFlawless('a form for what a tool is given, on a phone');
   await page.setViewportSize(DESKTOP);
   await ask.getByRole('button', { name: 'Edit as JSON' }).click();
-  await expect(ask.getByLabel('What the tool was given')).toHaveValue(/"comment": "Fixed by the new pool"/);
-  await ask.getByLabel('What the tool was given').fill('{"number": 484');
+  await expect(ask.getByLabel('Input')).toHaveValue(/"comment": "Fixed by the new pool"/);
+  await ask.getByLabel('Input').fill('{"number": 484');
   await ask.getByRole('button', { name: 'Allow with changes' }).click();
   await expect(ask.getByText('Enter a JSON object, such as')).toBeVisible();
-  await ask.getByLabel('What the tool was given').fill('{"number": 484, "comment": "Fixed"}');
+  await ask.getByLabel('Input').fill('{"number": 484, "comment": "Fixed"}');
   await ask.getByRole('button', { name: 'Allow with changes' }).click();
   await anna.sees('Closed for 482.');
   expect(tools.given).toEqual([{ number: 484, comment: 'Fixed' }]);
   await anna.log.getByText('Close an issue').click();
-  await expect(anna.log.getByText('changed what it was given')).toBeVisible();
+  await expect(anna.log.getByText('The input was changed')).toBeVisible();
 
   wants(500);
   await anna.write('And the next one');

@@ -41,7 +41,7 @@ for (const [size, options] of [
 
     await page.goto('/assistants/new');
     await page.getByLabel('Name', { exact: true }).fill(`Pooler of ${anna.name}`);
-    await page.getByRole('switch', { name: 'Let it use tools' }).click();
+    await page.getByRole('switch', { name: 'Allow tools' }).click();
     await page.getByRole('checkbox', { name: forge }).check();
     await page.getByRole('button', { name: 'Create assistant' }).click();
     await page.getByRole('link', { name: `Ask Pooler of ${anna.name}` }).click();

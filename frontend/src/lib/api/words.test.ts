@@ -79,15 +79,13 @@ it('says what is used up, when there is some again, and the way on', () => {
   const told = (code: string, details?: Details) =>
     sentence(new ApiError(402, code, 'As the server says it.', undefined, [], undefined, details));
   const resets_at = new Date(Date.now() + 5 * 3_600_000).toISOString();
-  expect(told('out_of_credits')).toMatch(/Buy some under Plans/);
-  expect(told('quota_reached', { metric: 'answers', resets_at })).toMatch(/today .* starts anew in 5 hours, or choose/);
+  expect(told('out_of_credits')).toMatch(/Buy credits to keep asking/);
+  expect(told('quota_reached', { metric: 'answers', resets_at })).toMatch(/today. It renews in 5 hours, or choose/);
   expect(told('quota_reached', { metric: 'members', limit: 3 })).toMatch(/Its owner can choose a larger plan/);
   expect(told('quota_exceeded', { next: 'change_plan', metric: 'storage' })).toMatch(/or choose a larger plan/);
   expect(told('quota_exceeded')).toMatch(/Delete files first/);
   expect(told('budget_exceeded', { scope: 'workspace', resets_at: null })).toBe(
     'This workspace’s AI budget is used up. Ask an admin to raise it.'
   );
-  expect(told('budget_exceeded', { scope: 'user', resets_at })).toMatch(
-    /Ask an admin to raise it. It starts anew in 5 h/
-  );
+  expect(told('budget_exceeded', { scope: 'user', resets_at })).toMatch(/Ask an admin to raise it. It renews in 5 h/);
 });
