@@ -111,6 +111,7 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   await anna.openAssistant();
   const strip = page.getByRole('status').filter({ hasText: 'You’re out of credits.' });
   await expect(strip.getByRole('link', { name: 'Buy credits' })).toHaveAttribute('href', '/plans');
+  await expect(page.getByRole('link', { name: 'Credits 0 Buy credits' })).toHaveAttribute('href', '/plans');
   await anna.expectFlawless('a composer without credits');
   upstream.next({ words: ['Fine, thanks.'] });
   await anna.write('How are you?');
