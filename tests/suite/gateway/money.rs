@@ -201,6 +201,8 @@ async fn who_leaves_in_the_middle_pays_for_what_was_said() {
         assert_eq!(told, (&json!(499), &json!(true), 5), "{row}");
     }
     assert_eq!(spent(&stage, &key).await, all.iter().map(|row| number(row, "cost")).sum::<i64>());
+    let models = stage.anna.get("/r1/usage?group=model").await.data();
+    assert_eq!(models["items"][0]["failed"], 0, "who leaves is no failure: {models}");
     // Who leaves before anything was said pays for the question: a provider has read it.
     stage.upstream.always(Behaviour::Hang);
     let request = caller.request(Method::POST, DOORS[0]).json(&question(false)).timeout(Duration::from_millis(300));

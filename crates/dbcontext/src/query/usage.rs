@@ -23,8 +23,9 @@ use crate::{
 const DAY: i64 = 86_400_000;
 /// Ids of one statement.
 const IDS: usize = 512;
-/// The status from which a request came to nothing.
+/// The status from which a request came to nothing, and the one of those that their client has left: they did not fail.
 const FAILED: i64 = 400;
+const CLIENT_LEFT: i64 = 499;
 
 /// Whose usage is meant, and when it was. Nobody named: everybody's.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +145,7 @@ pub fn add_up<'a>(
         let key = request.key_id.map_or(Uuid::nil(), |id| id.0);
         let sum = sums.entry((request.user_id, day, key, model)).or_default();
         sum.requests += 1;
-        sum.failed += i64::from(request.status >= FAILED);
+        sum.failed += i64::from(request.status >= FAILED && request.status != CLIENT_LEFT);
         sum.input += request.input_tokens;
         sum.cached += request.cached_tokens;
         sum.output += request.output_tokens;

@@ -1,20 +1,19 @@
+import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
 
-const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
+const UNITS = ['KB', 'MB', 'GB'] as const;
 
-/** A size as people say it: 2.1 MB. */
+/** A size as people say it: 656 bytes, 5 KB, 2.1 MB. */
 export function inBytes(size: number): string {
+  if (size < 1_024) return size === 1 ? m.bytes_one() : m.bytes({ count: size.toLocaleString(getLocale()) });
   let unit = 0;
-  let count = size;
+  let count = size / 1_024;
   while (count >= 1_024 && unit < UNITS.length - 1) {
     count /= 1_024;
     unit++;
   }
-  return count.toLocaleString(getLocale(), {
-    style: 'unit',
-    unit: UNITS[unit] ?? 'byte',
-    maximumFractionDigits: unit > 1 && count < 10 ? 1 : 0
-  });
+  const digits = unit > 0 && count < 10 ? 1 : 0;
+  return `${count.toLocaleString(getLocale(), { maximumFractionDigits: digits })} ${UNITS[unit] ?? 'GB'}`;
 }
 
 /** How long something plays: 0:41, 1:02:03. */

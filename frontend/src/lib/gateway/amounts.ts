@@ -1,5 +1,6 @@
 /** Amounts of AI use, as people read and write them. The server counts in millionths of a credit. */
 import { regional } from '#lib/components/shell/when.ts';
+import { m } from '#lib/paraglide/messages.js';
 
 const MICRO = 1_000_000;
 const LEAST_SHOWN = 0.001;
@@ -33,6 +34,11 @@ export function count(value: number): string {
   return number(value, 0);
 }
 
+/** Of something that is counted: “0.3”, “12”. */
+export function average(value: number): string {
+  return number(value, value < 10 ? 1 : 0);
+}
+
 /** “0.4%” */
 export function percent(part: number, whole: number): string {
   const share = whole === 0 ? 0 : part / whole;
@@ -45,12 +51,7 @@ export function percent(part: number, whole: number): string {
 /** “0.4 s”, “11 s” */
 export function seconds(milliseconds: number): string {
   const value = milliseconds / 1_000;
-  return new Intl.NumberFormat(regional(), {
-    style: 'unit',
-    unit: 'second',
-    unitDisplay: 'narrow',
-    maximumFractionDigits: value < 10 ? 1 : 0
-  }).format(value);
+  return m.facts_seconds({ count: number(value, value < 10 ? 1 : 0) });
 }
 
 function number(value: number, digits: number): string {
