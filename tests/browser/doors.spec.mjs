@@ -341,7 +341,7 @@ test('an invitation for another address says so', async ({ arrive, server }) => 
   await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { email, role: 'guest' });
   const link = await linkTo(server, email, 'invite');
   await ben.page.goto(link);
-  await expect(ben.page.getByText('Your role: Guest.')).toBeVisible();
+  await expect(ben.page.getByText(/invited (you )?as a guest\./)).toBeVisible();
   await ben.page.getByRole('button', { name: 'Join Archive' }).click();
   await expect(ben.page.getByRole('alert')).toContainText('for a different email');
   await ben.expectFlawless('an invitation for somebody else');
