@@ -44,6 +44,8 @@ export interface Beginning {
   readonly begin: (content: string, files: readonly Taken[]) => Promise<void>;
   /** Another model than the assistant's own; null for that one. */
   readonly choose: (model: string | null) => void;
+  /** What its assistant is for. */
+  readonly purpose: string;
   /** First questions that its assistant offers. */
   readonly starters: readonly string[];
   /** Why what was asked before was not taken. */
