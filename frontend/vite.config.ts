@@ -40,12 +40,20 @@ export default defineConfig({
                 },
                 {
                   name: 'app',
-                  test: (id) => isOurs(id) && first.isNeededBy(id, 'conversation', 'beside'),
+                  test: (id) =>
+                    isOurs(id) &&
+                    (first.isNeededBy(id, 'conversation', 'start') || first.isNeededBy(id, 'conversation', 'settings')),
                   priority: 1
                 },
-                { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'beside'), priority: 0.5 },
+                { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'settings'), priority: 0.5 },
+                {
+                  name: 'beside',
+                  test: (id) => isOurs(id) && first.isNeededBy(id, 'settings', 'start'),
+                  priority: 0.4
+                },
                 { name: 'conversation', test: (id) => isOurs(id) && first.isNeededBy(id, 'conversation'), priority: 0 },
-                { name: 'beside', test: (id) => isOurs(id) && first.isNeededBy(id, 'beside'), priority: 0 },
+                { name: 'settings', test: (id) => isOurs(id) && first.isNeededBy(id, 'settings'), priority: 0 },
+                { name: 'start', test: (id) => isOurs(id) && first.isNeededBy(id, 'start'), priority: 0 },
                 { name: 'doors', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors'), priority: 0 }
               ]
             }

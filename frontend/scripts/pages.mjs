@@ -15,13 +15,13 @@ export const PAGES = [
   {
     at: '/settings',
     name: 'the settings',
-    kind: 'beside',
+    kind: 'settings',
     files: ['routes/(app)/+layout.svelte', 'routes/(app)/settings/+page.svelte']
   },
   {
     at: '/',
     name: 'the start',
-    kind: 'beside',
+    kind: 'start',
     files: ['routes/(app)/+layout.svelte', 'routes/(app)/+page.svelte']
   }
 ];

@@ -1,23 +1,42 @@
-// The JavaScript that a page needs before it works, compressed: how much, how much room is left below what we allow, and its largest parts.
-// Fails when it is more. Run after a build.
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
+// What a page needs before it works, as the browser gets it: the page, its styles, its scripts and the fonts that those styles name, compressed
+// as the server sends them. How much that is, how much room is left below what we allow, and the largest parts. Fails when it is more.
+// Run after a build.
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { BUILD, filesOf } from './chunks.mjs';
 import { PAGES } from './pages.mjs';
 
-const LIMIT = 150 * 1024;
+/** What we want, and what is allowed until we have it: it only ever gets less. */
+const AIM = 110 * 1024;
+const LIMIT = 156 * 1024;
 const PARTS = 10;
 const kib = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`;
+
+/** As it is sent: fonts and pictures are compressed already. */
+const sizeOf = (file) => statSync(join(BUILD, file.endsWith('.woff2') ? file : `${file}.br`)).size;
+
+const fontsOf = (style) =>
+  [...readFileSync(join(BUILD, style), 'utf8').matchAll(/url\(["']?([^"')]+\.woff2)/g)].map(([, url]) =>
+    join(dirname(style), basename(url))
+  );
 
 let isTooMuch = false;
 const parts = new Map();
 for (const page of PAGES) {
-  const { scripts } = filesOf(page);
-  const sizes = scripts.map((file) => [file, statSync(join(BUILD, `${file}.br`)).size]);
-  for (const [file, size] of sizes) parts.set(file, size);
-  const bytes = sizes.reduce((sum, [, size]) => sum + size, 0);
+  const { scripts, styles } = filesOf(page);
+  const kinds = { HTML: ['index.html'], scripts, styles, fonts: [...new Set(styles.flatMap(fontsOf))] };
+  const sums = Object.entries(kinds).map(([kind, files]) => {
+    for (const file of files) parts.set(file, sizeOf(file));
+    return [kind, files.reduce((sum, file) => sum + sizeOf(file), 0)];
+  });
+  const bytes = sums.reduce((sum, [, size]) => sum + size, 0);
   isTooMuch ||= bytes > LIMIT;
-  console.log(`${page.name}: ${kib(bytes)} of JavaScript in ${scripts.length} files; room for ${kib(LIMIT - bytes)}`);
+  const told = sums.filter(([, size]) => size > 0).map(([kind, size]) => `${kind} ${kib(size)}`);
+  const over = bytes > AIM ? `; ${kib(bytes - AIM)} more than we want` : '';
+  const files = Object.values(kinds).flat().length;
+  console.log(
+    `${page.name}: ${kib(bytes)} in ${files} files (${told.join(', ')}); room for ${kib(LIMIT - bytes)}${over}`
+  );
 }
 console.log(`The largest of ${parts.size} files:`);
 for (const [file, size] of [...parts].sort(([, one], [, other]) => other - one).slice(0, PARTS))
