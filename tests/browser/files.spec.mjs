@@ -302,7 +302,7 @@ for (const [size, options] of [
     const viewer = page.getByRole('dialog', { name: 'wall.png' });
     await expect(viewer).toBeVisible();
     await anna.expectFlawless('a picture from the panel');
-    await page.keyboard.press('Escape');
+    await (size === 'a phone' ? page.goBack() : page.keyboard.press('Escape'));
     await expect(viewer).toHaveCount(0);
 
     await panel.getByRole('tab', { name: 'Pictures' }).focus();
