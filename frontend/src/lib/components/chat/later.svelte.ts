@@ -88,11 +88,14 @@ export async function bringLater(app: App, pane: Pane): Promise<void> {
     import('../reactions/reactions.svelte').then((part) => (later.Reactions ??= part.default)),
     import('./later-parts.ts').then((parts) => Object.assign(later, parts)),
     import('#lib/stores/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, pane)),
-    import('#lib/chat/channel-links.ts').then(({ linkChannels }) => linkChannels(app, pane)),
+    import('#lib/chat/channel-links.ts').then(({ linkChannels }) => linkChannels(app, pane))
+  ]);
+  later.isLate = later.Attachments === null;
+  // What only typing, choosing files or emptying asks for does not keep waiting what is seen.
+  await Promise.allSettled([
     // Files can be chosen and people called without a connection, and a conversation have nothing in it.
     import('../files/tray.svelte'),
     import('./mention-list.svelte'),
     import('./empty-conversation.svelte')
   ]);
-  later.isLate = later.Attachments === null;
 }
