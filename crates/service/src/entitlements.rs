@@ -159,7 +159,7 @@ pub(crate) async fn credits(app: &App, holder: Holder) -> Result<Credits, AppErr
     let (unused, spent) = app.gateway.unseen(Purse::Credits(account));
     row.held = (row.held - unused).max(MicroCredits::ZERO);
     row.balance = (row.balance - spent).max(row.held);
-    Ok(ledger::figures(&row))
+    Ok(ledger::figures(&row, ledger_rows::granted(app.db.reader(), account).await?))
 }
 
 /// What the plan allows in a day (of UTC), and what was used of it.

@@ -61,6 +61,8 @@ pub struct Credits {
     pub available: MicroCredits,
     /// What was used or given back beyond the balance: the next credits pay it first.
     pub owed: MicroCredits,
+    /// What the purchases and grants came to of which something is left: the balance is what is left of it.
+    pub granted: MicroCredits,
 }
 
 /// What a plan allows of something.

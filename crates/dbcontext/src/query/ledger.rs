@@ -203,6 +203,19 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
     execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
 }
 
+/// What the credits of an account came to of which something is left.
+pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroCredits, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        granted: Option<MicroCredits>,
+    }
+    let sql =
+        "SELECT CAST(SUM(amount) AS BIGINT) AS granted FROM credit_grants WHERE account_id = $1 AND remaining > 0";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.into()]);
+    let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(row.and_then(|row| row.granted).unwrap_or(MicroCredits::ZERO))
+}
+
 /// What expires of an account's credits at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Expiring {

@@ -62,15 +62,15 @@ impl Holder {
     }
 }
 
-/// What an account has, as it is shown.
-pub(crate) fn figures(row: &ledger_account::Model) -> Credits {
-    Credits { balance: row.balance, held: row.held, available: row.balance - row.held, owed: row.owed }
+/// What an account has, as it is shown; `granted` is what that is left of.
+pub(crate) fn figures(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
+    Credits { balance: row.balance, held: row.held, available: row.balance - row.held, owed: row.owed, granted }
 }
 
 /// What nobody has who has no account.
 pub(crate) const fn none() -> Credits {
     let zero = MicroCredits::ZERO;
-    Credits { balance: zero, held: zero, available: zero, owed: zero }
+    Credits { balance: zero, held: zero, available: zero, owed: zero, granted: zero }
 }
 
 /// Lets expired credits go, as far as they aren't held.

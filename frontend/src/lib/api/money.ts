@@ -23,6 +23,8 @@ export interface Credits {
   available: number;
   /** Used beyond the balance: the next credits pay it first. */
   owed?: number;
+  /** What the balance is left of. */
+  granted?: number;
 }
 
 export interface QuotaUse {

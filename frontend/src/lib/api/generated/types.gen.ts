@@ -2359,6 +2359,10 @@ export type Credits = {
      */
     balance: MicroCredits;
     /**
+     * What the purchases and grants came to of which something is left: the balance is what is left of it.
+     */
+    granted: MicroCredits;
+    /**
      * For what is under way.
      */
     held: MicroCredits;
