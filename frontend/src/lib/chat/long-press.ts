@@ -35,7 +35,8 @@ export function longPress(act: () => void, except = OWN_MEANING): Attachment<HTM
       if (!touch || event.touches.length > 1 || (event.target as Element).closest(except)) return;
       start = { x: touch.clientX, y: touch.clientY };
       timer = setTimeout(() => {
-        navigator.vibrate?.(10);
+        // A page that was not touched before may not, and browsers complain.
+        if (navigator.userActivation.hasBeenActive) navigator.vibrate?.(10);
         swallowClick();
         act();
       }, HELD_FOR);
