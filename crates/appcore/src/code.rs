@@ -71,9 +71,9 @@ codes! {
     LastAdmin = "last_admin", 409, "This is the last admin of this server. Make someone else an admin first.";
     OwnerMustTransfer = "owner_must_transfer", 409, "Make someone else the owner first.";
     NameTaken = "name_taken", 409, "A channel with this name already exists. Choose another name.";
-    GatewayOff = "gateway_off", 409, "This way to pay is off right now. Choose another one.";
+    GatewayOff = "gateway_off", 409, "This payment method is turned off right now. Choose another one.";
     Stale = "stale", 409, "Someone changed this before you. Look at it again, then repeat your change.";
-    PlanChanged = "plan_changed", 409, "This plan was changed meanwhile. Look at it again before you pay.";
+    PlanChanged = "plan_changed", 409, "This plan has changed. Review it before you pay.";
     Archived = "archived", 409, "This channel is archived, so it can only be read.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
     ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";
@@ -88,7 +88,7 @@ codes! {
     UploadConflict = "upload_conflict", 409, "The upload has come to another place. Ask where it is and go on from there.";
     WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
-    TooMany = "too_many", 422, "That's too many at once. Name fewer.";
+    TooMany = "too_many", 422, "That's too many. Name fewer.";
     WordRefused = "word_refused", 422, "This channel doesn't allow a word in your message.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
