@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { average, credits, editable, microOf, percent, seconds, tokens } from './amounts.ts';
+import { average, booked, credits, editable, microOf, percent, seconds, tokens } from './amounts.ts';
 
 vi.stubGlobal('navigator', { languages: ['en-US'] });
 
@@ -14,6 +14,7 @@ describe('amounts', () => {
       '402.8',
       '1,203'
     ]);
+    expect([512, 1_203_400_000].map(booked)).toEqual(['0.000512', '1,203.4']);
     expect(tokens(21_940)).toBe('21,940');
     expect(tokens(18_240_000)).toBe('18.2M');
     expect([average(10 / 30), average(0), average(12.4)]).toEqual(['0.3', '0', '12']);

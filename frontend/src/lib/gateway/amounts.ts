@@ -12,6 +12,11 @@ export function credits(micro: number): string {
   return number(value, Math.abs(value) < 10 ? 3 : Math.abs(value) < 1_000 ? 1 : 0);
 }
 
+/** In an account book, where nothing is rounded away: “0.000512”, “1,203.4”. */
+export function booked(micro: number): string {
+  return number(micro / MICRO, 6);
+}
+
 /** What was typed for an amount of credits, in millionths; null where it is none. */
 export function microOf(text: string): number | null {
   const plain = text.trim().replace(',', '.');
