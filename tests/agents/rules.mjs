@@ -1,5 +1,4 @@
-// What real providers refuse of a question: each rule is one that they answered a 400 for. Sources: the API references of OpenAI (chat completions), Anthropic
-// (messages) and Google (generateContent), read in November 2026.
+// What real providers refuse of a question, as users of other gateways reported it: no list of all that they refuse.
 
 const NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 const COMPOSED = ['$ref', 'anyOf', 'oneOf', 'allOf', 'not', 'enum'];
