@@ -36,7 +36,7 @@ pub enum AppError {
     Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
     /// The same, with what a program needs to know in order to go on.
     #[error("{code}")]
-    Detailed { code: Code, message: Option<Cow<'static, str>>, details: serde_json::Value },
+    Detailed { code: Code, message: Option<Cow<'static, str>>, details: Box<serde_json::Value> },
     /// Fields of the request are wrong (422).
     #[error("invalid fields")]
     Invalid(Vec<FieldError>),
@@ -60,6 +60,12 @@ impl AppError {
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self::Invalid(vec![FieldError::new(field, code, message)])
+    }
+
+    /// Refused with the code's own sentence, and what a program needs to know.
+    #[must_use]
+    pub fn detailed(code: Code, details: serde_json::Value) -> Self {
+        Self::Detailed { code, message: None, details: Box::new(details) }
     }
 
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
@@ -104,7 +110,7 @@ impl AppError {
 
     /// What a program needs to know beside the code.
     #[must_use]
-    pub const fn details(&self) -> Option<&serde_json::Value> {
+    pub fn details(&self) -> Option<&serde_json::Value> {
         match self {
             Self::Detailed { details, .. } => Some(details),
             _ => None,

@@ -132,7 +132,7 @@ pub async fn delete(app: &App, by: &Principal, id: NoteId, version: Option<i64>)
 }
 
 fn stale(note: &Note) -> AppError {
-    AppError::Detailed { code: Code::Stale, message: None, details: json!(note) }
+    AppError::detailed(Code::Stale, json!(note))
 }
 
 /// Now, or right after the last change of the person's notes.

@@ -88,5 +88,5 @@ fn limit(quotas: &str, metric: QuotaMetric) -> Result<Option<i64>, AppError> {
 fn refused(code: Code, message: String, quota: QuotaUse) -> AppError {
     let QuotaUse { metric, used, limit, .. } = quota;
     let details = json!({ "next": "change_plan", "metric": metric, "used": used, "limit": limit });
-    AppError::Detailed { code, message: Some(message.into()), details }
+    AppError::Detailed { code, message: Some(message.into()), details: Box::new(details) }
 }

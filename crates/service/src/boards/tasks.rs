@@ -204,7 +204,7 @@ fn check_version(version: Option<i64>, task: &Task) -> Result<(), AppError> {
     if version.is_none_or(|version| version == task.version) {
         return Ok(());
     }
-    Err(AppError::Detailed { code: Code::Stale, message: None, details: json!(task) })
+    Err(AppError::detailed(Code::Stale, json!(task)))
 }
 
 async fn check_column<C: ConnectionTrait>(db: &C, id: ConversationId, column: BoardColumnId) -> Result<(), AppError> {

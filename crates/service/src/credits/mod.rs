@@ -83,8 +83,9 @@ pub async fn give(
     } else {
         book.take_away(MicroCredits(-amount.0), &source, Some(reason));
     }
-    let credits = figures(&book.account);
+    let account = book.account.clone();
     books.store(&tx).await?;
+    let credits = figures(&account, rows::granted(&tx, holder.account()).await?);
     let target = format!("{}:{amount}", holder.account());
     audit::record(&tx, Entry::by(by, Action::CreditsGiven, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;

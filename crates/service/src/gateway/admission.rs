@@ -178,7 +178,7 @@ impl From<Refusal> for AppError {
             Refusal::OutOfCredits => Code::OutOfCredits,
         };
         match next {
-            Some(details) => Self::Detailed { code, message, details },
+            Some(details) => Self::Detailed { code, message, details: Box::new(details) },
             None => Self::Refused { code, message, retry_after },
         }
     }

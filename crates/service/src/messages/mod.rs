@@ -102,11 +102,7 @@ async fn mention_many(
         here.len() as u64
     };
     if told >= UNASKED_MENTIONS && !is_confirmed {
-        return Err(AppError::Detailed {
-            code: Code::ConfirmMention,
-            message: None,
-            details: json!({ "count": told }),
-        });
+        return Err(AppError::detailed(Code::ConfirmMention, json!({ "count": told })));
     }
     Ok(here)
 }

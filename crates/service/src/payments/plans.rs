@@ -77,7 +77,7 @@ pub(super) fn check_shown(plan: &PricingPlan, asked: &Money, shown: Option<&Pric
 
 /// With what it is now.
 fn changed(plan: &PricingPlan) -> AppError {
-    AppError::Detailed { code: Code::PlanChanged, message: None, details: serde_json::json!({ "plan": plan }) }
+    AppError::detailed(Code::PlanChanged, serde_json::json!({ "plan": plan }))
 }
 
 /// Of which plan it is a version.

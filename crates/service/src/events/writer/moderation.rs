@@ -72,11 +72,7 @@ pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Res
     match filter.check(text) {
         Verdict::Clean => Ok(text.to_owned()),
         Verdict::Masked(text) => Ok(text),
-        Verdict::Refused(word) => Err(AppError::Detailed {
-            code: Code::WordRefused,
-            message: None,
-            details: serde_json::json!({ "word": word }),
-        }),
+        Verdict::Refused(word) => Err(AppError::detailed(Code::WordRefused, serde_json::json!({ "word": word }))),
     }
 }
 
