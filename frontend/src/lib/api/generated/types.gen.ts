@@ -171,6 +171,10 @@ export type AdminOwner = {
  */
 export type AdminPayment = Payment & {
     /**
+     * By which the gateway knows what was paid. Null: it hasn't said that anything was.
+     */
+    charge: string | null;
+    /**
      * What the gateway says was paid, where that is something else.
      */
     paid_amount: number | null;
@@ -190,6 +194,7 @@ export type AdminPayment = Payment & {
  * A payment with all that is known of it.
  */
 export type AdminPaymentDetails = AdminPayment & {
+    disputes: Array<PaymentDispute>;
     events: Array<PaymentEvent>;
     refunds: Array<PaymentRefund>;
 };
@@ -4736,11 +4741,36 @@ export type PaymentDifferencePage = {
 };
 
 /**
+ * A dispute of a payment.
+ */
+export type PaymentDispute = {
+    /**
+     * What of the payment it is taken to be about, and so is kept back.
+     */
+    amount: number;
+    created_at: Timestamp;
+    /**
+     * By which the gateway knows it.
+     */
+    reference: string;
+    /**
+     * `open`, `won` or `lost`.
+     */
+    state: string;
+    told: Price | null;
+};
+
+/**
  * What a gateway has told of a payment.
  */
 export type PaymentEvent = {
     applied_at: Timestamp | null;
     id: string;
+    /**
+     * Not: it is of another account, or of a test where real money is meant, or the other way round.
+     */
+    is_ours: boolean;
+    money: Price | null;
     received_at: Timestamp;
     /**
      * The gateway's word for it.
