@@ -101,6 +101,7 @@ impl Peer {
                     // Limits are counted, and high enough for one caller that is all the load.
                     ("NATTER__RATE_LIMIT__GATEWAY__LIMIT", "1000000".to_owned()),
                     ("NATTER__RATE_LIMIT__FLOOD_PER_SECOND", "1000000".to_owned()),
+                    ("NATTER__GATEWAY__DEFAULT_RPM", "0".to_owned()),
                     ("NATTER__AI__PROVIDERS__BENCH__KIND", "openai".to_owned()),
                     ("NATTER__AI__PROVIDERS__BENCH__BASE_URL", custom_host()),
                     ("NATTER__AI__PROVIDERS__BENCH__KEYS", "sk-bench".to_owned()),

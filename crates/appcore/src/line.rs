@@ -197,8 +197,11 @@ fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool
             follows_emoji && after.is_some_and(is_emoji) || is_joined(before) && after.is_some_and(is_joined)
         }
         ZERO_WIDTH_NON_JOINER => is_joined(before) && after.is_some_and(is_joined),
-        // Beside letters that go from right to left.
-        _ if DIRECTION_MARKS.contains(&character) => is_right_to_left(before) || after.is_some_and(is_right_to_left),
+        // One, beside letters that go from right to left.
+        _ if DIRECTION_MARKS.contains(&character) => {
+            let is_alone = ![Some(before), after].into_iter().flatten().any(|other| DIRECTION_MARKS.contains(&other));
+            is_alone && (is_right_to_left(before) || after.is_some_and(is_right_to_left))
+        }
         // A digit is one of the emoji's characters as the base of a keycap.
         _ if is_emoji_selector(character) => is_emoji(before) && (!before.is_ascii() || after == Some(KEYCAP)),
         // Variants of ideographs: names are written with them.

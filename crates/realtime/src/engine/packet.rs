@@ -114,7 +114,7 @@ mod tests {
         let (sid, settings) = (Sid::new(uuid::Uuid::nil(), 0), Settings::default());
         let settings = Settings { ping_interval: Duration::from_secs(25), max_payload: 65_536, ..settings };
         let expected = format!(
-            r#"0{{"maxPayload":65536,"pingInterval":25000,"pingTimeout":20000,"sid":"{sid}","upgrades":["websocket"]}}"#
+            r#"0{{"sid":"{sid}","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":65536}}"#
         );
         assert_eq!(open(&sid, &settings, &["websocket"]), expected);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU64,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ use appcore::{UserId, view::PresenceStatus};
 
 /// A connection that says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Speaker(u64);
+pub struct Speaker(NonZeroU64);
 
 #[derive(Debug, Default)]
 pub struct Spoken {
@@ -22,7 +23,7 @@ pub struct Spoken {
 
 impl Spoken {
     pub(super) fn speaker(&self) -> Speaker {
-        Speaker(self.speakers.fetch_add(1, Ordering::Relaxed))
+        Speaker(NonZeroU64::MIN.saturating_add(self.speakers.fetch_add(1, Ordering::Relaxed)))
     }
 
     pub(super) fn say(&self, person: UserId, speaker: Speaker, status: PresenceStatus) {

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(text(&encode_connected("x1")), r#"40{"sid":"x1"}"#);
         assert_eq!(
             text(&encode_refused("Sign in first.", Code::Unauthenticated)),
-            r#"44{"data":{"code":"unauthenticated"},"message":"Sign in first."}"#
+            r#"44{"message":"Sign in first.","data":{"code":"unauthenticated"}}"#
         );
         assert_eq!(text(&encode_elsewhere("/admin")), r#"44/admin,{"message":"Invalid namespace"}"#);
         assert_eq!(text(&encode_disconnected()), "41");

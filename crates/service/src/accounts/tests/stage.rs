@@ -79,6 +79,7 @@ impl Stage {
             ("server.data_dir", &folder),
             ("workspaces.shared", "Home"),
             ("auth.failed_signins", "1000"),
+            ("gateway.default_rpm", "0"),
         ];
         let merged: BTreeMap<&str, &str> = usual.into_iter().chain(settings.iter().copied()).collect();
         let environment = merged.into_iter().map(|(key, value)| {
