@@ -158,7 +158,8 @@ async fn a_deleted_account_leaves_the_lists_of_others_in_their_order() {
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let plans = anna.open_group("Plans", &[&ben, &carl]).await;
     anna.send_message(&plans, "Hello all").await;
-    let later = ben.open_group("Later", &[&carl]).await;
+    let dora = app.sign_up("Dora").await;
+    let later = ben.open_group("Later", &[&carl, &dora]).await;
     ben.send_message(&later, "Hello again").await;
     let order = async || {
         let listed = ben.get("/r1/conversations").await.data();

@@ -23,10 +23,11 @@ async fn ask(chat: &mut Chat, model: &str, text: &str, uploads: &[&Value]) -> Va
     chat.ended("message.completed").await["message"].clone()
 }
 
-/// What the upstream was asked last, in its own dialect: the turns, as text.
+/// What the upstream was asked last, in its own dialect: the turns, as text with its fields in the order of their names.
 fn asked(chat: &Chat) -> String {
     let body = chat.upstream.asked().last().unwrap().body.clone();
-    let turns = if body["contents"].is_null() { &body["messages"] } else { &body["contents"] };
+    let mut turns = if body["contents"].is_null() { body["messages"].clone() } else { body["contents"].clone() };
+    turns.sort_all_objects();
     turns.to_string()
 }
 
