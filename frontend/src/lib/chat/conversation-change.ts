@@ -1,7 +1,7 @@
 /** What a durable event changes in a conversation as the list shows it. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
 import { capabilitiesAs } from './kinds.ts';
-import { isCalled } from './mentions.ts';
+import { isCalled } from './is-called.ts';
 
 /** `gone`: it is not the reader's any more. `isUnsure`: the server has to be asked how it is now. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };

@@ -1,24 +1,8 @@
-import type { Upload } from '#lib/api/files.ts';
 import { m } from '#lib/paraglide/messages.js';
+import { carried, type Said } from './carried.ts';
 import { plainText } from './markdown/plain.ts';
-
-interface Said {
-  readonly content: string;
-  readonly attachments: readonly Pick<Upload, 'name' | 'media_type' | 'kind' | 'peaks'>[];
-  readonly hidden_at?: string | null;
-}
 
 /** A message in one line: its text, else what it carries. */
 export function lineOf({ content, attachments, hidden_at }: Said, limit?: number): string {
   return hidden_at ? m.message_hidden() : plainText(content, limit) || carried(attachments);
-}
-
-function carried(attachments: Said['attachments']): string {
-  const [first] = attachments;
-  if (!first) return '';
-  const count = attachments.length;
-  if (attachments.every(({ media_type }) => media_type.startsWith('image/')))
-    return count === 1 ? m.files_picture() : m.files_pictures({ count });
-  if (count > 1) return m.files_many({ count });
-  return first.kind === 'voice' || first.peaks?.length ? m.files_voice() : first.name;
 }

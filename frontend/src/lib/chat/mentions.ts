@@ -4,6 +4,8 @@ import { fold } from '#lib/fold.ts';
 import { parse } from './markdown/parse.ts';
 import type { Block, Inline } from './markdown/tree.ts';
 
+export { isCalled } from './is-called.ts';
+
 /** `all`: every member; `here`: those who are online. A channel is named by `#`, an emoji of the workspace by `:name:`. */
 export type CalledKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
 
@@ -194,11 +196,6 @@ function textsIn(inlines: readonly Inline[]): string[] {
         return [];
     }
   });
-}
-
-/** Whether it calls the person with that id, by name or with everybody. */
-export function isCalled(mentions: readonly Mention[], me: string | null): boolean {
-  return mentions.some(({ kind, id }) => kind === 'all' || kind === 'here' || (kind === 'user' && id === me));
 }
 
 export interface Asked {

@@ -3,7 +3,7 @@ import { isDurable } from '#lib/api/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread } from '#lib/api/threads.ts';
 import type { Id, Message, Page, ServerFrame } from '#lib/api/types.ts';
-import { isCalled } from '#lib/chat/mentions.ts';
+import { isCalled } from '#lib/chat/is-called.ts';
 import type { Line } from './line.ts';
 
 /** Of older ones it is learnt when they are looked at. */
