@@ -6,6 +6,9 @@ import { GrowingMarkdown } from './growing.ts';
 import { parse } from './parse.ts';
 import { plainText } from './plain.ts';
 
+// The same each time: what is drawn anew may be red for who changed nothing here.
+fc.configureGlobal({ seed: 20_261_126 });
+
 const values = (node: unknown): [string, unknown][] => (typeof node === 'object' && node ? Object.entries(node) : []);
 
 /** What is drawn of a tree, in letters. */
@@ -172,7 +175,8 @@ describe('a text is shown whole', () => {
     fc.assert(
       fc.property(written, ({ text, words }) => {
         const tree = parse(text);
-        const isLanguage = (word: string) => new RegExp(`"language":"[^"]*${word}`).test(JSON.stringify(tree));
+        const isLanguage = (word: string) =>
+          new RegExp(`"language":"(?:[^"\\\\]|\\\\.)*${word}`).test(JSON.stringify(tree));
         const expected = words.filter((word) => drawn(tree).includes(word) && !isLanguage(word));
         expect(lost(expected, plainText(text, 10_000))).toEqual([]);
       }),
