@@ -45,6 +45,7 @@ pub mod receipts;
 mod recent;
 pub mod redis;
 pub mod search;
+mod small_picture;
 mod sweep;
 mod timezone;
 pub mod tools;

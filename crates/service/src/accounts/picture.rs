@@ -1,25 +1,20 @@
 //! What one looks like: a picture that one has uploaded, kept as long as it is one's own.
 
-use appcore::{
-    AppError, Code, UploadId, UserId,
-    auth::Principal,
-    view::{UploadStatus, UserPicture},
-};
+use appcore::{AppError, Code, UploadId, UserId, auth::Principal, view::UserPicture};
 use dbcontext::{
     constraint::app_error,
-    query::{
-        pictures as rows,
-        uploads::{self as uploaded, StoredUpload},
-        users,
-    },
+    query::{pictures as rows, uploads as uploaded, users},
 };
 
-use crate::{App, jobs, sweep::SweepJob};
+use crate::{App, jobs, small_picture::SmallPicture, sweep::SweepJob};
 
-const MAX_BYTES: i64 = 512 * 1024;
-/// The longest side, in pixels: a reader draws many of them.
-const MAX_SIDE: i32 = 1024;
-const MEDIA_TYPES: [&str; 3] = ["image/png", "image/jpeg", "image/webp"];
+const PICTURE: SmallPicture = SmallPicture {
+    name: "A profile picture",
+    media_types: ["image/png", "image/jpeg", "image/webp"],
+    formats: "PNG, JPEG or WebP",
+    max_bytes: 512 * 1024,
+    max_side: 1024,
+};
 
 /// The pictures of those of these people whom the caller may see. Who has none is left out.
 pub async fn pictures(app: &App, by: &Principal, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
@@ -33,7 +28,7 @@ pub async fn set_picture(app: &App, by: &Principal, upload_id: UploadId) -> Resu
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     // Nobody removes it until it is the person's.
     let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
-    check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
+    PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     let before = rows::set(&tx, by.user_id, upload_id, now).await?;
     if let Some(picture) = before.filter(|before| *before != upload_id) {
         jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
@@ -54,25 +49,4 @@ pub async fn remove_picture(app: &App, by: &Principal) -> Result<(), AppError> {
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
     Ok(())
-}
-
-/// Refuses what can't be shown as somebody's picture.
-fn check(upload: &StoredUpload) -> Result<(), AppError> {
-    if upload.status != UploadStatus::Ready.as_str() {
-        return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
-    }
-    if !MEDIA_TYPES.contains(&upload.media_type.as_str()) {
-        return Err(AppError::refused(Code::TypeRefused, "A profile picture is a PNG, JPEG or WebP picture."));
-    }
-    if upload.size.unwrap_or_default() > MAX_BYTES {
-        let sentence = format!("A profile picture can have up to {} KB.", MAX_BYTES / 1024);
-        return Err(AppError::refused(Code::TooLarge, sentence));
-    }
-    match (upload.width, upload.height) {
-        (Some(width), Some(height)) if width.max(height) <= MAX_SIDE => Ok(()),
-        _ => {
-            let sentence = format!("A profile picture can be up to {MAX_SIDE} pixels wide and high.");
-            Err(AppError::refused(Code::TooLarge, sentence))
-        }
-    }
 }

@@ -5,26 +5,28 @@ use appcore::{
     auth::{Permission, Principal},
     event::{BusMessage, Envelope, Event, Topic},
     page::{Page, PageRequest},
-    view::{PromptAuthor, UploadStatus, WorkspaceEmoji, WorkspaceRole},
+    view::{PromptAuthor, WorkspaceEmoji, WorkspaceRole},
 };
 use dbcontext::{
     constraint::app_error,
     query::{
         emoji::{self as rows, EmojiRow, SeenEmoji},
-        uploads::{self as uploaded, StoredUpload},
-        workspaces,
+        uploads as uploaded, workspaces,
     },
 };
 use sea_orm::ConnectionTrait;
 
-use crate::{App, emoji, jobs, sweep::SweepJob};
+use crate::{App, emoji, jobs, small_picture::SmallPicture, sweep::SweepJob};
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;
-const MAX_BYTES: i64 = 256 * 1024;
-/// The longest side, in pixels: a reader draws many of them.
-const MAX_SIDE: i32 = 512;
-const MEDIA_TYPES: [&str; 3] = ["image/png", "image/gif", "image/webp"];
+const PICTURE: SmallPicture = SmallPicture {
+    name: "An emoji",
+    media_types: ["image/png", "image/gif", "image/webp"],
+    formats: "PNG, GIF or WebP",
+    max_bytes: 256 * 1024,
+    max_side: 512,
+};
 
 /// A workspace's emoji, by their names.
 pub async fn list(
@@ -56,7 +58,7 @@ pub async fn add(
     }
     // Nobody removes it until it is the emoji's.
     let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
-    check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
+    PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     if rows::count(&tx, id).await? >= MAX_EMOJI {
         let sentence = format!("A workspace can have up to {MAX_EMOJI} emoji. Remove one first.");
         return Err(AppError::refused(Code::TooMany, sentence));
@@ -115,27 +117,6 @@ fn parse_name(name: &str) -> Result<String, AppError> {
         ));
     }
     Ok(name)
-}
-
-/// Refuses what can't be shown as an emoji.
-fn check(upload: &StoredUpload) -> Result<(), AppError> {
-    if upload.status != UploadStatus::Ready.as_str() {
-        return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
-    }
-    if !MEDIA_TYPES.contains(&upload.media_type.as_str()) {
-        return Err(AppError::refused(Code::TypeRefused, "An emoji is a PNG, GIF or WebP picture."));
-    }
-    if upload.size.unwrap_or_default() > MAX_BYTES {
-        let sentence = format!("An emoji can have up to {} KB.", MAX_BYTES / 1024);
-        return Err(AppError::refused(Code::TooLarge, sentence));
-    }
-    match (upload.width, upload.height) {
-        (Some(width), Some(height)) if width.max(height) <= MAX_SIDE => Ok(()),
-        _ => {
-            let sentence = format!("An emoji can be up to {MAX_SIDE} pixels wide and high.");
-            Err(AppError::refused(Code::TooLarge, sentence))
-        }
-    }
 }
 
 fn may_remove(row: &EmojiRow, by: &Principal, role: WorkspaceRole) -> bool {
