@@ -1,8 +1,9 @@
 /** Who can be called by `@name` in a conversation, and where that happens in a text. */
 import type { Mention } from '#lib/api/types.ts';
 import { fold } from '#lib/fold.ts';
+import { ownLines } from './markdown/own.ts';
 import { parse } from './markdown/parse.ts';
-import type { Block, Inline } from './markdown/tree.ts';
+import type { Inline } from './markdown/tree.ts';
 
 export { isCalled } from './is-called.ts';
 
@@ -160,27 +161,10 @@ export function withHere(text: string, names: readonly Name[]): string {
 function piecesOf(text: string, names: readonly Name[]): Piece[] {
   return /[@＠]/.test(text)
     ? parse(text)
-        .flatMap(textsOf)
+        .flatMap(ownLines)
+        .flatMap(textsIn)
         .flatMap((one) => cutMentions(one, names))
     : [];
-}
-
-function textsOf(block: Block): string[] {
-  switch (block.type) {
-    case 'paragraph':
-    case 'line':
-    case 'heading':
-      return textsIn(block.children);
-    case 'list':
-      return block.items.flatMap(({ blocks }) => blocks.flatMap(textsOf));
-    case 'table':
-      return [block.head, ...block.rows].flat().flatMap(textsIn);
-    case 'code':
-    case 'math':
-    case 'quote':
-    case 'rule':
-      return [];
-  }
 }
 
 function textsIn(inlines: readonly Inline[]): string[] {

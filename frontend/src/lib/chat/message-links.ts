@@ -1,5 +1,6 @@
 /** Links to messages of this installation, as “Copy link” makes them (`marks.ts`). */
 import type { Forwarded } from '#lib/api/types.ts';
+import { ownLines } from './markdown/own.ts';
 import type { Block, Inline } from './markdown/tree.ts';
 
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
@@ -19,29 +20,11 @@ export function messageAt(href: string, origin: string = location.origin): Forwa
 /** The first messages that a text leads to, each once. What it quotes is somebody else’s. */
 export function linkedIn(blocks: readonly Block[], origin: string = location.origin): Forwarded[] {
   const found = new Map<string, Forwarded>();
-  for (const href of blocks.flatMap(linksOf)) {
+  for (const href of blocks.flatMap(ownLines).flatMap(linksIn)) {
     const message = messageAt(href, origin);
     if (message && found.size < MOST) found.set(message.message_id, message);
   }
   return [...found.values()];
-}
-
-function linksOf(block: Block): string[] {
-  switch (block.type) {
-    case 'paragraph':
-    case 'line':
-    case 'heading':
-      return linksIn(block.children);
-    case 'list':
-      return block.items.flatMap(({ blocks }) => blocks.flatMap(linksOf));
-    case 'table':
-      return [block.head, ...block.rows].flat().flatMap(linksIn);
-    case 'code':
-    case 'math':
-    case 'quote':
-    case 'rule':
-      return [];
-  }
 }
 
 function linksIn(inlines: readonly Inline[]): string[] {

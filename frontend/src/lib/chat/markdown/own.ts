@@ -1,0 +1,20 @@
+import type { Block, Inline } from './tree.ts';
+
+/** What an author says in a block, line by line: no code, no formula, and nothing that is quoted. */
+export function ownLines(block: Block): (readonly Inline[])[] {
+  switch (block.type) {
+    case 'paragraph':
+    case 'line':
+    case 'heading':
+      return [block.children];
+    case 'list':
+      return block.items.flatMap(({ blocks }) => blocks.flatMap(ownLines));
+    case 'table':
+      return [block.head, ...block.rows].flat();
+    case 'code':
+    case 'math':
+    case 'quote':
+    case 'rule':
+      return [];
+  }
+}
