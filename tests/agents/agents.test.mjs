@@ -24,15 +24,8 @@ const upstreams = {};
 before(async () => {
   const settings = {};
   for (const name of [...KINDS, 'direct']) {
-    const kind = name === 'direct' ? 'openai' : name;
-    upstreams[name] = await Upstream.start(kind, name);
-    const prefix = `AI__PROVIDERS__${name.toUpperCase()}__`;
-    Object.assign(settings, {
-      [`${prefix}KIND`]: kind,
-      [`${prefix}BASE_URL`]: upstreams[name].url,
-      [`${prefix}KEYS`]: 'key-one',
-      [`${prefix}MODELS`]: upstreams[name].model,
-    });
+    upstreams[name] = await Upstream.start(name === 'direct' ? 'openai' : name, name);
+    Object.assign(settings, upstreams[name].settings);
   }
   settings.AI__PROVIDERS__DIRECT__RESPONSES = 'true';
   server = await startServer(settings);

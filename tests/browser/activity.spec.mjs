@@ -206,17 +206,23 @@ test.describe("while the app is open and nobody looks at it", () => {
       );
     });
 
-  test("the system shows what comes, until it is read", async ({
-    arrive,
-    server,
-  }) => {
+  /** Anna, and Ben whose system may show what comes. */
+  const arriveBoth = async (arrive) => {
     const anna = await arrive("Anna");
     const ben = await arrive("Ben", {
       serviceWorkers: "allow",
       permissions: ["notifications"],
     });
+    await ben.page.evaluate(() => navigator.serviceWorker.ready);
+    return [anna, ben];
+  };
+
+  test("the system shows what comes, until it is read", async ({
+    arrive,
+    server,
+  }) => {
+    const [anna, ben] = await arriveBoth(arrive);
     const { page } = ben;
-    await page.evaluate(() => navigator.serviceWorker.ready);
     await anna.openChatWith(ben);
 
     // A tab that is looked at says it itself.
@@ -276,13 +282,8 @@ test.describe("while the app is open and nobody looks at it", () => {
     arrive,
     server,
   }) => {
-    const anna = await arrive("Anna");
-    const ben = await arrive("Ben", {
-      serviceWorkers: "allow",
-      permissions: ["notifications"],
-    });
+    const [anna, ben] = await arriveBoth(arrive);
     const { page } = ben;
-    await page.evaluate(() => navigator.serviceWorker.ready);
     const second = await page.context().newPage();
     await second.goto("/activity");
     await expect(

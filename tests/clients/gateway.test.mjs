@@ -38,13 +38,7 @@ before(async () => {
   for (const kind of KINDS) {
     for (const name of [kind, `${kind}x`, `${kind}y`]) {
       upstreams[name] = await Upstream.start(kind, name);
-      const prefix = `AI__PROVIDERS__${name.toUpperCase()}__`;
-      Object.assign(settings, {
-        [`${prefix}KIND`]: kind,
-        [`${prefix}BASE_URL`]: upstreams[name].url,
-        [`${prefix}KEYS`]: 'key-one',
-        [`${prefix}MODELS`]: upstreams[name].model,
-      });
+      Object.assign(settings, upstreams[name].settings);
     }
   }
   server = await startServer(settings);

@@ -167,17 +167,27 @@ export class Upstream {
   /** What it does with a question for which nothing is planned. */
   usual = undefined;
   #plan = [];
+  #kind;
+  #name;
   #dialect;
   #server;
 
   static async start(kind, name = kind) {
     const upstream = new Upstream();
-    upstream.#dialect = DIALECTS[kind];
     upstream.model = `${name}-model`;
+    upstream.#kind = kind;
+    upstream.#name = name;
+    upstream.#dialect = DIALECTS[kind];
     upstream.#server = createServer((request, response) => upstream.#serve(request, response)).listen(0, '127.0.0.1');
     await new Promise((resolve) => upstream.#server.once('listening', resolve));
     upstream.url = `http://127.0.0.1:${upstream.#server.address().port}/${upstream.#dialect.version}`;
     return upstream;
+  }
+
+  /** The settings of a server that has it for a provider of its name. */
+  get settings() {
+    const prefix = `AI__PROVIDERS__${this.#name.toUpperCase()}__`;
+    return { [`${prefix}KIND`]: this.#kind, [`${prefix}BASE_URL`]: this.url, [`${prefix}KEYS`]: 'key-one', [`${prefix}MODELS`]: this.model };
   }
 
   /** What it does with the next questions; one for which nothing is planned, and that is not usual, is refused. */
