@@ -4,7 +4,10 @@
  * The tokens travel in cookies that scripts can't read. When the access token has run out the client refreshes it once and
  * asks again. Several tabs share these cookies and a refresh token works a single time, so tabs take turns by a lock, and a
  * refresh whose answer was lost is asked for again under the same `Idempotency-Key`.
+ *
+ * What changes one thing is sent in the order in which it was asked for.
  */
+import { subjectOf, Turns } from './turns.ts';
 
 export interface FieldError {
   field: string;
@@ -93,6 +96,7 @@ export class Api {
   readonly #wait: (milliseconds: number) => Promise<void>;
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
+  readonly #turns = new Turns();
   #refreshing: Promise<void> | undefined;
 
   constructor(options: ApiOptions = {}) {
@@ -137,7 +141,18 @@ export class Api {
     this.#early.clear();
   }
 
-  async #call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+  #call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+    const subject = subjectOf(method, path);
+    const send = () => this.#sendSignedIn<T>(method, path, body, headers);
+    return subject === null ? send() : this.#turns.take(subject, send);
+  }
+
+  async #sendSignedIn<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string> | undefined
+  ): Promise<T> {
     const renewedBefore = this.#renewedAt();
     try {
       return await this.#sendPatiently<T>(method, path, body, headers);

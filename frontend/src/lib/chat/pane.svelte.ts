@@ -130,9 +130,6 @@ export class Pane {
   /** Links the channels that one’s words name, once what does it is there. */
   channels: ChannelLinks | null = null;
 
-  /** Reactions that the server is being told of, by their path. */
-  readonly #reactions = new Map<string, Promise<boolean>>();
-
   readonly log: ConversationLog;
   /** The message whose thread this is; null in a main line. */
   readonly root: string | null;
@@ -390,15 +387,7 @@ export class Pane {
     const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}`;
     const reacting = { message_id, emoji, user_id: this.#app.session.account?.id ?? '', isAdded };
     this.log.apply({ kind: 'reacting', reacting });
-    // One after the other: two requests at once may reach the server in either order.
-    const before = this.#reactions.get(path);
-    const telling = this.#attempt(async () => {
-      await before;
-      return this.#app.api[isAdded ? 'put' : 'delete'](path);
-    });
-    this.#reactions.set(path, telling);
-    const isDone = await telling;
-    if (this.#reactions.get(path) === telling) this.#reactions.delete(path);
+    const isDone = await this.#attempt(() => this.#app.api[isAdded ? 'put' : 'delete'](path));
     if (!isDone) this.log.apply({ kind: 'not_reacting', reacting });
     return isDone;
   }

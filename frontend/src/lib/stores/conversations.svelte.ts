@@ -10,6 +10,7 @@ import type {
   Id,
   MarkedUnread,
   Member,
+  Own,
   Page,
   ServerFrame
 } from '#lib/api/types.ts';
@@ -222,14 +223,15 @@ export class Conversations {
     this.#put(await this.#api.patch<Conversation>(`/conversations/${id}`, changes));
   }
 
-  /** One's own choices for it: shown at once; a refusal takes them back. */
+  /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
   async choose(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
     this.setOwn(id, change);
     try {
       await this.#api.patch(`/conversations/${id}/own`, change);
     } catch (error) {
-      if (before) this.setOwn(id, before);
+      const now = this.#items.get(id)?.own;
+      if (before && now) this.setOwn(id, takenBack(change, before, now));
       throw error;
     }
   }
@@ -436,4 +438,10 @@ export class Conversations {
     // Not visible any more, or not reachable: the next hello or event tells.
     this.refresh(id).catch(() => undefined);
   }
+}
+
+/** What of a change still stands, as it was before. */
+function takenBack(change: OwnChange, before: Own, now: Own): OwnChange {
+  const standing = (Object.keys(change) as (keyof OwnChange)[]).filter((key) => now[key] === change[key]);
+  return Object.fromEntries(standing.map((key) => [key, before[key]])) as OwnChange;
 }

@@ -78,6 +78,10 @@ class FakeApi extends Api {
   gate: Promise<void> = Promise.resolve();
   asked: string[] = [];
 
+  override patch<T>(): Promise<T> {
+    return Promise.reject(new ApiError(503, 'unavailable', ''));
+  }
+
   override async get<T>(path: string): Promise<T> {
     this.asked.push(path);
     const answer = path.endsWith('/members')
@@ -163,6 +167,18 @@ describe('the list', () => {
     expect(store.get('c1')?.unread).toBe(1);
     say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3 });
+  });
+
+  it('takes back a choice that was refused, and nothing that came after it', async () => {
+    await store.load();
+    const pinning = store.choose('c1', { pinned: true });
+    expect(store.get('c1')?.own).toMatchObject({ pinned: true });
+    const muting = store.choose('c1', { notify: 'none' });
+    say('conversation.unread', { conversation_id: 'c1', read_seq: 1, unread: 2, unread_mentions: 1 });
+    store.setOwn('c1', { notify: 'mentions' });
+    await expect(pinning).rejects.toThrow();
+    await expect(muting).rejects.toThrow();
+    expect(store.get('c1')?.own).toMatchObject({ pinned: false, notify: 'mentions', read_seq: 1, unread: 2 });
   });
 
   it('is read to its end where the last message is not there any more', async () => {

@@ -6,8 +6,6 @@ import { Asked } from './asked.svelte.ts';
 export class NotificationChoices {
   readonly settings: Asked<NotificationSettings>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
-  /** The last change: the next one is sent after it, so that they arrive in their order. */
-  #sent: Promise<unknown> = Promise.resolve();
   #turn = 0;
 
   constructor(api: Pick<Api, 'get' | 'patch'>) {
@@ -21,10 +19,8 @@ export class NotificationChoices {
     this.settings.tell({ ...before, ...change });
     this.#turn += 1;
     const turn = this.#turn;
-    const sent = this.#sent.then(() => this.#api.patch<NotificationSettings>('/notifications/settings', change));
-    this.#sent = sent.catch(() => undefined);
     try {
-      const now = await sent;
+      const now = await this.#api.patch<NotificationSettings>('/notifications/settings', change);
       // Else the answer to a later change is the one to show.
       if (turn === this.#turn) this.settings.tell(now);
     } catch (error) {

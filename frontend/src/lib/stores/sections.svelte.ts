@@ -9,11 +9,18 @@ export class Sections {
   readonly #api: Api;
   #loading: Promise<void> | undefined;
   #askedAt: number | null = null;
+  /** Moves that the server is being told of. */
+  #moves = 0;
+  /** Something was heard of them, or refused: how they stand then is read. */
+  #isUnsure = false;
 
   constructor(api: Api, line?: Line) {
     this.#api = api;
     line?.on((frame) => {
-      if (frame.type === 'sections.changed') this.#become(frame.payload.sections);
+      if (frame.type !== 'sections.changed') return;
+      // A move that is told step by step would jump about.
+      if (this.#moves > 0) this.#isUnsure = true;
+      else this.#become(frame.payload.sections);
     });
     // Another of one's devices may have changed them while this one was away.
     line?.onReturn(this, () => void this.load());
@@ -52,20 +59,23 @@ export class Sections {
     const at = this.#items.findIndex((section) => section.id === id);
     const [section, other] = [this.#items[at], this.#items[at + by]];
     if (!section || !other) return;
-    const before = this.#items;
     this.#become(
       [
         { ...section, position: other.position },
         { ...other, position: section.position }
       ],
-      before
+      this.#items
     );
+    this.#moves += 1;
     try {
       await this.#api.patch(`/sections/${section.id}`, { position: other.position });
       await this.#api.patch(`/sections/${other.id}`, { position: section.position });
     } catch (error) {
-      this.#items = before;
+      this.#isUnsure = true;
       throw error;
+    } finally {
+      this.#moves -= 1;
+      await this.#makeSure();
     }
   }
 
@@ -77,6 +87,13 @@ export class Sections {
   reset(): void {
     this.#items = [];
     this.#askedAt = null;
+  }
+
+  /** When the last of several moves has been told. */
+  async #makeSure(): Promise<void> {
+    if (this.#moves > 0 || !this.#isUnsure) return;
+    this.#isUnsure = false;
+    await this.load();
   }
 
   async #read(): Promise<void> {

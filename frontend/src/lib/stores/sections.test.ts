@@ -3,6 +3,7 @@ import type { Section } from '#lib/api/channels.ts';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
 import { Sections } from './sections.svelte.ts';
+import { FakeLine } from './testing.ts';
 
 class FakeApi extends Api {
   items: Section[] = [];
@@ -22,8 +23,8 @@ class FakeApi extends Api {
   override patch<T>(path: string, body: unknown): Promise<T> {
     this.asked.push(`PATCH ${path} ${JSON.stringify(body)}`);
     if (this.refuses) return Promise.reject(new ApiError(500, 'internal', ''));
-    const section = this.items.find(({ id }) => path.endsWith(id));
-    return Promise.resolve({ ...section, ...(body as object) } as T);
+    this.items = this.items.map((one) => (path.endsWith(one.id) ? { ...one, ...(body as object) } : one));
+    return Promise.resolve(this.items.find(({ id }) => path.endsWith(id)) as T);
   }
 
   override delete<T>(path: string): Promise<T> {
@@ -67,6 +68,22 @@ describe('sections', () => {
     expect(names()).toEqual(['Later', 'Launch']);
     await sections.move('b', -1);
     expect(names()).toEqual(['Later', 'Launch']);
+  });
+
+  it('stand as they were moved last, whatever is told while they move', async () => {
+    const line = new FakeLine();
+    api.items.push({ id: 'c', name: 'Clients', position: 2 });
+    const moved = new Sections(api, line);
+    await moved.load();
+    const shown = () => moved.items.map(({ name }) => name);
+    const both = [moved.move('a', 1), moved.move('a', 1)];
+    expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
+    // The server's word of the first step.
+    line.receive({ type: 'sections.changed', payload: { sections: [{ id: 'a', name: 'Launch', position: 1 }] } });
+    expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
+    await Promise.all(both);
+    expect(shown()).toEqual(['Later', 'Clients', 'Launch']);
+    expect(api.items.map(({ position }) => position)).toEqual([0, 2, 1]);
   });
 
   it('become what another device has made of them', async () => {
