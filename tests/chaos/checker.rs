@@ -28,7 +28,7 @@ pub enum Lie {
     StillReadable,
     /// A reader has every event, and not the text that the message has.
     OldText,
-    /// A message has other reactions, replies or votes than the log says.
+    /// A message has other reactions, replies, votes or another pin than the log says.
     OtherExtras,
     /// A passing event of a large conversation came to somebody who does not view it, or never to those who do.
     Misdirected,

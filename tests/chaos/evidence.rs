@@ -76,6 +76,7 @@ pub struct Extras {
     pub replies: usize,
     /// Of a poll: its results, as a digest.
     pub results: Option<u64>,
+    pub is_pinned: bool,
 }
 
 impl Extras {
@@ -88,6 +89,7 @@ impl Extras {
                 .collect(),
             replies: count(&message["thread"]["reply_count"]),
             results: message["poll"]["results"].is_object().then(|| digest(&message["poll"]["results"].to_string())),
+            is_pinned: message["pinned_at"].is_string(),
         }
     }
 }
@@ -118,6 +120,11 @@ pub enum Change {
         message: u64,
         results: u64,
     },
+    /// It was pinned, or its pin was taken away.
+    Pinned {
+        message: u64,
+        is_pinned: bool,
+    },
     /// The message itself was deleted.
     Deleted {
         message: u64,
@@ -137,6 +144,9 @@ impl Change {
                 Some(Self::TookBack { message: message?, emoji: text("emoji")?, user: text("user_id")? })
             }
             "poll.updated" => Some(Self::Voted { message: message?, results: digest(&payload["results"].to_string()) }),
+            "message.pinned" | "message.unpinned" => {
+                Some(Self::Pinned { message: message?, is_pinned: kind == "message.pinned" })
+            }
             "message.created" => {
                 let reply = &payload["message"];
                 Some(Self::Replied { root: root(reply)?, no: reply["no"].as_i64()? })
@@ -214,7 +224,7 @@ impl Eq for Event {}
 
 impl Event {
     pub fn of(kind: &str, payload: &Value) -> Self {
-        const KINDS: [&str; 10] = [
+        const KINDS: [&str; 12] = [
             "message.created",
             "message.updated",
             "message.deleted",
@@ -224,6 +234,8 @@ impl Event {
             "conversation.updated",
             "reaction.added",
             "reaction.removed",
+            "message.pinned",
+            "message.unpinned",
             "poll.updated",
         ];
         let kind = KINDS.into_iter().find(|known| *known == kind).unwrap_or("another");
@@ -238,8 +250,8 @@ impl Event {
         };
         let mut payload = payload.clone();
         if let Some(message) = payload.get_mut("message").and_then(Value::as_object_mut) {
-            // The log has a message as it is now, also in what was told before it was edited, reacted to, answered or deleted.
-            for field in ["content", "edited_at", "deleted_at", "reactions", "thread", "poll"] {
+            // The log has a message as it is now, also in what was told before it was edited, reacted to, pinned, answered or deleted.
+            for field in ["content", "edited_at", "deleted_at", "reactions", "pinned_at", "thread", "poll"] {
                 message.remove(field);
             }
         }

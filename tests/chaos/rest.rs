@@ -1,4 +1,4 @@
-//! Who writes by requests: messages, replies, edits, deletions, reactions, votes, members.
+//! Who writes by requests: messages, replies, edits, deletions, reactions, pins, votes, members.
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ struct Own {
     /// The mark of what it says.
     text: String,
     is_reply: bool,
+    is_pinned: bool,
 }
 
 pub struct Requester {
@@ -41,11 +42,15 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Writes, answers, reacts, votes, edits and deletes until it is told to stop; everything that it began ends.
+    /// Writes, answers, reacts, pins, votes, edits and deletes until it is told to stop; everything that it began ends.
     pub async fn write(mut self) {
         let mut own: Vec<Own> = Vec::new();
         while self.orders.borrow().writes {
             match self.dice.below(100) {
+                44..50 if !own.is_empty() => {
+                    let (place, is_pinned) = (self.dice.below(own.len()), self.dice.percent(60));
+                    own[place].is_pinned = self.pin(&own[place].id, is_pinned).await;
+                }
                 50..62 if !own.is_empty() => {
                     let (place, emoji) = (self.dice.below(own.len()), EMOJI[self.dice.below(EMOJI.len())]);
                     let path = format!("/r1/messages/{}/reactions/{emoji}", own[place].id);
@@ -79,8 +84,12 @@ impl Requester {
                 }
                 _ => own.extend(self.send_anywhere().await),
             }
+            // Of what is not remembered nothing stays pinned: a conversation takes a hundred.
             if own.len() > REMEMBERED {
-                own.remove(0);
+                let Own { id, is_pinned, .. } = own.remove(0);
+                if is_pinned {
+                    self.pin(&id, false).await;
+                }
             }
             let pause = self.dice.between(self.pause.0, self.pause.1);
             tokio::time::sleep(pause).await;
@@ -112,8 +121,14 @@ impl Requester {
             let (Some(id), Some(seq)) = (message["id"].as_str(), message["seq"].as_i64()) else { return None };
             let chat = self.chats[&conversation];
             self.notes.did(Did::Acknowledged { chat, client_id, message: id.into(), seq });
-            return Some(Own { conversation, id: id.to_owned(), text, is_reply: root.is_some() });
+            return Some(Own { conversation, id: id.to_owned(), text, is_reply: root.is_some(), is_pinned: false });
         }
+    }
+
+    /// Pins a message or takes its pin away; whether it is pinned then.
+    async fn pin(&mut self, id: &str, is_pinned: bool) -> bool {
+        let method = if is_pinned { Method::PUT } else { Method::DELETE };
+        self.insist(method, &format!("/r1/messages/{id}/pin"), Value::Null, &[404]).await == 200 && is_pinned
     }
 
     /// Lets a guest in and out, again and again.

@@ -1,4 +1,4 @@
-//! What others add to messages: reactions, replies, votes.
+//! What others add to messages: reactions, replies, votes, pins.
 //!
 //! A reader that has every event has all of it, because events carry it; so the log is compared with the messages as they are.
 
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{Lie, Verdict};
 use crate::evidence::{Change, Conversation, Evidence, Extras};
 
-/// Each message has the reactions, the replies and the votes that the log's events add up to, and replies are numbered without a gap.
+/// Each message has the reactions, the replies, the votes and the pin that the log's events add up to, and replies are numbered without a gap.
 pub(super) fn check(evidence: &Evidence, verdict: &mut Verdict) {
     for conversation in &evidence.conversations {
         let told = add_up(conversation, verdict);
@@ -58,8 +58,15 @@ fn add_up(conversation: &Conversation, verdict: &mut Verdict) -> HashMap<u64, Ex
             Some(Change::Voted { message, results }) => {
                 extras.entry(*message).or_default().results = Some(*results);
             }
+            Some(Change::Pinned { message, is_pinned }) => {
+                let was_pinned = std::mem::replace(&mut extras.entry(*message).or_default().is_pinned, *is_pinned);
+                verdict.check(was_pinned != *is_pinned, Lie::OtherExtras, row.committed, || {
+                    format!("the event {} of {} changes no pin", row.seq, conversation.name)
+                });
+            }
             Some(Change::Deleted { message }) => {
                 reactions.remove(message);
+                extras.entry(*message).or_default().is_pinned = false;
             }
             None => {}
         }

@@ -496,6 +496,30 @@ fn reactions_that_are_not_those_of_the_log_are_seen() {
 }
 
 #[test]
+fn pins_that_are_not_those_of_the_log_are_seen() {
+    let pinned = |is_pinned| Some(Change::Pinned { message: 2, is_pinned });
+    let pin = |run: &mut Evidence| {
+        run.conversations[0].log[4].change = pinned(true);
+        run.conversations[0].history[1].has.is_pinned = true;
+    };
+    finds_nothing(pin);
+    finds(Lie::OtherExtras, |run| run.conversations[0].log[4].change = pinned(true));
+    finds(Lie::OtherExtras, |run| run.conversations[0].history[1].has.is_pinned = true);
+    finds(Lie::OtherExtras, |run| run.conversations[0].log[4].change = pinned(false));
+    finds(Lie::OtherExtras, |run| {
+        pin(run);
+        run.conversations[0].log[5].change = pinned(true);
+    });
+    for gone in [pinned(false), Some(Change::Deleted { message: 2 })] {
+        finds_nothing(|run| {
+            pin(run);
+            run.conversations[0].log[5].change = gone;
+            run.conversations[0].history[1].has.is_pinned = false;
+        });
+    }
+}
+
+#[test]
 fn replies_that_are_not_those_of_the_log_are_seen() {
     let reply = |run: &mut Evidence| {
         let conversation = &mut run.conversations[0];
