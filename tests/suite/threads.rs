@@ -1,5 +1,8 @@
 //! Threads: replies, who follows, what is unread, what is solved; messages with those around them.
 
+mod cluster;
+mod model;
+
 use support::{Application, Member, Value, json, new_id};
 
 fn id(message: &Value) -> &str {

@@ -1,7 +1,7 @@
 //! Sequences that are drawn: refunds that are asked for, lost, made, refused and asked about, by gateways in any mood. Money that is out is credits that are
 //! back, at any time no less and in the end no more, and nothing is under way for ever.
 
-use support::{Application, Member, Value, json};
+use support::{Application, Dice, Member, Value, json};
 
 use super::{
     adds_up, begun,
@@ -20,39 +20,22 @@ const PAYMENTS: usize = 3;
 const QUESTIONS: usize = 2;
 const CREDITS: i64 = 500;
 
-/// The same numbers for the same seed: SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut rolled = self.0;
-        rolled = (rolled ^ (rolled >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        rolled = (rolled ^ (rolled >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((rolled ^ (rolled >> 31)) % u64::try_from(sides).unwrap()).unwrap()
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.roll(of.len())]
-    }
-
-    /// What a gateway makes of a refund, and says of it. That it won't be done it says only where that is so.
-    fn said(&mut self, kind: Kind) -> Said {
-        let made = self.pick(&[None, Some(Truth::Done), Some(Truth::Pending), Some(Truth::Failed)]);
-        let answer = match self.roll(4) {
-            0 => Words::Silence,
-            1 if made.is_none() => {
-                let (status, words) = self.pick(refusals(kind));
-                Words::Code(status, words)
-            }
-            1 | 2 => {
-                let (status, words) = self.pick(others(kind));
-                Words::Code(status, words)
-            }
-            _ => Words::Truth,
-        };
-        Said { made, answer }
-    }
+/// What a gateway makes of a refund, and says of it. That it won't be done it says only where that is so.
+fn said(dice: &mut Dice, kind: Kind) -> Said {
+    let made = dice.pick(&[None, Some(Truth::Done), Some(Truth::Pending), Some(Truth::Failed)]);
+    let answer = match dice.roll(4) {
+        0 => Words::Silence,
+        1 if made.is_none() => {
+            let (status, words) = dice.pick(refusals(kind));
+            Words::Code(status, words)
+        }
+        1 | 2 => {
+            let (status, words) = dice.pick(others(kind));
+            Words::Code(status, words)
+        }
+        _ => Words::Truth,
+    };
+    Said { made, answer }
 }
 
 struct Sequence<'a> {
@@ -90,7 +73,7 @@ impl Sequence<'_> {
         if kind == Kind::Vnpay && !self.refunds(id).await.is_empty() {
             return;
         }
-        let said = self.dice.said(kind);
+        let said = said(&mut self.dice, kind);
         self.log.push(format!("a {parts}th of {id}: {said:?}"));
         self.fake.refunding(id, [said]);
         let body = json!({ "amount": kind.price().1 / parts, "reason": "drawn" });
@@ -190,7 +173,7 @@ async fn whatever_gateways_do_money_that_is_out_is_credits_that_are_back() {
             }
             let log = vec![format!("{kind:?}, seed {seed}")];
             let (app, fake, anna, admin) = (&app, &fake, &anna, &admin);
-            let mut sequence = Sequence { app, fake, anna, admin, dice: Dice(seed), payments, before, log };
+            let mut sequence = Sequence { app, fake, anna, admin, dice: Dice::new(seed), payments, before, log };
             for _ in 0..STEPS {
                 sequence.step().await;
                 sequence.check().await;

@@ -6,7 +6,8 @@
 //! AI provider that does what the test tells it to. Nothing in here knows the server's code.
 //!
 //! Which database a run uses is told by `NATTER_TEST_DATABASE` (`sqlite`, the default, or `postgres`, which needs
-//! `NATTER_TEST_POSTGRES`, the address of a maintenance database). `scripts/test` sets both.
+//! `NATTER_TEST_POSTGRES`, the address of a maintenance database). `scripts/test` sets both, and `NATTER_TEST_SIZE`: how much is drawn where a
+//! test draws what it does.
 
 mod application;
 mod authenticator;
@@ -14,6 +15,7 @@ mod balancer;
 mod bridge;
 mod caller;
 mod database;
+mod dice;
 mod event_stream;
 mod follower;
 mod identity_provider;
@@ -38,6 +40,7 @@ pub use balancer::Balancer;
 pub use bridge::Bridge;
 pub use caller::{Answer, Caller, Credentials};
 pub use database::{Engine, Stop, Stopped, TestDatabase};
+pub use dice::{Dice, by_size};
 pub use event_stream::{EventStream, block_field, take_block};
 pub use follower::Follower;
 pub use identity_provider::{IdentityProvider, SentBack, form};
