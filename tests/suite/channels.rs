@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod deeds;
 mod history;
 mod members;
 mod own;

@@ -68,7 +68,7 @@ async fn ask(caller: &Caller, id: &str, deed: usize) -> support::Answer {
     }
 }
 
-struct World {
+pub(super) struct World {
     workspace: String,
     owner: Member,
     admin: Member,
@@ -80,7 +80,7 @@ struct World {
 }
 
 impl World {
-    async fn start(app: &Application) -> Self {
+    pub(super) async fn start(app: &Application) -> Self {
         let owner = app.sign_up("Owner").await;
         let team = owner.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
         let workspace = team["id"].as_str().unwrap().to_owned();
@@ -96,7 +96,7 @@ impl World {
         Self { workspace, owner, admin, member, colleague, guest, stranger: app.sign_up("Stranger").await, program }
     }
 
-    fn caller(&self, who: &str) -> &Member {
+    pub(super) fn caller(&self, who: &str) -> &Member {
         match who {
             "owner" => &self.owner,
             "admin" => &self.admin,
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// A conversation of this kind with its members; a pair has the owner and the member.
-    async fn open(&self, kind: &str) -> String {
+    pub(super) async fn open(&self, kind: &str) -> String {
         let others = if kind == "single" { vec![&self.member.id] } else { vec![&self.admin.id, &self.member.id] };
         let body = json!({ "kind": kind, "title": new_id(), "workspace_id": self.workspace, "member_ids": others });
         let answer = self.owner.post("/r1/conversations", body).await;
