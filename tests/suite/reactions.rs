@@ -73,6 +73,31 @@ async fn many_react_at_once_and_each_counts_once() {
 }
 
 #[tokio::test]
+async fn a_message_has_fifty_kinds_of_reactions_and_no_more() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let sent = anna.send_message(&chat, "hello").await;
+    let with = |emoji: char| {
+        let bytes = emoji.to_string().into_bytes();
+        let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+        path(&sent, &format!("reactions/{encoded}"))
+    };
+    let faces: Vec<char> = ('\u{1F600}'..='\u{1F631}').collect();
+    assert_eq!(faces.len(), 50);
+    let reacting = faces.iter().map(async |face| anna.put(&with(*face), json!({})).await.data());
+    futures_util::future::join_all(reacting).await;
+    assert_eq!(anna.history(&chat).await[0]["reactions"].as_array().unwrap().len(), 50);
+    let another = with('\u{1F98A}');
+    ben.put(&another, json!({})).await.refused(422, "too_many");
+    // One that is there can be joined, and one that goes makes room.
+    ben.put(&with(faces[0]), json!({})).await.data();
+    anna.delete(&with(faces[1])).await.data();
+    let full = ben.put(&another, json!({})).await.data();
+    assert_eq!(full["reactions"].as_array().unwrap().len(), 50);
+}
+
+#[tokio::test]
 async fn pins_are_everybodys_and_saved_ones_are_ones_own() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -1,7 +1,7 @@
 //! Who is asked, by which model, and what it is shown.
 
 use reqwest::Method;
-use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json};
+use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, new_id};
 
 use super::{Chat, begun};
 
@@ -195,6 +195,40 @@ async fn an_assistant_of_the_workspace_answers_wherever_it_is_mentioned() {
         team.ben.post(&format!("/r1/conversations/{id}/messages"), body).await.data_with(201);
         assert_eq!(team.answered(&mut socket, &id).await.0, "Ada Lovelace", "{kind}");
         assert!(team.anna.conversation(&id).await.get("assistants").is_none(), "it did not become a member");
+    }
+}
+
+#[tokio::test]
+async fn an_assistant_that_is_mentioned_in_a_thread_answers_there() {
+    let team = Team::start().await;
+    let new = json!({ "kind": "public_channel", "title": "harbour", "member_ids": [team.ben.id] });
+    let channel = team.open(&team.anna, new).await;
+    let mut socket = team.ben.connect().await;
+    team.anna.send_message(&channel, "A heron stands on the quay.").await;
+    let root = team.anna.send_message(&channel, "When is the tide?").await;
+    let reply = async |by: &Member, content: &str| {
+        let body = json!({ "client_id": new_id(), "content": content, "thread_id": root["id"] });
+        by.post(&format!("/r1/conversations/{channel}/messages"), body).await.data_with(201)
+    };
+    reply(&team.ben, "At six, I think.").await;
+    let question = reply(&team.anna, "Is it, @Quill?").await;
+    let answer = begun(&mut socket, &channel).await;
+    let done = socket.expect_in("message.completed", &channel).await.payload["message"].clone();
+    assert_eq!((&done["id"], &done["thread_id"], &done["reply_to"]), (&json!(answer), &root["id"], &question["id"]));
+    assert_eq!(done["no"], 3);
+    // It was shown the thread, and nothing else of the channel.
+    let asked = team.upstream.asked().last().unwrap().body["messages"].to_string();
+    assert!(asked.contains("When is the tide?") && asked.contains("At six, I think."), "{asked}");
+    assert!(!asked.contains("heron"), "{asked}");
+    // It counts there, and not in the main line.
+    let thread = team.ben.get(&format!("/r1/messages/{}/thread", root["id"].as_str().unwrap())).await.data();
+    assert_eq!((&thread["root"]["thread"]["reply_count"], &thread["items"][2]["id"]), (&json!(3), &done["id"]));
+    let who = json!({ "kind": "assistant", "id": done["sender"]["id"] });
+    assert!(thread["root"]["thread"]["participants"].as_array().unwrap().contains(&who), "{thread}");
+    assert_eq!(team.ben.history(&channel).await.last().unwrap()["id"], root["id"]);
+    for (who, unread) in [(&team.ben, 2), (&team.anna, 1)] {
+        let waiting = who.get("/r1/threads?filter=unread").await.data();
+        assert_eq!((&waiting["total"], &waiting["items"][0]["unread"]), (&json!(1), &json!(unread)), "{}", who.name);
     }
 }
 
