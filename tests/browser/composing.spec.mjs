@@ -124,6 +124,35 @@ test('what shows nothing is no message', async ({ arrive }) => {
   await expect(anna.log.getByRole('article')).toHaveCount(1);
 });
 
+test('another text for a message is kept when the page goes away, and given up by Escape', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  // The message can be edited once the server has it.
+  const edits = (text) =>
+    expect(async () => {
+      await composer.press('ArrowUp');
+      await expect(composer).toHaveValue(text, { timeout: 500 });
+    }).toPass();
+  await composer.fill('Lunch at twelve?');
+  await composer.press('Enter');
+  await anna.sees('Lunch at twelve?');
+  await edits('Lunch at twelve?');
+  await composer.fill('Lunch at one?');
+  await page.reload();
+  await anna.sees('Lunch at twelve?');
+  await expect(composer).toHaveValue('');
+  await edits('Lunch at one?');
+  await composer.press('Enter');
+  await anna.sees('Lunch at one?');
+  await expect(composer).toHaveValue('');
+  await edits('Lunch at one?');
+  await composer.fill('No lunch');
+  await composer.press('Escape');
+  await expect(composer).toHaveValue('');
+  await edits('Lunch at one?');
+});
+
 test('a channel that a message names is followed when it is renamed', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   const api = await apiOf(server, anna);

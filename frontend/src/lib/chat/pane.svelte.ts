@@ -511,6 +511,7 @@ export class Pane {
 
   cancel(): boolean {
     const was = this.replyTo !== null || this.editing !== null;
+    if (this.editing?.id) this.#chat.drafts.setEdit(this.editing.id, null);
     this.replyTo = null;
     this.editing = null;
     return was;

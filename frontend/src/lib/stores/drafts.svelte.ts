@@ -4,7 +4,8 @@ type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' |
 
 const PREFIX = 'natter.draft.';
 const BARE = 'natter.bare.';
-/** A long text is not written to the disk with each key, but when the keys rest. */
+const EDIT = 'natter.edit.';
+/** A long text is not written to the disk with each key, but as often as this. */
 const LONG = 4_000;
 const REST = 400;
 
@@ -17,6 +18,7 @@ export class DraftsStore {
   readonly #waiting = new Map<string, ReturnType<typeof setTimeout>>();
   #prefix = PREFIX;
   #barePrefix = BARE;
+  #editPrefix = EDIT;
   /** Told of what is written here. */
   onwritten: ((key: string) => void) | undefined;
   /** What another device wrote last. */
@@ -30,6 +32,7 @@ export class DraftsStore {
     this.close();
     this.#prefix = `${PREFIX}${userId}.`;
     this.#barePrefix = `${BARE}${userId}.`;
+    this.#editPrefix = `${EDIT}${userId}.`;
     for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
       const key = this.#storage?.key(index);
       if (key?.startsWith(this.#barePrefix)) this.#bare.set(key.slice(this.#barePrefix.length), true);
@@ -68,6 +71,16 @@ export class DraftsStore {
     this.#keep(this.#barePrefix + conversationId, isBare ? 'true' : null);
   }
 
+  /** What one’s message was about to say instead, when the page went away in the middle of that. */
+  editOf(messageId: string): string | null {
+    return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
+  }
+
+  /** Null: it was said, or given up. */
+  setEdit(messageId: string, text: string | null): void {
+    this.#keep(this.#editPrefix + messageId, text);
+  }
+
   /** Another device wrote it. */
   adopt(conversationId: string, text: string): void {
     if (this.get(conversationId) === text) return;
@@ -81,14 +94,11 @@ export class DraftsStore {
     else this.#texts.set(conversationId, text);
     if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
     const key = this.#prefix + conversationId;
-    clearTimeout(this.#waiting.get(key));
-    this.#waiting.delete(key);
-    if (text.length < LONG) this.#keep(key, isEmpty ? null : text);
-    else
-      this.#waiting.set(
-        key,
-        setTimeout(() => this.#keep(key, text), REST)
-      );
+    const keep = () => this.#keep(key, this.#texts.get(conversationId) ?? null);
+    if (text.length < LONG) {
+      clearTimeout(this.#waiting.get(key));
+      keep();
+    } else if (!this.#waiting.has(key)) this.#waiting.set(key, setTimeout(keep, REST));
   }
 
   #keep(key: string, text: string | null): void {

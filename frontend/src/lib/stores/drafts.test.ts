@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { DraftsStore } from './drafts.svelte.ts';
 
 class MemoryStorage {
@@ -48,6 +48,38 @@ describe('drafts', () => {
     again.set('c1', '');
     expect(again.isBare('c1')).toBe(false);
     expect(storage.length).toBe(0);
+  });
+
+  it('are on the disk a moment later where they are long, also while one goes on writing', () => {
+    vi.useFakeTimers();
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    for (let length = 5_000; length < 5_010; length++) {
+      drafts.set('c1', 'x'.repeat(length));
+      vi.advanceTimersByTime(100);
+    }
+    vi.useRealTimers();
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect(again.get('c1').length).toBeGreaterThan(5_000);
+  });
+
+  it('of a message’s other text are kept beside those of new ones', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'new');
+    drafts.setEdit('m1', 'other words');
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.get('c1'), again.editOf('m1'), again.editOf('m2')]).toEqual(['new', 'other words', null]);
+    expect([...again.all().keys()]).toEqual(['c1']);
+    again.open('you');
+    expect(again.editOf('m1')).toBeNull();
+    again.open('me');
+    again.setEdit('m1', null);
+    expect(again.editOf('m1')).toBeNull();
   });
 
   it('live as long as the page where the browser keeps nothing', () => {
