@@ -202,6 +202,8 @@ async fn a_message_may_be_passed_on_without_a_word() {
 }
 
 mod cluster {
+    use std::collections::BTreeSet;
+
     use support::Setup;
 
     use super::*;
@@ -227,5 +229,43 @@ mod cluster {
             Timestamp::parse(message["created_at"].as_str().unwrap()).unwrap().0 - Timestamp::parse(&at).unwrap().0
         };
         assert!(history.iter().all(|message| late(message) < 15_000), "{:?}", history.iter().map(late).max());
+    }
+
+    /// Kills all of them at once, and starts them again.
+    async fn blackout(app: &mut Application) {
+        for instance in &mut app.instances {
+            instance.kill().await;
+        }
+        for instance in &mut app.instances {
+            instance.start_again().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_due_comes_once_though_every_instance_was_killed() {
+        let mut app = Setup::new().instances(2).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = anna.open_single(&ben).await;
+        let root = anna.send_message(&chat, "Pay the invoice").await;
+        let at = later(Duration::from_secs(15));
+        for n in 0..10 {
+            schedule(&anna, &chat, &format!("message {n}"), &at, json!({})).await;
+            ben.post(&format!("/r1/messages/{}/reminders", id(&root)), json!({ "at": at })).await.data_with(201);
+        }
+        blackout(&mut app).await;
+        wait_until("some are there", async || ben.history(&chat).await.len() > 1).await;
+        // In the middle of it.
+        blackout(&mut app).await;
+        wait_until("all are there", async || ben.history(&chat).await.len() > 10).await;
+        wait_until("none waits", async || {
+            anna.get("/r1/scheduled").await.data()["total"] == 0 && ben.get("/r1/reminders").await.data()["total"] == 0
+        })
+        .await;
+        let texts: BTreeSet<String> =
+            ben.history(&chat).await.iter().map(|one| one["content"].as_str().unwrap().to_owned()).collect();
+        assert_eq!((texts.len(), ben.history(&chat).await.len()), (11, 11), "{texts:?}");
+        let listed = ben.get("/r1/notifications?page_size=100").await.data();
+        let told = listed["items"].as_array().unwrap().iter().filter(|one| one["kind"] == "reminder").count();
+        assert_eq!(told, 10);
     }
 }
