@@ -153,6 +153,28 @@ test('another text for a message is kept when the page goes away, and given up b
   await edits('Lunch at one?');
 });
 
+test('what is being answered stays with the draft', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  await anna.write('Lunch at twelve?');
+  // Until the server has it, it can't be answered.
+  await anna.sees(/^(Sent|Delivered)$/);
+  const asked = anna.log.getByRole('article').filter({ hasText: 'Lunch at twelve?' });
+  await asked.hover();
+  await asked.getByRole('button', { name: 'Reply', exact: true }).click();
+  const about = page.getByText(/^Replying to/);
+  await expect(about).toBeVisible();
+  await composer.fill('Or at one');
+  await page.reload();
+  await expect(composer).toHaveValue('Or at one');
+  await expect(about).toBeVisible();
+  await composer.press('Enter');
+  await expect(about).toHaveCount(0);
+  const answer = anna.log.getByRole('article').filter({ hasText: 'Or at one' });
+  await expect(answer.getByText('Lunch at twelve?')).toBeVisible();
+});
+
 test('a channel that a message names is followed when it is renamed', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
   const api = await apiOf(server, anna);

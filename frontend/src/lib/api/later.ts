@@ -7,6 +7,8 @@ export interface Draft {
   readonly thread_id: Id | null;
   /** Empty: there is none any more. */
   readonly content: string;
+  /** The message that it answers. */
+  readonly reply_to?: Id | null;
   readonly updated_at: Timestamp;
 }
 

@@ -69,6 +69,9 @@ export interface Viewing {
   readonly at: number;
 }
 
+/** What one is about to answer. */
+type Answered = Pick<MessageView, 'id' | 'sender' | 'content' | 'attachments'>;
+
 const [usePane, providePane] = createContext<Pane>();
 export { usePane };
 
@@ -79,7 +82,7 @@ export function setPane(pane: Pane): Pane {
 }
 
 export class Pane {
-  replyTo = $state.raw<MessageView | null>(null);
+  replyTo = $state.raw<Answered | null>(null);
   editing = $state.raw<MessageView | null>(null);
   /** The message whose deletion is being confirmed, by its key. */
   deleting = $state<string | null>(null);
@@ -429,12 +432,33 @@ export class Pane {
 
   reply(view: MessageView): void {
     this.editing = null;
-    this.replyTo = view;
+    this.#answer(view);
     this.focus();
   }
 
-  edit(view: MessageView): void {
+  #answer(message: Answered | null): void {
+    this.replyTo = message;
+    this.#chat.drafts.setReply(this.key, message?.id ?? null);
+  }
+
+  /** What a draft answers is answered when one goes on with it, here or on another device. */
+  async takeUpReply(): Promise<void> {
+    const { drafts } = this.#chat;
+    if (drafts.get(this.key) === '') drafts.setReply(this.key, null);
+    const id = drafts.replyOf(this.key);
+    if (id === (this.replyTo?.id ?? null)) return;
     this.replyTo = null;
+    if (id === null) return;
+    try {
+      const message = await this.log.fetch(id);
+      // One may have answered another meanwhile.
+      if (drafts.replyOf(this.key) === id) this.#answer(message);
+    } catch {
+      // It stays with the draft, and is there when that is opened again.
+    }
+  }
+
+  edit(view: MessageView): void {
     this.editing = view;
     this.focus();
   }
@@ -447,7 +471,7 @@ export class Pane {
       ...this.#bare
     };
     this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files, placed);
-    this.replyTo = null;
+    this.#answer(null);
     this.isAlsoTold = false;
     return undefined;
   }
@@ -512,8 +536,9 @@ export class Pane {
   cancel(): boolean {
     const was = this.replyTo !== null || this.editing !== null;
     if (this.editing?.id) this.#chat.drafts.setEdit(this.editing.id, null);
-    this.replyTo = null;
-    this.editing = null;
+    // What was begun before an edit goes on after it, with what it answers.
+    if (this.editing) this.editing = null;
+    else if (this.replyTo) this.#answer(null);
     return was;
   }
 
@@ -554,7 +579,8 @@ export class Pane {
 
   async delete(view: MessageView): Promise<void> {
     this.deleting = null;
-    if (this.editing?.key === view.key || this.replyTo?.key === view.key) this.cancel();
+    if (this.editing?.key === view.key) this.cancel();
+    if (view.id && this.replyTo?.id === view.id) this.#answer(null);
     this.focus();
     if (view.id) await this.#attempt(() => this.log.remove(view.id as string));
   }

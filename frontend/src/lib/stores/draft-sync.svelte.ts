@@ -81,7 +81,8 @@ export class DraftSync {
         const known = this.#known.get(key);
         // From before drafts were told to the server.
         if (!known) this.#note(key, { at: 0, isDirty: true, isStored: false });
-        else if (known.isStored && !known.isDirty && !there.has(key) && total <= MOST) this.#adopt(key, '', known.at);
+        else if (known.isStored && !known.isDirty && !there.has(key) && total <= MOST)
+          this.#adopt(key, '', null, known.at);
       }
     } catch {
       // The next hello asks again.
@@ -120,16 +121,19 @@ export class DraftSync {
     if (!known?.isDirty || !this.#line.ready) return false;
     const [conversationId = '', thread_id] = key.split('/');
     const content = this.#drafts.get(key);
+    const reply_to = content === '' ? null : this.#drafts.replyOf(key);
     const isLate = this.#now() - known.at > LATE;
     try {
       const stored = await this.#api.put<Draft>(`/conversations/${conversationId}/draft`, {
         content,
         ...(thread_id && { thread_id }),
+        ...(reply_to && { reply_to }),
         ...(isLate && { updated_at: new Date(known.at).toISOString() })
       });
       if (this.#known.get(key) !== known) return !this.#timers.has(key);
       this.#note(key, { at: Math.max(known.at, Date.parse(stored.updated_at)), isDirty: false, isStored: true });
-      if (stored.content !== content) this.#adopt(key, stored.content, Date.parse(stored.updated_at));
+      const isOther = stored.content !== content || (stored.reply_to ?? null) !== reply_to;
+      if (isOther) this.#adopt(key, stored.content, stored.reply_to ?? null, Date.parse(stored.updated_at));
     } catch (error) {
       if (this.#known.get(key) !== known) return !this.#timers.has(key);
       // What the server doesn't take stays in this browser.
@@ -152,12 +156,12 @@ export class DraftSync {
     // What is being written here is newer, or this is its echo.
     if (known && known.at >= at) return;
     if (known?.isDirty && (this.#timers.has(key) || this.#telling.has(key))) return;
-    this.#adopt(key, draft.content, at);
+    this.#adopt(key, draft.content, draft.reply_to ?? null, at);
   }
 
-  #adopt(key: string, text: string, at: number): void {
+  #adopt(key: string, text: string, replyTo: Id | null, at: number): void {
     this.#note(key, { at, isDirty: false, isStored: true });
-    this.#drafts.adopt(key, text);
+    this.#drafts.adopt(key, text, replyTo);
     if (!key.includes('/')) this.#shown(key, text);
   }
 

@@ -11,21 +11,24 @@ const iso = (at: number) => new Date(at).toISOString();
 class Server {
   rows = new Map<string, Draft>();
   isAway = false;
-  readonly put = vi.fn((path: string, body: { content: string; thread_id?: string; updated_at?: string }) => {
-    if (this.isAway) return Promise.reject(new ApiError(0, 'network', 'away'));
-    const conversation_id = path.split('/')[2] ?? '';
-    const key = [conversation_id, body.thread_id].join('/');
-    const draft = {
-      conversation_id,
-      thread_id: body.thread_id ?? null,
-      content: body.content,
-      updated_at: body.updated_at ?? iso(Date.now())
-    };
-    const have = this.rows.get(key);
-    if (have && have.updated_at > draft.updated_at) return Promise.resolve(have);
-    this.rows.set(key, draft);
-    return Promise.resolve(draft);
-  });
+  readonly put = vi.fn(
+    (path: string, body: { content: string; thread_id?: string; reply_to?: string; updated_at?: string }) => {
+      if (this.isAway) return Promise.reject(new ApiError(0, 'network', 'away'));
+      const conversation_id = path.split('/')[2] ?? '';
+      const key = [conversation_id, body.thread_id].join('/');
+      const draft = {
+        conversation_id,
+        thread_id: body.thread_id ?? null,
+        content: body.content,
+        reply_to: body.reply_to ?? null,
+        updated_at: body.updated_at ?? iso(Date.now())
+      };
+      const have = this.rows.get(key);
+      if (have && have.updated_at > draft.updated_at) return Promise.resolve(have);
+      this.rows.set(key, draft);
+      return Promise.resolve(draft);
+    }
+  );
   readonly get = vi.fn(() => {
     if (this.isAway) return Promise.reject(new ApiError(0, 'network', 'away'));
     const items = [...this.rows.values()].filter(({ content }) => content !== '');
@@ -100,6 +103,27 @@ describe('drafts on several devices', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     tell(draft('', Date.now() + 1));
     expect(drafts.get('c1')).toBe('');
+  });
+
+  it('are told with what they answer, and taken up with it', async () => {
+    const server = new Server();
+    const { drafts } = open(server);
+    drafts.setReply('c1', 'm1');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.put).not.toHaveBeenCalled();
+    drafts.set('c1', 'I agree');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.rows.get('c1/')).toMatchObject({ content: 'I agree', reply_to: 'm1' });
+    const other = open(server);
+    await other.sync.exchange();
+    expect([other.drafts.get('c1'), other.drafts.replyOf('c1')]).toEqual(['I agree', 'm1']);
+    // Another one is answered by it, and then none.
+    drafts.setReply('c1', 'm2');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.rows.get('c1/')?.reply_to).toBe('m2');
+    drafts.setReply('c1', null);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.rows.get('c1/')?.reply_to).toBeNull();
   });
 
   it('that were sent stay away, however late the server hears of what was typed before', async () => {

@@ -5,6 +5,7 @@ type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' |
 const PREFIX = 'natter.draft.';
 const BARE = 'natter.bare.';
 const EDIT = 'natter.edit.';
+const REPLY = 'natter.reply.';
 /** A long text is not written to the disk with each key, but as often as this. */
 const LONG = 4_000;
 const REST = 400;
@@ -14,11 +15,14 @@ export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();
   /** Those that are to go out without previews of their links. */
   readonly #bare = new SvelteMap<string, true>();
+  /** Which message one is about to answer. */
+  readonly #replies = new Map<string, string>();
   readonly #storage: DraftStorage | undefined;
   readonly #waiting = new Map<string, ReturnType<typeof setTimeout>>();
   #prefix = PREFIX;
   #barePrefix = BARE;
   #editPrefix = EDIT;
+  #replyPrefix = REPLY;
   /** Told of what is written here. */
   onwritten: ((key: string) => void) | undefined;
   /** What another device wrote last. */
@@ -33,9 +37,12 @@ export class DraftsStore {
     this.#prefix = `${PREFIX}${userId}.`;
     this.#barePrefix = `${BARE}${userId}.`;
     this.#editPrefix = `${EDIT}${userId}.`;
+    this.#replyPrefix = `${REPLY}${userId}.`;
     for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
       const key = this.#storage?.key(index);
       if (key?.startsWith(this.#barePrefix)) this.#bare.set(key.slice(this.#barePrefix.length), true);
+      const reply = key?.startsWith(this.#replyPrefix) ? this.#storage?.getItem(key) : null;
+      if (key && reply) this.#replies.set(key.slice(this.#replyPrefix.length), reply);
       const text = key?.startsWith(this.#prefix) ? this.#storage?.getItem(key) : null;
       if (key && text) this.#texts.set(key.slice(this.#prefix.length), text);
     }
@@ -44,6 +51,7 @@ export class DraftsStore {
   close(): void {
     this.#texts.clear();
     this.#bare.clear();
+    this.#replies.clear();
   }
 
   /** Where something was begun, and what. */
@@ -71,6 +79,24 @@ export class DraftsStore {
     this.#keep(this.#barePrefix + conversationId, isBare ? 'true' : null);
   }
 
+  /** The message that is answered by what was begun there. */
+  replyOf(conversationId: string): string | null {
+    return this.#replies.get(conversationId) ?? null;
+  }
+
+  setReply(conversationId: string, messageId: string | null): void {
+    if (messageId === this.replyOf(conversationId)) return;
+    this.#putReply(conversationId, messageId);
+    // It is told with what is said of it.
+    if (this.get(conversationId) !== '') this.onwritten?.(conversationId);
+  }
+
+  #putReply(conversationId: string, messageId: string | null): void {
+    if (messageId === null) this.#replies.delete(conversationId);
+    else this.#replies.set(conversationId, messageId);
+    this.#keep(this.#replyPrefix + conversationId, messageId);
+  }
+
   /** What one’s message was about to say instead, when the page went away in the middle of that. */
   editOf(messageId: string): string | null {
     return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
@@ -82,9 +108,10 @@ export class DraftsStore {
   }
 
   /** Another device wrote it. */
-  adopt(conversationId: string, text: string): void {
-    if (this.get(conversationId) === text) return;
+  adopt(conversationId: string, text: string, replyTo: string | null): void {
+    if (this.get(conversationId) === text && this.replyOf(conversationId) === replyTo) return;
     this.#put(conversationId, text);
+    this.#putReply(conversationId, replyTo);
     this.told = { key: conversationId, text };
   }
 

@@ -65,6 +65,20 @@ describe('drafts', () => {
     expect(again.get('c1').length).toBeGreaterThan(5_000);
   });
 
+  it('remember what they answer', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'I agree');
+    drafts.setReply('c1', 'm1');
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.replyOf('c1'), again.replyOf('c2')]).toEqual(['m1', null]);
+    again.adopt('c1', '', null);
+    expect(again.replyOf('c1')).toBeNull();
+    expect(storage.length).toBe(0);
+  });
+
   it('of a message’s other text are kept beside those of new ones', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
