@@ -2,6 +2,24 @@
 
 import { expect, PHONE, test } from './people.mjs';
 
+/** Has it shown who reacted: by the message's menu, or on a phone by its sheet. */
+async function askWho({ page }, article, isPhone) {
+  if (!isPhone) {
+    await article.hover();
+    await article.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: 'Who reacted', exact: true }).click();
+    return;
+  }
+  const devtools = await page.context().newCDPSession(page);
+  const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
+  const box = await article.getByText('Dinner at eight?').boundingBox();
+  await touch('touchStart', [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }]);
+  const sheet = page.getByRole('dialog', { name: 'Message actions' });
+  await expect(sheet).toBeVisible();
+  await touch('touchEnd', []);
+  await sheet.getByRole('button', { name: 'Who reacted', exact: true }).tap();
+}
+
 for (const [size, options] of [['wide', {}], ['phone', PHONE]])
   test(`people answer with an emoji, and see each other's: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
@@ -35,6 +53,16 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await expect(chip(bens)).toHaveAccessibleName(`🎉 2: You, ${anna.name}`);
     await expect(chip(annas)).toHaveAttribute('aria-pressed', 'true');
     await anna.expectFlawless('a message with reactions');
+
+    // Who it was, from the message's menu, or its sheet on a phone.
+    await askWho(anna, annas, size === 'phone');
+    const dialog = anna.page.getByRole('dialog', { name: 'Who reacted' });
+    const party = dialog.getByRole('region', { name: '🎉 2' });
+    await expect(party.getByRole('button', { name: ben.name })).toBeVisible();
+    await expect(party.getByRole('button', { name: anna.name })).toContainText('(You)');
+    await anna.expectFlawless('who reacted');
+    await anna.page.keyboard.press('Escape');
+    await expect(dialog).toHaveCount(0);
 
     // Another one, by the keyboard: the first of those used last.
     await annas.getByRole('button', { name: 'Add a reaction' }).click();

@@ -10,6 +10,7 @@ const ANSWER = {
   content: 'Eight.',
   status: 'complete',
   sending: null,
+  reactions: [],
   answer: null
 } as unknown as MessageView;
 const ALL = { canWrite: true, canDelete: false, canRead: true, canChooseModel: true };
@@ -36,6 +37,12 @@ it('offers to stop an answer that is being written, and to read one where nobody
 it('marks as unread where the reader has a position', () => {
   expect(actionsOf(ANSWER, { ...ALL, hasMarks: true })).not.toContain('unread');
   expect(actionsOf(ANSWER, { ...ALL, hasMarks: true, canMarkUnread: true })).toContain('unread');
+});
+
+it('tells who reacted where somebody has', () => {
+  const reacted = { ...ANSWER, reactions: [{ emoji: '👍', count: 1, user_ids: ['u1'] }] };
+  expect(actionsOf(reacted, { ...ALL, hasMarks: true })).toContain('reactors');
+  expect(actionsOf(ANSWER, { ...ALL, hasMarks: true })).not.toContain('reactors');
 });
 
 it('lets one report what others have said, and do nothing with what is hidden but delete it where one may', () => {

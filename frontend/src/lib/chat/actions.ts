@@ -2,6 +2,7 @@ import type { MessageView } from './rows.ts';
 
 export type Action =
   | 'react'
+  | 'reactors'
   | 'reply'
   | 'thread'
   | 'edit'
@@ -41,7 +42,7 @@ export interface Rights {
 }
 
 /** What stands behind “More”, where there is room for a few buttons only. */
-export const BEHIND: ReadonlySet<Action> = new Set(['forward', 'save', 'remind', 'unread', 'pin', 'link']);
+export const BEHIND: ReadonlySet<Action> = new Set(['reactors', 'forward', 'save', 'remind', 'unread', 'pin', 'link']);
 
 /** What can be done with a message, in the order in which it is shown. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
@@ -50,6 +51,7 @@ export function actionsOf(view: MessageView, rights: Rights): Action[] {
   if (rights.hasMarks && view.id && view.status !== 'streaming' && view.sender.kind !== 'system') {
     const at = actions.indexOf('delete');
     const marks: Action[] = [
+      ...(view.reactions.length > 0 ? ['reactors' as const] : []),
       'forward',
       'save',
       'remind',

@@ -98,6 +98,8 @@ export class Pane {
   reacting = $state.raw<MessageView | null>(null);
   /** The message whose further actions are shown, by its key. */
   more = $state<string | null>(null);
+  /** The message of which it is shown who reacted. */
+  reacted = $state.raw<MessageView | null>(null);
   /** The message of which the reader is to be reminded. */
   reminding = $state.raw<MessageView | null>(null);
   /** The message that is being passed on. */
@@ -258,6 +260,7 @@ export class Pane {
     return [
       this.viewing,
       this.reacting,
+      this.reacted,
       this.held,
       this.reporting,
       this.tasking,
@@ -270,6 +273,7 @@ export class Pane {
   closeOverlays(): void {
     this.viewing =
       this.reacting =
+      this.reacted =
       this.held =
       this.reporting =
       this.tasking =
@@ -343,6 +347,8 @@ export class Pane {
     switch (action) {
       case 'react':
         return void (this.reacting = view);
+      case 'reactors':
+        return void (this.reacted = view);
       case 'task':
         return void (this.tasking = view);
       case 'report':

@@ -14,6 +14,7 @@ import Pin from '@lucide/svelte/icons/pin';
 import PinOff from '@lucide/svelte/icons/pin-off';
 import Reply from '@lucide/svelte/icons/reply';
 import RotateCw from '@lucide/svelte/icons/rotate-cw';
+import Smile from '@lucide/svelte/icons/smile';
 import SmilePlus from '@lucide/svelte/icons/smile-plus';
 import SquareKanban from '@lucide/svelte/icons/square-kanban';
 import Square from '@lucide/svelte/icons/square';
@@ -27,6 +28,7 @@ import { m } from '#lib/paraglide/messages.js';
 
 const ICONS: Record<Action, typeof Copy> = {
   react: SmilePlus,
+  reactors: Smile,
   reply: Reply,
   thread: MessageSquareReply,
   edit: Pencil,
@@ -50,6 +52,7 @@ const ICONS: Record<Action, typeof Copy> = {
 
 const WORDS: Record<Action, (view: MessageView) => string> = {
   react: () => m.reaction_add(),
+  reactors: () => m.reaction_who(),
   reply: () => m.chat_reply(),
   thread: () => m.thread_reply(),
   edit: () => m.chat_edit(),
