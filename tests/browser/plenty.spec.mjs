@@ -1,0 +1,79 @@
+// As much as there can be of what people add to messages: fifty kinds of reactions, a hundred pins, hundreds of threads.
+
+import { randomUUID } from 'node:crypto';
+import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
+
+const THREADS = 240;
+const PINS = 100;
+/** 😀 to 😱. */
+const FACES = Array.from({ length: 50 }, (_, at) => String.fromCodePoint(0x1f600 + at));
+
+/** What is wider than the page is cut off, or scrolls sideways. */
+const isTooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+
+test('a message with fifty reactions, a hundred pins and hundreds of threads', async ({ arrive, server }) => {
+  test.setTimeout(240_000);
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben', PHONE)];
+  await anna.openChatWith(ben);
+  await anna.write('Good morning');
+  await anna.sees(/^(Sent|Delivered)$/);
+  const [hers, his] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const { items } = await hers.call('GET', '/r1/conversations');
+  const chat = items.find(({ last_message }) => last_message?.content === 'Good morning');
+  const ask = async (content) => {
+    const root = await hers.send(chat.id, content);
+    const reply = { client_id: randomUUID(), content: `To ${content}`, thread_id: root.id };
+    await his.call('POST', `/r1/conversations/${chat.id}/messages`, reply);
+    return root;
+  };
+  await ask('the oldest question');
+  for (let at = 0; at < THREADS; at += 20) {
+    const roots = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(`question ${at + index}`)));
+    if (at < PINS) await Promise.all(roots.map(({ id }) => his.call('PUT', `/r1/messages/${id}/pin`, {})));
+  }
+  const last = await hers.send(chat.id, 'Any face will do');
+  for (const face of FACES) await his.call('PUT', `/r1/messages/${last.id}/reactions/${encodeURIComponent(face)}`, {});
+
+  // Fifty kinds stand in their lines, wide and on a phone; there is no fifty-first, and it says why.
+  for (const [visitor, size] of [[anna, 'wide'], [ben, 'phone']]) {
+    await visitor.page.goto(`/c/${chat.id}/m/${last.id}`);
+    const article = visitor.log.getByRole('article').filter({ hasText: 'Any face will do' });
+    const faces = article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: / 1: / });
+    await expect(faces).toHaveCount(50);
+    expect(await isTooWide(visitor.page)).toBe(false);
+    await visitor.expectFlawless(`fifty reactions, ${size}`);
+    await shoot(visitor.page, `plenty-reactions-${size}`);
+  }
+  const { page } = anna;
+  await anna.write('+🦊');
+  await expect(page.getByText('A message can have up to 50 different reactions.').first()).toBeVisible();
+
+  // A hundred pins are listed, and one more is refused with the way on.
+  await page.getByRole('button', { name: 'Details' }).click();
+  await page.getByRole('button', { name: 'Pinned and saved' }).click();
+  const panel = page.getByRole('complementary', { name: 'Pinned and saved' });
+  await expect(panel.getByRole('list', { name: 'Pinned' }).getByRole('listitem')).toHaveCount(PINS);
+  await anna.expectFlawless('a hundred pinned messages');
+  await shoot(page, 'plenty-pins');
+  const article = anna.log.getByRole('article').filter({ hasText: 'Any face will do' });
+  await article.hover();
+  await article.getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: 'Pin', exact: true }).click();
+  await expect(page.getByText('A conversation can have up to 100 pinned messages. Unpin one first.').first()).toBeVisible();
+
+  // Of hundreds of threads those are on the page that can be seen, down to the oldest.
+  await page.goto('/threads');
+  const threads = page.getByRole('main').getByRole('button', { name: /question/ });
+  await expect(threads.first()).toBeVisible();
+  expect(await threads.count()).toBeLessThan(80);
+  await anna.expectFlawless('hundreds of threads');
+  await shoot(page, 'plenty-threads');
+  await threads.first().hover();
+  const oldest = page.getByRole('main').getByRole('button', { name: /the oldest question/ });
+  await expect(async () => {
+    await page.mouse.wheel(0, 20_000);
+    await expect(oldest).toBeVisible({ timeout: 250 });
+  }).toPass({ timeout: 60_000 });
+  await oldest.click();
+  await expect(page.getByRole('complementary', { name: 'Thread' }).getByText('To the oldest question')).toBeVisible();
+});
