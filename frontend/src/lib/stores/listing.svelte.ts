@@ -1,5 +1,8 @@
 import type { Page } from '#lib/api/types.ts';
 
+/** A list that changes while it is read is read again, so often at most. */
+const AGAIN = 2;
+
 /** One list of the server, page by page: what is there, what is on its way, what went wrong. */
 export class Listing<T> {
   items = $state.raw<T[]>([]);
@@ -13,6 +16,8 @@ export class Listing<T> {
   readonly #keyOf: ((item: T) => unknown) | undefined;
   #askedAt: number | null = null;
   #turn = 0;
+  /** How often something was put or dropped: an answer that was on its way by then doesn’t know of it. */
+  #changes = 0;
   #again: () => Promise<void> = () => this.load();
 
   /** With `keyOf`, what is there already isn't added again. */
@@ -58,6 +63,7 @@ export class Listing<T> {
 
   /** Puts what the server has just answered where `order` puts it; without an order where it was, or in front. */
   put(item: T, isSame: (other: T) => boolean, order?: (a: T, b: T) => number): void {
+    this.#changes += 1;
     const before = this.items.findIndex(isSame);
     const others = before === -1 ? this.items : this.items.toSpliced(before, 1);
     const at = order ? others.findIndex((other) => order(item, other) < 0) : Math.max(before, 0);
@@ -66,6 +72,7 @@ export class Listing<T> {
   }
 
   drop(isGone: (item: T) => boolean): void {
+    this.#changes += 1;
     const left = this.items.filter((item) => !isGone(item));
     this.total -= this.items.length - left.length;
     this.items = left;
@@ -84,9 +91,14 @@ export class Listing<T> {
     this.isLoading = true;
     this.error = null;
     try {
-      const answer = await this.#ask(page);
-      // A later question was asked meanwhile: its answer is the one to show.
-      if (turn !== this.#turn) return;
+      let answer: Page<T>;
+      for (let again = 0; ; again += 1) {
+        const changes = this.#changes;
+        answer = await this.#ask(page);
+        // A later question was asked meanwhile: its answer is the one to show.
+        if (turn !== this.#turn) return;
+        if (changes === this.#changes || again === AGAIN) break;
+      }
       this.items = merge(answer.items);
       this.total = answer.total;
       this.page = page;

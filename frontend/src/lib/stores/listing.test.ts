@@ -50,6 +50,25 @@ describe('a list', () => {
     expect([list.items, list.error]).toEqual([['a', 'b', 'c'], null]);
   });
 
+  it('is read again where something came or went while it was read', async () => {
+    let there = ['a', 'b'];
+    const waiting: (() => void)[] = [];
+    const list = new Listing<string>(async () => {
+      const items = [...there];
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return { items, page: 1, page_size: 2, total: items.length };
+    });
+    const loading = list.load();
+    // On its way, the answer still has it.
+    there = ['b'];
+    list.drop((item) => item === 'a');
+    waiting.shift()?.();
+    await expect.poll(() => waiting.length).toBe(1);
+    waiting.shift()?.();
+    await loading;
+    expect([list.items, list.total, list.isLoading]).toEqual([['b'], 1, false]);
+  });
+
   it('shows the answer to the last question, whichever comes last', async () => {
     const waiting: ((page: Page<string>) => void)[] = [];
     const list = new Listing<string>(() => new Promise((resolve) => waiting.push(resolve)));

@@ -1,5 +1,5 @@
 /** The messages that one keeps for oneself. */
-import { SvelteSet } from 'svelte/reactivity';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/api/threads.ts';
 import type { Id, Page } from '#lib/api/types.ts';
@@ -11,8 +11,10 @@ const PAGE_SIZE = 50;
 
 export class Saved {
   readonly list: Listing<SavedMessage>;
-  /** As far as they are known: those of the pages that were read, and what was told since. */
+  /** As far as they are known: those of the pages that were read. */
   readonly #ids = new SvelteSet<Id>();
+  /** What was done or told since; a page that was on its way then doesn’t know of it. */
+  readonly #told = new SvelteMap<Id, boolean>();
   readonly #api: Api;
 
   constructor(api: Api, line: Line) {
@@ -27,14 +29,17 @@ export class Saved {
     );
     line.on((frame) => {
       if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
-      else if (frame.type === 'message.deleted') this.#drop(frame.payload.message_id);
+      else if (frame.type === 'message.deleted') this.#forget(frame.payload.message_id);
     });
-    line.onReturn(this.list, () => void this.list.load());
+    line.onReturn(this.list, () => {
+      this.#told.clear();
+      void this.list.load();
+    });
     void this.list.load();
   }
 
   has(id: Id): boolean {
-    return this.#ids.has(id);
+    return this.#told.get(id) ?? this.#ids.has(id);
   }
 
   async keep(id: Id, isSaved: boolean): Promise<void> {
@@ -44,13 +49,24 @@ export class Saved {
 
   #hear(id: Id, isSaved: boolean): void {
     if (!isSaved) return this.#drop(id);
-    if (this.#ids.has(id)) return;
-    this.#ids.add(id);
+    if (this.has(id)) return;
+    this.#told.set(id, true);
     // The message itself is read with the list.
     void this.list.load();
   }
 
   #drop(id: Id): void {
+    this.#told.set(id, false);
+    this.#take(id);
+  }
+
+  /** There is no such message any more. */
+  #forget(id: Id): void {
+    this.#told.delete(id);
+    this.#take(id);
+  }
+
+  #take(id: Id): void {
     this.#ids.delete(id);
     this.list.drop(({ message }) => message.id === id);
   }

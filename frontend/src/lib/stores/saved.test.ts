@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import type { Api } from '#lib/api/client.ts';
+import { Saved } from './saved.svelte.ts';
+import { FakeLine } from './testing.ts';
+
+/** The server's list, whose answers wait until they are let go. */
+function server(ids: string[]) {
+  const there = new Set(ids);
+  const answers: (() => void)[] = [];
+  const idOf = (path: string) => path.split('/')[2] ?? '';
+  const api = {
+    get: async () => {
+      const items = [...there].map((id) => ({ message: { id } }));
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return { items, page: 1, page_size: 50, total: items.length };
+    },
+    put: (path: string) => Promise.resolve(void there.add(idOf(path))),
+    delete: (path: string) => Promise.resolve(void there.delete(idOf(path)))
+  };
+  const letGo = async () => {
+    for (let quiet = 0; quiet < 5; quiet++) {
+      if (answers.length > 0) quiet = 0;
+      answers.shift()?.();
+      await Promise.resolve();
+    }
+  };
+  return { saved: new Saved(api as unknown as Api, new FakeLine()), letGo };
+}
+
+it('knows what was done last, also where the list was on its way', async () => {
+  const { saved, letGo } = server(['m1']);
+  // The first reading has begun, and knows nothing of this.
+  await saved.keep('m1', false);
+  await saved.keep('m2', true);
+  expect([saved.has('m1'), saved.has('m2')]).toEqual([false, true]);
+  await letGo();
+  await expect.poll(() => saved.list.isLoading).toBe(false);
+  expect([saved.has('m1'), saved.has('m2')]).toEqual([false, true]);
+  expect(saved.list.items.map(({ message }) => message.id)).toEqual(['m2']);
+});
+
+it('hears of it from other devices, and forgets what was deleted', async () => {
+  const { saved, letGo } = server(['m1']);
+  await letGo();
+  await expect.poll(() => saved.list.isLoading).toBe(false);
+  expect(saved.has('m1')).toBe(true);
+  const line = new FakeLine();
+  const api = { get: () => Promise.resolve({ items: [], page: 1, page_size: 50, total: 0 }) };
+  const other = new Saved(api as unknown as Api, line);
+  line.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm1', saved: true } });
+  expect(other.has('m1')).toBe(true);
+  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c', message_id: 'm1', seq: 2 } });
+  expect(other.has('m1')).toBe(false);
+});
