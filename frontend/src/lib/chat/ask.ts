@@ -1,13 +1,20 @@
 /** Polls, as the dialog for them asks. */
-import { newId, type Api } from '#lib/api/client.ts';
+import type { Api } from '#lib/api/client.ts';
 import type { NewPoll } from '#lib/api/types.ts';
 import { calledIn } from './mentions.ts';
 import type { Pane } from './pane.svelte.ts';
+import type { Repeatable } from './repeatable.ts';
 
 /** Asks people to choose. The event that follows shows it. */
-export async function ask(api: Api, { id, names, root }: Pane, question: string, poll: NewPoll): Promise<void> {
+export async function ask(
+  api: Api,
+  { id, names, root }: Pane,
+  question: string,
+  poll: NewPoll,
+  asking: Repeatable
+): Promise<void> {
   await api.post(`/conversations/${id}/messages`, {
-    client_id: newId(),
+    client_id: asking.idOf([question, poll]),
     content: question,
     mentions: calledIn(question, names),
     poll,

@@ -4,7 +4,7 @@ import type { App } from '#lib/app.ts';
 import type { Picture } from '#lib/api/assistants.ts';
 import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
 import type { Upload } from '#lib/api/files.ts';
-import { ApiError, newId } from '#lib/api/client.ts';
+import { ApiError } from '#lib/api/client.ts';
 import type { Scheduled } from '#lib/api/later.ts';
 import { sentence } from '#lib/api/words.ts';
 import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
@@ -23,6 +23,7 @@ import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
 import { calledAnew, calledIn, callsMe, isCalled, withHere, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
+import { Repeatable } from './repeatable.ts';
 import type { MessageView } from './rows.ts';
 import type { Failure, Placed } from './state.ts';
 
@@ -135,6 +136,7 @@ export class Pane {
   /** Links the channels that one’s words name, once what does it is there. */
   channels: ChannelLinks | null = null;
 
+  readonly #scheduling = new Repeatable();
   readonly log: ConversationLog;
   /** The message whose thread this is; null in a main line. */
   readonly root: string | null;
@@ -493,10 +495,11 @@ export class Pane {
   }
 
   /** Has something said here later. */
-  schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
+  async schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
     const mentions = calledIn(content, this.names);
-    return this.#app.api.post<Scheduled>(`/conversations/${this.id}/messages`, {
-      client_id: newId(),
+    const scheduled = await this.#app.api.post<Scheduled>(`/conversations/${this.id}/messages`, {
+      // Also where another time was chosen meanwhile: what has come already keeps its own.
+      client_id: this.#scheduling.idOf([content, attachmentIds, this.replyTo?.id]),
       content,
       send_at: at,
       mentions,
@@ -505,6 +508,8 @@ export class Pane {
       ...(attachmentIds.length > 0 && { attachment_ids: attachmentIds }),
       ...(this.root && { thread_id: this.root, also_to_conversation: this.isAlsoTold })
     });
+    this.#scheduling.done();
+    return scheduled;
   }
 
   /** Another text for one's own message; an assistant is asked again with it. */
