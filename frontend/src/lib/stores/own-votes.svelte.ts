@@ -13,12 +13,14 @@ export class OwnVotes {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
   /** Of which it was asked for, and when. */
   readonly #asked = new Map<Id, number>();
+  /** How often it was chosen or told: an answer that was on its way by then is older. */
+  readonly #changes = new Map<Id, number>();
   readonly #api: Pick<Api, 'get' | 'put'>;
 
   constructor(api: Pick<Api, 'get' | 'put'>, line: Line) {
     this.#api = api;
     line.on((frame) => {
-      if (frame.type === 'poll.own') this.#choices.set(frame.payload.message_id, frame.payload.choices);
+      if (frame.type === 'poll.own') this.#set(frame.payload.message_id, frame.payload.choices);
       else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
     });
     // Another device may have voted while nothing was heard.
@@ -39,8 +41,10 @@ export class OwnVotes {
   async load(messageId: Id): Promise<void> {
     if (this.#asked.has(messageId)) return;
     this.#asked.set(messageId, Date.now());
+    const changes = this.#changes.get(messageId);
     try {
-      this.#choices.set(messageId, (await this.#api.get<OwnVote>(`/messages/${messageId}/vote`)).choices);
+      const { choices } = await this.#api.get<OwnVote>(`/messages/${messageId}/vote`);
+      if (this.#changes.get(messageId) === changes) this.#set(messageId, choices);
     } catch {
       // What is shown next asks again; one can vote all the same.
       this.#asked.delete(messageId);
@@ -50,14 +54,23 @@ export class OwnVotes {
   /** Chooses these instead; shown at once, and taken back where the server refuses it. */
   async vote(messageId: Id, choices: readonly number[]): Promise<void> {
     const before = this.#choices.get(messageId);
-    this.#choices.set(messageId, choices);
+    this.#set(messageId, choices);
     try {
       await this.#api.put<Message>(`/messages/${messageId}/vote`, { choices });
     } catch (error) {
-      if (before) this.#choices.set(messageId, before);
-      else this.#choices.delete(messageId);
+      if (before) this.#set(messageId, before);
+      else {
+        this.#choices.delete(messageId);
+        // What is shown next asks for it.
+        this.#asked.delete(messageId);
+      }
       throw error;
     }
+  }
+
+  #set(messageId: Id, choices: readonly number[]): void {
+    this.#choices.set(messageId, choices);
+    this.#changes.set(messageId, (this.#changes.get(messageId) ?? 0) + 1);
   }
 
   async close(messageId: Id): Promise<void> {

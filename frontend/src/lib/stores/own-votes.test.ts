@@ -28,6 +28,18 @@ it('learns what one has chosen, once for each connection, and hears it from othe
   expect(get).toHaveBeenCalledTimes(2);
 });
 
+it('shows what was chosen while it was asked what had been', async () => {
+  const { line, get, votes } = made();
+  let answer: (own: { choices: number[] }) => void = () => undefined;
+  get.mockImplementation(() => new Promise((resolve) => (answer = resolve)));
+  const loading = votes.load(POLL);
+  await votes.vote(POLL, [2]);
+  line.receive({ type: 'poll.own', payload: { conversation_id: 'c', message_id: POLL, choices: [2] } });
+  answer({ choices: [] });
+  await loading;
+  expect(votes.of(POLL)).toEqual([2]);
+});
+
 it('shows a vote at once, and takes it back where it is refused', async () => {
   const { votes } = made(() => Promise.reject(new Error('closed')));
   await votes.load(POLL);

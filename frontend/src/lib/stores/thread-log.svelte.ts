@@ -8,6 +8,8 @@ import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
 export class ThreadLog extends ConversationLog {
   /** Null while it isn't known. */
   own = $state.raw<ThreadOwn | null>(null);
+  /** How often it was told: a page that was on its way by then is older. */
+  #tellings = 0;
 
   constructor(
     id: string,
@@ -38,6 +40,7 @@ export class ThreadLog extends ConversationLog {
   }
 
   hearOwn({ following, read_no, unread }: ThreadOwn): void {
+    this.#tellings += 1;
     this.own = { following, read_no, unread };
   }
 
@@ -90,8 +93,9 @@ export class ThreadLog extends ConversationLog {
 
   protected override async page(query: Record<string, number>): Promise<Cursor<Message>> {
     const path = `/messages/${this.rootId}/thread`;
+    const tellings = this.#tellings;
     const { root, items, has_more, own } = await this.host.api.get<ThreadPart>(path, query);
-    this.hearOwn(own);
+    if (tellings === this.#tellings) this.hearOwn(own);
     return { items: [root, ...items], has_more };
   }
 
