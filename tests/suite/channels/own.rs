@@ -264,6 +264,24 @@ async fn what_is_marked_as_unread_is_so_for_oneself_alone_until_it_is_read_again
 }
 
 #[tokio::test]
+async fn what_was_read_just_before_does_not_take_an_unread_mark_away() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    for n in 0..20 {
+        let seq = anna.send_message(&chat, &format!("message {n}")).await["seq"].as_i64().unwrap();
+        socket.send("receipt", json!({ "conversation_id": chat, "seq": seq, "state": "read" })).await;
+        // The server has it, and stores it whenever it comes to that.
+        socket.drain().await;
+        ben.post(&at(&chat, "/unread"), json!({ "seq": seq })).await.data();
+        let told = socket.expect_in("conversation.unread", &chat).await.payload;
+        assert_eq!((told["unread"].as_i64(), told["read_seq"].as_i64()), (Some(1), Some(seq - 1)));
+        assert_eq!(ben.conversation(&chat).await["own"]["unread"], 1);
+    }
+}
+
+#[tokio::test]
 async fn what_was_said_before_one_came_is_not_marked_as_unread_where_it_is_hidden() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);

@@ -27,7 +27,7 @@ use dbcontext::{
     },
 };
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     App, access,
@@ -49,10 +49,17 @@ pub enum ReceiptState {
     Read,
 }
 
+/// What waits for the next statement.
+enum Waiting {
+    Reach(Reach),
+    /// Somebody wants to know when what came before this is stored.
+    Settling(oneshot::Sender<()>),
+}
+
 /// Takes receipts; cheap to clone.
 #[derive(Clone)]
 pub struct Receipts {
-    queue: mpsc::Sender<Reach>,
+    queue: mpsc::Sender<Waiting>,
 }
 
 impl Receipts {
@@ -66,7 +73,16 @@ impl Receipts {
     /// Notes how far somebody has come. Whoever is no member changes nothing.
     pub fn record(&self, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) {
         let read_seq = if state == ReceiptState::Read { seq } else { 0 };
-        let _ = self.queue.try_send(Reach { conversation_id, user_id, delivered_seq: seq, read_seq });
+        let reach = Reach { conversation_id, user_id, delivered_seq: seq, read_seq };
+        let _ = self.queue.try_send(Waiting::Reach(reach));
+    }
+
+    /// Waits until what was recorded before is stored, or could not be.
+    async fn settled(&self) {
+        let (settled, stored) = oneshot::channel();
+        if self.queue.send(Waiting::Settling(settled)).await.is_ok() {
+            let _ = stored.await;
+        }
     }
 }
 
@@ -93,6 +109,8 @@ pub async fn mark(
 pub async fn mark_unread(app: &App, by: &Principal, id: ConversationId, seq: i64) -> Result<OwnMembership, AppError> {
     let access = access::member(app, by.user_id, id).await?;
     let before = seq.saturating_sub(1).max(access.reads_after());
+    // What their connection has just said to be read would move it forward again.
+    app.receipts.settled().await;
     let is_moved = query::positions::back(app.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let own = seen.own()?.ok_or(Code::NotFound)?;
@@ -104,11 +122,19 @@ pub async fn mark_unread(app: &App, by: &Principal, id: ConversationId, seq: i64
     Ok(own)
 }
 
-async fn run(store: Store, mut waiting: mpsc::Receiver<Reach>) {
+async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
     let mut received = Vec::new();
     while waiting.recv_many(&mut received, BATCH).await > 0 {
         let mut furthest: HashMap<(ConversationId, UserId), Reach> = HashMap::new();
-        for reach in received.drain(..) {
+        let mut settling = Vec::new();
+        for one in received.drain(..) {
+            let reach = match one {
+                Waiting::Reach(reach) => reach,
+                Waiting::Settling(settled) => {
+                    settling.push(settled);
+                    continue;
+                }
+            };
             furthest
                 .entry((reach.conversation_id, reach.user_id))
                 .and_modify(|known| {
@@ -120,8 +146,13 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<Reach>) {
         let mut reaches: Vec<Reach> = furthest.into_values().collect();
         // In one order on every instance, so that two statements can't deadlock.
         reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
-        if let Err(error) = store.move_to(&reaches).await {
+        if !reaches.is_empty()
+            && let Err(error) = store.move_to(&reaches).await
+        {
             tracing::warn!(%error, "receipts could not be stored; readers send them again with their next one");
+        }
+        for settled in settling {
+            let _ = settled.send(());
         }
     }
 }
