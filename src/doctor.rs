@@ -10,7 +10,7 @@ use appcore::{
 use dbcontext::Database;
 use service::{
     checks::{in_time, local, remote},
-    gateway,
+    gateway::{self, Ai},
 };
 
 use crate::{
@@ -38,11 +38,12 @@ pub async fn examine(loaded: Loaded) -> (String, bool) {
     let config = loaded.config;
     checks.extend(local::disk(&config));
     checks.push(local::key(&config));
-    checks.extend(database(&config).await);
+    let ai = gateway::connect(&config.ai, &config.outgoing);
+    checks.extend(database(&config, ai.as_ref().ok()).await);
     checks.push(remote::redis(&config).await);
     checks.push(remote::mail(&config).await);
-    checks.extend(match gateway::connect(&config.ai, &config.outgoing) {
-        Ok(ai) => remote::ai(&config.ai, &ai).await,
+    checks.extend(match ai {
+        Ok(ai) => remote::ai(&ai).await,
         Err(error) => vec![Check::fault(CheckAbout::Ai, format!("{error:#}"))],
     });
     checks.extend(remote::public_address(&config).await);
@@ -56,7 +57,8 @@ pub async fn examine(loaded: Loaded) -> (String, bool) {
     (text, checks.iter().any(Check::is_fault))
 }
 
-async fn database(config: &Config) -> Vec<Check> {
+/// With the providers of models that it knows beside those of the configuration.
+async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Database;
     let url = config.database.url.expose();
     if let Ok(path) = dbcontext::sqlite_file(url)
@@ -90,6 +92,16 @@ async fn database(config: &Config) -> Vec<Check> {
     if !checks.iter().any(Check::is_fault) {
         checks.push(remote::search(config, &database).await);
         checks.push(remote::jobs(&database).await);
+        if let Some(ai) = ai {
+            let key = config.auth.key_encryption_secret.as_ref();
+            let loading = in_time(async {
+                gateway::added::load(&database, ai, key).await?;
+                Ok(())
+            });
+            if let Err(error) = loading.await {
+                checks.push(Check::fault(CheckAbout::Ai, format!("the console's providers can't be read: {error:#}")));
+            }
+        }
     }
     // Nothing was written.
     let _ = tokio::time::timeout(CLOSING, database.close()).await;

@@ -194,6 +194,44 @@ test('an admin pauses a provider’s key and resumes it', async ({ browser, serv
   await context.close();
 });
 
+test('an admin adds a provider, changes it and removes it', async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/providers');
+  await page.getByRole('button', { name: 'Add a provider' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Add a provider' }).click();
+  await expect(dialog.getByText('Name at least one model.')).toBeVisible();
+  await admin.expectFlawless('the form for a provider');
+  await shoot(page, 'provider-add-1280');
+  await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('fake');
+  await dialog.getByRole('textbox', { name: 'Models' }).fill('small\nlarge');
+  await dialog.getByLabel('API key', { exact: true }).fill('sk-nothing-that-works-0001');
+  await dialog.getByRole('button', { name: 'Add a provider' }).click();
+  await expect(dialog.getByText('Another provider has this name.')).toBeVisible();
+  await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('spare');
+  await dialog.getByRole('button', { name: 'Add a provider' }).click();
+  await expect(dialog).toHaveCount(0);
+  const row = page.getByRole('row').filter({ hasText: 'spare' });
+  await expect(row).toContainText('openai, added here');
+  await expect(row).toContainText('…0001');
+  await row.getByRole('button', { name: 'Edit spare' }).click();
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('a provider on a phone');
+  await shoot(page, 'provider-edit-390');
+  await page.setViewportSize(DESKTOP);
+  await dialog.getByRole('button', { name: 'Remove key 0001' }).click();
+  await dialog.getByLabel('Another API key', { exact: true }).fill('sk-nothing-that-works-0002');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(row).toContainText('…0002');
+  await row.getByRole('button', { name: 'Edit spare' }).click();
+  await dialog.getByRole('button', { name: 'Remove the provider' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(row).toHaveCount(0);
+  await context.close();
+});
+
 test('an admin sees what everyone has used, and sets a budget', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   await useModel(server, await apiOf(server, anna));

@@ -1,5 +1,6 @@
 //! The gateway: `/v1`, as programs with keys call it.
 
+mod added;
 mod answers;
 mod budgets;
 mod cache;

@@ -1,7 +1,7 @@
-//! All providers that are configured, and the way of a worker's question to one of them.
+//! All providers that there are, and the way of a worker's question to one of them.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -50,16 +50,42 @@ const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), long
 /// For so long a provider that answered is well, whoever waits for it in vain.
 const WELL: Duration = Duration::from_secs(30);
 
-/// Every provider that is configured, or the demo where none is.
+/// Every provider that is configured or was added, or the demo where there is none.
 pub struct Ai {
-    upstreams: Vec<Upstream>,
+    /// Replaced as a whole: whoever asks goes on with those that there were.
+    upstreams: RwLock<Arc<Upstreams>>,
+    /// By the configuration: the model of whoever asks for none.
+    configured_default: Option<Target>,
+    /// The same where it is another provider's that is added.
+    wished_default: Option<String>,
+    /// The client of those that have no proxy of their own.
+    shared: Http,
+    has_proxy: bool,
+    hearer: OnceLock<Hearer>,
     demo: Demo,
-    /// The model of whoever asks for none; `None`: there is only the demo.
-    default: Option<Target>,
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
     given: Arc<Given>,
     outgoing: Outgoing,
+}
+
+/// Hears what this instance learns of its keys.
+type Hearer = Arc<dyn Fn(KeyNews) + Send + Sync>;
+
+/// The providers of one moment: those of the configuration, then those that were added.
+pub(crate) struct Upstreams {
+    known: Vec<Known>,
+    /// The model of whoever asks for none; `None`: there is only the demo.
+    default: Option<Target>,
+}
+
+/// A provider with what was said of it.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub upstream: Arc<Upstream>,
+    pub settings: ProviderSettings,
+    /// While the program ran, and not by the configuration.
+    pub is_added: bool,
 }
 
 /// What an instance has learned of a key, for the others.
@@ -97,39 +123,117 @@ impl Ai {
         let limits = Arc::new(settings.limits.clone());
         let demo = Demo::new(limits.demo_pause);
         let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
-        if settings.providers.is_empty() {
-            let (signatures, given) = (Arc::default(), Arc::default());
-            return Ok(Self { upstreams: Vec::new(), demo, default: None, limits, signatures, given, outgoing });
-        }
-        settings.check_map()?;
-        let default = Some(settings.default_target()?);
+        let configured_default = if settings.providers.is_empty() {
+            None
+        } else {
+            settings.check_map()?;
+            Some(settings.default_target()?)
+        };
         let shared = Http::new(settings.proxy.as_deref(), Arc::clone(&limits))?;
-        let build = |provider: &ProviderSettings| {
+        let has_proxy = settings.proxy.as_deref().is_some_and(|proxy| !proxy.trim().is_empty());
+        let build = |provider: ProviderSettings| -> Result<Known, SettingsError> {
             let http = match &provider.proxy {
                 Some(proxy) => Http::new(Some(proxy), Arc::clone(&limits))?,
                 None => shared.clone(),
             };
-            Upstream::build(provider, http, limits.backoff)
+            let upstream = Arc::new(Upstream::build(&provider, http, limits.backoff)?);
+            Ok(Known { upstream, settings: provider, is_added: false })
         };
-        let upstreams: Result<_, _> = settings.providers.iter().map(build).collect();
-        let (signatures, given) = (Arc::default(), Arc::default());
-        Ok(Self { upstreams: upstreams?, demo, default, limits, signatures, given, outgoing })
+        let known = settings.providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        let upstreams = Upstreams { known, default: configured_default.clone() };
+        Ok(Self {
+            upstreams: RwLock::new(Arc::new(upstreams)),
+            configured_default,
+            wished_default: settings.default_model,
+            shared,
+            has_proxy,
+            hearer: OnceLock::new(),
+            demo,
+            limits,
+            signatures: Arc::default(),
+            given: Arc::default(),
+            outgoing,
+        })
+    }
+
+    /// Takes over the providers that were added while the program runs, beside those of the configuration. What is known of the keys of those
+    /// that stay as they were stays known. One that can't be asked is left out, and so is one that has a configured one's name.
+    pub fn replace_added(&self, added: Vec<ProviderSettings>) {
+        let before = self.upstreams();
+        let mut known: Vec<Known> = before.known.iter().filter(|known| !known.is_added).cloned().collect();
+        for settings in added {
+            if known.iter().any(|known| known.settings.name.eq_ignore_ascii_case(&settings.name)) {
+                tracing::warn!(
+                    provider = settings.name,
+                    "the configuration has a provider of this name, which is asked instead"
+                );
+                continue;
+            }
+            let same = before.known.iter().find(|known| known.is_added && known.settings == settings);
+            let upstream = match same.map_or_else(|| self.build_added(&settings), |same| Ok(Arc::clone(&same.upstream)))
+            {
+                Ok(upstream) => upstream,
+                Err(error) => {
+                    tracing::error!(%error, provider = settings.name, "a provider that was added can't be asked");
+                    continue;
+                }
+            };
+            known.push(Known { upstream, settings, is_added: true });
+        }
+        let wished = self.wished_default.as_deref().map(str::trim);
+        let all = || {
+            known.iter().enumerate().flat_map(|(at, known)| known.settings.models.iter().map(move |model| (at, model)))
+        };
+        let first = || {
+            let found = all().find(|(_, model)| Some(model.as_str()) == wished).or_else(|| all().next());
+            found.map(|(provider, model)| Target { provider, model: model.clone() })
+        };
+        let default = self.configured_default.clone().or_else(first);
+        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Upstreams { known, default });
+    }
+
+    /// The providers that were added and can be asked, with their models.
+    pub fn added(&self) -> Vec<(String, Vec<String>)> {
+        let upstreams = self.upstreams();
+        let added = upstreams.known().iter().filter(|known| known.is_added);
+        added.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
+    }
+
+    /// The model of whoever asks for none, where the configuration has no provider but one was added.
+    pub fn added_default(&self) -> Option<String> {
+        let upstreams = self.upstreams();
+        upstreams.default.as_ref().filter(|_| self.configured_default.is_none()).map(|default| default.model.clone())
+    }
+
+    /// Says whether a provider can be added so.
+    pub fn check_added(&self, settings: &ProviderSettings) -> Result<(), SettingsError> {
+        self.build_added(settings).map(drop)
+    }
+
+    /// Whoever adds providers need not be who runs this machine: they reach what `outgoing.allow` lets them, and no more.
+    fn build_added(&self, settings: &ProviderSettings) -> Result<Arc<Upstream>, SettingsError> {
+        let guarded = self.outgoing.client_for(&settings.base()?);
+        let guarded = guarded.map_err(|_| SettingsError::BaseUrl(settings.name.clone()))?;
+        let http = if self.has_proxy { self.shared.clone() } else { Http::of(guarded, Arc::clone(&self.limits)) };
+        let upstream = Upstream::build(settings, http, self.limits.backoff)?;
+        if let Some(hearer) = self.hearer.get() {
+            upstream.tell_to(hearer);
+        }
+        Ok(Arc::new(upstream))
     }
 
     /// Names who hears what this instance learns of its keys; other instances take it in by [`hear`](Self::hear).
     pub fn tell_to(&self, hearer: impl Fn(KeyNews) + Send + Sync + 'static) {
-        let hearer = Arc::new(hearer);
-        for upstream in &self.upstreams {
-            let (hearer, provider) = (Arc::clone(&hearer), upstream.name.clone());
-            upstream.keys.tell_to(move |key, model, fate| {
-                hearer(KeyNews { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
-            });
+        let hearer: Hearer = Arc::new(hearer);
+        let _ = self.hearer.set(Arc::clone(&hearer));
+        for known in self.upstreams().known() {
+            known.upstream.tell_to(&hearer);
         }
     }
 
     /// Takes in what another instance, of the same configuration, has learned.
     pub fn hear(&self, news: &KeyNews) {
-        if let Some(upstream) = self.upstream(&news.provider) {
+        if let Some(upstream) = self.upstreams().find(&news.provider) {
             upstream.keys.hear(news.key, news.model.as_deref(), news.fate);
         }
     }
@@ -156,23 +260,21 @@ impl Ai {
         &self.limits
     }
 
-    pub(crate) fn upstreams(&self) -> &[Upstream] {
-        &self.upstreams
-    }
-
-    pub(crate) fn upstream(&self, name: &str) -> Option<&Upstream> {
-        self.upstreams.iter().find(|upstream| upstream.name == name)
+    /// The providers as they are now.
+    pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
+        Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether a model answers, and not the demo.
     pub fn has_provider(&self) -> bool {
-        self.default.is_some()
+        self.upstreams().default.is_some()
     }
 
     /// Where the question of somebody who asks for no model goes.
     pub fn default_route(&self) -> Result<Route, AiError> {
-        let deployment = match &self.default {
-            Some(default) => self.deployment(default)?,
+        let upstreams = self.upstreams();
+        let deployment = match &upstreams.default {
+            Some(default) => upstreams.deployment(default)?,
             None => demo_deployment(),
         };
         Ok(Route { asked: deployment.model.clone(), deployments: vec![deployment], ..Route::default() })
@@ -180,8 +282,9 @@ impl Ai {
 
     /// The best that the circuit breakers of the providers say: open when none of them is asked.
     pub fn circuit(&self) -> Circuit {
-        let circuits = || self.upstreams.iter().map(|upstream| upstream.breaker.circuit());
-        if self.upstreams.is_empty() {
+        let upstreams = self.upstreams();
+        let circuits = || upstreams.known().iter().map(|known| known.upstream.breaker.circuit());
+        if upstreams.known().is_empty() {
             return Circuit::Closed;
         }
         [Circuit::Closed, Circuit::HalfOpen]
@@ -190,18 +293,14 @@ impl Ai {
             .unwrap_or(Circuit::Open)
     }
 
-    fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
-        let upstream = self.upstreams.get(target.provider).ok_or(AiError::UnknownModel)?;
-        Ok(Deployment { provider: upstream.name.clone(), model: target.model.clone(), weight: 1, priority: 0 })
-    }
-
     /// Asks along a route, and returns once the first token is there.
     ///
     /// Until then failures that may pass are retried (429, 5xx, a connection that fails or breaks): another key at once, the
     /// same one after a wait that doubles or that the provider asked for. A wait beyond `Limits::patience` is left to the
     /// reader. Dropping the future or the stream ends the request. The meter says at any moment what has been used.
     pub async fn chat(&self, route: &Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<ChatStream, AiError> {
-        if self.default.is_none() {
+        let upstreams = self.upstreams();
+        if upstreams.default.is_none() {
             let is_meant = route.deployments.iter().any(|deployment| *deployment == demo_deployment());
             return if is_meant {
                 Ok(self.demo.answer(&request, Arc::clone(meter)))
@@ -213,7 +312,7 @@ impl Ai {
         let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
         let question = conversation::request(&request);
         let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
-        let mut tries = Tries::new(self, route, size, Persistence { times, wait, patience }, deadline);
+        let mut tries = Tries::new(&upstreams, route, size, Persistence { times, wait, patience }, deadline);
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
@@ -300,11 +399,24 @@ pub(crate) fn written(kind: ProviderKind, base: &Url, question: &Question, model
     Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
 }
 
+impl Upstreams {
+    pub fn known(&self) -> &[Known] {
+        &self.known
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Upstream> {
+        self.known.iter().map(|known| &*known.upstream).find(|upstream| upstream.name == name)
+    }
+
+    fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
+        let known = self.known.get(target.provider).ok_or(AiError::UnknownModel)?;
+        Ok(Deployment { provider: known.settings.name.clone(), model: target.model.clone(), weight: 1, priority: 0 })
+    }
+}
+
 impl Upstream {
     fn build(settings: &ProviderSettings, http: Http, backoff: Duration) -> Result<Self, SettingsError> {
-        let base_url = settings.base_url.as_deref().map_or(settings.kind.dialect().public_url(), str::trim);
-        let base = Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| SettingsError::BaseUrl(settings.name.clone()))?;
+        let base = settings.base()?;
         if settings.keys.iter().any(|key| HeaderValue::from_str(key.expose()).is_err()) {
             return Err(SettingsError::Key(settings.name.clone()));
         }
@@ -325,6 +437,13 @@ impl Upstream {
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
         upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
         Ok(upstream)
+    }
+
+    fn tell_to(&self, hearer: &Hearer) {
+        let (hearer, provider) = (Arc::clone(hearer), self.name.clone());
+        self.keys.tell_to(move |key, model, fate| {
+            hearer(KeyNews { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
+        });
     }
 
     /// It has answered.

@@ -25,7 +25,8 @@ impl Ai {
         let deadline = Instant::now() + self.limits().idle.min(PATIENCE);
         let route = Arc::clone(&call.route);
         let estimated = call.estimated();
-        let mut tries = Tries::new(self, &route, estimated, self.persistence(), deadline);
+        let upstreams = self.upstreams();
+        let mut tries = Tries::new(&upstreams, &route, estimated, self.persistence(), deadline);
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
         match ask(&call, &attempt, deadline).await {
             Ok(Some(tokens)) => {

@@ -43,7 +43,8 @@ impl Ai {
         call.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
-        let mut tries = Tries::new(self, &route, size, self.persistence(), deadline);
+        let upstreams = self.upstreams();
+        let mut tries = Tries::new(&upstreams, &route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());

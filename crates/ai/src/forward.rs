@@ -91,7 +91,9 @@ impl Ai {
         call.meter.estimate_question(input);
         let deadline = Instant::now() + self.limits().deadline;
         let route = Arc::clone(&call.route);
-        let mut tries = Tries::new(self, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
+        let upstreams = self.upstreams();
+        let mut tries =
+            Tries::new(&upstreams, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
         let mut asked = None;
         loop {
             let attempt = tries.next().await?;

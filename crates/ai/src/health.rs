@@ -6,7 +6,8 @@ use reqwest::{Method, Request};
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, ProviderKind,
+    Ai, AiError, ProviderSettings,
+    ai::Known,
     dialect::Place,
     keys::{KeyHealth, NoKey},
 };
@@ -17,30 +18,35 @@ const TEST: Duration = Duration::from_secs(10);
 /// A provider with its keys.
 #[derive(Debug, Clone)]
 pub struct ProviderHealth {
-    pub name: String,
-    pub kind: ProviderKind,
+    pub settings: ProviderSettings,
+    /// While the program ran, and not by the configuration.
+    pub is_added: bool,
     pub keys: Vec<KeyHealth>,
+    /// It fails so often that it is left alone for a while.
+    pub is_resting: bool,
 }
 
 impl Ai {
     /// How each provider's keys fare on this instance.
     pub fn health(&self) -> Vec<ProviderHealth> {
-        let health = |upstream: &crate::ai::Upstream| ProviderHealth {
-            name: upstream.name.clone(),
-            kind: upstream.kind,
-            keys: upstream.keys.health(),
+        let health = |known: &Known| ProviderHealth {
+            settings: known.settings.clone(),
+            is_added: known.is_added,
+            keys: known.upstream.keys.health(),
+            is_resting: known.upstream.breaker.is_open(),
         };
-        self.upstreams().iter().map(health).collect()
+        self.upstreams().known().iter().map(health).collect()
     }
 
     /// Lets a key rest for so long, or uses it again at once. `false`: there is no such key.
     pub fn rest_key(&self, provider: &str, key: usize, wait: Option<Duration>) -> bool {
-        self.upstream(provider).is_some_and(|upstream| upstream.keys.rest(key, wait))
+        self.upstreams().find(provider).is_some_and(|upstream| upstream.keys.rest(key, wait))
     }
 
     /// Asks a provider for its models, which costs nothing; how long it took. `None`: there is no such provider.
     pub async fn test(&self, provider: &str) -> Option<Result<Duration, AiError>> {
-        let upstream = self.upstream(provider)?;
+        let upstreams = self.upstreams();
+        let upstream = upstreams.find(provider)?;
         let begun = Instant::now();
         let asking = async {
             let lease = upstream.keys.lend("", 0, &[]).map_err(|no_key| match no_key {

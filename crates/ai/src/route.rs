@@ -10,8 +10,8 @@ use appcore::breaker::Admitted;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Ai, AiError, Deployment, Route,
-    ai::Upstream,
+    AiError, Deployment, Route,
+    ai::{Upstream, Upstreams},
     keys::{KeyLease, NoKey},
     wire::failure::Failure,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Persistence {
 
 /// The tries of one question.
 pub(crate) struct Tries<'a> {
-    ai: &'a Ai,
+    upstreams: &'a Upstreams,
     route: &'a Route,
     /// Tokens of the question and of the most that its answers may have, by our estimate.
     size: u64,
@@ -58,10 +58,16 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub fn new(ai: &'a Ai, route: &'a Route, size: u64, persistence: Persistence, deadline: Instant) -> Self {
+    pub fn new(
+        upstreams: &'a Upstreams,
+        route: &'a Route,
+        size: u64,
+        persistence: Persistence,
+        deadline: Instant,
+    ) -> Self {
         let queue = in_order(&route.deployments);
         let (tried, spent, last) = (Vec::new(), Spent::default(), None);
-        Self { ai, route, size, queue, tried, spent, last, persistence, deadline }
+        Self { upstreams, route, size, queue, tried, spent, last, persistence, deadline }
     }
 
     /// The next try, after a wait where one is due; the failure to tell when there is none.
@@ -71,7 +77,7 @@ impl<'a> Tries<'a> {
                 self.begin_again().await?;
                 continue;
             };
-            let Some(upstream) = self.ai.upstream(&deployment.provider) else {
+            let Some(upstream) = self.upstreams.find(&deployment.provider) else {
                 self.leave(AiError::UnknownModel);
                 continue;
             };

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use appcore::config::Outgoing;
+use reqwest::Url;
 
 use crate::{AiError, ProviderKind, Secret};
 
@@ -23,7 +24,7 @@ pub struct AiSettings {
 }
 
 /// One provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSettings {
     pub name: String,
     pub kind: ProviderKind,
@@ -111,6 +112,15 @@ pub enum SettingsError {
 pub(crate) struct Target {
     pub provider: usize,
     pub model: String,
+}
+
+impl ProviderSettings {
+    /// Where its service is, with the version.
+    pub(crate) fn base(&self) -> Result<Url, SettingsError> {
+        let written = self.base_url.as_deref().map_or(self.kind.dialect().public_url(), str::trim);
+        let base = Url::parse(written).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        base.ok_or_else(|| SettingsError::BaseUrl(self.name.clone()))
+    }
 }
 
 impl AiSettings {

@@ -116,7 +116,8 @@ impl Ai {
         let size = sound_tokens(recording.file.len() as u64);
         recording.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
-        let mut tries = Tries::new(self, &recording.route, size, self.persistence(), deadline);
+        let upstreams = self.upstreams();
+        let mut tries = Tries::new(&upstreams, &recording.route, size, self.persistence(), deadline);
         loop {
             let attempt = tries.next().await?;
             recording.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());

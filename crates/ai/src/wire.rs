@@ -49,6 +49,11 @@ impl Http {
         Ok(Self { client, limits })
     }
 
+    /// By a client that follows no redirects and reaches only what it may.
+    pub fn of(client: Client, limits: Arc<Limits>) -> Self {
+        Self { client, limits }
+    }
+
     /// Sends a request and returns once a head with a status of success is there.
     ///
     /// A plain answer is silent until it is whole, so that only the deadline holds for it; the head of a stream has to come before

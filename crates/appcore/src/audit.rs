@@ -96,6 +96,9 @@ actions! {
     BudgetChanged = "gateway.budget_changed";
     BudgetRemoved = "gateway.budget_removed";
     ProviderKeyChanged = "gateway.provider_key_changed";
+    ProviderAdded = "gateway.provider_added";
+    ProviderChanged = "gateway.provider_changed";
+    ProviderRemoved = "gateway.provider_removed";
     PlanChanged = "payment.plan_changed";
     PaymentRefunded = "payment.refunded";
     RefundDecided = "payment.refund_decided";

@@ -173,7 +173,9 @@ impl World {
                 path
             }
             // There is no provider.
-            "RestProviderKey" | "ReviveProviderKey" | "TestProvider" => with_id(def, "0").replace("{name}", "none"),
+            "RestProviderKey" | "ReviveProviderKey" | "TestProvider" | "ChangeProvider" | "RemoveProvider" => {
+                with_id(def, "0").replace("{name}", "none")
+            }
             "ReadPayment" | "EndDemoPayment" | "ReconcilePayment" | "ReadAnyPayment" | "ReleasePayment" => {
                 with_id(def, &self.payment().await)
             }
@@ -487,6 +489,9 @@ impl World {
             "RotateApiKey" => json!({ "grace_seconds": 60 }),
             "PutGatewayModel" => json!({ "deployments": [{ "provider": "demo", "model": "demo" }] }),
             "RestProviderKey" => json!({ "seconds": 60 }),
+            // The name of the one that is built in: who comes so far may call it, and the others go on asking that one.
+            "AddProvider" => json!({ "name": "demo", "kind": "openai", "models": ["small"] }),
+            "ChangeProvider" => json!({ "models": ["small"] }),
             "PutBudget" => json!({ "limit": 1_000_000_000, "period": "month" }),
             "PutModelList" => json!({ "models": ["demo"] }),
             "ChangeWorkspace" => json!({ "name": "Renamed" }),

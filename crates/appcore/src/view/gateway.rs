@@ -318,7 +318,7 @@ pub enum ProviderKeyState {
 /// A key of a provider, by its last characters.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProviderKey {
-    /// Its place in `ai.providers.*.keys`.
+    /// Its place among its provider's keys.
     pub id: String,
     pub tail: String,
     pub state: ProviderKeyState,
@@ -336,7 +336,28 @@ pub struct ProviderKey {
 pub struct AiProvider {
     pub name: String,
     pub kind: Cow<'static, str>,
+    pub source: ProviderSource,
+    /// Of one that was added in the console. Null: its kind's public service.
+    #[schema(required)]
+    pub base_url: Option<String>,
+    /// What may be asked of it. Empty: any model.
+    pub models: Vec<String>,
+    /// Of each instance. Null: no limit.
+    #[schema(required)]
+    pub requests_per_minute: Option<u32>,
+    /// The instance that answers leaves it alone for a while, because it failed again and again.
+    pub is_resting: bool,
     pub keys: Vec<ProviderKey>,
+}
+
+/// Where a provider is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderSource {
+    /// In `ai.providers`.
+    Configuration,
+    /// In the database: it was added in the console.
+    Console,
 }
 
 /// What came of asking a provider.

@@ -64,7 +64,7 @@ pub use export::{Export, ExportFormat, ExportedConversation, ExportedDevice, Exp
 pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, LongPrice,
     ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ProviderKey,
-    ProviderKeyState, ProviderTest, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
+    ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{Invitation, InvitedTo};
 pub use job::{Job, JobStatus};

@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin_conversations;
 pub mod admin_users;
 pub mod admin_workspaces;
+pub mod ai_providers;
 pub mod api_keys;
 pub mod assistants;
 pub mod audit;

@@ -56,7 +56,7 @@ async fn look(app: &App) -> Vec<Check> {
         database,
         clock,
         remote::mail(config),
-        remote::ai(&config.ai, app.gateway.ai()),
+        remote::ai(app.gateway.ai()),
         remote::public_address(config),
     );
     let key = std::iter::once(local::key(config));

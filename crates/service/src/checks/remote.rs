@@ -3,7 +3,7 @@
 use ai::Ai;
 use appcore::{
     Clock,
-    config::{self, Config},
+    config::Config,
     view::{Check, CheckAbout},
 };
 use dbcontext::{Database, query};
@@ -126,24 +126,27 @@ pub async fn mail(config: &Config) -> Check {
 }
 
 /// Each provider is asked for its models, which costs nothing.
-pub async fn ai(settings: &config::Ai, ai: &Ai) -> Vec<Check> {
+pub async fn ai(ai: &Ai) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Ai;
-    if settings.providers.is_empty() {
-        let says = "no provider is set: assistants answer with a demonstration. See ai.providers in config.toml";
+    let providers = ai.health();
+    if providers.is_empty() {
+        let says = "there is no provider: assistants answer with a demonstration. Add one in the console, or set ai.providers in config.toml";
         return vec![Check::warning(ABOUT, says)];
     }
-    let ask = async |name: &str| match in_time(async { Ok(ai.test(name).await) }).await {
-        Ok((Some(Ok(took)), _)) => Some(Check::ok(ABOUT, format!("{name} answers within {} ms", took.as_millis()))),
-        Ok((Some(Err(error)), _)) => {
-            Some(Check::fault(ABOUT, format!("{name}: {error}. Check ai.providers.{name} and its keys")))
-        }
-        Ok((None, _)) => None,
-        Err(error) => {
-            let says = format!("{name}: {error:#}. Check ai.providers.{name}.base_url and the network");
-            Some(Check::fault(ABOUT, says))
+    let ask = async |name: &str, is_added: bool| {
+        let there = if is_added { format!("{name} in the console") } else { format!("ai.providers.{name}") };
+        match in_time(async { Ok(ai.test(name).await) }).await {
+            Ok((Some(Ok(took)), _)) => Some(Check::ok(ABOUT, format!("{name} answers within {} ms", took.as_millis()))),
+            Ok((Some(Err(error)), _)) => {
+                Some(Check::fault(ABOUT, format!("{name}: {error}. Check {there} and its keys")))
+            }
+            Ok((None, _)) => None,
+            Err(error) => {
+                Some(Check::fault(ABOUT, format!("{name}: {error:#}. Check {there}, its base URL, and the network")))
+            }
         }
     };
-    each(settings.providers.iter().map(|provider| ask(provider.name.as_str()))).await
+    each(providers.iter().map(|provider| ask(&provider.settings.name, provider.is_added))).await
 }
 
 /// Whether `server.public_url` leads to a Natter.

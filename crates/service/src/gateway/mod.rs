@@ -5,6 +5,7 @@
 //! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`crate::limits`]), and rows are written in groups
 //! ([`writer`]). Only where there is a budget, or a call is paid for, may there be a transaction, gathered with those of others ([`crate::holds`]).
 
+pub mod added;
 mod admission;
 pub mod budgets;
 mod cache;
@@ -34,9 +35,9 @@ use std::{
     time::Duration,
 };
 
-use ::ai::{Ai, KeyNews};
+use ::ai::KeyNews;
 use appcore::{
-    ApiKeyId, AppError, Clock, Code, UserId, WorkspaceId,
+    ApiKeyId, AppError, Clock, Code, Secret, UserId, WorkspaceId,
     auth::{Credential, Principal},
     config::{self, Config},
     credits::MicroCredits,
@@ -52,6 +53,7 @@ use futures_util::TryFutureExt as _;
 use uuid::Uuid;
 
 pub use crate::accounts::key_policy::KeyPolicy;
+pub use ::ai::Ai;
 pub use admission::{Admission, Asked, Outcome, Refusal, authorize, route_to_count};
 pub use cache::{CacheWish, KeptAnswer, Question};
 pub use connect::connect;
@@ -95,6 +97,8 @@ pub struct Gateway {
     clock: Clock,
     settings: config::Gateway,
     ai: Arc<Ai>,
+    /// What the keys of providers that were added are sealed with.
+    key_secret: Option<Secret>,
     /// Tokens used with each provider's keys since the start.
     key_tokens: providers::KeyTokens,
     models: Models,
@@ -130,6 +134,7 @@ impl Gateway {
             id: Uuid::now_v7(),
             settings: config.gateway.clone(),
             ai,
+            key_secret: config.auth.key_encryption_secret.clone(),
             key_tokens: providers::KeyTokens::default(),
             models: Models::new(&config.ai),
             lists: ModelLists::default(),
@@ -183,8 +188,9 @@ impl Gateway {
     }
 
     async fn reload(&self) -> Result<(), AppError> {
+        added::load(&self.db, &self.ai, self.key_secret.as_ref()).await?;
         let defined = gateway_models::all(self.db.writer()).await?;
-        if self.models.replace(&defined) {
+        if self.models.replace(defined, self.ai.added()) {
             self.answers.forget_all();
         }
         self.lists.replace(query::model_lists::all(self.db.writer()).await?);

@@ -1,6 +1,6 @@
 //! The models that can be asked for, with where each can be had and what it costs.
 //!
-//! They follow from the configuration (`ai.providers`, `ai.model_map`), and from what administrators define, which goes before it. Each
+//! They follow from the providers (`ai.providers`, `ai.model_map`, and those that were added), and from what administrators define, which goes before it. Each
 //! instance keeps all of them in a table that is replaced as a whole; the bus says when, and every few seconds it is read anew in case the bus
 //! has lost the news.
 
@@ -17,14 +17,14 @@ use appcore::{
 };
 use dbcontext::entity::gateway_model;
 
-pub(super) use self::define::{default_name, usable_of};
+pub(super) use self::define::{default_name, is_name, tell, usable_of};
 pub use self::define::{find, list, put, remove, usable};
 use super::prices;
 use crate::App;
 
 const MAX_NAME_BYTES: usize = 120;
 /// The model that answers where no provider is configured.
-const DEMO: &str = "demo";
+pub(super) const DEMO: &str = "demo";
 
 /// Where a model's definition is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,13 @@ pub struct Table {
     /// The provider that takes every name, because it lists none.
     open: Option<String>,
     /// `<provider>/<model>` is a name wherever the provider lists the model, or nothing.
-    providers: Vec<(String, Vec<String>)>,
+    providers: Vec<Listed>,
+    /// What providers list goes by these names, whatever administrators define.
+    listed: HashSet<String>,
 }
+
+/// A provider's name, and the models that it lists.
+pub(super) type Listed = (String, Vec<String>);
 
 /// A model that can be asked.
 pub(crate) fn known_model(app: &App, model: &str) -> Result<String, AppError> {
@@ -75,18 +80,26 @@ pub(crate) fn known_model(app: &App, model: &str) -> Result<String, AppError> {
 /// The table of this instance.
 pub(super) struct Models {
     table: RwLock<Arc<Table>>,
-    defined: Mutex<Vec<gateway_model::Model>>,
-    configured: BTreeMap<String, ModelDefinition>,
-    providers: Vec<(String, Vec<String>)>,
+    stored: Mutex<Stored>,
+    /// The providers of the configuration.
+    own: Vec<Listed>,
+    model_map: Vec<(String, String)>,
+}
+
+/// What administrators have said.
+#[derive(Default, PartialEq)]
+struct Stored {
+    defined: Vec<gateway_model::Model>,
+    added: Vec<Listed>,
 }
 
 impl Models {
     pub fn new(config: &config::Ai) -> Self {
-        let providers: Vec<(String, Vec<String>)> =
+        let own: Vec<Listed> =
             config.providers.iter().map(|provider| (provider.name.clone(), provider.models.clone())).collect();
-        let configured = configured(config);
-        let table = RwLock::new(Arc::new(Table::build(&configured, &[], &providers)));
-        Self { table, defined: Mutex::default(), configured, providers }
+        let model_map = config.model_map.clone();
+        let table = Table::build(&configured(&own, &model_map), &[], &own);
+        Self { table: RwLock::new(Arc::new(table)), stored: Mutex::default(), own, model_map }
     }
 
     pub fn table(&self) -> Arc<Table> {
@@ -94,25 +107,27 @@ impl Models {
     }
 
     pub fn is_configured(&self, name: &str) -> bool {
-        self.configured.contains_key(name)
+        self.table().listed.contains(name)
     }
 
-    /// Takes over what administrators defined. Whether something is another than before.
-    pub fn replace(&self, defined: &[gateway_model::Model]) -> bool {
-        let known =
-            std::mem::replace(&mut *self.defined.lock().unwrap_or_else(PoisonError::into_inner), defined.to_vec());
-        if known == defined {
+    /// Takes over what administrators defined, and the providers that they added. Whether something is another than before.
+    pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<Listed>) -> bool {
+        let stored = Stored { defined, added };
+        let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == stored {
             return false;
         }
-        let table = Arc::new(Table::build(&self.configured, defined, &self.providers));
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        let providers: Vec<Listed> = self.own.iter().chain(&stored.added).cloned().collect();
+        let table = Table::build(&configured(&providers, &self.model_map), &stored.defined, &providers);
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        *known = stored;
         true
     }
 }
 
-/// The models of the configuration. One that several providers list is had from the first, as it always was; at the others it goes by
+/// The models that providers list. One that several providers list is had from the first, as it always was; at the others it goes by
 /// `<provider>/<model>`.
-fn configured(config: &config::Ai) -> BTreeMap<String, ModelDefinition> {
+fn configured(providers: &[Listed], model_map: &[(String, String)]) -> BTreeMap<String, ModelDefinition> {
     let mut models: BTreeMap<String, ModelDefinition> = BTreeMap::new();
     let at = |provider: &str, model: &str| ModelDefinition {
         deployments: vec![ModelDeployment {
@@ -123,25 +138,25 @@ fn configured(config: &config::Ai) -> BTreeMap<String, ModelDefinition> {
         }],
         ..ModelDefinition::default()
     };
-    if config.providers.is_empty() {
+    if providers.is_empty() {
         models.insert(DEMO.to_owned(), at(DEMO, DEMO));
     }
-    for provider in &config.providers {
-        for model in &provider.models {
-            let full = format!("{}/{model}", provider.name);
+    for (provider, listed) in providers {
+        for model in listed {
+            let full = format!("{provider}/{model}");
             if models.contains_key(model) {
-                models.insert(full, at(&provider.name, model));
+                models.insert(full, at(provider, model));
             } else {
-                models.insert(model.clone(), ModelDefinition { aliases: vec![full], ..at(&provider.name, model) });
+                models.insert(model.clone(), ModelDefinition { aliases: vec![full], ..at(provider, model) });
             }
         }
     }
-    for (asked, target) in &config.model_map {
+    for (asked, target) in model_map {
         let Some((provider, model)) = target.split_once('/') else { continue };
-        let Some(known) = config.providers.iter().find(|known| known.name.eq_ignore_ascii_case(provider)) else {
+        let Some((known, _)) = providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(provider)) else {
             continue;
         };
-        let full = format!("{}/{model}", known.name);
+        let full = format!("{known}/{model}");
         let same = models
             .iter_mut()
             .find(|(name, definition)| **name == full || definition.aliases.contains(&full))
@@ -149,7 +164,7 @@ fn configured(config: &config::Ai) -> BTreeMap<String, ModelDefinition> {
         match same {
             Some(definition) => definition.aliases.push(asked.clone()),
             None => {
-                models.insert(asked.clone(), at(&known.name, model));
+                models.insert(asked.clone(), at(known, model));
             }
         }
     }
@@ -160,8 +175,9 @@ impl Table {
     fn build(
         configured: &BTreeMap<String, ModelDefinition>,
         defined: &[gateway_model::Model],
-        providers: &[(String, Vec<String>)],
+        providers: &[Listed],
     ) -> Self {
+        let listed = configured.keys().cloned().collect();
         let mut all: BTreeMap<String, (ModelDefinition, Source, i64)> = configured
             .iter()
             .map(|(name, definition)| (name.clone(), (definition.clone(), Source::Configuration, 0)))
@@ -203,7 +219,7 @@ impl Table {
             })
             .collect();
         let open = providers.iter().find(|(_, models)| models.is_empty()).map(|(name, _)| name.clone());
-        let mut table = Self { open, providers: providers.to_vec(), ..Self::default() };
+        let mut table = Self { open, providers: providers.to_vec(), listed, ..Self::default() };
         for (name, (definition, source, version)) in all {
             let model = Arc::new(model(&name, definition, source, version, &deployments));
             table.names.insert(name, Arc::clone(&model));

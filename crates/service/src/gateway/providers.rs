@@ -7,13 +7,13 @@ use std::{
 };
 
 use ::ai::{
-    ProviderHealth,
+    ProviderHealth, ProviderSettings,
     keys::{KeyHealth, KeyState},
 };
 use appcore::{
     AppError, Code, Timestamp,
     event::{BusMessage, Signal},
-    view::{AiProvider, ProviderKey, ProviderKeyState, ProviderTest},
+    view::{AiProvider, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest},
 };
 
 use super::Gateway;
@@ -58,7 +58,8 @@ impl Gateway {
 #[must_use]
 pub fn list(app: &App) -> Vec<AiProvider> {
     let (gateway, now) = (&app.gateway, app.clock.now());
-    let view = |provider: ProviderHealth| {
+    let view = |ProviderHealth { settings, is_added, keys, is_resting }: ProviderHealth| {
+        let ProviderSettings { name, kind, base_url, models, requests_per_minute, .. } = settings;
         let key = |key: KeyHealth| ProviderKey {
             id: key.id.to_string(),
             state: match key.state {
@@ -69,11 +70,20 @@ pub fn list(app: &App) -> Vec<AiProvider> {
             resting_until: key.wait.map(|wait| now.plus(wait)),
             requests: key.requests,
             failures: key.failures,
-            tokens: gateway.key_tokens.of(&provider.name, &key.tail),
+            tokens: gateway.key_tokens.of(&name, &key.tail),
             tail: key.tail,
         };
-        let keys = provider.keys.into_iter().map(key).collect();
-        AiProvider { keys, kind: provider.kind.name().into(), name: provider.name.clone() }
+        let keys = keys.into_iter().map(key).collect();
+        AiProvider {
+            keys,
+            kind: kind.name().into(),
+            source: if is_added { ProviderSource::Console } else { ProviderSource::Configuration },
+            base_url: base_url.filter(|_| is_added),
+            models,
+            requests_per_minute,
+            is_resting,
+            name,
+        }
     };
     gateway.ai.health().into_iter().map(view).collect()
 }

@@ -1,6 +1,6 @@
 //! Answers in chats, in the same ledger as the calls of programs.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use ::ai::{AiError, Route, Served, Usage};
 use appcore::{
@@ -27,8 +27,8 @@ use crate::{App, holds::Amounts};
 
 /// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
 pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
-    let name = asked.or_else(|| models::default_name(app));
-    let found = name.and_then(|name| app.gateway.find_model(name));
+    let name = asked.map(Cow::Borrowed).or_else(|| models::default_name(app));
+    let found = name.and_then(|name| app.gateway.find_model(&name));
     match (found, asked) {
         (Some(model), _) => (model.name.to_string(), Ok(Arc::clone(&model.route))),
         (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),

@@ -154,7 +154,34 @@ export interface ProviderKey {
 export interface AiProvider {
   name: string;
   kind: string;
+  /** `console`: it was added there, and can be changed there. */
+  source: 'configuration' | 'console';
+  /** Of one that was added; null: its kind’s public service. */
+  base_url: string | null;
+  /** Empty: any model. */
+  models: string[];
+  requests_per_minute: number | null;
+  /** The instance that answered leaves it alone for a while. */
+  is_resting: boolean;
   keys: ProviderKey[];
+}
+
+interface ProviderFields {
+  base_url: string | null;
+  models: string[];
+  requests_per_minute: number | null;
+}
+
+export interface NewProvider extends ProviderFields {
+  name: string;
+  kind: string;
+  keys: string[];
+}
+
+export interface ProviderChange extends ProviderFields {
+  add_keys: string[];
+  /** By their ids. */
+  remove_keys: string[];
 }
 
 export interface ProviderTest {

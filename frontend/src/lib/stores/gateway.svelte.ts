@@ -1,5 +1,13 @@
 import type { Api } from '#lib/api/client.ts';
-import type { AiProvider, GatewayModel, ModelDefinition, ProviderKey, ProviderTest } from '#lib/api/gateway.ts';
+import type {
+  AiProvider,
+  GatewayModel,
+  ModelDefinition,
+  NewProvider,
+  ProviderChange,
+  ProviderKey,
+  ProviderTest
+} from '#lib/api/gateway.ts';
 import type { Page } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -41,7 +49,7 @@ function path(name: string): string {
 export interface KeyRow {
   id: string;
   provider: string;
-  kind: string;
+  of: AiProvider;
   /** The first of its provider that is shown. */
   isFirst: boolean;
   key: ProviderKey;
@@ -78,11 +86,29 @@ export class Providers {
     void this.list.load();
   }
 
-  #rows({ name, kind, keys }: AiProvider): KeyRow[] {
+  #rows(of: AiProvider): KeyRow[] {
+    const { name, keys } = of;
     const { provider, state } = this.#filter;
     if (provider !== '' && provider !== name) return [];
     const shown = keys.filter((key) => state === '' || key.state === state);
-    return shown.map((key, at) => ({ id: `${name}/${key.id}`, provider: name, kind, isFirst: at === 0, key }));
+    return shown.map((key, at) => ({ id: `${name}/${key.id}`, provider: name, of, isFirst: at === 0, key }));
+  }
+
+  async add(wish: NewProvider): Promise<AiProvider> {
+    const added = await this.#api.post<AiProvider>('/admin/providers', wish);
+    await this.list.load();
+    return added;
+  }
+
+  async change(name: string, wish: ProviderChange): Promise<AiProvider> {
+    const changed = await this.#api.patch<AiProvider>(providerPath(name), wish);
+    await this.list.load();
+    return changed;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#api.delete(providerPath(name));
+    await this.list.load();
   }
 
   /** Not asked for so many seconds. */
@@ -99,7 +125,7 @@ export class Providers {
   async test(provider: string): Promise<void> {
     this.tests = { ...this.tests, [provider]: 'under way' };
     try {
-      const result = await this.#api.post<ProviderTest>(`/admin/providers/${encodeURIComponent(provider)}/test`);
+      const result = await this.#api.post<ProviderTest>(`${providerPath(provider)}/test`);
       this.tests = { ...this.tests, [provider]: result };
     } catch (error) {
       const { [provider]: _, ...others } = this.tests;
@@ -109,6 +135,10 @@ export class Providers {
   }
 }
 
+function providerPath(name: string): string {
+  return `/admin/providers/${encodeURIComponent(name)}`;
+}
+
 function keyPath(provider: string, key: string): string {
-  return `/admin/providers/${encodeURIComponent(provider)}/keys/${encodeURIComponent(key)}`;
+  return `${providerPath(provider)}/keys/${encodeURIComponent(key)}`;
 }

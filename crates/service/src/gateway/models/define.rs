@@ -1,6 +1,6 @@
 //! Models as administrators define them, and lists of models.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use appcore::{
     AppError, Code, WorkspaceId,
@@ -73,7 +73,7 @@ pub async fn usable(
 }
 
 pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel> {
-    let default = default_name(app).and_then(|default| table.find(default)).map(|model| Arc::clone(&model.name));
+    let default = default_name(app).and_then(|default| table.find(&default)).map(|model| Arc::clone(&model.name));
     let usable = |model: &Arc<Model>| {
         let definition = &model.definition;
         UsableModel {
@@ -90,13 +90,16 @@ pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel
 }
 
 /// The model that answers where nobody names one; none where the only provider lists none.
-pub(in crate::gateway) fn default_name(app: &App) -> Option<&str> {
+pub(in crate::gateway) fn default_name(app: &App) -> Option<Cow<'_, str>> {
     let ai = &app.config.ai;
+    if let Some(added) = app.gateway.ai().added_default() {
+        return Some(added.into());
+    }
     let first = || match ai.providers.first() {
         Some(provider) => provider.models.first().map(String::as_str),
         None => Some(DEMO),
     };
-    ai.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()).or_else(first)
+    ai.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()).or_else(first).map(Cow::Borrowed)
 }
 
 fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
@@ -130,7 +133,8 @@ pub async fn remove(app: &App, by: &Principal, name: &str) -> Result<(), AppErro
     tell(app).await
 }
 
-async fn tell(app: &App) -> Result<(), AppError> {
+/// Has all instances read models and providers anew, this one before it answers.
+pub(in crate::gateway) async fn tell(app: &App) -> Result<(), AppError> {
     app.gateway.reload().await?;
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
     Ok(())
@@ -170,7 +174,7 @@ fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppE
     for (place, deployment) in definition.deployments.iter().enumerate() {
         let is_demo = table.providers.is_empty() && deployment.provider == DEMO;
         if !is_demo && !table.providers.iter().any(|(provider, _)| *provider == deployment.provider) {
-            let message = "No such provider is configured. Add it to ai.providers first.";
+            let message = "There is no such provider. Add it first.";
             return Err(AppError::field(format!("deployments.{place}.provider"), "unknown", message));
         }
         if !is_name(&deployment.model) {
@@ -219,6 +223,6 @@ fn prices_of(price: ModelPrice) -> impl Iterator<Item = i64> {
 const NAME_RULE: &str = "Names have up to 120 characters, without spaces and control characters.";
 
 /// No character of it needs escaping in a URL's path but the slash.
-fn is_name(name: &str) -> bool {
+pub(in crate::gateway) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(|letter| letter.is_ascii_graphic())
 }

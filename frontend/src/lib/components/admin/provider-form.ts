@@ -1,0 +1,37 @@
+import { m } from '#lib/paraglide/messages.js';
+
+/** What the server takes as a name: it stands in addresses, and before the slash in the names of models. */
+const NAME = /^[a-z\d_-]{1,40}$/;
+
+export function nameProblem(value: string): string | undefined {
+  return NAME.test(value.trim()) ? undefined : m.provider_name_wrong();
+}
+
+/** Nothing is the kind’s public service. */
+export function baseUrlProblem(value: string): string | undefined {
+  if (value.trim() === '') return undefined;
+  const url = URL.parse(value.trim());
+  return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.provider_url_wrong();
+}
+
+/** The models that stand in a text, one to a line or with commas between. */
+export function modelsOf(text: string): string[] {
+  const names = text.split(/[\n,]/).map((name) => name.trim());
+  return [...new Set(names.filter((name) => name !== ''))];
+}
+
+export function modelsProblem(text: string): string | undefined {
+  const names = modelsOf(text);
+  if (names.length === 0) return m.provider_models_missing();
+  return names.some((name) => /\s/.test(name)) ? m.provider_models_wrong() : undefined;
+}
+
+export function limitProblem(value: string): string | undefined {
+  return value.trim() === '' || limitOf(value) !== null ? undefined : m.provider_limit_wrong();
+}
+
+/** Null: no limit, or none that can be read. */
+export function limitOf(value: string): number | null {
+  const limit = Number(value.trim());
+  return value.trim() !== '' && Number.isInteger(limit) && limit >= 1 && limit <= 1_000_000 ? limit : null;
+}
