@@ -66,6 +66,7 @@ mod m0081_told_disputes;
 mod m0083_folded_names;
 mod m0084_talked_at;
 mod m0088_ai_providers;
+mod m0089_incident_detail;
 
 pub struct Migrator;
 
@@ -136,6 +137,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0083_folded_names::Migration),
             Box::new(m0084_talked_at::Migration),
             Box::new(m0088_ai_providers::Migration),
+            Box::new(m0089_incident_detail::Migration),
         ]
     }
 }

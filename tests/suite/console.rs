@@ -51,6 +51,11 @@ async fn figures_tell_what_happened_in_an_hour_a_day_and_thirty_days() {
     wait_until("the connection is counted", || async { sum(&admin, "1h", "connections").await >= 1 }).await;
     let now = admin.get("/r1/admin/figures").await.data();
     assert_eq!((&now["range"], &now["now"]["people"], &now["incidents"]), (&json!("1h"), &json!(3), &json!([])));
+    let ban = json!({ "address": "203.0.113.0/24", "seconds": 3_600, "reason": "Abuse" });
+    admin.post("/r1/admin/bans", ban).await.data_with(201);
+    let now = admin.get("/r1/admin/figures").await.data()["now"].clone();
+    assert_eq!((&now["people_of_day"], &now["people_of_month"]), (&json!(3), &json!(3)));
+    assert_eq!((&now["guests"], &now["bans"]), (&json!(0), &json!(1)));
     wait_until("a delivery is told", || async {
         anna.send_message(&chat, "delivered, in this minute").await;
         !instances(&admin).await[0]["delivery_ms"].is_null()
@@ -114,6 +119,27 @@ async fn an_incident_of_models_says_how_many_questions_failed_and_of_whom() {
     let over = incident(&admin, "ai").await.unwrap();
     assert!(over["felt"].as_i64() >= told["felt"].as_i64(), "{over}");
     assert_eq!(over["people"], 1, "{over}");
+}
+
+#[tokio::test]
+async fn a_provider_that_rests_is_an_incident_by_its_name() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let program = anna.program(&["gateway"]).await;
+    upstream.always(Behaviour::Refuse(429, Some(3_600)));
+    let question = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello?" }] });
+    assert_eq!(program.post("/v1/chat/completions", question).await.status, 429);
+    wait_until("it is told", || async { incident(&admin, "provider").await.is_some() }).await;
+    let told = incident(&admin, "provider").await.unwrap();
+    assert_eq!((&told["detail"], &told["people"]), (&json!("fake"), &json!(null)));
+    assert!(told["felt"].as_i64().is_some_and(|felt| felt >= 1), "{told}");
+    admin.post("/r1/admin/providers/fake/keys/0/revive", json!({})).await.data();
+    wait_until("it is over", || async {
+        incident(&admin, "provider").await.is_some_and(|incident| !incident["ended_at"].is_null())
+    })
+    .await;
+    assert!(incident(&admin, "ai").await.is_none(), "it never failed");
 }
 
 mod cluster {

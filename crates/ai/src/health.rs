@@ -9,7 +9,7 @@ use crate::{
     Ai, AiError, ProviderSettings,
     ai::Known,
     dialect::Place,
-    keys::{KeyHealth, NoKey},
+    keys::{KeyHealth, KeyState, NoKey},
 };
 
 /// How long a provider may take to answer a test.
@@ -26,7 +26,36 @@ pub struct ProviderHealth {
     pub is_resting: bool,
 }
 
+/// Whether a provider can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderState {
+    pub name: String,
+    /// It failed so often that it is left alone for a while.
+    pub is_failing: bool,
+    /// Until the first of its keys is of use again. None: one is.
+    pub wait: Option<Duration>,
+    /// Requests to it that failed.
+    pub failures: u64,
+}
+
 impl Ai {
+    /// Which providers can be asked, as this instance knows without asking.
+    pub fn states(&self) -> Vec<ProviderState> {
+        let state = |known: &Known| {
+            let keys = known.upstream.keys.health();
+            let is_ready = keys.iter().any(|key| key.state == KeyState::Ready);
+            let rests = keys.iter().filter(|key| key.state == KeyState::Resting).filter_map(|key| key.wait);
+            ProviderState {
+                name: known.settings.name.clone(),
+                is_failing: known.upstream.breaker.is_open(),
+                // Nobody knows when one that is refused will be taken again.
+                wait: (!is_ready).then(|| rests.min().unwrap_or(Duration::MAX)),
+                failures: keys.iter().map(|key| key.failures).sum(),
+            }
+        };
+        self.upstreams().known().iter().map(state).collect()
+    }
+
     /// How each provider's keys fare on this instance.
     pub fn health(&self) -> Vec<ProviderHealth> {
         let health = |known: &Known| ProviderHealth {

@@ -54,7 +54,7 @@ pub use dialect::ProviderKind;
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use given::Followed;
-pub use health::ProviderHealth;
+pub use health::{ProviderHealth, ProviderState};
 pub use meter::{Meter, Served, Usage};
 pub use peek::{Peek, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};

@@ -57,6 +57,8 @@ pub enum IncidentKind {
     Redis,
     /// No AI provider could be asked.
     Ai,
+    /// One of them could not, because it failed, or because none of its keys was of use.
+    Provider,
     /// A disk was full, or the database could only be read.
     Storage,
     /// Jobs were given up.
@@ -73,7 +75,7 @@ stored_by_name! {
     }
     ProfileKind { Cpu = "cpu", Heap = "heap" }
     IncidentKind {
-        Database = "database", Redis = "redis", Ai = "ai", Storage = "storage", DeadLetters = "dead_letters", Instance = "instance",
+        Database = "database", Redis = "redis", Ai = "ai", Provider = "provider", Storage = "storage", DeadLetters = "dead_letters", Instance = "instance",
     }
 }
 
@@ -104,6 +106,13 @@ pub struct FigureSeries {
 pub struct FiguresNow {
     /// People with an account.
     pub people: i64,
+    /// Those whose devices were there in the last 24 hours, and in the last 30 days.
+    pub people_of_day: i64,
+    pub people_of_month: i64,
+    /// Those who are guests in a workspace.
+    pub guests: i64,
+    /// Addresses and networks that are kept out.
+    pub bans: u64,
     pub dead_letters: i64,
     pub jobs_waiting: i64,
     /// How long the eldest of them has waited.
@@ -116,13 +125,16 @@ pub struct FiguresNow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
     pub kind: IncidentKind,
+    /// Of what (`provider`: its name). Null: there is one of its kind.
+    #[schema(required)]
+    pub detail: Option<String>,
     pub began_at: Timestamp,
     /// Null: it goes on.
     #[schema(required)]
     pub ended_at: Option<Timestamp>,
     /// How many instances noticed.
     pub instances: u64,
-    /// How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), changes that other
+    /// How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
     /// instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
     /// has counted.
     #[schema(required)]

@@ -49,6 +49,11 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewBan) -> Result<ban::Mode
     row.insert(db).await.map_err(app_error)
 }
 
+/// How many hold now.
+pub async fn count<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<u64, AppError> {
+    holding(now).count(db).await.map_err(app_error)
+}
+
 /// Those that hold now, the newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,

@@ -45,6 +45,8 @@ pub struct Figure {
 pub struct IncidentRow {
     pub id: Uuid,
     pub kind: String,
+    /// Of what, where there are several of its kind.
+    pub detail: Option<String>,
     pub instance_id: InstanceId,
     pub began_at: Timestamp,
     /// None: it goes on, or its instance has ended before it.
@@ -179,6 +181,13 @@ pub async fn people<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     number(db, "SELECT COUNT(*) AS value FROM users WHERE is_deleted = FALSE", Vec::new()).await
 }
 
+/// How many people are guests in a workspace.
+pub async fn guests<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+    let sql = "SELECT COUNT(DISTINCT m.user_id) AS value FROM workspace_members m JOIN users u ON u.id = m.user_id \
+               WHERE m.role = 'guest' AND NOT m.is_deleted AND NOT u.is_deleted";
+    number(db, sql, Vec::new()).await
+}
+
 /// How many bytes people's files have.
 pub async fn stored<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS value FROM uploads WHERE removed_at IS NULL";
@@ -241,12 +250,20 @@ pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, A
 
 /// Writes down what was noticed, or that it is over.
 pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO incidents (id, kind, instance_id, began_at, ended_at, felt, people) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+    let sql = "INSERT INTO incidents (id, kind, instance_id, began_at, ended_at, felt, people, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, felt = excluded.felt, people = excluded.people";
-    let IncidentRow { id, kind, instance_id, began_at, ended_at, felt, people } = row;
+    let IncidentRow { id, kind, detail, instance_id, began_at, ended_at, felt, people } = row;
     let (began_at, ended_at) = (began_at.0, ended_at.map(|at| at.0));
-    let values =
-        vec![id.into(), kind.into(), instance_id.into(), began_at.into(), ended_at.into(), felt.into(), people.into()];
+    let values = vec![
+        id.into(),
+        kind.into(),
+        instance_id.into(),
+        began_at.into(),
+        ended_at.into(),
+        felt.into(),
+        people.into(),
+        detail.into(),
+    ];
     run(db, sql, values).await?;
     Ok(())
 }
@@ -260,7 +277,7 @@ pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timest
 
 /// What was wrong since then, the earliest first.
 pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -> Result<Vec<IncidentRow>, AppError> {
-    let sql = "SELECT id, kind, instance_id, began_at, ended_at, felt, people FROM incidents \
+    let sql = "SELECT id, kind, detail, instance_id, began_at, ended_at, felt, people FROM incidents \
                WHERE began_at >= $1 OR ended_at >= $1 OR ended_at IS NULL ORDER BY began_at DESC LIMIT $2";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut rows: Vec<IncidentRow> = all(db, sql, vec![from.0.into(), most.into()]).await?;

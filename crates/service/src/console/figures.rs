@@ -10,6 +10,7 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     query::{
+        bans,
         figures::{self as rows, Figure, Step, Union},
         job_list,
     },
@@ -23,6 +24,7 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 86_400_000;
 /// How long people count as there after their devices said something.
 const THERE: Duration = Duration::from_secs(300);
+const ACTIVE_DAY: Duration = Duration::from_secs(86_400);
 /// By days people are those of that day; kept by minutes beside the others, and never shown by them.
 const PEOPLE_OF_DAY: &str = "people_of_day";
 
@@ -197,6 +199,10 @@ pub(super) async fn read(app: &App, range: FiguresRange) -> Result<Figures, AppE
     let sum = |value: fn(&job_list::Census) -> i64| census.iter().map(value).sum();
     let now = FiguresNow {
         people: rows::people(db).await?,
+        people_of_day: rows::people_since(db, now.minus(ACTIVE_DAY)).await?,
+        people_of_month: rows::people_since(db, now.minus(ACTIVE_DAY * 30)).await?,
+        guests: rows::guests(db).await?,
+        bans: bans::count(db, now).await?,
         dead_letters: sum(|kind| kind.dead),
         jobs_waiting: sum(|kind| kind.due),
         longest_wait_seconds: census.iter().map(|kind| kind.longest_wait).max().unwrap_or(0) / 1_000,

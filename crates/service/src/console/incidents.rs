@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use ::ai::ProviderState;
 use appcore::{
     AppError, InstanceId, Timestamp,
     breaker::Circuit,
@@ -24,13 +25,16 @@ const TOGETHER_MS: i64 = 5_000;
 /// It is noticed by what fails before, and what is noted for minutes is of those that it met, too.
 const BEFORE: Duration = Duration::from_secs(60);
 
+/// A provider whose keys rest for less is busy, and not away.
+const LONG_REST: Duration = Duration::from_secs(10);
+
 /// What is wrong now, and what could not be written down yet.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    open: HashMap<IncidentKind, Open>,
+    open: HashMap<About, Open>,
     news: Vec<News>,
-    /// What each kind is felt by, as it was counted last.
-    counted: HashMap<IncidentKind, u64>,
+    /// What each is felt by, as it was counted last.
+    counted: HashMap<About, u64>,
     /// The disk was, when it was last looked at.
     is_full: bool,
     /// How often changes had been refused by then.
@@ -48,9 +52,22 @@ struct Open {
     told: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct News {
+/// What can be wrong, and of what where there are several.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct About {
     kind: IncidentKind,
+    detail: Option<String>,
+}
+
+impl From<IncidentKind> for About {
+    fn from(kind: IncidentKind) -> Self {
+        Self { kind, detail: None }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct News {
+    about: About,
     id: Uuid,
     began_at: Timestamp,
     ended_at: Option<Timestamp>,
@@ -68,7 +85,29 @@ impl Watch {
             self.tell(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
         }
         self.tell(IncidentKind::Ai, is_down(app.gateway.ai().circuit()), now, counted.ai.failed());
+        self.look_at_providers(app.gateway.ai().states(), now);
         self.look_at_storage(self.is_full || app.db.refusal().is_some(), app.db.refusals(), now);
+    }
+
+    /// One alone that fails is all of them, which is told of all.
+    fn look_at_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
+        let about = |name: &str| About { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
+        let is_gone = |open: &&About| {
+            open.kind == IncidentKind::Provider
+                && !states.iter().any(|state| open.detail.as_deref() == Some(state.name.as_str()))
+        };
+        let gone: Vec<About> = self.open.keys().filter(is_gone).cloned().collect();
+        for removed in gone {
+            let counted = self.counted.get(&removed).copied().unwrap_or(0);
+            self.tell(removed, false, now, counted);
+        }
+        let are_several = states.len() > 1;
+        for ProviderState { name, is_failing, wait, failures } in states {
+            let about = about(&name);
+            let goes_on = self.open.contains_key(&about);
+            let rests = wait.is_some_and(|wait| goes_on || wait >= LONG_REST);
+            self.tell(about, rests || (is_failing && are_several), now, failures);
+        }
     }
 
     /// What was refused and is taken again between two looks was an incident, too: between refusals a small change may fit.
@@ -101,24 +140,27 @@ impl Watch {
     }
 
     /// `counted` is what this kind is felt by. What was counted since the look before belongs to an incident that is new: by it, it was noticed.
-    fn tell(&mut self, kind: IncidentKind, is_wrong: bool, now: Timestamp, counted: u64) {
-        let before = self.counted.insert(kind, counted).unwrap_or(counted);
-        let felt = |before: u64, felt: u64| match kind {
+    fn tell(&mut self, about: impl Into<About>, is_wrong: bool, now: Timestamp, counted: u64) {
+        let about = about.into();
+        let before = self.counted.insert(about.clone(), counted).unwrap_or(counted);
+        let felt = |before: u64, felt: u64| match about.kind {
             IncidentKind::DeadLetters => felt.max(counted),
-            _ => counted.saturating_sub(before),
+            // Whoever counts may have begun anew.
+            _ => felt.max(counted.saturating_sub(before)),
         };
-        match (self.open.get_mut(&kind), is_wrong) {
+        match (self.open.get_mut(&about), is_wrong) {
             (None, true) => {
                 let felt = felt(before, 0);
                 let open = Open { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
-                self.open.insert(kind, open);
-                self.news.push(News { kind, id: open.id, began_at: now, ended_at: None, felt });
+                self.open.insert(about.clone(), open);
+                self.news.push(News { about, id: open.id, began_at: now, ended_at: None, felt });
             }
             (Some(open), true) => open.felt = felt(open.before, open.felt),
             (Some(open), false) => {
                 let Open { id, began_at, before, felt: most, .. } = *open;
-                self.open.remove(&kind);
-                self.news.push(News { kind, id, began_at, ended_at: Some(now), felt: felt(before, most) });
+                let felt = felt(before, most);
+                self.open.remove(&about);
+                self.news.push(News { about, id, began_at, ended_at: Some(now), felt });
             }
             (None, false) => {}
         }
@@ -126,17 +168,18 @@ impl Watch {
 
     /// What goes on is written down again where more was felt of it.
     fn tell_how_much(&mut self) {
-        for (kind, open) in &mut self.open {
+        for (about, open) in &mut self.open {
             if std::mem::replace(&mut open.told, open.felt) != open.felt {
                 let Open { id, began_at, felt, .. } = *open;
-                self.news.push(News { kind: *kind, id, began_at, ended_at: None, felt });
+                self.news.push(News { about: about.clone(), id, began_at, ended_at: None, felt });
             }
         }
     }
 
     /// Writes down what is new.
     pub async fn write(&mut self, app: &App) -> Result<(), AppError> {
-        while let Some(&News { kind, id, began_at, ended_at, felt }) = self.news.first() {
+        while let Some(News { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
+            let About { kind, detail } = about;
             let people = match ended_at {
                 Some(ended_at) => people(app, kind, began_at, ended_at).await?,
                 None => None,
@@ -144,6 +187,7 @@ impl Watch {
             let row = IncidentRow {
                 id,
                 kind: kind.as_str().to_owned(),
+                detail,
                 instance_id: app.instance_id,
                 began_at,
                 ended_at,
@@ -170,7 +214,7 @@ async fn people(
             rows::most(app.db.reader(), FigureName::People.as_str(), began_at.minus(BEFORE), ended_at).await
         }
         IncidentKind::Ai => rows::people_failed(app.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some),
-        IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
+        IncidentKind::Provider | IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
     }
 }
 
@@ -181,6 +225,7 @@ pub(super) async fn bury(app: &App) -> Result<(), AppError> {
         let row = IncidentRow {
             id: Uuid::now_v7(),
             kind: IncidentKind::Instance.as_str().to_owned(),
+            detail: None,
             instance_id: gone.id,
             began_at: gone.seen_at,
             ended_at: Some(now),
@@ -205,6 +250,7 @@ fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
         let Ok(kind) = row.kind.parse::<IncidentKind>() else { continue };
         let same = incidents.iter_mut().rev().find(|(incident, _)| {
             incident.kind == kind
+                && incident.detail == row.detail
                 && kind != IncidentKind::Instance
                 && incident.ended_at.is_none_or(|ended| row.began_at.0 - ended.0 <= TOGETHER_MS)
         });
@@ -226,8 +272,8 @@ fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
                 }
             }
             None => {
-                let IncidentRow { began_at, ended_at, felt, people, .. } = row;
-                let incident = Incident { kind, began_at, ended_at, instances: 1, felt, people };
+                let IncidentRow { detail, began_at, ended_at, felt, people, .. } = row;
+                let incident = Incident { kind, detail, began_at, ended_at, instances: 1, felt, people };
                 incidents.push((incident, vec![row.instance_id]));
             }
         }
@@ -245,6 +291,7 @@ mod tests {
         IncidentRow {
             id: Uuid::now_v7(),
             kind: kind.as_str().to_owned(),
+            detail: None,
             instance_id: instance,
             began_at: Timestamp(began),
             ended_at: ended.map(Timestamp),
@@ -282,6 +329,32 @@ mod tests {
             (redis, 60_000, None, 1, None, None),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_provider_rests_where_none_of_its_keys_is_of_use_for_long() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        let one = |wait: Option<u64>, is_failing: bool, failures: u64| {
+            let wait = wait.map(Duration::from_secs);
+            vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures }]
+        };
+        watch.look_at_providers(one(Some(3), true, 4), at(1));
+        assert!(told(&watch).is_empty(), "busy for a moment, and what fails alone is told of all");
+        watch.look_at_providers(one(Some(30), false, 6), at(2));
+        watch.look_at_providers(one(Some(2), false, 6), at(3));
+        watch.look_at_providers(one(None, false, 7), at(4));
+        assert_eq!(told(&watch), [(2, None, 2), (2, Some(4), 3)]);
+        assert_eq!(watch.news[0].about.detail.as_deref(), Some("main"));
+        watch.news.clear();
+        let both = |is_failing| -> Vec<ProviderState> {
+            let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1 };
+            one(None, false, 7).into_iter().chain([other]).collect()
+        };
+        watch.look_at_providers(both(true), at(5));
+        // It was removed.
+        watch.look_at_providers(one(None, false, 7), at(6));
+        assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
+        assert_eq!(watch.news[1].about.detail.as_deref(), Some("other"));
     }
 
     #[test]

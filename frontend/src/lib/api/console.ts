@@ -26,6 +26,11 @@ export interface Figures {
   series: { name: FigureName; values: (number | null)[] }[];
   now: {
     people: number;
+    /** Whose devices were there in the last 24 hours, and in the last 30 days. */
+    people_of_day: number;
+    people_of_month: number;
+    guests: number;
+    bans: number;
     dead_letters: number;
     jobs_waiting: number;
     longest_wait_seconds: number;
@@ -35,10 +40,12 @@ export interface Figures {
   incidents: Incident[];
 }
 
-export type IncidentKind = 'database' | 'redis' | 'ai' | 'storage' | 'dead_letters' | 'instance';
+export type IncidentKind = 'database' | 'redis' | 'ai' | 'provider' | 'storage' | 'dead_letters' | 'instance';
 
 export interface Incident {
   kind: IncidentKind;
+  /** Of what: a provider’s name. Null: there is one of its kind. */
+  detail: string | null;
   began_at: Timestamp;
   /** Null: it goes on. */
   ended_at: Timestamp | null;

@@ -49,19 +49,20 @@ export function timesOf({ from, step_seconds, range, series }: Figures): { key: 
   });
 }
 
-const INCIDENTS: Record<IncidentKind, { what: () => string; next: () => string }> = {
+const INCIDENTS: Record<IncidentKind, { what: (of: { name: string }) => string; next: () => string }> = {
   database: { what: m.incident_database, next: m.incident_database_next },
   redis: { what: m.incident_redis, next: m.incident_redis_next },
   ai: { what: m.incident_ai, next: m.incident_ai_next },
+  provider: { what: m.incident_provider, next: m.incident_ai_next },
   storage: { what: m.incident_storage, next: m.incident_storage_next },
   dead_letters: { what: m.incident_dead_letters, next: m.incident_dead_letters_next },
   instance: { what: m.incident_instance, next: () => '' }
 };
 
 /** A newer server may notice what this app doesn’t know yet. */
-export function incidentWords(kind: IncidentKind): { what: string; next: string } {
+export function incidentWords({ kind, detail }: Incident): { what: string; next: string } {
   const known = (INCIDENTS as Partial<typeof INCIDENTS>)[kind];
-  return known ? { what: known.what(), next: known.next() } : { what: kind, next: '' };
+  return known ? { what: known.what({ name: detail ?? '' }), next: known.next() } : { what: kind, next: '' };
 }
 
 interface Amount {
@@ -80,6 +81,7 @@ const FELT: Record<IncidentKind, Felt> = {
   database: { some: m.felt_database, none: m.felt_nobody, people: m.felt_people_there },
   redis: { some: m.felt_redis, none: m.felt_nobody_late, people: m.felt_people_there },
   ai: { some: m.felt_ai, none: m.felt_nobody, people: m.felt_people_asked },
+  provider: { some: m.felt_provider, none: m.felt_nobody },
   storage: { some: m.felt_storage, none: m.felt_nobody, people: m.felt_people_there },
   dead_letters: { some: m.felt_dead_letters, none: () => '' },
   instance: { some: m.felt_instance, none: m.felt_nobody_cut }
