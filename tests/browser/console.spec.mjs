@@ -127,7 +127,7 @@ test('an admin finds jobs that were given up, puts them back and deletes them', 
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   // No letter is refused here: the list is as it is where one was.
-  const job = { id: '019aa000-0000-7000-8000-000000000001', kind: 'mail', status: 'dead', attempts: 5, error: 'connection refused', created_at: new Date(), run_at: null };
+  const job = { id: '019aa000-0000-7000-8000-000000000001', kind: 'mail', status: 'dead', attempts: 5, error: 'connection refused', created_at: new Date(), run_at: null, about: { letter: 'verification', 'to.user': '019aa000-0000-7000-8000-000000000002' } };
   let items = [job];
   await page.route(/\/r1\/admin\/jobs\?/, (route) => {
     const shown = new URL(route.request().url()).searchParams.get('status') === 'running' ? [] : items;
@@ -143,6 +143,10 @@ test('an admin finds jobs that were given up, puts them back and deletes them', 
   const row = page.getByRole('row').filter({ hasText: 'mail' });
   await expect(row).toContainText('connection refused');
   await admin.expectFlawless('jobs that were given up');
+  await row.getByRole('button', { name: 'Details of mail' }).click();
+  await expect(page.getByRole('dialog')).toContainText('verification');
+  await admin.expectFlawless('the details of a job');
+  await page.keyboard.press('Escape');
   await row.getByRole('button', { name: 'Try mail again' }).click();
   await expect(page.getByText('Nothing was given up.')).toBeVisible();
   items = [job];

@@ -20,6 +20,12 @@ async fn what_failed_too_often_is_a_dead_letter_that_can_be_put_back_or_deleted(
     assert_eq!((&dead["status"], &dead["attempts"], &dead["run_at"]), (&json!("dead"), &json!(2), &json!(null)));
     assert!(dead["error"].as_str().is_some_and(|error| !error.is_empty()), "{dead}");
     assert!(jobs(&admin, "status=dead&kind=answer").await.is_empty());
+    // Whom it was for and which letter it is, and nothing of what stands in it.
+    assert!(dead["about"]["letter"].is_string(), "{dead}");
+    assert!(!dead.to_string().contains('@'), "{dead}");
+    let kinds = admin.get("/r1/admin/job_kinds").await.data();
+    let mail = kinds.as_array().unwrap().iter().find(|kind| kind["kind"] == "mail").unwrap();
+    assert!(mail["dead"].as_i64().is_some_and(|dead| dead >= 1), "{kinds}");
     // Put back, it is tried as often again.
     let path = format!("/r1/admin/jobs/{}", dead["id"].as_str().unwrap());
     let back = admin.post(&format!("{path}/requeue"), json!({})).await.data();

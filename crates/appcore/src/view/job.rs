@@ -1,5 +1,7 @@
 //! Durable jobs, for administrators.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,6 +21,18 @@ pub struct Job {
     /// When it is begun at the earliest. Null: never again, unless it is put back.
     pub run_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    /// What it is about: the ids in what it was told, by their names there, and of mail which letter it is. Nothing that somebody wrote.
+    pub about: BTreeMap<String, String>,
+}
+
+/// The jobs of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobKind {
+    pub kind: String,
+    /// Those that somebody could work on now.
+    pub due: i64,
+    pub running: i64,
+    pub dead: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -67,7 +67,7 @@ pub use gateway::{
     ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{Invitation, InvitedTo};
-pub use job::{Job, JobStatus};
+pub use job::{Job, JobKind, JobStatus};
 pub use kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use knowledge::{
     AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeGiver, KnowledgeLimits, KnowledgeSearch,

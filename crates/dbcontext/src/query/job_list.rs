@@ -1,11 +1,15 @@
 //! Jobs as administrators see them, and what they do with those that ended as dead letters.
 
+use std::collections::BTreeMap;
+
 use appcore::{
     AppError, JobId, Timestamp,
     page::PageRequest,
     view::{self, JobStatus},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::jobs::now;
 use crate::constraint::app_error;
@@ -20,9 +24,11 @@ struct Row {
     error: Option<String>,
     due_at: Option<Timestamp>,
     created_at: Timestamp,
+    payload: String,
 }
 
-const COLUMNS: &str = "j.id, j.kind, j.status, j.attempt, j.attempts_before, j.error, j.due_at, j.created_at";
+const COLUMNS: &str =
+    "j.id, j.kind, j.status, j.attempt, j.attempts_before, j.error, j.due_at, j.created_at, j.payload";
 
 impl From<Row> for view::Job {
     fn from(row: Row) -> Self {
@@ -39,7 +45,40 @@ impl From<Row> for view::Job {
             error: row.error,
             run_at: row.due_at.filter(|_| status == JobStatus::Queued),
             created_at: row.created_at,
+            about: about(&row.payload),
         }
+    }
+}
+
+/// What of a job's payload an operator may see: ids by their names, and which letter it is. Texts, addresses and tokens stay where they are.
+fn about(payload: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let Ok(payload) = serde_json::from_str::<Json>(payload) else { return found };
+    collect_ids("", &payload, &mut found);
+    let letter = match payload.get("letter") {
+        Some(Json::String(name)) => Some(name),
+        Some(Json::Object(fields)) => fields.keys().next(),
+        _ => None,
+    };
+    found.extend(letter.map(|name| ("letter".to_owned(), name.clone())));
+    found
+}
+
+fn collect_ids(path: &str, value: &Json, found: &mut BTreeMap<String, String>) {
+    match value {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                collect_ids(&path, value, found);
+            }
+        }
+        Json::String(text) => {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            if (name.ends_with("_id") || name == "user") && Uuid::parse_str(text).is_ok() {
+                found.insert(path.to_owned(), text.clone());
+            }
+        }
+        _ => {}
     }
 }
 
@@ -145,4 +184,30 @@ async fn dead_letters<C: ConnectionTrait>(
     }
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_sees_ids_and_nothing_that_somebody_wrote() {
+        let id = Uuid::now_v7().to_string();
+        let payload = serde_json::json!({
+            "to": { "user": id, "account": "anna@example.test" },
+            "letter": { "invitation": { "invitation_id": id, "workspace": "Secret plans", "token": Uuid::now_v7() } },
+            "content": "Hello", "conversation_id": id, "message_id": "not an id", "upload_id": null,
+        });
+        let expected = [
+            ("conversation_id", id.as_str()),
+            ("letter", "invitation"),
+            ("letter.invitation.invitation_id", id.as_str()),
+            ("to.user", id.as_str()),
+        ];
+        let found = about(&payload.to_string());
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(found, expected);
+        assert_eq!(about(r#"{"letter":"verification"}"#)["letter"], "verification");
+        assert!(about("of a newer release").is_empty());
+    }
 }

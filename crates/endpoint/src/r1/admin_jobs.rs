@@ -3,15 +3,16 @@
 use appcore::{
     AppError, JobId,
     page::{Page, PageRequest},
-    view::{Job, JobStatus},
+    view::{Job, JobKind, JobStatus},
 };
 use natter_macro::{dto, endpoint};
 use service::console::jobs;
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListJobs>(),
+    EndpointDef::of::<ListJobKinds>(),
     EndpointDef::of::<RequeueJobs>(),
     EndpointDef::of::<DeleteJobs>(),
     EndpointDef::of::<RequeueJob>(),
@@ -40,6 +41,19 @@ impl Endpoint for ListJobs {
 
     async fn handle(ctx: &Ctx, request: ListJobsRequest) -> Result<Reply<Page<Job>>, AppError> {
         Ok(Reply::of(jobs::list(ctx.app(), request.status, request.kind.as_deref(), request.page).await?))
+    }
+}
+
+/// List the kinds of durable jobs
+///
+/// Those of which there are any now, with how many of each.
+#[endpoint(GET "/r1/admin/job_kinds", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListJobKinds {
+    type Request = NoInput;
+    type Response = Vec<JobKind>;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<JobKind>>, AppError> {
+        Ok(Reply::of(jobs::kinds(ctx.app()).await?))
     }
 }
 

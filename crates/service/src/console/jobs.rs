@@ -4,9 +4,12 @@ use appcore::{
     AppError, Code, JobId,
     auth::Principal,
     page::{Page, PageRequest},
-    view::{Job, JobStatus},
+    view::{Job, JobKind, JobStatus},
 };
-use dbcontext::{constraint::app_error, query::job_list};
+use dbcontext::{
+    constraint::app_error,
+    query::job_list::{self, Census},
+};
 
 use crate::{
     App,
@@ -26,6 +29,14 @@ pub async fn list(
 ) -> Result<Page<Job>, AppError> {
     let (items, total) = job_list::list(app.db.reader(), status, checked(kind)?, page).await?;
     Ok(Page::new(items, page, total))
+}
+
+/// The kinds of which there are jobs, by name.
+pub async fn kinds(app: &App) -> Result<Vec<JobKind>, AppError> {
+    let mut kinds = job_list::census(app.db.reader()).await?;
+    kinds.sort_by(|one, other| one.kind.cmp(&other.kind));
+    let view = |Census { kind, due, running, dead, .. }: Census| JobKind { kind, due, running, dead };
+    Ok(kinds.into_iter().map(view).collect())
 }
 
 /// Puts a dead letter back among the waiting, to be tried as often as a new one.

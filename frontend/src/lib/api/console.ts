@@ -122,6 +122,16 @@ export interface Job {
   error: string | null;
   created_at: Timestamp;
   run_at: Timestamp | null;
+  /** The ids in what it was told, by their names there, and of mail which letter it is. */
+  about: Record<string, string>;
+}
+
+/** `GET /r1/admin/job_kinds` */
+export interface JobKind {
+  kind: string;
+  due: number;
+  running: number;
+  dead: number;
 }
 
 export type UserRole = 'user' | 'admin';

@@ -1,6 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Job, JobStatus } from '#lib/api/console.ts';
+import type { Job, JobKind, JobStatus } from '#lib/api/console.ts';
 import type { Id } from '#lib/api/types.ts';
+import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
@@ -8,12 +9,15 @@ const PAGE_SIZE = 50;
 /** Work that waits, and what was given up. */
 export class Jobs {
   readonly list: Listing<Job>;
+  /** Of which there are any. */
+  readonly kinds: Asked<JobKind[]>;
   readonly #api: Api;
   #status: JobStatus | undefined;
   #kind: string | undefined;
 
   constructor(api: Api) {
     this.#api = api;
+    this.kinds = new Asked(() => api.get('/admin/job_kinds'));
     this.list = new Listing((page) =>
       api.get('/admin/jobs', { status: this.#status, kind: this.#kind, page, page_size: PAGE_SIZE })
     );
@@ -24,6 +28,7 @@ export class Jobs {
     this.#status = status;
     this.#kind = kind;
     void this.list.load();
+    void this.kinds.load();
   }
 
   async requeue(id: Id): Promise<void> {
@@ -51,6 +56,7 @@ export class Jobs {
   }
 
   #again(): Promise<void> {
+    void this.kinds.load();
     return this.list.load(this.list.page || 1);
   }
 }
