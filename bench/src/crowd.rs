@@ -193,6 +193,15 @@ impl Crowd {
         }
     }
 
+    /// The number of a channel's next message, which somebody else sends now.
+    pub fn expect(&mut self, channel: usize) -> usize {
+        let now = self.now();
+        let channel = &mut self.channels[channel];
+        channel.sent.push(now);
+        channel.missing.push(channel.readers);
+        channel.sent.len() - 1
+    }
+
     /// Messages on their way.
     pub fn outstanding(&self, channel: usize) -> usize {
         self.channels[channel].sent.len() - self.channels[channel].complete

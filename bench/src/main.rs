@@ -2,6 +2,7 @@
 //! `bench/run` builds what is needed and calls it.
 
 mod attacks;
+mod broadcast;
 mod channel;
 mod crowd;
 mod dialect;
@@ -64,6 +65,9 @@ struct Arguments {
     /// Only the channel of ten thousand people.
     #[arg(long)]
     channel: bool,
+    /// Only what an announcement to ten thousand connected people costs.
+    #[arg(long)]
+    broadcast: bool,
     /// Only the AI gateway beside others.
     #[arg(long)]
     gateway: bool,
@@ -130,6 +134,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.attacks {
         return attacks::measure(&arguments.natter);
+    }
+    if arguments.broadcast {
+        return broadcast::measure(&arguments.natter, &arguments.peers, &arguments.results);
     }
     if arguments.channel {
         return channel::measure();

@@ -300,7 +300,7 @@ fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>, timing: Timi
 }
 
 /// Lets things calm down, and answers heartbeats meanwhile.
-fn rest(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
+pub fn rest(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {
         crowd.turn(&mut |_| ())?;

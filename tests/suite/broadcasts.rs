@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use appcore::{Clock, Timestamp};
+use futures_util::{StreamExt as _, stream};
 use support::{Application, Member, Setup, Socket, Value, json, wait_until};
 use tokio::time::Instant;
 
@@ -369,6 +370,40 @@ mod cluster {
             assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         }
         assert!(stranger.drain().await.iter().all(|frame| frame.kind != "broadcast"));
+    }
+
+    /// People who sign up or connect at the same time.
+    const AT_ONCE: usize = 16;
+
+    #[tokio::test]
+    async fn two_hundred_people_on_two_instances_hear_it_once_each_and_that_it_is_withdrawn() {
+        const PEOPLE: usize = 200;
+        let app = Setup::new().instances(2).start().await;
+        let (admin, app) = (app.admin().await, &app);
+        let signing_up = (0..PEOPLE).map(|n| async move { app.sign_up(&format!("Person {n}")).await });
+        let people: Vec<Member> = stream::iter(signing_up).buffered(AT_ONCE).collect().await;
+        let connecting = people.iter().enumerate().map(|(n, person)| async move {
+            let person = person.at(&app.instances[n % 2].url());
+            person.connect().await
+        });
+        let mut sockets: Vec<Socket> = stream::iter(connecting).buffered(AT_ONCE).collect().await;
+        let sent = announce(&admin, "To everybody", json!({ "all": true }), json!({})).await;
+        for socket in &mut sockets {
+            assert_eq!(told(socket, &sent).await["status"], "active");
+        }
+        // The admin has not looked.
+        let told_all = i64::try_from(PEOPLE).unwrap();
+        settled(&admin, &sent, [told_all + 1, told_all, 0, 0]).await;
+        admin.at(&app.instances[1].url()).post(&path(&sent, "/withdraw"), json!({})).await.data();
+        for socket in &mut sockets {
+            // Had somebody been told twice, this would be the first one again.
+            assert_eq!(told(socket, &sent).await["status"], "withdrawn");
+        }
+        wait_until("its withdrawal is noted", || async { titles(&people[0]).await.is_empty() }).await;
+        for socket in &mut sockets {
+            let more: Vec<_> = socket.drain().await.into_iter().filter(|frame| frame.kind == "broadcast").collect();
+            assert!(more.is_empty(), "{more:?}");
+        }
     }
 
     #[tokio::test]
