@@ -2,14 +2,18 @@
 
 Every operation gets requests that fit its description and requests that don't, the same ones in every run. No answer may be a 5xx, or one that
 the description does not have: its status, its headers, its type and its body are compared. A request that does not fit must be refused.
+Whatever was asked, the metrics have series for what the program knows and for nothing that callers made up.
 """
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 # Requests for each operation; beside them come those that go to the edges of its schema.
@@ -23,6 +27,11 @@ CHECKS = (
 # What is no request with an answer: streams, and the way to another site.
 APART = ("openWebsocket", "streamEvents")
 
+# Routes that the description does not have: the app, files, health, what is none.
+OTHER_ROUTES = 40
+# An id, or what was made of one.
+UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
+
 
 def free_port():
     with socket.socket() as probe:
@@ -30,13 +39,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def serve(program, port, folder):
+def serve(program, port, metrics, folder):
     settings = {
         "SERVER__PORT": str(port),
         "SERVER__DATA_DIR": folder,
         # What is refused for being too fast would not be looked at; everything comes from one address.
         "RATE_LIMIT__ENABLED": "false",
-        "METRICS__LISTEN": "none",
+        "METRICS__LISTEN": f"127.0.0.1:{metrics}",
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NATTER")}
     environment = {**clean, **{f"NATTER__{name}": value for name, value in settings.items()}, "RUST_LOG": "warn"}
@@ -52,12 +61,29 @@ def serve(program, port, folder):
     sys.exit("natter does not listen")
 
 
+def read(url):
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.read().decode()
+
+
+def grown(base, metrics):
+    """What stands in the metrics that should not."""
+    paths = len(json.loads(read(f"{base}/openapi.json"))["paths"])
+    series = [line for line in read(f"http://127.0.0.1:{metrics}/metrics").splitlines() if line and line[0] != "#"]
+    routes = {route for line in series for route in re.findall(r'route="([^"]*)"', line)}
+    print(f"{len(series)} series after the fuzz, {len(routes)} routes of {paths} described")
+    wrong = [line for line in series if UUID.search(line)]
+    if len(routes) > paths + OTHER_ROUTES:
+        wrong.append(f"{len(routes)} routes: {sorted(routes)}")
+    return wrong
+
+
 def main():
     program = str(Path(sys.argv[1]).resolve())
-    port = free_port()
+    port, metrics = free_port(), free_port()
     base = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
-        server = serve(program, port, folder)
+        server = serve(program, port, metrics, folder)
         command = [Path(sys.executable).with_name("schemathesis")]
         command += ["--config-file", str(Path(__file__).with_name("schemathesis.toml")), "run", f"{base}/openapi.json"]
         command += ["--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "20261120"]
@@ -71,12 +97,15 @@ def main():
         try:
             result = subprocess.run(command, env=environment, cwd=folder, check=False, timeout=PATIENCE).returncode
             lives = server.poll() is None
+            wrong = grown(base, metrics) if lives else []
         finally:
             server.terminate()
             server.wait(30)
         log = (Path(folder) / "log").read_text(errors="replace")
         if result != 0 or not lives or "panicked" in log:
             sys.exit(f"the program {'lives' if lives else 'has died'}; the last that it said:\n{log[-3000:]}")
+        if wrong:
+            sys.exit("the metrics grow with what callers make up:\n" + "\n".join(wrong[:20]))
 
 
 if __name__ == "__main__":
