@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use appcore::{
+    Secret,
     config::{Config, Loaded},
     view::{Check, CheckAbout, Verdict},
 };
@@ -57,6 +58,14 @@ pub async fn examine(loaded: Loaded) -> (String, bool) {
     (text, checks.iter().any(Check::is_fault))
 }
 
+/// What secrets in the database are sealed with, as a running server has it. None is made here.
+fn key_secret(config: &Config) -> Option<Secret> {
+    let config = config.clone();
+    let is_in_file = config.server.data_dir.join("encryption-key").exists();
+    let config = if is_in_file { config.with_key_file().ok()? } else { config };
+    config.auth.key_encryption_secret
+}
+
 /// With the providers of models that it knows beside those of the configuration.
 async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Database;
@@ -93,9 +102,9 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
         checks.push(remote::search(config, &database).await);
         checks.push(remote::jobs(&database).await);
         if let Some(ai) = ai {
-            let key = config.auth.key_encryption_secret.as_ref();
+            let key = key_secret(config);
             let loading = in_time(async {
-                gateway::added::load(&database, ai, key).await?;
+                gateway::added::load(&database, ai, key.as_ref()).await?;
                 Ok(())
             });
             if let Err(error) = loading.await {
