@@ -9,7 +9,7 @@ const KEY: &str = "sk-the-first-of-its-keys-0001";
 const OTHER_KEY: &str = "sk-the-second-of-its-keys-0002";
 
 fn setup() -> Setup {
-    let setup = Setup::new().set("outgoing.allow", "127.0.0.1");
+    let setup = Setup::new().set("outgoing.allow", "127.0.0.1").set("ai.titles", "words");
     // SQLite has its key in a file.
     if Engine::of_this_run() == Engine::Postgres { sealing(setup) } else { setup }
 }
@@ -53,6 +53,9 @@ async fn a_provider_is_added_asked_changed_and_removed_without_a_restart() {
     assert_eq!(names, [(&json!("small"), &json!(true))]);
     assert_eq!(ask(&program, "local/small").await.status, 200);
     assert_eq!(ask(&program, "local/other").await.status, 404, "what is not listed can't be asked");
+    let (asked, chat) = (upstream.asked().len(), anna.open_assistant().await);
+    anna.send_message(&chat, "Hello?").await;
+    wait_until("assistants ask it, too", || async { upstream.asked().len() > asked }).await;
     // Its key is kept where nobody reads it.
     let listed = admin.get(LIST).await.data().to_string();
     assert!(!listed.contains(KEY), "{listed}");
