@@ -103,6 +103,11 @@ struct Dependency {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Provider {
+    provider: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Pool {
     pool: &'static str,
     state: &'static str,
@@ -117,6 +122,9 @@ struct Memory {
 struct Kind {
     kind: String,
 }
+
+/// As many providers have series of their own elsewhere.
+const PROVIDERS: usize = 100;
 
 /// A family of gauges with these values.
 fn gauges<L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static>(
@@ -144,6 +152,11 @@ fn of_instance(app: &App, to: &mut Registry) {
     let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
     gauges(to, "dependency_up", "1 while the circuit breaker of it is closed", dependencies);
+    let providers = app.gateway.ai().states().into_iter().take(PROVIDERS).map(|state| {
+        let is_up = !state.is_failing && !state.is_out_of_keys();
+        (Provider { provider: state.name }, i64::from(is_up))
+    });
+    gauges(to, "ai_provider_up", "1 while it does not fail again and again, and one of its keys is of use", providers);
     gauge(to, "writer_queue_changes", "Changes that wait to be committed", app.writer.waiting() as u64);
     gauge(to, "body_bytes", "Bytes of requests' bodies that are held in memory", app.bodies.held() as u64);
     let (waiting, lost) = app.gateway.backlog();

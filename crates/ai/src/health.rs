@@ -26,6 +26,9 @@ pub struct ProviderHealth {
     pub is_resting: bool,
 }
 
+/// A provider whose keys rest for less is busy, and not away.
+const LONG_REST: Duration = Duration::from_secs(10);
+
 /// Whether a provider can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderState {
@@ -36,6 +39,14 @@ pub struct ProviderState {
     pub wait: Option<Duration>,
     /// Requests to it that failed.
     pub failures: u64,
+}
+
+impl ProviderState {
+    /// Whether none of its keys is of use, for so long that it is more than a busy moment.
+    #[must_use]
+    pub fn is_out_of_keys(&self) -> bool {
+        self.wait.is_some_and(|wait| wait >= LONG_REST)
+    }
 }
 
 impl Ai {

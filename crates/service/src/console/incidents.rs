@@ -25,9 +25,6 @@ const TOGETHER_MS: i64 = 5_000;
 /// It is noticed by what fails before, and what is noted for minutes is of those that it met, too.
 const BEFORE: Duration = Duration::from_secs(60);
 
-/// A provider whose keys rest for less is busy, and not away.
-const LONG_REST: Duration = Duration::from_secs(10);
-
 /// What is wrong now, and what could not be written down yet.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -102,11 +99,12 @@ impl Watch {
             self.tell(removed, false, now, counted);
         }
         let are_several = states.len() > 1;
-        for ProviderState { name, is_failing, wait, failures } in states {
-            let about = about(&name);
-            let goes_on = self.open.contains_key(&about);
-            let rests = wait.is_some_and(|wait| goes_on || wait >= LONG_REST);
-            self.tell(about, rests || (is_failing && are_several), now, failures);
+        for state in states {
+            let about = about(&state.name);
+            // What began as a long rest lasts until a key is of use again.
+            let goes_on = self.open.contains_key(&about) && state.wait.is_some();
+            let is_wrong = goes_on || state.is_out_of_keys() || (state.is_failing && are_several);
+            self.tell(about, is_wrong, now, state.failures);
         }
     }
 
