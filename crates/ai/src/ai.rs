@@ -538,3 +538,50 @@ impl Upstream {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(name: &str, models: &[&str]) -> ProviderSettings {
+        let models = models.iter().map(|&model| model.to_owned()).collect();
+        ProviderSettings { models, ..ProviderSettings::new(name.to_owned(), ProviderKind::OPENAI) }
+    }
+
+    /// Who is asked by those who name no model.
+    fn default(ai: &Ai) -> (String, String) {
+        let deployment = ai.default_route().unwrap().deployments.remove(0);
+        (deployment.provider, deployment.model)
+    }
+
+    #[tokio::test]
+    async fn providers_come_and_go_and_what_is_known_of_the_others_stays_known() {
+        let ai = Ai::build(AiSettings::default()).unwrap();
+        assert!(!ai.has_provider() && ai.added_default().is_none());
+        ai.replace_added(vec![provider("one", &["small"]), provider("two", &["small", "large"])]);
+        assert_eq!(default(&ai), ("one".to_owned(), "small".to_owned()));
+        let minute = Some(Duration::from_secs(60));
+        assert!(ai.rest_key("one", 0, minute) && ai.rest_key("two", 0, minute));
+        ai.replace_added(vec![provider("one", &["small"]), provider("two", &["large"])]);
+        let rests: Vec<_> = ai.states().into_iter().map(|state| (state.name, state.wait.is_some())).collect();
+        assert_eq!(rests, [("one".to_owned(), true), ("two".to_owned(), false)]);
+        ai.replace_added(Vec::new());
+        assert!(!ai.has_provider() && ai.added().is_empty());
+        assert_eq!(default(&ai), (DEMO.to_owned(), DEMO.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn those_of_the_configuration_go_first() {
+        let providers = vec![provider("main", &["small"])];
+        let ai = Ai::build(AiSettings { providers, ..AiSettings::default() }).unwrap();
+        ai.replace_added(vec![provider("MAIN", &["other"]), provider("two", &["large"])]);
+        assert_eq!(ai.added(), [("two".to_owned(), vec!["large".to_owned()])]);
+        assert_eq!((default(&ai).0.as_str(), ai.added_default()), ("main", None));
+        let wish = AiSettings { default_model: Some("large".to_owned()), ..AiSettings::default() };
+        let ai = Ai::build(wish).unwrap();
+        ai.replace_added(vec![provider("one", &["small"]), provider("two", &["large"])]);
+        assert_eq!(ai.added_default().as_deref(), Some("large"));
+        let inside = ProviderSettings { base_url: Some("http://10.0.0.1/v1".to_owned()), ..provider("in", &["x"]) };
+        assert_eq!(ai.check_added(&inside), Err(SettingsError::BaseUrl("in".to_owned())));
+    }
+}

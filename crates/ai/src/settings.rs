@@ -115,6 +115,23 @@ pub(crate) struct Target {
 }
 
 impl ProviderSettings {
+    /// Its kind's public service, asked without a key for any model.
+    #[must_use]
+    pub fn new(name: String, kind: ProviderKind) -> Self {
+        Self {
+            name,
+            kind,
+            base_url: None,
+            keys: Vec::new(),
+            models: Vec::new(),
+            requests_per_minute: None,
+            proxy: None,
+            responses: false,
+            hosted_tools: false,
+            passes: Vec::new(),
+        }
+    }
+
     /// Where its service is, with the version.
     pub(crate) fn base(&self) -> Result<Url, SettingsError> {
         let written = self.base_url.as_deref().map_or(self.kind.dialect().public_url(), str::trim);
@@ -184,18 +201,8 @@ mod tests {
     use super::*;
 
     fn provider(name: &str, models: &[&str]) -> ProviderSettings {
-        ProviderSettings {
-            name: name.to_owned(),
-            kind: ProviderKind::OPENAI,
-            base_url: None,
-            keys: Vec::new(),
-            models: models.iter().map(|&model| model.to_owned()).collect(),
-            requests_per_minute: None,
-            proxy: None,
-            responses: false,
-            hosted_tools: false,
-            passes: Vec::new(),
-        }
+        let models = models.iter().map(|&model| model.to_owned()).collect();
+        ProviderSettings { models, ..ProviderSettings::new(name.to_owned(), ProviderKind::OPENAI) }
     }
 
     fn target(provider: usize, model: &str) -> Target {

@@ -283,15 +283,11 @@ fn settings(row: &AiProviderRow, secret: Option<&Secret>) -> Result<ProviderSett
     let kind = ProviderKind::named(&row.kind);
     let kind = kind.ok_or_else(|| AppError::internal(anyhow::anyhow!("no such kind of provider: {}", row.kind)))?;
     Ok(ProviderSettings {
-        name: row.name.clone(),
-        kind,
         base_url: row.base_url.clone(),
         keys: open_keys(row, secret)?.into_iter().map(Secret::new).collect(),
         models: serde_json::from_str(&row.models).map_err(AppError::internal)?,
         requests_per_minute: row.requests_per_minute.and_then(|limit| u32::try_from(limit).ok()),
-        proxy: None,
-        responses: false,
-        hosted_tools: false,
+        ..ProviderSettings::new(row.name.clone(), kind)
     })
 }
 
