@@ -143,3 +143,21 @@ test('every section of the console with thousands of rows', async ({ browser, se
   database.close();
   await walk(browser, server, 'thousands of');
 });
+
+test('every section of the console says so where it can’t be loaded', async ({ browser, server }) => {
+  test.setTimeout(300_000);
+  const context = await browser.newContext({ baseURL: server.url, viewport: WIDE });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.route(/\/r1\/(admin\/|broadcasts\?|usage)/, (route) => route.abort());
+  // What is written there needs nothing of the server yet.
+  for (const { path, name = path } of SECTIONS.filter(({ name }) => name !== 'announcement')) {
+    await page.setViewportSize(WIDE);
+    await page.goto(`/admin/${path}`);
+    await expect(page.getByRole('main').getByRole('heading', { name: /^Couldn’t/ }).first(), name).toBeVisible();
+    await admin.expectFlawless(`${name}, which failed to load`);
+    await page.setViewportSize(PHONE.viewport);
+    await admin.expectFlawless(`${name}, which failed to load, on a phone`);
+  }
+  await context.close();
+});
