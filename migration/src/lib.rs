@@ -65,6 +65,7 @@ mod m0078_user_pictures;
 mod m0081_told_disputes;
 mod m0083_folded_names;
 mod m0084_talked_at;
+mod m0086_upload_texts;
 mod m0088_ai_providers;
 mod m0089_incident_detail;
 
@@ -136,6 +137,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0081_told_disputes::Migration),
             Box::new(m0083_folded_names::Migration),
             Box::new(m0084_talked_at::Migration),
+            Box::new(m0086_upload_texts::Migration),
             Box::new(m0088_ai_providers::Migration),
             Box::new(m0089_incident_detail::Migration),
         ]

@@ -247,6 +247,61 @@ async fn edited_messages_are_found_by_what_they_say_now() {
 }
 
 #[tokio::test]
+async fn what_files_say_is_found_and_goes_with_them() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let text = format!("# Birds\n\n{}The kingfisher dives at dawn, as Đặng says.\n", "Filler without end. ".repeat(40));
+    let file = anna.upload("birds.md", "text/markdown", text).await;
+    let sent = anna.send_files(&chat, "see what I found", &[&file]).await.data_with(201);
+    let empty = anna.upload("empty.txt", "text/plain", " \n").await;
+    anna.send_files(&chat, "nothing in it", &[&empty]).await.data_with(201);
+    let own = ben.upload("secret.txt", "text/plain", "a kingfisher in no message").await;
+
+    finds(&ben, "kingfisher", &["see what I found"]).await;
+    let data = ask(&ben, &[("q", "dang dives")]).await.data();
+    let inside = &data["items"][0]["file"];
+    assert_eq!((&inside["upload_id"], &inside["name"]), (&file["id"], &json!("birds.md")));
+    let excerpt: Vec<u16> = inside["excerpt"].as_str().unwrap().encode_utf16().collect();
+    let places = inside["highlights"].as_array().unwrap().iter().map(|place| {
+        let [start, length] = [0, 1].map(|at| usize::try_from(place[at].as_u64().unwrap()).unwrap());
+        String::from_utf16(&excerpt[start..start + length]).unwrap()
+    });
+    assert_eq!(places.collect::<Vec<_>>(), ["dives", "Đặng"]);
+    assert!(excerpt.len() < 300 && data["items"][0]["highlights"].is_null(), "{data}");
+    // One word in the message and one in its file; a phrase of the file; a typo of it.
+    for q in ["see dawn", "\"dives at dawn\"", "kingfsher"] {
+        assert_eq!(found(&ben, q).await, ["see what I found"], "{q}");
+    }
+    assert!(found(&ben, "kingfisher -dawn").await.is_empty() && found(&ben, "kingfisher owl").await.is_empty());
+    let files = ask(&ben, &[("q", "kingfisher"), ("type", "file")]).await.data();
+    assert_eq!((texts(&files).len(), &files["total"]["count"]), (1, &json!(1)));
+    // What stands in the message itself is found there.
+    assert!(ask(&ben, &[("q", "what")]).await.data()["items"][0]["file"].is_null());
+    // Nobody else finds it, and nobody what was never sent.
+    assert!(found(&carl, "kingfisher").await.is_empty());
+    assert_eq!(found(&ben, "kingfisher").await.len(), 1);
+
+    // A new index has it too.
+    assert!(app.command(&["search", "rebuild"]).await.status.success());
+    finds(&ben, "\"dives at dawn\"", &["see what I found"]).await;
+
+    anna.delete(&path(&sent)).await.data();
+    assert!(found(&ben, "kingfisher").await.is_empty());
+    let rows = async |of: &Value| {
+        let id = of["id"].as_str().unwrap().replace('-', "");
+        let column = match Engine::of_this_run() {
+            Engine::Sqlite => "lower(hex(upload_id))",
+            Engine::Postgres => "replace(upload_id::text, '-', '')",
+        };
+        app.database.number(&format!("SELECT count(*) FROM upload_texts WHERE {column} = '{id}'")).await
+    };
+    wait_until("the text is gone", async || rows(&file).await == 0).await;
+    wait_until("it is known that a file has no text", async || rows(&empty).await == 1).await;
+    assert_eq!(rows(&own).await, 0);
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_whatever_comes_meanwhile() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

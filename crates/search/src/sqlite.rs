@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What an index must have been built by. Raise it with every change of the tokenizer or of what is indexed.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Numbers of messages begin here; below it is room for older ones that are brought in later.
 const FIRST: i64 = 1 << 40;
 /// Hits up to which the rarest word is looked up everywhere, and not only in the conversations that are asked about.

@@ -73,6 +73,7 @@ const JOB_KINDS: &[Kind] = &[
     Kind::of::<PushJob>(),
     Kind::of::<notifications::MissedJob>(),
     Kind::of::<knowledge::ReadJob>(),
+    Kind::of::<search::FileTextJob>(),
     Kind::of::<KnowledgeSweepJob>(),
 ];
 

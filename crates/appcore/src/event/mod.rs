@@ -698,6 +698,8 @@ pub enum Signal {
     WhoShows { question: Uuid, user_id: UserId, conversation_id: ConversationId },
     /// One does.
     Shows { question: Uuid },
+    /// Messages are to be read into the search index again.
+    SearchTouched,
     /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
     Gap,
 }

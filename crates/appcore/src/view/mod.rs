@@ -93,8 +93,8 @@ pub use note::Note;
 pub use notification::{Notification, NotificationKind, NotificationSettings, QuietHours};
 pub use poll::{NewPoll, OwnVote, Poll, PollResult, PollResults};
 pub use search::{
-    CatchUp, FoundConversation, SearchAnswer, SearchCorrection, SearchDayFacet, SearchFacet, SearchFacets, SearchHas,
-    SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
+    CatchUp, FoundConversation, FoundInFile, SearchAnswer, SearchCorrection, SearchDayFacet, SearchFacet, SearchFacets,
+    SearchHas, SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
 };
 pub use thread::{FollowedThread, Neighbours, SavedMessage, Thread, ThreadPosition};
 pub use tool::{

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ConversationKind, Message, Sender};
-use crate::{ConversationId, MessageId, Timestamp};
+use crate::{ConversationId, MessageId, Timestamp, UploadId};
 
 /// What is searched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -46,8 +46,19 @@ pub struct FoundConversation {
     pub title: Option<String>,
 }
 
-/// Something that was found: a message with its conversation, a conversation, or a person.
+/// Where the words are in a file of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundInFile {
+    pub upload_id: UploadId,
+    pub name: String,
+    /// What the file says around them, in one line.
+    pub excerpt: String,
+    /// Where in the excerpt the words are: beginnings and lengths, in UTF-16 units.
+    pub highlights: Vec<[usize; 2]>,
+}
+
+/// Something that was found: a message with its conversation, a conversation, or a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHit {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<Message>,
@@ -58,6 +69,9 @@ pub struct SearchHit {
     /// Where in the message's text the words are: beginnings and lengths, in UTF-16 units.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub highlights: Vec<[usize; 2]>,
+    /// The words are in a file of the message, and not in the message alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<FoundInFile>,
 }
 
 /// How many of the messages that were found are by somebody, or in a conversation.

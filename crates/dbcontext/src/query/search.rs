@@ -1,7 +1,7 @@
 //! What searching reads of messages, conversations and people. What somebody may not read now is not in it, whatever the index says.
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::{
@@ -41,6 +41,117 @@ pub async fn indexed_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) 
     let sql = format!("{INDEXED} WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [below.into()]);
     Indexed::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// What a file of a message says.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct FileText {
+    pub message_id: MessageId,
+    pub upload_id: UploadId,
+    pub text: String,
+}
+
+/// What the files of these messages say, in any order.
+pub async fn file_texts<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<FileText>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
+    let sql = format!(
+        "SELECT f.message_id, f.upload_id, t.text FROM {} JOIN message_uploads f ON f.message_id = w.id \
+         JOIN upload_texts t ON t.upload_id = f.upload_id AND t.length > 0",
+        asked.table()
+    );
+    FileText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// What the files of those of these messages say that somebody may read now and that are shown, in any order.
+pub async fn shown_file_texts<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    messages: &[Uuid],
+) -> Result<Vec<FileText>, AppError> {
+    let backend = db.get_database_backend();
+    let asked = Rows::ids(backend, messages.iter().copied());
+    let (from, condition) = shown_parts(&unfold(backend, &[Column::Uuid("id")]));
+    let sql = format!(
+        "SELECT f.message_id, f.upload_id, t.text {from} JOIN message_uploads f ON f.message_id = m.id \
+         JOIN upload_texts t ON t.upload_id = f.upload_id AND t.length > 0 WHERE {condition}"
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), user.into()]);
+    FileText::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// A file of a message that nobody has read.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct UnreadFile {
+    pub id: UploadId,
+    pub name: String,
+    pub media_type: String,
+}
+
+/// The files of these messages that nobody has read, pictures and voice notes aside.
+pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<UnreadFile>, AppError> {
+    let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
+    let sql = format!(
+        "SELECT DISTINCT u.id, u.name, u.media_type FROM {} JOIN message_uploads f ON f.message_id = w.id \
+         JOIN uploads u ON u.id = f.upload_id WHERE u.kind = 'file' AND u.removed_at IS NULL AND u.media_type NOT LIKE 'image/%' \
+           AND NOT EXISTS (SELECT 1 FROM upload_texts t WHERE t.upload_id = u.id)",
+        asked.table()
+    );
+    UnreadFile::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Whether a file was read.
+pub async fn is_file_read<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
+    let sql = "SELECT 1 AS one FROM upload_texts WHERE upload_id = $1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+}
+
+/// Stores what a file says; nothing where it has no text. Asked within a transaction that keeps the file from being removed.
+pub async fn set_file_text<C: ConnectionTrait>(
+    tx: &C,
+    id: UploadId,
+    text: &str,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
+    let sql =
+        "INSERT INTO upload_texts (upload_id, text, length, read_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    execute(tx, sql, vec![id.into(), text.into(), length.into(), now.into()]).await
+}
+
+/// Has the index read the messages again that carry a file.
+pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
+    let sql = "INSERT INTO search_touched (message_id, mark) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
+               ON CONFLICT (message_id) DO UPDATE SET mark = excluded.mark";
+    execute(tx, sql, vec![id.into(), Uuid::now_v7().into()]).await
+}
+
+/// A message that the index is to read again.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Touched {
+    pub message_id: MessageId,
+    pub mark: Uuid,
+}
+
+/// Some of the messages that the index is to read again.
+pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Touched>, AppError> {
+    let sql = format!("SELECT message_id, mark FROM search_touched LIMIT {limit}");
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    Touched::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// The index has read them; those that were touched again meanwhile stay.
+pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[Touched]) -> Result<(), AppError> {
+    let backend = db.get_database_backend();
+    let columns = [Column::Uuid("id"), Column::Uuid("mark")];
+    let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.mark.into()]));
+    let sql = format!(
+        "DELETE FROM search_touched WHERE EXISTS \
+           (SELECT 1 FROM {} WHERE w.id = search_touched.message_id AND w.mark = search_touched.mark)",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// How far all conversations have come.
@@ -142,6 +253,8 @@ pub struct Compared {
     pub is_cut: bool,
     /// As JSON.
     pub attachments: Option<String>,
+    /// Its files say something.
+    pub has_file_text: bool,
     pub is_in_thread: bool,
     pub is_pinned: bool,
     pub is_saved: bool,
@@ -158,6 +271,8 @@ pub async fn compared<C: ConnectionTrait>(
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
         "SELECT m.id, SUBSTR(m.content, 1, {chars}) AS content, LENGTH(m.content) > {chars} AS is_cut, m.attachments, \
+           (m.attachments IS NOT NULL AND EXISTS (SELECT 1 FROM message_uploads f JOIN upload_texts t ON t.upload_id = f.upload_id \
+             AND t.length > 0 WHERE f.message_id = m.id)) AS has_file_text, \
            (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
            EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {}",
         shown(&unfold(backend, &[Column::Uuid("id")]))
@@ -194,4 +309,10 @@ fn shown_parts(asked: &str) -> (String, String) {
             access::reads_after("c", "$2")
         ),
     )
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.execute_raw(statement).await.map_err(app_error)?;
+    Ok(())
 }

@@ -442,7 +442,11 @@ pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, Ap
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
-    execute(db, sql, vec![id.into()]).await.map(|rows| rows > 0)
+    let is_forgotten = execute(db, sql, vec![id.into()]).await? > 0;
+    // What it says goes with it. Where this breaks off, it is done again.
+    let sql = "DELETE FROM upload_texts WHERE upload_id = $1 AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.id = $1)";
+    execute(db, sql, vec![id.into()]).await?;
+    Ok(is_forgotten)
 }
 
 /// The workspace of a message that carries a file.

@@ -241,6 +241,7 @@ impl Shard {
                 | Signal::KeysChanged(_)
                 | Signal::ModelsChanged
                 | Signal::PaymentSwitchesChanged
+                | Signal::SearchTouched
                 | Signal::ProviderKeyRests { .. }
                 | Signal::ProviderKeyLearned { .. },
             ) => {}

@@ -48,7 +48,8 @@ pub async fn answer(app: &App, by: &Principal, question: Question) -> Result<Sea
     let mut material = Material::default();
     for hit in search(app, by, ask).await?.items {
         let (Some(message), Some(conversation)) = (hit.message, hit.conversation) else { continue };
-        if !material.add(&message, conversation.title.as_deref()) {
+        let excerpt = hit.file.map(|file| format!("{}: {}", file.name, file.excerpt));
+        if !material.add(&message, conversation.title.as_deref(), excerpt.as_deref()) {
             break;
         }
     }

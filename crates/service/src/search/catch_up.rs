@@ -80,7 +80,7 @@ pub async fn catch_up(
         let taken = fitting(&newest, each, share);
         has_more |= taken < newest.len();
         for message in newest[..taken].iter().rev() {
-            has_more |= !material.add(message, title.as_deref());
+            has_more |= !material.add(message, title.as_deref(), None);
         }
     }
     if material.is_empty() {

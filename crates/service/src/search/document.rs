@@ -1,13 +1,22 @@
 //! A message as the index knows it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use ::search::{Change, Document, Has, tokens};
-use appcore::view::{MessageStatus, SenderKind, Upload};
+use appcore::{
+    UploadId,
+    view::{MessageStatus, SenderKind, Upload},
+};
 use dbcontext::query::search::Indexed;
 
+/// What the files of one message say.
+pub(super) type Texts = HashMap<UploadId, String>;
+
 /// What is to be done with a message in the index. One that is still being written comes when it has ended; what Natter itself says is not searched.
-pub(super) fn change(row: Indexed) -> Change {
+pub(super) fn change(row: Indexed, texts: &Texts) -> Change {
     let is_shown = row.deleted_at.is_none()
         && row.status != MessageStatus::Streaming.as_str()
         && row.sender_kind != SenderKind::System.as_str();
@@ -22,7 +31,7 @@ pub(super) fn change(row: Indexed) -> Change {
         author,
         created_at: row.created_at.millis(),
         has: has(&row.content, &files),
-        tokens: tokens(&text(&row.content, &files)),
+        tokens: tokens(&whole(&row.content, &files, texts).0),
     })
 }
 
@@ -36,6 +45,21 @@ pub(super) fn text(content: &str, files: &[Upload]) -> String {
         }
     }
     text
+}
+
+/// The same, and then what its files say: where in the text that of each file stands, by the file's number.
+pub(super) fn whole(content: &str, files: &[Upload], texts: &Texts) -> (String, Vec<(usize, Range<usize>)>) {
+    let mut text = text(content, files);
+    let mut places = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        if let Some(said) = texts.get(&file.id) {
+            text.push('\n');
+            let start = text.len();
+            text.push_str(said);
+            places.push((number, start..text.len()));
+        }
+    }
+    (text, places)
 }
 
 /// The files that a message carries. What can't be read is none.

@@ -6,7 +6,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,8 @@ use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    document,
+    document::{self, Texts},
+    files,
     index::{Index, Writing},
 };
 use crate::App;
@@ -37,14 +41,17 @@ const SWEEP: Duration = Duration::from_secs(30);
 /// Conversations that are read at once, and events of each.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 500;
-/// Old messages that are read at once.
+/// Old messages that are read at once, and messages that were touched.
 const OLD: u32 = 500;
+const TOUCHED: u32 = 100;
 
 /// What is known to be new: conversations and the numbers of their last events.
 #[derive(Default)]
 struct News {
     heads: Mutex<HashMap<Uuid, i64>>,
-    is_incomplete: std::sync::atomic::AtomicBool,
+    is_incomplete: AtomicBool,
+    /// Messages were touched that are in the index already.
+    is_touched: AtomicBool,
     arrived: Notify,
 }
 
@@ -88,7 +95,11 @@ async fn listen(mut listener: Listener, news: Arc<News>) {
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
-                news.is_incomplete.store(true, std::sync::atomic::Ordering::Relaxed);
+                news.is_incomplete.store(true, Relaxed);
+                news.arrived.notify_one();
+            }
+            BusMessage::Signal(Signal::SearchTouched) => {
+                news.is_touched.store(true, Relaxed);
                 news.arrived.notify_one();
             }
             _ => {}
@@ -121,7 +132,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
         if !is_filling && !news.is_empty() {
             tokio::time::sleep(GATHER).await;
         }
-        let is_incomplete = news.is_incomplete.swap(false, std::sync::atomic::Ordering::Relaxed);
+        let is_incomplete = news.is_incomplete.swap(false, Relaxed);
         let is_due = is_incomplete || Instant::now() >= next_sweep;
         match turn(&app, &news, is_due).await {
             Ok(Turn { fills }) => {
@@ -171,6 +182,12 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
             return Err(error);
         }
     }
+    if (news.is_touched.swap(false, Relaxed) || is_due)
+        && let Err(error) = read_touched(app, index, news).await
+    {
+        news.is_touched.store(true, Relaxed);
+        return Err(error);
+    }
     // It may have been forgotten meanwhile.
     match index.fill().await? {
         None => Ok(Turn { fills: true }),
@@ -203,7 +220,7 @@ async fn read_old(app: &App, index: &Index) -> Result<bool, AppError> {
     let found = rows::indexed_below(app.db.reader(), below, OLD).await?;
     let is_done = found.len() < usize::try_from(OLD).unwrap_or(usize::MAX);
     let below = found.last().map_or(below, |last| last.id.0);
-    let mut changes = changes(found).await?;
+    let mut changes = changes(app, found).await?;
     changes.reverse();
     let fill = Some(Fill { below, is_done });
     writing.commit(Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
@@ -276,9 +293,39 @@ async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, i64)>) -> 
     let touched: Vec<Uuid> = touched.into_iter().collect();
     let found = rows::indexed(app.db.reader(), &touched).await?;
     let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
-    batch.changes = changes(found).await?;
+    batch.changes = changes(app, found).await?;
     batch.changes.extend(touched.into_iter().filter(|id| !there.contains(id)).map(Change::Remove));
     writing.commit(batch).await
+}
+
+/// Reads messages again that have changed without an event: their files were read.
+async fn read_touched(app: &App, index: &Index, news: &News) -> Result<(), AppError> {
+    let again = || {
+        news.is_touched.store(true, Relaxed);
+        news.arrived.notify_one();
+    };
+    let touched = rows::touched(app.db.reader(), TOUCHED).await?;
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let is_full = touched.len() >= usize::try_from(TOUCHED).unwrap_or(usize::MAX);
+    let Some(writing) = index.begin().await? else {
+        again();
+        tokio::time::sleep(AGAIN).await;
+        return Ok(());
+    };
+    let Some(fill) = writing.fill().await? else { return Ok(()) };
+    // Those that are not in it yet are read with what they say now.
+    let is_in_it = |id: &Uuid| fill.is_done || *id >= fill.below;
+    let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
+    let found = rows::indexed(app.db.reader(), &ids).await?;
+    let changes = changes(app, found).await?;
+    writing.commit(Batch { changes, ..Batch::default() }).await?;
+    rows::forget_touched(app.db.writer(), &touched).await?;
+    if is_full {
+        again();
+    }
+    Ok(())
 }
 
 /// What can't be read from the log any more is read from the messages.
@@ -289,14 +336,21 @@ async fn lost(app: &App, writing: Writing, why: &str) -> Result<(), AppError> {
 }
 
 /// Words are taken apart beside what else this thread does.
-async fn changes(found: Vec<rows::Indexed>) -> Result<Vec<Change>, AppError> {
+async fn changes(app: &App, found: Vec<rows::Indexed>) -> Result<Vec<Change>, AppError> {
     let mut found = found;
     // Ids rise with time, and so do the places of what is new.
     found.sort_by_key(|row| row.id.0);
-    if found.len() < 20 {
-        return Ok(found.into_iter().map(document::change).collect());
+    let texts = files::texts(app, &found).await?;
+    let is_little = found.len() < 20 && texts.is_empty();
+    let nothing = Texts::default();
+    let change = move |row: rows::Indexed| {
+        let said = texts.get(&row.id.0).unwrap_or(&nothing);
+        document::change(row, said)
+    };
+    if is_little {
+        return Ok(found.into_iter().map(change).collect());
     }
-    let work = move || found.into_iter().map(document::change).collect();
+    let work = move || found.into_iter().map(change).collect();
     tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
 }
 

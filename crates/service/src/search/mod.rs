@@ -3,12 +3,15 @@
 //! An [index](Index) says which messages have which words; what it says is a guess. Each message is read from where it lies, by a statement that has the
 //! conditions on who may read it, and compared with the query again, so what was deleted, edited, or can't be read any more is never found.
 //!
+//! [What files say](files) is searched with the messages that carry them.
+//!
 //! What is asked for is looked for among the newest messages with the words, [`WINDOW`] at a time; [`Cursor`]s say where it goes on.
 
 mod answer;
 mod catch_up;
 mod document;
 mod facets;
+mod files;
 mod index;
 mod indexer;
 mod names;
@@ -16,7 +19,9 @@ mod others;
 mod reading;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
+    ops::Range,
     path::Path,
     sync::{PoisonError, RwLock},
     time::Instant,
@@ -28,8 +33,8 @@ use appcore::{
     auth::Principal,
     config::Config,
     view::{
-        ConversationKind, FoundConversation, Message, SearchCorrection, SearchHas, SearchHit, SearchResults,
-        SearchSort, SearchTotal, SearchType,
+        ConversationKind, FoundConversation, FoundInFile, Message, SearchCorrection, SearchHas, SearchHit,
+        SearchResults, SearchSort, SearchTotal, SearchType, Upload,
     },
 };
 use dbcontext::{
@@ -41,6 +46,7 @@ use uuid::Uuid;
 
 pub use answer::{Question, answer};
 pub use catch_up::{Missed, catch_up};
+pub(crate) use files::FileTextJob;
 pub(crate) use indexer::start;
 
 use self::index::Index;
@@ -52,6 +58,11 @@ const WINDOW: u32 = 500;
 const WINDOWS: usize = 5;
 /// Characters of a message that are compared.
 const CHARS: u32 = 16_000;
+/// Messages of a window whose files are compared as well; of the others it is believed that they say it, until they are shown.
+const FILES: usize = 20;
+/// So much of a file is shown, in bytes, and so much of that before the first word that was found.
+const EXCERPT: usize = 240;
+const EXCERPT_BEFORE: usize = 60;
 /// With fewer hits, similar words are looked for as well.
 const FEW: usize = 10;
 /// Searches that are answered at the same time.
@@ -155,6 +166,8 @@ struct Hit {
     found: Match,
     score: u32,
     has: BTreeSet<Has>,
+    /// What is asked for is not in what the message says alone, but in its files.
+    is_in_files: bool,
 }
 
 /// A part of what answers, in its order.
@@ -164,6 +177,8 @@ struct Window {
     next: Option<i64>,
     /// When the last message that was looked at was sent.
     end: Option<i64>,
+    /// How the words were understood.
+    reading: Reading,
 }
 
 /// What a search is made of, read.
@@ -243,7 +258,7 @@ async fn messages(
     let (next, searched_to) = loop {
         let part: Vec<&Hit> = window.hits.iter().skip(shown).take(limit - items.len()).collect();
         shown += part.len();
-        items.extend(shown_hits(app, &asked, &part).await?);
+        items.extend(shown_hits(app, &asked, &window.reading, &part).await?);
         if shown < window.hits.len() {
             // What comes meanwhile moves nothing.
             let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
@@ -325,7 +340,7 @@ async fn window(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Resu
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let last = candidates.last().filter(|_| is_full);
     let (next, end) = (last.map(|last| last.number), last.map(|last| last.created_at));
-    Ok(Window { hits: compare(app, asked, reading, candidates).await?, next, end })
+    Ok(Window { hits: compare(app, asked, reading, candidates).await?, next, end, reading: reading.clone() })
 }
 
 /// The newest messages that answer with similar words, and all that answer with those that were typed.
@@ -341,7 +356,7 @@ async fn similar(
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
     let exact = candidates(app, asked, exact, below).await?;
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
-    Ok(Window { hits: compare(app, asked, &wide, found).await?, next: None, end: None })
+    Ok(Window { hits: compare(app, asked, &wide, found).await?, next: None, end: None, reading: wide })
 }
 
 async fn candidates(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Result<Vec<Candidate>, AppError> {
@@ -363,43 +378,69 @@ async fn compare(
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let texts = rows::compared(app.db.reader(), asked.user, &ids, CHARS).await?;
     let mut texts: HashMap<Uuid, rows::Compared> = texts.into_iter().map(|text| (text.id.0, text)).collect();
-    let (query, reading, sort) = (asked.query.clone(), reading.clone(), asked.sort);
     let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
+    let (query, words) = (asked.query.clone(), reading.clone());
     let work = move || {
-        let matcher = Matcher::new(&query, &reading);
-        let mut hits: Vec<Hit> = candidates
-            .into_iter()
-            .filter_map(|candidate| {
-                let text = texts.remove(&candidate.message)?;
-                let is_so = |is: &Is| match is {
-                    Is::Thread => text.is_in_thread,
-                    Is::Pinned => text.is_pinned,
-                    Is::Saved => text.is_saved,
-                };
-                if !query.is.iter().all(is_so) {
-                    return None;
-                }
-                let files = document::files(text.attachments.as_deref());
-                let found = matcher.matches(&document::text(&text.content, &files));
-                // What is behind the part that was read is believed.
-                let found = found.or_else(|| text.is_cut.then(Match::default))?;
-                let score = found.score + if own.contains(&candidate.conversation) { OWN } else { 0 };
-                Some(Hit { candidate, found, score, has: document::has(&text.content, &files) })
-            })
-            .collect();
-        hits.sort_by_key(|hit| {
-            let score = if sort == SearchSort::Newest { 0 } else { hit.score };
-            std::cmp::Reverse((score, hit.candidate.number))
-        });
-        hits
+        let matcher = Matcher::new(&query, &words);
+        let (mut hits, mut open) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            let Some(text) = texts.remove(&candidate.message) else { continue };
+            let is_so = |is: &Is| match is {
+                Is::Thread => text.is_in_thread,
+                Is::Pinned => text.is_pinned,
+                Is::Saved => text.is_saved,
+            };
+            if !query.is.iter().all(is_so) {
+                continue;
+            }
+            let files = document::files(text.attachments.as_deref());
+            let found = matcher.matches(&document::text(&text.content, &files));
+            // What is behind the part that was read is believed.
+            let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;
+            let Some(found) = found.or_else(|| (text.is_cut || is_in_files).then(Match::default)) else { continue };
+            let score = found.score + if own.contains(&candidate.conversation) { OWN } else { 0 };
+            let hit = Hit { candidate, found, score, has: document::has(&text.content, &files), is_in_files };
+            if is_in_files && open.len() < FILES {
+                open.push((hit, text.content, files));
+            } else {
+                hits.push(hit);
+            }
+        }
+        (hits, open)
     };
-    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
+    let (mut hits, open) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+    if !open.is_empty() {
+        let ids: Vec<Uuid> = open.iter().map(|(hit, ..)| hit.candidate.message).collect();
+        let said = files::by_message(rows::shown_file_texts(app.db.reader(), asked.user, &ids).await?);
+        let (query, words) = (asked.query.clone(), reading.clone());
+        let work = move || {
+            let matcher = Matcher::new(&query, &words);
+            let compared = |(hit, content, files): (Hit, String, Vec<Upload>)| {
+                let (text, _) = document::whole(&content, &files, said.get(&hit.candidate.message)?);
+                let found = matcher.matches(&text)?;
+                Some(Hit { score: hit.score + found.score, found, ..hit })
+            };
+            open.into_iter().filter_map(compared).collect::<Vec<Hit>>()
+        };
+        hits.extend(tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?);
+    }
+    let sort = asked.sort;
+    hits.sort_by_key(|hit| {
+        let score = if sort == SearchSort::Newest { 0 } else { hit.score };
+        std::cmp::Reverse((score, hit.candidate.number))
+    });
+    Ok(hits)
 }
 
 /// The messages themselves, as they may be read now.
-async fn shown_hits(app: &App, asked: &Asked, hits: &[&Hit]) -> Result<Vec<SearchHit>, AppError> {
+async fn shown_hits(app: &App, asked: &Asked, reading: &Reading, hits: &[&Hit]) -> Result<Vec<SearchHit>, AppError> {
     if hits.is_empty() {
         return Ok(Vec::new());
+    }
+    let in_files: Vec<Uuid> = hits.iter().filter(|hit| hit.is_in_files).map(|hit| hit.candidate.message).collect();
+    let mut said = HashMap::new();
+    if !in_files.is_empty() {
+        said = files::by_message(rows::shown_file_texts(app.db.reader(), asked.user, &in_files).await?);
     }
     let ids: Vec<Uuid> = hits.iter().map(|hit| hit.candidate.message).collect();
     let found = rows::found(app.db.reader(), asked.user, &ids).await?;
@@ -408,14 +449,44 @@ async fn shown_hits(app: &App, asked: &Asked, hits: &[&Hit]) -> Result<Vec<Searc
     for hit in hits {
         let Some(row) = found.remove(&hit.candidate.message) else { continue };
         let message = Message::try_from(row)?;
+        let (mut places, mut file) = (Cow::Borrowed(&hit.found.highlights), None);
+        if hit.is_in_files {
+            let texts = said.remove(&message.id.0).unwrap_or_default();
+            let (text, parts) = document::whole(&message.content, &message.attachments, &texts);
+            // It may say something else since.
+            let Some(found) = Matcher::new(&asked.query, reading).matches(&text) else { continue };
+            file = in_file(&message, &text, &parts, &found);
+            places = Cow::Owned(found.highlights);
+        }
         let end = message.content.len();
-        let within: Vec<_> = hit.found.highlights.iter().filter(|range| range.end <= end).cloned().collect();
+        let within: Vec<_> = places.iter().filter(|range| range.end <= end).cloned().collect();
         let is_whole = within.iter().all(|range| message.content.get(range.clone()).is_some());
         let highlights = if is_whole { utf16(&message.content, &within) } else { Vec::new() };
         let conversation = asked.conversations.get(&message.conversation_id.0).map(place).transpose()?;
-        shown.push(SearchHit { message: Some(message), conversation, person: None, highlights });
+        shown.push(SearchHit { message: Some(message), conversation, person: None, highlights, file });
     }
     Ok(shown)
+}
+
+/// What the first of a message's files says around the words that were found.
+fn in_file(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found: &Match) -> Option<FoundInFile> {
+    let (first, (number, part)) = found.highlights.iter().find_map(|place| {
+        let part = parts.iter().find(|(_, part)| part.start <= place.start && place.end <= part.end)?;
+        Some((place, part))
+    })?;
+    let file = message.attachments.get(*number)?;
+    let start = text.ceil_char_boundary(part.start.max(first.start.saturating_sub(EXCERPT_BEFORE)));
+    let end = text.floor_char_boundary(part.end.min(start + EXCERPT)).max(first.end);
+    let within: Vec<Range<usize>> = found
+        .highlights
+        .iter()
+        .filter(|place| start <= place.start && place.end <= end)
+        .map(|place| place.start - start..place.end - start)
+        .collect();
+    // One line, in which everything stays where it is.
+    let excerpt = text.get(start..end)?.replace(['\n', '\t'], " ");
+    let highlights = utf16(&excerpt, &within);
+    Some(FoundInFile { upload_id: file.id, name: file.name.clone(), excerpt, highlights })
 }
 
 fn place(one: &Readable) -> Result<FoundConversation, AppError> {

@@ -23,9 +23,7 @@ pub(super) async fn conversations(app: &App, user: UserId, ask: &Ask, limit: usi
     found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
     let total = Some(SearchTotal { count: count(found.len()), is_all: true });
     found.truncate(limit);
-    let hit = |one: &Readable| {
-        Ok(SearchHit { message: None, conversation: Some(place(one)?), person: None, highlights: Vec::new() })
-    };
+    let hit = |one: &Readable| Ok(SearchHit { conversation: Some(place(one)?), ..SearchHit::default() });
     let items = found.iter().map(hit).collect::<Result<_, AppError>>()?;
     Ok(SearchResults { items, total, ..SearchResults::default() })
 }
@@ -41,10 +39,8 @@ pub(super) async fn people(app: &App, user: UserId, ask: &Ask, limit: usize) -> 
     let items = found
         .into_iter()
         .map(|one| SearchHit {
-            message: None,
-            conversation: None,
             person: Some(Sender { kind: SenderKind::User, id: Some(one.id), name: one.name, picture: None }),
-            highlights: Vec::new(),
+            ..SearchHit::default()
         })
         .collect();
     Ok(SearchResults { items, total, ..SearchResults::default() })

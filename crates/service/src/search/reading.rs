@@ -52,9 +52,13 @@ impl Material {
         self.sources.is_empty()
     }
 
-    /// Adds a message of the conversation with this title; `false` where there is no more room.
-    pub fn add(&mut self, message: &Message, title: Option<&str>) -> bool {
-        let Some(part) = said(message) else { return true };
+    /// Adds a message of the conversation with this title, with what was found in its files; `false` where there is no more room.
+    pub fn add(&mut self, message: &Message, title: Option<&str>, in_files: Option<&str>) -> bool {
+        let Some(mut part) = said(message) else { return true };
+        if let Some(more) = in_files {
+            part.push('\n');
+            part.push_str(more);
+        }
         let chars = part.chars().count();
         if !self.sources.is_empty() && self.chars + chars > READ_ALL {
             return false;

@@ -1,0 +1,167 @@
+//! What files say is searched with the messages that carry them.
+//!
+//! The indexer asks for the text of each file that it meets and nobody has read; the job is stored before the indexer's position is, so none
+//! is forgotten. The text is taken out by a process of its own, cut, and stored beside the file; then the file's messages are marked, so that
+//! the index reads them again. With the file its text goes.
+
+use std::collections::{BTreeSet, HashMap};
+
+use appcore::{
+    AppError, Code, UploadId,
+    config::Config,
+    event::{BusMessage, Signal},
+    view::UploadStatus,
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        search::{self as rows, Indexed},
+        uploads,
+    },
+};
+use extract::Section;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::document::Texts;
+use crate::{
+    App,
+    jobs::{self, Ended, Job, Stored, Work},
+    uploads::text::{self, Source},
+};
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: i64 = 64 * 1024 * 1024;
+/// So much of a file's text is searched, in bytes: about as many words as are indexed of a message.
+const MAX_TEXT: usize = 64 * 1024;
+/// A file whose workers died so often has no text: it may be what kills them.
+const MOST_ATTEMPTS: i32 = 4;
+
+/// Takes the text out of a file, for searching.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct FileTextJob {
+    pub upload_id: UploadId,
+}
+
+impl Stored for FileTextJob {
+    const KIND: &'static str = "file_text";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.upload_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.upload_id.0
+    }
+}
+
+impl Job<App> for FileTextJob {
+    /// Half of those that may read files: answers wait for theirs.
+    fn places(_config: &Config) -> usize {
+        1
+    }
+
+    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let Work { app, claim, lease, draining } = work;
+        let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
+        tokio::select! {
+            done = self.take_out(app, is_hopeless) => done.map(|()| Ended::Done),
+            _ = lease.keep(&app.db) => Ok(Ended::Lost),
+            () = draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl FileTextJob {
+    async fn take_out(self, app: &App, is_hopeless: bool) -> Result<(), AppError> {
+        let id = self.upload_id;
+        let is_read = rows::is_file_read(app.db.reader(), id).await?;
+        let mut text = String::new();
+        if !is_read && !is_hopeless {
+            // What was removed meanwhile is nobody's any more.
+            let Some(file) = uploads::get_all(app.db.reader(), [id]).await?.pop() else { return Ok(()) };
+            let size = file.size.unwrap_or_default();
+            if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
+                let source = Source { id, name: file.name, media_type: file.media_type, size };
+                text = match text::sections(app, &source).await {
+                    Ok(sections) => sections.map(|sections| joined(&sections)).unwrap_or_default(),
+                    Err(error) if error.code() == Code::NotFound => return Ok(()),
+                    Err(error) => return Err(error),
+                };
+            }
+        }
+        let tx = app.db.begin().await.map_err(app_error)?;
+        if uploads::get_to_send(&tx, [id]).await?.is_empty() {
+            return Ok(());
+        }
+        if !is_read {
+            rows::set_file_text(&tx, id, &text, app.clock.now()).await?;
+        }
+        rows::touch_messages_of(&tx, id).await?;
+        tx.commit().await.map_err(app_error)?;
+        drop(app.bus.publish(vec![BusMessage::Signal(Signal::SearchTouched)]));
+        Ok(())
+    }
+}
+
+/// The beginning of a file's text.
+fn joined(sections: &[Section]) -> String {
+    let mut text = String::new();
+    for section in sections {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let end = section.text.floor_char_boundary(MAX_TEXT.saturating_sub(text.len()));
+        text.push_str(&section.text[..end]);
+        if end < section.text.len() {
+            break;
+        }
+    }
+    text
+}
+
+/// What the files of these messages say. Those that nobody has read are asked for.
+pub(super) async fn texts(app: &App, found: &[Indexed]) -> Result<HashMap<Uuid, Texts>, AppError> {
+    let carrying: Vec<Uuid> =
+        found.iter().filter(|row| row.deleted_at.is_none() && row.attachments.is_some()).map(|row| row.id.0).collect();
+    if carrying.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let unread = rows::unread_files(app.db.reader(), &carrying).await?;
+    let unread: BTreeSet<UploadId> = unread
+        .into_iter()
+        .filter(|file| extract::is_readable(&file.media_type, &file.name))
+        .map(|file| file.id)
+        .collect();
+    if !unread.is_empty() {
+        let now = app.clock.now();
+        let tx = app.db.begin().await.map_err(app_error)?;
+        for upload_id in unread {
+            jobs::ask(&tx, now, &FileTextJob { upload_id }).await?;
+        }
+        tx.commit().await.map_err(app_error)?;
+        jobs::wake(app);
+    }
+    Ok(by_message(rows::file_texts(app.db.reader(), &carrying).await?))
+}
+
+pub(super) fn by_message(texts: Vec<rows::FileText>) -> HashMap<Uuid, Texts> {
+    let mut found: HashMap<Uuid, Texts> = HashMap::new();
+    for one in texts {
+        found.entry(one.message_id.0).or_default().insert(one.upload_id, one.text);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_between_two_letters() {
+        let section = |text: &str| Section { text: text.to_owned(), ..Section::default() };
+        assert_eq!(joined(&[section("one"), section("two")]), "one\ntwo");
+        let long = joined(&[section("x"), section(&"đ".repeat(MAX_TEXT)), section("more")]);
+        assert_eq!(long, format!("x\n{}", "đ".repeat(MAX_TEXT / 2 - 1)));
+    }
+}
