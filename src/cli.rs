@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use appcore::auth::token;
@@ -82,7 +83,11 @@ enum Command {
 #[derive(Subcommand)]
 enum Search {
     /// Empty the index; the server, running or at its next start, fills it anew
-    Rebuild,
+    Rebuild {
+        /// Say how far a running server is, until it has read everything
+        #[arg(long)]
+        wait: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -172,7 +177,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Config { reference: true } => print(&config::reference(&table)),
         Command::Config { reference: false } => print(&load()?.describe()),
         Command::Admin { action } => in_runtime(administer(load()?.config, action)),
-        Command::Search { action: Search::Rebuild } => in_runtime(rebuild_search(load()?.config)),
+        Command::Search { action: Search::Rebuild { wait } } => in_runtime(rebuild_search(load()?.config, wait)),
         Command::Openapi => print(&endpoint::openapi::text()?),
         Command::ReadFile => Ok(extract::isolated::serve()?),
     }
@@ -206,12 +211,41 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
     Ok(database.close().await?)
 }
 
-async fn rebuild_search(config: Config) -> anyhow::Result<()> {
+/// How often it is looked how far the index is, and after how long without anything new it is given up.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const GIVE_UP: Duration = Duration::from_secs(60);
+
+async fn rebuild_search(config: Config, waits: bool) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
     search::rebuild(&config, &database).await?;
     print("The index is empty. The server fills it within a minute or more, the newest messages first.\n")?;
+    if waits {
+        watch_search(&config, &database).await?;
+    }
     Ok(database.close().await?)
+}
+
+async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()> {
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let state = search::state(config, database).await?;
+        let count = state.map_or(0, |state| state.messages);
+        match state {
+            Some(state) if !state.is_filling => {
+                return print(&format!("The index is whole. Messages in it: {count}\n"));
+            }
+            Some(state) if count != last => print(&format!("Messages in the index: {count} of about {}\n", state.of))?,
+            _ if since.elapsed() > GIVE_UP => {
+                anyhow::bail!("Nothing was read for {} s. Is a server running?", GIVE_UP.as_secs())
+            }
+            _ => {}
+        }
+        if count != last {
+            (last, since) = (count, Instant::now());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {

@@ -67,6 +67,7 @@ pub fn listen(
 async fn answer(app: Data<App>) -> HttpResponse {
     let mut moment = Registry::with_prefix(metrics::PREFIX);
     of_instance(&app, &mut moment);
+    of_search(&app, &mut moment);
     of_jobs(&app, &mut moment).await;
     // The folder of open files may be long, and a disk far away.
     let folder = app.config.server.data_dir.clone();
@@ -171,6 +172,15 @@ fn of_instance(app: &App, to: &mut Registry) {
             .map(|(state, number)| (Pool { pool, state }, number))
     });
     gauges(to, "pool_connections", "Connections to the database and to Redis", pools);
+}
+
+fn of_search(app: &App, to: &mut Registry) {
+    let lag = app.search.lag();
+    let waiting = lag.waiting as u64;
+    gauge(to, "search_waiting_conversations", "Conversations of which something can't be found yet", waiting);
+    let help = "How long what was said has waited at most to be found";
+    to.register("search_lag_seconds", help, ConstGauge::new(lag.longest.as_secs_f64()));
+    gauge(to, "search_filling", "1 while old messages are read into the search index", u64::from(lag.is_filling));
 }
 
 async fn of_jobs(app: &App, to: &mut Registry) {

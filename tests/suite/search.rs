@@ -377,8 +377,10 @@ async fn what_was_said_before_is_read_too() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "an albatross").await;
     finds(&ben, "albatross", &["an albatross"]).await;
-    assert!(app.command(&["search", "rebuild"]).await.status.success());
-    // The running server notices by itself.
+    // The running server notices by itself, and the command waits for it.
+    let rebuilt = app.command(&["search", "rebuild", "--wait"]).await;
+    let said = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
+    assert!(rebuilt.status.success() && said.contains("The index is whole. Messages in it: 1"), "{said}");
     anna.send_message(&chat, "one more albatross").await;
     finds(&ben, "albatross", &["an albatross", "one more albatross"]).await;
     let doctor = app.command(&["doctor"]).await;

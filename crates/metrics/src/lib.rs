@@ -13,6 +13,7 @@ mod http;
 mod jobs;
 mod names;
 mod realtime;
+mod search;
 mod spread;
 
 use std::{
@@ -39,6 +40,7 @@ pub use self::{
     jobs::Jobs,
     names::{Names, OTHER},
     realtime::{Counted, Realtime},
+    search::Search,
     spread::Spread,
 };
 
@@ -57,6 +59,7 @@ pub struct Metrics {
     pub jobs: Jobs,
     pub ai: Ai,
     pub gates: Gates,
+    pub search: Search,
 }
 
 /// Those of this process.
@@ -71,7 +74,8 @@ impl Metrics {
         let to = &mut registry;
         let (http, realtime, events) = (Http::register(to), Realtime::register(to), Events::register(to));
         let (jobs, ai, gates) = (Jobs::register(to), Ai::register(to), Gates::register(to));
-        Self { registry, http, realtime, events, jobs, ai, gates }
+        let search = Search::register(to);
+        Self { registry, http, realtime, events, jobs, ai, gates, search }
     }
 
     /// As Prometheus reads them, with those that only hold for this moment.

@@ -112,7 +112,7 @@ pub struct App {
     /// Requests to addresses that somebody else has chosen.
     pub outgoing: Outgoing,
     pub uploads: Arc<Uploads>,
-    pub(crate) search: Search,
+    pub search: Search,
     /// What was found of what this installation needs.
     pub(crate) checks: checks::Known,
     /// Named once everything is put together.

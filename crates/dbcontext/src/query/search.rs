@@ -169,6 +169,15 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
     Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
+/// About how many messages there are: what was deleted counts as well.
+pub async fn about_all<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
+    let sql = "SELECT CAST(COALESCE(SUM(last_no), 0) AS BIGINT) AS count FROM conversations WHERE NOT is_deleted";
+    let statement = Statement::from_string(db.get_database_backend(), sql.to_owned());
+    let row = db.query_one_raw(statement).await.map_err(app_error)?;
+    let count: i64 = row.map_or(Ok(0), |row| row.try_get("", "count")).map_err(app_error)?;
+    Ok(count.unsigned_abs())
+}
+
 /// A conversation that somebody may read.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Readable {

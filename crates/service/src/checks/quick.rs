@@ -23,6 +23,8 @@ use crate::{
 
 /// A dependency that takes longer is as good as away.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How far the search index may be behind.
+const BEHIND: Duration = Duration::from_secs(30);
 /// How long a jump of the clock is told of.
 const JUMP_TOLD: Duration = Duration::from_secs(600);
 
@@ -78,6 +80,7 @@ pub async fn look(app: &App) -> Quick {
             "No AI provider can be asked: assistants don't answer. The console's page Providers says why",
         ));
     }
+    checks.extend(search(app));
     checks.push(clock(app));
     Quick { database, redis, storage, ai, checks }
 }
@@ -136,6 +139,18 @@ fn no_room_for_files(uploads: &Uploads) -> Option<Check> {
 fn ai(app: &App) -> Dependency {
     let circuit = app.gateway.ai().circuit();
     Dependency { is_up: circuit != Circuit::Open, latency: None, circuit: Some(circuit) }
+}
+
+/// How far searching is behind.
+fn search(app: &App) -> Option<Check> {
+    let lag = app.search.lag().longest;
+    (lag > BEHIND).then(|| {
+        let says = format!(
+            "Searches miss what was said in the last {} s: the search index can't be written, or more is sent than it takes. It catches up by itself; the log says what it fails at",
+            lag.as_secs()
+        );
+        Check::fault(CheckAbout::Search, says)
+    })
 }
 
 fn clock(app: &App) -> Check {

@@ -41,7 +41,7 @@ pub async fn search(config: &Config, database: &Database) -> Check {
         Ok((None, _)) => Check::ok(ABOUT, "there is no index yet; the server fills it when it runs"),
         Ok((Some(state), _)) if state.is_filling => Check::warning(
             ABOUT,
-            format!("{} messages are in the index, older ones are still being read", state.messages),
+            format!("{} of about {} messages are in the index; the others are being read", state.messages, state.of),
         ),
         Ok((Some(state), _)) if state.waiting > 0 => Check::warning(
             ABOUT,

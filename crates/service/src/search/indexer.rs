@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use appcore::{
     event::{BusMessage, Listener, Signal, Topic},
 };
 use dbcontext::query::{events, search as rows};
+use metrics::metrics;
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
@@ -38,6 +39,8 @@ const AGAIN: Duration = Duration::from_millis(250);
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How often it is looked for what the bus has not said.
 const SWEEP: Duration = Duration::from_secs(30);
+/// How often it is looked whether somebody has emptied the index.
+const LOOK: Duration = Duration::from_secs(3);
 /// Conversations that are read at once, and events of each.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 500;
@@ -47,42 +50,93 @@ const TOUCHED: u32 = 100;
 
 /// What is known to be new: conversations and the numbers of their last events.
 #[derive(Default)]
-struct News {
-    heads: Mutex<HashMap<Uuid, i64>>,
+pub(super) struct News {
+    heads: Mutex<Heads>,
     is_incomplete: AtomicBool,
     /// Messages were touched that are in the index already.
     is_touched: AtomicBool,
+    is_filling: AtomicBool,
     arrived: Notify,
+}
+
+#[derive(Default)]
+struct Heads {
+    waiting: HashMap<Uuid, Head>,
+    /// How many are being read, and since when the first of them waits.
+    taken: Option<(usize, Instant)>,
+}
+
+/// The last event of a conversation that was heard of.
+#[derive(Clone, Copy)]
+struct Head {
+    seq: i64,
+    /// When the first was heard of that is not read yet.
+    since: Instant,
+}
+
+/// How far the index is behind, as this instance has heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Conversations of which something is not in it yet.
+    pub waiting: usize,
+    /// How long what waits longest has waited.
+    pub longest: Duration,
+    /// Old messages are being read.
+    pub is_filling: bool,
 }
 
 impl News {
     fn hear(&self, id: Uuid, seq: i64) {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = heads.entry(id).or_default();
-        *head = seq.max(*head);
-        drop(heads);
+        self.put(id, Head { seq, since: Instant::now() });
         self.arrived.notify_one();
     }
 
-    fn take(&self) -> Vec<(Uuid, i64)> {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let some: Vec<(Uuid, i64)> = heads.iter().take(CONVERSATIONS).map(|(id, seq)| (*id, *seq)).collect();
+    fn put(&self, id: Uuid, heard: Head) {
+        let mut heads = self.heads();
+        let head = heads.waiting.entry(id).or_insert(heard);
+        *head = Head { seq: head.seq.max(heard.seq), since: head.since.min(heard.since) };
+    }
+
+    fn take(&self) -> Vec<(Uuid, Head)> {
+        let mut heads = self.heads();
+        let some: Vec<(Uuid, Head)> = heads.waiting.iter().take(CONVERSATIONS).map(|(id, head)| (*id, *head)).collect();
         for (id, _) in &some {
-            heads.remove(id);
+            heads.waiting.remove(id);
         }
+        heads.taken = some.iter().map(|(_, head)| head.since).min().map(|since| (some.len(), since));
         some
     }
 
+    /// What was taken is read, or waits again.
+    fn end_taking(&self) {
+        self.heads().taken = None;
+    }
+
     fn is_empty(&self) -> bool {
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.heads().waiting.is_empty()
+    }
+
+    fn heads(&self) -> MutexGuard<'_, Heads> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn lag(&self) -> Lag {
+        let heads = self.heads();
+        let (taken, since) = heads.taken.unzip();
+        let first = heads.waiting.values().map(|head| head.since).chain(since).min();
+        Lag {
+            waiting: heads.waiting.len() + taken.unwrap_or_default(),
+            longest: first.map(|first| first.elapsed()).unwrap_or_default(),
+            is_filling: self.is_filling.load(Relaxed),
+        }
     }
 }
 
 /// Keeps the index up to date until the instance stops.
 pub(crate) fn start(app: &Arc<App>) {
-    let news = Arc::new(News::default());
-    tokio::spawn(listen(app.bus.listen(), Arc::clone(&news)));
-    tokio::spawn(keep(Arc::downgrade(app), news));
+    let news = &app.search.news;
+    tokio::spawn(listen(app.bus.listen(), Arc::clone(news)));
+    tokio::spawn(keep(Arc::downgrade(app), Arc::clone(news)));
 }
 
 async fn listen(mut listener: Listener, news: Arc<News>) {
@@ -123,7 +177,8 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
     let mut next_sweep = Instant::now();
     let mut is_filling = true;
     loop {
-        let wait = if is_filling { Duration::ZERO } else { next_sweep.saturating_duration_since(Instant::now()) };
+        let until_sweep = next_sweep.saturating_duration_since(Instant::now());
+        let wait = if is_filling { Duration::ZERO } else { until_sweep.min(LOOK) };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(app) = app.upgrade() else { return };
         if app.stopping.is_cancelled() {
@@ -137,6 +192,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
         match turn(&app, &news, is_due).await {
             Ok(Turn { fills }) => {
                 is_filling = fills;
+                news.is_filling.store(fills, Relaxed);
                 if is_due {
                     next_sweep = Instant::now() + SWEEP;
                 }
@@ -175,12 +231,14 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
         if some.is_empty() {
             break;
         }
-        if let Err(error) = read(app, index, news, some.clone()).await {
+        let read = read(app, index, news, some.clone()).await;
+        if read.is_err() {
             for (id, head) in some {
-                news.hear(id, head);
+                news.put(id, head);
             }
-            return Err(error);
         }
+        news.end_taking();
+        read?;
     }
     if (news.is_touched.swap(false, Relaxed) || is_due)
         && let Err(error) = read_touched(app, index, news).await
@@ -223,23 +281,23 @@ async fn read_old(app: &App, index: &Index) -> Result<bool, AppError> {
     let mut changes = changes(app, found).await?;
     changes.reverse();
     let fill = Some(Fill { below, is_done });
-    writing.commit(Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
+    commit(writing, Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
     Ok(!is_done)
 }
 
 /// Reads what is new in these conversations.
-async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, i64)>) -> Result<(), AppError> {
+async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, Head)>) -> Result<(), AppError> {
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
     let before: HashMap<Uuid, i64> = index.positions(ids).await?.into_iter().collect();
-    let is_behind = |(id, head): &(Uuid, i64)| before.get(id).copied().unwrap_or(0) != *head;
-    let some: Vec<(Uuid, i64)> = some.into_iter().filter(is_behind).collect();
+    let is_behind = |(id, head): &(Uuid, Head)| before.get(id).copied().unwrap_or(0) != head.seq;
+    let some: Vec<(Uuid, Head)> = some.into_iter().filter(is_behind).collect();
     if some.is_empty() {
         return Ok(());
     }
     let Some(writing) = index.begin().await? else {
         // Whoever writes may be reading just these.
         for (id, head) in some {
-            news.hear(id, head);
+            news.put(id, head);
         }
         tokio::time::sleep(AGAIN).await;
         return Ok(());
@@ -287,7 +345,8 @@ async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, i64)>) -> 
         }
         let head = heads.get(id).copied().unwrap_or_default();
         if now < head {
-            news.hear(id.0, head);
+            let since = some.iter().find(|(one, _)| *one == id.0).map_or_else(Instant::now, |(_, head)| head.since);
+            news.put(id.0, Head { seq: head, since });
         }
     }
     let touched: Vec<Uuid> = touched.into_iter().collect();
@@ -295,7 +354,14 @@ async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, i64)>) -> 
     let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
     batch.changes = changes(app, found).await?;
     batch.changes.extend(touched.into_iter().filter(|id| !there.contains(id)).map(Change::Remove));
-    writing.commit(batch).await
+    commit(writing, batch).await
+}
+
+async fn commit(writing: Writing, batch: Batch) -> Result<(), AppError> {
+    let count = batch.changes.len();
+    writing.commit(batch).await?;
+    metrics().search.indexed(count);
+    Ok(())
 }
 
 /// Reads messages again that have changed without an event: their files were read.
@@ -320,7 +386,7 @@ async fn read_touched(app: &App, index: &Index, news: &News) -> Result<(), AppEr
     let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
     let found = rows::indexed(app.db.reader(), &ids).await?;
     let changes = changes(app, found).await?;
-    writing.commit(Batch { changes, ..Batch::default() }).await?;
+    commit(writing, Batch { changes, ..Batch::default() }).await?;
     rows::forget_touched(app.db.writer(), &touched).await?;
     if is_full {
         again();

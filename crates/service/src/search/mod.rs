@@ -23,7 +23,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
     path::Path,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
 
@@ -47,9 +47,10 @@ use uuid::Uuid;
 pub use answer::{Question, answer};
 pub use catch_up::{Missed, catch_up};
 pub(crate) use files::FileTextJob;
+pub use indexer::Lag;
 pub(crate) use indexer::start;
 
-use self::index::Index;
+use self::{index::Index, indexer::News};
 use crate::App;
 
 /// Messages that are compared at once.
@@ -79,6 +80,7 @@ pub struct Search {
     /// One at a time reads new words.
     reading_words: tokio::sync::Mutex<()>,
     places: Semaphore,
+    news: Arc<News>,
 }
 
 impl Search {
@@ -88,7 +90,13 @@ impl Search {
             words: RwLock::default(),
             reading_words: tokio::sync::Mutex::default(),
             places: Semaphore::new(AT_ONCE),
+            news: Arc::default(),
         })
+    }
+
+    /// How far the index is behind what was said.
+    pub fn lag(&self) -> Lag {
+        self.news.lag()
     }
 
     /// All words that are written anywhere, up to now.
@@ -515,6 +523,8 @@ fn count(number: usize) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     pub messages: u64,
+    /// About how many it has when it has all of them.
+    pub of: u64,
     /// Conversations of which something is not in it yet.
     pub waiting: usize,
     pub is_filling: bool,
@@ -528,7 +538,9 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Stat
     let index = Index::open(config, db)?;
     let Some(fill) = index.fill().await? else { return Ok(None) };
     let waiting = index.waiting(db).await?.len();
-    Ok(Some(State { messages: index.messages().await?, waiting, is_filling: !fill.is_done }))
+    let messages = index.messages().await?;
+    let of = messages.max(rows::about_all(db.reader()).await?);
+    Ok(Some(State { messages, of, waiting, is_filling: !fill.is_done }))
 }
 
 /// Empties the index: the server fills it anew, also one that is running.

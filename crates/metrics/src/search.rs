@@ -1,0 +1,24 @@
+//! Searching.
+
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+
+/// What was read into the search index.
+pub struct Search {
+    indexed: Counter,
+}
+
+impl Search {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let search = Self { indexed: Counter::default() };
+        registry.register(
+            "search_indexed_messages",
+            "Messages that this instance has written into the search index, or removed from it",
+            search.indexed.clone(),
+        );
+        search
+    }
+
+    pub fn indexed(&self, messages: usize) {
+        self.indexed.inc_by(messages as u64);
+    }
+}
