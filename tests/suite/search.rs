@@ -6,7 +6,8 @@ use std::{
 };
 
 use support::{
-    Answer, Application, Behaviour, Engine, Member, Setup, Upstream, UpstreamKind, Value, json, new_id, wait_until,
+    Answer, Application, Behaviour, Engine, Member, Setup, Upstream, UpstreamKind, Value, free_port, json, new_id,
+    wait_until,
 };
 
 async fn ask(who: &Member, parameters: &[(&str, &str)]) -> Answer {
@@ -369,6 +370,36 @@ async fn an_index_that_was_killed_or_lost_catches_up() {
     finds(&here, "\"cormorant again\"", &["cormorant again"]).await;
 }
 
+#[tokio::test]
+async fn an_index_that_stalls_holds_nobody_up() {
+    const MESSAGES: u64 = 200;
+    let port = free_port();
+    let app = Setup::new().set("metrics.listen", format!("127.0.0.1:{port}")).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "gannet 0").await;
+    finds(&ben, "gannet", &["gannet 0"]).await;
+    let waiting = async || {
+        let url = format!("http://127.0.0.1:{port}/metrics");
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with("natter_search_waiting_conversations ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+
+    let held = app.database.hold_search_index(app.folder()).await;
+    // A sender that waited for the index would wait for what comes after the last message.
+    for n in 1..=MESSAGES {
+        anna.send_message(&chat, &format!("gannet {n}")).await;
+    }
+    wait_until("the metrics tell that something waits", async || waiting().await >= 1.0).await;
+    assert_eq!(found(&ben, "gannet").await, ["gannet 0"], "and whoever searches is answered");
+
+    held.release().await;
+    let count = async || ask(&ben, &[("q", "gannet")]).await.data()["total"]["count"].as_u64().unwrap();
+    wait_until("all are found", async || count().await == MESSAGES + 1).await;
+    wait_until("nothing waits", async || waiting().await < 1.0).await;
+}
+
 /// Messages that were there before the index.
 #[tokio::test]
 async fn what_was_said_before_is_read_too() {
@@ -420,4 +451,38 @@ async fn an_assistant_answers_from_what_the_asker_may_read() {
     upstream.always(Behaviour::Refuse(500, None));
     ben.post("/r1/search/answer", json!({ "q": "heron" })).await.refused(503, "unavailable");
     app.anonymous().post("/r1/search/answer", json!({ "q": "heron" })).await.refused(401, "unauthenticated");
+}
+
+mod cluster {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_at_one_instance_is_found_at_the_other_also_after_the_first_was_killed() {
+        let mut app = Setup::new().instances(2).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let (here, there) = (anna.at(&app.instances[0].url()), ben.at(&app.instances[1].url()));
+        let chat = here.open_single(&there).await;
+        let sent = here.send_message(&chat, "a petrel at sea").await;
+        let answered = there.send_message(&chat, "a petrel on land").await;
+        for who in [&here, &there] {
+            finds(who, "petrel", &["a petrel at sea", "a petrel on land"]).await;
+        }
+        here.delete(&path(&sent)).await.data();
+        assert_eq!(found(&there, "petrel").await, ["a petrel on land"]);
+        there.patch(&path(&answered), json!({ "content": "a shearwater" })).await.data();
+        assert!(found(&here, "petrel").await.is_empty());
+        finds(&here, "shearwater", &["a shearwater"]).await;
+        let file = here.upload("birds.txt", "text/plain", "the guillemot nests in June").await;
+        here.send_files(&chat, "see this", &[&file]).await.data_with(201);
+        finds(&there, "guillemot", &["see this"]).await;
+
+        // Whichever of them wrote the index: the lock goes with its connection.
+        for n in 0..20 {
+            here.send_message(&chat, &format!("a tern, number {n}")).await;
+        }
+        app.instances[0].kill().await;
+        there.send_message(&chat, "a tern, the last").await;
+        let all = async || ask(&there, &[("q", "tern")]).await.data()["total"]["count"].as_u64().unwrap() == 21;
+        wait_until("all are found", all).await;
+    }
 }

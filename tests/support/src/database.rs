@@ -171,6 +171,25 @@ impl TestDatabase {
         found.unwrap_or_default()
     }
 
+    /// Has nobody write the search index, which on SQLite lies in this folder.
+    pub async fn hold_search_index(&self, folder: &Path) -> HeldIndex {
+        match self.engine {
+            Engine::Sqlite => {
+                let url = sqlite_url(&folder.join("search.db"));
+                let mut file = SqliteConnection::connect(&url).await.expect("the index is there");
+                file.execute("BEGIN IMMEDIATE").await.expect("nobody writes for long");
+                HeldIndex::File(file)
+            }
+            Engine::Postgres => {
+                let mut tables = PgConnection::connect(&self.url).await.expect("the database is there");
+                // The lock of whoever writes the index.
+                let lock = "SELECT pg_advisory_lock(x'6e61747465720001'::bit(64)::bigint)";
+                tables.execute(lock).await.expect("nobody writes for long");
+                HeldIndex::Tables(tables)
+            }
+        }
+    }
+
     /// Runs a statement.
     pub async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
@@ -233,6 +252,22 @@ impl Stopped {
         ] {
             self.holder.execute(AssertSqlSafe(sql)).await.expect("the statement is right");
         }
+    }
+}
+
+/// As long as this is there nobody writes the search index.
+pub enum HeldIndex {
+    File(SqliteConnection),
+    Tables(PgConnection),
+}
+
+impl HeldIndex {
+    pub async fn release(self) {
+        match self {
+            Self::File(mut file) => file.execute("ROLLBACK").await.map(drop),
+            Self::Tables(mut tables) => tables.execute("SELECT pg_advisory_unlock_all()").await.map(drop),
+        }
+        .expect("it is held");
     }
 }
 

@@ -39,7 +39,7 @@ pub use authenticator::Authenticator;
 pub use balancer::Balancer;
 pub use bridge::Bridge;
 pub use caller::{Answer, Caller, Credentials};
-pub use database::{Engine, Stop, Stopped, TestDatabase};
+pub use database::{Engine, HeldIndex, Stop, Stopped, TestDatabase};
 pub use dice::{Dice, by_size};
 pub use event_stream::{EventStream, block_field, take_block};
 pub use follower::Follower;

@@ -228,7 +228,8 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
     }
     loop {
         let some = news.take();
-        if some.is_empty() {
+        // Another instance may write for long.
+        if some.is_empty() || app.stopping.is_cancelled() {
             break;
         }
         let read = read(app, index, news, some.clone()).await;
