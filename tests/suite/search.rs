@@ -1,5 +1,7 @@
 //! Searching: what is found, by whom, how soon, and what is not found any more.
 
+mod model;
+
 use std::{
     future::Future,
     time::{Duration, Instant},
