@@ -14,6 +14,7 @@ mod picture;
 mod pipeline;
 mod report;
 mod results;
+mod search;
 mod server;
 mod storm;
 mod subject;
@@ -80,6 +81,11 @@ struct Arguments {
     /// Only what attackers get.
     #[arg(long)]
     attacks: bool,
+    /// Only searching a million messages.
+    #[arg(long)]
+    search: bool,
+    #[command(flatten)]
+    search_size: search::SearchSize,
     /// Only what stands around a request, and what it costs.
     #[arg(long)]
     pipeline: bool,
@@ -137,6 +143,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.broadcast {
         return broadcast::measure(&arguments.natter, &arguments.peers, &arguments.results);
+    }
+    if arguments.search {
+        return search::measure(&arguments.search_size, &arguments.docs);
     }
     if arguments.channel {
         return channel::measure();

@@ -1,0 +1,169 @@
+//! What a thousand rooms might have said: English, Vietnamese, German with its compounds, identifiers, ids and addresses, and typos among them. The same
+//! number makes the same messages, on every machine.
+//!
+//! Words are drawn by Zipf's law and independently of each other, so that phrases are rarer than in life.
+
+use std::collections::HashMap;
+
+/// So many conversations and people.
+pub const CONVERSATIONS: usize = 2_000;
+pub const PEOPLE: usize = 20;
+/// Different words of English that may be drawn.
+const ENGLISH: u64 = 60_000;
+/// Of a compound's parts.
+const PARTS: u64 = 3_000;
+/// One word in so many has a typo.
+const TYPOS: u64 = 330;
+const VOWELS: [&str; 6] = ["a", "e", "i", "o", "u", "ea"];
+const CONSONANTS: [&str; 16] = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr"];
+const ONSETS: [&str; 18] =
+    ["b", "c", "ch", "d", "đ", "g", "h", "kh", "l", "m", "n", "ng", "nh", "ph", "s", "t", "th", "tr"];
+const RHYMES: [&str; 20] = [
+    "a", "à", "ạnh", "ân", "ấn", "ầu", "ơi", "ời", "ước", "ương", "ường", "iên", "iền", "ông", "ồng", "uyễn", "ai",
+    "ào", "eo", "ết",
+];
+
+/// SplitMix64.
+#[derive(Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    const fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub const fn below(&mut self, end: u64) -> u64 {
+        self.draw() % end
+    }
+
+    pub fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+        of[usize::try_from(self.below(of.len() as u64)).unwrap_or_default()]
+    }
+
+    /// A rank from 0, each about as often as its place says: those of one length in bits together as often as those of another.
+    pub const fn rank(&mut self, end: u64) -> u64 {
+        loop {
+            let lengths = (u64::BITS - end.leading_zeros()) as u64;
+            let first = 1 << self.below(lengths);
+            let rank = first + self.below(first) - 1;
+            if rank < end {
+                return rank;
+            }
+        }
+    }
+}
+
+/// A message.
+pub struct Said {
+    pub conversation: usize,
+    pub author: usize,
+    pub text: String,
+}
+
+/// The messages one after the other, and in how many each word is.
+pub struct Corpus {
+    random: Random,
+    pub counts: HashMap<String, u32>,
+}
+
+impl Corpus {
+    pub fn new() -> Self {
+        Self { random: Random::new(36), counts: HashMap::new() }
+    }
+
+    pub fn say(&mut self) -> Said {
+        let random = &mut self.random;
+        let conversation = usize::try_from(random.rank(CONVERSATIONS as u64)).unwrap_or_default();
+        let author = usize::try_from(random.rank(PEOPLE as u64)).unwrap_or_default();
+        let language = random.below(20);
+        let length = 4 + random.below(19);
+        let mut words = Vec::new();
+        for _ in 0..length {
+            let word = match language {
+                0..=10 => english(random.rank(ENGLISH)),
+                11..=14 => vietnamese(random),
+                15..=17 if random.below(4) == 0 => english(random.rank(PARTS)) + &english(random.rank(PARTS)),
+                15..=17 => english(random.rank(PARTS)),
+                _ => technical(random),
+            };
+            words.push(if random.below(TYPOS) == 0 { mistyped(&word, random) } else { word });
+        }
+        for word in words.iter().collect::<std::collections::BTreeSet<_>>() {
+            *self.counts.entry(word.clone()).or_default() += 1;
+        }
+        Said { conversation, author, text: words.join(" ") }
+    }
+}
+
+/// The word of a rank, the commoner the shorter.
+fn english(rank: u64) -> String {
+    let (mut word, mut rest) = (String::new(), rank + 1);
+    while rest > 0 {
+        let (consonant, vowel) = (rest % 16, rest / 16 % 6);
+        word.push_str(CONSONANTS[usize::try_from(consonant).unwrap_or_default()]);
+        word.push_str(VOWELS[usize::try_from(vowel).unwrap_or_default()]);
+        rest /= 96;
+    }
+    word + if rank.is_multiple_of(3) { "n" } else { "" }
+}
+
+fn vietnamese(random: &mut Random) -> String {
+    format!("{}{}", random.one(&ONSETS), random.one(&RHYMES))
+}
+
+fn technical(random: &mut Random) -> String {
+    let capital = |word: String| word[..1].to_uppercase() + &word[1..];
+    match random.below(4) {
+        0 => format!("NAT-{}", 1 + random.rank(20_000)),
+        1 => english(random.rank(500)) + &capital(english(random.rank(500))),
+        2 => format!("src/{}_{}.rs", english(random.rank(300)), english(random.rank(300))),
+        _ => format!("https://example.org/{}/{}", english(random.rank(300)), random.below(10_000)),
+    }
+}
+
+/// With one letter left out, doubled, changed, or in the place of its neighbour; from eight letters on, one time in four, with two such.
+pub fn mistyped(word: &str, random: &mut Random) -> String {
+    let mut letters: Vec<char> = word.chars().collect();
+    let times = if letters.len() >= 8 && random.below(4) == 0 { 2 } else { 1 };
+    for _ in 0..times {
+        let at = usize::try_from(random.below(letters.len() as u64)).unwrap_or_default();
+        match random.below(4) {
+            0 if letters.len() > 3 => {
+                letters.remove(at);
+            }
+            1 => letters.insert(at, letters[at]),
+            2 if at > 0 => letters.swap(at - 1, at),
+            _ => letters[at] = random.one(&CONSONANTS).chars().next().unwrap_or('x'),
+        }
+    }
+    letters.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_the_same_each_time_and_some_words_are_common() {
+        let made = || {
+            let mut corpus = Corpus::new();
+            let said: Vec<String> = (0..2_000).map(|_| corpus.say().text).collect();
+            (said, corpus.counts)
+        };
+        let ((first, counts), (second, _)) = (made(), made());
+        assert_eq!(first, second);
+        assert!(
+            counts.values().any(|count| *count > 200) && counts.values().filter(|count| **count == 1).count() > 500
+        );
+        let words: usize = first.iter().map(|text| text.split(' ').count()).sum();
+        assert!((12 * 2_000..14 * 2_000).contains(&words), "{words}");
+    }
+}

@@ -1,0 +1,473 @@
+//! Searching a million messages, on both databases, while others go on writing: how long a search takes by what is searched and by how much the
+//! searcher may read, how many typos are understood, and what the index costs. Beside it FTS5 alone.
+//!
+//! The corpus is a [generator's](corpus). What the searches take is measured at the client, one after the other.
+
+mod bare;
+mod corpus;
+mod world;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use support::{Engine, Member, Value};
+use tokio::time::MissedTickBehavior;
+
+use bare::Bare;
+use corpus::{Corpus, PEOPLE, Random, mistyped};
+use world::{Searcher, World};
+
+use crate::machine;
+
+/// The report's file in the folder of the documentation.
+const REPORT: &str = "benchmark-search.md";
+/// Messages a second that are written meanwhile.
+const WRITTEN: u64 = 500;
+const WRITERS: u64 = 8;
+/// Searches before those that are measured.
+const WARM_UP: usize = 10;
+/// What is promised.
+const GOAL_MS: f64 = 50.0;
+const GOAL_TYPOS: f64 = 0.95;
+const GOAL_MEMORY: u64 = 64 << 20;
+
+#[derive(Args, Clone, Debug)]
+pub struct SearchSize {
+    /// Messages that are searched.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub messages: u64,
+    /// Searches of each class and searcher.
+    #[arg(long, default_value_t = 100)]
+    pub searches: usize,
+    /// Words with a typo.
+    #[arg(long, default_value_t = 500)]
+    pub typos: usize,
+    /// The databases: both, unless one is named.
+    #[arg(long = "search-on", value_delimiter = ',')]
+    pub on: Vec<Database>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+impl Database {
+    const fn engine(self) -> Engine {
+        match self {
+            Self::Sqlite => Engine::Sqlite,
+            Self::Postgres => Engine::Postgres,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// What is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Rare,
+    Common,
+    TwoWords,
+    Phrase,
+    Prefix,
+    Typo,
+    Filtered,
+}
+
+impl Class {
+    const ALL: [Self; 7] =
+        [Self::Rare, Self::Common, Self::TwoWords, Self::Phrase, Self::Prefix, Self::Typo, Self::Filtered];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rare => "a rare word (in up to 50)",
+            Self::Common => "one of the 17 commonest",
+            Self::TwoWords => "two words",
+            Self::Phrase => "a phrase of two words",
+            Self::Prefix => "the beginning of a word",
+            Self::Typo => "a word with a typo",
+            Self::Filtered => "a word, by one person, of the last half year",
+        }
+    }
+
+    /// As FTS5 is asked; none where it has no such thing, or this comparison hasn't.
+    fn for_bare(self, q: &str) -> Option<String> {
+        let quoted = |word: &str| format!("\"{}\"", word.replace('"', ""));
+        match self {
+            Self::Rare | Self::Common => Some(quoted(q.trim())),
+            Self::TwoWords => Some(q.split_whitespace().map(quoted).collect::<Vec<_>>().join(" AND ")),
+            Self::Phrase => Some(quoted(q)),
+            Self::Prefix => Some(format!("{} *", quoted(q))),
+            Self::Typo | Self::Filtered => None,
+        }
+    }
+}
+
+/// A search, with what stands beside its words.
+struct Question {
+    q: String,
+    author: Option<usize>,
+}
+
+/// Makes questions to which somebody finds something.
+struct Questions<'a> {
+    world: &'a World,
+    common: Vec<&'a str>,
+    random: Random,
+}
+
+impl<'a> Questions<'a> {
+    fn new(world: &'a World) -> Self {
+        let mut words: Vec<(&str, u32)> =
+            world.corpus.counts.iter().map(|(word, count)| (word.as_str(), *count)).collect();
+        words.sort_unstable_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
+        let common = words.iter().take(17).map(|(word, _)| *word).collect();
+        Self { world, common, random: Random::new(7) }
+    }
+
+    /// The words of a message that the searcher may read.
+    fn text(&mut self, searcher: &Searcher) -> anyhow::Result<Vec<&'a str>> {
+        for _ in 0..1_000_000 {
+            let at = usize::try_from(self.random.below(self.world.sample.len() as u64))?;
+            let (rank, text) = &self.world.sample[at];
+            if searcher.ranks.contains(rank) {
+                return Ok(text.split(' ').collect());
+            }
+        }
+        anyhow::bail!("{} has nothing in the sample", searcher.name)
+    }
+
+    /// A word of such a message that is in so many messages, and nothing but letters.
+    fn word(&mut self, searcher: &Searcher, counts: std::ops::Range<u32>, letters: usize) -> anyhow::Result<&'a str> {
+        for _ in 0..100_000 {
+            for word in self.text(searcher)? {
+                let count = self.world.corpus.counts.get(word).copied().unwrap_or_default();
+                if counts.contains(&count) && word.len() >= letters && word.chars().all(char::is_alphabetic) {
+                    return Ok(word);
+                }
+            }
+        }
+        anyhow::bail!("{} has no word that is in {counts:?} messages", searcher.name)
+    }
+
+    fn make(&mut self, class: Class, searcher: &Searcher) -> anyhow::Result<Question> {
+        // A blank behind the last word: it is typed to its end.
+        let q = match class {
+            Class::Rare => format!("{} ", self.word(searcher, 1..51, 3)?),
+            Class::Common => format!("{} ", self.random.one(&self.common)),
+            Class::TwoWords => {
+                let words = self.text(searcher)?;
+                format!("{} {} ", words[0], words[words.len() - 1])
+            }
+            Class::Phrase => {
+                let words = self.text(searcher)?;
+                format!("\"{} {}\"", words[1], words[2])
+            }
+            Class::Prefix => self.word(searcher, 1..u32::MAX, 6)?.chars().take(4).collect(),
+            Class::Typo => format!("{} ", mistyped(self.word(searcher, 2..u32::MAX, 5)?, &mut self.random)),
+            Class::Filtered => format!("{} ", self.word(searcher, 2..u32::MAX, 3)?),
+        };
+        let author = (class == Class::Filtered).then(|| self.random.rank(PEOPLE as u64));
+        Ok(Question { q, author: author.map(usize::try_from).transpose()? })
+    }
+}
+
+/// One class of one searcher.
+struct Timed {
+    class: Class,
+    searcher: &'static str,
+    p50: f64,
+    p95: f64,
+    longest: f64,
+    hits: f64,
+}
+
+struct Outcome {
+    database: Database,
+    timed: Vec<Timed>,
+    typos: (usize, usize),
+    indexed_in: Duration,
+    index_bytes: u64,
+    memory: (u64, u64),
+    written_per_second: f64,
+    shares: Vec<(&'static str, f64)>,
+    words: usize,
+    /// Memory of the server at the end.
+    resident: u64,
+    bare: Option<BareOutcome>,
+}
+
+struct BareOutcome {
+    built_in: Duration,
+    bytes: u64,
+    /// p95 in milliseconds.
+    classes: Vec<(Class, f64)>,
+}
+
+/// Measures, and writes the report.
+pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
+    ensure!(size.messages >= 20_000, "fewer than 20,000 messages have no rare and no common words");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let databases = if size.on.is_empty() { vec![Database::Sqlite, Database::Postgres] } else { size.on.clone() };
+    let mut outcomes = Vec::new();
+    for database in databases {
+        eprintln!("{}", database.name());
+        outcomes.push(runtime.block_on(run(database, size))?);
+    }
+    let report = report(size, &outcomes)?;
+    print!("{report}");
+    let file = docs.join(REPORT);
+    std::fs::write(&file, report)?;
+    eprintln!("{} is written", file.display());
+    Ok(())
+}
+
+async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
+    let world = World::make(database.engine(), size.messages).await?;
+    let mut questions = Questions::new(&world);
+    let writing = Writing::begin(&world);
+    let (mut timed, mut for_bare) = (Vec::new(), Vec::new());
+    for class in Class::ALL {
+        for searcher in &world.searchers {
+            let (mut took, mut hits) = (Vec::with_capacity(size.searches), 0);
+            for number in 0..WARM_UP + size.searches {
+                let question = questions.make(class, searcher)?;
+                let (time, found) = search(&world, searcher, &question).await?;
+                if number < WARM_UP {
+                    continue;
+                }
+                took.push(time);
+                hits += total(&found);
+                if searcher.name == "wide" {
+                    for_bare.extend(class.for_bare(&question.q).map(|q| (class, q)));
+                }
+            }
+            let (p50, p95, longest) = (at(&mut took, 50), at(&mut took, 95), at(&mut took, 100));
+            eprintln!("{} · {}: p50 {p50:.1}, p95 {p95:.1}, longest {longest:.1} ms", class.name(), searcher.name);
+            timed.push(Timed {
+                class,
+                searcher: searcher.name,
+                p50,
+                p95,
+                longest,
+                hits: share(hits, took.len() as u64),
+            });
+        }
+    }
+    let mut understood = 0;
+    let wide = &world.searchers[0];
+    for _ in 0..size.typos {
+        let word = questions.word(wide, 2..u32::MAX, 4)?;
+        let q = format!("{} ", mistyped(word, &mut questions.random));
+        let (_, found) = search(&world, wide, &Question { q, author: None }).await?;
+        let items = found["items"].as_array().context("no items")?;
+        let has =
+            |hit: &Value| hit["message"]["content"].as_str().is_some_and(|text| text.split(' ').any(|one| one == word));
+        understood += usize::from(items.iter().take(10).any(has));
+    }
+    let written_per_second = writing.end().await;
+    let resident = world.app.instances[0].memory();
+    let bare = if database == Database::Sqlite { Some(bare(size, &world, &for_bare)?) } else { None };
+    Ok(Outcome {
+        database,
+        timed,
+        typos: (understood, size.typos),
+        indexed_in: world.indexed_in,
+        index_bytes: world.index_bytes,
+        memory: world.memory,
+        written_per_second,
+        shares: world.searchers.iter().map(|searcher| (searcher.name, searcher.share)).collect(),
+        words: world.corpus.counts.len(),
+        resident,
+        bare,
+    })
+}
+
+/// How long a search took, and what it found.
+async fn search(world: &World, searcher: &Searcher, question: &Question) -> anyhow::Result<(Duration, Value)> {
+    let mut parameters = vec![("q", question.q.clone())];
+    parameters.extend(searcher.within.clone().map(|id| ("conversation_id", id)));
+    if let Some(author) = question.author {
+        parameters.push(("author", world.authors[author].id.clone()));
+        parameters.push(("from", half_a_year_ago()));
+    }
+    let query: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    let path = format!("/r1/search?{}", query.join("&"));
+    let begun = Instant::now();
+    let answer = searcher.member.get(&path).await;
+    let took = begun.elapsed();
+    ensure!(answer.status == 200, "{answer:?}");
+    Ok((took, answer.data()))
+}
+
+fn half_a_year_ago() -> String {
+    appcore::Timestamp(appcore::Clock::system().now().millis() - 182 * 86_400_000).to_string()
+}
+
+/// As it stands in an address.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+fn total(found: &Value) -> u64 {
+    found["total"]["count"].as_u64().unwrap_or_default()
+}
+
+/// People who write meanwhile.
+struct Writing {
+    is_over: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    begun: Instant,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Writing {
+    fn begin(world: &World) -> Self {
+        let (is_over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let tasks = (0..WRITERS).map(|number| {
+            let (is_over, sent) = (Arc::clone(&is_over), Arc::clone(&sent));
+            // The first author is everywhere.
+            let (author, conversations): (Member, Vec<String>) =
+                (world.authors[0].clone(), world.conversations.clone());
+            let mut corpus = Corpus::new();
+            tokio::spawn(async move {
+                for _ in 0..number * 100 {
+                    corpus.say();
+                }
+                let mut ticks = tokio::time::interval(Duration::from_millis(1_000 * WRITERS / WRITTEN));
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                while !is_over.load(Ordering::Relaxed) {
+                    ticks.tick().await;
+                    let said = corpus.say();
+                    author.send_message(&conversations[said.conversation], &said.text).await;
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        });
+        let tasks = tasks.collect();
+        Self { is_over, sent, begun: Instant::now(), tasks }
+    }
+
+    /// How many they wrote in a second.
+    async fn end(self) -> f64 {
+        let per_second = share(self.sent.load(Ordering::Relaxed), 1) / self.begun.elapsed().as_secs_f64();
+        self.is_over.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        per_second
+    }
+}
+
+fn bare(size: &SearchSize, world: &World, questions: &[(Class, String)]) -> anyhow::Result<BareOutcome> {
+    eprintln!("FTS5 alone");
+    let folder = tempfile::Builder::new().prefix("natter-bench").tempdir()?;
+    let bare = Bare::build(folder.path(), size.messages, &world.searchers[0].ranks)?;
+    let mut classes = Vec::new();
+    for class in Class::ALL {
+        let mut took = Vec::new();
+        for (_, question) in questions.iter().filter(|(of, _)| *of == class) {
+            took.push(bare.search(question)?);
+        }
+        if !took.is_empty() {
+            classes.push((class, at(&mut took, 95)));
+        }
+    }
+    Ok(BareOutcome { built_in: bare.built_in, bytes: bare.bytes, classes })
+}
+
+/// In milliseconds, what so many of a hundred don't exceed.
+fn at(took: &mut [Duration], percent: usize) -> f64 {
+    took.sort_unstable();
+    took.get(took.len().saturating_sub(1) * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to look at")]
+fn share(part: u64, of: u64) -> f64 {
+    part as f64 / of.max(1) as f64
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    share(bytes, 1 << 20)
+}
+
+/// What is missed stands out.
+fn judged(text: &str, is_met: bool) -> String {
+    if is_met { text.to_owned() } else { format!("**{text}: missed**") }
+}
+
+fn report(size: &SearchSize, outcomes: &[Outcome]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    writeln!(text, "# Searching {} messages\n", size.messages)?;
+    writeln!(
+        text,
+        "Written by `bench/run --search`; how searching works stands in [architecture.md](architecture.md).\n"
+    )?;
+    writeln!(text, "Machine: {}. The server and the load generator share its cores.\n", machine::describe())?;
+    writeln!(
+        text,
+        "{} conversations, {PEOPLE} authors, messages of 13 words in the mean that a generator draws (English, Vietnamese, German, identifiers, ids, addresses; \
+         one word in 330 with a typo). Searches go over HTTP, one after the other, {} of each kind, while {WRITTEN} messages a second are to be written. Times in ms.",
+        corpus::CONVERSATIONS,
+        size.searches,
+    )?;
+    for outcome in outcomes {
+        write_outcome(&mut text, size, outcome)?;
+    }
+    Ok(text)
+}
+
+fn write_outcome(text: &mut String, size: &SearchSize, outcome: &Outcome) -> anyhow::Result<()> {
+    writeln!(text, "\n## {}\n", outcome.database.name())?;
+    let shares: Vec<String> =
+        outcome.shares.iter().map(|(name, share)| format!("{name} {:.2} %", share * 100.0)).collect();
+    writeln!(text, "Of all messages the searchers may read, or search in: {}.\n", shares.join(", "))?;
+    writeln!(text, "| | searcher | p50 | p95 (goal: < {GOAL_MS:.0}) | longest | hits, mean | p95 of FTS5 alone |")?;
+    writeln!(text, "|---|---|--:|--:|--:|--:|--:|")?;
+    for Timed { class, searcher, p50, p95, longest, hits } in &outcome.timed {
+        let classes = outcome.bare.iter().flat_map(|bare| &bare.classes);
+        let alone = classes.filter(|(of, _)| of == class && *searcher == "wide").map(|(_, p95)| format!("{p95:.1}"));
+        let p95 = judged(&format!("{p95:.1}"), *p95 < GOAL_MS);
+        let alone = alone.collect::<String>();
+        writeln!(text, "| {} | {searcher} | {p50:.1} | {p95} | {longest:.1} | {hits:.0} | {alone} |", class.name())?;
+    }
+    let (understood, typos) = outcome.typos;
+    let part = share(understood as u64, typos as u64);
+    let memory = outcome.memory.1.saturating_sub(outcome.memory.0);
+    let rate = share(size.messages, 1) / outcome.indexed_in.as_secs_f64();
+    writeln!(text, "\n| | |\n|---|--:|")?;
+    let typos = judged(&format!("{understood} of {typos}"), part >= GOAL_TYPOS);
+    writeln!(text, "| typos whose word is in the first ten (goal: ≥ 95 %) | {typos} |")?;
+    writeln!(text, "| different words | {} |", outcome.words)?;
+    let memory = judged(&format!("{:.0} MiB", mebibytes(memory)), memory <= GOAL_MEMORY);
+    writeln!(text, "| memory of the first search, the words' among it (goal: ≤ 64 MiB) | {memory} |")?;
+    writeln!(text, "| memory of the server at the end | {:.0} MiB |", mebibytes(outcome.resident))?;
+    writeln!(text, "| size of the index | {:.0} MiB |", mebibytes(outcome.index_bytes))?;
+    writeln!(text, "| a new index | {:.0} s, {rate:.0} messages/s |", outcome.indexed_in.as_secs_f64())?;
+    writeln!(text, "| written meanwhile | {:.0} messages/s |", outcome.written_per_second)?;
+    if let Some(bare) = &outcome.bare {
+        let rate = share(size.messages, 1) / bare.built_in.as_secs_f64();
+        writeln!(text, "| FTS5 alone: size, rate | {:.0} MiB, {rate:.0} messages/s |", mebibytes(bare.bytes))?;
+    }
+    Ok(())
+}

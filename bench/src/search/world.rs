@@ -1,0 +1,171 @@
+//! An installation in which a million messages were said: its people and conversations by the API, what was said by SQL while it doesn't run.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+use support::{Application, Engine, Member, Setup};
+
+use super::corpus::{CONVERSATIONS, Corpus, PEOPLE};
+
+/// Rows of a statement.
+const ROWS: u64 = 500;
+/// Numbers of imported messages begin behind what was there.
+const FIRST: u64 = 1_000;
+const YEAR: u64 = 365 * 86_400_000;
+
+/// Somebody who searches.
+pub struct Searcher {
+    pub name: &'static str,
+    pub member: Member,
+    /// The only conversation that is searched.
+    pub within: Option<String>,
+    /// The conversations by their ranks.
+    pub ranks: Vec<usize>,
+    /// Of all messages.
+    pub share: f64,
+}
+
+pub struct World {
+    pub app: Application,
+    pub searchers: Vec<Searcher>,
+    pub authors: Vec<Member>,
+    pub conversations: Vec<String>,
+    /// Some of what was said: the conversation's rank and the text.
+    pub sample: Vec<(usize, String)>,
+    pub corpus: Corpus,
+    pub indexed_in: Duration,
+    /// Resident memory of the server before and after its first search.
+    pub memory: (u64, u64),
+    pub index_bytes: u64,
+}
+
+/// The conversations that one is in who is in many, and one who is in many small ones.
+fn ranks() -> [Vec<usize>; 2] {
+    let wide = [1, 800].into_iter().chain((0..148).map(|n| 5 + 13 * n)).collect();
+    [wide, (1_400..1_550).collect()]
+}
+
+impl World {
+    pub async fn make(engine: Engine, messages: u64) -> anyhow::Result<Self> {
+        let setup = Setup::new().on(engine).set("auth.access_ttl", 86_400).set("server.workers", 1);
+        let mut app = setup.start().await;
+        let mut authors = Vec::with_capacity(PEOPLE);
+        for number in 0..PEOPLE {
+            authors.push(Member::sign_up(&app.url(), &format!("Author {number}")).await);
+        }
+        let [wide, narrow] = ranks();
+        let searchers = [Member::sign_up(&app.url(), "Wide").await, Member::sign_up(&app.url(), "Narrow").await];
+        eprintln!("{CONVERSATIONS} conversations");
+        let mut conversations = Vec::with_capacity(CONVERSATIONS);
+        for rank in 0..CONVERSATIONS {
+            let mut others = vec![&authors[1]];
+            others.extend(wide.contains(&rank).then_some(&searchers[0]));
+            others.extend(narrow.contains(&rank).then_some(&searchers[1]));
+            conversations.push(authors[0].open_group(&format!("Room {rank}"), &others).await);
+        }
+        ensure!(app.instances[0].terminate().await.success(), "the server does not stop");
+        eprintln!("{messages} messages");
+        let (mut corpus, mut sample) = (Corpus::new(), Vec::new());
+        let sizes = import(&app, &conversations, &authors, &mut corpus, messages, &mut sample).await;
+        app.instances[0].start_again().await;
+        let url = app.url();
+        let (begun, rebuilt) = (Instant::now(), app.command(&["search", "rebuild", "--wait"]).await);
+        let indexed_in = begun.elapsed();
+        ensure!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+        let [wide_one, narrow_one] = searchers.map(|member| member.at(&url));
+        #[expect(clippy::cast_precision_loss, reason = "figures to look at")]
+        let share = |ranks: &[usize]| ranks.iter().map(|rank| sizes[*rank]).sum::<u64>() as f64 / messages as f64;
+        let before = app.instances[0].memory();
+        wide_one.get("/r1/search?q=anything").await.data();
+        let memory = (before, app.instances[0].memory());
+        let index_bytes = index_bytes(&app).await?;
+        let searchers = vec![
+            Searcher { name: "wide", share: share(&wide), ranks: wide, member: wide_one.clone(), within: None },
+            Searcher { name: "narrow", share: share(&narrow), ranks: narrow, member: narrow_one, within: None },
+            Searcher {
+                name: "one",
+                share: share(&[800]),
+                ranks: vec![800],
+                within: Some(conversations[800].clone()),
+                member: wide_one,
+            },
+        ];
+        let authors = authors.iter().map(|author| author.at(&url)).collect();
+        Ok(Self { app, searchers, authors, conversations, sample, corpus, indexed_in, memory, index_bytes })
+    }
+}
+
+/// Writes what was said, the oldest first, over the last year; how much in each conversation.
+async fn import(
+    app: &Application,
+    conversations: &[String],
+    authors: &[Member],
+    corpus: &mut Corpus,
+    messages: u64,
+    sample: &mut Vec<(usize, String)>,
+) -> Vec<u64> {
+    let literal = |id: &str| match app.database.engine {
+        Engine::Sqlite => format!("x'{}'", id.replace('-', "")),
+        Engine::Postgres => format!("'{id}'"),
+    };
+    let conversation_ids: Vec<String> = conversations.iter().map(|id| literal(id)).collect();
+    let author_ids: Vec<String> = authors.iter().map(|author| literal(&author.id)).collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let begin = u64::try_from(now).unwrap_or_default() - YEAR;
+    let mut sizes = vec![0; conversations.len()];
+    let mut made = 0;
+    while made < messages {
+        let mut sql = "INSERT INTO messages (id, conversation_id, seq, no, sender_kind, sender_id, content, status, created_at) VALUES ".to_owned();
+        for number in made..messages.min(made + ROWS) {
+            let said = corpus.say();
+            let at = begin + YEAR / messages * number;
+            // As new ids are: by time, then by number.
+            let id = uuid::Uuid::from_u128(
+                (u128::from(at) << 80)
+                    | (0x7 << 76)
+                    | (u128::from(number % 4_096) << 64)
+                    | (0x8 << 60)
+                    | u128::from(number),
+            );
+            let size: &mut u64 = &mut sizes[said.conversation];
+            *size += 1;
+            let (place, author) = (&conversation_ids[said.conversation], &author_ids[said.author]);
+            let (id, seq) = (literal(&id.to_string()), FIRST + *size);
+            let comma = if number > made { "," } else { "" };
+            let text = said.text.replace('\'', "''");
+            let _ = write!(sql, "{comma}({id},{place},{seq},{seq},'user',{author},'{text}','complete',{at})");
+            if number % 10 == 0 {
+                sample.push((said.conversation, said.text));
+            }
+        }
+        app.database.run(&sql).await;
+        made += ROWS;
+    }
+    let mut sql = "BEGIN;".to_owned();
+    for (id, size) in conversation_ids.iter().zip(&sizes) {
+        let last = FIRST + size;
+        let _ = write!(sql, "UPDATE conversations SET last_seq = {last}, last_no = {last} WHERE id = {id};");
+    }
+    sql.push_str("COMMIT");
+    app.database.run(&sql).await;
+    if app.database.engine == Engine::Postgres {
+        app.database.run("ANALYZE").await;
+    }
+    sizes
+}
+
+async fn index_bytes(app: &Application) -> anyhow::Result<u64> {
+    let bytes = match app.database.engine {
+        Engine::Sqlite => {
+            let size = |name: &str| std::fs::metadata(app.folder().join(name)).map_or(0, |file| file.len());
+            return Ok(size("search.db") + size("search.db-wal"));
+        }
+        Engine::Postgres => {
+            let sql = "SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
+                       WHERE relkind = 'r' AND relname LIKE 'search\\_%'";
+            app.database.number(sql).await
+        }
+    };
+    u64::try_from(bytes).context("a size is no number")
+}
