@@ -1,6 +1,7 @@
 // Searching: the palette and the page, narrowing, typos, what to do where there is nothing, the way to the message.
 
-import { apiOf, expect, PHONE, test } from './people.mjs';
+import { randomUUID } from 'node:crypto';
+import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
 /** What is written is found a moment later. */
 async function findable(person, q, count) {
@@ -192,3 +193,102 @@ test('on a phone the menu of a conversation finds words in it', async ({ arrive,
   await expect(bar).toHaveCount(0);
   await expect(anna.log.getByText('opens at nine')).toBeVisible();
 });
+
+test('an assistant answers about what was found', async ({ arrive, server, upstream }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  const { page } = anna;
+  await anna.openChatWith(ben);
+  const id = new URL(page.url()).pathname.split('/').at(-1);
+  const his = await apiOf(server, ben);
+  await his.send(id, 'The heron arrives on Friday');
+  await his.send(id, 'The heron likes the pond');
+  await findable(his, 'heron', 2);
+  await page.goto('/search?q=heron');
+  const results = page.getByRole('region', { name: 'Results' });
+  // The newest is the first of them; what has no such number is no source.
+  upstream.next({ words: ['It arrives on **Friday**.[2]', ' Nobody says when.[9]'] });
+  await results.getByRole('button', { name: 'Ask about these results' }).click();
+  const answer = page.getByRole('region', { name: 'Answer about the results' });
+  await expect(answer).toContainText('It arrives on Friday');
+  await expect(answer.getByRole('link', { name: /^Source 2: / })).toHaveCount(1);
+  await expect(answer.getByRole('link', { name: /^Source 9: / })).toHaveCount(0);
+  await anna.expectFlawless('an answer about what was found');
+
+  // What is asked further is asked of the same messages.
+  const followUp = answer.getByRole('textbox', { name: 'Ask a follow-up' });
+  await page.route(/\/r1\/search\/answer$/, (route) =>
+    route.fulfill({ status: 503, json: { status: 'error', code: 'unavailable', message: 'No.' } }),
+  );
+  await followUp.fill('Where is it?');
+  await answer.getByRole('button', { name: 'Ask', exact: true }).click();
+  await expect(answer).toContainText('No answer came');
+  await page.unroute(/\/r1\/search\/answer$/);
+  upstream.next({ words: ['At the pond.[1]'] });
+  await answer.getByRole('button', { name: /again/i }).click();
+  await expect(answer).toContainText('At the pond');
+  await expect(answer).toContainText('Where is it?');
+  await answer.getByRole('link', { name: /^Source 1: / }).click();
+  await expect(anna.log.getByText('likes the pond')).toBeInViewport();
+});
+
+test('what a file says is found, and shown where it was found', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  const { page } = anna;
+  await anna.openChatWith(ben);
+  const id = new URL(page.url()).pathname.split('/').at(-1);
+  const his = await apiOf(server, ben);
+  const headers = { authorization: `Bearer ${his.token}`, 'content-type': 'text/plain', 'x-filename': 'marsh.txt' };
+  const body = 'In the reeds the bittern booms at dusk.';
+  const { data } = await (await fetch(`${server.url}/r1/uploads`, { method: 'POST', headers, body })).json();
+  const message = { client_id: randomUUID(), content: 'From last night', attachment_ids: [data.id] };
+  await his.call('POST', `/r1/conversations/${id}/messages`, message);
+  await findable(his, 'bittern', 1);
+  await page.goto('/search?q=bittern');
+  const results = page.getByRole('region', { name: 'Results' });
+  const hit = results.getByRole('listitem').filter({ has: page.getByRole('link') });
+  await expect(hit).toContainText('In marsh.txt:');
+  await expect(hit).toContainText('the bittern booms at dusk');
+  await expect(hit.locator('mark')).toHaveText('bittern');
+  await anna.expectFlawless('a word that was found in a file');
+  await page.goto('/search?type=file&q=bittern');
+  await expect(results.getByRole('listitem').first()).toContainText('the bittern booms at dusk');
+  await results.getByRole('link', { name: /bittern/ }).click();
+  await expect(anna.log.getByText('From last night')).toBeInViewport();
+});
+
+for (const [size, options] of [
+  ['1440', { viewport: { width: 1440, height: 900 } }],
+  ['390', PHONE],
+])
+  test(`no result, one and more than a thousand: ${size}`, async ({ arrive, server }) => {
+    test.setTimeout(240_000);
+    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+    const { page } = anna;
+    await anna.openChatWith(ben);
+    const id = new URL(page.url()).pathname.split('/').at(-1);
+    const his = await apiOf(server, ben);
+    await his.send(id, 'One ptarmigan in the snow');
+    for (let n = 0; n < 1200; n += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, at) => his.send(id, `Sandpiper number ${n + at} on the shore`)));
+    await findable(his, 'ptarmigan', 1);
+    await findable(his, 'sandpiper', 500);
+    const results = page.getByRole('region', { name: 'Results' });
+    const hits = results.getByRole('listitem').filter({ has: page.getByRole('link') });
+    const looksRight = async (what) => {
+      expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), what).toBe(true);
+      await anna.expectFlawless(what);
+      await shoot(page, `search-${what.replaceAll(' ', '-')}-${size}`);
+    };
+    await page.goto('/search?q=kakapo');
+    await expect(results.getByRole('heading', { name: 'No results for “kakapo”' })).toBeVisible();
+    await looksRight('no result');
+    await page.goto('/search?q=ptarmigan');
+    await expect(hits).toHaveCount(1);
+    await looksRight('one result');
+    await page.goto('/search?q=sandpiper');
+    await expect(results.getByText(/^More than 500 results/)).toBeVisible();
+    await looksRight('thousands of results');
+    // Further ones come before their place is reached.
+    await hits.nth(19).scrollIntoViewIfNeeded();
+    await expect(hits.nth(39)).toBeAttached();
+  });

@@ -237,6 +237,84 @@ async fn only_who_may_read_a_message_now_finds_it() {
     assert!(found(&ben, "ostrich").await.is_empty());
 }
 
+/// Scripts that put no spaces between words.
+#[tokio::test]
+async fn thai_japanese_and_korean_are_found_by_their_parts() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let all =
+        ["สวัสดีตอนเช้าทุกคน", "明日の会議は三時からです", "東京タワーに行く", "내일 회의가 있습니다", "ok 会議 later"];
+    for text in all {
+        anna.send_message(&chat, text).await;
+    }
+    finds(&ben, "", &all).await;
+    for (q, expected) in [
+        ("ตอนเช้า", &[all[0]][..]),
+        ("สวัสดี ทุกคน", &[all[0]]),
+        ("会議", &[all[1], all[4]]),
+        ("会議 三時", &[all[1]]),
+        ("会議 -later", &[all[1]]),
+        ("東京タワー", &[all[2]]),
+        ("タワー", &[all[2]]),
+        ("京", &[all[2]]),
+        ("東京会議", &[]),
+        ("회의", &[all[3]]),
+        ("\"내일 회의\"", &[all[3]]),
+        ("내일 없습니다", &[]),
+    ] {
+        let mut expected: Vec<String> = expected.iter().map(|text| (*text).to_owned()).collect();
+        let mut now = found(&ben, q).await;
+        now.sort();
+        expected.sort();
+        assert_eq!(now, expected, "{q}");
+    }
+    let data = ask(&ben, &[("q", "三時")]).await.data();
+    assert_eq!(data["items"][0]["highlights"], json!([[6, 2]]));
+}
+
+#[tokio::test]
+async fn guests_and_other_workspaces_find_what_is_theirs() {
+    let app = Setup::new().set("workspaces.shared", "none").start().await;
+    let (anna, ben, gina) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Gina").await);
+    let workspace = async |name: &str| {
+        let made = anna.post("/r1/workspaces", json!({ "name": name })).await.data_with(201);
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let (team, other) = (workspace("Team").await, workspace("Other").await);
+    for (place, who, role) in [(&team, &ben, "member"), (&team, &gina, "guest"), (&other, &ben, "member")] {
+        let body = json!({ "user_id": who.id, "role": role });
+        anna.post(&format!("/r1/workspaces/{place}/members"), body).await.data_with(201);
+    }
+    for (body, text) in [
+        (json!({ "kind": "public_channel", "title": "Waders", "workspace_id": team }), "a plover for the team"),
+        (json!({ "kind": "group", "title": "Few", "workspace_id": team, "member_ids": [gina.id] }), "a plover for few"),
+        (json!({ "kind": "public_channel", "title": "Waders", "workspace_id": other }), "a plover elsewhere"),
+    ] {
+        let made = anna.post("/r1/conversations", body).await.data_with(201);
+        anna.send_message(made["id"].as_str().unwrap(), text).await;
+    }
+    finds(&anna, "plover", &["a plover for the team", "a plover for few", "a plover elsewhere"]).await;
+    finds(&ben, "plover", &["a plover for the team", "a plover elsewhere"]).await;
+    assert_eq!(found(&gina, "plover").await, ["a plover for few"]);
+    for (who, place, count) in [(&anna, &team, 2), (&anna, &other, 1), (&ben, &team, 1), (&gina, &other, 0)] {
+        let data = ask(who, &[("q", "plover"), ("workspace_id", place)]).await.data();
+        assert_eq!((texts(&data).len(), &data["total"]["count"]), (count, &json!(count)));
+    }
+    let names = async |who: &Member, kind: &str, q: &str| {
+        ask(who, &[("q", q), ("type", kind)]).await.data()["items"].as_array().unwrap().len()
+    };
+    // A guest meets those of the group alone.
+    assert_eq!((names(&gina, "conversation", "waders").await, names(&ben, "conversation", "waders").await), (0, 2));
+    assert_eq!((names(&gina, "person", &anna.name).await, names(&gina, "person", &ben.name).await), (1, 0));
+
+    // Who is not in the workspace any more finds nothing of it, at once.
+    anna.delete(&format!("/r1/workspaces/{team}/members/{}", gina.id)).await;
+    assert!(found(&gina, "plover").await.is_empty());
+    anna.delete(&format!("/r1/workspaces/{team}/members/{}", ben.id)).await;
+    assert_eq!(found(&ben, "plover").await, ["a plover elsewhere"]);
+}
+
 #[tokio::test]
 async fn edited_messages_are_found_by_what_they_say_now() {
     let app = Application::start().await;
