@@ -1,5 +1,6 @@
 //! Searching: what is found, by whom, how soon, and what is not found any more.
 
+mod engine;
 mod model;
 
 use std::{
@@ -277,18 +278,24 @@ async fn thai_japanese_and_korean_are_found_by_their_parts() {
 async fn guests_and_other_workspaces_find_what_is_theirs() {
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let (anna, ben, gina) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Gina").await);
+    let hugo = app.sign_up("Hugo").await;
     let workspace = async |name: &str| {
         let made = anna.post("/r1/workspaces", json!({ "name": name })).await.data_with(201);
         made["id"].as_str().unwrap().to_owned()
     };
     let (team, other) = (workspace("Team").await, workspace("Other").await);
-    for (place, who, role) in [(&team, &ben, "member"), (&team, &gina, "guest"), (&other, &ben, "member")] {
+    for (place, who, role) in
+        [(&team, &ben, "member"), (&team, &gina, "guest"), (&team, &hugo, "member"), (&other, &ben, "member")]
+    {
         let body = json!({ "user_id": who.id, "role": role });
         anna.post(&format!("/r1/workspaces/{place}/members"), body).await.data_with(201);
     }
     for (body, text) in [
         (json!({ "kind": "public_channel", "title": "Waders", "workspace_id": team }), "a plover for the team"),
-        (json!({ "kind": "group", "title": "Few", "workspace_id": team, "member_ids": [gina.id] }), "a plover for few"),
+        (
+            json!({ "kind": "group", "title": "Few", "workspace_id": team, "member_ids": [gina.id, hugo.id] }),
+            "a plover for few",
+        ),
         (json!({ "kind": "public_channel", "title": "Waders", "workspace_id": other }), "a plover elsewhere"),
     ] {
         let made = anna.post("/r1/conversations", body).await.data_with(201);

@@ -67,6 +67,8 @@ pub struct Plan {
     pub from: Option<i64>,
     /// Before this moment.
     pub until: Option<i64>,
+    /// Words that are like these answer as well, for an index that knows by itself which those are.
+    pub is_wide: bool,
     /// Only what is numbered below it.
     pub below: Option<i64>,
     pub limit: u32,

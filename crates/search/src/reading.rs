@@ -55,6 +55,16 @@ impl Reading {
         Self { alternatives: query.wanted.iter().map(understood).collect() }
     }
 
+    /// Also as another reading of the same query understands them.
+    pub fn add(&mut self, other: Self) {
+        self.alternatives.resize_with(self.alternatives.len().max(other.alternatives.len()), HashMap::new);
+        for (mine, others) in self.alternatives.iter_mut().zip(other.alternatives) {
+            for (word, likeness) in others {
+                mine.entry(word).or_insert(likeness);
+            }
+        }
+    }
+
     /// What the index is asked for.
     #[must_use]
     pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {

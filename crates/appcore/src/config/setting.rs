@@ -713,6 +713,18 @@ const LATER: &[Setting] = &[
         "Types of files that nobody may upload, by content as by claim. Not set: every type may be.",
     ),
     row(
+        "search.url",
+        Kind::Url(&["http", "https"]),
+        Unset("http://meilisearch.internal:7700"),
+        "A Meilisearch that messages are found by. Not set: by an index beside the SQLite database, or in PostgreSQL.",
+    ),
+    row(
+        "search.key",
+        Kind::Credential,
+        Unset("…"),
+        "Its key: for indexes, their settings and documents, search and tasks.",
+    ),
+    row(
         "backup.every_hours",
         Kind::Number(0, 8_760),
         Value("0"),

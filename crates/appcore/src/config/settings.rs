@@ -48,6 +48,8 @@ pub struct Config {
     pub mcp: Mcp,
     pub gateway: Gateway,
     pub uploads: Uploads,
+    #[serde(default)]
+    pub search: Search,
     pub backup: Backup,
     #[serde(default)]
     pub outgoing: Outgoing,
@@ -426,6 +428,17 @@ pub struct Gateway {
 }
 
 /// Files that people upload.
+/// A search engine of the operator's, where messages are found by it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// A Meilisearch; none: the index is beside the database, or in it.
+    #[serde(default)]
+    pub url: Option<Url>,
+    #[serde(default)]
+    pub key: Option<Secret>,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Uploads {

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::{
     document::{self, Texts},
     files,
-    index::{Index, Writing},
+    index::{SearchIndex, Writing},
 };
 use crate::App;
 
@@ -214,7 +214,7 @@ struct Turn {
 
 /// Reads what is new, and some of what is old.
 async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
-    let index = &app.search.index;
+    let index = app.search.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {
         app.search.forget_words().await;
@@ -256,7 +256,7 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
 }
 
 /// From here on what is new comes from the log, and what was there before is read from the newest to the oldest.
-async fn begin_filling(app: &App, index: &Index) -> Result<(), AppError> {
+async fn begin_filling(app: &App, index: &dyn SearchIndex) -> Result<(), AppError> {
     let Some(writing) = index.begin().await? else {
         tokio::time::sleep(AGAIN).await;
         return Ok(());
@@ -270,7 +270,7 @@ async fn begin_filling(app: &App, index: &Index) -> Result<(), AppError> {
 }
 
 /// Reads some old messages; `false` when there are none left.
-async fn read_old(app: &App, index: &Index) -> Result<bool, AppError> {
+async fn read_old(app: &App, index: &dyn SearchIndex) -> Result<bool, AppError> {
     let Some(writing) = index.begin().await? else {
         tokio::time::sleep(AGAIN).await;
         return Ok(true);
@@ -287,7 +287,7 @@ async fn read_old(app: &App, index: &Index) -> Result<bool, AppError> {
 }
 
 /// Reads what is new in these conversations.
-async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, Head)>) -> Result<(), AppError> {
+async fn read(app: &App, index: &dyn SearchIndex, news: &News, some: Vec<(Uuid, Head)>) -> Result<(), AppError> {
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
     let before: HashMap<Uuid, i64> = index.positions(ids).await?.into_iter().collect();
     let is_behind = |(id, head): &(Uuid, Head)| before.get(id).copied().unwrap_or(0) != head.seq;
@@ -358,7 +358,7 @@ async fn read(app: &App, index: &Index, news: &News, some: Vec<(Uuid, Head)>) ->
     commit(writing, batch).await
 }
 
-async fn commit(writing: Writing, batch: Batch) -> Result<(), AppError> {
+async fn commit(writing: Box<dyn Writing>, batch: Batch) -> Result<(), AppError> {
     let count = batch.changes.len();
     writing.commit(batch).await?;
     metrics().search.indexed(count);
@@ -366,7 +366,7 @@ async fn commit(writing: Writing, batch: Batch) -> Result<(), AppError> {
 }
 
 /// Reads messages again that have changed without an event: their files were read.
-async fn read_touched(app: &App, index: &Index, news: &News) -> Result<(), AppError> {
+async fn read_touched(app: &App, index: &dyn SearchIndex, news: &News) -> Result<(), AppError> {
     let again = || {
         news.is_touched.store(true, Relaxed);
         news.arrived.notify_one();
@@ -396,7 +396,7 @@ async fn read_touched(app: &App, index: &Index, news: &News) -> Result<(), AppEr
 }
 
 /// What can't be read from the log any more is read from the messages.
-async fn lost(app: &App, writing: Writing, why: &str) -> Result<(), AppError> {
+async fn lost(app: &App, writing: Box<dyn Writing>, why: &str) -> Result<(), AppError> {
     tracing::warn!(why, "the search index is filled anew");
     writing.give_up().await?;
     app.search.index.clear().await

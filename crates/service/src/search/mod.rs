@@ -1,6 +1,6 @@
 //! Searching what one may read.
 //!
-//! An [index](Index) says which messages have which words; what it says is a guess. Each message is read from where it lies, by a statement that has the
+//! An [index](SearchIndex) says which messages have which words; what it says is a guess. Each message is read from where it lies, by a statement that has the
 //! conditions on who may read it, and compared with the query again, so what was deleted, edited, or can't be read any more is never found.
 //!
 //! [What files say](files) is searched with the messages that carry them.
@@ -27,7 +27,9 @@ use std::{
     time::Instant,
 };
 
-use ::search::{Candidate, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, Wanted, utf16};
+use ::search::{
+    Candidate, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, Term, Wanted, tokens, utf16,
+};
 use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
     auth::Principal,
@@ -50,7 +52,7 @@ pub(crate) use files::FileTextJob;
 pub use indexer::Lag;
 pub(crate) use indexer::start;
 
-use self::{index::Index, indexer::News};
+use self::{index::SearchIndex, indexer::News};
 use crate::App;
 
 /// Messages that are compared at once.
@@ -75,7 +77,7 @@ const OWN: u32 = 1;
 
 /// What there is for searching on this instance.
 pub struct Search {
-    index: Index,
+    index: Box<dyn SearchIndex>,
     words: RwLock<Dictionary>,
     /// One at a time reads new words.
     reading_words: tokio::sync::Mutex<()>,
@@ -86,7 +88,7 @@ pub struct Search {
 impl Search {
     pub(crate) fn open(config: &Config, db: &Database) -> anyhow::Result<Self> {
         Ok(Self {
-            index: Index::open(config, db)?,
+            index: index::open(config, db)?,
             words: RwLock::default(),
             reading_words: tokio::sync::Mutex::default(),
             places: Semaphore::new(AT_ONCE),
@@ -233,9 +235,13 @@ async fn messages(
     cursor: Option<Cursor>,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
-    let is_filling = app.search.index.fill().await?.is_none_or(|fill| !fill.is_done);
+    let fill = app.search.index.fill().await?;
+    let is_filling = fill.is_none_or(|fill| !fill.is_done);
     let total = cursor.is_none().then_some(SearchTotal { count: 0, is_all: true });
     let nothing = SearchResults { is_filling, total, ..SearchResults::default() };
+    if fill.is_none() {
+        return Ok(nothing);
+    }
     let Some(asked) = asked(app, user, &ask, query).await? else { return Ok(nothing) };
     let words = app.search.words().await?;
     let exact = Reading::exact(&asked.query, &words);
@@ -336,6 +342,7 @@ async fn asked(app: &App, user: UserId, ask: &Ask, mut query: Query) -> Result<O
         conversations: conversations.keys().copied().collect(),
         from: query.from,
         until: query.until,
+        is_wide: false,
         below: None,
         limit: WINDOW,
     };
@@ -344,11 +351,12 @@ async fn asked(app: &App, user: UserId, ask: &Ask, mut query: Query) -> Result<O
 
 /// The next messages that answer with these words.
 async fn window(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Result<Window, AppError> {
-    let candidates = candidates(app, asked, reading, below).await?;
+    let candidates = candidates(app, asked, reading, false, below).await?;
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let last = candidates.last().filter(|_| is_full);
     let (next, end) = (last.map(|last| last.number), last.map(|last| last.created_at));
-    Ok(Window { hits: compare(app, asked, reading, candidates).await?, next, end, reading: reading.clone() })
+    let (hits, reading) = compare(app, asked, reading, false, candidates).await?;
+    Ok(Window { hits, next, end, reading })
 }
 
 /// The newest messages that answer with similar words, and all that answer with those that were typed.
@@ -360,35 +368,59 @@ async fn similar(
     below: i64,
 ) -> Result<Window, AppError> {
     let wide = Reading::wide(&asked.query, words);
-    let mut found = candidates(app, asked, &wide, below).await?;
+    let mut found = candidates(app, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
-    let exact = candidates(app, asked, exact, below).await?;
+    let exact = candidates(app, asked, exact, false, below).await?;
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
-    Ok(Window { hits: compare(app, asked, &wide, found).await?, next: None, end: None, reading: wide })
+    let (hits, reading) = compare(app, asked, &wide, true, found).await?;
+    Ok(Window { hits, next: None, end: None, reading })
 }
 
-async fn candidates(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Result<Vec<Candidate>, AppError> {
+async fn candidates(
+    app: &App,
+    asked: &Asked,
+    reading: &Reading,
+    is_wide: bool,
+    below: i64,
+) -> Result<Vec<Candidate>, AppError> {
     let below = (below < i64::MAX).then_some(below);
-    let plan = Plan { all: reading.atoms(&asked.query), below, ..asked.plan.clone() };
+    let plan = Plan { all: reading.atoms(&asked.query), is_wide, below, ..asked.plan.clone() };
     app.search.index.candidates(plan).await
 }
 
-/// Reads what may answer, as far as it may be read, and compares it: the best first.
+/// How the words are understood where the index knows by itself which are like others: by the words of what it has found.
+fn understood(query: &Query, is_wide: bool, texts: impl Iterator<Item = impl AsRef<str>>) -> Reading {
+    let tokens =
+        texts.map(|text| tokens(text.as_ref())).flat_map(|tokens| tokens.words.into_iter().chain(tokens.others));
+    let words: BTreeSet<String> = tokens.map(|token| token.term).collect();
+    let terms = words.into_iter().zip(1..).map(|(text, number)| Term { number, text, count: 1 });
+    let words = Dictionary::default().with(terms.collect());
+    if is_wide { Reading::wide(query, &words) } else { Reading::exact(query, &words) }
+}
+
+/// Reads what may answer, as far as it may be read, and compares it: the best first, and how the words were understood.
 async fn compare(
     app: &App,
     asked: &Asked,
     reading: &Reading,
+    is_wide: bool,
     candidates: Vec<Candidate>,
-) -> Result<Vec<Hit>, AppError> {
+) -> Result<(Vec<Hit>, Reading), AppError> {
     if candidates.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), reading.clone()));
     }
+    let has_own_words = app.search.index.has_own_words();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let texts = rows::compared(app.db.reader(), asked.user, &ids, CHARS).await?;
     let mut texts: HashMap<Uuid, rows::Compared> = texts.into_iter().map(|text| (text.id.0, text)).collect();
     let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
-    let (query, words) = (asked.query.clone(), reading.clone());
+    let (query, mut words) = (asked.query.clone(), reading.clone());
     let work = move || {
+        if has_own_words {
+            let said =
+                texts.values().map(|text| document::text(&text.content, &document::files(text.attachments.as_deref())));
+            words = understood(&query, is_wide, said);
+        }
         let matcher = Matcher::new(&query, &words);
         let (mut hits, mut open) = (Vec::new(), Vec::new());
         for candidate in candidates {
@@ -414,30 +446,38 @@ async fn compare(
                 hits.push(hit);
             }
         }
-        (hits, open)
+        (hits, open, words)
     };
-    let (mut hits, open) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+    let (mut hits, open, mut reading) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
     if !open.is_empty() {
         let ids: Vec<Uuid> = open.iter().map(|(hit, ..)| hit.candidate.message).collect();
         let said = files::by_message(rows::shown_file_texts(app.db.reader(), asked.user, &ids).await?);
-        let (query, words) = (asked.query.clone(), reading.clone());
+        let (query, mut words) = (asked.query.clone(), reading);
         let work = move || {
+            if has_own_words {
+                let all = open.iter().map(|(_, content, _)| content.as_str());
+                let in_files = said.values().flat_map(HashMap::values).map(String::as_str);
+                words.add(understood(&query, is_wide, all.chain(in_files)));
+            }
             let matcher = Matcher::new(&query, &words);
             let compared = |(hit, content, files): (Hit, String, Vec<Upload>)| {
                 let (text, _) = document::whole(&content, &files, said.get(&hit.candidate.message)?);
                 let found = matcher.matches(&text)?;
                 Some(Hit { score: hit.score + found.score, found, ..hit })
             };
-            open.into_iter().filter_map(compared).collect::<Vec<Hit>>()
+            let compared: Vec<Hit> = open.into_iter().filter_map(compared).collect();
+            (compared, words)
         };
-        hits.extend(tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?);
+        let (compared, words) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+        hits.extend(compared);
+        reading = words;
     }
     let sort = asked.sort;
     hits.sort_by_key(|hit| {
         let score = if sort == SearchSort::Newest { 0 } else { hit.score };
         std::cmp::Reverse((score, hit.candidate.number))
     });
-    Ok(hits)
+    Ok((hits, reading))
 }
 
 /// The messages themselves, as they may be read now.
@@ -532,10 +572,10 @@ pub struct State {
 
 /// How the index of an installation is, from outside of the server.
 pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<State>> {
-    if db.is_sqlite() && !exists(&config.server.data_dir) {
+    if config.search.url.is_none() && db.is_sqlite() && !exists(&config.server.data_dir) {
         return Ok(None);
     }
-    let index = Index::open(config, db)?;
+    let index = index::open(config, db)?;
     let Some(fill) = index.fill().await? else { return Ok(None) };
     let waiting = index.waiting(db).await?.len();
     let messages = index.messages().await?;
@@ -545,7 +585,7 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Stat
 
 /// Empties the index: the server fills it anew, also one that is running.
 pub async fn rebuild(config: &Config, db: &Database) -> anyhow::Result<()> {
-    Ok(Index::open(config, db)?.clear().await?)
+    Ok(index::open(config, db)?.clear().await?)
 }
 
 /// Removes the index of an installation on SQLite that doesn't run; the next start fills it anew.

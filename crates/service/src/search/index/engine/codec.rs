@@ -1,0 +1,198 @@
+//! What is said to Meilisearch, and what it says, as JSON.
+
+use ::search::{Atom, Candidate, Document, Fill, Has, Plan};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Letters from which on a word may have one typo, and two.
+const ONE_TYPO: u8 = 4;
+const TWO_TYPOS: u8 = 8;
+
+/// Where words stand as they are, and where typos of them are found too.
+const EXACT: &str = "exact";
+const SIMILAR: &str = "similar";
+
+pub(super) fn settings_of_messages() -> Value {
+    json!({
+        "searchableAttributes": [EXACT, SIMILAR],
+        "filterableAttributes": ["conversation", "author", "has", "created_at", "number"],
+        "sortableAttributes": ["number"],
+        // The newest first: how well they answer is compared with their texts.
+        "rankingRules": ["sort", "words", "typo", "proximity", "attribute", "exactness"],
+        "typoTolerance": {
+            "minWordSizeForTypos": { "oneTypo": ONE_TYPO, "twoTypos": TWO_TYPOS },
+            "disableOnAttributes": [EXACT],
+        },
+    })
+}
+
+pub(super) fn settings_of_state() -> Value {
+    json!({ "filterableAttributes": ["id"] })
+}
+
+pub(super) fn document(document: &Document) -> Value {
+    let tokens = document.tokens.words.iter().chain(&document.tokens.others);
+    let words: Vec<&str> = tokens.map(|token| token.term.as_str()).collect();
+    let words = words.join(" ");
+    let has: Vec<&str> = document.has.iter().map(|has| flag(*has)).collect();
+    json!({
+        "id": document.message,
+        "number": number(document.message),
+        "conversation": document.conversation,
+        "author": document.author,
+        "created_at": document.created_at,
+        "has": has,
+        EXACT: words,
+        SIMILAR: words,
+    })
+}
+
+/// Its place among all messages: by the milliseconds of its id, and within one by what follows them. It fits into the numbers of JSON.
+pub(super) fn number(message: Uuid) -> i64 {
+    let (high, _) = message.as_u64_pair();
+    let (millis, within) = (high >> 16, (high >> 7) & 0x1f);
+    i64::try_from((millis << 5) | within).unwrap_or(i64::MAX)
+}
+
+pub(super) fn question(plan: &Plan) -> Value {
+    let mut filter = vec![one_of("conversation", &plan.conversations)];
+    filter.extend(plan.authors.as_deref().map(|authors| one_of("author", authors)));
+    filter.extend(plan.has.iter().map(|has| format!("has = \"{}\"", flag(*has))));
+    filter.extend(plan.from.map(|from| format!("created_at >= {from}")));
+    filter.extend(plan.until.map(|until| format!("created_at < {until}")));
+    filter.extend(plan.below.map(|below| format!("number < {below}")));
+    json!({
+        "q": words(plan),
+        "filter": filter,
+        "sort": ["number:desc"],
+        "limit": plan.limit,
+        "matchingStrategy": "all",
+        "attributesToSearchOn": [if plan.is_wide { SIMILAR } else { EXACT }],
+        "attributesToRetrieve": ["id", "number", "conversation", "author", "created_at"],
+    })
+}
+
+/// Of what may stand in the place of a word the first, which is as it was typed: it finds those that are like it by itself. It takes the last word for a
+/// beginning, so one that is meant so stands there. What it gives is compared, so too much is no harm.
+fn words(plan: &Plan) -> String {
+    let (mut words, mut beginnings) = (Vec::new(), Vec::new());
+    for atom in plan.all.iter().filter_map(|any| any.first()) {
+        match atom {
+            Atom::Word(word) => words.push(word.clone()),
+            Atom::Phrase { terms, .. } => words.push(format!("\"{}\"", terms.join(" "))),
+            Atom::Beginning(beginning) => beginnings.push(beginning.clone()),
+        }
+    }
+    words.extend(beginnings);
+    words.join(" ")
+}
+
+pub(super) fn one_of(field: &str, ids: &[Uuid]) -> String {
+    let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    format!("{field} IN [{}]", ids.join(", "))
+}
+
+pub(super) fn candidate(hit: &Value) -> Option<Candidate> {
+    let id = |field: &str| hit[field].as_str()?.parse().ok();
+    Some(Candidate {
+        number: hit["number"].as_i64()?,
+        message: id("id")?,
+        conversation: id("conversation")?,
+        author: id("author"),
+        created_at: hit["created_at"].as_i64()?,
+    })
+}
+
+pub(super) fn position(document: &Value) -> Option<(Uuid, i64)> {
+    Some((document["id"].as_str()?.parse().ok()?, document["seq"].as_i64()?))
+}
+
+pub(super) fn fill(document: &Value) -> Option<Fill> {
+    Some(Fill { below: document["below"].as_str()?.parse().ok()?, is_done: document["is_done"].as_bool()? })
+}
+
+const fn flag(has: Has) -> &'static str {
+    match has {
+        Has::File => "file",
+        Has::Image => "image",
+        Has::Link => "link",
+        Has::Voice => "voice",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::search::tokens;
+
+    use super::*;
+
+    const MESSAGE: &str = "0199f3c2-7b01-7abc-8def-000000000001";
+    const CONVERSATION: &str = "0199f3c2-0000-7000-8000-000000000002";
+
+    fn id(text: &str) -> Uuid {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn questions_are_written_as_it_reads_them() {
+        let plan = Plan {
+            all: vec![
+                vec![Atom::Beginning("pla".to_owned())],
+                vec![Atom::Word("tran".to_owned()), Atom::Word("trans".to_owned())],
+                vec![Atom::Phrase { terms: vec!["good".to_owned(), "morning".to_owned()], is_open: false }],
+            ],
+            authors: Some(vec![id(MESSAGE)]),
+            has: [Has::Link].into(),
+            conversations: vec![id(CONVERSATION)],
+            from: Some(5),
+            below: Some(9),
+            limit: 500,
+            ..Plan::default()
+        };
+        let asked = question(&plan);
+        assert_eq!(asked["q"], "tran \"good morning\" pla");
+        let filter = json!([
+            format!("conversation IN [\"{CONVERSATION}\"]"),
+            format!("author IN [\"{MESSAGE}\"]"),
+            "has = \"link\"",
+            "created_at >= 5",
+            "number < 9",
+        ]);
+        assert_eq!((&asked["filter"], &asked["attributesToSearchOn"]), (&filter, &json!(["exact"])));
+        assert_eq!(question(&Plan { is_wide: true, ..plan })["attributesToSearchOn"], json!(["similar"]));
+    }
+
+    #[test]
+    fn documents_and_answers_are_told_as_they_are() {
+        let written = document(&Document {
+            message: id(MESSAGE),
+            conversation: id(CONVERSATION),
+            author: None,
+            created_at: 7,
+            has: [Has::File].into(),
+            tokens: tokens("getName — Đặng"),
+        });
+        assert_eq!((&written["exact"], &written["has"]), (&json!("get name dang getname"), &json!(["file"])));
+        let found = candidate(&written).unwrap();
+        assert_eq!((found.message, found.conversation, found.author), (id(MESSAGE), id(CONVERSATION), None));
+        assert_eq!(found.number, number(id(MESSAGE)));
+        assert_eq!(position(&json!({ "id": CONVERSATION, "seq": 4 })), Some((id(CONVERSATION), 4)));
+        assert_eq!(position(&json!({ "id": "fill", "below": MESSAGE, "is_done": true })), None);
+        let read = fill(&json!({ "id": "fill", "below": MESSAGE, "is_done": true }));
+        assert_eq!(read, Some(Fill { below: id(MESSAGE), is_done: true }));
+    }
+
+    #[test]
+    fn numbers_rise_with_time_and_fit_into_json() {
+        let numbers: Vec<i64> = [
+            "0199f3c2-7b01-7000-8000-000000000000",
+            "0199f3c2-7b01-7f00-8000-000000000000",
+            "0199f3c2-7b02-7000-8000-000000000000",
+            "ffffffff-ffff-7fff-bfff-ffffffffffff",
+        ]
+        .map(|text| number(id(text)))
+        .into();
+        assert!(numbers.is_sorted() && numbers[0] < numbers[1], "{numbers:?}");
+        assert!(numbers[3] < 1 << 53);
+    }
+}

@@ -1,0 +1,274 @@
+//! The index in a Meilisearch of the operator's (`search.url`).
+//!
+//! It gets the same words as the other indexes, and no texts. It knows by itself which words are like others, so words are indexed twice: once
+//! where typos count, once where they don't. How far conversations were read lies there too, in an index of its own: when its data are lost, it
+//! is filled anew.
+//!
+//! It does what it is asked later, task after task. What is read is moved on only when the tasks before it are done.
+
+mod codec;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ::search::{Batch, Candidate, Change, Fill, Plan, Term};
+use anyhow::anyhow;
+use appcore::{AppError, config::Config, secret::Secret};
+use async_trait::async_trait;
+use dbcontext::{Database, Transaction, constraint::app_error};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{SearchIndex, Writing, tables};
+
+/// How long it may take to answer, and to do what it was asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+const TASK_PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
+/// Positions that are read at once.
+const PAGE: usize = 1_000;
+/// Raise it with every change of the tokenizer or of what is indexed.
+const MESSAGES: &str = "natter_messages_1";
+const STATE: &str = "natter_state_1";
+/// The document of [`STATE`] that says how far the index is filled.
+const FILL: &str = "fill";
+
+#[derive(Clone)]
+pub(super) struct Engine {
+    client: Client,
+    /// Without a slash at its end.
+    url: String,
+    key: Option<Secret>,
+    db: Database,
+    is_prepared: Arc<AtomicBool>,
+}
+
+impl Engine {
+    /// None: the operator has none.
+    pub fn of(config: &Config, db: &Database) -> anyhow::Result<Option<Self>> {
+        let Some(url) = &config.search.url else { return Ok(None) };
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let url = url.as_str().trim_end_matches('/').to_owned();
+        let key = config.search.key.clone();
+        Ok(Some(Self { client, url, key, db: db.clone(), is_prepared: Arc::default() }))
+    }
+
+    /// What it answers; none where there is no such thing.
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>, AppError> {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.expose());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(AppError::unavailable)?;
+        let status = answer.status();
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer: Value = answer.json().await.map_err(AppError::unavailable)?;
+        if status.is_success() {
+            return Ok(Some(answer));
+        }
+        let why = answer["message"].as_str().unwrap_or_default();
+        Err(AppError::unavailable(anyhow!("the search engine answers {status}: {why}")))
+    }
+
+    /// Has it do something, and waits until that is done; the code of what went wrong.
+    async fn attempt(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Result<(), String>, AppError> {
+        let asked = self.call(method, path, body).await?;
+        let task = asked.as_ref().and_then(|asked| asked["taskUid"].as_u64());
+        let task = task.ok_or_else(|| AppError::unavailable(anyhow!("the search engine takes no task at {path}")))?;
+        let begun = Instant::now();
+        while begun.elapsed() < TASK_PATIENCE {
+            let looked = self.call(Method::GET, &format!("/tasks/{task}"), None).await?.unwrap_or_default();
+            match looked["status"].as_str() {
+                Some("succeeded") => return Ok(Ok(())),
+                Some("failed" | "canceled") => {
+                    return Ok(Err(looked["error"]["code"].as_str().unwrap_or("canceled").to_owned()));
+                }
+                _ => sleep(LOOK_AGAIN).await,
+            }
+        }
+        Err(AppError::unavailable(anyhow!("the search engine has not done task {task} in time")))
+    }
+
+    async fn task(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), AppError> {
+        let done = self.attempt(method, path, body).await?;
+        done.map_err(|code| AppError::unavailable(anyhow!("the search engine failed at {path}: {code}")))
+    }
+
+    /// Makes its indexes, unless they are there.
+    async fn prepare(&self) -> Result<(), AppError> {
+        if self.is_prepared.load(Relaxed) && self.read_fill().await?.is_some() {
+            return Ok(());
+        }
+        for (index, settings) in [(MESSAGES, codec::settings_of_messages()), (STATE, codec::settings_of_state())] {
+            let made = json!({ "uid": index, "primaryKey": "id" });
+            match self.attempt(Method::POST, "/indexes", Some(&made)).await? {
+                Err(code) if code != "index_already_exists" => {
+                    return Err(AppError::unavailable(anyhow!("the search engine makes no index: {code}")));
+                }
+                _ => {}
+            }
+            self.task(Method::PATCH, &format!("/indexes/{index}/settings"), Some(&settings)).await?;
+        }
+        self.is_prepared.store(true, Relaxed);
+        Ok(())
+    }
+
+    async fn documents(&self, body: &Value) -> Result<Vec<Value>, AppError> {
+        let path = format!("/indexes/{STATE}/documents/fetch");
+        let mut found = self.call(Method::POST, &path, Some(body)).await?.unwrap_or_default();
+        Ok(match found["results"].take() {
+            Value::Array(found) => found,
+            _ => Vec::new(),
+        })
+    }
+
+    async fn read_positions(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, AppError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let body = json!({ "filter": [codec::one_of("id", ids)], "limit": ids.len() });
+        Ok(self.documents(&body).await?.iter().filter_map(codec::position).collect())
+    }
+
+    async fn read_fill(&self) -> Result<Option<Fill>, AppError> {
+        let found = self.call(Method::GET, &format!("/indexes/{STATE}/documents/{FILL}"), None).await?;
+        Ok(found.as_ref().and_then(codec::fill))
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), AppError> {
+        let path = format!("/indexes/{MESSAGES}/documents");
+        let (mut put, mut removed) = (Vec::new(), Vec::new());
+        for change in &batch.changes {
+            match change {
+                Change::Put(document) => put.push(codec::document(document)),
+                Change::Remove(message) => removed.push(json!(message)),
+            }
+        }
+        if !removed.is_empty() {
+            self.task(Method::POST, &format!("{path}/delete-batch"), Some(&removed.into())).await?;
+        }
+        if !put.is_empty() {
+            self.task(Method::POST, &path, Some(&put.into())).await?;
+        }
+        if !batch.gone.is_empty() {
+            let body = json!({ "filter": codec::one_of("conversation", &batch.gone) });
+            self.task(Method::POST, &format!("{path}/delete"), Some(&body)).await?;
+        }
+        let mut state: Vec<Value> = batch.positions.iter().map(|(id, seq)| json!({ "id": id, "seq": seq })).collect();
+        state.extend(batch.fill.map(|fill| json!({ "id": FILL, "below": fill.below, "is_done": fill.is_done })));
+        if state.is_empty() {
+            return Ok(());
+        }
+        self.task(Method::POST, &format!("/indexes/{STATE}/documents"), Some(&state.into())).await
+    }
+}
+
+#[async_trait]
+impl SearchIndex for Engine {
+    async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError> {
+        if plan.conversations.is_empty() || plan.authors.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let path = format!("/indexes/{MESSAGES}/search");
+        let found = self.call(Method::POST, &path, Some(&codec::question(&plan))).await?.unwrap_or_default();
+        Ok(found["hits"].as_array().into_iter().flatten().filter_map(codec::candidate).collect())
+    }
+
+    fn has_own_words(&self) -> bool {
+        true
+    }
+
+    async fn terms_after(&self, _number: i64) -> Result<Vec<Term>, AppError> {
+        Ok(Vec::new())
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        self.read_fill().await
+    }
+
+    async fn messages(&self) -> Result<u64, AppError> {
+        let found = self.call(Method::GET, &format!("/indexes/{MESSAGES}/stats"), None).await?.unwrap_or_default();
+        Ok(found["numberOfDocuments"].as_u64().unwrap_or_default())
+    }
+
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        self.read_positions(&ids).await
+    }
+
+    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+        let mut read = Vec::new();
+        for page in 0.. {
+            let found = self.documents(&json!({ "offset": page * PAGE, "limit": PAGE })).await?;
+            read.extend(found.iter().filter_map(codec::position));
+            if found.len() < PAGE {
+                break;
+            }
+        }
+        super::behind(db, read).await
+    }
+
+    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+        let lock = if self.db.is_sqlite() {
+            None
+        } else {
+            let Some(held) = tables::held(&self.db).await? else { return Ok(None) };
+            Some(held)
+        };
+        self.prepare().await?;
+        let writing = EngineWriting { engine: self.clone(), lock };
+        Ok(Some(Box::new(writing) as Box<dyn Writing>))
+    }
+
+    async fn clear(&self) -> Result<(), AppError> {
+        self.prepare().await?;
+        // Without the state it is filled anew, so that goes last.
+        for index in [MESSAGES, STATE] {
+            self.task(Method::DELETE, &format!("/indexes/{index}/documents"), None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// In a cluster whoever writes holds a lock of the database's.
+struct EngineWriting {
+    engine: Engine,
+    lock: Option<Transaction>,
+}
+
+#[async_trait]
+impl Writing for EngineWriting {
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        self.engine.read_positions(&ids).await
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        self.engine.read_fill().await
+    }
+
+    async fn give_up(self: Box<Self>) -> Result<(), AppError> {
+        match self.lock {
+            Some(lock) => lock.rollback().await.map_err(app_error),
+            None => Ok(()),
+        }
+    }
+
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<(), AppError> {
+        self.engine.apply(&batch).await?;
+        match self.lock {
+            Some(lock) => lock.commit().await.map_err(app_error),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The index in a SQLite file of its own.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ::search::{Batch, Candidate, Fill, Plan, SqliteIndex, Term};
+use appcore::AppError;
+use async_trait::async_trait;
+use dbcontext::Database;
+use uuid::Uuid;
+
+use super::{SearchIndex, Writing};
+
+#[derive(Clone)]
+pub(super) struct FileIndex(Arc<Files>);
+
+/// Whoever asks doesn't wait for what is being written.
+struct Files {
+    writer: Mutex<SqliteIndex>,
+    reader: Mutex<SqliteIndex>,
+}
+
+impl FileIndex {
+    pub fn open(file: &Path) -> anyhow::Result<Self> {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let (writer, reader) = (SqliteIndex::open(file)?, SqliteIndex::open(file)?);
+        Ok(Self(Arc::new(Files { writer: Mutex::new(writer), reader: Mutex::new(reader) })))
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&SqliteIndex) -> Result<T, ::search::Error> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let files = Arc::clone(&self.0);
+        blocking(move || read(&files.reader.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    async fn writing<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut SqliteIndex) -> Result<T, ::search::Error> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let files = Arc::clone(&self.0);
+        blocking(move || write(&mut files.writer.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+#[async_trait]
+impl SearchIndex for FileIndex {
+    async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError> {
+        self.reading(move |index| index.candidates(&plan)).await
+    }
+
+    async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError> {
+        self.reading(move |index| index.terms_after(number)).await
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        self.reading(SqliteIndex::fill).await
+    }
+
+    async fn messages(&self) -> Result<u64, AppError> {
+        self.reading(SqliteIndex::messages).await
+    }
+
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        self.reading(move |index| ids.into_iter().map(|id| Ok((id, index.position(id)?))).collect()).await
+    }
+
+    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+        let read = self.reading(SqliteIndex::positions).await?;
+        super::behind(db, read).await
+    }
+
+    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+        Ok(Some(Box::new(self.clone())))
+    }
+
+    async fn clear(&self) -> Result<(), AppError> {
+        self.writing(SqliteIndex::clear).await
+    }
+}
+
+#[async_trait]
+impl Writing for FileIndex {
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        SearchIndex::positions(self, ids).await
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        SearchIndex::fill(self).await
+    }
+
+    async fn give_up(self: Box<Self>) -> Result<(), AppError> {
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<(), AppError> {
+        self.writing(move |index| index.apply(&batch)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ::search::Error> + Send + 'static,
+) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(AppError::unavailable)
+}

@@ -1,0 +1,92 @@
+//! The index in tables of PostgreSQL.
+
+use ::search::{Batch, Candidate, Fill, Plan, Term};
+use appcore::AppError;
+use async_trait::async_trait;
+use dbcontext::{Database, Transaction, constraint::app_error, query::search_index as rows};
+use uuid::Uuid;
+
+use super::{SearchIndex, Writing};
+
+/// Conversations that are found to be behind at once.
+const BEHIND: u32 = 1_000;
+
+pub(super) struct Tables {
+    db: Database,
+}
+
+impl Tables {
+    pub const fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl SearchIndex for Tables {
+    async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError> {
+        rows::candidates(self.db.reader(), &plan).await
+    }
+
+    async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError> {
+        rows::terms_after(self.db.reader(), number).await
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        rows::fill(self.db.reader()).await
+    }
+
+    async fn messages(&self) -> Result<u64, AppError> {
+        rows::messages(self.db.reader()).await
+    }
+
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        rows::positions(self.db.reader(), &ids).await
+    }
+
+    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+        rows::waiting(db.reader(), BEHIND).await
+    }
+
+    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+        let held = held(&self.db).await?;
+        Ok(held.map(|tx| Box::new(InTransaction(tx)) as Box<dyn Writing>))
+    }
+
+    async fn clear(&self) -> Result<(), AppError> {
+        let tx = self.db.begin().await.map_err(app_error)?;
+        rows::clear(&tx).await?;
+        tx.commit().await.map_err(app_error)
+    }
+}
+
+/// A transaction that holds the lock of whoever writes; none where another instance does.
+pub(super) async fn held(db: &Database) -> Result<Option<Transaction>, AppError> {
+    let tx = db.begin().await.map_err(app_error)?;
+    if rows::try_lock(&tx).await? {
+        return Ok(Some(tx));
+    }
+    tx.rollback().await.map_err(app_error)?;
+    Ok(None)
+}
+
+struct InTransaction(Transaction);
+
+#[async_trait]
+impl Writing for InTransaction {
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        rows::positions(&self.0, &ids).await
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        rows::fill(&self.0).await
+    }
+
+    async fn give_up(self: Box<Self>) -> Result<(), AppError> {
+        self.0.rollback().await.map_err(app_error)
+    }
+
+    async fn commit(self: Box<Self>, batch: Batch) -> Result<(), AppError> {
+        rows::apply(&self.0, &batch).await?;
+        self.0.commit().await.map_err(app_error)
+    }
+}

@@ -1,0 +1,96 @@
+//! A search engine of the operator's finds what the indexes of ours find, and nothing else depends on it.
+
+use support::{Application, Engine, SearchEngine, Setup, Value, json, wait_until};
+
+use super::{ask, finds, found, path, texts};
+
+/// Both: what is asked of them is the same.
+async fn each() -> [(Application, Option<SearchEngine>); 2] {
+    let engine = SearchEngine::start().await;
+    let with = engine.configure(Setup::new()).start().await;
+    [(Application::start().await, None), (with, Some(engine))]
+}
+
+#[tokio::test]
+async fn both_find_the_same_for_whoever_may_read_it() {
+    for (app, engine) in each().await {
+        let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+        let chat = anna.open_group("Birds", &[&ben, &carl]).await;
+        let all = [
+            "Trần Văn Đặng comes tomorrow",
+            "the quarterly dashboard is late",
+            "see NAT-1234, getUserName fails",
+            "今天天气很好",
+            "good morning everyone",
+            "morning is not good https://example.test",
+        ];
+        for text in all {
+            anna.send_message(&chat, text).await;
+        }
+        let said = ben.send_message(&chat, "dashboards by Ben").await;
+        let everything: Vec<&str> = all.into_iter().chain(["dashboards by Ben"]).collect();
+        finds(&carl, "", &everything).await;
+        for (q, expected) in [
+            ("tran dang", &[all[0]][..]),
+            ("quartely ", &[all[1]]),
+            ("quarterly dash", &[all[1]]),
+            ("nat-1234", &[all[2]]),
+            ("天气", &[all[3]]),
+            ("\"good morning\"", &[all[4]]),
+            ("good morning", &[all[4], all[5]]),
+            ("morning -everyone", &[all[5]]),
+            ("has:link", &[all[5]]),
+            ("from:ben", &["dashboards by Ben"]),
+            ("dashboard ", &[all[1], "dashboards by Ben"]),
+            ("before:2020-01-01", &[]),
+            ("nothing that was ever said", &[]),
+        ] {
+            finds(&carl, q, expected).await;
+        }
+        let data = ask(&carl, &[("q", "good morning")]).await.data();
+        assert_eq!(
+            (texts(&data), &data["items"][0]["highlights"]),
+            (vec![all[4].to_owned(), all[5].to_owned()], &json!([[0, 4], [5, 7]]))
+        );
+        let corrected = ask(&carl, &[("q", "quartely ")]).await.data();
+        assert_eq!(corrected["corrections"], json!([{ "typed": "quartely", "instead": "quarterly" }]));
+
+        // What is gone, edited or closed is not found, whatever the index says.
+        anna.delete(&format!("/r1/conversations/{chat}/members/{}", carl.id)).await.data();
+        assert!(found(&carl, "dashboard").await.is_empty());
+        ben.patch(&path(&said), json!({ "content": "charts by Ben" })).await.data();
+        assert!(found(&ben, "dashboards").await.iter().all(|text| text != "dashboards by Ben"));
+        finds(&ben, "charts", &["charts by Ben"]).await;
+        ben.delete(&path(&said)).await.data();
+        assert!(found(&ben, "charts").await.is_empty());
+        if let Some(engine) = engine {
+            wait_until("the engine has forgotten it", async || engine.documents_with("charts") == 0).await;
+            assert_eq!(engine.problems(), Vec::<String>::new());
+            assert!(Engine::of_this_run() == Engine::Postgres || !app.folder().join("search.db").exists());
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_its_engine_everything_but_searching_goes_on() {
+    let engine = SearchEngine::start().await;
+    let app = engine.configure(Setup::new()).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "a dunlin on the shore").await;
+    finds(&ben, "dunlin", &["a dunlin on the shore"]).await;
+    engine.is_away(true);
+    anna.send_message(&chat, "two dunlin").await;
+    ask(&ben, &[("q", "dunlin")]).await.refused(503, "unavailable");
+    let history: Value = ben.get(&format!("/r1/conversations/{chat}/messages")).await.data();
+    assert!(history.to_string().contains("two dunlin"));
+    engine.is_away(false);
+    finds(&ben, "dunlin", &["a dunlin on the shore", "two dunlin"]).await;
+    // Everything that it lost is read again.
+    engine.forget();
+    anna.send_message(&chat, "three dunlin").await;
+    finds(&ben, "dunlin", &["a dunlin on the shore", "two dunlin", "three dunlin"]).await;
+    assert!(app.command(&["search", "rebuild"]).await.status.success());
+    finds(&ben, "dunlin", &["a dunlin on the shore", "two dunlin", "three dunlin"]).await;
+    assert_eq!(engine.problems(), Vec::<String>::new());
+}
