@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use ::search::{Batch, Candidate, Fill, Plan, SqliteIndex, Term};
@@ -13,13 +16,32 @@ use uuid::Uuid;
 
 use super::{SearchIndex, Writing};
 
+/// Connections that read beside each other.
+const READERS: usize = 4;
+
 #[derive(Clone)]
 pub(super) struct FileIndex(Arc<Files>);
 
-/// Whoever asks doesn't wait for what is being written.
+/// Whoever asks doesn't wait for what is being written, and seldom for others who ask.
 struct Files {
     writer: Mutex<SqliteIndex>,
-    reader: Mutex<SqliteIndex>,
+    readers: Vec<Mutex<SqliteIndex>>,
+    /// The reader that is waited for where none is free.
+    next: AtomicUsize,
+}
+
+impl Files {
+    fn read<T>(&self, read: impl FnOnce(&SqliteIndex) -> T) -> T {
+        for reader in &self.readers {
+            match reader.try_lock() {
+                Ok(free) => return read(&free),
+                Err(TryLockError::Poisoned(free)) => return read(&free.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        let next = self.next.fetch_add(1, Relaxed) % self.readers.len();
+        read(&self.readers[next].lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl FileIndex {
@@ -27,8 +49,9 @@ impl FileIndex {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let (writer, reader) = (SqliteIndex::open(file)?, SqliteIndex::open(file)?);
-        Ok(Self(Arc::new(Files { writer: Mutex::new(writer), reader: Mutex::new(reader) })))
+        let writer = Mutex::new(SqliteIndex::open(file)?);
+        let readers = (0..READERS).map(|_| SqliteIndex::open(file).map(Mutex::new)).collect::<Result<_, _>>()?;
+        Ok(Self(Arc::new(Files { writer, readers, next: AtomicUsize::new(0) })))
     }
 
     async fn reading<T: Send + 'static>(
@@ -36,7 +59,7 @@ impl FileIndex {
         read: impl FnOnce(&SqliteIndex) -> Result<T, ::search::Error> + Send + 'static,
     ) -> Result<T, AppError> {
         let files = Arc::clone(&self.0);
-        blocking(move || read(&files.reader.lock().unwrap_or_else(PoisonError::into_inner))).await
+        blocking(move || files.read(read)).await
     }
 
     async fn writing<T: Send + 'static>(
