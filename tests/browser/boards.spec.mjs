@@ -83,10 +83,29 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await page.getByRole('dialog').getByLabel('Description').fill('Also what changes for *operators*.');
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(page.getByRole('dialog')).toHaveCount(0);
+  // What only one of them has changed stays as they left it.
   await bens.getByLabel('Task title').fill('Upgrade notes, all of them');
   await bens.getByRole('button', { name: 'Save' }).click();
+  await expect(bens).toHaveCount(0);
+  for (const person of [page, ben.page]) await person.getByRole('link', { name: 'Upgrade notes, all of them' }).click();
+  await expect(bens.getByText('operators', { exact: true })).toHaveCSS('font-style', 'italic');
+  await anna.expectFlawless('a task with a description');
+  // What both have changed is asked about.
+  const annas = page.getByRole('dialog', { name: 'Task' });
+  for (const [dialog, text] of [[annas, 'What Anna wrote'], [bens, 'What Ben wrote']]) {
+    await dialog.getByRole('button', { name: 'Edit' }).click();
+    await dialog.getByLabel('Description').fill(text);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    if (dialog === annas) await expect(annas).toHaveCount(0);
+  }
   await expect(bens.getByText('Someone changed this before you')).toBeVisible();
-  await bens.getByRole('button', { name: 'Cancel' }).click();
+  await expect(bens.getByText('What Anna wrote')).toBeVisible();
+  await ben.expectFlawless('a task that both have changed');
+  await shoot(ben.page, 'task-clash-1440');
+  await bens.getByRole('button', { name: 'Take theirs' }).click();
+  await expect(bens.getByLabel('Description')).toHaveValue('What Anna wrote');
+  await bens.getByRole('button', { name: 'Save' }).click();
+  await expect(bens).toHaveCount(0);
 
   // A reload and a lost line end in the same state.
   await ben.page.context().setOffline(true);
