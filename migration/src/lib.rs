@@ -68,6 +68,7 @@ mod m0084_talked_at;
 mod m0086_upload_texts;
 mod m0088_ai_providers;
 mod m0089_incident_detail;
+mod m0092_archived_tasks;
 
 pub struct Migrator;
 
@@ -140,6 +141,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0086_upload_texts::Migration),
             Box::new(m0088_ai_providers::Migration),
             Box::new(m0089_incident_detail::Migration),
+            Box::new(m0092_archived_tasks::Migration),
         ]
     }
 }

@@ -126,6 +126,21 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await page.getByRole('menuitem', { name: 'Delete column' }).click();
   await expect(column(ben.page, 'Review')).toHaveCount(0);
 
+  // What is done is put away, and brought back.
+  await page.getByRole('button', { name: 'Column Done' }).click();
+  await page.getByRole('menuitem', { name: 'Archive all tasks here' }).click();
+  await expect(page.getByText('2 tasks archived.')).toBeVisible();
+  await expect(cards(ben.page, 'Done')).toHaveCount(0);
+  await page.getByRole('button', { name: 'Archived tasks' }).click();
+  const archive = page.getByRole('dialog', { name: 'Archived tasks' });
+  await expect(archive.getByRole('listitem')).toHaveCount(2);
+  await anna.expectFlawless('archived tasks');
+  await shoot(page, 'board-archive-1440');
+  await archive.getByRole('button', { name: 'Restore “Second”' }).click();
+  await expect(archive.getByRole('listitem')).toHaveCount(1);
+  await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
+  await page.keyboard.press('Escape');
+
   // Beside the conversation.
   await page.goto(`/c/${chat}`);
   await page.getByRole('button', { name: 'Details' }).click();

@@ -5,7 +5,7 @@ mod cluster;
 use std::time::Duration;
 
 use appcore::Clock;
-use support::{Application, Member, Value, json, new_id, wait_until};
+use support::{Application, Frame, Member, Value, json, new_id, wait_until};
 
 fn id(value: &Value) -> &str {
     value["id"].as_str().unwrap()
@@ -168,12 +168,18 @@ async fn whoever_reads_sees_the_board_and_whoever_writes_changes_it() {
         dora.delete(&path).await.refused(status, code);
         dora.patch(&column_path, json!({ "name": "Mine" })).await.refused(status, code);
         dora.delete(&column_path).await.refused(status, code);
+        dora.post(&format!("{column_path}/archive"), json!({})).await.refused(status, code);
+        if status == 404 {
+            dora.get(&at(place, "tasks?archived=true")).await.refused(status, code);
+        }
     }
     // What is archived is read only.
     anna.post(&at(&open, "archive"), json!({})).await.data();
     let shown = ben.get(&at(&open, "tasks")).await.data()["items"][0].clone();
     ben.patch(&format!("/r1/tasks/{}", id(&shown)), json!({ "title": "Late" })).await.refused(409, "archived");
     ben.post(&at(&open, "board/columns"), json!({ "name": "Late" })).await.refused(409, "archived");
+    let column_path = format!("/r1/columns/{}/archive", shown["column_id"].as_str().unwrap());
+    ben.post(&column_path, json!({})).await.refused(409, "archived");
     // Where only admins post, only they plan.
     let body = json!({ "kind": "public_channel", "title": new_id(), "posting": "admins", "member_ids": [ben.id] });
     let news = id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned();
@@ -224,6 +230,51 @@ async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
     );
     anna.patch(&path, json!({ "assignee_ids": [carl.id] })).await.data();
     anna.patch(&path, json!({ "assignee_ids": [ben.id] })).await.names_field("assignee_ids");
+}
+
+#[tokio::test]
+async fn what_is_archived_is_off_the_board_until_it_is_brought_back() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let todo = column(&anna, &chat, "To do").await;
+    let done = anna.post(&at(&chat, "board/columns"), json!({ "name": "Done", "done": true })).await.data_with(201);
+    let kept = task(&anna, &chat, &todo, "Kept").await;
+    let body = json!({ "title": "Over", "column_id": todo["id"], "assignee_ids": [ben.id] });
+    let over = anna.post(&at(&chat, "tasks"), body).await.data_with(201);
+    let mut socket = ben.connect().await;
+    let archived = change(&anna, &over, json!({ "archived": true, "version": 1 })).await;
+    assert!(archived["archived_at"].is_string());
+    assert_eq!(socket.expect_in("task.updated", &chat).await.payload["task"], archived);
+    assert_eq!(titles(&ben, &chat).await, ["Kept"]);
+    let listed = ben.get(&at(&chat, "tasks?archived=true")).await.data();
+    assert_eq!((&listed["items"], &listed["total"]), (&json!([archived]), &json!(1)));
+    // There is nothing left to do of it, whatever its column says. Archived once more nothing changes.
+    assert_eq!(ben.get("/r1/tasks?done=false").await.data()["total"], 0);
+    assert_eq!(ben.get("/r1/tasks?done=true").await.data()["items"][0]["done"], true);
+    assert_eq!(change(&ben, &over, json!({ "archived": true })).await, archived);
+    // It stands where it stood.
+    let back = change(&ben, &over, json!({ "archived": false })).await;
+    assert_eq!((&back["archived_at"], &back["position"]), (&Value::Null, &over["position"]));
+    assert_eq!(titles(&ben, &chat).await, ["Kept", "Over"]);
+
+    // What a column shows, at once: each is told, and counted as a change of its own.
+    for moved in [&kept, &over] {
+        change(&anna, moved, json!({ "column_id": done["id"] })).await;
+    }
+    let version = anna.get(&at(&chat, "board")).await.data()["version"].as_i64().unwrap();
+    let path = format!("/r1/columns/{}/archive", id(&done));
+    assert_eq!(anna.post(&path, json!({})).await.data(), json!({ "count": 2 }));
+    for (at, moved) in (1..).zip([&kept, &over]) {
+        let is_it = |frame: &Frame| frame.kind == "task.updated" && frame.payload["board_version"] == version + at;
+        let told = socket.find("its change", is_it).await;
+        assert_eq!(told.payload["task"], ben.get(&format!("/r1/tasks/{}", id(moved))).await.data());
+    }
+    assert_eq!(anna.get(&at(&chat, "board")).await.data()["version"], version + 2);
+    assert_eq!(anna.post(&path, json!({})).await.data(), json!({ "count": 0 }));
+    assert_eq!(titles(&ben, &chat).await, Vec::<String>::new());
+    // A column with archived tasks is not deleted: where would they come back to?
+    anna.delete(&format!("/r1/columns/{}", id(&done))).await.refused(409, "wrong_state");
 }
 
 #[tokio::test]
@@ -294,7 +345,7 @@ async fn whoever_is_to_do_a_task_is_reminded_once_before_it_is_due() {
         let body = json!({ "title": title, "column_id": doing["id"], "due_at": due, "assignee_ids": assignees });
         anna.post(&at(&chat, "tasks"), body).await.data_with(201)
     };
-    // What is done, deleted or put off by then reminds nobody.
+    // What is done, deleted, archived or put off by then reminds nobody.
     let (soon, day) = (within(4), within(86_400));
     let finished = add("Finished", &soon, json!([ben.id])).await;
     change(&ben, &finished, json!({ "column_id": done["id"] })).await;
@@ -302,6 +353,8 @@ async fn whoever_is_to_do_a_task_is_reminded_once_before_it_is_due() {
     ben.delete(&format!("/r1/tasks/{}", id(&deleted))).await.data();
     let put_off = add("Put off", &soon, json!([ben.id])).await;
     change(&ben, &put_off, json!({ "due_at": day })).await;
+    let put_away = add("Put away", &soon, json!([ben.id])).await;
+    change(&ben, &put_away, json!({ "archived": true })).await;
     add("Much later", &day, json!([ben.id])).await;
     let due = within(6);
     let brought_forward = add("Brought forward", &day, json!([ben.id, anna.id])).await;

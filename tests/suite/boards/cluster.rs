@@ -18,6 +18,10 @@ async fn what_is_changed_on_one_instance_is_heard_on_the_other() {
     let changed = change(&there, &made, json!({ "title": "From there", "assignee_ids": [ben.id], "version": 1 })).await;
     assert_eq!(socket.expect_in("task.updated", &chat).await.payload["task"], changed);
     assert_eq!(socket.expect("tasks.own").await.payload["conversation_id"], json!(chat));
+    let archived = anna.post(&format!("/r1/columns/{}/archive", id(&todo)), json!({})).await.data();
+    assert_eq!(archived["count"], 1);
+    assert!(socket.expect_in("task.updated", &chat).await.payload["task"]["archived_at"].is_string());
+    assert_eq!(there.get(&at(&chat, "tasks?archived=true")).await.data()["total"], 1);
 }
 
 #[tokio::test]

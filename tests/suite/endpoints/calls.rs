@@ -309,7 +309,9 @@ impl World {
                 let section = self.owner.post("/r1/sections", json!({ "name": "Projects" })).await.data_with(201);
                 with_id(def, &id_of(&section))
             }
-            "ChangeColumn" | "DeleteColumn" => with_id(def, &self.column(&self.group().await).await),
+            "ChangeColumn" | "DeleteColumn" | "ArchiveColumnTasks" => {
+                with_id(def, &self.column(&self.group().await).await)
+            }
             "CreateTask" => {
                 let group = self.group().await;
                 let column = self.column(&group).await;

@@ -48,6 +48,9 @@ pub struct Task {
     /// The message that it was made from.
     #[schema(required)]
     pub message_id: Option<MessageId>,
+    /// Since when it is put away: its board doesn't show it, and nobody is reminded of it.
+    #[schema(required)]
+    pub archived_at: Option<Timestamp>,
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -66,7 +69,7 @@ pub struct OwnTask {
     #[serde(flatten)]
     pub task: Task,
     pub column_name: String,
-    /// Whether it stands in a column of what is done.
+    /// Whether it stands in a column of what is done, or is archived.
     pub done: bool,
     pub conversation: TaskPlace,
 }

@@ -35,6 +35,11 @@ pub async fn begin_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Res
     row.map(|row| row.version).ok_or_else(|| AppError::internal(NoVersion))
 }
 
+/// Counts `more` changes of a board besides the one that has begun.
+pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
+    execute(db, "UPDATE boards SET version = version + $2 WHERE conversation_id = $1", [id.into(), more.into()]).await
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("the statement returned no version")]
 struct NoVersion;
@@ -79,7 +84,7 @@ pub async fn delete_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Res
     execute(db, "DELETE FROM board_columns WHERE id = $1", [id.into()]).await
 }
 
-/// How many tasks stand in a column.
+/// How many tasks stand in a column, archived ones among them.
 pub async fn count_in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<u64, AppError> {
     page::count(db, "FROM tasks WHERE column_id = $1", [id.into()]).await
 }

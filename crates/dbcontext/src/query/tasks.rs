@@ -28,6 +28,7 @@ struct Row {
     labels: String,
     due_at: Option<Timestamp>,
     message_id: Option<MessageId>,
+    archived_at: Option<Timestamp>,
     created_by: UserId,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -49,6 +50,7 @@ impl Row {
             labels: serde_json::from_str(&self.labels).map_err(AppError::internal)?,
             due_at: self.due_at,
             message_id: self.message_id,
+            archived_at: self.archived_at,
             created_by: self.created_by,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -61,16 +63,25 @@ impl Row {
 pub struct TaskFilter {
     pub column_id: Option<BoardColumnId>,
     pub assignee: Option<UserId>,
+    /// Those that are put away, in place of the others.
+    pub is_archived: bool,
 }
 
-/// The tasks of a board, column by column, and how many there are.
+/// The tasks of a board, column by column, and how many there are. What is archived is listed by when it was.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     filter: TaskFilter,
     page: PageRequest,
 ) -> Result<(Vec<Task>, u64), AppError> {
-    let mut rows = "FROM tasks t JOIN board_columns b ON b.id = t.column_id WHERE t.conversation_id = $1".to_owned();
+    let (archived, order) = if filter.is_archived {
+        ("IS NOT NULL", "t.archived_at DESC, t.id DESC")
+    } else {
+        ("IS NULL", "b.position, t.position")
+    };
+    let mut rows = format!(
+        "FROM tasks t JOIN board_columns b ON b.id = t.column_id WHERE t.conversation_id = $1 AND t.archived_at {archived}"
+    );
     let mut values: Vec<Value> = vec![id.into()];
     if let Some(column) = filter.column_id {
         values.push(column.into());
@@ -83,8 +94,7 @@ pub async fn list<C: ConnectionTrait>(
             values.len()
         );
     }
-    let sql =
-        format!("SELECT t.* {rows} ORDER BY b.position, t.position LIMIT {} OFFSET {}", page.page_size, page.offset());
+    let sql = format!("SELECT t.* {rows} ORDER BY {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
     let found = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
     let total = page::count(db, &rows, values).await?;
     Ok((with_assignees(db, found).await?, total))
@@ -95,6 +105,9 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>
     let row = Row::find_by_statement(found).one(db).await.map_err(app_error)?;
     Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
 }
+
+/// Whether there is nothing left to do.
+const IS_DONE: &str = "(b.is_done OR t.archived_at IS NOT NULL)";
 
 /// What somebody is to do, on all boards that they may read: what is due first comes first. And how much there is.
 pub async fn of_user<C: ConnectionTrait>(
@@ -120,10 +133,10 @@ pub async fn of_user<C: ConnectionTrait>(
     let mut values: Vec<Value> = vec![user.into()];
     if let Some(is_done) = is_done {
         values.push(is_done.into());
-        rows += " AND b.is_done = $2";
+        rows += &format!(" AND {IS_DONE} = $2");
     }
     let sql = format!(
-        "SELECT t.*, b.name AS column_name, b.is_done, c.kind, c.title AS conversation_title {rows} \
+        "SELECT t.*, b.name AS column_name, {IS_DONE} AS is_done, c.kind, c.title AS conversation_title {rows} \
          ORDER BY t.due_at IS NULL, t.due_at, t.id LIMIT {} OFFSET {}",
         page.page_size,
         page.offset()
@@ -151,9 +164,29 @@ pub async fn of_user<C: ConnectionTrait>(
     Ok((items, total))
 }
 
-/// How many tasks a board has.
+/// How many tasks a board shows.
 pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64, AppError> {
-    page::count(db, "FROM tasks WHERE conversation_id = $1", [id.into()]).await
+    page::count(db, "FROM tasks WHERE conversation_id = $1 AND archived_at IS NULL", [id.into()]).await
+}
+
+/// The first tasks that a column shows, in their order.
+pub async fn in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId, most: u64) -> Result<Vec<Task>, AppError> {
+    let sql =
+        format!("SELECT * FROM tasks WHERE column_id = $1 AND archived_at IS NULL ORDER BY position LIMIT {most}");
+    let rows = Row::find_by_statement(statement(db, &sql, [id.into()])).all(db).await.map_err(app_error)?;
+    with_assignees(db, rows).await
+}
+
+/// Archives what a column shows up to that position.
+pub async fn archive_column<C: ConnectionTrait>(
+    db: &C,
+    id: BoardColumnId,
+    last: &str,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "UPDATE tasks SET archived_at = $3, updated_at = $3, version = version + 1 \
+               WHERE column_id = $1 AND archived_at IS NULL AND position <= $2";
+    execute(db, sql, [id.into(), last.to_owned().into(), now.into()]).await
 }
 
 #[derive(FromQueryResult)]
@@ -225,7 +258,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppEr
 
 pub async fn update<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppError> {
     let sql = "UPDATE tasks SET column_id = $2, title = $3, description = $4, position = $5, labels = $6, due_at = $7, updated_at = $8, \
-               version = $9 WHERE id = $1";
+               version = $9, archived_at = $10 WHERE id = $1";
     let values = [
         task.id.into(),
         task.column_id.into(),
@@ -236,6 +269,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppEr
         task.due_at.into(),
         task.updated_at.into(),
         task.version.into(),
+        task.archived_at.into(),
     ];
     execute(db, sql, values).await
 }

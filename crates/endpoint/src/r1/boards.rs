@@ -18,6 +18,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<CreateColumn>(),
     EndpointDef::of::<ChangeColumn>(),
     EndpointDef::of::<DeleteColumn>(),
+    EndpointDef::of::<ArchiveColumnTasks>(),
     EndpointDef::of::<ListTasks>(),
     EndpointDef::of::<CreateTask>(),
     EndpointDef::of::<ListOwnTasks>(),
@@ -154,6 +155,30 @@ impl Endpoint for DeleteColumn {
 }
 
 #[dto(request)]
+pub struct ArchiveColumnTasksRequest {
+    #[from(path)]
+    pub id: BoardColumnId,
+}
+
+#[dto(response)]
+pub struct ArchivedTasks {
+    pub count: u64,
+}
+
+/// Archive what stands in a column
+///
+/// The first 500 tasks: where that was the `count`, ask again.
+#[endpoint(POST "/r1/columns/{id}/archive", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived))]
+impl Endpoint for ArchiveColumnTasks {
+    type Request = ArchiveColumnTasksRequest;
+    type Response = ArchivedTasks;
+
+    async fn handle(ctx: &Ctx, request: ArchiveColumnTasksRequest) -> Result<Reply<ArchivedTasks>, AppError> {
+        Ok(Reply::of(ArchivedTasks { count: boards::archive_column(ctx.app(), ctx.user()?, request.id).await? }))
+    }
+}
+
+#[dto(request)]
 pub struct ListTasksRequest {
     #[from(path)]
     pub id: ConversationId,
@@ -162,6 +187,9 @@ pub struct ListTasksRequest {
     /// Only what this person is to do.
     #[from(query)]
     pub assignee: Option<UserId>,
+    /// Those that are put away, in place of the others; what was archived last comes first.
+    #[from(query)]
+    pub archived: Option<bool>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -175,7 +203,11 @@ impl Endpoint for ListTasks {
     type Response = Page<Task>;
 
     async fn handle(ctx: &Ctx, request: ListTasksRequest) -> Result<Reply<Page<Task>>, AppError> {
-        let filter = TaskFilter { column_id: request.column_id, assignee: request.assignee };
+        let filter = TaskFilter {
+            column_id: request.column_id,
+            assignee: request.assignee,
+            is_archived: request.archived.unwrap_or(false),
+        };
         Ok(Reply::of(boards::list(ctx.app(), ctx.user()?, request.id, filter, request.page).await?))
     }
 }
@@ -245,7 +277,7 @@ impl FromText for Assignee {
 pub struct ListOwnTasksRequest {
     #[from(query)]
     pub assignee: Option<Assignee>,
-    /// Only what stands in a column of what is done, or only the others.
+    /// Only what stands in a column of what is done or is archived, or only the others.
     #[from(query)]
     pub done: Option<bool>,
     #[from(page)]
@@ -306,9 +338,11 @@ pub struct ChangeTaskRequest {
     /// Left out, a task that comes into another column is the last one there. Where another task has this position it becomes one right after.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
+    /// Put away, or brought back to where it was: what is archived isn't on the board, and nobody is reminded of it.
+    pub archived: Option<bool>,
 }
 
-/// Change or move a task
+/// Change, move or archive a task
 #[endpoint(PATCH "/r1/tasks/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, Stale))]
 impl Endpoint for ChangeTask {
     type Request = ChangeTaskRequest;
@@ -324,6 +358,7 @@ impl Endpoint for ChangeTask {
             due_at: request.due_at,
             labels: request.labels,
             position: request.position,
+            archived: request.archived,
         };
         Ok(Reply::of(boards::update(ctx.app(), ctx.user()?, request.id, change).await?))
     }

@@ -116,7 +116,10 @@ pub async fn delete_column(app: &App, by: &Principal, id: BoardColumnId) -> Resu
     let board_version = rows::begin_change(&tx, conversation_id).await?;
     rows::column(&tx, id).await?.ok_or(Code::NotFound)?;
     if rows::count_in_column(&tx, id).await? > 0 {
-        return Err(AppError::refused(Code::WrongState, "This column has tasks. Move or delete them first."));
+        return Err(AppError::refused(
+            Code::WrongState,
+            "This column has tasks, perhaps archived ones. Move or delete them first.",
+        ));
     }
     rows::delete_column(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;

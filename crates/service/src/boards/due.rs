@@ -19,7 +19,7 @@ use crate::{
 
 const BEFORE: Duration = Duration::from_secs(3_600);
 
-/// Reminds of a task, unless it is done, or due at another time by then.
+/// Reminds of a task, unless it is done, archived, or due at another time by then.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct DueJob {
     pub task_id: TaskId,
@@ -61,6 +61,9 @@ async fn remind(app: &App, job: DueJob) -> Result<(), AppError> {
     let Some(task) = rows::find(db, job.task_id).await?.filter(|task| task.due_at == Some(job.due_at)) else {
         return Ok(());
     };
+    if task.archived_at.is_some() {
+        return Ok(());
+    }
     if boards::column(db, task.column_id).await?.is_none_or(|column| column.done) {
         return Ok(());
     }

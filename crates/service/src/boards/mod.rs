@@ -20,7 +20,7 @@ use dbcontext::query;
 pub use columns::{ColumnChange, ColumnPlace, create_column, delete_column, list_columns, update_column};
 pub use dbcontext::query::tasks::TaskFilter;
 pub(crate) use due::DueJob;
-pub use tasks::{NewTask, TaskChange, create, delete, find, list, of_caller, update};
+pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list, of_caller, update};
 
 use crate::{App, access};
 

@@ -27,6 +27,8 @@ const MAX_LABELS: usize = 10;
 const MAX_LABEL_CHARS: usize = 40;
 const MAX_ASSIGNEES: usize = 20;
 const MAX_TASKS: u64 = 5_000;
+/// Tasks that one request archives.
+const MAX_AT_ONCE: u64 = 500;
 
 /// A task that is to be added.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub struct TaskChange {
     pub due_at: Option<Option<Timestamp>>,
     pub labels: Option<Vec<String>>,
     pub position: Option<String>,
+    /// Put away, or brought back.
+    pub archived: Option<bool>,
 }
 
 /// The tasks of a conversation's board, column by column.
@@ -103,9 +107,7 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let board_version = boards::begin_change(&tx, id).await?;
-    if rows::count(&tx, id).await? >= MAX_TASKS {
-        return Err(too_many(MAX_TASKS, "tasks"));
-    }
+    check_room(&tx, id).await?;
     check_column(&tx, id, new.column_id).await?;
     let task_id = TaskId::new();
     let position = match new.position {
@@ -125,6 +127,7 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
         labels,
         due_at: new.due_at,
         message_id: new.message_id,
+        archived_at: None,
         created_by: by.user_id,
         created_at: now,
         updated_at: now,
@@ -168,6 +171,14 @@ pub async fn update(app: &App, by: &Principal, task_id: TaskId, change: TaskChan
         None if task.column_id != before.column_id => last(&tx, task.column_id).await?,
         None => task.position,
     };
+    match change.archived {
+        Some(true) => task.archived_at = before.archived_at.or_else(|| Some(app.clock.now())),
+        Some(false) if before.archived_at.is_some() => {
+            check_room(&tx, id).await?;
+            task.archived_at = None;
+        }
+        _ => {}
+    }
     if task == before {
         tx.rollback().await.map_err(app_error)?;
         return Ok(task);
@@ -198,6 +209,39 @@ pub async fn delete(app: &App, by: &Principal, task_id: TaskId, version: Option<
     tx.commit().await.map_err(app_error)?;
     tell_viewers(app, id, &Event::TaskDeleted { conversation_id: id, board_version, task_id })?;
     tell_assignees(app, &task, &[])
+}
+
+/// Archives what a column shows, the first `MAX_AT_ONCE` of it. Answers how many tasks that were.
+pub async fn archive_column(app: &App, by: &Principal, column_id: BoardColumnId) -> Result<u64, AppError> {
+    let id = boards::column(app.db.reader(), column_id).await?.ok_or(Code::NotFound)?.conversation_id;
+    writer(app, by.user_id, id).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let first_version = boards::begin_change(&tx, id).await?;
+    let tasks = rows::in_column(&tx, column_id, MAX_AT_ONCE).await?;
+    let Some(last) = tasks.last() else {
+        tx.rollback().await.map_err(app_error)?;
+        return Ok(0);
+    };
+    let now = app.clock.now();
+    rows::archive_column(&tx, column_id, &last.position, now).await?;
+    // Each is a change of its own, so that a client can tell whether it has missed one.
+    let more = i64::try_from(tasks.len() - 1).map_err(AppError::internal)?;
+    boards::count_changes(&tx, id, more).await?;
+    tx.commit().await.map_err(app_error)?;
+    let count = tasks.len() as u64;
+    for (board_version, task) in (first_version..).zip(tasks) {
+        let task = Task { archived_at: Some(now), updated_at: now, version: task.version + 1, ..task };
+        tell_assignees(app, &task, &[])?;
+        tell_viewers(app, id, &Event::TaskUpdated { conversation_id: id, board_version, task: task.into() })?;
+    }
+    Ok(count)
+}
+
+async fn check_room<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
+    if rows::count(db, id).await? >= MAX_TASKS {
+        return Err(too_many(MAX_TASKS, "tasks"));
+    }
+    Ok(())
 }
 
 fn check_version(version: Option<i64>, task: &Task) -> Result<(), AppError> {

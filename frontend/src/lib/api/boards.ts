@@ -33,6 +33,8 @@ export interface Task {
   labels: string[];
   due_at: Timestamp | null;
   message_id: Id | null;
+  /** Since when it is put away. */
+  archived_at: Timestamp | null;
   created_by: Id;
   created_at: Timestamp;
   updated_at: Timestamp;
@@ -55,6 +57,7 @@ export interface TaskWish {
   labels?: string[];
   message_id?: Id;
   position?: string;
+  archived?: boolean;
 }
 
 interface Told {

@@ -6,6 +6,8 @@ import { before, between } from '#lib/boards/position.ts';
 const PAGE_SIZE = 200;
 /** Several gaps at once are one reason to read it anew. */
 const LOOK_AFTER = 200;
+/** So many tasks are archived by one request. */
+const MOST_ARCHIVED = 500;
 
 /** The part of the connection that tells what changed. */
 export interface BoardLine {
@@ -113,6 +115,11 @@ export class Board {
     };
   }
 
+  /** Any task of the board, archived ones too. */
+  async find(id: Id): Promise<Task> {
+    return this.#tasks.get(id) ?? (await this.#api.get<Task>(`/tasks/${id}`));
+  }
+
   async createColumn(name: string, done = false): Promise<void> {
     const path = `/conversations/${this.#id}/board/columns`;
     this.#putColumn(await this.#api.post<BoardColumn>(path, { name, done }));
@@ -125,6 +132,16 @@ export class Board {
   async removeColumn(id: Id): Promise<void> {
     await this.#api.delete(`/columns/${id}`);
     this.columns = this.columns.filter((column) => column.id !== id);
+  }
+
+  /** Puts away what stands in a column, and answers how many tasks that were. */
+  async archiveColumn(id: Id): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const told = await this.#api.post<{ count: number }>(`/columns/${id}/archive`, {});
+      count += told.count;
+      if (told.count < MOST_ARCHIVED) return count;
+    }
   }
 
   async create(wish: TaskWish & { title: string; column_id: Id }): Promise<Task> {
@@ -144,6 +161,11 @@ export class Board {
         this.#put(await this.#api.get<Task>(`/tasks/${seen.id}`));
       throw error;
     }
+  }
+
+  /** Brings back what was archived, whatever was changed of it since. */
+  async restore(id: Id): Promise<void> {
+    this.#put(await this.#api.patch<Task>(`/tasks/${id}`, { archived: false }));
   }
 
   /** To the place `at` among the others of that column. It is there at once; where that is refused it goes back. */
@@ -221,7 +243,9 @@ export class Board {
   /** Answers and events may cross: the later version counts. */
   #put(task: Task): void {
     const have = this.#tasks.get(task.id);
-    if (!have || have.version <= task.version) this.#set(task);
+    if (have && have.version > task.version) return;
+    if (task.archived_at) this.#drop(task.id);
+    else this.#set(task);
   }
 
   #set(task: Task): void {

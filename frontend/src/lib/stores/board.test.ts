@@ -115,6 +115,14 @@ it('shows what somebody else has written where a change is refused for it', asyn
   expect(board.get('t1')).toMatchObject({ title: 'Theirs', version: 5 });
 });
 
+it('shows what is archived no longer, and again where it is brought back', () => {
+  tell('task.updated', 4, { task: task('t2', 'V2', { version: 2, archived_at: '2026-11-26T10:00:00.000Z' }) });
+  expect(order()).toEqual(['t1', 't3']);
+  expect(board.count).toBe(2);
+  tell('task.updated', 5, { task: task('t2', 'V2', { version: 3, archived_at: null }) });
+  expect(order()).toEqual(['t1', 't2', 't3']);
+});
+
 it('takes what is told while it is being read after what it has read', async () => {
   const reading = board.load();
   server.tasks = [task('t1', 'V1')];
