@@ -33,6 +33,8 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await shoot(page, 'task-dialog-1440');
   await dialog.getByRole('button', { name: 'Add a task' }).click();
   await expect(page.getByText('Task added.')).toBeVisible();
+  await expect(anna.log.getByRole('link', { name: 'Task: Upgrade notes' })).toBeVisible();
+  await anna.expectFlawless('a message that became a task');
   // Ben sees it come, by itself.
   await expect(cards(ben.page, 'Waiting')).toHaveCount(1);
   await expect(cards(ben.page, 'Waiting').first()).toContainText('Overdue');
@@ -141,7 +143,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await expect(cards(ben.page, 'Done')).toHaveText(/Second/);
   await page.keyboard.press('Escape');
 
-  // Beside the conversation.
+  // Beside the conversation, whose messages say what became of them.
   await page.goto(`/c/${chat}`);
   await page.getByRole('button', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Board', exact: true }).click();

@@ -240,8 +240,11 @@ async fn what_is_archived_is_off_the_board_until_it_is_brought_back() {
     let todo = column(&anna, &chat, "To do").await;
     let done = anna.post(&at(&chat, "board/columns"), json!({ "name": "Done", "done": true })).await.data_with(201);
     let kept = task(&anna, &chat, &todo, "Kept").await;
-    let body = json!({ "title": "Over", "column_id": todo["id"], "assignee_ids": [ben.id] });
+    let sent = ben.send_message(&chat, "Is it over?").await;
+    let body = json!({ "title": "Over", "column_id": todo["id"], "assignee_ids": [ben.id], "message_id": sent["id"] });
     let over = anna.post(&at(&chat, "tasks"), body).await.data_with(201);
+    // What messages became is asked for by those who show messages.
+    assert_eq!(ben.get(&at(&chat, "tasks?from_message=true")).await.data()["items"], json!([over]));
     let mut socket = ben.connect().await;
     let archived = change(&anna, &over, json!({ "archived": true, "version": 1 })).await;
     assert!(archived["archived_at"].is_string());

@@ -65,6 +65,8 @@ pub struct TaskFilter {
     pub assignee: Option<UserId>,
     /// Those that are put away, in place of the others.
     pub is_archived: bool,
+    /// Only those that were made from a message.
+    pub is_from_message: bool,
 }
 
 /// The tasks of a board, column by column, and how many there are. What is archived is listed by when it was.
@@ -86,6 +88,9 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(column) = filter.column_id {
         values.push(column.into());
         rows += &format!(" AND t.column_id = ${}", values.len());
+    }
+    if filter.is_from_message {
+        rows += " AND t.message_id IS NOT NULL";
     }
     if let Some(user) = filter.assignee {
         values.push(user.into());

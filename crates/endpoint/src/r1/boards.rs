@@ -190,6 +190,9 @@ pub struct ListTasksRequest {
     /// Those that are put away, in place of the others; what was archived last comes first.
     #[from(query)]
     pub archived: Option<bool>,
+    /// Only those that were made from a message.
+    #[from(query)]
+    pub from_message: Option<bool>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -207,6 +210,7 @@ impl Endpoint for ListTasks {
             column_id: request.column_id,
             assignee: request.assignee,
             is_archived: request.archived.unwrap_or(false),
+            is_from_message: request.from_message.unwrap_or(false),
         };
         Ok(Reply::of(boards::list(ctx.app(), ctx.user()?, request.id, filter, request.page).await?))
     }

@@ -12,6 +12,7 @@ import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
 import type { ConversationLog } from '#lib/stores/conversation-log.svelte.ts';
+import type { MessageTasks } from '#lib/stores/message-tasks.svelte.ts';
 import type { Saved } from '#lib/stores/saved.svelte.ts';
 import type { ThreadLog } from '#lib/stores/thread-log.svelte.ts';
 import type { Action, Rights } from './actions.ts';
@@ -135,6 +136,12 @@ export class Pane {
 
   /** Links the channels that one’s words name, once what does it is there. */
   channels: ChannelLinks | null = null;
+
+  /** Which tasks messages became, once what knows them is there. */
+  tasks = $state.raw<MessageTasks | null>(null);
+
+  /** What ends with it; null: it was closed. */
+  #closing: (() => void)[] | null = [];
 
   readonly #scheduling = new Repeatable();
   readonly log: ConversationLog;
@@ -579,7 +586,15 @@ export class Pane {
   }
 
   /** The conversation is left: nobody listens any more. */
+  /** Runs that when it is closed, at once where it was. */
+  onClose(run: () => void): void {
+    if (this.#closing) this.#closing.push(run);
+    else run();
+  }
+
   close(): void {
+    this.#closing?.forEach((run) => run());
+    this.#closing = null;
     if (this.reading === null) return;
     // Where it never came, nothing is heard.
     import('./speech.ts').then(

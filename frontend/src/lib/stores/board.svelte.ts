@@ -24,15 +24,18 @@ export class Board {
 
   readonly #api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>;
   readonly #id: Id;
+  readonly #filter: { from_message?: true };
   #version = 0;
   #turn = 0;
   /** What is told while it is being read. */
   #early: BoardFrame[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, id: Id) {
+  /** `onlyFromMessages`: other tasks are read only as they are told. */
+  constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, id: Id, { onlyFromMessages = false } = {}) {
     this.#api = api;
     this.#id = id;
+    this.#filter = onlyFromMessages ? { from_message: true } : {};
   }
 
   /** Each column’s tasks, in their order. */
@@ -208,7 +211,11 @@ export class Board {
   }
 
   #page(page: number): Promise<Page<Task>> {
-    return this.#api.get<Page<Task>>(`/conversations/${this.#id}/tasks`, { page, page_size: PAGE_SIZE });
+    return this.#api.get<Page<Task>>(`/conversations/${this.#id}/tasks`, {
+      ...this.#filter,
+      page,
+      page_size: PAGE_SIZE
+    });
   }
 
   #hear(frame: BoardFrame): void {

@@ -88,6 +88,7 @@ export async function bringLater(app: App, pane: Pane): Promise<void> {
     import('../reactions/reactions.svelte').then((part) => (later.Reactions ??= part.default)),
     import('./later-parts.ts').then((parts) => Object.assign(later, parts)),
     import('#lib/stores/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, pane)),
+    import('#lib/stores/message-tasks.svelte.ts').then(({ showTasks }) => showTasks(app, pane)),
     import('#lib/chat/channel-links.ts').then(({ linkChannels }) => linkChannels(app, pane))
   ]);
   later.isLate = later.Attachments === null;
