@@ -1,5 +1,6 @@
 // Notes: written, found, kept without a connection, both kept where two devices write, and sent by oneself.
 
+import { readFile } from 'node:fs/promises';
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
 test('a note is written, survives a lost connection and a reload, and is sent', { tag: '@gate' }, async ({ arrive, server }) => {
@@ -23,8 +24,10 @@ test('a note is written, survives a lost connection and a reload, and is sent', 
   await expect(page.getByRole('link', { name: /Monday call/ })).toContainText('1 of 2');
   await anna.expectFlawless('a note');
   await shoot(page, 'notes-1440');
+  // Where there is room, what is written is shown beside it.
   await page.getByRole('button', { name: 'Preview' }).click();
-  await expect(page.getByText('Mai', { exact: true })).toHaveCSS('font-weight', /[67]\d\d/);
+  await expect(page.getByRole('region', { name: 'Preview' }).getByText('Mai', { exact: true })).toHaveCSS('font-weight', /[67]\d\d/);
+  await expect(text).toBeVisible();
   await anna.expectFlawless('a note as it is shown');
   await shoot(page, 'notes-preview-1440');
   await page.getByRole('button', { name: 'Write' }).click();
@@ -86,6 +89,20 @@ test('a note is written, survives a lost connection and a reload, and is sent', 
   await anna.composer.press('Enter');
   await ben.openConversation(anna.name);
   await ben.sees('Written here');
+  // A message becomes a note, with the way back to it.
+  await ben.log.getByText('Written here').hover();
+  await ben.page.getByRole('button', { name: 'More actions' }).click();
+  await ben.page.getByRole('menuitem', { name: 'Make a note' }).click();
+  await expect(ben.page.getByText('Note made.')).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Open', exact: true }).click();
+  await expect(ben.page.getByRole('textbox', { name: 'Title' })).toHaveValue('Monday call');
+  await expect(ben.page.getByRole('textbox', { name: 'Text' })).toHaveValue(/^> \*\*Monday call\*\*\n>\n> Written here\n\n\[.+\]\(http.+\/c\/.+\/m\/.+\)/);
+  // Notes leave as files.
+  const [one] = await Promise.all([ben.page.waitForEvent('download'), ben.page.getByRole('button', { name: 'Download as Markdown' }).click()]);
+  expect(one.suggestedFilename()).toBe('Monday call.md');
+  expect(await readFile(await one.path(), 'utf8')).toMatch(/^# Monday call\n\n> /);
+  const [all] = await Promise.all([ben.page.waitForEvent('download'), ben.page.getByRole('button', { name: 'Download all notes' }).click()]);
+  expect((await readFile(await all.path())).subarray(0, 2).toString()).toBe('PK');
   // Nobody else sees notes.
   await ben.page.goto(`/notes/${id}`);
   await expect(ben.page.getByRole('heading', { name: 'Note not found' })).toBeVisible();

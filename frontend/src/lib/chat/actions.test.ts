@@ -45,6 +45,12 @@ it('tells who reacted where somebody has', () => {
   expect(actionsOf(ANSWER, { ...ALL, hasMarks: true })).not.toContain('reactors');
 });
 
+it('makes a note of what has words', () => {
+  expect(actionsOf(ANSWER, { ...ALL, canWrite: false, hasMarks: true })).toContain('note');
+  expect(actionsOf({ ...ANSWER, content: '' }, { ...ALL, hasMarks: true })).not.toContain('note');
+  expect(actionsOf(ANSWER, ALL)).not.toContain('note');
+});
+
 it('lets one report what others have said, and do nothing with what is hidden but delete it where one may', () => {
   const said = { ...ANSWER, sender: { kind: 'user', id: 'u1', name: 'Ben' } } as MessageView;
   expect(actionsOf(said, { canWrite: true, canDelete: true })).toEqual(['reply', 'copy', 'task', 'report', 'delete']);

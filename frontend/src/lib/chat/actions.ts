@@ -10,6 +10,7 @@ export type Action =
   | 'forward'
   | 'save'
   | 'remind'
+  | 'note'
   | 'pin'
   | 'link'
   | 'unread'
@@ -42,7 +43,16 @@ export interface Rights {
 }
 
 /** What stands behind “More”, where there is room for a few buttons only. */
-export const BEHIND: ReadonlySet<Action> = new Set(['reactors', 'forward', 'save', 'remind', 'unread', 'pin', 'link']);
+export const BEHIND: ReadonlySet<Action> = new Set([
+  'reactors',
+  'forward',
+  'save',
+  'remind',
+  'note',
+  'unread',
+  'pin',
+  'link'
+]);
 
 /** What can be done with a message, in the order in which it is shown. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
@@ -55,6 +65,7 @@ export function actionsOf(view: MessageView, rights: Rights): Action[] {
       'forward',
       'save',
       'remind',
+      ...(view.content !== '' ? ['note' as const] : []),
       ...(rights.canMarkUnread ? ['unread' as const] : []),
       ...(rights.canWrite ? ['pin' as const] : []),
       'link'

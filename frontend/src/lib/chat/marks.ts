@@ -1,15 +1,16 @@
-/** What one does with a message beside answering it: keeping it, pinning it, taking its address. */
+/** What one does with a message beside answering it: keeping it, noting it, pinning it, taking its address. */
+import { goto } from '$app/navigation';
 import type { App } from '#lib/app.ts';
 import { attempt } from '#lib/components/attempt.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
+import { quoteOf } from '#lib/notes/quote.ts';
+import { notesOf } from '#lib/notes/of.svelte.ts';
 import { savedOf } from '#lib/stores/saved.svelte.ts';
 import { copyText } from './clipboard.ts';
+import type { MessageView } from './rows.ts';
 
-interface Marked {
-  readonly id: string | null;
-  readonly isPinned: boolean;
-}
+type Marked = Pick<MessageView, 'id' | 'isPinned' | 'content' | 'sender' | 'time'>;
 
 /** The address of a message; whoever may read it finds it there. */
 export function linkTo(conversationId: string, messageId: string): string {
@@ -17,8 +18,8 @@ export function linkTo(conversationId: string, messageId: string): string {
 }
 
 export async function mark(
-  action: 'save' | 'pin' | 'link',
-  { id, isPinned }: Marked,
+  action: 'save' | 'note' | 'pin' | 'link',
+  { id, isPinned, ...said }: Marked,
   app: App,
   conversationId: string
 ): Promise<void> {
@@ -26,6 +27,13 @@ export async function mark(
   switch (action) {
     case 'link':
       return toast((await copyText(linkTo(conversationId, id))) ? m.message_link_copied() : m.chat_copy_failed());
+    case 'note': {
+      const notes = notesOf(app);
+      const note = notes.create();
+      notes.write(note, quoteOf(said, linkTo(conversationId, id)));
+      const open = { label: m.note_open(), run: () => void goto(`/notes/${note}`) };
+      return toast(m.note_made(), { action: open });
+    }
     case 'pin':
       await attempt(
         () => app.api[isPinned ? 'delete' : 'put'](`/messages/${id}/pin`),

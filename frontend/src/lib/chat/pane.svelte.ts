@@ -371,6 +371,7 @@ export class Pane {
       case 'unread':
         return void this.#attempt(() => this.#app.conversations.markUnread(this.id, view.seq ?? 0));
       case 'save':
+      case 'note':
       case 'pin':
       case 'link':
         return void import('./marks.ts').then(

@@ -6,6 +6,7 @@ import Cpu from '@lucide/svelte/icons/cpu';
 import Flag from '@lucide/svelte/icons/flag';
 import Forward from '@lucide/svelte/icons/forward';
 import Info from '@lucide/svelte/icons/info';
+import NotebookPen from '@lucide/svelte/icons/notebook-pen';
 import Pencil from '@lucide/svelte/icons/pencil';
 import Link from '@lucide/svelte/icons/link';
 import Mail from '@lucide/svelte/icons/mail';
@@ -36,6 +37,7 @@ const ICONS: Record<Action, typeof Copy> = {
   forward: Forward,
   save: Bookmark,
   remind: AlarmClock,
+  note: NotebookPen,
   unread: Mail,
   pin: Pin,
   link: Link,
@@ -60,6 +62,7 @@ const WORDS: Record<Action, (view: MessageView) => string> = {
   forward: () => m.forward(),
   save: () => m.saved_save(),
   remind: () => m.remind(),
+  note: () => m.note_make(),
   unread: () => m.mark_unread(),
   pin: () => m.pin_message(),
   link: () => m.message_link(),
