@@ -91,7 +91,7 @@ test('a note is written, survives a lost connection and a reload, and is sent', 
   await ben.sees('Written here');
   // A message becomes a note, with the way back to it.
   await ben.log.getByText('Written here').hover();
-  await ben.page.getByRole('button', { name: 'More actions' }).click();
+  await ben.log.getByRole('button', { name: 'More actions' }).click();
   await ben.page.getByRole('menuitem', { name: 'Make a note' }).click();
   await expect(ben.page.getByText('Note made.')).toBeVisible();
   await ben.page.getByRole('button', { name: 'Open', exact: true }).click();

@@ -51,6 +51,9 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
     ben.send_files(&chat, "See here", &[&upload]).await.data_with(201);
 
     let id = begin(&anna, &chat, json!({ "format": "json", "files": true })).await;
+    let begun = socket.expect("export.progress").await;
+    let counted = (&begun.payload["upload_id"], &begun.payload["messages"], &begun.payload["of"]);
+    assert_eq!(counted, (&json!(id), &json!(0), &json!(4)));
     let ended = socket.expect("export.ended").await;
     assert_eq!((&ended.payload["upload_id"], &ended.payload["upload"]["status"]), (&json!(id), &json!("ready")));
     let is_it = |frame: &Frame| frame.kind == "notification" && frame.payload["kind"] == "export";
@@ -77,6 +80,29 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
     }
     let later = json!({ "format": "markdown", "from": "2099-01-01T00:00:00Z" });
     assert!(!text(&anna, &chat, later).await.contains("Hello"));
+}
+
+#[tokio::test]
+async fn nothing_in_an_export_runs() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "<script>alert(1)</script><img src=x onerror=alert(2)>").await;
+    for (name, media_type) in [("page.html", "text/html"), ("drawing.svg", "image/svg+xml"), ("page", "text/plain")] {
+        let upload = ben.upload(name, media_type, "<html><script>alert(3)</script></html>").await;
+        ben.send_files(&chat, "", &[&upload]).await.data_with(201);
+    }
+    let id = begin(&anna, &chat, json!({ "format": "html", "files": true })).await;
+    let found = files(&anna, &id).await;
+    let html = String::from_utf8(found[0].1.clone()).unwrap();
+    assert!(
+        html.contains("content=\"default-src 'none';") && !html.contains("<script") && !html.contains("<img src=x"),
+        "{html}"
+    );
+    // What a browser would run when it is opened is there as a text.
+    let names: Vec<_> = found[1..].iter().map(|(path, _)| path.rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["page.html.txt", "drawing.svg.txt", "page.txt"]);
+    assert!(names.iter().all(|name| html.contains(&format!("/{name}\">"))), "{html}");
 }
 
 #[tokio::test]

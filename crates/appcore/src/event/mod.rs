@@ -439,6 +439,16 @@ pub enum Event {
         version: i64,
         updated_at: Timestamp,
     },
+    /// How far the export of a conversation is, for whoever has asked for it: told when it begins, then once a second at most.
+    #[schema(title = "export.progress")]
+    ExportProgress {
+        conversation_id: ConversationId,
+        upload_id: UploadId,
+        /// So many messages are written.
+        messages: u64,
+        /// So many there were when it began.
+        of: u64,
+    },
     /// The export of a conversation has ended, for whoever has asked for it. Null: it could not be written.
     #[schema(title = "export.ended")]
     ExportEnded {
@@ -537,6 +547,7 @@ impl Event {
             Self::ColumnDeleted { .. } => "column.deleted",
             Self::OwnTasksChanged { .. } => "tasks.own",
             Self::OwnRemindersChanged { .. } => "reminders.own",
+            Self::ExportProgress { .. } => "export.progress",
             Self::ExportEnded { .. } => "export.ended",
             Self::NoteChanged { .. } => "note.changed",
             Self::Notification(_) => "notification",
@@ -626,6 +637,7 @@ impl Event {
             | Self::ColumnDeleted { .. }
             | Self::OwnTasksChanged { .. }
             | Self::OwnRemindersChanged { .. }
+            | Self::ExportProgress { .. }
             | Self::ExportEnded { .. }
             | Self::NoteChanged { .. }
             | Self::Notification(_)

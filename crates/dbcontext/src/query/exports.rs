@@ -3,7 +3,10 @@
 use appcore::{AppError, ConversationId, Timestamp, UserId, view::ExportedConversation};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::messages::{NAMED, NamedMessage};
+use super::{
+    messages::{NAMED, NamedMessage},
+    page,
+};
 use crate::constraint::app_error;
 
 /// Rows of one part.
@@ -63,6 +66,31 @@ pub async fn messages<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
+/// How many messages `of_conversation` has in all its parts.
+pub async fn count_of_conversation<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    after_seq: i64,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<u64, AppError> {
+    let (meant, values) = meant(id, after_seq, from, to);
+    page::count(db, &format!("FROM messages m WHERE {meant}"), values).await
+}
+
+/// The condition on messages `m`, and its values.
+fn meant(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, Vec<Value>) {
+    let mut meant = "m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL".to_owned();
+    let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
+    for (condition, bound) in [("m.created_at >=", from), ("m.created_at <=", to)] {
+        if let Some(bound) = bound {
+            values.push(bound.into());
+            meant.push_str(&format!(" AND {condition} ${}", values.len()));
+        }
+    }
+    (meant, values)
+}
+
 /// Messages of a conversation after `after_seq`, those in threads among them, the oldest first.
 pub async fn of_conversation<C: ConnectionTrait>(
     db: &C,
@@ -71,15 +99,8 @@ pub async fn of_conversation<C: ConnectionTrait>(
     from: Option<Timestamp>,
     to: Option<Timestamp>,
 ) -> Result<Vec<NamedMessage>, AppError> {
-    let mut sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL");
-    let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
-    for (condition, bound) in [("m.created_at >=", from), ("m.created_at <=", to)] {
-        if let Some(bound) = bound {
-            values.push(bound.into());
-            sql.push_str(&format!(" AND {condition} ${}", values.len()));
-        }
-    }
-    sql.push_str(&format!(" ORDER BY m.seq LIMIT {PART}"));
+    let (meant, values) = meant(id, after_seq, from, to);
+    let sql = format!("{NAMED} WHERE {meant} ORDER BY m.seq LIMIT {PART}");
     NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
         .all(db)
         .await

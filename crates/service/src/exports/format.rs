@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use appcore::{
-    AppError, ConversationId, Timestamp, UploadId,
-    view::{ConversationKind, ExportFormat, Message, SenderKind},
+    AppError, ConversationId, Timestamp,
+    view::{ConversationKind, ExportFormat, Message, SenderKind, Upload},
 };
 use serde::Serialize;
 
@@ -21,7 +21,19 @@ pub(super) struct Head {
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
 article{margin:1rem 0}h2{font-size:1rem;margin:0}time{font-weight:400;opacity:.7}p{margin:.25rem 0;white-space:pre-wrap;overflow-wrap:anywhere}\
-.reply{margin-left:2rem}.gone{opacity:.7}";
+.reply{margin-left:2rem}.gone{opacity:.7}img{display:block;max-width:100%;max-height:24rem;border-radius:.5rem}";
+/// Nothing runs in a page that somebody else has written a part of, and nothing is asked for but the pictures beside it.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data: file:; base-uri 'none'; form-action 'none'";
+
+/// What a browser only shows or saves, whatever is in it.
+const PLAIN: [&str; 4] = ["csv", "json", "md", "txt"];
+/// What a browser or a system may run when it is opened, whatever it says that it is.
+const RUNS: [&str; 34] = [
+    "app", "bat", "cmd", "com", "cpl", "desktop", "exe", "hta", "htm", "html", "jar", "js", "jse", "lnk", "mht",
+    "mhtml", "mjs", "msi", "pif", "ps1", "scr", "sh", "shtml", "svg", "svgz", "swf", "url", "vbe", "vbs", "wsf", "xht",
+    "xhtml", "xml", "xsl",
+];
 
 pub(super) fn begin(format: ExportFormat, head: &Head) -> Result<Vec<u8>, AppError> {
     let title = head.title.clone().unwrap_or_else(|| "Conversation".to_owned());
@@ -37,7 +49,8 @@ pub(super) fn begin(format: ExportFormat, head: &Head) -> Result<Vec<u8>, AppErr
             all
         }
         ExportFormat::Html => format!(
-            "<!doctype html>\n<html><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title>\
+            "<!doctype html>\n<html><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title>\
              <style>{STYLE}</style></head><body><h1>{0}</h1>\n<p class=\"gone\">Exported {1}</p>\n",
             escaped(&title),
             head.exported_at
@@ -97,8 +110,13 @@ fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files
     }
     for file in &message.attachments {
         if has_files {
-            let path = path_of(file.id, &file.name).replace('%', "%25").replace('#', "%23").replace('?', "%3F");
-            write!(text, "<p><a href=\"{}\">{}</a></p>", escaped(&path), escaped(&file.name))?;
+            let path = escaped(&path_of(file).replace('%', "%25").replace('#', "%23").replace('?', "%3F"));
+            let name = escaped(&file.name);
+            if is_picture(file) {
+                write!(text, "<p><a href=\"{path}\"><img src=\"{path}\" alt=\"{name}\" loading=\"lazy\"></a></p>")?;
+            } else {
+                write!(text, "<p><a href=\"{path}\">{name}</a></p>")?;
+            }
         } else {
             write!(text, "<p>📎 {}</p>", escaped(&file.name))?;
         }
@@ -131,7 +149,7 @@ fn markdown(text: &mut String, message: &Message, name: &str, state: &str, has_f
     for file in &message.attachments {
         let name = one_line(&file.name).replace(['[', ']'], " ");
         if has_files {
-            write!(text, "\n[{name}](<{}>)\n", path_of(file.id, &file.name).replace(['<', '>'], ""))?;
+            write!(text, "\n[{name}](<{}>)\n", path_of(file).replace(['<', '>'], ""))?;
         } else {
             write!(text, "\n📎 {name}\n")?;
         }
@@ -154,11 +172,29 @@ pub(super) const fn end(format: ExportFormat) -> &'static [u8] {
     }
 }
 
-/// Where a file is in the archive. The id tells files of one name apart; of the name is left what every system takes.
-pub(super) fn path_of(id: UploadId, name: &str) -> String {
+/// Where a file is in the archive. The id tells files of one name apart; of the name is left what every system takes, and what might run becomes
+/// a text.
+pub(super) fn path_of(file: &Upload) -> String {
     let plain = |char: char| if char.is_control() || r#"/\:*?"<>|"#.contains(char) { '_' } else { char };
-    let name: String = name.chars().map(plain).collect();
-    format!("files/{}/{}", id.0.simple(), name.trim_matches(['.', ' ']).trim())
+    let name: String = file.name.chars().map(plain).collect();
+    let name = name.trim_matches(['.', ' ']).trim();
+    let end = if may_run(name, &file.media_type) { ".txt" } else { "" };
+    format!("files/{}/{name}{end}", file.id.0.simple())
+}
+
+/// Where the name says nothing certain, a browser looks into a file: what isn't known by its first bytes may be a page.
+fn may_run(name: &str, media_type: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    let is_certain = ["image/", "audio/", "video/", "application/"].iter().any(|kind| media_type.starts_with(kind))
+        && media_type != "application/octet-stream"
+        && !["xml", "json", "yaml", "script"].iter().any(|end| media_type.ends_with(end));
+    !PLAIN.contains(&extension.as_str()) && (RUNS.contains(&extension.as_str()) || !is_certain)
+}
+
+/// What every browser draws.
+fn is_picture(file: &Upload) -> bool {
+    matches!(file.media_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp")
+        && !may_run(&file.name, &file.media_type)
 }
 
 fn one_line(text: &str) -> String {
@@ -171,15 +207,60 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use appcore::{
+        UploadId,
+        view::{UploadKind, UploadStatus},
+    };
+
     use super::*;
 
     #[test]
     fn nothing_in_a_name_leads_out_of_the_folder_or_into_the_page() {
-        let id = UploadId::new();
-        for (name, wanted) in [("../../etc/passwd", "_.._etc_passwd"), ("a\\b:c", "a_b_c"), (" x. ", "x")] {
-            assert_eq!(path_of(id, name), format!("files/{}/{wanted}", id.0.simple()));
+        for (name, wanted) in [("../../etc/a.txt", "_.._etc_a.txt"), ("a\\b:c.md", "a_b_c.md"), (" x.csv. ", "x.csv")] {
+            let file = file(name, "text/plain");
+            assert_eq!(path_of(&file), format!("files/{}/{wanted}", file.id.0.simple()));
         }
         assert_eq!(escaped("<b a=\"'&\">"), "&lt;b a=&quot;&#39;&amp;&quot;&gt;");
+    }
+
+    #[test]
+    fn what_might_run_becomes_a_text() {
+        for (name, media_type, runs) in [
+            ("a.png", "image/png", false),
+            ("a.pdf", "application/pdf", false),
+            ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", false),
+            ("a.json", "application/json", false),
+            ("a.HTML", "text/html", true),
+            ("a.svg", "image/svg+xml", true),
+            ("picture.html", "image/gif", true),
+            ("setup.exe", "application/vnd.microsoft.portable-executable", true),
+            ("page", "text/plain", true),
+            ("main.rs", "text/plain", true),
+            ("a.bin", "application/octet-stream", true),
+        ] {
+            assert_eq!(path_of(&file(name, media_type)).ends_with(".txt"), runs, "{name}");
+            assert!(path_of(&file(name, media_type)).contains(name));
+        }
+    }
+
+    fn file(name: &str, media_type: &str) -> Upload {
+        Upload {
+            id: UploadId::new(),
+            name: name.to_owned(),
+            kind: UploadKind::File,
+            media_type: media_type.to_owned(),
+            size: 1,
+            sha256: None,
+            width: None,
+            height: None,
+            duration_ms: None,
+            peaks: None,
+            thumbhash: None,
+            status: UploadStatus::Ready,
+            transcript: None,
+            transcript_state: None,
+            created_at: Timestamp(0),
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The job that writes an export.
 
+use std::time::{Duration, Instant};
+
 use appcore::{
     AppError, Code, ConversationId, NotificationId, Timestamp, UploadId, UserId,
+    event::Event,
     view::{ExportFormat, Message, NotificationKind, Upload},
 };
 use bytes::Bytes;
@@ -17,6 +20,8 @@ use crate::{
     uploads::{self, Object},
 };
 
+/// How far it is is told no oftener.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// The files of an export are no larger together.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -96,6 +101,11 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
         from: wanted.from,
         to: wanted.to,
     };
+    let of = exports::count_of_conversation(app.db.reader(), id, begins_after, wanted.from, wanted.to).await?;
+    let tell =
+        |messages| app.tell_own(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of });
+    tell(0)?;
+    let (mut messages, mut told_at) = (0, Instant::now());
     let mut archive = Archive::create(app).await?;
     archive.begin(wanted.format.file_name()).await?;
     archive.write(format::begin(wanted.format, &head)?).await?;
@@ -108,24 +118,29 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
         for row in part {
             let message = Message::try_from(row)?;
             if wanted.files {
-                files.extend(message.attachments.iter().map(|file| (file.id, file.name.clone(), file.size)));
+                files.extend(message.attachments.iter().map(|file| (file.id, format::path_of(file), file.size)));
             }
             archive.write(format::message(wanted.format, &message, is_first, wanted.files)?).await?;
             is_first = false;
+            messages += 1;
+        }
+        if told_at.elapsed() >= TOLD_EVERY {
+            told_at = Instant::now();
+            tell(messages)?;
         }
     }
     archive.write(format::end(wanted.format)).await?;
-    for (file, name, size) in files {
+    for (file, path, size) in files {
         let size = u64::try_from(size).unwrap_or_default();
         if archive.size().saturating_add(size) > MAX_BYTES {
             return Err(AppError::refused(Code::TooLarge, "This conversation has too many files for one export."));
         }
-        copy(app, &mut archive, file, &name, size).await?;
+        copy(app, &mut archive, file, &path, size).await?;
     }
     uploads::take_written(app, upload_id, MEDIA_TYPE, archive.finish().await?).await
 }
 
-async fn copy(app: &App, archive: &mut Archive, id: UploadId, name: &str, size: u64) -> Result<(), AppError> {
+async fn copy(app: &App, archive: &mut Archive, id: UploadId, path: &str, size: u64) -> Result<(), AppError> {
     use futures_util::StreamExt as _;
     let mut pieces = match app.uploads.store.read(Object::Whole(id), 0..size).await {
         Ok(pieces) => pieces,
@@ -133,7 +148,7 @@ async fn copy(app: &App, archive: &mut Archive, id: UploadId, name: &str, size: 
         Err(error) if error.code() == Code::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    archive.begin(&format::path_of(id, name)).await?;
+    archive.begin(path).await?;
     while let Some(piece) = pieces.next().await {
         archive.write::<Bytes>(piece?).await?;
     }
@@ -142,7 +157,7 @@ async fn copy(app: &App, archive: &mut Archive, id: UploadId, name: &str, size: 
 
 /// Tells whoever has asked.
 async fn told(app: &App, job: ExportJob, upload: Option<Upload>) -> Result<(), AppError> {
-    let event = appcore::event::Event::ExportEnded {
+    let event = Event::ExportEnded {
         conversation_id: job.conversation_id,
         upload_id: job.upload_id,
         upload: upload.clone().map(Box::new),
