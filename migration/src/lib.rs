@@ -69,6 +69,7 @@ mod m0086_upload_texts;
 mod m0088_ai_providers;
 mod m0089_incident_detail;
 mod m0092_archived_tasks;
+mod m0093_file_names;
 
 pub struct Migrator;
 
@@ -142,6 +143,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0088_ai_providers::Migration),
             Box::new(m0089_incident_detail::Migration),
             Box::new(m0092_archived_tasks::Migration),
+            Box::new(m0093_file_names::Migration),
         ]
     }
 }

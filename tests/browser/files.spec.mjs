@@ -310,6 +310,12 @@ for (const [size, options] of [
     await expect(panel.getByRole('tab', { name: 'Files' })).toBeFocused();
     await expect(panel.getByRole('link', { name: 'Download notes.md' })).toBeVisible();
     await anna.expectFlawless('files of a conversation');
+    await panel.getByRole('button', { name: 'Documents' }).click();
+    await expect(panel.getByRole('link', { name: 'Download notes.md' })).toBeVisible();
+    await panel.getByRole('button', { name: 'Video' }).click();
+    await expect(panel.getByText('No files match these filters.')).toBeVisible();
+    await panel.getByRole('button', { name: 'Clear filters' }).click();
+    await expect(panel.getByRole('button', { name: 'All', exact: true })).toHaveAttribute('aria-pressed', 'true');
     await panel.getByRole('searchbox', { name: 'Search by name' }).fill('ban do');
     await expect(panel.getByRole('link', { name: 'Download notes.md' })).toHaveCount(0);
     await expect(panel.getByRole('link', { name: 'Download Bản đồ.txt' })).toBeVisible();

@@ -38,10 +38,44 @@ async fn a_conversations_files_are_listed_for_those_who_may_read_them() {
     assert_eq!((names(&one), &one["has_more"]), (vec!["c.txt".into()], &json!(true)));
     let rest = list(&format!("?limit=1&before_seq={}", one["items"][0]["seq"])).await;
     assert_eq!((names(&rest), &rest["has_more"]), (vec!["b.txt".into(), "a.png".into()], &json!(false)));
+    assert_eq!(names(&list("?kind=document").await), ["c.txt", "b.txt"]);
+    for none in ["audio", "video", "other"] {
+        assert_eq!(names(&list(&format!("?kind={none}")).await), Vec::<String>::new());
+    }
     ben.get(&format!("{path}?kind=link")).await.names_field("kind");
     carl.get(&path).await.refused(404, "not_found");
     anna.delete(&format!("/r1/messages/{}", both["id"].as_str().unwrap())).await.data();
     assert_eq!(names(&list("").await), ["c.txt"]);
+}
+
+#[tokio::test]
+async fn files_are_found_by_their_names_on_the_server() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for name in ["B%E1%BA%A3n%20%C4%91%E1%BB%93%20100%25.txt", "b%E1%BA%A3n_%C4%91%E1%BB%93%20c%C5%A9.txt", "notes.txt"]
+    {
+        let upload = anna.upload(name, "text/plain", "x").await;
+        anna.send_files(&chat, "", &[&upload]).await.data_with(201);
+    }
+    let both = [anna.upload("map.txt", "text/plain", "x").await, anna.upload("minutes.txt", "text/plain", "x").await];
+    anna.send_files(&chat, "", &[&both[0], &both[1]]).await.data_with(201);
+    for (query, wanted) in [
+        ("ban%20DO", vec!["Bản đồ 100%.txt"]),
+        ("100%25", vec!["Bản đồ 100%.txt"]),
+        ("n_d", vec!["bản_đồ cũ.txt"]),
+        ("%25", vec!["Bản đồ 100%.txt"]),
+        ("notes&limit=1", vec!["notes.txt"]),
+        // Of a message only what is looked for.
+        ("map", vec!["map.txt"]),
+        ("%20", vec!["minutes.txt", "map.txt", "notes.txt", "bản_đồ cũ.txt", "Bản đồ 100%.txt"]),
+        ("nowhere", vec![]),
+    ] {
+        let found = ben.get(&format!("/r1/conversations/{chat}/files?q={query}")).await.data();
+        let names: Vec<_> =
+            found["items"].as_array().unwrap().iter().map(|item| item["upload"]["name"].as_str().unwrap()).collect();
+        assert_eq!((names, &found["has_more"]), (wanted, &json!(false)), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -65,8 +65,15 @@ pub struct ConversationFile {
 pub enum FileKind {
     /// Pictures that have thumbnails.
     Picture,
-    /// Everything else.
+    /// Everything but pictures.
     File,
+    /// Texts, sheets and slides.
+    Document,
+    /// Recordings, voice messages among them.
+    Audio,
+    Video,
+    /// Files that are neither pictures, documents, audio nor video.
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -91,7 +98,14 @@ pub enum UploadKind {
 
 stored_by_name! {
     UploadStatus { Pending = "pending", Ready = "ready", Refused = "refused" }
-    FileKind { Picture = "picture", File = "file" }
+    FileKind {
+        Picture = "picture",
+        File = "file",
+        Document = "document",
+        Audio = "audio",
+        Video = "video",
+        Other = "other",
+    }
     TranscriptState { Pending = "pending", Ready = "ready", Failed = "failed" }
     UploadKind { File = "file", Voice = "voice", Preview = "preview" }
 }

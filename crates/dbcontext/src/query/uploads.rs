@@ -92,7 +92,7 @@ pub struct NewUpload {
 
 pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), AppError> {
     let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at, \
-               transcript_state, reserved) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+               transcript_state, reserved, search_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let values = vec![
         new.id.into(),
         new.owner.into(),
@@ -106,6 +106,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
         new.created_at.into(),
         new.transcript_state.map(TranscriptState::as_str).into(),
         new.reserved.into(),
+        ::search::folded_line(&new.name).into(),
     ];
     execute(db, sql, values).await.map(drop)
 }
@@ -266,14 +267,22 @@ async fn by_ids<C: ConnectionTrait>(
     StoredUpload::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
+const DOCUMENT: &str = "(u.media_type LIKE 'text/%' OR u.media_type LIKE 'application/vnd.openxmlformats-%' \
+    OR u.media_type LIKE 'application/vnd.oasis.%' OR u.media_type IN ('application/pdf', 'application/rtf', \
+      'application/msword', 'application/vnd.ms-excel', 'application/vnd.ms-powerpoint', 'application/epub+zip'))";
+const AUDIO: &str = "u.media_type LIKE 'audio/%'";
+const VIDEO: &str = "u.media_type LIKE 'video/%'";
+
 /// Which files of a conversation are wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FileFilter {
     /// Nothing up to here: what the reader may see begins after it.
     pub begins_after: i64,
     pub before_seq: Option<i64>,
     pub kind: Option<FileKind>,
     pub author: Option<UserId>,
+    /// What the name contains, whatever its case and marks.
+    pub text: String,
     /// So many messages.
     pub limit: u64,
 }
@@ -292,11 +301,22 @@ pub async fn of_conversation<C: ConnectionTrait>(
     id: ConversationId,
     filter: FileFilter,
 ) -> Result<Vec<SentUpload>, AppError> {
-    let is_meant = match filter.kind {
-        Some(FileKind::Picture) => " AND u.kind <> 'preview' AND u.thumbhash IS NOT NULL",
-        Some(FileKind::File) => " AND u.kind <> 'preview' AND u.thumbhash IS NULL",
-        None => " AND u.kind <> 'preview'",
-    };
+    let mut is_meant = " AND u.kind <> 'preview'".to_owned();
+    if let Some(kind) = filter.kind {
+        is_meant.push_str(if kind == FileKind::Picture {
+            " AND u.thumbhash IS NOT NULL"
+        } else {
+            " AND u.thumbhash IS NULL"
+        });
+        let among = match kind {
+            FileKind::Picture | FileKind::File => String::new(),
+            FileKind::Document => format!(" AND {DOCUMENT}"),
+            FileKind::Audio => format!(" AND {AUDIO}"),
+            FileKind::Video => format!(" AND {VIDEO}"),
+            FileKind::Other => format!(" AND NOT ({DOCUMENT} OR {AUDIO} OR {VIDEO})"),
+        };
+        is_meant.push_str(&among);
+    }
     let mut values: Vec<Value> = vec![id.into(), filter.begins_after.into()];
     let mut within = String::new();
     if let Some(before) = filter.before_seq {
@@ -306,6 +326,11 @@ pub async fn of_conversation<C: ConnectionTrait>(
     if let Some(author) = filter.author {
         values.push(author.into());
         within.push_str(&format!(" AND m.sender_kind = 'user' AND m.sender_id = ${}", values.len()));
+    }
+    let text = ::search::folded_line(&filter.text);
+    if !text.is_empty() {
+        values.push(super::containing(&text).into());
+        is_meant.push_str(&format!(" AND u.search_name LIKE ${} ESCAPE '\\'", values.len()));
     }
     let sql = format!(
         "SELECT u.*, p.id AS message_id FROM ( \

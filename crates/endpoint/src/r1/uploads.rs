@@ -204,6 +204,9 @@ pub struct ListFilesRequest {
     /// Sent by this person.
     #[from(query)]
     pub author: Option<UserId>,
+    /// What the name contains, whatever its case and marks.
+    #[from(query)]
+    pub q: Option<String>,
     /// Only of earlier messages: the `seq` of the last item.
     #[from(query)]
     pub before_seq: Option<i64>,
@@ -226,6 +229,7 @@ impl Endpoint for ListFiles {
             before_seq: request.before_seq,
             kind: request.kind,
             author: request.author,
+            text: request.q.unwrap_or_default(),
             limit: request.limit.unwrap_or(USUAL_LIMIT),
         };
         Ok(Reply::of(uploads::of_conversation(ctx.app(), ctx.user()?, request.id, filter).await?))

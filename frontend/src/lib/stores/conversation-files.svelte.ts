@@ -2,11 +2,12 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Cursor, Id, Page, Sender, Timestamp } from '#lib/api/types.ts';
-import { fold } from '#lib/fold.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
 export type FilesKind = 'picture' | 'file';
+/** Which files, where they aren’t pictures. */
+export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
 
 /** `GET /r1/conversations/{id}/files` */
 export interface SentFile {
@@ -20,14 +21,13 @@ export interface SentFile {
 
 /** So many messages with files at once. */
 const PAGE_SIZE = 60;
-/** So many pages are looked through for a name before one is asked whether to go on. */
-const PAGES_AT_ONCE = 20;
 /** Several messages that come at once are one reason to look. */
 const LOOK_AFTER = 500;
 
 export class ConversationFiles {
   kind = $state<FilesKind>('picture');
-  /** A part of the name. The server knows none: what is loaded is looked through. */
+  type = $state<FilesType>('file');
+  /** A part of the name. */
   query = $state('');
   /** Of one person only; empty: of everyone. */
   author = $state('');
@@ -35,8 +35,6 @@ export class ConversationFiles {
 
   readonly #id: Id;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Up to that page a name is looked for without being asked again. */
-  #searchedTo = $state(PAGES_AT_ONCE);
 
   constructor(api: Api, conversationId: Id) {
     this.#id = conversationId;
@@ -45,8 +43,9 @@ export class ConversationFiles {
         const known = page > 1 ? this.list.items : [];
         const before = known.at(-1)?.seq;
         const { items, has_more } = await api.get<Cursor<SentFile>>(`/conversations/${conversationId}/files`, {
-          kind: this.kind,
+          kind: this.kind === 'picture' ? this.kind : this.type,
           limit: PAGE_SIZE,
+          ...(this.query && { q: this.query }),
           ...(this.author && { author: this.author }),
           ...(before !== undefined && { before_seq: before })
         });
@@ -57,44 +56,39 @@ export class ConversationFiles {
     );
   }
 
-  /** Those of the name that is looked for. */
-  readonly shown = $derived.by<readonly SentFile[]>(() => {
-    const wanted = fold(this.query.trim());
-    return wanted ? this.list.items.filter(({ upload }) => fold(upload.name).includes(wanted)) : this.list.items;
-  });
-
-  /** Much was looked through already, and older ones are not. */
-  readonly isPaused = $derived.by(
-    () => this.query.trim() !== '' && this.list.hasMore && this.list.page >= this.#searchedTo
-  );
-
-  /** Brings older ones, unless that was enough. */
+  /** Brings older ones, unless all are here. */
   more(): void {
     const { list } = this;
-    if (list.isKnown && list.hasMore && !list.isLoading && !list.error && !this.isPaused) void list.more();
-  }
-
-  goOn(): void {
-    this.#searchedTo = this.list.page + PAGES_AT_ONCE;
-    this.more();
+    if (list.isKnown && list.hasMore && !list.isLoading && !list.error) void list.more();
   }
 
   get isFiltered(): boolean {
-    return this.query.trim() !== '' || this.author !== '';
+    return this.query !== '' || this.author !== '' || (this.kind === 'file' && this.type !== 'file');
   }
 
   /** Other ones are looked for: what is there is none of them. */
-  show({ kind = this.kind, author = this.author }: { kind?: FilesKind; author?: string }): Promise<void> {
+  show({
+    kind = this.kind,
+    type = this.type,
+    author = this.author,
+    query = this.query
+  }: {
+    kind?: FilesKind;
+    type?: FilesType;
+    author?: string;
+    query?: string;
+  }): Promise<void> {
     this.kind = kind;
+    this.type = type;
     this.author = author;
+    this.query = query;
     this.list.items = [];
     this.list.page = 0;
     return this.list.load();
   }
 
   search(query: string): void {
-    this.query = query;
-    this.#searchedTo = Math.max(PAGES_AT_ONCE, this.list.page);
+    if (query.trim() !== this.query) void this.show({ query: query.trim() });
   }
 
   /** Takes up what comes and what is deleted; answers how to stop that. */

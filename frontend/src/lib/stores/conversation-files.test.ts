@@ -20,7 +20,7 @@ function server(all: SentFile[]) {
   return { get, files: new ConversationFiles({ get } as unknown as Api, 'c1') };
 }
 
-const seqs = (files: ConversationFiles) => files.shown.map(({ seq }) => seq);
+const seqs = (files: ConversationFiles) => files.list.items.map(({ seq }) => seq);
 
 it('brings older ones until there are none', async () => {
   const { files, get } = server([5, 4, 3, 2, 1].map((seq) => fileOf(seq)));
@@ -34,21 +34,34 @@ it('brings older ones until there are none', async () => {
   expect(get).toHaveBeenCalledTimes(3);
 });
 
-it('finds names without their marks, and goes on only when asked once it has looked through much', async () => {
-  const many = Array.from({ length: 100 }, (_, at) => fileOf(200 - at));
-  const { files, get } = server([...many, fileOf(1, 'Bản đồ.png')]);
+it('has the server look for a name, in all pages', async () => {
+  const { files, get } = server([3, 2, 1].map((seq) => fileOf(seq)));
   await files.list.load();
-  files.search('ban DO');
-  for (let page = 0; page < 40; page += 1) {
-    files.more();
-    await vi.waitFor(() => expect(files.list.isLoading).toBe(false));
-  }
-  expect([seqs(files), files.isPaused, get.mock.calls.length]).toEqual([[], true, 20]);
-  files.goOn();
+  files.search(' ban DO ');
   await vi.waitFor(() => expect(files.list.isLoading).toBe(false));
-  expect(files.isPaused).toBe(false);
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'picture', limit: 60, q: 'ban DO' });
+  files.more();
+  await vi.waitFor(() => expect(files.list.isLoading).toBe(false));
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', {
+    kind: 'picture',
+    limit: 60,
+    q: 'ban DO',
+    before_seq: 2
+  });
+  files.search('ban DO');
+  expect(get).toHaveBeenCalledTimes(3);
   files.search('');
-  expect(files.isPaused).toBe(false);
+  expect(files.isFiltered).toBe(false);
+});
+
+it('asks for files of one type, and for pictures whatever the type', async () => {
+  const { files, get } = server([fileOf(1)]);
+  await files.show({ kind: 'file', type: 'audio' });
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'audio', limit: 60 });
+  expect(files.isFiltered).toBe(true);
+  await files.show({ kind: 'picture' });
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'picture', limit: 60 });
+  expect(files.isFiltered).toBe(false);
 });
 
 it('asks for those of one person anew', async () => {
