@@ -170,6 +170,12 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await expect(ben.page.getByRole('link', { name: /Ask for a quote/ })).toContainText('Tomorrow');
   await ben.expectFlawless('tasks of one’s own');
   await shoot(ben.page, 'tasks-1440');
+  // Filters are in the address.
+  await ben.page.getByRole('combobox', { name: 'Due' }).selectOption('Overdue');
+  await expect(ben.page).toHaveURL(/\/tasks\?due=late$/);
+  await expect(ben.page.getByText('No tasks match these filters')).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Clear filters' }).click();
+  await expect(ben.page).toHaveURL(/\/tasks$/);
   await ben.page.getByRole('link', { name: /Ask for a quote/ }).click();
   await expect(ben.page.getByRole('dialog', { name: 'Task' }).getByLabel('Task title')).toHaveValue('Ask for a quote');
 });

@@ -199,7 +199,7 @@ async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
         wanted.push(anna.post(&at(chat, "tasks"), body).await.data_with(201));
     }
     let done = anna.post(&at(&group, "board/columns"), json!({ "name": "Done", "done": true })).await.data_with(201);
-    let body = json!({ "title": "Over", "column_id": done["id"], "assignee_ids": [ben.id, carl.id] });
+    let body = json!({ "title": "Over", "column_id": done["id"], "assignee_ids": [ben.id, carl.id], "labels": ["Q\"1", "Docs"] });
     anna.post(&at(&group, "tasks"), body).await.data_with(201);
     let mine = ben.get("/r1/tasks?assignee=me").await.data();
     let names: Vec<_> = mine["items"].as_array().unwrap().iter().map(|task| task["title"].as_str().unwrap()).collect();
@@ -212,6 +212,23 @@ async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
     assert_eq!(first["conversation"], json!({ "id": group, "kind": "group", "title": "Team" }));
     assert_eq!(ben.get("/r1/tasks?done=false").await.data()["total"], 2);
     assert_eq!(ben.get("/r1/tasks?done=true").await.data()["total"], 1);
+    for (filter, wanted) in [
+        (format!("conversation_id={group}"), vec!["Sooner", "Over"]),
+        (format!("conversation_id={}", new_id()), vec![]),
+        ("label=Docs".into(), vec!["Over"]),
+        ("label=Q%221".into(), vec!["Over"]),
+        ("label=docs".into(), vec![]),
+        ("label=Doc".into(), vec![]),
+        ("due_before=2031-06-01T00:00:00Z".into(), vec!["Sooner"]),
+        (format!("due_before=2033-01-01T00:00:00Z&done=false&conversation_id={single}"), vec!["Later"]),
+    ] {
+        let found = ben.get(&format!("/r1/tasks?{filter}")).await.data();
+        let names: Vec<_> =
+            found["items"].as_array().unwrap().iter().map(|task| task["title"].as_str().unwrap()).collect();
+        assert_eq!(found["total"], json!(wanted.len()), "{filter}");
+        assert_eq!(names, wanted, "{filter}");
+    }
+    ben.get("/r1/tasks?due_before=soon").await.names_field("due_before");
     assert_eq!(carl.get("/r1/tasks").await.data()["total"], 1);
     assert_eq!(anna.get("/r1/tasks").await.data()["total"], 0);
     ben.get("/r1/tasks?assignee=you").await.names_field("assignee");

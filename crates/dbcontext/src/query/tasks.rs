@@ -7,7 +7,7 @@ use appcore::{
     page::PageRequest,
     view::{OwnTask, Task, TaskPerson, TaskPlace},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 
 use super::{
     access,
@@ -69,6 +69,15 @@ pub struct TaskFilter {
     pub is_from_message: bool,
 }
 
+/// Which of one's own tasks are listed.
+#[derive(Clone, Debug, Default)]
+pub struct OwnTaskFilter {
+    pub is_done: Option<bool>,
+    pub conversation_id: Option<ConversationId>,
+    pub label: Option<String>,
+    pub due_before: Option<Timestamp>,
+}
+
 /// The tasks of a board, column by column, and how many there are. What is archived is listed by when it was.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
@@ -118,7 +127,7 @@ const IS_DONE: &str = "(b.is_done OR t.archived_at IS NOT NULL)";
 pub async fn of_user<C: ConnectionTrait>(
     db: &C,
     user: UserId,
-    is_done: Option<bool>,
+    filter: OwnTaskFilter,
     page: PageRequest,
 ) -> Result<(Vec<OwnTask>, u64), AppError> {
     #[derive(FromQueryResult)]
@@ -136,9 +145,23 @@ pub async fn of_user<C: ConnectionTrait>(
         access::may_read("c", "$1")
     );
     let mut values: Vec<Value> = vec![user.into()];
-    if let Some(is_done) = is_done {
-        values.push(is_done.into());
-        rows += &format!(" AND {IS_DONE} = $2");
+    let backend = db.get_database_backend();
+    let label = filter.label.map(|label| serde_json::to_string(&label).map_err(AppError::internal)).transpose()?;
+    let is_done = format!("{IS_DONE} = {{}}");
+    // A label stands in its list as JSON writes it.
+    let has_label =
+        if backend == DatabaseBackend::Postgres { "STRPOS(t.labels, {}) > 0" } else { "INSTR(t.labels, {}) > 0" };
+    let wanted: [(&str, Option<Value>); 4] = [
+        (is_done.as_str(), filter.is_done.map(Into::into)),
+        ("t.conversation_id = {}", filter.conversation_id.map(Into::into)),
+        (has_label, label.map(Into::into)),
+        ("t.due_at < {}", filter.due_before.map(Into::into)),
+    ];
+    for (condition, value) in wanted {
+        if let Some(value) = value {
+            values.push(value);
+            rows += &format!(" AND {}", condition.replace("{}", &format!("${}", values.len())));
+        }
     }
     let sql = format!(
         "SELECT t.*, b.name AS column_name, {IS_DONE} AS is_done, c.kind, c.title AS conversation_title {rows} \

@@ -7,7 +7,7 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::{Deserialize, Serialize};
-use service::boards::{self, ColumnChange, ColumnPlace, NewTask, TaskChange, TaskFilter};
+use service::boards::{self, ColumnChange, ColumnPlace, NewTask, OwnTaskFilter, TaskChange, TaskFilter};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
@@ -284,6 +284,15 @@ pub struct ListOwnTasksRequest {
     /// Only what stands in a column of what is done or is archived, or only the others.
     #[from(query)]
     pub done: Option<bool>,
+    /// On the board of this conversation.
+    #[from(query)]
+    pub conversation_id: Option<ConversationId>,
+    /// With exactly this label.
+    #[from(query)]
+    pub label: Option<String>,
+    /// Due before that moment.
+    #[from(query)]
+    pub due_before: Option<Timestamp>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -299,7 +308,13 @@ impl Endpoint for ListOwnTasks {
     async fn handle(ctx: &Ctx, request: ListOwnTasksRequest) -> Result<Reply<Page<OwnTask>>, AppError> {
         // Nobody's but one's own can be asked for.
         let Assignee::Me = request.assignee.unwrap_or_default();
-        Ok(Reply::of(boards::of_caller(ctx.app(), ctx.user()?, request.done, request.page).await?))
+        let filter = OwnTaskFilter {
+            is_done: request.done,
+            conversation_id: request.conversation_id,
+            label: request.label,
+            due_before: request.due_before,
+        };
+        Ok(Reply::of(boards::of_caller(ctx.app(), ctx.user()?, filter, request.page).await?))
     }
 }
 

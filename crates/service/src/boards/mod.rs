@@ -18,7 +18,7 @@ use appcore::{
 use dbcontext::query;
 
 pub use columns::{ColumnChange, ColumnPlace, create_column, delete_column, list_columns, update_column};
-pub use dbcontext::query::tasks::TaskFilter;
+pub use dbcontext::query::tasks::{OwnTaskFilter, TaskFilter};
 pub(crate) use due::DueJob;
 pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list, of_caller, update};
 

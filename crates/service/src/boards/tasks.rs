@@ -18,7 +18,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{TaskFilter, due, position, tell, tell_viewers, too_many, writer};
+use super::{OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
 use crate::{App, access};
 
 const MAX_TITLE_CHARS: usize = 200;
@@ -79,10 +79,10 @@ pub async fn list(
 pub async fn of_caller(
     app: &App,
     by: &Principal,
-    is_done: Option<bool>,
+    filter: OwnTaskFilter,
     page: PageRequest,
 ) -> Result<Page<OwnTask>, AppError> {
-    let (items, total) = rows::of_user(app.db.reader(), by.user_id, is_done, page).await?;
+    let (items, total) = rows::of_user(app.db.reader(), by.user_id, filter, page).await?;
     Ok(Page::new(items, page, total))
 }
 

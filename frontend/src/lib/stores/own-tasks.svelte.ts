@@ -1,29 +1,75 @@
 import type { Api } from '#lib/api/client.ts';
 import type { OwnTask } from '#lib/api/boards.ts';
-import type { Id } from '#lib/api/types.ts';
+import type { Id, Page } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 100;
 /** Several changes at once are one reason to look. */
 const LOOK_AFTER = 300;
+const WEEK = 7 * 86_400_000;
+
+export type DueFilter = 'late' | 'week';
+
+/** Which of one’s tasks are looked at; the address has it. */
+export interface OwnTaskFilter {
+  /** Done ones, in place of the others. */
+  readonly isDone: boolean;
+  readonly conversationId: Id | null;
+  readonly label: string | null;
+  readonly due: DueFilter | null;
+}
+
+export function filterOf(params: Pick<URLSearchParams, 'get' | 'has'>): OwnTaskFilter {
+  const due = params.get('due');
+  return {
+    isDone: params.has('done'),
+    conversationId: params.get('in'),
+    label: params.get('label'),
+    due: due === 'late' || due === 'week' ? due : null
+  };
+}
+
+export function addressOf({ isDone, conversationId, label, due }: OwnTaskFilter): string {
+  const params = new URLSearchParams();
+  if (isDone) params.set('done', '1');
+  if (conversationId) params.set('in', conversationId);
+  if (label) params.set('label', label);
+  if (due) params.set('due', due);
+  return params.size > 0 ? `/tasks?${params}` : '/tasks';
+}
 
 /** What one is to do, on all boards. */
 export class OwnTasks {
-  /** Done ones, in place of the others. */
-  isDone = $state(false);
+  filter = $state.raw<OwnTaskFilter>(filterOf(new URLSearchParams()));
   readonly list: Listing<OwnTask>;
+  /** What was seen, also where a filter hides it now: to choose from. */
+  places = $state.raw<ReadonlyMap<Id, OwnTask>>(new Map());
+  labels = $state.raw<readonly string[]>([]);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(api: Pick<Api, 'get'>) {
+  constructor(api: Pick<Api, 'get'>, now: () => number = Date.now) {
     this.list = new Listing(
-      (page) => api.get('/tasks', { assignee: 'me', done: this.isDone, page, page_size: PAGE_SIZE }),
+      async (page) => {
+        const { isDone, conversationId, label, due } = this.filter;
+        const answer = await api.get<Page<OwnTask>>('/tasks', {
+          assignee: 'me',
+          done: isDone,
+          ...(conversationId && { conversation_id: conversationId }),
+          ...(label && { label }),
+          ...(due && { due_before: new Date(now() + (due === 'week' ? WEEK : 0)).toISOString() }),
+          page,
+          page_size: PAGE_SIZE
+        });
+        this.#learn(answer.items);
+        return answer;
+      },
       ({ id }) => id
     );
   }
 
-  show(isDone: boolean): Promise<void> {
-    this.isDone = isDone;
+  show(filter: OwnTaskFilter): Promise<void> {
+    this.filter = filter;
     this.list.items = [];
     this.list.page = 0;
     return this.list.load();
@@ -42,8 +88,10 @@ export class OwnTasks {
     };
   }
 
-  get(id: Id): OwnTask | undefined {
-    return this.list.items.find((task) => task.id === id);
+  #learn(tasks: readonly OwnTask[]): void {
+    this.places = new Map([...this.places, ...tasks.map((task) => [task.conversation_id, task] as const)]);
+    const labels = new Set([...this.labels, ...tasks.flatMap((task) => task.labels)]);
+    this.labels = [...labels].sort((a, b) => a.localeCompare(b));
   }
 
   #lookSoon(): void {
