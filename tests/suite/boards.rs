@@ -1,6 +1,7 @@
 //! Boards of conversations: columns, tasks, who may, what is told, what is refused.
 
 mod cluster;
+mod moves;
 
 use std::time::Duration;
 
