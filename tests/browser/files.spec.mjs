@@ -337,3 +337,44 @@ test('a picture that the model can’t see is told at the answer', async ({ arri
   await expect(anna.log.getByText('notes.md', { exact: false })).toHaveCount(1);
   await anna.expectFlawless('what an answer was written without');
 });
+
+test('ten thousand files are scrolled through with a few rows on the page, and found by name', async ({ arrive, server }) => {
+  test.setTimeout(300_000);
+  const { anna } = await annaWithBen(arrive, server);
+  const { page } = anna;
+  const COUNT = 10_000;
+  const fileOf = (seq) => {
+    const created_at = new Date(Date.UTC(2026, 0, 1) + seq * 3_600_000).toISOString();
+    const id = `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`;
+    const upload = { id, name: `sheet ${seq}.csv`, kind: 'file', media_type: 'text/csv', size: 10, status: 'ready', created_at };
+    return { upload, message_id: id, seq, sender: { kind: 'user', id, name: 'Somebody' }, created_at };
+  };
+  await page.route(/\/r1\/conversations\/[^/]+\/files\?/, (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    const [before, limit] = [Number(query.get('before_seq') ?? COUNT + 1), Number(query.get('limit'))];
+    const items = [];
+    for (let seq = before - 1; seq > 0 && items.length <= limit; seq -= 1)
+      if (`sheet ${seq}.csv`.includes(query.get('q') ?? '')) items.push(fileOf(seq));
+    return route.fulfill({ json: { success: true, data: { items: items.slice(0, limit), has_more: items.length > limit } } });
+  });
+  await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+  await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
+  const panel = page.getByRole('complementary', { name: 'Pictures and files' });
+  await panel.getByRole('tab', { name: 'Files' }).click();
+  const rows = panel.getByRole('link', { name: /^Download sheet/ });
+  await expect(panel.getByRole('link', { name: 'Download sheet 10000.csv' })).toBeVisible();
+  await expect
+    .poll(
+      async () => {
+        await panel.locator('.scroll').evaluate((element) => (element.scrollTop = element.scrollHeight));
+        return panel.getByRole('link', { name: 'Download sheet 1.csv' }).count();
+      },
+      { intervals: [20], timeout: 240_000 },
+    )
+    .toBe(1);
+  expect(await rows.count()).toBeLessThan(60);
+  await anna.expectFlawless('the end of ten thousand files');
+  await panel.getByRole('searchbox', { name: 'Search by name' }).fill('sheet 777');
+  await expect(panel.getByRole('link', { name: 'Download sheet 7779.csv' })).toBeVisible();
+  await expect(rows).toHaveCount(11);
+});
