@@ -65,6 +65,12 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
             )
             .into_bytes();
         }
+        "/loop" => {
+            let head = "HTTP/1.1 302 Found\r\nlocation: /loop\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            return head.as_bytes().to_vec();
+        }
+        "/bomb" => page("<title>A bomb</title><meta property='og:image' content='/bomb.png'>"),
+        "/bomb.png" => ("200 OK", "image/png", bomb()),
         "/long" => page(&format!("<title>Long</title><!--{}-->", "x".repeat(2_000_000))),
         "/nothing" => page(""),
         "/text" => ("200 OK", "text/plain", b"<title>no</title>".to_vec()),
@@ -79,6 +85,16 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
         body.len()
     );
     [head.into_bytes(), body].concat()
+}
+
+/// A few bytes that say they are a picture of 30,000 × 30,000 pixels.
+fn bomb() -> Vec<u8> {
+    let mut picture = png(10, 10);
+    picture[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
+    let mut sum = flate2::Crc::new();
+    sum.update(&picture[12..29]);
+    picture[29..33].copy_from_slice(&sum.sum().to_be_bytes());
+    picture
 }
 
 async fn previews(who: &Member, message: &Value) -> Vec<Value> {
@@ -231,6 +247,23 @@ async fn a_preview_reaches_nothing_that_is_not_public() {
     assert_eq!(titles(&mut socket, &chat).await, ["A trap", "Harbour & quay"]);
     assert_eq!(previews(&ben, &sent).await[0]["image_upload_id"], Value::Null);
     assert_eq!(canary.hits(), 0);
+}
+
+#[tokio::test]
+async fn loops_and_bombs_are_harmless() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let text = format!("{} {} {}", site.url("/loop"), site.url("/bomb"), site.url("/ships"));
+    let sent = anna.send_message(&chat, &text).await;
+    assert_eq!(titles(&mut socket, &chat).await, ["A bomb", "Harbour & quay"]);
+    let shown = previews(&ben, &sent).await;
+    assert_eq!(shown[0]["image_upload_id"], Value::Null);
+    assert!(shown[1]["image_upload_id"].is_string());
+    // The loop four times, both pages and their pictures once.
+    assert_eq!(site.hits(), 8);
 }
 
 /// The job outlives the server that sent the message.
