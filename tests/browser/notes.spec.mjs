@@ -1,7 +1,7 @@
 // Notes: written, found, kept without a connection, both kept where two devices write, and sent by oneself.
 
 import { readFile } from 'node:fs/promises';
-import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
+import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, test } from './people.mjs';
 
 test('a note is written, survives a lost connection and a reload, and is sent', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
@@ -129,4 +129,48 @@ test('notes on a phone are a list and a page', async ({ arrive }) => {
   await anna.expectFlawless('notes on a phone');
   await page.getByRole('searchbox', { name: 'Search notes' }).fill('');
   await shoot(page, 'notes-390');
+});
+
+test('two devices without a connection write in one note, and both keep both', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  try {
+    await context.request.post(`${server.url}/r1/auth/signin`, {
+      headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
+      data: { email: anna.email, password: PASSWORD },
+    });
+    const pages = [anna.page, await context.newPage()];
+    const api = await apiOf(server, anna);
+    const id = crypto.randomUUID();
+    const other = crypto.randomUUID();
+    await api.call('PUT', `/r1/notes/${id}`, { title: 'Trip', content: 'Pack', version: 0 });
+    await api.call('PUT', `/r1/notes/${other}`, { title: 'Only here', content: 'Tea', version: 0 });
+    const text = (page) => page.getByRole('textbox', { name: 'Text' });
+    for (const page of pages) {
+      await page.goto(`/notes/${id}`);
+      await expect(text(page)).toHaveValue('Pack');
+      await expect(page.getByText('All notes synced')).toBeVisible();
+    }
+    for (const page of pages) await page.context().setOffline(true);
+    await text(pages[0]).fill('Pack the tent');
+    await text(pages[1]).fill('Pack the boots');
+    // What only one of them touched is no conflict.
+    await pages[1].getByRole('link', { name: /Only here/ }).click();
+    await text(pages[1]).fill('Tea and bread');
+    for (const page of pages) {
+      await page.context().setOffline(false);
+      await expect(page.getByText('All notes synced')).toBeVisible({ timeout: 30_000 });
+    }
+    const stored = async () => {
+      const { items } = await api.call('GET', '/r1/notes');
+      return items.map(({ content }) => content).toSorted();
+    };
+    await expect.poll(stored, { timeout: 30_000 }).toEqual(['Pack the boots', 'Pack the tent', 'Tea and bread']);
+    for (const page of pages) {
+      await expect(page.getByRole('link', { name: /^Trip/ })).toHaveCount(2, { timeout: 30_000 });
+      await expect(page.getByRole('link', { name: /Only here.*Tea and bread/ })).toBeVisible();
+    }
+  } finally {
+    await context.close();
+  }
 });
