@@ -221,3 +221,60 @@ test('on a phone a board shows one column, and a long press asks where a task is
   await page.getByRole('dialog').getByRole('button', { name: 'Add a task' }).click();
   await expect(cards(page, 'Doing')).toHaveCount(2);
 });
+
+test('a board of a thousand tasks draws those near the view, and the others as one comes to them', async ({ arrive, server }) => {
+  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
+  const ben = await arrive('Ben');
+  await anna.openChatWith(ben);
+  const { page } = anna;
+  const chat = new URL(page.url()).pathname.split('/').pop();
+  const api = await apiOf(server, anna);
+  const columns = [];
+  for (const name of ['Waiting', 'Doing']) columns.push(await api.call('POST', `/r1/conversations/${chat}/board/columns`, { name }));
+  const COUNT = 1_000;
+  const created_at = '2026-11-26T09:00:00.000Z';
+  const same = { conversation_id: chat, column_id: columns[0].id, description: '', version: 1, labels: ['Launch'], assignee_ids: [], assignees: [] };
+  const taskOf = (at) => ({
+    ...same,
+    id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`,
+    title: `Step ${at}`,
+    position: `V${String(at).padStart(4, '0')}`,
+    due_at: null,
+    message_id: null,
+    archived_at: null,
+    created_by: api.id,
+    created_at,
+    updated_at: created_at,
+  });
+  await page.route(/\/r1\/conversations\/[^/]+\/tasks\?/, (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    const [number, page_size] = [Number(query.get('page')), Number(query.get('page_size'))];
+    const items = Array.from({ length: page_size }, (_, at) => (number - 1) * page_size + at + 1).filter((at) => at <= COUNT);
+    return route.fulfill({ json: { success: true, data: { items: items.map(taskOf), page: number, page_size, total: COUNT } } });
+  });
+  await page.goto(`/tasks/${chat}`);
+  const waiting = column(page, 'Waiting');
+  await expect(waiting.getByText('1,000', { exact: true })).toBeVisible();
+  await expect(page.getByRole('link', { name: 'Step 1', exact: true })).toBeVisible();
+  expect(await cards(page, 'Waiting').count()).toBeLessThanOrEqual(100);
+  await anna.expectFlawless('a board of a thousand tasks');
+  await shoot(page, 'board-thousand-1440');
+  // By the keyboard across the end of what is drawn.
+  const fifty = page.getByRole('link', { name: 'Step 50', exact: true });
+  await fifty.focus();
+  await page.keyboard.press('Space');
+  for (let step = 0; step < 3; step += 1) await page.keyboard.press('ArrowDown');
+  await expect(page.getByText('Waiting, 53 of 1000')).toBeAttached();
+  await expect(fifty).toBeFocused();
+  await page.keyboard.press('Escape');
+  // To the last one.
+  await expect
+    .poll(
+      async () => {
+        await waiting.getByRole('list').evaluate((element) => (element.scrollTop = element.scrollHeight));
+        return page.getByRole('link', { name: 'Step 1000', exact: true }).count();
+      },
+      { intervals: [20], timeout: 30_000 },
+    )
+    .toBe(1);
+});
