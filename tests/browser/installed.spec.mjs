@@ -1,6 +1,6 @@
 // The installable app: opens without a network and shows what was read, is woken by push, and doesn't load itself anew.
 
-import { expect, test } from './people.mjs';
+import { apiOf, expect, test } from './people.mjs';
 
 test.use({ serviceWorkers: 'allow' });
 
@@ -15,6 +15,20 @@ async function controlled(page) {
         })
       );
   });
+}
+
+/** Tells the service worker what the browser would, by the developer tools of a page of its origin. */
+async function workerOf(page) {
+  const devtools = await page.context().newCDPSession(page);
+  const registered = new Promise((resolve) => {
+    devtools.on(
+      'ServiceWorker.workerRegistrationUpdated',
+      ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId)
+    );
+  });
+  await devtools.send('ServiceWorker.enable');
+  const where = { origin: new URL(page.url()).origin, registrationId: await registered };
+  return { send: (command, what) => devtools.send(command, { ...where, ...what }) };
 }
 
 test('the app opens without a network, shows what was read, and sends what was written meanwhile', async ({
@@ -38,6 +52,61 @@ test('the app opens without a network, shows what was read, and sends what was w
   await anna.page.context().setOffline(false);
   await ben.openConversation(anna.name);
   await ben.sees('from the tunnel');
+});
+
+test('what was written without a network goes out after the app was closed, in order and once', async ({
+  arrive,
+  server
+}) => {
+  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
+  await controlled(anna.page);
+  await anna.openChatWith(ben);
+  await anna.write('before');
+  await anna.sees('before');
+  await ben.openConversation(anna.name);
+  const [context, address] = [anna.page.context(), anna.page.url()];
+  // A page of the same origin that is not the app.
+  const beside = await context.newPage();
+  await beside.goto('/health');
+  const worker = await workerOf(beside);
+
+  await context.setOffline(true);
+  await expect(anna.page.getByText('Offline:')).toBeVisible();
+  await anna.write('first');
+  await anna.write('second');
+  await anna.sees('second');
+  const kept = () =>
+    beside.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const opening = indexedDB.open('natter-outbox');
+          opening.onsuccess = () => {
+            const count = opening.result.transaction('messages').objectStore('messages').count();
+            count.onsuccess = () => {
+              opening.result.close();
+              resolve(count.result);
+            };
+          };
+        })
+    );
+  await expect.poll(kept).toBe(2);
+  await anna.page.close();
+
+  // Long enough for the session to need a new token.
+  await context.clearCookies({ name: 'natter_access' });
+  await context.setOffline(false);
+  await worker.send('ServiceWorker.dispatchSyncEvent', { tag: 'natter-outbox', lastChance: false });
+  await ben.sees('second');
+  await expect.poll(kept).toBe(0);
+  const api = await apiOf(server, anna);
+  const contents = (await api.eventLog(address.split('/').pop()))
+    .filter(({ type }) => type === 'message.created')
+    .map(({ payload }) => payload.message.content);
+  expect(contents).toEqual(['before', 'first', 'second']);
+  // And the session goes on.
+  const again = await context.newPage();
+  await again.goto(address);
+  await expect(again.getByRole('main').getByRole('log').getByText('second')).toHaveCount(1);
 });
 
 test('it can be installed, and something can be shared with it', async ({ arrive }) => {
@@ -77,20 +146,8 @@ test('a push is shown, and opens its message', async ({ arrive }) => {
   const conversation = anna.page.url().split('/').pop();
   await anna.page.goto('/settings');
   await controlled(anna.page);
-  const devtools = await anna.page.context().newCDPSession(anna.page);
-  const registered = new Promise((resolve) => {
-    devtools.on(
-      'ServiceWorker.workerRegistrationUpdated',
-      ({ registrations }) => registrations[0] && resolve(registrations[0].registrationId)
-    );
-  });
-  await devtools.send('ServiceWorker.enable');
-  const push = async (data) =>
-    devtools.send('ServiceWorker.deliverPushMessage', {
-      origin: new URL(anna.page.url()).origin,
-      registrationId: await registered,
-      data: data && JSON.stringify(data)
-    });
+  const worker = await workerOf(anna.page);
+  const push = (data) => worker.send('ServiceWorker.deliverPushMessage', { data: data && JSON.stringify(data) });
   const shown = () =>
     anna.page.evaluate(async () => {
       const registration = await navigator.serviceWorker.ready;

@@ -1,5 +1,6 @@
 import { createContext } from 'svelte';
 import { Api, type Locks } from './api/client.ts';
+import { BrowserRenewal } from './api/renewal.ts';
 import { Confirmation } from './stores/confirmation.svelte.ts';
 import { Connection } from './stores/connection.svelte.ts';
 import { Conversations } from './stores/conversations.svelte.ts';
@@ -34,7 +35,12 @@ export const [useApp, provideApp] = createContext<App>();
 
 export function createApp(): App {
   const storage = safeStorage();
-  const api = new Api({ locks: navigator.locks as Locks | undefined, storage, early: window.natterEarly });
+  const api = new Api({
+    locks: navigator.locks as Locks | undefined,
+    storage,
+    renewal: new BrowserRenewal(storage),
+    early: window.natterEarly
+  });
   const session = new Session(api, {
     storage,
     channel: new BroadcastChannel('natter.session'),

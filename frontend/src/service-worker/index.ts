@@ -1,5 +1,6 @@
 /**
- * Works while the app is not open, and while there is no network: keeps the app's own files, what was read last, and shows what is pushed.
+ * Works while the app is not open, and while there is no network: keeps the app's own files and what was read last, sends what was left unsent,
+ * and shows what is pushed.
  *
  * A page comes from the server where that answers, so what is new is there with the next page; without it the kept one does. What is kept of the
  * API is what a page asks for to show conversations, a bounded number of answers, for as long as somebody is signed in.
@@ -7,6 +8,11 @@
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
+import { Api } from '#lib/api/client.ts';
+import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
+import { FileStorage } from '#lib/chat/file-storage.ts';
+import { BrowserOutboxStorage, LEFT } from '#lib/chat/outbox-storage.ts';
+import { sendLeft } from '#lib/pwa/left.ts';
 
 const SHELL = `natter-shell-${version}`;
 const READ = 'natter-read-1';
@@ -19,6 +25,9 @@ const KEPT =
   /^\/r1\/(users\/me|workspaces|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
 /** Opened by few, and large. */
 const LARGE = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
+
+/** The browser says that there is a network again. */
+type SyncEvent = ExtendableEvent & { readonly tag: string };
 
 /** What a notification is about. */
 interface About {
@@ -38,6 +47,10 @@ interface Pushed extends About {
 self.addEventListener('install', (event) => event.waitUntil(keepShell()));
 self.addEventListener('activate', (event) => event.waitUntil(takeOver()));
 self.addEventListener('fetch', (event) => answer(event));
+self.addEventListener('sync', (event: Event) => {
+  const { tag } = event as SyncEvent;
+  if (tag === LEFT) (event as SyncEvent).waitUntil(sendWhatIsLeft());
+});
 self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
 self.addEventListener('notificationclick', (event) => event.waitUntil(open(event.notification)));
 self.addEventListener('message', (event) => {
@@ -55,7 +68,7 @@ async function keepShell(): Promise<void> {
 
 async function takeOver(): Promise<void> {
   const names = await caches.keys();
-  const old = names.filter((name) => name.startsWith('natter-') && name !== SHELL && name !== READ);
+  const old = names.filter((name) => name.startsWith('natter-') && ![SHELL, READ, RENEWAL].includes(name));
   await Promise.all(old.map((name) => caches.delete(name)));
   await self.clients.claim();
 }
@@ -124,6 +137,11 @@ async function keep(request: Request, response: Response): Promise<void> {
 async function forget(request: Request): Promise<void> {
   const cache = await caches.open(READ);
   await cache.delete(request.url);
+}
+
+function sendWhatIsLeft(): Promise<void> {
+  const api = new Api({ locks: navigator.locks, renewal: new BrowserRenewal() });
+  return sendLeft(api, new BrowserOutboxStorage(), new FileStorage());
 }
 
 async function show(data: PushMessageData | null): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Api, ApiError, newId, type Locks } from './client.ts';
+import { Api, ApiError, newId, type Locks, type Renewal } from './client.ts';
 
 interface Call {
   method: string;
@@ -45,6 +45,15 @@ function memory(): Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {
     getItem: (key) => items.get(key) ?? null,
     setItem: (key, value) => void items.set(key, value),
     removeItem: (key) => void items.delete(key)
+  };
+}
+
+function kept(): Renewal {
+  let key: string | undefined;
+  return {
+    read: async () => key,
+    keep: async (kept) => void (key = kept),
+    forget: async () => void (key = undefined)
   };
 }
 
@@ -146,12 +155,16 @@ describe('the refresh', () => {
   });
 
   it('goes on under its key after the page was loaded anew in the middle', async () => {
-    const storage = memory();
-    const never = { fetch: () => new Promise<Response>(() => undefined) };
-    void new Api({ ...never, storage, newKey: () => 'first' }).refresh();
-    await Promise.resolve();
+    const renewal = kept();
+    await new Promise<void>((asked) => {
+      const fetch = () => {
+        asked();
+        return new Promise<Response>(() => undefined);
+      };
+      void new Api({ fetch, renewal, newKey: () => 'first' }).refresh();
+    });
     const server = fakeServer(() => ok({}));
-    const anew = new Api({ fetch: server.fetch, storage, newKey: () => 'second' });
+    const anew = new Api({ fetch: server.fetch, renewal, newKey: () => 'second' });
     await anew.refresh();
     await anew.refresh();
     expect(server.calls.map((call) => call.headers['Idempotency-Key'])).toEqual(['first', 'second']);

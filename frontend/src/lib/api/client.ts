@@ -57,11 +57,19 @@ export interface Locks {
   request<T>(name: string, run: () => Promise<T>): Promise<T>;
 }
 
+/** Remembers the key of the renewal that is under way, for all who may have to ask for it again. */
+export interface Renewal {
+  read(): Promise<string | undefined>;
+  keep(key: string): Promise<void>;
+  forget(): Promise<void>;
+}
+
 export interface ApiOptions {
   fetch?: typeof fetch;
   locks?: Locks | undefined;
-  /** Remembers for all tabs when the cookies were last renewed, and the renewal that is under way. */
+  /** Remembers for all tabs when the cookies were last renewed. */
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
+  renewal?: Renewal | undefined;
   wait?: (milliseconds: number) => Promise<void>;
   newKey?: () => string;
   /** GET answers that the page asked for while this code was on its way, by path. */
@@ -71,7 +79,6 @@ export interface ApiOptions {
 const BASE = '/r1';
 const LOCK = 'natter.refresh';
 const RENEWED = 'natter.renewed';
-const UNDER_WAY = 'natter.renewing';
 const REFRESH_TRIES = 3;
 
 /** A wrong answer at one of these is about what was shown there, not about the session. */
@@ -93,6 +100,7 @@ export class Api {
   readonly #fetch: typeof fetch;
   readonly #locks: Locks | undefined;
   readonly #storage: ApiOptions['storage'];
+  readonly #renewal: Renewal | undefined;
   readonly #wait: (milliseconds: number) => Promise<void>;
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
@@ -103,6 +111,7 @@ export class Api {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
     this.#locks = options.locks;
     this.#storage = options.storage;
+    this.#renewal = options.renewal;
     this.#wait = options.wait ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)));
     this.#newKey = options.newKey ?? newId;
     this.#early = new Map(Object.entries(options.early ?? {}));
@@ -206,17 +215,17 @@ export class Api {
 
   async #refreshNow(): Promise<void> {
     // A page that was closed or loaded anew in the middle has left its key: the server may have answered it already.
-    const key = this.#storage?.getItem(UNDER_WAY) ?? this.#newKey();
-    this.#storage?.setItem(UNDER_WAY, key);
+    const key = (await this.#renewal?.read()) ?? this.#newKey();
+    await this.#renewal?.keep(key);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#send('POST', '/auth/refresh', undefined, { 'Idempotency-Key': key });
         this.#storage?.setItem(RENEWED, this.#newKey());
-        this.#storage?.removeItem(UNDER_WAY);
+        await this.#renewal?.forget();
         return;
       } catch (error) {
         const lost = error instanceof ApiError && (error.isNetwork || error.status >= 500);
-        if (!lost) this.#storage?.removeItem(UNDER_WAY);
+        if (!lost) await this.#renewal?.forget();
         if (!lost || attempt >= REFRESH_TRIES) throw error;
         await this.#wait(300 * 2 ** attempt);
       }

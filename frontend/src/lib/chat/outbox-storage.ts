@@ -6,7 +6,14 @@ export interface OutboxStorage {
   load(userId: string): Promise<Outgoing[]>;
   put(userId: string, outgoing: Outgoing): Promise<void>;
   remove(userId: string, clientId: string): Promise<void>;
+  /** Something waits for a network, and is to go out when there is one, also when no page is open by then. */
+  wake(): void;
 }
+
+/** What the service worker is woken by. */
+export const LEFT = 'natter-outbox';
+
+type Waking = ServiceWorkerRegistration & { readonly sync?: { register(tag: string): Promise<void> } };
 
 /** A browser that offers no database (a strict private window) keeps them for as long as the page lives. */
 export class BrowserOutboxStorage implements OutboxStorage {
@@ -28,6 +35,13 @@ export class BrowserOutboxStorage implements OutboxStorage {
     await this.#try((store) => del(`${userId}/${clientId}`, store));
   }
 
+  wake(): void {
+    // Where there is no background sync, it goes out when the app is opened.
+    void registration()
+      .then((worker) => worker?.sync?.register(LEFT))
+      .catch(() => undefined);
+  }
+
   async #try<T>(act: (store: UseStore) => Promise<T>): Promise<T | undefined> {
     try {
       this.#store ??= createStore('natter-outbox', 'messages');
@@ -36,4 +50,8 @@ export class BrowserOutboxStorage implements OutboxStorage {
       return undefined;
     }
   }
+}
+
+async function registration(): Promise<Waking | undefined> {
+  return 'serviceWorker' in navigator ? navigator.serviceWorker.getRegistration() : undefined;
 }

@@ -8,6 +8,7 @@ import type { AckPayload, Mention } from '#lib/api/types.ts';
 import type { Taken } from '#lib/chat/attached.ts';
 import type { OutboxStorage } from '#lib/chat/outbox-storage.ts';
 import type { LogInput } from '#lib/chat/reducer.ts';
+import { asSent, isFault, isPassing } from '#lib/chat/sending.ts';
 import type { Failure, Outgoing, Placed } from '#lib/chat/state.ts';
 import type { OutgoingFiles } from './attachments.svelte.ts';
 
@@ -22,8 +23,6 @@ export interface OutboxLine {
   request(type: string, payload: unknown): Promise<AckPayload>;
 }
 
-/** Failures that pass by themselves: the message waits and goes out later. */
-const PASSING = new Set(['rate_limited', 'slow_mode', 'unavailable']);
 /** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
 const MOST_TRIES = 5;
 const FIRST_PAUSE = 1_000;
@@ -136,7 +135,9 @@ export class Outbox {
     };
     this.#queue = [...this.#queue, outgoing];
     this.#tell(conversationId, { kind: 'queued', outgoing });
-    this.#keep(outgoing);
+    const kept = this.#keep(outgoing);
+    // Whoever closes the page before the line is back has sent it all the same.
+    if (!this.#line.ready) void kept.then(() => this.#storage.wake());
     void this.#pump(conversationId);
     return outgoing.client_id;
   }
@@ -219,25 +220,13 @@ export class Outbox {
 
   /** True where the next one may go. */
   async #deliver(outgoing: Outgoing): Promise<boolean> {
-    const { client_id, conversation_id, content, reply_to, mentions, confirm, files = [] } = outgoing;
-    const { thread_id, also_to_conversation, forward_of, previews } = outgoing;
+    const { client_id, conversation_id, content, forward_of, files = [] } = outgoing;
     this.#tell(conversation_id, { kind: 'sending', client_id });
     try {
       const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
       // Discarded while its files went up.
       if (!this.#find(client_id)) return true;
-      const message = {
-        client_id,
-        content,
-        ...(reply_to === null ? {} : { reply_to }),
-        ...(mentions && { mentions }),
-        ...(attachment_ids && { attachment_ids }),
-        ...(confirm && { confirm }),
-        ...(thread_id && { thread_id }),
-        ...(also_to_conversation && { also_to_conversation }),
-        ...(forward_of && { forward_of }),
-        ...(previews === false && { previews })
-      };
+      const message = asSent(outgoing, attachment_ids);
       const ack: { seq?: number | null } =
         // Frames pass nothing on, and are not that long.
         content.length > LONG || forward_of
@@ -253,6 +242,7 @@ export class Outbox {
       if (!this.#find(client_id)) return true;
       if (!(error instanceof ApiError)) {
         this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#storage.wake();
         return false;
       }
       const tries = (this.#tries.get(client_id) ?? 0) + 1;
@@ -309,25 +299,15 @@ export class Outbox {
   #change(outgoing: Outgoing, change: Partial<Outgoing>): void {
     const changed = { ...outgoing, ...change };
     this.#queue = this.#queue.map((one) => (one.client_id === changed.client_id ? changed : one));
-    this.#keep(changed);
+    void this.#keep(changed);
   }
 
-  #keep(outgoing: Outgoing): void {
-    if (this.#userId !== null) void this.#storage.put(this.#userId, outgoing);
+  async #keep(outgoing: Outgoing): Promise<void> {
+    if (this.#userId !== null) await this.#storage.put(this.#userId, outgoing);
   }
 
   #drop(clientId: string): void {
     this.#queue = this.#queue.filter((outgoing) => outgoing.client_id !== clientId);
     if (this.#userId !== null) void this.#storage.remove(this.#userId, clientId);
   }
-}
-
-/** The server failed at this very message; another one may go through. */
-function isFault(error: ApiError): boolean {
-  return error.code === 'internal' || error.status === 500;
-}
-
-function isPassing(error: ApiError): boolean {
-  if (isFault(error)) return false;
-  return error.isNetwork || error.status === 429 || error.status > 500 || PASSING.has(error.code);
 }

@@ -247,6 +247,18 @@ describe('the outbox', () => {
     expect(desk.storage.kept.size).toBe(0);
   });
 
+  it('asks the browser to send what waits for a line, and only that', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'at once', null);
+    await settled();
+    expect(desk.storage.woken).toBe(0);
+    desk.line.ready = false;
+    desk.outbox.send('c2', 'later', null);
+    await settled();
+    expect(desk.storage.woken).toBe(1);
+  });
+
   it('slows down when it is told to, and goes on by itself', async () => {
     const desk = new Desk();
     await desk.outbox.open('me');

@@ -80,6 +80,12 @@ export class FakeLine implements MessagesLine {
 
 export class MemoryOutboxStorage implements OutboxStorage {
   readonly kept = new Map<string, Outgoing>();
+  /** How often the browser was asked to send what waits. */
+  woken = 0;
+
+  wake(): void {
+    this.woken += 1;
+  }
 
   load(userId: string): Promise<Outgoing[]> {
     return Promise.resolve([...this.kept].filter(([key]) => key.startsWith(userId)).map(([, outgoing]) => outgoing));

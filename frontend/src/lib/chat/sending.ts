@@ -1,0 +1,33 @@
+/** What becomes of a message that waits: what the server is sent, and what its refusal means. The page and the service worker go by it. */
+import type { ApiError } from '#lib/api/client.ts';
+import type { Outgoing } from './state.ts';
+
+/** Failures that pass by themselves: the message waits and goes out later. */
+const PASSING = new Set(['rate_limited', 'slow_mode', 'unavailable']);
+
+export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | undefined) {
+  const { client_id, content, reply_to, mentions, confirm } = outgoing;
+  const { thread_id, also_to_conversation, forward_of, previews } = outgoing;
+  return {
+    client_id,
+    content,
+    ...(reply_to === null ? {} : { reply_to }),
+    ...(mentions && { mentions }),
+    ...(attachmentIds && { attachment_ids: attachmentIds }),
+    ...(confirm && { confirm }),
+    ...(thread_id && { thread_id }),
+    ...(also_to_conversation && { also_to_conversation }),
+    ...(forward_of && { forward_of }),
+    ...(previews === false && { previews })
+  };
+}
+
+/** The server failed at this very message; another one may go through. */
+export function isFault(error: ApiError): boolean {
+  return error.code === 'internal' || error.status === 500;
+}
+
+export function isPassing(error: ApiError): boolean {
+  if (isFault(error)) return false;
+  return error.isNetwork || error.status === 429 || error.status > 500 || PASSING.has(error.code);
+}
