@@ -109,6 +109,42 @@ test('what was written without a network goes out after the app was closed, in o
   await expect(again.getByRole('main').getByRole('log').getByText('second')).toHaveCount(1);
 });
 
+test('pictures are seen without a network, and signing out leaves nothing of what was read', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
+  await controlled(anna.page);
+  await anna.openChatWith(ben);
+  const file = new URL('../../frontend/static/icon-192.png', import.meta.url).pathname;
+  await anna.page.locator('form input[type=file]').setInputFiles(file);
+  await anna.write('our new sign');
+  await anna.sees('our new sign');
+  const picture = anna.log.getByRole('img', { name: 'icon-192.png' });
+  const width = () => picture.evaluate((image) => image.naturalWidth);
+  /** How much is kept of what was read, by what it is. */
+  const kept = () =>
+    anna.page.evaluate(async () => {
+      const count = async (name) => (await (await caches.open(name)).keys()).length;
+      return { answers: await count('natter-read-2'), pictures: await count('natter-pictures-1') };
+    });
+  // With the first page of whoever sent it, it is still the file itself.
+  await expect
+    .poll(async () => {
+      await anna.page.reload();
+      await anna.sees('our new sign');
+      await expect.poll(width).toBeGreaterThan(0);
+      return (await kept()).pictures;
+    })
+    .toBeGreaterThan(0);
+  await anna.page.context().setOffline(true);
+  await anna.page.goto(anna.page.url());
+  await anna.sees('our new sign');
+  await expect.poll(width).toBeGreaterThan(0);
+  await anna.page.context().setOffline(false);
+  await anna.page.goto('/settings');
+  await anna.page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(anna.page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+  await expect.poll(kept).toEqual({ answers: 0, pictures: 0 });
+});
+
 test('it can be installed, and something can be shared with it', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
   await anna.openChatWith(ben);

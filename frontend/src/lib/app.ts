@@ -44,7 +44,8 @@ export function createApp(): App {
   const session = new Session(api, {
     storage,
     channel: new BroadcastChannel('natter.session'),
-    startOver: () => location.replace('/')
+    startOver: () => location.replace('/'),
+    forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget')
   });
   const connection = new Connection(api);
   const presence = new Presence(connection, storage);

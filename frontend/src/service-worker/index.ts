@@ -3,7 +3,7 @@
  * and shows what is pushed.
  *
  * A page comes from the server where that answers, so what is new is there with the next page; without it the kept one does. What is kept of the
- * API is what a page asks for to show conversations, a bounded number of answers, for as long as somebody is signed in.
+ * API is what a page asks for to show conversations, with their pictures: up to a bound, and for as long as somebody is signed in.
  */
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
@@ -12,19 +12,19 @@ import { Api } from '#lib/api/client.ts';
 import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
 import { FileStorage } from '#lib/chat/file-storage.ts';
 import { BrowserOutboxStorage, LEFT } from '#lib/chat/outbox-storage.ts';
+import { Kept, PICTURES, READ } from '#lib/pwa/kept.ts';
 import { sendLeft } from '#lib/pwa/left.ts';
 
 const SHELL = `natter-shell-${version}`;
-const READ = 'natter-read-1';
-/** Answers that are kept. */
-const MOST_READ = 120;
 /** How long a page waits for the server before the kept one is shown. */
 const PATIENCE = 4_000;
 /** What is asked for to show conversations. */
 const KEPT =
-  /^\/r1\/(users\/me|workspaces|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
+  /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
 /** Opened by few, and large. */
 const LARGE = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
+
+const kept = new Kept(caches);
 
 /** The browser says that there is a network again. */
 type SyncEvent = ExtendableEvent & { readonly tag: string };
@@ -55,7 +55,7 @@ self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
 self.addEventListener('notificationclick', (event) => event.waitUntil(open(event.notification)));
 self.addEventListener('message', (event) => {
   if (event.data === 'natter.update') void self.skipWaiting();
-  else if (event.data === 'natter.forget') event.waitUntil(caches.delete(READ));
+  else if (event.data === 'natter.forget') event.waitUntil(kept.forget());
 });
 
 async function keepShell(): Promise<void> {
@@ -68,7 +68,7 @@ async function keepShell(): Promise<void> {
 
 async function takeOver(): Promise<void> {
   const names = await caches.keys();
-  const old = names.filter((name) => name.startsWith('natter-') && ![SHELL, READ, RENEWAL].includes(name));
+  const old = names.filter((name) => name.startsWith('natter-') && ![SHELL, READ, PICTURES, RENEWAL].includes(name));
   await Promise.all(old.map((name) => caches.delete(name)));
   await self.clients.claim();
 }
@@ -79,14 +79,15 @@ function answer(event: FetchEvent): void {
   if (url.origin !== location.origin) return;
   if (request.method !== 'GET') {
     // Whoever signs out leaves nothing behind, nor does whoever was here before.
-    if (/^\/r1\/(auth\/(logout|signin|signup)|users\/me)/.test(url.pathname) && request.method !== 'PATCH')
-      event.waitUntil(caches.delete(READ));
+    if (/^\/r1\/(auth\/(logout|signin|signup)|users\/me$)/.test(url.pathname) && request.method !== 'PATCH')
+      event.waitUntil(kept.forget());
     return;
   }
   if (request.mode === 'navigate') {
     if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known)(\/|$)/.test(url.pathname))
       event.respondWith(page(request));
   } else if (url.pathname.startsWith('/_app/immutable/')) event.respondWith(file(request));
+  else if (url.pathname.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));
   else if (KEPT.test(url.pathname)) event.respondWith(read(request));
 }
 
@@ -106,37 +107,30 @@ async function file(request: Request): Promise<Response> {
   return (await caches.match(request)) ?? fetch(request);
 }
 
+/** A file never changes. */
+async function picture(event: FetchEvent): Promise<Response> {
+  const { request } = event;
+  const known = await kept.find(PICTURES, request.url);
+  if (known) return known;
+  const { era } = kept;
+  const response = await fetch(request);
+  if (response.status === 200) event.waitUntil(kept.keep(PICTURES, request.url, response.clone(), era));
+  return response;
+}
+
 /** From the server; without a network, what it has said last. */
 async function read(request: Request): Promise<Response> {
+  const { era } = kept;
   try {
     const response = await fetch(request);
-    if (response.ok) await keep(request, response.clone());
-    else if (response.status === 401 || response.status === 404) await forget(request);
+    if (response.ok) await kept.keep(READ, request.url, response.clone(), era);
+    else if (response.status === 401 || response.status === 404) await kept.drop(READ, request.url);
     return response;
   } catch (error) {
-    const cache = await caches.open(READ);
-    const kept = await cache.match(request.url, { ignoreVary: true });
-    if (kept) return kept;
+    const known = await kept.find(READ, request.url);
+    if (known) return known;
     throw error;
   }
-}
-
-async function keep(request: Request, response: Response): Promise<void> {
-  try {
-    const cache = await caches.open(READ);
-    // What is put again is the newest.
-    await cache.delete(request.url);
-    await cache.put(request.url, response);
-    const keys = await cache.keys();
-    await Promise.all(keys.slice(0, Math.max(0, keys.length - MOST_READ)).map((key) => cache.delete(key)));
-  } catch {
-    // There is no room: nothing is kept.
-  }
-}
-
-async function forget(request: Request): Promise<void> {
-  const cache = await caches.open(READ);
-  await cache.delete(request.url);
 }
 
 function sendWhatIsLeft(): Promise<void> {

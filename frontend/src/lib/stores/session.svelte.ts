@@ -15,6 +15,8 @@ interface SessionOptions {
   channel?: BroadcastChannel | undefined;
   /** Begins a new page, because another account must find nothing of the one before. */
   startOver?: () => void;
+  /** Nobody is signed in here any more: what was read is not to be kept. */
+  forget?: () => void;
 }
 
 interface PasskeyStart {
@@ -37,12 +39,14 @@ export class Session {
   readonly #storage: SessionOptions['storage'];
   readonly #channel: BroadcastChannel | undefined;
   readonly #startOver: () => void;
+  readonly #forgetRead: () => void;
 
   constructor(api: Api, options: SessionOptions = {}) {
     this.#api = api;
     this.#storage = options.storage;
     this.#channel = options.channel;
     this.#startOver = options.startOver ?? (() => undefined);
+    this.#forgetRead = options.forget ?? (() => undefined);
     this.account = parseAccount(this.#storage?.getItem(HINT));
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
@@ -223,6 +227,7 @@ export class Session {
     this.account = null;
     this.sessionId = null;
     this.#storage?.removeItem(HINT);
+    this.#forgetRead();
   }
 }
 

@@ -56,16 +56,19 @@ let channel: Channel;
 let storage: ReturnType<typeof memory>;
 let session: Session;
 let startedOver: number;
+let forgotten: number;
 
 beforeEach(() => {
   api = new FakeApi();
   channel = new Channel();
   storage = memory();
   startedOver = 0;
+  forgotten = 0;
   session = new Session(api, {
     storage,
     channel: channel as unknown as BroadcastChannel,
-    startOver: () => startedOver++
+    startOver: () => startedOver++,
+    forget: () => forgotten++
   });
 });
 
@@ -143,8 +146,11 @@ describe('a session', () => {
     channel.hear('signed-in');
     await expect.poll(() => session.state).toBe('signed-in');
     api.onSignedOut?.();
+    // Whoever had it may come back: what was read stays.
+    expect(forgotten).toBe(0);
     session.leave();
     expect([session.state, session.isPresent, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
+    expect(forgotten).toBe(1);
   });
 
   it('does not begin before the second proof', async () => {
