@@ -2,6 +2,7 @@
 
 use support::{Application, Member, Socket, Value, json, new_id, wait_until};
 
+mod matrix;
 mod missed;
 mod settings;
 mod status;

@@ -5,12 +5,12 @@ use support::{Application, MailServer, Member, Setup, json, wait_until};
 use super::{channel, mention, until_listed};
 
 /// Ten minutes pass.
-async fn later(app: &Application) {
+pub(super) async fn later(app: &Application) {
     app.database.run("UPDATE notifications SET created_at = created_at - 600000").await;
     app.database.run("UPDATE jobs SET due_at = 0 WHERE kind = 'missed_mail'").await;
 }
 
-async fn verified(app: &Application, server: &MailServer, name: &str) -> Member {
+pub(super) async fn verified(app: &Application, server: &MailServer, name: &str) -> Member {
     let member = app.sign_up(name).await;
     let mail = server.mail_with(&member.email, "/verify-email?token=").await;
     let token = mail.token("verify-email");
@@ -18,7 +18,7 @@ async fn verified(app: &Application, server: &MailServer, name: &str) -> Member 
     member
 }
 
-async fn asked(app: &Application) -> i64 {
+pub(super) async fn asked(app: &Application) -> i64 {
     app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'missed_mail'").await
 }
 
