@@ -5,6 +5,7 @@ use reqwest::Method;
 use support::{Application, Setup, json};
 
 pub mod service;
+mod survival;
 
 use service::PushService;
 
@@ -92,32 +93,33 @@ async fn what_a_push_service_answers_is_heeded() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("a")).await.data_with(201);
     let chat = anna.open_single(&ben).await;
-    // Not now: once more, and once more.
+    // Not now: once more, and once more, and once more.
     service.answer_next(429, "retry-after: 1\r\n");
     service.answer_next(406, "retry-after: 1\r\n");
+    service.answer_next(503, "retry-after: 1\r\n");
     anna.send_message(&chat, "one").await;
-    let pushed = service.wait_for(3).await;
+    let pushed = service.wait_for(4).await;
     assert!(pushed.iter().all(|one| one.message["text"] == "one"), "{pushed:?}");
     // Too long: once more without what was written.
     service.answer_next(413, "");
     anna.send_message(&chat, "two").await;
-    let pushed = service.wait_for(5).await;
-    assert_eq!((&pushed[3].message["text"], &pushed[4].message["text"]), (&json!("two"), &json!("")));
+    let pushed = service.wait_for(6).await;
+    assert_eq!((&pushed[4].message["text"], &pushed[5].message["text"]), (&json!("two"), &json!("")));
     // No longer there: never again.
     service.answer_next(410, "");
     anna.send_message(&chat, "three").await;
-    service.wait_for(6).await;
+    service.wait_for(7).await;
     ben.post(SUBSCRIPTIONS, service.subscription("b")).await.data_with(201);
     anna.send_message(&chat, "four").await;
-    let pushed = service.wait_for(7).await;
-    assert_eq!((pushed.len(), pushed[6].device.as_str()), (7, "b"));
+    let pushed = service.wait_for(8).await;
+    assert_eq!((pushed.len(), pushed[7].device.as_str()), (8, "b"));
     // Whoever signs out is woken no more on that device.
     ben.post("/r1/auth/logout", json!({})).await.data();
     let again = support::Member::sign_in(&app.url(), &ben.email, support::PASSWORD).await;
     again.post(SUBSCRIPTIONS, service.subscription("c")).await.data_with(201);
     anna.send_message(&chat, "five").await;
-    let pushed = service.wait_for(8).await;
-    assert_eq!((pushed.len(), pushed[7].device.as_str()), (8, "c"));
+    let pushed = service.wait_for(9).await;
+    assert_eq!((pushed.len(), pushed[8].device.as_str()), (9, "c"));
 }
 
 #[tokio::test]

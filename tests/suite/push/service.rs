@@ -17,6 +17,7 @@ use support::{Value, json, wait_until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// What a device was sent.
@@ -42,6 +43,7 @@ pub struct PushService {
     pub port: u16,
     state: Arc<Mutex<State>>,
     device: Arc<PrivateKey>,
+    is_held: Arc<watch::Sender<bool>>,
 }
 
 const AUTH: [u8; 16] = *b"sixteen bytes ok";
@@ -52,10 +54,12 @@ impl PushService {
         let port = listener.local_addr().unwrap().port();
         let state: Arc<Mutex<State>> = Arc::default();
         let device = Arc::new(PrivateKey::generate(&ECDH_P256).unwrap());
-        let service = Self { port, state: Arc::clone(&state), device: Arc::clone(&device) };
+        let is_held = Arc::new(watch::Sender::new(false));
+        let service =
+            Self { port, state: Arc::clone(&state), device: Arc::clone(&device), is_held: Arc::clone(&is_held) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, port, Arc::clone(&state), Arc::clone(&device)));
+                tokio::spawn(serve(stream, port, Arc::clone(&state), Arc::clone(&device), is_held.subscribe()));
             }
         });
         service
@@ -75,6 +79,15 @@ impl PushService {
         self.state.lock().unwrap().answers.push_back((status, headers));
     }
 
+    /// From now on it takes what is sent, and answers nothing.
+    pub fn hold(&self) {
+        self.is_held.send_replace(true);
+    }
+
+    pub fn let_go(&self) {
+        self.is_held.send_replace(false);
+    }
+
     pub fn pushed(&self) -> Vec<Pushed> {
         self.state.lock().unwrap().pushed.clone()
     }
@@ -86,7 +99,13 @@ impl PushService {
     }
 }
 
-async fn serve(mut stream: TcpStream, port: u16, state: Arc<Mutex<State>>, device: Arc<PrivateKey>) {
+async fn serve(
+    mut stream: TcpStream,
+    port: u16,
+    state: Arc<Mutex<State>>,
+    device: Arc<PrivateKey>,
+    mut is_held: watch::Receiver<bool>,
+) {
     let mut bytes = Vec::new();
     loop {
         let (head, body) = loop {
@@ -124,6 +143,9 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<Mutex<State>>, devic
             });
             state.answers.pop_front().unwrap_or((201, ""))
         };
+        if is_held.wait_for(|is_held| !is_held).await.is_err() {
+            return;
+        }
         let answer = format!("HTTP/1.1 {status} Answer\r\n{headers}content-length: 0\r\n\r\n");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
