@@ -111,6 +111,7 @@ async fn run() -> anyhow::Result<()> {
     println!("| … channel of {MEMBERS}, {CONNECTED} connected, {LOOKING} looking | {:.2} ms |", mean(1) * 1e3);
     println!("| … ratio | {:.2} |", mean(1) / mean(0));
     println!("| … group of 20 | {:.2} ms |", mean(2) * 1e3);
+    mention_all(&app, &people[..2], &channel, &small).await?;
     deploy(&people, &mut crowd).await
 }
 
@@ -205,6 +206,44 @@ async fn fan_out(process: u32, sender: &Member, id: &str, crowd: &[Reader], foll
     let cpu = Cpu::of(process)?.since(cpu).total();
     ensure!(got(crowd) == expected, "more came than were sent");
     Ok(cpu / f64::from(MESSAGES))
+}
+
+/// One message that mentions everybody: what it costs until the last of them has it in their list, and how long the messages of others take
+/// meanwhile.
+async fn mention_all(app: &Application, people: &[Member], channel: &str, elsewhere: &str) -> anyhow::Result<()> {
+    let (process, [sender, other]) = (app.instances[0].process_id(), people) else { bail!("two people are needed") };
+    let send = async || {
+        let begun = Instant::now();
+        other.send_message(elsewhere, "a message of some length, meanwhile").await;
+        begun.elapsed()
+    };
+    let mut alone = Vec::new();
+    for _ in 0..CALLS {
+        alone.push(send().await);
+    }
+    let count = "SELECT COUNT(*) FROM notifications WHERE kind = 'mention'";
+    let before = app.database.number(count).await;
+    let body = json!({ "client_id": new_id(), "content": "all of you, please", "mentions": [{ "kind": "all" }], "confirm": true });
+    let (cpu, begun) = (Cpu::of(process)?, Instant::now());
+    sender.post(&format!("/r1/conversations/{channel}/messages"), body).await.data_with(201);
+    let answered = begun.elapsed();
+    let mut beside = Vec::new();
+    loop {
+        beside.push(send().await);
+        if app.database.number(count).await - before >= MEMBERS - 1 {
+            break;
+        }
+        ensure!(begun.elapsed() < PATIENCE, "not everybody was told");
+    }
+    let (all, cpu) = (begun.elapsed(), Cpu::of(process)?.since(cpu).total());
+    println!("| one @all to {MEMBERS} members: its sender waits | {:.1} ms |", answered.as_secs_f64() * 1e3);
+    println!(
+        "| … until the last one has it in their list | {:.2} s; {cpu:.2} s of processor time |",
+        all.as_secs_f64()
+    );
+    println!("| … messages elsewhere before it | {} |", times(alone));
+    println!("| … messages elsewhere meanwhile ({}) | {} |", beside.len(), times(beside));
+    Ok(())
 }
 
 /// Everybody but those who look loses the connection and comes back; what those who watch are told of it.

@@ -78,9 +78,61 @@ async fn nothing_is_lost_and_nothing_told_twice_wherever_the_server_is_killed() 
 }
 
 mod cluster {
-    use support::{Setup, Stop};
+    use support::{Setup, Stop, json, new_id};
 
     use super::*;
+
+    /// Members that nobody has signed up.
+    const CROWD: i64 = 1_200;
+
+    /// Puts them into a channel, as copies of somebody who is in it.
+    async fn fill(app: &Application, channel: &str, somebody: &Member) {
+        let somebody = &somebody.id;
+        let copies = format!(
+            "CREATE TEMP TABLE crowd AS SELECT u.* FROM users u, generate_series(1, {CROWD}) WHERE u.id = '{somebody}'; \
+             UPDATE crowd SET id = gen_random_uuid(); UPDATE crowd SET email = id || '@crowd.test'; \
+             INSERT INTO users SELECT * FROM crowd; \
+             CREATE TEMP TABLE seats AS SELECT m.*, p.id AS who FROM conversation_members m, crowd p \
+               WHERE m.conversation_id = '{channel}' AND m.user_id = '{somebody}'; \
+             UPDATE seats SET user_id = who; ALTER TABLE seats DROP COLUMN who; \
+             INSERT INTO conversation_members SELECT * FROM seats; \
+             UPDATE conversation_counts SET members = members + {CROWD} WHERE conversation_id = '{channel}'"
+        );
+        app.database.run(&copies).await;
+    }
+
+    #[tokio::test]
+    async fn everybody_is_told_once_though_all_was_killed_between_two_parts() {
+        let mut app = Setup::new().instances(2).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = anna.open_channel("private_channel", "crowd").await;
+        let joined = anna.post(&format!("/r1/conversations/{chat}/members"), json!({ "user_id": ben.id })).await;
+        assert!(joined.status < 300, "{joined:?}");
+        fill(&app, &chat, &ben).await;
+        // They are stored in the order of their ids: the first five hundred are there, and the others stand still.
+        let upper_half = "NEW.user_id > '80000000-0000-0000-0000-000000000000'";
+        let stopped = app.database.stop("INSERT", "notifications", upper_half, Stop::BeforeCommit).await;
+        let body =
+            json!({ "client_id": new_id(), "content": "all of you", "mentions": [{ "kind": "all" }], "confirm": true });
+        anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
+        stopped.reached().await;
+        for instance in &mut app.instances {
+            instance.kill().await;
+        }
+        stopped.end().await;
+        let told = "SELECT COUNT(*) FROM notifications";
+        assert_eq!(app.database.number(told).await, 500);
+        for instance in &mut app.instances {
+            instance.start_again().await;
+        }
+        let behind = format!(
+            "SELECT COUNT(*) FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
+             WHERE c.id = '{chat}' AND c.last_seq > COALESCE(p.seq, 0)"
+        );
+        wait_until("all is looked through", || async { app.database.number(&behind).await == 0 }).await;
+        assert_eq!(app.database.number(told).await, CROWD + 1);
+        assert_eq!(ben.get("/r1/notifications").await.data()["total"], 1);
+    }
 
     #[tokio::test]
     async fn who_was_about_to_be_told_is_told_once_though_every_instance_was_killed() {

@@ -1,7 +1,8 @@
 //! Looks through the log for what people are to be told: behind everything that is sent, so no sender waits for it.
 //!
 //! The bus says which conversations have something new; what it doesn't say is found by a sweep. How far a conversation was looked through is
-//! written together with what came of it. One instance does it at a time, and rests for some times as long as it has worked.
+//! written together with what came of it; where that is very much, most of it is stored before, in parts that may be stored again without harm.
+//! One instance does it at a time, and rests for some times as long as it has worked.
 
 use std::{
     collections::HashMap,
@@ -53,6 +54,8 @@ const REMOVED: u32 = 1_000;
 /// Conversations that are looked through at once, and events of each.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 500;
+/// Rows that are stored at once: between two parts of what very many are told of, others write.
+const PART: usize = 500;
 
 /// What is known to be new: conversations and the numbers of their last events.
 #[derive(Default)]
@@ -240,6 +243,7 @@ async fn store(
     reached: HashMap<ConversationId, i64>,
     now: Timestamp,
 ) -> Result<(), AppError> {
+    let new = store_parts(app, found.new, now).await?;
     let tx = match turn {
         Some(tx) => tx,
         None => app.db.begin().await.map_err(app_error)?,
@@ -260,9 +264,7 @@ async fn store(
     let written: Vec<ReadTo> = written.collect();
     let read = if written.is_empty() { Vec::new() } else { rows::passed(&tx, &written).await? };
     let read = if read.is_empty() { read } else { rows::mark_told_read(&tx, &read, now).await? };
-    let new: Vec<NotificationRow> = rows::insert(&tx, found.new).await?;
-    push::ask(&tx, now, &new).await?;
-    missed::ask(&tx, now, &new).await?;
+    let new = add(&tx, new, now).await?;
     push::take_back(&tx, now, &read).await?;
     push::take_back_gone(&tx, now, &withdrawn).await?;
     let mut reached: Vec<_> = reached.into_iter().collect();
@@ -273,6 +275,34 @@ async fn store(
     tell_of_end(app.bus.as_ref(), now, &withdrawn, |ids| Event::NotificationsWithdrawn { ids })?;
     tell_of_end(app.bus.as_ref(), now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })?;
     tell(app, new).await
+}
+
+/// Of very many rows, stores those that come to no harm by being stored again: a mention of everybody, most of all. What is added to something
+/// that is there is left for the transaction that notes how far it was looked.
+async fn store_parts(app: &App, new: Vec<NotificationRow>, now: Timestamp) -> Result<Vec<NotificationRow>, AppError> {
+    if new.len() <= PART {
+        return Ok(new);
+    }
+    let (grouped, single): (Vec<_>, Vec<_>) = new.into_iter().partition(|row| row.group_id.is_some());
+    let mut single = single.into_iter();
+    loop {
+        let part: Vec<NotificationRow> = single.by_ref().take(PART).collect();
+        if part.is_empty() {
+            return Ok(grouped);
+        }
+        let tx = app.db.begin().await.map_err(app_error)?;
+        let stored = add(&tx, part, now).await?;
+        tx.commit().await.map_err(app_error)?;
+        tell(app, stored).await?;
+    }
+}
+
+/// Stores rows, and asks for devices and mails for them. What was there already is left as it is, and asks for nothing.
+async fn add(tx: &Transaction, new: Vec<NotificationRow>, now: Timestamp) -> Result<Vec<NotificationRow>, AppError> {
+    let stored = rows::insert(tx, new).await?;
+    push::ask(tx, now, &stored).await?;
+    missed::ask(tx, now, &stored).await?;
+    Ok(stored)
 }
 
 /// Removes what is old, now and then.
