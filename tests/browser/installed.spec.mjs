@@ -157,7 +157,11 @@ test('it can be installed, and something can be shared with it', async ({ arrive
     };
   });
   expect(manifest.type).toMatch(/manifest\+json/);
-  expect(manifest.display).toBe('standalone');
+  // What browsers ask for before they offer to install it.
+  expect(manifest).toMatchObject({ id: '/', name: 'Natter', short_name: 'Natter', start_url: '/', display: 'standalone' });
+  expect(manifest.icons.map(({ sizes, purpose }) => `${sizes} ${purpose}`)).toEqual(
+    expect.arrayContaining(['192x192 any', '512x512 any', '512x512 maskable'])
+  );
   for (const { src } of manifest.icons) expect((await anna.page.request.get(src)).status()).toBe(200);
   for (const { url } of manifest.shortcuts) {
     await anna.page.goto(url);

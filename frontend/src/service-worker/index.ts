@@ -56,6 +56,7 @@ self.addEventListener('notificationclick', (event) => event.waitUntil(open(event
 self.addEventListener('message', (event) => {
   if (event.data === 'natter.update') void self.skipWaiting();
   else if (event.data === 'natter.forget') event.waitUntil(kept.forget());
+  else if (event.data === 'natter.look') event.waitUntil(takeBack());
 });
 
 async function keepShell(): Promise<void> {
@@ -151,6 +152,8 @@ async function show(data: PushMessageData | null): Promise<void> {
     badge: '/badge.png',
     data: pushed
   });
+  // Apple's devices are not told when something is read elsewhere.
+  if ((await self.registration.getNotifications()).length > 1) await takeBack();
 }
 
 function parsed(data: PushMessageData | null): Pushed | null {
@@ -162,7 +165,7 @@ function parsed(data: PushMessageData | null): Pushed | null {
   }
 }
 
-/** Something was read elsewhere: what is no longer unread is not shown any more. */
+/** Something may have been read elsewhere: what is no longer unread is not shown any more. */
 async function takeBack(): Promise<void> {
   const shown = await self.registration.getNotifications();
   if (shown.length === 0) return;

@@ -88,11 +88,22 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
 }
 
 pub(crate) async fn deliver(app: &App, device: &Subscription, message: &Message) -> Outcome {
+    // What it shows is taken back by the app, the next time that it is woken or opened.
+    if message.text.is_empty() && must_show(&device.endpoint) {
+        return Outcome::Sent;
+    }
     let answer = send(app, device, message, &message.text).await;
     if answer.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && message.text != message.brief {
         return send(app, device, message, &message.brief).await.outcome();
     }
     answer.outcome()
+}
+
+/// Whether a browser takes away the leave to wake it where a message shows nothing: Apple's do.
+fn must_show(endpoint: &str) -> bool {
+    let url = Url::parse(endpoint);
+    let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
+    host == "push.apple.com" || host.ends_with(".push.apple.com")
 }
 
 /// What a push service has answered.
@@ -158,4 +169,23 @@ fn request(app: &App, device: &Subscription, message: &Message, text: &[u8]) -> 
         body = encrypt(&device.p256dh, &device.auth, text)?;
     }
     Ok(Request { method: Method::POST, url, headers, body: body.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apples_devices_are_known_by_their_service() {
+        assert!(must_show("https://web.push.apple.com/QGuQyavXutnMH"));
+        for other in [
+            "https://fcm.googleapis.com/fcm/send/a",
+            "https://updates.push.services.mozilla.com/wpush/v2/a",
+            "https://push.apple.com.example.org/",
+            "https://notpush.apple.com/",
+            "nowhere",
+        ] {
+            assert!(!must_show(other), "{other}");
+        }
+    }
 }

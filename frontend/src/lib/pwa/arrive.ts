@@ -32,6 +32,8 @@ function open({ conversation_id, message_id, path }: Opening): void {
 
 async function watch(): Promise<void> {
   const registration = await navigator.serviceWorker.ready;
+  // What they show and was read elsewhere; other devices are told by a push.
+  if (/iPhone|iPad|Macintosh/.test(navigator.userAgent)) registration.active?.postMessage('natter.look');
   const look = () => {
     if (registration.waiting && navigator.serviceWorker.controller) say(registration.waiting);
   };

@@ -213,6 +213,7 @@ pub(super) const TEXTS: Texts = Texts {
         before: &["Das haben Sie verpasst:", "{{ lines }}"],
         action: "Aktivität öffnen",
         after: &[
+            "Zum Antworten öffnen Sie Natter: Antworten auf diese E-Mail erreichen niemanden.",
             "Sie erhalten eine E-Mail für alles, was Sie verpassen. Ändern Sie das in den Einstellungen unter Benachrichtigungen.",
         ],
     },

@@ -204,7 +204,10 @@ pub(super) const TEXTS: Texts = Texts {
         subject: "{{ count }} unread on {{ host }}",
         before: &["You've missed:", "{{ lines }}"],
         action: "Open your activity",
-        after: &["You get one email for everything you miss. Change this in Settings, under Notifications."],
+        after: &[
+            "To answer, open Natter: replies to this email don't reach anyone.",
+            "You get one email for everything you miss. Change this in Settings, under Notifications.",
+        ],
     },
     announcement: Text {
         subject: "An announcement on {{ host }}",

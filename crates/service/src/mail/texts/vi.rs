@@ -206,7 +206,10 @@ pub(super) const TEXTS: Texts = Texts {
         subject: "{{ count }} mục chưa đọc trên {{ host }}",
         before: &["Bạn đã bỏ lỡ:", "{{ lines }}"],
         action: "Mở hoạt động",
-        after: &["Bạn nhận một email cho tất cả những gì bỏ lỡ. Thay đổi điều này trong Cài đặt, mục Thông báo."],
+        after: &[
+            "Để trả lời, hãy mở Natter: email trả lời không đến được ai.",
+            "Bạn nhận một email cho tất cả những gì bỏ lỡ. Thay đổi điều này trong Cài đặt, mục Thông báo.",
+        ],
     },
     announcement: Text {
         subject: "Thông báo chung trên {{ host }}",
