@@ -134,9 +134,10 @@ async function read(request: Request): Promise<Response> {
   }
 }
 
-function sendWhatIsLeft(): Promise<void> {
+/** One at a time: a browser may say twice that there is a network. */
+async function sendWhatIsLeft(): Promise<void> {
   const api = new Api({ locks: navigator.locks, renewal: new BrowserRenewal() });
-  return sendLeft(api, new BrowserOutboxStorage(), new FileStorage());
+  await navigator.locks.request('natter.left', () => sendLeft(api, new BrowserOutboxStorage(), new FileStorage()));
 }
 
 async function show(data: PushMessageData | null): Promise<void> {
