@@ -3,11 +3,16 @@
 //! Everything here works on bytes that a stranger has chosen, by parsers that were never meant to meet malice: one may panic, use up memory or
 //! never come to its end. So [`text`] is called in a [process of its own](isolated), whose memory and time are limited.
 
+mod archive;
 mod html;
 pub mod isolated;
 mod markdown;
+mod open_document;
+mod paragraphs;
 mod pdf;
 mod plain;
+mod sheet;
+mod slides;
 mod table;
 mod word;
 
@@ -18,6 +23,15 @@ pub const MAX_TEXT: usize = 16 * 1024 * 1024;
 
 const PDF: &str = "application/pdf";
 const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+const SLIDES: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+const OPEN_TEXT: &str = "application/vnd.oasis.opendocument.text";
+const OPEN_SLIDES: &str = "application/vnd.oasis.opendocument.presentation";
+/// Excel since 2007 and before, and OpenDocument.
+const SHEETS: [&str; 3] = [
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.ms-excel",
+    "application/vnd.oasis.opendocument.spreadsheet",
+];
 
 /// A part of a file that belongs together: a page, what stands below a heading, or all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +70,10 @@ pub enum Unreadable {
 enum Format {
     Pdf,
     Word,
+    Sheet,
+    Slides,
+    OpenText,
+    OpenSlides,
     Html,
     Markdown,
     Table(u8),
@@ -69,6 +87,10 @@ impl Format {
         match media_type {
             PDF => Some(Self::Pdf),
             WORD => Some(Self::Word),
+            SLIDES => Some(Self::Slides),
+            OPEN_TEXT => Some(Self::OpenText),
+            OPEN_SLIDES => Some(Self::OpenSlides),
+            sheet if SHEETS.contains(&sheet) => Some(Self::Sheet),
             "text/html" => Some(Self::Html),
             "text/markdown" => Some(Self::Markdown),
             "text/csv" => Some(Self::Table(b',')),
@@ -98,6 +120,10 @@ pub fn text(media_type: &str, name: &str, bytes: &[u8]) -> Result<Vec<Section>, 
     let sections = match format {
         Format::Pdf => pdf::read(bytes)?,
         Format::Word => word::read(bytes)?,
+        Format::Sheet => sheet::read(bytes)?,
+        Format::Slides => slides::read(bytes)?,
+        Format::OpenText => open_document::text(bytes)?,
+        Format::OpenSlides => open_document::slides(bytes)?,
         Format::Html => html::read(utf8(bytes)?)?,
         Format::Markdown => markdown::sections(utf8(bytes)?),
         Format::Table(delimiter) => table::read(utf8(bytes)?, delimiter),
@@ -143,6 +169,10 @@ mod tests {
             ("text/plain", "main.rs", Some(Format::Plain)),
             ("text/csv", "a.txt", Some(Format::Table(b','))),
             ("application/pdf", "a.txt", Some(Format::Pdf)),
+            (SHEETS[1], "a.xls", Some(Format::Sheet)),
+            (SLIDES, "a.pptx", Some(Format::Slides)),
+            (OPEN_TEXT, "a.odt", Some(Format::OpenText)),
+            (OPEN_SLIDES, "a.odp", Some(Format::OpenSlides)),
             ("image/png", "a.pdf", None),
             ("application/zip", "a.docx", None),
             ("application/octet-stream", "a.txt", None),

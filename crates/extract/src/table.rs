@@ -12,20 +12,7 @@ pub(crate) fn read(text: &str, delimiter: u8) -> Vec<Section> {
     for row in reader.records() {
         // A row that can't be read says nothing of the others.
         let Ok(row) = row else { continue };
-        let cells = row.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
-        let mut is_first = true;
-        for (place, cell) in cells {
-            if !is_first {
-                lines.push_str("; ");
-            }
-            is_first = false;
-            if let Some(name) = names.get(place).map(str::trim).filter(|name| !name.is_empty()) {
-                push_in_line(&mut lines, name);
-                lines.push_str(": ");
-            }
-            push_in_line(&mut lines, cell.trim());
-        }
-        lines.push('\n');
+        push_row(&mut lines, row.iter(), |place| names.get(place));
         if lines.len() > crate::MAX_TEXT {
             break;
         }
@@ -35,6 +22,27 @@ pub(crate) fn read(text: &str, delimiter: u8) -> Vec<Section> {
         return crate::plain::read(text);
     }
     vec![Section { text: lines, line: Some(2), ..Section::default() }]
+}
+
+/// A line for the cells that say something, each with the name of its column.
+pub(crate) fn push_row<'a>(
+    lines: &mut String,
+    cells: impl Iterator<Item = &'a str>,
+    name: impl Fn(usize) -> Option<&'a str>,
+) {
+    let mut is_first = true;
+    for (place, cell) in cells.enumerate().filter(|(_, cell)| !cell.trim().is_empty()) {
+        if !is_first {
+            lines.push_str("; ");
+        }
+        is_first = false;
+        if let Some(name) = name(place).map(str::trim).filter(|name| !name.is_empty()) {
+            push_in_line(lines, name);
+            lines.push_str(": ");
+        }
+        push_in_line(lines, cell.trim());
+    }
+    lines.push('\n');
 }
 
 /// Spreadsheets of many countries write semicolons.

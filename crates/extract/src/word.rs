@@ -1,77 +1,59 @@
 //! Word documents: an archive, in which the text is one XML file.
 
-use std::io::{Cursor, Read as _};
-
 use quick_xml::{
     Reader,
     events::{BytesStart, Event},
 };
-use zip::ZipArchive;
 
-use crate::{MAX_TEXT, Section, Unreadable, markdown};
-
-/// Bytes of the unpacked document at most: there is more markup than text.
-const MAX_DOCUMENT: u64 = 8 * MAX_TEXT as u64;
+use crate::{
+    Section, Unreadable,
+    archive::{Archive, character},
+    markdown,
+    paragraphs::Paragraphs,
+};
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| Unreadable::Damaged)?;
-    let document = archive.by_name("word/document.xml").map_err(|_| Unreadable::Damaged)?;
-    let mut xml = Vec::new();
-    document.take(MAX_DOCUMENT + 1).read_to_end(&mut xml).map_err(|_| Unreadable::Damaged)?;
-    if xml.len() as u64 > MAX_DOCUMENT {
-        return Err(Unreadable::TooLong);
-    }
-    let text = paragraphs(&xml)?;
+    let text = text(&Archive::open(bytes)?.read("word/document.xml")?)?;
     // Word has no lines, and its pages are made when it is shown.
     Ok(markdown::sections(&text).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
-/// The paragraphs, with headings as Markdown has them.
-fn paragraphs(xml: &[u8]) -> Result<String, Unreadable> {
+/// The paragraphs, with headings as Markdown has them, and the rows of tables.
+fn text(xml: &[u8]) -> Result<String, Unreadable> {
     let mut reader = Reader::from_reader(xml);
-    let mut text = String::new();
-    let (mut line, mut level, mut is_text) = (String::new(), 0_usize, false);
+    let mut paragraphs = Paragraphs::default();
+    let (mut level, mut is_text) = (0, false);
     loop {
         match reader.read_event().map_err(|_| Unreadable::Damaged)? {
             Event::Start(tag) | Event::Empty(tag) if tag.local_name().as_ref() == b"pStyle" => {
                 level = heading_level(&tag);
             }
-            Event::Start(tag) => is_text = tag.local_name().as_ref() == b"t",
+            Event::Start(tag) => {
+                is_text = tag.local_name().as_ref() == b"t";
+                if tag.local_name().as_ref() == b"tr" {
+                    paragraphs.begin_row();
+                }
+            }
             Event::Empty(tag) => match tag.local_name().as_ref() {
-                b"tab" => line.push('\t'),
-                b"br" | b"cr" => line.push('\n'),
+                b"tab" => paragraphs.push("\t"),
+                b"br" | b"cr" => paragraphs.push("\n"),
                 _ => {}
             },
-            Event::Text(said) if is_text => line.push_str(&said.decode().map_err(|_| Unreadable::Damaged)?),
+            Event::Text(said) if is_text => paragraphs.push(&said.decode().map_err(|_| Unreadable::Damaged)?),
             Event::GeneralRef(name) if is_text => {
-                let named: &[u8] = &name;
-                let character = name.resolve_char_ref().map_err(|_| Unreadable::Damaged)?;
-                let character = character.or(match named {
-                    b"amp" => Some('&'),
-                    b"lt" => Some('<'),
-                    b"gt" => Some('>'),
-                    b"quot" => Some('"'),
-                    b"apos" => Some('\''),
-                    _ => None,
-                });
-                line.extend(character);
+                if let Some(character) = character(&name)? {
+                    paragraphs.push(character.encode_utf8(&mut [0; 4]));
+                }
             }
             Event::End(tag) => match tag.local_name().as_ref() {
                 b"t" => is_text = false,
-                b"p" => {
-                    let said = std::mem::take(&mut line);
-                    if !said.trim().is_empty() {
-                        let marks = "######".get(..std::mem::take(&mut level).min(6)).unwrap_or_default();
-                        text.push_str(marks);
-                        text.push_str(if marks.is_empty() { "" } else { " " });
-                        text.push_str(said.trim());
-                        text.push_str("\n\n");
-                    }
-                    level = 0;
-                }
+                b"p" => paragraphs.end_paragraph(std::mem::take(&mut level)),
+                b"tc" => paragraphs.end_cell(),
+                b"tr" => paragraphs.end_row(),
+                b"tbl" => paragraphs.end_table(),
                 _ => {}
             },
-            Event::Eof => return Ok(text),
+            Event::Eof => return Ok(paragraphs.take()),
             _ => {}
         }
     }
@@ -89,18 +71,13 @@ fn heading_level(tag: &BytesStart<'_>) -> usize {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::io::Write as _;
-
-    use zip::{ZipWriter, write::SimpleFileOptions};
-
+mod tests {
     use super::*;
+    use crate::archive::tests::packed;
 
     fn document(body: &str) -> Vec<u8> {
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        archive.start_file("word/document.xml", SimpleFileOptions::default()).unwrap();
-        write!(archive, "<?xml version=\"1.0\"?><w:document><w:body>{body}</w:body></w:document>").unwrap();
-        archive.finish().unwrap().into_inner()
+        let xml = format!("<?xml version=\"1.0\"?><w:document><w:body>{body}</w:body></w:document>");
+        packed(&[("word/document.xml", &xml)])
     }
 
     #[test]
@@ -112,6 +89,15 @@ pub(crate) mod tests {
         .unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].heading.as_deref(), found[0].text.trim()), (Some("Leave"), "# Leave\n\n25 & more!"));
+    }
+
+    #[test]
+    fn rows_of_tables_stay_together() {
+        let cell = |text: &str| format!("<w:tc><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>");
+        let row = |cells: [&str; 2]| format!("<w:tr>{}{}</w:tr>", cell(cells[0]), cell(cells[1]));
+        let table = format!("<w:tbl>{}{}{}</w:tbl>", row(["Day", "Who"]), row(["", ""]), row(["Monday", ""]));
+        let found = read(&document(&format!("{table}<w:p><w:r><w:t>Behind</w:t></w:r></w:p>"))).unwrap();
+        assert_eq!(found[0].text.trim(), "Day | Who\nMonday\n\nBehind");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What can be given: files that lie, that are empty, broken or too much, and what is left when they go.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{Cursor, Write as _},
+    path::Path,
+};
 
 use support::{Behaviour, Setup, json, wait_until};
 
@@ -39,6 +43,51 @@ async fn what_is_in_a_file_decides_and_not_what_it_says() {
         library.until(&file, "failed").await;
     }
     anna.post(&format!("{path}/{}/retry", honest["id"].as_str().unwrap()), json!({})).await.refused(409, "wrong_state");
+}
+
+/// A document of these parts.
+fn packed(parts: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in parts {
+        // The type of an OpenDocument file stands in its first bytes.
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        archive.start_file(*name, options).unwrap();
+        archive.write_all(content.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn documents_of_office_are_read_and_a_slide_is_cited() {
+    let library = Library::start().await;
+    let mut socket = library.anna.connect().await;
+    let relations = "<Relationships><Relationship Id=\"r1\" Type=\"x/slide\" Target=\"slides/slide1.xml\"/>\
+        <Relationship Id=\"r2\" Type=\"x/slide\" Target=\"slides/slide2.xml\"/></Relationships>";
+    let slide = |text: &str| format!("<p:sld><p:sp><a:p><a:r><a:t>{text}</a:t></a:r></a:p></p:sp></p:sld>");
+    let slides = packed(&[
+        ("[Content_Types].xml", "<Types/>"),
+        ("ppt/presentation.xml", "<p:presentation><p:sldId r:id=\"r1\"/><p:sldId r:id=\"r2\"/></p:presentation>"),
+        ("ppt/_rels/presentation.xml.rels", relations),
+        ("ppt/slides/slide1.xml", &slide("Welcome to the harbour.")),
+        ("ppt/slides/slide2.xml", &slide("Everybody has twenty-five days of leave each year.")),
+    ]);
+    // Browsers say no more of a file that no program there opens.
+    let file = library.give("plan.pptx", "application/octet-stream", slides).await;
+    assert_eq!(library.until(&file, "ready").await["pieces"], 2);
+    let text = packed(&[
+        ("mimetype", "application/vnd.oasis.opendocument.text"),
+        (
+            "content.xml",
+            "<office:text><text:h>Parking</text:h><text:p>Bicycles stand in the yard.</text:p></office:text>",
+        ),
+    ]);
+    let file = library.give("rules.odt", "application/octet-stream", text).await;
+    library.until(&file, "ready").await;
+
+    let chat = library.chat().await;
+    let answer = library.ask(&mut socket, &chat, "How many days of leave each year?", "Twenty-five [1].").await;
+    let cited = &answer["answer"]["citations"][0];
+    assert_eq!((&cited["file_name"], &cited["page"]), (&json!("plan.pptx"), &json!(2)), "{answer}");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub struct GiveKnowledgeRequest {
 /// Give a file to an assistant
 ///
 /// It is cut into pieces and embedded, which the assistant's owner pays for; then answers are given from it and cite it. 200 with the same file where
-/// the assistant has it already. Texts, Markdown, code, web pages, tables (CSV), PDF and Word files (.docx) can be read.
+/// the assistant has it already. Texts, Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files can be read.
 #[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), requires = EditableAssistant(id), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveKnowledge {
     type Request = GiveKnowledgeRequest;

@@ -142,8 +142,7 @@ fn check(app: &App, upload: &StoredUpload) -> Result<(), AppError> {
         return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
     }
     if !extract::is_readable(&upload.media_type, &upload.name) {
-        let sentence =
-            "An assistant can read texts, Markdown, code, web pages, tables (CSV), PDF and Word files (.docx).";
+        let sentence = "An assistant can read texts, Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.";
         return Err(AppError::refused(Code::TypeRefused, sentence));
     }
     let most = app.config.knowledge.max_file_bytes;

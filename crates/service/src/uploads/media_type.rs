@@ -19,11 +19,30 @@ const INLINE: [&str; 12] = [
     "text/plain",
 ];
 
+/// How a file of an archive begins, how far behind it the length of its name stands, and the name itself.
+const ENTRY: &[u8] = b"PK\x03\x04";
+const NAME_LENGTH: usize = 26;
+const NAME: usize = 30;
+/// What an Office document has beside its content: one of them comes first.
+const OFFICE_PARTS: [&[u8]; 3] = [b"[Content_Types].xml", b"_rels/", b"docProps/"];
+/// The folders of what is written with Office, with its type.
+const OFFICE: [(&[u8], &str); 3] = [
+    (b"word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+];
+/// How the containers of Office before 2007 begin, and of documents that have a password: which one lies further on than the head.
+const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+const OLD_OFFICE: [&str; 3] = ["application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"];
+
 /// The type by the first bytes; else the claimed one, as far as it can be true.
 #[must_use]
 pub fn detect(head: &[u8], claimed: &str) -> String {
     let claimed = essence(claimed);
     let is_text = is_text(head);
+    if let Some(found) = office(head, &claimed) {
+        return found.to_owned();
+    }
     // Some signatures are two or three letters, with which a text may begin as well; what is in such a file is no text.
     let found = infer::get(head).map(|found| found.mime_type()).filter(|found| !is_text || is_written(found, head));
     if let Some(found) = found {
@@ -64,6 +83,30 @@ fn essence(claimed: &str) -> String {
             })
     };
     if is_type(&essence) { essence } else { UNKNOWN.to_owned() }
+}
+
+/// The type of a document of Office, whatever order its program has written the parts in.
+fn office(head: &[u8], claimed: &str) -> Option<&'static str> {
+    if head.starts_with(COMPOUND) {
+        let new = OFFICE.into_iter().map(|(_, media_type)| media_type);
+        return OLD_OFFICE.into_iter().chain(new).find(|known| *known == claimed);
+    }
+    if !head.starts_with(ENTRY) {
+        return None;
+    }
+    let begins = head.windows(ENTRY.len()).enumerate().filter(|(_, bytes)| *bytes == ENTRY).map(|(at, _)| at);
+    let mut names = begins.filter_map(|at| {
+        let length = head.get(at + NAME_LENGTH..)?.first_chunk::<2>()?;
+        let name = head.get(at + NAME..)?;
+        name.get(..usize::from(u16::from_le_bytes(*length)).min(name.len()))
+    });
+    let folder = |name: &[u8]| OFFICE.into_iter().find(|(folder, _)| name.starts_with(folder));
+    let first = names.next()?;
+    if let Some((_, media_type)) = folder(first) {
+        return Some(media_type);
+    }
+    let is_office = OFFICE_PARTS.into_iter().any(|part| first.starts_with(part));
+    names.find_map(folder).filter(|_| is_office).map(|(_, media_type)| media_type)
 }
 
 fn plain_name(found: &'static str) -> &'static str {
@@ -128,6 +171,35 @@ mod tests {
             assert_eq!(detect(head, claimed), found, "{claimed}");
         }
         assert_eq!(detect(b"<!DOCTYPE html><script>", "image/png"), "text/html");
+    }
+
+    #[test]
+    fn documents_of_office_are_known_by_their_parts() {
+        let archive = |names: &[&str]| -> Vec<u8> {
+            let entry = |name: &&str| {
+                let length = u16::try_from(name.len()).unwrap().to_le_bytes();
+                [ENTRY, &[0; 22], &length, &[0; 2], name.as_bytes(), b"content"].concat()
+            };
+            names.iter().flat_map(entry).collect()
+        };
+        for (names, found) in [
+            (&["[Content_Types].xml", "_rels/.rels", "word/document.xml"][..], OFFICE[0].1),
+            (&["docProps/app.xml", "docProps/core.xml", "xl/theme/theme1.xml"], OFFICE[1].1),
+            (&["_rels/.rels", "docProps/app.xml", "docProps/core.xml", "ppt/presentation.xml"], OFFICE[2].1),
+            (&["xl/workbook.xml"], OFFICE[1].1),
+            (&["notes.txt", "word/letter.txt"], "application/zip"),
+            (&["_rels/.rels"], "application/zip"),
+        ] {
+            assert_eq!(detect(&archive(names), UNKNOWN), found, "{names:?}");
+        }
+        let old = [COMPOUND, &[0; 100]].concat();
+        for (claimed, found) in [
+            ("application/vnd.ms-excel", "application/vnd.ms-excel"),
+            (OFFICE[0].1, OFFICE[0].1),
+            ("image/png", "application/x-ole-storage"),
+        ] {
+            assert_eq!(detect(&old, claimed), found);
+        }
     }
 
     #[test]

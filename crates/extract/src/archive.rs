@@ -1,0 +1,105 @@
+//! Documents that are archives of XML files, as Office and OpenDocument have them.
+
+use std::io::{Cursor, Read as _};
+
+use quick_xml::events::BytesRef;
+use zip::ZipArchive;
+
+use crate::{MAX_TEXT, Unreadable};
+
+/// Bytes that are unpacked of one document at most: there is more markup than text.
+const MAX_UNPACKED: u64 = 8 * MAX_TEXT as u64;
+/// How the containers of older Office files begin, and of those that have a password.
+const COMPOUND: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
+/// The part of such a container in which the whole document lies, unreadable without the password.
+const SEALED: &str = "EncryptedPackage";
+
+pub(crate) struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// Bytes that may be unpacked still.
+    room: u64,
+}
+
+impl<'a> Archive<'a> {
+    pub fn open(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        if is_sealed(bytes) {
+            return Err(Unreadable::Protected);
+        }
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| Unreadable::Damaged)?;
+        Ok(Self { zip, room: MAX_UNPACKED })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.zip.file_names().flatten().any(|known| known == name)
+    }
+
+    pub fn read(&mut self, name: &str) -> Result<Vec<u8>, Unreadable> {
+        let file = self.zip.by_name(name).map_err(|_| Unreadable::Damaged)?;
+        let mut bytes = Vec::new();
+        file.take(self.room + 1).read_to_end(&mut bytes).map_err(|_| Unreadable::Damaged)?;
+        self.room = self.room.checked_sub(bytes.len() as u64).ok_or(Unreadable::TooLong)?;
+        Ok(bytes)
+    }
+}
+
+/// Whether it is the container of an older Office file.
+pub(crate) fn is_compound(bytes: &[u8]) -> bool {
+    bytes.starts_with(&COMPOUND)
+}
+
+/// Whether it is an Office document that has a password.
+pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
+    let name: Vec<u8> = SEALED.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    is_compound(bytes) && bytes.windows(name.len()).any(|part| part == name)
+}
+
+/// The character that a reference in XML stands for; none for entities that only a document's own type would explain.
+pub(crate) fn character(reference: &BytesRef<'_>) -> Result<Option<char>, Unreadable> {
+    let numbered = reference.resolve_char_ref().map_err(|_| Unreadable::Damaged)?;
+    let name: &[u8] = reference;
+    Ok(numbered.or(match name {
+        b"amp" => Some('&'),
+        b"lt" => Some('<'),
+        b"gt" => Some('>'),
+        b"quot" => Some('"'),
+        b"apos" => Some('\''),
+        _ => None,
+    }))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Write as _;
+
+    use zip::{ZipWriter, write::SimpleFileOptions};
+
+    use super::*;
+
+    /// An archive of these files.
+    pub(crate) fn packed(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, content) in files {
+            archive.start_file(*name, SimpleFileOptions::default()).unwrap();
+            archive.write_all(content.as_bytes()).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn what_is_unpacked_has_an_end() {
+        let bytes = packed(&[("a", "six by"), ("b", "and six")]);
+        let mut archive = Archive { room: 10, ..Archive::open(&bytes).unwrap() };
+        assert_eq!(archive.read("a").as_deref(), Ok(b"six by".as_slice()));
+        assert_eq!(archive.read("b"), Err(Unreadable::TooLong));
+        assert_eq!(archive.read("c"), Err(Unreadable::Damaged));
+        assert!(archive.has("b") && !archive.has("c"));
+    }
+
+    #[test]
+    fn a_document_with_a_password_is_told_from_a_damaged_one() {
+        let mut sealed = COMPOUND.to_vec();
+        assert_eq!(Archive::open(&sealed).err(), Some(Unreadable::Damaged));
+        sealed.extend(SEALED.encode_utf16().flat_map(u16::to_le_bytes));
+        assert_eq!(Archive::open(&sealed).err(), Some(Unreadable::Protected));
+    }
+}

@@ -1,0 +1,208 @@
+//! Texts and presentations of OpenDocument (.odt, .odp): an archive, in which the text is one XML file.
+
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
+
+use crate::{
+    Section, Unreadable,
+    archive::{Archive, character},
+    markdown,
+    paragraphs::Paragraphs,
+};
+
+pub(crate) const CONTENT: &str = "content.xml";
+const MANIFEST: &str = "META-INF/manifest.xml";
+/// Spaces that one mark stands for at most.
+const MAX_SPACES: usize = 100;
+
+/// A text: a section for what stands below each heading.
+pub(crate) fn text(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+    let pages = pages(&content(bytes)?)?;
+    let text: String = pages.into_iter().map(|page| page.text).collect();
+    // Its pages are made when it is shown.
+    Ok(markdown::sections(&text).into_iter().map(|section| Section { line: None, ..section }).collect())
+}
+
+/// A presentation: a section for each slide, its number the page.
+pub(crate) fn slides(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+    let pages = pages(&content(bytes)?)?;
+    Ok((0..).zip(pages).map(|(number, page)| page.section(number)).collect())
+}
+
+/// Refuses what has a password: its files are there, but unreadable.
+pub(crate) fn refuse_sealed(archive: &mut Archive<'_>) -> Result<(), Unreadable> {
+    let mark = b"encryption-data";
+    let is_sealed =
+        archive.has(MANIFEST) && archive.read(MANIFEST)?.windows(mark.len()).any(|part| part == mark.as_slice());
+    if is_sealed { Err(Unreadable::Protected) } else { Ok(()) }
+}
+
+fn content(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let mut archive = Archive::open(bytes)?;
+    refuse_sealed(&mut archive)?;
+    archive.read(CONTENT)
+}
+
+/// A slide, or what stands outside of all slides.
+#[derive(Default)]
+struct Page {
+    title: Option<String>,
+    text: String,
+}
+
+impl Page {
+    /// The first is what stands before all slides.
+    fn section(self, number: u32) -> Section {
+        let page = (number > 0).then_some(number);
+        Section { text: self.text, page, heading: self.title, ..Section::default() }
+    }
+}
+
+fn pages(xml: &[u8]) -> Result<Vec<Page>, Unreadable> {
+    let mut reader = Reader::from_reader(xml);
+    let mut paragraphs = Paragraphs::default();
+    let mut pages = vec![Page::default()];
+    // Notes stand within the paragraphs that they belong to.
+    let (mut depth, mut level) = (0_usize, 0);
+    let mut is_title = false;
+    loop {
+        match reader.read_event().map_err(|_| Unreadable::Damaged)? {
+            Event::Start(tag) => match tag.local_name().as_ref() {
+                // What was deleted, and what is said about the text.
+                b"tracked-changes" | b"annotation" | b"forms" => {
+                    reader.read_to_end(tag.name()).map_err(|_| Unreadable::Damaged)?;
+                }
+                b"p" => depth += 1,
+                b"h" => {
+                    depth += 1;
+                    level = number(&tag, b"outline-level").unwrap_or(1);
+                }
+                b"s" => paragraphs.push(&spaces(&tag)),
+                b"tab" => paragraphs.push("\t"),
+                b"line-break" => paragraphs.push("\n"),
+                b"table-row" => paragraphs.begin_row(),
+                b"frame" => is_title = value(&tag, b"class").is_some_and(|class| class == "title"),
+                b"page" => end_page(&mut pages, &mut paragraphs),
+                _ => {}
+            },
+            Event::Empty(tag) => match tag.local_name().as_ref() {
+                b"s" => paragraphs.push(&spaces(&tag)),
+                b"tab" => paragraphs.push("\t"),
+                b"line-break" => paragraphs.push("\n"),
+                b"table-cell" | b"covered-table-cell" => paragraphs.end_cell(),
+                b"page" => end_page(&mut pages, &mut paragraphs),
+                _ => {}
+            },
+            Event::Text(said) if depth > 0 => paragraphs.push(&said.decode().map_err(|_| Unreadable::Damaged)?),
+            Event::GeneralRef(name) if depth > 0 => {
+                if let Some(character) = character(&name)? {
+                    paragraphs.push(character.encode_utf8(&mut [0; 4]));
+                }
+            }
+            Event::End(tag) => match tag.local_name().as_ref() {
+                b"p" | b"h" => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        paragraphs.end_paragraph(std::mem::take(&mut level));
+                    } else {
+                        paragraphs.push(" ");
+                    }
+                }
+                b"table-cell" | b"covered-table-cell" => paragraphs.end_cell(),
+                b"table-row" => paragraphs.end_row(),
+                b"table" => paragraphs.end_table(),
+                b"frame" => {
+                    let said = paragraphs.take();
+                    let Some(page) = pages.last_mut() else { continue };
+                    if std::mem::take(&mut is_title) && page.title.is_none() {
+                        let title = said.split_whitespace().collect::<Vec<_>>().join(" ");
+                        page.title = Some(title).filter(|title| !title.is_empty());
+                    }
+                    page.text.push_str(&said);
+                }
+                _ => {}
+            },
+            Event::Eof => {
+                if let Some(page) = pages.last_mut() {
+                    page.text.push_str(&paragraphs.take());
+                }
+                return Ok(pages);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn end_page(pages: &mut Vec<Page>, paragraphs: &mut Paragraphs) {
+    if let Some(page) = pages.last_mut() {
+        page.text.push_str(&paragraphs.take());
+    }
+    pages.push(Page::default());
+}
+
+/// Several spaces are one mark with their number.
+fn spaces(tag: &BytesStart<'_>) -> String {
+    " ".repeat(number(tag, b"c").unwrap_or(1).min(MAX_SPACES))
+}
+
+fn number(tag: &BytesStart<'_>, name: &[u8]) -> Option<usize> {
+    value(tag, name)?.parse().ok()
+}
+
+fn value(tag: &BytesStart<'_>, name: &[u8]) -> Option<String> {
+    let found = tag.attributes().flatten().find(|attribute| attribute.key.local_name().as_ref() == name)?;
+    Some(String::from_utf8_lossy(&found.value).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::packed;
+
+    fn document(body: &str) -> Vec<u8> {
+        let xml = format!(
+            "<?xml version=\"1.0\"?><office:document-content><office:body>{body}</office:body></office:document-content>"
+        );
+        packed(&[("mimetype", "application/vnd.oasis.opendocument.text"), (CONTENT, &xml)])
+    }
+
+    #[test]
+    fn a_text_is_read_without_what_was_deleted() {
+        let found = text(&document(
+            "<text:tracked-changes><text:p>Gone</text:p></text:tracked-changes>\
+             <text:h text:outline-level=\"2\">Leave</text:h>\
+             <text:p>25<text:s text:c=\"2\"/>days &amp; <text:span>more<office:annotation><text:p>Really?</text:p></office:annotation></text:span></text:p>\
+             <table:table><table:table-row><table:table-cell><text:p>Day</text:p></table:table-cell>\
+             <table:table-cell><text:p>Who</text:p></table:table-cell></table:table-row></table:table>",
+        ))
+        .unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].heading.as_deref(), Some("Leave"));
+        assert_eq!(found[0].text.trim(), "## Leave\n\n25  days & more\n\nDay | Who");
+    }
+
+    #[test]
+    fn slides_are_pages() {
+        let frame = |class: &str, text: &str| {
+            format!(
+                "<draw:frame presentation:class=\"{class}\"><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>"
+            )
+        };
+        let page = |title: &str, body: &str| {
+            format!("<draw:page draw:name=\"x\">{}{}</draw:page>", frame("title", title), frame("outline", body))
+        };
+        let found = slides(&document(&format!("{}{}", page("Plan", "Ship it"), page("", "Questions?")))).unwrap();
+        let found: Vec<_> =
+            found.iter().skip(1).map(|page| (page.page, page.heading.as_deref(), page.text.trim())).collect();
+        assert_eq!(found, [(Some(1), Some("Plan"), "Plan\n\nShip it"), (Some(2), None, "Questions?")]);
+    }
+
+    #[test]
+    fn what_has_a_password_is_said_to() {
+        let sealed = packed(&[(CONTENT, "\u{1}"), (MANIFEST, "<manifest:encryption-data/>")]);
+        assert_eq!(text(&sealed), Err(Unreadable::Protected));
+        assert_eq!(text(b"PK"), Err(Unreadable::Damaged));
+    }
+}

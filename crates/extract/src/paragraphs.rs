@@ -1,0 +1,69 @@
+//! Paragraphs and tables of a document as they are read one after the other, as Markdown.
+
+/// What stands between two cells of a row.
+const BETWEEN: &str = " | ";
+
+#[derive(Default)]
+pub(crate) struct Paragraphs {
+    text: String,
+    line: String,
+    /// Rows of tables that are open: tables stand in cells of others.
+    rows: usize,
+}
+
+impl Paragraphs {
+    pub fn push(&mut self, said: &str) {
+        self.line.push_str(said);
+    }
+
+    /// Ends a paragraph, which is a heading where its level isn't 0.
+    pub fn end_paragraph(&mut self, level: usize) {
+        if self.rows > 0 {
+            self.line.push(' ');
+            return;
+        }
+        let said = std::mem::take(&mut self.line);
+        if said.trim().is_empty() {
+            return;
+        }
+        let marks = "######".get(..level.min(6)).unwrap_or_default();
+        self.text.push_str(marks);
+        self.text.push_str(if marks.is_empty() { "" } else { " " });
+        self.text.push_str(said.trim());
+        self.text.push_str("\n\n");
+    }
+
+    pub fn begin_row(&mut self) {
+        self.rows += 1;
+    }
+
+    pub fn end_cell(&mut self) {
+        self.line.truncate(self.line.trim_end().len());
+        self.line.push_str(BETWEEN);
+    }
+
+    pub fn end_row(&mut self) {
+        self.rows = self.rows.saturating_sub(1);
+        if self.rows > 0 {
+            return;
+        }
+        let said = std::mem::take(&mut self.line);
+        let is_between = |char: char| char == '|' || char.is_whitespace();
+        let is_blank = said.chars().all(is_between);
+        if !is_blank {
+            self.text.push_str(said.trim_start().trim_end_matches(is_between));
+            self.text.push('\n');
+        }
+    }
+
+    pub fn end_table(&mut self) {
+        if self.rows == 0 {
+            self.text.push('\n');
+        }
+    }
+
+    /// What was read so far.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+}
