@@ -12,7 +12,7 @@ use actix_web::{
         Method,
         header::{
             ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-            HeaderName, IF_NONE_MATCH, VARY,
+            HeaderName, IF_NONE_MATCH, VARY, X_FRAME_OPTIONS,
         },
     },
     web::Bytes,
@@ -29,6 +29,11 @@ use sha2::{Digest, Sha256};
 struct WebApp;
 
 const PAGE: &str = "index.html";
+/// The frame in which the app shows what assistants have made.
+const ARTIFACT: &str = "artifact.html";
+/// Whatever runs there has an origin of its own, reaches no network, and stands in our own pages only.
+const ARTIFACT_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+     img-src data: blob:; media-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 /// Prefixes that are never views of the app, so that unknown paths below them get a 404 and not the page.
 const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -86,7 +91,11 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, lifetime(path)))
         .insert_header((VARY, "Accept-Encoding"));
-    if path.ends_with(".html") {
+    if path == ARTIFACT {
+        response
+            .insert_header((CONTENT_SECURITY_POLICY, ARTIFACT_POLICY))
+            .insert_header((X_FRAME_OPTIONS, "SAMEORIGIN"));
+    } else if path.ends_with(".html") {
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&plain.data)));
     } else if path.ends_with(".js") {
         // A worker has the policy of its own script, not that of the page which started it.
@@ -161,7 +170,7 @@ fn policy(page: &[u8]) -> String {
     }
     format!(
         "default-src 'self'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; \
-         connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+         connect-src 'self'; worker-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }
 
@@ -189,7 +198,7 @@ mod tests {
         assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));
     }
 
-    /// A web app of four files.
+    /// A web app of five files.
     #[derive(RustEmbed)]
     #[folder = "tests/fixtures/web"]
     struct Fixture;
@@ -216,6 +225,17 @@ mod tests {
         assert_eq!(header_of(&response, "content-encoding"), "");
         assert_ne!(header_of(&response, "etag"), tag, "another form is another entity");
         assert_eq!(header_of(&response, "vary"), "Accept-Encoding");
+    }
+
+    #[actix_web::test]
+    async fn what_assistants_make_runs_in_a_frame_that_reaches_nothing() {
+        let response = get("/artifact.html", &[]);
+        let policy = header_of(&response, "content-security-policy");
+        assert!(policy.starts_with("sandbox allow-scripts; default-src 'none';"), "{policy}");
+        assert!(policy.ends_with("frame-ancestors 'self'") && !policy.contains("allow-same-origin"), "{policy}");
+        assert_eq!(header_of(&response, "x-frame-options"), "SAMEORIGIN");
+        // The app's own pages show no frames of others.
+        assert!(header_of(&get("/", &[]), "content-security-policy").contains("frame-src 'self'"));
     }
 
     #[actix_web::test]

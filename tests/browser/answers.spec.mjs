@@ -127,3 +127,42 @@ test('what an answer took is told, on a phone, too', async ({ arrive, upstream }
   await details.click();
   await expect(facts).toHaveCount(0);
 });
+
+test('a page of an answer opens beside the chat, and reaches nothing', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await anna.openAssistant();
+  const written = (text) => `Here it is:\n\n\`\`\`html
+<!doctype html><title>Menu</title><h1>${text}</h1><p>waiting</p><script>
+const reached = [];
+try { void parent.document.title; reached.push('page'); } catch {}
+try { void localStorage.length; reached.push('storage'); } catch {}
+fetch('/health', { mode: 'no-cors' })
+  .then(() => reached.push('network'), () => undefined)
+  .then(() => (document.querySelector('p').textContent = 'Reached: ' + (reached.join() || 'nothing')));
+</script>
+\`\`\`
+`;
+  upstream.next({ words: [written('Monday')] });
+  await anna.write('A menu, please.');
+  await anna.log.getByRole('button', { name: 'Open', exact: true }).click();
+  const panel = page.getByRole('complementary', { name: 'Menu' });
+  const frame = panel.frameLocator('iframe');
+  await expect(frame.getByRole('heading', { name: 'Monday' })).toBeVisible();
+  await expect(frame.getByText('Reached: nothing')).toBeVisible();
+
+  // What comes later is another version of it.
+  upstream.next({ words: [written('Tuesday')] });
+  await anna.write('And for Tuesday?');
+  await expect(panel.getByText('1 of 2')).toBeVisible();
+  await panel.getByRole('button', { name: 'Next version' }).click();
+  await expect(frame.getByRole('heading', { name: 'Tuesday' })).toBeVisible();
+  await panel.getByRole('button', { name: 'Code', exact: true }).click();
+  await expect(panel.getByText('<h1>Tuesday</h1>')).toBeVisible();
+  await anna.expectFlawless('what an answer has made');
+  const download = page.waitForEvent('download');
+  await panel.getByRole('button', { name: 'Download' }).click();
+  expect((await download).suggestedFilename()).toBe('menu.html');
+  await panel.getByRole('button', { name: 'Close' }).click();
+  await expect(panel).toHaveCount(0);
+});

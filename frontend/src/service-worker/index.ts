@@ -85,7 +85,7 @@ function answer(event: FetchEvent): void {
     return;
   }
   if (request.mode === 'navigate') {
-    if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known)(\/|$)/.test(url.pathname))
+    if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known|artifact\.html)(\/|$)/.test(url.pathname))
       event.respondWith(page(request));
   } else if (url.pathname.startsWith('/_app/immutable/')) event.respondWith(file(request));
   else if (url.pathname.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));

@@ -1,3 +1,6 @@
+import type { Block } from '#lib/chat/opening.ts';
+import type { MessageView } from '#lib/chat/rows.ts';
+
 export type Dialog =
   | 'new-chat'
   | 'new-channel'
@@ -28,7 +31,17 @@ export interface OpenThread {
   readonly rootId: string;
 }
 
-export type Side = 'details' | 'files' | 'board' | 'thread' | 'kept' | 'around';
+/** What of an answer is shown beside its conversation. */
+export interface OpenArtifact {
+  readonly conversationId: string;
+  /** The thread in which it was said. */
+  readonly rootId: string | null;
+  readonly block: Block;
+  /** Where its other versions are. */
+  readonly log: { readonly items: readonly { readonly view: MessageView }[] };
+}
+
+export type Side = 'details' | 'files' | 'board' | 'thread' | 'kept' | 'around' | 'artifact';
 
 /** What of the frame is open. */
 export class Shell {
@@ -37,6 +50,7 @@ export class Shell {
   /** What it shows. */
   side = $state<Side>('details');
   thread = $state.raw<OpenThread | null>(null);
+  artifact = $state.raw<OpenArtifact | null>(null);
   /** The message that is shown with what stands around it. */
   around = $state<string | null>(null);
   /** The reply that is to be shown as soon as its thread is. */
@@ -62,6 +76,18 @@ export class Shell {
     this.thread = thread;
     this.replyTarget = replyId;
     this.openPanel('thread');
+  }
+
+  openArtifact(artifact: OpenArtifact): void {
+    this.artifact = artifact;
+    this.openPanel('artifact');
+  }
+
+  /** Back to the thread that it was opened from. */
+  closeArtifact(): void {
+    const { conversationId, rootId = null } = this.artifact ?? {};
+    if (conversationId && rootId) this.openThread({ conversationId, rootId });
+    else this.closePanel();
   }
 
   openAround(messageId: string): void {

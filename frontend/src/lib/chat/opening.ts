@@ -1,0 +1,25 @@
+/** Opens what of an answer stands for itself beside the conversation; elsewhere nothing does. */
+import { getContext, setContext } from 'svelte';
+
+/** A block of code, as it stands in an answer. */
+export interface Block {
+  readonly language: string | null;
+  readonly info?: string | undefined;
+  readonly text: string;
+}
+
+/** Nothing is opened while it is being written. */
+type Opening = () => ((block: Block) => void) | undefined;
+
+/** From so many lines on code is worth a place of its own. */
+const MANY_LINES = 15;
+const SHOWN = /^(html|svg|markdown|md)$/i;
+const KEY = Symbol('opening');
+const NOT_AT_ALL: Opening = () => undefined;
+
+export const useOpening = (): Opening => getContext<Opening | undefined>(KEY) ?? NOT_AT_ALL;
+export const setOpening = (opening: Opening): Opening => setContext(KEY, opening);
+
+export function standsForItself({ language, text }: Block): boolean {
+  return SHOWN.test(language ?? '') || text.split('\n', MANY_LINES).length === MANY_LINES;
+}
