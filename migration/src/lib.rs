@@ -70,6 +70,7 @@ mod m0088_ai_providers;
 mod m0089_incident_detail;
 mod m0092_archived_tasks;
 mod m0093_file_names;
+mod m0097_user_settings;
 
 pub struct Migrator;
 
@@ -144,6 +145,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0089_incident_detail::Migration),
             Box::new(m0092_archived_tasks::Migration),
             Box::new(m0093_file_names::Migration),
+            Box::new(m0097_user_settings::Migration),
         ]
     }
 }

@@ -339,3 +339,23 @@ test('one’s own picture is shown to others until it is removed', { tag: '@gate
   await ben.sees('What do you think?');
   await expect(ben.log.locator('.av img')).toHaveCount(0);
 });
+
+test('instructions of one’s own are kept, changed and taken back', async ({ arrive }) => {
+  const anna = await arrive('Anna');
+  const page = await settingsOf(anna);
+  const section = SECTION(page, 'Your instructions');
+  const field = section.getByLabel('What should assistants know or keep to?');
+  const save = section.getByRole('button', { name: 'Save' });
+  await expect(save).toBeDisabled();
+  await field.fill('Keep answers short.');
+  await save.click();
+  await expect(page.getByText('Saved.').first()).toBeVisible();
+  await anna.expectFlawless('instructions');
+  await page.reload();
+  await expect(field).toHaveValue('Keep answers short.');
+  await field.fill('');
+  await save.click();
+  await expect(save).toBeDisabled();
+  await page.reload();
+  await expect(field).toHaveValue('');
+});

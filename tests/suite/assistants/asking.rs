@@ -308,3 +308,43 @@ async fn the_country_is_told_where_a_trusted_proxy_names_it() {
         assert_eq!(system.contains("code VN"), is_told, "{system}");
     }
 }
+
+#[tokio::test]
+async fn ones_own_instructions_go_to_assistants_that_one_talks_with_alone() {
+    let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
+    let path = "/r1/users/me/instructions";
+    // Whether a model was told of them with this question.
+    let is_told = |chat: &Chat, question: &str| {
+        let asked: Vec<String> = chat.upstream.asked().iter().map(|asked| asked.body["messages"].to_string()).collect();
+        let asked: Vec<&String> = asked.iter().filter(|asked| asked.contains(question)).collect();
+        assert!(!asked.is_empty(), "nobody was asked {question}");
+        asked.iter().any(|asked| asked.contains("Answer in rhymes, {{date}}."))
+    };
+    assert_eq!(chat.anna.get(path).await.data(), json!({ "instructions": "" }));
+    let wishes = json!({ "instructions": " Answer in rhymes, {{date}}. " });
+    let kept = json!({ "instructions": "Answer in rhymes, {{date}}." });
+    assert_eq!(chat.anna.put(path, wishes).await.data(), kept);
+    assert_eq!(chat.anna.get(path).await.data(), kept);
+    chat.ask("Hello?").await;
+    chat.ended("message.completed").await;
+    // What assistants have filled in for them is theirs.
+    assert!(is_told(&chat, "Hello?"));
+
+    // Where others read the answer they don't count.
+    let (ben, cara) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Cara").await);
+    let group = json!({ "kind": "group", "title": "All", "member_ids": [ben.id, cara.id] });
+    let group = chat.anna.post("/r1/conversations", group).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    chat.anna.send_message(&group, "And here, @Quill?").await;
+    chat.socket.expect_in("message.completed", &group).await;
+    assert!(!is_told(&chat, "And here, @Quill?"));
+    // Nor are anybody else's one's own.
+    assert_eq!(ben.get(path).await.data(), json!({ "instructions": "" }));
+
+    chat.anna.put(path, json!({ "instructions": "x".repeat(2_001) })).await.names_field("instructions");
+    let export = chat.anna.get("/r1/users/me/export").await;
+    assert!(export.text().contains("Answer in rhymes"), "they are part of one's data");
+    chat.anna.put(path, json!({ "instructions": "" })).await.data();
+    chat.ask("And now?").await;
+    chat.ended("message.completed").await;
+    assert!(!is_told(&chat, "And now?"));
+}

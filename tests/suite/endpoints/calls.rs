@@ -548,6 +548,7 @@ impl World {
             "ReportMessage" => json!({ "reason": "spam" }),
             "ResolveReport" => json!({ "deeds": [] }),
             "TurnOwnPreviews" | "TurnWorkspacePreviews" => json!({ "is_on": true }),
+            "SetInstructions" => json!({ "instructions": "Be brief." }),
             "SetWordFilter" => json!({ "action": "mask", "words": ["darn"] }),
             "ChangePrompt" => json!({ "title": "Status note" }),
             "DecideToolCall" => json!({ "decision": "deny" }),

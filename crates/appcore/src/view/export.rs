@@ -10,6 +10,8 @@ use crate::{ConversationId, Timestamp};
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Export {
     pub user: User,
+    /// What the person wants assistants to keep to.
+    pub instructions: String,
     pub sessions: Vec<UserSession>,
     pub known_devices: Vec<ExportedDevice>,
     pub identities: Vec<ExportedIdentity>,

@@ -32,6 +32,7 @@ pub const PERSONAL: &[&str] = &[
     "notification_settings",
     "notification_keywords",
     "push_subscriptions",
+    "user_settings",
 ];
 /// Events that are looked at in one query.
 const EVENTS: u64 = 200;

@@ -75,6 +75,7 @@ pub mod tool_permissions;
 pub mod unread;
 pub mod uploads;
 pub mod usage;
+pub mod user_settings;
 pub mod users;
 pub mod versions;
 pub mod workspace_domains;

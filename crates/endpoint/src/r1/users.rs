@@ -8,6 +8,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use service::{
     accounts::{self, PasswordChange, ProfileChange},
+    assistants::instructions,
     offboarding,
     presence::{self, StatusChange},
 };
@@ -23,6 +24,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangeStatus>(),
     EndpointDef::of::<SetPicture>(),
     EndpointDef::of::<RemovePicture>(),
+    EndpointDef::of::<ShowInstructions>(),
+    EndpointDef::of::<SetInstructions>(),
     EndpointDef::of::<ListPictures>(),
     EndpointDef::of::<ListUsers>(),
     EndpointDef::of::<ShowUser>(),
@@ -177,6 +180,45 @@ impl Endpoint for RemovePicture {
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
         accounts::remove_picture(ctx.app(), ctx.user()?).await?;
         Ok(Reply::of(NoData))
+    }
+}
+
+/// What one wants assistants to keep to.
+#[dto(response)]
+pub struct Instructions {
+    /// Empty: nothing.
+    pub instructions: String,
+}
+
+/// Show one's instructions to assistants
+#[endpoint(GET "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowInstructions {
+    type Request = NoInput;
+    type Response = Instructions;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Instructions>, AppError> {
+        Ok(Reply::of(Instructions { instructions: instructions::own(ctx.app(), ctx.user()?).await? }))
+    }
+}
+
+#[dto(request)]
+pub struct SetInstructionsRequest {
+    /// At most 2,000 characters; empty: none.
+    #[schema(max_length = 2_000)]
+    pub instructions: String,
+}
+
+/// Set one's instructions to assistants
+///
+/// All assistants that one talks with alone get them with each question, behind their own. Where others read the answers they don't count.
+#[endpoint(PUT "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for SetInstructions {
+    type Request = SetInstructionsRequest;
+    type Response = Instructions;
+
+    async fn handle(ctx: &Ctx, request: SetInstructionsRequest) -> Result<Reply<Instructions>, AppError> {
+        let kept = instructions::set_own(ctx.app(), ctx.user()?, request.instructions).await?;
+        Ok(Reply::of(Instructions { instructions: kept }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The default assistant is in no workspace and in all; it answers where `kind: "assistant"` names none.
 
 mod edit;
+pub mod instructions;
 mod notice;
 pub mod prompts;
 

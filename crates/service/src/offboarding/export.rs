@@ -8,7 +8,7 @@ use appcore::{
     page::{MAX_PAGE_SIZE, PageRequest},
     view::{ExportedDevice, ExportedIdentity, ExportedPasskey, Message},
 };
-use dbcontext::query::{exports, known_devices, users};
+use dbcontext::query::{exports, known_devices, user_settings, users};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -124,6 +124,8 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
     out.text("{\"user\":");
     out.value(&issue::own_view(&user)?)?;
+    out.text(",\"instructions\":");
+    out.value(&user_settings::instructions(db, by.user_id).await?)?;
 
     pages!(out, "sessions", |page| sessions::list(app, by, page));
     out.begin("known_devices");

@@ -1,0 +1,52 @@
+//! What somebody wants all assistants to know of them and to keep to. It goes with what is asked where nobody else reads the answers: in a
+//! group others would see its effect.
+
+use appcore::{AppError, auth::Principal};
+use dbcontext::query::user_settings;
+
+use crate::App;
+
+pub const MAX_CHARS: usize = 2_000;
+
+/// The caller's; empty where there are none.
+pub async fn own(app: &App, by: &Principal) -> Result<String, AppError> {
+    user_settings::instructions(app.db.reader(), by.user_id).await
+}
+
+/// Sets the caller's. Answers them as they are kept.
+pub async fn set_own(app: &App, by: &Principal, text: String) -> Result<String, AppError> {
+    let text = parse(&text)?;
+    user_settings::set_instructions(app.db.writer(), by.user_id, text.clone(), app.clock.now()).await?;
+    Ok(text)
+}
+
+fn parse(text: &str) -> Result<String, AppError> {
+    let text = text.replace("\r\n", "\n").trim().to_owned();
+    if text.chars().count() > MAX_CHARS {
+        let message = format!("Instructions can have up to {MAX_CHARS} characters.");
+        return Err(AppError::field("instructions", "too_long", message));
+    }
+    if text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\t')) {
+        return Err(AppError::field(
+            "instructions",
+            "invalid",
+            "The text contains control characters. Remove them and try again.",
+        ));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_text_of_a_bounded_length() {
+        assert_eq!(parse(" Be brief.\r\nUse metres.\n").unwrap(), "Be brief.\nUse metres.");
+        assert_eq!(parse(" \n").unwrap(), "");
+        assert!(parse(&"ơ".repeat(MAX_CHARS)).is_ok());
+        for refused in ["ơ".repeat(MAX_CHARS + 1), "a\0b".to_owned(), "a\u{1b}b".to_owned()] {
+            assert_eq!(parse(&refused).unwrap_err().fields()[0].field, "instructions");
+        }
+    }
+}
