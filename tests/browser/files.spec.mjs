@@ -232,6 +232,34 @@ for (const [size, options] of [['a desk', {}], ['a phone', PHONE]])
     await ben.expectFlawless('a voice message');
   });
 
+test('what is said is written down where one writes', async ({ arrive, server }) => {
+  const { anna } = await annaWithBen(arrive, server, { permissions: ['microphone'] });
+  const { page, composer } = anna;
+  await page.route('**/r1/auth/policy', async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    body.data.transcriptions = true;
+    await route.fulfill({ response: answer, json: body });
+  });
+  let said = '';
+  await page.route('**/r1/transcriptions*', (route) =>
+    route.fulfill({ json: { success: true, code: 'ok', message: '', status: 'success', data: { text: said } } }),
+  );
+  await page.reload();
+  await composer.fill('Please note:');
+  await page.getByRole('button', { name: 'Record voice message' }).click();
+  const bar = page.getByRole('group', { name: 'Recording a voice message' });
+  await expect(bar.getByRole('timer')).toHaveText('0:01');
+  await bar.getByRole('button', { name: 'Write it down' }).click();
+  await expect(bar.getByRole('alert')).toContainText('No words were heard');
+  await anna.expectFlawless('a recording without words');
+  said = 'the tide comes at six.';
+  await bar.getByRole('button', { name: 'Write it down' }).click();
+  await expect(composer).toHaveValue('Please note: the tide comes at six.');
+  await expect(bar).toHaveCount(0);
+  await expect(composer).toBeFocused();
+});
+
 test('a recording is discarded, and a microphone that is refused says how to allow it', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page, composer } = anna;

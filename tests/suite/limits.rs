@@ -254,7 +254,9 @@ fn every_endpoint_counts_against_the_group_of_its_address() {
                 | "/r1/conversations/{id}/catch-up"
                 | "/r1/catch-up",
             ) => "message_send",
-            ("POST", "/r1/uploads" | "/r1/uploads/tus") | ("PATCH", "/r1/uploads/tus/{id}") => "upload",
+            ("POST", "/r1/uploads" | "/r1/uploads/tus" | "/r1/transcriptions") | ("PATCH", "/r1/uploads/tus/{id}") => {
+                "upload"
+            }
             (_, path) if path.starts_with("/v1/") => "gateway",
             // VNPay tells of payments by GET.
             (_, "/r1/payments/webhooks/{gateway}") => "write",

@@ -2,7 +2,18 @@
 
 use support::{Application, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
-const WEBM: &[u8] = b"\x1a\x45\xdf\xa3\x42\x82\x84webm voice";
+const WEBM: &[u8] = &webm();
+
+/// The head of a recording, and as much behind it as is asked of one.
+const fn webm() -> [u8; 300] {
+    let head = *b"\x1a\x45\xdf\xa3\x42\x82\x84webm voice";
+    let (mut bytes, mut at) = ([0; 300], 0);
+    while at < head.len() {
+        bytes[at] = head[at];
+        at += 1;
+    }
+    bytes
+}
 
 async fn start(upstream: &Upstream) -> Application {
     Setup::new().provider(upstream).set("ai.transcription_model", "small").start().await
@@ -94,4 +105,34 @@ async fn what_a_provider_does_not_take_is_said_to_have_failed() {
     let updated = socket.expect_in("message.updated", &chat).await.payload["message"].clone();
     let written = &updated["attachments"][0];
     assert_eq!((&written["transcript_state"], written.get("transcript")), (&json!("failed"), None), "{updated}");
+}
+
+#[tokio::test]
+async fn who_dictates_gets_the_words_and_nothing_is_kept() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let app = start(&upstream).await;
+    let anna = app.sign_up("Anna").await;
+    let dictated = |media_type: &'static str, bytes: &'static [u8]| {
+        let request = anna.request(reqwest::Method::POST, "/r1/transcriptions");
+        anna.send(request.header("content-type", media_type).body(bytes))
+    };
+    assert_eq!(dictated("audio/webm", WEBM).await.data(), json!({ "text": "What was said." }));
+    let asked = upstream.asked().remove(0);
+    assert!(asked.path.ends_with("/audio/transcriptions"), "{}", asked.path);
+    assert!(String::from_utf8_lossy(&asked.bytes).contains("filename=\"voice.webm\""));
+    assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 0);
+    // It is paid for like any other call.
+    wait_until("it is in the ledger", || async {
+        anna.get("/r1/usage/requests").await.data()["items"][0]["endpoint"] == "transcriptions"
+    })
+    .await;
+    dictated("audio/webm", b"no sound at all").await.refused(415, "type_refused");
+    assert_eq!(app.anonymous().get("/r1/auth/policy").await.data()["transcriptions"], true);
+    assert_eq!(upstream.asked().len(), 1);
+
+    let without = Application::start().await;
+    let ben = without.sign_up("Ben").await;
+    let request = ben.request(reqwest::Method::POST, "/r1/transcriptions").header("content-type", "audio/webm");
+    ben.send(request.body(WEBM)).await.refused(409, "wrong_state");
+    assert_eq!(without.anonymous().get("/r1/auth/policy").await.data()["transcriptions"], false);
 }

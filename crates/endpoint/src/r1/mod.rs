@@ -54,6 +54,7 @@ mod setup;
 mod subscriptions;
 mod threads;
 mod tool_permissions;
+mod transcriptions;
 pub(crate) mod tus;
 mod uploads;
 mod usage;
@@ -99,6 +100,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     uploads::ENDPOINTS,
     tus::ENDPOINTS,
     files::ENDPOINTS,
+    transcriptions::ENDPOINTS,
     assistants::ENDPOINTS,
     knowledge::ENDPOINTS,
     prompts::ENDPOINTS,

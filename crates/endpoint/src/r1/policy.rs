@@ -22,6 +22,8 @@ pub struct EntryPolicy {
     pub password: PasswordPolicy,
     pub messages: MessagePolicy,
     pub uploads: UploadPolicy,
+    /// Whether what somebody says can be written down (`POST /r1/transcriptions`).
+    pub transcriptions: bool,
     pub mail: MailDelivery,
 }
 
@@ -82,6 +84,7 @@ impl EntryPolicy {
                 max_bytes: config.uploads.max_bytes,
                 refused_types: config.uploads.refused_types.clone(),
             },
+            transcriptions: config.ai.transcription_model.is_some(),
             messages: MessagePolicy { max_chars: messages.max_chars, max_prompt_chars: messages.max_prompt_chars },
         }
     }

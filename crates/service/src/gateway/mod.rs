@@ -65,6 +65,7 @@ pub(crate) use models::{Model, known_model};
 pub use policy::PolicyChange;
 pub(crate) use record::{AnswerUse, answering, record};
 pub(crate) use side::SideCall;
+pub use transcribe::{MAX_RECORDING, check_dictation, dictate};
 
 use self::{
     cache::Answers,

@@ -1,30 +1,35 @@
 //! Voice notes are written down by a model of the gateway, where one is set for it (`ai.transcription_model`).
 //!
-//! The job is asked for by the message that carries the note, and its text comes with `message.updated`. Assistants that are asked by voice
+//! Whoever dictates is answered with the words ([`dictate`]). For a voice note, the job is asked for by the message that carries the note, and its text comes with `message.updated`. Assistants that are asked by voice
 //! wait for it a moment.
 
 use std::{sync::Arc, time::Instant};
 
 use ai::{AnswerBody, ErrorKind, GatewayError, Meter, Recording};
 use appcore::{
-    AppError, Code,
+    AppError, Code, WorkspaceId,
+    auth::{Permission, Principal},
     view::{GatewayEndpoint, TranscriptState},
 };
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::{Asker, Refusal, SideCall};
+use super::{Asker, Model, Refusal, SideCall};
 use crate::{
     App,
     events::{Change, SetTranscript, TranscribeJob},
     jobs::{Ended, Job, Work},
-    uploads::Object,
+    membership,
+    uploads::{self, Object},
 };
 
-/// The largest recording that is written down: providers take no more.
-const MAX_BYTES: u64 = 25 * 1024 * 1024;
+/// Bytes of the largest recording that is written down: providers take no more.
+pub const MAX_RECORDING: usize = 25 * 1024 * 1024;
+/// Bytes by which it is told what a file is.
+const HEAD: usize = 8 * 1024;
 /// The longest text of one, in characters.
 const MAX_CHARS: usize = 20_000;
 
@@ -75,7 +80,7 @@ impl TranscribeJob {
             return Ok(None);
         };
         let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
-        let Some(owner) = row.owner_id.filter(|_| (1..=MAX_BYTES).contains(&size)) else { return Ok(None) };
+        let Some(owner) = row.owner_id.filter(|_| (1..=MAX_RECORDING as u64).contains(&size)) else { return Ok(None) };
         let workspace = rows::workspace_of(app.db.reader(), self.message_id, self.upload_id).await?;
         let asker = Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
         let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(size));
@@ -89,27 +94,8 @@ impl TranscribeJob {
         };
         let pieces = app.uploads.store.read(Object::Whole(row.id), 0..size).await?;
         let file: Vec<Bytes> = pieces.try_collect().await?;
-        let (meter, begun) = (Arc::new(Meter::default()), Instant::now());
-        let recording = Recording {
-            route: Arc::clone(&model.route),
-            request_id: self.upload_id.to_string(),
-            file: file.concat().into(),
-            file_name: file_name(&row),
-            content_type: row.media_type,
-            fields: Vec::new(),
-            meter: Arc::clone(&meter),
-        };
-        let answered = app.gateway.ai().forward_transcription(recording).await;
-        let status = if answered.is_ok() { 200 } else { 502 };
-        held.settle(app, self.upload_id.0, &meter, status, begun.elapsed());
-        match answered {
-            Ok(answered) => {
-                let AnswerBody::Whole(body) = answered.body else { return Ok(None) };
-                let answer: Value = serde_json::from_slice(&body).map_err(AppError::unavailable)?;
-                let text = answer["text"].as_str().unwrap_or_default().replace('\0', "");
-                let text: String = text.trim().chars().take(MAX_CHARS).collect();
-                Ok((!text.is_empty()).then_some(text))
-            }
+        match hear(app, held, &model, row.id.0, file.concat().into(), row.media_type).await {
+            Ok(body) => body.map_or(Ok(None), |body| words(&body)),
             Err(error) if is_final(&error) => {
                 tracing::info!(upload = %self.upload_id, "a voice note can't be written down");
                 Ok(None)
@@ -122,14 +108,97 @@ impl TranscribeJob {
     }
 }
 
+/// Refuses where no model writes down what is said.
+pub fn check_dictation(app: &App) -> Result<(), AppError> {
+    listener(app).map(drop)
+}
+
+/// What the caller says, as text: nothing of it is kept. Empty where no words were heard.
+pub async fn dictate(
+    app: Arc<App>,
+    by: &Principal,
+    workspace: Option<WorkspaceId>,
+    recording: Bytes,
+    claimed: &str,
+) -> Result<String, AppError> {
+    let model = listener(&app)?;
+    let media_type = uploads::detect(&recording[..recording.len().min(HEAD)], claimed);
+    if !is_recording(&media_type) {
+        return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be written down."));
+    }
+    let place = membership::resolve(&app, by, workspace, Permission::See).await?;
+    let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
+    let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
+    let held = SideCall::begin(&app, asker, &model, question).await?;
+    // Whoever leaves meanwhile has asked the provider all the same.
+    let hearing = async move { hear(&app, held, &model, Uuid::now_v7(), recording, media_type).await };
+    match tokio::spawn(hearing).await.map_err(AppError::internal)? {
+        Ok(body) => Ok(body.map_or(Ok(None), |body| words(&body))?.unwrap_or_default()),
+        Err(error) if is_final(&error) => {
+            Err(AppError::refused(Code::TypeRefused, "This recording can't be written down."))
+        }
+        Err(error) => {
+            Err(AppError::unavailable(anyhow::anyhow!("what was said was not written down: {}", error.message())))
+        }
+    }
+}
+
+/// The model that writes down what is said.
+fn listener(app: &App) -> Result<Arc<Model>, AppError> {
+    let name = app.config.ai.transcription_model.as_deref();
+    name.and_then(|name| app.gateway.find_model(name))
+        .ok_or_else(|| AppError::refused(Code::WrongState, "This server has no model that writes down what is said."))
+}
+
+/// Has a model listen to a recording: what it answers. It is paid for however that ends.
+async fn hear(
+    app: &App,
+    held: SideCall,
+    model: &Model,
+    id: Uuid,
+    file: Bytes,
+    media_type: String,
+) -> Result<Option<Bytes>, GatewayError> {
+    let (meter, begun) = (Arc::new(Meter::default()), Instant::now());
+    let recording = Recording {
+        route: Arc::clone(&model.route),
+        request_id: id.to_string(),
+        file,
+        file_name: file_name(&media_type),
+        content_type: media_type,
+        fields: Vec::new(),
+        meter: Arc::clone(&meter),
+    };
+    let answered = app.gateway.ai().forward_transcription(recording).await;
+    let status = if answered.is_ok() { 200 } else { 502 };
+    held.settle(app, id, &meter, status, begun.elapsed());
+    Ok(match answered?.body {
+        AnswerBody::Whole(body) => Some(body),
+        AnswerBody::Stream(_) => None,
+    })
+}
+
+/// The words of an answer; none where it has none.
+fn words(answer: &[u8]) -> Result<Option<String>, AppError> {
+    let answer: Value = serde_json::from_slice(answer).map_err(AppError::unavailable)?;
+    let text = answer["text"].as_str().unwrap_or_default().replace('\0', "");
+    let text: String = text.trim().chars().take(MAX_CHARS).collect();
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// Browsers record sound into the containers of films.
+fn is_recording(media_type: &str) -> bool {
+    media_type.starts_with("audio/") || matches!(media_type, "video/webm" | "video/mp4")
+}
+
 /// Whether the same recording is refused the next time as well.
 fn is_final(error: &GatewayError) -> bool {
     matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::ContextTooLong | ErrorKind::Declined)
 }
 
 /// Providers tell the kind of a recording by the end of its name.
-fn file_name(row: &StoredUpload) -> String {
-    let end = match row.media_type.as_str() {
+fn file_name(media_type: &str) -> String {
+    let end = match media_type {
         "audio/mp4" | "video/mp4" => "m4a",
         "audio/mpeg" => "mp3",
         "audio/ogg" => "ogg",

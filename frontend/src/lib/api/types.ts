@@ -75,6 +75,8 @@ export interface Policy {
   password: PasswordPolicy;
   messages?: TextLimits;
   uploads?: { max_bytes: number; refused_types?: string[] };
+  /** What somebody says can be written down. */
+  transcriptions?: boolean;
 }
 
 /** How many characters a message may have, and one to an assistant. */

@@ -26,11 +26,28 @@ interface Part {
 const IN_ONE_UP_TO = 5 * 1024 * 1024;
 const WHOLE = '/r1/uploads';
 const PARTS = '/r1/uploads/tus';
+const SAID = '/r1/transcriptions';
 const MOST_CONFLICTS = 3;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
-export async function upload(api: Api, request: Request): Promise<Upload> {
-  const go = () => (request.blob.size > IN_ONE_UP_TO ? sendParts(api, request) : sendWhole(request));
+export function upload(api: Api, request: Request): Promise<Upload> {
+  return signedIn(api, () => (request.blob.size > IN_ONE_UP_TO ? sendParts(api, request) : sendWhole(request)));
+}
+
+/** What is said in a recording; empty where no words were heard. The server keeps nothing of it. */
+export async function transcribe(
+  api: Api,
+  recording: Blob,
+  workspaceId: string | undefined,
+  signal: AbortSignal
+): Promise<string> {
+  const address = workspaceId ? `${SAID}?workspace_id=${workspaceId}` : SAID;
+  const headers = { 'Content-Type': recording.type || 'application/octet-stream' };
+  const answer = await signedIn(api, () => ask('POST', address, headers, signal, recording));
+  return (JSON.parse(answer.responseText) as { data: { text: string } }).data.text;
+}
+
+async function signedIn<T>(api: Api, go: () => Promise<T>): Promise<T> {
   try {
     return await go();
   } catch (error) {

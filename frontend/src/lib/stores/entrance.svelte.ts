@@ -63,6 +63,11 @@ export class Entrance {
     return this.#policy.uploads;
   }
 
+  /** Whether what somebody says can be written down. */
+  get writesDown(): boolean {
+    return this.#policy.transcriptions === true;
+  }
+
   /** Once per page. Without an answer there is still the form, and the server has the last word anyway. */
   load(): Promise<void> {
     this.#loading ??= Promise.allSettled([
