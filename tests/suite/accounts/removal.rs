@@ -31,6 +31,7 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
     for kept in ["saved", "follow"] {
         anna.put(&format!("/r1/messages/{}/{kept}", text(&message, "id")), json!({})).await.data();
     }
+    anna.put("/r1/users/me/instructions", json!({ "instructions": "I live in Hue." })).await.data();
     delete(&anna, "Wr0ng-Password").await.refused(403, "password_wrong");
     anna.delete("/r1/users/me").await.names_field("password");
     anna.get("/r1/users/me").await.data();
@@ -60,6 +61,7 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
         ("mail_tokens", "subject"),
         ("saved_messages", "user_id"),
         ("thread_followers", "user_id"),
+        ("user_settings", "user_id"),
     ] {
         let of = if app.database.url.starts_with("sqlite") {
             format!("x'{}'", anna.id.replace('-', ""))

@@ -332,8 +332,7 @@ async fn ones_own_instructions_go_to_assistants_that_one_talks_with_alone() {
 
     // Where others read the answer they don't count.
     let (ben, cara) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Cara").await);
-    let group = json!({ "kind": "group", "title": "All", "member_ids": [ben.id, cara.id] });
-    let group = chat.anna.post("/r1/conversations", group).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let group = chat.anna.open_group("All", &[&ben, &cara]).await;
     chat.anna.send_message(&group, "And here, @Quill?").await;
     chat.socket.expect_in("message.completed", &group).await;
     assert!(!is_told(&chat, "And here, @Quill?"));
