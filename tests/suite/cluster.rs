@@ -2,6 +2,7 @@
 
 mod notifications;
 mod search;
+mod tls;
 mod versions;
 
 use std::collections::HashSet;

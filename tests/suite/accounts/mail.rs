@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use support::{
-    Application, Caller, Credentials, MailServer, Member, PASSWORD, Setup, Value, json, new_email, wait_until,
+    Application, Caller, Credentials, MailServer, Member, PASSWORD, Setup, Value, certified, json, new_email,
+    wait_until,
 };
 
 use super::{NEW_PASSWORD, text};
@@ -295,17 +296,6 @@ async fn everybody_chooses_what_they_are_written_to_in() {
     assert_eq!((mail.header("content-language"), mail.subject()), ("vi", "Đặt lại mật khẩu của bạn"));
     let seen = ben.get(&format!("/r1/users/{}", anna.id)).await.data();
     assert!(seen.get("language").is_none(), "{seen}");
-}
-
-/// A certificate of an authority of our own, for 127.0.0.1: the files of the authority, of the server, and of the server's key.
-async fn certified(folder: &std::path::Path) -> [std::path::PathBuf; 3] {
-    let script = "set -e; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
-        openssl req -x509 $new -keyout authority.key -out authority.pem -subj /CN=authority -days 10
-        openssl req $new -keyout server.key -out request.pem -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1
-        openssl x509 -req -in request.pem -CA authority.pem -CAkey authority.key -CAcreateserial -days 5 -copy_extensions copy -out server.pem";
-    let made = tokio::process::Command::new("sh").args(["-c", script]).current_dir(folder).output().await.unwrap();
-    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-    ["authority.pem", "server.pem", "server.key"].map(|name| folder.join(name))
 }
 
 #[tokio::test]

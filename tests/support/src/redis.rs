@@ -1,6 +1,6 @@
 //! A Redis of the test's own, which can go away and come back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -14,19 +14,31 @@ pub struct RedisServer {
     port: u16,
     child: Option<Child>,
     folder: TempDir,
+    /// Its certificate and the key of that, where it speaks TLS alone.
+    tls: Option<[PathBuf; 2]>,
 }
 
 impl RedisServer {
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that speaks TLS alone.
+    pub async fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+        Self::start_with(Some([certificate.to_owned(), key.to_owned()])).await
+    }
+
+    async fn start_with(tls: Option<[PathBuf; 2]>) -> Self {
         let folder = tempfile::Builder::new().prefix("natter-redis").tempdir().expect("a temporary folder");
-        let mut server = Self { port: free_port(), child: None, folder };
+        let mut server = Self { port: free_port(), child: None, folder, tls };
         server.start_again().await;
         server
     }
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     #[must_use]
@@ -43,9 +55,18 @@ impl RedisServer {
 
     /// A new one on the same port, empty.
     pub async fn start_again(&mut self) {
-        let child = Command::new(redis_program())
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .arg("--dir")
+        let mut command = Command::new(redis_program());
+        let port = self.port.to_string();
+        match &self.tls {
+            None => command.args(["--port", &port]),
+            Some([certificate, key]) => command
+                .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no", "--tls-cert-file"])
+                .arg(certificate)
+                .arg("--tls-key-file")
+                .arg(key),
+        };
+        let child = command
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -140,7 +140,9 @@ fn own_url(app: &App) -> String {
     }
     let redis = app.config.redis.url.as_ref().and_then(|url| redis::Client::open(url.expose()).ok());
     let address = redis.and_then(|redis| match redis.get_connection_info().addr() {
-        redis::ConnectionAddr::Tcp(host, port) => outward_address(host, *port),
+        redis::ConnectionAddr::Tcp(host, port) | redis::ConnectionAddr::TcpTls { host, port, .. } => {
+            outward_address(host, *port)
+        }
         _ => None,
     });
     let url = address.map(|address| format!("http://{}", SocketAddr::new(address, server.port)));

@@ -98,10 +98,15 @@ pub async fn redis(config: &Config) -> Check {
     });
     match pinged.await {
         Ok((_, took)) => Check::ok(ABOUT, format!("answers within {took} ms")),
-        Err(error) => Check::fault(
-            ABOUT,
-            format!("{error:#}. Start Redis, or correct redis.url; until then news between instances are late"),
-        ),
+        Err(error) => {
+            let says = format!("{error:#}");
+            let next = if says.contains("certificate") {
+                "Have this machine trust its authority (SSL_CERT_FILE), or renew it"
+            } else {
+                "Start Redis, or correct redis.url"
+            };
+            Check::fault(ABOUT, format!("{says}. {next}; until then news between instances are late"))
+        }
     }
 }
 

@@ -1,0 +1,16 @@
+//! Certificates for neighbours that speak TLS.
+
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+/// A certificate of an authority of our own, for 127.0.0.1: the files of the authority, of the server, and of the server's key.
+pub async fn certified(folder: &Path) -> [PathBuf; 3] {
+    let script = "set -e; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        openssl req -x509 $new -keyout authority.key -out authority.pem -subj /CN=authority -days 10
+        openssl req $new -keyout server.key -out request.pem -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1
+        openssl x509 -req -in request.pem -CA authority.pem -CAkey authority.key -CAcreateserial -days 5 -copy_extensions copy -out server.pem";
+    let made = Command::new("sh").args(["-c", script]).current_dir(folder).output().await.expect("sh starts");
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    ["authority.pem", "server.pem", "server.key"].map(|name| folder.join(name))
+}
