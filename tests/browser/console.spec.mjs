@@ -64,7 +64,7 @@ test('an admin sees what happens, how it was, and what is shown stands in the ad
   });
   await page.reload();
   const incidents = page.getByRole('region', { name: 'Incidents' }).getByRole('listitem');
-  await expect(incidents.first()).toContainText('Jobs were given up');
+  await expect(incidents.first()).toContainText('Jobs failed');
   await expect(incidents.last()).toContainText('Redis can’t be reached');
   await expect(incidents.last()).toContainText('noticed by 2 instances');
   // Who felt it.
@@ -121,7 +121,7 @@ test('an admin sees what happens, how it was, and what is shown stands in the ad
   await context.close();
 });
 
-test('an admin finds jobs that were given up, puts them back and deletes them', async ({ browser, server }) => {
+test('an admin finds failed jobs, puts them back and deletes them', async ({ browser, server }) => {
   const api = await apiOf(server, server.admin);
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
@@ -142,13 +142,13 @@ test('an admin finds jobs that were given up, puts them back and deletes them', 
   await page.goto('/admin/jobs?status=dead');
   const row = page.getByRole('row').filter({ hasText: 'mail' });
   await expect(row).toContainText('connection refused');
-  await admin.expectFlawless('jobs that were given up');
+  await admin.expectFlawless('failed jobs');
   await row.getByRole('button', { name: 'Details of mail' }).click();
   await expect(page.getByRole('dialog')).toContainText('verification');
   await admin.expectFlawless('the details of a job');
   await page.keyboard.press('Escape');
   await row.getByRole('button', { name: 'Try mail again' }).click();
-  await expect(page.getByText('Nothing was given up.')).toBeVisible();
+  await expect(page.getByText('No failed jobs.')).toBeVisible();
   items = [job];
   await page.getByLabel('Filter by state').selectOption({ label: 'Running' });
   await expect(page).toHaveURL(/status=running/);

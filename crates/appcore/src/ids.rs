@@ -113,7 +113,7 @@ id! {
     PaymentId,
     /// Something that a payer has saved to pay with.
     PaymentMethodId,
-    /// Saving a way to pay without buying anything.
+    /// Saving a payment method without buying anything.
     PaymentMethodSetupId,
     /// Where a payment gateway and we don't say the same.
     PaymentDifferenceId,

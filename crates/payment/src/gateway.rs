@@ -190,7 +190,7 @@ pub struct Kept {
     pub exp_year: Option<i64>,
 }
 
-/// A way to pay that is to be kept, without buying anything.
+/// A payment method that is to be kept, without buying anything.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupOrder<'a> {
     /// Also what makes a repeated request the same one.
@@ -201,7 +201,7 @@ pub struct SetupOrder<'a> {
     pub expires_at: Timestamp,
 }
 
-/// What became of keeping a way to pay.
+/// What became of keeping a payment method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetupState {
     Open,

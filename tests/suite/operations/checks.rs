@@ -44,7 +44,7 @@ async fn what_is_wrong_is_said_with_what_to_do_and_without_secrets() {
     let app = setup.start().await;
     let admin = app.admin().await;
     app.sign_up("Anna").await;
-    wait_until("a mail is given up", || async {
+    wait_until("a mail fails for good", || async {
         let dead = admin.get("/r1/admin/jobs?status=dead").await.data();
         dead["total"].as_u64() > Some(0)
     })
@@ -54,7 +54,7 @@ async fn what_is_wrong_is_said_with_what_to_do_and_without_secrets() {
     let ai = about(&admin, "ai").await;
     assert!(ai.iter().any(|(verdict, says)| verdict == "fault" && says.contains("Check ai.providers.fake")), "{ai:?}");
     let jobs = about(&admin, "jobs").await;
-    assert!(jobs[0].0 == "warning" && jobs[0].1.contains("given up"), "{jobs:?}");
+    assert!(jobs[0].0 == "warning" && jobs[0].1.contains("failed for good"), "{jobs:?}");
     assert!(!admin.get("/r1/admin/checks").await.text().contains("hunter22"));
 }
 

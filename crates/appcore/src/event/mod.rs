@@ -699,7 +699,7 @@ pub enum Signal {
     KeysChanged(Vec<Uuid>),
     /// The gateway's models are others.
     ModelsChanged,
-    /// A way to pay was switched on or off.
+    /// A payment method was switched on or off.
     PaymentSwitchesChanged,
     /// An administrator lets a provider's key rest until then, or use it again at once.
     ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },

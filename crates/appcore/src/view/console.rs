@@ -61,7 +61,7 @@ pub enum IncidentKind {
     Provider,
     /// A disk was full, or the database could only be read.
     Storage,
-    /// Jobs were given up.
+    /// Jobs failed for good.
     DeadLetters,
     /// An instance ended without a word.
     Instance,

@@ -440,7 +440,7 @@ pub struct PaymentMethod {
     pub created_at: Timestamp,
 }
 
-/// How far somebody got who saves a way to pay.
+/// How far somebody got who saves a payment method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SetupStatus {
@@ -450,7 +450,7 @@ pub enum SetupStatus {
     Expired,
 }
 
-/// A way to pay that is being saved, without buying anything.
+/// A payment method that is being saved, without buying anything.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentMethodSetup {
     pub id: Uuid,
@@ -547,7 +547,7 @@ pub struct ChangePreview {
     pub seats_missing: i64,
 }
 
-/// A way to pay.
+/// A payment method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentGateway {
     pub name: String,
@@ -561,7 +561,7 @@ pub struct PaymentGateway {
     pub keeps: bool,
 }
 
-/// A way to pay, for administrators.
+/// A payment method, for administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminPaymentGateway {
     #[serde(flatten)]

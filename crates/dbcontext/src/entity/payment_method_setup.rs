@@ -1,4 +1,4 @@
-//! Ways to pay that are being saved, without buying anything.
+//! Payment methods that are being saved, without buying anything.
 
 use appcore::{Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;

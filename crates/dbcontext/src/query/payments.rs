@@ -365,7 +365,7 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
     }))
 }
 
-/// Ways to pay that an administrator has switched on or off.
+/// Payment methods that an administrator has switched on or off.
 pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {

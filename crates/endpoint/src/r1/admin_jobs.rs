@@ -69,7 +69,7 @@ pub struct RequeuedJobs {
     pub requeued: u64,
 }
 
-/// Put the dead letters of a kind back
+/// Try the failed jobs of a kind again
 ///
 /// They are tried at once, and as often as new ones.
 #[endpoint(POST "/r1/admin/jobs/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
@@ -95,7 +95,7 @@ pub struct DeletedJobs {
     pub deleted: u64,
 }
 
-/// Delete the dead letters of a kind
+/// Delete the failed jobs of a kind
 #[endpoint(DELETE "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for DeleteJobs {
     type Request = DeleteJobsRequest;
@@ -113,7 +113,7 @@ pub struct JobRequest {
     pub id: JobId,
 }
 
-/// Put a dead letter back
+/// Try a failed job again
 ///
 /// It is tried at once, and as often as a new one.
 #[endpoint(POST "/r1/admin/jobs/{id}/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
@@ -126,7 +126,7 @@ impl Endpoint for RequeueJob {
     }
 }
 
-/// Delete a dead letter
+/// Delete a failed job
 #[endpoint(DELETE "/r1/admin/jobs/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteJob {
     type Request = JobRequest;

@@ -251,7 +251,7 @@ impl Endpoint for ClosePaymentDifference {
     }
 }
 
-/// List the ways to pay, with what was heard of them
+/// List the payment methods, with what was heard of them
 #[endpoint(GET "/r1/admin/gateways", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAdminGateways {
     type Request = NoInput;
@@ -268,7 +268,7 @@ pub struct TestGatewayRequest {
     pub name: String,
 }
 
-/// Test a way to pay
+/// Test a payment method
 ///
 /// Its gateway is asked for something that changes nothing.
 #[endpoint(POST "/r1/admin/gateways/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
@@ -289,7 +289,7 @@ pub struct SwitchGatewayRequest {
     pub enabled: bool,
 }
 
-/// Switch a way to pay on or off
+/// Switch a payment method on or off
 ///
 /// For new payments, at once and on every instance. What was begun goes on.
 #[endpoint(PATCH "/r1/admin/gateways/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]

@@ -1,4 +1,4 @@
-//! Saved ways to pay: what is there, and saving one without buying anything.
+//! Saved payment methods: what is there, and saving one without buying anything.
 
 use appcore::{
     AppError, Code, PaymentMethodId, PaymentMethodSetupId, Timestamp, WorkspaceId,
@@ -33,7 +33,7 @@ pub struct ListPaymentMethodsRequest {
     pub page: PageRequest,
 }
 
-/// List the saved ways to pay
+/// List the saved payment methods
 ///
 /// No more is known here of a card than its brand, its last digits and when it expires.
 #[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
@@ -57,7 +57,7 @@ pub struct UsePaymentMethodRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Have what comes next charged to a saved way to pay
+/// Have what comes next charged to a saved payment method
 ///
 /// The next periods of a plan that goes on too.
 #[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
@@ -82,7 +82,7 @@ pub struct RemovePaymentMethodRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Remove a saved way to pay
+/// Remove a saved payment method
 ///
 /// The gateway forgets it too. Another saved one takes its place. The only one stays while a plan renews with it.
 #[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
@@ -108,7 +108,7 @@ pub struct PaymentPortal {
     pub url: String,
 }
 
-/// Open the gateway's own page about one's saved ways to pay
+/// Open the gateway's own page about one's saved payment methods
 #[endpoint(POST "/r1/payment_methods/portal", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for OpenPaymentPortal {
     type Request = OpenPaymentPortalRequest;
@@ -125,7 +125,7 @@ impl Endpoint for OpenPaymentPortal {
 
 #[dto(request)]
 pub struct BeginPaymentMethodSetupRequest {
-    /// One that `keeps` ways to pay, by `GET /r1/payment_gateways`.
+    /// One that `keeps` payment methods, by `GET /r1/payment_gateways`.
     pub gateway: String,
     pub workspace_id: Option<WorkspaceId>,
     /// The page of this server to which the browser goes in the end, with `setup` in its query. Left out: `/plans/billing`.
@@ -141,7 +141,7 @@ pub struct BegunPaymentMethodSetup {
     pub expires_at: Timestamp,
 }
 
-/// Save a way to pay without buying anything
+/// Save a payment method without buying anything
 ///
 /// Send the browser to `redirect_url`. That it comes back proves nothing: what was saved stands in the setup.
 #[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
@@ -172,7 +172,7 @@ pub struct PaymentMethodSetupRequest {
     pub id: PaymentMethodSetupId,
 }
 
-/// Read what became of saving a way to pay
+/// Read what became of saving a payment method
 #[endpoint(GET "/r1/payment_methods/setups/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ReadPaymentMethodSetup {
     type Request = PaymentMethodSetupRequest;
@@ -226,7 +226,7 @@ pub struct FinishPaymentMethodSetupRequest {
     pub setup: Option<String>,
 }
 
-/// Come back from saving a way to pay
+/// Come back from saving a payment method
 ///
 /// The browser's way back. It proves nothing: the gateway is asked, and the browser goes on.
 #[endpoint(GET "/r1/payment_methods/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]

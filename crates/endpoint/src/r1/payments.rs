@@ -31,7 +31,7 @@ pub struct BeginPaymentRequest {
     pub plan_id: PlanId,
     /// As `GET /r1/payment_gateways` names it. Left out: that of `payment_method_id`.
     pub gateway: Option<String>,
-    /// A saved way to pay, which is charged at once.
+    /// A saved payment method, which is charged at once.
     pub payment_method_id: Option<PaymentMethodId>,
     /// Left out: the plan's first that the gateway takes.
     pub currency: Option<String>,
@@ -52,7 +52,7 @@ pub struct BegunPayment {
     pub redirect_url: String,
     /// How long it can be.
     pub expires_at: Timestamp,
-    /// `pending`, or at once `paid` or `failed` where a saved way to pay was charged.
+    /// `pending`, or at once `paid` or `failed` where a saved payment method was charged.
     pub status: PaymentStatus,
 }
 

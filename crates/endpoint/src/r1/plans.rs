@@ -44,7 +44,7 @@ impl Endpoint for ListPlans {
     }
 }
 
-/// List the ways to pay
+/// List the payment methods
 #[endpoint(GET "/r1/payment_gateways", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListPaymentGateways {
     type Request = NoInput;

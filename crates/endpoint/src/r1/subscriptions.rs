@@ -158,7 +158,7 @@ pub struct ChangedSubscription {
 
 /// Change the plan or the seats
 ///
-/// What costs more comes at once: the difference is charged to the saved way to pay, or paid or confirmed at `redirect_url`. What costs less comes with the next
+/// What costs more comes at once: the difference is charged to the saved payment method, or paid or confirmed at `redirect_url`. What costs less comes with the next
 /// period. The plan that one has takes back such a change.
 #[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ChangeSubscription {
@@ -184,7 +184,7 @@ impl Endpoint for ChangeSubscription {
 pub struct PaySubscriptionRequest {
     /// Left out: the one by which it was paid before, or that of `payment_method_id`.
     pub gateway: Option<String>,
-    /// A saved way to pay, which is charged at once.
+    /// A saved payment method, which is charged at once.
     pub payment_method_id: Option<PaymentMethodId>,
     pub workspace_id: Option<WorkspaceId>,
     /// The page of this server to which the browser goes in the end. Left out: `/plans/result`.

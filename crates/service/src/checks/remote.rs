@@ -55,7 +55,7 @@ pub async fn search(config: &Config, database: &Database) -> Check {
     }
 }
 
-/// Whether jobs are worked on, and whether any were given up.
+/// Whether jobs are worked on, and whether any failed for good.
 pub async fn jobs(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Jobs;
     let kinds = match in_time(async { Ok(query::job_list::census(database.reader()).await?) }).await {
@@ -72,11 +72,11 @@ pub async fn jobs(database: &Database) -> Check {
         Check::fault(ABOUT, says)
     } else if dead > 0 {
         let says = format!(
-            "{dead} were given up. The console's page Jobs says why; mend the cause, then put them back or delete them"
+            "{dead} failed for good. The console's page Jobs says why; mend the cause, then put them back or delete them"
         );
         Check::warning(ABOUT, says)
     } else {
-        Check::ok(ABOUT, format!("{due} wait, none was given up"))
+        Check::ok(ABOUT, format!("{due} wait, none failed for good"))
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn gateway_of_method(
     let Some(method) = method else { return Ok(asked) };
     let name = method.gateway.parse().map_err(AppError::internal)?;
     if asked.is_some_and(|asked| asked != name) {
-        return Err(AppError::field("gateway", "invalid", "This way to pay was saved at another gateway."));
+        return Err(AppError::field("gateway", "invalid", "This payment method was saved at another gateway."));
     }
     Ok(Some(name))
 }
@@ -160,7 +160,7 @@ pub async fn begin(app: &App, payer: Payer, order: Order) -> Result<Begun, AppEr
         None => None,
     };
     let name = gateway_of_method(method.as_ref(), order.gateway)?;
-    let name = name.ok_or_else(|| AppError::field("gateway", "required", "Choose a way to pay."))?;
+    let name = name.ok_or_else(|| AppError::field("gateway", "required", "Choose a payment method."))?;
     if !app.payments.is_on(name) {
         return Err(Code::GatewayOff.into());
     }

@@ -15,7 +15,7 @@ use crate::App;
 /// How long a payment is open before somebody may want to know why.
 const WAITS: Duration = Duration::from_secs(10 * 60);
 
-/// The ways to pay, with what was heard of them.
+/// The payment methods, with what was heard of them.
 pub async fn health(app: &App) -> Result<Vec<AdminPaymentGateway>, AppError> {
     let before = app.clock.now().minus(WAITS);
     let mut found = Vec::new();

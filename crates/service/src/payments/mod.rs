@@ -143,7 +143,7 @@ fn failed(error: GatewayError) -> AppError {
         GatewayError::Away(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
         GatewayError::Refused(reason) => {
             tracing::warn!(reason, "a payment gateway refuses");
-            AppError::refused(Code::WrongState, "The payment provider didn't accept this. Try another way to pay.")
+            AppError::refused(Code::WrongState, "The payment provider didn't accept this. Try another payment method.")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Saving a way to pay without buying anything.
+//! Saving a payment method without buying anything.
 //!
 //! A row is there before the gateway hears of it. That something was saved the gateway tells, or the payer's browser comes back, or it is asked
 //! about in time: all three only make us ask the gateway what was saved.
@@ -33,7 +33,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(35 * 60);
 /// How long after its end it is asked about.
 const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
-/// The most ways to pay that an account saves.
+/// The most payment methods that an account saves.
 const MOST: u64 = 20;
 /// How many one look asks about.
 const LOOK: u64 = 100;
@@ -74,7 +74,7 @@ impl Job<App> for FinishSetupJob {
     }
 }
 
-/// Begins to save a way to pay.
+/// Begins to save a payment method.
 pub async fn begin(
     app: &App,
     payer: Payer,
@@ -87,7 +87,7 @@ pub async fn begin(
     let recurring = app.payments.gateway(name).and_then(|gateway| gateway.recurring()).ok_or(Code::GatewayOff)?;
     let return_path = own_path(app, return_url.as_deref().unwrap_or(BILLING))?;
     if rows::count(app.db.reader(), payer.account()).await? >= MOST {
-        return Err(wrong_state("There are 20 saved ways to pay already. Remove one first."));
+        return Err(wrong_state("There are 20 saved payment methods already. Remove one first."));
     }
     let now = app.clock.now();
     let row = Model {
@@ -197,7 +197,7 @@ pub(super) async fn look(app: &App, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(app.config.payment.reconcile_after);
     for id in rows::claim_due_setups(app.db.writer(), now, next, LOOK).await? {
         if let Err(error) = ask(app, id).await {
-            tracing::warn!(%error, setup = %id, "what became of saving a way to pay could not be asked");
+            tracing::warn!(%error, setup = %id, "what became of saving a payment method could not be asked");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Which ways to pay are on: a row, and a copy of it on every instance.
+//! Which payment methods are on: a row, and a copy of it on every instance.
 
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -16,7 +16,7 @@ use crate::{
     audit::{self, Action, Entry},
 };
 
-/// The ways to pay of this installation.
+/// The payment methods of this installation.
 #[must_use]
 pub fn gateways(app: &App) -> Vec<PaymentGateway> {
     let payments = &app.payments;
@@ -33,7 +33,7 @@ pub fn gateways(app: &App) -> Vec<PaymentGateway> {
     payments.gateways.iter().map(view).collect()
 }
 
-/// Switches a way to pay on or off, on all instances.
+/// Switches a payment method on or off, on all instances.
 pub async fn switch(app: &App, by: &Principal, name: GatewayName, enabled: bool) -> Result<PaymentGateway, AppError> {
     app.payments.gateway(name).ok_or(Code::NotFound)?;
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -59,7 +59,7 @@ pub(crate) async fn follow(app: Weak<App>, mut listener: Listener) {
         {
             let Some(app) = app.upgrade() else { return };
             if let Err(error) = read(&app).await {
-                tracing::warn!(%error, "the switches of the ways to pay could not be read");
+                tracing::warn!(%error, "the switches of the payment methods could not be read");
             }
         }
         loop {

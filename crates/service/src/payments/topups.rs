@@ -228,7 +228,7 @@ pub async fn set_top_up(app: &App, payer: Payer, order: TopUpOrder) -> Result<Cr
     let plan = plan.ok_or_else(|| AppError::field("plan_id", "invalid", "Choose one of the packs of credits."))?;
     let method = method_rows::by_id(app.db.writer(), order.method_id).await?;
     let method = method.filter(|method| method.account_id == payer.account());
-    let refused = || AppError::field("method_id", "invalid", "Choose one of the saved ways to pay.");
+    let refused = || AppError::field("method_id", "invalid", "Choose one of the saved payment methods.");
     let name = method.as_ref().ok_or_else(refused)?.gateway.parse().map_err(AppError::internal)?;
     let gateway = app.payments.gateway(name).filter(|gateway| gateway.recurring().is_some()).ok_or_else(refused)?;
     let price = priced(&plan, gateway.as_ref(), order.currency, 1)?;

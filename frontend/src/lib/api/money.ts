@@ -56,7 +56,7 @@ export interface Plan {
   is_active: boolean;
 }
 
-/** A way to pay. */
+/** A payment method. */
 export interface PaymentGateway {
   name: string;
   enabled: boolean;
@@ -143,7 +143,7 @@ export interface TopUp {
 /** What admins and owners choose of it. */
 export type TopUpWish = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
 
-/** Somebody saves a way to pay. */
+/** Somebody saves a payment method. */
 export interface MethodSetup {
   id: Id;
   gateway: string;

@@ -29,7 +29,7 @@ export function waysFor(plan: Plan, gateways: readonly PaymentGateway[], currenc
 /** As the server describes them: for what is known by its gateway’s name only, such as payments of the past. */
 const GATEWAYS: Record<string, { label: string; keeps: boolean } | undefined> = known;
 
-/** What a way to pay is called. */
+/** What a payment method is called. */
 export function wayName(gateway: string): string {
   if (gateway === 'stripe') return m.money_card();
   if (gateway === 'demo') return m.money_demo();

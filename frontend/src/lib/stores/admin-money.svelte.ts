@@ -175,7 +175,7 @@ export class AdminPlans {
   }
 }
 
-/** The ways to pay. */
+/** The payment methods. */
 export class AdminGateways {
   readonly list: Listing<AdminPaymentGateway>;
   /** What the last test of each has shown. */

@@ -251,7 +251,7 @@ impl Recurring for Stripe {
 
     async fn charge(&self, payment: &Known<'_>, attempt: &Attempt<'_>) -> Result<Charged, GatewayError> {
         let path = format!("/v1/payment_intents/{}/confirm", payment.reference);
-        // Which ways to pay an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
+        // Which payment methods an intent takes is set at Stripe: where one of them may redirect, it wants to know where to, though a card doesn't.
         let mut form = vec![("payment_method", attempt.method), ("return_url", attempt.return_url.as_str())];
         if attempt.presence == Presence::Away {
             form.push(("off_session", "true"));

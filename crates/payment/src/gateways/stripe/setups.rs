@@ -1,4 +1,4 @@
-//! Keeping a way to pay at Stripe without buying anything: a Checkout Session in setup mode.
+//! Keeping a payment method at Stripe without buying anything: a Checkout Session in setup mode.
 
 use reqwest::Method;
 use serde::Deserialize;

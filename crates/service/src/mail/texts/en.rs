@@ -195,7 +195,7 @@ pub(super) const TEXTS: Texts = Texts {
     top_up_stopped: Text {
         subject: "Credits are no longer bought automatically",
         before: &[
-            "{% if why == 'declined' %}Your payment was declined, so automatic top-up on {{ host }} is off. Nothing more is charged.{% elif why == 'method_removed' %}The way to pay that automatic top-up on {{ host }} used was removed, so it is off.{% elif why == 'plan_withdrawn' %}The credits that automatic top-up on {{ host }} bought are no longer sold at this price, so it is off.{% else %}Automatic top-up on {{ host }} has reached your limit for this month. It goes on next month.{% endif %}",
+            "{% if why == 'declined' %}Your payment was declined, so automatic top-up on {{ host }} is off. Nothing more is charged.{% elif why == 'method_removed' %}The payment method that automatic top-up on {{ host }} used was removed, so it is off.{% elif why == 'plan_withdrawn' %}The credits that automatic top-up on {{ host }} bought are no longer sold at this price, so it is off.{% else %}Automatic top-up on {{ host }} has reached your limit for this month. It goes on next month.{% endif %}",
         ],
         action: "See your credits",
         after: &[],

@@ -194,7 +194,7 @@ pub async fn change(
     let charged = charges::charge_present(app, &new, &method).await?;
     let redirect_url = match payments::stage(&charged)? {
         Stage::Failed | Stage::Expired => {
-            return Err(wrong_state("The charge was declined, so nothing has changed. Try another way to pay."));
+            return Err(wrong_state("The charge was declined, so nothing has changed. Try another payment method."));
         }
         Stage::Paid => None,
         // Where the payer confirms it.
@@ -259,7 +259,7 @@ pub async fn pay(app: &App, payer: Payer, order: PayOrder) -> Result<Begun, AppE
     let currency = row.currency.as_deref().and_then(|code| code.parse().ok());
     let price = match priced(&plan, way.as_ref(), currency, seats) {
         Ok(price) => price,
-        // Another way to pay may take another currency.
+        // Another payment method may take another currency.
         Err(_) => priced(&plan, way.as_ref(), None, seats)?,
     };
     let new = payment::Model {

@@ -228,7 +228,9 @@ async fn leave(app: &App, payer: Payer, method: &payment_method::Model) -> Resul
             return Err(charging());
         }
         if other.is_none() && renews(&row)? {
-            return Err(wrong_state("Your plan renews with this. Save another way to pay first, or cancel your plan."));
+            return Err(wrong_state(
+                "Your plan renews with this. Save another payment method first, or cancel your plan.",
+            ));
         }
         row.method_id = other.as_ref().map(|other| other.id);
         if let Some(other) = &other {

@@ -200,7 +200,7 @@ export type AdminPaymentDetails = AdminPayment & {
 };
 
 /**
- * A way to pay, for administrators.
+ * A payment method, for administrators.
  */
 export type AdminPaymentGateway = PaymentGateway & {
     last_event_at?: Timestamp | null;
@@ -900,7 +900,7 @@ export type BanPage = {
 
 export type BeginPaymentMethodSetupRequest = {
     /**
-     * One that `keeps` ways to pay, by `GET /r1/payment_gateways`.
+     * One that `keeps` payment methods, by `GET /r1/payment_gateways`.
      */
     gateway: string;
     /**
@@ -948,7 +948,7 @@ export type BegunPayment = {
      */
     redirect_url: string;
     /**
-     * `pending`, or at once `paid` or `failed` where a saved way to pay was charged.
+     * `pending`, or at once `paid` or `failed` where a saved payment method was charged.
      */
     status: PaymentStatus;
 };
@@ -4779,7 +4779,7 @@ export type PaymentEvent = {
 };
 
 /**
- * A way to pay.
+ * A payment method.
  */
 export type PaymentGateway = {
     /**
@@ -4858,7 +4858,7 @@ export type PaymentMethodPage = {
 };
 
 /**
- * A way to pay that is being saved, without buying anything.
+ * A payment method that is being saved, without buying anything.
  */
 export type PaymentMethodSetup = {
     /**
@@ -4873,7 +4873,7 @@ export type PaymentMethodSetup = {
 };
 
 /**
- * Saving a way to pay without buying anything.
+ * Saving a payment method without buying anything.
  */
 export type PaymentMethodSetupId = string;
 
@@ -6611,7 +6611,7 @@ export type SetupModels = {
 };
 
 /**
- * How far somebody got who saves a way to pay.
+ * How far somebody got who saves a payment method.
  */
 export type SetupStatus = 'open' | 'saved' | 'failed' | 'expired';
 
