@@ -47,6 +47,33 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await expect(his.getByRole('button', { name: 'Close poll' })).toHaveCount(0);
   });
 
+test('a poll that was closed by mistake opens again as it was', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  await anna.write('/poll When do we go?');
+  const dialog = anna.page.getByRole('dialog', { name: 'New poll' });
+  await dialog.getByRole('textbox', { name: 'Option 1' }).fill('Friday');
+  await dialog.getByRole('textbox', { name: 'Option 2' }).fill('Monday');
+  await dialog.getByLabel('Anonymous').check();
+  await anna.page.keyboard.press('Escape');
+  await expect(dialog).toHaveCount(0);
+  await anna.write('/poll');
+  await expect(dialog.getByLabel('Question')).toHaveValue('When do we go?');
+  await expect(dialog.getByRole('textbox', { name: 'Option 2' })).toHaveValue('Monday');
+  await expect(dialog.getByLabel('Anonymous')).toBeChecked();
+  await dialog.getByRole('button', { name: 'Create poll' }).click();
+  await expect(dialog).toHaveCount(0);
+  // What was asked is not offered again.
+  await anna.write('/poll');
+  await expect(dialog.getByLabel('Question')).toHaveValue('');
+  // Nor is what was cancelled.
+  await dialog.getByLabel('Question').fill('Whether at all?');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await expect(dialog).toHaveCount(0);
+  await anna.write('/poll');
+  await expect(dialog.getByLabel('Question')).toHaveValue('');
+});
+
 test('an anonymous poll with several choices names nobody', async ({ arrive }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
   await anna.openChatWith(ben);

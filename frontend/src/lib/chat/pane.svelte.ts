@@ -54,6 +54,15 @@ export interface Beginning {
   readonly refusal: Failure | null;
 }
 
+/** A poll that was not asked yet, as its dialog has it. */
+export interface PollDraft {
+  readonly question: string;
+  readonly options: readonly string[];
+  readonly multiple: boolean;
+  readonly anonymous: boolean;
+  readonly end: string;
+}
+
 /** An answer that another model is to give again; null: the model of this conversation. */
 export interface Choosing {
   readonly answer: MessageView | null;
@@ -114,6 +123,8 @@ export class Pane {
   tasking = $state.raw<MessageView | null>(null);
   /** The poll that is being made. */
   polling = $state.raw<{ readonly question: string } | null>(null);
+  /** What was typed into the dialog for a poll that was closed by mistake. */
+  pollDraft: PollDraft | null = null;
   /** A reply in a thread is to be shown in the main line, too. */
   isAlsoTold = $state(false);
   /** One has to wait before one may write again. */
