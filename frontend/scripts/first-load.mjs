@@ -7,6 +7,19 @@ const MESSAGES = /\/lib\/paraglide\/messages\/(?!_)/;
 /** Names every message; a page has those that it uses. */
 const ALL_MESSAGES = /\/lib\/paraglide\/messages(\.js|\/_(index|export)\.js)$/;
 
+/** A package of this size, before anything is left out of it, belongs behind a click… */
+const LARGE = 50_000;
+/** … but for those without which pages of a kind can't be shown, … */
+const NEEDED = {
+  doors: ['zod'],
+  conversation: ['virtua'],
+  settings: ['zod', 'bits-ui', 'runed', '@internationalized/date', '@lucide/svelte'],
+  start: []
+};
+/** … of any kind: what shows them, and what the stores read mentions by. */
+const NEEDED_BY_ALL = ['svelte', '@sveltejs/kit', 'devalue', 'marked'];
+const packageOf = (id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1];
+
 export function firstLoad() {
   /** For each module the kinds of the pages that need it. */
   const pages = new Map();
@@ -39,7 +52,18 @@ export function firstLoad() {
               for (const [, name] of (module.code ?? '').matchAll(/\bm\.(\w+)/g))
                 if (messages.has(name)) waiting.push(messages.get(name));
           }
-          for (const id of seen) pages.set(id, [...(pages.get(id) ?? []), page.kind]);
+          const sizes = new Map();
+          for (const id of seen) {
+            pages.set(id, [...(pages.get(id) ?? []), page.kind]);
+            const name = packageOf(id);
+            if (name) sizes.set(name, (sizes.get(name) ?? 0) + (this.getModuleInfo(id)?.code?.length ?? 0));
+          }
+          const needed = [...NEEDED_BY_ALL, ...NEEDED[page.kind]];
+          for (const [name, size] of sizes)
+            if (size >= LARGE && !needed.includes(name))
+              this.error(
+                `${page.name} loads ${name} at first, which is large: import it where it is used, or name it in NEEDED`
+              );
         }
       }
     },
