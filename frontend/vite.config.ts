@@ -4,6 +4,7 @@ import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig, type Plugin } from 'vite';
 import { firstLoad } from './scripts/first-load.mjs';
+import { words } from './scripts/words.mjs';
 
 /** KaTeX names its fonts in three forms; every browser that runs this app takes the first. */
 const woff2Only: Plugin = {
@@ -16,7 +17,7 @@ const woff2Only: Plugin = {
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 const first = firstLoad();
-const isOurs = (id: string) => /\/src\/lib\/|@lucide\/svelte/.test(id);
+const isOurs = (id: string) => /\/src\/lib\/|@lucide\/svelte|virtual:words$/.test(id);
 
 export default defineConfig({
   environments: {
@@ -76,6 +77,7 @@ export default defineConfig({
       // The language is a matter of this browser: kept there, else what the browser prefers.
       strategy: ['localStorage', 'preferredLanguage', 'baseLocale']
     }),
+    words(),
     sveltekit({
       // No server rendering: every path that is not a file is the one page, which then reads the path.
       adapter: adapter({ fallback: 'index.html', precompress: true }),

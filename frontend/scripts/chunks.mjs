@@ -1,6 +1,7 @@
 // What of the build a page needs, read from Vite's manifest.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LOCALES, tableOf } from './words.mjs';
 
 export const ROOT = join(import.meta.dirname, '..');
 export const BUILD = join(ROOT, 'build');
@@ -26,8 +27,13 @@ function nodeOf(page) {
   return `${NODES}/${node}`;
 }
 
-/** The scripts and styles of a page, without what it loads later. */
-export function filesOf(page) {
+/** The scripts and styles of a page, without what it loads later and without the reader's words. */
+export const filesOf = (page) => filesFrom([...STARTS, ...page.files.map(nodeOf)]);
+
+/** For each language the scripts with what the pages say in it at first. */
+export const words = Object.fromEntries(LOCALES.map((locale) => [locale, filesFrom([tableOf(locale)]).scripts]));
+
+function filesFrom(keys) {
   const [scripts, styles] = [new Set(), new Set()];
   const gather = (key) => {
     const chunk = manifest[key];
@@ -37,6 +43,6 @@ export function filesOf(page) {
     for (const file of chunk.css ?? []) styles.add(file);
     for (const other of chunk.imports ?? []) gather(other);
   };
-  for (const key of [...STARTS, ...page.files.map(nodeOf)]) gather(key);
+  for (const key of keys) gather(key);
   return { scripts: [...scripts], styles: [...styles] };
 }

@@ -3,8 +3,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { BUILD, filesOf } from './chunks.mjs';
+import { BUILD, filesOf, words } from './chunks.mjs';
 import { PAGES } from './pages.mjs';
+import { BASE } from './words.mjs';
 
 const MARK = '<!-- preload -->';
 const index = join(BUILD, 'index.html');
@@ -17,10 +18,17 @@ const pages = PAGES.map((page) => {
   return [page.at, scripts.filter(isNew), styles.filter(isNew)];
 });
 const script = `<script>
+      // The language as the app will choose it.
+      const told = ${JSON.stringify(words)};
+      const asked = navigator.languages.flatMap((one) => [one, one.split('-')[0]]);
+      try {
+        asked.unshift(localStorage.getItem('PARAGLIDE_LOCALE'));
+      } catch {}
+      const words = told[asked.find((one) => told[one]) ?? '${BASE}'];
       for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
         if (!location.pathname.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterDoor))) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: '/' + file }, more));
-        scripts.forEach((file) => hint(file, { rel: 'modulepreload' }));
+        [...scripts, ...words].forEach((file) => hint(file, { rel: 'modulepreload' }));
         styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));
         break;
       }
