@@ -80,6 +80,33 @@ export type AddMemberRequest = {
     user_id?: UserId | null;
 };
 
+export type AddProviderRequest = {
+    /**
+     * With the version segment: https, or what `outgoing.allow` names. Left out, the kind's public service.
+     */
+    base_url?: string | null;
+    /**
+     * Kept encrypted, and never shown again. `project=key` names the project whose quota the key shares.
+     */
+    keys?: Array<string> | null;
+    /**
+     * `openai` (and every server that speaks its protocol), `anthropic`, `gemini` or `mistral`.
+     */
+    kind: string;
+    /**
+     * What may be asked of it.
+     */
+    models: Array<string>;
+    /**
+     * Small letters, digits, `-` and `_`. It can't be changed.
+     */
+    name: string;
+    /**
+     * Of each instance.
+     */
+    requests_per_minute?: number | null;
+};
+
 export type AddWorkspaceMemberRequest = {
     /**
      * The whole address of an account.
@@ -425,10 +452,53 @@ export type AdminWorkspacePage = {
     total: number;
 };
 
-export type AiProviderVec = Array<{
+/**
+ * A provider of models.
+ */
+export type AiProvider = {
+    /**
+     * Of one that was added in the console. Null: its kind's public service.
+     */
+    base_url: string | null;
+    /**
+     * The instance that answers leaves it alone for a while, because it failed again and again.
+     */
+    is_resting: boolean;
     keys: Array<ProviderKey>;
     kind: string;
+    /**
+     * What may be asked of it. Empty: any model.
+     */
+    models: Array<string>;
     name: string;
+    /**
+     * Of each instance. Null: no limit.
+     */
+    requests_per_minute: number | null;
+    source: ProviderSource;
+};
+
+export type AiProviderVec = Array<{
+    /**
+     * Of one that was added in the console. Null: its kind's public service.
+     */
+    base_url: string | null;
+    /**
+     * The instance that answers leaves it alone for a while, because it failed again and again.
+     */
+    is_resting: boolean;
+    keys: Array<ProviderKey>;
+    kind: string;
+    /**
+     * What may be asked of it. Empty: any model.
+     */
+    models: Array<string>;
+    name: string;
+    /**
+     * Of each instance. Null: no limit.
+     */
+    requests_per_minute: number | null;
+    source: ProviderSource;
 }>;
 
 export type AnswerChallengeRequest = {
@@ -637,6 +707,10 @@ export type ApiKeyPage = {
     total: number;
 };
 
+export type ArchivedTasks = {
+    count: number;
+};
+
 export type AskAgainRequest = {
     content: string;
     /**
@@ -798,7 +872,7 @@ export type Audience = {
 /**
  * What was done.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * One line of the audit log.
@@ -1538,6 +1612,26 @@ export type ChangePromptRequest = {
     visibility?: Visibility | null;
 };
 
+export type ChangeProviderRequest = {
+    /**
+     * Beside those that it has.
+     */
+    add_keys?: Array<string> | null;
+    /**
+     * Null: its kind's public service.
+     */
+    base_url?: string | null;
+    models?: Array<string> | null;
+    /**
+     * The `id` of each that is to go.
+     */
+    remove_keys?: Array<string> | null;
+    /**
+     * Null: no limit.
+     */
+    requests_per_minute?: number | null;
+};
+
 export type ChangeScheduledRequest = {
     content?: string | null;
     mentions?: Array<Mention> | null;
@@ -1575,6 +1669,10 @@ export type ChangeSubscriptionRequest = {
 };
 
 export type ChangeTaskRequest = {
+    /**
+     * Put away, or brought back to where it was: what is archived isn't on the board, and nobody is reminded of it.
+     */
+    archived?: boolean | null;
     assignee_ids?: Array<UserId> | null;
     column_id?: BoardColumnId | null;
     description?: string | null;
@@ -2472,6 +2570,16 @@ export type DeletedJobs = {
 };
 
 /**
+ * What was said.
+ */
+export type Dictation = {
+    /**
+     * Empty where no words were heard.
+     */
+    text: string;
+};
+
+/**
  * What became of a difference.
  */
 export type DifferenceState = 'open' | 'healed' | 'closed';
@@ -2605,6 +2713,10 @@ export type EntryPolicy = {
      * Who may create an account.
      */
     signup: SignUp;
+    /**
+     * Whether what somebody says can be written down (`POST /r1/transcriptions`).
+     */
+    transcriptions: boolean;
     uploads: UploadPolicy;
 };
 
@@ -2644,6 +2756,10 @@ export type Export = {
     api_keys: Array<ApiKey>;
     conversations: Array<ExportedConversation>;
     identities: Array<ExportedIdentity>;
+    /**
+     * What the person wants assistants to keep to.
+     */
+    instructions: string;
     known_devices: Array<ExportedDevice>;
     /**
      * What the person wrote; what others wrote is theirs.
@@ -2688,6 +2804,31 @@ export type ExportEndedFrame = {
  * How a conversation is written down.
  */
 export type ExportFormat = 'json' | 'html' | 'markdown';
+
+export type ExportProgressFrame = {
+    id: string;
+    /**
+     * How far the export of a conversation is, for whoever has asked for it: told when it begins, then once a second at most.
+     */
+    payload: {
+        conversation_id: ConversationId;
+        /**
+         * So many messages are written.
+         */
+        messages: number;
+        /**
+         * So many there were when it began.
+         */
+        of: number;
+        upload_id: UploadId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'export.progress';
+};
 
 /**
  * A conversation that somebody is or was in.
@@ -2812,7 +2953,15 @@ export type Figures = {
  * What holds now.
  */
 export type FiguresNow = {
+    /**
+     * Addresses and networks that are kept out.
+     */
+    bans: number;
     dead_letters: number;
+    /**
+     * Those who are guests in a workspace.
+     */
+    guests: number;
     jobs_waiting: number;
     /**
      * How long the eldest of them has waited.
@@ -2822,6 +2971,11 @@ export type FiguresNow = {
      * People with an account.
      */
     people: number;
+    /**
+     * Those whose devices were there in the last 24 hours, and in the last 30 days.
+     */
+    people_of_day: number;
+    people_of_month: number;
     /**
      * Bytes of people's files.
      */
@@ -2910,6 +3064,22 @@ export type FoundConversation = {
      * Null where it goes by the names of those in it.
      */
     title?: string | null;
+};
+
+/**
+ * Where the words are in a file of a message.
+ */
+export type FoundInFile = {
+    /**
+     * What the file says around them, in one line.
+     */
+    excerpt: string;
+    /**
+     * Where in the excerpt the words are: beginnings and lengths, in UTF-16 units.
+     */
+    highlights: Array<Array<number>>;
+    name: string;
+    upload_id: UploadId;
 };
 
 /**
@@ -3070,9 +3240,13 @@ export type IdentityPage = {
  */
 export type Incident = {
     began_at: Timestamp;
+    /**
+     * Of what (`provider`: its name). Null: there is one of its kind.
+     */
+    detail: string | null;
     ended_at: Timestamp | null;
     /**
-     * How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), changes that other
+     * How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
      * instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
      * has counted.
      */
@@ -3092,7 +3266,7 @@ export type Incident = {
 /**
  * What can be wrong.
  */
-export type IncidentKind = 'database' | 'redis' | 'ai' | 'storage' | 'dead_letters' | 'instance';
+export type IncidentKind = 'database' | 'redis' | 'ai' | 'provider' | 'storage' | 'dead_letters' | 'instance';
 
 /**
  * One run of the program.
@@ -3144,6 +3318,16 @@ export type InstanceVec = Array<{
      */
     writer_queue: number;
 }>;
+
+/**
+ * What one wants assistants to keep to.
+ */
+export type Instructions = {
+    /**
+     * Empty: nothing.
+     */
+    instructions: string;
+};
 
 /**
  * An invitation, as those who may invite see it. Its token is told once, when it is made.
@@ -3217,6 +3401,12 @@ export type InvitedUser = AdminUser & {
 
 export type Job = {
     /**
+     * What it is about: the ids in what it was told, by their names there, and of mail which letter it is. Nothing that somebody wrote.
+     */
+    about: {
+        [key: string]: string;
+    };
+    /**
      * How often it was begun, since it was put back last.
      */
     attempts: number;
@@ -3238,6 +3428,16 @@ export type Job = {
  * A durable job.
  */
 export type JobId = string;
+
+export type JobKindVec = Array<{
+    dead: number;
+    /**
+     * Those that somebody could work on now.
+     */
+    due: number;
+    kind: string;
+    running: number;
+}>;
 
 /**
  * A page of a list.
@@ -4559,7 +4759,7 @@ export type OwnTask = Task & {
     column_name: string;
     conversation: TaskPlace;
     /**
-     * Whether it stands in a column of what is done.
+     * Whether it stands in a column of what is done, or is archived.
      */
     done: boolean;
 };
@@ -5337,7 +5537,7 @@ export type PromptsChangedFrame = {
 export type ProviderKey = {
     failures: number;
     /**
-     * Its place in `ai.providers.*.keys`.
+     * Its place among its provider's keys.
      */
     id: string;
     /**
@@ -5357,6 +5557,11 @@ export type ProviderKey = {
  * What a provider's key is good for now, on the instance that answers.
  */
 export type ProviderKeyState = 'ready' | 'resting' | 'off';
+
+/**
+ * Where a provider is kept.
+ */
+export type ProviderSource = 'configuration' | 'console';
 
 /**
  * What came of asking a provider.
@@ -6272,6 +6477,7 @@ export type SearchHasFacet = {
  */
 export type SearchHit = {
     conversation?: FoundConversation | null;
+    file?: FoundInFile | null;
     /**
      * Where in the message's text the words are: beginnings and lengths, in UTF-16 units.
      */
@@ -6487,12 +6693,19 @@ export type SentMessage = Message | Scheduled;
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
  */
 export type SessionId = string;
+
+export type SetInstructionsRequest = {
+    /**
+     * At most 2,000 characters; empty: none.
+     */
+    instructions: string;
+};
 
 export type SetLowBalanceRequest = {
     threshold?: MicroCredits | null;
@@ -6837,6 +7050,7 @@ export type SyncDoneFrame = {
 };
 
 export type Task = {
+    archived_at: Timestamp | null;
     assignee_ids: Array<UserId>;
     /**
      * The same, with their names.
