@@ -1,4 +1,5 @@
 import type { Id, User } from '#lib/api/types.ts';
+import { rank } from '#lib/components/palette/match.ts';
 import type { Presence } from '#lib/stores/presence.svelte.ts';
 import type { Workspaces } from '#lib/stores/workspaces.svelte.ts';
 
@@ -7,10 +8,18 @@ const TYPING_PAUSE = 150;
 /** People of the current workspace who fit what is typed; oneself is not among them. */
 export class PeopleSearch {
   query = $state('');
-  items = $state.raw<User[]>([]);
-  /** Nothing has come back yet for the first time. */
-  isLoading = $state(true);
   error = $state<unknown>(null);
+
+  /** Who came back, and for what; nothing has come before the first time. */
+  #found = $state.raw<{ items: readonly User[]; query: string | null }>({ items: [], query: null });
+  readonly #isWaiting = $derived(this.#found.query !== this.query.trim());
+
+  /** Until the answer to what is typed is here, those of before who fit it: then nobody moves under a finger when it comes. */
+  readonly items: readonly User[] = $derived.by(() => {
+    if (!this.#isWaiting) return this.#found.items;
+    return this.#found.items.filter((user) => rank(user.display_name, this.query) !== undefined);
+  });
+  readonly isLoading = $derived(this.#isWaiting && !this.error);
 
   readonly #workspaces: Workspaces;
   readonly #presence: Presence;
@@ -38,12 +47,10 @@ export class PeopleSearch {
       const found = await this.#workspaces.findPeople(workspace.id, query);
       if (turn !== this.#turn) return;
       this.#presence.learn(found.items);
-      this.items = found.items.filter((user) => user.id !== this.#ownId);
+      this.#found = { items: found.items.filter((user) => user.id !== this.#ownId), query };
       this.error = null;
     } catch (error) {
       if (turn === this.#turn) this.error = error;
-    } finally {
-      if (turn === this.#turn) this.isLoading = false;
     }
   }
 }
