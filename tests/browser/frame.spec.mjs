@@ -111,7 +111,7 @@ test('settings are kept, and another device can be signed out', { tag: '@gate' }
   const anna = await arrive('Anna');
   await anna.page.goto('/settings');
   await anna.page.getByLabel('Display name').fill(`${anna.name} Voss`);
-  await anna.page.getByRole('button', { name: 'Save', exact: true }).click();
+  await anna.page.locator('#profile').getByRole('button', { name: 'Save', exact: true }).click();
   await expect(anna.page.getByText('Saved.')).toBeVisible();
   await anna.page.getByRole('radio', { name: 'Dark' }).click();
   await anna.page.getByRole('radio', { name: 'Compact' }).click();
