@@ -206,6 +206,46 @@ async fn operators_filters_and_facets_narrow_it_down() {
     );
 }
 
+/// On one side of the date line it is always a later day than on the other.
+#[tokio::test]
+async fn days_are_those_of_where_one_is() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "the stork has landed").await;
+    finds(&ben, "stork", &["the stork has landed"]).await;
+    let (early, late) = (Some("Etc/GMT+12"), Some("Pacific/Kiritimati"));
+    let asked = async |q: &str, zone: Option<&str>| {
+        let mut parameters = vec![("q", q)];
+        parameters.extend(zone.map(|zone| ("timezone", zone)));
+        ask(&ben, &parameters).await.data()
+    };
+    let begins = async |zone: Option<&str>| {
+        asked("stork", zone).await["facets"]["day"][0]["begins_at"].as_str().unwrap().to_owned()
+    };
+    // Twelve hours behind UTC a day begins at noon of the same date.
+    let morning = begins(early).await;
+    let (date, time) = morning.split_once('T').unwrap();
+    assert_eq!(time, "12:00:00.000Z");
+    assert!(begins(late).await.ends_with("T10:00:00.000Z"), "fourteen hours ahead");
+    assert!(begins(None).await.ends_with("T00:00:00.000Z"));
+    for (q, zone, count) in [
+        (format!("stork on:{date}"), early, 1),
+        (format!("stork on:{date}"), late, 0),
+        (format!("stork after:{date}"), early, 0),
+        (format!("stork after:{date}"), late, 1),
+        (format!("stork before:{date}"), early, 0),
+    ] {
+        assert_eq!(texts(&asked(&q, zone).await).len(), count, "{q} {zone:?}");
+    }
+    // Who says nothing is where their account is.
+    ben.patch("/r1/users/me", json!({ "timezone": "Etc/GMT+12" })).await.data();
+    assert_eq!(begins(None).await, morning);
+    ask(&ben, &[("timezone", "Mars/Olympus")]).await.names_field("timezone");
+    assert_eq!(found(&ben, "“has landed”").await.len(), 1);
+    assert!(found(&ben, "“landed has”").await.is_empty());
+}
+
 #[tokio::test]
 async fn only_who_may_read_a_message_now_finds_it() {
     let app = Application::start().await;

@@ -13,6 +13,26 @@ pub const MAX_QUERY_CHARS: usize = 512;
 pub const MAX_WORDS: usize = 24;
 const DAY: i64 = 86_400_000;
 
+/// Days as they are where somebody is, by their numbers since 1970.
+pub trait Days {
+    fn today(&self) -> i64;
+    /// The first moment of a day, in milliseconds since 1970.
+    fn begins_at(&self, day: i64) -> i64;
+}
+
+/// Days of UTC, at this moment.
+struct Utc(i64);
+
+impl Days for Utc {
+    fn today(&self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    fn begins_at(&self, day: i64) -> i64 {
+        day * DAY
+    }
+}
+
 /// What a message must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Has {
@@ -104,9 +124,15 @@ pub struct Query {
 pub struct TooManyWords;
 
 impl Query {
-    /// Reads a query. What looks like an operator and is none is words.
+    /// Reads a query, with the days of UTC. What looks like an operator and is none is words.
     pub fn parse(text: &str, now: i64) -> Result<Self, TooManyWords> {
+        Self::parse_by(text, &Utc(now))
+    }
+
+    /// Reads a query, with these days.
+    pub fn parse_by(text: &str, days: &dyn Days) -> Result<Self, TooManyWords> {
         let mut query = Self::default();
+        let text = plain_marks(text);
         let mut rest = text.trim_start();
         let mut count = 0;
         while !rest.is_empty() {
@@ -118,7 +144,7 @@ impl Query {
             // Nothing was typed behind it.
             let is_last = after.is_empty();
             rest = after.trim_start();
-            query.take(part, is_last, now);
+            query.take(part, is_last, days);
         }
         Ok(query)
     }
@@ -129,13 +155,13 @@ impl Query {
         *self == Self::default()
     }
 
-    fn take(&mut self, part: &str, is_last: bool, now: i64) {
+    fn take(&mut self, part: &str, is_last: bool, days: &dyn Days) {
         if let Some(unwanted) = part.strip_prefix('-').filter(|rest| !rest.is_empty()) {
             self.unwanted.extend(exact(unwanted.trim_matches('"'), unwanted.starts_with('"')).into_iter().next());
             return;
         }
         if let Some((name, value)) = part.split_once(':')
-            && self.operator(&name.to_ascii_lowercase(), value.trim_matches('"'), now).is_some()
+            && self.operator(&name.to_ascii_lowercase(), value.trim_matches('"'), days).is_some()
         {
             return;
         }
@@ -153,7 +179,7 @@ impl Query {
         self.wanted.push(Wanted { any, word, typed: text.to_lowercase(), is_open });
     }
 
-    fn operator(&mut self, name: &str, value: &str, now: i64) -> Option<()> {
+    fn operator(&mut self, name: &str, value: &str, days: &dyn Days) -> Option<()> {
         match name {
             "from" => self.authors.push(name_in(value.strip_prefix('@').unwrap_or(value))?),
             "in" => self.places.push(name_in(value.trim_start_matches(['#', '@']))?),
@@ -163,10 +189,10 @@ impl Query {
             "is" => {
                 self.is.insert(Is::named(&value.to_ascii_lowercase())?);
             }
-            "before" => self.end_at(span(value, now)?.0),
-            "after" => self.begin_at(span(value, now)?.1),
+            "before" => self.end_at(span(value, days)?.0),
+            "after" => self.begin_at(span(value, days)?.1),
             "on" | "during" => {
-                let (begin, end) = span(value, now)?;
+                let (begin, end) = span(value, days)?;
                 self.begin_at(begin);
                 self.end_at(end);
             }
@@ -206,6 +232,17 @@ fn cut(text: &str) -> (&str, &str) {
     (text, "")
 }
 
+/// The text with the marks that mean something as they are on every keyboard: phones write `“` by themselves, and input methods of Chinese and Japanese
+/// write wide ones.
+fn plain_marks(text: &str) -> String {
+    let plain = |letter| match letter {
+        '“' | '”' | '„' | '‟' | '«' | '»' | '＂' => '"',
+        '：' => ':',
+        _ => letter,
+    };
+    text.chars().map(plain).collect()
+}
+
 fn is_quote(letter: char) -> bool {
     letter == '"'
 }
@@ -241,9 +278,9 @@ fn exact(text: &str, is_phrase: bool) -> Vec<Atom> {
 }
 
 /// The days that a date means, from the first moment to the first one after it: `2026-11-23`, `2026-11`, `2026`, `today`, `yesterday`.
-fn span(value: &str, now: i64) -> Option<(i64, i64)> {
-    let today = now.div_euclid(DAY);
-    let days = match value.to_ascii_lowercase().as_str() {
+fn span(value: &str, days: &dyn Days) -> Option<(i64, i64)> {
+    let today = days.today();
+    let (first, next) = match value.to_ascii_lowercase().as_str() {
         "today" => (today, today + 1),
         "yesterday" => (today - 1, today),
         date => {
@@ -257,7 +294,7 @@ fn span(value: &str, now: i64) -> Option<(i64, i64)> {
             }
         }
     };
-    Some((days.0 * DAY, days.1 * DAY))
+    Some((days.begins_at(first), days.begins_at(next)))
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -289,6 +326,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_795_000_000_000;
+    const HOUR: i64 = 3_600_000;
 
     fn parse(text: &str) -> Query {
         Query::parse(text, NOW).unwrap()
@@ -345,9 +383,50 @@ mod tests {
         let whole_month = parse("on:2026-12");
         assert_eq!(
             (whole_month.from, whole_month.until),
-            (span("2026-12", NOW).map(|s| s.0), span("2027-01", NOW).map(|s| s.0))
+            (span("2026-12", &Utc(NOW)).map(|s| s.0), span("2027-01", &Utc(NOW)).map(|s| s.0))
         );
         assert_eq!(parse("on:today").from, Some(NOW.div_euclid(DAY) * DAY));
+    }
+
+    /// Seven hours ahead of UTC.
+    struct Hanoi(i64);
+
+    impl Days for Hanoi {
+        fn today(&self) -> i64 {
+            (self.0 + 7 * HOUR).div_euclid(DAY)
+        }
+
+        fn begins_at(&self, day: i64) -> i64 {
+            day * DAY - 7 * HOUR
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_whoever_asks() {
+        let midnight = day(2026, 11, 24).unwrap() * DAY;
+        // Half past one in Hanoi, half past six in the evening before at Greenwich.
+        let now = Hanoi(midnight - 7 * HOUR + HOUR * 3 / 2);
+        let today = Query::parse_by("on:today", &now).unwrap();
+        let there = (Some(midnight - 7 * HOUR), Some(midnight + 17 * HOUR));
+        assert_eq!((today.from, today.until), there);
+        let dated = Query::parse_by("on:2026-11-24", &now).unwrap();
+        assert_eq!((dated.from, dated.until), there);
+        assert_eq!(Query::parse_by("on:yesterday", &now).unwrap().until, there.0);
+        assert_eq!(Query::parse("on:today", now.0).unwrap().until, Some(midnight));
+    }
+
+    #[test]
+    fn marks_are_read_as_any_keyboard_writes_them() {
+        for text in [
+            "“good morning” from:“Anna Berg”",
+            "„good morning“ from：«Anna Berg»",
+            "＂good morning＂ from:\"Anna Berg\"",
+        ] {
+            let query = parse(text);
+            assert_eq!(any(&query), [vec![phrase(&["good", "morning"])]], "{text}");
+            assert_eq!(query.authors, ["anna berg"], "{text}");
+        }
+        assert_eq!(any(&parse("don’t -“bad luck”")).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Time zones by their names in the IANA database, which is part of the program.
 
-use jiff::tz::TimeZone;
+use appcore::Timestamp;
+use jiff::{
+    civil::{Date, date},
+    tz::TimeZone,
+};
 
+const EPOCH: Date = date(1970, 1, 1);
+const DAY: i64 = 86_400_000;
 /// The longest name of a time zone.
 const MAX_NAME: usize = 64;
 
@@ -14,4 +20,44 @@ pub(crate) fn find(name: &str) -> Option<TimeZone> {
         return None;
     }
     TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
+}
+
+/// The day of a moment in this time zone, counted from 1970.
+pub(crate) fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
+    match jiff::Timestamp::from_millisecond(moment.0) {
+        Ok(at) => zone.to_datetime(at).date().duration_since(EPOCH).as_hours() / 24,
+        Err(_) => moment.0.div_euclid(DAY),
+    }
+}
+
+/// The first moment of a day in this time zone. It is not always midnight: clocks are put forward then.
+pub(crate) fn beginning_of(zone: &TimeZone, day: i64) -> Timestamp {
+    let utc = Timestamp(day.saturating_mul(DAY));
+    let Ok(at) = jiff::Timestamp::from_millisecond(utc.0) else { return utc };
+    let begun = TimeZone::UTC.to_datetime(at).date().to_zoned(zone.clone());
+    begun.map_or(utc, |begun| Timestamp(begun.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_begin_where_somebody_is() {
+        let at = |moment: &str| Timestamp::parse(moment).unwrap();
+        for (zone, moment, begins) in [
+            ("UTC", "2026-11-23T23:59:59.999Z", "2026-11-23T00:00:00.000Z"),
+            ("Asia/Ho_Chi_Minh", "2026-11-23T18:30:00.000Z", "2026-11-23T17:00:00.000Z"),
+            ("America/New_York", "2026-11-24T04:59:00.000Z", "2026-11-23T05:00:00.000Z"),
+            // The day on which summer begins has no midnight in Cairo, and 23 hours in Berlin.
+            ("Africa/Cairo", "2026-04-24T10:00:00.000Z", "2026-04-23T22:00:00.000Z"),
+            ("Europe/Berlin", "2026-03-29T21:59:00.000Z", "2026-03-28T23:00:00.000Z"),
+            ("Europe/Berlin", "2026-03-29T22:00:00.000Z", "2026-03-29T22:00:00.000Z"),
+            ("Pacific/Kiritimati", "1969-12-31T09:00:00.000Z", "1969-12-30T10:40:00.000Z"),
+        ] {
+            let found = find(zone).unwrap();
+            assert_eq!(beginning_of(&found, day_of(&found, at(moment))), at(begins), "{zone} {moment}");
+        }
+        assert_eq!(beginning_of(&TimeZone::UTC, i64::MAX), Timestamp(i64::MAX));
+    }
 }

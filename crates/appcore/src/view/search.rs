@@ -93,7 +93,7 @@ pub struct SearchHasFacet {
 /// How many of the messages that were found are of one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchDayFacet {
-    /// When it begins, in UTC.
+    /// When it begins where the caller is.
     pub begins_at: Timestamp,
     pub count: u64,
 }

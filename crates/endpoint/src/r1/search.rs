@@ -101,6 +101,9 @@ pub struct SearchRequest {
     /// Up to this moment.
     #[from(query)]
     pub to: Option<Timestamp>,
+    /// Of which days are, by its name in the IANA database: of those in `q`, and of `facets.day`. Left out: the caller's, or UTC.
+    #[from(query)]
+    pub timezone: Option<String>,
     /// `file`, `image`, `link`, `voice`, or several with commas between: all of them.
     #[from(query)]
     pub has: Option<Several<SearchHas>>,
@@ -136,6 +139,7 @@ impl Endpoint for Search {
             kind: request.kind,
             from: request.from,
             to: request.to,
+            timezone: request.timezone,
             has: request.has.map(|several| several.0).unwrap_or_default(),
             is_exact: request.exact.unwrap_or_default(),
             sort: request.sort.unwrap_or_default(),
@@ -163,6 +167,8 @@ pub struct AnswerSearchRequest {
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
+    /// Of which days are, by its name in the IANA database. Left out: the caller's, or UTC.
+    pub timezone: Option<String>,
     /// All of these.
     #[validate(length(max = 4))]
     pub has: Option<Vec<SearchHas>>,
@@ -193,6 +199,7 @@ impl Endpoint for AnswerSearch {
             kind: request.kind,
             from: request.from,
             to: request.to,
+            timezone: request.timezone,
             has: request.has.unwrap_or_default(),
             sort: request.sort.unwrap_or_default(),
             is_exact: request.exact.unwrap_or_default(),

@@ -8,14 +8,14 @@ use appcore::{
     view::{SearchDayFacet, SearchFacet, SearchFacets, SearchHas, SearchHasFacet},
 };
 use dbcontext::query::search as rows;
+use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{Asked, Hit};
-use crate::App;
+use crate::{App, timezone};
 
 /// Of each kind of facets.
 const MOST: usize = 20;
-const DAY: i64 = 86_400_000;
 
 pub(super) async fn of(app: &App, asked: &Asked, hits: &[Hit]) -> Result<SearchFacets, AppError> {
     let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
@@ -27,7 +27,8 @@ pub(super) async fn of(app: &App, asked: &Asked, hits: &[Hit]) -> Result<SearchF
         let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
         SearchFacet { id, name, count }
     });
-    Ok(SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day: days(hits) })
+    let day = days(hits, &asked.zone);
+    Ok(SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day })
 }
 
 fn most(ids: impl Iterator<Item = Uuid>) -> Vec<(Uuid, u64)> {
@@ -55,11 +56,11 @@ fn has(hits: &[Hit]) -> Vec<SearchHasFacet> {
     counted.filter(|facet| facet.count > 0).collect()
 }
 
-fn days(hits: &[Hit]) -> Vec<SearchDayFacet> {
+fn days(hits: &[Hit], zone: &TimeZone) -> Vec<SearchDayFacet> {
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
     for hit in hits {
-        *counts.entry(hit.candidate.created_at.div_euclid(DAY)).or_default() += 1;
+        *counts.entry(timezone::day_of(zone, Timestamp(hit.candidate.created_at))).or_default() += 1;
     }
-    let facet = |(day, count)| SearchDayFacet { begins_at: Timestamp(day * DAY), count };
+    let facet = |(day, count)| SearchDayFacet { begins_at: timezone::beginning_of(zone, day), count };
     counts.into_iter().map(facet).collect()
 }

@@ -28,7 +28,8 @@ use std::{
 };
 
 use ::search::{
-    Candidate, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, Term, Wanted, tokens, utf16,
+    Candidate, Days, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, Term, Wanted, tokens,
+    utf16,
 };
 use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
@@ -41,8 +42,12 @@ use appcore::{
 };
 use dbcontext::{
     Database,
-    query::search::{self as rows, Readable},
+    query::{
+        search::{self as rows, Readable},
+        users,
+    },
 };
+use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -53,7 +58,7 @@ pub use indexer::Lag;
 pub(crate) use indexer::start;
 
 use self::{index::SearchIndex, indexer::News};
-use crate::App;
+use crate::{App, timezone};
 
 /// Messages that are compared at once.
 const WINDOW: u32 = 500;
@@ -133,6 +138,8 @@ pub struct Ask {
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
+    /// Of which days are; where it is left out, the one that they have chosen, else UTC.
+    pub timezone: Option<String>,
     /// All of these.
     pub has: Vec<SearchHas>,
     pub sort: SearchSort,
@@ -198,6 +205,31 @@ struct Asked {
     plan: Plan,
     sort: SearchSort,
     conversations: HashMap<Uuid, Readable>,
+    zone: TimeZone,
+}
+
+/// Days as they are now for whoever asks.
+struct LocalDays<'a> {
+    zone: &'a TimeZone,
+    now: Timestamp,
+}
+
+impl Days for LocalDays<'_> {
+    fn today(&self) -> i64 {
+        timezone::day_of(self.zone, self.now)
+    }
+
+    fn begins_at(&self, day: i64) -> i64 {
+        timezone::beginning_of(self.zone, day).millis()
+    }
+}
+
+async fn zone(app: &App, user: UserId, named: Option<&str>) -> Result<TimeZone, AppError> {
+    if let Some(name) = named {
+        return timezone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", timezone::REFUSED));
+    }
+    let account = users::by_id(app.db.reader(), user).await?;
+    Ok(account.and_then(|account| timezone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
 }
 
 /// Searches what the caller may read now.
@@ -214,14 +246,15 @@ pub async fn search(app: &App, by: &Principal, ask: Ask) -> Result<SearchResults
         ),
         None => None,
     };
-    let query = Query::parse(&ask.text, app.clock.now().millis())
+    let zone = zone(app, by.user_id, ask.timezone.as_deref()).await?;
+    let query = Query::parse_by(&ask.text, &LocalDays { zone: &zone, now: app.clock.now() })
         .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))?;
     let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let _place = app.search.places.acquire().await.map_err(AppError::internal)?;
     let mut results = match ask.kind_of_hit {
         SearchType::Conversation => others::conversations(app, by.user_id, &ask, limit).await?,
         SearchType::Person => others::people(app, by.user_id, &ask, limit).await?,
-        SearchType::Message | SearchType::File => messages(app, by.user_id, ask, query, cursor, limit).await?,
+        SearchType::Message | SearchType::File => messages(app, by.user_id, ask, (query, zone), cursor, limit).await?,
     };
     results.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(results)
@@ -231,7 +264,7 @@ async fn messages(
     app: &App,
     user: UserId,
     ask: Ask,
-    query: Query,
+    read: (Query, TimeZone),
     cursor: Option<Cursor>,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
@@ -242,7 +275,7 @@ async fn messages(
     if fill.is_none() {
         return Ok(nothing);
     }
-    let Some(asked) = asked(app, user, &ask, query).await? else { return Ok(nothing) };
+    let Some(asked) = asked(app, user, &ask, read).await? else { return Ok(nothing) };
     let words = app.search.words().await?;
     let exact = Reading::exact(&asked.query, &words);
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
@@ -293,7 +326,8 @@ async fn messages(
 }
 
 /// What is asked for and where; none where there can be nothing.
-async fn asked(app: &App, user: UserId, ask: &Ask, mut query: Query) -> Result<Option<Asked>, AppError> {
+async fn asked(app: &App, user: UserId, ask: &Ask, read: (Query, TimeZone)) -> Result<Option<Asked>, AppError> {
+    let (mut query, zone) = read;
     let db = app.db.reader();
     if let Some(from) = ask.from {
         query.begin_at(from.millis());
@@ -346,7 +380,7 @@ async fn asked(app: &App, user: UserId, ask: &Ask, mut query: Query) -> Result<O
         below: None,
         limit: WINDOW,
     };
-    Ok(Some(Asked { user, query, plan, sort: ask.sort, conversations }))
+    Ok(Some(Asked { user, query, plan, sort: ask.sort, conversations, zone }))
 }
 
 /// The next messages that answer with these words.

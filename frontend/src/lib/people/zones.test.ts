@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { listed, minutesAhead, parts, zones } from './zones.ts';
+import { listed, minutesAhead, namedZone, parts, zones } from './zones.ts';
 
 const WINTER = new Date('2026-01-15T12:00:00Z');
 const SUMMER = new Date('2026-07-15T12:00:00Z');
@@ -19,6 +19,12 @@ describe('a time zone', () => {
     expect(offset('America/St_Johns', WINTER)).toBe(-210);
     expect(offset('Asia/Kathmandu', WINTER)).toBe(345);
     expect(offset('Mars/Olympus', WINTER)).toBeUndefined();
+  });
+
+  it('is told to the server where it has a name', () => {
+    for (const zone of ['UTC', 'Asia/Ho_Chi_Minh', 'America/Argentina/Buenos_Aires', 'Etc/GMT+12'])
+      expect(namedZone(zone)).toBe(zone);
+    for (const zone of ['+07:00', 'Etc/Unknown', '']) expect(namedZone(zone)).toBeUndefined();
   });
 
   it('is listed once, by its name of today', () => {

@@ -23,6 +23,11 @@ export function deviceZone(): string {
   return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 }
 
+/** The same where it has a name that the server knows: a browser may have none, or only hours. */
+export function namedZone(zone = deviceZone()): string | undefined {
+  return zone === UTC || (/^[A-Z][\w+-]*(\/[\w+-]+)+$/.test(zone) && zone !== 'Etc/Unknown') ? zone : undefined;
+}
+
 /** All that can be chosen, by their names; `own` among them, whatever it is. */
 export function zones(own: string): string[] {
   const all = Intl.supportedValuesOf('timeZone').map(present);

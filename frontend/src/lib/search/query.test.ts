@@ -24,6 +24,12 @@ describe('takeChips', () => {
     expect(takeChips('from:"Anna Berg"')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
   });
 
+  it('takes what phones and wide keyboards write', () => {
+    expect(takeChips('from:“Anna Berg”')).toEqual({ chips: [{ op: 'from', value: 'Anna Berg' }], rest: '' });
+    expect(takeChips('has：file “good day”')).toEqual({ chips: [{ op: 'has', value: 'file' }], rest: '"good day"' });
+    expect(takeChips('“good day”')).toEqual({ chips: [], rest: '“good day”' });
+  });
+
   it('leaves what only looks like one', () => {
     for (const text of [
       'https://example.org ',
@@ -44,6 +50,7 @@ describe('pendingIn', () => {
     expect(pendingIn('plan from:an')).toEqual({ op: 'from', value: 'an', from: 5 });
     expect(pendingIn('in:')).toEqual({ op: 'in', value: '', from: 0 });
     expect(pendingIn('from:"Anna B')).toEqual({ op: 'from', value: 'Anna B', from: 0 });
+    expect(pendingIn('from:“Anna B')).toEqual({ op: 'from', value: 'Anna B', from: 0 });
     expect(pendingIn('from:anna ')).toBeNull();
     expect(pendingIn('plain words')).toBeNull();
   });

@@ -46,7 +46,8 @@ const OPERATOR = /(^|\s)([a-z]+):("[^"]*"|[^\s"]+)(?=\s|$)/gi;
 /** Takes complete operators out of what is typed. The last one is complete when a space follows it, or when nothing more is typed. */
 export function takeChips(text: string, isWhole = false): { chips: Chip[]; rest: string } {
   const chips: Chip[] = [];
-  const rest = text.replace(OPERATOR, (found: string, _: string, name: string, value: string, at: number) => {
+  const plain = plainMarks(text);
+  const rest = plain.replace(OPERATOR, (found: string, _: string, name: string, value: string, at: number) => {
     const isLast = at + found.length === text.length;
     const isClosed = value.startsWith('"');
     const chip = isLast && !isClosed && !isWhole ? undefined : chipOf(name, value.replace(/"/g, ''));
@@ -59,12 +60,17 @@ export function takeChips(text: string, isWhole = false): { chips: Chip[]; rest:
 
 /** The operator that is being typed at the end of the text. */
 export function pendingIn(text: string): { op: Operator; value: string; from: number } | null {
-  const found = /(?:^|\s)([a-z]+):("?)([^"]*)$/i.exec(text);
+  const found = /(?:^|\s)([a-z]+):("?)([^"]*)$/i.exec(plainMarks(text));
   if (!found) return null;
   const [, name = '', quote = '', value = ''] = found;
   const op = OPERATORS.find((one) => one === name.toLowerCase());
   if (!op || (quote === '' && /\s/.test(value))) return null;
   return { op, value: value.replace(/^[@#]+/, ''), from: text.length - name.length - 1 - quote.length - value.length };
+}
+
+/** With the marks that mean something as they are on every keyboard: phones write `“` by themselves. As long as the text. */
+export function plainMarks(text: string): string {
+  return text.replace(/[“”„‟«»＂]/g, '"').replaceAll('：', ':');
 }
 
 /** A chip as it is typed. */
@@ -79,7 +85,7 @@ export function asText(chips: readonly Chip[], text: string): string {
 
 /** The words that are looked for, without marks: what people and conversations are found by. */
 export function wordsOf(text: string): string {
-  return text
+  return plainMarks(text)
     .split(/\s+/)
     .filter((word) => !/^-./.test(word))
     .map((word) => word.replace(/["*]/g, ''))

@@ -2,6 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { SearchResults, SearchTotal } from '#lib/api/search.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
+import { namedZone } from '#lib/people/zones.ts';
 import { perAccount } from './per-account.ts';
 
 const PAGE = 50;
@@ -95,6 +96,7 @@ export class Find {
           q,
           conversation_id: this.conversationId,
           sort: 'newest',
+          timezone: namedZone(),
           limit: PAGE,
           cursor: after ?? undefined
         });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SearchResults } from '#lib/api/search.ts';
+import { namedZone } from '#lib/people/zones.ts';
 import { Find } from './find.svelte.ts';
 
 const results = (ids: string[], next: string | null = null, count = ids.length): SearchResults =>
@@ -23,7 +24,8 @@ describe('Find', () => {
     find.text = ' plan ';
     await find.ask();
     await find.ask();
-    expect(asked).toEqual([{ q: 'plan', conversation_id: 'place', sort: 'newest', limit: 50, cursor: undefined }]);
+    const place = { conversation_id: 'place', timezone: namedZone() };
+    expect(asked).toEqual([{ q: 'plan', ...place, sort: 'newest', limit: 50, cursor: undefined }]);
     expect([find.count, find.at, find.isKnown, find.isLoading]).toEqual([2, -1, true, false]);
   });
 

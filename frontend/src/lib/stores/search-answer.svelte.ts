@@ -1,5 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { SearchAnswer } from '#lib/api/search.ts';
+import { namedZone } from '#lib/people/zones.ts';
 import { asText } from '#lib/search/query.ts';
 import type { Ask } from './search.svelte.ts';
 
@@ -59,6 +60,7 @@ export class AnswerToSearch extends Answering {
         conversation_ids: ids('in'),
         sort,
         exact: isExact,
+        timezone: namedZone(),
         workspace_id: workspaceId,
         question: question || undefined
       })

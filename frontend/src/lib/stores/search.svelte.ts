@@ -9,7 +9,8 @@ import type {
   SearchType
 } from '#lib/api/search.ts';
 import type { Id, Timestamp } from '#lib/api/types.ts';
-import { asText, keyOf, wordsOf, type Chip } from '#lib/search/query.ts';
+import { namedZone } from '#lib/people/zones.ts';
+import { asText, keyOf, plainMarks, wordsOf, type Chip } from '#lib/search/query.ts';
 
 export interface Ask {
   readonly chips: readonly Chip[];
@@ -55,6 +56,7 @@ export function parametersOf({
     conversation_id: ids('in') || undefined,
     sort: sort === 'newest' ? sort : undefined,
     exact: isExact ? 'true' : undefined,
+    timezone: namedZone(),
     ...asked
   };
 }
@@ -205,7 +207,8 @@ export class Search {
       chip,
       ask: { ...ask, chips: ask.chips.filter((one) => keyOf(one) !== keyOf(chip)) }
     }));
-    if (ask.text.includes('"')) tried.push({ ask: { ...ask, text: ask.text.replaceAll('"', '') } });
+    const plain = plainMarks(ask.text);
+    if (plain.includes('"')) tried.push({ ask: { ...ask, text: plain.replaceAll('"', '') } });
     const found = await Promise.all(tried.map(({ ask }) => this.#quietly(ask, 1)));
     if (turn !== this.#turn) return;
     this.reliefs = tried

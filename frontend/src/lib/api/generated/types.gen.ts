@@ -646,6 +646,10 @@ export type AnswerSearchRequest = {
      */
     question?: string | null;
     sort?: SearchSort | null;
+    /**
+     * Of which days are, by its name in the IANA database. Left out: the caller's, or UTC.
+     */
+    timezone?: string | null;
     to?: Timestamp | null;
     workspace_id?: WorkspaceId | null;
 };
@@ -6428,7 +6432,7 @@ export type SearchCorrection = {
  */
 export type SearchDayFacet = {
     /**
-     * When it begins, in UTC.
+     * When it begins where the caller is.
      */
     begins_at: Timestamp;
     count: number;
