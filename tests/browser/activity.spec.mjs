@@ -183,6 +183,61 @@ test("one says what one wants to be told of, and it stays", async ({
   ).not.toBeChecked();
 });
 
+test("conversations that tell of something else are listed, and left to the settings again", async ({
+  arrive,
+  server,
+}) => {
+  const anna = await arrive("Anna", { viewport: { ...DESKTOP, width: 1440 } });
+  const { page } = anna;
+  const api = await apiOf(server, anna);
+  const title = `Harvest ${Date.now()}`;
+  const channel = await api.call("POST", "/r1/conversations", {
+    kind: "private_channel",
+    title,
+  });
+  await page.goto("/settings#notifications");
+  const section = page.getByRole("region", { name: "Notifications" });
+  await expect(section.getByRole("radio", { name: /Mentions/ })).toBeVisible();
+  await expect(
+    section.getByRole("heading", { name: "Exceptions" }),
+  ).toHaveCount(0);
+
+  // Chosen elsewhere, it is here at once.
+  const own = `/r1/conversations/${channel.id}/own`;
+  await api.call("PATCH", own, {
+    notify: "all",
+    muted_until: "9999-12-31T00:00:00.000Z",
+  });
+  const row = section
+    .getByRole("list", { name: "Exceptions" })
+    .getByRole("listitem")
+    .filter({ hasText: title });
+  const level = row.getByRole("combobox", { name: `Notify me in ${title}` });
+  await expect(level).toHaveValue("all");
+  await expect(row).toContainText("Muted");
+  await anna.expectFlawless("exceptions");
+  await shoot(page, "notification-exceptions-1440");
+  await page.setViewportSize(PHONE.viewport);
+  await anna.expectFlawless("exceptions on a phone");
+  await shoot(page, "notification-exceptions-390");
+
+  await row.getByRole("button", { name: `Unmute ${title}` }).click();
+  await expect(row).not.toContainText("Muted");
+  await level.selectOption("none");
+  await expect(level).toHaveValue("none");
+  // What is none any more stays until one has left the page.
+  await level.selectOption("usual");
+  await expect(level).toHaveValue("usual");
+  const chosen = async () =>
+    (await api.call("GET", `/r1/conversations/${channel.id}`)).own;
+  await expect
+    .poll(chosen)
+    .toMatchObject({ notify: "mentions", notify_chosen: false });
+  await page.reload();
+  await expect(section.getByRole("radio", { name: /Mentions/ })).toBeVisible();
+  await expect(row).toHaveCount(0);
+});
+
 test.describe("while the app is open and nobody looks at it", () => {
   /** As if another tab were before this one. */
   const hide = (page, isHidden) =>

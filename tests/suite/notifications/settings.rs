@@ -46,6 +46,8 @@ async fn levels_say_what_one_is_told_of() {
     anna.send_message(&other, "not told").await;
     anna.send_message(&one, "told").await;
     told(&mut of_ben, "message", "told").await;
+    let own = &ben.conversation(&one).await["own"];
+    assert_eq!((&own["notify"], &own["notify_chosen"]), (&json!("all"), &json!(true)));
     // Everywhere where nothing else is chosen.
     ben.patch("/r1/notifications/settings", json!({ "level": "all" })).await.data();
     assert_eq!(ben.conversation(&other).await["own"]["notify"], "all");
@@ -53,6 +55,17 @@ async fn levels_say_what_one_is_told_of() {
     mention(&anna, &one, "not even so", &[&ben]).await;
     anna.send_message(&other, "told too").await;
     told(&mut of_ben, "message", "told too").await;
+    // Left to the settings again, on all devices.
+    let mut here = ben.connect().await;
+    let left = ben.patch(&format!("/r1/conversations/{one}/own"), json!({ "notify": null })).await.data();
+    let frame = here.expect_in("conversation.own", &one).await;
+    for own in [&left, &frame.payload["own"], &ben.conversation(&one).await["own"]] {
+        assert_eq!((&own["notify"], &own["notify_chosen"]), (&json!("all"), &json!(false)));
+    }
+    ben.patch(&format!("/r1/conversations/{one}/own"), json!({ "pinned": true })).await.data();
+    assert_eq!(ben.conversation(&one).await["own"]["notify_chosen"], false);
+    anna.send_message(&one, "told again").await;
+    told(&mut of_ben, "message", "told again").await;
     // Muted: only what is meant for one, and silently.
     ben.patch(&format!("/r1/conversations/{other}/own"), json!({ "muted_until": "2030-01-01T00:00:00.000Z" }))
         .await
@@ -66,5 +79,5 @@ async fn levels_say_what_one_is_told_of() {
     anna.send_message(&chat, "later").await;
     assert_eq!(told(&mut of_ben, "message", "later").await["silent"], true);
     let kinds: Vec<String> = listed(&ben, "").await.into_iter().map(|(_, text)| text).collect();
-    assert_eq!(kinds, ["later", "for Ben", "told too", "told"]);
+    assert_eq!(kinds, ["later", "for Ben", "told again", "told too"]);
 }

@@ -70,6 +70,9 @@ pub struct OwnMembership {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnSettings {
     pub notify: Notify,
+    /// They have chosen it for this conversation; otherwise it follows from what they want to be told of everywhere.
+    #[serde(default)]
+    pub notify_chosen: bool,
     pub muted_until: Option<Timestamp>,
     pub pinned: bool,
     pub section_id: Option<SectionId>,

@@ -43,6 +43,7 @@ pub struct SeenConversation {
     pub unread: Option<i64>,
     pub unread_mentions: i64,
     pub notify: Option<String>,
+    pub notify_chosen: Option<bool>,
     pub muted_until: Option<Timestamp>,
     pub pinned: Option<bool>,
     pub section_id: Option<SectionId>,
@@ -59,6 +60,7 @@ impl SeenConversation {
             unread_mentions: self.unread_mentions,
             settings: view::OwnSettings {
                 notify: notify.parse().map_err(AppError::internal)?,
+                notify_chosen: self.notify_chosen.unwrap_or(false),
                 muted_until: self.muted_until,
                 pinned: self.pinned.unwrap_or(false),
                 section_id: self.section_id,
@@ -115,7 +117,7 @@ fn seen(backend: DatabaseBackend) -> String {
     let level = notifications::level(SMALL);
     format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.talked_at AS last_activity_at, c.created_at, c.archived_at, c.is_default, \
-         c.posting, c.model, c.mention_all, c.history, c.slow_mode_seconds, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, {level} AS notify, m.muted_until, \
+         c.posting, c.model, c.mention_all, c.history, c.slow_mode_seconds, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, {level} AS notify, m.notify_chosen, m.muted_until, \
          m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
            AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
     )

@@ -295,17 +295,18 @@ async fn change_count<C: ConnectionTrait>(db: &C, id: ConversationId, by: i64) -
     Ok(())
 }
 
-/// Changes what a member has chosen for a conversation. False: they are no member.
+/// Changes what a member has chosen for a conversation; `chooses_notify` says whether they choose what they are told of, or leave that to their settings
+/// from now on, or neither. False: they are no member.
 pub async fn set_own<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     user: UserId,
     own: view::OwnSettings,
-    is_notify_chosen: bool,
+    chooses_notify: Option<bool>,
 ) -> Result<bool, AppError> {
     // What nobody has chosen goes on following from their settings.
-    let sql = "UPDATE conversation_members SET notify = CASE WHEN $7 OR notify_chosen THEN $3 ELSE notify END, \
-               notify_chosen = $7 OR notify_chosen, muted_until = $4, pinned = $5, section_id = $6 \
+    let sql = "UPDATE conversation_members SET notify = CASE WHEN COALESCE($7, notify_chosen) THEN $3 ELSE notify END, \
+               notify_chosen = COALESCE($7, notify_chosen), muted_until = $4, pinned = $5, section_id = $6 \
                WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
     let values = [
         id.into(),
@@ -314,7 +315,7 @@ pub async fn set_own<C: ConnectionTrait>(
         own.muted_until.into(),
         own.pinned.into(),
         own.section_id.into(),
-        is_notify_chosen.into(),
+        chooses_notify.into(),
     ];
     let done = db
         .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))

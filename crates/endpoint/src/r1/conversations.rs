@@ -229,7 +229,8 @@ impl Endpoint for DeleteConversation {
 pub struct ChangeOwnRequest {
     #[from(path)]
     pub id: ConversationId,
-    pub notify: Option<Notify>,
+    /// Null: what follows from one's settings (`level`).
+    pub notify: Option<Option<Notify>>,
     /// Null: not muted.
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,

@@ -13,7 +13,8 @@ use crate::{App, access};
 /// `None` leaves a field as it is; an inner `None` takes it away.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnChange {
-    pub notify: Option<Notify>,
+    /// An inner `None` leaves it to the settings.
+    pub notify: Option<Option<Notify>>,
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
     pub section_id: Option<Option<SectionId>>,
@@ -34,19 +35,23 @@ pub async fn set_own(
     }
     let seen = query::conversations::find(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let old = seen.own()?.ok_or(Code::NotFound)?;
-    let settings = OwnSettings {
-        notify: change.notify.unwrap_or(old.settings.notify),
+    let chooses_notify = change.notify.map(|notify| notify.is_some());
+    let mut settings = OwnSettings {
+        notify: change.notify.flatten().unwrap_or(old.settings.notify),
+        notify_chosen: chooses_notify.unwrap_or(old.settings.notify_chosen),
         muted_until: change.muted_until.unwrap_or(old.settings.muted_until),
         pinned: change.pinned.unwrap_or(old.settings.pinned),
         section_id: change.section_id.unwrap_or(old.settings.section_id),
     };
-    let own = OwnMembership { settings, ..old };
-    // What follows from the settings can be chosen too, and stays so then.
-    if settings != old.settings || change.notify.is_some() {
-        if !query::members::set_own(app.db.writer(), id, by.user_id, settings, change.notify.is_some()).await? {
+    if settings != old.settings {
+        if !query::members::set_own(app.db.writer(), id, by.user_id, settings, chooses_notify).await? {
             return Err(Code::NotFound.into());
+        }
+        if chooses_notify == Some(false) {
+            let now = query::conversations::find(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+            settings.notify = now.own()?.ok_or(Code::NotFound)?.settings.notify;
         }
         app.tell_own(by.user_id, &Event::OwnChanged { conversation_id: id, own: settings })?;
     }
-    Ok(own)
+    Ok(OwnMembership { settings, ..old })
 }

@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { MentionAll, OwnChange, Posting } from '#lib/api/channels.ts';
+import type { MentionAll, OwnChange, OwnSettings, Posting } from '#lib/api/channels.ts';
 import { isDurable } from '#lib/api/frames.ts';
 import type {
   ChannelMemberFrame,
@@ -150,7 +150,7 @@ export class Conversations {
   }
 
   /** What one has chosen for it. */
-  setOwn(id: Id, change: OwnChange): void {
+  setOwn(id: Id, change: Partial<OwnSettings>): void {
     const conversation = this.#items.get(id);
     if (conversation?.own) this.#items.set(id, { ...conversation, own: { ...conversation.own, ...change } });
   }
@@ -226,12 +226,13 @@ export class Conversations {
   /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
   async choose(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
-    this.setOwn(id, change);
+    const made = madeOf(change);
+    this.setOwn(id, made);
     try {
       await this.#api.patch(`/conversations/${id}/own`, change);
     } catch (error) {
       const now = this.#items.get(id)?.own;
-      if (before && now) this.setOwn(id, takenBack(change, before, now));
+      if (before && now) this.setOwn(id, takenBack(made, before, now));
       throw error;
     }
   }
@@ -440,8 +441,14 @@ export class Conversations {
   }
 }
 
+/** What a change makes of one's own choices, as far as that is known before the server has answered. */
+function madeOf({ notify, ...change }: OwnChange): Partial<OwnSettings> {
+  if (notify === undefined) return change;
+  return notify === null ? { ...change, notify_chosen: false } : { ...change, notify, notify_chosen: true };
+}
+
 /** What of a change still stands, as it was before. */
-function takenBack(change: OwnChange, before: Own, now: Own): OwnChange {
-  const standing = (Object.keys(change) as (keyof OwnChange)[]).filter((key) => now[key] === change[key]);
-  return Object.fromEntries(standing.map((key) => [key, before[key]])) as OwnChange;
+function takenBack(change: Partial<OwnSettings>, before: Own, now: Own): Partial<OwnSettings> {
+  const standing = (Object.keys(change) as (keyof OwnSettings)[]).filter((key) => now[key] === change[key]);
+  return Object.fromEntries(standing.map((key) => [key, before[key]])) as Partial<OwnSettings>;
 }

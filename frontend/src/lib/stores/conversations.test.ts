@@ -181,6 +181,20 @@ describe('the list', () => {
     expect(store.get('c1')?.own).toMatchObject({ pinned: false, notify: 'mentions', read_seq: 1, unread: 2 });
   });
 
+  it('has a level of its own until that is left to the settings', async () => {
+    await store.load();
+    await store.choose('c1', { notify: 'none' }).catch(() => undefined);
+    say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', notify_chosen: true, pinned: false } });
+    const leaving = store.choose('c1', { notify: null });
+    expect(store.get('c1')?.own).toMatchObject({ notify: 'none', notify_chosen: false });
+    say('conversation.own', {
+      conversation_id: 'c1',
+      own: { notify: 'mentions', notify_chosen: false, pinned: false }
+    });
+    await leaving.catch(() => undefined);
+    expect(store.get('c1')?.own).toMatchObject({ notify: 'mentions' });
+  });
+
   it('is read to its end where the last message is not there any more', async () => {
     api.list = [conversation({ last_seq: 5, unread: 1, last_message: message(3, 'mai') })];
     await store.load();

@@ -4752,6 +4752,10 @@ export type OwnMembership = OwnSettings & {
 export type OwnSettings = {
     muted_until?: Timestamp | null;
     notify: Notify;
+    /**
+     * They have chosen it for this conversation; otherwise it follows from what they want to be told of everywhere.
+     */
+    notify_chosen?: boolean;
     pinned: boolean;
     section_id?: SectionId | null;
 };
