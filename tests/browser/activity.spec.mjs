@@ -88,6 +88,14 @@ test("what concerns one comes to the activity page, and is read with its convers
       .filter({ hasText: "mentioned you" }),
   ).toBeVisible();
   await expect(ben.page.getByText("wrote your keyword")).toHaveCount(0);
+  await ben.page.getByRole("button", { name: "Keywords", exact: true }).click();
+  await expect(ben.page.getByText("wrote your keyword")).toBeVisible();
+  await expect(ben.page.getByText("mentioned you")).toHaveCount(0);
+  await ben.page.getByRole("button", { name: "Exports", exact: true }).click();
+  await expect(
+    ben.page.getByRole("heading", { name: "Nothing here" }),
+  ).toBeVisible();
+  await ben.page.getByRole("button", { name: "Mentions", exact: true }).click();
   await ben.page.getByRole("link", { name: /mentioned you/ }).click();
   await expect(ben.page).toHaveURL(new RegExp(`/c/${channel.id}`));
   await ben.sees("can you confirm the EU queue?");

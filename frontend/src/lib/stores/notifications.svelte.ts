@@ -3,7 +3,7 @@ import type { Notification, NotificationKind } from '#lib/api/notifications.ts';
 import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
-export type ActivityFilter = 'all' | 'unread' | 'mention' | 'thread' | 'reaction' | 'reminder';
+export type ActivityFilter = 'all' | 'unread' | 'mention' | 'thread' | 'reaction' | 'reminder' | 'keyword' | 'export';
 
 const PAGE_SIZE = 30;
 
