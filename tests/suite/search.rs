@@ -55,6 +55,11 @@ async fn takes<F: Future<Output = bool>>(is_so: impl Fn() -> F) -> Duration {
     begun.elapsed()
 }
 
+/// Somebody new, at another instance than the others where there is one.
+async fn elsewhere(app: &Application, name: &str) -> Member {
+    app.sign_up(name).await.at(&app.instances[app.instances.len() - 1].url())
+}
+
 fn path(message: &Value) -> String {
     format!("/r1/messages/{}", message["id"].as_str().unwrap())
 }
@@ -82,8 +87,11 @@ async fn a_message_is_found_within_a_second_and_gone_within_one() {
 
 #[tokio::test]
 async fn words_are_found_as_they_are_meant() {
-    let app = Application::start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    words(&Application::start().await).await;
+}
+
+async fn words(app: &Application) {
+    let (anna, ben) = (app.sign_up("Anna").await, elsewhere(app, "Ben").await);
     let chat = anna.open_single(&ben).await;
     let all = [
         "Trần Văn Đặng comes tomorrow",
@@ -139,8 +147,11 @@ async fn words_are_found_as_they_are_meant() {
 
 #[tokio::test]
 async fn operators_filters_and_facets_narrow_it_down() {
-    let app = Application::start().await;
-    let (anna, ben) = (app.sign_up("Anna Berg").await, app.sign_up("Bén Ox").await);
+    operators(&Application::start().await).await;
+}
+
+async fn operators(app: &Application) {
+    let (anna, ben) = (elsewhere(app, "Anna Berg").await, app.sign_up("Bén Ox").await);
     let single = anna.open_single(&ben).await;
     let channel = anna.open_channel("private_channel", "Design Review").await;
     ben.send_message(&single, "plan from ben").await;
@@ -248,8 +259,11 @@ async fn days_are_those_of_where_one_is() {
 
 #[tokio::test]
 async fn only_who_may_read_a_message_now_finds_it() {
-    let app = Application::start().await;
-    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    readers(&Application::start().await).await;
+}
+
+async fn readers(app: &Application) {
+    let (anna, ben, carl) = (app.sign_up("Anna").await, elsewhere(app, "Ben").await, elsewhere(app, "Carl").await);
     let group = anna.open_group("Secrets", &[&ben, &carl]).await;
     let hidden = anna.open_channel("private_channel", "Hidden").await;
     let open = anna.open_channel("public_channel", &format!("open-{}", new_id())).await;
@@ -281,8 +295,11 @@ async fn only_who_may_read_a_message_now_finds_it() {
 /// Scripts that put no spaces between words.
 #[tokio::test]
 async fn thai_japanese_and_korean_are_found_by_their_parts() {
-    let app = Application::start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    scripts(&Application::start().await).await;
+}
+
+async fn scripts(app: &Application) {
+    let (anna, ben) = (app.sign_up("Anna").await, elsewhere(app, "Ben").await);
     let chat = anna.open_single(&ben).await;
     let all =
         ["สวัสดีตอนเช้าทุกคน", "明日の会議は三時からです", "東京タワーに行く", "내일 회의가 있습니다", "ok 会議 later"];
@@ -316,8 +333,11 @@ async fn thai_japanese_and_korean_are_found_by_their_parts() {
 
 #[tokio::test]
 async fn guests_and_other_workspaces_find_what_is_theirs() {
-    let app = Setup::new().set("workspaces.shared", "none").start().await;
-    let (anna, ben, gina) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Gina").await);
+    guests(&Setup::new().set("workspaces.shared", "none").start().await).await;
+}
+
+async fn guests(app: &Application) {
+    let (anna, ben, gina) = (app.sign_up("Anna").await, elsewhere(app, "Ben").await, elsewhere(app, "Gina").await);
     let hugo = app.sign_up("Hugo").await;
     let workspace = async |name: &str| {
         let made = anna.post("/r1/workspaces", json!({ "name": name })).await.data_with(201);
@@ -376,8 +396,11 @@ async fn edited_messages_are_found_by_what_they_say_now() {
 
 #[tokio::test]
 async fn what_files_say_is_found_and_goes_with_them() {
-    let app = Application::start().await;
-    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    texts_of_files(&Application::start().await).await;
+}
+
+async fn texts_of_files(app: &Application) {
+    let (anna, ben, carl) = (app.sign_up("Anna").await, elsewhere(app, "Ben").await, elsewhere(app, "Carl").await);
     let chat = anna.open_single(&ben).await;
     let text = format!("# Birds\n\n{}The kingfisher dives at dawn, as Đặng says.\n", "Filler without end. ".repeat(40));
     let file = anna.upload("birds.md", "text/markdown", text).await;
@@ -582,6 +605,32 @@ async fn an_assistant_answers_from_what_the_asker_may_read() {
 
 mod cluster {
     use super::*;
+
+    async fn two() -> Application {
+        Setup::new().instances(2).start().await
+    }
+
+    #[tokio::test]
+    async fn words_of_another_instance_are_found() {
+        words(&two().await).await;
+        scripts(&two().await).await;
+    }
+
+    #[tokio::test]
+    async fn operators_narrow_down_what_was_said_at_another_instance() {
+        operators(&two().await).await;
+    }
+
+    #[tokio::test]
+    async fn who_may_read_is_the_same_at_another_instance() {
+        readers(&two().await).await;
+        guests(&Setup::new().instances(2).set("workspaces.shared", "none").start().await).await;
+    }
+
+    #[tokio::test]
+    async fn files_of_another_instance_are_found() {
+        texts_of_files(&two().await).await;
+    }
 
     #[tokio::test]
     async fn what_is_said_at_one_instance_is_found_at_the_other_also_after_the_first_was_killed() {
