@@ -89,6 +89,8 @@ async fn everything_that_dashboard_and_alerts_ask_for_is_there() {
     live(&app).await;
     let signin = json!({ "email": "nobody@example.test", "password": "Wrong-Horse-9-Battery" });
     while app.anonymous().post("/r1/auth/signin", signin.clone()).await.status != 429 {}
+    let asked = "natter_dependency_answer_seconds_count{dependency=\"database\"} ";
+    wait_until("the database is asked", || async { read(&url).await.contains(asked) }).await;
     wait_until("a dead letter", || async { read(&url).await.contains("natter_jobs_dead{kind=\"mail\"} ") }).await;
 
     let text = read(&url).await;
@@ -102,6 +104,7 @@ async fn everything_that_dashboard_and_alerts_ask_for_is_there() {
     assert!(value(&text, "natter_frames_received_total{type=\"ping\"}") >= 1.0);
     assert!(value(&text, "natter_frames_delivered_total{type=\"message.created\"}") >= 3.0);
     assert!(value(&text, "natter_ai_requests_total{provider=\"fake\",model=\"small\",outcome=\"ok\"}") >= 1.0);
+    assert!(value(&text, asked) >= 1.0);
     assert!(value(&text, "natter_process_resident_memory_bytes") > 1e6);
     assert!(value(&text, "natter_allocator_bytes{state=\"allocated\"}") > 1e6);
     assert!(text.contains(

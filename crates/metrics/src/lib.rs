@@ -7,6 +7,7 @@
 //! ones and calls the rest [`OTHER`]. No label is a person, a workspace, a key, an address or a text.
 
 mod ai;
+mod dependencies;
 mod events;
 mod gates;
 mod http;
@@ -34,6 +35,7 @@ pub use prometheus_client::{
 
 pub use self::{
     ai::{Ai, Call},
+    dependencies::Dependencies,
     events::Events,
     gates::Gates,
     http::{Http, Requests},
@@ -60,6 +62,7 @@ pub struct Metrics {
     pub ai: Ai,
     pub gates: Gates,
     pub search: Search,
+    pub dependencies: Dependencies,
 }
 
 /// Those of this process.
@@ -74,8 +77,8 @@ impl Metrics {
         let to = &mut registry;
         let (http, realtime, events) = (Http::register(to), Realtime::register(to), Events::register(to));
         let (jobs, ai, gates) = (Jobs::register(to), Ai::register(to), Gates::register(to));
-        let search = Search::register(to);
-        Self { registry, http, realtime, events, jobs, ai, gates, search }
+        let (search, dependencies) = (Search::register(to), Dependencies::register(to));
+        Self { registry, http, realtime, events, jobs, ai, gates, search, dependencies }
     }
 
     /// As Prometheus reads them, with those that only hold for this moment.

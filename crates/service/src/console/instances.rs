@@ -15,9 +15,9 @@ pub(super) async fn show(app: &App, latency: Option<Duration>, delivery: Option<
         Role::Web => "web",
         Role::Worker => "worker",
     };
-    let database_ms = took(app.db.ping()).await;
+    let database_ms = took("database", app.db.ping()).await;
     let redis_ms = match &app.redis {
-        Some(redis) => took(redis.ping()).await,
+        Some(redis) => took("redis", redis.ping()).await,
         None => None,
     };
     let now = app.clock.now();
@@ -57,10 +57,12 @@ pub(super) fn read(row: &InstanceRow) -> Option<Instance> {
 }
 
 /// How long an answer took, in milliseconds. None: there was none.
-async fn took<E>(question: impl Future<Output = Result<(), E>>) -> Option<i64> {
+async fn took<E>(dependency: &'static str, question: impl Future<Output = Result<(), E>>) -> Option<i64> {
     let asked = Instant::now();
     question.await.ok()?;
-    in_millis(asked.elapsed())
+    let took = asked.elapsed();
+    metrics().dependencies.answered(dependency, took);
+    in_millis(took)
 }
 
 fn in_millis(time: Duration) -> Option<i64> {
