@@ -163,6 +163,12 @@ test('it can be installed, and something can be shared with it', async ({ arrive
     expect.arrayContaining(['192x192 any', '512x512 any', '512x512 maskable'])
   );
   for (const { src } of manifest.icons) expect((await anna.page.request.get(src)).status()).toBe(200);
+  // What the browser itself has against it. The windows of tests are never offered it.
+  const devtools = await anna.page.context().newCDPSession(anna.page);
+  const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
+  expect(installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito')).toEqual([]);
+  const { errors } = await devtools.send('Page.getAppManifest');
+  expect(errors).toEqual([]);
   for (const { url } of manifest.shortcuts) {
     await anna.page.goto(url);
     await expect(anna.page.getByRole('main')).toBeVisible();

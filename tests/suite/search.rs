@@ -276,6 +276,15 @@ async fn readers(app: &Application) {
     finds(&ben, "flamingo", &[text; 2]).await;
     ben.post(&format!("/r1/conversations/{group}/leave"), json!({})).await.data();
     assert_eq!(found(&ben, "flamingo").await, [text]);
+    // Nor do counts tell of what he can't read.
+    let data = ask(&ben, &[("q", "flamingo")]).await.data();
+    let facet = |name: &str| {
+        let facets = data["facets"][name].as_array().unwrap().iter();
+        facets.map(|one| (one["id"].clone(), one["count"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(data["total"], json!({ "count": 1, "is_all": true }));
+    assert_eq!(facet("conversation"), [(json!(open), json!(1))]);
+    assert_eq!(facet("author"), [(json!(anna.id), json!(1))]);
     assert_eq!(found(&carl, "flamingo").await.len(), 2);
     anna.delete(&format!("/r1/conversations/{group}/members/{}", carl.id)).await.data();
     assert_eq!(found(&carl, "flamingo").await, [text]);
