@@ -107,6 +107,28 @@ test('an announcement is written with its preview, and shown to everyone until t
   await context.close();
 });
 
+test('an announcement is tried on oneself before anybody else gets it', async ({ arrive, browser, server }) => {
+  const ben = await arrive('Ben');
+  const context = await browser.newContext({ baseURL: server.url, viewport: { ...DESKTOP, width: 1440 } });
+  const admin = await signInAsAdmin(context, server);
+  const { page } = admin;
+  await page.goto('/admin/announcements?write=new');
+  const attempt = page.getByRole('button', { name: 'Try it on me first' });
+  await attempt.click();
+  await expect(page.getByText('Enter a title')).toBeVisible();
+  await page.getByLabel('Title').fill('New menu in the canteen');
+  await page.getByRole('checkbox', { name: /Email/ }).check();
+  await attempt.click();
+  await expect(page.getByText('Sent to you alone.')).toBeVisible();
+  await expect(page.getByRole('status').filter({ hasText: 'Test: New menu in the canteen' })).toBeVisible();
+  // What was written is still there, for everyone.
+  await expect(page.getByLabel('Title')).toHaveValue('New menu in the canteen');
+  await expect(page.getByRole('button', { name: /^Send to \d+ people$/ })).toBeEnabled();
+  await expect.poll(() => server.mails.filter((mail) => JSON.stringify(mail).includes('New menu in the canteen')).length).toBe(1);
+  expect((await (await apiOf(server, ben)).call('GET', '/r1/broadcasts/active')).items).toEqual([]);
+  await context.close();
+});
+
 test('what is critical interrupts and stays; what matters less is a press away', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, server.admin);
