@@ -11,6 +11,8 @@ export type Sound = keyof typeof SOUNDS | 'none';
 
 export const SOUND_NAMES: readonly Sound[] = ['none', 'drop', 'chime', 'knock'];
 
+/** When one was heard last, in whatever tab, and what a tab holds that looks. */
+const HEARD = 'natter.sounded';
 /** Sounds in a row are one. */
 const APART = 1_500;
 const NOTE = 0.11;
@@ -34,12 +36,29 @@ export function chooseSound(sound: Sound): void {
   }
 }
 
-/** Makes it heard that something has come; a browser lets a page be heard once somebody has used it. */
+/** Makes it heard that something has come, in one of the tabs; a browser lets a page be heard once somebody has used it. */
 export function chime(): void {
   const now = Date.now();
   if (now - last < APART) return;
   last = now;
-  play(chosenSound());
+  if ('userActivation' in navigator && !navigator.userActivation.hasBeenActive) return;
+  const once = () => {
+    if (isFirst(Date.now())) play(chosenSound());
+  };
+  // All tabs are told at the same moment.
+  if ('locks' in navigator) navigator.locks.request(HEARD, once).catch(() => undefined);
+  else once();
+}
+
+/** Whether no tab was heard just now; then this one is. */
+function isFirst(now: number): boolean {
+  try {
+    if (Math.abs(now - Number(localStorage.getItem(HEARD))) < APART) return false;
+    localStorage.setItem(HEARD, String(now));
+  } catch {
+    // What can't be told to other tabs is heard in each.
+  }
+  return true;
 }
 
 export function play(sound: Sound): void {
