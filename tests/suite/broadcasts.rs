@@ -335,6 +335,20 @@ async fn it_stands_among_what_people_are_told_of_until_it_is_withdrawn() {
         assert_eq!(socket.expect("notifications.withdrawn").await.payload["ids"], json!([sent["id"]]));
     }
     assert_eq!(listed(&ben).await, json!(0));
+
+    // Who is not concerned any more has it until then all the same.
+    let place = team(&anna, &[&ben]).await;
+    let more = json!({ "channels": ["notification"] });
+    let sent = announce(&admin, "For the team", json!({ "workspace_ids": [place] }), more).await;
+    let has_it = async || {
+        let listed = ben.get("/r1/notifications").await.data();
+        listed["items"].as_array().unwrap().iter().any(|one| one["title"] == "For the team")
+    };
+    wait_until("Ben has it", async || has_it().await).await;
+    let left = anna.delete(&format!("/r1/workspaces/{place}/members/{}", ben.id)).await;
+    assert!(left.status < 300);
+    admin.post(&path(&sent, "/withdraw"), json!({})).await.data();
+    wait_until("it is taken back", async || !has_it().await).await;
 }
 
 mod cluster {

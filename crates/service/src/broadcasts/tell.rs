@@ -5,7 +5,7 @@ use std::time::Duration;
 use appcore::{
     AppError, BroadcastId, NotificationId, Timestamp, UserId,
     event::{BusMessage, Envelope, Event, SharedEnvelope, Topic},
-    view::{BroadcastChannel, BroadcastStatus},
+    view::{Audience, BroadcastChannel, BroadcastStatus},
 };
 use dbcontext::{
     constraint::app_error,
@@ -155,7 +155,9 @@ async fn send(app: &App, mut row: BroadcastRow, channels: &[BroadcastChannel]) -
 
 /// Takes the notifications of what is withdrawn back, part by part.
 async fn take_back(app: &App, row: &BroadcastRow) -> Result<(), AppError> {
-    let audience = parsed(&row.audience)?;
+    let Audience { user_ids, .. } = parsed(&row.audience)?;
+    // Whoever has left a workspace, a plan or a role since has it all the same.
+    let audience = Audience { all: user_ids.is_empty(), user_ids, ..Audience::default() };
     let mut after = None;
     // Nobody beyond these was told of it.
     while after < row.mailed_to {
