@@ -80,7 +80,7 @@ pub async fn look(app: &App) -> Quick {
             "No AI provider can be asked: assistants don't answer. The console's page Providers says why",
         ));
     }
-    checks.extend(search(app));
+    checks.extend(search(app.search.lag().longest));
     checks.push(clock(app));
     Quick { database, redis, storage, ai, checks }
 }
@@ -142,8 +142,7 @@ fn ai(app: &App) -> Dependency {
 }
 
 /// How far searching is behind.
-fn search(app: &App) -> Option<Check> {
-    let lag = app.search.lag().longest;
+fn search(lag: Duration) -> Option<Check> {
     (lag > BEHIND).then(|| {
         let says = format!(
             "Searches miss what was said in the last {} s: the search index can't be written, or more is sent than it takes. It catches up by itself; the log says what it fails at",
@@ -169,4 +168,20 @@ async fn measure(answers: impl Future<Output = bool>) -> Dependency {
     let begun = Instant::now();
     let is_up = timeout(PATIENCE, answers).await.unwrap_or(false);
     Dependency { is_up, latency: is_up.then(|| begun.elapsed()), circuit: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::view::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_far_behind_is_a_fault() {
+        assert_eq!(search(Duration::ZERO), None);
+        assert_eq!(search(BEHIND), None);
+        let check = search(BEHIND + Duration::from_secs(12)).unwrap();
+        assert_eq!((check.about, check.verdict), (CheckAbout::Search, Verdict::Fault));
+        assert!(check.says.contains("the last 42 s"), "{}", check.says);
+    }
 }
