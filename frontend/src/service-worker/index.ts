@@ -12,6 +12,7 @@ import { Api } from '#lib/api/client.ts';
 import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
 import { FileStorage } from '#lib/chat/file-storage.ts';
 import { BrowserOutboxStorage, LEFT } from '#lib/chat/outbox-storage.ts';
+import { tellChanged } from '#lib/pwa/device.ts';
 import { Kept, PICTURES, READ } from '#lib/pwa/kept.ts';
 import { sendLeft } from '#lib/pwa/left.ts';
 
@@ -52,6 +53,7 @@ self.addEventListener('sync', (event: Event) => {
   if (tag === LEFT) (event as SyncEvent).waitUntil(sendWhatIsLeft());
 });
 self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
+self.addEventListener('pushsubscriptionchange', (event) => event.waitUntil(changed(event)));
 self.addEventListener('notificationclick', (event) => event.waitUntil(open(event.notification)));
 self.addEventListener('message', (event) => {
   if (event.data === 'natter.update') void self.skipWaiting();
@@ -136,8 +138,17 @@ async function read(request: Request): Promise<Response> {
 
 /** One at a time: a browser may say twice that there is a network. */
 async function sendWhatIsLeft(): Promise<void> {
-  const api = new Api({ locks: navigator.locks, renewal: new BrowserRenewal() });
-  await navigator.locks.request('natter.left', () => sendLeft(api, new BrowserOutboxStorage(), new FileStorage()));
+  await navigator.locks.request('natter.left', () => sendLeft(asked(), new BrowserOutboxStorage(), new FileStorage()));
+}
+
+/** As a page asks the server. */
+function asked(): Api {
+  return new Api({ locks: navigator.locks, renewal: new BrowserRenewal() });
+}
+
+/** The browser ends an address of this device from time to time; whoever is not told of the new one wakes it no more. */
+async function changed({ newSubscription }: PushSubscriptionChangeEvent): Promise<void> {
+  await tellChanged(asked(), self.registration.pushManager, newSubscription);
 }
 
 async function show(data: PushMessageData | null): Promise<void> {

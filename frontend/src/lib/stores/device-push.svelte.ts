@@ -1,4 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
+import type { Id } from '#lib/api/types.ts';
+import { tellDevice } from '#lib/pwa/device.ts';
+import { wakeFor } from '#lib/pwa/woken.ts';
 
 export type PushState = 'unknown' | 'unsupported' | 'home-screen' | 'blocked' | 'off' | 'on';
 
@@ -6,11 +9,13 @@ export type PushState = 'unknown' | 'unsupported' | 'home-screen' | 'blocked' | 
 export class DevicePush {
   #state = $state<PushState>('unknown');
   readonly #api: Pick<Api, 'get' | 'post' | 'delete'>;
+  readonly #session: { readonly account: { readonly id: Id } | null };
   /** Asked for beforehand: browsers want their question within the press itself. */
   #key: string | undefined;
 
-  constructor(api: Pick<Api, 'get' | 'post' | 'delete'>) {
+  constructor(api: Pick<Api, 'get' | 'post' | 'delete'>, session: { readonly account: { readonly id: Id } | null }) {
     this.#api = api;
+    this.#session = session;
   }
 
   get state(): PushState {
@@ -65,6 +70,7 @@ export class DevicePush {
       await this.#api.delete('/push/subscriptions', { endpoint: subscription.endpoint });
       await subscription.unsubscribe();
     }
+    wakeFor(null);
     this.#state = 'off';
   }
 
@@ -74,8 +80,8 @@ export class DevicePush {
   }
 
   async #tell(subscription: PushSubscription): Promise<void> {
-    const { endpoint, keys } = subscription.toJSON();
-    await this.#api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
+    await tellDevice(this.#api, subscription);
+    wakeFor(this.#session.account?.id ?? null);
   }
 }
 
