@@ -289,6 +289,9 @@ async fn readers(app: &Application) {
     anna.delete(&format!("/r1/conversations/{group}/members/{}", carl.id)).await.data();
     assert_eq!(found(&carl, "flamingo").await, [text]);
     assert!(ask(&carl, &[("conversation_id", &group)]).await.data()["items"].as_array().unwrap().is_empty());
+    // What can only be read is found as before.
+    anna.post(&format!("/r1/conversations/{open}/archive"), json!({})).await.data();
+    assert_eq!(found(&ben, "flamingo").await, [text]);
     // Those who come later to a group that hides what was said before.
     let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
     let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
