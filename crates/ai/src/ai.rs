@@ -121,6 +121,7 @@ impl Ai {
     /// Builds the layer from its settings, or says which of them cannot work.
     pub fn build(settings: AiSettings) -> Result<Self, SettingsError> {
         let limits = Arc::new(settings.limits.clone());
+        takes::put_before(&settings.takes).map_err(SettingsError::Takes)?;
         let demo = Demo::new(limits.demo_pause);
         let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
         let configured_default = if settings.providers.is_empty() {

@@ -18,6 +18,8 @@ pub struct AiSettings {
     pub providers: Vec<ProviderSettings>,
     /// Name that is asked for → `<provider>/<model>`.
     pub model_map: BTreeMap<String, String>,
+    /// Name of a model at its provider, `*` at its end for any that begin so → what it takes, before the table that is shipped.
+    pub takes: BTreeMap<String, String>,
     pub limits: Limits,
     /// What may be fetched for callers beyond the public Internet.
     pub outgoing: Outgoing,
@@ -103,6 +105,8 @@ pub enum SettingsError {
     NoModel(String),
     #[error("ai.model_map.{asked} must be \"<provider>/<model>\" with a provider of ai.providers")]
     ModelMap { asked: String },
+    #[error("ai.takes.{0} must say thinking, sampling, the longest answer and thoughts as docs/gateway.md has them")]
+    Takes(String),
     #[error("the HTTP client could not be started; are the system's root certificates installed?")]
     Client,
 }

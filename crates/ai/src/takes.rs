@@ -3,7 +3,11 @@
 //!
 //! Only what is translated is fitted; bytes that pass are the caller's own.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{LazyLock, OnceLock},
+};
 
 use crate::neutral::{Effort, Reasoning, Request};
 
@@ -55,16 +59,46 @@ pub(crate) enum Sampling {
     Resting,
 }
 
-static TABLE: LazyLock<Vec<(&'static str, Takes)>> = LazyLock::new(|| {
+type Rows = Vec<(String, Takes)>;
+
+static TABLE: LazyLock<Rows> = LazyLock::new(|| {
     let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#'));
-    let mut rows: Vec<(&str, Takes)> = lines.filter_map(read).collect();
-    rows.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    rows
+    let rows = lines.filter_map(|line| {
+        let (name, fields) = line.split_once('\t')?;
+        Some((name.to_owned(), read(&fields.split('\t').collect::<Vec<_>>())?))
+    });
+    longest_first(rows.collect())
 });
 
-fn read(line: &'static str) -> Option<(&'static str, Takes)> {
-    let fields: Vec<&'static str> = line.split('\t').collect();
-    let &[name, thinking, sampling, most_output, ref thoughts @ ..] = fields.as_slice() else { return None };
+/// The operator's own rows (`ai.takes`), which go before those of the table. They are read once, as the program starts.
+static OWN: OnceLock<Rows> = OnceLock::new();
+
+/// Puts the operator's own rows before the table's: a name, and what stands behind it there, with a space between the fields and `-` for an empty one. The name
+/// of a row that can't be read comes back.
+pub(crate) fn put_before(rows: &BTreeMap<String, String>) -> Result<(), String> {
+    let row = |(name, fields): (&String, &String)| {
+        let fields: Vec<&str> = fields.split_whitespace().map(|field| if field == "-" { "" } else { field }).collect();
+        Ok((name.to_ascii_lowercase(), read(&fields).ok_or_else(|| name.clone())?))
+    };
+    let rows = rows.iter().map(row).collect::<Result<Rows, String>>()?;
+    // Another one in this process has the same configuration.
+    OWN.get_or_init(|| longest_first(rows));
+    Ok(())
+}
+
+fn longest_first(mut rows: Rows) -> Rows {
+    rows.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    rows
+}
+
+fn read(fields: &[&str]) -> Option<Takes> {
+    let &[thinking, sampling, ref rest @ ..] = fields else { return None };
+    let (most_output, thoughts) = match *rest {
+        [] => ("", ""),
+        [most_output] => (most_output, ""),
+        [most_output, thoughts] => (most_output, thoughts),
+        _ => return None,
+    };
     let efforts = |names: &str| names.split(',').map(Effort::parse).collect::<Option<Vec<_>>>();
     let thinking = match thinking.split_once(':') {
         None if thinking == "none" => Thinking::None,
@@ -89,12 +123,12 @@ fn read(line: &'static str) -> Option<(&'static str, Takes)> {
     };
     let most_output = if most_output.is_empty() { None } else { Some(most_output.parse().ok()?) };
     let thoughts = match thoughts {
-        [] => Thoughts::Never,
-        ["known"] => Thoughts::Known,
-        ["always"] => Thoughts::Always,
+        "" => Thoughts::Never,
+        "known" => Thoughts::Known,
+        "always" => Thoughts::Always,
         _ => return None,
     };
-    Some((name, Takes { thinking, sampling, most_output, thoughts }))
+    Some(Takes { thinking, sampling, most_output, thoughts })
 }
 
 /// What this model takes, by the name that its provider has for it. None: that is not known.
@@ -106,7 +140,8 @@ pub(crate) fn of(model: &str) -> Option<&'static Takes> {
         None => plain,
     };
     let fits = |name: &str| name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning));
-    TABLE.iter().find(|(name, _)| fits(name)).map(|(_, takes)| takes)
+    let mut rows = OWN.get().into_iter().flatten().chain(TABLE.iter());
+    rows.find(|(name, _)| fits(name)).map(|(_, takes)| takes)
 }
 
 /// The question as this model takes it.
@@ -186,6 +221,38 @@ mod tests {
         assert_eq!(thoughts("moonshotai/Kimi-K2.5"), Thoughts::Always);
         assert_eq!(thoughts("zai-org/GLM-5"), Thoughts::Known);
         assert_eq!((thoughts("gpt-5-mini"), thoughts("llama-4")), (Thoughts::Never, Thoughts::Never));
+    }
+
+    #[test]
+    fn a_row_of_ones_own_is_read_like_one_of_the_table() {
+        for (fields, found) in [
+            (&["none", "any"][..], Some((Thinking::None, Sampling::Any, None, Thoughts::Never))),
+            (&["any", "never", "", "known"], Some((Thinking::Any, Sampling::Never, None, Thoughts::Known))),
+            (
+                &["budget:0..38912", "resting", "8192", "always"],
+                Some((
+                    Thinking::Budget { least: 0, most: 38_912, can_be_off: true },
+                    Sampling::Resting,
+                    Some(8_192),
+                    Thoughts::Always,
+                )),
+            ),
+            (&["none"], None),
+            (&["efforts:low,enormous", "any"], None),
+            (&["none", "sometimes"], None),
+            (&["none", "any", "many"], None),
+            (&["none", "any", "1", "known", "more"], None),
+        ] {
+            let found = found.map(|(thinking, sampling, most_output, thoughts)| Takes {
+                thinking,
+                sampling,
+                most_output,
+                thoughts,
+            });
+            assert_eq!(read(fields), found, "{fields:?}");
+        }
+        let rows = |fields: &str| BTreeMap::from([("My-Model*".to_owned(), fields.to_owned())]);
+        assert_eq!(put_before(&rows("whatever")), Err("My-Model*".to_owned()));
     }
 
     #[test]

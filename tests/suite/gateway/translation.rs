@@ -43,6 +43,27 @@ fn tool_round(call_ids: [&str; 2]) -> Value {
 }
 
 #[tokio::test]
+async fn what_a_model_takes_can_be_said_by_the_operator() {
+    for (takes, thinks, temperature, max_tokens) in [
+        ("any any", true, Value::Null, 5_000),
+        ("none any 100", false, json!(0.5), 100),
+        ("none never", false, Value::Null, 5_000),
+    ] {
+        let stage = Stage::with(Setup::new().set("ai.takes.small", takes), UpstreamKind::Anthropic).await;
+        let mut asked = asked_at(DOORS[0], false);
+        let more = json!({ "reasoning_effort": "high", "temperature": 0.5, "max_tokens": 5_000 });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(stage.program.post(DOORS[0], asked).await.status, 200);
+        let came = stage.upstream.asked().pop().unwrap().body;
+        assert_eq!(
+            (came.get("thinking").is_some(), &came["temperature"], &came["max_tokens"]),
+            (thinks, &temperature, &json!(max_tokens)),
+            "{takes}: {came}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_later() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     let later = candidate(json!([{ "text": "" }]), Some("STOP"));

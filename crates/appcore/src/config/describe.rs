@@ -77,7 +77,7 @@ pub fn reference(table: &Table) -> String {
             let _ = write!(text, "\n{mark}[{}]\n", parent.replace('*', "example"));
             parent.clone_into(&mut section);
         }
-        let name = if name == "*" { "\"another name\"" } else { name };
+        let name = if name == "*" { "\"name of a model\"" } else { name };
         let _ = writeln!(text, "# {}", setting.about);
         let _ = match example(setting) {
             (true, value) => writeln!(text, "{name} = {value}"),

@@ -563,6 +563,12 @@ const LATER: &[Setting] = &[
     ),
     row("ai.model_map.*", Kind::Text, Unset("openai/gpt-5-mini"), "Another name for a model, as <provider>/<model>."),
     row(
+        "ai.takes.*",
+        Kind::Text,
+        Unset("budget:0..38912 any 32768"),
+        "What a model takes of a request, by its provider's name for it, * at the end for any that begin so: thinking, sampling, longest answer, thoughts (docs/gateway.md). It goes before what Natter knows of it.",
+    ),
+    row(
         "knowledge.model",
         Kind::Text,
         Unset("text-embedding-3-small"),

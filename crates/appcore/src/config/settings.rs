@@ -318,6 +318,9 @@ pub struct Ai {
     /// Another name for a model → `<provider>/<model>`.
     #[serde(default, deserialize_with = "pairs")]
     pub model_map: Vec<(String, String)>,
+    /// Name of a model at its provider → what it takes.
+    #[serde(default, deserialize_with = "pairs")]
+    pub takes: Vec<(String, String)>,
 }
 
 /// Jobs that fail.
