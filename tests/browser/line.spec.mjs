@@ -31,3 +31,29 @@ test('where no WebSocket gets through, messages come and go all the same', async
   };
   await expect.poll(unread).toBe(0);
 });
+
+test('where answers come only when they are whole, messages come all the same', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  await anna.write('by a socket');
+  await ben.openConversation(anna.name);
+  await ben.sees('by a socket');
+
+  await anna.page.routeWebSocket(/\/r1\/websocket/, (socket) => void socket.close({ code: 1011 }));
+  await anna.page.route(/\/r1\/events/, async (route) => {
+    // One that doesn't end is held for ever.
+    if (!route.request().url().includes('wait=')) return;
+    // The page may have let go of it meanwhile.
+    const hand = async () => route.fulfill({ response: await route.fetch({ timeout: 60_000 }) });
+    await hand().catch(() => undefined);
+  });
+  await anna.page.reload();
+  await anna.sees('by a socket');
+  await anna.write('by plain calls');
+  await ben.sees('by plain calls');
+  for (const text of ['that arrived', 'and that']) {
+    await ben.write(text);
+    await expect(anna.log.getByText(text)).toBeVisible({ timeout: 45_000 });
+  }
+  await expect(anna.page.getByText(/Reconnecting/)).toHaveCount(0);
+});

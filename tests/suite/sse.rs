@@ -92,6 +92,46 @@ async fn all_that_its_greeting_names_comes_before_it_is_live_though_the_instance
     assert_eq!(missed, 249);
 }
 
+/// An answer that ends, as it comes through a proxy that hands answers on when they are whole.
+async fn whole(member: &Member, last_event_id: Option<&str>, wait: u32) -> (Vec<Frame>, String) {
+    let mut stream = member.event_stream_at(&format!("/r1/events?wait={wait}"), last_event_id).await;
+    let mut frames = Vec::new();
+    while let Some(frame) = stream.try_next().await {
+        frames.push(frame);
+    }
+    (frames, stream.last_event_id.unwrap())
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_tells_what_there_is() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let (greeting, cursor) = whole(&ben, None, 25).await;
+    assert_eq!(greeting[0].kind, "hello");
+    let (nothing, cursor) = whole(&ben, Some(&cursor), 0).await;
+    assert_eq!(nothing.last().unwrap().kind, "sync.done");
+    assert!(seqs(&nothing).is_empty());
+
+    // What happens while it waits.
+    let mut stream = ben.event_stream_at("/r1/events?wait=25", Some(&cursor)).await;
+    stream.expect("sync.done").await;
+    anna.send_message(&chat, "live").await;
+    assert_eq!(stream.expect("message.created").await.payload["message"]["content"], "live");
+    while stream.try_next().await.is_some() {}
+
+    // What was missed, however much, at once.
+    for n in 2..=100 {
+        anna.send_message(&chat, &n.to_string()).await;
+    }
+    let (missed, _) = whole(&ben, stream.last_event_id.as_deref(), 25).await;
+    let created: Vec<Frame> = missed.iter().filter(|frame| frame.kind == "message.created").cloned().collect();
+    assert_eq!(seqs(&created), (2..=100).collect::<Vec<_>>());
+    assert_eq!(missed.last().unwrap().kind, "sync.done");
+
+    ben.get("/r1/events?wait=26").await.refused(422, "invalid");
+}
+
 #[tokio::test]
 async fn a_cursor_that_is_none_begins_afresh() {
     let app = Application::start().await;

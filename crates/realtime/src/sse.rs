@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, future::LocalBoxFuture};
 use metrics::{Counted, metrics};
 use rand::RngExt as _;
-use tokio::time::{Instant, Interval};
+use tokio::time::{Instant, Interval, Sleep};
 
 use crate::{
     broadcaster::Permit,
@@ -32,7 +32,7 @@ use crate::{
     command::check_shown,
     greeting,
     outbound::{Identity, Outbound},
-    protocol::{ControlFrame as _, Hello},
+    protocol::{ControlFrame as _, Hello, SyncDone},
     shard::Shard,
 };
 
@@ -43,12 +43,19 @@ const RETRY: RangeInclusive<u32> = 1_000..=5_000;
 /// The longest `Last-Event-ID` that is looked at.
 const LONGEST_CURSOR: usize = 128;
 
-/// Opens a stream of events. `last_event_id` resumes one; a cursor that can't be read begins afresh.
+/// How long an answer that ends goes on after its first event, so that what happens together is told together.
+const GATHER: Duration = Duration::from_millis(50);
+/// How long what such an answer begins with may take: much can have been missed.
+const LONGEST_BEGINNING: Duration = Duration::from_secs(60);
+
+/// Opens a stream of events. `last_event_id` resumes one; a cursor that can't be read begins afresh. With `wait` it ends: as soon as it has told something,
+/// or when it has waited so long for something to tell.
 pub async fn follow(
     request: &HttpRequest,
     principal: &Principal,
     shown: Vec<ConversationId>,
     last_event_id: Option<&str>,
+    wait: Option<Duration>,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let shard = request.app_data::<Rc<Shard>>().cloned().ok_or_else(|| AppError::internal(NoShard))?;
     check_shown(&shown)?;
@@ -81,7 +88,8 @@ pub async fn follow(
     let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let counted = metrics().realtime.connect(Wire::Sse.transport());
-    Ok(EventStream { waiting: None, comments, out, shard, _permit: permit, _counted: counted })
+    let ending = wait.map(|wait| Ending::new(wait, resumed.is_some()));
+    Ok(EventStream { waiting: None, comments, ending, out, shard, _permit: permit, _counted: counted })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +107,7 @@ struct EventStream {
     /// Until something happens to the queue.
     waiting: Option<LocalBoxFuture<'static, ()>>,
     comments: Interval,
+    ending: Option<Ending>,
     _permit: Permit,
     _counted: Counted,
 }
@@ -110,9 +119,13 @@ impl Stream for EventStream {
         let this = self.get_mut();
         loop {
             if let Some(chunk) = this.out.pop() {
+                if let Some(ending) = &mut this.ending {
+                    ending.told(&chunk);
+                }
                 return Poll::Ready(Some(Ok(chunk)));
             }
-            if !this.out.is_open() {
+            let is_over = this.ending.as_mut().is_some_and(|ending| ending.at.poll_unpin(context).is_ready());
+            if is_over || !this.out.is_open() {
                 return Poll::Ready(None);
             }
             if this.comments.poll_tick(context).is_ready() {
@@ -132,5 +145,41 @@ impl Drop for EventStream {
     fn drop(&mut self) {
         self.shard.leave(&self.out);
         self.out.give_up();
+    }
+}
+
+/// When an answer ends: for who is behind something that hands answers on only when they are whole.
+struct Ending {
+    at: Pin<Box<Sleep>>,
+    /// For something to tell, once what it begins with is told.
+    wait: Duration,
+    /// What it begins with ends with an event of this kind; told: none.
+    beginning: Option<&'static str>,
+    has_news: bool,
+}
+
+impl Ending {
+    fn new(wait: Duration, is_resumed: bool) -> Self {
+        let at = Box::pin(tokio::time::sleep(LONGEST_BEGINNING));
+        // Who begins afresh is greeted, and goes on from there.
+        let (wait, beginning) = if is_resumed { (wait, SyncDone::KIND) } else { (Duration::ZERO, Hello::KIND) };
+        Self { at, wait, beginning: Some(beginning), has_news: false }
+    }
+
+    fn told(&mut self, chunk: &[u8]) {
+        let Some(kind) = sse::kind(chunk) else { return };
+        if self.beginning.is_some_and(|last| last.as_bytes() == kind) {
+            self.beginning = None;
+            self.end_in(if self.has_news { Duration::ZERO } else { self.wait });
+        } else if kind != Hello::KIND.as_bytes() && !self.has_news {
+            self.has_news = true;
+            if self.beginning.is_none() {
+                self.end_in(GATHER);
+            }
+        }
+    }
+
+    fn end_in(&mut self, time: Duration) {
+        self.at.as_mut().reset(Instant::now() + time);
     }
 }

@@ -79,6 +79,12 @@ pub fn encode(envelope: &FrameBody<'_>, cursor: Option<&Cursor>) -> Bytes {
     out.freeze()
 }
 
+/// The type of a chunk's event; none where it is a comment or the like.
+#[must_use]
+pub fn kind(chunk: &[u8]) -> Option<&[u8]> {
+    chunk.strip_prefix(b"event: ")?.split(|byte| *byte == b'\n').next()
+}
+
 #[cfg(test)]
 mod tests {
     use appcore::{ConversationId, EventId};
@@ -107,6 +113,8 @@ mod tests {
             "event: typing\nid: 12.3.00000000-0000-0000-0000-000000000009\ndata: {\"id\":\"00000000-0000-0000-0000-000000000007\",\"type\":\"typing\",\"timestamp\":\"1970-01-01T00:00:00.012Z\",\"payload\":{}}\n\n"
         );
         assert!(Wire::Sse.encode(&envelope(None)).starts_with(b"event: typing\ndata: {"));
+        assert_eq!(kind(&Wire::Sse.encode(&envelope(None))), Some(b"typing".as_slice()));
+        assert_eq!((kind(COMMENT), kind(&encode_retry(5))), (None, None));
     }
 
     #[test]

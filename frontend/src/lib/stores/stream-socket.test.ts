@@ -22,6 +22,14 @@ let socket: StreamSocket;
 let said: Record<string, unknown>[];
 let closed: number[];
 
+const ask: typeof fetch = (path, init) => {
+  const stream = new Stream();
+  streams.push(stream);
+  const headers = init?.headers as Record<string, string>;
+  asked.push({ path: path as string, lastEventId: headers['last-event-id'] });
+  return Promise.resolve(new Response(stream.body));
+};
+
 const settled = () => vi.waitFor(() => Promise.resolve());
 const event = (type: string, payload: object, id?: string) =>
   `event: ${type}\n${id ? `id: ${id}\n` : ''}data: ${JSON.stringify({ id: 'e', type, timestamp: '', payload })}\n\n`;
@@ -30,13 +38,6 @@ const send = (type: string, payload: object) => socket.send(JSON.stringify({ id:
 beforeEach(() => {
   [streams, asked, said, closed] = [[], [], [], []];
   api = new Api({ fetch: () => Promise.reject(new Error('no network here')) });
-  const ask: typeof fetch = (path, init) => {
-    const stream = new Stream();
-    streams.push(stream);
-    const headers = init?.headers as Record<string, string>;
-    asked.push({ path: path as string, lastEventId: headers['last-event-id'] });
-    return Promise.resolve(new Response(stream.body));
-  };
   socket = new StreamSocket(api, ask);
   socket.onmessage = ({ data }) => said.push(JSON.parse(data as string) as Record<string, unknown>);
   socket.onclose = ({ code }) => closed.push(code);
@@ -107,4 +108,35 @@ it('goes on where it was when another conversation is shown, without a second gr
   );
   await settled();
   expect(closed).toEqual([]);
+});
+
+it('asks for answers that end where something holds back one that does not', async () => {
+  vi.useFakeTimers();
+  try {
+    const passed = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
+    socket.close();
+    [streams, asked, closed] = [[], [], []];
+    const held = new StreamSocket(api, ask);
+    held.onmessage = ({ data }) => said.push(JSON.parse(data as string) as Record<string, unknown>);
+    held.onclose = ({ code }) => closed.push(code);
+    await passed(5_000);
+    expect(asked.map(({ path }) => path)).toEqual(['/r1/events', '/r1/events?wait=20']);
+    streams[1]?.write(event('hello', {}, '17'));
+    streams[1]?.end();
+    await passed(2_000);
+    expect([said.map(({ type }) => type), asked[2]]).toEqual([
+      ['hello'],
+      { path: '/r1/events?wait=20', lastEventId: '17' }
+    ]);
+    streams[2]?.write(event('hello', {}) + event('message.created', {}, '18.1.c1') + event('sync.done', {}, '18'));
+    streams[2]?.end();
+    await passed(2_000);
+    expect([said.map(({ type }) => type), asked[3]?.lastEventId]).toEqual([['hello', 'message.created'], '18']);
+    // The next connection from here knows it.
+    held.close();
+    socket = new StreamSocket(api, ask);
+    expect([asked.at(-1)?.path, closed]).toEqual(['/r1/events?wait=20', []]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -1,6 +1,7 @@
 /**
  * A connection where no WebSocket gets through, as behind some proxies: events come by an answer that doesn't end
- * (`GET /r1/events`), and what is sent goes by plain calls. What has no call (typing, presence) is left out.
+ * (`GET /r1/events`), and what is sent goes by plain calls. What has no call (typing, presence) is left out. Where something
+ * on the way hands answers on only when they are whole, each ends with what there is, and the next one is asked for.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Cursor, Id, LoggedEvent, Message } from '#lib/api/types.ts';
@@ -23,6 +24,12 @@ const PAGE = 200;
 const VIEW_AFTER = 500;
 /** Proxies end what is silent; the server says something every 15 s. */
 const SILENT = 40_000;
+/** A greeting is sent at once: without it, something holds the answer back. Whoever opened this waits twice as long. */
+const GREETED_WITHIN = 5_000;
+/** Seconds for which an answer that ends waits for something to tell. */
+const WAIT = 20;
+/** Between those: what happened just now comes once more with the next one. */
+const PAUSE = 2_000;
 
 export class StreamSocket implements Socket {
   onopen: Socket['onopen'] = null;
@@ -33,11 +40,15 @@ export class StreamSocket implements Socket {
 
   readonly #api: Api;
   readonly #fetch: typeof fetch;
+  /** Of the place where one is, so the next connection knows it too. */
+  static #polls = false;
+
   #stream = new AbortController();
   #lastEventId: string | undefined;
   #heardAt = Date.now();
   #view = '';
   #viewTimer: ReturnType<typeof setTimeout> | undefined;
+  #pollTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(api: Api, ask: typeof fetch = (input, init) => fetch(input, init)) {
     this.#api = api;
@@ -66,15 +77,19 @@ export class StreamSocket implements Socket {
   close(): void {
     this.readyState = CLOSED;
     clearTimeout(this.#viewTimer);
+    clearTimeout(this.#pollTimer);
     this.#stream.abort();
   }
 
   // ── what comes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #follow(stream: AbortController): Promise<void> {
-    const goesOn = this.#lastEventId !== undefined;
+    const [goesOn, polls] = [this.#lastEventId !== undefined, StreamSocket.#polls];
+    if (!polls) this.#pollTimer = setTimeout(() => this.#poll(), GREETED_WITHIN);
+    let isWhole = false;
     try {
-      const path = `/r1/events${this.#view && `?view=${this.#view}`}`;
+      const query = [this.#view && `view=${this.#view}`, polls && `wait=${WAIT}`].filter(Boolean).join('&');
+      const path = `/r1/events${query && `?${query}`}`;
       const headers = {
         accept: 'text/event-stream',
         ...(this.#lastEventId !== undefined && { 'last-event-id': this.#lastEventId })
@@ -86,10 +101,27 @@ export class StreamSocket implements Socket {
       }
       this.readyState = OPEN;
       await this.#listen(answer.body, goesOn);
+      isWhole = true;
     } catch {
       // It broke off, or was let go.
     }
-    if (stream === this.#stream) this.#end(BROKEN);
+    if (stream !== this.#stream) return;
+    clearTimeout(this.#pollTimer);
+    if (!polls || !isWhole) this.#end(BROKEN);
+    else if (this.readyState === OPEN) this.#pollTimer = setTimeout(() => void this.#follow(stream), PAUSE);
+  }
+
+  #poll(): void {
+    StreamSocket.#polls = true;
+    this.#restart();
+  }
+
+  #restart(): void {
+    clearTimeout(this.#pollTimer);
+    const before = this.#stream;
+    this.#stream = new AbortController();
+    before.abort();
+    void this.#follow(this.#stream);
   }
 
   async #listen(body: ReadableStream<Uint8Array>, goesOn: boolean): Promise<void> {
@@ -99,6 +131,7 @@ export class StreamSocket implements Socket {
       const { value, done } = await reader.read();
       if (done) return;
       this.#heardAt = Date.now();
+      if (!StreamSocket.#polls) clearTimeout(this.#pollTimer);
       const blocks = (rest + value).split('\n\n');
       rest = blocks.pop() ?? '';
       for (const block of blocks) this.#take(block, goesOn);
@@ -125,11 +158,7 @@ export class StreamSocket implements Socket {
     clearTimeout(this.#viewTimer);
     this.#viewTimer = setTimeout(() => {
       // Without a place to go on from, events would be missed.
-      if (this.readyState !== OPEN || this.#lastEventId === undefined) return;
-      const before = this.#stream;
-      this.#stream = new AbortController();
-      before.abort();
-      void this.#follow(this.#stream);
+      if (this.readyState === OPEN && this.#lastEventId !== undefined) this.#restart();
     }, VIEW_AFTER);
   }
 
