@@ -34,6 +34,8 @@ pub struct Usage {
     pub audio: Option<u64>,
     /// Of it, that of the answer.
     pub audio_output: Option<u64>,
+    /// Searches of the web that the provider ran.
+    pub searches: Option<u64>,
     /// At least one of the counts is ours.
     pub estimated: bool,
 }
@@ -50,6 +52,7 @@ impl Usage {
             reasoning: later.reasoning.or(self.reasoning),
             audio: later.audio.or(self.audio),
             audio_output: later.audio_output.or(self.audio_output),
+            searches: later.searches.or(self.searches),
             estimated: later.estimated,
         }
     }
@@ -69,6 +72,7 @@ impl Usage {
             reasoning: sum(self.reasoning, other.reasoning),
             audio: sum(self.audio, other.audio),
             audio_output: sum(self.audio_output, other.audio_output),
+            searches: sum(self.searches, other.searches),
             estimated: self.estimated || other.estimated,
         }
     }
@@ -89,6 +93,7 @@ impl Usage {
             reasoning: bound(self.reasoning),
             audio: bound(self.audio),
             audio_output: bound(self.audio_output),
+            searches: bound(self.searches),
             estimated: self.estimated,
         };
         let estimated = self.estimated || bounded != self;

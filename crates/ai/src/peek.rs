@@ -8,9 +8,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use crate::{call::Door, gateway_error::GatewayError, heavy::off_loop, meter::quarters};
+use crate::{call::Door, dialect::fields::counted, gateway_error::GatewayError, heavy::off_loop, meter::quarters};
 
 /// A look into the body of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +33,15 @@ pub struct Wanted {
     pub choices: u64,
     /// Sound is sent or asked for.
     pub has_sound: bool,
+    /// Searches of the web that the provider may run, about.
+    pub searches: u64,
 }
 
 impl Wanted {
     /// One answer in words.
     #[must_use]
     pub fn words(input: u64, max_output: Option<u64>) -> Self {
-        Self { input, max_output, choices: 1, has_sound: false }
+        Self { input, max_output, choices: 1, has_sound: false, searches: 0 }
     }
 }
 
@@ -47,6 +49,8 @@ impl Wanted {
 const MOST_CHOICES: u64 = 128;
 /// More messages and parts in one question are refused.
 const MOST_ITEMS: usize = 10_000;
+/// Searches of the web in an answer, where nothing bounds them.
+const SEARCHES: u64 = 10;
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -61,6 +65,8 @@ struct Head<'a> {
     temperature: Option<&'a RawValue>,
     #[serde(borrow)]
     seed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
@@ -93,11 +99,12 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
         return Err(GatewayError::invalid_param(field, message));
     }
     let has_sound = door == Door::Chat && speaks_of_sound(body);
+    let searches = if door == Door::Messages { searches(head.tools) } else { 0 };
     Ok(Peek {
         model,
         stream: head.stream.unwrap_or(false),
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
-        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound },
+        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, searches },
     })
 }
 
@@ -106,6 +113,15 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
 fn speaks_of_sound(body: &[u8]) -> bool {
     let has = |name: &[u8]| memmem::find(body, name).is_some();
     has(b"\"input_audio\"") || (has(b"\"modalities\"") && has(b"\"audio\""))
+}
+
+/// Of Anthropic's tool, which it runs itself and bills beside the tokens.
+fn searches(tools: Option<&RawValue>) -> u64 {
+    let named = tools.filter(|tools| memmem::find(tools.get().as_bytes(), b"\"web_search").is_some());
+    let tools: Vec<Value> = named.and_then(|tools| serde_json::from_str(tools.get()).ok()).unwrap_or_default();
+    let searching =
+        tools.iter().filter(|tool| tool["type"].as_str().is_some_and(|kind| kind.starts_with("web_search")));
+    searching.map(|tool| counted(&tool["max_uses"]).unwrap_or(SEARCHES)).fold(0, u64::saturating_add)
 }
 
 fn is_zero(raw: &RawValue) -> bool {
@@ -322,6 +338,28 @@ mod tests {
         assert_eq!(look(Door::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
         let hidden = r#"{"model":"m","max_tokens":900,"max_completion_tokens":1}"#;
         assert_eq!(look(Door::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
+    }
+
+    #[test]
+    fn searches_that_a_provider_may_run_are_known() {
+        let searches = |door: Door, tools: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#));
+            peek(door, &body).unwrap().wanted.searches
+        };
+        for (tools, found) in [
+            (r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f"}]"#, 3),
+            (r#"[{"type":"web_search_20250305","name":"web_search"}]"#, SEARCHES),
+            (
+                r#"[{"type":"web_search_20250305","max_uses":1},{"type":"web_search_20260209","max_uses":"x"}]"#,
+                1 + SEARCHES,
+            ),
+            (r#"[{"name":"web_search","input_schema":{}}]"#, 0),
+            ("[]", 0),
+            ("\"web_search\"", 0),
+        ] {
+            assert_eq!(searches(Door::Messages, tools), found, "{tools}");
+            assert_eq!(searches(Door::Chat, tools), 0);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use support::wait_until;
 use tokio::task::JoinSet;
 
 use super::{
-    budgets::{spending, spent},
+    budgets::{spending, spending_on, spent},
     *,
 };
 
@@ -40,6 +40,28 @@ async fn calls_count_at_every_door_whole_and_streamed() {
     assert!(rows.iter().all(|row| row["estimated"] == false && row["status"] == 200), "{rows:?}");
     let groups = stage.anna.get("/r1/usage?group=day").await.data();
     assert_eq!((&groups["items"][0]["requests"], &groups["items"][0]["cost"]), (&json!(7), &json!(70)));
+}
+
+#[tokio::test]
+async fn searches_of_the_web_are_held_and_paid_for() {
+    let (stage, key, caller) = spending_on(UpstreamKind::Anthropic, 25_000).await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000, "search": 10_000 });
+    stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    stage.upstream.always(Behaviour::Body(
+        json!({ "id": "m", "type": "message", "role": "assistant", "model": "small",
+        "content": [{ "type": "text", "text": "It rains." }], "stop_reason": "end_turn",
+        "usage": { "input_tokens": 7, "output_tokens": 3, "server_tool_use": { "web_search_requests": 2 } } }),
+    ));
+    let asked = |max_uses: u32| {
+        let mut asked = asked_at(DOORS[2], false);
+        asked["max_tokens"] = json!(100);
+        asked["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search", "max_uses": max_uses }]);
+        asked
+    };
+    assert_eq!(caller.post(DOORS[2], asked(3)).await.status, 402, "three searches are more than there is");
+    let answer = caller.post(DOORS[2], asked(2)).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("20010")), "{answer:?}");
+    assert_eq!(spent(&stage, &key).await, 20_010);
 }
 
 #[tokio::test]

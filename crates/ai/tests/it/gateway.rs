@@ -81,6 +81,7 @@ const COUNTED: Usage = Usage {
     reasoning: None,
     audio: None,
     audio_output: None,
+    searches: None,
     estimated: false,
 };
 

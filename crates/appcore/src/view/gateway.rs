@@ -98,7 +98,7 @@ pub struct ModelList {
     pub models: Vec<String>,
 }
 
-/// What a million tokens cost, in micro-credits.
+/// What a million tokens cost, in micro-credits, and what else is billed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPrice {
@@ -116,6 +116,9 @@ pub struct ModelPrice {
     /// Sound that is made. Left out: like other output.
     #[serde(default)]
     pub audio_output: Option<MicroCredits>,
+    /// One search of the web that the provider runs itself, as Anthropic's tool does. Left out: nothing.
+    #[serde(default)]
+    pub search: Option<MicroCredits>,
     /// What a request with a long input costs instead, all of it.
     #[serde(default)]
     pub long: Option<LongPrice>,

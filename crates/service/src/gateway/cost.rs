@@ -17,7 +17,12 @@ pub(crate) fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
         + price.audio.unwrap_or(price.input).of_tokens(heard)
         + price.output.of_tokens(output - spoken)
         + price.audio_output.unwrap_or(price.output).of_tokens(spoken);
-    MicroCredits::rounded_up(millionths)
+    MicroCredits::rounded_up(millionths) + searching(&price, usage.searches.unwrap_or(0))
+}
+
+fn searching(price: &ModelPrice, searches: u64) -> MicroCredits {
+    let micro = price.search.unwrap_or_default().of_tokens(searches);
+    MicroCredits(i64::try_from(micro).unwrap_or(i64::MAX))
 }
 
 /// What a call costs at most, whose answers have so many tokens: each is of the dearest kind that it may turn out to be.
@@ -32,7 +37,7 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
         let answer = dearest(price.output, &[sound(price.audio_output)]);
         MicroCredits::rounded_up(input.of_tokens(wanted.input) + answer.of_tokens(output))
     });
-    costs[0].max(costs[1])
+    costs[0].max(costs[1]) + searching(price, wanted.searches)
 }
 
 #[cfg(test)]
@@ -49,6 +54,7 @@ mod tests {
         cache_write: None,
         audio: None,
         audio_output: None,
+        search: None,
         long: None,
     };
 
@@ -76,6 +82,14 @@ mod tests {
     }
 
     #[test]
+    fn searches_of_the_web_cost_beside_the_tokens() {
+        let searched = Usage { searches: Some(3), ..usage(100, 0, 10) };
+        assert_eq!(cost(&PRICE, &searched), MicroCredits(200), "where they have no price");
+        let price = ModelPrice { search: Some(MicroCredits(10_000)), ..PRICE };
+        assert_eq!(cost(&price, &searched), MicroCredits(30_200));
+    }
+
+    #[test]
     fn a_long_input_makes_all_of_it_dearer() {
         let long = LongPrice {
             above: 200,
@@ -95,23 +109,26 @@ mod tests {
     }
 
     fn prices() -> impl Strategy<Value = ModelPrice> {
-        let kinds = (amounts(), amounts(), prop::array::uniform4(prop::option::of(amounts())));
+        let kinds = (amounts(), amounts(), prop::array::uniform5(prop::option::of(amounts())));
         let long =
             prop::option::of((0_u64..3_000, amounts(), amounts(), prop::array::uniform2(prop::option::of(amounts()))));
-        (kinds, long).prop_map(|((input, output, [cached, cache_write, audio, audio_output]), long)| ModelPrice {
-            input,
-            output,
-            cached,
-            cache_write,
-            audio,
-            audio_output,
-            long: long.map(|(above, long_input, long_output, [cached, cache_write])| LongPrice {
-                above,
-                input: long_input,
-                output: long_output,
+        (kinds, long).prop_map(|((input, output, [cached, cache_write, audio, audio_output, search]), long)| {
+            ModelPrice {
+                input,
+                output,
                 cached,
                 cache_write,
-            }),
+                audio,
+                audio_output,
+                search,
+                long: long.map(|(above, long_input, long_output, [cached, cache_write])| LongPrice {
+                    above,
+                    input: long_input,
+                    output: long_output,
+                    cached,
+                    cache_write,
+                }),
+            }
         })
     }
 
@@ -120,10 +137,11 @@ mod tests {
         fn whatever_is_asked_no_less_is_held_than_is_booked(
             price in prices(),
             (input, most, choices, has_sound) in (0_u64..4_000, 0_u64..4_000, 1_u64..128, any::<bool>()),
+            (searches, searched) in (0_u64..20).prop_flat_map(|most| (Just(most), 0..=most)),
             shares in prop::array::uniform6(0_u64..=100),
         ) {
             let part = |of: u64, share: usize| of * shares[share] / 100;
-            let wanted = Wanted { input, max_output: Some(most), choices, has_sound };
+            let wanted = Wanted { input, max_output: Some(most), choices, has_sound, searches };
             let (asked, answered) = (part(input, 0), part(most * choices, 1));
             let spoken = if has_sound { part(answered, 2) } else { 0 };
             let heard = if has_sound { part(asked, 3) } else { 0 };
@@ -131,6 +149,7 @@ mod tests {
                 cache_write: Some(part(asked, 4)),
                 audio: Some(heard + spoken),
                 audio_output: Some(spoken),
+                searches: Some(searched),
                 ..usage(asked, part(asked, 5), answered)
             };
             prop_assert!(cost(&price, &usage) <= worst_cost(&price, wanted, most * choices));

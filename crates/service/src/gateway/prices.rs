@@ -12,6 +12,10 @@ use appcore::{
 /// Which edition of the table it is.
 const VERSION: &str = "litellm-1.109.1-2026-11-24";
 
+/// A search of the web by Anthropic's own tool, which all of its models have: 10 US dollars for a thousand (docs.claude.com, web search tool, "Usage and
+/// pricing"). It isn't in the table.
+const CLAUDE_SEARCH: MicroCredits = MicroCredits(10_000);
+
 /// A model of the table.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -59,6 +63,7 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         cache_write: amount(cache_write),
         audio: amount(audio),
         audio_output: amount(audio_output),
+        search: name.starts_with("claude-").then_some(CLAUDE_SEARCH),
         long: read_long(long),
     };
     let capabilities = ModelCapabilities {

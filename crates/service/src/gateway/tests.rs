@@ -52,6 +52,7 @@ const PRICE: ModelPrice = ModelPrice {
     cache_write: None,
     audio: None,
     audio_output: None,
+    search: None,
     long: None,
 };
 

@@ -13,6 +13,7 @@ pub(crate) struct MessageUsage {
     cache_read_input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    searches: Option<u64>,
 }
 
 impl From<Value> for MessageUsage {
@@ -22,6 +23,7 @@ impl From<Value> for MessageUsage {
             cache_read_input_tokens: counted(&said["cache_read_input_tokens"]),
             cache_creation_input_tokens: counted(&said["cache_creation_input_tokens"]),
             output_tokens: counted(&said["output_tokens"]),
+            searches: counted(&said["server_tool_use"]["web_search_requests"]),
         }
     }
 }
@@ -33,6 +35,7 @@ impl MessageUsage {
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.searches = later.searches.or(self.searches);
     }
 }
 
@@ -44,6 +47,7 @@ impl From<MessageUsage> for Usage {
             cached: usage.cache_read_input_tokens,
             cache_write: usage.cache_creation_input_tokens,
             output: usage.output_tokens,
+            searches: usage.searches,
             ..Self::default()
         }
     }

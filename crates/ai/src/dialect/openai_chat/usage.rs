@@ -22,6 +22,7 @@ impl From<Value> for CompletionUsage {
             reasoning: counted(&completion["reasoning_tokens"]),
             audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
             audio_output: spoken,
+            searches: None,
             estimated: false,
         })
     }
