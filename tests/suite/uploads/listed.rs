@@ -92,3 +92,37 @@ async fn who_came_later_sees_no_files_from_before() {
     assert_eq!(late.get(&path).await.data()["items"], json!([]));
     assert_eq!(ben.get(&path).await.data()["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn pages_of_files_lead_to_the_oldest_one_whatever_lies_between() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut sent = Vec::new();
+    for n in 0..12 {
+        let who = if n % 3 == 0 { &anna } else { &ben };
+        let name = format!("{n}.txt");
+        let both = [who.upload(&name, "text/plain", "x").await, who.upload("twin.csv", "text/csv", "x").await];
+        sent.push((name, who.send_files(&chat, "", &[&both[0], &both[1]]).await.data_with(201)));
+        ben.send_message(&chat, "no file").await;
+    }
+    anna.delete(&format!("/r1/messages/{}", sent[6].1["id"].as_str().unwrap())).await.data();
+    // Two messages with files at a time, each with what is looked for of it, until there are no more.
+    for (filter, each) in [("", 2), ("&kind=document&q=twin", 1), ("&q=.txt", 1)] {
+        let (mut found, mut before) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/r1/conversations/{chat}/files?limit=2{filter}{before}");
+            let page = ben.get(&path).await.data();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= 2 * each, "{page}");
+            found.extend(items.iter().map(|item| item["message_id"].clone()));
+            if page["has_more"] == false {
+                break;
+            }
+            before = format!("&before_seq={}", items.last().unwrap()["seq"]);
+        }
+        let kept = sent.iter().rev().filter(|(name, _)| name != "6.txt");
+        let wanted: Vec<Value> = kept.flat_map(|(_, message)| vec![message["id"].clone(); each]).collect();
+        assert_eq!(found, wanted, "{filter}");
+    }
+}

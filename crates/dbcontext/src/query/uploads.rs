@@ -332,10 +332,12 @@ pub async fn of_conversation<C: ConnectionTrait>(
         values.push(super::containing(&text).into());
         is_meant.push_str(&format!(" AND u.search_name LIKE ${} ESCAPE '\\'", values.len()));
     }
+    // From the newest message on, as far as it takes: a conversation may have ten thousand files.
     let sql = format!(
         "SELECT u.*, p.id AS message_id FROM ( \
-           SELECT DISTINCT m.id, m.seq FROM message_uploads f JOIN messages m ON m.id = f.message_id JOIN uploads u ON u.id = f.upload_id \
-           WHERE f.conversation_id = $1 AND m.seq > $2 AND m.deleted_at IS NULL AND m.hidden_at IS NULL AND m.hidden_by IS NULL{within}{is_meant} \
+           SELECT m.id, m.seq FROM messages m WHERE m.conversation_id = $1 AND m.attachments IS NOT NULL AND m.seq > $2 \
+             AND m.deleted_at IS NULL AND m.hidden_at IS NULL AND m.hidden_by IS NULL{within} \
+             AND EXISTS (SELECT 1 FROM message_uploads f JOIN uploads u ON u.id = f.upload_id WHERE f.message_id = m.id{is_meant}) \
            ORDER BY m.seq DESC LIMIT {}) p \
          JOIN message_uploads f ON f.message_id = p.id JOIN uploads u ON u.id = f.upload_id{is_meant} ORDER BY p.seq DESC, u.id DESC",
         filter.limit
