@@ -2,6 +2,7 @@
 //! `bench/run` builds what is needed and calls it.
 
 mod attacks;
+mod beside;
 mod broadcast;
 mod channel;
 mod crowd;
@@ -81,6 +82,9 @@ struct Arguments {
     /// Only what attackers get.
     #[arg(long)]
     attacks: bool,
+    /// Only what grows beside the chat: boards, files, threads, notes.
+    #[arg(long)]
+    beside: bool,
     /// Only searching a million messages.
     #[arg(long)]
     search: bool,
@@ -140,6 +144,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.attacks {
         return attacks::measure(&arguments.natter);
+    }
+    if arguments.beside {
+        return beside::measure(arguments.quick);
     }
     if arguments.broadcast {
         return broadcast::measure(&arguments.natter, &arguments.peers, &arguments.results);

@@ -1,0 +1,266 @@
+//! What grows beside the chat: boards, files, threads, notes, what one keeps. How long the first page of each takes somebody who has no more than that
+//! page, and somebody who has thousands; and a move on a board, and an export of it all. What the calls take is measured at the client, one after
+//! the other.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use futures_util::future::join_all;
+use support::{Application, Engine, Member, Setup, Value, json, new_id};
+
+/// Calls of which the median is taken, and those before them.
+const CALLS: usize = 100;
+const WARM_UP: usize = 10;
+/// Requests at the same time while it is filled.
+const AT_ONCE: usize = 16;
+/// Until what follows from filling it is over, such as notifications.
+const SETTLING: Duration = Duration::from_secs(5);
+/// How often one looks whether the export is there.
+const LOOK: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The pages that the app asks for.
+const TASKS: usize = 200;
+const FILES: usize = 60;
+const REPLIES: usize = 50;
+const THREADS: usize = 30;
+const SAVED: usize = 50;
+const NOTES: usize = 25;
+
+/// How much there is of each.
+struct Counts {
+    tasks: usize,
+    files: usize,
+    replies: usize,
+    /// Also of what is saved: the messages that began them.
+    threads: usize,
+    notes: usize,
+}
+
+const ONE_PAGE: Counts = Counts { tasks: TASKS, files: FILES, replies: REPLIES, threads: SAVED, notes: NOTES };
+const THOUSANDS: Counts = Counts { tasks: 1_000, files: 10_000, replies: 10_000, threads: 1_000, notes: 1_000 };
+const FEW: Counts = Counts { tasks: 300, files: 300, replies: 300, threads: 100, notes: 100 };
+
+/// Somebody with a conversation in which there is so much.
+struct Side {
+    who: Member,
+    chat: String,
+    /// The message with the long thread.
+    root: String,
+    /// The place of the last file of the oldest page.
+    oldest: i64,
+    tasks: Vec<(String, String)>,
+}
+
+/// Prints a table for each database. `is_quick`: only to see whether it works.
+pub fn measure(is_quick: bool) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    for (engine, name) in [(Engine::Sqlite, "SQLite"), (Engine::Postgres, "PostgreSQL")] {
+        runtime.block_on(run(engine, name, is_quick))?;
+    }
+    Ok(())
+}
+
+async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
+    let app = Setup::new().on(engine).set("auth.access_ttl", 86_400).start().await;
+    let few = Side::fill(&app, &ONE_PAGE).await?;
+    let many = Side::fill(&app, if is_quick { &FEW } else { &THOUSANDS }).await?;
+    if engine == Engine::Postgres {
+        // As the database's own maintenance would have done by the time there is so much.
+        app.database.run("ANALYZE").await;
+    }
+    tokio::time::sleep(SETTLING).await;
+    println!("\n| {name} | one page, p50 | thousands, p50 | ratio | thousands, p95 |\n|---|--:|--:|--:|--:|");
+    let calls = if is_quick { WARM_UP } else { CALLS };
+    for (what, path) in PAGES {
+        let times = [few.read(path, calls).await?, many.read(path, calls).await?];
+        row(what, &times);
+    }
+    row("a task is moved", &[few.moves(calls).await, many.moves(calls).await]);
+    many.export(&app).await
+}
+
+/// A row of the table, and where its page is.
+type Page = (&'static str, fn(&Side) -> String);
+
+const PAGES: [Page; 13] = [
+    ("board: its columns", |side| format!("/r1/conversations/{}/board", side.chat)),
+    ("board: first 200 tasks", |side| format!("/r1/conversations/{}/tasks?page_size={TASKS}", side.chat)),
+    ("own tasks: first 100", |_| "/r1/tasks?assignee=me&page_size=100".to_owned()),
+    ("files: newest 60", |side| format!("/r1/conversations/{}/files?kind=file&limit={FILES}", side.chat)),
+    ("files: oldest 60", |side| {
+        format!("/r1/conversations/{}/files?kind=file&limit={FILES}&before_seq={}", side.chat, side.oldest)
+    }),
+    ("files: by a name that one has", |side| format!("/r1/conversations/{}/files?q=sheet%2059.bin", side.chat)),
+    ("files: of a type that none has", |side| format!("/r1/conversations/{}/files?kind=video", side.chat)),
+    ("thread: newest 50 replies", |side| format!("/r1/messages/{}/thread?limit={REPLIES}", side.root)),
+    ("threads: newest 30", |_| format!("/r1/threads?filter=all&page_size={THREADS}")),
+    ("threads: newest 30 with something unread", |_| format!("/r1/threads?filter=unread&page_size={THREADS}")),
+    ("saved messages: newest 50", |_| format!("/r1/saved?page_size={SAVED}")),
+    ("notes: first 25", |_| format!("/r1/notes?page_size={NOTES}")),
+    ("conversation: newest 50 messages", |side| format!("/r1/conversations/{}/messages?limit=50", side.chat)),
+];
+
+impl Side {
+    async fn fill(app: &Application, counts: &Counts) -> anyhow::Result<Self> {
+        let (who, other) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = who.open_single(&other).await;
+        let messages = format!("/r1/conversations/{chat}/messages");
+        let (by, other, place, messages) = (&who, &other, chat.as_str(), messages.as_str());
+
+        eprintln!("{} tasks", counts.tasks);
+        let made = by
+            .post(&format!("/r1/conversations/{place}/board/columns"), json!({ "name": "To do" }))
+            .await
+            .data_with(201);
+        let column = id(&made)?;
+        let mut tasks = Vec::with_capacity(counts.tasks);
+        // In their order: each is put at the end.
+        for number in 0..counts.tasks {
+            let body = json!({
+                "title": format!("Step {number}"),
+                "column_id": column,
+                "description": "What is to be done, in a line or two.",
+                "labels": ["Launch"],
+                "assignee_ids": [by.id]
+            });
+            let task = by.post(&format!("/r1/conversations/{place}/tasks"), body).await.data_with(201);
+            tasks.push((id(&task)?, text(&task, "position")?));
+        }
+
+        eprintln!("{} files", counts.files);
+        let sent = in_turns(counts.files, |number| async move {
+            // Nothing that could be read: what is in files is not what is measured.
+            let bytes = vec![0, 159, 146, 150, u8::try_from(number % 256).unwrap_or_default()];
+            let upload = by.upload(&format!("sheet%20{number}.bin"), "application/octet-stream", bytes).await;
+            by.send_files(place, "", &[&upload]).await.data_with(201)["seq"].as_i64()
+        })
+        .await;
+        let mut places: Vec<i64> = sent.into_iter().flatten().collect();
+        ensure!(places.len() == counts.files, "not every file was sent");
+        places.sort_unstable();
+        let oldest = places.get(FILES).copied().unwrap_or(i64::MAX);
+
+        eprintln!("{} replies, {} threads", counts.replies, counts.threads);
+        let root = id(&by.send_message(place, "a long story").await)?;
+        let story = root.as_str();
+        in_turns(counts.replies, |number| reply(other, messages, story, number)).await;
+        in_turns(counts.threads, |number| async move {
+            let question = by.post(messages, said(&format!("question {number}"))).await.data_with(201);
+            let id = question["id"].as_str().unwrap_or_default();
+            reply(other, messages, id, number).await;
+            by.put(&format!("/r1/messages/{id}/saved"), json!({})).await.data();
+        })
+        .await;
+
+        eprintln!("{} notes", counts.notes);
+        in_turns(counts.notes, |number| async move {
+            let body = json!({ "title": format!("Note {number}"), "content": "What was said. ".repeat(50) });
+            by.put(&format!("/r1/notes/{}", new_id()), body).await.data_with(201);
+        })
+        .await;
+        Ok(Self { who, chat, root, oldest, tasks })
+    }
+
+    /// What a page takes.
+    async fn read(&self, path: fn(&Self) -> String, calls: usize) -> anyhow::Result<Vec<Duration>> {
+        let path = path(self);
+        let mut took = Vec::with_capacity(calls);
+        for call in 0..WARM_UP + calls {
+            let begun = Instant::now();
+            let answer = self.who.get(&path).await;
+            if call >= WARM_UP {
+                took.push(begun.elapsed());
+            }
+            ensure!(answer.status == 200, "{path}: {answer:?}");
+        }
+        Ok(took)
+    }
+
+    /// What it takes to put tasks between two others.
+    async fn moves(&self, calls: usize) -> Vec<Duration> {
+        let mut took = Vec::with_capacity(calls);
+        let last = self.tasks.len() - 1;
+        for call in 0..calls {
+            let (moved, _) = &self.tasks[last - call % (last / 2)];
+            let (_, before) = &self.tasks[call % (last / 2)];
+            let begun = Instant::now();
+            let answer =
+                self.who.patch(&format!("/r1/tasks/{moved}"), json!({ "position": format!("{before}V") })).await;
+            took.push(begun.elapsed());
+            answer.data();
+        }
+        took
+    }
+
+    /// All of the conversation as a file: how long it takes, and how much memory.
+    async fn export(&self, app: &Application) -> anyhow::Result<()> {
+        let instance = &app.instances[0];
+        let (before, begun) = (instance.memory(), Instant::now());
+        let wish = json!({ "format": "html", "files": true });
+        let upload = self.who.post(&format!("/r1/conversations/{}/export", self.chat), wish).await.data_with(202);
+        let path = format!("/r1/uploads/{}", id(&upload)?);
+        let mut most = before;
+        let size = loop {
+            most = most.max(instance.memory());
+            let upload = self.who.get(&path).await.data();
+            if upload["status"] == "ready" {
+                break upload["size"].as_u64().unwrap_or_default();
+            }
+            ensure!(begun.elapsed() < PATIENCE, "the export is not written");
+            tokio::time::sleep(LOOK).await;
+        };
+        println!(
+            "\nAll of it exported with its files: {:.1} s, {:.1} MB, {:.0} MB more memory at most.",
+            begun.elapsed().as_secs_f64(),
+            megabytes(size),
+            megabytes(most.saturating_sub(before))
+        );
+        Ok(())
+    }
+}
+
+/// Does it so many times, some at the same time.
+async fn in_turns<F: Future>(count: usize, deed: impl Fn(usize) -> F) -> Vec<F::Output> {
+    let mut all = Vec::with_capacity(count);
+    for begin in (0..count).step_by(AT_ONCE) {
+        all.extend(join_all((begin..count.min(begin + AT_ONCE)).map(&deed)).await);
+    }
+    all
+}
+
+fn said(content: &str) -> Value {
+    json!({ "client_id": new_id(), "content": content })
+}
+
+async fn reply(who: &Member, messages: &str, root: &str, number: usize) {
+    let mut body = said(&format!("an answer of some length, number {number}"));
+    body["thread_id"] = json!(root);
+    who.post(messages, body).await.data_with(201);
+}
+
+fn id(of: &Value) -> anyhow::Result<String> {
+    text(of, "id")
+}
+
+fn text(of: &Value, field: &str) -> anyhow::Result<String> {
+    of[field].as_str().map(str::to_owned).with_context(|| format!("{field} is missing in {of}"))
+}
+
+fn row(what: &str, [few, many]: &[Vec<Duration>; 2]) {
+    let (one, thousands) = (percentile(few, 50), percentile(many, 50));
+    println!("| {what} | {one:.1} ms | {thousands:.1} ms | {:.2} | {:.1} ms |", thousands / one, percentile(many, 95));
+}
+
+/// In milliseconds.
+fn percentile(took: &[Duration], share: usize) -> f64 {
+    let mut took = took.to_vec();
+    took.sort_unstable();
+    let at = took.len().saturating_sub(1) * share / 100;
+    took.get(at).map_or(0.0, |took| took.as_secs_f64() * 1_000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to look at")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
