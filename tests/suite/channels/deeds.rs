@@ -19,11 +19,17 @@ type Row = (Deed, [&'static str; 4]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
+    Show,
+    LookAround,
+    SeeOwnVote,
     ShowThread,
     ListPins,
     Save,
     BeReminded,
     Draft,
+    /// Into a conversation of one's own.
+    Forward,
+    Schedule,
     React,
     TakeBack,
     Pin,
@@ -36,15 +42,21 @@ enum Deed {
     MarkUnread,
     Edit,
     ClosePoll,
+    RemovePreviews,
     Delete,
 }
 
-const USUAL: [Row; 18] = [
+const USUAL: [Row; 24] = [
+    (Deed::Show, [OK, OK, OK, OK]),
+    (Deed::LookAround, [OK, OK, OK, OK]),
+    (Deed::SeeOwnVote, [OK, OK, OK, OK]),
     (Deed::ShowThread, [OK, OK, OK, OK]),
     (Deed::ListPins, [OK, OK, OK, OK]),
     (Deed::Save, [OK, OK, OK, OK]),
     (Deed::BeReminded, [OK, OK, OK, OK]),
     (Deed::Draft, [OK, OK, OK, OK]),
+    (Deed::Forward, [OK, OK, OK, OK]),
+    (Deed::Schedule, [OK, OK, OK, OUT]),
     (Deed::React, [OK, OK, OK, OUT]),
     (Deed::TakeBack, [OK, OK, OK, OUT]),
     (Deed::Pin, [OK, OK, OK, OUT]),
@@ -57,6 +69,7 @@ const USUAL: [Row; 18] = [
     (Deed::MarkUnread, [OK, OK, OK, OUT]),
     (Deed::Edit, [OK, NO, NO, OUT]),
     (Deed::ClosePoll, [OK, NO, NO, OUT]),
+    (Deed::RemovePreviews, [OK, NO, NO, NO]),
     (Deed::Delete, [OK, OK, NO, OUT]),
 ];
 
@@ -65,11 +78,13 @@ struct Stage {
     id: String,
     root: Value,
     poll: Value,
+    /// Where whoever tries may write.
+    elsewhere: String,
 }
 
 impl Stage {
     /// A message that was answered in its thread, and a poll, by whoever opened the conversation.
-    async fn set(owner: &Member, id: &str) -> Self {
+    async fn set(owner: &Member, id: &str, elsewhere: String) -> Self {
         let send = async |mut body: Value| {
             body["client_id"] = json!(new_id());
             owner.post(&at(id, "/messages"), body).await.data_with(201)
@@ -77,7 +92,7 @@ impl Stage {
         let root = send(json!({ "content": "a question" })).await;
         send(json!({ "content": "an answer", "thread_id": root["id"] })).await;
         let poll = send(json!({ "content": "When?", "poll": { "options": ["Now", "Later"] } })).await;
-        Self { id: id.to_owned(), root, poll }
+        Self { id: id.to_owned(), root, poll, elsewhere }
     }
 
     async fn ask(&self, who: &Member, deed: Deed) -> Answer {
@@ -85,12 +100,19 @@ impl Stage {
         let root = |rest: &str| on(&self.root, rest);
         let thumb = "/reactions/%F0%9F%91%8D";
         let reply = json!({ "client_id": new_id(), "content": "me too", "thread_id": self.root["id"] });
+        let forward = json!({ "client_id": new_id(), "content": "", "forward_of": self.root["id"] });
+        let later = json!({ "client_id": new_id(), "content": "later", "send_at": in_an_hour() });
         let (method, path, body) = match deed {
+            Deed::Show => (Method::GET, root(""), Value::Null),
+            Deed::LookAround => (Method::GET, root("/around"), Value::Null),
+            Deed::SeeOwnVote => (Method::GET, on(&self.poll, "/vote"), Value::Null),
             Deed::ShowThread => (Method::GET, root("/thread"), Value::Null),
             Deed::ListPins => (Method::GET, at(&self.id, "/pins"), Value::Null),
             Deed::Save => (Method::PUT, root("/saved"), json!({})),
             Deed::BeReminded => (Method::POST, root("/reminders"), json!({ "at": in_an_hour() })),
             Deed::Draft => (Method::PUT, at(&self.id, "/draft"), json!({ "content": "begun" })),
+            Deed::Forward => (Method::POST, at(&self.elsewhere, "/messages"), forward),
+            Deed::Schedule => (Method::POST, at(&self.id, "/messages"), later),
             Deed::React => (Method::PUT, root(thumb), json!({})),
             Deed::TakeBack => (Method::DELETE, root(thumb), Value::Null),
             Deed::Pin => (Method::PUT, root("/pin"), json!({})),
@@ -103,6 +125,7 @@ impl Stage {
             Deed::MarkUnread => (Method::POST, at(&self.id, "/unread"), json!({ "seq": self.root["seq"] })),
             Deed::Edit => (Method::PATCH, root(""), json!({ "content": "another question" })),
             Deed::ClosePoll => (Method::PUT, on(&self.poll, "/closed"), json!({})),
+            Deed::RemovePreviews => (Method::DELETE, root("/previews"), Value::Null),
             Deed::Delete => (Method::DELETE, root(""), Value::Null),
         };
         let request = who.request(method, &path);
@@ -136,6 +159,7 @@ async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
     let app = Application::start().await;
     let world = World::start(&app).await;
     let archived: Vec<Row> = [
+        Deed::Schedule,
         Deed::React,
         Deed::TakeBack,
         Deed::Pin,
@@ -150,7 +174,7 @@ async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
     .into_iter()
     .chain([(Deed::Delete, [OK, OK, SHUT, OUT])])
     .collect();
-    let posting = [Deed::Pin, Deed::Unpin, Deed::Reply].map(|deed| (deed, [OK, OK, NO, OUT]));
+    let posting = [Deed::Schedule, Deed::Pin, Deed::Unpin, Deed::Reply].map(|deed| (deed, [OK, OK, NO, OUT]));
     let usual: &[Row] = &[];
     for (kind, then, changes) in [
         ("single", Then::Nothing, usual),
@@ -164,7 +188,12 @@ async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
         let id = world.open(kind).await;
         let owner = world.caller("owner");
         for who in ["owner", "admin", "member", "colleague", "guest", "stranger", "program"] {
-            let stage = Stage::set(owner, &id).await;
+            let elsewhere = match who {
+                "program" => new_id(),
+                "stranger" => world.caller(who).open_single(owner).await,
+                _ => world.caller(who).open_single(world.caller("stranger")).await,
+            };
+            let stage = Stage::set(owner, &id, elsewhere).await;
             match then {
                 Then::Nothing => {}
                 Then::Archived => _ = owner.post(&at(&id, "/archive"), json!({})).await.data(),
@@ -172,7 +201,10 @@ async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
             }
             for (deed, due) in &rows {
                 let answer = stage.ask(world.caller(who), *deed).await;
-                let is_read = matches!(deed, Deed::ShowThread | Deed::ListPins);
+                let is_read = matches!(
+                    deed,
+                    Deed::Show | Deed::LookAround | Deed::SeeOwnVote | Deed::ShowThread | Deed::ListPins
+                );
                 let due = match who {
                     "owner" => due[0],
                     "admin" if kind != "single" => due[1],
@@ -180,6 +212,8 @@ async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
                     "colleague" if kind == "public_channel" => due[3],
                     "program" if is_read => OK,
                     "program" => "scope_missing",
+                    // A field names what one can't read.
+                    _ if *deed == Deed::Forward => "invalid",
                     _ => GONE,
                 };
                 let code = answer.body["code"].as_str().unwrap_or(OK);
