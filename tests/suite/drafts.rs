@@ -231,6 +231,45 @@ mod cluster {
         assert!(history.iter().all(|message| late(message) < 15_000), "{:?}", history.iter().map(late).max());
     }
 
+    #[tokio::test]
+    async fn what_is_ones_own_is_heard_on_the_other_instance() {
+        let app = Setup::new().instances(2).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let chat = anna.open_single(&ben).await;
+        let root = anna.send_message(&chat, "a question").await;
+        let there = anna.at(&app.instances[1].url());
+        let (mut socket, mut bens) = (there.connect().await, ben.at(&app.instances[1].url()).connect().await);
+        let on = |rest: &str| format!("/r1/messages/{}/{rest}", id(&root));
+
+        let draft = format!("/r1/conversations/{chat}/draft");
+        anna.put(&draft, json!({ "content": "half a thought" })).await.data();
+        assert_eq!(socket.expect("draft.updated").await.payload["content"], "half a thought");
+        let sent = schedule(&anna, &chat, "later", &later(Duration::from_secs(3_600)), json!({})).await;
+        assert_eq!(told(&mut socket, &sent).await["scheduled"]["content"], "later");
+        let at = json!({ "at": later(Duration::from_secs(3_600)) });
+        let reminder = anna.post(&on("reminders"), at).await.data_with(201);
+        assert_eq!(socket.expect("reminders.own").await.payload["reminder_id"], reminder["id"]);
+        anna.put(&on("saved"), json!({})).await.data();
+        assert_eq!(socket.expect("saved.updated").await.payload["message_id"], root["id"]);
+        anna.delete(&on("follow")).await.data();
+        assert_eq!(socket.expect_in("thread.own", &chat).await.payload["following"], false);
+        // It can be read there, too, and changed from there.
+        assert_eq!(drafts(&there).await, ["half a thought"]);
+        assert_eq!(there.get("/r1/scheduled").await.data()["items"][0]["id"], sent["id"]);
+        assert_eq!(there.get("/r1/reminders").await.data()["items"][0]["id"], reminder["id"]);
+        assert_eq!(there.get("/r1/saved").await.data()["items"][0]["message"]["id"], root["id"]);
+        let mut here = anna.connect().await;
+        there.post(&path(&sent, "/send"), json!({})).await.data_with(201);
+        assert_eq!(told(&mut here, &sent).await["scheduled"], Value::Null);
+        assert_eq!(here.expect_in("message.created", &chat).await.payload["message"]["content"], "later");
+        // And nobody else has heard of any of it.
+        let heard = bens.find("the message", |frame| frame.kind == "message.created").await;
+        assert_eq!(heard.payload["message"]["content"], "later");
+        let own = ["draft.updated", "scheduled.updated", "reminders.own", "saved.updated", "thread.own"];
+        let others = bens.drain().await;
+        assert!(others.iter().all(|frame| !own.contains(&frame.kind.as_str())), "{others:#?}");
+    }
+
     /// Kills all of them at once, and starts them again.
     async fn blackout(app: &mut Application) {
         for instance in &mut app.instances {
