@@ -1,17 +1,21 @@
 //! Previews of links: what they show, to whom, when they go, and what they don't reach.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use support::{Member, Setup, Value, json, new_id, wait_until};
+use image::GenericImageView as _;
+use support::{Frame, Member, Setup, Socket, Value, json, new_id, wait_until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 
-use crate::uploads::pictures::png;
+use crate::uploads::pictures::{photograph, png};
 
 /// A web site on a loopback address that counts who comes.
 struct Site {
@@ -35,8 +39,11 @@ impl Site {
                     let asked = String::from_utf8_lossy(&asked[..read]).into_owned();
                     counted.fetch_add(1, Ordering::SeqCst);
                     let path = asked.split(' ').nth(1).unwrap_or_default().to_owned();
-                    let answer = answer(&path, &canary);
-                    let _ = stream.write_all(&answer).await;
+                    match path.as_str() {
+                        "/silent" => std::future::pending().await,
+                        "/drip" => drip(&mut stream).await,
+                        _ => _ = stream.write_all(&answer(&path, &canary)).await,
+                    }
                 });
             }
         });
@@ -52,12 +59,24 @@ impl Site {
     }
 }
 
+/// A page that never ends, in bytes that come one by one.
+async fn drip(stream: &mut TcpStream) {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<title>A drip</title><!--";
+    let mut sent = stream.write_all(head).await;
+    while sent.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        sent = stream.write_all(b"x").await;
+    }
+}
+
 fn answer(path: &str, canary: &str) -> Vec<u8> {
     let page = |head: &str| {
         ("200 OK", "text/html; charset=utf-8", format!("<html><head>{head}</head><body>x</body>").into_bytes())
     };
     let (status, media_type, body) = match path {
         "/picture.png" => ("200 OK", "image/png", png(600, 300)),
+        "/photograph.jpg" => ("200 OK", "image/jpeg", photograph(2_000, 1_000)),
+        "/holiday" => page("<title>A holiday</title><meta property='og:image' content='/photograph.jpg'>"),
         "/trap" => page(&format!("<title>A trap</title><meta property=og:image content=http://{canary}/picture.png>")),
         "/redirect" => {
             return format!(
@@ -107,7 +126,7 @@ fn path(message: &Value) -> String {
 }
 
 /// The titles of the next previews that are told.
-async fn titles(socket: &mut support::Socket, chat: &str) -> Vec<String> {
+async fn titles(socket: &mut Socket, chat: &str) -> Vec<String> {
     let event = socket.expect_in("message.previews", chat).await;
     let previews = event.payload["previews"].as_array().unwrap().clone();
     previews.iter().map(|preview| preview["title"].as_str().unwrap().to_owned()).collect()
@@ -266,6 +285,47 @@ async fn loops_and_bombs_are_harmless() {
     assert_eq!(site.hits(), 8);
 }
 
+#[tokio::test]
+async fn slow_pages_hold_nobody_up() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let text = format!("{} {} {}", site.url("/silent"), site.url("/drip"), site.url("/ships"));
+    let slow = anna.send_message(&chat, &text).await;
+    let fast = anna.send_message(&chat, &site.url("/ships")).await;
+    let mut shown = async |message: &Value| {
+        let is_it = |frame: &Frame| frame.kind == "message.previews" && frame.payload["message_id"] == message["id"];
+        socket.find("its previews", is_it).await.payload["previews"].clone()
+    };
+    // Both come, whichever is first, and what says nothing in time is left out.
+    for message in [&fast, &slow] {
+        let last = shown(message).await.as_array().unwrap().last().unwrap().clone();
+        assert_eq!(last["title"], "Harbour & quay");
+    }
+    assert!(previews(&ben, &slow).await.iter().all(|preview| preview["url"] != site.url("/silent")));
+}
+
+#[tokio::test]
+async fn a_preview_tells_nothing_of_where_its_picture_was_taken() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let sent = anna.send_message(&chat, &site.url("/holiday")).await;
+    assert_eq!(titles(&mut socket, &chat).await, ["A holiday"]);
+    let id = previews(&ben, &sent).await[0]["image_upload_id"].as_str().unwrap().to_owned();
+    for query in ["", "?size=320"] {
+        let picture = ben.get(&format!("/files/{id}/preview{query}")).await;
+        assert_eq!(picture.status, 200, "{picture:?}");
+        assert!(!picture.text().contains("GPS"), "{query:?}");
+        let (width, height) = image::load_from_memory(&picture.bytes).unwrap().dimensions();
+        assert!(width < 2_000 && height < 2_000, "{width} × {height}");
+    }
+}
+
 /// The job outlives the server that sent the message.
 #[tokio::test]
 async fn a_preview_comes_after_a_restart_too() {
@@ -278,4 +338,37 @@ async fn a_preview_comes_after_a_restart_too() {
     app.instances[0].start_again().await;
     let here = ben.at(&app.url());
     wait_until("it is previewed", async || !previews(&here, &sent).await.is_empty()).await;
+}
+
+mod cluster {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_is_read_once_for_all_who_read_the_message_on_both_instances() {
+        let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+        let app = Setup::new().instances(2).set("outgoing.allow", "127.0.0.2").start().await;
+        let anna = app.sign_up("Anna").await;
+        let mut readers = Vec::new();
+        for number in 0..8 {
+            readers.push(app.sign_up("Reader").await.at(&app.instances[number % 2].url()));
+        }
+        let group = anna.open_group("Harbour", &readers.iter().collect::<Vec<_>>()).await;
+        let mut sockets = Vec::new();
+        for reader in &readers {
+            sockets.push(reader.connect().await);
+        }
+        let sent = anna.send_message(&group, &site.url("/ships")).await;
+        let mut told = Vec::new();
+        for socket in &mut sockets {
+            told.push(socket.expect_in("message.previews", &group).await.payload["previews"].clone());
+        }
+        assert!(told.iter().all(|previews| *previews == told[0]), "{told:#?}");
+        let picture = format!("/files/{}/preview", told[0][0]["image_upload_id"].as_str().unwrap());
+        for reader in &readers {
+            assert_eq!(json!(previews(reader, &sent).await), told[0]);
+            assert_eq!(reader.get(&picture).await.status, 200);
+        }
+        // The page and its picture, once each.
+        assert_eq!(site.hits(), 2);
+    }
 }

@@ -20,7 +20,7 @@ pub fn png(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// A photograph as a phone takes it: on its side, with its place in Exif.
-fn photograph(width: u32, height: u32) -> Vec<u8> {
+pub fn photograph(width: u32, height: u32) -> Vec<u8> {
     let jpeg =
         encoded(RgbImage::from_fn(width, height, |x, _| Rgb([x.to_le_bytes()[0], 0, 0])).into(), ImageFormat::Jpeg);
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
