@@ -106,6 +106,39 @@ async fn nothing_in_an_export_runs() {
 }
 
 #[tokio::test]
+async fn what_was_taken_back_is_in_no_export() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let admin = app.admin().await;
+    let chat = anna.open_single(&ben).await;
+    let path = |message: &Value| format!("/r1/messages/{}", message["id"].as_str().unwrap());
+    let edited = anna.send_message(&chat, "first wording").await;
+    anna.patch(&path(&edited), json!({ "content": "Second thoughts" })).await.data();
+    let upload = ben.upload("withdrawn.txt", "text/plain", "what was withdrawn").await;
+    let deleted = ben.send_files(&chat, "deleted words", &[&upload]).await.data_with(201);
+    ben.put(&format!("{}/pin", path(&deleted)), json!({})).await.data();
+    ben.delete(&path(&deleted)).await.data();
+    let reply = json!({ "client_id": new_id(), "content": "deleted reply", "thread_id": edited["id"] });
+    let reply = ben.post(&format!("/r1/conversations/{chat}/messages"), reply).await.data_with(201);
+    ben.delete(&path(&reply)).await.data();
+    let hidden = ben.send_message(&chat, "hidden words").await;
+    admin.post(&format!("/r1/admin/messages/{}/hide", hidden["id"].as_str().unwrap()), json!({})).await.data();
+    let body = json!({ "client_id": new_id(), "content": "", "forward_of": edited["id"] });
+    anna.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201);
+
+    for format in ["json", "html", "markdown"] {
+        let id = begin(&anna, &chat, json!({ "format": format, "files": true })).await;
+        let found = files(&anna, &id).await;
+        assert_eq!(found.len(), 1, "{format}: {:?}", found.iter().map(|(name, _)| name).collect::<Vec<_>>());
+        let written = String::from_utf8_lossy(&found[0].1);
+        assert!(written.contains("Second thoughts"), "{format}: {written}");
+        for gone in ["first wording", "withdrawn", "deleted words", "deleted reply", "hidden words"] {
+            assert!(!written.contains(gone), "{gone:?} is in {format}: {written}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_may_export_what() {
     let app = Setup::new().set("realtime.small_conversation", 3).start().await;
     let [anna, ben, carl, dora] =

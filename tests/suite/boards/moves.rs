@@ -60,25 +60,41 @@ async fn hear(socket: &mut Socket, chat: &str, version: i64) -> Vec<Frame> {
 #[tokio::test]
 async fn moves_of_two_people_at_once_end_in_one_board() {
     let app = Application::start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let chat = anna.open_single(&ben).await;
+    end_in_one_board(&app.sign_up("Anna").await, &app.sign_up("Ben").await).await;
+}
+
+mod cluster {
+    use support::Setup;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn moves_on_two_instances_end_in_one_board() {
+        let app = Setup::new().instances(2).start().await;
+        let ben = app.sign_up("Ben").await.at(&app.instances[1].url());
+        end_in_one_board(&app.sign_up("Anna").await, &ben).await;
+    }
+}
+
+async fn end_in_one_board(anna: &Member, ben: &Member) {
+    let chat = anna.open_single(ben).await;
     let mut columns = Vec::new();
     for name in ["To do", "Doing", "Done"] {
-        columns.push(id(&column(&anna, &chat, name).await).to_owned());
+        columns.push(id(&column(anna, &chat, name).await).to_owned());
     }
     let mut begun = Seen::new();
     for n in 0..CARDS {
-        let made = task(&anna, &chat, &json!({ "id": columns[0] }), &n.to_string()).await;
+        let made = task(anna, &chat, &json!({ "id": columns[0] }), &n.to_string()).await;
         begun.insert(id(&made).to_owned(), made);
     }
     let version = anna.get(&at(&chat, "board")).await.data()["version"].as_i64().unwrap();
     let (mut annas, mut bens) = (anna.connect().await, ben.connect().await);
     let moving = async {
         tokio::join!(
-            move_cards(&anna, Dice(1), &columns, begun.clone()),
-            move_cards(&ben, Dice(2), &columns, begun.clone())
+            move_cards(anna, Dice(1), &columns, begun.clone()),
+            move_cards(ben, Dice(2), &columns, begun.clone())
         );
-        column(&anna, &chat, "End").await;
+        column(anna, &chat, "End").await;
     };
     let ((), annas, bens) = tokio::join!(moving, hear(&mut annas, &chat, version), hear(&mut bens, &chat, version));
 
