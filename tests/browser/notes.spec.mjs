@@ -174,3 +174,43 @@ test('two devices without a connection write in one note, and both keep both', a
     await context.close();
   }
 });
+
+test('of a thousand notes those near the view are drawn, and the oldest is reached and found', async ({ arrive, server }) => {
+  test.setTimeout(120_000);
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const api = await apiOf(server, anna);
+  const COUNT = 1_000;
+  const store = (number) => {
+    const updated_at = new Date(Date.UTC(2026, 0, 1) + number * 60_000).toISOString();
+    return api.call('PUT', `/r1/notes/${crypto.randomUUID()}`, { title: `Note ${number} of many`, content: `Words ${number}`, updated_at });
+  };
+  for (let at = 0; at < COUNT; at += 20) await Promise.all(Array.from({ length: 20 }, (_, index) => store(at + index)));
+  await page.goto('/notes');
+  await expect(page.getByText('All notes synced')).toBeVisible({ timeout: 60_000 });
+  const list = page.getByRole('navigation', { name: 'Notes', exact: true });
+  const rows = list.getByRole('link');
+  await expect(list.getByRole('link', { name: 'Note 999 of many' })).toBeVisible();
+  expect(await rows.count()).toBeLessThan(200);
+  await anna.expectFlawless('a thousand notes');
+  await shoot(page, 'notes-thousand');
+  const oldest = list.getByRole('link', { name: 'Note 0 of many' });
+  await expect
+    .poll(
+      async () => {
+        await list.evaluate((element) => (element.scrollTop = element.scrollHeight));
+        return oldest.count();
+      },
+      { intervals: [20], timeout: 30_000 },
+    )
+    .toBe(1);
+  await oldest.click();
+  await expect(page.getByRole('textbox', { name: 'Text' })).toHaveValue('Words 0');
+  // It is in the list, too, when one comes back to it.
+  await page.reload();
+  await expect(page.getByRole('textbox', { name: 'Text' })).toHaveValue('Words 0');
+  await expect(oldest).toHaveAttribute('aria-current', 'page');
+  await page.getByRole('searchbox', { name: 'Search notes' }).fill('Note 777 of');
+  await expect(rows).toHaveCount(1);
+  await expect(rows.first()).toContainText('Note 777 of many');
+});
