@@ -1,44 +1,7 @@
 // Everything by the keyboard alone: where the focus is can be seen, dialogs keep it, and give it back.
 
+import { choose, press, tabTo } from './keys.mjs';
 import { apiOf, DESKTOP, expect, PASSWORD, test, Visitor } from './people.mjs';
-
-const MOST_STEPS = 80;
-
-/** Tab until it has the focus; each stop on the way can be seen. */
-async function tabTo(page, target) {
-  for (let step = 0; step < MOST_STEPS; step += 1) {
-    if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
-    await page.keyboard.press('Tab');
-    const unseen = await page.evaluate(() => {
-      const element = document.activeElement;
-      if (!element || element === document.body) return null;
-      const isMarked = (marked) => {
-        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(marked);
-        return (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
-      };
-      // A field may wear its mark on the frame around it.
-      const frame = element.closest('label') ?? element;
-      const { width, height } = element.getBoundingClientRect();
-      return (isMarked(element) || isMarked(frame)) && width > 0 && height > 0 ? null : element.outerHTML.slice(0, 200);
-    });
-    expect(unseen, 'a stop without a mark').toBeNull();
-  }
-  await expect(target, `reached by ${MOST_STEPS} steps`).toBeFocused();
-}
-
-async function press(page, target) {
-  await tabTo(page, target);
-  await page.keyboard.press('Enter');
-}
-
-/** Goes down an open menu to the item, and takes it. */
-async function choose(page, name) {
-  const item = page.getByRole('menuitem', { name });
-  for (let step = 0; step < 10 && !(await item.evaluate((element) => element === document.activeElement)); step += 1)
-    await page.keyboard.press('ArrowDown');
-  await expect(item).toBeFocused();
-  await page.keyboard.press('Enter');
-}
 
 /** However often one goes on, one stays inside. */
 async function expectTrap(page, dialog) {

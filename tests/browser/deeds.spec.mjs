@@ -1,0 +1,190 @@
+// What people do with a message every hour, without a mouse: by the keyboard alone, and by a finger.
+
+import { choose, press, tabTo } from './keys.mjs';
+import { expect, PHONE, test } from './people.mjs';
+
+const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
+
+test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by the keyboard', async ({ arrive }) => {
+  const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
+  await carl.openChatWith(anna);
+  await carl.write('Hello Anna');
+  await ben.openChatWith(anna);
+  await ben.write('Dinner at eight?');
+  const { page } = anna;
+  await anna.openConversation(ben.name);
+  await anna.sees('Dinner at eight?');
+  const article = articleOf(anna, 'Dinner at eight?');
+  const goToLast = async (last) => {
+    await anna.composer.focus();
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('ArrowUp');
+    await expect(last).toBeFocused();
+  };
+
+  // Its letters are among the shortcuts.
+  await goToLast(article);
+  await page.keyboard.press('?');
+  const shortcuts = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+  await expect(shortcuts.getByText('React, forward, save, remind me, mark as unread')).toBeVisible();
+  await anna.expectFlawless('the shortcuts');
+  await page.keyboard.press('Escape');
+  await expect(shortcuts).toHaveCount(0);
+
+  // What is typed once the picker is there looks for an emoji.
+  await goToLast(article);
+  await page.keyboard.press('+');
+  const picker = page.getByRole('dialog', { name: 'Pick an emoji' });
+  await expect(picker.getByRole('searchbox')).toBeFocused();
+  await page.keyboard.type('party pop');
+  await page.keyboard.press('Enter');
+  await expect(picker).toHaveCount(0);
+  const chip = articleOf(ben, 'Dinner at eight?').getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^🎉/ });
+  await expect(chip).toHaveAccessibleName(`🎉 1: ${anna.name}`);
+
+  await goToLast(article);
+  await page.keyboard.press('s');
+  await expect(page.getByText('Saved for later')).toBeVisible();
+
+  await goToLast(article);
+  await page.keyboard.press('m');
+  const reminding = page.getByRole('dialog', { name: 'Remind me' });
+  await expect(reminding.getByLabel('Note (optional)')).toBeFocused();
+  await page.keyboard.type('Book a table');
+  await press(page, reminding.getByRole('button', { name: 'Set reminder' }));
+  await expect(page.getByText(/You’ll be reminded on/)).toBeVisible();
+
+  await goToLast(article);
+  await page.keyboard.press('t');
+  const thread = page.getByRole('complementary', { name: 'Thread' });
+  await expect(thread.getByRole('textbox', { name: 'Reply to thread' })).toBeFocused();
+  await page.keyboard.type('Better at nine');
+  await page.keyboard.press('Enter');
+  await expect(articleOf(ben, 'Dinner at eight?').getByRole('button', { name: /1 reply/ })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(thread).toHaveCount(0);
+
+  await goToLast(article);
+  await page.keyboard.press('f');
+  const forwarding = page.getByRole('dialog', { name: 'Forward message' });
+  await expect(forwarding.getByRole('searchbox')).toBeFocused();
+  await page.keyboard.type(carl.name);
+  await press(page, forwarding.getByRole('button', { name: carl.name }));
+  await tabTo(page, forwarding.getByRole('textbox', { name: /Add a message/ }));
+  await page.keyboard.type('Will you come?');
+  await press(page, forwarding.getByRole('button', { name: 'Forward', exact: true }));
+  await expect(forwarding).toHaveCount(0);
+  await carl.sees('Will you come?');
+
+  // What has no letter is behind “More”.
+  await goToLast(article);
+  await press(page, article.getByRole('button', { name: 'More actions' }));
+  await choose(page, 'Pin');
+  await expect(articleOf(ben, 'Dinner at eight?').getByText('Pinned')).toBeVisible();
+
+  // A poll is asked for by its command, and voted in from its message.
+  await anna.composer.focus();
+  await page.keyboard.insertText('/poll Where?');
+  await page.keyboard.press('Enter');
+  const asking = page.getByRole('dialog', { name: 'New poll' });
+  await expect(asking.getByLabel('Question')).toHaveValue('Where?');
+  await tabTo(page, asking.getByRole('textbox', { name: 'Option 1' }));
+  await page.keyboard.type('Harbour');
+  await page.keyboard.press('Enter');
+  await expect(asking.getByRole('textbox', { name: 'Option 2' })).toBeFocused();
+  await page.keyboard.type('Hill');
+  await press(page, asking.getByRole('button', { name: 'Create poll' }));
+  await expect(asking).toHaveCount(0);
+  const poll = anna.log.getByRole('group', { name: 'Poll: Where?' });
+  await expect(poll).toBeVisible();
+  await goToLast(anna.log.getByRole('article').last());
+  await tabTo(page, poll.getByRole('radio', { name: /Harbour/ }));
+  await page.keyboard.press('Space');
+  await expect(ben.log.getByRole('group', { name: 'Poll: Where?' }).getByText('1 vote')).toBeVisible();
+  await anna.expectFlawless('a conversation after all that');
+});
+
+test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by a finger', async ({ arrive }) => {
+  const [anna, ben, carl] = [await arrive('Anna', PHONE), await arrive('Ben'), await arrive('Carl')];
+  await carl.openChatWith(anna);
+  await carl.write('Hello Anna');
+  await ben.openChatWith(anna);
+  await ben.write('Dinner at eight?');
+  const { page } = anna;
+  await anna.openConversation(ben.name);
+  await anna.sees('Dinner at eight?');
+  const article = articleOf(anna, 'Dinner at eight?');
+  const bens = articleOf(ben, 'Dinner at eight?');
+  const devtools = await page.context().newCDPSession(page);
+  const touch = (type, touchPoints) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints });
+  const sheet = page.getByRole('dialog', { name: 'Message actions' });
+  /** Holds the message until its sheet is there, and takes that of it. */
+  const hold = async (action) => {
+    const box = await article.getByText('Dinner at eight?').boundingBox();
+    await touch('touchStart', [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }]);
+    await expect(sheet).toBeVisible();
+    await touch('touchEnd', []);
+    await sheet.getByRole('button', { name: action, exact: true }).tap();
+    await expect(sheet).toHaveCount(0);
+  };
+
+  await hold('React');
+  const picker = page.getByRole('dialog', { name: 'Pick an emoji' });
+  const usual = picker.getByRole('group', { name: 'Used last' }).getByRole('button').first();
+  await expect(usual).toBeVisible();
+  // The keys of the screen don't cover what there is to pick.
+  await expect(picker.getByRole('searchbox')).not.toBeFocused();
+  await usual.tap();
+  await expect(picker).toHaveCount(0);
+  const chips = article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: / 1: / });
+  await expect(chips).toHaveCount(1);
+  await chips.first().tap();
+  await expect(bens.getByRole('list', { name: 'Reactions' })).toHaveCount(0);
+
+  await hold('Save for later');
+  await expect(page.getByText('Saved for later')).toBeVisible();
+  await hold('Pin');
+  await expect(bens.getByText('Pinned')).toBeVisible();
+
+  await hold('Remind me');
+  const reminding = page.getByRole('dialog', { name: 'Remind me' });
+  await reminding.getByRole('button', { name: 'Tomorrow morning' }).tap();
+  await anna.expectFlawless('choosing when to be reminded, on a phone');
+  await reminding.getByRole('button', { name: 'Set reminder' }).tap();
+  await expect(page.getByText(/You’ll be reminded on/)).toBeVisible();
+
+  await hold('Forward');
+  const forwarding = page.getByRole('dialog', { name: 'Forward message' });
+  await forwarding.getByRole('searchbox').fill(carl.name);
+  await forwarding.getByRole('button', { name: carl.name }).tap();
+  await forwarding.getByRole('textbox', { name: /Add a message/ }).fill('Will you come?');
+  await anna.expectFlawless('passing a message on, on a phone');
+  await forwarding.getByRole('button', { name: 'Forward', exact: true }).tap();
+  await expect(forwarding).toHaveCount(0);
+  await carl.sees('Will you come?');
+
+  await page.goto('/');
+  await anna.openConversation(ben.name);
+  await anna.sees('Dinner at eight?');
+  await hold('Reply in thread');
+  const thread = page.getByRole('main', { name: 'Thread' });
+  await thread.getByRole('textbox', { name: 'Reply to thread' }).fill('Better at nine');
+  await thread.getByRole('textbox', { name: 'Reply to thread' }).press('Enter');
+  await expect(bens.getByRole('button', { name: /1 reply/ })).toBeVisible();
+  await thread.getByRole('button', { name: 'Close thread' }).tap();
+  await expect(anna.composer).toBeVisible();
+
+  await ben.write('/poll Where?');
+  const asking = ben.page.getByRole('dialog', { name: 'New poll' });
+  await asking.getByRole('textbox', { name: 'Option 1' }).fill('Harbour');
+  await asking.getByRole('textbox', { name: 'Option 2' }).fill('Hill');
+  await asking.getByRole('button', { name: 'Create poll' }).click();
+  await anna.log.getByRole('group', { name: 'Poll: Where?' }).getByRole('radio', { name: /Hill/ }).tap();
+  await expect(ben.log.getByRole('group', { name: 'Poll: Where?' }).getByText('1 vote')).toBeVisible();
+
+  // What was kept is found again.
+  await page.goto('/saved');
+  await page.getByRole('button', { name: /Dinner at eight/ }).tap();
+  await expect(articleOf(anna, 'Dinner at eight?')).toHaveClass(/found/);
+  await anna.expectFlawless('a message that was kept, on a phone');
+});
