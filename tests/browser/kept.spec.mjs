@@ -35,10 +35,21 @@ test('people pin, save and pass on messages, and send links to them', async ({ a
   await expect(panel.getByText('No pinned messages')).toBeVisible();
   await expect(articleOf(anna, 'The door code').getByText('Pinned')).toHaveCount(0);
 
-  // Saved ones have a page, and go from there to their place.
-  await ben.page.goto('/saved');
-  await expect(ben.page.getByRole('heading', { name: 'Saved messages' })).toBeVisible();
+  // Saved ones have a page, with what is scheduled and what one is to be reminded of, and go from there to their place.
+  await ben.page.getByRole('link', { name: 'Later', exact: true }).click();
+  await expect(ben.page.getByRole('heading', { name: 'Later', level: 1 })).toBeVisible();
   await ben.expectFlawless('saved messages');
+  const kinds = ben.page.getByRole('group', { name: 'Which messages' });
+  await kinds.getByRole('button', { name: 'Scheduled' }).click();
+  await expect(ben.page).toHaveURL(/\/saved\?tab=scheduled$/);
+  await expect(ben.page.getByText('No scheduled messages')).toBeVisible();
+  await ben.expectFlawless('no scheduled messages');
+  await ben.page.reload();
+  await expect(ben.page.getByText('No scheduled messages')).toBeVisible();
+  await kinds.getByRole('button', { name: 'Reminders' }).click();
+  await expect(ben.page.getByText('No reminders')).toBeVisible();
+  await ben.expectFlawless('no reminders');
+  await kinds.getByRole('button', { name: 'Saved' }).click();
   await ben.page.getByRole('button', { name: /The door code/ }).click();
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
 
