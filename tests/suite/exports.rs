@@ -49,6 +49,8 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
     ben.post(&format!("/r1/conversations/{chat}/messages"), reply).await.data_with(201);
     let upload = ben.upload("plan.txt", "text/plain", "the plan").await;
     ben.send_files(&chat, "See here", &[&upload]).await.data_with(201);
+    let thumb = format!("/r1/messages/{}/reactions/%F0%9F%91%8D", first["id"].as_str().unwrap());
+    ben.put(&thumb, json!({})).await.data();
 
     let id = begin(&anna, &chat, json!({ "format": "json", "files": true })).await;
     let begun = socket.expect("export.progress").await;
@@ -68,6 +70,10 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
     let said: Vec<_> = read["messages"].as_array().unwrap().iter().map(|message| &message["content"]).collect();
     assert_eq!(said, [&json!("Hello <b>Ben</b> & all"), &json!(""), &json!("In the thread"), &json!("See here")]);
     assert_eq!((&read["conversation"]["id"], &read["messages"][0]["sender"]["name"]), (&json!(chat), &json!("Anna")));
+    // Each is as the history has it.
+    for message in anna.history(&chat).await {
+        assert!(read["messages"].as_array().unwrap().contains(&message), "{message:#}, {:#}", read["messages"]);
+    }
     // Nobody else gets at it.
     ben.get(&format!("/r1/uploads/{id}")).await.refused(404, "not_found");
 
