@@ -77,6 +77,17 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await chip(bens).click();
     await expect(chip(annas)).toHaveCount(0);
 
+    // What is picked is the very emoji that is told: it stands there once, and is taken back by the same press.
+    const thumb = (article) => article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^👍/ });
+    await bens.getByRole('button', { name: 'Add a reaction' }).click();
+    await picker.getByRole('searchbox').fill('thumbs up');
+    await picker.getByRole('searchbox').press('Enter');
+    await expect(thumb(annas)).toHaveAccessibleName(`👍 1: ${ben.name}`);
+    await expect(thumb(bens)).toHaveAccessibleName('👍 1: You');
+    await thumb(bens).click();
+    await expect(thumb(annas)).toHaveCount(0);
+    await expect(thumb(bens)).toHaveCount(0);
+
     // What was said is still so after a reload.
     await ben.page.reload();
     await expect(bens.getByRole('list', { name: 'Reactions' }).getByRole('listitem')).toHaveCount(2);

@@ -1,5 +1,6 @@
 /** `+:tada:` and `+🎉` by themselves: an emoji for the newest message, in place of a message. */
 import { getLocale } from '#lib/paraglide/runtime.js';
+import { formOf } from '#lib/components/reactions/emoji.ts';
 import { called, loadNames } from './emoji-names.ts';
 import type { Name } from './mentions.ts';
 
@@ -7,7 +8,7 @@ const TYPED = /^\+(?:(\p{RGI_Emoji})|:([\p{L}\p{M}\p{N}_+\-]{2,30}):?)$/v;
 
 /** As the server knows it; null where no emoji is called so. */
 export async function quickEmoji(text: string, own: readonly Name[]): Promise<string | null> {
-  const [, emoji, name] = TYPED.exec(text.trim()) ?? [];
+  const [, emoji, name] = TYPED.exec(formOf(text.trim())) ?? [];
   if (emoji || !name) return emoji ?? null;
   if (own.some((one) => one.name === `${name}:`)) return `:${name}:`;
   return called(await loadNames(getLocale()), name, localStorage) ?? null;

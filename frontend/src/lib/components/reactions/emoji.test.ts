@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { findEmoji, findOwn, keepEmoji, keepTone, recentEmoji, toned, toneOf } from './emoji.ts';
+import all from 'emojibase-data/en/compact.json';
+import { findEmoji, findOwn, formOf, keepEmoji, keepTone, listed, recentEmoji, toned, toneOf } from './emoji.ts';
 
 const WAVE = {
   unicode: '👋',
@@ -45,4 +46,23 @@ it('finds those of a workspace by a part of their name', () => {
   expect(findOwn(own, ':Party c').map(({ name }) => name)).toEqual(['party_cat:']);
   expect(findOwn(own, 'it').map(({ name }) => name)).toEqual(['ship-it:']);
   expect(findOwn(own, ' ')).toEqual([]);
+});
+
+it('has each emoji in one form, as the server tells it', () => {
+  expect([formOf('👍\ufe0f'), formOf('👍🏽'), formOf('❤\ufe0f'), formOf(':party:')]).toEqual([
+    '👍',
+    '👍🏽',
+    '❤\ufe0f',
+    ':party:'
+  ]);
+  // What the list of the picker has, and what was kept of it before.
+  expect(all.some(({ unicode }) => unicode === '👍\ufe0f')).toBe(true);
+  const forms = all.map(listed).flatMap(({ unicode, skins = [] }) => [unicode, ...skins.map((skin) => skin.unicode)]);
+  expect(forms).toContain('👍');
+  expect(new Set(forms).size).toBe(forms.length);
+  expect(forms.filter((form) => formOf(form) !== form)).toEqual([]);
+  const store = storage();
+  store.setItem('natter.emoji', '👍\ufe0f 🐟');
+  keepEmoji(store, '👍');
+  expect(recentEmoji(store).slice(0, 3)).toEqual(['👍', '🐟', '❤️']);
 });

@@ -16,6 +16,14 @@ export interface Emoji {
   readonly skins?: readonly { readonly unicode: string }[];
 }
 
+/**
+ * As Unicode lists it, and the server tells it: what is a picture anyway has no mark that asks for one. The same emoji in two forms would be two
+ * reactions.
+ */
+export function formOf(emoji: string): string {
+  return emoji.replaceAll(/(\p{Emoji_Presentation})\ufe0f/gu, '$1');
+}
+
 export interface EmojiGroup {
   readonly name: string;
   readonly emoji: readonly Emoji[];
@@ -32,7 +40,7 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
   const { url, names } = LANGUAGES[locale] ?? { url: en, names: enNames };
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`emoji: ${answer.status}`);
-  const all = (await answer.json()) as Emoji[];
+  const all = ((await answer.json()) as Emoji[]).map(listed);
   return names.groups
     .filter(({ order }) => order !== COMPONENTS)
     .map(({ message, order }) => ({
@@ -41,13 +49,19 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
     }));
 }
 
+/** In those forms, in each tone. */
+export function listed(emoji: Emoji): Emoji {
+  const skins = emoji.skins?.map(({ unicode }) => ({ unicode: formOf(unicode) }));
+  return { ...emoji, unicode: formOf(emoji.unicode), ...(skins && { skins }) };
+}
+
 /** Those whose name, or a word about them, begins with each word that was typed. */
 export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[] {
   const words = fold(typed).split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
   return groups.flatMap(({ emoji }) =>
     emoji.filter(({ unicode, label, tags = [] }) => {
-      if (unicode === typed.trim()) return true;
+      if (unicode === formOf(typed.trim())) return true;
       const known = fold([label, ...tags].join(' ')).split(/[\s:,]+/);
       return words.every((word) => known.some((one) => one.startsWith(word)));
     })
@@ -74,13 +88,15 @@ type Store = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** What was picked last, the newest first; before that what most people pick. */
 export function recentEmoji(storage: Store): string[] {
-  const kept = storage.getItem(RECENT_KEY)?.split(' ').filter(Boolean) ?? [];
-  return [...kept, ...USUAL.filter((one) => !kept.includes(one))].slice(0, MOST_RECENT);
+  return [...new Set([...keptIn(storage), ...USUAL])].slice(0, MOST_RECENT);
 }
 
 export function keepEmoji(storage: Store, emoji: string): void {
-  const kept = storage.getItem(RECENT_KEY)?.split(' ').filter(Boolean) ?? [];
-  storage.setItem(RECENT_KEY, [emoji, ...kept.filter((one) => one !== emoji)].slice(0, MOST_RECENT).join(' '));
+  storage.setItem(RECENT_KEY, [...new Set([emoji, ...keptIn(storage)])].slice(0, MOST_RECENT).join(' '));
+}
+
+function keptIn(storage: Store): string[] {
+  return storage.getItem(RECENT_KEY)?.split(' ').filter(Boolean).map(formOf) ?? [];
 }
 
 export function toneOf(storage: Store): number {
