@@ -40,8 +40,13 @@ mod tests {
         {
             assert_eq!(parse(emoji).unwrap(), emoji);
         }
+        // Those of Unicode 16.
+        for emoji in ["🫩", "🫆", "🪾", "🫜", "🪉", "🪏", "🫟", "🇨🇶"] {
+            assert_eq!(parse(emoji).unwrap(), emoji);
+        }
         // With and without the selector that asks for colours.
         assert_eq!(parse("❤").unwrap(), parse("❤️").unwrap());
+        assert_eq!(parse("👍\u{fe0f}").unwrap(), "👍");
         for wrong in ["", "a", "👍👍", "👍 ", "<b>", "1", ":a:", "\0", "\u{200d}", "\u{fe0f}"] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
