@@ -98,9 +98,18 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   const poll = anna.log.getByRole('group', { name: 'Poll: Where?' });
   await expect(poll).toBeVisible();
   await goToLast(anna.log.getByRole('article').last());
+  const options = ben.log.getByRole('group', { name: 'Poll: Where?' }).getByRole('listitem');
   await tabTo(page, poll.getByRole('radio', { name: /Harbour/ }));
   await page.keyboard.press('Space');
-  await expect(ben.log.getByRole('group', { name: 'Poll: Where?' }).getByText('1 vote')).toBeVisible();
+  await expect(options.filter({ hasText: 'Harbour' })).toContainText(anna.name);
+  // The focus stays where it is, so that one goes on from there.
+  await page.keyboard.press('ArrowDown');
+  await expect(poll.getByRole('radio', { name: /Hill/ })).toBeFocused();
+  await expect(options.filter({ hasText: 'Hill' })).toContainText(anna.name);
+  await expect(options.filter({ hasText: 'Harbour' })).not.toContainText(anna.name);
+  await press(page, poll.getByRole('button', { name: 'Close poll' }));
+  await expect(ben.log.getByRole('group', { name: 'Poll: Where?' }).getByText('Closed')).toBeVisible();
+  await expect(anna.log.getByRole('article').last()).toBeFocused();
   await anna.expectFlawless('a conversation after all that');
 });
 
