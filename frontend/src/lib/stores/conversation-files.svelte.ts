@@ -33,27 +33,35 @@ export class ConversationFiles {
   author = $state('');
   readonly list: Listing<SentFile>;
 
+  readonly #api: Api;
   readonly #id: Id;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(api: Api, conversationId: Id) {
+    this.#api = api;
     this.#id = conversationId;
-    this.list = new Listing(
-      async (page): Promise<Page<SentFile>> => {
-        const known = page > 1 ? this.list.items : [];
-        const before = known.at(-1)?.seq;
-        const { items, has_more } = await api.get<Cursor<SentFile>>(`/conversations/${conversationId}/files`, {
-          kind: this.kind === 'picture' ? this.kind : this.type,
-          limit: PAGE_SIZE,
-          ...(this.query && { q: this.query }),
-          ...(this.author && { author: this.author }),
-          ...(before !== undefined && { before_seq: before })
-        });
-        // How many there are is not known: only whether there are more.
-        return { items, page, page_size: PAGE_SIZE, total: known.length + items.length + (has_more ? 1 : 0) };
-      },
-      ({ upload, message_id }) => `${message_id}/${upload.id}`
-    );
+    this.list = new Listing(async (page): Promise<Page<SentFile>> => {
+      const known = page > 1 ? this.list.items : [];
+      const { items, has_more } = await this.#ask(known.at(-1)?.seq);
+      // How many there are is not known: only whether there are more.
+      return { items, page, page_size: PAGE_SIZE, total: known.length + items.length + (has_more ? 1 : 0) };
+    }, keyOf);
+  }
+
+  #ask(before?: number): Promise<Cursor<SentFile>> {
+    return this.#api.get<Cursor<SentFile>>(`/conversations/${this.#id}/files`, {
+      ...this.#wanted,
+      ...(before !== undefined && { before_seq: before })
+    });
+  }
+
+  get #wanted() {
+    return {
+      kind: this.kind === 'picture' ? this.kind : this.type,
+      limit: PAGE_SIZE,
+      ...(this.query && { q: this.query }),
+      ...(this.author && { author: this.author })
+    };
   }
 
   /** Brings older ones, unless all are here. */
@@ -100,16 +108,38 @@ export class ConversationFiles {
       } else if (frame.type === 'message.deleted' && frame.payload.conversation_id === this.#id) {
         const { message_id: gone } = frame.payload;
         this.list.drop(({ message_id }) => message_id === gone);
+      } else if (frame.type === 'message.updated' && frame.payload.message.hidden_at) {
+        const { id: hidden } = frame.payload.message;
+        this.list.drop(({ message_id }) => message_id === hidden);
       }
     });
+    const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());
     return () => {
       clearTimeout(this.#timer);
       leave();
+      leaveReturn();
     };
   }
 
   #lookSoon(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.list.load(), LOOK_AFTER);
+    this.#timer = setTimeout(() => void this.#lookForNew(), LOOK_AFTER);
+  }
+
+  /** Puts what is new in front of what was read: whoever looks at older ones stays there. */
+  async #lookForNew(): Promise<void> {
+    const { list } = this;
+    if (!list.isKnown) return list.load();
+    const wanted = JSON.stringify(this.#wanted);
+    const found = await this.#ask().catch(() => null);
+    // The next one that is sent, or the next connection, looks again; other ones are wanted by now.
+    if (!found || wanted !== JSON.stringify(this.#wanted)) return;
+    const known = new Set(list.items.map(keyOf));
+    const fresh = found.items.filter((file) => !known.has(keyOf(file)));
+    // More has come than a page: what lies between is not known.
+    if (found.has_more && fresh.length === found.items.length) return list.load();
+    for (const file of fresh.toReversed()) list.put(file, (other) => keyOf(other) === keyOf(file));
   }
 }
+
+const keyOf = ({ upload, message_id }: SentFile) => `${message_id}/${upload.id}`;

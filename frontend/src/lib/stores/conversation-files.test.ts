@@ -82,3 +82,40 @@ it('forgets those of a message that is deleted', async () => {
   expect(seqs(files)).toEqual([1]);
   leave();
 });
+
+it('puts what is sent in front of what was read, and leaves whoever reads where they are', async () => {
+  const all = [5, 4, 3, 2, 1].map((seq) => fileOf(seq));
+  const { files, get } = server(all);
+  const line = new FakeLine();
+  const leave = files.follow(line);
+  const send = (...sent: number[]) => {
+    for (const seq of sent) {
+      all.unshift(fileOf(seq));
+      const message = { id: `m${seq}`, conversation_id: 'c1', attachments: [{ id: `u${seq}` }] };
+      line.receive({ type: 'message.created', payload: { conversation_id: 'c1', seq, message } });
+    }
+  };
+  const become = (wanted: number[]) => vi.waitFor(() => expect(seqs(files)).toEqual(wanted), { timeout: 5_000 });
+  line.greet();
+  await files.list.load();
+  files.more();
+  await become([5, 4, 3, 2]);
+  send(6);
+  await become([6, 5, 4, 3, 2]);
+  files.more();
+  await become([6, 5, 4, 3, 2, 1]);
+  // What was sent while there was no connection, and what a moderator hides.
+  all.unshift(fileOf(7));
+  line.greet();
+  await become([7, 6, 5, 4, 3, 2, 1]);
+  const hidden = { id: 'm7', conversation_id: 'c1', hidden_at: '2026-11-20T10:00:00.000Z', attachments: [] };
+  line.receive({ type: 'message.updated', payload: { conversation_id: 'c1', seq: 8, message: hidden } });
+  expect(seqs(files)).toEqual([6, 5, 4, 3, 2, 1]);
+  // More than a page at once: what lies between is read by going there.
+  all.shift();
+  send(8, 9, 10);
+  await become([10, 9]);
+  expect(files.list.hasMore).toBe(true);
+  expect(get).toHaveBeenCalled();
+  leave();
+});

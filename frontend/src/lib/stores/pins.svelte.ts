@@ -1,6 +1,7 @@
 /** The pinned messages of a conversation, those pinned last first. */
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Message, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Message, Page } from '#lib/api/types.ts';
+import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
 /** As many as a conversation can have. */
@@ -17,14 +18,27 @@ export class Pins {
     this.list = new Listing((page) => api.get<Page<Message>>(`/conversations/${id}/pins`, { page, page_size: MOST }));
   }
 
-  follow(line: { on(handler: (frame: ServerFrame) => void): () => void }): () => void {
-    return line.on((frame) => {
+  follow(line: Line): () => void {
+    const leave = line.on((frame) => {
       if (frame.type === 'message.pinned') {
         if (frame.payload.conversation_id === this.#id) void this.list.load();
       } else if (frame.type === 'message.unpinned' || frame.type === 'message.deleted') {
         this.list.drop(({ id }) => id === frame.payload.message_id);
+      } else if (frame.type === 'message.updated') {
+        this.#update(frame.payload.message);
       }
     });
+    const leaveReturn = line.onReturn(this.list, () => void this.list.load());
+    return () => {
+      leave();
+      leaveReturn();
+    };
+  }
+
+  /** One of them has another text. */
+  #update(message: Message): void {
+    const isSame = ({ id }: Message) => id === message.id;
+    if (this.list.items.some(isSame)) this.list.put(message, isSame);
   }
 
   async unpin(id: Id): Promise<void> {

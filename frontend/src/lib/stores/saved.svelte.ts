@@ -2,7 +2,7 @@
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/api/threads.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id, Message, Page } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
@@ -30,6 +30,7 @@ export class Saved {
     line.on((frame) => {
       if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
       else if (frame.type === 'message.deleted') this.#forget(frame.payload.message_id);
+      else if (frame.type === 'message.updated') this.#update(frame.payload.message);
     });
     line.onReturn(this.list, () => {
       this.#told.clear();
@@ -53,6 +54,12 @@ export class Saved {
     this.#told.set(id, true);
     // The message itself is read with the list.
     void this.list.load();
+  }
+
+  /** One of them has another text. */
+  #update(message: Message): void {
+    const have = this.list.items.find((one) => one.message.id === message.id);
+    if (have) this.list.put({ ...have, message }, (one) => one === have);
   }
 
   #drop(id: Id): void {

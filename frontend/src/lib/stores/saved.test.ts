@@ -52,3 +52,13 @@ it('hears of it from other devices, and forgets what was deleted', async () => {
   line.receive({ type: 'message.deleted', payload: { conversation_id: 'c', message_id: 'm1', seq: 2 } });
   expect(other.has('m1')).toBe(false);
 });
+
+it('shows what a saved message says now', async () => {
+  const line = new FakeLine();
+  const page = { items: [{ message: { id: 'm1', content: 'before' } }], page: 1, page_size: 50, total: 1 };
+  const saved = new Saved({ get: () => Promise.resolve(page) } as unknown as Api, line);
+  await expect.poll(() => saved.has('m1')).toBe(true);
+  for (const id of ['m1', 'm2'])
+    line.receive({ type: 'message.updated', payload: { message: { id, content: 'after' } } });
+  expect(saved.list.items.map(({ message }) => message.content)).toEqual(['after']);
+});
