@@ -406,3 +406,39 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
   await expect(panel.getByRole('link', { name: 'Download sheet 7779.csv' })).toBeVisible();
   await expect(rows).toHaveCount(11);
 });
+
+test('whoever goes through pictures one by one comes to the oldest, however many there are', async ({ arrive, server }) => {
+  const { anna } = await annaWithBen(arrive, server);
+  const { page } = anna;
+  const COUNT = 130;
+  const pictureOf = (seq) => {
+    const created_at = new Date(Date.UTC(2026, 0, 1) + seq * 3_600_000).toISOString();
+    const id = `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`;
+    const look = { width: 64, height: 48, thumbhash: '1QcSHQRnh493V4dIh4eXh1h4kJUI' };
+    const upload = { id, name: `picture ${seq}.png`, kind: 'file', media_type: 'image/png', size: 10, status: 'ready', created_at, ...look };
+    return { upload, message_id: id, seq, sender: { kind: 'user', id, name: 'Somebody' }, created_at };
+  };
+  await page.route(/\/r1\/conversations\/[^/]+\/files\?/, (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    const [before, limit] = [Number(query.get('before_seq') ?? COUNT + 1), Number(query.get('limit'))];
+    const items = Array.from({ length: Math.min(limit, before - 1) }, (_, at) => pictureOf(before - 1 - at));
+    return route.fulfill({ json: { success: true, data: { items, has_more: before - 1 > limit } } });
+  });
+  await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+  await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
+  const panel = page.getByRole('complementary', { name: 'Pictures and files' });
+  await panel.getByRole('button', { name: /^picture 130\.png from / }).click();
+  await expect(page.getByRole('dialog', { name: 'picture 130.png' })).toBeVisible();
+  await expect(page.getByText(/^1 of \d+\+$/)).toBeVisible();
+  await expect
+    .poll(
+      async () => {
+        await page.keyboard.press('End');
+        return page.getByRole('dialog', { name: 'picture 1.png', exact: true }).count();
+      },
+      { intervals: [50], timeout: 30_000 },
+    )
+    .toBe(1);
+  await expect(page.getByText('130 of 130', { exact: true })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Next picture' })).toBeDisabled();
+});
