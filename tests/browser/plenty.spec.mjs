@@ -1,4 +1,4 @@
-// As much as there can be of what people add to messages: fifty kinds of reactions, a hundred pins, hundreds of threads.
+// As much as there can be of what people add to messages: fifty kinds of reactions, a hundred pins, hundreds of threads and of saved messages.
 
 import { randomUUID } from 'node:crypto';
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
@@ -11,7 +11,7 @@ const FACES = Array.from({ length: 50 }, (_, at) => String.fromCodePoint(0x1f600
 /** What is wider than the page is cut off, or scrolls sideways. */
 const isTooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
-test('a message with fifty reactions, a hundred pins and hundreds of threads', async ({ arrive, server }) => {
+test('a message with fifty reactions, a hundred pins, hundreds of threads and of saved messages', async ({ arrive, server }) => {
   test.setTimeout(240_000);
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben', PHONE)];
   await anna.openChatWith(ben);
@@ -29,6 +29,7 @@ test('a message with fifty reactions, a hundred pins and hundreds of threads', a
   await ask('the oldest question');
   for (let at = 0; at < THREADS; at += 20) {
     const roots = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(`question ${at + index}`)));
+    await Promise.all(roots.map(({ id }) => hers.call('PUT', `/r1/messages/${id}/saved`, {})));
     if (at < PINS) await Promise.all(roots.map(({ id }) => his.call('PUT', `/r1/messages/${id}/pin`, {})));
   }
   const last = await hers.send(chat.id, 'Any face will do');
@@ -76,4 +77,13 @@ test('a message with fifty reactions, a hundred pins and hundreds of threads', a
   }).toPass({ timeout: 60_000 });
   await oldest.click();
   await expect(page.getByRole('complementary', { name: 'Thread' }).getByText('To the oldest question')).toBeVisible();
+
+  // Of hundreds of saved messages a page is there, and the next one when it is asked for.
+  await page.goto('/saved');
+  const saved = page.getByRole('list', { name: 'Saved' }).getByRole('listitem');
+  await expect(saved).toHaveCount(50);
+  await anna.expectFlawless('hundreds of saved messages');
+  await shoot(page, 'plenty-saved');
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await expect(saved).toHaveCount(100);
 });
