@@ -49,6 +49,9 @@ test('people pin, save and pass on messages, and send links to them', async ({ a
   await kinds.getByRole('button', { name: 'Reminders' }).click();
   await expect(ben.page.getByText('No reminders')).toBeVisible();
   await ben.expectFlawless('no reminders');
+  await kinds.getByRole('button', { name: 'Drafts' }).click();
+  await expect(ben.page.getByText('No drafts')).toBeVisible();
+  await ben.expectFlawless('no drafts');
   await kinds.getByRole('button', { name: 'Saved' }).click();
   await ben.page.getByRole('button', { name: /The door code/ }).click();
   await expect(articleOf(ben, 'The door code')).toHaveClass(/found/);
@@ -94,4 +97,33 @@ test('people pin, save and pass on messages, and send links to them', async ({ a
   await carl.page.goto(link);
   await expect(carl.page.getByRole('heading', { name: 'Message not found' })).toBeVisible();
   await carl.expectFlawless('a message that one can’t see');
+});
+
+test('what was begun is found again, in conversations and in threads', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  await anna.write('Where do we eat?');
+  const { page } = anna;
+  const article = articleOf(anna, 'Where do we eat?');
+  await article.hover();
+  await article.getByRole('button', { name: 'Reply in thread' }).click();
+  const thread = page.getByRole('complementary', { name: 'Thread' });
+  const reply = thread.getByRole('textbox', { name: 'Reply to thread' });
+  await reply.fill('At the harb');
+  await anna.composer.fill('By the way');
+  await thread.getByRole('button', { name: 'Close thread' }).click();
+  await page.getByRole('link', { name: 'Later', exact: true }).click();
+  await page.getByRole('group', { name: 'Which messages' }).getByRole('button', { name: 'Drafts' }).click();
+  const drafts = page.getByRole('list', { name: 'Drafts' }).getByRole('listitem');
+  await expect(drafts).toHaveText([/By the way/, /In a thread.*At the harb/s]);
+  await anna.expectFlawless('drafts');
+  // One is given up, and brought back.
+  await drafts.first().getByRole('button', { name: 'Discard draft' }).click();
+  await expect(drafts).toHaveCount(1);
+  await page.getByRole('button', { name: 'Undo' }).last().click();
+  await expect(drafts).toHaveCount(2);
+  // Each leads to where it is written on.
+  await drafts.last().getByRole('button', { name: /At the harb/ }).click();
+  await expect(reply).toHaveValue('At the harb');
+  await expect(anna.composer).toHaveValue('By the way');
 });
