@@ -1,80 +1,15 @@
 import { beforeEach, expect, it, vi } from 'vitest';
-import { ApiError } from '#lib/api/client.ts';
-import type { Note } from '#lib/api/notes.ts';
-import type { Kept, KeptNote, NoteStorage } from '#lib/notes/storage.ts';
+import { MemoryNotes, NotesServer } from './notes-testing.ts';
 import { Notes } from './notes.svelte.ts';
 import { FakeLine } from './testing.ts';
 
-class Memory implements NoteStorage {
-  readonly kept = new Map<string, KeptNote>();
-  since: string | null = null;
-  load = (): Promise<Kept> => Promise.resolve({ notes: [...this.kept.values()], since: this.since });
-  put = (_: string, note: KeptNote) => Promise.resolve(!!this.kept.set(note.id, note));
-  remove = (_: string, ids: readonly string[]) => Promise.resolve(ids.forEach((id) => this.kept.delete(id)));
-  putSince = (_: string, since: string | null) => Promise.resolve(void (this.since = since));
-}
-
-/** A server with the notes of one person. */
-class Server {
-  readonly notes = new Map<string, Note>();
-  isAway = false;
-  /** How long the answer to a deletion is on its way. */
-  answering: Promise<void> = Promise.resolve();
-  #moment = 0;
-
-  store(id: string, change: Partial<Note>): Note {
-    const have = this.notes.get(id);
-    this.#moment += 1;
-    const stamp = new Date(Date.UTC(2030, 0, 1) + this.#moment).toISOString();
-    const note = {
-      ...{ id, title: '', content: '', pinned: false, created_at: stamp, edited_at: stamp, deleted_at: null },
-      ...have,
-      ...change,
-      version: (have?.version ?? 0) + 1,
-      updated_at: stamp
-    };
-    this.notes.set(id, note);
-    return note;
-  }
-
-  remove(id: string): void {
-    this.store(id, { title: '', content: '', deleted_at: '2030-01-01T00:00:00.000Z' });
-  }
-
-  readonly api = {
-    get: (_: string, { since }: { since?: string }) => {
-      this.#answer();
-      const all = [...this.notes.values()].sort((a, b) => a.updated_at.localeCompare(b.updated_at));
-      const items = all.filter((note) => (since ? note.updated_at > since : !note.deleted_at)).slice(0, 2);
-      return Promise.resolve({ items, page: 1, page_size: 2, total: items.length });
-    },
-    put: (path: string, body: { title: string; content: string; pinned: boolean; version: number }) => {
-      this.#answer();
-      const id = path.split('/').pop() ?? '';
-      if ((this.notes.get(id)?.version ?? 0) !== body.version) throw new ApiError(409, 'stale', 'stale');
-      const { title, content, pinned } = body;
-      if (content === 'refused') throw new ApiError(422, 'invalid', 'Too long.');
-      return Promise.resolve(this.store(id, { title, content, pinned, deleted_at: null }));
-    },
-    delete: (path: string) => {
-      this.#answer();
-      this.remove(path.split('/').pop()?.split('?')[0] ?? '');
-      return this.answering;
-    }
-  } as never;
-
-  #answer(): void {
-    if (this.isAway) throw new ApiError(0, 'network', 'away');
-  }
-}
-
-let server: Server;
-let storage: Memory;
+let server: NotesServer;
+let storage: MemoryNotes;
 let line: FakeLine;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [server, storage, line] = [new Server(), new Memory(), new FakeLine()];
+  [server, storage, line] = [new NotesServer(), new MemoryNotes(), new FakeLine()];
 });
 
 async function open(): Promise<Notes> {
