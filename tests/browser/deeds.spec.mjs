@@ -1,7 +1,11 @@
-// What people do with a message every hour, without a mouse: by the keyboard alone, and by a finger.
+// What people do every hour, without a mouse: by the keyboard alone, and by a finger.
 
-import { choose, press, tabTo } from './keys.mjs';
+import * as keys from './keys.mjs';
 import { expect, PHONE, test } from './people.mjs';
+
+const { choose } = keys;
+const tabTo = (page, target) => keys.tabTo(page, target, { isLookedAt: false });
+const press = (page, target) => keys.press(page, target, { isLookedAt: false });
 
 const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
 
@@ -196,4 +200,60 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await page.getByRole('button', { name: /Dinner at eight/ }).tap();
   await expect(articleOf(anna, 'Dinner at eight?')).toHaveClass(/found/);
   await anna.expectFlawless('a message that was kept, on a phone');
+});
+
+test('files of a conversation, an export of it and a note by the keyboard', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page } = anna;
+  const file = { name: 'agenda.md', mimeType: 'text/markdown', buffer: Buffer.from('# Agenda') };
+  await page.locator('form input[type=file]').setInputFiles([file]);
+  const tray = page.getByRole('list', { name: 'Attached files' });
+  await expect(tray.getByText('agenda.md', { exact: true })).toBeVisible();
+  await anna.write('For Monday');
+  await expect(tray).toHaveCount(0);
+  await expect(anna.log.getByRole('link', { name: /agenda\.md/ })).toBeVisible();
+  const menu = page.getByRole('main').getByRole('button', { name: 'More actions' }).first();
+
+  // A file is found in the panel, and its message from there.
+  await press(page, menu);
+  await expect(page.getByRole('menu')).toBeVisible();
+  await choose(page, 'Pictures and files');
+  const panel = page.getByRole('complementary', { name: 'Pictures and files' });
+  await tabTo(page, panel.getByRole('tab', { name: 'Pictures' }));
+  await page.keyboard.press('ArrowRight');
+  await expect(panel.getByRole('tab', { name: 'Files' })).toBeFocused();
+  await expect(panel.getByRole('button', { name: /agenda\.md/ })).toBeVisible();
+  await press(page, panel.getByRole('button', { name: /agenda\.md/ }));
+  await expect(articleOf(anna, 'For Monday')).toHaveClass(/found/);
+
+  // All of it is taken along.
+  await press(page, menu);
+  await expect(page.getByRole('menu')).toBeVisible();
+  await choose(page, 'Export…');
+  const dialog = page.getByRole('dialog', { name: 'Export the conversation' });
+  await tabTo(page, dialog.getByRole('switch', { name: 'Include files' }));
+  await page.keyboard.press('Space');
+  await press(page, dialog.getByRole('button', { name: 'Export', exact: true }));
+  await expect(dialog.getByText('Your export is ready.')).toBeVisible({ timeout: 20_000 });
+  const [download] = await Promise.all([page.waitForEvent('download'), press(page, dialog.getByRole('button', { name: 'Download' }))]);
+  expect(download.suggestedFilename()).toMatch(/^conversation-.+\.zip$/);
+
+  // A note is written, pinned and sent.
+  await press(page, page.getByRole('link', { name: 'Notes' }));
+  await press(page, page.getByRole('button', { name: 'New note' }).first());
+  await expect(page.getByRole('textbox', { name: 'Title' })).toBeFocused();
+  await page.keyboard.type('Monday');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('- [ ] Ask for a quote');
+  const pin = page.getByRole('main').getByRole('button', { name: 'Pin', exact: true });
+  await press(page, pin);
+  await expect(pin).toHaveAttribute('aria-pressed', 'true');
+  await expect(page.getByRole('heading', { name: 'Pinned' })).toBeVisible();
+  await press(page, page.getByRole('button', { name: 'Send to chat' }));
+  const sending = page.getByRole('dialog', { name: 'Send to chat' });
+  await expect(sending.getByRole('searchbox')).toBeFocused();
+  await page.keyboard.type(ben.name);
+  await press(page, sending.getByRole('button', { name: ben.name }));
+  await expect(anna.composer).toHaveValue('**Monday**\n\n- [ ] Ask for a quote');
 });

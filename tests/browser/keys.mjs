@@ -4,11 +4,12 @@ import { expect } from './people.mjs';
 
 const MOST_STEPS = 80;
 
-/** Tab until it has the focus; each stop on the way can be seen. */
-export async function tabTo(page, target) {
+/** Tab until it has the focus; each stop on the way can be seen, unless that is looked at elsewhere. */
+export async function tabTo(page, target, { isLookedAt = true } = {}) {
   for (let step = 0; step < MOST_STEPS; step += 1) {
     if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
     await page.keyboard.press('Tab');
+    if (!isLookedAt) continue;
     const unseen = await page.evaluate(() => {
       const element = document.activeElement;
       if (!element || element === document.body) return null;
@@ -27,15 +28,15 @@ export async function tabTo(page, target) {
 }
 
 /** Goes there, and presses Enter. */
-export async function press(page, target) {
-  await tabTo(page, target);
+export async function press(page, target, options) {
+  await tabTo(page, target, options);
   await page.keyboard.press('Enter');
 }
 
 /** Goes down an open menu to the item, and takes it. */
 export async function choose(page, name) {
   const item = page.getByRole('menuitem', { name });
-  for (let step = 0; step < 10 && !(await item.evaluate((element) => element === document.activeElement)); step += 1)
+  for (let step = 0; step < 20 && !(await item.evaluate((element) => element === document.activeElement)); step += 1)
     await page.keyboard.press('ArrowDown');
   await expect(item).toBeFocused();
   await page.keyboard.press('Enter');
