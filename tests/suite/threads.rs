@@ -119,6 +119,9 @@ async fn a_link_opens_at_its_message() {
     let ids: Vec<&str> = around["items"].as_array().unwrap().iter().map(id).collect();
     assert_eq!(ids, sent[1..6].iter().map(id).collect::<Vec<_>>());
     assert_eq!((&around["has_more_before"], &around["has_more_after"]), (&json!(true), &json!(true)));
+    let same = ben.get(&format!("/r1/messages/{}?around=2", id(&sent[3]))).await.data();
+    assert_eq!(same, around);
+    assert_eq!(id(&ben.get(&format!("/r1/messages/{}", id(&sent[3]))).await.data()), id(&sent[3]));
     let end = ben.get(&format!("/r1/messages/{}/around?count=2", id(&sent[6]))).await.data();
     assert_eq!((end["items"].as_array().unwrap().len(), &end["has_more_after"]), (3, &json!(false)));
 }

@@ -4,7 +4,7 @@ use appcore::{
     AppError, ConversationId, MessageId, Timestamp, ToolCallId, UploadId,
     page::Slice,
     text::ClientId,
-    view::{AnswerDetails, Mention, Message, NewPoll, Scheduled, ToolCall, ToolCallDetails, ToolDecision},
+    view::{AnswerDetails, Mention, Message, Neighbours, NewPoll, Scheduled, ToolCall, ToolCallDetails, ToolDecision},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
@@ -168,14 +168,37 @@ pub struct MessageRequest {
     pub id: MessageId,
 }
 
+#[dto(request)]
+pub struct ShowMessageRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// With so many before it and after it: 1 to 100. Left out: the message alone.
+    #[from(query)]
+    pub around: Option<u64>,
+}
+
+/// The message, or with `around` the message among those around it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ShownMessage {
+    Alone(Box<Message>),
+    Among(Box<Neighbours>),
+}
+
 /// Show a message
+///
+/// With `around` it is what `GET /r1/messages/{id}/around` answers.
 #[endpoint(GET "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowMessage {
-    type Request = MessageRequest;
-    type Response = Message;
+    type Request = ShowMessageRequest;
+    type Response = ShownMessage;
 
-    async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(messages::find(ctx.app(), ctx.user()?, request.id).await?))
+    async fn handle(ctx: &Ctx, request: ShowMessageRequest) -> Result<Reply<ShownMessage>, AppError> {
+        let (app, by) = (ctx.app(), ctx.user()?);
+        Ok(Reply::of(match request.around {
+            Some(count) => ShownMessage::Among(Box::new(messages::neighbours(app, by, request.id, count).await?)),
+            None => ShownMessage::Alone(Box::new(messages::find(app, by, request.id).await?)),
+        }))
     }
 }
 
