@@ -111,6 +111,9 @@ export class ConversationFiles {
       } else if (frame.type === 'message.updated' && frame.payload.message.hidden_at) {
         const { id: hidden } = frame.payload.message;
         this.list.drop(({ message_id }) => message_id === hidden);
+      } else if (frame.type === 'resync') {
+        const named = frame.payload.conversation_ids;
+        if (!named || named.includes(this.#id)) this.#lookSoon();
       }
     });
     const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());

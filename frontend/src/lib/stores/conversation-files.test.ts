@@ -111,6 +111,11 @@ it('puts what is sent in front of what was read, and leaves whoever reads where 
   const hidden = { id: 'm7', conversation_id: 'c1', hidden_at: '2026-11-20T10:00:00.000Z', attachments: [] };
   line.receive({ type: 'message.updated', payload: { conversation_id: 'c1', seq: 8, message: hidden } });
   expect(seqs(files)).toEqual([6, 5, 4, 3, 2, 1]);
+  // What a large channel has missed without a lost connection.
+  all[0] = fileOf(11);
+  line.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
+  await become([11, 6, 5, 4, 3, 2, 1]);
+  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm11', seq: 12 } });
   // More than a page at once: what lies between is read by going there.
   all.shift();
   send(8, 9, 10);

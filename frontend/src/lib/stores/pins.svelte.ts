@@ -26,6 +26,9 @@ export class Pins {
         this.list.drop(({ id }) => id === frame.payload.message_id);
       } else if (frame.type === 'message.updated') {
         this.#update(frame.payload.message);
+      } else if (frame.type === 'resync') {
+        const named = frame.payload.conversation_ids;
+        if (!named || named.includes(this.#id)) void this.list.load();
       }
     });
     const leaveReturn = line.onReturn(this.list, () => void this.list.load());

@@ -26,5 +26,11 @@ it('shows pinned messages as they are now, also after a time without a connectio
   there.unshift(messageOf('m4', 'pinned meanwhile'));
   line.greet();
   await vi.waitFor(() => expect(shown()).toEqual(['pinned meanwhile', 'two', 'one']));
+  // What a large channel has missed without a lost connection.
+  there.shift();
+  line.receive({ type: 'resync', payload: { conversation_ids: ['other'] } });
+  expect(get).toHaveBeenCalledTimes(2);
+  line.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
+  await vi.waitFor(() => expect(shown()).toEqual(['two', 'one']));
   leave();
 });
