@@ -366,6 +366,47 @@ test('a picture that the model can’t see is told at the answer', async ({ arri
   await anna.expectFlawless('what an answer was written without');
 });
 
+/** A document of one page on which nothing is written, as a scanner makes them. */
+function scan(name) {
+  const objects = [
+    '<< /Type /Catalog /Pages 2 0 R >>',
+    '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
+    '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << >> >>',
+    '<< /Length 3 >>\nstream\nq Q\nendstream',
+  ];
+  let file = '%PDF-1.4\n';
+  const places = objects.map((object, index) => {
+    const place = file.length;
+    file += `${index + 1} 0 obj\n${object}\nendobj\n`;
+    return place;
+  });
+  const table = places.map((place) => `${String(place).padStart(10, '0')} 00000 n \n`).join('');
+  const start = file.length;
+  file += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${table}`;
+  file += `trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${start}\n%%EOF\n`;
+  return { name, mimeType: 'application/pdf', buffer: Buffer.from(file) };
+}
+
+test('of a scanned document it is said that it has no text, and which model sees it', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  await anna.page.route('**/r1/models?*', async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    const [model] = body.data.items;
+    body.data.items.push({ ...model, name: 'far-sighted', is_default: false, capabilities: { ...model.capabilities, pdf: true } });
+    body.data.total += 1;
+    await route.fulfill({ response: answer, json: body });
+  });
+  await anna.openAssistant();
+  await attach(anna, scan('contract.pdf'));
+  upstream.next({ words: ['There is', ' no text.'] });
+  await anna.write('What does it say?');
+  await anna.sees('There is no text.');
+  await expect(anna.log.getByText('contract.pdf has only pictures of pages')).toBeVisible();
+  await expect(anna.log.getByText('Ask again with far-sighted to include these.')).toBeVisible();
+  await anna.expectFlawless('a scanned document that was not read');
+});
+
 test('ten thousand files are scrolled through with a few rows on the page, and found by name', async ({ arrive, server }) => {
   test.setTimeout(300_000);
   const { anna } = await annaWithBen(arrive, server);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 
-use crate::{AiError, Usage, estimate_tokens};
+use crate::{AiError, Usage, estimate_tokens, turn_tokens};
 
 /// Who said something, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,29 @@ pub struct ChatMessage {
     pub text: String,
     /// What is shown with it.
     pub pictures: Vec<ChatPicture>,
+    /// What is given with it to be read.
+    pub files: Vec<ChatFile>,
+}
+
+/// A file that somebody gives, for a model that reads its kind as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatFile {
+    pub name: String,
+    pub media_type: String,
+    /// Base64.
+    pub data: Arc<str>,
+    /// What it takes of a window, about.
+    pub tokens: usize,
+}
+
+impl ChatFile {
+    /// What a document of so many pages with this text takes of a window, in tokens: providers show a model each page as a picture, with its text.
+    #[must_use]
+    pub fn estimate(pages: usize, text: &str) -> usize {
+        // A page of paper at 100 dots an inch.
+        const PAGE: usize = ChatPicture::estimate(850, 1_100);
+        pages.saturating_mul(PAGE).saturating_add(estimate_tokens(text))
+    }
 }
 
 /// A picture that somebody shows.
@@ -47,11 +70,11 @@ impl ChatPicture {
 
 impl ChatMessage {
     pub fn user(text: impl Into<String>) -> Self {
-        Self { role: Role::User, text: text.into(), pictures: Vec::new() }
+        Self { role: Role::User, text: text.into(), pictures: Vec::new(), files: Vec::new() }
     }
 
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self { role: Role::Assistant, text: text.into(), pictures: Vec::new() }
+        Self { role: Role::Assistant, text: text.into(), pictures: Vec::new(), files: Vec::new() }
     }
 }
 
@@ -118,7 +141,7 @@ impl ChatRequest {
     #[must_use]
     pub fn estimated_tokens(&self) -> u64 {
         let shown = |pictures: &[ChatPicture]| pictures.iter().map(|picture| picture.tokens).sum::<usize>();
-        let turns = self.messages.iter().map(|message| estimate_tokens(&message.text) + shown(&message.pictures));
+        let turns = self.messages.iter().map(turn_tokens);
         let tools = self.tools.iter().map(|tool| {
             estimate_tokens(&tool.name)
                 + estimate_tokens(tool.description.as_deref().unwrap_or_default())
@@ -141,7 +164,7 @@ impl ChatRequest {
         let mut turns: Vec<ChatMessage> = Vec::with_capacity(self.messages.len());
         for message in &self.messages {
             let text = message.text.trim();
-            let is_empty = text.is_empty() && message.pictures.is_empty();
+            let is_empty = text.is_empty() && message.pictures.is_empty() && message.files.is_empty();
             if is_empty || (turns.is_empty() && message.role == Role::Assistant) {
                 continue;
             }
@@ -152,6 +175,7 @@ impl ChatRequest {
                     }
                     last.text.push_str(text);
                     last.pictures.extend(message.pictures.iter().cloned());
+                    last.files.extend(message.files.iter().cloned());
                 }
                 _ => turns.push(ChatMessage { text: text.to_owned(), ..message.clone() }),
             }
@@ -198,6 +222,23 @@ pub type ChatStream = BoxStream<'static, Result<ChatDelta, AiError>>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_is_counted_by_its_pages_and_its_text() {
+        let tokens = ChatFile::estimate(3, "four");
+        assert_eq!(tokens, 3 * ChatPicture::estimate(850, 1_100) + 1);
+        let file = ChatFile {
+            name: "a.pdf".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            data: "JVBE".into(),
+            tokens,
+        };
+        let given = ChatMessage { files: vec![file], ..ChatMessage::user("") };
+        let request =
+            ChatRequest { messages: vec![given.clone(), ChatMessage::user("What is it?")], ..ChatRequest::default() };
+        assert!(request.estimated_tokens() > tokens as u64);
+        assert_eq!(request.alternating(), [ChatMessage { text: "What is it?".to_owned(), ..given }]);
+    }
 
     #[test]
     fn neighbours_of_one_role_become_one_turn_and_a_user_comes_first() {

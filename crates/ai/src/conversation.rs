@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::{
-    AiError, ChatCall, ChatDelta, ChatPicture, ChatRequest, Finish, Role,
+    AiError, ChatCall, ChatDelta, ChatFile, ChatPicture, ChatRequest, Finish, Role,
     meter::Meter,
     neutral::{Event, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult},
     relay::Tap,
@@ -27,10 +27,10 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
             Role::User => Speaker::User,
             Role::Assistant => Speaker::Assistant,
         };
-        // Pictures before the words about them.
-        let pictures = turn.pictures.into_iter().map(picture);
+        // What is shown before the words about it.
+        let given = turn.files.into_iter().map(file).chain(turn.pictures.into_iter().map(picture));
         let text = (!turn.text.is_empty()).then_some(Part::Text(turn.text));
-        request.say(speaker, pictures.chain(text));
+        request.say(speaker, given.chain(text));
     }
     for tool in asked.tools.iter().cloned() {
         let (name, description, parameters) = (tool.name, tool.description, Some(tool.parameters));
@@ -55,6 +55,11 @@ pub(crate) fn request(asked: &ChatRequest) -> Request {
 fn picture(picture: ChatPicture) -> Part {
     let source = Source::Data { mime: picture.media_type, data: picture.data.to_string() };
     Part::Media(Media { kind: MediaKind::Image, source, detail: None, name: None })
+}
+
+fn file(file: ChatFile) -> Part {
+    let source = Source::Data { mime: file.media_type, data: file.data.to_string() };
+    Part::Media(Media { kind: MediaKind::File, source, detail: None, name: Some(file.name) })
 }
 
 /// Reads an answer for a worker.

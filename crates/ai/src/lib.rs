@@ -47,8 +47,8 @@ pub use ai::{Ai, KeyNews};
 pub use appcore::Secret;
 pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames, Route};
 pub use chat::{
-    ChatCall, ChatDelta, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool, Finish,
-    Role,
+    ChatCall, ChatDelta, ChatFile, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool,
+    Finish, Role,
 };
 pub use dialect::ProviderKind;
 pub use error::AiError;

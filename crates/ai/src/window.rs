@@ -21,7 +21,8 @@ pub fn estimate_tokens(text: &str) -> usize {
 /// What a turn takes of a window, by the same guess.
 pub fn turn_tokens(turn: &ChatMessage) -> usize {
     let pictures: usize = turn.pictures.iter().map(|picture| picture.tokens).sum();
-    estimate_tokens(&turn.text) + pictures
+    let files: usize = turn.files.iter().map(|file| file.tokens).sum();
+    estimate_tokens(&turn.text) + pictures + files
 }
 
 /// The newest turns of `history` (oldest first) that fit into `budget` tokens together with `system`, which always counts.

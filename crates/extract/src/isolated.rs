@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::{Section, Unreadable, text};
+use crate::{Document, Unreadable, read};
 
 /// Memory that it may take, in bytes.
 const MEMORY: u64 = 1024 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub struct Task {
 }
 
 /// What came out of it.
-pub type Outcome = Result<Vec<Section>, Unreadable>;
+pub type Outcome = Result<Document, Unreadable>;
 
 /// The whole life of the process.
 pub fn serve() -> io::Result<()> {
@@ -47,7 +47,7 @@ pub fn serve() -> io::Result<()> {
     input.read_to_end(&mut bytes)?;
     let reading = move || {
         // What was being read is thrown away with what it left behind.
-        let read = AssertUnwindSafe(|| text(&task.media_type, &task.name, &bytes));
+        let read = AssertUnwindSafe(|| read(&task.media_type, &task.name, &bytes));
         panic::catch_unwind(read).unwrap_or(Err(Unreadable::Damaged))
     };
     let outcome: Outcome =

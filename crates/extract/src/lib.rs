@@ -1,7 +1,7 @@
 //! The text of files, with where in the file it stands: for assistants that are to read them.
 //!
 //! Everything here works on bytes that a stranger has chosen, by parsers that were never meant to meet malice: one may panic, use up memory or
-//! never come to its end. So [`text`] is called in a [process of its own](isolated), whose memory and time are limited.
+//! never come to its end. So [`read`] is called in a [process of its own](isolated), whose memory and time are limited.
 
 mod archive;
 mod html;
@@ -47,6 +47,15 @@ pub struct Section {
     pub is_markdown: bool,
 }
 
+/// What a file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// In its order, none of them blank.
+    pub sections: Vec<Section>,
+    /// How many pages a PDF has, those without text included.
+    pub pages: Option<u32>,
+}
+
 /// Why no text comes out of a file. Each is a sentence for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -57,8 +66,13 @@ pub enum Unreadable {
     Damaged,
     #[error("This file is protected by a password.")]
     Protected,
-    #[error("There is no text in this file. Scanned pages need text recognition first.")]
+    #[error("There is no text in this file.")]
     Empty,
+    #[error("There are only pictures of pages in this file, such as scans. They need text recognition first.")]
+    Scanned {
+        /// How many.
+        pages: u32,
+    },
     #[error("This file has too much text.")]
     TooLong,
     #[error("This file takes too much time or memory to read.")]
@@ -114,8 +128,8 @@ pub fn is_readable(media_type: &str, name: &str) -> bool {
     Format::of(media_type, name).is_some()
 }
 
-/// The text of a file, in its order. There is at least one section, and none of them is blank.
-pub fn text(media_type: &str, name: &str, bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
+/// What a file says. There is at least one section.
+pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unreadable> {
     let format = Format::of(media_type, name).ok_or(Unreadable::Type)?;
     let sections = match format {
         Format::Pdf => pdf::read(bytes)?,
@@ -129,14 +143,18 @@ pub fn text(media_type: &str, name: &str, bytes: &[u8]) -> Result<Vec<Section>, 
         Format::Table(delimiter) => table::read(utf8(bytes)?, delimiter),
         Format::Plain => plain::read(utf8(bytes)?),
     };
+    let pages = (format == Format::Pdf).then(|| u32::try_from(sections.len()).unwrap_or(u32::MAX));
     let sections: Vec<Section> = sections.into_iter().map(cleaned).filter(|section| !section.text.is_empty()).collect();
     if sections.is_empty() {
-        return Err(Unreadable::Empty);
+        return Err(match pages {
+            Some(pages) if pages > 0 => Unreadable::Scanned { pages },
+            _ => Unreadable::Empty,
+        });
     }
     if sections.iter().map(|section| section.text.len()).sum::<usize>() > MAX_TEXT {
         return Err(Unreadable::TooLong);
     }
-    Ok(sections)
+    Ok(Document { sections, pages })
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Unreadable> {
@@ -183,17 +201,18 @@ mod tests {
 
     #[test]
     fn what_has_no_text_is_no_knowledge() {
-        assert_eq!(text("text/plain", "a.txt", b" \n\0\t "), Err(Unreadable::Empty));
-        assert_eq!(text("text/plain", "a.txt", b""), Err(Unreadable::Empty));
-        assert_eq!(text("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Damaged));
-        assert_eq!(text("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(Unreadable::Damaged));
-        assert_eq!(text(WORD, "a.docx", b"PK\x03\x04"), Err(Unreadable::Damaged));
-        assert_eq!(text("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
+        assert_eq!(read("text/plain", "a.txt", b" \n\0\t "), Err(Unreadable::Empty));
+        assert_eq!(read("text/plain", "a.txt", b""), Err(Unreadable::Empty));
+        assert_eq!(read("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Damaged));
+        assert_eq!(read("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(Unreadable::Damaged));
+        assert_eq!(read(WORD, "a.docx", b"PK\x03\x04"), Err(Unreadable::Damaged));
+        assert_eq!(read("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
     }
 
     #[test]
     fn lines_are_counted_from_the_first_that_says_something() {
-        let found = text("text/plain", "a.rs", b"\xef\xbb\xbf\r\n\r\nfn main() {}\r\n").unwrap();
-        assert_eq!(found, [Section { text: "fn main() {}".to_owned(), line: Some(3), ..Section::default() }]);
+        let found = read("text/plain", "a.rs", b"\xef\xbb\xbf\r\n\r\nfn main() {}\r\n").unwrap();
+        assert_eq!(found.pages, None);
+        assert_eq!(found.sections, [Section { text: "fn main() {}".to_owned(), line: Some(3), ..Section::default() }]);
     }
 }

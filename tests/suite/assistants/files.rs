@@ -164,6 +164,41 @@ fn pdf(words: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_pdf_goes_as_it_is_to_a_model_that_reads_its_pages_and_others_get_its_text() {
+    for kind in UpstreamKind::ALL {
+        let mut chat = start(kind).await;
+        let bytes = pdf("Turnover rose by eleven percent");
+        let data = STANDARD.encode(&bytes);
+        let report = chat.anna.upload("report.pdf", "application/pdf", bytes).await;
+        let scan = chat.anna.upload("scan.pdf", "application/pdf", pdf("")).await;
+        for (model, reads) in [("gpt-5-mini", true), ("small", false)] {
+            let answer = ask(&mut chat, model, "What does it say?", &[&report, &scan]).await;
+            let asked = asked(&chat);
+            let given = match kind {
+                UpstreamKind::OpenAi => {
+                    format!("\"file_data\":\"data:application/pdf;base64,{data}\",\"filename\":\"report.pdf\"")
+                }
+                UpstreamKind::Gemini => {
+                    format!("\"inlineData\":{{\"data\":\"{data}\",\"mimeType\":\"application/pdf\"}}")
+                }
+                UpstreamKind::Anthropic => format!(
+                    "\"source\":{{\"data\":\"{data}\",\"media_type\":\"application/pdf\",\"type\":\"base64\"}},\"title\":\"report.pdf\",\"type\":\"document\""
+                ),
+            };
+            assert_eq!(asked.contains(&given), reads, "{kind:?} {model}: {}", &asked[..asked.len().min(2_000)]);
+            assert_eq!(asked.contains("Turnover rose by eleven"), !reads, "{kind:?} {model}: {asked}");
+            assert_eq!(asked.contains("pictures without text"), !reads, "{kind:?} {model}: {asked}");
+            let files = &answer["answer"]["files"];
+            assert_eq!(files[0]["how"], "whole", "{files}");
+            let of_scan = if reads { ("whole", Value::Null) } else { ("unseen", json!("no_text")) };
+            assert_eq!((files[1]["how"].as_str().unwrap(), files[1]["reason"].clone()), of_scan, "{files}");
+            // A page as a picture takes more than its five words.
+            assert_eq!(files[0]["tokens"].as_u64().unwrap() > 1_000, reads, "{files}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn documents_are_read_and_malicious_ones_harm_nobody() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let good = chat.anna.upload("report.pdf", "application/pdf", pdf("Turnover rose by eleven percent")).await;

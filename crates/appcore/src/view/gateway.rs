@@ -165,6 +165,8 @@ pub struct ModelCapabilities {
     #[schema(maximum = 1_000_000_000_i64)]
     pub max_output: Option<u64>,
     pub images: bool,
+    /// It is given PDFs as they are, pictures of their pages with their text.
+    pub pdf: bool,
     pub audio: bool,
     pub tools: bool,
     pub json_schema: bool,

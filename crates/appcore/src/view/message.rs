@@ -256,6 +256,8 @@ pub enum UnseenReason {
     Type,
     /// It is broken, or isn't what it says it is.
     Unreadable,
+    /// Its pages are pictures without text, such as scans, and the model doesn't read those.
+    NoText,
     /// Nobody has written down yet what is said in it.
     NoTranscript,
     /// It was deleted meanwhile.

@@ -1,16 +1,16 @@
-//! The files of a conversation as a model gets them: pictures where it sees pictures, text as text. Of what it can't read it is told, so that
+//! The files of a conversation as a model gets them: pictures where it sees pictures, PDFs as they are where it reads their pages, text as text. Of what it can't read it is told, so that
 //! it can say so; and so are people, by the answer's figures.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use ai::{ChatPicture, estimate_tokens};
+use ai::{ChatFile, ChatPicture, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
     view::{SeenFile, SeenHow, UnseenReason, Upload, UploadKind},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
-use extract::{Section, Unreadable};
+use extract::{Document, Unreadable};
 use futures_util::StreamExt as _;
 use moka::future::Cache;
 
@@ -26,6 +26,9 @@ use crate::{
 /// Pictures that a model is shown for one answer, and their bytes together.
 const MAX_PICTURES: usize = 8;
 const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
+/// Pages of PDFs that a model is given as they are, and the bytes of these together, in base64: what every provider takes in one question.
+const MAX_PAGES: usize = 100;
+const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
 /// The thumbnail that it sees: as much as models look at.
 const SEEN_SIDE: u32 = 1280;
 /// Bytes that are read of one file.
@@ -41,6 +44,7 @@ const SHARE: usize = 2;
 pub(crate) struct FileReader<'a> {
     app: &'a App,
     sees_pictures: bool,
+    reads_pdfs: bool,
     /// Tokens that there are for files.
     room: usize,
 }
@@ -50,6 +54,7 @@ pub(crate) struct FileReader<'a> {
 pub(super) struct Shown {
     pub text: String,
     pub pictures: Vec<ChatPicture>,
+    pub files: Vec<ChatFile>,
     pub seen: Vec<SeenFile>,
 }
 
@@ -57,12 +62,15 @@ pub(super) struct Shown {
 struct Room {
     pictures: usize,
     picture_bytes: usize,
+    pages: usize,
+    pdf_bytes: usize,
     tokens: usize,
 }
 
 /// A file, as far as a model gets it.
 enum Part {
     Picture(ChatPicture),
+    Pdf { file: ChatFile, pages: usize },
     Text { text: String, is_cut: bool },
 }
 
@@ -72,13 +80,24 @@ impl<'a> FileReader<'a> {
         let able = model.map(|model| &model.definition.capabilities);
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
         let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
-        Self { app, sees_pictures: able.is_some_and(|able| able.images), room }
+        Self {
+            app,
+            sees_pictures: able.is_some_and(|able| able.images),
+            reads_pdfs: able.is_some_and(|able| able.pdf),
+            room,
+        }
     }
 
     /// The files of these messages, the oldest of which comes first. The newest are read first, as far as there is room.
     pub(super) async fn read(&self, history: &[NamedMessage]) -> Result<HashMap<MessageId, Shown>, AppError> {
         let mut read = HashMap::new();
-        let mut room = Room { pictures: MAX_PICTURES, picture_bytes: MAX_PICTURE_BYTES, tokens: self.room };
+        let mut room = Room {
+            pictures: MAX_PICTURES,
+            picture_bytes: MAX_PICTURE_BYTES,
+            pages: MAX_PAGES,
+            pdf_bytes: MAX_PDF_BYTES,
+            tokens: self.room,
+        };
         for message in history.iter().rev().filter(|message| message.deleted_at.is_none()) {
             let Some(attachments) = &message.attachments else { continue };
             let attachments: Vec<Upload> = serde_json::from_str(attachments).map_err(AppError::internal)?;
@@ -109,8 +128,13 @@ impl<'a> FileReader<'a> {
             if room.tokens == 0 {
                 return Err(UnseenReason::TooLarge);
             }
-            let (text, is_cut) = self.taken_out(upload).await?;
-            cut(text, is_cut, room)
+            let known = self.taken_out(upload).await?;
+            match self.pdf(upload, &known, room).await? {
+                Some(part) => Ok(part),
+                None if known.text.is_empty() && self.reads_pdfs => Err(UnseenReason::TooLarge),
+                None if known.text.is_empty() => Err(UnseenReason::NoText),
+                None => cut(known.text.clone(), known.is_cut, room),
+            }
         } else {
             Err(UnseenReason::Type)
         }?;
@@ -119,6 +143,11 @@ impl<'a> FileReader<'a> {
                 room.pictures -= 1;
                 room.picture_bytes = room.picture_bytes.saturating_sub(picture.data.len());
                 room.tokens = room.tokens.saturating_sub(picture.tokens);
+            }
+            Part::Pdf { file, pages } => {
+                room.pages = room.pages.saturating_sub(*pages);
+                room.pdf_bytes = room.pdf_bytes.saturating_sub(file.data.len());
+                room.tokens = room.tokens.saturating_sub(file.tokens);
             }
             Part::Text { text, .. } => room.tokens = room.tokens.saturating_sub(estimate_tokens(text)),
         }
@@ -149,16 +178,32 @@ impl<'a> FileReader<'a> {
         Ok(ChatPicture { media_type: uploads::detect(&bytes, &upload.media_type), data: data.into(), tokens })
     }
 
-    /// The beginning of the text of a document, and whether there is more.
-    async fn taken_out(&self, upload: &Upload) -> Result<(String, bool), UnseenReason> {
+    /// A PDF as it is, where the model reads its pages and all of them fit.
+    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &Room) -> Result<Option<Part>, UnseenReason> {
+        let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
+        let tokens = ChatFile::estimate(pages, &known.text);
+        let most = room.pdf_bytes / 4 * 3;
+        let size = usize::try_from(upload.size).unwrap_or(usize::MAX);
+        if pages > room.pages || tokens > room.tokens || size > most {
+            return Ok(None);
+        }
+        let bytes = self.bytes(Object::Whole(upload.id), most as u64).await?;
+        let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
+        let file = ChatFile { name, media_type, data: STANDARD.encode(&bytes).into(), tokens };
+        Ok(Some(Part::Pdf { file, pages }))
+    }
+
+    /// The beginning of the text of a document; none of a PDF whose pages are pictures.
+    async fn taken_out(&self, upload: &Upload) -> Result<Arc<DocumentText>, UnseenReason> {
         let texts = &self.app.answering.texts;
         if let Some(known) = texts.get(&upload.id).await {
-            return Ok((known.text.clone(), known.is_cut));
+            return Ok(known);
         }
         let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
         let source = Source { id: upload.id, name, media_type, size: upload.size };
-        let sections = match text::sections(self.app, &source).await {
-            Ok(Ok(sections)) => sections,
+        let document = match text::document(self.app, &source).await {
+            Ok(Ok(document)) => document,
+            Ok(Err(Unreadable::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
             Ok(Err(Unreadable::Type)) => return Err(UnseenReason::Type),
             Ok(Err(_)) => return Err(UnseenReason::Unreadable),
             Err(error) if error.code() == Code::NotFound => return Err(UnseenReason::Gone),
@@ -167,9 +212,9 @@ impl<'a> FileReader<'a> {
                 return Err(UnseenReason::Unreadable);
             }
         };
-        let known = DocumentText::of(&sections);
-        texts.insert(upload.id, Arc::new(known.clone())).await;
-        Ok((known.text, known.is_cut))
+        let known = Arc::new(DocumentText::of(&document));
+        texts.insert(upload.id, Arc::clone(&known)).await;
+        Ok(known)
     }
 
     /// The first bytes of an object.
@@ -205,6 +250,12 @@ impl Shown {
                 self.pictures.push(picture);
                 (SeenHow::Whole, None, Some(tokens))
             }
+            Ok(Part::Pdf { file, .. }) => {
+                self.say(&format!("[The document {name:?} is attached.]"));
+                let tokens = file.tokens;
+                self.files.push(file);
+                (SeenHow::Whole, None, Some(tokens))
+            }
             Ok(Part::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
                 // What stands in it doesn't end it.
@@ -220,6 +271,7 @@ impl Shown {
                     UnseenReason::TooLarge | UnseenReason::TooMany => "there is no room left for it",
                     UnseenReason::Type => "you can't read files of this type",
                     UnseenReason::Unreadable => "it can't be read",
+                    UnseenReason::NoText => "its pages are pictures without text, such as scans, which you can't see",
                     UnseenReason::NoTranscript => "you can't hear it, and its words aren't written down",
                     UnseenReason::Gone => "it was deleted",
                 };
@@ -242,10 +294,12 @@ impl Shown {
 }
 
 /// The beginning of a document's text. Documents of a chat are read with each of its answers, so it is kept for a while.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct DocumentText {
     text: String,
     is_cut: bool,
+    /// Of a PDF, those without text included.
+    pages: Option<usize>,
 }
 
 /// The texts of documents, by their files.
@@ -257,12 +311,14 @@ pub(super) fn document_texts() -> DocumentTexts {
 }
 
 impl DocumentText {
-    fn of(sections: &[Section]) -> Self {
-        let mut known = Self::default();
-        let mut page = None;
-        for section in sections {
+    fn of(document: &Document) -> Self {
+        let pages = document.pages.and_then(|pages| usize::try_from(pages).ok());
+        let mut known = Self { pages, ..Self::default() };
+        let (mut page, mut read) = (None, 0);
+        for section in &document.sections {
             if section.page.is_some() && section.page != page {
                 page = section.page;
+                read += 1;
                 known.add(&format!("[Page {}]", page.unwrap_or_default()));
             }
             if let Some(heading) = section.heading.as_deref().filter(|_| section.page.is_none()) {
@@ -272,6 +328,10 @@ impl DocumentText {
             if known.is_cut {
                 break;
             }
+        }
+        let blank = pages.map_or(0, |pages| pages.saturating_sub(read));
+        if read > 0 && blank > 0 && !known.is_cut {
+            known.add(&format!("[{blank} more pages have no text: they may be pictures, such as scans.]"));
         }
         known
     }
@@ -320,26 +380,33 @@ fn seen_size(upload: &Upload) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use extract::Section;
+
     use super::*;
 
     fn room(tokens: usize) -> Room {
-        Room { pictures: 1, picture_bytes: 1, tokens }
+        Room { pictures: 1, picture_bytes: 1, pages: 1, pdf_bytes: 1, tokens }
     }
 
     #[test]
     fn a_text_takes_the_room_that_there_is() {
         let text = |part: Result<Part, UnseenReason>| match part {
             Ok(Part::Text { text, is_cut }) => (text, is_cut),
-            Ok(Part::Picture(_)) | Err(_) => panic!("no text"),
+            Ok(Part::Picture(_) | Part::Pdf { .. }) | Err(_) => panic!("no text"),
         };
         assert_eq!(text(cut("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
         assert_eq!(text(cut("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
         assert_eq!(text(cut("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
         assert!(matches!(cut("1".to_owned(), false, &room(0)), Err(UnseenReason::TooLarge)));
         let section = |text: &str, page| Section { text: text.to_owned(), page, ..Section::default() };
-        let known = DocumentText::of(&[section("one", Some(1)), section("more", Some(1)), section("two", Some(2))]);
-        assert_eq!((known.text.as_str(), known.is_cut), ("[Page 1]\n\none\n\nmore\n\n[Page 2]\n\ntwo", false));
-        assert!(DocumentText::of(&[section(&"x".repeat(500_000), None)]).is_cut);
+        let document = |sections: Vec<Section>, pages| DocumentText::of(&Document { sections, pages });
+        let sections = vec![section("one", Some(1)), section("more", Some(1)), section("two", Some(2))];
+        let known = document(sections.clone(), Some(2));
+        let words = "[Page 1]\n\none\n\nmore\n\n[Page 2]\n\ntwo";
+        assert_eq!((known.text.as_str(), known.is_cut), (words, false));
+        assert!(document(sections, Some(5)).text.starts_with(&format!("{words}\n\n[3 more pages have no text")));
+        assert!(document(vec![section(&"x".repeat(500_000), None)], None).is_cut);
+        assert_eq!(document(Vec::new(), Some(3)).text, "");
         assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
     }
 }

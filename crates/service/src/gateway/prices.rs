@@ -70,6 +70,7 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         context_window: context_window.parse().ok(),
         max_output: max_output.parse().ok(),
         images: abilities.contains('i'),
+        pdf: abilities.contains('p'),
         audio: abilities.contains('a'),
         tools: abilities.contains('t'),
         json_schema: abilities.contains('j'),
@@ -103,6 +104,15 @@ mod tests {
         let pro = find("gemini-2.5-pro").unwrap().price.of_input(200_001);
         assert_eq!((pro.input, pro.output), (MicroCredits(2_500_000), MicroCredits(15_000_000)));
         assert!(TABLE.values().filter(|known| known.price.long.is_some()).count() > 20);
+    }
+
+    #[test]
+    fn models_that_read_pdfs_are_known() {
+        for (model, reads) in
+            [("gpt-5-mini", true), ("claude-sonnet-5", true), ("gemini-2.5-flash", true), ("glm-4.5v", false)]
+        {
+            assert_eq!(find(model).unwrap().capabilities.pdf, reads, "{model}");
+        }
     }
 
     #[test]

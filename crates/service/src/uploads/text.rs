@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 use anyhow::Context as _;
 use appcore::AppError;
 use extract::{
-    Unreadable,
+    Section, Unreadable,
     isolated::{Outcome, SECONDS, Task},
 };
 use futures_util::StreamExt as _;
@@ -33,7 +33,12 @@ pub(crate) struct Source {
 }
 
 /// The text of a file that was received whole. An error is ours and may be gone later; what is [`Unreadable`] stays so.
-pub(crate) async fn sections(app: &App, source: &Source) -> Result<Outcome, AppError> {
+pub(crate) async fn sections(app: &App, source: &Source) -> Result<Result<Vec<Section>, Unreadable>, AppError> {
+    Ok(document(app, source).await?.map(|document| document.sections))
+}
+
+/// The same, with how many pages it has.
+pub(crate) async fn document(app: &App, source: &Source) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
         return Ok(Err(Unreadable::Type));
     }

@@ -42,7 +42,7 @@ export type Prompt = Always<Described.Prompt, 'author'>;
 
 export type PromptWish = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
 
-export type Capability = 'images' | 'files' | 'audio' | 'tools' | 'reasoning';
+export type Capability = 'images' | 'pdf' | 'files' | 'audio' | 'tools' | 'reasoning';
 
 /** What answers: a model by its public name. */
 export interface Model {

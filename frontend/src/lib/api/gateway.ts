@@ -90,6 +90,7 @@ export interface ModelCapabilities {
   context_window?: number | null;
   max_output?: number | null;
   images: boolean;
+  pdf: boolean;
   audio: boolean;
   tools: boolean;
   json_schema: boolean;

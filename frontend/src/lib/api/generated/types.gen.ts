@@ -4264,6 +4264,10 @@ export type ModelCapabilities = {
      * Tokens that it writes at most.
      */
     max_output?: number | null;
+    /**
+     * It is given PDFs as they are, pictures of their pages with their text.
+     */
+    pdf?: boolean;
     reasoning?: boolean;
     tools?: boolean;
 };
@@ -7489,7 +7493,7 @@ export type TypingFrame = {
     type: 'typing';
 };
 
-export type UnseenReason = 'model_blind' | 'too_large' | 'too_many' | 'type' | 'unreadable' | 'no_transcript' | 'gone';
+export type UnseenReason = 'model_blind' | 'too_large' | 'too_many' | 'type' | 'unreadable' | 'no_text' | 'no_transcript' | 'gone';
 
 export type UnsubscribeFromPushRequest = {
     endpoint: string;

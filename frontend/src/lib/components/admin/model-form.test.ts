@@ -12,6 +12,7 @@ const model: GatewayModel = {
     context_window: 128_000,
     max_output: null,
     images: true,
+    pdf: true,
     audio: false,
     tools: true,
     json_schema: false,

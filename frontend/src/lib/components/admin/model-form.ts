@@ -16,11 +16,12 @@ export type ModelField =
   | 'context_window'
   | 'max_output';
 
-export const ABILITIES = ['images', 'audio', 'tools', 'json_schema', 'reasoning'] as const;
+export const ABILITIES = ['images', 'pdf', 'audio', 'tools', 'json_schema', 'reasoning'] as const;
 export type Ability = (typeof ABILITIES)[number];
 
 export const abilityNames: Record<Ability, () => string> = {
   images: m.admin_model_images,
+  pdf: m.admin_model_pdf,
   audio: m.admin_model_audio,
   tools: m.admin_model_tools,
   json_schema: m.admin_model_json_schema,

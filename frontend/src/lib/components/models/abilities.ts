@@ -1,4 +1,5 @@
 import Brain from '@lucide/svelte/icons/brain';
+import FileScan from '@lucide/svelte/icons/file-scan';
 import FileText from '@lucide/svelte/icons/file-text';
 import Image from '@lucide/svelte/icons/image';
 import Mic from '@lucide/svelte/icons/mic';
@@ -17,6 +18,7 @@ interface Ability {
 /** What models can do besides reading and writing text, always in the same order. */
 export const LOOKS: readonly Ability[] = [
   { id: 'images', icon: Image, label: m.model_reads_images, short: m.model_short_images },
+  { id: 'pdf', icon: FileScan, label: m.model_reads_pdf, short: m.model_short_pdf },
   { id: 'files', icon: FileText, label: m.model_reads_files, short: m.model_short_files },
   { id: 'audio', icon: Mic, label: m.model_hears_audio, short: m.model_short_audio },
   { id: 'tools', icon: Wrench, label: m.model_uses_tools, short: m.model_short_tools },

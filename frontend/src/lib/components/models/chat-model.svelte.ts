@@ -1,7 +1,8 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Model } from '#lib/api/assistants.ts';
+import type { Capability, Model } from '#lib/api/assistants.ts';
 import { useApp } from '#lib/app.ts';
 import { usePane } from '#lib/chat/pane.svelte.ts';
+import { getLocale } from '#lib/paraglide/runtime.js';
 import { Models } from '#lib/stores/models.svelte.ts';
 
 /** They are asked for once: an admin’s change shows with the next load of the page, as in the header. */
@@ -15,8 +16,17 @@ function modelsOf(api: Api): Models {
   return models;
 }
 
-/** The model that answers in the open chat with an assistant; undefined while nothing is known of it. */
-export function useChatModel(): { readonly model: Model | undefined } {
+/** So many are named in a sentence. */
+const NAMED = 3;
+
+export interface ChatModel {
+  /** The model that answers in the open chat with an assistant; undefined while nothing is known of it. */
+  readonly model: Model | undefined;
+  /** Models that one may choose here and that can do this, as a sentence names them; empty where there are none. */
+  able: (capability: Capability) => string;
+}
+
+export function useChatModel(): ChatModel {
   const { api } = useApp();
   const pane = usePane();
   const { list } = modelsOf(api);
@@ -34,6 +44,11 @@ export function useChatModel(): { readonly model: Model | undefined } {
   return {
     get model() {
       return model;
+    },
+    able(capability) {
+      if (!pane.canChooseModel) return '';
+      const names = list.items.filter(({ capabilities }) => capabilities?.[capability]).map(({ name }) => name);
+      return new Intl.ListFormat(getLocale(), { type: 'disjunction' }).format(names.slice(0, NAMED));
     }
   };
 }
