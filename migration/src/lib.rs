@@ -71,6 +71,7 @@ mod m0089_incident_detail;
 mod m0092_archived_tasks;
 mod m0093_file_names;
 mod m0097_user_settings;
+mod m0098_workspace_tools;
 mod m0103_messages_with_files;
 
 pub struct Migrator;
@@ -147,6 +148,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0092_archived_tasks::Migration),
             Box::new(m0093_file_names::Migration),
             Box::new(m0097_user_settings::Migration),
+            Box::new(m0098_workspace_tools::Migration),
             Box::new(m0103_messages_with_files::Migration),
         ]
     }

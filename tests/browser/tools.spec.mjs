@@ -159,3 +159,42 @@ test('what a tool is given is changed first, and a tool is allowed for good unti
   await admin.call('DELETE', `/r1/admin/mcp_servers/${forge.id}`);
   tools.stop();
 });
+
+test('Natter’s own tools are allowed by a workspace’s admin, given to an assistant, and used', async ({ arrive, server, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const api = await apiOf(server, anna);
+  const workspace = await api.call('POST', '/r1/workspaces', { name: `Harbour of ${anna.name}` });
+  const { server_id } = await api.call('GET', `/r1/workspaces/${workspace.id}/tools`);
+  const ada = await api.call('POST', '/r1/assistants', {
+    name: `Ada of ${anna.name}`,
+    workspace_id: workspace.id,
+    tools_enabled: true,
+    tools: [{ server_id, tools: null }],
+  });
+  const chat = await api.call('POST', '/r1/conversations', {
+    kind: 'assistant',
+    assistant_id: ada.id,
+    workspace_id: workspace.id,
+  });
+
+  await page.goto(`/workspaces/${workspace.id}`);
+  const choice = page.getByLabel('When an assistant wants to use Calculate');
+  await expect(choice).toHaveValue('off');
+  await choice.selectOption('Runs automatically');
+  await expect(choice).toHaveValue('auto');
+  await expect(page.getByLabel('When an assistant wants to use Read a web page')).toHaveValue('off');
+  await anna.expectFlawless('Natter’s own tools of a workspace');
+  await page.setViewportSize(PHONE.viewport);
+  await anna.expectFlawless('Natter’s own tools of a workspace, on a phone');
+  await page.setViewportSize(DESKTOP);
+
+  await page.goto(`/c/${chat.id}`);
+  upstream.next({ words: ['Let me see.'], calls: [{ name: 'Natter__calculate', given: { expression: '2^64 - 1' } }] });
+  upstream.next({ words: ['It', ' is that.'] });
+  await anna.write('How many are there?');
+  await anna.sees('It is that.');
+  const steps = anna.log.getByRole('list', { name: 'Tools used' });
+  await steps.getByText('Calculate', { exact: true }).click();
+  await expect(steps.getByText('18446744073709551615')).toBeVisible();
+});

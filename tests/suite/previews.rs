@@ -18,14 +18,14 @@ use tokio::{
 use crate::uploads::pictures::{photograph, png};
 
 /// A web site on a loopback address that counts who comes.
-struct Site {
+pub(crate) struct Site {
     address: String,
     hits: Arc<AtomicUsize>,
 }
 
 impl Site {
     /// Answers by path. `canary` is where its traps lead to.
-    async fn start(host: &str, canary: &str) -> Self {
+    pub async fn start(host: &str, canary: &str) -> Self {
         let listener = TcpListener::bind(format!("{host}:0")).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let hits = Arc::new(AtomicUsize::new(0));
@@ -50,11 +50,11 @@ impl Site {
         Self { address, hits }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn hits(&self) -> usize {
+    pub fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
 }
@@ -91,6 +91,11 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
         "/bomb" => page("<title>A bomb</title><meta property='og:image' content='/bomb.png'>"),
         "/bomb.png" => ("200 OK", "image/png", bomb()),
         "/long" => page(&format!("<title>Long</title><!--{}-->", "x".repeat(2_000_000))),
+        "/article" => (
+            "200 OK",
+            "text/html; charset=iso-8859-1",
+            b"<html><head><title>Harbour</title></head><body><h1>Ships</h1><p>Twelve ships lie by the caf\xe9.</p></body></html>".to_vec(),
+        ),
         "/nothing" => page(""),
         "/text" => ("200 OK", "text/plain", b"<title>no</title>".to_vec()),
         "/gone" => ("404 Not Found", "text/html", b"<title>no</title>".to_vec()),

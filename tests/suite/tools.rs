@@ -4,6 +4,7 @@ use support::{Behaviour, Member, OddServer, Setup, UpstreamKind, Value, json};
 
 use crate::assistants::Chat;
 
+mod builtin;
 mod cluster;
 mod confirm;
 mod misbehaving;

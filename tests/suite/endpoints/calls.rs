@@ -342,9 +342,11 @@ impl World {
                 let path = format!("/r1/messages/{message}/reminders");
                 with_id(def, &id_of(&self.owner.post(&path, body).await.data_with(201)))
             }
-            "ReadWorkspaceEntitlements" | "ShowWorkspacePreviews" | "TurnWorkspacePreviews" => {
-                with_id(def, &self.workspace)
-            }
+            "ReadWorkspaceEntitlements"
+            | "ShowWorkspacePreviews"
+            | "TurnWorkspacePreviews"
+            | "ShowWorkspaceTools"
+            | "ChangeWorkspaceTools" => with_id(def, &self.workspace),
             "ShowWordFilter" | "SetWordFilter" => with_id(def, &self.channel().await),
             _ if def.path.starts_with("/r1/conversations/{id}") => with_id(def, &self.group().await),
             "SolveThread" | "ReopenThread" => {
@@ -548,6 +550,7 @@ impl World {
             "ReportMessage" => json!({ "reason": "spam" }),
             "ResolveReport" => json!({ "deeds": [] }),
             "TurnOwnPreviews" | "TurnWorkspacePreviews" => json!({ "is_on": true }),
+            "ChangeWorkspaceTools" => json!({ "modes": { "calculate": "ask" } }),
             "SetInstructions" => json!({ "instructions": "Be brief." }),
             "SetWordFilter" => json!({ "action": "mask", "words": ["darn"] }),
             "ChangePrompt" => json!({ "title": "Status note" }),

@@ -62,6 +62,15 @@ pub struct OfferedTool {
     pub mode: ToolMode,
 }
 
+/// Natter's own tools, as a workspace uses them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkspaceTools {
+    /// By which assistants are given them.
+    pub server_id: McpServerId,
+    pub name: String,
+    pub tools: Vec<OfferedTool>,
+}
+
 /// A program of the configuration that has tools.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpCommand {

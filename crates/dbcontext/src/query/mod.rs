@@ -79,6 +79,7 @@ pub mod user_settings;
 pub mod users;
 pub mod versions;
 pub mod workspace_domains;
+pub mod workspace_tools;
 pub mod workspaces;
 
 pub use pieces::{Piece, execute};

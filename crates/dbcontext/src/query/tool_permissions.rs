@@ -3,6 +3,7 @@
 use appcore::{AppError, AssistantId, McpServerId, Timestamp, ToolPermissionId, UserId, page::PageRequest, view};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
+use super::workspace_tools::SERVER_NAME;
 use crate::constraint::app_error;
 
 /// A permission that is given.
@@ -70,7 +71,7 @@ pub async fn list<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<view::ToolPermission>, u64), AppError> {
     let mut of = "FROM tool_permissions p JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted \
-                  JOIN mcp_servers s ON s.id = p.server_id WHERE p.user_id = $1"
+                  LEFT JOIN mcp_servers s ON s.id = p.server_id WHERE p.user_id = $1"
         .to_owned();
     let mut values: Vec<Value> = vec![user.into()];
     if let Some(assistant) = assistant {
@@ -78,7 +79,8 @@ pub async fn list<C: ConnectionTrait>(
         values.push(assistant.into());
     }
     let sql = format!(
-        "SELECT p.id, p.assistant_id, a.name AS assistant_name, p.server_id, s.name AS server, p.tool, p.title, p.created_at {of} \
+        "SELECT p.id, p.assistant_id, a.name AS assistant_name, p.server_id, COALESCE(s.name, '{SERVER_NAME}') AS server, \
+         p.tool, p.title, p.created_at {of} \
          ORDER BY p.created_at DESC, p.id LIMIT {} OFFSET {}",
         page.page_size,
         page.offset()

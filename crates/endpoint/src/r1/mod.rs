@@ -61,6 +61,7 @@ mod usage;
 mod users;
 mod usersessions;
 mod websocket;
+mod workspace_tools;
 mod workspaces;
 
 use crate::EndpointDef;
@@ -119,6 +120,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     admin_payments::ENDPOINTS,
     mcp_servers::ENDPOINTS,
     tool_permissions::ENDPOINTS,
+    workspace_tools::ENDPOINTS,
     admin::ENDPOINTS,
     admin_users::ENDPOINTS,
     admin_workspaces::ENDPOINTS,

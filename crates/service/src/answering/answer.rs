@@ -128,7 +128,10 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let Some(Question { request, context, files }) = asked else {
         return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);
     };
-    let offer = if claim.owner.is_some() { tools::offer(app, &assistant).await? } else { tools::Offer::default() };
+    let offer = match claim.owner {
+        Some(_) => tools::offer(app, &assistant, answer.conversation_id).await?,
+        None => tools::Offer::default(),
+    };
     let version = begun.versions.map_or(1, |versions| versions.index);
     let mut script = if begun.tool_calls.is_empty() {
         Script::new(answer.answer_id, version)

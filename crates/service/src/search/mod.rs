@@ -234,6 +234,11 @@ async fn zone(app: &App, user: UserId, named: Option<&str>) -> Result<TimeZone, 
 
 /// Searches what the caller may read now.
 pub async fn search(app: &App, by: &Principal, ask: Ask) -> Result<SearchResults, AppError> {
+    search_for(app, by.user_id, ask).await
+}
+
+/// The same for somebody who has asked an assistant.
+pub(crate) async fn search_for(app: &App, user: UserId, ask: Ask) -> Result<SearchResults, AppError> {
     let begun = Instant::now();
     if ask.text.chars().count() > MAX_QUERY_CHARS {
         let message = format!("A search can have up to {MAX_QUERY_CHARS} characters.");
@@ -246,15 +251,15 @@ pub async fn search(app: &App, by: &Principal, ask: Ask) -> Result<SearchResults
         ),
         None => None,
     };
-    let zone = zone(app, by.user_id, ask.timezone.as_deref()).await?;
+    let zone = zone(app, user, ask.timezone.as_deref()).await?;
     let query = Query::parse_by(&ask.text, &LocalDays { zone: &zone, now: app.clock.now() })
         .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))?;
     let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let _place = app.search.places.acquire().await.map_err(AppError::internal)?;
     let mut results = match ask.kind_of_hit {
-        SearchType::Conversation => others::conversations(app, by.user_id, &ask, limit).await?,
-        SearchType::Person => others::people(app, by.user_id, &ask, limit).await?,
-        SearchType::Message | SearchType::File => messages(app, by.user_id, ask, (query, zone), cursor, limit).await?,
+        SearchType::Conversation => others::conversations(app, user, &ask, limit).await?,
+        SearchType::Person => others::people(app, user, &ask, limit).await?,
+        SearchType::Message | SearchType::File => messages(app, user, ask, (query, zone), cursor, limit).await?,
     };
     results.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(results)

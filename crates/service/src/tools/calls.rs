@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::{Offer, Script, pictures, script::EXPIRED, shown_json, tell};
+use super::{Offer, Script, builtin, pictures, script::EXPIRED, shown_json, tell};
 use crate::{App, events::AnswerJob};
 
 /// How many calls of one answer are made at the same time.
@@ -48,7 +48,7 @@ pub(crate) async fn run(
                     return Ok(());
                 }
                 retell(app, answer, shared, &row, one_by_one).await?;
-                let (status, result, pictures) = called(app, offer, &row).await;
+                let (status, result, pictures) = called(app, answer, offer, &row).await;
                 let pictures = pictures::keep(app, pictures).await?;
                 let (db, now) = (app.db.writer(), app.clock.now());
                 if tool_calls::end(db, row.id, attempt, status, (&result, pictures.as_deref()), now).await? {
@@ -76,11 +76,21 @@ fn has(script: &Script, status: ToolCallStatus) -> bool {
     script.rows.iter().any(|row| row.status == status.as_str())
 }
 
-async fn called(app: &App, offer: &Offer, row: &ToolCallRow) -> (ToolCallStatus, String, Vec<String>) {
+async fn called(
+    app: &App,
+    answer: &AnswerJob,
+    offer: &Offer,
+    row: &ToolCallRow,
+) -> (ToolCallStatus, String, Vec<String>) {
     let (Some(offered), Some(arguments)) = (offer.of(row.server_id, &row.tool), parse_arguments(&row.arguments)) else {
         return (ToolCallStatus::Failed, GONE.to_owned(), Vec::new());
     };
-    match app.tools.call(app, &offered.server, &row.tool, arguments).await {
+    let called = if row.server_id == builtin::SERVER {
+        Ok(builtin::call(app, answer.conversation_id, row.asker_id, &row.tool, &arguments).await)
+    } else {
+        app.tools.call(app, &offered.server, &row.tool, arguments).await
+    };
+    match called {
         Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),
         Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
         Err(error) => {

@@ -16,7 +16,7 @@ use dbcontext::{
 use mcp::Tool;
 use serde_json::{Map, Value};
 
-use super::{arguments, permissions::digest, script::DENIED, servers, shown_json, tell};
+use super::{arguments, builtin, permissions::digest, script::DENIED, servers, shown_json, tell};
 use crate::{
     App, access,
     events::AnswerJob,
@@ -64,6 +64,9 @@ async fn own(
 
 /// The tool of a call, as far as it is there.
 async fn tool(app: &App, call: &ToolCallRow) -> Result<Option<Tool>, AppError> {
+    if call.server_id == builtin::SERVER {
+        return Ok(builtin::tool(&call.tool));
+    }
     let server = mcp_servers::find(app.db.reader(), call.server_id).await?;
     let Some(server) = server.filter(|server| server.is_enabled) else { return Ok(None) };
     Ok(servers::tools(&server)?.into_iter().find(|tool| tool.name == call.tool))

@@ -7,7 +7,7 @@ use std::{
 
 use ::ai::ChatTool;
 use appcore::{
-    AppError, McpServerId,
+    AppError, ConversationId, McpServerId,
     view::{AssistantTools, ToolMode},
 };
 use dbcontext::{
@@ -16,7 +16,10 @@ use dbcontext::{
 };
 use mcp::Tool;
 
-use super::servers::{mode_of, modes, tools};
+use super::{
+    builtin,
+    servers::{mode_of, modes, tools},
+};
 use crate::App;
 
 /// The most tools that a model is offered. Each takes some of its window.
@@ -43,8 +46,12 @@ impl Offered {
     }
 }
 
-/// What an assistant has, as far as it is there and switched on.
-pub(crate) async fn offer(app: &App, assistant: &assistant::Model) -> Result<Offer, AppError> {
+/// What an assistant has in a conversation, as far as it is there and switched on.
+pub(crate) async fn offer(
+    app: &App,
+    assistant: &assistant::Model,
+    conversation: ConversationId,
+) -> Result<Offer, AppError> {
     let Some(given) = assistant.tools.as_deref().filter(|_| assistant.tools_enabled) else {
         return Ok(Offer::default());
     };
@@ -52,6 +59,9 @@ pub(crate) async fn offer(app: &App, assistant: &assistant::Model) -> Result<Off
     let ids: Vec<McpServerId> = given.iter().map(|given| given.server_id).collect();
     let mut rows = mcp_servers::find_all(app.db.reader(), &ids).await?;
     rows.retain(|row| row.is_enabled);
+    if ids.contains(&builtin::SERVER) {
+        rows.extend(builtin::offered(app, conversation).await?);
+    }
     rows.sort_by(|one, other| one.search_name.cmp(&other.search_name));
     let chosen: HashMap<McpServerId, Option<Vec<String>>> =
         given.into_iter().map(|given| (given.server_id, given.tools)).collect();

@@ -21,7 +21,7 @@ use dbcontext::{
 use mcp::{HeaderName, HeaderValue, Tool};
 use url::Url;
 
-use super::secrets;
+use super::{builtin, secrets};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -217,7 +217,11 @@ pub(crate) async fn parse_choice(
     if ids.iter().collect::<HashSet<_>>().len() != ids.len() {
         return Err(AppError::field("tools", "invalid", "Name each server once."));
     }
-    let known = rows::find_all(app.db.reader(), &ids).await?;
+    let mut known = rows::find_all(app.db.reader(), &ids).await?;
+    if ids.contains(&builtin::SERVER) {
+        // Which of them are used is said where they are.
+        known.push(builtin::server(&BTreeMap::new())?);
+    }
     for choice in &chosen {
         if before.contains(choice) {
             continue;
@@ -398,6 +402,6 @@ fn view(row: McpServerRow) -> Result<McpServer, AppError> {
     })
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, AppError> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, AppError> {
     serde_json::to_string(value).map_err(AppError::internal)
 }

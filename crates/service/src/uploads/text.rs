@@ -4,18 +4,19 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::Context as _;
 use appcore::AppError;
+use bytes::Bytes;
 use extract::{
     Section, Unreadable,
     isolated::{Outcome, SECONDS, Task},
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::Command,
     time::timeout,
 };
 
-use super::store::Object;
+use super::store::{Object, Pieces};
 use crate::App;
 
 /// How long a file may take, waits of a busy machine included.
@@ -42,15 +43,31 @@ pub(crate) async fn document(app: &App, source: &Source) -> Result<Outcome, AppE
     if !extract::is_readable(&source.media_type, &source.name) {
         return Ok(Err(Unreadable::Type));
     }
+    let size = u64::try_from(source.size).unwrap_or_default();
+    let pieces = app.uploads.store.read(Object::Whole(source.id), 0..size).await?;
+    let task = Task { media_type: source.media_type.clone(), name: source.name.clone() };
+    in_turn(app, task, pieces).await
+}
+
+/// The same of what is no file of ours.
+pub(crate) async fn of_bytes(app: &App, name: &str, media_type: &str, bytes: Bytes) -> Result<Outcome, AppError> {
+    if !extract::is_readable(media_type, name) {
+        return Ok(Err(Unreadable::Type));
+    }
+    let task = Task { media_type: media_type.to_owned(), name: name.to_owned() };
+    in_turn(app, task, stream::iter([Ok(bytes)]).boxed()).await
+}
+
+async fn in_turn(app: &App, task: Task, pieces: Pieces) -> Result<Outcome, AppError> {
     let _place = app.uploads.reading.acquire().await.map_err(AppError::internal)?;
-    match timeout(PATIENCE, read(app, source)).await {
+    match timeout(PATIENCE, read(task, pieces)).await {
         Ok(read) => read,
         // It has used less than it may: the machine is busy.
         Err(elapsed) => Err(AppError::unavailable(elapsed)),
     }
 }
 
-async fn read(app: &App, source: &Source) -> Result<Outcome, AppError> {
+async fn read(task: Task, mut pieces: Pieces) -> Result<Outcome, AppError> {
     let mut child = Command::new(own_program()?)
         .arg("read-file")
         .env_clear()
@@ -63,17 +80,14 @@ async fn read(app: &App, source: &Source) -> Result<Outcome, AppError> {
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(AppError::internal(anyhow::anyhow!("a process has no standard streams")));
     };
-    let task = Task { media_type: source.media_type.clone(), name: source.name.clone() };
     let mut head = serde_json::to_vec(&task).map_err(AppError::internal)?;
     head.push(b'\n');
-    let size = u64::try_from(source.size).unwrap_or_default();
-    let mut bytes = app.uploads.store.read(Object::Whole(source.id), 0..size).await?;
     let writing = async move {
         // It ends early where it has seen enough.
         if input.write_all(&head).await.is_err() {
             return Ok(());
         }
-        while let Some(piece) = bytes.next().await {
+        while let Some(piece) = pieces.next().await {
             if input.write_all(&piece?).await.is_err() {
                 break;
             }
@@ -87,7 +101,7 @@ async fn read(app: &App, source: &Source) -> Result<Outcome, AppError> {
     heard.map_err(AppError::unavailable)?;
     let ended = child.wait().await.map_err(AppError::unavailable)?;
     if !ended.success() {
-        tracing::info!(upload = %source.id, %ended, "a file could not be read within its limits");
+        tracing::info!(name = %task.name, %ended, "a file could not be read within its limits");
         return Ok(Err(Unreadable::TooComplex));
     }
     serde_json::from_slice(&said).context("what was read of a file").map_err(AppError::internal)

@@ -61,6 +61,13 @@ export interface OfferedServer {
   tools: Pick<Tool, 'name' | 'title' | 'description' | 'mode'>[];
 }
 
+/** `GET /r1/workspaces/{id}/tools`: Natter’s own tools, off where nobody has allowed them. */
+export interface OwnTools {
+  server_id: Id;
+  name: string;
+  tools: OfferedServer['tools'];
+}
+
 /** What an assistant may use of a server; null: all its tools. */
 export interface ToolGrant {
   server_id: Id;

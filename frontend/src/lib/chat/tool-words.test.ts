@@ -1,10 +1,17 @@
 import { expect, it } from 'vitest';
 import { toolCall } from './testing.ts';
-import { argumentsOf, isCut, lineOf, nameOf } from './tool-words.ts';
+import { argumentsOf, isCut, lineOf, nameOf, OWN_SERVER } from './tool-words.ts';
 
 it('names a tool by its title, else by its name', () => {
   expect(nameOf({ title: 'Query traces', tool: 'query_traces' })).toBe('Query traces');
   expect(nameOf({ title: null, tool: 'query_traces' })).toBe('Query traces');
+});
+
+it('names the server’s own tools in the reader’s language, and nobody else’s', () => {
+  const own = { title: 'Search messages', tool: 'search_messages' };
+  expect(nameOf({ ...own, server: OWN_SERVER })).toBe('Search messages');
+  expect(nameOf({ ...own, title: 'Find in the forge', server: 'Forge' })).toBe('Find in the forge');
+  expect(nameOf({ title: 'New one', tool: 'new_one', server: OWN_SERVER })).toBe('New one');
 });
 
 it('reads arguments one by one, where they are whole', () => {

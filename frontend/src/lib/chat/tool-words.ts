@@ -12,7 +12,19 @@ export interface Argument {
   readonly value: string;
 }
 
-export function nameOf({ title, tool }: Pick<ToolCall, 'title' | 'tool'>): string {
+/** What the server calls the place of its own tools. */
+export const OWN_SERVER = 'Natter';
+
+/** Its own tools are named in the reader’s language. */
+const OWN: Record<string, () => string> = {
+  search_messages: m.tool_own_search,
+  fetch_page: m.tool_own_fetch,
+  calculate: m.tool_own_calculate
+};
+
+export function nameOf({ title, tool, server }: Pick<ToolCall, 'title' | 'tool'> & { server?: string }): string {
+  const own = server === OWN_SERVER && OWN[tool];
+  if (own) return own();
   if (title) return title;
   const words = tool.replaceAll(/[_-]+/g, ' ').trim();
   return words.charAt(0).toLocaleUpperCase() + words.slice(1);
