@@ -200,6 +200,17 @@ async fn a_model_that_sees_is_shown_the_pictures_of_a_result() {
             let message = tools.answered().await;
             let result = message["tool_calls"][0]["result"].as_str().unwrap();
             assert!(result.starts_with("Here it is.\n[image 1, image/png"), "{kind:?}: {result}");
+            // Readers see it, too, whatever the model sees; nobody else does.
+            let call = &message["tool_calls"][0];
+            assert_eq!(call["pictures"], 1, "what is no picture isn't counted: {call}");
+            let (id, call) = (message["id"].as_str().unwrap(), call["id"].as_str().unwrap());
+            let picture = |number: &str| format!("/r1/messages/{id}/tool_calls/{call}/pictures/{number}");
+            let shown = tools.chat.anna.get(&picture("1")).await;
+            assert_eq!((shown.status, &shown.bytes[..2]), (200, b"\xff\xd8".as_slice()));
+            for none in ["0", "2"] {
+                tools.chat.anna.get(&picture(none)).await.refused(404, "not_found");
+            }
+            tools.admin.get(&picture("1")).await.refused(404, "not_found");
             let told = tools.chat.upstream.asked()[1].body.to_string();
             let data = if kind == UpstreamKind::OpenAi { "data:image/jpeg;base64,/9j/" } else { "\"data\":\"/9j/" };
             assert_eq!(told.contains(data), sees, "{kind:?}: {told}");

@@ -288,8 +288,10 @@ impl World {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)
             }
             // Nothing was called for it.
-            "DecideToolCall" | "ShowToolCall" => {
-                with_id(def, self.answer.get_or_init(|| self.answer()).await).replace("{call_id}", &new_id())
+            "DecideToolCall" | "ShowToolCall" | "ShowToolPicture" => {
+                with_id(def, self.answer.get_or_init(|| self.answer()).await)
+                    .replace("{call_id}", &new_id())
+                    .replace("{number}", "1")
             }
             "ShowMcpServer" | "ChangeMcpServer" | "RemoveMcpServer" | "RefreshMcpServer" => {
                 let body = self.body("AddMcpServer").await.unwrap_or_default();

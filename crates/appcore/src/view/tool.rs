@@ -136,6 +136,9 @@ pub struct ToolCall {
     pub may_remember: bool,
     /// Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
     pub result: Option<String>,
+    /// How many pictures the result has: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
+    #[serde(default)]
+    pub pictures: u32,
     /// Where in the content it stands, in UTF-16 code units.
     pub at: u64,
     /// Who may decide about it, where it waits.

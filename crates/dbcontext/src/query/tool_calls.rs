@@ -29,6 +29,8 @@ pub struct ToolCallRow {
     pub asked_arguments: Option<String>,
     pub status: String,
     pub result: Option<String>,
+    /// Of the result.
+    pub picture_count: i32,
     pub is_repeatable: bool,
     pub asker_id: UserId,
     pub text_at: i64,
@@ -41,7 +43,7 @@ pub struct ToolCallRow {
 
 /// Without the pictures of results, which are many bytes.
 const COLUMNS: &str = "t.id, t.message_id, t.version, t.round, t.place, t.call_id, t.function, t.signature, t.server_id, t.server, t.tool, \
-    t.title, t.arguments, t.asked_arguments, t.status, t.result, t.is_repeatable, t.asker_id, t.text_at, t.attempt, t.asked_at, t.expires_at, \
+    t.title, t.arguments, t.asked_arguments, t.status, t.result, t.picture_count, t.is_repeatable, t.asker_id, t.text_at, t.attempt, t.asked_at, t.expires_at, \
     t.started_at, t.ended_at";
 
 /// The pictures of a result, as JSON.
@@ -67,6 +69,7 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
             may_remember: status == ToolCallStatus::Waiting,
             arguments: row.arguments,
             result: row.result,
+            pictures: row.picture_count.unsigned_abs(),
             at: row.text_at.unsigned_abs(),
             asker_id: row.asker_id,
             expires_at: row.expires_at.filter(|_| status == ToolCallStatus::Waiting),
@@ -165,6 +168,19 @@ pub async fn pictures<C: ConnectionTrait>(
     Pictures::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
+/// The pictures of one result, as JSON.
+pub async fn pictures_of<C: ConnectionTrait>(
+    db: &C,
+    message: MessageId,
+    id: ToolCallId,
+) -> Result<Option<String>, AppError> {
+    let sql =
+        "SELECT t.id, t.pictures FROM tool_calls t WHERE t.message_id = $1 AND t.id = $2 AND t.pictures IS NOT NULL";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into(), id.into()]);
+    let found = Pictures::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(found.map(|found| found.pictures))
+}
+
 /// The calls of the version of an answer that is shown, in their order.
 pub async fn shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
     let sql = format!(
@@ -208,18 +224,21 @@ pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now
     change(db, sql, vec![id.into(), attempt.into(), now.into()]).await
 }
 
-/// A call has ended; `false`: it is not this claim's any more.
+/// A call has ended, with the pictures of its result and how many these are; `false`: it is not this claim's any more.
 pub async fn end<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
     attempt: i32,
     status: ToolCallStatus,
-    (result, pictures): (&str, Option<&str>),
+    (result, pictures): (&str, Option<(String, i32)>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE tool_calls SET status = $3, result = $4, ended_at = $5, pictures = $6 WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    change(db, sql, vec![id.into(), attempt.into(), status.as_str().into(), result.into(), now.into(), pictures.into()])
-        .await
+    let (pictures, count) = pictures.map_or((None, 0), |(pictures, count)| (Some(pictures), count));
+    let sql = "UPDATE tool_calls SET status = $3, result = $4, ended_at = $5, pictures = $6, picture_count = $7 \
+               WHERE id = $1 AND attempt = $2 AND status = 'running'";
+    let (status, result) = (status.as_str().into(), result.into());
+    let values = vec![id.into(), attempt.into(), status, result, now.into(), pictures.into(), count.into()];
+    change(db, sql, values).await
 }
 
 /// What earlier claims of the job have left running: what does no harm begins again, the rest was interrupted.

@@ -1,5 +1,6 @@
 //! Messages of a conversation.
 
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use appcore::{
     AppError, ConversationId, MessageId, Timestamp, ToolCallId, UploadId,
     page::Slice,
@@ -12,13 +13,16 @@ use service::{
     answering,
     events::Asking,
     messages::{self, History, SendMessage as Send, polls, scheduled, threads},
-    tools::{self, Decision},
+    tools::{
+        self, Decision,
+        pictures::{self, Picture},
+    },
 };
 
 use utoipa::ToSchema;
 
 use super::conversations::USUAL_LIMIT;
-use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Raw, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<SendMessage>(),
@@ -32,6 +36,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RegenerateMessage>(),
     EndpointDef::of::<DecideToolCall>(),
     EndpointDef::of::<ShowToolCall>(),
+    EndpointDef::of::<ShowToolPicture>(),
     EndpointDef::of::<ShowAnswerDetails>(),
 ];
 
@@ -374,6 +379,34 @@ impl Endpoint for ShowToolCall {
 
     async fn handle(ctx: &Ctx, request: ToolCallRequest) -> Result<Reply<ToolCallDetails>, AppError> {
         Ok(Reply::of(tools::find(ctx.app(), ctx.user()?, request.id, request.call_id).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ShowToolPictureRequest {
+    #[from(path)]
+    pub id: MessageId,
+    #[from(path)]
+    pub call_id: ToolCallId,
+    /// From 1 to the call's `pictures`.
+    #[from(path)]
+    pub number: u64,
+}
+
+/// Show a picture of a tool's result
+///
+/// As small as models are shown it, for whoever may read the answer.
+#[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}/pictures/{number}", tag = "messages", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"))]
+impl Endpoint for ShowToolPicture {
+    type Request = ShowToolPictureRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ShowToolPictureRequest) -> Result<Reply<Raw>, AppError> {
+        let ShowToolPictureRequest { id, call_id, number } = request;
+        let Picture { media_type, bytes } = pictures::find(ctx.app(), ctx.user()?, id, call_id, number).await?;
+        // A result never changes.
+        let kept = HeaderValue::from_static("private, max-age=86400, immutable");
+        Ok(Reply::bytes(media_type, bytes).header(CACHE_CONTROL, kept))
     }
 }
 

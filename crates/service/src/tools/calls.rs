@@ -51,7 +51,7 @@ pub(crate) async fn run(
                 let (status, result, pictures) = called(app, answer, offer, &row).await;
                 let pictures = pictures::keep(app, pictures).await?;
                 let (db, now) = (app.db.writer(), app.clock.now());
-                if tool_calls::end(db, row.id, attempt, status, (&result, pictures.as_deref()), now).await? {
+                if tool_calls::end(db, row.id, attempt, status, (&result, pictures), now).await? {
                     retell(app, answer, shared, &row, one_by_one).await?;
                 }
                 Ok::<_, AppError>(())

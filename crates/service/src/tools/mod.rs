@@ -13,7 +13,7 @@ mod connections;
 mod decide;
 mod offer;
 pub mod permissions;
-mod pictures;
+pub mod pictures;
 mod script;
 mod secrets;
 pub mod servers;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use ai::ChatPicture;
-use appcore::{AppError, ToolCallId};
+use appcore::{AppError, Code, MessageId, ToolCallId, auth::Principal};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dbcontext::query::tool_calls;
+use bytes::Bytes;
+use dbcontext::query::{messages, tool_calls};
 use serde::{Deserialize, Serialize};
 
 use super::Script;
@@ -22,8 +23,8 @@ struct Kept {
     tokens: usize,
 }
 
-/// What is kept of a result's pictures, as JSON; none where there are none that can be read.
-pub(super) async fn keep(app: &App, pictures: Vec<String>) -> Result<Option<String>, AppError> {
+/// What is kept of a result's pictures, as JSON, and how many they are; none where there are none that can be read.
+pub(super) async fn keep(app: &App, pictures: Vec<String>) -> Result<Option<(String, i32)>, AppError> {
     let mut kept = Vec::new();
     for data in pictures {
         let Ok(bytes) = STANDARD.decode(data) else { continue };
@@ -32,7 +33,47 @@ pub(super) async fn keep(app: &App, pictures: Vec<String>) -> Result<Option<Stri
             kept.push(Kept { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
         }
     }
-    if kept.is_empty() { Ok(None) } else { serde_json::to_string(&kept).map(Some).map_err(AppError::internal) }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let count = i32::try_from(kept.len()).unwrap_or(i32::MAX);
+    Ok(Some((serde_json::to_string(&kept).map_err(AppError::internal)?, count)))
+}
+
+/// A picture of a result, with its type.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+}
+
+/// A picture of the result of a call, by its number, for whoever may read the answer.
+pub async fn find(
+    app: &App,
+    by: &Principal,
+    message_id: MessageId,
+    id: ToolCallId,
+    number: u64,
+) -> Result<Picture, AppError> {
+    let found = messages::find(app.db.reader(), by.user_id, message_id).await?.ok_or(Code::NotFound)?;
+    if found.deleted_at.is_some() || found.hidden_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let kept = tool_calls::pictures_of(app.db.reader(), message_id, id).await?.ok_or(Code::NotFound)?;
+    let kept: Vec<Kept> = serde_json::from_str(&kept).map_err(AppError::internal)?;
+    let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or(Code::NotFound)?;
+    let kept = kept.get(place).ok_or(Code::NotFound)?;
+    let bytes = STANDARD.decode(&kept.data).map_err(AppError::internal)?;
+    Ok(Picture { media_type: shown_type(&kept.media_type), bytes: bytes.into() })
+}
+
+/// The types that small pictures are made in.
+fn shown_type(media_type: &str) -> &'static str {
+    match media_type {
+        "image/png" => "image/png",
+        "image/webp" => "image/webp",
+        _ => "image/jpeg",
+    }
 }
 
 /// The pictures of an answer's calls, the newest of them.

@@ -87,6 +87,8 @@ export interface ToolCall {
   /** JSON, cut where it is long. */
   arguments: string;
   result: string | null;
+  /** How many pictures it has answered with. */
+  pictures?: number;
   /** Where in the answer's text it stands, in UTF-16 units. */
   at: number;
   /** Who may decide about it. */
