@@ -4,8 +4,11 @@ use std::future::Future;
 
 use rmcp::{
     RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams},
-    service::RunningService,
+    model::{
+        CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams,
+        ReadResourceRequestParams,
+    },
+    service::{RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport, async_rw::AsyncRwTransport,
         streamable_http_client::StreamableHttpClientTransportConfig,
@@ -17,6 +20,7 @@ use tokio::time::timeout;
 use crate::{
     CallResult, Limits, McpError, Server, Tool,
     process::Process,
+    resources,
     tool::{self, MAX_TOOLS},
 };
 
@@ -67,8 +71,11 @@ impl Client {
     /// What the server offers.
     pub async fn tools(&self) -> Result<Vec<Tool>, McpError> {
         in_time(self.limits.call, async {
+            let able = self.service.peer().peer_info().map(|info| info.capabilities.clone()).unwrap_or_default();
             let (mut offered, mut cursor) = (Vec::new(), None);
-            for _ in 0..MAX_PAGES {
+            // A server may have resources alone.
+            let pages = if able.tools.is_none() && able.resources.is_some() { 0 } else { MAX_PAGES };
+            for _ in 0..pages {
                 let page = self.service.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
                 offered.extend(page.tools);
                 cursor = page.next_cursor;
@@ -76,16 +83,52 @@ impl Client {
                     break;
                 }
             }
-            Ok::<_, McpError>(tool::kept(offered))
+            let mut kept = tool::kept(offered);
+            if able.resources.is_some() {
+                kept.retain(|tool| ![resources::LIST, resources::READ].contains(&tool.name.as_str()));
+                kept.truncate(MAX_TOOLS - resources::TOOLS);
+                kept.extend(resources::tools());
+            }
+            Ok::<_, McpError>(kept)
         })
         .await
     }
 
     /// Calls a tool. Dropping the future tells the server that nobody waits any more.
     pub async fn call(&self, name: &str, arguments: Map<String, Value>) -> Result<CallResult, McpError> {
+        match name {
+            resources::LIST => return in_time(self.limits.call, self.list_resources()).await,
+            resources::READ => return in_time(self.limits.call, self.read_resource(resources::uri(&arguments)?)).await,
+            _ => {}
+        }
         let call = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let result = in_time(self.limits.call, self.service.peer().call_tool(call)).await?;
         Ok(tool::result(result, self.limits.result))
+    }
+
+    async fn list_resources(&self) -> Result<CallResult, McpError> {
+        let (mut found, mut cursor) = (Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let page = PaginatedRequestParams::default().with_cursor(cursor);
+            let page = self.service.peer().list_resources(Some(page)).await?;
+            found.extend(page.resources);
+            cursor = page.next_cursor;
+            if cursor.is_none() || found.len() >= resources::MAX_NAMED {
+                break;
+            }
+        }
+        // Many servers have none, and say that they don't know the question.
+        let templates = match self.service.peer().list_resource_templates(None).await {
+            Ok(page) => page.resource_templates,
+            Err(ServiceError::McpError(_)) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(tool::text(&resources::listed(&found, &templates), self.limits.result))
+    }
+
+    async fn read_resource(&self, uri: &str) -> Result<CallResult, McpError> {
+        let read = self.service.peer().read_resource(ReadResourceRequestParams::new(uri)).await?;
+        Ok(tool::resource(read.contents, self.limits.result))
     }
 }
 

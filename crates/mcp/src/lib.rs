@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod process;
+mod resources;
 mod tool;
 
 use std::{collections::HashMap, time::Duration};

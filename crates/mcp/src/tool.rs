@@ -104,29 +104,54 @@ pub(crate) fn result(result: CallToolResult, limit: usize) -> CallResult {
     CallResult { text: bounded(&texts.join("\n"), limit), pictures, is_error: result.is_error.unwrap_or(false) }
 }
 
+/// A text as a result.
+pub(crate) fn text(text: &str, limit: usize) -> CallResult {
+    CallResult { text: bounded(text, limit), pictures: Vec::new(), is_error: false }
+}
+
+/// What a resource says, as a result.
+pub(crate) fn resource(read: Vec<ResourceContents>, limit: usize) -> CallResult {
+    let mut pictures = Vec::new();
+    let texts: Vec<String> = read.into_iter().map(|one| contents(one, &mut pictures)).collect();
+    CallResult { pictures, ..text(&texts.join("\n"), limit) }
+}
+
 /// What a model can read of a block. Pictures are for models that see them; sound and the like is named only.
 fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
-    let named =
-        |kind: &str, mime: &str, data: &str| format!("[{kind}, {mime}, {} bytes, not shown]", data.len() / 4 * 3);
     match block {
         ContentBlock::Text(text) => text.text,
-        ContentBlock::Image(image) if pictures.len() < MAX_PICTURES && image.data.len() <= MAX_PICTURE => {
-            let bytes = image.data.len() / 4 * 3;
-            pictures.push(image.data);
-            format!("[image {}, {}, {bytes} bytes]", pictures.len(), image.mime_type)
-        }
-        ContentBlock::Image(image) => named("image", &image.mime_type, &image.data),
+        ContentBlock::Image(image) => picture(&image.mime_type, image.data, pictures),
         ContentBlock::Audio(audio) => named("audio", &audio.mime_type, &audio.data),
-        ContentBlock::Resource(embedded) => match embedded.resource {
-            ResourceContents::TextResourceContents { text, .. } => text,
-            ResourceContents::BlobResourceContents { mime_type, blob, .. } => {
-                named("file", mime_type.as_deref().unwrap_or("unknown"), &blob)
-            }
-            _ => "[a resource, not shown]".to_owned(),
-        },
+        ContentBlock::Resource(embedded) => contents(embedded.resource, pictures),
         ContentBlock::ResourceLink(link) => format!("[{}: {}]", link.name, link.uri),
         _ => "[something else, not shown]".to_owned(),
     }
+}
+
+/// The same of a resource.
+fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
+    match contents {
+        ResourceContents::TextResourceContents { text, .. } => text,
+        ResourceContents::BlobResourceContents { mime_type, blob, .. } => {
+            let mime = mime_type.as_deref().unwrap_or("unknown");
+            if mime.starts_with("image/") { picture(mime, blob, pictures) } else { named("file", mime, &blob) }
+        }
+        _ => "[a resource, not shown]".to_owned(),
+    }
+}
+
+/// A picture, shown as far as there is room for it.
+fn picture(mime: &str, data: String, pictures: &mut Vec<String>) -> String {
+    if pictures.len() >= MAX_PICTURES || data.len() > MAX_PICTURE {
+        return named("image", mime, &data);
+    }
+    let bytes = data.len() / 4 * 3;
+    pictures.push(data);
+    format!("[image {}, {mime}, {bytes} bytes]", pictures.len())
+}
+
+fn named(kind: &str, mime: &str, data: &str) -> String {
+    format!("[{kind}, {mime}, {} bytes, not shown]", data.len() / 4 * 3)
 }
 
 /// The beginning of a text. NUL, which PostgreSQL can't store, is left out.
@@ -191,6 +216,14 @@ mod tests {
         let picture = json!({ "type": "image", "data": "AAAA", "mimeType": "image/png" });
         let many = result(of(json!({ "content": vec![picture; 9] })), 1_000);
         assert_eq!((many.pictures.len(), many.text.matches("not shown").count()), (MAX_PICTURES, 9 - MAX_PICTURES));
+        let read: Vec<ResourceContents> = serde_json::from_value(json!([
+            { "uri": "a:1", "text": "One" }, { "uri": "a:2", "mimeType": "image/png", "blob": "AAAA" },
+            { "uri": "a:3", "mimeType": "application/zip", "blob": "AAAA" },
+        ]))
+        .unwrap();
+        let read = resource(read, 1_000);
+        assert_eq!(read.text, "One\n[image 1, image/png, 3 bytes]\n[file, application/zip, 3 bytes, not shown]");
+        assert_eq!((read.pictures.as_slice(), read.is_error), (["AAAA".to_owned()].as_slice(), false));
         let structured = of(json!({ "content": [], "structuredContent": { "sum": 3 } }));
         assert_eq!(result(structured, 100).text, "{\"sum\":3}");
         let long = of(json!({ "content": [{ "type": "text", "text": "ơ".repeat(100) }] }));

@@ -20,9 +20,11 @@ async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
     for body in bodies {
         let server = added(&tools.admin, body).await;
         assert!(names(&server).contains(&"get-sum"), "{server}");
-        let chosen = json!([{ "server_id": server["id"], "tools": ["get-sum", "echo"] }]);
+        let chosen =
+            json!([{ "server_id": server["id"], "tools": ["get-sum", "echo", "resources/list", "resources/read"] }]);
         let path = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
-        let modes = json!({ "get-sum": "auto", "echo": "auto" });
+        let read = json!("auto");
+        let modes = json!({ "get-sum": read, "echo": read, "resources/list": read, "resources/read": read });
         tools.admin.patch(&path, json!({ "offered_to": "everyone", "modes": modes })).await.data();
         let name = server["name"].as_str().unwrap();
         let new = json!({ "name": name, "tools_enabled": true, "tools": chosen });
@@ -37,6 +39,17 @@ async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
         let message = tools.answered().await;
         let result = |at: usize| message["tool_calls"][at]["result"].as_str().unwrap_or_default().to_owned();
         assert!(result(0).contains("42") && result(1).contains("Xin chào"), "{message}");
+        // What it has to be read is listed and read by tools, too.
+        let text = "demo://resource/dynamic/text/1";
+        let calls = vec![call("resources_list", json!({})), call("resources_read", json!({ "uri": text }))];
+        tools.chat.upstream.then(support::Behaviour::CallTools(calls));
+        tools.chat.upstream.then(support::Behaviour::answer("That is all."));
+        let message = tools.answered().await;
+        let result = |at: usize| message["tool_calls"][at]["result"].as_str().unwrap_or_default().to_owned();
+        assert!(result(0).contains("architecture.md (text/markdown)"), "{message}");
+        assert!(result(0).len() > 1_900 || result(0).contains("dynamic/text/{resourceId}"), "{message}");
+        assert!(result(1).contains("This is a plaintext resource"), "{message}");
+        assert_eq!(message["tool_calls"][1]["title"], "Read a resource");
     }
 }
 
