@@ -72,7 +72,7 @@ mod m0092_archived_tasks;
 mod m0093_file_names;
 mod m0097_user_settings;
 mod m0098_workspace_tools;
-mod m0099_tool_pictures;
+mod m0099_tool_servers;
 mod m0103_messages_with_files;
 
 pub struct Migrator;
@@ -150,7 +150,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0093_file_names::Migration),
             Box::new(m0097_user_settings::Migration),
             Box::new(m0098_workspace_tools::Migration),
-            Box::new(m0099_tool_pictures::Migration),
+            Box::new(m0099_tool_servers::Migration),
             Box::new(m0103_messages_with_files::Migration),
         ]
     }

@@ -29,10 +29,26 @@ export async function startTools() {
   const answers = {
     initialize: ({ protocolVersion }) => ({
       protocolVersion,
-      capabilities: { tools: {} },
+      capabilities: { tools: {}, prompts: {} },
       serverInfo: { name: 'forge', version: '1' },
     }),
     'tools/list': () => ({ tools: TOOLS }),
+    'prompts/list': () => ({
+      prompts: [
+        {
+          name: 'triage',
+          title: 'Triage an issue',
+          description: 'Says what is to be done about an issue.',
+          arguments: [
+            { name: 'number', required: true },
+            { name: 'team', required: false },
+          ],
+        },
+      ],
+    }),
+    'prompts/get': ({ arguments: handed }) => ({
+      messages: [{ role: 'user', content: { type: 'text', text: `What is to be done about issue ${handed.number}?` } }],
+    }),
     'tools/call': ({ name, arguments: handed }) => {
       called.push(name);
       given.push(handed);

@@ -198,3 +198,29 @@ test('Natter’s own tools are allowed by a workspace’s admin, given to an ass
   await steps.getByText('Calculate', { exact: true }).click();
   await expect(steps.getByText('18446744073709551615')).toBeVisible();
 });
+
+test('a server’s prompt is found behind the slash, filled in, and looked at before it is sent', async ({ arrive, server }) => {
+  const tools = await startTools();
+  const admin = await apiOf(server, server.admin);
+  const forge = await admin.call('POST', '/r1/admin/mcp_servers', {
+    name: 'Smithy',
+    transport: 'http',
+    url: tools.url,
+    offered_to: 'everyone',
+  });
+  await admin.call('POST', `/r1/admin/mcp_servers/${forge.id}/refresh`);
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  await anna.composer.pressSequentially('/triage');
+  const offer = anna.page.getByRole('option', { name: /triage/ }).filter({ hasText: 'Smithy' });
+  await expect(offer).toBeVisible();
+  await anna.expectFlawless('a prompt of a server of tools');
+  await offer.click();
+  const dialog = anna.page.getByRole('dialog', { name: 'Triage an issue' });
+  await dialog.getByLabel('number').fill('482');
+  await anna.expectFlawless('what a prompt of a server asks for');
+  await dialog.getByRole('button', { name: 'Use prompt' }).click();
+  await expect(anna.composer).toHaveValue('What is to be done about issue 482?');
+  await admin.call('DELETE', `/r1/admin/mcp_servers/${forge.id}`);
+  tools.stop();
+});

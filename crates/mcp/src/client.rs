@@ -5,8 +5,8 @@ use std::future::Future;
 use rmcp::{
     RoleClient, ServiceExt as _,
     model::{
-        CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams,
-        ReadResourceRequestParams,
+        CallToolRequestParams, ClientCapabilities, ClientConfig, GetPromptRequestParams, Implementation,
+        PaginatedRequestParams, ReadResourceRequestParams,
     },
     service::{RunningService, ServiceError},
     transport::{
@@ -18,8 +18,9 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::{
-    CallResult, Limits, McpError, Server, Tool,
+    CallResult, Limits, McpError, Prompt, Server, Tool,
     process::Process,
+    prompts::{self, MAX_PROMPTS},
     resources,
     tool::{self, MAX_TOOLS},
 };
@@ -92,6 +93,35 @@ impl Client {
             Ok::<_, McpError>(kept)
         })
         .await
+    }
+
+    /// The prompts that it offers.
+    pub async fn prompts(&self) -> Result<Vec<Prompt>, McpError> {
+        let has_some = self.service.peer().peer_info().is_some_and(|info| info.capabilities.prompts.is_some());
+        if !has_some {
+            return Ok(Vec::new());
+        }
+        in_time(self.limits.call, async {
+            let (mut offered, mut cursor) = (Vec::new(), None);
+            for _ in 0..MAX_PAGES {
+                let page = PaginatedRequestParams::default().with_cursor(cursor);
+                let page = self.service.peer().list_prompts(Some(page)).await?;
+                offered.extend(page.prompts);
+                cursor = page.next_cursor;
+                if cursor.is_none() || offered.len() >= MAX_PROMPTS {
+                    break;
+                }
+            }
+            Ok::<_, McpError>(prompts::kept(offered))
+        })
+        .await
+    }
+
+    /// What a prompt says with these arguments.
+    pub async fn prompt(&self, name: &str, arguments: Map<String, Value>) -> Result<String, McpError> {
+        let asked = GetPromptRequestParams::new(name).with_arguments(arguments);
+        let said = in_time(self.limits.call, self.service.peer().get_prompt(asked)).await?;
+        Ok(prompts::said(said.messages, self.limits.result))
     }
 
     /// Calls a tool. Dropping the future tells the server that nobody waits any more.

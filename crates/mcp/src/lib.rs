@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod process;
+mod prompts;
 mod resources;
 mod tool;
 
@@ -16,6 +17,7 @@ use appcore::Secret;
 
 pub use client::Client;
 pub use error::McpError;
+pub use prompts::{Prompt, PromptArgument};
 pub use reqwest::header::{HeaderName, HeaderValue};
 pub use tool::{CallResult, Tool};
 

@@ -78,13 +78,13 @@ pub(crate) fn kept(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
 }
 
 /// A title stands where people decide about a call: one that isn't a plain line is none.
-fn plain(title: &str) -> Option<String> {
+pub(crate) fn plain(title: &str) -> Option<String> {
     let beginning: String = title.chars().take(MAX_TITLE).collect();
     parse_line("title", &beginning, MAX_TITLE).ok()
 }
 
 /// The beginning of a text, without what can't be stored, turns the text around, or is read by models alone.
-fn cut(text: &str, chars: usize) -> String {
+pub(crate) fn cut(text: &str, chars: usize) -> String {
     let is_hidden = |char: char| {
         matches!(char, '\0' | '\u{61c}' | '\u{200e}' | '\u{200f}')
             || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
@@ -117,7 +117,7 @@ pub(crate) fn resource(read: Vec<ResourceContents>, limit: usize) -> CallResult 
 }
 
 /// What a model can read of a block. Pictures are for models that see them; sound and the like is named only.
-fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
+pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     match block {
         ContentBlock::Text(text) => text.text,
         ContentBlock::Image(image) => picture(&image.mime_type, image.data, pictures),
@@ -155,7 +155,7 @@ fn named(kind: &str, mime: &str, data: &str) -> String {
 }
 
 /// The beginning of a text. NUL, which PostgreSQL can't store, is left out.
-fn bounded(text: &str, limit: usize) -> String {
+pub(crate) fn bounded(text: &str, limit: usize) -> String {
     let text = text.replace('\0', "");
     if text.len() <= limit {
         return text;

@@ -293,7 +293,7 @@ impl World {
                     .replace("{call_id}", &new_id())
                     .replace("{number}", "1")
             }
-            "ShowMcpServer" | "ChangeMcpServer" | "RemoveMcpServer" | "RefreshMcpServer" => {
+            "ShowMcpServer" | "ChangeMcpServer" | "RemoveMcpServer" | "RefreshMcpServer" | "UseServerPrompt" => {
                 let body = self.body("AddMcpServer").await.unwrap_or_default();
                 with_id(def, &id_of(&self.admin.post("/r1/admin/mcp_servers", body).await.data_with(201)))
             }
@@ -571,6 +571,8 @@ impl World {
                 let name = format!("Docs {}", new_id());
                 json!({ "name": name, "transport": "http", "url": "https://localhost/mcp" })
             }
+            // It has told of none.
+            "UseServerPrompt" => json!({ "name": "review" }),
             "ChangeMcpServer" => json!({ "description": "What is written about it" }),
             "RegenerateMessage" | "RequeueJobs" | "DeleteJobs" => json!({}),
             "InviteAccount" => json!({ "email": new_email("invited"), "display_name": "Invited" }),

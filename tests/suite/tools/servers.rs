@@ -20,6 +20,7 @@ async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
     for body in bodies {
         let server = added(&tools.admin, body).await;
         assert!(names(&server).contains(&"get-sum"), "{server}");
+        assert!(server["prompts"].to_string().contains("args-prompt"), "{server}");
         let chosen =
             json!([{ "server_id": server["id"], "tools": ["get-sum", "echo", "resources/list", "resources/read"] }]);
         let path = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
@@ -39,6 +40,21 @@ async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
         let message = tools.answered().await;
         let result = |at: usize| message["tool_calls"][at]["result"].as_str().unwrap_or_default().to_owned();
         assert!(result(0).contains("42") && result(1).contains("Xin chào"), "{message}");
+        // Its prompts are made of what somebody fills in, for those whom it is offered to.
+        let listed = tools.chat.anna.get("/r1/mcp_servers").await.data();
+        let is_it = |one: &&Value| one["id"] == server["id"];
+        let prompts = listed["items"].as_array().unwrap().iter().find(is_it).unwrap()["prompts"].clone();
+        let prompt = prompts.as_array().unwrap().iter().find(|one| one["name"] == "args-prompt").unwrap();
+        assert_eq!((&prompt["title"], &prompt["arguments"][0]["name"]), (&json!("Arguments Prompt"), &json!("city")));
+        assert_eq!(prompt["arguments"][0]["is_required"], true, "{prompt}");
+        let path = format!("/r1/mcp_servers/{}/prompts", server["id"].as_str().unwrap());
+        let asked = json!({ "name": "args-prompt", "arguments": { "city": "Huế" } });
+        assert_eq!(tools.chat.anna.post(&path, asked).await.data()["text"], "What's weather in Huế?");
+        for wrong in [json!({}), json!({ "city": " " }), json!({ "city": "Huế", "river": "Hương" })] {
+            let asked = json!({ "name": "args-prompt", "arguments": wrong });
+            tools.chat.anna.post(&path, asked).await.names_field("arguments");
+        }
+        tools.chat.anna.post(&path, json!({ "name": "none" })).await.refused(404, "not_found");
         // What it has to be read is listed and read by tools, too.
         let text = "demo://resource/dynamic/text/1";
         let calls = vec![call("resources_list", json!({})), call("resources_read", json!({ "uri": text }))];

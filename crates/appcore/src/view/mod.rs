@@ -98,8 +98,9 @@ pub use search::{
 };
 pub use thread::{FollowedThread, Neighbours, SavedMessage, Thread, ThreadPosition};
 pub use tool::{
-    AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool, ToolCall,
-    ToolCallDetails, ToolCallStatus, ToolDecision, ToolMode, ToolPermission, WorkspaceTools,
+    AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument, OfferedServer,
+    OfferedTo, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolDecision, ToolMode,
+    ToolPermission, WorkspaceTools,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
 pub use user::{CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};

@@ -24,6 +24,8 @@ pub struct McpServer {
     pub offered_to: OfferedTo,
     /// As they were found last.
     pub tools: Vec<McpTool>,
+    /// The same of its prompts.
+    pub prompts: Vec<OfferedPrompt>,
     /// When its tools were asked for last.
     pub checked_at: Option<Timestamp>,
     /// What was wrong then.
@@ -51,6 +53,30 @@ pub struct OfferedServer {
     pub description: Option<String>,
     /// Without those that are off.
     pub tools: Vec<OfferedTool>,
+    pub prompts: Vec<OfferedPrompt>,
+}
+
+/// A text to begin with that a server makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfferedPrompt {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub arguments: Vec<OfferedPromptArgument>,
+}
+
+/// What a server's prompt is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OfferedPromptArgument {
+    pub name: String,
+    pub description: Option<String>,
+    pub is_required: bool,
+}
+
+/// What a server's prompt says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PromptText {
+    pub text: String,
 }
 
 /// A tool that may be given to assistants.

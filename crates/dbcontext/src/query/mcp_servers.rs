@@ -26,6 +26,8 @@ pub struct McpServerRow {
     /// JSON.
     pub tools: String,
     /// JSON.
+    pub prompts: String,
+    /// JSON.
     pub modes: String,
     pub checked_at: Option<Timestamp>,
     pub error: Option<String>,
@@ -33,7 +35,7 @@ pub struct McpServerRow {
     pub updated_at: Timestamp,
 }
 
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "id",
     "name",
     "search_name",
@@ -47,6 +49,7 @@ const COLUMNS: [&str; 18] = [
     "is_enabled",
     "offered_to",
     "tools",
+    "prompts",
     "modes",
     "checked_at",
     "error",
@@ -69,20 +72,21 @@ pub async fn update<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<boo
     Ok(execute(db, &sql, values(row)).await? > 0)
 }
 
-/// Notes what a server has told of its tools, and what is done with each, unless it was changed meanwhile.
+/// Notes what a server has told of its tools and of its prompts, unless it was changed meanwhile.
 pub async fn note_tools<C: ConnectionTrait>(
     db: &C,
     id: McpServerId,
     as_of: Timestamp,
-    found: Result<String, String>,
+    found: Result<(String, String), String>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let (tools, error) = match found {
-        Ok(tools) => (Some(tools), None),
-        Err(error) => (None, Some(error)),
+    let (tools, prompts, error) = match found {
+        Ok((tools, prompts)) => (Some(tools), Some(prompts), None),
+        Err(error) => (None, None, Some(error)),
     };
-    let sql = "UPDATE mcp_servers SET tools = COALESCE($3, tools), error = $4, checked_at = $5 WHERE id = $1 AND updated_at = $2";
-    let values = vec![id.into(), as_of.into(), tools.into(), error.into(), now.into()];
+    let sql = "UPDATE mcp_servers SET tools = COALESCE($3, tools), prompts = COALESCE($6, prompts), error = $4, checked_at = $5 \
+               WHERE id = $1 AND updated_at = $2";
+    let values = vec![id.into(), as_of.into(), tools.into(), error.into(), now.into(), prompts.into()];
     execute(db, sql, values).await.map(|_| ())
 }
 
@@ -152,6 +156,7 @@ fn values(row: McpServerRow) -> Vec<Value> {
         row.is_enabled.into(),
         row.offered_to.into(),
         row.tools.into(),
+        row.prompts.into(),
         row.modes.into(),
         row.checked_at.into(),
         row.error.into(),

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, McpServerId,
     page::{Page, PageRequest},
-    view::{McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, ToolMode},
+    view::{McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, PromptText, ToolMode},
 };
 use natter_macro::{dto, endpoint};
 use service::{
     audit::Action,
-    tools::{ServerFields, servers},
+    tools::{ServerFields, server_prompts, servers},
 };
 
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListOfferedServers>(),
+    EndpointDef::of::<UseServerPrompt>(),
     EndpointDef::of::<ListMcpCommands>(),
     EndpointDef::of::<ListMcpServers>(),
     EndpointDef::of::<AddMcpServer>(),
@@ -42,6 +43,31 @@ impl Endpoint for ListOfferedServers {
 
     async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<OfferedServer>>, AppError> {
         Ok(Reply::of(servers::offered(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct UseServerPromptRequest {
+    #[from(path)]
+    pub id: McpServerId,
+    /// One of the server's `prompts`.
+    pub name: String,
+    /// By the names of its arguments, each up to 2,000 characters.
+    pub arguments: Option<BTreeMap<String, String>>,
+}
+
+/// Have a server make the text of one of its prompts
+///
+/// Nothing is sent with it: it is for whoever asks, to be looked at first.
+#[endpoint(POST "/r1/mcp_servers/{id}/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
+impl Endpoint for UseServerPrompt {
+    type Request = UseServerPromptRequest;
+    type Response = PromptText;
+
+    async fn handle(ctx: &Ctx, request: UseServerPromptRequest) -> Result<Reply<PromptText>, AppError> {
+        let UseServerPromptRequest { id, name, arguments } = request;
+        let text = server_prompts::make(ctx.app(), ctx.user()?, id, &name, arguments.unwrap_or_default()).await?;
+        Ok(Reply::of(PromptText { text }))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use appcore::{McpServerId, Timestamp, config, view::McpTransport};
 use dbcontext::query::mcp_servers::McpServerRow;
-use mcp::{CallResult, Client, HeaderName, HeaderValue, Limits, McpError, Program, Server, Tool};
+use mcp::{CallResult, Client, HeaderName, HeaderValue, Limits, McpError, Program, Prompt, Server, Tool};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
@@ -54,9 +54,21 @@ impl Connections {
     }
 
     /// What a server offers, by a connection of its own, so that nothing that was remembered is told.
-    pub(super) async fn tools(&self, app: &App, row: &McpServerRow) -> Result<Vec<Tool>, McpError> {
+    pub(super) async fn offered(&self, app: &App, row: &McpServerRow) -> Result<(Vec<Tool>, Vec<Prompt>), McpError> {
         self.close(row.id);
-        self.client(app, row).await?.tools().await
+        let client = self.client(app, row).await?;
+        Ok((client.tools().await?, client.prompts().await?))
+    }
+
+    /// What a prompt says.
+    pub(super) async fn prompt(
+        &self,
+        app: &App,
+        row: &McpServerRow,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<String, McpError> {
+        self.client(app, row).await?.prompt(name, arguments).await
     }
 
     /// Closes the connection to a server, when the calls that run have ended.

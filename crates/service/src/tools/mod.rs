@@ -16,6 +16,7 @@ pub mod permissions;
 pub mod pictures;
 mod script;
 mod secrets;
+pub mod server_prompts;
 pub mod servers;
 mod shareable;
 

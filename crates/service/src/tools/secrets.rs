@@ -68,6 +68,7 @@ pub(super) mod tests {
             is_enabled: true,
             offered_to: "admins".to_owned(),
             tools: "[]".to_owned(),
+            prompts: "[]".to_owned(),
             modes: "{}".to_owned(),
             checked_at: None,
             error: None,

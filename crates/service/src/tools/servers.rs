@@ -21,7 +21,7 @@ use dbcontext::{
 use mcp::{HeaderName, HeaderValue, Tool};
 use url::Url;
 
-use super::{builtin, secrets};
+use super::{builtin, secrets, server_prompts};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -108,6 +108,7 @@ pub async fn create(
         is_enabled: true,
         offered_to: OfferedTo::Admins.to_string(),
         tools: "[]".to_owned(),
+        prompts: "[]".to_owned(),
         modes: "{}".to_owned(),
         checked_at: None,
         error: None,
@@ -157,11 +158,11 @@ pub async fn remove(app: &App, by: &Principal, id: McpServerId) -> Result<(), Ap
     Ok(())
 }
 
-/// Connects to a server, asks for its tools and keeps them. What went wrong stands in the answer.
+/// Connects to a server, asks for its tools and prompts and keeps them. What went wrong stands in the answer.
 pub async fn refresh(app: &App, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
-    let found = match app.tools.tools(app, &row).await {
-        Ok(tools) => Ok(json(&tools)?),
+    let found = match app.tools.offered(app, &row).await {
+        Ok((tools, prompts)) => Ok((json(&tools)?, json(&prompts)?)),
         Err(error) => {
             app.tools.close(id);
             Err(error.to_string())
@@ -179,7 +180,7 @@ async fn find_now(app: &App, id: McpServerId) -> Result<McpServer, AppError> {
 pub async fn offered(app: &App, by: &Principal, page: PageRequest) -> Result<Page<OfferedServer>, AppError> {
     let (items, total) = rows::list(app.db.reader(), which_for(by), page).await?;
     let offered = |row: McpServerRow| {
-        let (tools, modes) = (tools(&row)?, modes(&row)?);
+        let (tools, modes, prompts) = (tools(&row)?, modes(&row)?, server_prompts::of(&row)?);
         let tools = tools.into_iter().filter_map(|tool| {
             let mode = mode_of(&tool, &modes);
             let Tool { name, title, description, .. } = tool;
@@ -190,6 +191,7 @@ pub async fn offered(app: &App, by: &Principal, page: PageRequest) -> Result<Pag
             name: row.name,
             description: row.description,
             tools: tools.collect(),
+            prompts,
         })
     };
     Ok(Page::new(items.into_iter().map(offered).collect::<Result<_, _>>()?, page, total))
@@ -387,6 +389,7 @@ fn view(row: McpServerRow) -> Result<McpServer, AppError> {
     Ok(McpServer {
         id: row.id,
         tools: tools(&row)?.into_iter().map(tool).collect(),
+        prompts: server_prompts::of(&row)?,
         secret_names: secrets::names(&row)?,
         name: row.name,
         description: row.description,

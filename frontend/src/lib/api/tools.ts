@@ -29,6 +29,8 @@ export interface ToolServer {
   /** Who may give it to assistants. */
   offered_to: 'everyone' | 'admins';
   tools: Tool[];
+  /** Texts to begin with that it makes. */
+  prompts?: ServerPrompt[];
   checked_at: Timestamp | null;
   /** Why it could not be reached when it was last tried. */
   error: string | null;
@@ -59,6 +61,15 @@ export interface OfferedServer {
   name: string;
   description: string | null;
   tools: Pick<Tool, 'name' | 'title' | 'description' | 'mode'>[];
+  /** Texts to begin with that it makes. */
+  prompts?: ServerPrompt[];
+}
+
+export interface ServerPrompt {
+  name: string;
+  title: string | null;
+  description: string | null;
+  arguments: { name: string; description: string | null; is_required: boolean }[];
 }
 
 /** `GET /r1/workspaces/{id}/tools`: Natter’s own tools, off where nobody has allowed them. */

@@ -2,6 +2,16 @@
 
 const VARIABLE = /\{\{ *([\p{L}\p{N}_.-](?:[\p{L}\p{N}_. -]{0,38}[\p{L}\p{N}_.-])?) *\}\}/gu;
 
+/** A prompt as it is used. */
+export interface UsablePrompt {
+  readonly title: string;
+  readonly content: string;
+  /** The variables that have to be filled in; left out, all of them. */
+  readonly needed?: readonly string[];
+  /** Makes the text of them, where that is not the content with the variables filled in. */
+  readonly make?: (values: Readonly<Record<string, string>>) => Promise<string>;
+}
+
 /** The names of the variables, in the order in which they first stand in the text. */
 export function variablesOf(template: string): string[] {
   return [...new Set([...template.matchAll(VARIABLE)].map(([, name]) => name as string))];

@@ -8,6 +8,7 @@ import type {
   ToolServerWish
 } from '#lib/api/tools.ts';
 import type { Id, Page } from '#lib/api/types.ts';
+import type { UsablePrompt } from '#lib/chat/templates.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 100;
@@ -72,7 +73,33 @@ export function offeredServers(api: Api): Listing<OfferedServer> {
   return new Listing((page) => api.get<Page<OfferedServer>>('/mcp_servers', { page, page_size: PAGE_SIZE }));
 }
 
-/** What one isn't asked about any more. */
+/** A server’s prompt as one of a workspace’s is used: places to fill in, and the text that the server makes of them. */
+export interface MadePrompt extends UsablePrompt {
+  id: string;
+  server: string;
+  command: string;
+}
+
+/** The prompts of all servers that one is offered. */
+export function madePrompts(api: Api, servers: readonly OfferedServer[]): MadePrompt[] {
+  return servers.flatMap(({ id, name: server, prompts }) =>
+    (prompts ?? []).map(({ name, title, description, arguments: asked }) => ({
+      id: `${id}/${name}`,
+      server,
+      command: name,
+      title: title ?? name,
+      // What it says of itself asks for nothing.
+      content: [(description ?? '').replaceAll('{{', '{ {'), asked.map((one) => `{{${one.name}}}`).join(' ')]
+        .filter((part) => part !== '')
+        .join('\n'),
+      needed: asked.filter((one) => one.is_required).map((one) => one.name),
+      make: async (values: Readonly<Record<string, string>>) =>
+        (await api.post<{ text: string }>(`/mcp_servers/${id}/prompts`, { name, arguments: values })).text
+    }))
+  );
+}
+
+/** What one isn’t asked about any more. */
 export class ToolPermissions {
   readonly list: Listing<ToolPermission>;
   readonly #api: Api;

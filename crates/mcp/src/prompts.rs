@@ -1,0 +1,120 @@
+//! Prompts of a server: texts that people begin with, made by the server of what they fill in.
+
+use std::collections::HashSet;
+
+use rmcp::model::{PromptMessage, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::tool::{block, bounded, cut, plain};
+
+/// The most prompts of a server.
+pub(crate) const MAX_PROMPTS: usize = 50;
+const MAX_ARGUMENTS: usize = 10;
+const MAX_NAME: usize = 128;
+/// The longest name of what is filled in.
+const MAX_ARGUMENT: usize = 40;
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 500;
+
+/// A text that a server makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub arguments: Vec<PromptArgument>,
+}
+
+/// What it is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptArgument {
+    pub name: String,
+    pub description: Option<String>,
+    pub is_required: bool,
+}
+
+/// The prompts as they are kept: each name once, without those that nobody could fill in.
+pub(crate) fn kept(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
+    let mut names = HashSet::new();
+    let mut kept = Vec::new();
+    for prompt in prompts {
+        let is_name =
+            (1..=MAX_NAME).contains(&prompt.name.len()) && prompt.name.chars().all(|char| char.is_ascii_graphic());
+        let arguments = prompt.arguments.unwrap_or_default();
+        let can_be_filled = arguments.len() <= MAX_ARGUMENTS && arguments.iter().all(|one| is_argument(&one.name));
+        if kept.len() == MAX_PROMPTS || !is_name || !can_be_filled || !names.insert(prompt.name.clone()) {
+            continue;
+        }
+        let argument = |one: rmcp::model::PromptArgument| PromptArgument {
+            name: one.name,
+            description: one.description.map(|text| cut(&text, MAX_DESCRIPTION)),
+            is_required: one.required.unwrap_or(false),
+        };
+        kept.push(Prompt {
+            name: prompt.name,
+            title: prompt.title.and_then(|title| plain(&title)),
+            description: prompt.description.map(|text| cut(&text, MAX_DESCRIPTION)),
+            arguments: arguments.into_iter().map(argument).collect(),
+        });
+    }
+    kept
+}
+
+/// Whether a form can ask for it.
+fn is_argument(name: &str) -> bool {
+    (1..=MAX_ARGUMENT).contains(&name.len())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'))
+}
+
+/// What a prompt says, as somebody is shown it before they send it.
+pub(crate) fn said(messages: Vec<PromptMessage>, limit: usize) -> String {
+    let has_answers = messages.iter().any(|message| matches!(message.role, Role::Assistant));
+    let mut pictures = Vec::new();
+    let said = messages.into_iter().map(|message| {
+        let who = match message.role {
+            _ if !has_answers => "",
+            Role::Assistant => "Assistant: ",
+            _ => "User: ",
+        };
+        format!("{who}{}", block(message.content, &mut pictures))
+    });
+    bounded(&said.collect::<Vec<_>>().join("\n\n"), limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model;
+
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_filled_in_is_left_out() {
+        let offered = |name: &str, argument: &str| {
+            model::Prompt::new(
+                name,
+                Some("About"),
+                Some(vec![model::PromptArgument::new(argument).with_required(true)]),
+            )
+        };
+        let found = kept(vec![
+            offered("review", "code"),
+            offered("review", "other"),
+            offered("odd", "two words"),
+            offered("with space", "code"),
+        ]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].name.as_str(), found[0].arguments[0].name.as_str()), ("review", "code"));
+        assert!(found[0].arguments[0].is_required);
+    }
+
+    #[test]
+    fn a_prompt_is_one_text() {
+        let message = |role, text: &str| PromptMessage::new_text(role, text);
+        assert_eq!(
+            said(vec![message(Role::User, "Review this."), message(Role::User, "Now.")], 100),
+            "Review this.\n\nNow."
+        );
+        let talk = vec![message(Role::User, "Hello"), message(Role::Assistant, "Hi")];
+        assert_eq!(said(talk, 100), "User: Hello\n\nAssistant: Hi");
+    }
+}
