@@ -1,22 +1,43 @@
-//! PDF files: a section for each page.
+//! PDF files: a section for each page, blank ones included.
 
-use pdf_extract::OutputError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pdf_extract::{Document, Error, OutputError, PlainTextOutput, output_doc_page};
 
 use crate::{Section, Unreadable};
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
-    let pages = pdf_extract::extract_text_from_mem_by_pages(bytes).map_err(|error| match error {
-        OutputError::PdfError(pdf_extract::Error::Decryption(_) | pdf_extract::Error::AlreadyEncrypted) => {
-            Unreadable::Protected
-        }
-        _ => Unreadable::Damaged,
-    })?;
+    let mut document = Document::load_mem(bytes).map_err(|error| unreadable(&error))?;
+    if document.is_encrypted() {
+        // Many can be read by anybody, and have a password for changes alone.
+        document.decrypt("").map_err(|error| unreadable(&error))?;
+    }
+    let count = u32::try_from(document.get_pages().len()).unwrap_or(u32::MAX);
+    // A page that the parser can't read, or breaks on, costs no other.
+    let page = |number| catch_unwind(AssertUnwindSafe(|| text(&document, number))).ok().and_then(Result::ok);
+    let pages: Vec<Option<String>> = (1..=count).map(page).collect();
+    if pages.iter().all(Option::is_none) {
+        return Err(Unreadable::Damaged);
+    }
     let sections = pages.into_iter().zip(1..).map(|(text, page)| Section {
-        text: joined(&text),
+        text: joined(&text.unwrap_or_default()),
         page: Some(page),
         ..Section::default()
     });
     Ok(sections.collect())
+}
+
+fn unreadable(error: &Error) -> Unreadable {
+    match error {
+        Error::Decryption(_) | Error::AlreadyEncrypted => Unreadable::Protected,
+        _ => Unreadable::Damaged,
+    }
+}
+
+fn text(document: &Document, page: u32) -> Result<String, OutputError> {
+    let mut text = String::new();
+    output_doc_page(document, &mut PlainTextOutput::new(&mut text), page)?;
+    Ok(text)
 }
 
 /// Paragraphs in one piece: in the file each line stands by itself.
@@ -42,6 +63,51 @@ fn joined(page: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A document of two pages with these fields.
+    fn document(pages: [&str; 2]) -> Vec<u8> {
+        let words = |words: &str| {
+            let content = format!("BT /F1 24 Tf 72 700 Td ({words}) Tj ET");
+            format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len())
+        };
+        let page = |fields: &str, content: u32| {
+            format!(
+                "<< /Type /Page /Parent 2 0 R {fields} /Contents {content} 0 R /Resources << /Font << /F1 7 0 R >> >> >>"
+            )
+        };
+        let objects = [
+            "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+            "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>".to_owned(),
+            page(pages[0], 5),
+            page(pages[1], 6),
+            words("First"),
+            words("Second"),
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
+        ];
+        let mut file = "%PDF-1.4\n".to_owned();
+        let mut table = String::new();
+        for (number, object) in objects.iter().enumerate() {
+            table.push_str(&format!("{:010} 00000 n \n", file.len()));
+            file.push_str(&format!("{} 0 obj\n{object}\nendobj\n", number + 1));
+        }
+        let (start, size) = (file.len(), objects.len() + 1);
+        file.push_str(&format!("xref\n0 {size}\n0000000000 65535 f \n{table}"));
+        file.push_str(&format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"));
+        file.into_bytes()
+    }
+
+    #[test]
+    fn a_page_that_breaks_the_parser_costs_no_other() {
+        let whole = "/MediaBox [0 0 612 792]";
+        let texts = |pages: [&str; 2]| {
+            let read = read(&document(pages));
+            read.map(|sections| sections.iter().map(|section| section.text.trim().to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(texts([whole, whole]), Ok(vec!["First".to_owned(), "Second".to_owned()]));
+        // One without a size.
+        assert_eq!(texts(["", whole]), Ok(vec![String::new(), "Second".to_owned()]));
+        assert_eq!(texts(["", ""]), Err(Unreadable::Damaged));
+    }
 
     #[test]
     fn lines_of_a_paragraph_are_joined() {
