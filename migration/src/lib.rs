@@ -73,6 +73,7 @@ mod m0093_file_names;
 mod m0097_user_settings;
 mod m0098_workspace_tools;
 mod m0099_tool_servers;
+mod m0100_projects;
 mod m0103_messages_with_files;
 
 pub struct Migrator;
@@ -151,6 +152,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0097_user_settings::Migration),
             Box::new(m0098_workspace_tools::Migration),
             Box::new(m0099_tool_servers::Migration),
+            Box::new(m0100_projects::Migration),
             Box::new(m0103_messages_with_files::Migration),
         ]
     }

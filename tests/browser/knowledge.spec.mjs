@@ -79,3 +79,45 @@ for (const [size, options] of [
     await expect(source.getByText('no longer part of the assistant’s knowledge')).toBeVisible();
     await expect(source).toContainText('eight warm connections');
   });
+
+test('a project gives its chats instructions and files', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await anna.openAssistant();
+  upstream.next({ words: ['Welcome', ' aboard.'] });
+  await anna.write('Is anybody here?');
+  await anna.sees('Welcome aboard.');
+
+  await page.getByRole('button', { name: 'New conversation' }).first().click();
+  await page.getByRole('dialog').getByRole('tab', { name: 'Assistant' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'New project' }).click();
+  const making = page.getByRole('dialog', { name: 'New project' });
+  await making.getByLabel('Project name').fill('Move');
+  await making.getByRole('button', { name: 'Create project' }).click();
+  const project = page.getByRole('dialog', { name: 'Project: Move' });
+  const instructions = project.getByLabel('What should assistants know or keep to in these chats?');
+  await instructions.fill('Keep answers short.');
+  await project.getByRole('button', { name: 'Save' }).click();
+  await expect(project.getByRole('button', { name: 'Save' })).toBeDisabled();
+  await project.locator('input[type=file]').setInputFiles([file('handbook.md', HANDBOOK)]);
+  await expect(project.getByText(/^\d+ pieces?, /)).toBeVisible();
+  await anna.expectFlawless('a project');
+  await page.keyboard.press('Escape');
+  await expect(project).toHaveCount(0);
+
+  const part = page.getByRole('region', { name: 'Move' });
+  const menu = part.getByRole('button', { name: 'Actions for section Move' });
+  await menu.press('Enter');
+  await page.getByRole('menuitem', { name: 'New chat here' }).click();
+  await expect(page.getByText('This chat will be in Move.')).toBeVisible();
+  upstream.next({ words: ['Eight', ' connections', ' [1]', '.'] });
+  await anna.write('How many warm connections does a pool keep?');
+  await expect(anna.log.getByRole('button', { name: /^Source 1: handbook\.md/ }).first()).toBeVisible();
+  await expect(part.getByRole('link')).toHaveCount(1);
+
+  await page.reload();
+  await menu.press('Enter');
+  await page.getByRole('menuitem', { name: 'Project settings…' }).click();
+  await expect(instructions).toHaveValue('Keep answers short.');
+  await expect(project.getByText('handbook.md')).toBeVisible();
+});

@@ -2,6 +2,7 @@
 
 mod access;
 mod files;
+mod projects;
 mod reading;
 
 use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, wait_until};

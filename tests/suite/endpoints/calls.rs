@@ -307,9 +307,16 @@ impl World {
                 with_id(def, &self.channel().await)
             }
             "ShowMember" => with_id(def, &self.group().await).replace("{user_id}", &self.friend.id),
-            "ChangeSection" | "DeleteSection" => {
+            "ChangeSection"
+            | "DeleteSection"
+            | "ShowSectionInstructions"
+            | "SetSectionInstructions"
+            | "ListSectionKnowledge"
+            | "GiveSectionKnowledge"
+            | "RetrySectionKnowledge"
+            | "RemoveSectionKnowledge" => {
                 let section = self.owner.post("/r1/sections", json!({ "name": "Projects" })).await.data_with(201);
-                with_id(def, &id_of(&section))
+                with_id(def, &id_of(&section)).replace("{file_id}", &new_id())
             }
             "ChangeColumn" | "DeleteColumn" | "ArchiveColumnTasks" => {
                 with_id(def, &self.column(&self.group().await).await)
@@ -537,7 +544,7 @@ impl World {
                 let (title, content) = ("Status", "Write about {{topic}}.");
                 json!({ "command": command, "title": title, "content": content, "workspace_id": self.workspace })
             }
-            "GiveKnowledge" => {
+            "GiveKnowledge" | "GiveSectionKnowledge" => {
                 json!({ "upload_id": id_of(&self.owner.upload("a.txt", "text/plain", "hello").await) })
             }
             "AddEmoji" => {
@@ -553,7 +560,7 @@ impl World {
             "ResolveReport" => json!({ "deeds": [] }),
             "TurnOwnPreviews" | "TurnWorkspacePreviews" => json!({ "is_on": true }),
             "ChangeWorkspaceTools" => json!({ "modes": { "calculate": "ask" } }),
-            "SetInstructions" => json!({ "instructions": "Be brief." }),
+            "SetInstructions" | "SetSectionInstructions" => json!({ "instructions": "Be brief." }),
             "SetWordFilter" => json!({ "action": "mask", "words": ["darn"] }),
             "ChangePrompt" => json!({ "title": "Status note" }),
             "DecideToolCall" => json!({ "decision": "deny" }),

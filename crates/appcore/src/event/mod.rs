@@ -23,7 +23,7 @@ pub use schema::EventSchema;
 
 use crate::{
     ApiKeyId, AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, MessageId, NoteId, NotificationId,
-    ReminderId, ScheduledId, SessionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
+    ReminderId, ScheduledId, SectionId, SessionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
     credits::MicroCredits,
     view::{
         AssistantMember, BoardColumn, ConversationKind, Credits, CurrentPlan, HistoryScope, Member, MentionAll,
@@ -351,12 +351,15 @@ pub enum Event {
     AssistantsChanged {
         workspace_id: WorkspaceId,
     },
-    /// The files that an assistant knows are others than they were, or went on being read. For those who see it; at most one a second for a file
-    /// that is being read.
+    /// The files that an assistant knows, or those of one's own section, are others than they were, or went on being read. For those who see it; at
+    /// most one a second for a file that is being read.
     #[schema(title = "knowledge.changed")]
     KnowledgeChanged {
         workspace_id: WorkspaceId,
-        assistant_id: AssistantId,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        assistant_id: Option<AssistantId>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        section_id: Option<SectionId>,
     },
     /// What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
     #[schema(title = "quota.updated")]

@@ -1,15 +1,18 @@
-//! Files that an assistant knows, and the places in them that its answers cite.
+//! Files that an assistant knows, or a section has, and the places in them that answers cite.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{AssistantId, KnowledgeFileId, Timestamp, UploadId, UserId};
+use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId};
 
-/// All that an assistant knows.
+/// All that an assistant knows, or that a section has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Knowledge {
-    pub assistant_id: AssistantId,
+    /// Null: they are a section's.
+    pub assistant_id: Option<AssistantId>,
+    /// Null: they are an assistant's.
+    pub section_id: Option<SectionId>,
     /// The model that embeds the files. Null: this server has none, so nothing can be given.
     pub model: Option<String>,
     /// Pieces of all files together.
@@ -19,7 +22,7 @@ pub struct Knowledge {
     pub files: Vec<KnowledgeFile>,
 }
 
-/// How much one assistant can be given.
+/// How much one assistant, or one section, can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeLimits {
     pub files: u64,
@@ -29,11 +32,14 @@ pub struct KnowledgeLimits {
     pub pieces: u64,
 }
 
-/// A file that was given to an assistant.
+/// A file that was given to an assistant, or to a section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeFile {
     pub id: KnowledgeFileId,
-    pub assistant_id: AssistantId,
+    /// Null: it is a section's.
+    pub assistant_id: Option<AssistantId>,
+    /// Null: it is an assistant's.
+    pub section_id: Option<SectionId>,
     pub upload_id: UploadId,
     pub name: String,
     pub media_type: String,
@@ -54,7 +60,7 @@ pub struct KnowledgeFile {
     pub updated_at: Timestamp,
 }
 
-/// Who gave a file to an assistant.
+/// Who gave a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeGiver {
     pub id: UserId,
@@ -75,7 +81,7 @@ pub enum KnowledgeState {
     Failed,
 }
 
-/// What of an assistant's files was searched for an answer.
+/// What of the assistant's files, and of the section's, was searched for an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerKnowledge {
     pub state: KnowledgeSearch,
@@ -89,7 +95,7 @@ pub struct AnswerKnowledge {
     pub pieces: u64,
 }
 
-/// Whether an assistant's files were searched.
+/// Whether they were searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KnowledgeSearch {

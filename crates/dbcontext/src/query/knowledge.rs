@@ -1,11 +1,11 @@
-//! Files that assistants know, their pieces and vectors.
+//! Files that assistants know and sections have, their pieces and vectors.
 //!
 //! Whoever adds to a file changes its row first, in the same transaction, and whoever removes a file removes that row first: so nothing is left of a
 //! file that was removed meanwhile, and what two workers do at the same time is there once.
 
 use appcore::{
-    AppError, AssistantId, KnowledgeFileId, Timestamp, UploadId, UserId, WorkspaceId,
-    view::{KnowledgeFile, KnowledgeGiver, KnowledgeState},
+    AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
+    view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
@@ -19,7 +19,10 @@ const WRITTEN_AT_ONCE: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct FileRow {
     pub id: KnowledgeFileId,
+    /// Whose it is; of a section's file the section's id.
     pub assistant_id: AssistantId,
+    /// The section whose it is, where it is no assistant's.
+    pub section_id: Option<SectionId>,
     pub workspace_id: WorkspaceId,
     pub upload_id: UploadId,
     pub added_by: Option<UserId>,
@@ -50,7 +53,8 @@ impl TryFrom<ShownFile> for KnowledgeFile {
     fn try_from(ShownFile { file, giver_name }: ShownFile) -> Result<Self, AppError> {
         Ok(Self {
             id: file.id,
-            assistant_id: file.assistant_id,
+            assistant_id: Some(file.assistant_id).filter(|_| file.section_id.is_none()),
+            section_id: file.section_id,
             upload_id: file.upload_id,
             name: file.name,
             media_type: file.media_type,
@@ -96,11 +100,17 @@ pub async fn lock_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Resu
     Ok(execute(db, sql, vec![id.into()]).await? > 0)
 }
 
-/// Stores a new file; `false` where the assistant has it already.
+/// The same for a section of one's own.
+pub async fn lock_section<C: ConnectionTrait>(db: &C, id: SectionId, user: UserId) -> Result<bool, AppError> {
+    let sql = "UPDATE sections SET name = name WHERE id = $1 AND user_id = $2";
+    Ok(execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+}
+
+/// Stores a new file; `false` where the assistant, or the section, has it already.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, AppError> {
     let sql = "INSERT INTO knowledge_files (id, assistant_id, workspace_id, upload_id, added_by, name, media_type, size, state, pieces, \
-                 embedded, created_at, updated_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $10) ON CONFLICT (assistant_id, upload_id) DO NOTHING";
+                 embedded, created_at, updated_at, section_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $10, $11) ON CONFLICT (assistant_id, upload_id) DO NOTHING";
     let values = vec![
         row.id.into(),
         row.assistant_id.into(),
@@ -112,13 +122,19 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, A
         row.size.into(),
         row.state.clone().into(),
         row.created_at.into(),
+        row.section_id.into(),
     ];
     Ok(execute(db, sql, values).await? > 0)
 }
 
-/// The files of an assistant, the newest first.
-pub async fn list<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Vec<ShownFile>, AppError> {
-    many(db, &format!("{SHOWN} WHERE f.assistant_id = $1 ORDER BY f.id DESC"), vec![id.into()]).await
+/// The files of an assistant, or of a section, in a workspace, the newest first.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    id: AssistantId,
+    workspace: WorkspaceId,
+) -> Result<Vec<ShownFile>, AppError> {
+    let sql = format!("{SHOWN} WHERE f.assistant_id = $1 AND f.workspace_id = $2 ORDER BY f.id DESC");
+    many(db, &sql, vec![id.into(), workspace.into()]).await
 }
 
 pub async fn find<C: ConnectionTrait>(
@@ -145,9 +161,28 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Opti
     Ok(many(db, "SELECT f.* FROM knowledge_files f WHERE f.id = $1", vec![id.into()]).await?.pop())
 }
 
-/// The files of an assistant, for its answers.
-pub async fn of_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Vec<FileRow>, AppError> {
-    many(db, "SELECT f.* FROM knowledge_files f WHERE f.assistant_id = $1 ORDER BY f.id", vec![id.into()]).await
+/// How many files an assistant, or a section, has in all.
+pub async fn count<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<u64, AppError> {
+    number(db, "SELECT COUNT(*) AS n FROM knowledge_files WHERE assistant_id = $1", vec![id.into()]).await
+}
+
+/// The files that an answer is given from: the assistant's, and, where somebody talks with it alone, those of the section in which they have the chat.
+/// A section's files stay in their workspace.
+pub async fn of_answer<C: ConnectionTrait>(
+    db: &C,
+    assistant: AssistantId,
+    conversation: ConversationId,
+    asker: Option<UserId>,
+) -> Result<Vec<FileRow>, AppError> {
+    let sql = format!(
+        "SELECT f.* FROM knowledge_files f WHERE f.assistant_id = $1 OR (f.section_id, f.workspace_id) IN \
+           (SELECT s.id, c.workspace_id FROM conversation_members m \
+            JOIN conversations c ON c.id = m.conversation_id AND c.kind = '{}' \
+            JOIN sections s ON s.id = m.section_id AND s.user_id = m.user_id \
+            WHERE m.conversation_id = $2 AND m.user_id = $3 AND NOT m.is_deleted) ORDER BY f.id",
+        ConversationKind::Assistant
+    );
+    many(db, &sql, vec![assistant.into(), conversation.into(), asker.into()]).await
 }
 
 /// How a file stands. `false` where it is gone.
@@ -221,17 +256,14 @@ pub async fn cut<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// Pieces of the assistant's other files.
+/// Pieces of the other files of the assistant, or of the section.
 pub async fn pieces_beside<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
     id: KnowledgeFileId,
 ) -> Result<u64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(pieces), 0) AS BIGINT) AS pieces FROM knowledge_files WHERE assistant_id = $1 AND id <> $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [assistant.into(), id.into()]);
-    let row = db.query_one_raw(statement).await.map_err(app_error)?;
-    let pieces: i64 = row.map_or(Ok(0), |row| row.try_get("", "pieces").map_err(app_error))?;
-    Ok(pieces.unsigned_abs())
+    let sql = "SELECT CAST(COALESCE(SUM(pieces), 0) AS BIGINT) AS n FROM knowledge_files WHERE assistant_id = $1 AND id <> $2";
+    number(db, sql, vec![assistant.into(), id.into()]).await
 }
 
 /// The next pieces that have no vector.
@@ -327,12 +359,13 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<O
     Ok(removed.into_iter().next())
 }
 
-/// Files that nobody can ask any more: their assistant or its workspace was deleted.
+/// Files that nobody can ask any more: their assistant, their section or their workspace was deleted.
 pub async fn forgotten<C: ConnectionTrait>(db: &C, limit: usize) -> Result<Vec<FileRow>, AppError> {
     let sql = format!(
         "SELECT f.* FROM knowledge_files f LEFT JOIN assistants a ON a.id = f.assistant_id AND NOT a.is_deleted \
-         LEFT JOIN workspaces s ON s.id = f.workspace_id AND NOT s.is_deleted \
-         WHERE a.id IS NULL OR s.id IS NULL ORDER BY f.id LIMIT {limit}"
+         LEFT JOIN sections s ON s.id = f.section_id \
+         LEFT JOIN workspaces w ON w.id = f.workspace_id AND NOT w.is_deleted \
+         WHERE (a.id IS NULL AND s.id IS NULL) OR w.id IS NULL ORDER BY f.id LIMIT {limit}"
     );
     many(db, &sql, vec![]).await
 }
@@ -368,6 +401,14 @@ async fn many<T: FromQueryResult, C: ConnectionTrait>(
 ) -> Result<Vec<T>, AppError> {
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     T::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+/// What a statement counts, as `n`.
+async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let row = db.query_one_raw(statement).await.map_err(app_error)?;
+    let number: i64 = row.map_or(Ok(0), |row| row.try_get("", "n").map_err(app_error))?;
+    Ok(number.unsigned_abs())
 }
 
 async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {

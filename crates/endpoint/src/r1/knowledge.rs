@@ -1,11 +1,14 @@
-//! Files that assistants know.
+//! Files that assistants know, and those of one's own sections.
 
 use appcore::{
-    AppError, AssistantId, KnowledgeFileId, MessageId, UploadId,
+    AppError, AssistantId, KnowledgeFileId, MessageId, SectionId, UploadId, WorkspaceId,
     view::{CitedPiece, Knowledge, KnowledgeFile},
 };
 use natter_macro::{dto, endpoint};
-use service::{assistants::EditableAssistant, knowledge};
+use service::{
+    assistants::EditableAssistant,
+    knowledge::{self, Shelf},
+};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -14,6 +17,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<GiveKnowledge>(),
     EndpointDef::of::<RetryKnowledge>(),
     EndpointDef::of::<RemoveKnowledge>(),
+    EndpointDef::of::<ListSectionKnowledge>(),
+    EndpointDef::of::<GiveSectionKnowledge>(),
+    EndpointDef::of::<RetrySectionKnowledge>(),
+    EndpointDef::of::<RemoveSectionKnowledge>(),
     EndpointDef::of::<ShowCitation>(),
 ];
 
@@ -36,7 +43,7 @@ impl Endpoint for ListKnowledge {
         _: ListKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<Knowledge>, AppError> {
-        Ok(Reply::of(knowledge::list(ctx.app(), assistant).await?))
+        Ok(Reply::of(knowledge::list(ctx.app(), &Shelf::of_assistant(assistant)?).await?))
     }
 }
 
@@ -62,7 +69,7 @@ impl Endpoint for GiveKnowledge {
         request: GiveKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        let given = knowledge::give(ctx.app(), assistant, request.upload_id).await?;
+        let given = knowledge::give(ctx.app(), &Shelf::of_assistant(assistant)?, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -88,7 +95,7 @@ impl Endpoint for RetryKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        Ok(Reply::of(knowledge::retry(ctx.app(), assistant, request.file_id).await?))
+        Ok(Reply::of(knowledge::retry(ctx.app(), &Shelf::of_assistant(assistant)?, request.file_id).await?))
     }
 }
 
@@ -105,7 +112,93 @@ impl Endpoint for RemoveKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<NoData>, AppError> {
-        knowledge::remove(ctx.app(), assistant, request.file_id).await?;
+        knowledge::remove(ctx.app(), &Shelf::of_assistant(assistant)?, request.file_id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListSectionKnowledgeRequest {
+    #[from(path)]
+    pub id: SectionId,
+    /// Left out, the shared workspace, else one's own.
+    #[from(query)]
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// List the files of a section
+///
+/// One's own, with how far each file is. Assistants answer one from them in the chats with them alone that one has in the section, in the same workspace.
+/// `knowledge.changed` says when to read again.
+#[endpoint(GET "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
+impl Endpoint for ListSectionKnowledge {
+    type Request = ListSectionKnowledgeRequest;
+    type Response = Knowledge;
+
+    async fn handle(ctx: &Ctx, request: ListSectionKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
+        let shelf = Shelf::of_section(ctx.app(), ctx.user()?, request.id, request.workspace_id).await?;
+        Ok(Reply::of(knowledge::list(ctx.app(), &shelf).await?))
+    }
+}
+
+#[dto(request)]
+pub struct GiveSectionKnowledgeRequest {
+    #[from(path)]
+    pub id: SectionId,
+    /// A file that the caller has uploaded.
+    pub upload_id: UploadId,
+    /// Left out, the shared workspace, else one's own.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Give a file to a section
+///
+/// As to an assistant; whose section it is pays for its embedding. 200 with the same file where the section has it already.
+#[endpoint(POST "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(Forbidden, WrongState, TooLarge, QuotaExceeded, TypeRefused))]
+impl Endpoint for GiveSectionKnowledge {
+    type Request = GiveSectionKnowledgeRequest;
+    type Response = KnowledgeFile;
+
+    async fn handle(ctx: &Ctx, request: GiveSectionKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
+        let shelf = Shelf::of_section(ctx.app(), ctx.user()?, request.id, request.workspace_id).await?;
+        let given = knowledge::give(ctx.app(), &shelf, request.upload_id).await?;
+        Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
+    }
+}
+
+#[dto(request)]
+pub struct SectionKnowledgeFileRequest {
+    #[from(path)]
+    pub id: SectionId,
+    #[from(path)]
+    pub file_id: KnowledgeFileId,
+}
+
+/// Try a file of a section again
+///
+/// One that failed, or that waits to be tried again by itself.
+#[endpoint(POST "/r1/sections/{id}/knowledge/{file_id}/retry", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for RetrySectionKnowledge {
+    type Request = SectionKnowledgeFileRequest;
+    type Response = KnowledgeFile;
+
+    async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
+        let shelf = Shelf::of_section_file(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
+        Ok(Reply::of(knowledge::retry(ctx.app(), &shelf, request.file_id).await?))
+    }
+}
+
+/// Take a file from a section
+///
+/// With its pieces; answers that cite it keep their excerpts.
+#[endpoint(DELETE "/r1/sections/{id}/knowledge/{file_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for RemoveSectionKnowledge {
+    type Request = SectionKnowledgeFileRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
+        let shelf = Shelf::of_section_file(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
+        knowledge::remove(ctx.app(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
 }

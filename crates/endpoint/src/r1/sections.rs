@@ -15,6 +15,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<CreateSection>(),
     EndpointDef::of::<ChangeSection>(),
     EndpointDef::of::<DeleteSection>(),
+    EndpointDef::of::<ShowSectionInstructions>(),
+    EndpointDef::of::<SetSectionInstructions>(),
 ];
 
 #[dto(request)]
@@ -93,7 +95,7 @@ pub struct DeleteSectionRequest {
 
 /// Delete a section
 ///
-/// What was in it is in none.
+/// What was in it is in none; its files and its instructions are deleted.
 #[endpoint(DELETE "/r1/sections/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for DeleteSection {
     type Request = DeleteSectionRequest;
@@ -102,5 +104,56 @@ impl Endpoint for DeleteSection {
     async fn handle(ctx: &Ctx, request: DeleteSectionRequest) -> Result<Reply<NoData>, AppError> {
         sections::remove(ctx.app(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ShowSectionInstructionsRequest {
+    #[from(path)]
+    pub id: SectionId,
+}
+
+/// What assistants keep to in a section.
+#[dto(response)]
+pub struct SectionInstructions {
+    /// Empty: nothing.
+    pub instructions: String,
+}
+
+/// Show a section's instructions to assistants
+#[endpoint(GET "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ShowSectionInstructions {
+    type Request = ShowSectionInstructionsRequest;
+    type Response = SectionInstructions;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: ShowSectionInstructionsRequest,
+    ) -> Result<Reply<SectionInstructions>, AppError> {
+        let instructions = sections::instructions(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(SectionInstructions { instructions }))
+    }
+}
+
+#[dto(request)]
+pub struct SetSectionInstructionsRequest {
+    #[from(path)]
+    pub id: SectionId,
+    /// At most 8,000 characters; empty: none.
+    #[schema(max_length = 8_000)]
+    pub instructions: String,
+}
+
+/// Set a section's instructions to assistants
+///
+/// Assistants get them with each question in the chats with them alone that one has in the section, behind their own and before those for all assistants.
+#[endpoint(PUT "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
+impl Endpoint for SetSectionInstructions {
+    type Request = SetSectionInstructionsRequest;
+    type Response = SectionInstructions;
+
+    async fn handle(ctx: &Ctx, request: SetSectionInstructionsRequest) -> Result<Reply<SectionInstructions>, AppError> {
+        let kept = sections::set_instructions(ctx.app(), ctx.user()?, request.id, &request.instructions).await?;
+        Ok(Reply::of(SectionInstructions { instructions: kept }))
     }
 }

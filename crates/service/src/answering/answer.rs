@@ -120,7 +120,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     if begun.status != MessageStatus::Streaming {
         return Ok(Ended::Done);
     }
-    let known = Known::of(app, assistant.id).await?;
+    let known = Known::of(app, assistant.id, (answer.conversation_id, claim.owner)).await?;
     let (room, now) = (known.tokens, app.clock.now());
     let tokens = app.config.ai.context_tokens - room;
     let files = FileReader::new(app, app.gateway.find_model(&model).as_deref(), tokens);

@@ -262,7 +262,7 @@ fn tell(app: &App, row: &assistant::Model, was_seen_by_all: bool) {
 pub(crate) fn tell_of_knowledge(app: &App, row: &assistant::Model) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = row.visibility == Visibility::Workspace.as_str();
-    let event = Event::KnowledgeChanged { workspace_id, assistant_id: row.id };
+    let event = Event::KnowledgeChanged { workspace_id, assistant_id: Some(row.id), section_id: None };
     notice::tell(app, &event, workspace_id, row.created_by, is_seen_by_all);
 }
 

@@ -15,15 +15,16 @@ pub async fn own(app: &App, by: &Principal) -> Result<String, AppError> {
 
 /// Sets the caller's. Answers them as they are kept.
 pub async fn set_own(app: &App, by: &Principal, text: String) -> Result<String, AppError> {
-    let text = parse(&text)?;
+    let text = parse(&text, MAX_CHARS)?;
     user_settings::set_instructions(app.db.writer(), by.user_id, text.clone(), app.clock.now()).await?;
     Ok(text)
 }
 
-fn parse(text: &str) -> Result<String, AppError> {
+/// Instructions of at most so many characters, without what stands around them.
+pub(crate) fn parse(text: &str, most: usize) -> Result<String, AppError> {
     let text = text.replace("\r\n", "\n").trim().to_owned();
-    if text.chars().count() > MAX_CHARS {
-        let message = format!("Instructions can have up to {MAX_CHARS} characters.");
+    if text.chars().count() > most {
+        let message = format!("Instructions can have up to {most} characters.");
         return Err(AppError::field("instructions", "too_long", message));
     }
     if text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\t')) {
@@ -42,11 +43,11 @@ mod tests {
 
     #[test]
     fn instructions_are_text_of_a_bounded_length() {
-        assert_eq!(parse(" Be brief.\r\nUse metres.\n").unwrap(), "Be brief.\nUse metres.");
-        assert_eq!(parse(" \n").unwrap(), "");
-        assert!(parse(&"ơ".repeat(MAX_CHARS)).is_ok());
+        assert_eq!(parse(" Be brief.\r\nUse metres.\n", MAX_CHARS).unwrap(), "Be brief.\nUse metres.");
+        assert_eq!(parse(" \n", MAX_CHARS).unwrap(), "");
+        assert!(parse(&"ơ".repeat(MAX_CHARS), MAX_CHARS).is_ok());
         for refused in ["ơ".repeat(MAX_CHARS + 1), "a\0b".to_owned(), "a\u{1b}b".to_owned()] {
-            assert_eq!(parse(&refused).unwrap_err().fields()[0].field, "instructions");
+            assert_eq!(parse(&refused, MAX_CHARS).unwrap_err().fields()[0].field, "instructions");
         }
     }
 }

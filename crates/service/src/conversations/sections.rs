@@ -1,4 +1,5 @@
-//! Folders of one's own sidebar.
+//! Folders of one's own sidebar. With instructions, or [files](crate::knowledge), they are projects: what assistants keep to and answer from in the chats
+//! that one has with them alone there.
 
 use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, line::parse_line, view::Section};
 use dbcontext::{
@@ -7,9 +8,11 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use crate::App;
+use crate::{App, assistants::instructions, jobs, sweep};
 
 const MAX_NAME_CHARS: usize = 80;
+/// The longest instructions of a section, in characters.
+const MAX_INSTRUCTIONS: usize = 8_000;
 /// How many somebody may have.
 const MAX_SECTIONS: usize = 100;
 
@@ -66,7 +69,7 @@ pub async fn update(app: &App, by: &Principal, id: SectionId, change: SectionCha
     sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Removes a section; what was in it is in none.
+/// Removes a section with its files; what was in it is in none.
 pub async fn remove(app: &App, by: &Principal, id: SectionId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
@@ -75,8 +78,24 @@ pub async fn remove(app: &App, by: &Principal, id: SectionId) -> Result<(), AppE
     sections.remove(at);
     rows::remove(&tx, by.user_id, id).await?;
     let sections = number(&tx, by, sections).await?;
+    sweep::ask_for_knowledge(&tx, app.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
+    jobs::wake(app);
     tell(app, by, &sections)
+}
+
+/// What assistants keep to in a section; empty where there is nothing.
+pub async fn instructions(app: &App, by: &Principal, id: SectionId) -> Result<String, AppError> {
+    rows::instructions(app.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Sets it. Answers it as it is kept.
+pub async fn set_instructions(app: &App, by: &Principal, id: SectionId, text: &str) -> Result<String, AppError> {
+    let text = instructions::parse(text, MAX_INSTRUCTIONS)?;
+    if !rows::set_instructions(app.db.writer(), by.user_id, id, &text).await? {
+        return Err(Code::NotFound.into());
+    }
+    Ok(text)
 }
 
 /// Tells the caller's own connections, other devices among them.

@@ -1,10 +1,10 @@
-//! What an assistant's files say of a question: the nearest pieces, as the model reads them and as the answer cites them.
+//! What an assistant's files, and those of the section of its chat, say of a question: the nearest pieces, as the model reads them and as the answer cites them.
 
 use std::time::Duration;
 
 use ai::{ChatMessage, ChatRequest, Role, estimate_tokens};
 use appcore::{
-    AppError, AssistantId, MessageId, UserId,
+    AppError, AssistantId, ConversationId, MessageId, UserId,
     view::{AnswerContext, AnswerFigures, AnswerKnowledge, Citation, KnowledgeSearch, KnowledgeState},
 };
 use dbcontext::{
@@ -55,8 +55,12 @@ pub(crate) struct Consulted {
 
 impl Known {
     /// Costs one statement; none of what follows happens for an assistant without files.
-    pub async fn of(app: &App, id: AssistantId) -> Result<Self, AppError> {
-        let all = rows::of_assistant(app.db.reader(), id).await?;
+    pub async fn of(
+        app: &App,
+        id: AssistantId,
+        (conversation, asker): (ConversationId, Option<UserId>),
+    ) -> Result<Self, AppError> {
+        let all = rows::of_answer(app.db.reader(), id, conversation, asker).await?;
         if all.is_empty() {
             return Ok(Self::default());
         }
@@ -297,6 +301,7 @@ mod tests {
         FileRow {
             id: KnowledgeFileId::new(),
             assistant_id: AssistantId::new(),
+            section_id: None,
             workspace_id: WorkspaceId::new(),
             upload_id: UploadId::new(),
             added_by: None,

@@ -1,7 +1,7 @@
-//! Files that assistants know.
+//! Files that assistants know, and those that somebody has in a section of their own.
 //!
-//! A file that was uploaded is given to an assistant by somebody who may change it. A [job](ReadJob) takes its text out, cuts it into pieces and has
-//! them embedded; the assistant's owner pays. For an answer the question is embedded as well, and the pieces that are [nearest](search) to it are put
+//! A file that was uploaded is given to an assistant by somebody who may change it, or to a section by whose it is. A [job](ReadJob) takes its text out,
+//! cuts it into pieces and has them embedded; the assistant's owner pays, or whose section it is. For an answer the question is embedded as well, and the pieces that are [nearest](search) to it are put
 //! [before the model](consult), numbered, so that the answer can cite them.
 //!
 //! Vectors of two models are never compared: a file's `space` says which one made them, and files of another one than the present are
@@ -9,6 +9,7 @@
 
 mod consult;
 mod cut;
+mod holder;
 mod read;
 mod search;
 mod sweep;
@@ -24,7 +25,6 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    entity::assistant,
     query::{
         self,
         knowledge::{self as rows, FileRow},
@@ -33,12 +33,12 @@ use dbcontext::{
 };
 
 pub(crate) use consult::Known;
+pub use holder::Shelf;
 pub(crate) use read::ReadJob;
 
+use self::holder::Holder;
 use crate::{
-    App,
-    assistants::{self, EditableAssistant},
-    gateway,
+    App, gateway,
     jobs::{self, Stored as _},
     uploads::space,
 };
@@ -50,14 +50,15 @@ const LOOK_ANYWAY: u32 = 120;
 /// Files that are looked at in one go.
 const PART: usize = 100;
 
-/// What an assistant knows.
-pub async fn list(app: &App, assistant: &EditableAssistant) -> Result<Knowledge, AppError> {
-    let id = assistant.row().id;
-    let files = rows::list(app.db.reader(), id).await?;
+/// What an assistant knows, or a section has.
+pub async fn list(app: &App, shelf: &Shelf) -> Result<Knowledge, AppError> {
+    let holder = &shelf.holder;
+    let files = rows::list(app.db.reader(), holder.key(), shelf.workspace_id).await?;
     let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
     let settings = &app.config.knowledge;
     Ok(Knowledge {
-        assistant_id: id,
+        assistant_id: Some(holder.key()).filter(|_| holder.section_id().is_none()),
+        section_id: holder.section_id(),
         model: gateway::embedder(app).map(|embedder| embedder.name().to_owned()),
         pieces: files.iter().map(|file| file.pieces).sum(),
         limits: KnowledgeLimits {
@@ -69,18 +70,17 @@ pub async fn list(app: &App, assistant: &EditableAssistant) -> Result<Knowledge,
     })
 }
 
-/// A file that was given, and whether the assistant had it already.
+/// A file that was given, and whether it was there already.
 #[derive(Debug)]
 pub struct Given {
     pub file: KnowledgeFile,
     pub is_new: bool,
 }
 
-/// Gives an upload of the caller's to an assistant.
-pub async fn give(app: &App, assistant: &EditableAssistant, upload_id: UploadId) -> Result<Given, AppError> {
-    let (by, assistant) = (assistant.by(), assistant.row());
-    let id = assistant.id;
-    let workspace_id = assistant.workspace_id.ok_or(Code::NotFound)?;
+/// Gives an upload of the caller's to an assistant, or to a section.
+pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given, AppError> {
+    let Shelf { by, holder, workspace_id } = shelf;
+    let (id, workspace_id) = (holder.key(), *workspace_id);
     if gateway::embedder(app).is_none() {
         return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
     }
@@ -89,11 +89,12 @@ pub async fn give(app: &App, assistant: &EditableAssistant, upload_id: UploadId)
     if let Some(known) = rows::of_upload(app.db.reader(), id, upload_id).await? {
         return Ok(Given { file: known.try_into()?, is_new: false });
     }
-    check(app, &upload)?;
+    check(app, holder, &upload)?;
     let now = app.clock.now();
     let row = FileRow {
         id: KnowledgeFileId::new(),
         assistant_id: id,
+        section_id: holder.section_id(),
         workspace_id,
         upload_id,
         added_by: Some(by.user_id),
@@ -110,17 +111,20 @@ pub async fn give(app: &App, assistant: &EditableAssistant, upload_id: UploadId)
         updated_at: now,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
-    if !rows::lock_assistant(&tx, id).await? {
+    if !holder.lock(&tx).await? {
         return Err(Code::NotFound.into());
     }
     space::check_known(app, &tx, workspace_id, row.size).await?;
-    // Nobody removes it until it is the assistant's.
+    // Nobody removes it until it is among these.
     if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
         return Err(Code::NotFound.into());
     }
     let most = app.config.knowledge.max_files;
-    if rows::of_assistant(&tx, id).await?.len() as u64 >= most {
-        let sentence = format!("An assistant can have up to {most} files. Remove others first.");
+    if rows::count(&tx, id).await? >= most {
+        let sentence = match holder {
+            Holder::Assistant(_) => format!("An assistant can have up to {most} files. Remove others first."),
+            Holder::Section { .. } => format!("A project can have up to {most} files. Remove others first."),
+        };
         return Err(AppError::refused(Code::QuotaExceeded, sentence));
     }
     let is_new = rows::insert(&tx, &row).await?;
@@ -131,35 +135,35 @@ pub async fn give(app: &App, assistant: &EditableAssistant, upload_id: UploadId)
     let known = rows::of_upload(app.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
     if is_new {
         jobs::wake(app);
-        tell(app, assistant);
+        holder.tell(app);
     }
     Ok(Given { file: known.try_into()?, is_new })
 }
 
 /// Refuses what can't be read, before anybody waits for it.
-fn check(app: &App, upload: &StoredUpload) -> Result<(), AppError> {
+fn check(app: &App, holder: &Holder, upload: &StoredUpload) -> Result<(), AppError> {
     if upload.status != UploadStatus::Ready.as_str() {
         return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
     }
     if !extract::is_readable(&upload.media_type, &upload.name) {
-        let sentence = "An assistant can read texts, Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.";
+        let sentence = "Assistants can read texts, Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.";
         return Err(AppError::refused(Code::TypeRefused, sentence));
     }
     let most = app.config.knowledge.max_file_bytes;
     if upload.size.unwrap_or_default().unsigned_abs() > most {
-        let sentence = format!("An assistant’s files can have up to {} MB each.", most / 1_000_000);
+        let most = most / 1_000_000;
+        let sentence = match holder {
+            Holder::Assistant(_) => format!("An assistant’s files can have up to {most} MB each."),
+            Holder::Section { .. } => format!("A project’s files can have up to {most} MB each."),
+        };
         return Err(AppError::refused(Code::TooLarge, sentence));
     }
     Ok(())
 }
 
 /// Has a file that failed, or that waits to be tried again, be read now.
-pub async fn retry(
-    app: &App,
-    assistant: &EditableAssistant,
-    file_id: KnowledgeFileId,
-) -> Result<KnowledgeFile, AppError> {
-    let id = assistant.row().id;
+pub async fn retry(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Result<KnowledgeFile, AppError> {
+    let id = shelf.holder.key();
     let tx = app.db.begin().await.map_err(app_error)?;
     let known = rows::find(&tx, id, file_id).await?.ok_or(Code::NotFound)?;
     let may_try = known.file.state == KnowledgeState::Failed.as_str()
@@ -175,15 +179,15 @@ pub async fn retry(
     jobs::ask(&tx, now, &job).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    tell(app, assistant.row());
+    shelf.holder.tell(app);
     rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-/// Takes a file from an assistant, with all that was made of it.
-pub async fn remove(app: &App, assistant: &EditableAssistant, file_id: KnowledgeFileId) -> Result<(), AppError> {
-    rows::find(app.db.writer(), assistant.row().id, file_id).await?.ok_or(Code::NotFound)?;
+/// Takes a file from an assistant, or from a section, with all that was made of it.
+pub async fn remove(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Result<(), AppError> {
+    rows::find(app.db.writer(), shelf.holder.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(app, file_id).await?;
-    tell(app, assistant.row());
+    shelf.holder.tell(app);
     Ok(())
 }
 
@@ -216,11 +220,6 @@ pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<C
         before: take(number - 1),
         after: take(number.saturating_add(1)),
     })
-}
-
-/// Tells those who see an assistant that what it knows is something else, or went on.
-fn tell(app: &App, assistant: &assistant::Model) {
-    assistants::tell_of_knowledge(app, assistant);
 }
 
 /// Has files be embedded anew whose vectors are of another model than the present one.

@@ -9,17 +9,13 @@ use anyhow::anyhow;
 use appcore::{AppError, KnowledgeFileId, config::Config, view::KnowledgeState};
 use dbcontext::{
     constraint::app_error,
-    entity::assistant,
-    query::{
-        self,
-        knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
-    },
+    query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{cut, search::BLOCK, tell};
+use super::{cut, holder::Holder, search::BLOCK};
 use crate::{
     App,
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedder},
@@ -37,7 +33,7 @@ const MOST_ATTEMPTS: i32 = 8;
 const OUR_FAULT: &str = "Something went wrong on the server.";
 pub(super) const NO_MODEL: &str = "This server has no model for embeddings yet. Ask your admin to set one up.";
 
-/// Reads a file that an assistant was given, or embeds it anew for another model.
+/// Reads a file that an assistant, or a section, was given, or embeds it anew for another model.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct ReadJob {
     pub file_id: KnowledgeFileId,
@@ -91,18 +87,18 @@ impl Job<App> for ReadJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let Work { app, claim, lease, draining } = work;
         let file = rows::get(app.db.writer(), self.file_id).await?;
-        let assistant = match &file {
-            Some(file) => query::assistants::get(app.db.writer(), file.assistant_id).await?,
+        let holder = match &file {
+            Some(file) => Holder::of(app, file).await?,
             None => None,
         };
         // What was removed meanwhile is nobody's any more.
-        let (Some(file), Some(assistant)) = (file, assistant) else { return Ok(Ended::Done) };
+        let (Some(file), Some(holder)) = (file, holder) else { return Ok(Ended::Done) };
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {
             if failures > MOST_ATTEMPTS {
                 return Err(Trouble::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
             }
-            read(app, &assistant, file).await
+            read(app, &holder, file).await
         };
         let read = tokio::select! {
             read = reading => read,
@@ -113,34 +109,28 @@ impl Job<App> for ReadJob {
         let (sentence, error) = match read {
             Ok(()) => return Ok(Ended::Done),
             Err(Trouble::Lasting { sentence, is_ours }) => {
-                self.set(app, &assistant, KnowledgeState::Failed, Some(&sentence)).await?;
+                self.set(app, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
                 return Ok(if is_ours { Ended::Hopeless(sentence) } else { Ended::Done });
             }
             Err(Trouble::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
             Err(Trouble::Ours(error)) => (OUR_FAULT.to_owned(), error),
         };
         let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
-        self.set(app, &assistant, state, Some(&sentence)).await?;
+        self.set(app, &holder, state, Some(&sentence)).await?;
         Err(error)
     }
 }
 
 impl ReadJob {
-    async fn set(
-        self,
-        app: &App,
-        assistant: &assistant::Model,
-        state: KnowledgeState,
-        error: Option<&str>,
-    ) -> Result<(), AppError> {
+    async fn set(self, app: &App, holder: &Holder, state: KnowledgeState, error: Option<&str>) -> Result<(), AppError> {
         if rows::set_state(app.db.writer(), self.file_id, state, error, app.clock.now()).await? {
-            tell(app, assistant);
+            holder.tell(app);
         }
         Ok(())
     }
 }
 
-async fn read(app: &App, assistant: &assistant::Model, file: FileRow) -> Result<(), Trouble> {
+async fn read(app: &App, holder: &Holder, file: FileRow) -> Result<(), Trouble> {
     let job = ReadJob { file_id: file.id };
     let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(app).ok_or_else(|| lasting(NO_MODEL))?;
@@ -148,13 +138,12 @@ async fn read(app: &App, assistant: &assistant::Model, file: FileRow) -> Result<
     if is_current && file.state == KnowledgeState::Ready.as_str() {
         return Ok(());
     }
-    let payer = assistant.created_by.or(file.added_by);
-    let user_id = payer.ok_or_else(|| lasting("Nobody who could pay for reading it is left. Give the file again."))?;
-    let payer = Asker { user_id, workspace_id: assistant.workspace_id };
-    job.set(app, assistant, KnowledgeState::Reading, None).await?;
+    let payer = holder.payer(&file);
+    let payer = payer.ok_or_else(|| lasting("Nobody who could pay for reading it is left. Give the file again."))?;
+    job.set(app, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
-        cut_file(app, &file).await?;
-        tell(app, assistant);
+        cut_file(app, holder, &file).await?;
+        holder.tell(app);
     }
     if !is_current {
         let tx = app.db.begin().await.map_err(app_error)?;
@@ -175,14 +164,14 @@ async fn read(app: &App, assistant: &assistant::Model, file: FileRow) -> Result<
         }
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            tell(app, assistant);
+            holder.tell(app);
         }
     }
-    Ok(job.set(app, assistant, KnowledgeState::Ready, None).await?)
+    Ok(job.set(app, holder, KnowledgeState::Ready, None).await?)
 }
 
 /// Takes the text out of a file, cuts it, and stores the pieces, all at once.
-async fn cut_file(app: &App, file: &FileRow) -> Result<(), Trouble> {
+async fn cut_file(app: &App, holder: &Holder, file: &FileRow) -> Result<(), Trouble> {
     let source =
         Source { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
     let sections = text::sections(app, &source).await?;
@@ -192,8 +181,8 @@ async fn cut_file(app: &App, file: &FileRow) -> Result<(), Trouble> {
     let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
     let cutting = tokio::task::spawn_blocking(move || cut::cut(id, &sections, left));
     let pieces = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
-        let sentence =
-            format!("This assistant’s files would have more than {most} pieces with it. Remove others first.");
+        let word = holder.word();
+        let sentence = format!("This {word}’s files would have more than {most} pieces with it. Remove others first.");
         Trouble::Lasting { sentence, is_ours: false }
     })?;
     let tx = app.db.begin().await.map_err(app_error)?;

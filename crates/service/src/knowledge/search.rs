@@ -175,6 +175,7 @@ mod tests {
         FileRow {
             id: KnowledgeFileId::new(),
             assistant_id: AssistantId::new(),
+            section_id: None,
             workspace_id: WorkspaceId::new(),
             upload_id: UploadId::new(),
             added_by: None,

@@ -15,6 +15,7 @@ async fn file(app: &App, space: &str, pieces: usize, toward: impl Fn(usize) -> V
     let row = FileRow {
         id: KnowledgeFileId::new(),
         assistant_id: AssistantId::new(),
+        section_id: None,
         workspace_id: WorkspaceId::new(),
         upload_id: UploadId::new(),
         added_by: None,

@@ -1,4 +1,4 @@
-/** The wire contract of knowledge: files that an assistant answers from, and what its answers cite of them. */
+/** The wire contract of knowledge: files that assistants answer from, and what answers cite of them. */
 import type { Id, Timestamp } from './types.ts';
 
 export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
@@ -18,9 +18,11 @@ export interface KnowledgeFile {
   created_at: Timestamp;
 }
 
-/** `GET /r1/assistants/{id}/knowledge` */
+/** Whose files they are: an assistant’s, or in a workspace those of one’s own section. */
+export type Shelf = { assistant_id: Id } | { section_id: Id; workspace_id: Id };
+
+/** `GET /r1/assistants/{id}/knowledge`, `GET /r1/sections/{id}/knowledge` */
 export interface Knowledge {
-  assistant_id: Id;
   /** What makes it searchable; null: nothing is set up for that. */
   model?: string | null;
   pieces: number;

@@ -1,8 +1,8 @@
-/** The files that one assistant answers from: those that the server has, and those on their way. */
+/** The files that one assistant answers from, or all of them in a section: those that the server has, and those on their way. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Knowledge as State, KnowledgeFile } from '#lib/api/knowledge.ts';
+import type { Knowledge as State, KnowledgeFile, Shelf } from '#lib/api/knowledge.ts';
 import type { Id } from '#lib/api/types.ts';
 import { upload as send, type Request } from '#lib/api/upload.ts';
 import { sentence } from '#lib/api/words.ts';
@@ -44,16 +44,22 @@ export class Knowledge {
 
   readonly #api: Api;
   readonly #path: string;
-  readonly #assistantId: Id;
+  readonly #shelf: Shelf;
   readonly #transport: (api: Api, request: Request) => Promise<Upload>;
   readonly #jobs = new Map<string, Job>();
 
-  constructor(api: Api, assistantId: Id, transport: (api: Api, request: Request) => Promise<Upload> = send) {
+  constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
     this.#api = api;
-    this.#assistantId = assistantId;
-    this.#path = `/assistants/${assistantId}/knowledge`;
+    this.#shelf = shelf;
+    this.#path =
+      'section_id' in shelf ? `/sections/${shelf.section_id}/knowledge` : `/assistants/${shelf.assistant_id}/knowledge`;
     this.#transport = transport;
-    this.state = new Asked(() => api.get<State>(this.#path));
+    this.state = new Asked(() => api.get<State>(this.#path, this.#place));
+  }
+
+  /** A section has files in several workspaces. */
+  get #place(): { workspace_id?: Id } {
+    return 'section_id' in this.#shelf ? { workspace_id: this.#shelf.workspace_id } : {};
   }
 
   get files(): readonly KnowledgeFile[] {
@@ -78,8 +84,9 @@ export class Knowledge {
   /** Reads the list again when the server has gone on with a file, or may have; answers how to stop that. */
   follow(line: Line): () => void {
     const leave = line.on((frame) => {
-      const { type, payload } = frame as { type: string; payload: { assistant_id?: string } };
-      if (type === 'knowledge.changed' && payload.assistant_id === this.#assistantId) void this.load();
+      const { type, payload } = frame as { type: string; payload: Record<string, unknown> };
+      if (type !== 'knowledge.changed') return;
+      if (Object.entries(this.#shelf).every(([key, id]) => payload[key] === id)) void this.load();
     });
     const leaveReturn = line.onReturn(this.state, () => void this.load());
     return () => {
@@ -135,7 +142,7 @@ export class Knowledge {
         signal: job.abort.signal
       });
       if (job.abort.signal.aborted) return;
-      this.#put(await this.#api.post<KnowledgeFile>(this.#path, { upload_id: job.upload.id }));
+      this.#put(await this.#api.post<KnowledgeFile>(this.#path, { upload_id: job.upload.id, ...this.#place }));
       this.#forget(key);
     } catch (error) {
       if (!job.abort.signal.aborted) this.#failed(key, error);

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Knowledge as State, KnowledgeFile } from '#lib/api/knowledge.ts';
+import type { Knowledge as State, KnowledgeFile, Shelf } from '#lib/api/knowledge.ts';
 import { Knowledge } from './knowledge.svelte.ts';
 import { FakeLine } from './testing.ts';
 
@@ -19,22 +19,21 @@ const fileOf = (id: string, change: Partial<KnowledgeFile> = {}): KnowledgeFile 
   ...change
 });
 
-function server(files: KnowledgeFile[] = []) {
+function server(files: KnowledgeFile[] = [], shelf: Shelf = { assistant_id: 'a1' }) {
   const state: State = {
-    assistant_id: 'a1',
     model: 'embed',
     pieces: 0,
     limits: { files: 3, file_bytes: 1_000, pieces: 100 },
     files
   };
   const api = {
-    get: vi.fn(async () => ({ ...state, files: [...state.files] })),
+    get: vi.fn(async (_path: string, _query?: object) => ({ ...state, files: [...state.files] })),
     post: vi.fn(async (_path: string, body?: { upload_id: string }) => fileOf(`f-${body?.upload_id}`)),
     delete: vi.fn(async () => undefined)
   };
   let count = 0;
   const transport = vi.fn(async () => ({ id: String(++count) }) as Upload);
-  return { state, api, transport, knowledge: new Knowledge(api as unknown as Api, 'a1', transport) };
+  return { state, api, transport, knowledge: new Knowledge(api as unknown as Api, shelf, transport) };
 }
 
 const file = (name: string, size = 4) => new File(['x'.repeat(size)], name);
@@ -95,5 +94,20 @@ it('follows what the server does with its files, and with no other assistant’s
   expect(knowledge.told).toContain('one.md');
   leave();
   line.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
+  expect(api.get).toHaveBeenCalledTimes(2);
+});
+
+it('keeps to one workspace where the files are a section’s', async () => {
+  const { knowledge, api } = server([], { section_id: 's1', workspace_id: 'w1' });
+  const line = new FakeLine();
+  await knowledge.load();
+  expect(api.get).toHaveBeenLastCalledWith('/sections/s1/knowledge', { workspace_id: 'w1' });
+  knowledge.add([file('a.md')]);
+  await vi.waitFor(() => expect(knowledge.adding.size).toBe(0));
+  expect(api.post).toHaveBeenLastCalledWith('/sections/s1/knowledge', { upload_id: '1', workspace_id: 'w1' });
+  knowledge.follow(line);
+  line.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w2' } });
+  expect(api.get).toHaveBeenCalledTimes(1);
+  line.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w1' } });
   expect(api.get).toHaveBeenCalledTimes(2);
 });

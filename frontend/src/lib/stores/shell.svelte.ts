@@ -6,6 +6,7 @@ export type Dialog =
   | 'new-channel'
   | 'channel-settings'
   | 'section'
+  | 'project'
   | 'palette'
   | 'shortcuts'
   | 'status'
@@ -23,6 +24,8 @@ export type Dialog =
 export interface SectionSubject {
   id?: string;
   conversationId?: string;
+  /** It is made to give it instructions and files. */
+  isProject?: boolean;
 }
 
 /** A thread that is shown beside its conversation. */
@@ -60,7 +63,7 @@ export class Shell {
   /** The conversation in which words are looked for. */
   finding = $state<string | null>(null);
   dialog = $state<Dialog>(null);
-  /** The conversation that is being renamed or set up; the person who is looked at. */
+  /** The conversation that is being renamed or set up; the person who is looked at; the section whose project it is. */
   subject = $state<string | null>(null);
   section = $state.raw<SectionSubject>({});
   /** What was looked for and isn't there: the title of the channel that is about to be made. */
@@ -150,6 +153,11 @@ export class Shell {
   openSection(section: SectionSubject): void {
     this.section = section;
     this.dialog = 'section';
+  }
+
+  openProject(sectionId: string): void {
+    this.subject = sectionId;
+    this.dialog = 'project';
   }
 
   openPalette(): void {
