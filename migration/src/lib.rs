@@ -74,6 +74,7 @@ mod m0097_user_settings;
 mod m0098_workspace_tools;
 mod m0099_tool_servers;
 mod m0100_projects;
+mod m0101_chat_shares;
 mod m0103_messages_with_files;
 
 pub struct Migrator;
@@ -153,6 +154,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0098_workspace_tools::Migration),
             Box::new(m0099_tool_servers::Migration),
             Box::new(m0100_projects::Migration),
+            Box::new(m0101_chat_shares::Migration),
             Box::new(m0103_messages_with_files::Migration),
         ]
     }

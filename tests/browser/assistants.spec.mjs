@@ -133,3 +133,37 @@ test('a chat is named after its first answer, and the name is told', async ({ ar
   await expect(anna.page.getByRole('main').getByRole('heading', { level: 1 })).toHaveText('What is a port?');
   await expect(anna.page).toHaveTitle(/What is a port\?/);
 });
+
+test('a chat is read by a colleague with its link, until it is shared no longer', async ({ arrive, upstream }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  await anna.openAssistant();
+  upstream.next({ words: ['About', ' ports', ' and **hosts**.'] });
+  await anna.write('What is a port?');
+  await anna.sees('About ports and hosts.');
+  const { page } = anna;
+  const header = page.getByRole('main').getByRole('banner').or(page.locator('.convo > .bar')).first();
+  const open = async () => {
+    await header.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: 'Share…' }).click();
+  };
+  await open();
+  const dialog = page.getByRole('dialog', { name: 'Share this chat' });
+  await dialog.getByRole('button', { name: 'Create link' }).click();
+  await expect(dialog.getByText(/^2 messages, as of /)).toBeVisible();
+  await anna.expectFlawless('sharing a chat');
+  const link = await dialog.locator('code').textContent();
+  await page.keyboard.press('Escape');
+
+  await ben.page.goto(link);
+  await expect(ben.page.getByText('What is a port?')).toBeVisible();
+  await expect(ben.page.getByText('About ports and hosts.')).toBeVisible();
+  await expect(ben.page.getByText(`Shared by ${anna.name}, as of`)).toBeVisible();
+  await ben.expectFlawless('a shared chat');
+
+  await open();
+  await dialog.getByRole('button', { name: 'Stop sharing' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Stop sharing' }).click();
+  await expect(dialog.getByRole('button', { name: 'Create link' })).toBeVisible();
+  await ben.page.reload();
+  await expect(ben.page.getByRole('alert')).toContainText('Couldn’t load the shared chat');
+});

@@ -10,6 +10,7 @@ mod failures;
 mod fairness;
 mod files;
 mod prompts;
+mod sharing;
 mod survival;
 mod titles;
 mod versions;

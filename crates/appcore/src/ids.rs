@@ -59,6 +59,8 @@ id! {
     ConversationId,
     /// A folder of somebody's sidebar.
     SectionId,
+    /// A chat that is shown to others.
+    ShareId,
     /// A column of a conversation's board.
     BoardColumnId,
     /// A task on a conversation's board.

@@ -7,7 +7,8 @@ use appcore::{
     ApiKeyId, AppError, AssistantId, BanId, BoardColumnId, BroadcastId, Code, ConversationId, FieldError, IdentityId,
     InvitationId, JobId, KnowledgeFileId, McpServerId, MessageId, NoteId, PasskeyId, PaymentDifferenceId, PaymentId,
     PaymentMethodId, PaymentMethodSetupId, PaymentRefundId, PlanId, PromptId, ReminderId, ReportId, ScheduledId,
-    SectionId, SessionId, TaskId, Timestamp, ToolCallId, ToolPermissionId, UploadId, UserId, WarningId, WorkspaceId,
+    SectionId, SessionId, ShareId, TaskId, Timestamp, ToolCallId, ToolPermissionId, UploadId, UserId, WarningId,
+    WorkspaceId,
     page::PageRequest,
     view::{
         BroadcastStatus, BudgetScope, ConversationKind, DifferenceState, FiguresRange, FileKind, JobStatus, MemberRole,
@@ -120,6 +121,7 @@ from_text!(
     ReminderId,
     SectionId,
     SessionId,
+    ShareId,
     UploadId,
     UploadKind,
     UsageGrouping,

@@ -15,12 +15,12 @@ impl Chat {
         history.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     }
 
-    async fn show(&self, id: &str, index: i64) -> Value {
+    pub(super) async fn show(&self, id: &str, index: i64) -> Value {
         self.anna.put(&format!("/r1/messages/{id}/version"), json!({ "index": index })).await.data()
     }
 
     /// Asks and is answered; the ids of both.
-    async fn talk(&mut self, question: &str, answer: &str) -> (String, String) {
+    pub(super) async fn talk(&mut self, question: &str, answer: &str) -> (String, String) {
         self.upstream.then(Behaviour::answer(answer));
         let asked = self.anna.send_message(&self.id, question).await;
         begun(&mut self.socket, &self.id).await;
@@ -28,7 +28,7 @@ impl Chat {
         (asked["id"].as_str().unwrap().to_owned(), ended["message"]["id"].as_str().unwrap().to_owned())
     }
 
-    async fn ask_again(&mut self, id: &str, question: &str, answer: &str) -> Value {
+    pub(super) async fn ask_again(&mut self, id: &str, question: &str, answer: &str) -> Value {
         self.upstream.then(Behaviour::answer(answer));
         let asked = self.anna.post(&format!("/r1/messages/{id}/versions"), json!({ "content": question })).await;
         let asked = asked.data_with(201);

@@ -267,6 +267,11 @@ impl World {
                 let assistant = id_of(&self.owner.post("/r1/assistants", body).await.data_with(201));
                 with_id(def, &assistant).replace("{file_id}", &new_id())
             }
+            "ShowShare" | "ShareConversation" | "UnshareConversation" => with_id(def, &self.answered().await),
+            "ShowSharedChat" | "ListSharedMessages" => {
+                let path = format!("/r1/conversations/{}/share", self.answered().await);
+                with_id(def, &id_of(&self.owner.put(&path, json!({})).await.data()))
+            }
             // It cites nothing.
             "ShowCitation" => with_id(def, self.answer.get_or_init(|| self.answer()).await).replace("{n}", "1"),
             "RemoveEmoji" => {
@@ -633,10 +638,16 @@ impl World {
 
     /// The built-in assistant's answer, when it is complete.
     async fn answer(&self) -> String {
-        let chat = self.owner.open_assistant().await;
+        self.finished(&self.answered().await).await.unwrap_or_default()
+    }
+
+    /// A chat of the owner's in the workspace, in which an assistant has answered.
+    async fn answered(&self) -> String {
+        let new = json!({ "kind": "assistant", "workspace_id": self.workspace });
+        let chat = id_of(&self.owner.post("/r1/conversations", new).await.data_with(201));
         self.owner.send_message(&chat, "Hello").await;
         wait_until("the assistant has answered", || async { self.finished(&chat).await.is_some() }).await;
-        self.finished(&chat).await.unwrap_or_default()
+        chat
     }
 
     async fn finished(&self, chat: &str) -> Option<String> {

@@ -26,6 +26,7 @@ mod note;
 mod notification;
 mod poll;
 mod search;
+mod share;
 mod thread;
 mod tool;
 mod upload;
@@ -96,6 +97,7 @@ pub use search::{
     CatchUp, FoundConversation, FoundInFile, SearchAnswer, SearchCorrection, SearchDayFacet, SearchFacet, SearchFacets,
     SearchHas, SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
 };
+pub use share::{Share, SharedChat, SharedMessage, Sharer};
 pub use thread::{FollowedThread, Neighbours, SavedMessage, Thread, ThreadPosition};
 pub use tool::{
     AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument, OfferedServer,

@@ -33,6 +33,7 @@ pub const PERSONAL: &[&str] = &[
     "notification_keywords",
     "push_subscriptions",
     "user_settings",
+    "chat_shares",
 ];
 /// Events that are looked at in one query.
 const EVENTS: u64 = 200;

@@ -66,6 +66,7 @@ pub mod search_index;
 pub mod second_factors;
 pub mod sections;
 pub mod sessions;
+pub mod shares;
 pub mod signing_keys;
 pub mod subscriptions;
 pub mod tasks;

@@ -51,6 +51,7 @@ mod search;
 mod second_factor;
 mod sections;
 mod setup;
+mod shares;
 mod subscriptions;
 mod threads;
 mod tool_permissions;
@@ -88,6 +89,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     conversations::ENDPOINTS,
     channels::ENDPOINTS,
     sections::ENDPOINTS,
+    shares::ENDPOINTS,
     messages::ENDPOINTS,
     reactions::ENDPOINTS,
     polls::ENDPOINTS,

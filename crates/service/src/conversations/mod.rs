@@ -6,6 +6,7 @@ mod members;
 pub mod oversight;
 mod own;
 pub mod sections;
+pub mod share;
 
 use std::collections::HashMap;
 

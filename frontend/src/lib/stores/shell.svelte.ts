@@ -16,6 +16,7 @@ export type Dialog =
   | 'invite'
   | 'rename'
   | 'export'
+  | 'share'
   | null;
 
 /** What the side panel shows. */
@@ -133,6 +134,11 @@ export class Shell {
   openExport(conversationId: string): void {
     this.subject = conversationId;
     this.dialog = 'export';
+  }
+
+  openShare(conversationId: string): void {
+    this.subject = conversationId;
+    this.dialog = 'share';
   }
 
   openPerson(userId: string): void {

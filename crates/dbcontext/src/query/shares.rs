@@ -1,0 +1,136 @@
+//! Chats with assistants that are shown to others of their workspace.
+
+use appcore::{
+    AppError, ConversationId, MessageId, ShareId, Timestamp, UserId, WorkspaceId,
+    access::is_insider,
+    view::{MessageStatus, SenderKind, WorkspaceRole},
+};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::{
+    messages::IN_MAIN_LINE,
+    rows::{Column, Rows},
+};
+use crate::constraint::app_error;
+
+/// A message as it was when it was shared: which one, and its version.
+pub type SharedVersion = (MessageId, i64);
+
+/// A chat that is shared, for who shares it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct ShareRow {
+    pub id: ShareId,
+    pub messages: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A chat that is shared, for who may read it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct SharedRow {
+    pub id: ShareId,
+    pub workspace_id: WorkspaceId,
+    pub title: Option<String>,
+    pub user_id: UserId,
+    pub user_name: String,
+    pub messages: String,
+    pub updated_at: Timestamp,
+}
+
+/// What a version that is not shown says.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct SaidRow {
+    pub message_id: MessageId,
+    pub content: String,
+    pub model: Option<String>,
+}
+
+/// The newest messages that a chat shows, as far as they have ended and say something, the oldest first.
+pub async fn shown<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    most: usize,
+) -> Result<Vec<SharedVersion>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: MessageId,
+        version: i64,
+    }
+    let sql = format!(
+        "SELECT n.id, n.version FROM (SELECT m.id, m.version, m.seq FROM messages m WHERE m.conversation_id = $1 AND m.hidden_by IS NULL \
+           AND {IN_MAIN_LINE} AND m.deleted_at IS NULL AND m.hidden_at IS NULL AND m.sender_kind <> '{}' AND m.status NOT IN ('{}', '{}') \
+           ORDER BY m.seq DESC LIMIT {most}) n ORDER BY n.seq",
+        SenderKind::System,
+        MessageStatus::Streaming,
+        MessageStatus::Failed
+    );
+    let rows: Vec<Row> = many(db, &sql, vec![conversation.into()]).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
+}
+
+/// How a chat is shared; `None`: it isn't.
+pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<ShareRow>, AppError> {
+    let sql = "SELECT s.id, s.messages, s.created_at, s.updated_at FROM chat_shares s WHERE s.conversation_id = $1";
+    Ok(many(db, sql, vec![id.into()]).await?.pop())
+}
+
+/// Shares a chat by this link, or, where it has one, shows these messages by that.
+pub async fn put<C: ConnectionTrait>(
+    db: &C,
+    conversation: ConversationId,
+    (id, user): (ShareId, UserId),
+    messages: String,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO chat_shares (conversation_id, id, user_id, messages, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5) \
+               ON CONFLICT (conversation_id) DO UPDATE SET messages = excluded.messages, updated_at = excluded.updated_at";
+    let values = vec![conversation.into(), id.into(), user.into(), messages.into(), now.into()];
+    execute(db, sql, values).await
+}
+
+/// Nobody reads it by its link any more.
+pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM chat_shares WHERE conversation_id = $1", vec![conversation.into()]).await
+}
+
+/// A chat that is shared, for a member of its workspace who is no guest there. It goes with the chat, and with its owner's part in the workspace.
+pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -> Result<Option<SharedRow>, AppError> {
+    let insiders = WorkspaceRole::ALL.into_iter().filter(|role| is_insider(*role));
+    let insiders = insiders.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT s.id, c.workspace_id, c.title, s.user_id, u.display_name AS user_name, s.messages, s.updated_at FROM chat_shares s \
+         JOIN conversations c ON c.id = s.conversation_id AND NOT c.is_deleted \
+         JOIN workspaces p ON p.id = c.workspace_id AND NOT p.is_deleted \
+         JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = s.user_id AND NOT m.is_deleted \
+         JOIN workspace_members o ON o.workspace_id = c.workspace_id AND o.user_id = s.user_id AND NOT o.is_deleted \
+         JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted AND w.role IN ({insiders}) \
+         JOIN users u ON u.id = s.user_id AND NOT u.is_deleted WHERE s.id = $1"
+    );
+    Ok(many(db, &sql, vec![id.into(), reader.into()]).await?.pop())
+}
+
+/// What these versions say, as far as they are kept beside the ones that are shown.
+pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Result<Vec<SaidRow>, AppError> {
+    let columns = [Column::Uuid("id"), Column::Int("version")];
+    let rows = versions.iter().map(|(id, version)| [id.0.into(), (*version).into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let sql = format!(
+        "SELECT v.message_id, v.content, v.model FROM {} JOIN message_versions v ON v.message_id = w.id AND v.version = w.version",
+        rows.table()
+    );
+    SaidRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+async fn many<T: FromQueryResult, C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<T>, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    T::find_by_statement(statement).all(db).await.map_err(app_error)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    Ok(())
+}
