@@ -75,6 +75,39 @@ test('what a model thinks is shown while it thinks, and stays where it is', asyn
   await expect(anna.log.getByText('Let me count them.')).toBeVisible();
 });
 
+test('two models answer one question beside each other, and the chosen one goes on', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await anna.openAssistant();
+  upstream.next({ words: ['Small', ' words.'] });
+  await anna.write('Say something');
+  await anna.sees('Small words.');
+  const compare = async (words) => {
+    await anna.log.getByRole('article').last().hover();
+    await anna.log.getByRole('article').last().getByRole('button', { name: 'More actions' }).click();
+    upstream.next({ words });
+    await page.getByRole('menuitem', { name: 'Compare with another model' }).click();
+    const picker = page.getByRole('dialog', { name: 'Compare with another model' });
+    await expect(picker.getByRole('option').first()).toBeVisible();
+    await picker.getByRole('combobox').fill('large');
+    await page.keyboard.press('Enter');
+  };
+  await compare(['Large', ' words.']);
+  const sides = page.getByRole('dialog', { name: 'Compare answers' });
+  await expect(sides.getByText('Small words.')).toBeVisible();
+  const large = sides.getByRole('region', { name: 'large' });
+  await expect(large.getByText('Large words.')).toBeVisible();
+  await expect(large.getByRole('button', { name: 'Go on with this answer' })).toBeEnabled();
+  await anna.expectFlawless('two answers');
+  await sides.getByRole('button', { name: 'Go on with this answer' }).first().click();
+  await expect(sides).toHaveCount(0);
+  await anna.sees('Small words.');
+  const versions = anna.log.getByRole('group', { name: 'Versions' });
+  await expect(versions).toContainText('1 of 2');
+  await versions.getByRole('button', { name: 'Next version' }).click();
+  await anna.sees('Large words.');
+});
+
 test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;

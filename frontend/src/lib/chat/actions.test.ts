@@ -18,6 +18,11 @@ const ALL = { canWrite: true, canDelete: false, canRead: true, canChooseModel: t
 it('offers for an answer what this browser and this assistant allow', () => {
   expect(actionsOf(ANSWER, ALL)).toEqual(['reply', 'copy', 'read', 'regenerate', 'regenerate_with', 'task', 'report']);
   expect(actionsOf({ ...ANSWER, answer: {} as never }, ALL)).toContain('details');
+  const comparing = { ...ALL, canCompare: true };
+  expect(actionsOf(ANSWER, comparing)).toContain('compare');
+  expect(actionsOf(ANSWER, { ...comparing, canChooseModel: false })).not.toContain('compare');
+  for (const nothing of [{ content: '' }, { status: 'failed' as const }])
+    expect(actionsOf({ ...ANSWER, ...nothing }, comparing)).not.toContain('compare');
   expect(actionsOf(ANSWER, { canWrite: true, canDelete: false })).toEqual([
     'reply',
     'copy',

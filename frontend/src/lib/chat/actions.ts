@@ -17,6 +17,7 @@ export type Action =
   | 'read'
   | 'regenerate'
   | 'regenerate_with'
+  | 'compare'
   | 'details'
   | 'stop'
   | 'discard'
@@ -40,11 +41,14 @@ export interface Rights {
   readonly canRead?: boolean;
   /** An answer may be asked of another model. */
   readonly canChooseModel?: boolean;
+  /** The answer before it is kept as a version. */
+  readonly canCompare?: boolean;
 }
 
 /** What stands behind “More”, where there is room for a few buttons only. */
 export const BEHIND: ReadonlySet<Action> = new Set([
   'reactors',
+  'compare',
   'forward',
   'save',
   'remind',
@@ -89,7 +93,7 @@ export function actionsOf(view: MessageView, rights: Rights): Action[] {
 
 function possible(
   view: MessageView,
-  { canWrite, canDelete, canRead = false, canChooseModel = false }: Rights
+  { canWrite, canDelete, canRead = false, canChooseModel = false, canCompare = false }: Rights
 ): Action[] {
   if (view.id === null) return view.sending === 'waiting' || view.sending === 'failed' ? ['copy', 'discard'] : ['copy'];
   if (view.sender.kind === 'assistant' && view.status !== 'streaming') {
@@ -97,6 +101,8 @@ function possible(
     if (canRead && view.content !== '') actions.push('read');
     if (canWrite) actions.push('regenerate');
     if (canWrite && canChooseModel) actions.push('regenerate_with');
+    const isSaid = view.content !== '' && view.status !== 'failed';
+    if (canWrite && canChooseModel && canCompare && isSaid) actions.push('compare');
     if (view.answer) actions.push('details');
     if (!canWrite && canDelete) actions.push('delete');
     return actions;

@@ -66,6 +66,14 @@ export interface PollDraft {
 /** An answer that another model is to give again; null: the model of this conversation. */
 export interface Choosing {
   readonly answer: MessageView | null;
+  /** Both answers are shown beside each other then. */
+  readonly isComparing?: boolean;
+}
+
+/** An answer, and the model that answers the same question once more. */
+export interface Comparing {
+  readonly first: MessageView;
+  readonly model: string;
 }
 
 /** A picture, with who has sent it and when. */
@@ -133,6 +141,8 @@ export class Pane {
   viewing = $state.raw<Viewing | null>(null);
   /** What a model is being chosen for: another answer, or what comes next. */
   choosing = $state.raw<Choosing | null>(null);
+  /** The answers that are shown beside each other. */
+  comparing = $state.raw<Comparing | null>(null);
   /** Set by the list: brings a message into view. */
   jump: (id: string) => void = () => undefined;
   /** Set by the list: follows what is said from here on. */
@@ -250,7 +260,8 @@ export class Pane {
       hasMarks: !this.beginning,
       canMarkUnread: this.root === null && !this.beginning && conversation?.own != null,
       canRead: 'speechSynthesis' in globalThis,
-      canChooseModel: this.canChooseModel
+      canChooseModel: this.canChooseModel,
+      canCompare: this.root === null && isAssistantChat(conversation)
     };
   });
   readonly isConnected = $derived.by(() => this.#app.connection.state === 'online' || this.#app.connection.ready);
@@ -286,7 +297,8 @@ export class Pane {
       this.tasking,
       this.forwarding,
       this.reminding,
-      this.polling
+      this.polling,
+      this.comparing
     ].some(Boolean);
   }
 
@@ -300,6 +312,7 @@ export class Pane {
       this.forwarding =
       this.reminding =
       this.polling =
+      this.comparing =
         null;
   }
 
@@ -401,6 +414,8 @@ export class Pane {
         return void this.regenerate(view.id ?? '');
       case 'regenerate_with':
         return void (this.choosing = { answer: view });
+      case 'compare':
+        return void (this.choosing = { answer: view, isComparing: true });
       case 'details':
         return void (this.detailed = this.detailed === view.key ? null : view.key);
       case 'stop':
@@ -636,15 +651,22 @@ export class Pane {
     return this.#attempt(() => this.log.decide(messageId, callId, decision, more));
   }
 
-  async regenerate(id: string, model?: string): Promise<void> {
-    if (await this.#attempt(() => this.log.regenerate(id, model))) this.goToEnd();
+  async regenerate(id: string, model?: string): Promise<boolean> {
+    const isAsked = await this.#attempt(() => this.log.regenerate(id, model));
+    if (isAsked) this.goToEnd();
+    return isAsked;
   }
 
   /** Another model for what `choosing` says: an answer is given again at once, a chat goes on with it. */
   async chooseModel(model: string): Promise<void> {
     const { choosing } = this;
     this.choosing = null;
-    if (choosing?.answer?.id) return this.regenerate(choosing.answer.id, model);
+    if (choosing?.answer?.id) {
+      const isAsked = await this.regenerate(choosing.answer.id, model);
+      // The answer so far is kept as a version of the message.
+      if (isAsked && choosing.isComparing) this.comparing = { first: choosing.answer, model };
+      return;
+    }
     // The assistant's own is no choice: where that is changed later, the chat follows.
     const chosen = model === this.assistant?.model ? '' : model;
     if (this.beginning) this.beginning.choose(chosen || null);

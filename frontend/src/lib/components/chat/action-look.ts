@@ -1,6 +1,7 @@
 import AlarmClock from '@lucide/svelte/icons/alarm-clock';
 import Bookmark from '@lucide/svelte/icons/bookmark';
 import BookmarkX from '@lucide/svelte/icons/bookmark-x';
+import Columns from '@lucide/svelte/icons/columns-2';
 import Copy from '@lucide/svelte/icons/copy';
 import Cpu from '@lucide/svelte/icons/cpu';
 import Flag from '@lucide/svelte/icons/flag';
@@ -44,6 +45,7 @@ const ICONS: Record<Action, typeof Copy> = {
   read: Volume,
   regenerate: RotateCw,
   regenerate_with: Cpu,
+  compare: Columns,
   details: Info,
   stop: Square,
   discard: X,
@@ -69,6 +71,7 @@ const WORDS: Record<Action, (view: MessageView) => string> = {
   read: () => m.chat_read_aloud(),
   regenerate: () => m.chat_regenerate(),
   regenerate_with: () => m.chat_regenerate_with(),
+  compare: () => m.compare_with(),
   details: () => m.facts_title(),
   stop: () => m.chat_stop(),
   discard: () => m.chat_discard(),
