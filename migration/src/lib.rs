@@ -75,6 +75,7 @@ mod m0098_workspace_tools;
 mod m0099_tool_servers;
 mod m0100_projects;
 mod m0101_chat_shares;
+mod m0102_knowledge_words;
 mod m0103_messages_with_files;
 
 pub struct Migrator;
@@ -155,6 +156,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0099_tool_servers::Migration),
             Box::new(m0100_projects::Migration),
             Box::new(m0101_chat_shares::Migration),
+            Box::new(m0102_knowledge_words::Migration),
             Box::new(m0103_messages_with_files::Migration),
         ]
     }

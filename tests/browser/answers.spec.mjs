@@ -83,8 +83,9 @@ test('two models answer one question beside each other, and the chosen one goes 
   await anna.write('Say something');
   await anna.sees('Small words.');
   const compare = async (words) => {
-    await anna.log.getByRole('article').last().hover();
-    await anna.log.getByRole('article').last().getByRole('button', { name: 'More actions' }).click();
+    const answer = anna.log.getByRole('article').last();
+    await answer.hover();
+    await answer.getByRole('button', { name: 'More actions' }).click();
     upstream.next({ words });
     await page.getByRole('menuitem', { name: 'Compare with another model' }).click();
     const picker = page.getByRole('dialog', { name: 'Compare with another model' });

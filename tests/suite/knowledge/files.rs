@@ -146,7 +146,7 @@ async fn nothing_is_left_of_a_file_that_was_taken_away() {
     let store = library.app.folder().join("uploads");
     wait_until("its bytes are gone", || async { count(&store) == 0 }).await;
     wait_until("its row is gone", || async { library.rows("uploads").await == 0 }).await;
-    for table in ["knowledge_files", "knowledge_pieces", "knowledge_vectors"] {
+    for table in ["knowledge_files", "knowledge_pieces", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
     }
     // The answer keeps its excerpt; the place can't be opened any more.
@@ -174,7 +174,7 @@ async fn files_go_with_their_assistant_even_while_they_are_read() {
     wait_until("the bytes are gone", || async { count(&store) == 0 }).await;
     wait_until("nobody reads any more", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 })
         .await;
-    for table in ["knowledge_pieces", "knowledge_vectors"] {
+    for table in ["knowledge_pieces", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
     }
 }

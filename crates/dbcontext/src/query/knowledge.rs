@@ -8,6 +8,7 @@ use appcore::{
     view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use uuid::Uuid;
 
 use super::rows::{Column, Rows};
 use crate::constraint::app_error;
@@ -89,6 +90,15 @@ pub struct VectorsRow {
     pub first: i32,
     pub count: i32,
     pub vectors: Vec<u8>,
+}
+
+/// The words of some pieces that follow each other.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct WordsRow {
+    pub file_id: KnowledgeFileId,
+    pub first: i32,
+    pub count: i32,
+    pub words: Vec<u8>,
 }
 
 const SHOWN: &str = "SELECT f.*, u.display_name AS giver_name FROM knowledge_files f \
@@ -213,11 +223,11 @@ pub async fn begin_space<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// Stores the pieces of a file that is not cut yet. `false` where it is, or where it is gone.
+/// Stores the pieces of a file that is not cut yet, with their words. `false` where it is, or where it is gone.
 pub async fn cut<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
-    pieces: Vec<PieceRow>,
+    (pieces, words): (Vec<PieceRow>, Vec<WordsRow>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
     let count = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
@@ -253,7 +263,26 @@ pub async fn cut<C: ConnectionTrait>(
         );
         db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     }
+    insert_words(db, words).await?;
     Ok(true)
+}
+
+/// Stores the words of a file that was cut without them.
+pub async fn add_words<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, words: Vec<WordsRow>) -> Result<(), AppError> {
+    let sql = "UPDATE knowledge_files SET pieces = pieces WHERE id = $1";
+    if execute(db, sql, vec![id.into()]).await? == 0 {
+        return Ok(());
+    }
+    insert_words(db, words).await
+}
+
+async fn insert_words<C: ConnectionTrait>(db: &C, words: Vec<WordsRow>) -> Result<(), AppError> {
+    let sql =
+        "INSERT INTO knowledge_words (file_id, first, count, words) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    for row in words {
+        execute(db, sql, vec![row.file_id.into(), row.first.into(), row.count.into(), row.words.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Pieces of the other files of the assistant, or of the section.
@@ -333,6 +362,50 @@ pub async fn vectors_from<C: ConnectionTrait>(
     many(db, &sql, vec![file.into(), first.into(), space.into()]).await
 }
 
+/// The words of all pieces of these files.
+pub async fn words<C: ConnectionTrait>(db: &C, files: &[KnowledgeFileId]) -> Result<Vec<WordsRow>, AppError> {
+    let rows = Rows::ids(db.get_database_backend(), files.iter().map(|file| file.0));
+    let sql = format!("SELECT k.* FROM {} JOIN knowledge_words k ON k.file_id = w.id", rows.table());
+    WordsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+}
+
+/// Some words of a file, from this piece on.
+pub async fn words_from<C: ConnectionTrait>(
+    db: &C,
+    (file, first): PieceId,
+    limit: usize,
+) -> Result<Vec<WordsRow>, AppError> {
+    let sql = format!(
+        "SELECT k.* FROM knowledge_words k WHERE k.file_id = $1 AND k.first >= $2 ORDER BY k.first LIMIT {limit}"
+    );
+    many(db, &sql, vec![file.into(), first.into()]).await
+}
+
+/// Files behind this one whose words aren't there, though they are cut.
+pub async fn without_words<C: ConnectionTrait>(
+    db: &C,
+    after: Option<KnowledgeFileId>,
+    limit: usize,
+) -> Result<Vec<FileRow>, AppError> {
+    let sql = format!(
+        "SELECT f.* FROM knowledge_files f WHERE f.id > $1 AND f.pieces > 0 \
+           AND NOT EXISTS (SELECT 1 FROM knowledge_words k WHERE k.file_id = f.id) ORDER BY f.id LIMIT {limit}"
+    );
+    many(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
+}
+
+/// Some pieces of a file, from this one on.
+pub async fn pieces_from<C: ConnectionTrait>(
+    db: &C,
+    (file, first): PieceId,
+    limit: usize,
+) -> Result<Vec<PieceRow>, AppError> {
+    let sql = format!(
+        "SELECT p.* FROM knowledge_pieces p WHERE p.file_id = $1 AND p.number >= $2 ORDER BY p.number LIMIT {limit}"
+    );
+    many(db, &sql, vec![file.into(), first.into()]).await
+}
+
 /// These pieces, in no order.
 pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[PieceId]) -> Result<Vec<PieceRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("number")];
@@ -353,7 +426,7 @@ pub struct Removed {
 pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<Removed>, AppError> {
     let removed: Vec<Removed> =
         many(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
-    for table in ["knowledge_vectors", "knowledge_pieces"] {
+    for table in ["knowledge_vectors", "knowledge_words", "knowledge_pieces"] {
         execute(db, &format!("DELETE FROM {table} WHERE file_id = $1"), vec![id.into()]).await?;
     }
     Ok(removed.into_iter().next())

@@ -14,7 +14,10 @@ use dbcontext::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::search::{self, Hit};
+use super::{
+    search::{self, Hit},
+    words,
+};
 use crate::{
     App,
     gateway::{self, Asker, Embedder},
@@ -112,18 +115,21 @@ impl Known {
         }
         let Some(question) = question(turns) else { return Ok(Consulted::default()) };
         let payer = asker.or(assistant.created_by).ok_or("Nobody who could pay for the search is left.")?;
-        let payer = Asker { user_id: payer, workspace_id: assistant.workspace_id };
-        let query = embedded(app, payer, answer_id, &embedder, question).await?;
+        // The default assistant is in none; a section's files are in one.
+        let workspace_id = assistant.workspace_id.or(files.first().map(|file| file.workspace_id));
+        let payer = Asker { user_id: payer, workspace_id };
+        let query = embedded(app, payer, answer_id, &embedder, question.clone()).await?;
         let failed = |error: AppError| {
             tracing::error!(%error, answer = %answer_id, "an assistant's files could not be searched");
             SEARCH_FAILED.to_owned()
         };
         let hits = search::nearest(&app.db, &files, &embedder.space, query, CANDIDATES).await.map_err(failed)?;
         let hits: Vec<Hit> = hits.into_iter().filter(|hit| hit.score > 0.0).collect();
-        let wanted: Vec<_> = hits.iter().map(|hit| hit.piece).collect();
+        let said = words::said(&app.db, &files, &question, CANDIDATES).await.map_err(failed)?;
+        let wanted = words::fused(&hits, &said, CANDIDATES);
         let pieces = rows::pieces(app.db.reader(), &wanted).await.map_err(failed)?;
-        let ranked = hits.iter().filter_map(|hit| {
-            let piece = pieces.iter().find(|piece| (piece.file_id, piece.number) == hit.piece)?;
+        let ranked = wanted.iter().filter_map(|wanted| {
+            let piece = pieces.iter().find(|piece| (piece.file_id, piece.number) == *wanted)?;
             let file = files.iter().find(|file| file.id == piece.file_id)?;
             Some((file, piece))
         });

@@ -15,6 +15,7 @@ mod search;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{sync::Weak, time::Duration};
 
@@ -226,10 +227,16 @@ pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<C
 pub(crate) async fn follow(app: Weak<App>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut known, mut since) = (None, 0);
+    let (mut known, mut since, mut are_filled) = (None, 0, false);
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
+        if !are_filled {
+            match words::fill(&app).await {
+                Ok(()) => are_filled = true,
+                Err(error) => tracing::warn!(%error, "words of files that were cut before are written down soon"),
+            }
+        }
         let Some(embedder) = gateway::embedder(&app) else { continue };
         since += 1;
         if known.as_ref() == Some(&embedder.space) && since < LOOK_ANYWAY {

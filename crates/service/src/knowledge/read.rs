@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{cut, holder::Holder, search::BLOCK};
+use super::{cut, holder::Holder, search::BLOCK, words};
 use crate::{
     App,
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedder},
@@ -179,14 +179,21 @@ async fn cut_file(app: &App, holder: &Holder, file: &FileRow) -> Result<(), Trou
     let most = app.config.knowledge.max_pieces;
     let left = most.saturating_sub(rows::pieces_beside(app.db.writer(), file.assistant_id, file.id).await?);
     let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
-    let cutting = tokio::task::spawn_blocking(move || cut::cut(id, &sections, left));
-    let pieces = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
+    let name = file.name.clone();
+    let cutting = tokio::task::spawn_blocking(move || {
+        let pieces = cut::cut(id, &sections, left)?;
+        Ok::<_, AppError>(pieces.map(|pieces| {
+            let words = words::of(&name, &pieces);
+            (pieces, words)
+        }))
+    });
+    let cut = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
         let word = holder.word();
         let sentence = format!("This {word}’s files would have more than {most} pieces with it. Remove others first.");
         Trouble::Lasting { sentence, is_ours: false }
     })?;
     let tx = app.db.begin().await.map_err(app_error)?;
-    rows::cut(&tx, file.id, pieces, app.clock.now()).await?;
+    rows::cut(&tx, file.id, cut, app.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(())
 }

@@ -11,9 +11,9 @@ use dbcontext::{
 /// Pieces whose vectors lie in one row: a call to the model embeds as many.
 pub(super) const BLOCK: usize = 32;
 /// Vectors that are in memory at a time, for one search.
-const AT_ONCE: usize = 16 * BLOCK;
+pub(super) const AT_ONCE: usize = 16 * BLOCK;
 
-/// A piece, and how near it is: 1 is the same, 0 has nothing in common.
+/// A piece, and how near it is to what is asked; of vectors, 1 is the same, 0 has nothing in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Hit {
     pub piece: PieceId,
@@ -126,14 +126,14 @@ async fn compare(mut nearest: Nearest, rows: Vec<VectorsRow>) -> Result<Nearest,
 
 /// What is read in one go.
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Files(Vec<KnowledgeFileId>),
     /// A file that takes several goes.
     Long(KnowledgeFileId),
 }
 
 /// Few statements for many short files, and little memory for long ones.
-fn parts(files: &[FileRow]) -> Vec<Part> {
+pub(super) fn parts(files: &[FileRow]) -> Vec<Part> {
     let mut parts = Vec::new();
     let (mut gathered, mut pieces) = (Vec::new(), 0);
     for file in files {

@@ -3,9 +3,12 @@
 use std::time::Instant;
 
 use appcore::{AssistantId, KnowledgeFileId, Timestamp, UploadId, WorkspaceId, view::KnowledgeState};
-use dbcontext::query::knowledge::{self as rows, FileRow, VectorsRow};
+use dbcontext::query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow};
 
-use super::search::{BLOCK, nearest};
+use super::{
+    search::{BLOCK, nearest},
+    words,
+};
 use crate::{App, accounts::tests::stage::stages};
 
 const SPACE: &str = "embed-1";
@@ -69,6 +72,45 @@ async fn the_nearest_of_all_files_are_found() {
         assert!(found.len() == 3 && found.iter().all(|hit| hit.piece.0 == short.id));
         let late = VectorsRow { file_id: long.id, first: 0, count: 1, vectors: vec![0; 8] };
         assert!(!rows::add_vectors(app.db.writer(), late, SPACE, Timestamp(2)).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn pieces_are_found_by_their_words_also_in_files_from_before() {
+    for stage in stages().await {
+        let app = stage.instance().await;
+        let mut files = Vec::new();
+        for (pieces, is_old) in [(600, false), (3, false), (3, true)] {
+            let row = file(&app, SPACE, 0, |_| Vec::new()).await;
+            let text = |number| PieceRow {
+                file_id: row.id,
+                number,
+                text: format!("The heron says word{number} in the reeds."),
+                page: None,
+                heading: None,
+                line: None,
+            };
+            let cut: Vec<PieceRow> = (0..pieces).map(text).collect();
+            let words = if is_old { Vec::new() } else { words::of(&row.name, &cut) };
+            assert!(rows::cut(app.db.writer(), row.id, (cut, words), Timestamp(2)).await.unwrap());
+            files.push(rows::get(app.db.writer(), row.id).await.unwrap().unwrap());
+        }
+        words::fill(&app).await.unwrap();
+        let found = async |question: &str| -> Vec<(usize, i32)> {
+            let hits = words::said(&app.db, &files, question, 5).await.unwrap();
+            let place = |id| files.iter().position(|file| file.id == id).unwrap();
+            hits.iter().map(|hit| (place(hit.piece.0), hit.piece.1)).collect()
+        };
+        assert_eq!(found("word577").await[0], (0, 577));
+        let mut second = found("What is word2?").await;
+        second.truncate(3);
+        second.sort_unstable();
+        assert_eq!(second, [(0, 2), (1, 2), (2, 2)]);
+        assert!(found("bittern").await.is_empty());
+        for file in &files {
+            rows::remove(app.db.writer(), file.id).await.unwrap();
+        }
+        assert!(found("word2").await.is_empty());
     }
 }
 

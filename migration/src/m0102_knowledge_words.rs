@@ -1,0 +1,36 @@
+//! The words of the pieces of files that assistants know, so that these are found by their words, too.
+
+use sea_orm_migration::{
+    prelude::*,
+    schema::{blob, integer, uuid},
+    sea_orm::DatabaseBackend,
+};
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // Those of some pieces that follow each other; how they are written stands in `service::knowledge::words`.
+        let table = Table::create()
+            .table("knowledge_words")
+            .col(uuid("file_id"))
+            .col(integer("first"))
+            .col(integer("count"))
+            .col(blob("words"))
+            .primary_key(Index::create().col("file_id").col("first"))
+            .to_owned();
+        manager.create_table(table).await?;
+        if manager.get_database_backend() == DatabaseBackend::Postgres {
+            // Hashes don't get smaller by being packed.
+            let sql = "ALTER TABLE knowledge_words ALTER COLUMN words SET STORAGE EXTERNAL";
+            manager.get_connection().execute_unprepared(sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("knowledge_words").to_owned()).await
+    }
+}
