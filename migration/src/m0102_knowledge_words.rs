@@ -1,13 +1,16 @@
-//! The words of the pieces of files that assistants know, so that these are found by their words, too.
+//! The words of the pieces of files that assistants know, so that these are found by their words, too; and what embedding a file has cost.
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{blob, integer, uuid},
+    schema::{big_integer, blob, integer, uuid},
     sea_orm::DatabaseBackend,
 };
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
+
+const FILES: &str = "knowledge_files";
+const COST: &str = "cost";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -22,6 +25,7 @@ impl MigrationTrait for Migration {
             .primary_key(Index::create().col("file_id").col("first"))
             .to_owned();
         manager.create_table(table).await?;
+        manager.alter_table(Table::alter().table(FILES).add_column(big_integer(COST).default(0)).to_owned()).await?;
         if manager.get_database_backend() == DatabaseBackend::Postgres {
             // Hashes don't get smaller by being packed.
             let sql = "ALTER TABLE knowledge_words ALTER COLUMN words SET STORAGE EXTERNAL";
@@ -31,6 +35,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.alter_table(Table::alter().table(FILES).drop_column(COST).to_owned()).await?;
         manager.drop_table(Table::drop().table("knowledge_words").to_owned()).await
     }
 }

@@ -109,3 +109,19 @@ async fn another_model_embeds_all_anew() {
     let answer = library.ask(&mut socket, &chat, "How many days of leave?", "Twenty-five [1].").await;
     assert_eq!(answer["answer"]["citations"][0]["heading"], "House › Leave");
 }
+
+#[tokio::test]
+async fn what_the_embedding_of_a_file_costs_stands_beside_it() {
+    let library = Library::start().await;
+    let price = json!({ "price": { "input": 1_000_000, "output": 1_000_000 } });
+    library.app.admin().await.put("/r1/admin/models/embed-words", price).await.data();
+    let given = library.give("handbook.md", "text/markdown", HANDBOOK).await;
+    assert_eq!(given["cost"], 0);
+    let cost = library.until(&given, "ready").await["cost"].as_i64().unwrap();
+    assert!(cost > 0, "{cost}");
+    let booked = format!(
+        "SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM usage_requests WHERE request_id = '{}'",
+        given["id"].as_str().unwrap()
+    );
+    wait_until("it is booked", || async { library.app.database.number(&booked).await == cost }).await;
+}

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId};
+use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, credits::MicroCredits};
 
 /// All that an assistant knows, or that a section has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -54,6 +54,8 @@ pub struct KnowledgeFile {
     pub embedded: u64,
     /// The model that embeds it.
     pub model: Option<String>,
+    /// What embedding it has cost so far, in millionths of a credit.
+    pub cost: MicroCredits,
     /// Who gave it; null: their account was deleted.
     pub added_by: Option<KnowledgeGiver>,
     pub created_at: Timestamp,

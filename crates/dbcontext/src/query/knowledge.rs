@@ -5,6 +5,7 @@
 
 use appcore::{
     AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
+    credits::MicroCredits,
     view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
@@ -36,6 +37,7 @@ pub struct FileRow {
     pub embedded: i64,
     pub model: Option<String>,
     pub space: Option<String>,
+    pub cost: MicroCredits,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -65,6 +67,7 @@ impl TryFrom<ShownFile> for KnowledgeFile {
             pieces: file.pieces.unsigned_abs(),
             embedded: file.embedded.unsigned_abs(),
             model: file.model,
+            cost: file.cost,
             added_by: file.added_by.zip(giver_name).map(|(id, name)| KnowledgeGiver { id, name }),
             created_at: file.created_at,
             updated_at: file.updated_at,
@@ -327,6 +330,13 @@ pub async fn add_vectors<C: ConnectionTrait>(
     let values = vec![row.file_id.into(), row.first.into(), row.count.into(), row.vectors.into()];
     execute(db, sql, values).await?;
     Ok(true)
+}
+
+/// Adds to what embedding a file has cost.
+pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: MicroCredits) -> Result<(), AppError> {
+    let sql = "UPDATE knowledge_files SET cost = cost + $2 WHERE id = $1";
+    execute(db, sql, vec![id.into(), cost.into()]).await?;
+    Ok(())
 }
 
 /// A piece by its file and its number there.

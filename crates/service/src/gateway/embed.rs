@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use ::ai::{Call, Door, ErrorKind, GatewayError, Route, Wanted};
-use appcore::{Code, config::UnknownPrice, view::GatewayEndpoint};
+use appcore::{Code, config::UnknownPrice, credits::MicroCredits, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::entity::usage_request;
 use serde::Deserialize;
@@ -74,14 +74,21 @@ pub(crate) fn embedder(app: &App) -> Option<Embedder> {
     Some(Embedder { route: Arc::new(route), model, space })
 }
 
-/// The vectors of texts, in their order and of length 1. `request_id` stands in the usage.
+/// What was made of texts.
+pub(crate) struct Embedded {
+    /// In their order, and of length 1.
+    pub vectors: Vec<Vec<f32>>,
+    pub cost: MicroCredits,
+}
+
+/// The vectors of texts. `request_id` stands in the usage.
 pub(crate) async fn embed(
     app: &App,
     payer: Asker,
     request_id: Uuid,
     embedder: &Embedder,
     texts: &[String],
-) -> Result<Vec<Vec<f32>>, EmbedFailure> {
+) -> Result<Embedded, EmbedFailure> {
     let gateway = &app.gateway;
     let model = &embedder.model;
     if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
@@ -129,7 +136,8 @@ pub(crate) async fn embed(
         ::ai::AnswerBody::Whole(answer) => answer,
         ::ai::AnswerBody::Stream(_) => return Err(garbled()),
     };
-    read(&answer, texts.len()).ok_or_else(garbled)
+    let vectors = read(&answer, texts.len()).ok_or_else(garbled)?;
+    Ok(Embedded { vectors, cost })
 }
 
 #[derive(Deserialize)]

@@ -58,7 +58,7 @@ pub use admission::{Admission, Asked, Outcome, Refusal, authorize, route_to_coun
 pub use cache::{CacheWish, KeptAnswer, Question};
 pub use connect::connect;
 pub(crate) use cost::cost;
-pub(crate) use embed::{EmbedCause, EmbedFailure, Embedder, embed, embedder};
+pub(crate) use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
 pub use hold::{Asker, Held, QueuedHold};
 pub(crate) use hold::{Round, RoundHold, hold_round, queue_answers};
 pub(crate) use models::{Model, known_model};

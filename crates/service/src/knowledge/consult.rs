@@ -155,7 +155,7 @@ async fn embedded(
     let texts = [question];
     let embedding = gateway::embed(app, payer, answer_id.0, embedder, &texts);
     match timeout(PATIENCE, embedding).await {
-        Ok(Ok(vectors)) => vectors.into_iter().next().ok_or_else(|| SEARCH_FAILED.to_owned()),
+        Ok(Ok(embedded)) => embedded.vectors.into_iter().next().ok_or_else(|| SEARCH_FAILED.to_owned()),
         Ok(Err(failure)) => Err(failure.sentence),
         Err(_) => Err("The embedding model took too long.".to_owned()),
     }
@@ -299,7 +299,7 @@ fn in_brackets(text: &str) -> impl Iterator<Item = u32> {
 
 #[cfg(test)]
 mod tests {
-    use appcore::{KnowledgeFileId, Timestamp, UploadId, WorkspaceId};
+    use appcore::{KnowledgeFileId, Timestamp, UploadId, WorkspaceId, credits::MicroCredits};
 
     use super::*;
 
@@ -320,6 +320,7 @@ mod tests {
             embedded: 2,
             model: None,
             space: None,
+            cost: MicroCredits::ZERO,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
         }

@@ -22,6 +22,7 @@ use std::{sync::Weak, time::Duration};
 use appcore::{
     AppError, Code, KnowledgeFileId, MessageId, UploadId,
     auth::Principal,
+    credits::MicroCredits,
     view::{CitedPiece, Knowledge, KnowledgeFile, KnowledgeLimits, KnowledgeState, Message, UploadStatus},
 };
 use dbcontext::{
@@ -108,6 +109,7 @@ pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given
         embedded: 0,
         model: None,
         space: None,
+        cost: MicroCredits::ZERO,
         created_at: now,
         updated_at: now,
     };

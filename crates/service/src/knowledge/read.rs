@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{cut, holder::Holder, search::BLOCK, words};
 use crate::{
     App,
-    gateway::{self, Asker, EmbedCause, EmbedFailure, Embedder},
+    gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder},
     jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
 };
@@ -208,7 +208,7 @@ async fn embed(
 ) -> Result<bool, Trouble> {
     let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
     let texts: Vec<String> = pieces.iter().map(|piece| cut::to_embed(&file.name, piece)).collect();
-    let vectors = gateway::embed(app, payer, file.id.0, embedder, &texts).await?;
+    let Embedded { vectors, cost } = gateway::embed(app, payer, file.id.0, embedder, &texts).await?;
     let row = VectorsRow {
         file_id: file.id,
         first,
@@ -217,6 +217,7 @@ async fn embed(
     };
     let tx = app.db.begin().await.map_err(app_error)?;
     let is_there = rows::add_vectors(&tx, row, &embedder.space, app.clock.now()).await?;
+    rows::add_cost(&tx, file.id, cost).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(is_there)
 }

@@ -157,7 +157,7 @@ pub(super) fn parts(files: &[FileRow]) -> Vec<Part> {
 
 #[cfg(test)]
 mod tests {
-    use appcore::{AssistantId, Timestamp, UploadId, WorkspaceId};
+    use appcore::{AssistantId, Timestamp, UploadId, WorkspaceId, credits::MicroCredits};
     use proptest::prelude::*;
 
     use super::*;
@@ -188,6 +188,7 @@ mod tests {
             embedded: pieces,
             model: None,
             space: None,
+            cost: MicroCredits::ZERO,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
         }

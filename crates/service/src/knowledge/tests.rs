@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use appcore::{AssistantId, KnowledgeFileId, Timestamp, UploadId, WorkspaceId, view::KnowledgeState};
+use appcore::{
+    AssistantId, KnowledgeFileId, Timestamp, UploadId, WorkspaceId, credits::MicroCredits, view::KnowledgeState,
+};
 use dbcontext::query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow};
 
 use super::{
@@ -31,6 +33,7 @@ async fn file(app: &App, space: &str, pieces: usize, toward: impl Fn(usize) -> V
         embedded: 0,
         model: None,
         space: Some(space.to_owned()),
+        cost: MicroCredits::ZERO,
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
     };

@@ -15,6 +15,8 @@ export interface KnowledgeFile {
   /** Into how many it was cut, and how many of them can be found already. */
   pieces: number;
   embedded: number;
+  /** What that has cost so far, in millionths of a credit. */
+  cost?: number;
   created_at: Timestamp;
 }
 
