@@ -1,8 +1,8 @@
 //! Files that assistants know, and those that somebody has in a section of their own.
 //!
 //! A file that was uploaded is given to an assistant by somebody who may change it, or to a section by whose it is. A [job](ReadJob) takes its text out,
-//! cuts it into pieces and has them embedded; the assistant's owner pays, or whose section it is. For an answer the question is embedded as well, and the pieces that are [nearest](search) to it are put
-//! [before the model](consult), numbered, so that the answer can cite them.
+//! cuts it into pieces and has them embedded; the assistant's owner pays, or whose section it is. For an answer the question is embedded as well, and
+//! the pieces that are [nearest](search) to it, or have its [words], are put [before the model](consult), numbered, so that the answer can cite them.
 //!
 //! Vectors of two models are never compared: a file's `space` says which one made them, and files of another one than the present are
 //! [embedded anew](follow).
