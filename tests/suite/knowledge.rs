@@ -123,6 +123,7 @@ async fn an_answer_is_given_from_a_file_and_cites_it() {
 
     let piece = anna.get(&format!("/r1/messages/{id}/citations/1")).await.data();
     assert!(piece["text"].as_str().unwrap().contains("Everybody has"), "{piece}");
+    assert_eq!(piece["may_read_file"], true, "it is her own");
     assert!(
         piece["before"].as_str().unwrap().contains("Shoes") && piece["after"].as_str().unwrap().contains("Bicycles")
     );

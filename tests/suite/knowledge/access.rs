@@ -73,5 +73,6 @@ async fn an_answer_is_cited_to_all_who_read_it_and_to_nobody_else() {
     assert!(ben.get(&path).await.data()["text"].as_str().unwrap().contains("twenty-five"));
     dora.get(&path).await.refused(404, "not_found");
     // The file itself stays with those who may change the assistant.
+    assert_eq!(ben.get(&path).await.data()["may_read_file"], false);
     ben.get(&format!("/r1/uploads/{}", file["upload_id"].as_str().unwrap())).await.refused(404, "not_found");
 }

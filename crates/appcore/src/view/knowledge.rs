@@ -139,6 +139,8 @@ pub struct CitedPiece {
     pub line: Option<u32>,
     /// The whole piece.
     pub text: String,
+    /// Whether the caller may read the file itself, at `/files/{upload_id}/{name}`.
+    pub may_read_file: bool,
     /// The piece before it; it may end with how this one begins.
     pub before: Option<String>,
     /// The piece after it; it may begin with how this one ends.

@@ -210,6 +210,7 @@ pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<C
     let text = take(number).ok_or_else(|| {
         AppError::refused(Code::NotFound, "This file isn't part of the assistant's knowledge any more.")
     })?;
+    let may_read_file = uploaded::readable(app.db.reader(), by.user_id, cited.upload_id).await?.is_some();
     Ok(CitedPiece {
         n: cited.n,
         file_id: cited.file_id,
@@ -220,6 +221,7 @@ pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<C
         heading: cited.heading,
         line: cited.line,
         text,
+        may_read_file,
         before: take(number - 1),
         after: take(number.saturating_add(1)),
     })

@@ -310,7 +310,7 @@ pub async fn delete(app: &App, by: &Principal, id: UploadId) -> Result<(), AppEr
         return Err(if is_own { AppError::refused(Code::WrongState, sentence) } else { Code::Forbidden.into() });
     }
     if rows::is_known(app.db.writer(), id).await? {
-        let sentence = "An assistant knows this file. Remove it there first.";
+        let sentence = "An assistant or a project has this file. Remove it there first.";
         return Err(AppError::refused(Code::WrongState, sentence));
     }
     if rows::is_emoji(app.db.writer(), id).await? {

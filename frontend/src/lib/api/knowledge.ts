@@ -47,7 +47,10 @@ export interface Citation {
 
 /** `GET /r1/messages/{id}/citations/{n}` */
 export interface CitedPiece extends Omit<Citation, 'excerpt'> {
+  upload_id: Id;
   text: string;
+  /** The file itself, too. */
+  may_read_file?: boolean;
   before?: string | null;
   after?: string | null;
 }
