@@ -98,9 +98,9 @@ test('two models answer one question beside each other, and the chosen one goes 
   await expect(sides.getByText('Small words.')).toBeVisible();
   const large = sides.getByRole('region', { name: 'large' });
   await expect(large.getByText('Large words.')).toBeVisible();
-  await expect(large.getByRole('button', { name: 'Go on with this answer' })).toBeEnabled();
+  await expect(large.getByRole('button', { name: 'Continue with this answer' })).toBeEnabled();
   await anna.expectFlawless('two answers');
-  await sides.getByRole('button', { name: 'Go on with this answer' }).first().click();
+  await sides.getByRole('button', { name: 'Continue with this answer' }).first().click();
   await expect(sides).toHaveCount(0);
   await anna.sees('Small words.');
   const versions = anna.log.getByRole('group', { name: 'Versions' });
