@@ -109,6 +109,32 @@ test('two models answer one question beside each other, and the chosen one goes 
   await anna.sees('Large words.');
 });
 
+test('a question is asked of two models, one after the other', async ({ arrive, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await anna.openAssistant();
+  await page.getByRole('button', { name: 'Ask another model as well' }).click();
+  const picker = page.getByRole('dialog', { name: 'Ask another model as well' });
+  await expect(picker.getByRole('option').first()).toBeVisible();
+  await picker.getByRole('combobox').fill('large');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'large answers your next question as well.' })).toBeVisible();
+  upstream.next({ words: ['Small', ' words.'], step: true });
+  await anna.write('Say something');
+  const sides = page.getByRole('dialog', { name: 'Compare answers' });
+  const large = sides.getByRole('region', { name: 'large' });
+  await expect(large.getByText('Waiting for the answer…')).toBeVisible();
+  upstream.next({ words: ['Large', ' words.'] });
+  upstream.release(2);
+  await expect(sides.getByText('Small words.')).toBeVisible();
+  await expect(large.getByText('Large words.')).toBeVisible();
+  await large.getByRole('button', { name: 'Continue with this answer' }).click();
+  await expect(sides).toHaveCount(0);
+  await anna.sees('Large words.');
+  await expect(anna.log.getByRole('group', { name: 'Versions' })).toContainText('2 of 2');
+  await expect(page.getByRole('button', { name: 'Ask another model as well' })).toBeVisible();
+});
+
 test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;

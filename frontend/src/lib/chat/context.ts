@@ -6,6 +6,7 @@ import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
 import { MessagesStore } from '#lib/stores/messages.svelte.ts';
 import { People } from '#lib/stores/people.svelte.ts';
 import { TypingStore } from '#lib/stores/typing.svelte.ts';
+import { Comparing } from './comparing.svelte.ts';
 import { useDelivered } from './delivered.svelte.ts';
 
 /** What conversations need from sign-in to sign-out. */
@@ -15,6 +16,7 @@ export interface Chat {
   typing: TypingStore;
   people: People;
   files: Attachments;
+  comparing: Comparing;
 }
 
 const [useChat, setChat] = createContext<Chat>();
@@ -50,7 +52,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
     sync?.close();
     files.close();
   });
-  return setChat({ messages, drafts, typing, people, files });
+  return setChat({ messages, drafts, typing, people, files, comparing: new Comparing() });
 }
 
 function browserStorage(): Storage | undefined {

@@ -19,6 +19,7 @@ import type { Action, Rights } from './actions.ts';
 import type { Taken } from './attached.ts';
 import type { ChannelLinks } from './channel-links.ts';
 import { copyText } from './clipboard.ts';
+import type { Compared } from './comparing.svelte.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
@@ -66,14 +67,8 @@ export interface PollDraft {
 /** An answer that another model is to give again; null: the model of this conversation. */
 export interface Choosing {
   readonly answer: MessageView | null;
-  /** Both answers are shown beside each other then. */
+  /** Both answers are shown beside each other then; without an answer, those to the next question. */
   readonly isComparing?: boolean;
-}
-
-/** An answer, and the model that answers the same question once more. */
-export interface Comparing {
-  readonly first: MessageView;
-  readonly model: string;
 }
 
 /** A picture, with who has sent it and when. */
@@ -141,8 +136,6 @@ export class Pane {
   viewing = $state.raw<Viewing | null>(null);
   /** What a model is being chosen for: another answer, or what comes next. */
   choosing = $state.raw<Choosing | null>(null);
-  /** The answers that are shown beside each other. */
-  comparing = $state.raw<Comparing | null>(null);
   /** Set by the list: brings a message into view. */
   jump: (id: string) => void = () => undefined;
   /** Set by the list: follows what is said from here on. */
@@ -286,6 +279,25 @@ export class Pane {
     return (member ? member.picture : picture) ?? null;
   }
 
+  /** The answers that are shown beside each other. */
+  get comparing(): Compared | null {
+    const { shown } = this.#chat.comparing;
+    return this.root === null && shown?.conversationId === this.id ? shown : null;
+  }
+
+  /** Who answers the next question as well. */
+  get compareNext(): string | null {
+    return this.canChooseModel ? this.#chat.comparing.model : null;
+  }
+
+  compareNoMore(): void {
+    this.#chat.comparing.model = null;
+  }
+
+  endComparison(): void {
+    if (this.comparing) this.#chat.comparing.shown = null;
+  }
+
   /** Something stands before the conversation. */
   get hasOverlay(): boolean {
     return [
@@ -312,8 +324,8 @@ export class Pane {
       this.forwarding =
       this.reminding =
       this.polling =
-      this.comparing =
         null;
+    this.endComparison();
   }
 
   /** Empty while it isn't known; it is asked for then. */
@@ -512,7 +524,8 @@ export class Pane {
       ...(this.isAlsoTold && { also_to_conversation: true }),
       ...this.#bare
     };
-    this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files, placed);
+    const clientId = this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files, placed);
+    if (this.rights.canCompare && this.canChooseModel) this.#chat.comparing.ask(this.id, clientId);
     this.#answer(null);
     this.isAlsoTold = false;
     return undefined;
@@ -662,9 +675,16 @@ export class Pane {
     const { choosing } = this;
     this.choosing = null;
     if (choosing?.answer?.id) {
+      const { answer, isComparing } = choosing;
       const isAsked = await this.regenerate(choosing.answer.id, model);
       // The answer so far is kept as a version of the message.
-      if (isAsked && choosing.isComparing) this.comparing = { first: choosing.answer, model };
+      if (isAsked && isComparing)
+        this.#chat.comparing.shown = { conversationId: this.id, model, first: answer, question: null };
+      return;
+    }
+    if (choosing?.isComparing) {
+      this.#chat.comparing.model = model;
+      this.focus();
       return;
     }
     // The assistant's own is no choice: where that is changed later, the chat follows.
