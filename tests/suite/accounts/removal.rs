@@ -62,6 +62,8 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
         ("saved_messages", "user_id"),
         ("thread_followers", "user_id"),
         ("user_settings", "user_id"),
+        ("sections", "user_id"),
+        ("chat_shares", "user_id"),
     ] {
         let of = if app.database.url.starts_with("sqlite") {
             format!("x'{}'", anna.id.replace('-', ""))

@@ -47,6 +47,8 @@ async fn chats_in_a_section_are_answered_by_its_instructions_and_from_its_files(
     assert!(answer["answer"].get("knowledge").is_none(), "{answer}");
     assert!(library.instructions().contains("Answer in Welsh."));
 
+    let export = anna.get("/r1/users/me/export").await;
+    assert!(export.text().contains("Answer in Welsh."), "they are part of one's data");
     anna.put(&at("/instructions"), json!({ "instructions": "x".repeat(8_001) })).await.names_field("instructions");
     anna.delete(&at("")).await.data();
     wait_until("its files are gone", || async { library.rows("knowledge_files").await == 0 }).await;

@@ -12,6 +12,8 @@ pub struct Export {
     pub user: User,
     /// What the person wants assistants to keep to.
     pub instructions: String,
+    /// Of the person's sidebar.
+    pub sections: Vec<ExportedSection>,
     pub sessions: Vec<UserSession>,
     pub known_devices: Vec<ExportedDevice>,
     pub identities: Vec<ExportedIdentity>,
@@ -22,6 +24,14 @@ pub struct Export {
     /// What the person wrote; what others wrote is theirs.
     pub messages: Vec<Message>,
     pub notes: Vec<Note>,
+}
+
+/// A section of somebody's sidebar.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedSection {
+    pub name: String,
+    /// What assistants keep to in its chats.
+    pub instructions: String,
 }
 
 /// From where somebody has signed in.

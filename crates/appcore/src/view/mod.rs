@@ -61,7 +61,9 @@ pub use conversation::{
 };
 pub use emoji::WorkspaceEmoji;
 pub use event::LoggedEvent;
-pub use export::{Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey};
+pub use export::{
+    Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey, ExportedSection,
+};
 pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, LongPrice,
     ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ProviderKey,

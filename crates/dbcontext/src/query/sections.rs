@@ -1,6 +1,9 @@
 //! Folders of a person's sidebar: only they see them.
 
-use appcore::{AppError, ConversationId, SectionId, UserId, view::Section};
+use appcore::{
+    AppError, ConversationId, SectionId, UserId,
+    view::{ExportedSection, Section},
+};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use crate::constraint::app_error;
@@ -18,6 +21,19 @@ pub async fn of<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Section>
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
     let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| Section { id: row.id, name: row.name, position: row.position }).collect())
+}
+
+/// A person's sections for their export, in their order.
+pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedSection>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        name: String,
+        instructions: String,
+    }
+    let sql = "SELECT name, instructions FROM sections WHERE user_id = $1 ORDER BY position, id";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
+    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|row| ExportedSection { name: row.name, instructions: row.instructions }).collect())
 }
 
 /// Whose section it is.

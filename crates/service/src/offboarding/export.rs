@@ -8,7 +8,7 @@ use appcore::{
     page::{MAX_PAGE_SIZE, PageRequest},
     view::{ExportedDevice, ExportedIdentity, ExportedPasskey, Message},
 };
-use dbcontext::query::{exports, known_devices, user_settings, users};
+use dbcontext::query::{exports, known_devices, sections, user_settings, users};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -126,6 +126,12 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
     out.value(&issue::own_view(&user)?)?;
     out.text(",\"instructions\":");
     out.value(&user_settings::instructions(db, by.user_id).await?)?;
+
+    out.begin("sections");
+    for section in sections::exported(db, by.user_id).await? {
+        out.item(&section).await?;
+    }
+    out.text("]");
 
     pages!(out, "sessions", |page| sessions::list(app, by, page));
     out.begin("known_devices");
