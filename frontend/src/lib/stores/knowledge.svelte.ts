@@ -13,6 +13,18 @@ import type { Line } from './line.ts';
 
 const AT_ONCE = 2;
 
+/** What nobody reads as text. */
+const UNREADABLE = /^(image|audio|video|font)\//;
+
+/** The files of a folder that may be read, each by its way in it; hidden ones aren’t meant. */
+export function ofFolder(files: Iterable<File>): File[] {
+  return [...files].flatMap((file) => {
+    const way = (file.webkitRelativePath || file.name).split('/');
+    if (way.some((part) => part.startsWith('.')) || UNREADABLE.test(file.type)) return [];
+    return [new File([file], way.join(' › '), { type: file.type })];
+  });
+}
+
 /** A file that the server doesn't have yet, or won't take. */
 export interface Adding {
   readonly key: string;

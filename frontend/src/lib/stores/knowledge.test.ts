@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Knowledge as State, KnowledgeFile, Shelf } from '#lib/api/knowledge.ts';
-import { Knowledge } from './knowledge.svelte.ts';
+import { Knowledge, ofFolder } from './knowledge.svelte.ts';
 import { FakeLine } from './testing.ts';
 
 const fileOf = (id: string, change: Partial<KnowledgeFile> = {}): KnowledgeFile => ({
@@ -110,4 +110,15 @@ it('keeps to one workspace where the files are a section’s', async () => {
   expect(api.get).toHaveBeenCalledTimes(1);
   line.receive({ type: 'knowledge.changed', payload: { section_id: 's1', workspace_id: 'w1' } });
   expect(api.get).toHaveBeenCalledTimes(2);
+});
+
+it('takes what may be read out of a folder, by its way in it', () => {
+  const inFolder = (way: string, type = '') => {
+    const made = new File(['x'], way.split('/').at(-1) ?? '', { type });
+    Object.defineProperty(made, 'webkitRelativePath', { value: way });
+    return made;
+  };
+  const files = ['docs/leave.md', 'docs/old/leave.md', 'docs/.git/config', 'docs/.hidden'].map((way) => inFolder(way));
+  const found = ofFolder([...files, inFolder('docs/harbour.png', 'image/png')]);
+  expect(found.map(({ name }) => name)).toEqual(['docs › leave.md', 'docs › old › leave.md']);
 });
