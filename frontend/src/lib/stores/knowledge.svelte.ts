@@ -96,9 +96,10 @@ export class Knowledge {
   /** Reads the list again when the server has gone on with a file, or may have; answers how to stop that. */
   follow(line: Line): () => void {
     const leave = line.on((frame) => {
-      const { type, payload } = frame as { type: string; payload: Record<string, unknown> };
+      const { type, payload } = frame as { type: string; payload: object };
       if (type !== 'knowledge.changed') return;
-      if (Object.entries(this.#shelf).every(([key, id]) => payload[key] === id)) void this.load();
+      const told = new Map<string, unknown>(Object.entries(payload));
+      if (Object.entries(this.#shelf).every(([key, id]) => told.get(key) === id)) void this.load();
     });
     const leaveReturn = line.onReturn(this.state, () => void this.load());
     return () => {
