@@ -638,10 +638,13 @@ impl World {
 
     /// The built-in assistant's answer, when it is complete.
     async fn answer(&self) -> String {
-        self.finished(&self.answered().await).await.unwrap_or_default()
+        let chat = self.owner.open_assistant().await;
+        self.owner.send_message(&chat, "Hello").await;
+        wait_until("the assistant has answered", || async { self.finished(&chat).await.is_some() }).await;
+        self.finished(&chat).await.unwrap_or_default()
     }
 
-    /// A chat of the owner's in the workspace, in which an assistant has answered.
+    /// A chat of the owner's in the workspace, in which an assistant has answered: nobody may have many open answers.
     async fn answered(&self) -> String {
         let new = json!({ "kind": "assistant", "workspace_id": self.workspace });
         let chat = id_of(&self.owner.post("/r1/conversations", new).await.data_with(201));
