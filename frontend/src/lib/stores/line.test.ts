@@ -61,7 +61,7 @@ const stores: Record<string, (api: Api, line: FakeLine) => unknown> = {
     return assistants.list.load();
   },
   knowledge: (api, line) => {
-    const knowledge = new Knowledge(api, 'a1');
+    const knowledge = new Knowledge(api, { assistant_id: 'a1' });
     knowledge.follow(line);
     return knowledge.load();
   },

@@ -10,5 +10,7 @@ export function isSearch(pathname: string): boolean {
 
 /** Pages beside the list of conversations that have a title of their own. */
 export function hasOwnTitle(route: string | null): boolean {
-  return route !== null && /^\/\(app\)\/(activity|channels|people|assistants|prompts|saved|shared|threads)(\/|$)/.test(route);
+  return (
+    route !== null && /^\/\(app\)\/(activity|channels|people|assistants|prompts|saved|shared|threads)(\/|$)/.test(route)
+  );
 }
