@@ -27,9 +27,11 @@ test('a message with fifty reactions, a hundred pins, hundreds of threads and of
     return root;
   };
   await ask('the oldest question');
+  let early;
   for (let at = 0; at < THREADS; at += 20) {
     const roots = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(`question ${at + index}`)));
     await Promise.all(roots.map(({ id }) => hers.call('PUT', `/r1/messages/${id}/saved`, {})));
+    early ??= roots[0];
     if (at < PINS) await Promise.all(roots.map(({ id }) => his.call('PUT', `/r1/messages/${id}/pin`, {})));
   }
   const last = await hers.send(chat.id, 'Any face will do');
@@ -86,4 +88,11 @@ test('a message with fifty reactions, a hundred pins, hundreds of threads and of
   await shoot(page, 'plenty-saved');
   await page.getByRole('button', { name: 'Show more' }).click();
   await expect(saved).toHaveCount(100);
+
+  // One that is far down in that list is known as saved where it stands.
+  await page.goto(`/c/${chat.id}/m/${early.id}`);
+  const first = anna.log.getByRole('article').filter({ hasText: 'question 0' });
+  await first.hover();
+  await first.getByRole('button', { name: 'More actions' }).click();
+  await expect(page.getByRole('menuitem', { name: 'Remove from saved' })).toBeVisible();
 });

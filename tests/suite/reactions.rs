@@ -121,6 +121,9 @@ async fn pins_are_everybodys_and_saved_ones_are_ones_own() {
     let saved = ben.get("/r1/saved").await.data();
     assert_eq!(saved["items"][0]["message"]["id"], first["id"]);
     assert_eq!(anna.get("/r1/saved").await.data()["total"], 0);
+    for (member, message, is_saved) in [(&ben, &first, true), (&ben, &second, false), (&anna, &first, false)] {
+        assert_eq!(member.get(&path(message, "saved")).await.data()["saved"], is_saved);
+    }
     // Deleted ones are gone from both.
     anna.delete(&format!("/r1/messages/{}", first["id"].as_str().unwrap())).await.data();
     assert_eq!(ben.get("/r1/saved").await.data()["total"], 0);

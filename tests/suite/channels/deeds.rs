@@ -22,6 +22,7 @@ enum Deed {
     Show,
     LookAround,
     SeeOwnVote,
+    SeeSaved,
     ShowThread,
     ListPins,
     Save,
@@ -46,10 +47,11 @@ enum Deed {
     Delete,
 }
 
-const USUAL: [Row; 24] = [
+const USUAL: [Row; 25] = [
     (Deed::Show, [OK, OK, OK, OK]),
     (Deed::LookAround, [OK, OK, OK, OK]),
     (Deed::SeeOwnVote, [OK, OK, OK, OK]),
+    (Deed::SeeSaved, [OK, OK, OK, OK]),
     (Deed::ShowThread, [OK, OK, OK, OK]),
     (Deed::ListPins, [OK, OK, OK, OK]),
     (Deed::Save, [OK, OK, OK, OK]),
@@ -106,6 +108,7 @@ impl Stage {
             Deed::Show => (Method::GET, root(""), Value::Null),
             Deed::LookAround => (Method::GET, root("/around"), Value::Null),
             Deed::SeeOwnVote => (Method::GET, on(&self.poll, "/vote"), Value::Null),
+            Deed::SeeSaved => (Method::GET, root("/saved"), Value::Null),
             Deed::ShowThread => (Method::GET, root("/thread"), Value::Null),
             Deed::ListPins => (Method::GET, at(&self.id, "/pins"), Value::Null),
             Deed::Save => (Method::PUT, root("/saved"), json!({})),
@@ -203,7 +206,12 @@ async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
                 let answer = stage.ask(world.caller(who), *deed).await;
                 let is_read = matches!(
                     deed,
-                    Deed::Show | Deed::LookAround | Deed::SeeOwnVote | Deed::ShowThread | Deed::ListPins
+                    Deed::Show
+                        | Deed::LookAround
+                        | Deed::SeeOwnVote
+                        | Deed::SeeSaved
+                        | Deed::ShowThread
+                        | Deed::ListPins
                 );
                 let due = match who {
                     "owner" => due[0],

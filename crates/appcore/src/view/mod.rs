@@ -100,7 +100,7 @@ pub use search::{
     SearchHas, SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
 };
 pub use share::{Share, SharedChat, SharedMessage, Sharer};
-pub use thread::{FollowedThread, Neighbours, SavedMessage, Thread, ThreadPosition};
+pub use thread::{FollowedThread, Neighbours, SavedMessage, SavedState, Thread, ThreadPosition};
 pub use tool::{
     AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument, OfferedServer,
     OfferedTo, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolDecision, ToolMode,

@@ -52,3 +52,9 @@ pub struct SavedMessage {
     pub message: Message,
     pub saved_at: Timestamp,
 }
+
+/// Whether one has saved a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SavedState {
+    pub saved: bool,
+}

@@ -30,6 +30,12 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, message: MessageId
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
 }
 
+/// Whether somebody has saved a message.
+pub async fn is_saved<C: ConnectionTrait>(db: &C, user: UserId, message: MessageId) -> Result<bool, AppError> {
+    let rows = "FROM saved_messages WHERE user_id = $1 AND message_id = $2";
+    Ok(page::count(db, rows, [user.into(), message.into()]).await? > 0)
+}
+
 /// How many messages somebody has saved.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
     page::count(db, "FROM saved_messages WHERE user_id = $1", [user.into()]).await

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, ConversationId, MessageId,
     page::{Page, PageRequest},
-    view::{Message, SavedMessage},
+    view::{Message, SavedMessage, SavedState},
 };
 use natter_macro::{dto, endpoint};
 use service::messages::{reactions, saved};
@@ -18,6 +18,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListPins>(),
     EndpointDef::of::<SaveMessage>(),
     EndpointDef::of::<UnsaveMessage>(),
+    EndpointDef::of::<GetSavedState>(),
     EndpointDef::of::<ListSaved>(),
 ];
 
@@ -128,6 +129,19 @@ impl Endpoint for UnsaveMessage {
     async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<NoData>, AppError> {
         saved::set(ctx.app(), ctx.user()?, request.id, false).await?;
         Ok(Reply::of(NoData))
+    }
+}
+
+/// Tell whether one has saved a message
+///
+/// Of those on a page of one's saved messages it is known already.
+#[endpoint(GET "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for GetSavedState {
+    type Request = MarkRequest;
+    type Response = SavedState;
+
+    async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<SavedState>, AppError> {
+        Ok(Reply::of(saved::state(ctx.app(), ctx.user()?, request.id).await?))
     }
 }
 

@@ -5,7 +5,7 @@ use appcore::{
     auth::Principal,
     event::Event,
     page::{Page, PageRequest},
-    view::SavedMessage,
+    view::{SavedMessage, SavedState},
 };
 use dbcontext::query::saved;
 
@@ -35,6 +35,12 @@ pub async fn set(app: &App, by: &Principal, message_id: MessageId, is_saved: boo
         app.tell_own(by.user_id, &Event::SavedUpdated { conversation_id, message_id, saved: is_saved })?;
     }
     Ok(())
+}
+
+/// Whether the caller has saved a message.
+pub async fn state(app: &App, by: &Principal, message_id: MessageId) -> Result<SavedState, AppError> {
+    find(app, by, message_id).await?;
+    Ok(SavedState { saved: saved::is_saved(app.db.reader(), by.user_id, message_id).await? })
 }
 
 /// What the caller has saved, newest first.

@@ -34,6 +34,11 @@ export interface SavedMessage {
   readonly saved_at: Timestamp;
 }
 
+/** `GET /r1/messages/{id}/saved` */
+export interface SavedState {
+  readonly saved: boolean;
+}
+
 /** `GET /r1/messages/{id}/around`: oldest first. */
 export interface Neighbours {
   readonly items: Message[];

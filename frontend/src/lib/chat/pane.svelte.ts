@@ -449,13 +449,15 @@ export class Pane {
     return isDone;
   }
 
-  /** Learns which messages the reader keeps: what can be done with one depends on it. */
-  learnSaved(): void {
-    // Asked for with each message that is pointed at: the next one brings it.
-    import('#lib/stores/saved.svelte.ts').then(
-      ({ savedOf }) => (this.saved = savedOf(this.#app)),
-      () => undefined
-    );
+  /** Learns whether the reader keeps a message: what can be done with it depends on that. */
+  async learnSaved(id: string | null): Promise<void> {
+    try {
+      const { savedOf } = await import('#lib/stores/saved.svelte.ts');
+      this.saved = savedOf(this.#app);
+      if (id !== null) await this.saved.learn(id);
+    } catch {
+      // Asked for with each menu that is opened: the next one brings it.
+    }
   }
 
   /** Beside the conversation; at one of its replies, where that is named. */

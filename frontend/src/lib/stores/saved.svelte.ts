@@ -1,7 +1,7 @@
 /** The messages that one keeps for oneself. */
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { SavedMessage } from '#lib/api/threads.ts';
+import type { SavedMessage, SavedState } from '#lib/api/threads.ts';
 import type { Id, Message, Page } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
@@ -11,10 +11,12 @@ const PAGE_SIZE = 50;
 
 export class Saved {
   readonly list: Listing<SavedMessage>;
-  /** As far as they are known: those of the pages that were read. */
+  /** Those of the pages that were read. */
   readonly #ids = new SvelteSet<Id>();
-  /** What was done or told since; a page that was on its way then doesn’t know of it. */
+  /** What was done or told since, or asked for alone; a page that was on its way then doesn’t know of it. */
   readonly #told = new SvelteMap<Id, boolean>();
+  /** How often all of it has grown old: an answer that was on its way by then has, too. */
+  #returns = 0;
   readonly #api: Api;
 
   constructor(api: Api, line: Line) {
@@ -22,6 +24,7 @@ export class Saved {
     this.list = new Listing(
       async (page) => {
         const answer = await api.get<Page<SavedMessage>>('/saved', { page, page_size: PAGE_SIZE });
+        if (page === 1) this.#ids.clear();
         for (const { message } of answer.items) this.#ids.add(message.id);
         return answer;
       },
@@ -33,6 +36,7 @@ export class Saved {
       else if (frame.type === 'message.updated') this.#update(frame.payload.message);
     });
     line.onReturn(this.list, () => {
+      this.#returns += 1;
       this.#told.clear();
       void this.list.load();
     });
@@ -41,6 +45,19 @@ export class Saved {
 
   has(id: Id): boolean {
     return this.#told.get(id) ?? this.#ids.has(id);
+  }
+
+  /** Finds out of one that may be beyond the pages that were read. */
+  async learn(id: Id): Promise<void> {
+    const isWhole = this.list.isKnown && !this.list.hasMore;
+    if (isWhole || this.has(id) || this.#told.has(id)) return;
+    const returns = this.#returns;
+    try {
+      const { saved } = await this.#api.get<SavedState>(`/messages/${id}/saved`);
+      if (returns === this.#returns && !this.#told.has(id)) this.#told.set(id, saved);
+    } catch {
+      // Whoever wants to know next asks again; it can be saved all the same.
+    }
   }
 
   async keep(id: Id, isSaved: boolean): Promise<void> {

@@ -62,3 +62,53 @@ it('shows what a saved message says now', async () => {
     line.receive({ type: 'message.updated', payload: { message: { id, content: 'after' } } });
   expect(saved.list.items.map(({ message }) => message.content)).toEqual(['after']);
 });
+
+/** A list of 60, of which 50 are read, and the server's word on each alone. */
+function large(line: FakeLine) {
+  const there = new Set(Array.from({ length: 60 }, (_, at) => `m${at}`));
+  const asked: string[] = [];
+  const get = (path: string) => {
+    asked.push(path);
+    if (path !== '/saved') return Promise.resolve({ saved: there.has(path.split('/')[2] ?? '') });
+    const items = [...there].slice(0, 50).map((id) => ({ message: { id } }));
+    return Promise.resolve({ items, page: 1, page_size: 50, total: there.size });
+  };
+  return { there, asked, saved: new Saved({ get } as unknown as Api, line) };
+}
+
+it('finds out of one that is beyond what was read of the list, once', async () => {
+  const { asked, saved } = large(new FakeLine());
+  await expect.poll(() => saved.list.isKnown).toBe(true);
+  expect(saved.has('m55')).toBe(false);
+  for (const id of ['m55', 'm55', 'm1', 'other', 'other']) await saved.learn(id);
+  expect(['m55', 'm1', 'other'].map((id) => saved.has(id))).toEqual([true, true, false]);
+  expect(asked).toEqual(['/saved', '/messages/m55/saved', '/messages/other/saved']);
+});
+
+it('asks of none where all of the list was read', async () => {
+  const get = (path: string) =>
+    path === '/saved'
+      ? Promise.resolve({ items: [{ message: { id: 'm1' } }], page: 1, page_size: 50, total: 1 })
+      : Promise.reject(new Error(path));
+  const saved = new Saved({ get } as unknown as Api, new FakeLine());
+  await expect.poll(() => saved.list.isKnown).toBe(true);
+  await saved.learn('other');
+  expect(saved.has('other')).toBe(false);
+});
+
+it('asks again after a time in which nothing was heard, and keeps what was told meanwhile', async () => {
+  const line = new FakeLine();
+  const { there, saved } = large(line);
+  await expect.poll(() => saved.list.isKnown).toBe(true);
+  await saved.learn('m55');
+  line.greet();
+  there.delete('m55');
+  line.greet();
+  await expect.poll(() => saved.list.total).toBe(59);
+  expect(saved.has('m55')).toBe(false);
+  // The answer is on its way when another device saves it.
+  const learning = saved.learn('m55');
+  line.receive({ type: 'saved.updated', payload: { conversation_id: 'c', message_id: 'm55', saved: true } });
+  await learning;
+  expect(saved.has('m55')).toBe(true);
+});
