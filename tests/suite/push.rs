@@ -16,6 +16,19 @@ async fn allowed() -> Application {
 }
 
 #[tokio::test]
+async fn nobody_is_woken_who_chose_not_to_be_disturbed_on_another_device() {
+    let (app, service) = (allowed().await, PushService::start().await);
+    let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
+    ben.post(SUBSCRIPTIONS, service.subscription("phone")).await.data_with(201);
+    cleo.post(SUBSCRIPTIONS, service.subscription("tablet")).await.data_with(201);
+    let (chat, other) = (anna.open_single(&ben).await, anna.open_single(&cleo).await);
+    ben.patch("/r1/users/me", json!({ "chosen_presence": "dnd" })).await.data();
+    anna.send_message(&chat, "not now").await;
+    anna.send_message(&other, "now").await;
+    assert_eq!(service.wait_for(1).await[0].message["text"], "now");
+}
+
+#[tokio::test]
 async fn a_device_is_woken_for_what_nobody_looks_at() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -48,7 +48,11 @@ export function createApp(): App {
     forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget')
   });
   const connection = new Connection(api);
-  const presence = new Presence(connection, storage);
+  connection.on(({ type }: { type: string }) => {
+    if (type === 'account.own') void session.refresh();
+  });
+  connection.onReturn(session, () => void session.refresh());
+  const presence = new Presence(connection, session);
   const conversations = new Conversations(api, connection, session, presence);
   const sections = new Sections(api, connection);
   const app: App = {

@@ -34,3 +34,31 @@ async fn what_somebody_says_of_themselves_is_seen_with_their_presence() {
     }
     assert_eq!(app.anonymous().patch(path, json!({ "text": new_id() })).await.status, 401);
 }
+
+#[tokio::test]
+async fn what_somebody_chose_by_hand_holds_for_all_their_devices() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    anna.open_single(&ben).await;
+    let (mut of_ben, mut phone, mut laptop) = (ben.connect().await, anna.connect().await, anna.connect().await);
+    let me = "/r1/users/me";
+    let seen = format!("/r1/users/{}", anna.id);
+    for socket in [&mut phone, &mut laptop] {
+        socket.send("presence", json!({ "status": "online" })).await;
+        socket.request("ping", json!({})).await;
+    }
+    assert_eq!(anna.get(me).await.data()["chosen_presence"], "online");
+    for chosen in ["away", "dnd"] {
+        assert_eq!(anna.patch(me, json!({ "chosen_presence": chosen })).await.data()["chosen_presence"], chosen);
+        // Both devices go on saying that they are in use.
+        laptop.send("presence", json!({ "status": "online" })).await;
+        for socket in [&mut phone, &mut laptop] {
+            assert_eq!(socket.expect("account.own").await.payload["user_id"], json!(anna.id));
+        }
+        of_ben.find(chosen, |frame| frame.kind == "presence" && frame.payload["status"] == chosen).await;
+        assert_eq!(ben.get(&seen).await.data()["presence"], chosen);
+    }
+    assert!(ben.get(&seen).await.data().get("chosen_presence").is_none());
+    anna.patch(me, json!({ "chosen_presence": "online" })).await.data();
+    assert_eq!(ben.get(&seen).await.data()["presence"], "online");
+}

@@ -471,6 +471,11 @@ pub enum Event {
     OwnRemindersChanged {
         reminder_id: ReminderId,
     },
+    /// One's own account is another than it was, for one's own connections: its name, what one says of oneself or chose to be shown as.
+    #[schema(title = "account.own")]
+    OwnAccountChanged {
+        user_id: UserId,
+    },
     // For one's own connections. The same `id` again: it stands for more by now. (Described, its schema would be wrapped and not be found.)
     Notification(#[schema(inline)] Notification),
     /// These are read, for one's own connections. `ids` is null where all are.
@@ -550,6 +555,7 @@ impl Event {
             Self::ColumnDeleted { .. } => "column.deleted",
             Self::OwnTasksChanged { .. } => "tasks.own",
             Self::OwnRemindersChanged { .. } => "reminders.own",
+            Self::OwnAccountChanged { .. } => "account.own",
             Self::ExportProgress { .. } => "export.progress",
             Self::ExportEnded { .. } => "export.ended",
             Self::NoteChanged { .. } => "note.changed",
@@ -640,6 +646,7 @@ impl Event {
             | Self::ColumnDeleted { .. }
             | Self::OwnTasksChanged { .. }
             | Self::OwnRemindersChanged { .. }
+            | Self::OwnAccountChanged { .. }
             | Self::ExportProgress { .. }
             | Self::ExportEnded { .. }
             | Self::NoteChanged { .. }

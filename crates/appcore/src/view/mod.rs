@@ -107,7 +107,7 @@ pub use tool::{
     ToolPermission, WorkspaceTools,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
-pub use user::{CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
+pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
 /// Enums that are stored by the name that they have on the wire.

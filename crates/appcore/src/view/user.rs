@@ -27,6 +27,9 @@ pub struct User {
     /// Whether others are told their time zone; only as they see themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub show_timezone: Option<bool>,
+    /// What they chose to be shown as, on all their devices; only as they see themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_presence: Option<ChosenPresence>,
     pub display_name: String,
     pub role: UserRole,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,16 @@ pub enum PresenceStatus {
     Offline,
 }
 
+/// What somebody chose by hand to be shown as while they are here; `online`: as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChosenPresence {
+    #[default]
+    Online,
+    Away,
+    Dnd,
+}
+
 /// A person's presence, as the `presence` event and the user list show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(title = "presence")]
@@ -106,5 +119,6 @@ pub struct UserSession {
 
 stored_by_name! {
     UserRole { User = "user", Admin = "admin" }
+    ChosenPresence { Online = "online", Away = "away", Dnd = "dnd" }
     PresenceStatus { Online = "online", Away = "away", Dnd = "dnd", Offline = "offline" }
 }

@@ -34,6 +34,8 @@ pub struct Model {
     pub timezone: Option<String>,
     /// Whether others are told of it.
     pub show_timezone: bool,
+    /// What they chose to be shown as: `away` or `dnd`. None: as they are.
+    pub chosen_presence: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -51,7 +51,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     execute(db, sql, vec![id.into()]).await?;
     let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
                language = 'en', role = 'user', second_factor = FALSE, suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, \
-               status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, \
+               status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, chosen_presence = NULL, \
                updated_at = $5, is_deleted = TRUE WHERE id = $1";
     // No address, and of no other account.
     let email = format!("{id}@deleted.invalid");

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, Language, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{CustomStatus, UserRole, WorkspaceRole},
+    view::{ChosenPresence, CustomStatus, PresenceStatus, UnknownName, UserRole, WorkspaceRole},
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -53,6 +53,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         suspended_by: Set(None),
         timezone: Set(None),
         show_timezone: Set(true),
+        chosen_presence: Set(None),
     };
     row.insert(db)
         .await
@@ -199,6 +200,18 @@ pub async fn set_timezone<C: ConnectionTrait>(
     update(db, id, row).await
 }
 
+/// Stores what somebody is to be shown as.
+pub async fn set_chosen_presence<C: ConnectionTrait>(
+    db: &C,
+    id: UserId,
+    chosen: ChosenPresence,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let kept = (chosen != ChosenPresence::Online).then(|| chosen.as_str().to_owned());
+    let row = user::ActiveModel { chosen_presence: Set(kept), updated_at: Set(at), ..Default::default() };
+    update(db, id, row).await
+}
+
 /// Puts another hash of a password in place.
 pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
     let row =
@@ -305,36 +318,49 @@ fn members_of(which: Condition) -> SelectStatement {
         .to_owned()
 }
 
-/// What these people say of themselves now; those who say nothing are left out.
-pub async fn custom_statuses<C: ConnectionTrait>(
-    db: &C,
-    people: &[UserId],
-    now: Timestamp,
-) -> Result<Vec<(UserId, CustomStatus)>, AppError> {
+/// How somebody wants to be seen.
+pub struct Wish {
+    pub id: UserId,
+    /// What they say of themselves.
+    pub custom_status: Option<CustomStatus>,
+    /// What they chose to be shown as while they are here; none: as they are.
+    pub chosen: Option<PresenceStatus>,
+}
+
+/// How these people want to be seen now; those who say and choose nothing may be left out.
+pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestamp) -> Result<Vec<Wish>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         id: UserId,
         status_emoji: Option<String>,
         status_text: Option<String>,
         status_until: Option<Timestamp>,
+        chosen_presence: Option<String>,
     }
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, people.iter().map(|id| id.0));
     let sql = format!(
-        "SELECT u.id, u.status_emoji, u.status_text, u.status_until FROM {} JOIN users u ON u.id = w.id \
-         WHERE (u.status_emoji IS NOT NULL OR u.status_text IS NOT NULL) AND (u.status_until IS NULL OR u.status_until > $2)",
+        "SELECT u.id, u.status_emoji, u.status_text, u.status_until, u.chosen_presence \
+         FROM {} JOIN users u ON u.id = w.id \
+         WHERE u.status_emoji IS NOT NULL OR u.status_text IS NOT NULL OR u.chosen_presence IS NOT NULL",
         asked.table()
     );
-    let values: [Value; 2] = [asked.parameter()?.into(), now.into()];
-    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into()]);
     let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(found
+    found
         .into_iter()
         .map(|row| {
+            let is_said = (row.status_emoji.is_some() || row.status_text.is_some())
+                && row.status_until.is_none_or(|until| until > now);
             let status = CustomStatus { emoji: row.status_emoji, text: row.status_text, until: row.status_until };
-            (row.id, status)
+            let chosen = row.chosen_presence.map(|name| name.parse::<PresenceStatus>()).transpose();
+            Ok(Wish {
+                id: row.id,
+                custom_status: is_said.then_some(status),
+                chosen: chosen.map_err(|error: UnknownName| AppError::internal(error))?,
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// Stores what somebody says of themselves, or that they say nothing.

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Language, Timestamp, UploadId, UserId, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Export, User, UserPicture},
+    view::{ChosenPresence, Export, User, UserPicture},
 };
 use natter_macro::{dto, endpoint};
 use service::{
@@ -53,6 +53,8 @@ pub struct ChangeMeRequest {
     pub timezone: Option<Option<String>>,
     /// Whether others are told it, which they are unless one says no.
     pub show_timezone: Option<bool>,
+    /// What one is shown as while one is here, on all one's devices; `online`: as one is.
+    pub chosen_presence: Option<ChosenPresence>,
     /// The new one; `current_password` must come with it.
     #[schema(format = Password, min_length = 8)]
     pub password: Option<String>,
@@ -60,7 +62,7 @@ pub struct ChangeMeRequest {
     pub current_password: Option<String>,
 }
 
-/// Change one's name, language, time zone or password
+/// Change one's name, language, time zone, presence or password
 ///
 /// What is left out stays as it is. With a new password all other devices are signed out.
 #[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
@@ -83,6 +85,7 @@ impl Endpoint for ChangeMe {
             language: request.language,
             timezone: request.timezone,
             show_timezone: request.show_timezone,
+            chosen_presence: request.chosen_presence,
             password,
         };
         Ok(Reply::of(accounts::update_me(ctx.app(), ctx.user()?, change).await?))

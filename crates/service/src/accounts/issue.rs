@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Language, Secret, SessionId, Timestamp,
     auth::token,
-    view::{self, UnknownName},
+    view::{self, ChosenPresence, UnknownName},
 };
 use dbcontext::{entity::user, query::sessions};
 use sea_orm::ConnectionTrait;
@@ -90,6 +90,7 @@ pub(super) async fn open_session<C: ConnectionTrait>(
 
 /// An account as its owner sees it.
 pub(crate) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
+    let chosen = user.chosen_presence.as_deref().map(str::parse::<ChosenPresence>).transpose();
     Ok(view::User {
         email: Some(user.email.clone()),
         email_verified: Some(user.email_verified_at.is_some()),
@@ -97,6 +98,7 @@ pub(crate) fn own_view(user: &user::Model) -> Result<view::User, AppError> {
         second_factor: Some(user.second_factor),
         language: Some(Language::stored(&user.language)),
         show_timezone: Some(user.show_timezone),
+        chosen_presence: Some(chosen.map_err(|error: UnknownName| AppError::internal(error))?.unwrap_or_default()),
         timezone: user.timezone.clone(),
         ..others_view(user)?
     })
@@ -112,6 +114,7 @@ pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
         second_factor: None,
         language: None,
         show_timezone: None,
+        chosen_presence: None,
         display_name: user.display_name.clone(),
         role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

@@ -3,10 +3,10 @@
 use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal, password::PasswordCheck},
-    event::{BusMessage, Signal},
+    event::{BusMessage, Event, Signal},
     line::check_search,
     page::{Page, PageRequest},
-    view::User,
+    view::{ChosenPresence, User},
 };
 use dbcontext::{
     constraint::app_error,
@@ -32,6 +32,8 @@ pub struct ProfileChange {
     pub timezone: Option<Option<String>>,
     /// Whether others are told.
     pub show_timezone: Option<bool>,
+    /// What all devices of the caller show them as.
+    pub chosen_presence: Option<ChosenPresence>,
     pub password: Option<PasswordChange>,
 }
 
@@ -75,7 +77,7 @@ pub async fn search(
     Ok(Page::new(items, page, total))
 }
 
-/// Changes the caller's name, language, time zone and password: all that is asked for or nothing.
+/// Changes the caller's name, language, time zone, chosen presence and password: all that is asked for or nothing.
 pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
     let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
@@ -109,12 +111,19 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     if timezone.is_some() || change.show_timezone.is_some() {
         users::set_timezone(&tx, by.user_id, timezone, change.show_timezone, now).await?;
     }
+    if let Some(chosen) = change.chosen_presence {
+        users::set_chosen_presence(&tx, by.user_id, chosen, now).await?;
+    }
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(app, ended).await;
     if display_name.is_some() {
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
     }
+    if change.chosen_presence.is_some() {
+        presence::announce(app, &presence::of(app, &[by.user_id]).await).await?;
+    }
+    app.tell_own(by.user_id, &Event::OwnAccountChanged { user_id: by.user_id })?;
     Ok(seen(app, issue::own_view(&user)?).await)
 }
 

@@ -15,7 +15,7 @@ use super::channels;
 use crate::{
     App, access,
     events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
-    membership,
+    membership, presence,
 };
 
 /// Who joined.
@@ -56,7 +56,7 @@ pub(super) async fn with_presence(
 ) -> Result<Vec<(ConversationId, Member)>, AppError> {
     let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
     let known: HashMap<UserId, Presence> =
-        app.presence.of(&people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
+        presence::of(app, &people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
     rows.into_iter()
         .map(|row| {
             let id = row.conversation_id;

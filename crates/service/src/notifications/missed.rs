@@ -19,6 +19,7 @@ use crate::{
     App,
     jobs::{self, Ended, Job, Stored, Work},
     mail::{self, Letter},
+    presence,
 };
 
 /// How many stand in one mail; of the others it says how many there are.
@@ -86,7 +87,7 @@ impl MissedJob {
         let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(Ended::Done) };
         // What was there first has been read meanwhile; or somebody is here, and about to look.
         let left = oldest.plus(patience).0 - now.0;
-        let presence = app.presence.of(&[self.user_id]).await;
+        let presence = presence::of(app, &[self.user_id]).await;
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
         if left > 0 || is_here {
             let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };

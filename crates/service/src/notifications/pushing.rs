@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use appcore::{AppError, view::PresenceStatus};
-use dbcontext::query::{notifications, push as rows};
+use dbcontext::query::{notifications, push as rows, users};
 use uuid::Uuid;
 
 use super::describe_one;
@@ -71,10 +71,14 @@ impl PushJob {
         }
         let presence = app.presence.of(&[self.user_id]).await;
         let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
-        if status == PresenceStatus::Dnd {
+        // Chosen on one device it holds for the others, also once that one is switched off.
+        let wishes = users::wishes(app.db.reader(), &[self.user_id], app.clock.now()).await?;
+        let chosen = wishes.first().and_then(|wish| wish.chosen);
+        if [Some(status), chosen].contains(&Some(PresenceStatus::Dnd)) {
             return Ok(None);
         }
         if status == PresenceStatus::Online
+            && chosen.is_none()
             && let Some(conversation_id) = self.conversation_id
             && is_shown(app, self.user_id, conversation_id).await
         {

@@ -1,14 +1,18 @@
-//! What people say of themselves for a while.
+//! What people say of themselves for a while, and what they chose to be shown as.
 
 use std::collections::HashMap;
 
 use appcore::{
     AppError, Timestamp, UserId,
     auth::Principal,
+    event::Event,
     line,
-    view::{CustomStatus, Presence},
+    view::{CustomStatus, Presence, PresenceStatus},
 };
-use dbcontext::{constraint::app_error, query::users};
+use dbcontext::{
+    constraint::app_error,
+    query::users::{self, Wish},
+};
 
 use super::{announce, of};
 use crate::{App, emoji};
@@ -28,7 +32,7 @@ pub struct StatusChange {
 pub async fn set_custom(app: &App, by: &Principal, change: StatusChange) -> Result<(), AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
-    let old = users::custom_statuses(&tx, &[by.user_id], now).await?.into_iter().next().map(|(_, status)| status);
+    let old = users::wishes(&tx, &[by.user_id], now).await?.into_iter().next().and_then(|wish| wish.custom_status);
     let old = old.unwrap_or(CustomStatus { emoji: None, text: None, until: None });
     let emoji = match change.emoji {
         Some(Some(emoji)) => Some(emoji::parse(&emoji)?.to_owned()),
@@ -47,23 +51,30 @@ pub async fn set_custom(app: &App, by: &Principal, change: StatusChange) -> Resu
     let status = (emoji.is_some() || text.is_some()).then_some(CustomStatus { emoji, text, until });
     users::set_custom_status(&tx, by.user_id, status.as_ref()).await?;
     tx.commit().await.map_err(app_error)?;
+    app.tell_own(by.user_id, &Event::OwnAccountChanged { user_id: by.user_id })?;
     announce(app, &of(app, &[by.user_id]).await).await
 }
 
-/// These, with what the people say of themselves. It is left out where it can't be read.
+/// These, with what the people say of themselves, and as what they chose to be shown. It is left out where it can't be read.
 pub(super) async fn filled_in(app: &App, mut presences: Vec<Presence>) -> Vec<Presence> {
     let people: Vec<UserId> = presences.iter().map(|presence| presence.user_id).collect();
     if people.is_empty() {
         return presences;
     }
-    match users::custom_statuses(app.db.reader(), &people, app.clock.now()).await {
+    match users::wishes(app.db.reader(), &people, app.clock.now()).await {
         Ok(found) => {
-            let mut statuses: HashMap<UserId, CustomStatus> = found.into_iter().collect();
+            let mut wishes: HashMap<UserId, Wish> = found.into_iter().map(|wish| (wish.id, wish)).collect();
             for presence in &mut presences {
-                presence.custom_status = statuses.remove(&presence.user_id);
+                let wish = wishes.remove(&presence.user_id);
+                if presence.status != PresenceStatus::Offline
+                    && let Some(chosen) = wish.as_ref().and_then(|wish| wish.chosen)
+                {
+                    presence.status = chosen;
+                }
+                presence.custom_status = wish.and_then(|wish| wish.custom_status);
             }
         }
-        Err(error) => tracing::debug!(%error, "what people say of themselves could not be read"),
+        Err(error) => tracing::debug!(%error, "how people want to be seen could not be read"),
     }
     presences
 }

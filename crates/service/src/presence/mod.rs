@@ -95,7 +95,7 @@ pub async fn announce(app: &App, changes: &[Presence]) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The presence of these people, in their order, with what they say of themselves.
+/// The presence of these people, in their order, as they want to be seen: with what they say of themselves and what they chose by hand.
 pub async fn of(app: &App, people: &[UserId]) -> Vec<Presence> {
     custom::filled_in(app, app.presence.of(people).await).await
 }

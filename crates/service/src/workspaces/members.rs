@@ -213,6 +213,7 @@ fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
         second_factor: None,
         language: None,
         show_timezone: None,
+        chosen_presence: None,
         display_name: row.display_name,
         role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
         presence: None,

@@ -34,8 +34,8 @@ export type Id = string;
 /** RFC 3339, UTC, with milliseconds. */
 export type Timestamp = Described.Timestamp;
 
-/** The signed-in account: only it sees its own address. */
-export type Account = User & { email: string };
+/** The signed-in account: only it sees its own address, and what it chose to be shown as. */
+export type Account = User & { email: string; chosen_presence?: Exclude<Described.PresenceStatus, 'offline'> };
 
 /** In cookie transport both tokens are null: the browser keeps them where scripts can't reach. */
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };

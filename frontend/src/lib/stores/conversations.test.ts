@@ -118,7 +118,7 @@ beforeEach(() => {
     },
     notify: () => undefined
   } as unknown as Connection;
-  presence = new Presence(connection);
+  presence = new Presence(connection, { choose: () => Promise.resolve() });
   store = new Conversations(api, connection, { account: { id: 'me' } } as Session, presence);
   api.list = [conversation()];
 });

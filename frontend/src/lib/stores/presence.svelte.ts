@@ -1,10 +1,12 @@
 import type { CustomStatus, Id, Member, PresenceStatus, ServerFrame, Timestamp, User } from '#lib/api/types.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
+import type { Session } from './session.svelte.ts';
 
 export type OwnStatus = Exclude<PresenceStatus, 'offline'>;
 
-const CHOSEN = 'natter.presence';
+type Choosing = Pick<Session, 'choose'>;
+
 /** As many people as the server tells about at a time. */
 const MOST_WATCHED = 500;
 const WATCH_AFTER = 500;
@@ -16,8 +18,8 @@ const AWAY_AFTER = 5 * 60_000;
 const LONGEST_TIMER = 86_400_000;
 
 /**
- * Who is here. Own status: what the person chose, or away when the page has long been out of sight. Of several pages the
- * server shows the most active.
+ * Who is here. Own status: what the person chose, here or on another device, or away when the page has long been out of sight. Of
+ * several pages the server shows the most active.
  */
 export class Presence {
   readonly #others = new SvelteMap<Id, { status: PresenceStatus; lastSeen: Timestamp | null }>();
@@ -33,13 +35,12 @@ export class Presence {
   #isIdle = $state(false);
 
   readonly #connection: Connection;
-  readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
+  readonly #session: Choosing;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(connection: Connection, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
+  constructor(connection: Connection, session: Choosing) {
     this.#connection = connection;
-    this.#storage = storage;
-    this.#chosen = this.#kept();
+    this.#session = session;
     connection.on((frame) => this.#hear(frame));
     connection.onHello(() => {
       this.#tell();
@@ -71,22 +72,23 @@ export class Presence {
     return this.#said.get(userId);
   }
 
-  choose(status: OwnStatus): void {
-    this.#chosen = status;
-    this.#storage?.setItem(CHOSEN, status);
-    this.#tell();
+  /** Holds for all devices of the person; shown at once, and taken back where the server doesn't take it. */
+  async choose(status: OwnStatus): Promise<void> {
+    const before = this.#chosen;
+    this.follow(status);
+    try {
+      await this.#session.choose({ chosen_presence: status });
+    } catch (error) {
+      this.follow(before);
+      throw error;
+    }
   }
 
-  /** Another tab has kept something by that name: a choice holds for all of them. */
-  storageChanged(name: string | null): void {
-    if (name !== CHOSEN || this.#kept() === this.#chosen) return;
-    this.#chosen = this.#kept();
+  /** What the account says was chosen, here or on another device. */
+  follow(chosen: OwnStatus): void {
+    if (chosen === this.#chosen) return;
+    this.#chosen = chosen;
     this.#tell();
-  }
-
-  #kept(): OwnStatus {
-    const kept = this.#storage?.getItem(CHOSEN);
-    return kept === 'away' || kept === 'dnd' ? kept : 'online';
   }
 
   /** Answers that name people say who of them is here, too. */

@@ -6,11 +6,13 @@ import { FakeLine } from './testing.ts';
 
 let line: FakeLine;
 let presence: Presence;
+const session = { choose: vi.fn((_: object) => Promise.resolve()) };
 
 beforeEach(() => {
   vi.useFakeTimers();
+  session.choose.mockClear();
   line = new FakeLine();
-  presence = new Presence(line as unknown as Connection);
+  presence = new Presence(line as unknown as Connection, session);
 });
 
 afterEach(() => vi.useRealTimers());
@@ -61,21 +63,26 @@ describe('who is here', () => {
 });
 
 describe('what one chose', () => {
-  it('holds for the other tabs of the browser', () => {
-    const kept = new Map<string, string>();
-    const storage = {
-      getItem: (name: string) => kept.get(name) ?? null,
-      setItem: (name: string, value: string) => void kept.set(name, value)
-    };
-    const other = new FakeLine();
-    const there = new Presence(other as unknown as Connection, storage);
-    presence = new Presence(line as unknown as Connection, storage);
-    presence.choose('dnd');
-    there.storageChanged('natter.theme');
-    expect(there.own).toBe('online');
-    there.storageChanged('natter.presence');
-    there.storageChanged('natter.presence');
-    expect(there.own).toBe('dnd');
-    expect(other.told).toEqual([{ type: 'presence', payload: { status: 'dnd' } }]);
+  const said = () => line.told.filter(({ type }) => type === 'presence').map(({ payload }) => payload.status);
+
+  it('is told at once, and kept for the other devices', async () => {
+    await presence.choose('dnd');
+    expect(session.choose).toHaveBeenCalledWith({ chosen_presence: 'dnd' });
+    // The account, which has it by now, says so, too.
+    presence.follow('dnd');
+    expect([presence.own, said()]).toEqual(['dnd', ['dnd']]);
+  });
+
+  it('is what was chosen on another device', () => {
+    presence.follow('away');
+    expect([presence.own, said()]).toEqual(['away', ['away']]);
+    presence.follow('online');
+    expect([presence.own, said()]).toEqual(['online', ['away', 'online']]);
+  });
+
+  it('is taken back where the server does not take it', async () => {
+    session.choose.mockRejectedValueOnce(new Error('no network'));
+    await expect(presence.choose('dnd')).rejects.toThrow('no network');
+    expect([presence.own, said()]).toEqual(['online', ['dnd', 'online']]);
   });
 });

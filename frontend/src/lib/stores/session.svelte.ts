@@ -35,6 +35,8 @@ export class Session {
   /** The person at this tab signed out; the next one starts anew. */
   leftOnPurpose = $state(false);
 
+  #readAt: number | null = null;
+
   readonly #api: Api;
   readonly #storage: SessionOptions['storage'];
   readonly #channel: BroadcastChannel | undefined;
@@ -85,6 +87,25 @@ export class Session {
     } catch (error) {
       if (isRefused(error)) this.expire();
       else if (this.state !== 'signed-in' && this.state !== 'ended') this.state = 'unreachable';
+    }
+  }
+
+  /** When the account was read last; null: never yet. */
+  get askedAt(): number | null {
+    return this.#readAt;
+  }
+
+  /** Reads the account anew: it may have been changed on another device. */
+  async refresh(): Promise<void> {
+    const isHere = () => this.state === 'signed-in' && !this.leftOnPurpose;
+    const before = this.account?.id;
+    if (!isHere()) return;
+    try {
+      const account = await this.#api.get<Account>('/users/me');
+      // Who has left meanwhile, or is another by now, is not let in by it.
+      if (isHere() && account.id === before && this.account?.id === before) this.#enter(account);
+    } catch (error) {
+      if (isRefused(error)) this.expire();
     }
   }
 
@@ -158,8 +179,10 @@ export class Session {
     this.#enter(await this.#api.patch<Account>('/users/me/status', status));
   }
 
-  /** In which language the server writes mail to this account, in which time zone one is, and whether others are told. */
-  async choose(choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone'>>): Promise<void> {
+  /** In which language the server writes mail to this account, in which time zone one is, whether others are told, and what one is shown as. */
+  async choose(
+    choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone' | 'chosen_presence'>>
+  ): Promise<void> {
     this.#enter(await this.#api.patch<Account>('/users/me', choice));
   }
 
@@ -216,6 +239,7 @@ export class Session {
       return;
     }
     this.account = account;
+    this.#readAt = Date.now();
     this.sessionId = sessionId;
     this.state = 'signed-in';
     this.ended = false;

@@ -193,6 +193,22 @@ describe('a session', () => {
     expect([session.state, session.ended, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
   });
 
+  it('has the account as it is by now, and lets nobody in by it', async () => {
+    expect(session.askedAt).toBeNull();
+    await session.refresh();
+    expect(api.asked).toEqual([]);
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    api.answers.set('GET /users/me', { ...elena, chosen_presence: 'dnd' });
+    await session.refresh();
+    expect(session.user.chosen_presence).toBe('dnd');
+    expect(session.askedAt).not.toBeNull();
+    const refreshing = session.refresh();
+    await session.signOut();
+    await refreshing;
+    expect([session.state, storage.getItem('natter.session')]).toEqual(['signed-out', null]);
+  });
+
   it('follows the other tabs, and leads them', async () => {
     api.answers.set('GET /users/me', elena);
     channel.hear('signed-in');
