@@ -332,6 +332,7 @@ test('an invitation is looked at, and taken up after signing up', { tag: '@gate'
 test('an invitation for another address says so', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
+  const dora = await arrive('Dora');
   await anna.page.goto(await linkTo(server, anna.email, 'verify-email'));
   await anna.page.getByRole('button', { name: 'Verify email' }).click();
   await expect(anna.page.getByRole('heading', { name: 'Email verified' })).toBeVisible();
@@ -345,8 +346,15 @@ test('an invitation for another address says so', async ({ arrive, server }) => 
   await ben.page.getByRole('button', { name: 'Join Archive' }).click();
   await expect(ben.page.getByRole('alert')).toContainText('for a different email');
   await ben.expectFlawless('an invitation for somebody else');
+  await ben.page.evaluate(() => (window.isBens = true));
   await ben.page.getByRole('button', { name: 'Use another account' }).click();
   await expect(ben.page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
+  expect(await ben.page.evaluate(() => window.isBens)).toBe(true);
+  // Whoever comes next is led to the invitation, on a page that has nothing of the one before.
+  await ben.fillSignIn(dora.email);
+  await expect(ben.page.getByText(`(${dora.email})`)).toBeVisible();
+  await expect(ben.page.getByRole('alert')).toContainText('for a different email');
+  expect(await ben.page.evaluate(() => window.isBens)).toBeUndefined();
 });
 
 test.describe('a server with rules of its own', () => {

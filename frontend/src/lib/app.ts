@@ -44,7 +44,7 @@ export function createApp(): App {
   const session = new Session(api, {
     storage,
     channel: new BroadcastChannel('natter.session'),
-    startOver: () => location.replace('/'),
+    startOver: (where) => (where === 'home' ? location.replace('/') : location.reload()),
     forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget')
   });
   const connection = new Connection(api);

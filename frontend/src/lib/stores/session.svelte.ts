@@ -13,8 +13,8 @@ const HINT = 'natter.session';
 interface SessionOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   channel?: BroadcastChannel | undefined;
-  /** Begins a new page, because another account must find nothing of the one before. */
-  startOver?: () => void;
+  /** Begins a new page, because another account must find nothing of the one before: at the same address, or where everybody begins. */
+  startOver?: (where: 'here' | 'home') => void;
   /** Nobody is signed in here any more: what was read is not to be kept. */
   forget?: () => void;
 }
@@ -36,11 +36,13 @@ export class Session {
   leftOnPurpose = $state(false);
 
   #readAt: number | null = null;
+  /** Of whom something may be kept in this page, by stores that live as long as it does. */
+  #pageOf: Id | undefined;
 
   readonly #api: Api;
   readonly #storage: SessionOptions['storage'];
   readonly #channel: BroadcastChannel | undefined;
-  readonly #startOver: () => void;
+  readonly #startOver: (where: 'here' | 'home') => void;
   readonly #forgetRead: () => void;
 
   constructor(api: Api, options: SessionOptions = {}) {
@@ -50,6 +52,7 @@ export class Session {
     this.#startOver = options.startOver ?? (() => undefined);
     this.#forgetRead = options.forget ?? (() => undefined);
     this.account = parseAccount(this.#storage?.getItem(HINT));
+    this.#pageOf = this.account?.id;
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
       // Another tab signed in or out: this one follows.
@@ -98,12 +101,11 @@ export class Session {
   /** Reads the account anew: it may have been changed on another device. */
   async refresh(): Promise<void> {
     const isHere = () => this.state === 'signed-in' && !this.leftOnPurpose;
-    const before = this.account?.id;
     if (!isHere()) return;
     try {
       const account = await this.#api.get<Account>('/users/me');
-      // Who has left meanwhile, or is another by now, is not let in by it.
-      if (isHere() && account.id === before && this.account?.id === before) this.#enter(account);
+      // Whoever has left meanwhile is not let in by it.
+      if (isHere()) this.#enter(account);
     } catch (error) {
       if (isRefused(error)) this.expire();
     }
@@ -234,10 +236,12 @@ export class Session {
 
   #enter(account: Account, sessionId: string | null = this.sessionId): void {
     this.#storage?.setItem(HINT, JSON.stringify(account));
-    if (this.state === 'ended' && this.account?.id !== account.id) {
-      this.#startOver();
+    if (this.#pageOf !== undefined && this.#pageOf !== account.id) {
+      // Whose session ended may have left anything open; whoever comes to the door is on the way to somewhere of their own.
+      this.#startOver(this.state === 'ended' ? 'home' : 'here');
       return;
     }
+    this.#pageOf = account.id;
     this.account = account;
     this.#readAt = Date.now();
     this.sessionId = sessionId;

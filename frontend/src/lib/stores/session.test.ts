@@ -55,19 +55,19 @@ let api: FakeApi;
 let channel: Channel;
 let storage: ReturnType<typeof memory>;
 let session: Session;
-let startedOver: number;
+let startedOver: string[];
 let forgotten: number;
 
 beforeEach(() => {
   api = new FakeApi();
   channel = new Channel();
   storage = memory();
-  startedOver = 0;
+  startedOver = [];
   forgotten = 0;
   session = new Session(api, {
     storage,
     channel: channel as unknown as BroadcastChannel,
-    startOver: () => startedOver++,
+    startOver: (where) => startedOver.push(where),
     forget: () => forgotten++
   });
 });
@@ -126,7 +126,7 @@ describe('a session', () => {
     expect([session.state, session.user.id, storage.getItem('natter.session')]).toEqual(['ended', 'u1', null]);
     api.answers.set('POST /auth/signin', { user: elena, session_id: 's2' });
     await session.signIn({ email: '', password: '' });
-    expect([session.state, session.sessionId, session.ended, startedOver]).toEqual(['signed-in', 's2', false, 0]);
+    expect([session.state, session.sessionId, session.ended, startedOver]).toEqual(['signed-in', 's2', false, []]);
   });
 
   it('begins a new page when somebody else signs in over it', async () => {
@@ -135,8 +135,35 @@ describe('a session', () => {
     api.onSignedOut?.();
     api.answers.set('POST /auth/signin', { user: { ...elena, id: 'u2' }, session_id: 's2' });
     await session.signIn({ email: '', password: '' });
-    expect([startedOver, session.state, session.user.id]).toEqual([1, 'ended', 'u1']);
+    expect([startedOver, session.state, session.user.id]).toEqual([['home'], 'ended', 'u1']);
     expect(storage.getItem('natter.session')).toContain('u2');
+  });
+
+  it('begins a new page when somebody else signs in where one has signed out', async () => {
+    api.answers.set('POST /auth/signin', { user: elena, session_id: 's1' });
+    await session.signIn({ email: '', password: '' });
+    await session.signOut();
+    // The same person goes on.
+    await session.signIn({ email: '', password: '' });
+    await session.signOut();
+    expect([session.state, startedOver]).toEqual(['signed-out', []]);
+    api.answers.set('POST /auth/signup', { user: { ...elena, id: 'u2' }, session_id: 's2' });
+    await session.signUp({ display_name: '', email: '', password: '' });
+    expect([session.state, session.account, startedOver]).toEqual(['signed-out', null, ['here']]);
+    // Which knows who it is for.
+    expect(new Session(api, { storage }).user.id).toBe('u2');
+  });
+
+  it('begins a new page where it was shown to somebody who it is not', async () => {
+    storage.setItem('natter.session', JSON.stringify(elena));
+    const returning = new Session(api, { storage, startOver: (where) => startedOver.push(where) });
+    api.answers.set('GET /users/me', { ...elena, id: 'u2' });
+    await returning.load();
+    expect(startedOver).toEqual(['here']);
+    // Where nobody was seen before there is nothing to find.
+    const fresh = new Session(api, { startOver: (where) => startedOver.push(where) });
+    await fresh.load();
+    expect([fresh.state, startedOver]).toEqual(['signed-in', ['here']]);
   });
 
   it('whose page waits goes on when another tab has signed in', async () => {
