@@ -48,6 +48,15 @@ export default ts.config(
     }
   },
   {
+    files: ['**/*.test.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { name: 'fast-check', message: 'Take it from #lib/property-testing.ts, which draws the same each time.' }
+      ]
+    }
+  },
+  {
     files: ['src/**'],
     // An avatar has kinds of its own.
     ignores: ['src/lib/chat/kinds.ts', 'src/lib/components/ui/avatar/avatar.svelte', '**/*.test.ts'],

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { expect, it } from 'vitest';
 import { between } from './position.ts';
 

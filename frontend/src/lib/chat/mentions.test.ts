@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import cases from './mentions.json';
 import {

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import { reduce, type LogInput } from './reducer.ts';
 import { EMPTY, isBehind, type LogState } from './state.ts';

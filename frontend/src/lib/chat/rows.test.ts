@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import type { Message, Sender } from '#lib/api/types.ts';
 import { RowBuilder, type Reader, type Row } from './rows.ts';

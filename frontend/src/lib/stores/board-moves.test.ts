@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { BoardColumn, Task } from '#lib/api/boards.ts';
 import { between } from '#lib/boards/position.ts';

@@ -1,10 +1,8 @@
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { MemoryNotes, NotesServer } from './notes-testing.ts';
 import { Notes } from './notes.svelte.ts';
 import { FakeLine } from './testing.ts';
-
-fc.configureGlobal({ seed: 20_261_126 });
 
 type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
 

@@ -1,13 +1,10 @@
 /** Whatever is written can be read: no text is shown as nothing, and no word of it is lost. */
-import fc from 'fast-check';
+import fc from '#lib/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import { isBlank } from '../blank.ts';
 import { GrowingMarkdown } from './growing.ts';
 import { parse } from './parse.ts';
 import { plainText } from './plain.ts';
-
-// The same each time: what is drawn anew may be red for who changed nothing here.
-fc.configureGlobal({ seed: 20_261_126 });
 
 const values = (node: unknown): [string, unknown][] => (typeof node === 'object' && node ? Object.entries(node) : []);
 
