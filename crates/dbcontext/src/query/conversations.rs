@@ -6,8 +6,10 @@ use appcore::{
     view::{self, AssistantMember, ConversationKind},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
-    IntoActiveModel as _, QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel as _, QueryFilter,
+    QueryOrder, QuerySelect, Set, Statement, Value,
     sea_query::{OnConflict, Query},
 };
 
@@ -328,12 +330,18 @@ pub struct Settings {
     pub word_filter: Option<String>,
 }
 
-/// Refused where an open conversation of the workspace has the title.
-pub async fn set<C: ConnectionTrait>(db: &C, id: ConversationId, settings: &Settings) -> Result<(), AppError> {
+/// Refused where an open conversation of the workspace has the title. One that keeps its title keeps its folded form, which may have a number.
+pub async fn set<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    settings: &Settings,
+    is_renamed: bool,
+) -> Result<(), AppError> {
+    let folded = settings.title.as_deref().map(::search::folded_line);
     let row = conversation::ActiveModel {
         id: Set(id),
         kind: Set(settings.kind.to_string()),
-        search_title: Set(settings.title.as_deref().map(::search::folded_line)),
+        search_title: if is_renamed { Set(folded) } else { NotSet },
         title: Set(settings.title.clone()),
         topic: Set(settings.topic.clone()),
         posting: Set(settings.posting.to_string()),

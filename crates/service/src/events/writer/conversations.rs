@@ -110,7 +110,9 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
         word_filter: update.word_filter.clone().unwrap_or_else(|| old.word_filter.clone()),
     };
     if new != old {
-        check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
+        if new.title != old.title {
+            check_title(batch, id, batch.conversation(id)?.workspace_id, new.kind, new.title.as_deref()).await?;
+        }
         set(batch, id, new).await?;
     }
     if let Some(entry) = &update.entry {
@@ -190,7 +192,8 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
 }
 
 async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result<(), AppError> {
-    query::conversations::set(batch.db, id, &new).await?;
+    let is_renamed = batch.conversation(id)?.title != new.title;
+    query::conversations::set(batch.db, id, &new, is_renamed).await?;
     let state = batch.conversation_mut(id)?;
     state.kind = new.kind.to_string();
     state.posting = new.posting.to_string();
