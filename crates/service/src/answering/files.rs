@@ -26,8 +26,12 @@ use crate::{
 /// Pictures that a model is shown for one answer, and their bytes together.
 const MAX_PICTURES: usize = 8;
 const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
-/// Pages of PDFs that a model is given as they are, and the bytes of these together, in base64: what every provider takes in one question.
+/// Pages of PDFs that a model is given as they are: what all take in one question. Anthropic has 600, and 100 for models with a window of 200,000
+/// tokens (<https://platform.claude.com/docs/en/build-with-claude/pdf-support>), Gemini has 1,000
+/// (<https://ai.google.dev/gemini-api/docs/document-processing>); for OpenAI the window alone counts.
 const MAX_PAGES: usize = 100;
+/// The bytes of these together, in base64. Our own limit, since they are sent again with each question: with pictures and texts it stays far below the
+/// smallest of the providers', 32 MB for all of Anthropic's request.
 const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
 /// The thumbnail that it sees: as much as models look at.
 const SEEN_SIDE: u32 = 1280;
