@@ -10,7 +10,7 @@ use super::corpus::{CONVERSATIONS, Corpus};
 /// Messages of a transaction.
 const BATCH: u64 = 1_000;
 /// Hits of a search.
-const HITS: u32 = 500;
+pub const HITS: u32 = 500;
 
 pub struct Bare {
     connection: Connection,

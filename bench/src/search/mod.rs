@@ -1,10 +1,11 @@
 //! Searching a million messages, on both databases, while others go on writing: how long a search takes by what is searched and by how much the
-//! searcher may read, how many typos are understood, and what the index costs. Beside it FTS5 alone.
+//! searcher may read, how many typos are understood, and what the index costs. Beside it FTS5 and tantivy alone.
 //!
 //! The corpus is a [generator's](corpus). What the searches take is measured at the client, one after the other.
 
 mod bare;
 mod corpus;
+mod tantivy_alone;
 mod world;
 
 use std::fmt::Write as _;
@@ -20,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 
 use bare::Bare;
 use corpus::{Corpus, PEOPLE, Random, mistyped};
+use tantivy_alone::Tantivy;
 use world::{Searcher, World};
 
 use crate::machine;
@@ -206,10 +208,14 @@ struct Outcome {
     words: usize,
     /// Memory of the server at the end.
     resident: u64,
-    bare: Option<BareOutcome>,
+    /// In the order of [`ALONE`]; none where it was not measured.
+    alone: Vec<Alone>,
 }
 
-struct BareOutcome {
+/// What the same messages are searched with beside it.
+const ALONE: [&str; 2] = ["FTS5", "tantivy"];
+
+struct Alone {
     built_in: Duration,
     bytes: u64,
     /// p95 in milliseconds.
@@ -238,7 +244,7 @@ async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
     let world = World::make(database.engine(), size.messages).await?;
     let mut questions = Questions::new(&world);
     let writing = Writing::begin(&world);
-    let (mut timed, mut for_bare) = (Vec::new(), Vec::new());
+    let (mut timed, mut asked) = (Vec::new(), Vec::new());
     for class in Class::ALL {
         for searcher in &world.searchers {
             let (mut took, mut hits) = (Vec::with_capacity(size.searches), 0);
@@ -251,7 +257,7 @@ async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
                 took.push(time);
                 hits += total(&found);
                 if searcher.name == "wide" {
-                    for_bare.extend(class.for_bare(&question.q).map(|q| (class, q)));
+                    asked.push((class, question.q));
                 }
             }
             let (p50, p95, longest) = (at(&mut took, 50), at(&mut took, 95), at(&mut took, 100));
@@ -279,7 +285,7 @@ async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
     }
     let written_per_second = writing.end().await;
     let resident = world.app.instances[0].memory();
-    let bare = if database == Database::Sqlite { Some(bare(size, &world, &for_bare)?) } else { None };
+    let alone = if database == Database::Sqlite { alone(size, &world, &asked)? } else { Vec::new() };
     Ok(Outcome {
         database,
         timed,
@@ -291,7 +297,7 @@ async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
         shares: world.searchers.iter().map(|searcher| (searcher.name, searcher.share)).collect(),
         words: world.corpus.counts.len(),
         resident,
-        bare,
+        alone,
     })
 }
 
@@ -379,21 +385,38 @@ impl Writing {
     }
 }
 
-fn bare(size: &SearchSize, world: &World, questions: &[(Class, String)]) -> anyhow::Result<BareOutcome> {
+/// One after the other, each in a folder of its own.
+fn alone(size: &SearchSize, world: &World, asked: &[(Class, String)]) -> anyhow::Result<Vec<Alone>> {
+    let ranks = &world.searchers[0].ranks;
+    let folder = || tempfile::Builder::new().prefix("natter-bench").tempdir();
     eprintln!("FTS5 alone");
-    let folder = tempfile::Builder::new().prefix("natter-bench").tempdir()?;
-    let bare = Bare::build(folder.path(), size.messages, &world.searchers[0].ranks)?;
+    let home = folder()?;
+    let bare = Bare::build(home.path(), size.messages, ranks)?;
+    let classes = p95_of(asked, |class, q| class.for_bare(q).map(|question| bare.search(&question)).transpose())?;
+    let fts5 = Alone { built_in: bare.built_in, bytes: bare.bytes, classes };
+    eprintln!("tantivy alone");
+    let home = folder()?;
+    let tantivy = Tantivy::build(home.path(), size.messages, ranks)?;
+    let classes = p95_of(asked, |class, q| tantivy.search(class, q))?;
+    Ok(vec![fts5, Alone { built_in: tantivy.built_in, bytes: tantivy.bytes, classes }])
+}
+
+/// Of the classes of which there is something to search for.
+fn p95_of(
+    asked: &[(Class, String)],
+    search: impl Fn(Class, &str) -> anyhow::Result<Option<Duration>>,
+) -> anyhow::Result<Vec<(Class, f64)>> {
     let mut classes = Vec::new();
     for class in Class::ALL {
         let mut took = Vec::new();
-        for (_, question) in questions.iter().filter(|(of, _)| *of == class) {
-            took.push(bare.search(question)?);
+        for (_, q) in asked.iter().filter(|(of, _)| *of == class) {
+            took.extend(search(class, q)?);
         }
         if !took.is_empty() {
             classes.push((class, at(&mut took, 95)));
         }
     }
-    Ok(BareOutcome { built_in: bare.built_in, bytes: bare.bytes, classes })
+    Ok(classes)
 }
 
 /// In milliseconds, what so many of a hundred don't exceed.
@@ -442,14 +465,18 @@ fn write_outcome(text: &mut String, size: &SearchSize, outcome: &Outcome) -> any
     let shares: Vec<String> =
         outcome.shares.iter().map(|(name, share)| format!("{name} {:.2} %", share * 100.0)).collect();
     writeln!(text, "Of all messages the searchers may read, or search in: {}.\n", shares.join(", "))?;
-    writeln!(text, "| | searcher | p50 | p95 (goal: < {GOAL_MS:.0}) | longest | hits, mean | p95 of FTS5 alone |")?;
-    writeln!(text, "|---|---|--:|--:|--:|--:|--:|")?;
+    let beside = ALONE.map(|name| format!("p95 of {name} alone")).join(" | ");
+    writeln!(text, "| | searcher | p50 | p95 (goal: < {GOAL_MS:.0}) | longest | hits, mean | {beside} |")?;
+    writeln!(text, "|---|---|--:|--:|--:|--:|{}", "--:|".repeat(ALONE.len()))?;
     for Timed { class, searcher, p50, p95, longest, hits } in &outcome.timed {
-        let classes = outcome.bare.iter().flat_map(|bare| &bare.classes);
-        let alone = classes.filter(|(of, _)| of == class && *searcher == "wide").map(|(_, p95)| format!("{p95:.1}"));
         let p95 = judged(&format!("{p95:.1}"), *p95 < GOAL_MS);
-        let alone = alone.collect::<String>();
-        writeln!(text, "| {} | {searcher} | {p50:.1} | {p95} | {longest:.1} | {hits:.0} | {alone} |", class.name())?;
+        let beside = (0..ALONE.len()).map(|place| {
+            let classes = outcome.alone.get(place).filter(|_| *searcher == "wide").map(|alone| &alone.classes);
+            let known = classes.and_then(|classes| classes.iter().find(|(of, _)| of == class));
+            known.map(|(_, p95)| format!("{p95:.1}")).unwrap_or_default()
+        });
+        let beside = beside.collect::<Vec<_>>().join(" | ");
+        writeln!(text, "| {} | {searcher} | {p50:.1} | {p95} | {longest:.1} | {hits:.0} | {beside} |", class.name())?;
     }
     let (understood, typos) = outcome.typos;
     let part = share(understood as u64, typos as u64);
@@ -465,9 +492,9 @@ fn write_outcome(text: &mut String, size: &SearchSize, outcome: &Outcome) -> any
     writeln!(text, "| size of the index | {:.0} MiB |", mebibytes(outcome.index_bytes))?;
     writeln!(text, "| a new index | {:.0} s, {rate:.0} messages/s |", outcome.indexed_in.as_secs_f64())?;
     writeln!(text, "| written meanwhile | {:.0} messages/s |", outcome.written_per_second)?;
-    if let Some(bare) = &outcome.bare {
-        let rate = share(size.messages, 1) / bare.built_in.as_secs_f64();
-        writeln!(text, "| FTS5 alone: size, rate | {:.0} MiB, {rate:.0} messages/s |", mebibytes(bare.bytes))?;
+    for (name, alone) in ALONE.iter().zip(&outcome.alone) {
+        let rate = share(size.messages, 1) / alone.built_in.as_secs_f64();
+        writeln!(text, "| {name} alone: size, rate | {:.0} MiB, {rate:.0} messages/s |", mebibytes(alone.bytes))?;
     }
     Ok(())
 }
