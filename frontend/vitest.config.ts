@@ -4,5 +4,11 @@ import { defineConfig } from 'vitest/config';
 // Stores and pure logic only; whole pages are tested in a browser against the real server.
 export default defineConfig({
   plugins: [svelte()],
-  test: { include: ['src/**/*.test.ts'], environment: 'node' }
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: 'node',
+    // A process for each file took most of the time. What a file changes for all is undone behind it.
+    isolate: false,
+    setupFiles: ['./vitest.setup.ts']
+  }
 });

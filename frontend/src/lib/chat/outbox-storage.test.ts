@@ -1,7 +1,9 @@
-import 'fake-indexeddb/auto';
-import { describe, expect, it } from 'vitest';
+import * as database from 'fake-indexeddb';
+import { describe, expect, it, vi } from 'vitest';
 import { BrowserOutboxStorage } from './outbox-storage.ts';
 import { outgoing } from './testing.ts';
+
+for (const [name, value] of Object.entries(database)) if (name !== 'default') vi.stubGlobal(name, value);
 
 describe("the browser's outbox", () => {
   it('gives back what was kept for the account, in the order of writing', async () => {
