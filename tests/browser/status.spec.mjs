@@ -1,6 +1,6 @@
-// What people say of themselves for a while: set with a preset or by hand, seen beside their names, taken away again.
+// What people say of themselves for a while: set with a preset or by hand, seen beside their names, taken away again. And what they are shown as.
 
-import { expect, PHONE, test } from './people.mjs';
+import { expect, PHONE, test, Visitor } from './people.mjs';
 
 for (const [size, options] of [['wide', {}], ['phone', PHONE]])
   test(`a status is set, seen by others, and cleared: ${size}`, async ({ arrive }) => {
@@ -44,3 +44,22 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await expect(page.getByRole('button', { name: 'Set a status' })).toBeVisible();
     await expect(ben.page.getByText('By the sea')).toHaveCount(0);
   });
+
+test('presence that is chosen on one device holds on another, and is taken back there', async ({ arrive, browser, server }) => {
+  const anna = await arrive('Anna');
+  const context = await browser.newContext({ baseURL: server.url });
+  const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');
+  elsewhere.email = anna.email;
+  await elsewhere.page.goto('/sign-in');
+  await elsewhere.signIn();
+  const self = ({ page }, status) => page.getByRole('button', { name: new RegExp(`You: .+, ${status}`) });
+  const choose = async (visitor, before, status) => {
+    await self(visitor, before).click();
+    await visitor.page.getByRole('menuitemradio', { name: status }).click();
+    for (const device of [anna, elsewhere]) await expect(self(device, status)).toBeVisible();
+  };
+  await choose(anna, 'Online', 'Do not disturb');
+  await anna.page.reload();
+  await choose(elsewhere, 'Do not disturb', 'Online');
+  await context.close();
+});
