@@ -77,6 +77,7 @@ mod m0100_projects;
 mod m0101_chat_shares;
 mod m0102_knowledge_words;
 mod m0103_messages_with_files;
+mod m0110_mcp_connections;
 mod m0112_chosen_presence;
 mod m0113_numbered_names;
 
@@ -160,6 +161,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0101_chat_shares::Migration),
             Box::new(m0102_knowledge_words::Migration),
             Box::new(m0103_messages_with_files::Migration),
+            Box::new(m0110_mcp_connections::Migration),
             Box::new(m0112_chosen_presence::Migration),
             Box::new(m0113_numbered_names::Migration),
         ]

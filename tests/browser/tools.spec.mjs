@@ -1,6 +1,7 @@
 // Tools of assistants: an admin adds a server of tools, an assistant gets some of them, and the asker has the last word.
 
 import { apiOf, DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
+import { startSignedIn } from '../mcp/signed-in.mjs';
 import { startTools } from './tool-server.mjs';
 
 test.use({ settings: { OUTGOING__ALLOW: '127.0.0.1' } });
@@ -223,4 +224,81 @@ test('a server’s prompt is found behind the slash, filled in, and looked at be
   await expect(anna.composer).toHaveValue('What is to be done about issue 482?');
   await admin.call('DELETE', `/r1/admin/mcp_servers/${forge.id}`);
   tools.stop();
+});
+
+test('an account is connected where a tool needs it, is signed in to again, and is taken back', async ({ arrive, browser, server, upstream }) => {
+  const box = await startSignedIn();
+  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+  const admin = await signInAsAdmin(context, server);
+  await admin.page.goto('/admin/tools');
+  await admin.page.getByRole('button', { name: 'Add tool server' }).first().click();
+  const dialog = admin.page.getByRole('dialog');
+  await dialog.getByLabel('Name', { exact: true }).first().fill('Box');
+  await dialog.getByLabel('Address').fill(box.url);
+  await dialog.getByLabel('Sign-in').selectOption('Each person’s own account (OAuth)');
+  await dialog.getByLabel('Who can add it to assistants').selectOption('Everyone');
+  await admin.expectFlawless('the form for a server that people sign in to');
+  await dialog.getByRole('button', { name: 'Add tool server' }).click();
+  const card = admin.page.getByRole('region', { name: 'Box' });
+  await expect(card.getByText('Connect your account to see the tools of Box.')).toBeVisible();
+  await admin.expectFlawless('a server that people sign in to');
+  box.orders.name = 'root';
+  await card.getByRole('button', { name: 'Connect your Box account' }).click();
+  await expect(card.getByText('Ready')).toBeVisible();
+  await card.getByLabel('When an assistant wants to use Who am I').selectOption('auto');
+  const api = await apiOf(server, server.admin);
+  const { items } = await api.call('GET', '/r1/mcp_servers');
+  const { id } = items.find(({ name }) => name === 'Box');
+
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const own = await apiOf(server, anna);
+  const boxer = await own.call('POST', '/r1/assistants', {
+    name: `Boxer of ${anna.name}`,
+    tools_enabled: true,
+    tools: [{ server_id: id, tools: null }],
+  });
+  await page.goto(`/c/new?assistant=${boxer.id}`);
+  const asks = (words) => {
+    upstream.next({ calls: [{ name: 'Box__whoami', given: {} }] });
+    upstream.next({ words: [words] });
+  };
+  asks('Connect it first.');
+  await anna.write('Who am I');
+  await anna.sees('Connect it first.');
+  await expect(anna.log.getByText('Connect your Box account, then ask again.')).toBeVisible();
+  await anna.expectFlawless('a tool that needs an account');
+  box.orders.name = 'anna';
+  await anna.log.getByRole('button', { name: 'Connect your Box account' }).click();
+  await expect(anna.log.getByText('Your Box account is connected. Ask again to use it.')).toBeVisible();
+  asks('You are Anna.');
+  await anna.write('And now');
+  await anna.sees('You are Anna.');
+  expect(box.seen.called).toEqual(['anna']);
+
+  // Where the sign-in has expired, that is said.
+  box.forget();
+  asks('Not any longer.');
+  await anna.write('And still');
+  await anna.sees('Not any longer.');
+  await page.goto('/settings');
+  const accounts = page.getByRole('list', { name: 'Connected accounts' }).getByRole('listitem').filter({ hasText: 'Box' });
+  await expect(accounts).toContainText('Expired. Reconnect to use its tools.');
+  await anna.expectFlawless('an account that has expired');
+  await accounts.getByRole('button', { name: 'Reconnect your Box account' }).click();
+  await expect(accounts).toContainText('Connected since');
+  await accounts.getByRole('button', { name: 'Disconnect Box' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Disconnect' }).click();
+  await expect(accounts).toContainText('Not connected');
+  expect([box.seen.revoked, box.seen.problems]).toEqual([1, []]);
+
+  // Turned back, one is told so.
+  box.orders.denies = true;
+  await accounts.getByRole('button', { name: 'Connect your Box account' }).click();
+  await expect(page.getByRole('heading', { name: 'Your account isn’t connected' })).toBeVisible();
+  await expect(page.getByText('The sign-in was canceled.')).toBeVisible();
+  await anna.expectFlawless('an account that was not connected');
+  await api.call('DELETE', `/r1/admin/mcp_servers/${id}`);
+  await context.close();
+  box.stop();
 });

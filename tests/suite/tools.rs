@@ -8,6 +8,7 @@ mod builtin;
 mod cluster;
 mod confirm;
 mod misbehaving;
+mod oauth;
 mod permissions;
 mod servers;
 mod survival;

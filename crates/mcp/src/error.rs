@@ -21,6 +21,9 @@ pub enum McpError {
     /// The server wants other credentials.
     #[error("The server refused the credentials.")]
     Credentials,
+    /// Whoever asks has to sign in at the server.
+    #[error("No account is connected with this server, or its sign-in has expired.")]
+    Unconnected,
     /// The server's own words.
     #[error("The server refused: {0}")]
     Refused(String),

@@ -298,7 +298,13 @@ impl World {
                     .replace("{call_id}", &new_id())
                     .replace("{number}", "1")
             }
-            "ShowMcpServer" | "ChangeMcpServer" | "RemoveMcpServer" | "RefreshMcpServer" | "UseServerPrompt" => {
+            "ShowMcpServer"
+            | "ChangeMcpServer"
+            | "RemoveMcpServer"
+            | "RefreshMcpServer"
+            | "UseServerPrompt"
+            | "SignInToToolServer"
+            | "DisconnectToolServer" => {
                 let body = self.body("AddMcpServer").await.unwrap_or_default();
                 with_id(def, &id_of(&self.admin.post("/r1/admin/mcp_servers", body).await.data_with(201)))
             }
@@ -585,6 +591,9 @@ impl World {
             }
             // It has told of none.
             "UseServerPrompt" => json!({ "name": "review" }),
+            // Nobody signs in to it.
+            "SignInToToolServer" => json!({ "next": "/settings" }),
+            "ConnectToolServer" => json!({ "state": "unknown", "code": "unknown" }),
             "ChangeMcpServer" => json!({ "description": "What is written about it" }),
             "RegenerateMessage" | "RequeueJobs" | "DeleteJobs" => json!({}),
             "InviteAccount" => json!({ "email": new_email("invited"), "display_name": "Invited" }),

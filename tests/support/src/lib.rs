@@ -60,7 +60,7 @@ pub use s3_server::S3Server;
 pub use search_engine::SearchEngine;
 pub use serde_json::{Value, json};
 pub use socket::{Closed, Codec, Frame, Socket};
-pub use tool_server::{EverythingServer, OddServer};
+pub use tool_server::{EverythingServer, OddServer, SignedInServer};
 pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};
 
 /// A new id as clients choose them.

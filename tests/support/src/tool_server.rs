@@ -1,13 +1,18 @@
-//! Servers of tools: the protocol's own one (`tests/mcp`), and one that misbehaves.
+//! Servers of tools: the protocol's own one (`tests/mcp`), one that misbehaves, and one that people sign in to.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use reqwest::header::LOCATION;
+use reqwest::{Client, Url, redirect};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::application::Setup;
-use crate::place::{free_port, program, wait_until};
+use crate::place::{PATIENCE, free_port, program, wait_until};
 
 fn place() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mcp");
@@ -94,5 +99,56 @@ impl EverythingServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/mcp", self.port)
+    }
+}
+
+/// The server `tests/mcp/signed-in.mjs`, which people sign in to, with its authorization server. Killed when it is dropped.
+pub struct SignedInServer {
+    _child: Child,
+    url: Url,
+    http: Client,
+}
+
+impl SignedInServer {
+    pub async fn start() -> Self {
+        let mut child = Command::new(program("node", &[]))
+            .arg(place().join("signed-in.mjs"))
+            // It ends when this end is closed.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the server starts in time");
+        let line = line.expect("its output can be read").expect("the server says where it is");
+        let http = Client::builder().no_proxy().timeout(PATIENCE).redirect(redirect::Policy::none()).build();
+        Self { _child: child, url: Url::parse(&line).expect("an address"), http: http.expect("a client can be made") }
+    }
+
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Gives it orders, and answers with what it has seen; the script says which there are.
+    pub async fn order(&self, orders: Value) -> Value {
+        let place = self.url.join("/control").expect("an address");
+        let answer = self.http.post(place).body(orders.to_string()).send().await;
+        answer.expect("the server answers").json().await.expect("JSON")
+    }
+
+    /// What it has seen.
+    pub async fn seen(&self) -> Value {
+        self.order(json!({})).await
+    }
+
+    /// Visits the authorization server as a browser does, signed in as `name`, and comes back with what it gives.
+    pub async fn visit(&self, authorization: &str, name: &str) -> BTreeMap<String, String> {
+        self.order(json!({ "name": name })).await;
+        let answer = self.http.get(authorization).send().await.expect("the server answers");
+        let back = answer.headers().get(LOCATION).expect("it sends the browser back").to_str().expect("an address");
+        Url::parse(back).expect("an address").query_pairs().into_owned().collect()
     }
 }

@@ -102,9 +102,9 @@ pub use search::{
 pub use share::{Share, SharedChat, SharedMessage, Sharer};
 pub use thread::{FollowedThread, Neighbours, SavedMessage, SavedState, Thread, ThreadPosition};
 pub use tool::{
-    AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument, OfferedServer,
-    OfferedTo, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolDecision, ToolMode,
-    ToolPermission, WorkspaceTools,
+    AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument,
+    OfferedServer, OfferedTo, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolConnected,
+    ToolConnection, ToolConnectionState, ToolDecision, ToolMode, ToolPermission, ToolSignIn, WorkspaceTools,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
 pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};

@@ -17,6 +17,10 @@ pub struct McpServer {
     pub url: Option<String>,
     /// Which of the programs of the configuration it is, for `stdio`.
     pub command: Option<String>,
+    /// How it is asked who calls.
+    pub auth: McpAuth,
+    /// By which Natter is known to its authorization server, where an administrator has entered that. The secret is never shown.
+    pub client_id: Option<String>,
     /// The names of its headers, or of its environment. Their values are never shown.
     pub secret_names: Vec<String>,
     pub is_enabled: bool,
@@ -122,6 +126,54 @@ pub enum McpTransport {
     Stdio,
 }
 
+/// How a server knows who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum McpAuth {
+    /// By the headers or the environment that an administrator has entered, the same for everyone.
+    Secrets,
+    /// Each person connects an account of theirs (OAuth); for `http` alone.
+    Oauth,
+}
+
+/// A server that one can connect an account with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolConnection {
+    pub server_id: McpServerId,
+    /// The server's name.
+    pub server: String,
+    pub description: Option<String>,
+    pub state: ToolConnectionState,
+    pub connected_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolConnectionState {
+    /// No account is connected.
+    None,
+    Connected,
+    /// One has to sign in anew.
+    Expired,
+}
+
+/// Where one signs in to a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolSignIn {
+    /// For a browser.
+    pub url: String,
+}
+
+/// An account was connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolConnected {
+    pub server_id: McpServerId,
+    /// The server's name.
+    pub server: String,
+    /// The page of the app where one came from.
+    pub next: String,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OfferedTo {
@@ -147,6 +199,9 @@ pub enum ToolMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCall {
     pub id: ToolCallId,
+    /// With which an account can be connected. Left out of what was called before this was kept.
+    #[serde(default)]
+    pub server_id: Option<McpServerId>,
     /// The server's name.
     pub server: String,
     pub tool: String,
@@ -185,6 +240,8 @@ pub enum ToolCallStatus {
     Done,
     /// The tool or its server failed.
     Failed,
+    /// Whoever asked has no account connected with the server, or its sign-in has expired. It was not called.
+    Unconnected,
     /// Whoever asked denied it.
     Refused,
     /// Nobody decided in time.
@@ -229,10 +286,12 @@ pub enum ToolDecision {
 
 stored_by_name! {
     McpTransport { Http = "http", Stdio = "stdio" }
+    McpAuth { Secrets = "secrets", Oauth = "oauth" }
     OfferedTo { Everyone = "everyone", Admins = "admins" }
     ToolMode { Auto = "auto", Ask = "ask", Off = "off" }
     ToolCallStatus {
-        Waiting = "waiting", Queued = "queued", Running = "running", Done = "done", Failed = "failed", Refused = "refused",
+        Waiting = "waiting", Queued = "queued", Running = "running", Done = "done", Failed = "failed",
+        Unconnected = "unconnected", Refused = "refused",
         Expired = "expired", Interrupted = "interrupted", Stopped = "stopped"
     }
 }

@@ -15,6 +15,7 @@ pub struct McpServerRow {
     pub search_name: String,
     pub description: Option<String>,
     pub transport: String,
+    pub auth: String,
     pub url: Option<String>,
     pub command: Option<String>,
     pub secrets: Option<Vec<u8>>,
@@ -35,12 +36,13 @@ pub struct McpServerRow {
     pub updated_at: Timestamp,
 }
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "id",
     "name",
     "search_name",
     "description",
     "transport",
+    "auth",
     "url",
     "command",
     "secrets",
@@ -148,6 +150,7 @@ fn values(row: McpServerRow) -> Vec<Value> {
         row.search_name.into(),
         row.description.into(),
         row.transport.into(),
+        row.auth.into(),
         row.url.into(),
         row.command.into(),
         row.secrets.into(),

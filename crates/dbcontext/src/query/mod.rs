@@ -32,6 +32,7 @@ pub mod knowledge;
 pub mod known_devices;
 pub mod ledger;
 pub mod mail_tokens;
+pub mod mcp_connections;
 pub mod mcp_servers;
 pub mod members;
 pub mod mentions;

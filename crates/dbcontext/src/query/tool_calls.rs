@@ -61,6 +61,7 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
         let duration = |(from, to): (Timestamp, Timestamp)| u64::try_from(to.0 - from.0).unwrap_or(0);
         Ok(Self {
             id: row.id,
+            server_id: Some(row.server_id),
             server: row.server,
             tool: row.tool,
             title: row.title,

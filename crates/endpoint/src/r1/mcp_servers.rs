@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, McpServerId,
     page::{Page, PageRequest},
-    view::{McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, PromptText, ToolMode},
+    view::{
+        McpAuth, McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, PromptText, ToolConnected,
+        ToolConnection, ToolMode, ToolSignIn,
+    },
 };
 use natter_macro::{dto, endpoint};
 use service::{
     audit::Action,
-    tools::{ServerFields, server_prompts, servers},
+    tools::{
+        ServerFields,
+        oauth::{self, ClientFields, Returned},
+        server_prompts, servers,
+    },
 };
 
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -18,6 +25,10 @@ use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply}
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListOfferedServers>(),
     EndpointDef::of::<UseServerPrompt>(),
+    EndpointDef::of::<ListToolConnections>(),
+    EndpointDef::of::<SignInToToolServer>(),
+    EndpointDef::of::<ConnectToolServer>(),
+    EndpointDef::of::<DisconnectToolServer>(),
     EndpointDef::of::<ListMcpCommands>(),
     EndpointDef::of::<ListMcpServers>(),
     EndpointDef::of::<AddMcpServer>(),
@@ -71,6 +82,82 @@ impl Endpoint for UseServerPrompt {
     }
 }
 
+/// List the servers of tools that one can connect an account with
+///
+/// Those that are offered to the caller, and those that they have connected. Where `state` is `expired` one signs in anew.
+#[endpoint(GET "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ListToolConnections {
+    type Request = ListMcpServersRequest;
+    type Response = Page<ToolConnection>;
+
+    async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<ToolConnection>>, AppError> {
+        Ok(Reply::of(oauth::list(ctx.app(), ctx.user()?, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct SignInToToolServerRequest {
+    #[from(path)]
+    pub id: McpServerId,
+    /// The page of the app to go on at.
+    #[schema(max_length = 2_000)]
+    pub next: Option<String>,
+}
+
+/// Begin to connect an account with a server of tools
+///
+/// Finds out where that server is signed in to (RFC 9728, RFC 8414), registers Natter there where that is needed (RFC 7591), and answers with the
+/// address for the browser (OAuth 2.1 with PKCE, RFC 8707). It comes back to `/tools/connected` of the app with what `POST /r1/mcp_connections` takes.
+#[endpoint(POST "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
+impl Endpoint for SignInToToolServer {
+    type Request = SignInToToolServerRequest;
+    type Response = ToolSignIn;
+
+    async fn handle(ctx: &Ctx, request: SignInToToolServerRequest) -> Result<Reply<ToolSignIn>, AppError> {
+        let url = oauth::begin(ctx.app(), ctx.user()?, request.id, request.next.as_deref()).await?;
+        Ok(Reply::of(ToolSignIn { url }))
+    }
+}
+
+#[dto(request)]
+pub struct ConnectToolServerRequest {
+    pub state: String,
+    pub code: Option<String>,
+    /// Where the authorization server has refused, or the person has.
+    pub error: Option<String>,
+    /// Who answers (RFC 9207).
+    pub iss: Option<String>,
+}
+
+/// Connect an account with a server of tools
+///
+/// With what the browser has brought back from the authorization server. It is good once, within ten minutes, for whoever began.
+#[endpoint(POST "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(OauthState, OauthDenied, WrongState, NotFound), deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
+impl Endpoint for ConnectToolServer {
+    type Request = ConnectToolServerRequest;
+    type Response = ToolConnected;
+
+    async fn handle(ctx: &Ctx, request: ConnectToolServerRequest) -> Result<Reply<ToolConnected>, AppError> {
+        let ConnectToolServerRequest { state, code, error, iss } = request;
+        let returned = Returned { state, code, error, issuer: iss };
+        Ok(Reply::of(oauth::finish(ctx.app(), ctx.user()?, returned).await?))
+    }
+}
+
+/// Disconnect one's account from a server of tools
+///
+/// Its tokens are forgotten, and revoked where the authorization server takes that (RFC 7009).
+#[endpoint(DELETE "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
+impl Endpoint for DisconnectToolServer {
+    type Request = McpServerRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<NoData>, AppError> {
+        oauth::disconnect(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
 /// List the programs that have tools
 ///
 /// They stand in the configuration (`mcp.commands`) and nowhere else: no request can name a program to be run.
@@ -109,6 +196,14 @@ pub struct AddMcpServerRequest {
     pub command: Option<String>,
     /// Headers for `http`, variables for `stdio`. Kept encrypted, and never shown again.
     pub secrets: Option<BTreeMap<String, String>>,
+    /// Left out, `secrets`.
+    pub auth: Option<McpAuth>,
+    /// For `oauth`: by which the authorization server knows Natter. Left out, Natter registers itself there, where it may.
+    #[schema(max_length = 500)]
+    pub client_id: Option<String>,
+    /// Kept encrypted, and never shown again.
+    #[schema(max_length = 2_000)]
+    pub client_secret: Option<String>,
     /// Left out, true.
     pub is_enabled: Option<bool>,
     /// Left out, administrators.
@@ -131,6 +226,8 @@ impl Endpoint for AddMcpServer {
             url: request.url,
             command: request.command,
             secrets: secrets.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+            auth: request.auth,
+            client: ClientFields { id: request.client_id.map(Some), secret: request.client_secret.map(Some) },
             is_enabled: request.is_enabled,
             offered_to: request.offered_to,
             modes: BTreeMap::new(),
@@ -172,6 +269,14 @@ pub struct ChangeMcpServerRequest {
     pub command: Option<String>,
     /// Those that are named are changed; null removes one.
     pub secrets: Option<BTreeMap<String, Option<String>>>,
+    /// Another way, or another address, forgets the accounts that people have connected.
+    pub auth: Option<McpAuth>,
+    /// Null takes it away. Another one forgets the secret.
+    #[schema(max_length = 500)]
+    pub client_id: Option<Option<String>>,
+    /// Null takes it away.
+    #[schema(max_length = 2_000)]
+    pub client_secret: Option<Option<String>>,
     pub is_enabled: Option<bool>,
     pub offered_to: Option<OfferedTo>,
     /// What is done with tools, by their names. Those that are left out stay as they are.
@@ -193,6 +298,8 @@ impl Endpoint for ChangeMcpServer {
             url: request.url,
             command: request.command,
             secrets: request.secrets.unwrap_or_default(),
+            auth: request.auth,
+            client: ClientFields { id: request.client_id, secret: request.client_secret },
             is_enabled: request.is_enabled,
             offered_to: request.offered_to,
             modes: request.modes.unwrap_or_default(),
@@ -230,7 +337,7 @@ impl Endpoint for RefreshMcpServer {
     }
 
     async fn handle(ctx: &Ctx, _: McpServerRequest, id: &McpServerId) -> Result<Reply<McpServer>, AppError> {
-        Ok(Reply::of(servers::refresh(ctx.app(), *id).await?))
+        Ok(Reply::of(servers::refresh(ctx.app(), ctx.user()?, *id).await?))
     }
 
     async fn handle_after(ctx: &Ctx, id: Option<&McpServerId>, result: Result<&Reply<McpServer>, &AppError>) {

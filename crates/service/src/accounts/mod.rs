@@ -28,7 +28,7 @@ mod mailbox;
 mod methods;
 pub mod oversight;
 pub mod passkeys;
-mod pending;
+pub(crate) mod pending;
 mod picture;
 mod profile;
 mod proofs;

@@ -1,4 +1,5 @@
-//! Sign-ins that wait for their second step: a visit to a provider, a second factor, a passkey's answer.
+//! Sign-ins that wait for their second step: a visit to a provider, a second factor, a passkey's answer, a visit to the authorization server of
+//! tools.
 //!
 //! Each is a row, so that any instance can continue it, with Redis or without. The caller has a handle of 256 random bits; the row has only its
 //! fingerprint, and the state is sealed with the handle, so the database reveals nothing.
@@ -19,13 +20,15 @@ const MAX_HANDLE_BYTES: usize = 128;
 
 /// What it is that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Oauth,
     SecondFactor,
     PasskeyRegistration,
     PasskeySignIn,
     /// An identity that is linked once the account's mail was answered.
     Claim,
+    /// An account that is connected with a server of tools.
+    ToolServer,
 }
 
 impl Kind {
@@ -36,18 +39,19 @@ impl Kind {
             Self::PasskeyRegistration => "passkey_registration",
             Self::PasskeySignIn => "passkey_sign_in",
             Self::Claim => "claim",
+            Self::ToolServer => "tool_server",
         }
     }
 }
 
 /// What the caller gets to go on with.
-pub(super) struct Begun {
-    pub(super) handle: String,
-    pub(super) expires_at: Timestamp,
+pub(crate) struct Begun {
+    pub(crate) handle: String,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// Begins something that must go on within `ttl`.
-pub(super) async fn begin<C: ConnectionTrait, T: Serialize>(
+pub(crate) async fn begin<C: ConnectionTrait, T: Serialize>(
     db: &C,
     kind: Kind,
     user_id: Option<UserId>,
@@ -85,7 +89,7 @@ pub(super) async fn find<C: ConnectionTrait>(
 }
 
 /// Takes the pending sign-in of this handle; only the first caller gets it.
-pub(super) async fn take<T: DeserializeOwned>(
+pub(crate) async fn take<T: DeserializeOwned>(
     db: &Database,
     kind: Kind,
     handle: &str,

@@ -80,6 +80,7 @@ pub(super) async fn erase(tx: &Transaction, app: &App, user_id: UserId) -> Resul
         jobs::ask(tx, now, &sweep::SweepJob::Upload(picture)).await?;
     }
     query::tool_permissions::forget_user(tx, user_id).await?;
+    query::mcp_connections::forget_user(tx, user_id).await?;
     query::assistants::forget_maker(tx, user_id, now).await?;
     sweep::ask_for_knowledge(tx, now).await?;
     let job = ForgetJob { user_id };

@@ -3,6 +3,7 @@
 use appcore::{AppError, Timestamp, view::ToolCallStatus};
 use dbcontext::query::tool_calls::{self, ToolCallRow};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mcp::McpError;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
@@ -11,6 +12,8 @@ use crate::{App, events::AnswerJob};
 
 /// How many calls of one answer are made at the same time.
 const AT_ONCE: usize = 4;
+const UNCONNECTED: &str = "The person has no account connected with this server, or its sign-in has expired. The call was not made. Tell them \
+                           that they can connect their account at this call and then ask again; go on without it.";
 const GONE: &str = "This tool isn't available any more.";
 
 /// How far the calls of a round have come.
@@ -88,11 +91,12 @@ async fn called(
     let called = if row.server_id == builtin::SERVER {
         Ok(builtin::call(app, answer.conversation_id, row.asker_id, &row.tool, &arguments).await)
     } else {
-        app.tools.call(app, &offered.server, &row.tool, arguments).await
+        app.tools.call(app, &offered.server, row.asker_id, &row.tool, arguments).await
     };
     match called {
         Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),
         Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
+        Err(McpError::Unconnected) => (ToolCallStatus::Unconnected, UNCONNECTED.to_owned(), Vec::new()),
         Err(error) => {
             tracing::info!(%error, server = %row.server_id, call = %row.id, "a call of a tool failed");
             (ToolCallStatus::Failed, error.to_string(), Vec::new())

@@ -1,4 +1,5 @@
-//! Connections to servers of tools: one for each server and instance, made when it is needed and closed when it is not used.
+//! Connections to servers of tools: one for each server and instance, made when it is needed and closed when it is not used. A server that
+//! people sign in to has one for each of them.
 
 use std::{
     collections::HashMap,
@@ -6,30 +7,40 @@ use std::{
     time::Duration,
 };
 
-use appcore::{McpServerId, Timestamp, config, view::McpTransport};
+use appcore::{McpServerId, Timestamp, UserId, config, view::McpTransport};
 use dbcontext::query::mcp_servers::McpServerRow;
 use mcp::{CallResult, Client, HeaderName, HeaderValue, Limits, McpError, Program, Prompt, Server, Tool};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
 
-use super::{secrets, shareable::Shareable};
+use super::{
+    oauth::{self, Access},
+    secrets,
+    shareable::Shareable,
+};
 use crate::App;
 
 /// A connection that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(600);
 const SWEEP: Duration = Duration::from_secs(60);
+const AUTHORIZATION: &str = "authorization";
 
 /// The connections of this instance.
 pub struct Connections {
     limits: Limits,
-    open: Lock<HashMap<McpServerId, Arc<Place>>>,
+    open: Lock<HashMap<Key, Arc<Place>>>,
 }
+
+/// A server, and who has signed in there.
+type Key = (McpServerId, Option<UserId>);
 
 /// Where the connection to a server is.
 struct Place {
     /// The server as it was then: when it is changed, it is connected to anew.
     as_of: Timestamp,
+    /// The same of the token.
+    token: Option<i64>,
     client: Arc<Shareable<Arc<Client>>>,
     used: Lock<Instant>,
 }
@@ -42,22 +53,34 @@ impl Connections {
         connections
     }
 
-    /// Calls a tool once. A call that fails is never repeated here: it may have taken effect.
+    /// Calls a tool once, for somebody. A call that fails is never repeated here, for it may have taken effect; except one that the server did
+    /// not take, because of its token.
     pub(super) async fn call(
         &self,
         app: &App,
         row: &McpServerRow,
+        user: UserId,
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<CallResult, McpError> {
-        self.client(app, row).await?.call(tool, arguments).await
+        let call = |client: Arc<Client>| {
+            let arguments = arguments.clone();
+            async move { client.call(tool, arguments).await }
+        };
+        self.ask(app, row, user, call).await
     }
 
     /// What a server offers, by a connection of its own, so that nothing that was remembered is told.
-    pub(super) async fn offered(&self, app: &App, row: &McpServerRow) -> Result<(Vec<Tool>, Vec<Prompt>), McpError> {
+    pub(super) async fn offered(
+        &self,
+        app: &App,
+        row: &McpServerRow,
+        user: UserId,
+    ) -> Result<(Vec<Tool>, Vec<Prompt>), McpError> {
         self.close(row.id);
-        let client = self.client(app, row).await?;
-        Ok((client.tools().await?, client.prompts().await?))
+        let offered =
+            |client: Arc<Client>| async move { Ok::<_, McpError>((client.tools().await?, client.prompts().await?)) };
+        self.ask(app, row, user, offered).await
     }
 
     /// What a prompt says.
@@ -65,40 +88,90 @@ impl Connections {
         &self,
         app: &App,
         row: &McpServerRow,
+        user: UserId,
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<String, McpError> {
-        self.client(app, row).await?.prompt(name, arguments).await
+        let prompt = |client: Arc<Client>| {
+            let arguments = arguments.clone();
+            async move { client.prompt(name, arguments).await }
+        };
+        self.ask(app, row, user, prompt).await
     }
 
-    /// Closes the connection to a server, when the calls that run have ended.
+    /// Closes the connections to a server, when the calls that run have ended.
     pub(super) fn close(&self, id: McpServerId) {
-        self.places().remove(&id);
+        self.places().retain(|(server, _), _| *server != id);
     }
 
-    async fn client(&self, app: &App, row: &McpServerRow) -> Result<Arc<Client>, McpError> {
-        let place = self.place(row);
+    /// The same of somebody's connection.
+    pub(super) fn close_for(&self, id: McpServerId, user: UserId) {
+        self.places().remove(&(id, Some(user)));
+    }
+
+    /// Asks a server for somebody; once more with another token where it doesn't take this one.
+    async fn ask<T, F>(
+        &self,
+        app: &App,
+        row: &McpServerRow,
+        user: UserId,
+        work: impl Fn(Arc<Client>) -> F,
+    ) -> Result<T, McpError>
+    where
+        F: Future<Output = Result<T, McpError>>,
+    {
+        let Some(access) = oauth::access(app, row, user, None).await? else {
+            return work(self.client(app, row, None).await?).await;
+        };
+        let asked = match self.client(app, row, Some((user, &access))).await {
+            Ok(client) => work(client).await,
+            Err(error) => Err(error),
+        };
+        if !matches!(asked, Err(McpError::Credentials)) {
+            return asked;
+        }
+        let access = oauth::access(app, row, user, Some(access.version)).await?.ok_or(McpError::Unconnected)?;
+        let asked = match self.client(app, row, Some((user, &access))).await {
+            Ok(client) => work(client).await,
+            Err(error) => Err(error),
+        };
+        if matches!(asked, Err(McpError::Credentials)) {
+            oauth::give_up(app, row.id, user, access.version).await;
+            return Err(McpError::Unconnected);
+        }
+        asked
+    }
+
+    async fn client(
+        &self,
+        app: &App,
+        row: &McpServerRow,
+        signed_in: Option<(UserId, &Access)>,
+    ) -> Result<Arc<Client>, McpError> {
+        let place = self.place(row, signed_in);
         let connect = || {
-            let (server, limits) = (server(app, row)?, self.limits.clone());
+            let (server, limits) = (server(app, row, signed_in.map(|(_, access)| access))?, self.limits.clone());
             Ok(async move { Client::connect(server, limits).await.map(Arc::new) })
         };
         place.client.get(|client| !client.is_closed(), connect).await
     }
 
-    fn place(&self, row: &McpServerRow) -> Arc<Place> {
+    fn place(&self, row: &McpServerRow, signed_in: Option<(UserId, &Access)>) -> Arc<Place> {
         let mut places = self.places();
         let now = Instant::now();
-        if let Some(place) = places.get(&row.id).filter(|place| place.as_of == row.updated_at) {
+        let (user, token) = signed_in.map(|(user, access)| (user, access.version)).unzip();
+        let is_it = |place: &&Arc<Place>| place.as_of == row.updated_at && place.token == token;
+        if let Some(place) = places.get(&(row.id, user)).filter(is_it) {
             *place.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
             return Arc::clone(place);
         }
-        let place = Arc::new(Place { as_of: row.updated_at, client: Arc::default(), used: Lock::new(now) });
-        places.insert(row.id, Arc::clone(&place));
+        let place = Arc::new(Place { as_of: row.updated_at, token, client: Arc::default(), used: Lock::new(now) });
+        places.insert((row.id, user), Arc::clone(&place));
         place
     }
 
     // The map is consistent between any two statements, so a poisoned lock is safe to use.
-    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<McpServerId, Arc<Place>>> {
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Place>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -115,7 +188,7 @@ async fn close_idle(connections: Weak<Connections>) {
 }
 
 /// How a server is reached.
-fn server(app: &App, row: &McpServerRow) -> Result<Server, McpError> {
+fn server(app: &App, row: &McpServerRow, access: Option<&Access>) -> Result<Server, McpError> {
     let kept = secrets::open(row, app.config.auth.key_encryption_secret.as_ref()).map_err(|error| {
         tracing::error!(%error, server = %row.id, "the secrets of a server of tools can't be opened");
         McpError::Credentials
@@ -136,7 +209,9 @@ fn server(app: &App, row: &McpServerRow) -> Result<Server, McpError> {
         value.set_sensitive(true);
         Ok((HeaderName::try_from(name).map_err(|_| McpError::Credentials)?, value))
     };
-    let headers = kept.into_iter().map(header).collect::<Result<_, McpError>>()?;
+    // The account that somebody has connected counts more than what is the same for all.
+    let token = access.map(|access| (AUTHORIZATION.to_owned(), format!("Bearer {}", access.token.expose())));
+    let headers = kept.into_iter().chain(token).map(header).collect::<Result<_, McpError>>()?;
     let url = row.url.as_deref().and_then(|url| Url::parse(url).ok());
     let url = url.ok_or_else(|| McpError::Unreachable("its address isn't one".to_owned()))?;
     // The client goes where this address may lead and follows no redirect.

@@ -4,13 +4,15 @@
 //! offered. An assistant offers its model the tools that it was given ([`Offer`]). What the model calls is stored before it happens
 //! ([`Script`]), with a state that one worker at a time can change: a call is begun once, and one that may have taken effect when its worker
 //! died is not repeated. Results are bounded, and data to the model. Who has asked decides about calls that are asked about, may change their
-//! arguments, and may let the assistant call the same tool from then on ([permissions]). Some tools are [our own](builtin).
+//! arguments, and may let the assistant call the same tool from then on ([permissions]). Some servers are asked with the [account](oauth) that each
+//! person has connected. Some tools are [our own](builtin).
 
 mod arguments;
 pub mod builtin;
 mod calls;
 mod connections;
 mod decide;
+pub mod oauth;
 mod offer;
 pub mod permissions;
 pub mod pictures;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use appcore::{AppError, Secret, auth::seal};
 use dbcontext::query::mcp_servers::McpServerRow;
+use serde::{Serialize, de::DeserializeOwned};
 
 const PURPOSE: &[u8] = b"mcp server";
 
@@ -18,28 +19,45 @@ pub(super) fn put(
         (row.secrets, row.is_sealed) = (None, false);
         return Ok(());
     }
-    let plain = serde_json::to_vec(secrets).map_err(AppError::internal)?;
-    (row.secrets, row.is_sealed) = match key {
-        Some(key) => {
-            let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, row.id.0.as_bytes(), &plain);
-            (Some(sealed.map_err(AppError::internal)?), true)
-        }
-        None => (Some(plain), false),
-    };
+    let (kept, is_sealed) = sealed(row.id.0.as_bytes(), secrets, key)?;
+    (row.secrets, row.is_sealed) = (Some(kept), is_sealed);
     Ok(())
+}
+
+/// What is kept of a secret that belongs to `context`, and whether it is sealed.
+pub(super) fn sealed(
+    context: &[u8],
+    secret: &impl Serialize,
+    key: Option<&Secret>,
+) -> Result<(Vec<u8>, bool), AppError> {
+    let plain = serde_json::to_vec(secret).map_err(AppError::internal)?;
+    let Some(key) = key else { return Ok((plain, false)) };
+    let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, context, &plain);
+    Ok((sealed.map_err(AppError::internal)?, true))
+}
+
+/// What [`sealed`] has kept.
+pub(super) fn unsealed<T: DeserializeOwned>(
+    context: &[u8],
+    (kept, is_sealed): (&[u8], bool),
+    key: Option<&Secret>,
+) -> Result<T, AppError> {
+    let opened;
+    let plain = match (is_sealed, key) {
+        (false, _) => kept,
+        (true, Some(key)) => {
+            opened = seal::open(key.expose().as_bytes(), PURPOSE, context, kept).map_err(AppError::internal)?;
+            opened.as_slice()
+        }
+        (true, None) => return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing"))),
+    };
+    serde_json::from_slice(plain).map_err(AppError::internal)
 }
 
 /// The secrets of a row.
 pub(super) fn open(row: &McpServerRow, key: Option<&Secret>) -> Result<BTreeMap<String, String>, AppError> {
     let Some(kept) = &row.secrets else { return Ok(BTreeMap::new()) };
-    let plain = match (row.is_sealed, key) {
-        (false, _) => kept.clone(),
-        (true, Some(key)) => {
-            seal::open(key.expose().as_bytes(), PURPOSE, row.id.0.as_bytes(), kept).map_err(AppError::internal)?
-        }
-        (true, None) => return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing"))),
-    };
-    serde_json::from_slice(&plain).map_err(AppError::internal)
+    unsealed(row.id.0.as_bytes(), (kept.as_slice(), row.is_sealed), key)
 }
 
 /// The names of a row's secrets.
@@ -60,6 +78,7 @@ pub(super) mod tests {
             search_name: "docs".to_owned(),
             description: None,
             transport: "http".to_owned(),
+            auth: "secrets".to_owned(),
             url: None,
             command: None,
             secrets: None,

@@ -58,6 +58,6 @@ pub async fn make(
     }
     let given = given.into_iter().filter(|(_, value)| !value.trim().is_empty());
     let given = given.map(|(name, value)| (name, Value::String(value))).collect();
-    let said = app.tools.prompt(app, &row, name, given).await;
+    let said = app.tools.prompt(app, &row, by.user_id, name, given).await;
     said.map_err(|error| AppError::refused(Code::WrongState, error.to_string()))
 }

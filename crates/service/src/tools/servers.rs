@@ -8,20 +8,27 @@ use appcore::{
     line::parse_line,
     page::{Page, PageRequest},
     view::{
-        AssistantTools, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool, ToolMode,
+        AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool,
+        ToolMode,
     },
 };
 use dbcontext::{
     constraint::app_error,
     query::{
+        mcp_connections,
         mcp_servers::{self as rows, McpServerRow, Which},
         tool_permissions,
     },
 };
 use mcp::{HeaderName, HeaderValue, Tool};
+use sea_orm::ConnectionTrait;
 use url::Url;
 
-use super::{builtin, secrets, server_prompts};
+use super::{
+    builtin,
+    oauth::{self, ClientFields},
+    secrets, server_prompts,
+};
 use crate::{
     App,
     audit::{self, Action, Entry},
@@ -57,6 +64,8 @@ pub struct ServerFields {
     pub url: Option<String>,
     pub command: Option<String>,
     pub secrets: BTreeMap<String, Option<String>>,
+    pub auth: Option<McpAuth>,
+    pub client: ClientFields,
     pub is_enabled: Option<bool>,
     pub offered_to: Option<OfferedTo>,
     pub modes: BTreeMap<String, ToolMode>,
@@ -65,12 +74,25 @@ pub struct ServerFields {
 /// All servers, for administrators.
 pub async fn list(app: &App, page: PageRequest) -> Result<Page<McpServer>, AppError> {
     let (items, total) = rows::list(app.db.reader(), Which::All, page).await?;
-    Ok(Page::new(items.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
+    let ids: Vec<McpServerId> = items.iter().map(|row| row.id).collect();
+    let mut clients = mcp_connections::entered_clients(app.db.reader(), &ids).await?;
+    let items = items.into_iter().map(|row| {
+        let client_id = clients.remove(&row.id);
+        view(row, client_id)
+    });
+    Ok(Page::new(items.collect::<Result<_, _>>()?, page, total))
 }
 
 /// One server, for administrators.
 pub async fn find(app: &App, id: McpServerId) -> Result<McpServer, AppError> {
-    view(rows::find(app.db.reader(), id).await?.ok_or(Code::NotFound)?)
+    let row = rows::find(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    shown(app.db.reader(), row).await
+}
+
+/// With what is kept beside it.
+async fn shown<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<McpServer, AppError> {
+    let client_id = mcp_connections::entered_clients(db, &[row.id]).await?.remove(&row.id);
+    view(row, client_id)
 }
 
 /// The programs of the configuration.
@@ -102,6 +124,7 @@ pub async fn create(
         transport: transport.to_string(),
         url: None,
         command: None,
+        auth: McpAuth::Secrets.to_string(),
         secrets: None,
         is_sealed: false,
         secret_names: "[]".to_owned(),
@@ -121,17 +144,20 @@ pub async fn create(
         McpTransport::Http => (Some(fields.url.clone().unwrap_or_default()), fields.command.clone()),
         McpTransport::Stdio => (fields.url.clone(), Some(fields.command.clone().unwrap_or_default())),
     };
+    let client = fields.client.clone();
     apply(app, &mut row, ServerFields { name, url, command, ..fields })?;
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
+    oauth::enter_client(app, &tx, row.id, client).await?;
     audit::record(&tx, Entry::by(by, Action::McpServerAdded, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    view(row)
+    shown(app.db.writer(), row).await
 }
 
 /// Changes a server. Calls that begin later are made so.
 pub async fn update(app: &App, by: &Principal, id: McpServerId, fields: ServerFields) -> Result<McpServer, AppError> {
     let mut row = rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    let (before, client) = ((row.auth.clone(), row.url.clone()), fields.client.clone());
     apply(app, &mut row, fields)?;
     // A later moment in any case: connections are of the server as it was at one.
     row.updated_at = app.clock.now().max(row.updated_at.plus(std::time::Duration::from_millis(1)));
@@ -139,10 +165,15 @@ pub async fn update(app: &App, by: &Principal, id: McpServerId, fields: ServerFi
     if !rows::update(&tx, row.clone()).await? {
         return Err(Code::NotFound.into());
     }
+    // Accounts are connected with what was there.
+    if before != (row.auth.clone(), row.url.clone()) {
+        mcp_connections::forget_server(&tx, id).await?;
+    }
+    oauth::enter_client(app, &tx, id, client).await?;
     audit::record(&tx, Entry::by(by, Action::McpServerChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     app.tools.close(id);
-    view(row)
+    shown(app.db.writer(), row).await
 }
 
 /// Removes a server. Assistants that have its tools do without them.
@@ -152,16 +183,18 @@ pub async fn remove(app: &App, by: &Principal, id: McpServerId) -> Result<(), Ap
         return Err(Code::NotFound.into());
     }
     tool_permissions::forget_server(&tx, id).await?;
+    mcp_connections::forget_server(&tx, id).await?;
     audit::record(&tx, Entry::by(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     app.tools.close(id);
     Ok(())
 }
 
-/// Connects to a server, asks for its tools and prompts and keeps them. What went wrong stands in the answer.
-pub async fn refresh(app: &App, id: McpServerId) -> Result<McpServer, AppError> {
+/// Connects to a server, as the caller where it is signed in to, asks for its tools and prompts and keeps them. What went wrong stands in the
+/// answer.
+pub async fn refresh(app: &App, by: &Principal, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
-    let found = match app.tools.offered(app, &row).await {
+    let found = match app.tools.offered(app, &row, by.user_id).await {
         Ok((tools, prompts)) => Ok((json(&tools)?, json(&prompts)?)),
         Err(error) => {
             app.tools.close(id);
@@ -173,7 +206,8 @@ pub async fn refresh(app: &App, id: McpServerId) -> Result<McpServer, AppError> 
 }
 
 async fn find_now(app: &App, id: McpServerId) -> Result<McpServer, AppError> {
-    view(rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?)
+    let row = rows::find(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    shown(app.db.writer(), row).await
 }
 
 /// The servers whose tools the caller may give to assistants.
@@ -274,6 +308,12 @@ fn apply(app: &App, row: &mut McpServerRow, fields: ServerFields) -> Result<(), 
             secrets::put(row, &BTreeMap::new(), None)?;
         }
         row.command = Some(command);
+    }
+    if let Some(auth) = fields.auth {
+        if auth == McpAuth::Oauth && !is_http {
+            return Err(AppError::field("auth", "invalid", "Only a server with an address can be signed in to."));
+        }
+        row.auth = auth.to_string();
     }
     if !fields.secrets.is_empty() {
         put_secrets(app, row, fields.secrets)?;
@@ -377,7 +417,7 @@ pub(super) fn mode_of(tool: &Tool, modes: &BTreeMap<String, ToolMode>) -> ToolMo
     modes.get(&tool.name).copied().unwrap_or(ToolMode::Ask)
 }
 
-fn view(row: McpServerRow) -> Result<McpServer, AppError> {
+fn view(row: McpServerRow, client_id: Option<String>) -> Result<McpServer, AppError> {
     let modes = modes(&row)?;
     let tool = |tool: Tool| McpTool {
         mode: mode_of(&tool, &modes),
@@ -391,6 +431,8 @@ fn view(row: McpServerRow) -> Result<McpServer, AppError> {
         tools: tools(&row)?.into_iter().map(tool).collect(),
         prompts: server_prompts::of(&row)?,
         secret_names: secrets::names(&row)?,
+        auth: row.auth.parse().map_err(AppError::internal)?,
+        client_id,
         name: row.name,
         description: row.description,
         transport: row.transport.parse().map_err(AppError::internal)?,

@@ -14,6 +14,9 @@ export interface Tool {
 
 export type ToolTransport = 'http' | 'stdio';
 
+/** `secrets`: what an admin has entered is the same for everyone; `oauth`: each person connects an account of theirs. */
+export type ToolAuth = 'secrets' | 'oauth';
+
 /** `GET /r1/admin/mcp_servers` */
 export interface ToolServer {
   id: Id;
@@ -23,6 +26,9 @@ export interface ToolServer {
   url: string | null;
   /** A program that the server's settings name. */
   command: string | null;
+  auth: ToolAuth;
+  /** What an admin has entered for its sign-in; the secret is never shown. */
+  client_id: string | null;
   /** Headers, or variables of a program's environment. Their values are never shown. */
   secret_names: string[];
   is_enabled: boolean;
@@ -44,6 +50,10 @@ export interface ToolServerWish {
   command?: string | null;
   /** Null takes one away; what is left out stays. */
   secrets?: Record<string, string | null>;
+  auth?: ToolAuth;
+  /** Null takes it away. */
+  client_id?: string | null;
+  client_secret?: string | null;
   is_enabled?: boolean;
   offered_to?: ToolServer['offered_to'];
   modes?: Record<string, ToolMode>;
@@ -63,6 +73,31 @@ export interface OfferedServer {
   tools: Pick<Tool, 'name' | 'title' | 'description' | 'mode'>[];
   /** Texts to begin with that it makes. */
   prompts?: ServerPrompt[];
+}
+
+/** `GET /r1/mcp_connections`: a server that one can connect an account with. */
+export interface ToolConnection {
+  server_id: Id;
+  server: string;
+  description: string | null;
+  state: 'none' | 'connected' | 'expired';
+  connected_at: Timestamp | null;
+}
+
+/** What a browser brings back from where one signed in. */
+export interface SignInResult {
+  state: string;
+  code: string | null;
+  error: string | null;
+  iss: string | null;
+}
+
+/** `POST /r1/mcp_connections` */
+export interface ToolConnected {
+  server_id: Id;
+  server: string;
+  /** The page of the app where one came from. */
+  next: string;
 }
 
 export interface ServerPrompt {
@@ -86,11 +121,21 @@ export interface ToolGrant {
 }
 
 export type ToolCallStatus =
-  'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'refused' | 'expired' | 'interrupted' | 'stopped';
+  | 'waiting'
+  | 'queued'
+  | 'running'
+  | 'done'
+  | 'failed'
+  | 'unconnected'
+  | 'refused'
+  | 'expired'
+  | 'interrupted'
+  | 'stopped';
 
 /** A tool that an answer has called, or wants to. */
 export interface ToolCall {
   id: Id;
+  server_id?: Id | null;
   server: string;
   tool: string;
   title: string | null;

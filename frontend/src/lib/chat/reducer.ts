@@ -344,6 +344,7 @@ const STAGE: Record<ToolCallStatus, number> = {
   running: 2,
   done: 3,
   failed: 3,
+  unconnected: 3,
   refused: 3,
   expired: 3,
   interrupted: 3,

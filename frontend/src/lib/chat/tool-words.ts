@@ -69,6 +69,8 @@ export function stateOf({ status, duration_ms }: ToolCall): string {
       return m.tool_running();
     case 'failed':
       return m.tool_failed();
+    case 'unconnected':
+      return m.tool_unconnected();
     case 'refused':
       return m.tool_refused();
     case 'expired':

@@ -1,7 +1,10 @@
 import type { Api } from '#lib/api/client.ts';
 import type {
   OfferedServer,
+  SignInResult,
   ToolCommand,
+  ToolConnected,
+  ToolConnection,
   ToolMode,
   ToolPermission,
   ToolServer,
@@ -97,6 +100,46 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): MadePr
         (await api.post<{ text: string }>(`/mcp_servers/${id}/prompts`, { name, arguments: values })).text
     }))
   );
+}
+
+/** A server of tools that one can connect an account with. */
+export type Connectable = ToolConnection & { readonly id: Id };
+
+/** Accounts of one’s own that are connected with servers of tools. */
+export class ToolConnections {
+  readonly list: Listing<Connectable>;
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      async (page) => {
+        const found = await api.get<Page<ToolConnection>>('/mcp_connections', { page, page_size: PAGE_SIZE });
+        return { ...found, items: found.items.map((one) => ({ ...one, id: one.server_id })) };
+      },
+      ({ id }) => id
+    );
+  }
+
+  /** What one has of a server; undefined: nothing is connected with it, or it isn’t known yet. */
+  of(serverId: Id): Connectable | undefined {
+    return this.list.items.find(({ id }) => id === serverId);
+  }
+
+  async disconnect(connection: Connectable): Promise<void> {
+    await this.#api.delete(`/mcp_servers/${connection.id}/connection`);
+    this.list.put({ ...connection, state: 'none', connected_at: null }, ({ id }) => id === connection.id);
+  }
+}
+
+/** Where one signs in to a server; the browser comes back to `/tools/connected` and goes on at `next`. */
+export async function signInAt(api: Api, serverId: Id, next: string): Promise<string> {
+  return (await api.post<{ url: string }>(`/mcp_servers/${serverId}/connection`, { next })).url;
+}
+
+/** Connects the account that one has signed in with. */
+export function connectAccount(api: Api, result: SignInResult): Promise<ToolConnected> {
+  return api.post<ToolConnected>('/mcp_connections', result);
 }
 
 /** What one isn’t asked about any more. */

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, ConversationId, McpServerId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    view::{OfferedTo, OfferedTool, ToolMode, WorkspaceTools},
+    view::{McpAuth, OfferedTo, OfferedTool, ToolMode, WorkspaceTools},
 };
 use dbcontext::{
     constraint::app_error,
@@ -71,6 +71,7 @@ pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow,
         search_name: ::search::folded_line(SERVER_NAME),
         description: None,
         transport: TRANSPORT.to_owned(),
+        auth: McpAuth::Secrets.to_string(),
         url: None,
         command: None,
         secrets: None,

@@ -1,6 +1,6 @@
 /** Pages of their own beside the rail; everywhere else there are the conversations. */
 export function isBesideChats(pathname: string): boolean {
-  return /^\/(settings|workspaces|admin|usage|plans|tasks|notes|search)(\/|$)/.test(pathname);
+  return /^\/(settings|workspaces|admin|usage|plans|tasks|notes|search|tools)(\/|$)/.test(pathname);
 }
 
 /** Searching has a page of its own and belongs to the conversations. */

@@ -1,0 +1,219 @@
+//! Accounts of people that are connected with servers of tools, and what Natter is to the authorization servers of these.
+
+use std::collections::HashMap;
+
+use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::rows::Rows;
+use crate::constraint::app_error;
+
+/// A connection, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct ConnectionRow {
+    pub user_id: UserId,
+    pub server_id: McpServerId,
+    pub tokens: Vec<u8>,
+    pub is_sealed: bool,
+    /// Of the access token.
+    pub expires_at: Option<Timestamp>,
+    /// The person has to sign in anew.
+    pub is_expired: bool,
+    /// Another one with each change of the tokens.
+    pub version: i64,
+}
+
+/// Tokens that are kept.
+#[derive(Clone, Debug)]
+pub struct NewTokens {
+    pub tokens: Vec<u8>,
+    pub is_sealed: bool,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What Natter is to an authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct ClientRow {
+    pub server_id: McpServerId,
+    /// Where Natter has registered itself; none: an administrator has entered it.
+    pub issuer: Option<String>,
+    pub redirect_uri: Option<String>,
+    pub client_id: String,
+    pub secret: Option<Vec<u8>>,
+    pub is_sealed: bool,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A server that somebody can connect an account with.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct ConnectableRow {
+    pub id: McpServerId,
+    pub name: String,
+    pub description: Option<String>,
+    /// None: nothing is connected.
+    pub is_expired: Option<bool>,
+    pub connected_at: Option<Timestamp>,
+}
+
+/// Keeps a connection, in place of the one before. The first version is the time: none is given twice, though one was removed meanwhile.
+pub async fn put<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    server: McpServerId,
+    new: NewTokens,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let sql = "INSERT INTO mcp_connections (user_id, server_id, tokens, is_sealed, expires_at, is_expired, version, created_at) \
+               VALUES ($1, $2, $3, $4, $5, FALSE, $6, $6) ON CONFLICT (user_id, server_id) DO UPDATE SET tokens = excluded.tokens, \
+               is_sealed = excluded.is_sealed, expires_at = excluded.expires_at, is_expired = FALSE, claimed_until = NULL, \
+               version = mcp_connections.version + 1, created_at = excluded.created_at";
+    let NewTokens { tokens, is_sealed, expires_at } = new;
+    let values = vec![user.into(), server.into(), tokens.into(), is_sealed.into(), expires_at.into(), now.into()];
+    execute(db, sql, values).await.map(drop)
+}
+
+/// Somebody's connection with a server.
+pub async fn find<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    server: McpServerId,
+) -> Result<Option<ConnectionRow>, AppError> {
+    let sql = "SELECT user_id, server_id, tokens, is_sealed, expires_at, is_expired, version FROM mcp_connections \
+               WHERE user_id = $1 AND server_id = $2";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), server.into()]);
+    ConnectionRow::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Begins to renew the tokens of this version; `false`: another worker does, or has. A refresh token may be good once.
+pub async fn claim<C: ConnectionTrait>(
+    db: &C,
+    row: &ConnectionRow,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let sql = "UPDATE mcp_connections SET claimed_until = $4 WHERE user_id = $1 AND server_id = $2 AND version = $3 \
+               AND NOT is_expired AND (claimed_until IS NULL OR claimed_until < $5)";
+    let values = vec![row.user_id.into(), row.server_id.into(), row.version.into(), until.into(), now.into()];
+    Ok(execute(db, sql, values).await? > 0)
+}
+
+/// Keeps tokens that were renewed; `false`: the connection is another one by now, or gone.
+pub async fn renew<C: ConnectionTrait>(db: &C, row: &ConnectionRow, new: NewTokens) -> Result<bool, AppError> {
+    let sql = "UPDATE mcp_connections SET tokens = $4, is_sealed = $5, expires_at = $6, claimed_until = NULL, version = version + 1 \
+               WHERE user_id = $1 AND server_id = $2 AND version = $3";
+    let NewTokens { tokens, is_sealed, expires_at } = new;
+    let values = vec![
+        row.user_id.into(),
+        row.server_id.into(),
+        row.version.into(),
+        tokens.into(),
+        is_sealed.into(),
+        expires_at.into(),
+    ];
+    Ok(execute(db, sql, values).await? > 0)
+}
+
+/// Leaves the tokens as they are for whoever needs them next.
+pub async fn release<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
+    let sql = "UPDATE mcp_connections SET claimed_until = NULL WHERE user_id = $1 AND server_id = $2 AND version = $3";
+    execute(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await.map(drop)
+}
+
+/// The tokens of this version are good for nothing: the person has to sign in anew.
+pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
+    let sql = "UPDATE mcp_connections SET is_expired = TRUE, claimed_until = NULL \
+               WHERE user_id = $1 AND server_id = $2 AND version = $3";
+    execute(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await.map(drop)
+}
+
+/// Removes a connection; `false`: there is none.
+pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, server: McpServerId) -> Result<bool, AppError> {
+    let sql = "DELETE FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
+    Ok(execute(db, sql, vec![user.into(), server.into()]).await? > 0)
+}
+
+/// Forgets what somebody has connected.
+pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM mcp_connections WHERE user_id = $1", vec![user.into()]).await.map(drop)
+}
+
+/// Forgets what was connected with a server, and what Natter is to its authorization server.
+pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM mcp_connections WHERE server_id = $1", vec![server.into()]).await?;
+    execute(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await.map(drop)
+}
+
+/// The enabled servers that somebody can connect an account with, or has: those that are offered to them, by name.
+pub async fn list<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    is_admin: bool,
+    page: PageRequest,
+) -> Result<(Vec<ConnectableRow>, u64), AppError> {
+    let from = "FROM mcp_servers s LEFT JOIN mcp_connections c ON c.server_id = s.id AND c.user_id = $1 \
+                WHERE s.is_enabled AND s.auth = 'oauth' AND ($2 OR s.offered_to = 'everyone' OR c.user_id IS NOT NULL)";
+    let values: Vec<Value> = vec![user.into(), is_admin.into()];
+    let sql = format!(
+        "SELECT s.id, s.name, s.description, c.is_expired, c.created_at AS connected_at {from} \
+         ORDER BY s.search_name LIMIT {} OFFSET {}",
+        page.page_size,
+        page.offset()
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
+    let rows = ConnectableRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok((rows, super::page::count(db, from, values).await?))
+}
+
+/// What Natter is to the authorization server of a server.
+pub async fn client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<Option<ClientRow>, AppError> {
+    let sql = "SELECT server_id, issuer, redirect_uri, client_id, secret, is_sealed, expires_at FROM mcp_clients WHERE server_id = $1";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [server.into()]);
+    ClientRow::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// What administrators have entered as the client of these servers.
+pub async fn entered_clients<C: ConnectionTrait>(
+    db: &C,
+    servers: &[McpServerId],
+) -> Result<HashMap<McpServerId, String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Entered {
+        server_id: McpServerId,
+        client_id: String,
+    }
+    let asked = Rows::ids(db.get_database_backend(), servers.iter().map(|id| id.0));
+    let sql = format!(
+        "SELECT c.server_id, c.client_id FROM mcp_clients c JOIN {} ON c.server_id = w.id WHERE c.issuer IS NULL",
+        asked.table()
+    );
+    let found = Entered::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|one| (one.server_id, one.client_id)).collect())
+}
+
+/// Keeps it, in place of what was.
+pub async fn put_client<C: ConnectionTrait>(db: &C, row: ClientRow) -> Result<(), AppError> {
+    let sql = "INSERT INTO mcp_clients (server_id, issuer, redirect_uri, client_id, secret, is_sealed, expires_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (server_id) DO UPDATE SET issuer = excluded.issuer, \
+               redirect_uri = excluded.redirect_uri, client_id = excluded.client_id, secret = excluded.secret, \
+               is_sealed = excluded.is_sealed, expires_at = excluded.expires_at";
+    let values = vec![
+        row.server_id.into(),
+        row.issuer.into(),
+        row.redirect_uri.into(),
+        row.client_id.into(),
+        row.secret.into(),
+        row.is_sealed.into(),
+        row.expires_at.into(),
+    ];
+    execute(db, sql, values).await.map(drop)
+}
+
+/// Forgets it.
+pub async fn remove_client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
+    execute(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await.map(drop)
+}
+
+async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+}

@@ -1,0 +1,183 @@
+//! Servers of tools that people sign in to, each with an account of theirs.
+
+use support::{Behaviour, Member, Setup, SignedInServer, UpstreamKind, Value, json};
+
+use super::Tools;
+
+/// A chat with an assistant that has the tools of a server that people sign in to.
+struct SignedIn {
+    server: SignedInServer,
+    tools: Tools,
+    id: String,
+}
+
+impl SignedIn {
+    async fn start() -> Self {
+        let server = SignedInServer::start().await;
+        let setup = Setup::new().set("outgoing.allow", "127.0.0.1");
+        let tools = Tools::start(setup, UpstreamKind::OpenAi).await;
+        let new = json!({
+            "name": "Box", "transport": "http", "url": server.url(), "auth": "oauth", "offered_to": "everyone",
+        });
+        let added = tools.admin.post("/r1/admin/mcp_servers", new).await.data_with(201);
+        assert_eq!((&added["auth"], &added["client_id"]), (&json!("oauth"), &Value::Null));
+        let id = added["id"].as_str().unwrap().to_owned();
+        Self { server, tools, id }
+    }
+
+    fn admin_path(&self) -> String {
+        format!("/r1/admin/mcp_servers/{}", self.id)
+    }
+
+    fn path(&self) -> String {
+        format!("/r1/mcp_servers/{}/connection", self.id)
+    }
+
+    /// Somebody signs in as `name`, as far as to what their browser brings back.
+    async fn visit(&self, who: &Member, name: &str) -> Value {
+        let begun = who.post(&self.path(), json!({ "next": "/c/1" })).await.data();
+        let back = self.server.visit(begun["url"].as_str().unwrap(), name).await;
+        json!(back)
+    }
+
+    async fn connect(&self, who: &Member, name: &str) {
+        let back = self.visit(who, name).await;
+        let connected = who.post("/r1/mcp_connections", back).await.data();
+        assert_eq!(connected, json!({ "server_id": self.id, "server": "Box", "next": "/c/1" }));
+    }
+
+    /// The administrator looks at the tools, and Anna's assistant gets them.
+    async fn give(&mut self) {
+        self.connect(&self.tools.admin, "root").await;
+        let server = self.tools.admin.post(&format!("{}/refresh", self.admin_path()), json!({})).await.data();
+        assert_eq!((&server["error"], &server["tools"][0]["name"]), (&Value::Null, &json!("whoami")), "{server}");
+        self.tools.admin.patch(&self.admin_path(), json!({ "modes": { "whoami": "auto" } })).await.data();
+        let given = json!([{ "server_id": self.id, "tools": null }]);
+        let new = json!({ "name": "Boxer", "tools_enabled": true, "tools": given });
+        let anna = &self.tools.chat.anna;
+        let assistant = anna.post("/r1/assistants", new).await.data_with(201);
+        let new = json!({ "kind": "assistant", "assistant_id": assistant["id"] });
+        self.tools.chat.id =
+            anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    }
+
+    /// The model asks who it is so many times at once; the calls as they stand in the answer.
+    async fn whoami(&mut self, times: usize) -> Vec<Value> {
+        self.tools.chat.upstream.then(Behaviour::CallTools(vec![("Box__whoami".to_owned(), json!({})); times]));
+        self.tools.chat.upstream.then(Behaviour::answer("That is all."));
+        self.tools.answered().await["tool_calls"].as_array().unwrap().clone()
+    }
+
+    async fn state(&self) -> Value {
+        let list = self.tools.chat.anna.get("/r1/mcp_connections").await.data();
+        assert_eq!((&list["total"], &list["items"][0]["server"]), (&json!(1), &json!("Box")), "{list}");
+        list["items"][0]["state"].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_tool_is_called_with_the_account_of_whoever_asks() {
+    let mut box_ = SignedIn::start().await;
+    let refreshed = box_.tools.admin.post(&format!("{}/refresh", box_.admin_path()), json!({})).await.data();
+    assert!(refreshed["error"].as_str().unwrap().contains("No account is connected"), "{refreshed}");
+    box_.give().await;
+    // What somebody else has connected is not hers.
+    let calls = box_.whoami(1).await;
+    assert_eq!((&calls[0]["status"], &calls[0]["server_id"]), (&json!("unconnected"), &json!(box_.id)), "{calls:?}");
+    let told = box_.tools.chat.upstream.asked().last().unwrap().body.to_string();
+    assert!(told.contains("connect their account"), "{told}");
+    assert_eq!(box_.state().await, "none");
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    assert_eq!(box_.state().await, "connected");
+    let calls = box_.whoami(1).await;
+    assert_eq!((&calls[0]["status"], &calls[0]["result"]), (&json!("done"), &json!("You are anna.")));
+    let seen = box_.server.seen().await;
+    assert_eq!((&seen["registered"], &seen["exchanged"]), (&json!(1), &json!(2)), "one client serves all: {seen}");
+    assert_eq!(seen["problems"], json!([]));
+    // She takes it back, there, too.
+    box_.tools.chat.anna.delete(&box_.path()).await.data();
+    box_.tools.chat.anna.delete(&box_.path()).await.refused(404, "not_found");
+    assert_eq!(box_.server.seen().await["revoked"], 1);
+    assert_eq!((box_.state().await, &box_.whoami(1).await[0]["status"]), (json!("none"), &json!("unconnected")));
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_once_and_an_expired_connection_says_so() {
+    let mut box_ = SignedIn::start().await;
+    box_.give().await;
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    // The server takes the token no more: it is renewed once for both calls, and neither is made twice.
+    box_.server.order(json!({ "forgets": "access" })).await;
+    let calls = box_.whoami(2).await;
+    assert!(calls.iter().all(|call| call["result"] == "You are anna."), "{calls:?}");
+    let seen = box_.server.seen().await;
+    assert_eq!((&seen["renewed"], &seen["called"]), (&json!(1), &json!(["anna", "anna"])), "{seen}");
+    // One that is about to end is renewed before it is used.
+    box_.server.order(json!({ "forgets": "access", "ttl": 30 })).await;
+    box_.whoami(1).await;
+    assert_eq!(box_.server.seen().await["renewed"], 2);
+    box_.whoami(1).await;
+    assert_eq!(box_.server.seen().await["renewed"], 3);
+    // Where it can't be renewed she has to sign in anew.
+    box_.server.order(json!({ "forgets": "all", "ttl": 3_600 })).await;
+    assert_eq!(box_.whoami(1).await[0]["status"], "unconnected");
+    assert_eq!(box_.state().await, "expired");
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    assert_eq!((box_.state().await, &box_.whoami(1).await[0]["status"]), (json!("connected"), &json!("done")));
+    // Another address forgets the accounts.
+    let moved = json!({ "url": format!("{}/", box_.server.url()) });
+    box_.tools.admin.patch(&box_.admin_path(), moved).await.data();
+    assert_eq!(box_.state().await, "none");
+    assert_eq!(box_.tools.chat.app.database.number("SELECT count(*) FROM mcp_clients").await, 0);
+}
+
+#[tokio::test]
+async fn nobody_connects_an_account_for_somebody_else() {
+    let box_ = SignedIn::start().await;
+    let anna = &box_.tools.chat.anna;
+    let mallory = box_.tools.chat.app.sign_up("Mallory").await;
+    // Mallory has Anna sign in on a way that Mallory began; Anna's app does not go on with it, nor does Mallory.
+    let back = box_.visit(&mallory, "anna").await;
+    anna.post("/r1/mcp_connections", back.clone()).await.refused(400, "oauth_state");
+    mallory.post("/r1/mcp_connections", back).await.refused(400, "oauth_state");
+    // Another authorization server's answer, and a refusal.
+    let mut other = box_.visit(anna, "anna").await;
+    other["iss"] = json!("https://evil.example");
+    anna.post("/r1/mcp_connections", other).await.refused(409, "wrong_state");
+    let mut silent = box_.visit(anna, "anna").await;
+    silent.as_object_mut().unwrap().remove("iss");
+    anna.post("/r1/mcp_connections", silent).await.refused(409, "wrong_state");
+    box_.server.order(json!({ "denies": true })).await;
+    let denied = box_.visit(anna, "anna").await;
+    anna.post("/r1/mcp_connections", denied).await.refused(403, "oauth_denied");
+    assert_eq!((box_.server.seen().await["exchanged"].clone(), box_.state().await), (json!(0), json!("none")));
+    // Only what is signed in to can be.
+    let odd = box_.tools.server.rsplit('/').next().unwrap().to_owned();
+    let path = format!("/r1/mcp_servers/{odd}/connection");
+    anna.post(&path, json!({})).await.refused(404, "not_found");
+    let wrong = json!({ "auth": "oauth" });
+    box_.tools.admin.patch(&box_.tools.server, wrong).await.names_field("auth");
+}
+
+#[tokio::test]
+async fn an_administrator_enters_the_client_where_none_can_be_registered() {
+    let box_ = SignedIn::start().await;
+    box_.server.order(json!({ "registers": false })).await;
+    let anna = &box_.tools.chat.anna;
+    let refused = anna.post(&box_.path(), json!({})).await;
+    assert!(refused.text().contains("/tools/connected"), "{}", refused.text());
+    refused.refused(409, "wrong_state");
+    let path = box_.admin_path();
+    let secret = json!({ "client_secret": "open sesame" });
+    box_.tools.admin.patch(&path, secret).await.names_field("client_id");
+    let client = json!({ "client_id": "by-hand", "client_secret": "open sesame" });
+    let changed = box_.tools.admin.patch(&path, client).await;
+    assert!(!changed.text().contains("sesame"));
+    assert_eq!(changed.data()["client_id"], "by-hand");
+    // What isn't named stays.
+    box_.tools.admin.patch(&path, json!({ "client_id": "by-hand", "description": "Files" })).await.data();
+    box_.connect(anna, "anna").await;
+    assert_eq!(box_.state().await, "connected");
+    let cleared = box_.tools.admin.patch(&path, json!({ "client_id": null })).await.data();
+    assert_eq!(cleared["client_id"], Value::Null);
+}
