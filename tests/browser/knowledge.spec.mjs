@@ -1,6 +1,6 @@
 // Files that an assistant answers from: given, read, cited, removed.
 
-import { expect, PHONE, test } from './people.mjs';
+import { apiOf, expect, PHONE, test } from './people.mjs';
 
 test.use({ settings: { AI__PROVIDERS__FAKE__MODELS: 'small,large,embed-small' } });
 
@@ -120,4 +120,26 @@ test('a project gives its chats instructions and files', async ({ arrive, upstre
   await page.getByRole('menuitem', { name: 'Project settings…' }).click();
   await expect(instructions).toHaveValue('Keep answers short.');
   await expect(project.getByText('handbook.md')).toBeVisible();
+});
+
+test('a workspace gives files to all its assistants', async ({ arrive, server, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const api = await apiOf(server, anna);
+  const workspace = await api.call('POST', '/r1/workspaces', { name: `Harbour of ${anna.name}` });
+  await page.goto(`/workspaces/${workspace.id}`);
+  const card = page.getByRole('region', { name: 'Knowledge for assistants' });
+  await card.locator('input[type=file]').setInputFiles([file('handbook.md', HANDBOOK)]);
+  await expect(card.getByText(/^\d+ pieces?, /)).toBeVisible();
+  await anna.expectFlawless('files of a workspace');
+  const { items } = await api.call('GET', '/r1/assistants');
+  const chat = await api.call('POST', '/r1/conversations', {
+    kind: 'assistant',
+    assistant_id: items[0].id,
+    workspace_id: workspace.id,
+  });
+  await page.goto(`/c/${chat.id}`);
+  upstream.next({ words: ['Eight', ' [1].'] });
+  await anna.write('How many warm connections does a pool keep?');
+  await expect(anna.log.getByRole('button', { name: /^Source 1: handbook\.md/ }).first()).toBeVisible();
 });

@@ -4,6 +4,7 @@ mod access;
 mod files;
 mod projects;
 mod reading;
+mod workspaces;
 
 use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, wait_until};
 

@@ -267,6 +267,10 @@ impl World {
                 let assistant = id_of(&self.owner.post("/r1/assistants", body).await.data_with(201));
                 with_id(def, &assistant).replace("{file_id}", &new_id())
             }
+            "ListWorkspaceKnowledge"
+            | "GiveWorkspaceKnowledge"
+            | "RetryWorkspaceKnowledge"
+            | "RemoveWorkspaceKnowledge" => with_id(def, &self.workspace).replace("{file_id}", &new_id()),
             "ShowShare" | "ShareConversation" | "UnshareConversation" => with_id(def, &self.answered().await),
             "ShowSharedChat" | "ListSharedMessages" => {
                 let path = format!("/r1/conversations/{}/share", self.answered().await);
@@ -555,7 +559,7 @@ impl World {
                 let (title, content) = ("Status", "Write about {{topic}}.");
                 json!({ "command": command, "title": title, "content": content, "workspace_id": self.workspace })
             }
-            "GiveKnowledge" | "GiveSectionKnowledge" => {
+            "GiveKnowledge" | "GiveSectionKnowledge" | "GiveWorkspaceKnowledge" => {
                 json!({ "upload_id": id_of(&self.owner.upload("a.txt", "text/plain", "hello").await) })
             }
             "AddEmoji" => {

@@ -5,7 +5,7 @@ use support::{Member, Value, json};
 use super::{HANDBOOK, Library};
 
 impl Library {
-    async fn join(&self, name: &str, role: &str) -> Member {
+    pub(super) async fn join(&self, name: &str, role: &str) -> Member {
         let person = self.app.sign_up(name).await;
         let path = format!("/r1/workspaces/{}/members", self.workspace);
         self.anna.post(&path, json!({ "user_id": person.id, "role": role })).await.data_with(201);

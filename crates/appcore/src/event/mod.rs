@@ -351,7 +351,7 @@ pub enum Event {
     AssistantsChanged {
         workspace_id: WorkspaceId,
     },
-    /// The files that an assistant knows, or those of one's own section, are others than they were, or went on being read. For those who see it; at
+    /// The files that an assistant knows, those of one's own section, or those of a workspace (with neither id) are others than they were, or went on being read. For those who see it; at
     /// most one a second for a file that is being read.
     #[schema(title = "knowledge.changed")]
     KnowledgeChanged {

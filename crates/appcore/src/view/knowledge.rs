@@ -1,18 +1,20 @@
-//! Files that an assistant knows, or a section has, and the places in them that answers cite.
+//! Files that an assistant knows, or a section or a workspace has, and the places in them that answers cite.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, credits::MicroCredits};
+use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits};
 
-/// All that an assistant knows, or that a section has.
+/// All that an assistant knows, or that a section or a workspace has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Knowledge {
-    /// Null: they are a section's.
+    /// Null: they are no assistant's.
     pub assistant_id: Option<AssistantId>,
-    /// Null: they are an assistant's.
+    /// Null: they are no section's.
     pub section_id: Option<SectionId>,
+    /// Of files from which all assistants answer in a workspace; null: they are an assistant's or a section's.
+    pub workspace_id: Option<WorkspaceId>,
     /// The model that embeds the files. Null: this server has none, so nothing can be given.
     pub model: Option<String>,
     /// Pieces of all files together.
@@ -22,7 +24,7 @@ pub struct Knowledge {
     pub files: Vec<KnowledgeFile>,
 }
 
-/// How much one assistant, or one section, can be given.
+/// How much one assistant, one section or one workspace can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeLimits {
     pub files: u64,
@@ -32,14 +34,16 @@ pub struct KnowledgeLimits {
     pub pieces: u64,
 }
 
-/// A file that was given to an assistant, or to a section.
+/// A file that was given to an assistant, to a section or to a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeFile {
     pub id: KnowledgeFileId,
-    /// Null: it is a section's.
+    /// Null: it is no assistant's.
     pub assistant_id: Option<AssistantId>,
-    /// Null: it is an assistant's.
+    /// Null: it is no section's.
     pub section_id: Option<SectionId>,
+    /// Of a file from which all assistants answer in a workspace; null: it is an assistant's or a section's.
+    pub workspace_id: Option<WorkspaceId>,
     pub upload_id: UploadId,
     pub name: String,
     pub media_type: String,

@@ -1,4 +1,4 @@
-//! Files that assistants know and sections have, their pieces and vectors.
+//! Files that assistants know, and sections and workspaces have, their pieces and vectors.
 //!
 //! Whoever adds to a file changes its row first, in the same transaction, and whoever removes a file removes that row first: so nothing is left of a
 //! file that was removed meanwhile, and what two workers do at the same time is there once.
@@ -6,7 +6,7 @@
 use appcore::{
     AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
     credits::MicroCredits,
-    view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState},
+    view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ const WRITTEN_AT_ONCE: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct FileRow {
     pub id: KnowledgeFileId,
-    /// Whose it is; of a section's file the section's id.
+    /// Whose it is; of a section's file the section's id, of a workspace's file the workspace's.
     pub assistant_id: AssistantId,
     /// The section whose it is, where it is no assistant's.
     pub section_id: Option<SectionId>,
@@ -42,6 +42,14 @@ pub struct FileRow {
     pub updated_at: Timestamp,
 }
 
+impl FileRow {
+    /// All assistants answer from it in this workspace.
+    #[must_use]
+    pub fn is_of_workspace(&self) -> bool {
+        self.assistant_id.0 == self.workspace_id.0
+    }
+}
+
 /// A file with the name of who gave it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ShownFile {
@@ -56,8 +64,9 @@ impl TryFrom<ShownFile> for KnowledgeFile {
     fn try_from(ShownFile { file, giver_name }: ShownFile) -> Result<Self, AppError> {
         Ok(Self {
             id: file.id,
-            assistant_id: Some(file.assistant_id).filter(|_| file.section_id.is_none()),
+            assistant_id: Some(file.assistant_id).filter(|_| file.section_id.is_none() && !file.is_of_workspace()),
             section_id: file.section_id,
+            workspace_id: Some(file.workspace_id).filter(|_| file.is_of_workspace()),
             upload_id: file.upload_id,
             name: file.name,
             media_type: file.media_type,
@@ -117,6 +126,27 @@ pub async fn lock_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Resu
 pub async fn lock_section<C: ConnectionTrait>(db: &C, id: SectionId, user: UserId) -> Result<bool, AppError> {
     let sql = "UPDATE sections SET name = name WHERE id = $1 AND user_id = $2";
     Ok(execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+}
+
+/// The same for a workspace.
+pub async fn lock_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<bool, AppError> {
+    let sql = "UPDATE workspaces SET is_deleted = is_deleted WHERE id = $1 AND NOT is_deleted";
+    Ok(execute(db, sql, vec![id.into()]).await? > 0)
+}
+
+/// Who owns a workspace; none where it is gone, or nobody's.
+pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<UserId>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Owner {
+        user_id: UserId,
+    }
+    let sql = format!(
+        "SELECT m.user_id FROM workspaces w JOIN workspace_members m ON m.workspace_id = w.id AND m.role = '{}' AND NOT m.is_deleted \
+         WHERE w.id = $1 AND NOT w.is_deleted ORDER BY m.user_id LIMIT 1",
+        WorkspaceRole::Owner
+    );
+    let owners: Vec<Owner> = many(db, &sql, vec![id.into()]).await?;
+    Ok(owners.into_iter().next().map(|owner| owner.user_id))
 }
 
 /// Stores a new file; `false` where the assistant, or the section, has it already.
@@ -180,7 +210,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<u64, A
 }
 
 /// The files that an answer is given from: the assistant's, and, where somebody talks with it alone, those of the section in which they have the chat.
-/// A section's files stay in their workspace.
+/// A section's files stay in their workspace. To these come those of the conversation's workspace, where no guest reads the answer.
 pub async fn of_answer<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
@@ -192,8 +222,13 @@ pub async fn of_answer<C: ConnectionTrait>(
            (SELECT s.id, c.workspace_id FROM conversation_members m \
             JOIN conversations c ON c.id = m.conversation_id AND c.kind = '{}' \
             JOIN sections s ON s.id = m.section_id AND s.user_id = m.user_id \
-            WHERE m.conversation_id = $2 AND m.user_id = $3 AND NOT m.is_deleted) ORDER BY f.id",
-        ConversationKind::Assistant
+            WHERE m.conversation_id = $2 AND m.user_id = $3 AND NOT m.is_deleted) \
+           OR f.assistant_id IN (SELECT c.workspace_id FROM conversations c WHERE c.id = $2 AND NOT EXISTS ( \
+             SELECT 1 FROM conversation_members g JOIN workspace_members r ON r.workspace_id = c.workspace_id AND r.user_id = g.user_id \
+               AND r.role = '{}' AND NOT r.is_deleted WHERE g.conversation_id = c.id AND NOT g.is_deleted)) \
+         ORDER BY f.id",
+        ConversationKind::Assistant,
+        WorkspaceRole::Guest
     );
     many(db, &sql, vec![assistant.into(), conversation.into(), asker.into()]).await
 }
@@ -448,7 +483,7 @@ pub async fn forgotten<C: ConnectionTrait>(db: &C, limit: usize) -> Result<Vec<F
         "SELECT f.* FROM knowledge_files f LEFT JOIN assistants a ON a.id = f.assistant_id AND NOT a.is_deleted \
          LEFT JOIN sections s ON s.id = f.section_id \
          LEFT JOIN workspaces w ON w.id = f.workspace_id AND NOT w.is_deleted \
-         WHERE (a.id IS NULL AND s.id IS NULL) OR w.id IS NULL ORDER BY f.id LIMIT {limit}"
+         WHERE (a.id IS NULL AND s.id IS NULL AND f.assistant_id <> f.workspace_id) OR w.id IS NULL ORDER BY f.id LIMIT {limit}"
     );
     many(db, &sql, vec![]).await
 }

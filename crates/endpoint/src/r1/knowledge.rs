@@ -1,7 +1,8 @@
-//! Files that assistants know, and those of one's own sections.
+//! Files that assistants know, those of one's own sections, and those of a workspace.
 
 use appcore::{
     AppError, AssistantId, KnowledgeFileId, MessageId, SectionId, UploadId, WorkspaceId,
+    auth::Permission,
     view::{CitedPiece, Knowledge, KnowledgeFile},
 };
 use natter_macro::{dto, endpoint};
@@ -21,6 +22,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<GiveSectionKnowledge>(),
     EndpointDef::of::<RetrySectionKnowledge>(),
     EndpointDef::of::<RemoveSectionKnowledge>(),
+    EndpointDef::of::<ListWorkspaceKnowledge>(),
+    EndpointDef::of::<GiveWorkspaceKnowledge>(),
+    EndpointDef::of::<RetryWorkspaceKnowledge>(),
+    EndpointDef::of::<RemoveWorkspaceKnowledge>(),
     EndpointDef::of::<ShowCitation>(),
 ];
 
@@ -198,6 +203,87 @@ impl Endpoint for RemoveSectionKnowledge {
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
         let shelf = Shelf::of_section_file(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
+        knowledge::remove(ctx.app(), &shelf, request.file_id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListWorkspaceKnowledgeRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+}
+
+/// List the files of a workspace
+///
+/// With how far each file is. All assistants answer from them in the workspace's conversations, except where a guest is a member of the conversation.
+/// `knowledge.changed` says when to read again.
+#[endpoint(GET "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Read)]
+impl Endpoint for ListWorkspaceKnowledge {
+    type Request = ListWorkspaceKnowledgeRequest;
+    type Response = Knowledge;
+
+    async fn handle(ctx: &Ctx, request: ListWorkspaceKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
+        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(knowledge::list(ctx.app(), &shelf).await?))
+    }
+}
+
+#[dto(request)]
+pub struct GiveWorkspaceKnowledgeRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    /// A file that the caller has uploaded.
+    pub upload_id: UploadId,
+}
+
+/// Give a file to a workspace
+///
+/// As to an assistant; the workspace's owner pays for its embedding. 200 with the same file where the workspace has it already.
+#[endpoint(POST "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, status(201, 200), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
+impl Endpoint for GiveWorkspaceKnowledge {
+    type Request = GiveWorkspaceKnowledgeRequest;
+    type Response = KnowledgeFile;
+
+    async fn handle(ctx: &Ctx, request: GiveWorkspaceKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
+        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
+        let given = knowledge::give(ctx.app(), &shelf, request.upload_id).await?;
+        Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
+    }
+}
+
+#[dto(request)]
+pub struct WorkspaceKnowledgeFileRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    #[from(path)]
+    pub file_id: KnowledgeFileId,
+}
+
+/// Try a file of a workspace again
+///
+/// One that failed, or that waits to be tried again by itself.
+#[endpoint(POST "/r1/workspaces/{id}/knowledge/{file_id}/retry", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, errors(WrongState))]
+impl Endpoint for RetryWorkspaceKnowledge {
+    type Request = WorkspaceKnowledgeFileRequest;
+    type Response = KnowledgeFile;
+
+    async fn handle(ctx: &Ctx, request: WorkspaceKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
+        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(knowledge::retry(ctx.app(), &shelf, request.file_id).await?))
+    }
+}
+
+/// Take a file from a workspace
+///
+/// With its pieces; answers that cite it keep their excerpts.
+#[endpoint(DELETE "/r1/workspaces/{id}/knowledge/{file_id}", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
+impl Endpoint for RemoveWorkspaceKnowledge {
+    type Request = WorkspaceKnowledgeFileRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: WorkspaceKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
+        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
         knowledge::remove(ctx.app(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }

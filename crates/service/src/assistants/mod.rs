@@ -16,8 +16,8 @@ use appcore::{
 use dbcontext::{entity::assistant, query};
 
 use crate::{App, membership};
-pub(crate) use edit::tell_of_knowledge;
 pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
+pub(crate) use edit::{tell_of_knowledge, tell_of_shared_knowledge};
 pub use query::assistants::DEFAULT_ID;
 
 /// The default assistant and those of a workspace; for a guest of it those that they meet there.

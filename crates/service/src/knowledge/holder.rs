@@ -1,4 +1,5 @@
-//! Whose files they are: an assistant's, from which it answers everybody, or those of somebody's own section, from which assistants answer them alone.
+//! Whose files they are: an assistant's, from which it answers everybody; those of somebody's own section, from which assistants answer them alone; or a
+//! workspace's, from which all assistants answer in it, where no guest reads along.
 
 use appcore::{
     AppError, AssistantId, Code, KnowledgeFileId, SectionId, UserId, WorkspaceId,
@@ -26,12 +27,17 @@ use crate::{
 pub(super) enum Holder {
     Assistant(Box<assistant::Model>),
     Section { id: SectionId, user_id: UserId, workspace_id: WorkspaceId },
+    Workspace { id: WorkspaceId, owner: UserId },
 }
 
 impl Holder {
     /// Whose file this is; `None` where they are gone.
     pub async fn of(app: &App, file: &FileRow) -> Result<Option<Self>, AppError> {
         let db = app.db.writer();
+        if file.is_of_workspace() {
+            let owner = rows::workspace_owner(db, file.workspace_id).await?;
+            return Ok(owner.map(|owner| Self::Workspace { id: file.workspace_id, owner }));
+        }
         let Some(id) = file.section_id else {
             let assistant = query::assistants::get(db, file.assistant_id).await?;
             return Ok(assistant.map(|row| Self::Assistant(Box::new(row))));
@@ -45,13 +51,29 @@ impl Holder {
         match self {
             Self::Assistant(row) => row.id,
             Self::Section { id, .. } => AssistantId(id.0),
+            Self::Workspace { id, .. } => AssistantId(id.0),
+        }
+    }
+
+    pub fn assistant_id(&self) -> Option<AssistantId> {
+        match self {
+            Self::Assistant(row) => Some(row.id),
+            Self::Section { .. } | Self::Workspace { .. } => None,
         }
     }
 
     pub fn section_id(&self) -> Option<SectionId> {
         match self {
-            Self::Assistant(_) => None,
+            Self::Assistant(_) | Self::Workspace { .. } => None,
             Self::Section { id, .. } => Some(*id),
+        }
+    }
+
+    /// Of files of a whole workspace.
+    pub fn workspace_id(&self) -> Option<WorkspaceId> {
+        match self {
+            Self::Assistant(_) | Self::Section { .. } => None,
+            Self::Workspace { id, .. } => Some(*id),
         }
     }
 
@@ -60,6 +82,7 @@ impl Holder {
         match self {
             Self::Assistant(_) => "assistant",
             Self::Section { .. } => "project",
+            Self::Workspace { .. } => "workspace",
         }
     }
 
@@ -68,6 +91,7 @@ impl Holder {
         let (user_id, workspace_id) = match self {
             Self::Assistant(row) => (row.created_by.or(file.added_by)?, row.workspace_id),
             Self::Section { user_id, workspace_id, .. } => (*user_id, Some(*workspace_id)),
+            Self::Workspace { id, owner } => (*owner, Some(*id)),
         };
         Some(Asker { user_id, workspace_id })
     }
@@ -77,6 +101,7 @@ impl Holder {
         match self {
             Self::Assistant(row) => rows::lock_assistant(tx, row.id).await,
             Self::Section { id, user_id, .. } => rows::lock_section(tx, *id, *user_id).await,
+            Self::Workspace { id, .. } => rows::lock_workspace(tx, *id).await,
         }
     }
 
@@ -85,6 +110,7 @@ impl Holder {
         let (id, user_id, workspace_id) = match self {
             Self::Assistant(row) => return assistants::tell_of_knowledge(app, row),
             Self::Section { id, user_id, workspace_id } => (*id, *user_id, *workspace_id),
+            Self::Workspace { id, .. } => return assistants::tell_of_shared_knowledge(app, *id),
         };
         let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: Some(id) };
         if let Err(error) = app.tell_own(user_id, &event) {
@@ -93,7 +119,8 @@ impl Holder {
     }
 }
 
-/// Files that the caller may change: those of an assistant that they may change, or those of a section of theirs. Only asking makes one.
+/// Files that the caller may change: those of an assistant that they may change, of a section of theirs, or of a workspace that they configure. Only
+/// asking makes one.
 #[derive(Debug)]
 pub struct Shelf {
     pub(super) by: Principal,
@@ -106,6 +133,13 @@ impl Shelf {
         let row = assistant.row();
         let workspace_id = row.workspace_id.ok_or(Code::NotFound)?;
         Ok(Self { by: assistant.by().clone(), holder: Holder::Assistant(Box::new(row.clone())), workspace_id })
+    }
+
+    /// What a workspace has for all assistants in it.
+    pub async fn of_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
+        membership::admit(app, by, id, Permission::Configure).await?;
+        let owner = rows::workspace_owner(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
+        Ok(Self { by: by.clone(), holder: Holder::Workspace { id, owner }, workspace_id: id })
     }
 
     /// What a section has in a workspace; left out, the shared one, else the caller's own.

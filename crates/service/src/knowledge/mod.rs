@@ -1,7 +1,8 @@
-//! Files that assistants know, and those that somebody has in a section of their own.
+//! Files that assistants know, those that somebody has in a section of their own, and those of a workspace.
 //!
-//! A file that was uploaded is given to an assistant by somebody who may change it, or to a section by whose it is. A [job](ReadJob) takes its text out,
-//! cuts it into pieces and has them embedded; the assistant's owner pays, or whose section it is. For an answer the question is embedded as well, and
+//! A file that was uploaded is given to an assistant by somebody who may change it, to a section by whose it is, or to a workspace by its admins. A
+//! [job](ReadJob) takes its text out, cuts it into pieces and has them embedded; whoever owns the assistant, the section or the workspace pays. For an
+//! answer the question is embedded as well, and
 //! the pieces that are [nearest](search) to it, or have its [words], are put [before the model](consult), numbered, so that the answer can cite them.
 //!
 //! Vectors of two models are never compared: a file's `space` says which one made them, and files of another one than the present are
@@ -52,15 +53,16 @@ const LOOK_ANYWAY: u32 = 120;
 /// Files that are looked at in one go.
 const PART: usize = 100;
 
-/// What an assistant knows, or a section has.
+/// What an assistant knows, or a section or a workspace has.
 pub async fn list(app: &App, shelf: &Shelf) -> Result<Knowledge, AppError> {
     let holder = &shelf.holder;
     let files = rows::list(app.db.reader(), holder.key(), shelf.workspace_id).await?;
     let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
     let settings = &app.config.knowledge;
     Ok(Knowledge {
-        assistant_id: Some(holder.key()).filter(|_| holder.section_id().is_none()),
+        assistant_id: holder.assistant_id(),
         section_id: holder.section_id(),
+        workspace_id: holder.workspace_id(),
         model: gateway::embedder(app).map(|embedder| embedder.name().to_owned()),
         pieces: files.iter().map(|file| file.pieces).sum(),
         limits: KnowledgeLimits {
@@ -79,7 +81,7 @@ pub struct Given {
     pub is_new: bool,
 }
 
-/// Gives an upload of the caller's to an assistant, or to a section.
+/// Gives an upload of the caller's to an assistant, to a section or to a workspace.
 pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given, AppError> {
     let Shelf { by, holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
@@ -127,6 +129,7 @@ pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given
         let sentence = match holder {
             Holder::Assistant(_) => format!("An assistant can have up to {most} files. Remove others first."),
             Holder::Section { .. } => format!("A project can have up to {most} files. Remove others first."),
+            Holder::Workspace { .. } => format!("A workspace can have up to {most} files. Remove others first."),
         };
         return Err(AppError::refused(Code::QuotaExceeded, sentence));
     }
@@ -158,6 +161,7 @@ fn check(app: &App, holder: &Holder, upload: &StoredUpload) -> Result<(), AppErr
         let sentence = match holder {
             Holder::Assistant(_) => format!("An assistant’s files can have up to {most} MB each."),
             Holder::Section { .. } => format!("A project’s files can have up to {most} MB each."),
+            Holder::Workspace { .. } => format!("A workspace’s files can have up to {most} MB each."),
         };
         return Err(AppError::refused(Code::TooLarge, sentence));
     }
@@ -186,7 +190,7 @@ pub async fn retry(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Result
     rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-/// Takes a file from an assistant, or from a section, with all that was made of it.
+/// Takes a file from an assistant, a section or a workspace, with all that was made of it.
 pub async fn remove(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Result<(), AppError> {
     rows::find(app.db.writer(), shelf.holder.key(), file_id).await?.ok_or(Code::NotFound)?;
     sweep::remove(app, file_id).await?;

@@ -20,10 +20,10 @@ export interface KnowledgeFile {
   created_at: Timestamp;
 }
 
-/** Whose files they are: an assistant’s, or in a workspace those of one’s own section. */
-export type Shelf = { assistant_id: Id } | { section_id: Id; workspace_id: Id };
+/** Whose files they are: an assistant’s, in a workspace those of one’s own section, or the workspace’s own. */
+export type Shelf = { assistant_id: Id } | { section_id: Id; workspace_id: Id } | { workspace_id: Id };
 
-/** `GET /r1/assistants/{id}/knowledge`, `GET /r1/sections/{id}/knowledge` */
+/** `GET /r1/assistants/{id}/knowledge`, `GET /r1/sections/{id}/knowledge`, `GET /r1/workspaces/{id}/knowledge` */
 export interface Knowledge {
   /** What makes it searchable; null: nothing is set up for that. */
   model?: string | null;

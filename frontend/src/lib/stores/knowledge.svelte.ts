@@ -1,4 +1,4 @@
-/** The files that one assistant answers from, or all of them in a section: those that the server has, and those on their way. */
+/** The files that one assistant answers from, or all of them in a section or a workspace: those that the server has, and those on their way. */
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
@@ -47,6 +47,13 @@ interface Job {
   begunAt: string | null;
 }
 
+function pathOf(shelf: Shelf): string {
+  if ('section_id' in shelf) return `/sections/${shelf.section_id}/knowledge`;
+  return 'assistant_id' in shelf
+    ? `/assistants/${shelf.assistant_id}/knowledge`
+    : `/workspaces/${shelf.workspace_id}/knowledge`;
+}
+
 export class Knowledge {
   readonly state: Asked<State>;
   /** In the order in which they were chosen. */
@@ -63,8 +70,7 @@ export class Knowledge {
   constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
     this.#api = api;
     this.#shelf = shelf;
-    this.#path =
-      'section_id' in shelf ? `/sections/${shelf.section_id}/knowledge` : `/assistants/${shelf.assistant_id}/knowledge`;
+    this.#path = pathOf(shelf);
     this.#transport = transport;
     this.state = new Asked(() => api.get<State>(this.#path, this.#place));
   }
@@ -99,7 +105,10 @@ export class Knowledge {
       const { type, payload } = frame as { type: string; payload: object };
       if (type !== 'knowledge.changed') return;
       const told = new Map<string, unknown>(Object.entries(payload));
-      if (Object.entries(this.#shelf).every(([key, id]) => told.get(key) === id)) void this.load();
+      const own = new Map<string, unknown>(Object.entries(this.#shelf));
+      // An assistant’s and a section’s files are not the workspace’s that they are in.
+      const keys = ['assistant_id', 'section_id', ...own.keys()];
+      if (keys.every((key) => told.get(key) === own.get(key))) void this.load();
     });
     const leaveReturn = line.onReturn(this.state, () => void this.load());
     return () => {

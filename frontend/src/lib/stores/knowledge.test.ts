@@ -112,6 +112,22 @@ it('keeps to one workspace where the files are a section’s', async () => {
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
+it('keeps a workspace’s files apart from those of its assistants and sections', async () => {
+  const { knowledge, api } = server([], { workspace_id: 'w1' });
+  const line = new FakeLine();
+  await knowledge.load();
+  expect(api.get).toHaveBeenLastCalledWith('/workspaces/w1/knowledge', {});
+  knowledge.add([file('a.md')]);
+  await vi.waitFor(() => expect(knowledge.adding.size).toBe(0));
+  expect(api.post).toHaveBeenLastCalledWith('/workspaces/w1/knowledge', { upload_id: '1' });
+  knowledge.follow(line);
+  for (const payload of [{ workspace_id: 'w2' }, { workspace_id: 'w1', assistant_id: 'a1' }])
+    line.receive({ type: 'knowledge.changed', payload });
+  expect(api.get).toHaveBeenCalledTimes(1);
+  line.receive({ type: 'knowledge.changed', payload: { workspace_id: 'w1' } });
+  expect(api.get).toHaveBeenCalledTimes(2);
+});
+
 it('takes what may be read out of a folder, by its way in it', () => {
   const inFolder = (way: string, type = '') => {
     const made = new File(['x'], way.split('/').at(-1) ?? '', { type });
