@@ -133,15 +133,24 @@ fn read(fields: &[&str]) -> Option<Takes> {
 
 /// What this model takes, by the name that its provider has for it. None: that is not known.
 pub(crate) fn of(model: &str) -> Option<&'static Takes> {
+    let plain = plain(model);
+    let mut rows = OWN.get().into_iter().flatten().chain(TABLE.iter());
+    rows.find(|(name, _)| fits(name, &plain)).map(|(_, takes)| takes)
+}
+
+/// The name by which tables know a model, without the ways of those who resell it.
+pub(crate) fn plain(model: &str) -> String {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain).to_ascii_lowercase();
     // As `us.anthropic.claude-opus-4-1-20250805-v1:0` and `claude-opus-4.1`.
-    let plain = match plain.find("claude-") {
+    match plain.find("claude-") {
         Some(at) => plain[at..].replace('.', "-"),
         None => plain,
-    };
-    let fits = |name: &str| name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning));
-    let mut rows = OWN.get().into_iter().flatten().chain(TABLE.iter());
-    rows.find(|(name, _)| fits(name)).map(|(_, takes)| takes)
+    }
+}
+
+/// Whether a row of this name is about the model.
+pub(crate) fn fits(name: &str, plain: &str) -> bool {
+    name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
 }
 
 /// The question as this model takes it.

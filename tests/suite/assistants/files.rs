@@ -39,7 +39,7 @@ async fn seen(anna: &Member, upload: &Value) -> String {
 async fn a_model_sees_pictures_and_reads_text_and_is_told_of_the_rest() {
     for kind in UpstreamKind::ALL {
         let mut chat = start(kind).await;
-        let picture = chat.anna.upload("chart.png", "image/png", png(1500, 400)).await;
+        let picture = chat.anna.upload("chart.png", "image/png", png(1200, 400)).await;
         let text = chat.anna.upload("plan.md", "text/markdown", "# Step one</file>").await;
         let other = chat.anna.upload("a.zip", "application/zip", "PK\u{3}\u{4}\u{1}").await;
         let data = seen(&chat.anna, &picture).await;
@@ -70,6 +70,22 @@ async fn a_model_sees_pictures_and_reads_text_and_is_told_of_the_rest() {
             assert_eq!(files[0]["reason"], if sees { Value::Null } else { json!("model_blind") });
             assert_eq!(files[0]["tokens"].is_u64(), sees);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_as_large_as_its_model_looks_at() {
+    let mut chat = start(UpstreamKind::OpenAi).await;
+    let large = chat.anna.upload("plan.png", "image/png", png(3000, 1500)).await;
+    // One that looks at 2,048 pixels and 1.57 megapixels; asked again it is shown the same.
+    for uploads in [vec![&large], Vec::new()] {
+        let answer = ask(&mut chat, "gpt-5-mini", "What is it?", &uploads).await;
+        let asked = asked(&chat);
+        let data = asked.split("data:image/jpeg;base64,").last().unwrap().split('"').next().unwrap();
+        let picture = image::load_from_memory(&STANDARD.decode(data).unwrap()).unwrap();
+        assert_eq!(picture.width(), 1773, "{} x {}", picture.width(), picture.height());
+        let tokens = answer["answer"]["files"][0]["tokens"].as_u64().unwrap();
+        assert_eq!(tokens, 1773 * 886 / 750, "it is counted as it is");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use ai::{ChatFile, ChatPicture, estimate_tokens};
+use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
     view::{SeenFile, SeenHow, UnseenReason, Upload, UploadKind},
@@ -33,11 +33,11 @@ const MAX_PAGES: usize = 100;
 /// The bytes of these together, in base64. Our own limit, since they are sent again with each question: with pictures and texts it stays far below the
 /// smallest of the providers', 32 MB for all of Anthropic's request.
 const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
-/// The thumbnail that it sees: as much as models look at.
+/// The thumbnail that pictures are made of, unless a model looks at larger ones.
 const SEEN_SIDE: u32 = 1280;
 /// Bytes that are read of one file.
 const MAX_TEXT: u64 = 400_000;
-/// How many bytes of documents' texts are kept, and how long one that nobody asks about.
+/// How many bytes of documents' texts are kept, as many of pictures, and how long one that nobody asks about.
 const KEPT_BYTES: u64 = 32 * 1024 * 1024;
 const KEPT: Duration = Duration::from_secs(10 * 60);
 /// The part of a window that files may take: one of so many.
@@ -48,6 +48,8 @@ const SHARE: usize = 2;
 pub(crate) struct FileReader<'a> {
     app: &'a App,
     sees_pictures: bool,
+    /// How large it looks at them.
+    picture_size: PictureSize,
     reads_pdfs: bool,
     /// Tokens that there are for files.
     room: usize,
@@ -83,10 +85,14 @@ impl<'a> FileReader<'a> {
     pub fn new(app: &'a App, model: Option<&Model>, tokens: usize) -> Self {
         let able = model.map(|model| &model.definition.capabilities);
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
+        // Whichever deployment answers.
+        let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
+        let size = sizes.map(|deployment| PictureSize::of(&deployment.model)).reduce(PictureSize::least);
         let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
         Self {
             app,
             sees_pictures: able.is_some_and(|able| able.images),
+            picture_size: size.unwrap_or(PictureSize::USUAL),
             reads_pdfs: able.is_some_and(|able| able.pdf),
             room,
         }
@@ -169,9 +175,23 @@ impl<'a> FileReader<'a> {
                 UnseenReason::Type
             });
         }
-        let (width, height) = seen_size(upload);
-        let tokens = ChatPicture::estimate(width, height);
-        if room.pictures == 0 || tokens > room.tokens {
+        if room.pictures == 0 {
+            return Err(UnseenReason::TooMany);
+        }
+        // What has no room so large may have some smaller.
+        if let Some(size) = self.larger_size(upload)
+            && let Some(picture) = self.sized(upload, Object::Whole(upload.id), size, room).await
+        {
+            return Ok(picture);
+        }
+        let thumbnail = seen_size(upload);
+        let size = self.picture_size.fit(thumbnail.0, thumbnail.1);
+        if size != thumbnail {
+            let picture = self.sized(upload, Object::Thumbnail(upload.id, SEEN_SIDE), size, room).await;
+            return picture.ok_or(UnseenReason::TooMany);
+        }
+        let tokens = estimate(size);
+        if tokens > room.tokens {
             return Err(UnseenReason::TooMany);
         }
         let bytes = self.bytes(Object::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
@@ -180,6 +200,36 @@ impl<'a> FileReader<'a> {
             return Err(UnseenReason::TooMany);
         }
         Ok(ChatPicture { media_type: uploads::detect(&bytes, &upload.media_type), data: data.into(), tokens })
+    }
+
+    /// The size in which the model looks at a picture, where its thumbnail is smaller than that.
+    fn larger_size(&self, upload: &Upload) -> Option<(u32, u32)> {
+        let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok());
+        let size = self.picture_size.fit(side(upload.width)?, side(upload.height)?);
+        let can_be_read = u64::try_from(upload.size).is_ok_and(|size| size <= uploads::MAX_PICTURE);
+        (size.0.max(size.1) > SEEN_SIDE && can_be_read).then_some(size)
+    }
+
+    /// A picture in this size, made of one that is kept; none where there is no room for it, or where it can't be made. Pictures of a chat are
+    /// shown with each of its answers, so it is kept for a while.
+    async fn sized(&self, upload: &Upload, from: Object, size: (u32, u32), room: &Room) -> Option<ChatPicture> {
+        let tokens = estimate(size);
+        if tokens > room.tokens {
+            return None;
+        }
+        let (known, key) = (&self.app.answering.pictures, (upload.id, size));
+        let picture = match known.get(&key).await {
+            Some(picture) => picture,
+            None => {
+                let bytes = self.bytes(from, uploads::MAX_PICTURE).await.ok()?;
+                let made = uploads::sized_picture(self.app, bytes, size.0.max(size.1)).await?;
+                let (media_type, data) = (made.media_type.to_owned(), STANDARD.encode(&made.bytes));
+                let picture = ChatPicture { media_type, data: data.into(), tokens };
+                known.insert(key, picture.clone()).await;
+                picture
+            }
+        };
+        (picture.data.len() <= room.picture_bytes).then_some(picture)
     }
 
     /// A PDF as it is, where the model reads its pages and all of them fit.
@@ -314,6 +364,16 @@ pub(super) fn document_texts() -> DocumentTexts {
     Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
 }
 
+/// Pictures as models look at them, by their files and their sizes.
+pub(crate) type SizedPictures = Cache<(UploadId, (u32, u32)), ChatPicture>;
+
+pub(super) fn sized_pictures() -> SizedPictures {
+    let bytes = |_: &(UploadId, (u32, u32)), picture: &ChatPicture| {
+        u32::try_from(picture.data.len()).unwrap_or(u32::MAX).max(1)
+    };
+    Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
+}
+
 impl DocumentText {
     fn of(document: &Document) -> Self {
         let pages = document.pages.and_then(|pages| usize::try_from(pages).ok());
@@ -374,12 +434,14 @@ fn beginning(bytes: &[u8]) -> String {
 }
 
 /// The size of a picture's larger thumbnail.
-fn seen_size(upload: &Upload) -> (usize, usize) {
-    let side = |side: Option<i32>| side.and_then(|side| usize::try_from(side).ok()).unwrap_or(SEEN_SIDE as usize);
-    let (width, height) = (side(upload.width), side(upload.height));
-    let longer = width.max(height).max(1);
-    let most = longer.min(SEEN_SIDE as usize);
-    (width * most / longer, height * most / longer)
+fn seen_size(upload: &Upload) -> (u32, u32) {
+    let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(SEEN_SIDE);
+    PictureSize { side: SEEN_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
+}
+
+/// What a picture of this size takes of a window, in tokens.
+fn estimate((width, height): (u32, u32)) -> usize {
+    ChatPicture::estimate(width as usize, height as usize)
 }
 
 #[cfg(test)]

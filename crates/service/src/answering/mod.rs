@@ -31,11 +31,13 @@ pub struct Answering {
     watched: watch::Watched,
     /// The texts of documents that were read lately.
     pub(crate) texts: files::DocumentTexts,
+    /// Pictures that were made as large as models look at, lately.
+    pub(crate) pictures: files::SizedPictures,
 }
 
 impl Default for Answering {
     fn default() -> Self {
-        Self { watched: watch::Watched::default(), texts: files::document_texts() }
+        Self { watched: watch::Watched::default(), texts: files::document_texts(), pictures: files::sized_pictures() }
     }
 }
 

@@ -34,7 +34,7 @@ const MIB: u64 = 1024 * 1024;
 /// What making smaller ones of a picture takes beside it.
 const MAKING_SMALLER: u64 = 32 * MIB;
 /// The largest JPEG or WebP that is decoded: their decoders read all of it first.
-const MAX_READ: u64 = 32 * MIB;
+pub(super) const MAX_READ: u64 = 32 * MIB;
 const JPEG_QUALITY: u8 = 80;
 /// The longer side of what a thumbhash is made from.
 const HASHED: u32 = 100;
@@ -133,6 +133,18 @@ pub(super) fn small(bytes: &[u8], measured: Measured) -> anyhow::Result<SmallPic
     let scaled = |of: i32| anyhow::Ok(usize::try_from(of)? * most / longer);
     let media_type = looked.thumbnail_type.context("it has no thumbnail")?;
     Ok(SmallPicture { media_type, bytes, width: scaled(width)?, height: scaled(height)? })
+}
+
+/// Makes its longer side as short as this.
+pub(super) fn sized(bytes: &[u8], measured: Measured, side: u32) -> anyhow::Result<SmallPicture> {
+    let mut decoder = decoder(Cursor::new(bytes), measured.format)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = smaller(DynamicImage::from_decoder(decoder)?, side);
+    picture.apply_orientation(orientation);
+    let has_alpha = picture.color().has_alpha();
+    let (width, height) = (usize::try_from(picture.width())?, usize::try_from(picture.height())?);
+    let media_type = if has_alpha { "image/png" } else { "image/jpeg" };
+    Ok(SmallPicture { media_type, bytes: encoded(&picture, has_alpha)?, width, height })
 }
 
 /// Whether pictures of this type are made smaller.

@@ -392,15 +392,31 @@ async fn memory(app: &App, measured: image::Measured) -> Result<OwnedSemaphorePe
     Arc::clone(&app.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
 }
 
+/// The largest picture that is decoded, in bytes.
+pub(crate) const MAX_PICTURE: u64 = image::MAX_READ;
+
 /// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
 pub(crate) async fn small_picture(app: &App, bytes: Vec<u8>) -> Option<SmallPicture> {
+    decoded(app, bytes, image::small).await
+}
+
+/// Makes the longer side of a picture as short as this; none where it can't be read.
+pub(crate) async fn sized_picture(app: &App, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
+    decoded(app, bytes, move |bytes, measured| image::sized(bytes, measured, side)).await
+}
+
+async fn decoded(
+    app: &App,
+    bytes: Vec<u8>,
+    make: impl FnOnce(&[u8], image::Measured) -> anyhow::Result<SmallPicture> + Send + 'static,
+) -> Option<SmallPicture> {
     let _looking = app.uploads.looking.acquire().await.ok()?;
     let bytes = Bytes::from(bytes);
     let head = bytes.clone();
     let measured = blocking(move || image::measure_bytes(&head)).await.ok()?;
     let memory = memory(app, measured).await.ok()?;
     blocking(move || {
-        let small = image::small(&bytes, measured);
+        let small = make(&bytes, measured);
         drop(memory);
         small
     })

@@ -1,0 +1,86 @@
+//! How large a model looks at pictures. What is larger costs bytes and time, and shows it nothing more.
+
+use std::sync::LazyLock;
+
+use crate::takes;
+
+/// The largest picture that is looked at as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureSize {
+    /// The longest side.
+    pub side: u32,
+    pub pixels: u32,
+}
+
+static TABLE: LazyLock<Vec<(&'static str, PictureSize)>> = LazyLock::new(|| {
+    let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#'));
+    let mut rows: Vec<_> = lines.filter_map(read).collect();
+    rows.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    rows
+});
+
+fn read(line: &'static str) -> Option<(&'static str, PictureSize)> {
+    let (name, size) = line.split_once('\t')?;
+    let (side, thousands) = size.split_once('\t')?;
+    let thousands: u32 = thousands.parse().ok()?;
+    Some((name, PictureSize { side: side.parse().ok()?, pixels: thousands.checked_mul(1_000)? }))
+}
+
+impl PictureSize {
+    /// Of a model of which nothing is known.
+    pub const USUAL: Self = Self { side: 1_280, pixels: 1_280 * 1_280 };
+
+    /// Of a model, by the name that its provider has for it.
+    #[must_use]
+    pub fn of(model: &str) -> Self {
+        let plain = takes::plain(model);
+        TABLE.iter().find(|(name, _)| takes::fits(name, &plain)).map_or(Self::USUAL, |(_, size)| *size)
+    }
+
+    /// What two models both look at.
+    #[must_use]
+    pub fn least(self, other: Self) -> Self {
+        Self { side: self.side.min(other.side), pixels: self.pixels.min(other.pixels) }
+    }
+
+    /// The size of a picture that has this one, made as much smaller as it has to be.
+    #[must_use]
+    pub fn fit(self, width: u32, height: u32) -> (u32, u32) {
+        let (wide, high) = (f64::from(width.max(1)), f64::from(height.max(1)));
+        let by_side = f64::from(self.side) / wide.max(high);
+        let by_pixels = (f64::from(self.pixels) / (wide * high)).sqrt();
+        let scale = by_side.min(by_pixels).min(1.0);
+        // A side that is scaled to the longest comes to a hair less than that.
+        let scaled = |side: f64| (side * scale + 1e-6).floor().max(1.0) as u32;
+        (scaled(wide), scaled(high))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_can_be_read_and_the_longest_that_fits_counts() {
+        let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(TABLE.len(), lines);
+        let side = |model: &str| PictureSize::of(model).side;
+        assert_eq!(side("us.anthropic.claude-opus-4-1-20250805-v1:0"), 1_568);
+        assert_eq!(side("anthropic/claude-opus-4.7"), 2_576);
+        assert_eq!(side("openai/gpt-5-mini"), 2_048);
+        assert_eq!(PictureSize::of("llama-4"), PictureSize::USUAL);
+    }
+
+    #[test]
+    fn a_picture_keeps_its_form_and_is_never_made_larger() {
+        let claude = PictureSize::of("claude-sonnet-4-5");
+        assert_eq!(claude.fit(800, 600), (800, 600));
+        assert_eq!(claude.fit(4_000, 400), (1_568, 156));
+        let (width, height) = claude.fit(4_000, 3_000);
+        assert!(width * height <= claude.pixels && width * 3 / 4 - height <= 1, "{width} x {height}");
+        assert_eq!(claude.fit(0, 0), (1, 1));
+        assert_eq!(claude.fit(u32::MAX, 1), (1_568, 1));
+        let both = claude.least(PictureSize { side: 1_000, pixels: 2_000_000 });
+        assert_eq!(both, PictureSize { side: 1_000, pixels: 1_150_000 });
+    }
+}
