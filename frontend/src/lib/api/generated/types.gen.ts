@@ -4,6 +4,22 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type AccountOwnFrame = {
+    id: string;
+    /**
+     * One's own account is another than it was, for one's own connections: its name, what one says of oneself or chose to be shown as.
+     */
+    payload: {
+        user_id: UserId;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'account.own';
+};
+
 /**
  * What is done to several accounts.
  */
@@ -51,6 +67,15 @@ export type AddEmojiRequest = {
 };
 
 export type AddMcpServerRequest = {
+    auth?: McpAuth | null;
+    /**
+     * For `oauth`: by which the authorization server knows Natter. Left out, Natter registers itself there, where it may.
+     */
+    client_id?: string | null;
+    /**
+     * Kept encrypted, and never shown again.
+     */
+    client_secret?: string | null;
     /**
      * For `stdio`: one of `GET /r1/admin/mcp_commands`.
      */
@@ -598,7 +623,7 @@ export type AnswerFigures = {
 };
 
 /**
- * What of an assistant's files was searched for an answer.
+ * What of the assistant's files, and of the section's, was searched for an answer.
  */
 export type AnswerKnowledge = {
     /**
@@ -1480,6 +1505,15 @@ export type ChangeConversationRequest = {
 };
 
 export type ChangeMcpServerRequest = {
+    auth?: McpAuth | null;
+    /**
+     * Null takes it away. Another one forgets the secret.
+     */
+    client_id?: string | null;
+    /**
+     * Null takes it away.
+     */
+    client_secret?: string | null;
     /**
      * Another program forgets the secrets.
      */
@@ -1510,6 +1544,7 @@ export type ChangeMcpServerRequest = {
 };
 
 export type ChangeMeRequest = {
+    chosen_presence?: ChosenPresence | null;
     current_password?: string | null;
     display_name?: string | null;
     language?: Language | null;
@@ -1709,6 +1744,15 @@ export type ChangeWorkspaceRequest = {
     name?: string | null;
 };
 
+export type ChangeWorkspaceToolsRequest = {
+    /**
+     * By the tools' names. Those that are not named stay as they are.
+     */
+    modes: {
+        [key: string]: ToolMode;
+    };
+};
+
 /**
  * What became of several accounts, of which each was changed by itself.
  */
@@ -1759,6 +1803,11 @@ export type Checks = {
 };
 
 /**
+ * What somebody chose by hand to be shown as while they are here; `online`: as they are.
+ */
+export type ChosenPresence = 'online' | 'away' | 'dnd';
+
+/**
  * A place in a file that an answer cites.
  */
 export type Citation = {
@@ -1807,6 +1856,10 @@ export type CitedPiece = {
     file_name: string;
     heading?: string | null;
     line?: number | null;
+    /**
+     * Whether the caller may read the file itself, at `/files/{upload_id}/{name}`.
+     */
+    may_read_file: boolean;
     n: number;
     page?: number | null;
     piece: number;
@@ -1902,6 +1955,19 @@ export type ConfirmSignInRequest = {
  * By what one can show it.
  */
 export type ConfirmationMethod = 'password' | 'totp' | 'recovery_code' | 'passkey';
+
+export type ConnectToolServerRequest = {
+    code?: string | null;
+    /**
+     * Where the authorization server has refused, or the person has.
+     */
+    error?: string | null;
+    /**
+     * Who answers (RFC 9207).
+     */
+    iss?: string | null;
+    state: string;
+};
 
 /**
  * A conversation, as one of its members sees it, or somebody who may join it.
@@ -2126,6 +2192,13 @@ export type ConversationPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+/**
+ * Whether a chat is shared.
+ */
+export type ConversationShare = {
+    share?: Share | null;
 };
 
 export type ConversationUnarchivedFrame = {
@@ -2771,6 +2844,10 @@ export type Export = {
     messages: Array<Message>;
     notes: Array<Note>;
     passkeys: Array<ExportedPasskey>;
+    /**
+     * Of the person's sidebar.
+     */
+    sections: Array<ExportedSection>;
     sessions: Array<UserSession>;
     user: User;
     workspaces: Array<Workspace>;
@@ -2871,6 +2948,17 @@ export type ExportedIdentity = {
 export type ExportedPasskey = {
     created_at: Timestamp;
     last_used_at?: Timestamp | null;
+    name: string;
+};
+
+/**
+ * A section of somebody's sidebar.
+ */
+export type ExportedSection = {
+    /**
+     * What assistants keep to in its chats.
+     */
+    instructions: string;
     name: string;
 };
 
@@ -3154,6 +3242,21 @@ export type GiveCreditsRequest = {
 };
 
 export type GiveKnowledgeRequest = {
+    /**
+     * A file that the caller has uploaded.
+     */
+    upload_id: UploadId;
+};
+
+export type GiveSectionKnowledgeRequest = {
+    /**
+     * A file that the caller has uploaded.
+     */
+    upload_id: UploadId;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type GiveWorkspaceKnowledgeRequest = {
     /**
      * A file that the caller has uploaded.
      */
@@ -3459,10 +3562,10 @@ export type JobPage = {
 export type JobStatus = 'queued' | 'running' | 'dead';
 
 /**
- * All that an assistant knows.
+ * All that an assistant knows, or that a section or a workspace has.
  */
 export type Knowledge = {
-    assistant_id: AssistantId;
+    assistant_id?: AssistantId | null;
     /**
      * The newest first.
      */
@@ -3476,16 +3579,19 @@ export type Knowledge = {
      * Pieces of all files together.
      */
     pieces: number;
+    section_id?: SectionId | null;
+    workspace_id?: WorkspaceId | null;
 };
 
 export type KnowledgeChangedFrame = {
     id: string;
     /**
-     * The files that an assistant knows are others than they were, or went on being read. For those who see it; at most one a second for a file
-     * that is being read.
+     * The files that an assistant knows, those of one's own section, or those of a workspace (with neither id) are others than they were, or went on being read. For those who see it; at
+     * most one a second for a file that is being read.
      */
     payload: {
-        assistant_id: AssistantId;
+        assistant_id?: AssistantId | null;
+        section_id?: SectionId | null;
         workspace_id: WorkspaceId;
     };
     /**
@@ -3497,11 +3603,15 @@ export type KnowledgeChangedFrame = {
 };
 
 /**
- * A file that was given to an assistant.
+ * A file that was given to an assistant, to a section or to a workspace.
  */
 export type KnowledgeFile = {
     added_by?: KnowledgeGiver | null;
-    assistant_id: AssistantId;
+    assistant_id?: AssistantId | null;
+    /**
+     * What embedding it has cost so far, in millionths of a credit.
+     */
+    cost: MicroCredits;
     created_at: Timestamp;
     /**
      * How many of them are embedded.
@@ -3522,6 +3632,7 @@ export type KnowledgeFile = {
      * How many pieces it is cut into; 0 until it is.
      */
     pieces: number;
+    section_id?: SectionId | null;
     /**
      * In bytes.
      */
@@ -3529,6 +3640,7 @@ export type KnowledgeFile = {
     state: KnowledgeState;
     updated_at: Timestamp;
     upload_id: UploadId;
+    workspace_id?: WorkspaceId | null;
 };
 
 /**
@@ -3537,7 +3649,7 @@ export type KnowledgeFile = {
 export type KnowledgeFileId = string;
 
 /**
- * Who gave a file to an assistant.
+ * Who gave a file.
  */
 export type KnowledgeGiver = {
     id: UserId;
@@ -3545,7 +3657,7 @@ export type KnowledgeGiver = {
 };
 
 /**
- * How much one assistant can be given.
+ * How much one assistant, one section or one workspace can be given.
  */
 export type KnowledgeLimits = {
     /**
@@ -3560,7 +3672,7 @@ export type KnowledgeLimits = {
 };
 
 /**
- * Whether an assistant's files were searched.
+ * Whether they were searched.
  */
 export type KnowledgeSearch = 'searched' | 'failed';
 
@@ -3689,6 +3801,11 @@ export type MarkUnreadRequest = {
 };
 
 /**
+ * How a server knows who calls.
+ */
+export type McpAuth = 'secrets' | 'oauth';
+
+/**
  * A program of the configuration that has tools.
  */
 export type McpCommand = {
@@ -3716,7 +3833,15 @@ export type McpCommandPage = {
  * A server of tools, as administrators see it.
  */
 export type McpServer = {
+    /**
+     * How it is asked who calls.
+     */
+    auth: McpAuth;
     checked_at?: Timestamp | null;
+    /**
+     * By which Natter is known to its authorization server, where an administrator has entered that. The secret is never shown.
+     */
+    client_id?: string | null;
     /**
      * Which of the programs of the configuration it is, for `stdio`.
      */
@@ -3734,6 +3859,10 @@ export type McpServer = {
      * Who may give it to assistants.
      */
     offered_to: OfferedTo;
+    /**
+     * The same of its prompts.
+     */
+    prompts: Array<OfferedPrompt>;
     /**
      * The names of its headers, or of its environment. Their values are never shown.
      */
@@ -4349,7 +4478,7 @@ export type ModelListPage = {
 };
 
 /**
- * What a million tokens cost, in micro-credits.
+ * What a million tokens cost, in micro-credits, and what else is billed.
  */
 export type ModelPrice = {
     audio?: MicroCredits | null;
@@ -4359,6 +4488,7 @@ export type ModelPrice = {
     input: MicroCredits;
     long?: LongPrice | null;
     output: MicroCredits;
+    search?: MicroCredits | null;
 };
 
 /**
@@ -4665,12 +4795,32 @@ export type OauthProviderVec = Array<{
 }>;
 
 /**
+ * A text to begin with that a server makes.
+ */
+export type OfferedPrompt = {
+    arguments: Array<OfferedPromptArgument>;
+    description?: string | null;
+    name: string;
+    title?: string | null;
+};
+
+/**
+ * What a server's prompt is made of.
+ */
+export type OfferedPromptArgument = {
+    description?: string | null;
+    is_required: boolean;
+    name: string;
+};
+
+/**
  * A server whose tools the caller may give to assistants.
  */
 export type OfferedServer = {
     description?: string | null;
     id: McpServerId;
     name: string;
+    prompts: Array<OfferedPrompt>;
     /**
      * Without those that are off.
      */
@@ -5527,6 +5677,13 @@ export type PromptPage = {
     total: number;
 };
 
+/**
+ * What a server's prompt says.
+ */
+export type PromptText = {
+    text: string;
+};
+
 export type PromptsChangedFrame = {
     id: string;
     /**
@@ -6282,6 +6439,13 @@ export type SavedMessagePage = {
     total: number;
 };
 
+/**
+ * Whether one has saved a message.
+ */
+export type SavedState = {
+    saved: boolean;
+};
+
 export type SavedUpdatedFrame = {
     id: string;
     /**
@@ -6585,6 +6749,16 @@ export type Section = {
 export type SectionId = string;
 
 /**
+ * What assistants keep to in a section.
+ */
+export type SectionInstructions = {
+    /**
+     * Empty: nothing.
+     */
+    instructions: string;
+};
+
+/**
  * A page of a list.
  */
 export type SectionPage = {
@@ -6705,7 +6879,7 @@ export type SentMessage = Message | Scheduled;
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
@@ -6729,6 +6903,13 @@ export type SetPictureRequest = {
      * A PNG, JPEG or WebP picture of one's own: at most 512 KiB, and 1,024 pixels wide and high.
      */
     upload_id: UploadId;
+};
+
+export type SetSectionInstructionsRequest = {
+    /**
+     * At most 8,000 characters; empty: none.
+     */
+    instructions: string;
 };
 
 export type SetTopUpRequest = {
@@ -6858,6 +7039,83 @@ export type SetupWorkspace = {
  */
 export type Severity = 'info' | 'warning' | 'critical';
 
+/**
+ * That a chat is shared.
+ */
+export type Share = {
+    created_at: Timestamp;
+    /**
+     * In the app it is read at `/shared/{id}`.
+     */
+    id: ShareId;
+    /**
+     * How many messages are shown.
+     */
+    messages: number;
+    /**
+     * As it was then it is shown.
+     */
+    updated_at: Timestamp;
+};
+
+/**
+ * A chat that is shown to others.
+ */
+export type ShareId = string;
+
+/**
+ * A chat that somebody of one's workspace shares.
+ */
+export type SharedChat = {
+    id: ShareId;
+    shared_by: Sharer;
+    title?: string | null;
+    /**
+     * As it was then it is shown.
+     */
+    updated_at: Timestamp;
+    workspace_id: WorkspaceId;
+};
+
+/**
+ * A message of a chat that is shared.
+ */
+export type SharedMessage = {
+    content: string;
+    created_at: Timestamp;
+    /**
+     * The names of its files, which are not shared.
+     */
+    files: Array<string>;
+    id: MessageId;
+    /**
+     * The model that wrote an assistant's message.
+     */
+    model?: string | null;
+    sender: Sender;
+};
+
+/**
+ * A page of a list.
+ */
+export type SharedMessagePage = {
+    items: Array<SharedMessage>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+/**
+ * Who shares a chat.
+ */
+export type Sharer = {
+    id: UserId;
+    name: string;
+};
+
 export type ShowVersionRequest = {
     /**
      * From 1 to the number of versions.
@@ -6906,6 +7164,11 @@ export type ShownBroadcastPage = {
     total: number;
 };
 
+/**
+ * The message, or with `around` the message among those around it.
+ */
+export type ShownMessage = Message | Neighbours;
+
 export type SignInByIdTokenRequest = {
     /**
      * Made for this server, not more than ten minutes ago, and not shown before.
@@ -6926,6 +7189,13 @@ export type SignInRequest = {
  * What a sign-in comes to: tokens, or with 202 the question for a second factor.
  */
 export type SignInResult = Tokens | SecondFactorChallenge;
+
+export type SignInToToolServerRequest = {
+    /**
+     * The page of the app to go on at.
+     */
+    next?: string | null;
+};
 
 /**
  * Who may create an account.
@@ -7339,6 +7609,10 @@ export type ToolCall = {
      */
     may_remember?: boolean;
     /**
+     * How many pictures the result has: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
+     */
+    pictures?: number;
+    /**
      * Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
      */
     result?: string | null;
@@ -7346,6 +7620,7 @@ export type ToolCall = {
      * The server's name.
      */
     server: string;
+    server_id?: McpServerId | null;
     status: ToolCallStatus;
     title?: string | null;
     tool: string;
@@ -7368,7 +7643,51 @@ export type ToolCallDetails = ToolCall & {
  */
 export type ToolCallId = string;
 
-export type ToolCallStatus = 'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'refused' | 'expired' | 'interrupted' | 'stopped';
+export type ToolCallStatus = 'waiting' | 'queued' | 'running' | 'done' | 'failed' | 'unconnected' | 'refused' | 'expired' | 'interrupted' | 'stopped';
+
+/**
+ * An account was connected.
+ */
+export type ToolConnected = {
+    /**
+     * The page of the app where one came from.
+     */
+    next: string;
+    /**
+     * The server's name.
+     */
+    server: string;
+    server_id: McpServerId;
+};
+
+/**
+ * A server that one can connect an account with.
+ */
+export type ToolConnection = {
+    connected_at?: Timestamp | null;
+    description?: string | null;
+    /**
+     * The server's name.
+     */
+    server: string;
+    server_id: McpServerId;
+    state: ToolConnectionState;
+};
+
+/**
+ * A page of a list.
+ */
+export type ToolConnectionPage = {
+    items: Array<ToolConnection>;
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
+};
+
+export type ToolConnectionState = 'none' | 'connected' | 'expired';
 
 /**
  * What somebody says to a call that waits.
@@ -7413,6 +7732,16 @@ export type ToolPermissionPage = {
      * How many there are on all pages together.
      */
     total: number;
+};
+
+/**
+ * Where one signs in to a server.
+ */
+export type ToolSignIn = {
+    /**
+     * For a browser.
+     */
+    url: string;
 };
 
 /**
@@ -7703,10 +8032,24 @@ export type UsePaymentMethodRequest = {
     workspace_id?: WorkspaceId | null;
 };
 
+export type UseServerPromptRequest = {
+    /**
+     * By the names of its arguments, each up to 2,000 characters.
+     */
+    arguments?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * One of the server's `prompts`.
+     */
+    name: string;
+};
+
 /**
  * A person, as others see them; the address and what belongs to signing in only as they see themselves.
  */
 export type User = {
+    chosen_presence?: ChosenPresence | null;
     created_at: Timestamp;
     custom_status?: CustomStatus | null;
     display_name: string;
@@ -8054,3 +8397,15 @@ export type WorkspacePage = {
 };
 
 export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
+
+/**
+ * Natter's own tools, as a workspace uses them.
+ */
+export type WorkspaceTools = {
+    name: string;
+    /**
+     * By which assistants are given them.
+     */
+    server_id: McpServerId;
+    tools: Array<OfferedTool>;
+};
