@@ -5,10 +5,10 @@ use appcore::{
     page::PageRequest,
     view::{self, AdminUser, AdminUserWorkspace, UnknownName, UserRole, UserStatus},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::{page, plans};
+use super::{page, plans, raw};
 use crate::constraint::app_error;
 
 /// Which accounts are listed.
@@ -114,14 +114,14 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let rows = Row::find_by_statement(raw::statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
     let total = page::count(db, &format!("FROM users u {wanted}"), values).await?;
     Ok((rows.into_iter().map(AdminUser::try_from).collect::<Result<_, _>>()?, total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) -> Result<Option<AdminUser>, AppError> {
     let sql = format!("{} WHERE NOT u.is_deleted AND u.id = $1) u", select(now));
-    let row = Row::find_by_statement(statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
+    let row = Row::find_by_statement(raw::statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
     row.map(AdminUser::try_from).transpose()
 }
 
@@ -146,7 +146,7 @@ pub async fn belongings<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) 
                  (SELECT COUNT(*) FROM user_warnings WHERE user_id = $1) AS warnings, \
                  (SELECT a.display_name FROM users u JOIN users a ON a.id = u.suspended_by AND NOT a.is_deleted WHERE u.id = $1) \
                    AS suspended_by_name";
-    let found = Belongings::find_by_statement(statement(db, sql, vec![id.into(), now.into()]));
+    let found = Belongings::find_by_statement(raw::statement(db, sql, vec![id.into(), now.into()]));
     found.one(db).await.map_err(app_error)?.ok_or_else(|| AppError::internal(anyhow::anyhow!("a count without a row")))
 }
 
@@ -161,7 +161,7 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<Ad
     }
     let sql = "SELECT w.id, w.name, w.kind, m.role FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted AND w.kind <> 'personal' ORDER BY w.name, w.id LIMIT 100";
-    let rows = Row::find_by_statement(statement(db, sql, vec![id.into()])).all(db).await.map_err(app_error)?;
+    let rows = Row::find_by_statement(raw::statement(db, sql, vec![id.into()])).all(db).await.map_err(app_error)?;
     let unknown = |error: UnknownName| AppError::internal(error);
     rows.into_iter()
         .map(|row| {
@@ -186,7 +186,7 @@ pub async fn lock_admins<C: ConnectionTrait>(db: &C) -> Result<Vec<UserId>, AppE
         "SELECT id FROM users WHERE role = '{}' AND NOT is_deleted AND suspended_at IS NULL ORDER BY id {hold}",
         UserRole::Admin.as_str()
     );
-    let rows = Row::find_by_statement(statement(db, &sql, Vec::new())).all(db).await.map_err(app_error)?;
+    let rows = Row::find_by_statement(raw::statement(db, &sql, Vec::new())).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
@@ -203,7 +203,7 @@ pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
 
 pub async fn set_role<C: ConnectionTrait>(db: &C, id: UserId, role: UserRole, at: Timestamp) -> Result<(), AppError> {
     let sql = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
-    execute(db, sql, vec![id.into(), role.as_str().into(), at.into()]).await
+    raw::run(db, sql, vec![id.into(), role.as_str().into(), at.into()]).await
 }
 
 pub async fn suspend<C: ConnectionTrait>(
@@ -215,24 +215,15 @@ pub async fn suspend<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let sql =
         "UPDATE users SET suspended_at = $2, suspended_reason = $3, suspended_by = $4, updated_at = $2 WHERE id = $1";
-    execute(db, sql, vec![id.into(), at.into(), reason.into(), by.into()]).await
+    raw::run(db, sql, vec![id.into(), at.into(), reason.into(), by.into()]).await
 }
 
 pub async fn restore<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<(), AppError> {
     let sql = "UPDATE users SET suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, updated_at = $2 WHERE id = $1";
-    execute(db, sql, vec![id.into(), at.into()]).await
+    raw::run(db, sql, vec![id.into(), at.into()]).await
 }
 
 /// Somebody's role in the installation, as a session has it.
 pub fn role(account: &crate::entity::user::Model) -> Result<UserRole, AppError> {
     account.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

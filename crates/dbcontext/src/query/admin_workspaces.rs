@@ -5,10 +5,10 @@ use appcore::{
     page::PageRequest,
     view::{AdminOwner, AdminWorkspace, AdminWorkspaceMember, UnknownName, WorkspaceKind, WorkspaceRole},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::page;
+use super::{page, raw};
 use crate::constraint::app_error;
 
 /// Which workspaces are listed.
@@ -94,14 +94,14 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let rows = Row::find_by_statement(raw::statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
     let total = page::count(db, &format!("FROM workspaces w {wanted}"), values).await?;
     Ok((rows.into_iter().map(AdminWorkspace::try_from).collect::<Result<_, _>>()?, total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<AdminWorkspace>, AppError> {
     let sql = format!("{SELECT} WHERE NOT w.is_deleted AND w.id = $1) w {OWNER}");
-    let row = Row::find_by_statement(statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
+    let row = Row::find_by_statement(raw::statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
     row.map(AdminWorkspace::try_from).transpose()
 }
 
@@ -152,10 +152,7 @@ pub(super) async fn people<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = PersonRow::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let rows =
+        PersonRow::find_by_statement(raw::statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
     Ok((rows, page::count(db, &of, values).await?))
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

@@ -6,6 +6,7 @@ use uuid::uuid;
 
 use super::{
     conversations::MemberAssistant,
+    raw,
     rows::{Column, Rows},
 };
 use crate::{
@@ -84,19 +85,14 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp)
 /// Deletes a person's own assistants; those that others use stay, without their maker.
 pub async fn forget_maker<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
     end(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
-    execute(db, "UPDATE assistants SET created_by = NULL WHERE created_by = $1", vec![user.into()]).await
+    raw::run(db, "UPDATE assistants SET created_by = NULL WHERE created_by = $1", vec![user.into()]).await
 }
 
 async fn end<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Result<(), AppError> {
     let sql = format!(
         "UPDATE assistants SET is_deleted = TRUE, system_prompt = NULL, starters = NULL, tools = NULL, updated_at = $2 WHERE {which}"
     );
-    execute(db, &sql, values).await
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, &sql, values).await
 }
 
 /// An assistant `a` that the person behind the parameter `user` may talk to, unless they are a guest.

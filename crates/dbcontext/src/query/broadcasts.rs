@@ -16,6 +16,8 @@ use uuid::Uuid;
 use super::rows::{Column, Rows};
 use crate::constraint::app_error;
 
+use super::raw;
+
 /// An announcement, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct BroadcastRow {
@@ -87,7 +89,7 @@ pub struct Sought {
 pub async fn insert<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(), AppError> {
     let places: Vec<String> = (1..=COLUMNS.len()).map(|place| format!("${place}")).collect();
     let sql = format!("INSERT INTO broadcasts ({}) VALUES ({})", COLUMNS.join(", "), places.join(", "));
-    execute(db, &sql, values(row)).await.map(drop)
+    raw::run(db, &sql, values(row)).await
 }
 
 /// Stores what an administrator has made of it.
@@ -95,7 +97,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(),
     let set: Vec<String> =
         COLUMNS.iter().enumerate().skip(1).map(|(place, column)| format!("{column} = ${}", place + 1)).collect();
     let sql = format!("UPDATE broadcasts SET {} WHERE id = $1", set.join(", "));
-    execute(db, &sql, values(row)).await.map(drop)
+    raw::run(db, &sql, values(row)).await
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
@@ -182,7 +184,7 @@ pub async fn note_told<C: ConnectionTrait>(
     at: Timestamp,
 ) -> Result<(), AppError> {
     let sql = "UPDATE broadcasts SET told = $2, told_at = $3, recipients = COALESCE($4, recipients) WHERE id = $1";
-    execute(db, sql, vec![id.into(), told.into(), at.into(), recipients.into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into(), told.into(), at.into(), recipients.into()]).await
 }
 
 /// Notes how far it has come, person by person.
@@ -193,7 +195,7 @@ pub async fn note_mailed<C: ConnectionTrait>(
     ended_at: Option<Timestamp>,
 ) -> Result<(), AppError> {
     let sql = "UPDATE broadcasts SET mailed_to = COALESCE($2, mailed_to), mailed_at = $3 WHERE id = $1";
-    execute(db, sql, vec![id.into(), to.into(), ended_at.into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into(), to.into(), ended_at.into()]).await
 }
 
 /// How many an audience has.
@@ -316,7 +318,7 @@ pub async fn note_seen<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let sql = "INSERT INTO broadcast_receipts (broadcast_id, user_id, delivered_at, seen_at) VALUES ($1, $2, $3, $3) \
                ON CONFLICT (broadcast_id, user_id) DO UPDATE SET seen_at = COALESCE(broadcast_receipts.seen_at, excluded.seen_at)";
-    execute(db, sql, vec![id.into(), user.into(), at.into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into(), user.into(), at.into()]).await
 }
 
 /// Writes down that somebody has put it away.
@@ -329,7 +331,7 @@ pub async fn note_dismissed<C: ConnectionTrait>(
     let sql = "INSERT INTO broadcast_receipts (broadcast_id, user_id, delivered_at, seen_at, dismissed_at) VALUES ($1, $2, $3, $3, $3) \
                ON CONFLICT (broadcast_id, user_id) DO UPDATE SET seen_at = COALESCE(broadcast_receipts.seen_at, excluded.seen_at), \
                dismissed_at = COALESCE(broadcast_receipts.dismissed_at, excluded.dismissed_at)";
-    execute(db, sql, vec![id.into(), user.into(), at.into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into(), user.into(), at.into()]).await
 }
 
 /// What has become of these with somebody: those that got to them, and those that they have put away.
@@ -375,11 +377,6 @@ pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<H
         .into_iter()
         .map(|Row { broadcast_id, delivered, seen, dismissed }| (broadcast_id, Counts { delivered, seen, dismissed }));
     Ok(counted.collect())
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
 }
 
 fn values(row: BroadcastRow) -> Vec<Value> {

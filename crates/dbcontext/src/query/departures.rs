@@ -1,9 +1,9 @@
 //! What somebody leaves behind whose account has ended.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use super::{boards, events::StoredEvent};
+use super::{boards, events::StoredEvent, raw};
 use crate::constraint::app_error;
 
 /// Tables whose rows belong to one person, told by `user_id`. They go with the account.
@@ -42,13 +42,13 @@ const EVENTS: u64 = 200;
 pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Timestamp) -> Result<(), AppError> {
     let sql =
         "DELETE FROM scheduled_uploads WHERE scheduled_id IN (SELECT id FROM scheduled_messages WHERE user_id = $1)";
-    execute(db, sql, vec![id.into()]).await?;
+    raw::run(db, sql, vec![id.into()]).await?;
     for table in PERSONAL {
-        execute(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
+        raw::run(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }
-    execute(db, "DELETE FROM previews_off WHERE subject_id = $1", vec![id.into()]).await?;
+    raw::run(db, "DELETE FROM previews_off WHERE subject_id = $1", vec![id.into()]).await?;
     let sql = "UPDATE message_reports SET excerpt = NULL WHERE author_kind = 'user' AND author_id = $1";
-    execute(db, sql, vec![id.into()]).await?;
+    raw::run(db, sql, vec![id.into()]).await?;
     let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
                language = 'en', role = 'user', second_factor = FALSE, suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, \
                status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, chosen_presence = NULL, \
@@ -56,9 +56,9 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     // No address, and of no other account.
     let email = format!("{id}@deleted.invalid");
     let values = vec![id.into(), email.into(), name.into(), ::search::folded_line(name).into(), now.into()];
-    execute(db, sql, values).await?;
+    raw::run(db, sql, values).await?;
     let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
-    execute(db, sql, vec![id.into(), ::search::folded_line(name).into()]).await
+    raw::run(db, sql, vec![id.into(), ::search::folded_line(name).into()]).await
 }
 
 /// The conversations that somebody is in.
@@ -69,7 +69,8 @@ pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Resul
     }
     let sql = "SELECT m.conversation_id FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted";
-    let found = Row::find_by_statement(statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
+    let found =
+        Row::find_by_statement(raw::statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| row.conversation_id).collect())
 }
 
@@ -80,7 +81,8 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<V
         workspace_id: WorkspaceId,
     }
     let sql = "SELECT workspace_id FROM workspace_members WHERE user_id = $1 AND NOT is_deleted";
-    let found = Row::find_by_statement(statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
+    let found =
+        Row::find_by_statement(raw::statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| row.workspace_id).collect())
 }
 
@@ -99,7 +101,7 @@ pub async fn leave<C: ConnectionTrait>(
     }
     let sql =
         "UPDATE workspace_members SET is_deleted = TRUE, updated_at = $3 WHERE workspace_id = $1 AND user_id = $2";
-    execute(db, sql, vec![id.into(), user_id.into(), now.into()]).await?;
+    raw::run(db, sql, vec![id.into(), user_id.into(), now.into()]).await?;
     let sql = "UPDATE workspace_members SET role = 'owner', updated_at = $2 WHERE workspace_id = $1 AND NOT is_deleted \
                AND NOT EXISTS (SELECT 1 FROM workspace_members o WHERE o.workspace_id = $1 AND o.role = 'owner' AND NOT o.is_deleted) \
                AND EXISTS (SELECT 1 FROM workspace_members g WHERE g.workspace_id = $1 AND g.user_id = $3 AND g.role = 'owner') \
@@ -108,10 +110,10 @@ pub async fn leave<C: ConnectionTrait>(
                  ORDER BY CASE h.role WHEN 'admin' THEN 0 WHEN 'member' THEN 1 ELSE 2 END, h.created_at, h.user_id LIMIT 1) \
                RETURNING user_id";
     let values = vec![id.into(), now.into(), user_id.into()];
-    let heir = Heir::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)?;
+    let heir = Heir::find_by_statement(raw::statement(db, sql, values)).one(db).await.map_err(app_error)?;
     let sql = "UPDATE workspaces SET is_deleted = TRUE, updated_at = $2 WHERE id = $1 AND kind <> 'shared' \
                AND NOT EXISTS (SELECT 1 FROM workspace_members m WHERE m.workspace_id = $1 AND NOT m.is_deleted)";
-    execute(db, sql, vec![id.into(), now.into()]).await?;
+    raw::run(db, sql, vec![id.into(), now.into()]).await?;
     Ok(heir.map(|heir| heir.user_id))
 }
 
@@ -121,14 +123,14 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     let versions = format!(
         "DELETE FROM message_versions WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs} AND version_count > 1)"
     );
-    execute(db, &versions, vec![user_id.into()]).await?;
+    raw::run(db, &versions, vec![user_id.into()]).await?;
     let thoughts = format!(
         "DELETE FROM message_thoughts WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})"
     );
-    execute(db, &thoughts, vec![user_id.into()]).await?;
+    raw::run(db, &thoughts, vec![user_id.into()]).await?;
     let calls =
         format!("DELETE FROM tool_calls WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})");
-    execute(db, &calls, vec![user_id.into()]).await?;
+    raw::run(db, &calls, vec![user_id.into()]).await?;
     for (table, column) in [
         ("reactions", "message_id"),
         ("poll_votes", "message_id"),
@@ -137,16 +139,16 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     ] {
         let sql =
             format!("DELETE FROM {table} WHERE {column} IN (SELECT id FROM messages WHERE conversation_id {theirs})");
-        execute(db, &sql, vec![user_id.into()]).await?;
+        raw::run(db, &sql, vec![user_id.into()]).await?;
     }
     boards::purge(db, theirs, &[user_id.into()]).await?;
-    execute(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
+    raw::run(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
     // The news of the end itself may still have to be told.
     let sql =
         format!("DELETE FROM conversation_events WHERE kind <> 'conversation.deleted' AND conversation_id {theirs}");
-    execute(db, &sql, vec![user_id.into()]).await?;
+    raw::run(db, &sql, vec![user_id.into()]).await?;
     let sql = "UPDATE conversations SET title = NULL, topic = NULL WHERE created_by = $1 AND kind = 'assistant' AND is_deleted";
-    execute(db, sql, vec![user_id.into()]).await
+    raw::run(db, sql, vec![user_id.into()]).await
 }
 
 /// Events that speak of somebody, in the conversations that they were in: some that come after `after`.
@@ -166,14 +168,5 @@ pub async fn events<C: ConnectionTrait>(
          JOIN conversation_members m ON m.conversation_id = e.conversation_id AND m.user_id = $1 \
          WHERE e.payload LIKE $2 {from} ORDER BY e.conversation_id, e.seq LIMIT {EVENTS}"
     );
-    StoredEvent::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+    StoredEvent::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)
 }

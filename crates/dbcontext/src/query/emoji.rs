@@ -1,9 +1,9 @@
 //! Emoji of workspaces.
 
 use appcore::{AppError, ConversationId, Timestamp, UploadId, UserId, WorkspaceId, page::PageRequest};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 
-use super::page;
+use super::{page, raw};
 use crate::constraint::{app_error, unique_violation};
 
 /// An emoji, as it is stored.
@@ -37,7 +37,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: &EmojiRow) -> Result<(), Ap
         row.created_by.into(),
         row.created_at.into(),
     ];
-    db.execute_raw(statement(db, sql, values)).await.map_err(name_taken)?;
+    db.execute_raw(raw::statement(db, sql, values)).await.map_err(name_taken)?;
     Ok(())
 }
 
@@ -53,7 +53,7 @@ fn name_taken(error: DbErr) -> AppError {
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<SeenEmoji>, AppError> {
     let sql = format!("{SEEN} AND e.name = $2");
     let values = vec![id.into(), name.into()];
-    SeenEmoji::find_by_statement(statement(db, &sql, values)).one(db).await.map_err(app_error)
+    SeenEmoji::find_by_statement(raw::statement(db, &sql, values)).one(db).await.map_err(app_error)
 }
 
 /// A workspace's, by their names; and how many there are.
@@ -63,7 +63,7 @@ pub async fn list<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<SeenEmoji>, u64), AppError> {
     let sql = format!("{SEEN} ORDER BY e.name LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let found = SeenEmoji::find_by_statement(statement(db, &sql, vec![id.into()]));
+    let found = SeenEmoji::find_by_statement(raw::statement(db, &sql, vec![id.into()]));
     Ok((found.all(db).await.map_err(app_error)?, count(db, id).await?))
 }
 
@@ -76,7 +76,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<u64, A
 pub async fn is_in<C: ConnectionTrait>(db: &C, id: ConversationId, name: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM conversations c JOIN workspace_emoji e ON e.workspace_id = c.workspace_id AND e.name = $2 \
                WHERE c.id = $1";
-    let found = db.query_one_raw(statement(db, sql, vec![id.into(), name.into()])).await.map_err(app_error)?;
+    let found = db.query_one_raw(raw::statement(db, sql, vec![id.into(), name.into()])).await.map_err(app_error)?;
     Ok(found.is_some())
 }
 
@@ -88,7 +88,7 @@ struct UploadOf {
 /// Removes one; its picture, where it was there.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 AND name = $2 RETURNING upload_id";
-    let removed = UploadOf::find_by_statement(statement(db, sql, vec![id.into(), name.into()]));
+    let removed = UploadOf::find_by_statement(raw::statement(db, sql, vec![id.into(), name.into()]));
     Ok(removed.one(db).await.map_err(app_error)?.map(|of| of.upload_id))
 }
 
@@ -96,17 +96,14 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> 
 pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 \
                AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = $1 AND w.is_deleted) RETURNING upload_id";
-    let removed = UploadOf::find_by_statement(statement(db, sql, vec![id.into()])).all(db).await.map_err(app_error)?;
+    let removed =
+        UploadOf::find_by_statement(raw::statement(db, sql, vec![id.into()])).all(db).await.map_err(app_error)?;
     Ok(removed.into_iter().map(|of| of.upload_id).collect())
 }
 
 /// What somebody has added stays, without their name.
 pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     let sql = "UPDATE workspace_emoji SET created_by = NULL WHERE created_by = $1";
-    db.execute_raw(statement(db, sql, vec![user.into()])).await.map_err(app_error)?;
+    db.execute_raw(raw::statement(db, sql, vec![user.into()])).await.map_err(app_error)?;
     Ok(())
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

@@ -1,11 +1,10 @@
 //! What the console shows: figures by minute and by day, the instances, and what was wrong.
 
 use appcore::{AppError, InstanceId, Timestamp};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::ledger::id_at;
-use crate::constraint::app_error;
+use super::{ledger::id_at, raw};
 
 const MINUTE: i64 = 60_000;
 
@@ -75,20 +74,6 @@ struct Number {
     value: i64,
 }
 
-async fn run<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
-}
-
-async fn all<C: ConnectionTrait, T: FromQueryResult>(
-    db: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<T>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    T::find_by_statement(statement).all(db).await.map_err(app_error)
-}
-
 /// Puts figures to those that are there.
 pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: &[Figure]) -> Result<(), AppError> {
     if figures.is_empty() {
@@ -112,19 +97,20 @@ pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: 
         "INSERT INTO figures (step, at, name, value) VALUES {} ON CONFLICT (step, at, name) DO UPDATE SET value = {value}",
         rows.join(", ")
     );
-    run(db, &sql, values).await?;
+    raw::execute(db, &sql, values).await?;
     Ok(())
 }
 
 /// The figures from then on, the earliest first.
 pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> Result<Vec<Figure>, AppError> {
     let sql = "SELECT at, name, value FROM figures WHERE step = $1 AND at >= $2 ORDER BY at";
-    all(db, sql, vec![step.as_str().into(), from.0.into()]).await
+    raw::find(db, sql, vec![step.as_str().into(), from.0.into()]).await
 }
 
 /// Forgets what is older.
 pub async fn forget<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -> Result<u64, AppError> {
-    run(db, "DELETE FROM figures WHERE step = $1 AND at < $2", vec![step.as_str().into(), before.0.into()]).await
+    raw::execute(db, "DELETE FROM figures WHERE step = $1 AND at < $2", vec![step.as_str().into(), before.0.into()])
+        .await
 }
 
 /// Messages that were written, by minute.
@@ -166,7 +152,7 @@ async fn counted<C: ConnectionTrait>(
         "SELECT created_at / {MINUTE} * {MINUTE} AS minute, {what} AS value FROM {table} \
          WHERE id > $1 AND id < $2 AND created_at >= $3 AND created_at < $4 AND {condition} GROUP BY 1"
     );
-    let rows: Vec<Counted> = all(db, &sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await?;
+    let rows: Vec<Counted> = raw::find(db, &sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await?;
     Ok(rows.into_iter().map(|row| (row.minute, row.value)).collect())
 }
 
@@ -207,7 +193,7 @@ pub async fn most<C: ConnectionTrait>(
     }
     let sql = "SELECT MAX(value) AS value FROM figures WHERE step = $1 AND at >= $2 AND at <= $3 AND name = $4";
     let values = vec![Step::Minute.as_str().into(), from.0.into(), to.0.into(), name.to_owned().into()];
-    let rows: Vec<Most> = all(db, sql, values).await?;
+    let rows: Vec<Most> = raw::find(db, sql, values).await?;
     Ok(rows.first().and_then(|row| row.value))
 }
 
@@ -219,7 +205,7 @@ pub async fn people_failed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Time
 }
 
 async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<i64, AppError> {
-    let rows: Vec<Number> = all(db, sql, values).await?;
+    let rows: Vec<Number> = raw::find(db, sql, values).await?;
     Ok(rows.first().map_or(0, |row| row.value))
 }
 
@@ -227,25 +213,25 @@ async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Re
 pub async fn see<C: ConnectionTrait>(db: &C, row: InstanceRow) -> Result<(), AppError> {
     let sql = "INSERT INTO instances (id, started_at, seen_at, state) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, state = excluded.state";
-    run(db, sql, vec![row.id.into(), row.started_at.0.into(), row.seen_at.0.into(), row.state.into()]).await?;
+    raw::execute(db, sql, vec![row.id.into(), row.started_at.0.into(), row.seen_at.0.into(), row.state.into()]).await?;
     Ok(())
 }
 
 /// Says that an instance has ended as it should.
 pub async fn leave<C: ConnectionTrait>(db: &C, id: InstanceId) -> Result<(), AppError> {
-    run(db, "DELETE FROM instances WHERE id = $1", vec![id.into()]).await?;
+    raw::execute(db, "DELETE FROM instances WHERE id = $1", vec![id.into()]).await?;
     Ok(())
 }
 
 /// Takes those away that were not seen since then, and answers which.
 pub async fn take_gone<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<Vec<InstanceRow>, AppError> {
     let sql = "DELETE FROM instances WHERE seen_at < $1 RETURNING id, started_at, seen_at, state";
-    all(db, sql, vec![before.0.into()]).await
+    raw::find(db, sql, vec![before.0.into()]).await
 }
 
 /// The eldest first.
 pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, AppError> {
-    all(db, "SELECT id, started_at, seen_at, state FROM instances ORDER BY started_at, id", Vec::new()).await
+    raw::find(db, "SELECT id, started_at, seen_at, state FROM instances ORDER BY started_at, id", Vec::new()).await
 }
 
 /// Writes down what was noticed, or that it is over.
@@ -264,14 +250,14 @@ pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), 
         people.into(),
         detail.into(),
     ];
-    run(db, sql, values).await?;
+    raw::execute(db, sql, values).await?;
     Ok(())
 }
 
 /// What this instance can't end any more.
 pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timestamp) -> Result<(), AppError> {
     let sql = "UPDATE incidents SET ended_at = $2 WHERE instance_id = $1 AND ended_at IS NULL";
-    run(db, sql, vec![instance.into(), at.0.into()]).await?;
+    raw::execute(db, sql, vec![instance.into(), at.0.into()]).await?;
     Ok(())
 }
 
@@ -280,12 +266,12 @@ pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -
     let sql = "SELECT id, kind, detail, instance_id, began_at, ended_at, felt, people FROM incidents \
                WHERE began_at >= $1 OR ended_at >= $1 OR ended_at IS NULL ORDER BY began_at DESC LIMIT $2";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut rows: Vec<IncidentRow> = all(db, sql, vec![from.0.into(), most.into()]).await?;
+    let mut rows: Vec<IncidentRow> = raw::find(db, sql, vec![from.0.into(), most.into()]).await?;
     rows.reverse();
     Ok(rows)
 }
 
 /// Forgets what began before.
 pub async fn forget_incidents<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<u64, AppError> {
-    run(db, "DELETE FROM incidents WHERE began_at < $1 AND ended_at IS NOT NULL", vec![before.0.into()]).await
+    raw::execute(db, "DELETE FROM incidents WHERE began_at < $1 AND ended_at IS NOT NULL", vec![before.0.into()]).await
 }

@@ -14,6 +14,8 @@ use uuid::Uuid;
 use super::rows::{Column, Rows};
 use crate::constraint::app_error;
 
+use super::raw;
+
 /// Pieces that are written in one statement.
 const WRITTEN_AT_ONCE: usize = 200;
 
@@ -119,19 +121,19 @@ const SHOWN: &str = "SELECT f.*, u.display_name AS giver_name FROM knowledge_fil
 /// Keeps others from giving files to an assistant until the transaction ends; `false` where it is gone.
 pub async fn lock_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<bool, AppError> {
     let sql = "UPDATE assistants SET is_deleted = is_deleted WHERE id = $1 AND NOT is_deleted";
-    Ok(execute(db, sql, vec![id.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
 }
 
 /// The same for a section of one's own.
 pub async fn lock_section<C: ConnectionTrait>(db: &C, id: SectionId, user: UserId) -> Result<bool, AppError> {
     let sql = "UPDATE sections SET name = name WHERE id = $1 AND user_id = $2";
-    Ok(execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
 }
 
 /// The same for a workspace.
 pub async fn lock_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<bool, AppError> {
     let sql = "UPDATE workspaces SET is_deleted = is_deleted WHERE id = $1 AND NOT is_deleted";
-    Ok(execute(db, sql, vec![id.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
 }
 
 /// Who owns a workspace; none where it is gone, or nobody's.
@@ -145,7 +147,7 @@ pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Res
          WHERE w.id = $1 AND NOT w.is_deleted ORDER BY m.user_id LIMIT 1",
         WorkspaceRole::Owner
     );
-    let owners: Vec<Owner> = many(db, &sql, vec![id.into()]).await?;
+    let owners: Vec<Owner> = raw::find(db, &sql, vec![id.into()]).await?;
     Ok(owners.into_iter().next().map(|owner| owner.user_id))
 }
 
@@ -167,7 +169,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, A
         row.created_at.into(),
         row.section_id.into(),
     ];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// The files of an assistant, or of a section, in a workspace, the newest first.
@@ -177,7 +179,7 @@ pub async fn list<C: ConnectionTrait>(
     workspace: WorkspaceId,
 ) -> Result<Vec<ShownFile>, AppError> {
     let sql = format!("{SHOWN} WHERE f.assistant_id = $1 AND f.workspace_id = $2 ORDER BY f.id DESC");
-    many(db, &sql, vec![id.into(), workspace.into()]).await
+    raw::find(db, &sql, vec![id.into(), workspace.into()]).await
 }
 
 pub async fn find<C: ConnectionTrait>(
@@ -186,7 +188,7 @@ pub async fn find<C: ConnectionTrait>(
     id: KnowledgeFileId,
 ) -> Result<Option<ShownFile>, AppError> {
     let sql = format!("{SHOWN} WHERE f.id = $1 AND f.assistant_id = $2");
-    Ok(many(db, &sql, vec![id.into(), assistant.into()]).await?.pop())
+    Ok(raw::find(db, &sql, vec![id.into(), assistant.into()]).await?.pop())
 }
 
 /// The file that was made of this upload.
@@ -196,12 +198,12 @@ pub async fn of_upload<C: ConnectionTrait>(
     upload: UploadId,
 ) -> Result<Option<ShownFile>, AppError> {
     let sql = format!("{SHOWN} WHERE f.assistant_id = $1 AND f.upload_id = $2");
-    Ok(many(db, &sql, vec![assistant.into(), upload.into()]).await?.pop())
+    Ok(raw::find(db, &sql, vec![assistant.into(), upload.into()]).await?.pop())
 }
 
 /// A file by its id, for workers.
 pub async fn get<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<FileRow>, AppError> {
-    Ok(many(db, "SELECT f.* FROM knowledge_files f WHERE f.id = $1", vec![id.into()]).await?.pop())
+    Ok(raw::find(db, "SELECT f.* FROM knowledge_files f WHERE f.id = $1", vec![id.into()]).await?.pop())
 }
 
 /// How many files an assistant, or a section, has in all.
@@ -230,7 +232,7 @@ pub async fn of_answer<C: ConnectionTrait>(
         ConversationKind::Assistant,
         WorkspaceRole::Guest
     );
-    many(db, &sql, vec![assistant.into(), conversation.into(), asker.into()]).await
+    raw::find(db, &sql, vec![assistant.into(), conversation.into(), asker.into()]).await
 }
 
 /// How a file stands. `false` where it is gone.
@@ -243,7 +245,7 @@ pub async fn set_state<C: ConnectionTrait>(
 ) -> Result<bool, AppError> {
     let sql = "UPDATE knowledge_files SET state = $2, error = $3, updated_at = $4 WHERE id = $1";
     let values = vec![id.into(), state.as_str().into(), error.into(), now.into()];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// Tells by which model a file is embedded from now on, and forgets the vectors of another one. `false` where it is gone.
@@ -254,10 +256,10 @@ pub async fn begin_space<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<bool, AppError> {
     let sql = "UPDATE knowledge_files SET model = $2, space = $3, embedded = 0, updated_at = $4 WHERE id = $1";
-    if execute(db, sql, vec![id.into(), model.into(), space.into(), now.into()]).await? == 0 {
+    if raw::execute(db, sql, vec![id.into(), model.into(), space.into(), now.into()]).await? == 0 {
         return Ok(false);
     }
-    execute(db, "DELETE FROM knowledge_vectors WHERE file_id = $1", vec![id.into()]).await?;
+    raw::execute(db, "DELETE FROM knowledge_vectors WHERE file_id = $1", vec![id.into()]).await?;
     Ok(true)
 }
 
@@ -270,7 +272,7 @@ pub async fn cut<C: ConnectionTrait>(
 ) -> Result<bool, AppError> {
     let count = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
     let sql = "UPDATE knowledge_files SET pieces = $2, updated_at = $3 WHERE id = $1 AND pieces = 0";
-    if execute(db, sql, vec![id.into(), count.into(), now.into()]).await? == 0 {
+    if raw::execute(db, sql, vec![id.into(), count.into(), now.into()]).await? == 0 {
         return Ok(false);
     }
     let mut pieces = pieces.into_iter().peekable();
@@ -308,7 +310,7 @@ pub async fn cut<C: ConnectionTrait>(
 /// Stores the words of a file that was cut without them.
 pub async fn add_words<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, words: Vec<WordsRow>) -> Result<(), AppError> {
     let sql = "UPDATE knowledge_files SET pieces = pieces WHERE id = $1";
-    if execute(db, sql, vec![id.into()]).await? == 0 {
+    if raw::execute(db, sql, vec![id.into()]).await? == 0 {
         return Ok(());
     }
     insert_words(db, words).await
@@ -318,7 +320,7 @@ async fn insert_words<C: ConnectionTrait>(db: &C, words: Vec<WordsRow>) -> Resul
     let sql =
         "INSERT INTO knowledge_words (file_id, first, count, words) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     for row in words {
-        execute(db, sql, vec![row.file_id.into(), row.first.into(), row.count.into(), row.words.into()]).await?;
+        raw::execute(db, sql, vec![row.file_id.into(), row.first.into(), row.count.into(), row.words.into()]).await?;
     }
     Ok(())
 }
@@ -344,7 +346,7 @@ pub async fn not_embedded<C: ConnectionTrait>(
            COALESCE((SELECT MAX(v.first + v.count) FROM knowledge_vectors v WHERE v.file_id = $1), 0) \
          ORDER BY p.number LIMIT {limit}"
     );
-    many(db, &sql, vec![id.into()]).await
+    raw::find(db, &sql, vec![id.into()]).await
 }
 
 /// Stores the vectors of the next pieces, made by the model with this space. `false` where the file is gone, or embedded by another model now.
@@ -357,20 +359,20 @@ pub async fn add_vectors<C: ConnectionTrait>(
     let sql = "UPDATE knowledge_files SET embedded = $2, error = NULL, updated_at = $3 WHERE id = $1 AND space = $4";
     let embedded = i64::from(row.first) + i64::from(row.count);
     let values = vec![row.file_id.into(), embedded.into(), now.into(), space.into()];
-    if execute(db, sql, values).await? == 0 {
+    if raw::execute(db, sql, values).await? == 0 {
         return Ok(false);
     }
     let sql =
         "INSERT INTO knowledge_vectors (file_id, first, count, vectors) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     let values = vec![row.file_id.into(), row.first.into(), row.count.into(), row.vectors.into()];
-    execute(db, sql, values).await?;
+    raw::execute(db, sql, values).await?;
     Ok(true)
 }
 
 /// Adds to what embedding a file has cost.
 pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: MicroCredits) -> Result<(), AppError> {
     let sql = "UPDATE knowledge_files SET cost = cost + $2 WHERE id = $1";
-    execute(db, sql, vec![id.into(), cost.into()]).await?;
+    raw::execute(db, sql, vec![id.into(), cost.into()]).await?;
     Ok(())
 }
 
@@ -404,7 +406,7 @@ pub async fn vectors_from<C: ConnectionTrait>(
         "SELECT v.* FROM knowledge_vectors v WHERE v.file_id = $1 AND v.first >= $2 \
            AND EXISTS (SELECT 1 FROM knowledge_files f WHERE f.id = $1 AND f.space = $3) ORDER BY v.first LIMIT {limit}"
     );
-    many(db, &sql, vec![file.into(), first.into(), space.into()]).await
+    raw::find(db, &sql, vec![file.into(), first.into(), space.into()]).await
 }
 
 /// The words of all pieces of these files.
@@ -423,7 +425,7 @@ pub async fn words_from<C: ConnectionTrait>(
     let sql = format!(
         "SELECT k.* FROM knowledge_words k WHERE k.file_id = $1 AND k.first >= $2 ORDER BY k.first LIMIT {limit}"
     );
-    many(db, &sql, vec![file.into(), first.into()]).await
+    raw::find(db, &sql, vec![file.into(), first.into()]).await
 }
 
 /// Files behind this one whose words aren't there, though they are cut.
@@ -436,7 +438,7 @@ pub async fn without_words<C: ConnectionTrait>(
         "SELECT f.* FROM knowledge_files f WHERE f.id > $1 AND f.pieces > 0 \
            AND NOT EXISTS (SELECT 1 FROM knowledge_words k WHERE k.file_id = f.id) ORDER BY f.id LIMIT {limit}"
     );
-    many(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
+    raw::find(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
 /// Some pieces of a file, from this one on.
@@ -448,7 +450,7 @@ pub async fn pieces_from<C: ConnectionTrait>(
     let sql = format!(
         "SELECT p.* FROM knowledge_pieces p WHERE p.file_id = $1 AND p.number >= $2 ORDER BY p.number LIMIT {limit}"
     );
-    many(db, &sql, vec![file.into(), first.into()]).await
+    raw::find(db, &sql, vec![file.into(), first.into()]).await
 }
 
 /// These pieces, in no order.
@@ -470,9 +472,9 @@ pub struct Removed {
 /// Removes a file with all that was made of it.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<Removed>, AppError> {
     let removed: Vec<Removed> =
-        many(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
+        raw::find(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
     for table in ["knowledge_vectors", "knowledge_words", "knowledge_pieces"] {
-        execute(db, &format!("DELETE FROM {table} WHERE file_id = $1"), vec![id.into()]).await?;
+        raw::execute(db, &format!("DELETE FROM {table} WHERE file_id = $1"), vec![id.into()]).await?;
     }
     Ok(removed.into_iter().next())
 }
@@ -485,7 +487,7 @@ pub async fn forgotten<C: ConnectionTrait>(db: &C, limit: usize) -> Result<Vec<F
          LEFT JOIN workspaces w ON w.id = f.workspace_id AND NOT w.is_deleted \
          WHERE (a.id IS NULL AND s.id IS NULL AND f.assistant_id <> f.workspace_id) OR w.id IS NULL ORDER BY f.id LIMIT {limit}"
     );
-    many(db, &sql, vec![]).await
+    raw::find(db, &sql, vec![]).await
 }
 
 /// Files whose vectors are of another model than this one.
@@ -494,7 +496,7 @@ pub async fn of_other_space<C: ConnectionTrait>(db: &C, space: &str, limit: usiz
         "SELECT f.* FROM knowledge_files f WHERE f.state = '{}' AND f.space <> $1 ORDER BY f.id LIMIT {limit}",
         KnowledgeState::Ready
     );
-    many(db, &sql, vec![space.into()]).await
+    raw::find(db, &sql, vec![space.into()]).await
 }
 
 /// Has a file be embedded anew; `false` where somebody else was faster.
@@ -509,16 +511,7 @@ pub async fn outdate<C: ConnectionTrait>(
         KnowledgeState::Waiting,
         KnowledgeState::Ready
     );
-    Ok(execute(db, &sql, vec![id.into(), space.into(), now.into()]).await? > 0)
-}
-
-async fn many<T: FromQueryResult, C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<T>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    T::find_by_statement(statement).all(db).await.map_err(app_error)
+    Ok(raw::execute(db, &sql, vec![id.into(), space.into(), now.into()]).await? > 0)
 }
 
 /// What a statement counts, as `n`.
@@ -527,12 +520,4 @@ async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Re
     let row = db.query_one_raw(statement).await.map_err(app_error)?;
     let number: i64 = row.map_or(Ok(0), |row| row.try_get("", "n").map_err(app_error))?;
     Ok(number.unsigned_abs())
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    Ok(done.rows_affected())
 }

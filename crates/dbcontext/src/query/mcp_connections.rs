@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::rows::Rows;
+use super::{raw, rows::Rows};
 use crate::constraint::app_error;
 
 /// A connection, as it is stored.
@@ -69,7 +69,7 @@ pub async fn put<C: ConnectionTrait>(
                version = mcp_connections.version + 1, created_at = excluded.created_at";
     let NewTokens { tokens, is_sealed, expires_at } = new;
     let values = vec![user.into(), server.into(), tokens.into(), is_sealed.into(), expires_at.into(), now.into()];
-    execute(db, sql, values).await.map(drop)
+    raw::run(db, sql, values).await
 }
 
 /// Somebody's connection with a server.
@@ -94,7 +94,7 @@ pub async fn claim<C: ConnectionTrait>(
     let sql = "UPDATE mcp_connections SET claimed_until = $4 WHERE user_id = $1 AND server_id = $2 AND version = $3 \
                AND NOT is_expired AND (claimed_until IS NULL OR claimed_until < $5)";
     let values = vec![row.user_id.into(), row.server_id.into(), row.version.into(), until.into(), now.into()];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// Keeps tokens that were renewed; `false`: the connection is another one by now, or gone.
@@ -110,37 +110,37 @@ pub async fn renew<C: ConnectionTrait>(db: &C, row: &ConnectionRow, new: NewToke
         is_sealed.into(),
         expires_at.into(),
     ];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// Leaves the tokens as they are for whoever needs them next.
 pub async fn release<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let sql = "UPDATE mcp_connections SET claimed_until = NULL WHERE user_id = $1 AND server_id = $2 AND version = $3";
-    execute(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await.map(drop)
+    raw::run(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await
 }
 
 /// The tokens of this version are good for nothing: the person has to sign in anew.
 pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let sql = "UPDATE mcp_connections SET is_expired = TRUE, claimed_until = NULL \
                WHERE user_id = $1 AND server_id = $2 AND version = $3";
-    execute(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await.map(drop)
+    raw::run(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await
 }
 
 /// Removes a connection; `false`: there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, server: McpServerId) -> Result<bool, AppError> {
     let sql = "DELETE FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
-    Ok(execute(db, sql, vec![user.into(), server.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![user.into(), server.into()]).await? > 0)
 }
 
 /// Forgets what somebody has connected.
 pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM mcp_connections WHERE user_id = $1", vec![user.into()]).await.map(drop)
+    raw::run(db, "DELETE FROM mcp_connections WHERE user_id = $1", vec![user.into()]).await
 }
 
 /// Forgets what was connected with a server, and what Natter is to its authorization server.
 pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM mcp_connections WHERE server_id = $1", vec![server.into()]).await?;
-    execute(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await.map(drop)
+    raw::execute(db, "DELETE FROM mcp_connections WHERE server_id = $1", vec![server.into()]).await?;
+    raw::run(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await
 }
 
 /// The enabled servers that somebody can connect an account with, or has: those that are offered to them, by name.
@@ -205,15 +205,10 @@ pub async fn put_client<C: ConnectionTrait>(db: &C, row: ClientRow) -> Result<()
         row.is_sealed.into(),
         row.expires_at.into(),
     ];
-    execute(db, sql, values).await.map(drop)
+    raw::run(db, sql, values).await
 }
 
 /// Forgets it.
 pub async fn remove_client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await.map(drop)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+    raw::run(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     access,
     pieces::{Change, Piece},
+    raw,
     rows::{Column, Field, Rows},
 };
 use crate::constraint::app_error;
@@ -427,9 +428,9 @@ pub fn delete_all(backend: DatabaseBackend, ids: Vec<(MessageId, Marks)>, now: T
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
     let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, attachments = NULL, previews = NULL, reactions = NULL, \
                pinned_at = NULL, forwarded = NULL, poll = NULL, hidden_at = NULL, deleted_at = $2 WHERE id = $1";
-    execute(db, sql, vec![id.into(), now.into()]).await?;
+    raw::execute(db, sql, vec![id.into(), now.into()]).await?;
     for table in ["tool_calls", "message_thoughts", "reactions", "saved_messages", "hidden_messages", "poll_votes"] {
-        execute(db, &format!("DELETE FROM {table} WHERE message_id = $1"), vec![id.into()]).await?;
+        raw::execute(db, &format!("DELETE FROM {table} WHERE message_id = $1"), vec![id.into()]).await?;
     }
     Ok(())
 }
@@ -462,19 +463,11 @@ pub async fn set_answer<C: ConnectionTrait>(
     let answer = figures.map(serde_json::to_string).transpose().map_err(AppError::internal)?;
     let sql = "UPDATE messages SET content = $2, status = $3, reason = $4, model = COALESCE($5, model), answer = $6 WHERE id = $1";
     let values = vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into(), answer.into()];
-    execute(db, sql, values).await.map(|_| ())
+    raw::execute(db, sql, values).await.map(|_| ())
 }
 
 /// Keeps what an assistant has written so far; `false` when the message is not being written any more.
 pub async fn store_partial<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<bool, AppError> {
     let sql = "UPDATE messages SET content = $2 WHERE id = $1 AND status = 'streaming' AND deleted_at IS NULL";
-    Ok(execute(db, sql, vec![id.into(), content.into()]).await? > 0)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    Ok(done.rows_affected())
+    Ok(raw::execute(db, sql, vec![id.into(), content.into()]).await? > 0)
 }

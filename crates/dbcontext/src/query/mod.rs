@@ -55,6 +55,7 @@ pub mod positions;
 pub mod previews;
 pub mod prompts;
 pub mod push;
+mod raw;
 pub mod reactions;
 pub mod reconciliation;
 pub mod reminders;

@@ -7,12 +7,13 @@ use appcore::{
     page::PageRequest,
     view::{self, ReportDeed, ReportReason, ReportStatus, SenderKind},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
     access, page,
     pieces::{Change, Piece},
+    raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -48,7 +49,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, 
         new.excerpt.into(),
         new.created_at.into(),
     ];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// What somebody has reported of a message that is not closed.
@@ -64,7 +65,7 @@ pub async fn unclosed<C: ConnectionTrait>(
     }
     let sql =
         "SELECT id, created_at FROM message_reports WHERE message_id = $1 AND reporter_id = $2 AND status <> 'closed'";
-    let found = Row::find_by_statement(statement(db, sql, vec![message.into(), reporter.into()]))
+    let found = Row::find_by_statement(raw::statement(db, sql, vec![message.into(), reporter.into()]))
         .one(db)
         .await
         .map_err(app_error)?;
@@ -230,14 +231,14 @@ pub async fn list<C: ConnectionTrait>(
         page.offset()
     );
     let values = std::iter::once(reader.into()).chain(values).collect();
-    let found = Row::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    let found = Row::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)?;
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }
 
 /// A report by its id.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> Result<Option<view::Report>, AppError> {
     let sql = format!("{} WHERE r.id = $2", shown());
-    let found = Row::find_by_statement(statement(db, &sql, vec![reader.into(), id.into()])).one(db).await;
+    let found = Row::find_by_statement(raw::statement(db, &sql, vec![reader.into(), id.into()])).one(db).await;
     found.map_err(app_error)?.map(TryInto::try_into).transpose()
 }
 
@@ -252,7 +253,7 @@ pub async fn take<C: ConnectionTrait>(
         "UPDATE message_reports SET status = $2, taken_by = $3, taken_at = $4 WHERE id = $1 AND status <> 'closed'";
     let status = if by.is_some() { ReportStatus::Taken } else { ReportStatus::Open };
     let values = vec![id.into(), status.as_str().into(), by.into(), by.map(|_| now).into()];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// Closes all reports of a message; how many it were. What it said is not kept with them any longer.
@@ -266,17 +267,17 @@ pub async fn close<C: ConnectionTrait>(
     let sql = "UPDATE message_reports SET status = 'closed', excerpt = NULL, closed_by = $2, closed_at = $3, deeds = $4 \
                WHERE message_id = $1 AND status <> 'closed'";
     let deeds = deeds.iter().map(|deed| deed.as_str()).collect::<Vec<_>>().join(",");
-    execute(db, sql, vec![message.into(), by.into(), now.into(), deeds.into()]).await
+    raw::execute(db, sql, vec![message.into(), by.into(), now.into(), deeds.into()]).await
 }
 
 /// Puts aside what a message says.
 pub async fn hide<C: ConnectionTrait>(db: &C, id: MessageId, by: UserId, now: Timestamp) -> Result<(), AppError> {
     let sql = "INSERT INTO hidden_messages (message_id, hidden_by, content, attachments, forwarded, tool_calls, answer) \
                SELECT id, $2, content, attachments, forwarded, tool_calls, answer FROM messages WHERE id = $1";
-    execute(db, sql, vec![id.into(), by.into()]).await?;
+    raw::execute(db, sql, vec![id.into(), by.into()]).await?;
     let sql = "UPDATE messages SET content = '', attachments = NULL, previews = NULL, forwarded = NULL, tool_calls = NULL, answer = NULL, hidden_at = $2 \
                WHERE id = $1";
-    execute(db, sql, vec![id.into(), now.into()]).await?;
+    raw::execute(db, sql, vec![id.into(), now.into()]).await?;
     Ok(())
 }
 
@@ -284,8 +285,8 @@ pub async fn hide<C: ConnectionTrait>(db: &C, id: MessageId, by: UserId, now: Ti
 pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     let sql = "UPDATE messages SET hidden_at = NULL, content = h.content, attachments = h.attachments, forwarded = h.forwarded, \
                  tool_calls = h.tool_calls, answer = h.answer FROM hidden_messages h WHERE messages.id = $1 AND h.message_id = $1";
-    execute(db, sql, vec![id.into()]).await?;
-    execute(db, "DELETE FROM hidden_messages WHERE message_id = $1", vec![id.into()]).await?;
+    raw::execute(db, sql, vec![id.into()]).await?;
+    raw::execute(db, "DELETE FROM hidden_messages WHERE message_id = $1", vec![id.into()]).await?;
     Ok(())
 }
 
@@ -303,7 +304,7 @@ pub struct Hidden {
 pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Hidden>, AppError> {
     let sql = "SELECT m.sender_kind, m.sender_id, m.hidden_at, h.content, h.attachments FROM hidden_messages h \
                JOIN messages m ON m.id = h.message_id AND m.hidden_at IS NOT NULL WHERE h.message_id = $1";
-    Hidden::find_by_statement(statement(db, sql, vec![id.into()])).one(db).await.map_err(app_error)
+    Hidden::find_by_statement(raw::statement(db, sql, vec![id.into()])).one(db).await.map_err(app_error)
 }
 
 /// What a moderator tells somebody.
@@ -328,7 +329,7 @@ pub async fn warn<C: ConnectionTrait>(db: &C, new: &NewWarning) -> Result<(), Ap
         warning.words.clone().into(),
         warning.created_at.into(),
     ];
-    execute(db, sql, values).await?;
+    raw::execute(db, sql, values).await?;
     Ok(())
 }
 
@@ -369,7 +370,7 @@ pub async fn warnings<C: ConnectionTrait>(
         page.offset()
     );
     let found =
-        WarningRow::find_by_statement(statement(db, &sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+        WarningRow::find_by_statement(raw::statement(db, &sql, vec![user.into()])).all(db).await.map_err(app_error)?;
     let total = page::count(db, &rows, [user.into()]).await?;
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }
@@ -388,7 +389,7 @@ pub async fn see<C: ConnectionTrait>(
     let sql = "UPDATE user_warnings SET seen_at = COALESCE(seen_at, $3) WHERE id = $1 AND user_id = $2 \
                RETURNING id, reason, words, message_id, conversation_id, seen_at, created_at";
     let found =
-        WarningRow::find_by_statement(statement(db, sql, vec![id.into(), user.into(), now.into()])).one(db).await;
+        WarningRow::find_by_statement(raw::statement(db, sql, vec![id.into(), user.into(), now.into()])).one(db).await;
     found.map_err(app_error)?.map(TryInto::try_into).transpose()
 }
 
@@ -432,12 +433,4 @@ pub fn take_turns(
         backend,
         turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]),
     )
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    Ok(db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?.rows_affected())
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

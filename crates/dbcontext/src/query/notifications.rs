@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::{
-    access, page,
+    access, page, raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -426,7 +426,7 @@ pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -
 /// Sends whoever has this token no more mails.
 pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
     let sql = "UPDATE notification_settings SET mail_after_minutes = NULL WHERE mail_token = $1";
-    execute(db, sql, vec![token.into()]).await
+    raw::run(db, sql, vec![token.into()]).await
 }
 
 /// Removes what is older than that, some at a time. Answers how many.
@@ -492,9 +492,9 @@ pub async fn set_settings<C: ConnectionTrait>(
         settings.push.into(),
         settings.show_text.into(),
     ];
-    execute(db, sql, values).await?;
+    raw::run(db, sql, values).await?;
     let Some(keywords) = keywords else { return Ok(()) };
-    execute(db, "DELETE FROM notification_keywords WHERE user_id = $1", vec![user.into()]).await?;
+    raw::run(db, "DELETE FROM notification_keywords WHERE user_id = $1", vec![user.into()]).await?;
     if keywords.is_empty() {
         return Ok(());
     }
@@ -531,9 +531,4 @@ pub(super) fn level(small: u32) -> String {
 
 fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! What people look like. The picture is an upload that is kept as long as it is theirs.
 
 use appcore::{AppError, Timestamp, UploadId, UserId, view::UserPicture};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use super::{rows::rounded, users};
+use super::{raw, rows::rounded, users};
 use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
@@ -21,14 +21,15 @@ pub async fn set<C: ConnectionTrait>(
 ) -> Result<Option<UploadId>, AppError> {
     let before = remove(db, user).await?;
     let sql = "INSERT INTO user_pictures (user_id, upload_id, created_at) VALUES ($1, $2, $3)";
-    db.execute_raw(statement(db, sql, vec![user.into(), upload.into(), now.into()])).await.map_err(app_error)?;
+    db.execute_raw(raw::statement(db, sql, vec![user.into(), upload.into(), now.into()])).await.map_err(app_error)?;
     Ok(before)
 }
 
 /// Takes somebody's picture away; which it was, where there was one.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<UploadId>, AppError> {
     let sql = "DELETE FROM user_pictures WHERE user_id = $1 RETURNING user_id, upload_id";
-    let removed = Row::find_by_statement(statement(db, sql, vec![user.into()])).one(db).await.map_err(app_error)?;
+    let removed =
+        Row::find_by_statement(raw::statement(db, sql, vec![user.into()])).one(db).await.map_err(app_error)?;
     Ok(removed.map(|row| row.upload_id))
 }
 
@@ -41,17 +42,14 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
     let values: Vec<Value> = rounded(&visible).map(Value::from).collect();
     let places: Vec<String> = (1..=values.len()).map(|at| format!("${at}")).collect();
     let sql = format!("SELECT user_id, upload_id FROM user_pictures WHERE user_id IN ({})", places.join(", "));
-    let found = Row::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    let found = Row::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|Row { user_id, upload_id }| UserPicture { user_id, upload_id }).collect())
 }
 
 /// Whose picture a file is.
 pub async fn owner<C: ConnectionTrait>(db: &C, upload: UploadId) -> Result<Option<UserId>, AppError> {
     let sql = "SELECT user_id, upload_id FROM user_pictures WHERE upload_id = $1 LIMIT 1";
-    let found = Row::find_by_statement(statement(db, sql, vec![upload.into()])).one(db).await.map_err(app_error)?;
+    let found =
+        Row::find_by_statement(raw::statement(db, sql, vec![upload.into()])).one(db).await.map_err(app_error)?;
     Ok(found.map(|row| row.user_id))
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

@@ -1,9 +1,11 @@
 //! Who has chosen what in polls. What is shown of it stands with the message, as JSON.
 
 use appcore::{AppError, MessageId, UserId, view::Poll};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::constraint::app_error;
+
+use super::raw;
 
 #[derive(FromQueryResult)]
 struct Choice {
@@ -13,7 +15,7 @@ struct Choice {
 /// What somebody has chosen, by the places of the options.
 pub async fn chosen<C: ConnectionTrait>(db: &C, message: MessageId, user: UserId) -> Result<Vec<u8>, AppError> {
     let sql = "SELECT choice FROM poll_votes WHERE message_id = $1 AND user_id = $2 ORDER BY choice";
-    let rows = Choice::find_by_statement(statement(db, sql, vec![message.into(), user.into()])).all(db).await;
+    let rows = Choice::find_by_statement(raw::statement(db, sql, vec![message.into(), user.into()])).all(db).await;
     rows.map_err(app_error)?.into_iter().map(|row| row.choice.try_into().map_err(AppError::internal)).collect()
 }
 
@@ -28,11 +30,11 @@ pub async fn choose<C: ConnectionTrait>(
     let kept: Vec<String> = choices.iter().map(u8::to_string).collect();
     let others = if kept.is_empty() { String::new() } else { format!(" AND choice NOT IN ({})", kept.join(", ")) };
     let sql = format!("DELETE FROM poll_votes WHERE message_id = $1 AND user_id = $2{others}");
-    execute(db, &sql, vec![message.into(), user.into()]).await?;
+    raw::run(db, &sql, vec![message.into(), user.into()]).await?;
     for choice in choices {
         let sql =
             "INSERT INTO poll_votes (message_id, user_id, choice, seq) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        execute(db, sql, vec![message.into(), user.into(), i16::from(*choice).into(), seq.into()]).await?;
+        raw::run(db, sql, vec![message.into(), user.into(), i16::from(*choice).into(), seq.into()]).await?;
     }
     Ok(())
 }
@@ -50,21 +52,12 @@ pub async fn first<C: ConnectionTrait>(
     }
     let sql = format!("SELECT user_id FROM poll_votes WHERE message_id = $1 AND choice = $2 ORDER BY seq LIMIT {most}");
     let values = vec![message.into(), i16::from(choice).into()];
-    let rows = Voter::find_by_statement(statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    let rows = Voter::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
 /// Stores what is shown of a poll.
 pub async fn set<C: ConnectionTrait>(db: &C, message: MessageId, poll: &Poll) -> Result<(), AppError> {
     let poll = serde_json::to_string(poll).map_err(AppError::internal)?;
-    execute(db, "UPDATE messages SET poll = $2 WHERE id = $1", vec![message.into(), poll.into()]).await
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, "UPDATE messages SET poll = $2 WHERE id = $1", vec![message.into(), poll.into()]).await
 }

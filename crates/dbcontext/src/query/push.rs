@@ -1,11 +1,12 @@
 //! Devices that are woken, and the key by which push services know this server.
 
 use appcore::{AppError, ConversationId, NotificationId, SessionId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
     notifications::Told,
+    raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -39,30 +40,33 @@ pub async fn subscribe<C: ConnectionTrait>(
         new.auth.clone().into(),
         now.into(),
     ];
-    execute(db, sql, values).await?;
+    raw::execute(db, sql, values).await?;
     let sql = format!(
         "DELETE FROM push_subscriptions WHERE user_id = $1 AND id NOT IN \
          (SELECT id FROM push_subscriptions WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT {most})"
     );
-    execute(db, &sql, vec![user.into()]).await.map(drop)
+    raw::run(db, &sql, vec![user.into()]).await
 }
 
 /// `false` when somebody has no such device.
 pub async fn unsubscribe<C: ConnectionTrait>(db: &C, user: UserId, endpoint: &str) -> Result<bool, AppError> {
     let sql = "DELETE FROM push_subscriptions WHERE user_id = $1 AND endpoint = $2";
-    Ok(execute(db, sql, vec![user.into(), endpoint.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![user.into(), endpoint.into()]).await? > 0)
 }
 
 /// Forgets a device that is no longer there.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
-    execute(db, "DELETE FROM push_subscriptions WHERE id = $1", vec![id.into()]).await.map(drop)
+    raw::run(db, "DELETE FROM push_subscriptions WHERE id = $1", vec![id.into()]).await
 }
 
 /// Somebody's devices that are signed in.
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Vec<Subscription>, AppError> {
     let sql = "SELECT p.id, p.endpoint, p.p256dh, p.auth FROM push_subscriptions p \
                JOIN user_sessions s ON s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > $2 WHERE p.user_id = $1";
-    Subscription::find_by_statement(statement(db, sql, vec![user.into(), now.into()])).all(db).await.map_err(app_error)
+    Subscription::find_by_statement(raw::statement(db, sql, vec![user.into(), now.into()]))
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 /// Those of these people who have a device.
@@ -80,7 +84,7 @@ pub async fn who<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<Us
 /// Notes that a notification has woken somebody; `false` where it is read or gone.
 pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: NotificationId) -> Result<bool, AppError> {
     let sql = "UPDATE notifications SET pushed = TRUE WHERE user_id = $1 AND id = $2 AND read_at IS NULL";
-    Ok(execute(db, sql, vec![user.into(), id.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![user.into(), id.into()]).await? > 0)
 }
 
 /// A conversation of which something has woken somebody that is read by now, or gone.
@@ -111,25 +115,17 @@ pub struct StoredKey {
 
 pub async fn key<C: ConnectionTrait>(db: &C) -> Result<Option<StoredKey>, AppError> {
     let sql = "SELECT private_key, is_sealed FROM push_keys WHERE id = 1";
-    StoredKey::find_by_statement(statement(db, sql, vec![])).one(db).await.map_err(app_error)
+    StoredKey::find_by_statement(raw::statement(db, sql, vec![])).one(db).await.map_err(app_error)
 }
 
 /// Stores the key, unless there is one.
 pub async fn store_key<C: ConnectionTrait>(db: &C, key: StoredKey, public_key: &str) -> Result<(), AppError> {
     let sql = "INSERT INTO push_keys (id, private_key, is_sealed, public_key) VALUES (1, $1, $2, $3) ON CONFLICT (id) DO NOTHING";
-    execute(db, sql, vec![key.private_key.into(), key.is_sealed.into(), public_key.into()]).await.map(drop)
+    raw::run(db, sql, vec![key.private_key.into(), key.is_sealed.into(), public_key.into()]).await
 }
 
 /// Puts the sealed form of the key in the place of the clear one.
 pub async fn seal_key<C: ConnectionTrait>(db: &C, sealed: Vec<u8>) -> Result<(), AppError> {
     let sql = "UPDATE push_keys SET private_key = $1, is_sealed = TRUE WHERE id = 1 AND NOT is_sealed";
-    execute(db, sql, vec![sealed.into()]).await.map(drop)
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    Ok(db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?.rows_affected())
+    raw::run(db, sql, vec![sealed.into()]).await
 }

@@ -1,12 +1,12 @@
 //! Reminders of messages: only those who asked for them see them.
 
 use appcore::{AppError, MessageId, ReminderId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    page,
+    page, raw,
 };
 use crate::constraint::app_error;
 
@@ -31,7 +31,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: ReminderRow) -> Result<(), 
         row.note.into(),
         row.created_at.into(),
     ];
-    execute(db, sql, values).await.map(drop)
+    raw::run(db, sql, values).await
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: ReminderId) -> Result<Option<ReminderRow>, AppError> {
@@ -43,7 +43,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ReminderId) -> Result<Option<R
 /// `false` where somebody has no such reminder.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ReminderId) -> Result<bool, AppError> {
     let sql = "DELETE FROM reminders WHERE id = $1 AND user_id = $2";
-    Ok(execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
 }
 
 /// How many somebody has.
@@ -93,9 +93,4 @@ pub async fn list<C: ConnectionTrait>(
         })
         .collect::<Result<_, AppError>>()?;
     Ok((items, total))
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
 }

@@ -1,11 +1,10 @@
 //! What an installation has earned, in days of UTC.
 
 use appcore::{AppError, Timestamp, credits::MicroCredits};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
-use super::ledger::id_at;
-use crate::constraint::app_error;
+use super::{ledger::id_at, raw};
 
 /// Money of one day in one currency.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -42,20 +41,11 @@ pub struct Outstanding {
     pub owed: MicroCredits,
 }
 
-async fn all<C: ConnectionTrait, T: FromQueryResult>(
-    db: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<T>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    T::find_by_statement(statement).all(db).await.map_err(app_error)
-}
-
 /// What was paid.
 pub async fn paid<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfMoney>, AppError> {
     let sql = "SELECT paid_at / 86400000 AS day, currency, CAST(SUM(amount) AS BIGINT) AS amount, COUNT(*) AS count FROM payments \
                WHERE paid_at >= $1 AND paid_at < $2 AND stage = 'paid' GROUP BY 1, 2";
-    all(db, sql, vec![from.0.into(), to.0.into()]).await
+    raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
 /// What went back.
@@ -63,7 +53,7 @@ pub async fn refunded<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp
     let sql = "SELECT r.done_at / 86400000 AS day, p.currency, CAST(SUM(r.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
                WHERE r.done_at >= $1 AND r.done_at < $2 AND r.state = 'done' GROUP BY 1, 2";
-    all(db, sql, vec![from.0.into(), to.0.into()]).await
+    raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
 /// What disputes took that were not won.
@@ -71,7 +61,7 @@ pub async fn disputed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp
     let sql = "SELECT d.created_at / 86400000 AS day, p.currency, CAST(SUM(d.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_disputes d JOIN payments p ON p.id = d.payment_id \
                WHERE d.created_at >= $1 AND d.created_at < $2 AND d.state <> 'won' GROUP BY 1, 2";
-    all(db, sql, vec![from.0.into(), to.0.into()]).await
+    raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
 /// What was booked, but for what was held and freed. Ids begin with their time, so only the entries of that time are read.
@@ -79,17 +69,17 @@ pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) 
     let (after, before) = id_at(from, to);
     let sql = "SELECT created_at / 86400000 AS day, kind, CAST(SUM(amount) AS BIGINT) AS amount FROM ledger_entries \
                WHERE id > $1 AND id < $2 AND created_at >= $3 AND created_at < $4 AND kind NOT IN ('hold', 'release') GROUP BY 1, 2";
-    all(db, sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await
+    raw::find(db, sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await
 }
 
 /// Subscriptions that hold.
 pub async fn subscribed<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Subscribed>, AppError> {
     let sql = "SELECT state, plan_id, currency, COUNT(*) AS count, CAST(SUM(seats) AS BIGINT) AS seats FROM subscriptions \
                WHERE state <> 'ended' AND ends_at > $1 GROUP BY state, plan_id, currency";
-    all(db, sql, vec![now.0.into()]).await
+    raw::find(db, sql, vec![now.0.into()]).await
 }
 
 pub async fn outstanding<C: ConnectionTrait>(db: &C) -> Result<Outstanding, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(balance), 0) AS BIGINT) AS balance, CAST(COALESCE(SUM(owed), 0) AS BIGINT) AS owed FROM ledger_accounts";
-    Ok(all(db, sql, Vec::new()).await?.pop().unwrap_or_default())
+    Ok(raw::find(db, sql, Vec::new()).await?.pop().unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 use appcore::{AppError, ConversationId, ScheduledId, Timestamp, UploadId, UserId, page::PageRequest};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::{access, page};
+use super::{access, page, raw};
 use crate::constraint::app_error;
 
 /// A message that is sent later, as it is stored.
@@ -38,12 +38,12 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: ScheduledRow, uploads: &[Up
         row.send_at.into(),
         row.created_at.into(),
     ];
-    if execute(db, sql, values).await? == 0 {
+    if raw::execute(db, sql, values).await? == 0 {
         return Ok(false);
     }
     for upload in uploads {
         let sql = "INSERT INTO scheduled_uploads (scheduled_id, upload_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        execute(db, sql, vec![id.into(), (*upload).into()]).await?;
+        raw::execute(db, sql, vec![id.into(), (*upload).into()]).await?;
     }
     Ok(true)
 }
@@ -118,7 +118,7 @@ pub async fn take<C: ConnectionTrait>(
 /// It waits again, so it can be changed.
 pub async fn release<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
     let sql = "UPDATE scheduled_messages SET sending_at = NULL WHERE id = $1";
-    execute(db, sql, vec![id.into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into()]).await
 }
 
 /// It was not sent, and says why.
@@ -136,7 +136,7 @@ pub async fn fail<C: ConnectionTrait>(
 /// Removes one that is not on its way; `false` where it is, or is not there.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -> Result<bool, AppError> {
     let sql = "DELETE FROM scheduled_messages WHERE id = $1 AND user_id = $2 AND sending_at IS NULL";
-    if execute(db, sql, vec![id.into(), user.into()]).await? == 0 {
+    if raw::execute(db, sql, vec![id.into(), user.into()]).await? == 0 {
         return Ok(false);
     }
     release_uploads(db, id).await.map(|()| true)
@@ -144,20 +144,15 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -
 
 /// It was sent, or can't be sent any more.
 pub async fn forget<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM scheduled_messages WHERE id = $1", vec![id.into()]).await?;
+    raw::execute(db, "DELETE FROM scheduled_messages WHERE id = $1", vec![id.into()]).await?;
     release_uploads(db, id).await
 }
 
 async fn release_uploads<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM scheduled_uploads WHERE scheduled_id = $1", vec![id.into()]).await.map(drop)
+    raw::run(db, "DELETE FROM scheduled_uploads WHERE scheduled_id = $1", vec![id.into()]).await
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<ScheduledRow>, AppError> {
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     ScheduledRow::find_by_statement(statement).one(db).await.map_err(app_error)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
 }

@@ -1,12 +1,13 @@
 //! What searching reads of messages, conversations and people. What somebody may not read now is not in it, whatever the index says.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
+    raw,
     rows::{Column, Rows, unfold},
 };
 use crate::constraint::app_error;
@@ -116,14 +117,14 @@ pub async fn set_file_text<C: ConnectionTrait>(
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
     let sql =
         "INSERT INTO upload_texts (upload_id, text, length, read_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    execute(tx, sql, vec![id.into(), text.into(), length.into(), now.into()]).await
+    raw::run(tx, sql, vec![id.into(), text.into(), length.into(), now.into()]).await
 }
 
 /// Has the index read the messages again that carry a file.
 pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
     let sql = "INSERT INTO search_touched (message_id, mark) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
                ON CONFLICT (message_id) DO UPDATE SET mark = excluded.mark";
-    execute(tx, sql, vec![id.into(), Uuid::now_v7().into()]).await
+    raw::run(tx, sql, vec![id.into(), Uuid::now_v7().into()]).await
 }
 
 /// A message that the index is to read again.
@@ -318,10 +319,4 @@ fn shown_parts(asked: &str) -> (String, String) {
             access::reads_after("c", "$2")
         ),
     )
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
 }

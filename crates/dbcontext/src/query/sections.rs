@@ -8,6 +8,8 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use crate::constraint::app_error;
 
+use super::raw;
+
 #[derive(FromQueryResult)]
 struct Row {
     id: SectionId,
@@ -91,23 +93,18 @@ async fn told<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Resu
 pub async fn insert<C: ConnectionTrait>(db: &C, user: UserId, section: &Section) -> Result<(), AppError> {
     let sql = "INSERT INTO sections (id, user_id, name, position) VALUES ($1, $2, $3, $4)";
     let values = [section.id.into(), user.into(), section.name.clone().into(), section.position.into()];
-    execute(db, sql, values.into()).await
+    raw::run(db, sql, values.into()).await
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, user: UserId, section: &Section) -> Result<(), AppError> {
     let sql = "UPDATE sections SET name = $3, position = $4 WHERE id = $1 AND user_id = $2";
     let values = [section.id.into(), user.into(), section.name.clone().into(), section.position.into()];
-    execute(db, sql, values.into()).await
+    raw::run(db, sql, values.into()).await
 }
 
 /// Removes a section; what was in it is in none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<(), AppError> {
     let sql = "UPDATE conversation_members SET section_id = NULL WHERE user_id = $1 AND section_id = $2";
-    execute(db, sql, vec![user.into(), id.into()]).await?;
-    execute(db, "DELETE FROM sections WHERE user_id = $1 AND id = $2", vec![user.into(), id.into()]).await
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, sql, vec![user.into(), id.into()]).await?;
+    raw::run(db, "DELETE FROM sections WHERE user_id = $1 AND id = $2", vec![user.into(), id.into()]).await
 }

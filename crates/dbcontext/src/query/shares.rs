@@ -5,10 +5,11 @@ use appcore::{
     access::is_insider,
     view::{MessageStatus, SenderKind, WorkspaceRole},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{
     messages::IN_MAIN_LINE,
+    raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -64,14 +65,14 @@ pub async fn shown<C: ConnectionTrait>(
         MessageStatus::Streaming,
         MessageStatus::Failed
     );
-    let rows: Vec<Row> = many(db, &sql, vec![conversation.into()]).await?;
+    let rows: Vec<Row> = raw::find(db, &sql, vec![conversation.into()]).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
 }
 
 /// How a chat is shared; `None`: it isn't.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<ShareRow>, AppError> {
     let sql = "SELECT s.id, s.messages, s.created_at, s.updated_at FROM chat_shares s WHERE s.conversation_id = $1";
-    Ok(many(db, sql, vec![id.into()]).await?.pop())
+    Ok(raw::find(db, sql, vec![id.into()]).await?.pop())
 }
 
 /// Shares a chat by this link, or, where it has one, shows these messages by that.
@@ -85,12 +86,12 @@ pub async fn put<C: ConnectionTrait>(
     let sql = "INSERT INTO chat_shares (conversation_id, id, user_id, messages, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5) \
                ON CONFLICT (conversation_id) DO UPDATE SET messages = excluded.messages, updated_at = excluded.updated_at";
     let values = vec![conversation.into(), id.into(), user.into(), messages.into(), now.into()];
-    execute(db, sql, values).await
+    raw::run(db, sql, values).await
 }
 
 /// Nobody reads it by its link any more.
 pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM chat_shares WHERE conversation_id = $1", vec![conversation.into()]).await
+    raw::run(db, "DELETE FROM chat_shares WHERE conversation_id = $1", vec![conversation.into()]).await
 }
 
 /// A chat that is shared, for a member of its workspace who is no guest there. It goes with the chat, and with its owner's part in the workspace.
@@ -106,7 +107,7 @@ pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -
          JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted AND w.role IN ({insiders}) \
          JOIN users u ON u.id = s.user_id AND NOT u.is_deleted WHERE s.id = $1"
     );
-    Ok(many(db, &sql, vec![id.into(), reader.into()]).await?.pop())
+    Ok(raw::find(db, &sql, vec![id.into(), reader.into()]).await?.pop())
 }
 
 /// What these versions say, as far as they are kept beside the ones that are shown.
@@ -119,18 +120,4 @@ pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Res
         rows.table()
     );
     SaidRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
-}
-
-async fn many<T: FromQueryResult, C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<T>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    T::find_by_statement(statement).all(db).await.map_err(app_error)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
 }

@@ -9,6 +9,7 @@ use super::{
     messages::{IN_MAIN_LINE, NAMED, NamedMessage},
     page,
     pieces::{Change, Piece},
+    raw,
     rows::Column,
 };
 use crate::constraint::app_error;
@@ -144,18 +145,18 @@ pub async fn begin_to_follow<C: ConnectionTrait>(
     read_no: i64,
 ) -> Result<(), AppError> {
     let sql = "INSERT INTO thread_followers (user_id, root_id, read_no) VALUES ($1, $2, $3) ON CONFLICT (user_id, root_id) DO NOTHING";
-    execute(db, sql, vec![user.into(), root.into(), read_no.into()]).await
+    raw::run(db, sql, vec![user.into(), root.into(), read_no.into()]).await
 }
 
 pub async fn unfollow<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM thread_followers WHERE user_id = $1 AND root_id = $2", vec![user.into(), root.into()])
+    raw::run(db, "DELETE FROM thread_followers WHERE user_id = $1 AND root_id = $2", vec![user.into(), root.into()])
         .await
 }
 
 /// Moves how far a follower has read forward, never back.
 pub async fn read<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId, no: i64) -> Result<(), AppError> {
     let sql = "UPDATE thread_followers SET read_no = $3 WHERE user_id = $1 AND root_id = $2 AND read_no < $3";
-    execute(db, sql, vec![user.into(), root.into(), no.into()]).await
+    raw::run(db, sql, vec![user.into(), root.into(), no.into()]).await
 }
 
 /// Who follows a thread: at most `most`.
@@ -282,9 +283,4 @@ pub async fn beside<C: ConnectionTrait>(
     let values = [id.into(), begins_after.into(), seq.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
 }

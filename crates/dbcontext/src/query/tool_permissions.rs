@@ -3,7 +3,7 @@
 use appcore::{AppError, AssistantId, McpServerId, Timestamp, ToolPermissionId, UserId, page::PageRequest, view};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use super::workspace_tools::SERVER_NAME;
+use super::{raw, workspace_tools::SERVER_NAME};
 use crate::constraint::app_error;
 
 /// A permission that is given.
@@ -53,7 +53,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp
         new.digest.clone().into(),
         now.into(),
     ];
-    execute(db, sql, values).await.map(drop)
+    raw::run(db, sql, values).await
 }
 
 /// What an assistant may call for somebody.
@@ -103,20 +103,15 @@ pub async fn list<C: ConnectionTrait>(
 /// Takes one of somebody's back; `false`: there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ToolPermissionId) -> Result<bool, AppError> {
     let sql = "DELETE FROM tool_permissions WHERE id = $1 AND user_id = $2";
-    Ok(execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+    Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
 }
 
 /// Forgets what somebody has allowed.
 pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM tool_permissions WHERE user_id = $1", vec![user.into()]).await.map(drop)
+    raw::run(db, "DELETE FROM tool_permissions WHERE user_id = $1", vec![user.into()]).await
 }
 
 /// Forgets what was allowed of a server.
 pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM tool_permissions WHERE server_id = $1", vec![server.into()]).await.map(drop)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+    raw::run(db, "DELETE FROM tool_permissions WHERE server_id = $1", vec![server.into()]).await
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     access,
     pieces::{Change, Piece},
+    raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -108,7 +109,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
         new.reserved.into(),
         ::search::folded_line(&new.name).into(),
     ];
-    execute(db, sql, values).await.map(drop)
+    raw::run(db, sql, values).await
 }
 
 /// Says how much space a file takes that is still coming; `false` where it does not come any more.
@@ -117,7 +118,7 @@ pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Re
         "UPDATE uploads SET reserved = $2 WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
         UploadStatus::Pending
     );
-    Ok(execute(db, &sql, vec![id.into(), bytes.into()]).await? > 0)
+    Ok(raw::execute(db, &sql, vec![id.into(), bytes.into()]).await? > 0)
 }
 
 /// What is known of a file once all of it is there.
@@ -150,7 +151,7 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
         done.thumbhash.clone().into(),
         done.thumbnail_type.into(),
     ];
-    Ok(execute(db, &sql, values).await? > 0)
+    Ok(raw::execute(db, &sql, values).await? > 0)
 }
 
 /// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent, but for one file; sent in no message, given to no
@@ -190,7 +191,7 @@ pub async fn lock_space<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(
     // SQLite has one writer at a time.
     if db.get_database_backend() == DatabaseBackend::Postgres {
         let (_, low) = id.0.as_u64_pair();
-        execute(db, "SELECT pg_advisory_xact_lock($1)", vec![low.cast_signed().into()]).await?;
+        raw::execute(db, "SELECT pg_advisory_xact_lock($1)", vec![low.cast_signed().into()]).await?;
     }
     Ok(())
 }
@@ -412,7 +413,7 @@ pub async fn detach_from<C: ConnectionTrait>(
     id: UploadId,
 ) -> Result<(), AppError> {
     let sql = "DELETE FROM message_uploads WHERE conversation_id = $1 AND upload_id = $2";
-    execute(db, sql, vec![conversation.into(), id.into()]).await.map(drop)
+    raw::run(db, sql, vec![conversation.into(), id.into()]).await
 }
 
 /// Marks files that no message carries, no assistant knows, no emoji shows and nobody has for their picture as removed: from then on nobody reads or sends them. Asked within a transaction.
@@ -433,7 +434,7 @@ pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Tim
                    AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
                    AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
                    AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
-        execute(db, sql, vec![id.into(), now.into()]).await?;
+        raw::execute(db, sql, vec![id.into(), now.into()]).await?;
     }
     Ok(())
 }
@@ -469,10 +470,10 @@ pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, Ap
                AND NOT EXISTS (SELECT 1 FROM knowledge_files k WHERE k.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
-    let is_forgotten = execute(db, sql, vec![id.into()]).await? > 0;
+    let is_forgotten = raw::execute(db, sql, vec![id.into()]).await? > 0;
     // What it says goes with it. Where this breaks off, it is done again.
     let sql = "DELETE FROM upload_texts WHERE upload_id = $1 AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.id = $1)";
-    execute(db, sql, vec![id.into()]).await?;
+    raw::execute(db, sql, vec![id.into()]).await?;
     Ok(is_forgotten)
 }
 
@@ -500,9 +501,9 @@ pub async fn set_transcript<C: ConnectionTrait>(
     state: TranscriptState,
 ) -> Result<(), AppError> {
     let sql = "UPDATE messages SET attachments = $2 WHERE id = $1";
-    execute(db, sql, vec![message.into(), attachments.into()]).await?;
+    raw::execute(db, sql, vec![message.into(), attachments.into()]).await?;
     let sql = "UPDATE uploads SET transcript = $2, transcript_state = $3 WHERE id = $1";
-    execute(db, sql, vec![id.into(), transcript.into(), state.as_str().into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into(), transcript.into(), state.as_str().into()]).await
 }
 
 /// A piece of a file that comes in several.
@@ -525,7 +526,7 @@ pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> R
     let sql =
         "INSERT INTO upload_parts (upload_id, position, size, part_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     let values = vec![id.into(), part.position.into(), part.size.into(), part.part_id.into()];
-    Ok(execute(db, sql, values).await? > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// Claims to put a file's pieces together until then; `false` where somebody does so now, or has done it.
@@ -540,23 +541,15 @@ pub async fn claim_joining<C: ConnectionTrait>(
          AND (joining_until IS NULL OR joining_until <= $2)",
         UploadStatus::Pending
     );
-    Ok(execute(db, &sql, vec![id.into(), now.into(), until.into()]).await? > 0)
+    Ok(raw::execute(db, &sql, vec![id.into(), now.into(), until.into()]).await? > 0)
 }
 
 /// Holds a claim for longer; none: gives it up. Only whoever has it does so.
 pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Option<Timestamp>) -> Result<(), AppError> {
     let sql = "UPDATE uploads SET joining_until = $2 WHERE id = $1 AND joining_until IS NOT NULL";
-    execute(db, sql, vec![id.into(), until.into()]).await.map(drop)
+    raw::run(db, sql, vec![id.into(), until.into()]).await
 }
 
 pub async fn forget_parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM upload_parts WHERE upload_id = $1", vec![id.into()]).await.map(drop)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    Ok(done.rows_affected())
+    raw::run(db, "DELETE FROM upload_parts WHERE upload_id = $1", vec![id.into()]).await
 }

@@ -5,9 +5,9 @@
 //! chosen anywhere in a conversation and each remembers its own continuation.
 
 use appcore::{AppError, ConversationId, MessageId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use super::messages::NamedMessage;
+use super::{messages::NamedMessage, raw};
 use crate::constraint::app_error;
 
 /// A version that is not shown.
@@ -27,7 +27,7 @@ pub struct KeptVersion {
 pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
                SELECT id, version, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $1";
-    execute(db, sql, vec![id.into()]).await
+    raw::run(db, sql, vec![id.into()]).await
 }
 
 /// Takes out a version that was kept.
@@ -40,28 +40,28 @@ pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Re
 
 /// Removes all that was kept of a message.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM message_versions WHERE message_id = $1", vec![id.into()]).await
+    raw::run(db, "DELETE FROM message_versions WHERE message_id = $1", vec![id.into()]).await
 }
 
 /// Says which version a message is, of how many.
 pub async fn set<C: ConnectionTrait>(db: &C, id: MessageId, version: i64, count: i64) -> Result<(), AppError> {
     let sql = "UPDATE messages SET version = $2, version_count = $3 WHERE id = $1";
-    execute(db, sql, vec![id.into(), version.into(), count.into()]).await
+    raw::run(db, sql, vec![id.into(), version.into(), count.into()]).await
 }
 
 /// Puts a prompt's text in place.
 pub async fn set_text<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<(), AppError> {
-    execute(db, "UPDATE messages SET content = $2 WHERE id = $1", vec![id.into(), content.into()]).await
+    raw::run(db, "UPDATE messages SET content = $2 WHERE id = $1", vec![id.into(), content.into()]).await
 }
 
 /// Keeps what the model thought before the version of an answer that is shown; nothing is kept of none.
 pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: Option<&str>) -> Result<(), AppError> {
     let sql =
         "DELETE FROM message_thoughts WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
-    execute(db, sql, vec![id.into()]).await?;
+    raw::run(db, sql, vec![id.into()]).await?;
     let Some(thoughts) = thoughts else { return Ok(()) };
     let sql = "INSERT INTO message_thoughts (message_id, version, content) SELECT id, version, $2 FROM messages WHERE id = $1";
-    execute(db, sql, vec![id.into(), thoughts.into()]).await
+    raw::run(db, sql, vec![id.into(), thoughts.into()]).await
 }
 
 /// What the model thought before the version of an answer that is shown.
@@ -92,14 +92,14 @@ pub async fn hide<C: ConnectionTrait>(
     version: i64,
 ) -> Result<(), AppError> {
     let sql = "UPDATE messages SET hidden_by = $3, hidden_version = $4 WHERE conversation_id = $1 AND seq > $2 AND hidden_by IS NULL";
-    execute(db, sql, vec![conversation.into(), seq.into(), id.into(), version.into()]).await
+    raw::run(db, sql, vec![conversation.into(), seq.into(), id.into(), version.into()]).await
 }
 
 /// Shows what follows a version again.
 pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<(), AppError> {
     let sql =
         "UPDATE messages SET hidden_by = NULL, hidden_version = NULL WHERE hidden_by = $1 AND hidden_version = $2";
-    execute(db, sql, vec![id.into(), version.into()]).await
+    raw::run(db, sql, vec![id.into(), version.into()]).await
 }
 
 /// What stands behind the versions of a message that are not shown.
@@ -107,9 +107,4 @@ pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<Nam
     let sql = "SELECT m.*, NULL AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
     NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
 }
