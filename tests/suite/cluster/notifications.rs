@@ -43,16 +43,19 @@ async fn each_is_told_once_wherever_they_are() {
 async fn nobody_is_woken_for_what_another_instance_shows_them() {
     let app = Setup::new().instances(2).set("outgoing.allow", "127.0.0.1").start().await;
     let service = PushService::start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    ben.post("/r1/push/subscriptions", service.subscription("phone")).await.data_with(201);
+    let anna = app.sign_up("Anna").await;
     let keys: Vec<Value> = futures_util::future::join_all(
-        app.instances.iter().map(|instance| async { ben.at(&instance.url()).get("/r1/push/key").await.data() }),
+        app.instances.iter().map(|instance| async { anna.at(&instance.url()).get("/r1/push/key").await.data() }),
     )
     .await;
     assert_eq!(keys[0], keys[1], "push services know one server");
-    let shown = anna.open_single(&ben).await;
-    let elsewhere = anna.open_group("Three", &[&ben, &app.sign_up("Carl").await]).await;
-    for instance in &app.instances {
+    let carl = app.sign_up("Carl").await;
+    // Another person for each, so that none is still known from the instance before.
+    for (n, instance) in app.instances.iter().enumerate() {
+        let ben = app.sign_up(&format!("Ben {n}")).await;
+        ben.post("/r1/push/subscriptions", service.subscription(&format!("phone-{n}"))).await.data_with(201);
+        let shown = anna.open_single(&ben).await;
+        let elsewhere = anna.open_group("Three", &[&ben, &carl]).await;
         let mut socket = ben.at(&instance.url()).connect().await;
         socket.send("view", json!({ "conversation_ids": [shown] })).await;
         socket.request("ping", json!({})).await;

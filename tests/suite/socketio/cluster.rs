@@ -165,7 +165,15 @@ async fn an_instance_that_stops_lets_go_of_what_it_has_handed_on() {
     raw.send_text("5").await;
     let mut waiting = Poller::connect(&ben, &[owner]).await;
     waiting.go_to(&app.instances[1].url());
-    let waits = tokio::spawn(waiting.request(reqwest::Method::GET).send());
+    // What is told meanwhile is an answer too, after which it is asked again.
+    let waits = tokio::spawn(async move {
+        loop {
+            let answer = waiting.request(reqwest::Method::GET).send().await;
+            if !answer.as_ref().is_ok_and(|answer| answer.status() == 200) {
+                return answer;
+            }
+        }
+    });
     raw.send_text("421[\"ping\",{}]").await;
     while raw.text().await != "431[{}]" {}
     let begun = Instant::now();

@@ -46,8 +46,8 @@ const MAX_DEVICES: u32 = 10;
 const MAX_ENDPOINT: usize = 2_000;
 /// How long it is waited for somebody to look by themselves.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long other instances are waited for.
-const ANSWER: Duration = Duration::from_millis(300);
+/// How long other instances are waited for. Only who is online and looks at something else waits as long as this.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// What is needed to push.
 pub(crate) struct Push {
