@@ -155,7 +155,8 @@ test('a chat is read by a colleague with its link, until it is shared no longer'
   await page.keyboard.press('Escape');
 
   await ben.page.goto(link);
-  await expect(ben.page.getByText('What is a port?')).toBeVisible();
+  const shared = ben.page.getByRole('region', { name: 'What is a port?' });
+  await expect(shared.getByText('What is a port?')).toBeVisible();
   await expect(ben.page.getByText('About ports and hosts.')).toBeVisible();
   await expect(ben.page.getByText(`Shared by ${anna.name}, as of`)).toBeVisible();
   await ben.expectFlawless('a shared chat');

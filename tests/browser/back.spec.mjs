@@ -42,7 +42,7 @@ test('Back closes what is on top, and only then leaves the page', async ({ arriv
   const sheet = page.getByRole('dialog', { name: 'Message actions' });
   const devtools = await page.context().newCDPSession(page);
   const box = await page.getByRole('article').filter({ hasText: 'A question' }).boundingBox();
-  const touchPoints = [{ x: box.x + 20, y: box.y + box.height / 2 }];
+  const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
   await devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
   await expect(sheet).toBeVisible();
   await devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
