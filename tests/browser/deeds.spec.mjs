@@ -164,7 +164,7 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await hold('Save for later');
   await expect(page.getByText('Saved for later')).toBeVisible();
   await hold('Pin');
-  await expect(bens.getByText('Pinned')).toBeVisible();
+  for (const one of [bens, article]) await expect(one.getByText('Pinned')).toBeVisible();
 
   await hold('Remind me');
   const reminding = page.getByRole('dialog', { name: 'Remind me' });
