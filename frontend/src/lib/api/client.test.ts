@@ -217,6 +217,18 @@ describe('a server that wants us to slow down', () => {
     expect(Math.min(...waited)).toBeGreaterThanOrEqual(8000);
   });
 
+  it('gets what it refused together one after the other', async () => {
+    let room = 1;
+    const server = fakeServer(({ path }) => (room-- > 0 ? ok(path) : slow('1')));
+    const wait = async () => void (room = 1);
+    const api = new Api({ fetch: server.fetch, wait });
+    const names = Array.from({ length: 12 }, (_, number) => `/things/${number}`);
+    const got = await Promise.all(names.map((name) => api.get(name)));
+    expect(got).toHaveLength(12);
+    // Each once at first, and once or twice in its turn.
+    expect(server.calls.length).toBeLessThanOrEqual(3 * 12);
+  });
+
   it('is not waited for where that takes long or never ends, nor by what changes something', async () => {
     const long = fakeServer(() => slow('31'));
     await expect(new Api({ fetch: long.fetch, wait: now }).get('/x')).rejects.toMatchObject({ retryAfter: 31 });

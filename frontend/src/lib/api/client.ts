@@ -97,6 +97,8 @@ export class Api {
   /** Called when the server refuses this network altogether, for so many seconds. */
   onBanned: ((seconds: number) => void) | undefined;
 
+  /** The last of what was too fast and waits for its turn. */
+  #slowed: Promise<unknown> = Promise.resolve();
   readonly #fetch: typeof fetch;
   readonly #locks: Locks | undefined;
   readonly #storage: ApiOptions['storage'];
@@ -185,19 +187,39 @@ export class Api {
     body: unknown,
     headers: Record<string, string> | undefined
   ): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
+    const send = () => this.#send<T>(method, path, body, headers);
+    try {
+      return await send();
+    } catch (error) {
+      if (method !== 'GET') throw error;
+      const until = this.#slow(error, 1);
+      // One after the other: those that come together are refused together, and some of them until they give up.
+      const turn = this.#slowed.then(() => this.#sendAgain(send, until));
+      this.#slowed = turn.catch(() => undefined);
+      return await turn;
+    }
+  }
+
+  async #sendAgain<T>(send: () => Promise<T>, until: number): Promise<T> {
+    for (let attempt = 2; ; attempt += 1) {
+      const left = until - Date.now();
+      if (left > 0) await this.#wait(left);
       try {
-        return await this.#send<T>(method, path, body, headers);
+        return await send();
       } catch (error) {
-        const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
-        const isPatient = method === 'GET' && asked !== undefined && asked <= PATIENCE_LONGEST;
-        if (!isPatient || attempt >= PATIENCE_TRIES) throw error;
-        // Those that wait together come together, and some are refused again: ever less of them.
-        const seconds = Math.max(asked, 2 ** (attempt - 1));
-        this.onSlowed?.(seconds);
-        await this.#wait(seconds * 1000 + Math.random() * 500);
+        if (attempt >= PATIENCE_TRIES) throw error;
+        until = this.#slow(error, attempt);
       }
     }
+  }
+
+  /** When to try again after a refusal; what isn't one, or lasts too long, is thrown on. */
+  #slow(error: unknown, attempt: number): number {
+    const asked = error instanceof ApiError && error.code === 'rate_limited' ? error.retryAfter : undefined;
+    if (asked === undefined || asked > PATIENCE_LONGEST) throw error;
+    const seconds = Math.max(asked, 2 ** (attempt - 1));
+    this.onSlowed?.(seconds);
+    return Date.now() + seconds * 1000 + 50 + Math.random() * 450;
   }
 
   async #refreshInTurn(renewedBefore: string | null): Promise<void> {
