@@ -118,7 +118,7 @@ test('prices stand as they are written where they are paid, and so do limits and
   // What is kept doesn't begin anew.
   const credits = page.getByRole('region', { name: 'Credits', exact: true });
   await expect(credits).toContainText('of 5 GB');
-  await expect(credits.getByText(/^New /)).toHaveCount(1);
+  await expect(credits.getByText(/^Renews /)).toHaveCount(1);
   await anna.expectFlawless('limits of what is kept');
 
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });

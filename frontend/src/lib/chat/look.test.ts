@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { folded, hasOwnFrame, isJumbo } from './look.ts';
+import { folded, hasOwnFrame, isJumbo, isLong } from './look.ts';
 import { parse } from './markdown/parse.ts';
 import type { Name } from './mentions.ts';
 
@@ -29,5 +29,7 @@ describe('a message', () => {
   it('of many lines is folded at the end of one', () => {
     expect(folded('a line\n'.repeat(2_000))).toMatch(/a line…$/);
     expect(folded('w'.repeat(9_000))).toHaveLength(3_001);
+    expect([201, 200].map((lines) => isLong(Array(lines).fill('-').join('\n')))).toEqual([true, false]);
+    expect(folded('-\n'.repeat(2_400)).split('\n')).toHaveLength(60);
   });
 });

@@ -2,10 +2,10 @@
 import type { Block } from './markdown/tree.ts';
 import { cutMentions, type Name } from './mentions.ts';
 
-/** A text that is longer is folded. */
-export const FOLDED_FROM = 8_000;
+/** A text that is longer is folded, and one of more lines. */
+const FOLDED_FROM = { length: 8_000, lines: 200 };
 /** So much of it is shown then, to the end of a line. */
-const FOLDED_TO = 3_000;
+const FOLDED_TO = { length: 3_000, lines: 60 };
 const MOST_JUMBO = 8;
 /** In code units; with its colons, one of a workspace's own. */
 const LONGEST_EMOJI = 40;
@@ -26,7 +26,25 @@ export function hasOwnFrame(blocks: readonly Block[]): boolean {
   return blocks.length === 1 && (blocks[0]?.type === 'code' || blocks[0]?.type === 'table');
 }
 
+/** Whether it would push everything else out of sight. */
+export function isLong(text: string): boolean {
+  return text.length > FOLDED_FROM.length || endOfLine(text, FOLDED_FROM.lines) < text.length;
+}
+
 export function folded(text: string): string {
-  const line = text.lastIndexOf('\n', FOLDED_TO);
-  return `${text.slice(0, line > FOLDED_TO / 2 ? line : FOLDED_TO).trimEnd()}…`;
+  const { length, lines } = FOLDED_TO;
+  const shown = text.slice(0, endOfLine(text, lines));
+  if (shown.length <= length) return `${shown.trimEnd()}…`;
+  const line = shown.lastIndexOf('\n', length);
+  return `${shown.slice(0, line > length / 2 ? line : length).trimEnd()}…`;
+}
+
+/** Where so many lines of it end. */
+function endOfLine(text: string, lines: number): number {
+  let end = -1;
+  for (let line = 0; line < lines; line += 1) {
+    end = text.indexOf('\n', end + 1);
+    if (end < 0) return text.length;
+  }
+  return end;
 }
