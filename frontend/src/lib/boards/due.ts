@@ -7,7 +7,7 @@ export function dueLabel(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const locale = regional();
   const days = daysBetween(now, at);
-  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   if (Math.abs(days) <= 1) {
     const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day');
     return `${word.charAt(0).toLocaleUpperCase(locale)}${word.slice(1)}, ${time}`;

@@ -14,7 +14,7 @@ export function shortTime(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const locale = regional();
   const days = daysBetween(at, now);
-  if (days <= 0) return at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
+  if (days <= 0) return at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   if (days < 7) return at.toLocaleDateString(locale, { weekday: 'short' });
   if (at.getFullYear() === now.getFullYear()) return at.toLocaleDateString(locale, { day: 'numeric', month: 'short' });
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'numeric', year: '2-digit' });
@@ -27,7 +27,7 @@ export function longTime(timestamp: string, now = new Date()): string {
   const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
   if (minutes < 1) return m.time_now();
   if (minutes < 60) return m.time_minutes_ago({ count: minutes });
-  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
   const days = daysBetween(at, now);
   if (days <= 0) return m.time_today_at({ time });
   if (days === 1) return m.time_yesterday_at({ time });
@@ -48,7 +48,7 @@ export function shortDate(timestamp: string, now = new Date()): string {
 
 /** A moment to the second, for those who compare: “20 Nov 2026, 14:52:11”. */
 export function exactTime(timestamp: string): string {
-  return new Date(timestamp).toLocaleString(regional(), { dateStyle: 'medium', timeStyle: 'medium', hour12: false });
+  return new Date(timestamp).toLocaleString(regional(), { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
 }
 
 export function isPast(timestamp: string, now = new Date()): boolean {
