@@ -271,9 +271,9 @@ test('an account is connected where a tool needs it, is signed in to again, and 
   box.orders.name = 'anna';
   await anna.log.getByRole('button', { name: 'Connect your Box account' }).click();
   await expect(anna.log.getByText('Your Box account is connected. Ask again to use it.')).toBeVisible();
-  asks('You are Anna.');
+  asks('That is Anna.');
   await anna.write('And now');
-  await anna.sees('You are Anna.');
+  await anna.sees('That is Anna.');
   expect(box.seen.called).toEqual(['anna']);
 
   // Where the sign-in has expired, that is said.

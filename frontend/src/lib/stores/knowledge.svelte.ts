@@ -66,6 +66,8 @@ export class Knowledge {
   readonly #shelf: Shelf;
   readonly #transport: (api: Api, request: Request) => Promise<Upload>;
   readonly #jobs = new Map<string, Job>();
+  /** How often the server has told that something is another. */
+  #heard = 0;
 
   constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
     this.#api = api;
@@ -108,7 +110,9 @@ export class Knowledge {
       const own = new Map<string, unknown>(Object.entries(this.#shelf));
       // An assistant’s and a section’s files are not the workspace’s that they are in.
       const keys = ['assistant_id', 'section_id', ...own.keys()];
-      if (keys.every((key) => told.get(key) === own.get(key))) void this.load();
+      if (!keys.every((key) => told.get(key) === own.get(key))) return;
+      this.#heard += 1;
+      void this.load();
     });
     const leaveReturn = line.onReturn(this.state, () => void this.load());
     return () => {
@@ -164,7 +168,8 @@ export class Knowledge {
         signal: job.abort.signal
       });
       if (job.abort.signal.aborted) return;
-      this.#put(await this.#api.post<KnowledgeFile>(this.#path, { upload_id: job.upload.id, ...this.#place }));
+      const body = { upload_id: job.upload.id, ...this.#place };
+      await this.#take(() => this.#api.post<KnowledgeFile>(this.#path, body));
       this.#forget(key);
     } catch (error) {
       if (!job.abort.signal.aborted) this.#failed(key, error);
@@ -198,7 +203,7 @@ export class Knowledge {
   }
 
   async retry(id: Id): Promise<void> {
-    this.#put(await this.#api.post<KnowledgeFile>(`${this.#path}/${id}/retry`));
+    await this.#take(() => this.#api.post<KnowledgeFile>(`${this.#path}/${id}/retry`));
   }
 
   async remove(id: Id): Promise<void> {
@@ -210,6 +215,13 @@ export class Knowledge {
   close(): void {
     for (const { abort } of this.#jobs.values()) abort.abort();
     this.#jobs.clear();
+  }
+
+  /** The server may have gone on with the file before it answers, and has told so already. */
+  async #take(ask: () => Promise<KnowledgeFile>): Promise<void> {
+    const heard = this.#heard;
+    this.#put(await ask());
+    if (heard !== this.#heard) void this.load();
   }
 
   #put(file: KnowledgeFile): void {

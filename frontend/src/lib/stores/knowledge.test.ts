@@ -97,6 +97,21 @@ it('follows what the server does with its files, and with no other assistant’s
   expect(api.get).toHaveBeenCalledTimes(2);
 });
 
+it('knows that a file is ready though it heard so before it had its answer', async () => {
+  const { knowledge, state, api } = server();
+  const line = new FakeLine();
+  await knowledge.load();
+  knowledge.follow(line);
+  api.post.mockImplementation(async (_path, body) => {
+    state.files = [fileOf(`f-${body?.upload_id}`, { state: 'ready' })];
+    line.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
+    return fileOf(`f-${body?.upload_id}`);
+  });
+  knowledge.add([file('a.md')]);
+  await vi.waitFor(() => expect(knowledge.files.map((one) => one.state)).toEqual(['ready']));
+  expect(knowledge.adding.size).toBe(0);
+});
+
 it('keeps to one workspace where the files are a section’s', async () => {
   const { knowledge, api } = server([], { section_id: 's1', workspace_id: 'w1' });
   const line = new FakeLine();
