@@ -58,6 +58,7 @@ test('an assistant is made, asked by a starter, changed and deleted', { tag: '@g
 
   await page.getByRole('button', { name: 'Delete assistant' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Delete assistant' }).click();
+  await expect(page.getByText('Scribe the Second deleted.')).toBeVisible();
   await expect(page.getByRole('link', { name: 'Ask Scribe the Second' })).toHaveCount(0);
   await page.goto(chat);
   await expect(page.getByText('This assistant was deleted')).toBeVisible();
