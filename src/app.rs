@@ -121,7 +121,7 @@ async fn published_keys(app: Data<App>) -> HttpResponse {
 
 /// Computed once, since it can't change while the program runs.
 async fn description(http: HttpRequest) -> HttpResponse {
-    static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(endpoint::openapi::text);
+    static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(endpoint::openapi::served);
     match TEXT.as_deref() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "application/json"))

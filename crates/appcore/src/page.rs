@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, Ref, RefOr, SchemaFormat, Type, schema::Schema},
+    openapi::{
+        AllOfBuilder, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Ref, RefOr, SchemaFormat, Type, schema::Schema,
+    },
 };
 
 /// The most items that one answer holds.
@@ -68,18 +70,14 @@ pub struct Slice<T> {
 
 impl<T: ToSchema> PartialSchema for Page<T> {
     fn schema() -> RefOr<Schema> {
-        let number = || {
-            let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
-            ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(0))
-        };
-        let list = list::<T>("A page of a list.").property("page", number()).property("page_size", number());
-        let total = number().description(Some("How many there are on all pages together."));
-        required(list.property("total", total), ["items", "page", "page_size", "total"])
+        let items = required(ObjectBuilder::new().property("items", items::<T>()), ["items"]);
+        AllOfBuilder::new().item(Ref::from_schema_name(PAGE)).item(items).into()
     }
 }
 
 impl<T: ToSchema> ToSchema for Page<T> {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((PAGE.to_owned(), page()));
         mention::<T>(schemas);
     }
 }
@@ -89,7 +87,8 @@ impl<T: ToSchema> PartialSchema for Slice<T> {
         let more = ObjectBuilder::new()
             .schema_type(Type::Boolean)
             .description(Some("Whether there is more in the direction that was asked for."));
-        required(list::<T>("A part of a history, oldest first.").property("has_more", more), ["items", "has_more"])
+        let slice = ObjectBuilder::new().description(Some("A part of a history, oldest first."));
+        required(slice.property("items", items::<T>()).property("has_more", more), ["items", "has_more"])
     }
 }
 
@@ -99,9 +98,24 @@ impl<T: ToSchema> ToSchema for Slice<T> {
     }
 }
 
-fn list<T: ToSchema>(description: &str) -> ObjectBuilder {
-    let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name()));
-    ObjectBuilder::new().description(Some(description)).property("items", items)
+/// The schema of what all pages have in common.
+const PAGE: &str = "Page";
+
+fn page() -> RefOr<Schema> {
+    let number = || {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+        ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(0))
+    };
+    let page = ObjectBuilder::new()
+        .description(Some("A page of a list."))
+        .property("page", number())
+        .property("page_size", number())
+        .property("total", number().description(Some("How many there are on all pages together.")));
+    required(page, ["page", "page_size", "total"])
+}
+
+fn items<T: ToSchema>() -> ArrayBuilder {
+    ArrayBuilder::new().items(Ref::from_schema_name(T::name()))
 }
 
 fn required<const COUNT: usize>(list: ObjectBuilder, names: [&str; COUNT]) -> RefOr<Schema> {

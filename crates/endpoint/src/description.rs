@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use appcore::{Code, auth::Scope, page::MAX_PAGE_SIZE};
 use middleware::guard::Access;
 use utoipa::{
-    PartialSchema, ToSchema,
+    ToSchema,
     openapi::{
         AllOfBuilder, Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
         Type,
@@ -33,11 +33,24 @@ pub(crate) const FAILURE: &str = "Failure";
 /// The schema of what all successful answers have in common.
 pub(crate) const SUCCESS: &str = "Success";
 
-/// An operation, and the schemas and responses that it mentions.
+/// The response that stands for all that calls are refused with because of what they are.
+pub(crate) const REFUSED: &str = "refused";
+
+/// What calls are refused with because of what they are. It is said once, of the `default` response, and not with each of them.
+const GENERAL: [(&str, &[Code]); 5] = [
+    ("Any call", &[Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable]),
+    ("One that needs credentials", &[Code::Unauthenticated, Code::ScopeMissing]),
+    ("One with parameters or a body", &[Code::Invalid]),
+    ("One with a body", &[Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]),
+    ("One that is no `GET`", &[Code::CrossSite, Code::StorageFull]),
+];
+
+/// An operation, and the components that it mentions.
 pub(crate) struct Operation {
     pub operation: utoipa::openapi::path::Operation,
     pub schemas: Vec<(String, RefOr<Schema>)>,
     pub responses: Vec<(String, Response)>,
+    pub parameters: Vec<(String, Parameter)>,
 }
 
 enum BodySchema {
@@ -52,56 +65,65 @@ enum BodySchema {
 /// What a request tells about itself.
 #[derive(Default)]
 pub struct Description {
-    parameters: Vec<Parameter>,
+    /// Each with its name among the components, where it is the same wherever it stands.
+    parameters: Vec<(Option<String>, Parameter)>,
     body: Option<BodySchema>,
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 impl Description {
-    pub fn path<T: PartialSchema>(&mut self, name: &str, documentation: &str) {
-        self.parameter::<T>(name.to_owned(), ParameterIn::Path, documentation, true);
+    pub fn path<T: ToSchema>(&mut self, name: &str, documentation: &str) {
+        let schema = self.schema_of::<T>();
+        // Without words of its own it says what its type says.
+        let is_shared = documentation.is_empty() && matches!(schema, RefOr::Ref(_));
+        let component = is_shared.then(|| format!("{name}.{}", T::name()));
+        self.put(component, described(name, ParameterIn::Path, documentation, true, schema));
     }
 
-    pub fn query<T: PartialSchema>(&mut self, name: &str, documentation: &str, required: bool) {
-        self.parameter::<T>(name.to_owned(), ParameterIn::Query, documentation, required);
+    pub fn query<T: ToSchema>(&mut self, name: &str, documentation: &str, required: bool) {
+        let schema = self.schema_of::<T>();
+        self.put(None, described(name, ParameterIn::Query, documentation, required, schema));
     }
 
     /// `idempotency_key` is the header `Idempotency-Key`.
-    pub fn header<T: PartialSchema>(&mut self, name: &str, documentation: &str, required: bool) {
+    pub fn header<T: ToSchema>(&mut self, name: &str, documentation: &str, required: bool) {
         let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
-        self.parameter::<T>(words.collect::<Vec<_>>().join("-"), ParameterIn::Header, documentation, required);
+        let schema = self.schema_of::<T>();
+        let name = words.collect::<Vec<_>>().join("-");
+        self.put(None, described(&name, ParameterIn::Header, documentation, required, schema));
     }
 
     pub fn page(&mut self) {
-        // What is out of bounds is brought within them.
-        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build().into();
         let size = format!("Items of a page, at most {MAX_PAGE_SIZE}.");
-        self.put("page".to_owned(), ParameterIn::Query, "Which page, from 1.", false, number());
-        self.put("page_size".to_owned(), ParameterIn::Query, &size, false, number());
-    }
-
-    fn parameter<T: PartialSchema>(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool) {
-        let mut schema = T::schema();
-        // An unsigned number goes beyond `int64`, as which it is described.
-        if let RefOr::T(Schema::Object(number)) = &mut schema
-            && number.schema_type == Type::Integer.into()
-            && number.minimum.is_some()
-        {
-            number.format = None;
+        for (name, documentation) in [("page", "Which page, from 1."), ("page_size", size.as_str())] {
+            // What is out of bounds is brought within them.
+            let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into();
+            self.put(Some(name.to_owned()), described(name, ParameterIn::Query, documentation, false, number));
         }
-        self.put(name, place, documentation, required, schema);
     }
 
-    fn put(&mut self, name: String, place: ParameterIn, documentation: &str, required: bool, schema: RefOr<Schema>) {
-        self.parameters.push(
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(place)
-                .required(if required { Required::True } else { Required::False })
-                .description((!documentation.is_empty()).then_some(documentation))
-                .schema(Some(schema))
-                .build(),
-        );
+    fn put(&mut self, component: Option<String>, parameter: Parameter) {
+        self.parameters.push((component, parameter));
+    }
+
+    /// A type that says what it is stands among the components, any other where it is used.
+    fn schema_of<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        match T::schema() {
+            RefOr::T(Schema::Object(object)) if object.description.is_some() => {
+                let name = T::name().into_owned();
+                self.schemas.push((name.clone(), object.into()));
+                T::schemas(&mut self.schemas);
+                Ref::from_schema_name(name).into()
+            }
+            // An unsigned number goes beyond `int64`, as which it is described.
+            RefOr::T(Schema::Object(mut number))
+                if number.schema_type == Type::Integer.into() && number.minimum.is_some() =>
+            {
+                number.format = None;
+                number.into()
+            }
+            schema => schema,
+        }
     }
 
     pub fn body<T: ToSchema>(&mut self) {
@@ -134,8 +156,14 @@ impl Description {
             .operation_id(Some(lower_first(def.name)))
             .tag(def.tag)
             .summary(Some(def.summary))
-            .description((!def.description.is_empty()).then_some(def.description))
-            .securities(Some(securities(def.access, def.scope())));
+            .description((!def.description.is_empty()).then_some(def.description));
+        let security = securities(def.access, def.scope());
+        if security != usual_security() {
+            operation = operation.securities(Some(security));
+        }
+        if def.failure == FailureForm::Envelope {
+            operation = operation.response("default", Ref::from_response_name(REFUSED));
+        }
         for (status, codes) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
             let name = refusal_name(def.failure, status, &codes);
             operation = operation.response(status.to_string(), Ref::from_response_name(&name));
@@ -144,7 +172,10 @@ impl Description {
         for status in def.statuses {
             let response = match (redirects, def.is_enveloped()) {
                 (true, _) => redirect().into(),
-                (false, true) if TypeId::of::<T>() == TypeId::of::<NoData>() => success(SUCCESS).into(),
+                (false, true) if TypeId::of::<T>() == TypeId::of::<NoData>() => {
+                    responses.push((SUCCESS.to_owned(), success(SUCCESS)));
+                    RefOr::Ref(Ref::from_response_name(SUCCESS))
+                }
                 (false, true) => {
                     let envelope = format!("{name}Envelope");
                     self.schemas.push((envelope.clone(), enveloped(&name)));
@@ -155,14 +186,32 @@ impl Description {
             };
             operation = operation.response(status.to_string(), response);
         }
-        for parameter in self.parameters {
-            operation = operation.parameter(parameter);
+        let mut parameters = Vec::new();
+        for (component, parameter) in self.parameters {
+            operation = match component {
+                Some(name) => {
+                    let reference = Ref::new(format!("#/components/parameters/{name}"));
+                    parameters.push((name, parameter));
+                    operation.parameter_ref(reference)
+                }
+                None => operation.parameter(parameter),
+            };
         }
         if let Some(schema) = self.body {
             operation = operation.request_body(Some(schema.described()));
         }
-        Operation { operation: operation.build(), schemas: self.schemas, responses }
+        Operation { operation: operation.build(), schemas: self.schemas, responses, parameters }
     }
+}
+
+fn described(name: &str, place: ParameterIn, documentation: &str, required: bool, schema: RefOr<Schema>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(if required { Required::True } else { Required::False })
+        .description((!documentation.is_empty()).then_some(documentation))
+        .schema(Some(schema))
+        .build()
 }
 
 impl BodySchema {
@@ -192,7 +241,12 @@ fn raw(def: &EndpointDef) -> Response {
     response.build()
 }
 
-/// An empty list says that anybody may; leaving it out would say nothing.
+/// Of an operation that says nothing else.
+pub(crate) fn usual_security() -> Vec<SecurityRequirement> {
+    securities(Access::User, Some(Scope::Write))
+}
+
+/// An empty list says that anybody may; where it is left out, the usual one holds.
 pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRequirement> {
     if access == Access::Public {
         return Vec::new();
@@ -242,6 +296,16 @@ pub(crate) fn failure(sentences: &str) -> Response {
     refusal(FailureForm::Envelope, 400, sentences)
 }
 
+/// What any call may be refused with, with the headers that some of it has.
+pub(crate) fn refused() -> Response {
+    let groups = GENERAL.map(|(calls, codes)| {
+        let codes = codes.iter().map(|code| format!("{} `{code}`: {}", code.status(), code.sentence()));
+        format!("{calls}: {}", codes.collect::<Vec<_>>().join(" "))
+    });
+    let sentences = format!("Beside what is listed for it, a call can be refused with:\n\n- {}", groups.join("\n- "));
+    refusal(FailureForm::Envelope, 429, &sentences)
+}
+
 /// A failure with the headers that belong to its status.
 fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
     let content = || match form {
@@ -287,38 +351,25 @@ fn sentences(codes: &[Code]) -> String {
     sentences.join(" ")
 }
 
-/// What can be refused, by status: the endpoint's own codes, those of what it requires, and those that follow from what it is.
+/// What can be refused, by status: the endpoint's own codes, and those of what it requires. What is [`GENERAL`] is among them only where it
+/// has another form.
 fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
-    let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
-    if !matches!(def.method, Method::GET | Method::HEAD) {
-        codes.push(Code::StorageFull);
-    }
-    if def.is_enveloped() && !def.redirects() {
-        codes.push(Code::NotAcceptable);
-    }
-    if def.body != BodyForm::Nothing {
-        codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
-    }
-    if def.form_of_another_site {
-        codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
-    }
-    if has_input {
-        codes.push(Code::Invalid);
-    }
+    let mut codes = Vec::new();
     if !def.path_fields.is_empty() {
         codes.push(Code::NotFound);
     }
     match def.access {
-        Access::Public => {}
-        Access::User | Access::Key => codes.extend([Code::Unauthenticated, Code::ScopeMissing]),
-        Access::Member(_) => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden, Code::NotFound]),
-        Access::Admin => codes.extend([Code::Unauthenticated, Code::ScopeMissing, Code::Forbidden]),
-    }
-    if def.method != Method::GET && !def.form_of_another_site {
-        codes.push(Code::CrossSite);
+        Access::Public | Access::User | Access::Key => {}
+        Access::Member(_) => codes.extend([Code::Forbidden, Code::NotFound]),
+        Access::Admin => codes.push(Code::Forbidden),
     }
     codes.extend(def.errors);
     codes.extend(def.refusals);
+    let general = general(def, has_input);
+    match def.failure {
+        FailureForm::Envelope => codes.retain(|code| !general.contains(code)),
+        FailureForm::Gateway => codes.extend(general),
+    }
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
         let of_status = by_status.entry(def.failure.status(def.path, code)).or_default();
@@ -329,6 +380,30 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
     // In one order, so that equal ones are one.
     by_status.values_mut().for_each(|codes| codes.sort_by_key(Code::to_string));
     by_status
+}
+
+/// What it is refused with because of what it is.
+fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
+    let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
+    if !matches!(def.method, Method::GET | Method::HEAD) {
+        codes.push(Code::StorageFull);
+    }
+    if def.is_enveloped() && !def.redirects() {
+        codes.push(Code::NotAcceptable);
+    }
+    if def.body != BodyForm::Nothing || def.form_of_another_site {
+        codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
+    }
+    if has_input {
+        codes.push(Code::Invalid);
+    }
+    if def.access != Access::Public {
+        codes.extend([Code::Unauthenticated, Code::ScopeMissing]);
+    }
+    if def.method != Method::GET && !def.form_of_another_site {
+        codes.push(Code::CrossSite);
+    }
+    codes
 }
 
 /// The type's name; `Page<User>` is a `UserPage`.
@@ -342,4 +417,30 @@ fn schema_name<T: ToSchema>() -> String {
 
 fn lower_first(name: &str) -> String {
     name.char_indices().map(|(at, letter)| if at == 0 { letter.to_ascii_lowercase() } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_calls_are_refused_with_because_of_what_they_are_is_said() {
+        let said: Vec<Code> = GENERAL.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+        for def in crate::all() {
+            for code in general(def, true) {
+                assert!(said.contains(&code), "{} {}: {code}", def.method, def.path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_components_means_one_thing() {
+        let mut parameters: BTreeMap<String, Parameter> = BTreeMap::new();
+        for def in crate::all() {
+            for (name, parameter) in (def.describe)(def).parameters {
+                let first = parameters.entry(name.clone()).or_insert_with(|| parameter.clone());
+                assert!(*first == parameter, "{name}");
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::{
     all, by_hand,
-    description::{API_KEY, BEARER, COOKIE, FAILURE, SUCCESS, success_schema},
+    description::{API_KEY, BEARER, COOKIE, FAILURE, REFUSED, SUCCESS, refused, success_schema, usual_security},
     endpoint_trait::EndpointDef,
 };
 
@@ -46,11 +46,15 @@ pub fn document() -> OpenApi {
         )
         .schema(FAILURE, failure())
         .schema(SUCCESS, success_schema())
-        .schema(FieldError::name(), FieldError::schema());
+        .schema(FieldError::name(), FieldError::schema())
+        .response(REFUSED, refused());
     for def in all() {
         let described = (def.describe)(def);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));
         components = components.schemas_from_iter(described.schemas).responses_from_iter(described.responses);
+        for (name, parameter) in described.parameters {
+            components = components.parameter(name, parameter);
+        }
     }
     components = components.schemas_from_iter(realtime::protocol::schemas());
     for (path, item) in by_hand::paths() {
@@ -68,10 +72,16 @@ pub fn document() -> OpenApi {
         )
         .paths(paths)
         .components(Some(components.build()))
+        .security(Some(usual_security()))
         .build()
 }
 
-/// The document as it is committed: indented, with a newline at its end.
+/// The document as it is served: without a space.
+pub fn served() -> Result<String, serde_json::Error> {
+    serde_json::to_string(&document())
+}
+
+/// The document as it is committed, which people read the differences of: indented, with a newline at its end.
 pub fn text() -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&document()).map(|text| text + "\n")
 }

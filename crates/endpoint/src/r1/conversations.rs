@@ -43,7 +43,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 /// Which conversations are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
+pub enum ConversationScope {
     /// One's own.
     #[default]
     Own,
@@ -51,7 +51,7 @@ pub enum Scope {
     Browse,
 }
 
-impl FromText for Scope {
+impl FromText for ConversationScope {
     fn from_text(text: &str) -> Option<Self> {
         match text {
             "own" => Some(Self::Own),
@@ -64,7 +64,7 @@ impl FromText for Scope {
 #[dto(request)]
 pub struct ListConversationsRequest {
     #[from(query)]
-    pub scope: Option<Scope>,
+    pub scope: Option<ConversationScope>,
     /// For `browse`, left out: the shared workspace, else one's own.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
@@ -102,8 +102,8 @@ impl Endpoint for ListConversations {
             joined: request.joined,
         };
         Ok(Reply::of(match request.scope.unwrap_or_default() {
-            Scope::Own => conversations::list(app, by, filter, page).await?,
-            Scope::Browse => conversations::browse(app, by, filter, page).await?,
+            ConversationScope::Own => conversations::list(app, by, filter, page).await?,
+            ConversationScope::Browse => conversations::browse(app, by, filter, page).await?,
         }))
     }
 }

@@ -9,7 +9,7 @@ use appcore::{
 use natter_macro::{dto, endpoint};
 use service::search::{self, Ask, Missed, Question};
 use utoipa::{
-    PartialSchema,
+    PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
 };
 
@@ -67,6 +67,8 @@ impl<T> PartialSchema for Several<T> {
         String::schema()
     }
 }
+
+impl<T> ToSchema for Several<T> {}
 
 impl<T: FromText> FromText for Several<T> {
     fn from_text(text: &str) -> Option<Self> {
