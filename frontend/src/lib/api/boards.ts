@@ -1,23 +1,11 @@
 /** The wire contract of boards. */
+import type * as Described from './generated/types.gen.ts';
 import type { ConversationKind, Id, Timestamp } from './types.ts';
 
-export interface BoardColumn {
-  id: Id;
-  conversation_id: Id;
-  name: string;
-  /** Columns are ordered by it. */
-  position: string;
-  /** What stands in it is done. */
-  done: boolean;
-}
+export type BoardColumn = Described.BoardColumn;
 
 /** `GET /r1/conversations/{id}/board` */
-export interface BoardHead {
-  conversation_id: Id;
-  /** Counts the changes. */
-  version: number;
-  columns: BoardColumn[];
-}
+export type BoardHead = Described.Board;
 
 export interface Task {
   id: Id;

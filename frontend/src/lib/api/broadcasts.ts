@@ -1,9 +1,10 @@
 /** The wire contract of announcements. */
+import type * as Described from './generated/types.gen.ts';
 import type { Id, Timestamp } from './types.ts';
 
-export type Severity = 'info' | 'warning' | 'critical';
-export type BroadcastStatus = 'scheduled' | 'active' | 'ended' | 'withdrawn';
-export type BroadcastChannel = 'banner' | 'notification' | 'push' | 'mail';
+export type Severity = Described.Severity;
+export type BroadcastStatus = Described.BroadcastStatus;
+export type BroadcastChannel = Described.BroadcastChannel;
 
 /** Whom one is for: everyone, or those whom all of the others let through. */
 export interface Audience {
@@ -57,7 +58,4 @@ export interface Broadcast extends Announcement {
 }
 
 /** `POST /r1/broadcasts/preview` */
-export interface Reach {
-  recipients: number;
-  online: number;
-}
+export type Reach = Described.BroadcastPreview;

@@ -7,13 +7,10 @@
  *
  * What changes one thing is sent in the order in which it was asked for.
  */
+import type * as Described from './generated/types.gen.ts';
 import { subjectOf, Turns } from './turns.ts';
 
-export interface FieldError {
-  field: string;
-  code: string;
-  message: string;
-}
+export type FieldError = Described.FieldError;
 
 export type Details = Readonly<Record<string, unknown>>;
 

@@ -1,20 +1,11 @@
 /** The wire contract of the console. */
+import type * as Described from './generated/types.gen.ts';
 import type { Credits } from './money.ts';
 import type { ConversationKind, Id, Timestamp, WorkspaceRole } from './types.ts';
 
-export type FiguresRange = '1h' | '24h' | '30d';
+export type FiguresRange = Described.FiguresRange;
 
-export type FigureName =
-  | 'people'
-  | 'connections'
-  | 'messages'
-  | 'requests'
-  | 'errors'
-  | 'latency_ms'
-  | 'jobs_waiting'
-  | 'tokens'
-  | 'cost'
-  | 'failed_sign_ins';
+export type FigureName = Described.FigureName;
 
 /** `GET /r1/admin/figures` */
 export interface Figures {
@@ -40,22 +31,9 @@ export interface Figures {
   incidents: Incident[];
 }
 
-export type IncidentKind = 'database' | 'redis' | 'ai' | 'provider' | 'storage' | 'dead_letters' | 'instance';
+export type IncidentKind = Described.IncidentKind;
 
-export interface Incident {
-  kind: IncidentKind;
-  /** Of what: a provider’s name. Null: there is one of its kind. */
-  detail: string | null;
-  began_at: Timestamp;
-  /** Null: it goes on. */
-  ended_at: Timestamp | null;
-  /** How many instances noticed. */
-  instances: number;
-  /** What was refused, failed or came late meanwhile; of what, the kind says. Null: nobody has counted. */
-  felt: number | null;
-  /** Once it is over. Null: that can’t be told. */
-  people: number | null;
-}
+export type Incident = Described.Incident;
 
 /** `GET /r1/admin/instances` */
 export interface Instance {
@@ -81,20 +59,7 @@ export interface Instance {
   redis_ms: number | null;
 }
 
-export type CheckAbout =
-  | 'configuration'
-  | 'disk'
-  | 'key'
-  | 'database'
-  | 'clock'
-  | 'search'
-  | 'redis'
-  | 'mail'
-  | 'ai'
-  | 'public_address'
-  | 'backups'
-  | 'files'
-  | 'jobs';
+export type CheckAbout = Described.CheckAbout;
 
 export interface Check {
   about: CheckAbout;
@@ -110,7 +75,7 @@ export interface Checks {
   checks: Check[];
 }
 
-export type JobStatus = 'queued' | 'running' | 'dead';
+export type JobStatus = Described.JobStatus;
 
 /** `GET /r1/admin/jobs` */
 export interface Job {
@@ -134,8 +99,8 @@ export interface JobKind {
   dead: number;
 }
 
-export type UserRole = 'user' | 'admin';
-export type UserStatus = 'active' | 'suspended';
+export type UserRole = Described.UserRole;
+export type UserStatus = Described.UserStatus;
 
 /** `GET /r1/admin/users` */
 export interface Account {
@@ -157,7 +122,7 @@ export interface Account {
   last_active_at: Timestamp | null;
 }
 
-export type AccountsAction = 'suspend' | 'restore' | 'sign_out';
+export type AccountsAction = Described.AccountsAction;
 
 /** `POST /r1/admin/users/batch` */
 export interface ChangedAccounts {
@@ -165,7 +130,7 @@ export interface ChangedAccounts {
   skipped: { id: Id; code: string }[];
 }
 
-export type WorkspaceKind = 'personal' | 'shared' | 'team';
+export type WorkspaceKind = Described.WorkspaceKind;
 
 /** `GET /r1/admin/users/{id}` */
 export interface AccountDetails extends Account {
@@ -226,14 +191,9 @@ export interface AnyConversation {
 }
 
 /** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: in these nobody is a guest */
-export interface AnyMember {
-  id: Id;
-  display_name: string;
-  email: string;
-  role: WorkspaceRole;
-}
+export type AnyMember = Described.AdminWorkspaceMember;
 
-export type SettingSource = 'default' | 'file' | 'environment';
+export type SettingSource = Described.SettingSource;
 
 /** `GET /r1/admin/settings` */
 export interface Setting {

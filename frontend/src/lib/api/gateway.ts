@@ -1,15 +1,13 @@
 /** The wire contract of the gateway: usage, models, budgets and providers. Amounts are millionths of a credit. */
 
+import type * as Described from './generated/types.gen.ts';
 import type { Id, Timestamp } from './types.ts';
 
-export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions';
+export type GatewayEndpoint = Described.GatewayEndpoint;
 
-export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
+export type BudgetPeriod = Described.BudgetPeriod;
 
-export interface BudgetLimit {
-  limit: number;
-  period: BudgetPeriod;
-}
+export type BudgetLimit = Described.BudgetLimit;
 
 /** A budget as it stands. */
 export interface Budget extends BudgetLimit {
@@ -35,17 +33,7 @@ export interface ModelList {
 }
 
 /** What one day, model, key or person used. */
-export interface UsageGroup {
-  /** A date such as `2026-11-23`, a model's name, or the id of a key; empty for answers in chats, which have no key. */
-  key: string;
-  requests: number;
-  /** Of these, those that came to nothing. */
-  failed: number;
-  input_tokens: number;
-  cached_tokens: number;
-  output_tokens: number;
-  cost: number;
-}
+export type UsageGroup = Described.UsageGroup;
 
 export type UsageGrouping = 'day' | 'model' | 'key' | 'user';
 

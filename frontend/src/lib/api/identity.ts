@@ -10,10 +10,7 @@ export type Identity = Always<Described.Identity, 'email' | 'kind'>;
 export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 
 /** A second factor that waits for its first code. */
-export interface TotpSetup {
-  secret: string;
-  uri: string;
-}
+export type TotpSetup = Described.Authenticator;
 
 export type KeyScope = Described.Scope;
 

@@ -1,7 +1,8 @@
 /** The wire contract of knowledge: files that assistants answer from, and what answers cite of them. */
+import type * as Described from './generated/types.gen.ts';
 import type { Id, Timestamp } from './types.ts';
 
-export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
+export type KnowledgeState = Described.KnowledgeState;
 
 export interface KnowledgeFile {
   id: Id;

@@ -1,12 +1,12 @@
 /** The wire contract of reports, warnings and unwanted words. */
+import type * as Described from './generated/types.gen.ts';
 import type { Upload } from './files.ts';
 import type { ConversationKind, Id, Sender, Timestamp } from './types.ts';
 
-export type ReportReason =
-  'spam' | 'harassment' | 'hate' | 'violence' | 'sexual' | 'personal_data' | 'illegal' | 'other';
+export type ReportReason = Described.ReportReason;
 
-export type ReportStatus = 'open' | 'taken' | 'closed';
-export type ReportDeed = 'hide' | 'warn';
+export type ReportStatus = Described.ReportStatus;
+export type ReportDeed = Described.ReportDeed;
 
 interface Person {
   id: Id;
@@ -78,10 +78,7 @@ export interface Warning {
   created_at: Timestamp;
 }
 
-export type WordAction = 'refuse' | 'mask';
+export type WordAction = Described.WordAction;
 
 /** `GET /r1/conversations/{id}/word_filter` */
-export interface WordFilter {
-  action: WordAction;
-  words: string[];
-}
+export type WordFilter = Described.WordFilter;

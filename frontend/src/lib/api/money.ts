@@ -1,10 +1,11 @@
 /** The wire contract of plans, credits and payments. Credits are millionths, money is a currency’s smallest unit. */
+import type * as Described from './generated/types.gen.ts';
 import type { Id, Timestamp } from './types.ts';
 
 /** What begins anew each day. */
-export type DailyMetric = 'answers' | 'gateway_calls' | 'tokens';
+export type DailyMetric = Exclude<QuotaMetric, 'storage' | 'members'>;
 /** `storage`: bytes of one’s files; `members`: those of a workspace. */
-export type QuotaMetric = DailyMetric | 'storage' | 'members';
+export type QuotaMetric = Described.QuotaMetric;
 
 /** `GET /r1/entitlements/me`, and the frame `quota.updated` */
 export interface Entitlements {
@@ -27,20 +28,11 @@ export interface Credits {
   granted?: number;
 }
 
-export interface QuotaUse {
-  metric: QuotaMetric;
-  used: number;
-  limit: number;
-  /** Null: it is of what is kept, and doesn’t begin anew. */
-  resets_at: Timestamp | null;
-}
+export type QuotaUse = Described.QuotaUse;
 
-export interface Price {
-  currency: string;
-  amount: number;
-}
+export type Price = Described.Price;
 
-export type PlanInterval = 'month' | 'year';
+export type PlanInterval = Described.PlanInterval;
 
 export interface Plan {
   id: Id;
@@ -79,8 +71,7 @@ export interface AdminPaymentGateway extends PaymentGateway {
   refunds_stuck: number;
 }
 
-export type PaymentStatus =
-  'created' | 'pending' | 'paid' | 'failed' | 'expired' | 'partly_refunded' | 'refunded' | 'disputed' | 'quarantined';
+export type PaymentStatus = Described.PaymentStatus;
 
 export interface Payment {
   id: Id;
@@ -121,24 +112,10 @@ export interface CreditSettings {
   top_up: TopUp | null;
 }
 
-export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
+export type StoppedTopUp = Described.StoppedTopUp;
 
 /** Credits that are bought when few are left. */
-export interface TopUp {
-  plan_id: Id;
-  /** Null: it was removed. */
-  method_id: Id | null;
-  currency: string;
-  /** Of one purchase. */
-  price: number;
-  /** In micro-credits. */
-  threshold: number;
-  monthly_limit: number;
-  spent_this_month: number;
-  is_on: boolean;
-  stopped: StoppedTopUp | null;
-  under_way: boolean;
-}
+export type TopUp = Described.TopUp;
 
 /** What admins and owners choose of it. */
 export type TopUpWish = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
@@ -153,23 +130,14 @@ export interface MethodSetup {
   expires_at: Timestamp;
 }
 
-export interface LedgerEntry {
-  id: Id;
-  kind: string;
-  /** Less than nothing: it was taken. */
-  amount: number;
-  balance_after: number;
-  source: string;
-  note: string | null;
-  created_at: Timestamp;
-}
+export type LedgerEntry = Described.LedgerEntry;
 
 /** Who is paid for: oneself, or a workspace. */
 export interface Payer {
   workspace_id?: Id;
 }
 
-export type SubscriptionStatus = 'trialing' | 'active' | 'past_due' | 'ended';
+export type SubscriptionStatus = Described.SubscriptionStatus;
 
 /** A plan that is paid for again and again. */
 export interface Subscription {
@@ -202,16 +170,7 @@ export interface Subscription {
 }
 
 /** A card, or what a gateway keeps like one. */
-export interface PaymentMethod {
-  id: Id;
-  gateway: string;
-  brand: string;
-  last4: string;
-  exp_month: number | null;
-  exp_year: number | null;
-  is_default: boolean;
-  created_at: Timestamp;
-}
+export type PaymentMethod = Described.PaymentMethod;
 
 /** What a change would mean, before it is made. */
 export interface ChangePreview {
@@ -236,19 +195,10 @@ export interface PlanChange {
 }
 
 /** What stands on receipts. */
-export interface BillingDetails {
-  name: string | null;
-  address: string | null;
-  country: string | null;
-  vat_id: string | null;
-}
+export type BillingDetails = Described.BillingDetails;
 
 /** A receipt for what was given back. */
-export interface CreditNote {
-  number: string;
-  amount: number;
-  created_at: Timestamp;
-}
+export type CreditNote = Described.CreditNote;
 
 /** A payment as admins see it. */
 export interface AdminPayment extends Payment {
@@ -267,16 +217,7 @@ export interface AdminPayment extends Payment {
 }
 
 /** What a gateway has told of it. */
-export interface PaymentEvent {
-  id: string;
-  type: string;
-  /** What it is about: paid, given back or disputed. */
-  money: Price | null;
-  /** Not: it is of another account, or of a test where real money is meant. */
-  is_ours: boolean;
-  received_at: Timestamp;
-  applied_at: Timestamp | null;
-}
+export type PaymentEvent = Described.PaymentEvent;
 
 export interface Refund {
   id: Id;
@@ -295,7 +236,7 @@ export interface Refund {
 }
 
 /** What an admin says of a refund that is under way. `ask`: the gateway is asked again. */
-export type RefundDecision = 'ask' | 'done' | 'failed';
+export type RefundDecision = Described.RefundDecision;
 
 export interface Dispute {
   /** By which the gateway knows it. */
@@ -316,7 +257,7 @@ export interface PaymentDetails extends AdminPayment {
 }
 
 /** How a payment leaves quarantine. */
-export type Release = 'asked' | 'paid' | 'refused';
+export type Release = Described.ReleaseAs;
 
 /** What admins say of a plan. */
 export interface PlanDefinition {
@@ -333,23 +274,10 @@ export interface AdminSubscription extends Subscription {
   user_id: Id;
 }
 
-export type DifferenceState = 'open' | 'healed' | 'closed';
+export type DifferenceState = Described.DifferenceState;
 
 /** What a gateway has and we don’t, or the other way round. */
-export interface PaymentDifference {
-  id: Id;
-  gateway: string;
-  kind: string;
-  payment_id: Id | null;
-  reference: string;
-  ours: number | null;
-  theirs: number | null;
-  currency: string | null;
-  state: DifferenceState;
-  found_at: Timestamp;
-  closed_at: Timestamp | null;
-  note: string | null;
-}
+export type PaymentDifference = Described.PaymentDifference;
 
 /** What was earned in one currency. */
 export interface RevenueMoney extends Pick<Price, 'currency'> {

@@ -1,9 +1,9 @@
 /** The wire contract of what one is told of. */
+import type * as Described from './generated/types.gen.ts';
 import type { Picture } from './assistants.ts';
 import type { Id, SenderKind, Timestamp } from './types.ts';
 
-export type NotificationKind =
-  'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
+export type NotificationKind = Described.NotificationKind;
 
 /** `GET /r1/notifications`, and the frame `notification` */
 export interface Notification {
@@ -26,15 +26,9 @@ export interface Notification {
   read_at?: Timestamp | null;
 }
 
-export type NotifyLevel = 'all' | 'mentions' | 'none';
+export type NotifyLevel = Described.Notify;
 
-export interface QuietHours {
-  from: string;
-  to: string;
-  /** 1 is Monday. */
-  days: number[];
-  timezone: string;
-}
+export type QuietHours = Described.QuietHours;
 
 /** `GET /r1/notifications/settings` */
 export interface NotificationSettings {

@@ -11,7 +11,7 @@ export interface FoundInFile {
 }
 
 export type SearchType = 'message' | 'file' | 'conversation' | 'person';
-export type SearchSort = 'relevance' | 'newest';
+export type SearchSort = Described.SearchSort;
 export type SearchHas = Described.SearchHas;
 export type SearchFacet = Described.SearchFacet;
 export type SearchFacets = Described.SearchFacets;

@@ -1,8 +1,9 @@
 /** The wire contract of tools: servers that offer them (MCP), what an assistant may use, and what it has called. */
+import type * as Described from './generated/types.gen.ts';
 import type { Id, Timestamp } from './types.ts';
 
 /** `auto`: it runs by itself; `ask`: whoever asked the assistant decides; `off`: nobody can use it. */
-export type ToolMode = 'auto' | 'ask' | 'off';
+export type ToolMode = Described.ToolMode;
 
 export interface Tool {
   name: string;
@@ -12,10 +13,10 @@ export interface Tool {
   mode: ToolMode;
 }
 
-export type ToolTransport = 'http' | 'stdio';
+export type ToolTransport = Described.McpTransport;
 
 /** `secrets`: what an admin has entered is the same for everyone; `oauth`: each person connects an account of theirs. */
-export type ToolAuth = 'secrets' | 'oauth';
+export type ToolAuth = Described.McpAuth;
 
 /** `GET /r1/admin/mcp_servers` */
 export interface ToolServer {
@@ -60,10 +61,7 @@ export interface ToolServerWish {
 }
 
 /** `GET /r1/admin/mcp_commands` */
-export interface ToolCommand {
-  name: string;
-  env_names: string[];
-}
+export type ToolCommand = Described.McpCommand;
 
 /** `GET /r1/mcp_servers`: what one may give to an assistant. */
 export interface OfferedServer {
@@ -93,12 +91,7 @@ export interface SignInResult {
 }
 
 /** `POST /r1/mcp_connections` */
-export interface ToolConnected {
-  server_id: Id;
-  server: string;
-  /** The page of the app where one came from. */
-  next: string;
-}
+export type ToolConnected = Described.ToolConnected;
 
 export interface ServerPrompt {
   name: string;
@@ -120,17 +113,7 @@ export interface ToolGrant {
   tools: string[] | null;
 }
 
-export type ToolCallStatus =
-  | 'waiting'
-  | 'queued'
-  | 'running'
-  | 'done'
-  | 'failed'
-  | 'unconnected'
-  | 'refused'
-  | 'expired'
-  | 'interrupted'
-  | 'stopped';
+export type ToolCallStatus = Described.ToolCallStatus;
 
 /** A tool that an answer has called, or wants to. */
 export interface ToolCall {
@@ -160,7 +143,7 @@ export interface ToolCall {
   schema?: unknown;
 }
 
-export type ToolDecision = 'allow' | 'deny';
+export type ToolDecision = Described.ToolDecision;
 
 /** What goes with the word that a tool may run. */
 export interface ToolAllowance {

@@ -57,7 +57,7 @@ export type ConfirmMethod = Described.ConfirmationMethod;
 /** What answers a challenge. */
 export type Proof = { code: string } | { recovery_code: string };
 
-export type ProviderKind = 'oidc' | 'google' | 'microsoft' | 'apple';
+export type ProviderKind = Described.OauthKind;
 
 /** `GET /r1/auth/oauth/providers` */
 export interface Provider {
@@ -80,18 +80,9 @@ export interface Policy {
 }
 
 /** How many characters a message may have, and one to an assistant. */
-export interface TextLimits {
-  max_chars: number;
-  max_prompt_chars: number;
-}
+export type TextLimits = Described.MessagePolicy;
 
-export interface PasswordPolicy {
-  min_length: number;
-  upper: boolean;
-  lower: boolean;
-  digit: boolean;
-  common: boolean;
-}
+export type PasswordPolicy = Described.PasswordPolicy;
 
 /** What an invitation is to, as its token tells. */
 export interface InvitationPreview {
@@ -154,10 +145,7 @@ export type Message = Omit<
 export type AssistantMember = Described.AssistantMember & { model_choice?: boolean };
 
 /** Which of its texts a prompt or an answer shows, counted from 1; there where it has more than one. */
-export interface Versions {
-  index: number;
-  count: number;
-}
+export type Versions = Described.Versions;
 
 /** What one is in a conversation, and how one wants to see it. */
 export type Own = Described.OwnMembership;
