@@ -57,7 +57,7 @@ describe('durable events', () => {
       latest([message(1), message(2)], 2)
     );
     expect(contents(state)).toEqual(['text 2']);
-    expect(state.gone.has('m1')).toBe(true);
+    expect(state.deletedIds.has('m1')).toBe(true);
   });
 
   it('of an older message survive an older page that was read before them', () => {
@@ -109,16 +109,16 @@ describe('a streaming answer', () => {
   it('counts in UTF-16 code units', () => {
     const state = apply(EMPTY, latest([streaming]), delta(0, '👍'), delta(2, ' ok'));
     expect(contents(state)).toEqual(['👍 ok']);
-    expect(state.torn.size).toBe(0);
+    expect(state.gaps.size).toBe(0);
   });
 
   it('with a hole asks for its message, then goes on where it was', () => {
     let state = apply(EMPTY, latest([streaming]), delta(0, 'One '), delta(8, 'three '), delta(14, 'four'));
     expect(contents(state)).toEqual(['One ']);
-    expect([...state.torn.keys()]).toEqual(['m1']);
+    expect([...state.gaps.keys()]).toEqual(['m1']);
     state = apply(state, { kind: 'fetched', message: { ...streaming, content: 'One two ' }, basis: 1 });
     expect(contents(state)).toEqual(['One two three four']);
-    expect(state.torn.size).toBe(0);
+    expect(state.gaps.size).toBe(0);
   });
 
   it('keeps what was seen live when the stored text is behind', () => {
@@ -151,7 +151,7 @@ describe('a streaming answer', () => {
       delta(5, ' late')
     );
     expect(contents(state)).toEqual(['Done.']);
-    expect(state.torn.size).toBe(0);
+    expect(state.gaps.size).toBe(0);
   });
 
   it('keeps the reason of its failure', () => {

@@ -113,7 +113,7 @@ function takePage(state: LogState, page: Extract<LogInput, { kind: 'page' }>): L
 
   const incoming = new Map<string, Entry>();
   for (const message of page.items) {
-    if (state.gone.has(message.id) || message.deleted_at) continue;
+    if (state.deletedIds.has(message.id) || message.deleted_at) continue;
     const heard = state.unseen.get(message.id);
     const read = { message, version: Math.max(basis, message.seq), reason: null };
     incoming.set(message.id, heard && heard.version > basis ? heard : read);
@@ -255,7 +255,7 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
 function leaveBranch(state: LogState, after: number, at: number): LogState {
   const end = findIndexBySeq(state.entries, after + 1);
   const unseen = new Map([...state.unseen].filter(([, { message }]) => message.seq <= after));
-  return { ...state, entries: state.entries.slice(0, end), unseen, torn: new Map(), branch: { after, at } };
+  return { ...state, entries: state.entries.slice(0, end), unseen, gaps: new Map(), branch: { after, at } };
 }
 
 function takeBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>): LogState {
@@ -263,14 +263,14 @@ function takeBranch(state: LogState, page: Extract<LogInput, { kind: 'branch' }>
   if (!state.loaded || state.branch !== page.branch) return state;
   const incoming = new Map<string, Entry>();
   for (const message of page.items) {
-    if (state.gone.has(message.id) || message.deleted_at) continue;
+    if (state.deletedIds.has(message.id) || message.deleted_at) continue;
     incoming.set(message.id, { message, version: Math.max(page.basis, message.seq), reason: null });
   }
   return { ...state, entries: mergeEntries(state.entries, incoming, page.basis), branch: null };
 }
 
 function insert(state: LogState, message: Message, version: number): LogState {
-  if (state.gone.has(message.id) || message.deleted_at) return state;
+  if (state.deletedIds.has(message.id) || message.deleted_at) return state;
   const at = findIndexBySeq(state.entries, message.seq);
   if (state.entries[at]?.message.id === message.id) return replace(state, message, version, null);
   const entry: Entry = { message, version, reason: null };
@@ -282,29 +282,29 @@ function insert(state: LogState, message: Message, version: number): LogState {
 
 function replace(state: LogState, message: Message, version: number, reason: string | null): LogState {
   if (message.deleted_at) return remove(state, message.id);
-  if (state.gone.has(message.id)) return state;
+  if (state.deletedIds.has(message.id)) return state;
   const entry: Entry = { message, version, reason };
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
   if (!have) return { ...state, unseen: new Map(state.unseen).set(message.id, entry) };
   if (have.version >= version) return state;
-  const torn = new Map(state.torn);
-  torn.delete(message.id);
-  return replaceAt({ ...state, torn }, index, entry);
+  const gaps = new Map(state.gaps);
+  gaps.delete(message.id);
+  return replaceAt({ ...state, gaps }, index, entry);
 }
 
 function remove(state: LogState, id: string): LogState {
   const index = findIndexById(state.entries, id);
   const unseen = new Map(state.unseen);
   unseen.delete(id);
-  const torn = new Map(state.torn);
-  torn.delete(id);
+  const gaps = new Map(state.gaps);
+  gaps.delete(id);
   return {
     ...state,
     entries: index === -1 ? state.entries : state.entries.toSpliced(index, 1),
-    gone: new Set(state.gone).add(id),
+    deletedIds: new Set(state.deletedIds).add(id),
     unseen,
-    torn
+    gaps
   };
 }
 
@@ -316,8 +316,8 @@ function takeDelta(state: LogState, delta: Delta): LogState {
   if (!have || have.message.status !== 'streaming') return state;
   const { content } = have.message;
   if (delta.offset > content.length) {
-    const held = state.torn.get(delta.message_id) ?? [];
-    return { ...state, torn: new Map(state.torn).set(delta.message_id, [...held, delta]) };
+    const held = state.gaps.get(delta.message_id) ?? [];
+    return { ...state, gaps: new Map(state.gaps).set(delta.message_id, [...held, delta]) };
   }
   if (content.startsWith(delta.text, delta.offset)) return state;
   const message = { ...have.message, content: content.slice(0, delta.offset) + delta.text };
@@ -353,11 +353,11 @@ const STAGE: Record<ToolCallStatus, number> = {
 
 /** Puts the pieces that were held back onto a text that has grown, and forgets the hole when it is closed. */
 function mend(state: LogState, id: string): LogState {
-  const held = state.torn.get(id);
+  const held = state.gaps.get(id);
   if (!held) return state;
-  const torn = new Map(state.torn);
-  torn.delete(id);
-  let next: LogState = { ...state, torn };
+  const gaps = new Map(state.gaps);
+  gaps.delete(id);
+  let next: LogState = { ...state, gaps };
   for (const delta of held.toSorted((a, b) => a.offset - b.offset)) next = takeDelta(next, delta);
   return next;
 }

@@ -77,11 +77,11 @@ export interface LogState {
   readonly early: readonly DurableFrame[];
   /** Newest versions of messages that are not loaded: an older page that was read before may still bring a stale one. */
   readonly unseen: ReadonlyMap<string, Entry>;
-  readonly gone: ReadonlySet<string>;
+  readonly deletedIds: ReadonlySet<string>;
   /** What the reader has done to reactions (true: added) and the log has not told yet, by message, emoji and person. */
   readonly reacting: ReadonlyMap<string, boolean>;
   /** Answers with a hole in their text, and the pieces that wait beyond it. */
-  readonly torn: ReadonlyMap<string, readonly Delta[]>;
+  readonly gaps: ReadonlyMap<string, readonly Delta[]>;
   readonly outbox: readonly Outgoing[];
   /** What follows `after` was exchanged by the event `at`, and has to be read. */
   readonly branch: Branch | null;
@@ -102,9 +102,9 @@ export const EMPTY: LogState = {
   known: 0,
   early: [],
   unseen: new Map(),
-  gone: new Set(),
+  deletedIds: new Set(),
   reacting: new Map(),
-  torn: new Map(),
+  gaps: new Map(),
   outbox: [],
   branch: null
 };

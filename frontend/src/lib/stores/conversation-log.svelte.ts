@@ -181,7 +181,7 @@ export class ConversationLog {
   }
 
   isGone(id: string): boolean {
-    return this.#state.gone.has(id);
+    return this.#state.deletedIds.has(id);
   }
 
   // ── history ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,7 +269,7 @@ export class ConversationLog {
     this.#state = state;
     if (hasBranched) void this.#readBranch();
     this.#watch.look();
-    if (state.torn.size > 0) this.#mend();
+    if (state.gaps.size > 0) this.#mend();
   }
 
   #learn({ kind, id, name }: Sender): void {
@@ -368,13 +368,13 @@ export class ConversationLog {
     setTimeout(() => {
       void this.#fetchTorn().finally(() => {
         this.#isMending = false;
-        if (this.#state.torn.size > 0) this.#mend();
+        if (this.#state.gaps.size > 0) this.#mend();
       });
     }, MEND_AFTER);
   }
 
   async #fetchTorn(): Promise<void> {
-    for (const id of this.#state.torn.keys()) await this.#fetchAnswer(id);
+    for (const id of this.#state.gaps.keys()) await this.#fetchAnswer(id);
   }
 
   async #fetchAnswer(id: string): Promise<void> {
