@@ -26,7 +26,7 @@ use crate::{
     condition::ClockWatch,
     console,
     conversations::Following,
-    entitlements::Tellings,
+    entitlements::EntitlementNotifier,
     events::{AnswerJob, PreviewJob, Relay, TitleJob, TranscribeJob, Writer, WriterLimits, retention},
     exports::ExportJob,
     firewall::Firewall,
@@ -107,7 +107,7 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     pub payments: Payments,
     /// Whom there is something to tell of what they have.
-    pub(crate) tellings: Tellings,
+    pub(crate) entitlement_notifier: EntitlementNotifier,
     pub places: Places,
     /// Requests to addresses that somebody else has chosen.
     pub outgoing: Outgoing,
@@ -205,7 +205,7 @@ impl App {
             tools,
             gateway,
             payments,
-            tellings: Tellings::default(),
+            entitlement_notifier: EntitlementNotifier::default(),
             places,
             outgoing,
             uploads,
@@ -230,7 +230,7 @@ impl App {
             tokio::spawn(audit::forget_old(Arc::clone(&app), app.config.audit.retention_days));
         }
         tokio::spawn(console::keep(Arc::clone(&app)));
-        app.tellings.serve(&app);
+        app.entitlement_notifier.serve(&app);
         search::start(&app);
         notifications::start(&app);
         if app.payments.is_charging() {

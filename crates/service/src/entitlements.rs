@@ -39,14 +39,14 @@ const DAY: i64 = 86_400_000;
 
 /// Whom there is something to tell.
 #[derive(Default)]
-pub struct Tellings {
+pub struct EntitlementNotifier {
     /// Those who were told within the last second, and whether there is more to tell since.
     recent: Mutex<HashMap<UserId, bool>>,
     /// The instance, for what is told later.
     app: OnceLock<Weak<App>>,
 }
 
-impl Tellings {
+impl EntitlementNotifier {
     pub(crate) fn serve(&self, app: &Arc<App>) {
         // It is built once.
         let _ = self.app.set(Arc::downgrade(app));
@@ -226,8 +226,8 @@ pub(crate) fn add_purses(
 
 /// Tells somebody's own connections what they have now, at most once a second.
 pub(crate) fn tell(app: &App, user_id: UserId) {
-    let Some(app) = app.tellings.app.get().and_then(Weak::upgrade) else { return };
-    if !app.tellings.begin(user_id) {
+    let Some(app) = app.entitlement_notifier.app.get().and_then(Weak::upgrade) else { return };
+    if !app.entitlement_notifier.begin(user_id) {
         return;
     }
     tokio::spawn(async move {
@@ -237,7 +237,7 @@ pub(crate) fn tell(app: &App, user_id: UserId) {
                 Err(error) => tracing::warn!(%error, "somebody could not be told what they have"),
             }
             tokio::time::sleep(PACE).await;
-            if !app.tellings.goes_on(user_id) {
+            if !app.entitlement_notifier.goes_on(user_id) {
                 return;
             }
         }

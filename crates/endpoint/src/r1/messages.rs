@@ -11,7 +11,7 @@ use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
     answering,
-    events::Asking,
+    events::AnswerOptions,
     messages::{self, History, SendMessage as Send, polls, scheduled, threads},
     tools::{
         self, Decision,
@@ -112,7 +112,7 @@ impl Endpoint for SendMessage {
             here: Vec::new(),
             attachments,
             has_previews: request.previews.unwrap_or(true),
-            asking: Asking { model: request.model, country: ctx.source().country, ..Asking::default() },
+            asking: AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() },
         };
         let is_confirmed = request.confirm.unwrap_or(false);
         if let Some(send_at) = request.send_at {
@@ -257,7 +257,7 @@ impl Endpoint for AskAgain {
 
     async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
         let content = messages::content(ctx.app(), request.content)?;
-        let asking = Asking { model: request.model, country: ctx.source().country, ..Asking::default() };
+        let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
         Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content, asking).await?))
     }
 }
@@ -327,7 +327,7 @@ impl Endpoint for RegenerateMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
-        let asking = Asking { model: request.model, country: ctx.source().country, ..Asking::default() };
+        let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
         Ok(Reply::of(answering::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
     }
 }

@@ -63,7 +63,7 @@ struct Entered {
 }
 
 /// A call under way, and what is left of its key's limits.
-pub(super) struct Asking<'a> {
+pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
     door: Door,
     pub request_id: String,
@@ -71,7 +71,7 @@ pub(super) struct Asking<'a> {
     began: Instant,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> CallContext<'a> {
     pub fn new(ctx: &'a Ctx, door: Door) -> Self {
         Self { ctx, door, request_id: request_id(ctx.http()), figures: Figures::default(), began: Instant::now() }
     }
@@ -227,7 +227,7 @@ impl<'a> Asking<'a> {
 
 /// Asks a model, by one of the three doors.
 pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let mut asking = Asking::new(ctx, door);
+    let mut asking = CallContext::new(ctx, door);
     let answer = async {
         let entered = asking.let_in(endpoint(door), body).await?;
         let ai = asking.ai();
@@ -239,7 +239,7 @@ pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>
 
 /// Asks for the vectors of texts.
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let mut asking = Asking::new(ctx, Door::Chat);
+    let mut asking = CallContext::new(ctx, Door::Chat);
     let answer = async {
         let entered = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
         let ai = asking.ai();
@@ -251,7 +251,7 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
 
 /// Counts the tokens of a question.
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let asking = Asking::new(ctx, Door::Messages);
+    let asking = CallContext::new(ctx, Door::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
         let Peek { model, wanted, .. } = ai::look(asking.door, &body).await?;

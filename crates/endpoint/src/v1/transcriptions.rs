@@ -10,7 +10,7 @@ use futures_util::stream;
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
 
-use super::{call::Asking, deadline, max_body};
+use super::{call::CallContext, deadline, max_body};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
@@ -33,13 +33,13 @@ impl Endpoint for Transcribe {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: TranscribeRequest) -> Result<Reply<Raw>, AppError> {
-        let mut asking = Asking::new(ctx, Door::Chat);
+        let mut asking = CallContext::new(ctx, Door::Chat);
         let answer = transcribe(ctx, &mut asking, request.body).await;
         Ok(asking.reply(answer))
     }
 }
 
-async fn transcribe(ctx: &Ctx, asking: &mut Asking<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
+async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
     let content_type = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Form { model, file, file_name, content_type, fields } = read(content_type.unwrap_or_default(), body).await?;
     let wanted = Wanted { has_sound: true, ..Wanted::words(ai::sound_tokens(file.len() as u64), None) };

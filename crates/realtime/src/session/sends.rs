@@ -10,7 +10,7 @@ use std::{
 
 use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
-use service::{events::Asking, limits::Subject, messages};
+use service::{events::AnswerOptions, limits::Subject, messages};
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
@@ -57,7 +57,7 @@ impl Sends {
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }
-            let (here, asking) = (Vec::new(), Asking { model, country, ..Asking::default() });
+            let (here, asking) = (Vec::new(), AnswerOptions { model, country, ..AnswerOptions::default() });
             let send = messages::SendMessage {
                 conversation_id,
                 sender,

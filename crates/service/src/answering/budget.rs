@@ -5,7 +5,7 @@ use dbcontext::query;
 
 use crate::{
     App, access,
-    events::{Asking, SendMessage},
+    events::{AnswerOptions, SendMessage},
     gateway::{self, Asker, QueuedHold, model_lists},
 };
 
@@ -37,7 +37,7 @@ pub(crate) async fn hold(
     app: &App,
     access: &access::Lookup<'_>,
     answers: u64,
-    asking: &mut Asking,
+    asking: &mut AnswerOptions,
 ) -> Result<Option<QueuedHold>, AppError> {
     let (by, id) = (access.user, access.id);
     if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() && !model_lists::are_there(app) {
@@ -60,7 +60,7 @@ pub(crate) async fn hold(
 }
 
 /// The model that is asked, if it is not the default one: that of the question, of the chat, or of its assistant.
-async fn chosen_model(app: &App, id: ConversationId, asking: &Asking) -> Result<Option<String>, AppError> {
+async fn chosen_model(app: &App, id: ConversationId, asking: &AnswerOptions) -> Result<Option<String>, AppError> {
     if asking.model.is_some() {
         return Ok(asking.model.clone());
     }

@@ -20,7 +20,7 @@ use dbcontext::query;
 
 use crate::{
     App, access,
-    events::{AnswerJob, Asking, Change, FinishAnswer, HIDDEN, Regenerate},
+    events::{AnswerJob, AnswerOptions, Change, FinishAnswer, HIDDEN, Regenerate},
     gateway,
     jobs::{self, Stored as _},
 };
@@ -82,7 +82,7 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
 }
 
 /// Asks for an answer again: the same message goes back to its beginning.
-pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Asking) -> Result<Message, AppError> {
+pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: AnswerOptions) -> Result<Message, AppError> {
     let mut asking = checked(app, asking)?;
     let message = answer(app, by, id).await?;
     let access = access::Lookup::new(app, by.user_id, message.conversation_id);
@@ -94,9 +94,9 @@ pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Asking
 }
 
 /// Refuses a model that can't be asked.
-pub(crate) fn checked(app: &App, asking: Asking) -> Result<Asking, AppError> {
+pub(crate) fn checked(app: &App, asking: AnswerOptions) -> Result<AnswerOptions, AppError> {
     let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
-    Ok(Asking { model: model.map(|model| gateway::known_model(app, model)).transpose()?, ..asking })
+    Ok(AnswerOptions { model: model.map(|model| gateway::known_model(app, model)).transpose()?, ..asking })
 }
 
 /// What is known of an answer that the caller may read, and what the model thought before it.

@@ -8,7 +8,7 @@ use crate::jobs::Stored;
 
 /// What whoever asks an assistant says beside the question, and what is known of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asking {
+pub struct AnswerOptions {
     /// The model that is to answer, instead of the assistant's or the chat's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -20,7 +20,7 @@ pub struct Asking {
     pub holds: Vec<Uuid>,
 }
 
-impl Asking {
+impl AnswerOptions {
     /// The same for one of several answers.
     pub(crate) fn of_answer(&self, number: usize) -> Self {
         Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
@@ -37,7 +37,7 @@ pub struct AnswerJob {
     /// The assistant's message, chosen with the job: whoever takes the job over writes the same message.
     pub answer_id: MessageId,
     #[serde(default)]
-    pub asking: Asking,
+    pub asking: AnswerOptions,
 }
 
 impl AnswerJob {

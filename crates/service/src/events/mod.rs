@@ -19,7 +19,7 @@ use appcore::{
 use dbcontext::query;
 use serde_json::value::RawValue;
 
-pub use jobs::Asking;
+pub use jobs::AnswerOptions;
 pub(crate) use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use relay::Relay;
 pub(crate) use writer::no_such_file;

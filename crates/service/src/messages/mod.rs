@@ -25,7 +25,7 @@ pub use dbcontext::query::messages::History;
 use crate::{
     App, access,
     answering::{self, budget},
-    events::{AskAgain, Asking, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
+    events::{AnswerOptions, AskAgain, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
 };
 
 /// How many may be mentioned at once without being asked.
@@ -177,7 +177,7 @@ pub async fn ask_again(
     by: &Principal,
     message_id: MessageId,
     content: Content,
-    asking: Asking,
+    asking: AnswerOptions,
 ) -> Result<Message, AppError> {
     let mut asking = answering::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;

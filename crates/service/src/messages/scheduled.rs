@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::{InThread, SendMessage, check_mentions, content_beside, send};
 use crate::{
     App, access,
-    events::{Asking, no_such_file},
+    events::{AnswerOptions, no_such_file},
     jobs::{self, Ended, Job, Stored, Work},
     sweep::SweepJob,
     uploads::space,
@@ -57,7 +57,7 @@ struct Payload {
     #[serde(default = "yes")]
     has_previews: bool,
     #[serde(default)]
-    asking: Asking,
+    asking: AnswerOptions,
 }
 
 fn yes() -> bool {
@@ -116,7 +116,7 @@ pub async fn create(
         forwarded: message.forwarded,
         has_previews: message.has_previews,
         // Nothing is held for an answer before it is asked for.
-        asking: Asking { holds: Vec::new(), ..message.asking },
+        asking: AnswerOptions { holds: Vec::new(), ..message.asking },
     };
     let row = ScheduledRow {
         id: ScheduledId::new(),

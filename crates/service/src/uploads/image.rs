@@ -40,7 +40,7 @@ const JPEG_QUALITY: u8 = 80;
 const HASHED: u32 = 100;
 
 /// What was seen of a file.
-pub(super) struct Looked {
+pub(super) struct MediaProbe {
     pub media_type: String,
     /// The picture without its metadata; none where it stays as it is.
     pub rewritten: Option<Received>,
@@ -66,7 +66,7 @@ impl Measured {
     }
 }
 
-impl Looked {
+impl MediaProbe {
     const fn of(media_type: String) -> Self {
         Self {
             media_type,
@@ -82,26 +82,26 @@ impl Looked {
 
 /// Looks at a file that was received. `rewritten` is a name for what is made of it. A picture that can't be read is a file like any other, and so is one
 /// that is too large to be decoded.
-pub(super) fn look(path: &Path, claimed: &str, rewritten: PathBuf) -> anyhow::Result<Looked> {
+pub(super) fn look(path: &Path, claimed: &str, rewritten: PathBuf) -> anyhow::Result<MediaProbe> {
     let mut head = Vec::new();
     File::open(path)?.take(HEAD).read_to_end(&mut head)?;
     let found = media_type::detect(&head, claimed);
-    let Some(format) = format(&found) else { return Ok(Looked::of(found)) };
+    let Some(format) = format(&found) else { return Ok(MediaProbe::of(found)) };
     let rewritten = match without_metadata(path, &found, rewritten) {
         Ok(rewritten) => rewritten,
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
-            return Ok(Looked::of(UNKNOWN.to_owned()));
+            return Ok(MediaProbe::of(UNKNOWN.to_owned()));
         }
         Err(error) => return Err(error.into()),
     };
-    let mut looked = Looked { rewritten: Some(rewritten), ..Looked::of(found) };
+    let mut looked = MediaProbe { rewritten: Some(rewritten), ..MediaProbe::of(found) };
     // What is no picture after all is served as it is: nothing can run in it.
     drop(measure(|| Ok(BufReader::new(File::open(path)?)), format, &mut looked));
     Ok(looked)
 }
 
 /// Notes what a picture looks like that was measured.
-pub(super) fn see(path: &Path, measured: Measured, looked: &mut Looked) {
+pub(super) fn see(path: &Path, measured: Measured, looked: &mut MediaProbe) {
     drop(File::open(path).map_err(Into::into).and_then(|file| decode(BufReader::new(file), measured.format, looked)));
 }
 
@@ -117,14 +117,14 @@ pub(crate) struct SmallPicture {
 pub(super) fn measure_bytes(bytes: &[u8]) -> anyhow::Result<Measured> {
     let media_type = media_type::detect(&bytes[..bytes.len().min(HEAD_BYTES)], UNKNOWN);
     let format = format(&media_type).context("it is of no type that is known")?;
-    let mut looked = Looked::of(media_type);
+    let mut looked = MediaProbe::of(media_type);
     measure(|| Ok(Cursor::new(bytes)), format, &mut looked)?;
     looked.measured.context("it is too large")
 }
 
 /// Makes it as small as models look at.
 pub(super) fn small(bytes: &[u8], measured: Measured) -> anyhow::Result<SmallPicture> {
-    let mut looked = Looked::of(String::new());
+    let mut looked = MediaProbe::of(String::new());
     decode(Cursor::new(bytes), measured.format, &mut looked)?;
     let (side, bytes) = looked.thumbnails.pop().context("it is too large")?;
     let (width, height) = looked.dimensions.unwrap_or_default();
@@ -186,7 +186,7 @@ fn without_metadata(path: &Path, media_type: &str, rewritten: PathBuf) -> io::Re
 fn measure<R: BufRead + Seek>(
     open: impl Fn() -> io::Result<R>,
     format: ImageFormat,
-    looked: &mut Looked,
+    looked: &mut MediaProbe,
 ) -> anyhow::Result<()> {
     let length = open()?.seek(SeekFrom::End(0))?;
     let is_read_first = matches!(format, ImageFormat::Jpeg | ImageFormat::WebP);
@@ -221,7 +221,7 @@ fn decoder<'a>(from: impl BufRead + Seek + 'a, format: ImageFormat) -> anyhow::R
 }
 
 /// Notes a picture's size and what it looks like.
-fn decode(from: impl BufRead + Seek, format: ImageFormat, looked: &mut Looked) -> anyhow::Result<()> {
+fn decode(from: impl BufRead + Seek, format: ImageFormat, looked: &mut MediaProbe) -> anyhow::Result<()> {
     let mut decoder = decoder(from, format)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let (width, height) = decoder.dimensions();

@@ -18,7 +18,7 @@ use service::{
     accounts::{self, Device, SignUp},
     answering,
     conversations::{self, NewConversation},
-    events::{Asking, SendMessage},
+    events::{AnswerOptions, SendMessage},
     messages,
 };
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ impl Reader {
             forwarded: None,
             has_previews: true,
             poll: None,
-            asking: Asking::default(),
+            asking: AnswerOptions::default(),
         };
         messages::send(&self.app, send, false).await.unwrap();
         self.hear("message.created").await;

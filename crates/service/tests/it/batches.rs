@@ -14,7 +14,7 @@ use appcore::{
 use dbcontext::{Database, query};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use service::events::{
-    AddMember, Asking, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation,
+    AddMember, AnswerOptions, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -118,7 +118,7 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         forwarded: None,
         has_previews: true,
         poll: None,
-        asking: Asking::default(),
+        asking: AnswerOptions::default(),
     })
 }
 

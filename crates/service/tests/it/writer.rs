@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query;
 use sea_orm::{ConnectionTrait, Statement};
-use service::events::{AddMember, Asking, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
+use service::events::{AddMember, AnswerOptions, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
 
@@ -122,7 +122,7 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         forwarded: None,
         has_previews: true,
         poll: None,
-        asking: Asking::default(),
+        asking: AnswerOptions::default(),
     })
 }
 

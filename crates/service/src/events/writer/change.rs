@@ -9,7 +9,7 @@ use appcore::{
     },
 };
 
-use crate::{audit::Entry, events::jobs::Asking};
+use crate::{audit::Entry, events::jobs::AnswerOptions};
 
 /// One change of one conversation. Who may make it is decided inside the transaction.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub struct SendMessage {
     pub has_previews: bool,
     /// What people are to choose from.
     pub poll: Option<NewPoll>,
-    pub asking: Asking,
+    pub asking: AnswerOptions,
 }
 
 /// The thread that a message is for.
@@ -112,7 +112,7 @@ pub struct AskAgain {
     pub by: UserId,
     pub message_id: MessageId,
     pub content: Content,
-    pub asking: Asking,
+    pub asking: AnswerOptions,
 }
 
 #[derive(Clone, Debug)]
@@ -331,7 +331,7 @@ pub struct Regenerate {
     pub conversation_id: ConversationId,
     pub by: UserId,
     pub message_id: MessageId,
-    pub asking: Asking,
+    pub asking: AnswerOptions,
 }
 
 /// Says in a message what is said in one of its voice notes; nothing: nobody could tell.
