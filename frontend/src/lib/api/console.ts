@@ -1,7 +1,7 @@
 /** The wire contract of the console. */
 import type * as Described from './generated/types.gen.ts';
 import type { Credits } from './money.ts';
-import type { ConversationKind, Id, Timestamp, WorkspaceRole } from './types.ts';
+import type { Always, ConversationKind, Id, Timestamp, WorkspaceRole } from './types.ts';
 
 export type FiguresRange = Described.FiguresRange;
 
@@ -61,19 +61,10 @@ export interface Instance {
 
 export type CheckAbout = Described.CheckAbout;
 
-export interface Check {
-  about: CheckAbout;
-  verdict: 'ok' | 'warning' | 'fault';
-  /** What was found and what to do about it, as `natter doctor` says it. */
-  says: string;
-}
+export type Check = Described.Check;
 
 /** `GET /r1/admin/checks` */
-export interface Checks {
-  instance_id: Id;
-  checked_at: Timestamp;
-  checks: Check[];
-}
+export type Checks = Described.Checks;
 
 export type JobStatus = Described.JobStatus;
 
@@ -103,24 +94,7 @@ export type UserRole = Described.UserRole;
 export type UserStatus = Described.UserStatus;
 
 /** `GET /r1/admin/users` */
-export interface Account {
-  id: Id;
-  display_name: string;
-  email: string;
-  email_verified: boolean;
-  role: UserRole;
-  status: UserStatus;
-  suspended_at: Timestamp | null;
-  suspended_reason: string | null;
-  second_factor: boolean;
-  has_password: boolean;
-  /** Beside their own. */
-  workspaces: number;
-  /** What they have paid for, or have a seat in. */
-  plan: string | null;
-  created_at: Timestamp;
-  last_active_at: Timestamp | null;
-}
+export type Account = Always<Described.AdminUser, 'suspended_at' | 'suspended_reason' | 'plan' | 'last_active_at'>;
 
 export type AccountsAction = Described.AccountsAction;
 
@@ -148,11 +122,7 @@ export interface AccountDetails extends Account {
 }
 
 /** A way in, mailed or to be handed over. */
-export interface SentLink {
-  mailed: boolean;
-  url: string | null;
-  expires_at: Timestamp;
-}
+export type SentLink = Always<Described.SentLink, 'url'>;
 
 export type InvitedAccount = Account & { link: SentLink };
 
@@ -219,17 +189,7 @@ export interface Setup {
 }
 
 /** `POST /r1/admin/setup/mail` */
-export interface MailTest {
-  ok: boolean;
-  to: string;
-  error: string | null;
-}
+export type MailTest = Always<Described.MailTest, 'error'>;
 
 /** `POST /r1/admin/setup/question` */
-export interface QuestionTest {
-  ok: boolean;
-  model: string | null;
-  answer: string | null;
-  duration_ms: number;
-  error: string | null;
-}
+export type QuestionTest = Always<Described.QuestionTest, 'model' | 'answer' | 'error'>;

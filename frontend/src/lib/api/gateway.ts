@@ -1,7 +1,7 @@
 /** The wire contract of the gateway: usage, models, budgets and providers. Amounts are millionths of a credit. */
 
 import type * as Described from './generated/types.gen.ts';
-import type { Id, Timestamp } from './types.ts';
+import type { Always, Id, Timestamp } from './types.ts';
 
 export type GatewayEndpoint = Described.GatewayEndpoint;
 
@@ -74,33 +74,16 @@ export interface ModelPrice {
   long?: { above: number; input: number; output: number; cached?: number | null; cache_write?: number | null } | null;
 }
 
-export interface ModelCapabilities {
-  context_window?: number | null;
-  max_output?: number | null;
-  images: boolean;
-  pdf: boolean;
-  audio: boolean;
-  tools: boolean;
-  json_schema: boolean;
-  reasoning: boolean;
-}
+export type ModelCapabilities = Always<
+  Described.ModelCapabilities,
+  'images' | 'pdf' | 'audio' | 'tools' | 'json_schema' | 'reasoning'
+>;
 
 /** Where a model can be had. */
-export interface ModelDeployment {
-  provider: string;
-  model: string;
-  /** The share of requests among deployments of the same priority. */
-  weight: number;
-  /** A smaller one is tried first. */
-  priority: number;
-}
+export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'priority'>;
 
 /** Models that are asked instead, by what went wrong. */
-export interface ModelFallbacks {
-  context_length: string[];
-  content_policy: string[];
-  failure: string[];
-}
+export type ModelFallbacks = Always<Described.ModelFallbacks, 'context_length' | 'content_policy' | 'failure'>;
 
 export interface ModelDefinition {
   aliases: string[];
@@ -128,17 +111,7 @@ export interface UsableModel {
   price: ModelPrice | null;
 }
 
-export interface ProviderKey {
-  id: string;
-  /** How the key ends. */
-  tail: string;
-  /** `off`: the provider refuses it; it is tried now and then. */
-  state: 'ready' | 'resting' | 'off';
-  resting_until: Timestamp | null;
-  requests: number;
-  failures: number;
-  tokens: number;
-}
+export type ProviderKey = Always<Described.ProviderKey, 'resting_until'>;
 
 export interface AiProvider {
   name: string;
@@ -173,8 +146,4 @@ export interface ProviderChange extends ProviderFields {
   remove_keys: string[];
 }
 
-export interface ProviderTest {
-  ok: boolean;
-  latency_ms: number | null;
-  error: string | null;
-}
+export type ProviderTest = Always<Described.ProviderTest, 'latency_ms' | 'error'>;

@@ -1,7 +1,7 @@
 /** The wire contract of reports, warnings and unwanted words. */
 import type * as Described from './generated/types.gen.ts';
 import type { Upload } from './files.ts';
-import type { ConversationKind, Id, Sender, Timestamp } from './types.ts';
+import type { Always, ConversationKind, Id, Sender, Timestamp } from './types.ts';
 
 export type ReportReason = Described.ReportReason;
 
@@ -68,15 +68,7 @@ export interface Hidden {
 }
 
 /** `GET /r1/users/me/warnings` */
-export interface Warning {
-  id: Id;
-  reason: ReportReason;
-  words: string | null;
-  message_id: Id | null;
-  conversation_id: Id | null;
-  seen_at: Timestamp | null;
-  created_at: Timestamp;
-}
+export type Warning = Always<Described.Warning, 'words' | 'message_id' | 'conversation_id' | 'seen_at'>;
 
 export type WordAction = Described.WordAction;
 

@@ -121,14 +121,7 @@ export type TopUp = Described.TopUp;
 export type TopUpWish = Pick<TopUp, 'plan_id' | 'currency' | 'threshold' | 'monthly_limit'> & { method_id: Id };
 
 /** Somebody saves a payment method. */
-export interface MethodSetup {
-  id: Id;
-  gateway: string;
-  status: 'open' | 'saved' | 'failed' | 'expired';
-  method: PaymentMethod | null;
-  workspace_id: Id | null;
-  expires_at: Timestamp;
-}
+export type MethodSetup = Described.PaymentMethodSetup;
 
 export type LedgerEntry = Described.LedgerEntry;
 

@@ -1,7 +1,7 @@
 /** The wire contract of what one is told of. */
 import type * as Described from './generated/types.gen.ts';
 import type { Picture } from './assistants.ts';
-import type { Id, SenderKind, Timestamp } from './types.ts';
+import type { Always, Id, SenderKind, Timestamp } from './types.ts';
 
 export type NotificationKind = Described.NotificationKind;
 
@@ -31,12 +31,4 @@ export type NotifyLevel = Described.Notify;
 export type QuietHours = Described.QuietHours;
 
 /** `GET /r1/notifications/settings` */
-export interface NotificationSettings {
-  level: NotifyLevel;
-  keywords: string[];
-  quiet: QuietHours | null;
-  dnd_until: Timestamp | null;
-  mail_after_minutes: number | null;
-  push: boolean;
-  show_text: boolean;
-}
+export type NotificationSettings = Always<Described.NotificationSettings, 'quiet' | 'dnd_until' | 'mail_after_minutes'>;

@@ -1,17 +1,11 @@
 /** The wire contract of tools: servers that offer them (MCP), what an assistant may use, and what it has called. */
 import type * as Described from './generated/types.gen.ts';
-import type { Id, Timestamp } from './types.ts';
+import type { Always, Id, Timestamp } from './types.ts';
 
 /** `auto`: it runs by itself; `ask`: whoever asked the assistant decides; `off`: nobody can use it. */
 export type ToolMode = Described.ToolMode;
 
-export interface Tool {
-  name: string;
-  title: string | null;
-  description: string | null;
-  is_read_only: boolean;
-  mode: ToolMode;
-}
+export type Tool = Always<Described.McpTool, 'title' | 'description'>;
 
 export type ToolTransport = Described.McpTransport;
 
@@ -74,13 +68,7 @@ export interface OfferedServer {
 }
 
 /** `GET /r1/mcp_connections`: a server that one can connect an account with. */
-export interface ToolConnection {
-  server_id: Id;
-  server: string;
-  description: string | null;
-  state: 'none' | 'connected' | 'expired';
-  connected_at: Timestamp | null;
-}
+export type ToolConnection = Always<Described.ToolConnection, 'description' | 'connected_at'>;
 
 /** What a browser brings back from where one signed in. */
 export interface SignInResult {
@@ -108,10 +96,7 @@ export interface OwnTools {
 }
 
 /** What an assistant may use of a server; null: all its tools. */
-export interface ToolGrant {
-  server_id: Id;
-  tools: string[] | null;
-}
+export type ToolGrant = Always<Described.AssistantTools, 'tools'>;
 
 export type ToolCallStatus = Described.ToolCallStatus;
 
