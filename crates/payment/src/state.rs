@@ -6,6 +6,7 @@
 
 use appcore::{Timestamp, view::PaymentStatus};
 
+/// States that are stored by the word that they have on the wire.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
@@ -23,10 +24,10 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = UnknownState;
+            type Err = $crate::UnknownState;
 
-            fn from_str(text: &str) -> Result<Self, UnknownState> {
-                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or(UnknownState)
+            fn from_str(text: &str) -> Result<Self, $crate::UnknownState> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or($crate::UnknownState)
             }
         }
 
@@ -37,6 +38,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 /// A word that is none of a state's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,56 +3,26 @@
 use std::time::Duration;
 
 use appcore::{Timestamp, view::PlanInterval};
-use serde::{Deserialize, Serialize};
 use time::{Date, Month, OffsetDateTime};
 
-use crate::UnknownState;
+use crate::state::words;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Days after the end of a period on which it is tried once more to charge the next one. The first time is the end itself.
 const ATTEMPTS: [u32; 4] = [0, 1, 3, 5];
 
-macro_rules! states {
-    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// How a subscription stands.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum SubscriptionState { $($(#[$doc])* #[serde(rename = $word)] $name),* }
-
-        impl SubscriptionState {
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// As it is stored.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
-            }
-        }
-    };
-}
-
-states! {
-    /// Nothing was paid yet.
-    Trialing = "trialing",
-    /// It is paid, and goes on after the period.
-    Active = "active",
-    /// It is paid, and ends with the period.
-    Canceling = "canceling",
-    /// The period is over and the next one isn't paid; it still holds for a while.
-    PastDue = "past_due",
-    Ended = "ended",
-}
-
-impl std::str::FromStr for SubscriptionState {
-    type Err = UnknownState;
-
-    fn from_str(text: &str) -> Result<Self, UnknownState> {
-        Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or(UnknownState)
-    }
-}
-
-impl std::fmt::Display for SubscriptionState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// How a subscription stands.
+    SubscriptionState {
+        /// Nothing was paid yet.
+        Trialing = "trialing",
+        /// It is paid, and goes on after the period.
+        Active = "active",
+        /// It is paid, and ends with the period.
+        Canceling = "canceling",
+        /// The period is over and the next one isn't paid; it still holds for a while.
+        PastDue = "past_due",
+        Ended = "ended",
     }
 }
 
