@@ -80,6 +80,7 @@ mod m0103_messages_with_files;
 mod m0110_mcp_connections;
 mod m0112_chosen_presence;
 mod m0113_numbered_names;
+mod m0114_key_passes;
 
 pub struct Migrator;
 
@@ -164,6 +165,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0110_mcp_connections::Migration),
             Box::new(m0112_chosen_presence::Migration),
             Box::new(m0113_numbered_names::Migration),
+            Box::new(m0114_key_passes::Migration),
         ]
     }
 }

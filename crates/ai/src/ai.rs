@@ -24,7 +24,7 @@ use crate::{
     ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
-    dialect::{Place, costly},
+    dialect::Place,
     forward::{Stop, check_events},
     given::{Followed, Given},
     heavy::off_loop,
@@ -508,8 +508,7 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let mut request = self.request(url, lease, body)?;
-        let betas = betas.map(|asked| costly::betas(asked, &self.passes)).filter(|betas| !betas.is_empty());
-        if let Some(Ok(betas)) = betas.as_deref().map(HeaderValue::from_str) {
+        if let Some(Ok(betas)) = betas.map(HeaderValue::from_str) {
             request.headers_mut().insert("anthropic-beta", betas);
         }
         self.http.send(request, is_stream, deadline).await

@@ -2,11 +2,11 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use appcore::ApiKeyId;
+use appcore::{ApiKeyId, view::GatewayPass};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{given::Followed, meter::Meter, peek::estimate};
+use crate::{ai::Upstream, dialect::costly, given::Followed, meter::Meter, peek::estimate};
 
 /// The dialect of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +62,8 @@ pub struct Call {
     pub request_id: String,
     /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
     pub betas: Option<String>,
+    /// What routes or costs and may pass, where the provider's settings hand it on. `None`: all that they do.
+    passes: Option<Arc<[GatewayPass]>>,
     /// Whose answers it may name, and goes on from.
     pub(crate) of_key: Option<(ApiKeyId, Option<Followed>)>,
     /// Tokens of its question by our estimate, where somebody has made one already.
@@ -75,8 +77,8 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        let (betas, of_key, input, meter) = (None, None, None, Arc::default());
-        Self { door, body, route, request_id, betas, of_key, input, most_output: 0, meter }
+        let (betas, passes, of_key, input, meter) = (None, None, None, None, Arc::default());
+        Self { door, body, route, request_id, betas, passes, of_key, input, most_output: 0, meter }
     }
 
     /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).
@@ -90,10 +92,33 @@ impl Call {
         Self { betas, ..self }
     }
 
+    /// What its key lets pass of what routes or costs.
+    #[must_use]
+    pub fn with_passes(self, passes: Option<Arc<[GatewayPass]>>) -> Self {
+        Self { passes, ..self }
+    }
+
     /// What is known of its tokens: those of the question, and the most of its answers.
     #[must_use]
     pub fn with_tokens(self, input: u64, most_output: u64) -> Self {
         Self { input: Some(input), most_output, ..self }
+    }
+
+    /// What routes or costs and passes to this provider.
+    pub(crate) fn passing(&self, upstream: &Upstream) -> Arc<[String]> {
+        costly::passing(&upstream.passes, self.passes.as_deref())
+    }
+
+    /// Whether tools that this provider runs itself pass to it.
+    pub(crate) fn hands_on_tools(&self, upstream: &Upstream) -> bool {
+        let may = |passes: &Arc<[GatewayPass]>| passes.contains(&GatewayPass::HostedTools);
+        upstream.hosted_tools && self.passes.as_ref().is_none_or(may)
+    }
+
+    /// The betas that are asked for, as they pass to this provider.
+    pub(crate) fn betas_for(&self, upstream: &Upstream) -> Option<String> {
+        let asked = self.betas.as_deref()?;
+        Some(costly::betas(asked, &self.passing(upstream))).filter(|betas| !betas.is_empty())
     }
 
     /// Tokens of its question by our estimate.

@@ -65,9 +65,10 @@ async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Op
     let Some(Count { post, field }) = dialect.count(&call.body, &request, attempt.model).map_err(Stop::Told)? else {
         return Ok(None);
     };
-    let betas = call.betas.as_deref().filter(|_| dialect.passes(call.door));
+    let betas = if dialect.passes(call.door) { call.betas_for(upstream) } else { None };
+    let wishes = (false, betas.as_deref());
     let response =
-        upstream.post_message(&upstream.url(&post.place), &attempt.lease, post.body, (false, betas), deadline).await?;
+        upstream.post_message(&upstream.url(&post.place), &attempt.lease, post.body, wishes, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
     Ok(Some(value[field].as_u64().ok_or(AiError::Garbled)?))

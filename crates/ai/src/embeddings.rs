@@ -95,7 +95,7 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
 async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
-    let left = costly::without_costly(&call.body, &upstream.passes).map_err(Stop::Told)?;
+    let left = costly::without_costly(&call.body, &call.passing(upstream)).map_err(Stop::Told)?;
     let body = left.as_ref().unwrap_or(&call.body);
     let posts = dialect.write_embedding(body, wish, attempt.model).map_err(Stop::Told)?;
     let mut answers = Vec::with_capacity(posts.len());

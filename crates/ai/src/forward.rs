@@ -181,7 +181,8 @@ impl Ai {
     async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
         let request = rewritten(call, attempt, anthropic::pass::rewrite).await?;
         let upstream = attempt.upstream;
-        let wishes = (request.stream, call.betas.as_deref());
+        let betas = call.betas_for(upstream);
+        let wishes = (request.stream, betas.as_deref());
         let response = upstream
             .post_message(
                 &upstream.address(attempt.model, request.stream),
@@ -219,7 +220,7 @@ impl Ai {
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
         let record = self.record(call);
-        let terms = openai_responses::pass::Terms { hosted: upstream.hosted_tools, is_kept: record.is_some() };
+        let terms = openai_responses::pass::Terms { hosted: call.hands_on_tools(upstream), is_kept: record.is_some() };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;
         let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
@@ -330,7 +331,7 @@ async fn rewritten(
     rewrite: impl FnOnce(&Bytes, &str) -> Result<Rewritten, GatewayError> + Send + 'static,
 ) -> Result<Rewritten, Stop> {
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
-    let passes = Arc::clone(&attempt.upstream.passes);
+    let passes = call.passing(attempt.upstream);
     let rewriting = off_loop(body.len(), move || {
         let left = costly::without_costly(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)

@@ -24,6 +24,31 @@ async fn what_chooses_another_model_or_price_passes_only_where_the_settings_say_
 }
 
 #[tokio::test]
+async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
+    let setup = Setup::new().set("ai.providers.fake.passes", "provider,service_tier");
+    let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
+    let ask = async |key: &Value| {
+        let mut asked = asked_at(DOORS[0], false);
+        asked["provider"] = json!({ "order": ["x"] });
+        asked["service_tier"] = json!("priority");
+        asked["models"] = json!(["dear"]);
+        assert_eq!(keys::program(&stage.app, key).post(DOORS[0], asked).await.status, 200);
+        let came = stage.upstream.asked().pop().unwrap().body;
+        ["provider", "service_tier", "models"].map(|field| came.get(field).is_some())
+    };
+    let usual = keys::make(&stage.anna, json!({})).await;
+    assert_eq!((&usual["passes"], ask(&usual).await), (&Value::Null, [true, true, false]));
+    let narrow = keys::make(&stage.anna, json!({ "passes": ["provider", "models", "provider"] })).await;
+    assert_eq!(narrow["passes"], json!(["provider", "models"]));
+    assert_eq!(ask(&narrow).await, [true, false, false], "no key has what its provider doesn't hand on");
+    for (passes, expected) in [(json!([]), [false; 3]), (Value::Null, [true, true, false])] {
+        let changed = stage.anna.patch(&keys::path(&narrow), json!({ "passes": passes })).await.data();
+        assert_eq!((&changed["passes"], ask(&narrow).await), (&passes, expected));
+    }
+    stage.anna.patch(&keys::path(&narrow), json!({ "passes": ["metadata"] })).await.names_field("passes");
+}
+
+#[tokio::test]
 async fn files_of_the_provider_s_account_are_nobody_s() {
     for (kind, door, part) in [
         (UpstreamKind::OpenAi, DOORS[0], json!({ "type": "file", "file": { "file_id": "file-1" } })),

@@ -2,8 +2,13 @@
 //! models, its budgets and the table of prices know nothing of them, so they are left out, unless the provider's settings hand them on. What is stored with the
 //! provider's key is nobody's, and refused.
 
-use std::{borrow::Cow, fmt, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
+use appcore::view::GatewayPass;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use serde::{
@@ -61,6 +66,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
         reader.deserialize_map(Read).map(Self)
     }
+}
+
+/// What a provider's settings hand on, as far as the key has it in its own list where it has one.
+pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[GatewayPass]>) -> Arc<[String]> {
+    let Some(of_key) = of_key else { return Arc::clone(handed_on) };
+    // A setting may name one version of a beta.
+    let is_allowed = |name: &&String| of_key.iter().any(|pass| name.starts_with(pass.as_str()));
+    handed_on.iter().filter(is_allowed).cloned().collect()
 }
 
 /// The body without such fields, but for those that are `passed`. None: it has none of them.
@@ -148,6 +161,22 @@ mod tests {
         }
         let escaped = r#"{"model":"m","\u006dodels":["dear"]}"#;
         assert_eq!(without(escaped, &[]), Ok(r#"{"model":"m"}"#.to_owned()));
+    }
+
+    #[test]
+    fn a_key_narrows_what_its_provider_hands_on() {
+        let handed_on: Arc<[String]> = ["provider", "store", "fast-mode-2026-02-01"].map(str::to_owned).into();
+        assert_eq!(passing(&handed_on, None), handed_on);
+        let own = [GatewayPass::Models, GatewayPass::Store, GatewayPass::FastMode];
+        assert_eq!(*passing(&handed_on, Some(&own)), ["store".to_owned(), "fast-mode-2026-02-01".to_owned()]);
+        assert!(passing(&handed_on, Some(&[])).is_empty());
+    }
+
+    #[test]
+    fn a_key_can_name_all_that_is_left_out() {
+        for name in FIELDS.iter().map(|(name, _)| *name).chain(BETAS) {
+            assert!(name.parse::<GatewayPass>().is_ok(), "{name}");
+        }
     }
 
     #[test]

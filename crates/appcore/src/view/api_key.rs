@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Budget, GatewayEndpoint};
+use super::{Budget, GatewayEndpoint, GatewayPass};
 use crate::{ApiKeyId, Timestamp, WorkspaceId, auth::Scope};
 
 /// A key by which a program acts for its owner. The key itself is shown once, when it is made.
@@ -24,6 +24,8 @@ pub struct ApiKey {
     pub models: Vec<String>,
     /// Parts of `/v1` that it may call. None named: all.
     pub endpoints: Vec<GatewayEndpoint>,
+    /// What routes or costs and may pass with it, as far as its provider's settings hand it on. Null: all that they do.
+    pub passes: Option<Vec<GatewayPass>>,
     /// Requests in a minute.
     pub rpm: Option<u32>,
     /// Tokens in a minute.

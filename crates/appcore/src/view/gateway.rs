@@ -23,6 +23,28 @@ pub enum GatewayEndpoint {
     Transcriptions,
 }
 
+/// What routes or costs beside a call's model, and passes to a provider whose settings hand it on: fields of a request, betas of Anthropic's by their
+/// beginnings, and tools that the provider runs itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayPass {
+    Models,
+    Route,
+    Provider,
+    Plugins,
+    Transforms,
+    WebSearchOptions,
+    ServiceTier,
+    Speed,
+    InferenceGeo,
+    Store,
+    #[serde(rename = "fast-mode")]
+    FastMode,
+    #[serde(rename = "files-api")]
+    FilesApi,
+    HostedTools,
+}
+
 /// How long a budget lasts until it begins anew. Days, weeks (from Monday) and months are those of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +72,21 @@ stored_by_name! {
         Messages = "messages",
         Embeddings = "embeddings",
         Transcriptions = "transcriptions",
+    }
+    GatewayPass {
+        Models = "models",
+        Route = "route",
+        Provider = "provider",
+        Plugins = "plugins",
+        Transforms = "transforms",
+        WebSearchOptions = "web_search_options",
+        ServiceTier = "service_tier",
+        Speed = "speed",
+        InferenceGeo = "inference_geo",
+        Store = "store",
+        FastMode = "fast-mode",
+        FilesApi = "files-api",
+        HostedTools = "hosted_tools",
     }
     BudgetPeriod { Day = "day", Week = "week", Month = "month", None = "none" }
     BudgetScope { Key = "key", User = "user", Workspace = "workspace" }

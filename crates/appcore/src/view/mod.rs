@@ -65,7 +65,7 @@ pub use export::{
     Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey, ExportedSection,
 };
 pub use gateway::{
-    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, LongPrice,
+    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, GatewayPass, LongPrice,
     ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ProviderKey,
     ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };

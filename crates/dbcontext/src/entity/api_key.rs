@@ -24,6 +24,8 @@ pub struct Model {
     pub models: Option<String>,
     /// Names with commas between them.
     pub endpoints: Option<String>,
+    /// Names with commas between them; none at all where it is empty.
+    pub passes: Option<String>,
     pub rpm: Option<i64>,
     pub tpm: Option<i64>,
     pub parallel: Option<i64>,

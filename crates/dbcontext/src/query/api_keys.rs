@@ -34,6 +34,7 @@ pub struct KeyStanding {
     pub workspace_id: Option<WorkspaceId>,
     pub models: Option<String>,
     pub endpoints: Option<String>,
+    pub passes: Option<String>,
     pub rpm: Option<i64>,
     pub tpm: Option<i64>,
     pub parallel: Option<i64>,
@@ -73,7 +74,7 @@ async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<K
         .select_only()
         .columns([Column::Id, Column::KeyHash, Column::UserId, Column::Scopes, Column::ExpiresAt, Column::LastUsedAt])
         .columns([Column::WorkspaceId, Column::Models, Column::Endpoints, Column::Rpm, Column::Tpm, Column::Parallel])
-        .columns([Column::PreviousHash, Column::PreviousUntil])
+        .columns([Column::Passes, Column::PreviousHash, Column::PreviousUntil])
         .column(user::Column::Role)
         .column_as(Expr::cust(BUDGETS), "budgets")
         .into_model()

@@ -6,7 +6,7 @@ use appcore::{
     ApiKeyId, AppError, Timestamp, WorkspaceId,
     auth::Scope,
     page::{Page, PageRequest},
-    view::{ApiKey, BudgetLimit, GatewayEndpoint},
+    view::{ApiKey, BudgetLimit, GatewayEndpoint, GatewayPass},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
@@ -67,6 +67,9 @@ pub struct CreateApiKeyRequest {
     /// Parts of `/v1` that it may call. Left out or empty: all.
     #[validate(length(max = 20))]
     pub endpoints: Option<Vec<GatewayEndpoint>>,
+    /// What routes or costs and may pass with it, as far as its provider's settings hand it on. Left out: all that they do; empty: nothing.
+    #[validate(length(max = 20))]
+    pub passes: Option<Vec<GatewayPass>>,
     /// Requests in a minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub rpm: Option<u32>,
@@ -102,6 +105,7 @@ impl Endpoint for CreateApiKey {
             workspace_id: Some(request.workspace_id),
             models: request.models,
             endpoints: request.endpoints,
+            passes: Some(request.passes),
             rpm: Some(request.rpm),
             tpm: Some(request.tpm),
             parallel: Some(request.parallel),
@@ -130,6 +134,8 @@ pub struct ChangeApiKeyRequest {
     pub models: Option<Option<Vec<String>>>,
     /// Null or empty: all of `/v1`.
     pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
+    /// Null: all that its provider's settings hand on; empty: nothing.
+    pub passes: Option<Option<Vec<GatewayPass>>>,
     /// Null: no limit.
     pub rpm: Option<Option<u32>>,
     /// Null: no limit.
@@ -154,6 +160,7 @@ impl Endpoint for ChangeApiKey {
             workspace_id: request.workspace_id,
             models: request.models.map(Option::unwrap_or_default),
             endpoints: request.endpoints.map(Option::unwrap_or_default),
+            passes: request.passes,
             rpm: request.rpm,
             tpm: request.tpm,
             parallel: request.parallel,

@@ -109,6 +109,7 @@ impl<'a> CallContext<'a> {
         };
         let call = Call::new(self.door, body, admission.route(), self.request_id.clone())
             .with_betas(betas(self.ctx))
+            .with_passes(caller.policy.passes.clone())
             .of_key(caller.key_id, followed)
             .with_tokens(wanted.input, admission.most_output());
         Ok(Entered { admission, call, stream, wish })
@@ -258,6 +259,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
         let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
         let call = Call::new(asking.door, body, route, asking.request_id.clone())
             .with_betas(betas(ctx))
+            .with_passes(caller.policy.passes.clone())
             .with_tokens(wanted.input, 0);
         let tokens = asking.ai().count_tokens(call).await?;
         Ok(Reply::bytes("application/json", format!("{{\"input_tokens\":{tokens}}}").into()))

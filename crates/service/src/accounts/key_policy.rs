@@ -1,8 +1,10 @@
 //! What a key may be used for, beside its scopes.
 
+use std::{str::FromStr, sync::Arc};
+
 use appcore::{
     WorkspaceId,
-    view::{BudgetScope, GatewayEndpoint},
+    view::{BudgetScope, GatewayEndpoint, GatewayPass},
 };
 use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
 use uuid::Uuid;
@@ -17,6 +19,8 @@ pub struct KeyPolicy {
     pub models: Vec<String>,
     /// None named: all.
     pub endpoints: Vec<GatewayEndpoint>,
+    /// What routes or costs and may pass, where its provider hands it on. `None`: all that it does.
+    pub passes: Option<Arc<[GatewayPass]>>,
     pub limit: KeyLimit,
     /// The budgets that there are for its use. No statement is needed where there is none.
     pub budgets: Vec<BudgetId>,
@@ -37,6 +41,7 @@ impl KeyPolicy {
             workspace_id: row.workspace_id,
             models: models(row.models.as_deref()),
             endpoints: endpoints(row.endpoints.as_deref()),
+            passes: passes(row.passes.as_deref()).map(Into::into),
             limit: KeyLimit { rpm: whole(row.rpm), tpm: whole(row.tpm), parallel: whole(row.parallel) },
             budgets: scopes.into_iter().filter_map(budget).collect(),
         }
@@ -48,7 +53,16 @@ pub(crate) fn models(stored: Option<&str>) -> Vec<String> {
 }
 
 pub(crate) fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
-    stored.map(|text| text.split(',').filter_map(|name| name.parse().ok()).collect()).unwrap_or_default()
+    stored.map(named).unwrap_or_default()
+}
+
+pub(crate) fn passes(stored: Option<&str>) -> Option<Vec<GatewayPass>> {
+    stored.map(named)
+}
+
+/// Names that this version doesn't know are left out.
+fn named<T: FromStr>(stored: &str) -> Vec<T> {
+    stored.split(',').filter_map(|name| name.parse().ok()).collect()
 }
 
 pub(crate) fn whole(stored: Option<i64>) -> Option<u32> {

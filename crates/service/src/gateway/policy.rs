@@ -3,7 +3,7 @@
 use appcore::{
     AppError, WorkspaceId,
     auth::{Permission, Principal},
-    view::{BudgetLimit, GatewayEndpoint},
+    view::{BudgetLimit, GatewayEndpoint, GatewayPass},
 };
 use dbcontext::entity::api_key;
 
@@ -24,6 +24,7 @@ pub struct PolicyChange {
     pub workspace_id: Option<Option<WorkspaceId>>,
     pub models: Option<Vec<String>>,
     pub endpoints: Option<Vec<GatewayEndpoint>>,
+    pub passes: Option<Option<Vec<GatewayPass>>>,
     pub rpm: Option<Option<u32>>,
     pub tpm: Option<Option<u32>>,
     pub parallel: Option<Option<u32>>,
@@ -80,13 +81,11 @@ impl PolicyChange {
             row.models = (!models.is_empty()).then_some(list);
         }
         if let Some(endpoints) = self.endpoints {
-            let mut names: Vec<&str> = Vec::new();
-            for endpoint in endpoints {
-                if !names.contains(&endpoint.as_str()) {
-                    names.push(endpoint.as_str());
-                }
-            }
-            row.endpoints = (!names.is_empty()).then(|| names.join(","));
+            let names = joined(endpoints.into_iter().map(GatewayEndpoint::as_str));
+            row.endpoints = (!names.is_empty()).then_some(names);
+        }
+        if let Some(passes) = self.passes {
+            row.passes = passes.map(|passes| joined(passes.into_iter().map(GatewayPass::as_str)));
         }
         for (limit, column) in [(self.rpm, &mut row.rpm), (self.tpm, &mut row.tpm), (self.parallel, &mut row.parallel)]
         {
@@ -96,6 +95,17 @@ impl PolicyChange {
         }
         if is_about_models { check_models(app, row) } else { Ok(()) }
     }
+}
+
+/// Each name once, as they are stored.
+fn joined(names: impl Iterator<Item = &'static str>) -> String {
+    let mut once: Vec<&str> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once.join(",")
 }
 
 /// A key names no model that its owner or its workspace may not use.
