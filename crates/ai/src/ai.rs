@@ -9,6 +9,7 @@ use appcore::{
     ApiKeyId,
     breaker::{Breaker, Circuit, Policy},
     event::KeyFate,
+    view::GatewayPass,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -20,8 +21,8 @@ use reqwest::{
 use tokio::time::Instant;
 
 use crate::{
-    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Door, GatewayError, Limits, ProviderKind,
-    ProviderSettings, Route,
+    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Door, Fallbacks, GatewayError, Limits,
+    ProviderKind, ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
     dialect::Place,
@@ -261,6 +262,18 @@ impl Ai {
         &self.limits
     }
 
+    /// Whether one of those that may answer gets the tools that it runs itself, of a question at the door of responses.
+    #[must_use]
+    pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
+        let upstreams = self.upstreams();
+        let Fallbacks { context_length, content_policy, failure } = &route.fallbacks;
+        let mut all = [&route.deployments, context_length, content_policy, failure].into_iter().flatten();
+        all.any(|Deployment { provider, .. }| {
+            let takes = |upstream: &Upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key);
+            upstreams.find(provider).is_some_and(takes)
+        })
+    }
+
     /// The providers as they are now.
     pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
         Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
@@ -438,6 +451,11 @@ impl Upstream {
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
         upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
         Ok(upstream)
+    }
+
+    /// Whether tools that it runs itself pass to it with a key that has this list.
+    pub(crate) fn hands_on_tools(&self, of_key: Option<&[GatewayPass]>) -> bool {
+        self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&GatewayPass::HostedTools))
     }
 
     fn tell_to(&self, hearer: &Hearer) {

@@ -111,8 +111,7 @@ impl Call {
 
     /// Whether tools that this provider runs itself pass to it.
     pub(crate) fn hands_on_tools(&self, upstream: &Upstream) -> bool {
-        let may = |passes: &Arc<[GatewayPass]>| passes.contains(&GatewayPass::HostedTools);
-        upstream.hosted_tools && self.passes.as_ref().is_none_or(may)
+        upstream.hands_on_tools(self.passes.as_deref())
     }
 
     /// The betas that are asked for, as they pass to this provider.

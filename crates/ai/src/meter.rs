@@ -17,6 +17,19 @@ use crate::{GatewayError, chat::Finish};
 const MOST_TOKENS: u64 = 1_000_000_000;
 /// What a provider is taken to write in a second, where nobody saw it.
 const TOKENS_PER_SECOND: u64 = 60;
+/// Searches of the web in an answer, where nothing bounds them.
+pub(crate) const SEARCHES: u64 = 10;
+
+/// Uses of tools that a provider runs itself and bills beside the tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToolUses {
+    /// Of the web.
+    pub searches: u64,
+    /// Containers in which code runs, one for each of their gigabytes.
+    pub containers: u64,
+    /// Pictures that are made.
+    pub images: u64,
+}
 
 /// Tokens, as the provider counted them; `None` where it did not say. Zero is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +49,10 @@ pub struct Usage {
     pub audio_output: Option<u64>,
     /// Searches of the web that the provider ran.
     pub searches: Option<u64>,
+    /// Containers in which it ran code, one for each of their gigabytes.
+    pub containers: Option<u64>,
+    /// Pictures that a tool of the provider's made.
+    pub images: Option<u64>,
     /// At least one of the counts is ours.
     pub estimated: bool,
 }
@@ -53,6 +70,8 @@ impl Usage {
             audio: later.audio.or(self.audio),
             audio_output: later.audio_output.or(self.audio_output),
             searches: later.searches.or(self.searches),
+            containers: later.containers.or(self.containers),
+            images: later.images.or(self.images),
             estimated: later.estimated,
         }
     }
@@ -73,6 +92,8 @@ impl Usage {
             audio: sum(self.audio, other.audio),
             audio_output: sum(self.audio_output, other.audio_output),
             searches: sum(self.searches, other.searches),
+            containers: sum(self.containers, other.containers),
+            images: sum(self.images, other.images),
             estimated: self.estimated || other.estimated,
         }
     }
@@ -80,6 +101,14 @@ impl Usage {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
+    }
+
+    /// What tools of the provider's did.
+    #[must_use]
+    pub fn tools(&self) -> ToolUses {
+        let [searches, containers, images] =
+            [self.searches, self.containers, self.images].map(|count| count.unwrap_or(0));
+        ToolUses { searches, containers, images }
     }
 
     /// No count is larger than any question or answer can be.
@@ -94,6 +123,8 @@ impl Usage {
             audio: bound(self.audio),
             audio_output: bound(self.audio_output),
             searches: bound(self.searches),
+            containers: bound(self.containers),
+            images: bound(self.images),
             estimated: self.estimated,
         };
         let estimated = self.estimated || bounded != self;
@@ -164,12 +195,7 @@ impl Meter {
         let usage = self.usage();
         let Some(asked_at) = self.state().asked_at.filter(|_| usage.total() == 0) else { return usage };
         let written = now.saturating_duration_since(asked_at).as_secs().saturating_mul(TOKENS_PER_SECOND).min(most);
-        Usage {
-            input: Some(self.asked.load(Ordering::Relaxed)),
-            output: Some(written),
-            estimated: true,
-            ..Usage::default()
-        }
+        Usage { input: Some(self.asked.load(Ordering::Relaxed)), output: Some(written), estimated: true, ..usage }
     }
 
     /// When the first piece of the answer came.

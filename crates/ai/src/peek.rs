@@ -10,7 +10,13 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::{call::Door, dialect::fields::counted, gateway_error::GatewayError, heavy::off_loop, meter::quarters};
+use crate::{
+    call::Door,
+    dialect::{fields::counted, openai_responses::hosted},
+    gateway_error::GatewayError,
+    heavy::off_loop,
+    meter::{SEARCHES, ToolUses, quarters},
+};
 
 /// A look into the body of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +39,15 @@ pub struct Wanted {
     pub choices: u64,
     /// Sound is sent or asked for.
     pub has_sound: bool,
-    /// Searches of the web that the provider may run, about.
-    pub searches: u64,
+    /// What tools of the provider's may do, about.
+    pub tools: ToolUses,
 }
 
 impl Wanted {
     /// One answer in words.
     #[must_use]
     pub fn words(input: u64, max_output: Option<u64>) -> Self {
-        Self { input, max_output, choices: 1, has_sound: false, searches: 0 }
+        Self { input, max_output, choices: 1, has_sound: false, tools: ToolUses::default() }
     }
 }
 
@@ -49,8 +55,6 @@ impl Wanted {
 const MOST_CHOICES: u64 = 128;
 /// More messages and parts in one question are refused.
 const MOST_ITEMS: usize = 10_000;
-/// Searches of the web in an answer, where nothing bounds them.
-const SEARCHES: u64 = 10;
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -67,6 +71,10 @@ struct Head<'a> {
     seed: Option<&'a RawValue>,
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_tool_calls: Option<&'a RawValue>,
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
@@ -99,12 +107,19 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
         return Err(GatewayError::invalid_param(field, message));
     }
     let has_sound = door == Door::Chat && speaks_of_sound(body);
-    let searches = if door == Door::Messages { searches(head.tools) } else { 0 };
+    let tools = match door {
+        Door::Chat => ToolUses::default(),
+        Door::Responses => {
+            let most_calls = head.max_tool_calls.and_then(|most| most.get().parse().ok());
+            hosted::may_use(head.tools, head.input, most_calls)
+        }
+        Door::Messages => ToolUses { searches: searches(head.tools), ..ToolUses::default() },
+    };
     Ok(Peek {
         model,
         stream: head.stream.unwrap_or(false),
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
-        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, searches },
+        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, tools },
     })
 }
 
@@ -344,7 +359,7 @@ mod tests {
     fn searches_that_a_provider_may_run_are_known() {
         let searches = |door: Door, tools: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#));
-            peek(door, &body).unwrap().wanted.searches
+            peek(door, &body).unwrap().wanted.tools.searches
         };
         for (tools, found) in [
             (r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f"}]"#, 3),

@@ -41,8 +41,7 @@ pub struct ProviderSettings {
     pub proxy: Option<String>,
     /// Whether a server of OpenAI's kind speaks responses, too; else they go to it as chat completions.
     pub responses: bool,
-    /// Whether tools that the provider runs itself (a search of the web, an interpreter) pass to it with responses. They cost beside the tokens, and nobody
-    /// counts that.
+    /// Whether tools that the provider runs itself (a search of the web, an interpreter) pass to it with responses. They cost beside the tokens.
     pub hosted_tools: bool,
     /// Fields of requests that choose another model or provider or a price, and that pass to it all the same, by their names; of betas by their beginnings.
     pub passes: Vec<String>,

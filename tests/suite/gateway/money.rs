@@ -7,7 +7,7 @@ use support::wait_until;
 use tokio::task::JoinSet;
 
 use super::{
-    budgets::{spending, spending_on, spent},
+    budgets::{spending, spending_on, spending_with, spent},
     *,
 };
 
@@ -62,6 +62,46 @@ async fn searches_of_the_web_are_held_and_paid_for() {
     let answer = caller.post(DOORS[2], asked(2)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("20010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 20_010);
+}
+
+#[tokio::test]
+async fn tools_that_openai_runs_are_held_and_paid_for() {
+    let setup = Setup::new().set("ai.providers.fake.responses", true).set("ai.providers.fake.hosted_tools", true);
+    let (stage, key, caller) = spending_with(setup, 90_000).await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000, "search": 10_000, "container": 30_000 });
+    stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let code = json!({ "type": "code_interpreter", "container": { "type": "auto" } });
+    let asked = |stream: bool, most: u32| {
+        let mut asked = asked_at(DOORS[1], stream);
+        asked["tools"] = json!([{ "type": "web_search" }, code]);
+        asked["max_tool_calls"] = json!(most);
+        asked
+    };
+    let searched =
+        json!({ "type": "web_search_call", "id": "ws_1", "status": "completed", "action": { "type": "search" } });
+    let ran = json!({ "type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": "cntr_1" });
+    let response = json!({ "id": "resp_1", "object": "response", "status": "completed", "error": null, "model": "small",
+        "tools": [code], "output": [searched, ran, ran], "usage": { "input_tokens": 7, "output_tokens": 3 } });
+    stage.upstream.always(Behaviour::Body(response.clone()));
+    assert_eq!(caller.post(DOORS[1], asked(false, 6)).await.status, 429, "six searches are more than there is");
+    let answer = caller.post(DOORS[1], asked(false, 1)).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("40010")), "{answer:?}");
+    let begun = json!({ "type": "response.created", "response": { "id": "resp_1", "tools": [code] } });
+    let done = |item: &Value| json!({ "type": "response.output_item.done", "item": item });
+    let ended = json!({ "type": "response.completed", "response": response });
+    stage.upstream.always(Behaviour::Frames(vec![begun, done(&searched), done(&ran), ended]));
+    assert_eq!(frames(&caller.post(DOORS[1], asked(true, 1)).await).len(), 4);
+    assert_eq!(spent(&stage, &key).await, 80_020);
+
+    // What is left out isn't held either.
+    let rules = json!({ "passes": [], "budget": { "limit": 1_000, "period": "month" } });
+    let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
+    stage.upstream.always(Behaviour::Body(
+        json!({ "id": "resp_2", "status": "completed", "output": [], "usage": { "input_tokens": 7, "output_tokens": 3 } }),
+    ));
+    let answer = narrow.post(DOORS[1], asked(false, 6)).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10")), "{answer:?}");
+    assert_eq!(stage.upstream.asked().pop().unwrap().body["tools"], json!([]));
 }
 
 #[tokio::test]

@@ -82,6 +82,8 @@ const COUNTED: Usage = Usage {
     audio: None,
     audio_output: None,
     searches: None,
+    containers: None,
+    images: None,
     estimated: false,
 };
 

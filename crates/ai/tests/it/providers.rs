@@ -96,6 +96,8 @@ const COUNTED: Usage = Usage {
     audio: None,
     audio_output: None,
     searches: None,
+    containers: None,
+    images: None,
     estimated: false,
 };
 

@@ -553,7 +553,7 @@ const LATER: &[Setting] = &[
         "ai.providers.*.hosted_tools",
         Kind::Switch,
         Unset("true"),
-        "Whether tools that the provider runs itself, such as a search of the web, pass to it with responses. They cost beside the tokens, and nobody counts that. Not set: they are left out.",
+        "Whether tools that the provider runs itself, such as a search of the web, pass to it with responses. They cost beside the tokens, by their prices at the model. Not set: they are left out.",
     ),
     row(
         "ai.providers.*.passes",

@@ -153,9 +153,15 @@ pub struct ModelPrice {
     /// Sound that is made. Left out: like other output.
     #[serde(default)]
     pub audio_output: Option<MicroCredits>,
-    /// One search of the web that the provider runs itself, as Anthropic's tool does. Left out: nothing.
+    /// One search of the web that the provider runs itself, as tools of Anthropic and OpenAI do. Left out: nothing.
     #[serde(default)]
     pub search: Option<MicroCredits>,
+    /// One gigabyte of a container in which the provider runs code for an answer. Left out: nothing.
+    #[serde(default)]
+    pub container: Option<MicroCredits>,
+    /// One picture that a tool of the provider's makes. Left out: nothing.
+    #[serde(default)]
+    pub image: Option<MicroCredits>,
     /// What a request with a long input costs instead, all of it.
     #[serde(default)]
     pub long: Option<LongPrice>,

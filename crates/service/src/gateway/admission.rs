@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::ai::{ErrorKind, GatewayError, Meter, Route, Usage, Wanted};
+use ::ai::{ErrorKind, GatewayError, Meter, Route, ToolUses, Usage, Wanted};
 use appcore::{
     ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
@@ -307,6 +307,11 @@ fn allowed(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: &str) -
 async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>) -> Result<Admission, Refusal> {
     let (gateway, policy) = (&app.gateway, &caller.policy);
     let model = allowed(app, caller, endpoint, asked.model)?;
+    // OpenAI's tools cost nothing where they are left out.
+    let is_without_tools =
+        endpoint == GatewayEndpoint::Responses && !gateway.ai.hands_on_tools(&model.route, policy.passes.as_deref());
+    let tools = if is_without_tools { ToolUses::default() } else { asked.wanted.tools };
+    let asked = Asked { wanted: Wanted { tools, ..asked.wanted }, ..asked };
     let most_output = gateway.most_output(&model, endpoint, asked.wanted);
     // Who names no limit is counted for what the answer has, once it is there.
     let output = asked.wanted.max_output.map_or(0, |_| most_output);

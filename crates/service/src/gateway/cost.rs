@@ -1,6 +1,6 @@
 //! What tokens cost.
 
-use ::ai::{Usage, Wanted};
+use ::ai::{ToolUses, Usage, Wanted};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
 /// What so many tokens cost.
@@ -17,11 +17,13 @@ pub(crate) fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
         + price.audio.unwrap_or(price.input).of_tokens(heard)
         + price.output.of_tokens(output - spoken)
         + price.audio_output.unwrap_or(price.output).of_tokens(spoken);
-    MicroCredits::rounded_up(millionths) + searching(&price, usage.searches.unwrap_or(0))
+    MicroCredits::rounded_up(millionths) + of_tools(&price, usage.tools())
 }
 
-fn searching(price: &ModelPrice, searches: u64) -> MicroCredits {
-    let micro = price.search.unwrap_or_default().of_tokens(searches);
+/// What tools of the provider's cost beside the tokens.
+fn of_tools(price: &ModelPrice, ToolUses { searches, containers, images }: ToolUses) -> MicroCredits {
+    let kinds = [(price.search, searches), (price.container, containers), (price.image, images)];
+    let micro = kinds.into_iter().map(|(each, count)| each.unwrap_or_default().of_tokens(count)).sum::<i128>();
     MicroCredits(i64::try_from(micro).unwrap_or(i64::MAX))
 }
 
@@ -37,7 +39,7 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
         let answer = dearest(price.output, &[sound(price.audio_output)]);
         MicroCredits::rounded_up(input.of_tokens(wanted.input) + answer.of_tokens(output))
     });
-    costs[0].max(costs[1]) + searching(price, wanted.searches)
+    costs[0].max(costs[1]) + of_tools(price, wanted.tools)
 }
 
 #[cfg(test)]
@@ -55,6 +57,8 @@ mod tests {
         audio: None,
         audio_output: None,
         search: None,
+        container: None,
+        image: None,
         long: None,
     };
 
@@ -82,11 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn searches_of_the_web_cost_beside_the_tokens() {
-        let searched = Usage { searches: Some(3), ..usage(100, 0, 10) };
-        assert_eq!(cost(&PRICE, &searched), MicroCredits(200), "where they have no price");
+    fn tools_of_the_provider_cost_beside_the_tokens() {
+        let used = Usage { searches: Some(3), containers: Some(4), images: Some(1), ..usage(100, 0, 10) };
+        assert_eq!(cost(&PRICE, &used), MicroCredits(200), "where they have no price");
         let price = ModelPrice { search: Some(MicroCredits(10_000)), ..PRICE };
-        assert_eq!(cost(&price, &searched), MicroCredits(30_200));
+        assert_eq!(cost(&price, &used), MicroCredits(30_200));
+        let price = ModelPrice { container: Some(MicroCredits(30_000)), image: Some(MicroCredits(250_000)), ..price };
+        assert_eq!(cost(&price, &used), MicroCredits(400_200));
     }
 
     #[test]
@@ -109,27 +115,31 @@ mod tests {
     }
 
     fn prices() -> impl Strategy<Value = ModelPrice> {
-        let kinds = (amounts(), amounts(), prop::array::uniform5(prop::option::of(amounts())));
+        let kinds = (amounts(), amounts(), prop::array::uniform7(prop::option::of(amounts())));
         let long =
             prop::option::of((0_u64..3_000, amounts(), amounts(), prop::array::uniform2(prop::option::of(amounts()))));
-        (kinds, long).prop_map(|((input, output, [cached, cache_write, audio, audio_output, search]), long)| {
-            ModelPrice {
-                input,
-                output,
-                cached,
-                cache_write,
-                audio,
-                audio_output,
-                search,
-                long: long.map(|(above, long_input, long_output, [cached, cache_write])| LongPrice {
-                    above,
-                    input: long_input,
-                    output: long_output,
+        (kinds, long).prop_map(
+            |((input, output, [cached, cache_write, audio, audio_output, search, container, image]), long)| {
+                ModelPrice {
+                    input,
+                    output,
                     cached,
                     cache_write,
-                }),
-            }
-        })
+                    audio,
+                    audio_output,
+                    search,
+                    container,
+                    image,
+                    long: long.map(|(above, long_input, long_output, [cached, cache_write])| LongPrice {
+                        above,
+                        input: long_input,
+                        output: long_output,
+                        cached,
+                        cache_write,
+                    }),
+                }
+            },
+        )
     }
 
     proptest! {
@@ -137,11 +147,13 @@ mod tests {
         fn whatever_is_asked_no_less_is_held_than_is_booked(
             price in prices(),
             (input, most, choices, has_sound) in (0_u64..4_000, 0_u64..4_000, 1_u64..128, any::<bool>()),
-            (searches, searched) in (0_u64..20).prop_flat_map(|most| (Just(most), 0..=most)),
-            shares in prop::array::uniform6(0_u64..=100),
+            most_uses in prop::array::uniform3(0_u64..20),
+            shares in prop::array::uniform9(0_u64..=100),
         ) {
             let part = |of: u64, share: usize| of * shares[share] / 100;
-            let wanted = Wanted { input, max_output: Some(most), choices, has_sound, searches };
+            let [searches, containers, images] = most_uses;
+            let tools = ToolUses { searches, containers, images };
+            let wanted = Wanted { input, max_output: Some(most), choices, has_sound, tools };
             let (asked, answered) = (part(input, 0), part(most * choices, 1));
             let spoken = if has_sound { part(answered, 2) } else { 0 };
             let heard = if has_sound { part(asked, 3) } else { 0 };
@@ -149,7 +161,9 @@ mod tests {
                 cache_write: Some(part(asked, 4)),
                 audio: Some(heard + spoken),
                 audio_output: Some(spoken),
-                searches: Some(searched),
+                searches: Some(part(searches, 6)),
+                containers: Some(part(containers, 7)),
+                images: Some(part(images, 8)),
                 ..usage(asked, part(asked, 5), answered)
             };
             prop_assert!(cost(&price, &usage) <= worst_cost(&price, wanted, most * choices));

@@ -16,6 +16,16 @@ const VERSION: &str = "litellm-1.109.1-2026-11-24";
 /// pricing"). It isn't in the table.
 const CLAUDE_SEARCH: MicroCredits = MicroCredits(10_000);
 
+/// What OpenAI's tools cost (platform.openai.com/docs/pricing, "Built-in tools"), which isn't in the table either: a search of the web 10 US dollars for a
+/// thousand, 25 by `web_search_preview` and a model that doesn't think; a container 0.03 for each gigabyte; a picture, which is billed by its own tokens, as
+/// much as a large one of the highest quality.
+const OPENAI_SEARCH: MicroCredits = MicroCredits(10_000);
+const OPENAI_PLAIN_SEARCH: MicroCredits = MicroCredits(25_000);
+const OPENAI_CONTAINER: MicroCredits = MicroCredits(30_000);
+const OPENAI_IMAGE: MicroCredits = MicroCredits(250_000);
+/// How the names of its models begin.
+const OPENAI: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-use"];
+
 /// A model of the table.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -56,6 +66,7 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         return None;
     };
     let amount = |text: &str| text.parse().ok().map(MicroCredits);
+    let is_of_openai = is_of_openai(name);
     let price = ModelPrice {
         input: amount(input)?,
         output: amount(output)?,
@@ -63,7 +74,9 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         cache_write: amount(cache_write),
         audio: amount(audio),
         audio_output: amount(audio_output),
-        search: name.starts_with("claude-").then_some(CLAUDE_SEARCH),
+        search: searching(name, abilities),
+        container: is_of_openai.then_some(OPENAI_CONTAINER),
+        image: is_of_openai.then_some(OPENAI_IMAGE),
         long: read_long(long),
     };
     let capabilities = ModelCapabilities {
@@ -77,6 +90,15 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         reasoning: abilities.contains('r'),
     };
     Some((name, Known { price, version: VERSION, capabilities }))
+}
+
+fn is_of_openai(name: &str) -> bool {
+    OPENAI.iter().any(|beginning| name.starts_with(beginning)) && !name.starts_with("gpt-oss")
+}
+
+fn searching(name: &str, abilities: &str) -> Option<MicroCredits> {
+    let of_openai = || if abilities.contains('r') { OPENAI_SEARCH } else { OPENAI_PLAIN_SEARCH };
+    if name.starts_with("claude-") { Some(CLAUDE_SEARCH) } else { is_of_openai(name).then(of_openai) }
 }
 
 /// More tokens than this, then the prices of input, output, what is read from a cache and what is written to it.
@@ -104,6 +126,18 @@ mod tests {
         let pro = find("gemini-2.5-pro").unwrap().price.of_input(200_001);
         assert_eq!((pro.input, pro.output), (MicroCredits(2_500_000), MicroCredits(15_000_000)));
         assert!(TABLE.values().filter(|known| known.price.long.is_some()).count() > 20);
+    }
+
+    #[test]
+    fn tools_of_providers_have_their_prices() {
+        let of = |model: &str| {
+            let price = find(model).unwrap().price;
+            [price.search, price.container, price.image].map(|amount| amount.map(|amount| amount.0))
+        };
+        assert_eq!(of("gpt-5-mini"), [Some(10_000), Some(30_000), Some(250_000)]);
+        assert_eq!(of("gpt-4o")[0], Some(25_000));
+        assert_eq!(of("claude-sonnet-5"), [Some(10_000), None, None]);
+        assert_eq!(of("gemini-2.5-flash"), [None; 3]);
     }
 
     #[test]

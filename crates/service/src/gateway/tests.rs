@@ -53,6 +53,8 @@ const PRICE: ModelPrice = ModelPrice {
     audio: None,
     audio_output: None,
     search: None,
+    container: None,
+    image: None,
     long: None,
 };
 

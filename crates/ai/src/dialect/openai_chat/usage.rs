@@ -23,6 +23,8 @@ impl From<Value> for CompletionUsage {
             audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
             audio_output: spoken,
             searches: None,
+            containers: None,
+            images: None,
             estimated: false,
         })
     }

@@ -24,7 +24,7 @@ use crate::{
     wire::failure::{self, Failure},
 };
 
-use super::request;
+use super::{hosted::Used, request};
 
 /// Passes the events of a stream.
 pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
@@ -235,7 +235,7 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
     Ok(lists)
 }
 
-static LATER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("additional_tools"));
+pub(super) static LATER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("additional_tools"));
 /// What names something that is stored, where it is a key or a type.
 static BY_ID: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
@@ -301,7 +301,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -
         return Err(AiError::Garbled.into());
     }
     meter.deliver(delivered(&TEXT, body));
-    ended(&response, meter)?;
+    ended(&response, &Used::of(&response), meter);
     if let Some(record) = record {
         record.keep(&response);
     }
@@ -314,21 +314,25 @@ fn failed(response: &Value) -> Option<Failure> {
     failure::of_value(&json!({ "error": error }))
 }
 
-fn ended(response: &Value, meter: &Meter) -> Result<(), Failure> {
+fn ended(response: &Value, used: &Used, meter: &Meter) {
+    if let Some(tools) = used.usage() {
+        meter.report(tools);
+    }
     if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
         meter.report(read_usage(usage));
     }
     meter.finished(if response["status"] == "incomplete" { Finish::Length } else { Finish::Stop });
     meter.close();
-    Ok(())
 }
 
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""text":"#));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""delta":"#));
 static NUMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sequence_number":"#));
-/// What the frames have that tell of the end, or an error.
-static MARKS: LazyLock<[Finder<'static>; 4]> =
-    LazyLock::new(|| ["response.completed", "response.incomplete", "response.failed", r#""error""#].map(Finder::new));
+/// What the frames have that tell of the end, of an error, or of an item that is there as a whole.
+static MARKS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+    ["response.completed", "response.incomplete", "response.failed", r#""response.output_item.done""#, r#""error""#]
+        .map(Finder::new)
+});
 
 /// Quarters of the tokens in the texts under this key.
 fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
@@ -340,6 +344,8 @@ fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
 pub(crate) struct ResponseEvents {
     is_done: bool,
     count: u64,
+    /// Tools that the provider ran.
+    used: Used,
     record: Option<Record>,
 }
 
@@ -361,9 +367,23 @@ impl EventReader for ResponseEvents {
 
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
         match said["type"].as_str() {
+            Some("response.created") => {
+                self.used.note_tools(&said["response"]);
+                Ok(())
+            }
+            // Who leaves in the middle pays for what was done until then.
+            Some("response.output_item.done") => {
+                if self.used.note(&said["item"])
+                    && let Some(tools) = self.used.usage()
+                {
+                    meter.report(tools);
+                }
+                Ok(())
+            }
             Some("response.completed" | "response.incomplete") => {
                 self.is_done = true;
-                ended(&said["response"], meter)?;
+                self.used.add(Used::of(&said["response"]));
+                ended(&said["response"], &self.used, meter);
                 if let Some(record) = &self.record {
                     record.keep(&said["response"]);
                 }
@@ -530,6 +550,19 @@ mod tests {
         let counted =
             Usage { input: Some(3), cached: Some(1), output: Some(2), reasoning: Some(0), ..Usage::default() };
         assert_eq!((meter.usage(), tap.is_done(), tap.sequence()), (counted, true, 3));
+    }
+
+    #[test]
+    fn tools_that_the_provider_ran_count_as_they_are_done() {
+        const SEARCHED: &str = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"action\":{\"type\":\"search\"}}}\n\n";
+        let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
+        for event in [CREATED, SEARCHED, DELTA, SEARCHED] {
+            tap.pass(bytes(event), &meter).unwrap();
+        }
+        assert_eq!(meter.usage().searches, Some(2), "whoever leaves now");
+        tap.pass(bytes(COMPLETED), &meter).unwrap();
+        let usage = meter.usage();
+        assert_eq!((usage.searches, usage.input, usage.output), (Some(2), Some(3), Some(2)));
     }
 
     #[test]

@@ -214,9 +214,9 @@ fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppE
 }
 
 fn prices_of(price: ModelPrice) -> impl Iterator<Item = i64> {
-    let ModelPrice { input, output, cached, cache_write, audio, audio_output, search, long } = price;
+    let ModelPrice { input, output, cached, cache_write, audio, audio_output, search, container, image, long } = price;
     let long = long.map(|long| [Some(long.input), Some(long.output), long.cached, long.cache_write]);
-    let all = [Some(input), Some(output), cached, cache_write, audio, audio_output, search];
+    let all = [Some(input), Some(output), cached, cache_write, audio, audio_output, search, container, image];
     all.into_iter().chain(long.into_iter().flatten()).flatten().map(|amount| amount.0)
 }
 

@@ -1,0 +1,188 @@
+//! Tools that OpenAI runs for an answer and bills beside its tokens: searches of the web, containers in which code runs, and pictures. How many of them a
+//! request may use, and how many a response has used.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use memchr::memmem::Finder;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    Usage,
+    dialect::fields::counted,
+    meter::{SEARCHES, ToolUses},
+};
+
+use super::pass::LATER;
+
+/// Pictures in an answer, where nothing bounds them.
+const IMAGES: u64 = 2;
+
+/// Types of such tools, as far as they begin alike.
+static BILLED: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| ["\"web_search", "\"code_interpreter", "\"image_generation", "\"shell"].map(Finder::new));
+
+/// What the tools of a request may use, those that came on the way included. `most_calls`: its own bound for all calls of them.
+pub(crate) fn may_use(tools: Option<&RawValue>, input: Option<&RawValue>, most_calls: Option<u64>) -> ToolUses {
+    let offered = tools.map(billed_of).unwrap_or_default();
+    let came_later = input.filter(|input| LATER.find(input.get().as_bytes()).is_some()).map(billed_of);
+    let later = came_later.unwrap_or_default().into_iter().filter(|item| item["type"] == "additional_tools");
+    let later = later.filter_map(|mut item| match item.get_mut("tools").map(Value::take) {
+        Some(Value::Array(tools)) => Some(tools),
+        _ => None,
+    });
+    let mut uses = ToolUses::default();
+    for tool in offered.into_iter().chain(later.flatten()) {
+        let kind = tool["type"].as_str().unwrap_or_default();
+        let (count, most) = match kind {
+            "code_interpreter" | "shell" => (&mut uses.containers, gigabytes(&tool)),
+            "image_generation" => (&mut uses.images, most_calls.unwrap_or(IMAGES)),
+            _ if kind.starts_with("web_search") => (&mut uses.searches, most_calls.unwrap_or(SEARCHES)),
+            _ => continue,
+        };
+        *count = count.saturating_add(most);
+    }
+    uses
+}
+
+/// A list, where it names such a tool at all.
+fn billed_of(list: &RawValue) -> Vec<Value> {
+    if BILLED.iter().all(|kind| kind.find(list.get().as_bytes()).is_none()) {
+        return Vec::new();
+    }
+    serde_json::from_str(list.get()).unwrap_or_default()
+}
+
+/// The memory of the container that a tool runs in, by which it is billed. Zero: it runs at the caller's, or is no such tool.
+fn gigabytes(tool: &Value) -> u64 {
+    let place = match tool["type"].as_str() {
+        Some("code_interpreter") => &tool["container"],
+        Some("shell") if tool["environment"]["type"] != "local" => &tool["environment"],
+        _ => return 0,
+    };
+    let limit = place["memory_limit"].as_str().and_then(|limit| limit.strip_suffix('g'));
+    limit.and_then(|limit| limit.parse().ok()).unwrap_or(1)
+}
+
+/// What a response has used.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    searches: u64,
+    images: u64,
+    containers: BTreeSet<String>,
+    /// The memory of each of them.
+    gigabytes: u64,
+}
+
+impl Used {
+    /// By a response as a whole.
+    pub fn of(response: &Value) -> Self {
+        let mut used = Self::default();
+        used.note_tools(response);
+        for item in response["output"].as_array().into_iter().flatten() {
+            used.note(item);
+        }
+        let told = counted(&response["tool_usage"]["web_search"]["num_requests"]);
+        used.searches = used.searches.max(told.unwrap_or(0));
+        used
+    }
+
+    /// Takes in what a response repeats of its tools.
+    pub fn note_tools(&mut self, response: &Value) {
+        let tools = response["tools"].as_array().into_iter().flatten();
+        self.gigabytes = tools.map(gigabytes).fold(self.gigabytes, Ord::max);
+    }
+
+    /// Takes in an item that is there as a whole; whether it used something.
+    pub fn note(&mut self, item: &Value) -> bool {
+        let has_failed = item["status"] == "failed";
+        let container = match item["type"].as_str() {
+            // Pages that are opened, and words that are looked for in them, cost nothing.
+            Some("web_search_call") if !has_failed && is_search(&item["action"]) => {
+                self.searches += 1;
+                return true;
+            }
+            Some("image_generation_call") if !has_failed => {
+                self.images += 1;
+                return true;
+            }
+            Some("code_interpreter_call") => &item["container_id"],
+            Some("shell_call") => &item["environment"]["container_id"],
+            _ => return false,
+        };
+        container.as_str().is_some_and(|id| self.containers.insert(id.to_owned()))
+    }
+
+    /// This and what the same response says of it elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.searches = self.searches.max(other.searches);
+        self.images = self.images.max(other.images);
+        self.gigabytes = self.gigabytes.max(other.gigabytes);
+        self.containers.extend(other.containers);
+    }
+
+    /// None: nothing that is billed.
+    pub fn usage(&self) -> Option<Usage> {
+        let containers = (self.containers.len() as u64).saturating_mul(self.gigabytes.max(1));
+        let some = |count: u64| (count > 0).then_some(count);
+        let (searches, containers, images) = (some(self.searches), some(containers), some(self.images));
+        let usage = Usage { searches, containers, images, ..Usage::default() };
+        (usage != Usage::default()).then_some(usage)
+    }
+}
+
+fn is_search(action: &Value) -> bool {
+    action["type"].as_str().is_none_or(|kind| kind == "search")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn uses(searches: u64, containers: u64, images: u64) -> ToolUses {
+        ToolUses { searches, containers, images }
+    }
+
+    #[test]
+    fn what_a_request_may_use_follows_from_its_tools() {
+        let of = |tools: Value, input: Value, most: Option<u64>| {
+            let [tools, input] = [tools, input].map(|value| RawValue::from_string(value.to_string()).unwrap());
+            may_use(Some(&tools), Some(&input), most)
+        };
+        let large = json!({"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}});
+        let away = json!({"type": "shell", "environment": {"type": "container_auto"}});
+        let near = json!({"type": "shell", "environment": {"type": "local"}});
+        let search = json!({"type": "web_search_preview"});
+        let function = json!({"type": "function", "name": "web_search"});
+        let picture = json!({"type": "image_generation"});
+        let later =
+            json!([{"type": "additional_tools", "tools": [search]}, {"role": "user", "content": "additional_tools"}]);
+        for (tools, input, most, expected) in [
+            (json!([search, function]), json!("x"), None, uses(SEARCHES, 0, 0)),
+            (json!([search, picture]), json!("x"), Some(3), uses(3, 0, 3)),
+            (json!([large, away, near, picture]), json!("x"), None, uses(0, 5, IMAGES)),
+            (json!([function]), later, Some(4), uses(4, 0, 0)),
+            (json!([function, near]), json!([]), None, uses(0, 0, 0)),
+            (json!("web_search"), json!("additional_tools"), None, uses(0, 0, 0)),
+        ] {
+            assert_eq!(of(tools.clone(), input, most), expected, "{tools}");
+        }
+    }
+
+    #[test]
+    fn what_a_response_used_is_what_its_items_say() {
+        let action = |kind: &str| json!({"type": "web_search_call", "status": "completed", "action": {"type": kind}});
+        let code = |id: &str| json!({"type": "code_interpreter_call", "container_id": id});
+        let response = json!({
+            "tools": [{"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}}],
+            "output": [action("search"), action("open_page"), code("c1"), code("c1"), code("c2"),
+                {"type": "web_search_call", "status": "failed"}, {"type": "image_generation_call"}, {"type": "message"}],
+        });
+        let used = Used::of(&response).usage().map(|usage| (usage.searches, usage.containers, usage.images));
+        assert_eq!(used, Some((Some(1), Some(8), Some(1))));
+        let told = json!({"output": [action("search")], "tool_usage": {"web_search": {"num_requests": 3}}});
+        assert_eq!(Used::of(&told).usage().and_then(|usage| usage.searches), Some(3));
+        assert_eq!(Used::of(&json!({"output": [{"type": "message"}], "tools": [{}]})).usage(), None);
+    }
+}
