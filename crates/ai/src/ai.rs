@@ -27,7 +27,7 @@ use crate::{
     demo::Demo,
     dialect::Place,
     forward::{Stop, check_events},
-    given::{Followed, Given},
+    given::{self, Followed, Given},
     heavy::off_loop,
     keys::{KeyLease, KeyPool},
     meter::Meter,
@@ -36,6 +36,7 @@ use crate::{
     relay::Relay,
     route::{Attempt, Persistence, Tries},
     settings::{SettingsError, Target},
+    shelf::SharedShelf,
     signatures::Signatures,
     takes,
     wire::{Http, content_type, failure::Failure},
@@ -67,6 +68,8 @@ pub struct Ai {
     limits: Arc<Limits>,
     signatures: Arc<Signatures>,
     given: Arc<Given>,
+    /// What was given out by all instances, where there are several.
+    shelf: OnceLock<Arc<dyn SharedShelf>>,
     outgoing: Outgoing,
 }
 
@@ -154,6 +157,7 @@ impl Ai {
             limits,
             signatures: Arc::default(),
             given: Arc::default(),
+            shelf: OnceLock::new(),
             outgoing,
         })
     }
@@ -252,8 +256,25 @@ impl Ai {
         &self.given
     }
 
+    /// Names where all instances find what each of them gives out.
+    pub fn share_on(&self, shelf: Arc<dyn SharedShelf>) {
+        let _ = self.shelf.set(shelf);
+    }
+
+    pub(crate) fn shelf(&self) -> Option<&Arc<dyn SharedShelf>> {
+        self.shelf.get()
+    }
+
     /// A question at the door of responses with what it only names of this key's answers before. None: it names nothing.
     pub async fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+        if !given::may_name(body) {
+            return Ok(None);
+        }
+        if let Some(shelf) = self.shelf() {
+            let asked = body.clone();
+            let named = off_loop(body.len(), move || given::named(&asked)).await?;
+            self.given.bring(&**shelf, key, named).await;
+        }
         let (given, body) = (Arc::clone(&self.given), body.clone());
         off_loop(body.len(), move || given.fill_in(key, &body)).await?
     }
@@ -265,13 +286,19 @@ impl Ai {
     /// Whether one of those that may answer gets the tools that it runs itself, of a question at the door of responses.
     #[must_use]
     pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
+        self.any_along(route, |upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key))
+    }
+
+    /// Whether a provider of this kind may answer.
+    pub(crate) fn leads_to(&self, route: &Route, kind: ProviderKind) -> bool {
+        self.any_along(route, |upstream| upstream.kind == kind)
+    }
+
+    fn any_along(&self, route: &Route, is_meant: impl Fn(&Upstream) -> bool) -> bool {
         let upstreams = self.upstreams();
         let Fallbacks { context_length, content_policy, failure } = &route.fallbacks;
         let mut all = [&route.deployments, context_length, content_policy, failure].into_iter().flatten();
-        all.any(|Deployment { provider, .. }| {
-            let takes = |upstream: &Upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key);
-            upstreams.find(provider).is_some_and(takes)
-        })
+        all.any(|Deployment { provider, .. }| upstreams.find(provider).is_some_and(&is_meant))
     }
 
     /// The providers as they are now.

@@ -6,7 +6,7 @@ use appcore::{ApiKeyId, view::GatewayPass};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{ai::Upstream, dialect::costly, given::Followed, meter::Meter, peek::estimate};
+use crate::{ai::Upstream, dialect::costly, given::Followed, meter::Meter, peek::estimate, shelf::UnderWay};
 
 /// The dialect of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,8 @@ pub struct Call {
     passes: Option<Arc<[GatewayPass]>>,
     /// Whose answers it may name, and goes on from.
     pub(crate) of_key: Option<(ApiKeyId, Option<Followed>)>,
+    /// What of its answer is on its way to the other instances.
+    pub(crate) under_way: Arc<UnderWay>,
     /// Tokens of its question by our estimate, where somebody has made one already.
     input: Option<u64>,
     /// The most tokens that its answers may have, as far as is known: providers count them before they answer.
@@ -77,8 +79,9 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        let (betas, passes, of_key, input, meter) = (None, None, None, None, Arc::default());
-        Self { door, body, route, request_id, betas, passes, of_key, input, most_output: 0, meter }
+        let (betas, passes, of_key, input) = (None, None, None, None);
+        let (under_way, meter) = (Arc::default(), Arc::default());
+        Self { door, body, route, request_id, betas, passes, of_key, under_way, input, most_output: 0, meter }
     }
 
     /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).

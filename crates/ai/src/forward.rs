@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, Usage,
+    Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, ProviderKind, Usage,
     ai::written,
     dialect::{
         Head, anthropic, costly,
@@ -31,6 +31,7 @@ use crate::{
     neutral::{Answer, Request, Writer},
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
+    shelf::{Sharing, UnderWay},
     tool_names,
     translate::{Listener, Translation, read_whole},
     web_pictures,
@@ -99,7 +100,11 @@ impl Ai {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match self.begin(&call, &mut asked, &attempt, deadline).await {
-                Ok(begun) => return Ok(finish(call, begun, attempt)),
+                Ok(begun) => {
+                    call.under_way.settled().await;
+                    let is_shared = self.shelf().is_some();
+                    return Ok(finish(call, begun, attempt, is_shared));
+                }
                 Err(Stop::Told(error)) => return Err(error),
                 Err(Stop::Failed(failure)) => {
                     call.meter.refused();
@@ -237,13 +242,25 @@ impl Ai {
     /// What keeps the answer to a call, where its caller may name it.
     fn record(&self, call: &Call) -> Option<Record> {
         let (key, followed) = call.of_key.as_ref()?;
-        Some(Record::new(self.given(), *key, &call.body, followed.as_ref()))
+        let record = Record::new(self.given(), *key, &call.body, followed.as_ref());
+        Some(record.shared(self.sharing(call)))
+    }
+
+    /// The way of what a call is answered to the other instances.
+    fn sharing(&self, call: &Call) -> Option<Sharing> {
+        let ((key, _), shelf) = call.of_key.as_ref().zip(self.shelf())?;
+        Some(Sharing::new(shelf, *key, &call.under_way))
     }
 
     /// Reads a call into the neutral form.
     async fn read(&self, call: &Call) -> Result<Asked, GatewayError> {
         let (door, body, record) = (call.door, call.body.clone(), self.record(call));
         let mut asked = off_loop(body.len(), move || Asked::read(door, &body, record)).await??;
+        if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
+            && self.leads_to(&call.route, ProviderKind::GEMINI)
+        {
+            self.signatures().bring(&**shelf, *key, &asked.request).await;
+        }
         self.signatures().restore(&mut asked.request);
         tool_names::fit(&mut asked.request);
         Ok(asked)
@@ -267,7 +284,7 @@ impl Ai {
         let head = head(call.door, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let listener = self.listener(attempt).with_tools(&asked.request);
+            let listener = self.listener(attempt).with_tools(&asked.request).sharing(self.sharing(call));
             let (asked, meter) = (Arc::clone(asked), Arc::clone(&call.meter));
             let translating = off_loop(body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
@@ -279,7 +296,8 @@ impl Ai {
         if content_type(response.headers()) == JSON {
             return self.whole_as_frames(call, attempt, (response, Some(&asked.request)), writer, deadline).await;
         }
-        let tap = Translation::new(self.listener(attempt).with_tools(&asked.request), writer);
+        let listener = self.listener(attempt).with_tools(&asked.request).sharing(self.sharing(call));
+        let tap = Translation::new(listener, writer);
         let relay = self.relay(call, attempt, response, tap, deadline).await?;
         Ok(Begun::Translated(Box::new(relay)))
     }
@@ -296,7 +314,7 @@ impl Ai {
         let body = attempt.upstream.http.whole(response, deadline).await?;
         let listener = self.listener(attempt);
         let listener = match question {
-            Some(question) => listener.with_tools(question),
+            Some(question) => listener.with_tools(question).sharing(self.sharing(call)),
             None => listener,
         };
         let translation = Translation::new(listener, writer);
@@ -396,9 +414,13 @@ fn head(door: Door, model: &str) -> Head {
     Head { id, created, model: model.to_owned() }
 }
 
-fn finish(call: Call, begun: Begun, attempt: Attempt<'_>) -> Forwarded {
+fn finish(call: Call, begun: Begun, attempt: Attempt<'_>, is_shared: bool) -> Forwarded {
     let lease = attempt.succeeded();
-    let stream = |frames: Frames| (EVENTS, AnswerBody::Stream(frames));
+    let under_way = call.under_way;
+    let stream = |frames: Frames| {
+        let frames = if is_shared { behind(frames, under_way) } else { frames };
+        (EVENTS, AnswerBody::Stream(frames))
+    };
     let (content_type, body) = match begun {
         Begun::Whole(body) => (JSON, AnswerBody::Whole(body)),
         Begun::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
@@ -408,6 +430,18 @@ fn finish(call: Call, begun: Begun, attempt: Attempt<'_>) -> Forwarded {
         Begun::Translated(relay) => stream(relay.holding(lease).boxed()),
     };
     Forwarded { content_type, body, meter: call.meter }
+}
+
+/// Frames, each behind what had to be kept before it is told.
+fn behind(frames: Frames, under_way: Arc<UnderWay>) -> Frames {
+    let told = move |frame| {
+        let under_way = Arc::clone(&under_way);
+        async move {
+            under_way.settled().await;
+            frame
+        }
+    };
+    frames.then(told).boxed()
 }
 
 pub(crate) fn check_events(response: &Response) -> Result<(), Failure> {

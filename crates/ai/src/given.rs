@@ -1,23 +1,26 @@
 //! What was given out at the door of responses, for a while, so that its caller may name it instead of sending it again: an answer by
 //! `previous_response_id`, a piece of one by `item_reference`.
 //!
-//! It is kept for the key that asked, in memory, unless the caller says `store: false`. What is forgotten, or what another instance has given out, is refused
-//! with what to do; only a thought is left out, since every model answers without it.
+//! It is kept for the key that asked, in memory and on the [shelf](SharedShelf) that instances share where there is one, unless the caller says
+//! `store: false`. What is forgotten is refused with what to do; only a thought is left out, since every model answers without it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, LazyLock, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use appcore::ApiKeyId;
 use bytes::Bytes;
 use memchr::memmem::Finder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use tokio::time::Instant;
 
-use crate::GatewayError;
+use crate::{
+    GatewayError,
+    shelf::{SharedShelf, Sharing},
+};
 
 /// What is kept of one key, and of all together, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
@@ -26,6 +29,8 @@ const ALL_BYTES: usize = 16 * 1024 * 1024;
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
 /// A conversation has no more answers than this.
 const LONGEST: usize = 1_000;
+/// So many entries are looked for among those of other instances for one question.
+const MOST_SOUGHT: usize = 10_000;
 /// What an entry takes beside its text, about.
 const OVERHEAD: usize = 128;
 
@@ -55,7 +60,7 @@ enum Entry {
 }
 
 /// An answer with what was asked since the one before.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Answer {
     previous: Option<String>,
     /// JSON of the items that were asked with.
@@ -80,15 +85,68 @@ pub(crate) struct Record {
     key: ApiKeyId,
     body: Bytes,
     followed: Option<Followed>,
+    /// The way to the other instances.
+    sharing: Option<Sharing>,
+}
+
+/// An entry as other instances read it.
+#[derive(Deserialize)]
+struct Written {
+    /// When it was given out, in seconds since 1970.
+    at: u64,
+    item: Option<String>,
+    answer: Option<Answer>,
 }
 
 static NAMED: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| ["\"item_reference\"", "\"previous_response_id\""].map(Finder::new));
 
+/// Whether a question may name something of before.
+pub(crate) fn may_name(body: &[u8]) -> bool {
+    NAMED.iter().any(|name| name.find(body).is_some())
+}
+
+/// The ids by which a question names what was given out.
+pub(crate) fn named(body: &[u8]) -> Vec<String> {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Vec::new() };
+    let previous = fields.get("previous_response_id").and_then(Value::as_str).map(str::to_owned);
+    let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
+    let references = items.filter(|item| is_reference(item)).filter_map(|item| item["id"].as_str().map(str::to_owned));
+    previous.into_iter().chain(references).take(MOST_SOUGHT).collect()
+}
+
 impl Given {
+    /// Takes in what of these, and of what they go on from, other instances have given out.
+    pub async fn bring(&self, shelf: &dyn SharedShelf, key: ApiKeyId, named: Vec<String>) {
+        let (mut ids, mut sought, mut bytes) = (named, HashSet::new(), 0);
+        while !ids.is_empty() && sought.len() < MOST_SOUGHT && bytes <= KEY_BYTES {
+            let (mut unknown, mut next) = (Vec::new(), Vec::new());
+            for id in ids {
+                if !sought.insert(id.clone()) {
+                    continue;
+                }
+                match self.find(key, &id) {
+                    Some(entry) => next.extend(entry.goes_on_from()),
+                    None => unknown.push(id),
+                }
+            }
+            if !unknown.is_empty() {
+                let found = shelf.find(key, unknown.clone()).await;
+                let known = unknown.into_iter().zip(found).filter_map(|(id, text)| Some((id, Entry::read(&text?)?)));
+                let entries: Vec<(String, Entry)> = known.collect();
+                for (_, entry) in &entries {
+                    bytes += entry.bytes();
+                    next.extend(entry.goes_on_from());
+                }
+                self.keep(key, entries);
+            }
+            ids = next;
+        }
+    }
+
     /// The question with what it names of before. None: it names nothing.
     pub fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
-        if NAMED.iter().all(|name| name.find(body).is_none()) {
+        if !may_name(body) {
             return Ok(None);
         }
         // What is wrong with it is said by who reads all of it.
@@ -214,6 +272,30 @@ impl Shelf {
 }
 
 impl Entry {
+    /// None: it is too old, or this version can't read it.
+    fn read(text: &str) -> Option<Self> {
+        let Written { at, item, answer } = serde_json::from_str(text).ok()?;
+        let is_old = now().saturating_sub(at) >= KNOWN_FOR.as_secs();
+        let entry = answer.map(Arc::new).map(Self::Answer).or(item.map(Self::Item));
+        entry.filter(|_| !is_old)
+    }
+
+    fn written(&self, at: u64) -> String {
+        let written = match self {
+            Self::Item(item) => json!({"at": at, "item": item}),
+            Self::Answer(answer) => json!({"at": at, "answer": **answer}),
+        };
+        written.to_string()
+    }
+
+    /// The ids of what has to be known beside it.
+    fn goes_on_from(&self) -> Vec<String> {
+        match self {
+            Self::Item(_) => Vec::new(),
+            Self::Answer(answer) => answer.previous.iter().chain(&answer.said).cloned().collect(),
+        }
+    }
+
     fn bytes(&self) -> usize {
         let texts = |texts: &[String]| texts.iter().map(|text| text.len() + OVERHEAD).sum::<usize>();
         OVERHEAD
@@ -233,7 +315,12 @@ struct Asked<'a> {
 
 impl Record {
     pub fn new(given: &Arc<Given>, key: ApiKeyId, body: &Bytes, followed: Option<&Followed>) -> Self {
-        Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned() }
+        Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
+    }
+
+    /// The same, for other instances, too.
+    pub fn shared(self, sharing: Option<Sharing>) -> Self {
+        Self { sharing, ..self }
     }
 
     /// Keeps an answer, unless its caller wants nothing of it kept: the object of it, as it went out.
@@ -256,6 +343,11 @@ impl Record {
         let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
         let answer = Answer { previous, asked: self.asked(asked.input), said };
         entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
+        let bytes: usize = entries.iter().map(|(_, entry)| entry.bytes()).sum();
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| bytes <= KEY_BYTES) {
+            let at = now();
+            sharing.keep(entries.iter().map(|(id, entry)| (id.clone(), entry.written(at))).collect());
+        }
         self.given.keep(self.key, entries);
     }
 
@@ -271,6 +363,10 @@ impl Record {
     }
 }
 
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 fn message(text: &str) -> Value {
     json!({"role": "user", "content": text})
 }
@@ -283,7 +379,7 @@ fn is_reference(item: &Value) -> bool {
 }
 
 fn unknown_answer() -> GatewayError {
-    let message = "This answer isn't known here, or not any more: answers are kept for an hour at most, by the server that gave them. Send the whole conversation.";
+    let message = "This answer isn't known here, or not any more: answers are kept for an hour at most. Send the whole conversation.";
     GatewayError::invalid_param("previous_response_id", message).with_code("previous_response_not_found")
 }
 
@@ -298,6 +394,7 @@ fn unknown_item(place: usize, id: &str) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shelf::{Board, UnderWay};
 
     fn bytes(value: &Value) -> Bytes {
         value.to_string().into()
@@ -345,6 +442,38 @@ mod tests {
             Err(Some("previous_response_id".to_owned())),
             "of its key alone"
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_known_to_every_instance_that_shares_a_shelf() {
+        let (one, other, key) = (Arc::new(Given::default()), Arc::new(Given::default()), ApiKeyId::new());
+        let shelf: Arc<dyn SharedShelf> = Arc::new(Board::default());
+        let under_way = Arc::new(UnderWay::default());
+        // Each turn is asked of another instance.
+        let mut body = json!({"model": "m", "input": "one"});
+        for turn in 1..=3 {
+            let given = if turn % 2 == 1 { &one } else { &other };
+            given.bring(&*shelf, key, named(&bytes(&body))).await;
+            let filled = given.fill_in(key, &bytes(&body)).unwrap();
+            let (asked, followed) = filled.map_or((bytes(&body), None), |(asked, followed)| (asked, Some(followed)));
+            let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
+            let record = Record::new(given, key, &asked, followed.as_ref());
+            let record = record.shared(Some(Sharing::new(&shelf, key, &under_way)));
+            record.keep(&json!({"id": format!("resp_{turn}"), "output": [said]}));
+            under_way.settled().await;
+            body = json!({"model": "m", "previous_response_id": format!("resp_{turn}"), "input": "more"});
+        }
+        other.bring(&*shelf, key, named(&bytes(&body))).await;
+        let whole = filled(&other, key, &body).unwrap();
+        let ids: Vec<&Value> = whole["input"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
+        let (said, none) = (["msg_1", "msg_2", "msg_3"].map(Value::from), Value::Null);
+        assert_eq!(ids, [&none, &said[0], &none, &said[1], &none, &said[2], &none]);
+        let named_alone = json!({"model": "m", "input": [{"type": "item_reference", "id": "msg_1"}]});
+        let (third, stranger) = (Given::default(), ApiKeyId::new());
+        for (key, is_known) in [(key, true), (stranger, false)] {
+            third.bring(&*shelf, key, named(&bytes(&named_alone))).await;
+            assert_eq!(filled(&third, key, &named_alone).is_ok(), is_known);
+        }
     }
 
     #[test]

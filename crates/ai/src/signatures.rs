@@ -1,19 +1,27 @@
 //! Signatures of Gemini's thoughts, kept by the id of the call that they belong to.
 //!
 //! Gemini 3 wants the signature back with the call, and most clients know no place for it. It is kept for a while where the client
-//! may lose it. An instance that never saw it sends a placeholder instead, which costs quality and no failure.
+//! may lose it, and on the [shelf](SharedShelf) that instances share where there is one. Where nobody knows it any more a placeholder is sent instead, which
+//! costs quality and no failure.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
 
-use crate::neutral::{Event, Part, Request};
+use appcore::ApiKeyId;
+
+use crate::{
+    neutral::{Event, Part, Request, ToolCall},
+    shelf::SharedShelf,
+};
 
 /// All signatures together, in bytes.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// A longer one isn't kept.
 const LONGEST: usize = 32 * 1024;
+/// So many are looked for among those of other instances for one question.
+const MOST_SOUGHT: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Signatures(Mutex<Kept>);
@@ -29,13 +37,34 @@ struct Kept {
 impl Signatures {
     /// Keeps what an answer brings.
     pub fn keep(&self, events: &[Event]) {
-        for event in events {
-            if let Event::Call { id, signature: Some(signature), .. } = event
-                && signature.len() <= LONGEST
-            {
-                self.put(id, signature);
+        for (id, signature) in signed(events) {
+            self.put(id, signature);
+        }
+    }
+
+    /// Takes in what other instances keep of the calls in this request.
+    pub async fn bring(&self, shelf: &dyn SharedShelf, key: ApiKeyId, request: &Request) {
+        let ids = self.unknown(request);
+        if ids.is_empty() {
+            return;
+        }
+        let found = shelf.find(key, ids.iter().map(|id| shelf_name(id)).collect()).await;
+        for (id, signature) in ids.iter().zip(found) {
+            if let Some(signature) = signature {
+                self.put(id, &signature);
             }
         }
+    }
+
+    /// The calls whose signatures are missing and not known here.
+    fn unknown(&self, request: &Request) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = request.turns.iter().flat_map(|turn| &turn.parts);
+        let unsigned = parts.filter_map(|part| match part {
+            Part::Call(ToolCall { id, signature: None, .. }) if !kept.by_call.contains_key(id) => Some(id.clone()),
+            _ => None,
+        });
+        unsigned.take(MOST_SOUGHT).collect()
     }
 
     fn put(&self, id: &str, signature: &str) {
@@ -71,10 +100,44 @@ impl Signatures {
     }
 }
 
+/// The calls of an answer that have a signature.
+fn signed(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
+    events.iter().filter_map(|event| match event {
+        Event::Call { id, signature: Some(signature), .. } if signature.len() <= LONGEST => Some((id, signature)),
+        _ => None,
+    })
+}
+
+/// The signatures of an answer, as they are kept for all instances.
+pub(crate) fn for_shelf(events: &[Event]) -> Vec<(String, String)> {
+    signed(events).map(|(id, signature)| (shelf_name(id), signature.clone())).collect()
+}
+
+fn shelf_name(id: &str) -> String {
+    format!("signature:{id}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::neutral::{Speaker, ToolCall};
+    use crate::{neutral::Speaker, shelf::Board};
+
+    #[tokio::test]
+    async fn a_signature_comes_back_from_another_instance() {
+        let (shelf, key) = (Board::default(), ApiKeyId::new());
+        let (id, signature) = ("call_1".to_owned(), Some("signed".to_owned()));
+        let call = Event::Call { choice: 0, tool: 0, id: id.clone(), name: "f".to_owned(), signature };
+        shelf.keep(key, for_shelf(&[call])).await;
+        let mut request = Request::default();
+        request.say(Speaker::Assistant, [Part::Call(ToolCall { id, ..ToolCall::default() })]);
+        for (key, expected) in [(ApiKeyId::new(), None), (key, Some("signed"))] {
+            let (other, mut asked) = (Signatures::default(), request.clone());
+            other.bring(&shelf, key, &asked).await;
+            other.restore(&mut asked);
+            let Part::Call(call) = &asked.turns[0].parts[0] else { panic!("{asked:?}") };
+            assert_eq!(call.signature.as_deref(), expected);
+        }
+    }
 
     #[test]
     fn a_signature_comes_back_until_there_are_too_many() {

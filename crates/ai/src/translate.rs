@@ -9,7 +9,8 @@ use crate::{
     meter::{Meter, quarters},
     neutral::{Answer, Event, Order, Reader, Request, Writer},
     relay::Tap,
-    signatures::Signatures,
+    shelf::Sharing,
+    signatures::{self, Signatures},
     wire::{
         events::{self, Splitter},
         failure::{self, Failure},
@@ -20,6 +21,8 @@ use crate::{
 pub(crate) struct Listener {
     reader: Box<dyn Reader>,
     signatures: Arc<Signatures>,
+    /// The way of signatures to the other instances.
+    sharing: Option<Sharing>,
     order: Order,
     /// Tools whose input is free text, and the calls of them so far.
     free: Vec<String>,
@@ -41,7 +44,13 @@ struct FreeCall {
 impl Listener {
     pub fn new(reader: Box<dyn Reader>, signatures: Arc<Signatures>) -> Self {
         let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { reader, signatures, order: Order::default(), free, free_calls, renamed, is_done: false, failed: None }
+        let order = Order::default();
+        Self { reader, signatures, sharing: None, order, free, free_calls, renamed, is_done: false, failed: None }
+    }
+
+    /// Keeps signatures for other instances, too.
+    pub fn sharing(self, sharing: Option<Sharing>) -> Self {
+        Self { sharing, ..self }
     }
 
     /// With the tools of this question: those whose input is free text, and those that went out by another name.
@@ -97,6 +106,9 @@ impl Listener {
     fn take_in(&mut self, said: &mut Vec<Event>, meter: &Meter) {
         count(said, meter);
         self.signatures.keep(said);
+        if let Some(sharing) = &self.sharing {
+            sharing.keep(signatures::for_shelf(said));
+        }
         self.order.keep(said);
         if !self.renamed.is_empty() {
             self.give_names_back(said);

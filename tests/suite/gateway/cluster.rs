@@ -103,6 +103,57 @@ async fn five_instances_refuse_as_one_and_none_of_them_is_behind() {
 }
 
 #[tokio::test]
+async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
+    let stage = Stage::with(Setup::new().instances(2), UpstreamKind::OpenAi).await;
+    let key = keys::make(&stage.anna, json!({})).await;
+    let stranger = keys::make(&stage.anna, json!({})).await;
+    let (callers, strangers) = (everywhere(&stage, &key), everywhere(&stage, &stranger));
+    let refused = async |caller: &Caller, body: Value| {
+        let answer = caller.post(DOORS[1], body).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        answer.body["error"]["code"].clone()
+    };
+    let mut asked = json!({ "model": "small", "input": "Weather?" });
+    let mut last = Value::Null;
+    // Each turn goes to the other instance than the one before, and the stream's end is told when it is known there.
+    for turn in 0..4 {
+        let is_streamed = turn % 2 == 0;
+        stage.upstream.always(Behaviour::CallTools(vec![("weather".to_owned(), json!({ "turn": turn }))]));
+        asked["stream"] = json!(is_streamed);
+        asked["tools"] = json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
+        let answer = callers[turn % 2].post(DOORS[1], asked.clone()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        last = if is_streamed { frames(&answer).pop().unwrap()["response"].clone() } else { answer.body.clone() };
+        let came = stage.upstream.asked().pop().unwrap().body;
+        let calls = came["messages"].as_array().unwrap().iter().filter(|message| message["tool_calls"].is_array());
+        assert_eq!(calls.count(), turn, "all turns of before: {came}");
+        let items = last["output"].as_array().unwrap();
+        let call = items.iter().find(|item| item["type"] == "function_call").unwrap();
+        let result = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "sunny" });
+        asked = json!({ "model": "small", "input": [result], "previous_response_id": last["id"] });
+    }
+    // By its pieces, too, and for nobody else.
+    let call = last["output"].as_array().unwrap().iter().find(|item| item["type"] == "function_call").unwrap();
+    let result = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "sunny" });
+    let reference = json!({ "type": "item_reference", "id": call["id"] });
+    let named = json!({ "model": "small", "input": [{ "role": "user", "content": "Weather?" }, reference, result] });
+    for caller in &callers {
+        let answer = caller.post(DOORS[1], named.clone()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for caller in &strangers {
+        assert_eq!(refused(caller, asked.clone()).await, "previous_response_not_found");
+    }
+    // What isn't to be stored is known nowhere.
+    let private = json!({ "model": "small", "input": "Weather?", "store": false });
+    let said = callers[0].post(DOORS[1], private).await.body["id"].clone();
+    for caller in &callers {
+        let asked = json!({ "model": "small", "input": "more", "previous_response_id": said });
+        assert_eq!(refused(caller, asked).await, "previous_response_not_found");
+    }
+}
+
+#[tokio::test]
 async fn a_key_of_a_team_goes_with_it_everywhere() {
     let stage = several(2).await;
     let ben = stage.app.sign_up("Ben").await;

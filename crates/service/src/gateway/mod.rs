@@ -22,6 +22,7 @@ mod policy;
 mod prices;
 pub mod providers;
 mod record;
+mod shelf;
 mod side;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,7 @@ use self::{
     model_lists::ModelLists,
     models::{Models, Table},
     payers::Payers,
+    shelf::RedisShelf,
     writer::Writer,
 };
 use crate::{
@@ -130,6 +132,9 @@ impl Gateway {
         redis: Option<Redis>,
         (holds, is_charging): (Arc<Holds>, bool),
     ) -> Result<Arc<Self>, AppError> {
+        if let Some(redis) = &redis {
+            ai.share_on(Arc::new(RedisShelf::new(redis.clone())));
+        }
         let (journal, left_behind) = Journal::open(&config.server.data_dir);
         let gateway = Arc::new(Self {
             id: Uuid::now_v7(),

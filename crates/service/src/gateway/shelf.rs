@@ -1,0 +1,107 @@
+//! What was given out by all instances, in Redis: an answer that a program names at another instance than the one that gave it.
+
+use std::{sync::Arc, time::Duration};
+
+use ::ai::SharedShelf;
+use appcore::ApiKeyId;
+use deadpool_redis::redis::{Script, cmd};
+use futures_util::future::BoxFuture;
+
+use crate::redis::Redis;
+
+/// How long Redis may take to answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// So long a key's shelf is kept after its last answer; each text of it says itself until when it is good.
+const KEPT_FOR: Duration = Duration::from_secs(3_600);
+/// What is kept of one key, in bytes.
+const KEY_BYTES: usize = 2 * 1024 * 1024;
+
+pub(super) struct RedisShelf(Arc<Shared>);
+
+struct Shared {
+    redis: Redis,
+    keep: Script,
+}
+
+impl RedisShelf {
+    pub fn new(redis: Redis) -> Self {
+        Self(Arc::new(Shared { redis, keep: Script::new(include_str!("shelf.lua")) }))
+    }
+}
+
+impl SharedShelf for RedisShelf {
+    fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            let kept = async {
+                let mut connection = shared.redis.connection().await?;
+                let mut call = shared.keep.prepare_invoke();
+                for part in ["texts", "order", "bytes"] {
+                    call.key(format!("natter:given:{{{key}}}:{part}"));
+                }
+                call.arg(KEPT_FOR.as_secs()).arg(KEY_BYTES);
+                for (name, text) in &texts {
+                    call.arg(name).arg(text);
+                }
+                anyhow::Ok(call.invoke_async::<()>(&mut connection).await?)
+            };
+            if let Err(error) = shared.redis.within(PATIENCE, kept).await {
+                tracing::debug!(error = format!("{error:#}"), "an answer can be named at this instance only");
+            }
+        })
+    }
+
+    fn find(&self, key: ApiKeyId, names: Vec<String>) -> BoxFuture<'_, Vec<Option<String>>> {
+        Box::pin(async move {
+            let found = async {
+                let mut connection = self.0.redis.connection().await?;
+                let mut call = cmd("HMGET");
+                call.arg(format!("natter:given:{{{key}}}:texts")).arg(&names);
+                anyhow::Ok(call.query_async::<Vec<Option<String>>>(&mut connection).await?)
+            };
+            match self.0.redis.within(PATIENCE, found).await {
+                Ok(texts) => texts,
+                Err(error) => {
+                    tracing::debug!(error = format!("{error:#}"), "answers of other instances can't be looked for");
+                    Vec::new()
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redis() -> Option<deadpool_redis::Pool> {
+        if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
+            let config = deadpool_redis::Config::from_url(url);
+            return Some(config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap());
+        }
+        assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
+        None
+    }
+
+    #[tokio::test]
+    async fn texts_are_found_by_their_key_alone_until_there_are_too_many() {
+        let Some(pool) = redis() else { return };
+        let (shelf, key) = (RedisShelf::new(Redis::new(pool)), ApiKeyId::new());
+        let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let find = async |key: ApiKeyId, names: &[&str]| {
+            let found = shelf.find(key, names.iter().map(|name| (*name).to_owned()).collect()).await;
+            found.into_iter().map(|text| text.map(|text| text.len())).collect::<Vec<_>>()
+        };
+        shelf.keep(key, vec![text("a", "one"), text("b", "two"), text("a", "three")]).await;
+        assert_eq!(find(key, &["b", "c", "a"]).await, [Some(3), None, Some(5)]);
+        assert_eq!(find(ApiKeyId::new(), &["a"]).await, [None]);
+        let large = "x".repeat(KEY_BYTES / 2 - 100);
+        for name in ["c", "d", "e"] {
+            shelf.keep(key, vec![text(name, &large)]).await;
+        }
+        assert_eq!(
+            find(key, &["a", "b", "c", "d", "e"]).await,
+            [None, None, None, Some(large.len()), Some(large.len())]
+        );
+    }
+}
