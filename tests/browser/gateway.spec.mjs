@@ -81,11 +81,13 @@ test('a key is limited, changed and rotated while its old secret goes on', async
   await dialog.getByLabel('Budget in credits').fill('200');
   await dialog.getByLabel('Requests per minute').fill('60');
   await dialog.getByRole('checkbox', { name: '/v1/messages' }).check();
+  await dialog.getByLabel('Provider options').selectOption('Only some');
+  await dialog.getByRole('checkbox', { name: 'service_tier' }).check();
   await dialog.getByRole('button', { name: 'Create key' }).click();
   await expect(section.getByText('bot is ready')).toBeVisible();
   const first = await section.locator('.fresh code').innerText();
   const row = section.getByRole('listitem').filter({ hasText: 'bot' });
-  await expect(row).toContainText('small · /v1/messages · 60 requests per minute');
+  await expect(row).toContainText('small · /v1/messages · 60 requests per minute · service_tier');
   await expect(row).toContainText('0 of 200 credits per month');
   await expect(row.getByRole('meter', { name: 'Budget of bot' })).toHaveAttribute('aria-valuenow', '0');
   await expect(section.getByRole('tab', { name: 'Anthropic Python' })).toBeVisible();

@@ -5,6 +5,9 @@ import type { Always, Id, Timestamp } from './types.ts';
 
 export type GatewayEndpoint = Described.GatewayEndpoint;
 
+/** What routes or costs beside a request's model. */
+export type GatewayPass = Described.GatewayPass;
+
 export type BudgetPeriod = Described.BudgetPeriod;
 
 export type BudgetLimit = Described.BudgetLimit;

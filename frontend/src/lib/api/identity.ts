@@ -1,7 +1,7 @@
 /** The wire contract of accounts, invitations and the console, as the app sees it. */
 
 import type * as Described from './generated/types.gen.ts';
-import type { Budget, GatewayEndpoint } from './gateway.ts';
+import type { Budget, GatewayEndpoint, GatewayPass } from './gateway.ts';
 import type { Always, Id, Timestamp, Workspace } from './types.ts';
 
 /** An account at a provider that signs this one in. No kind: the settings name that provider no more. */
@@ -19,6 +19,8 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   workspace_id: Id | null;
   models: string[];
   endpoints: GatewayEndpoint[];
+  /** Null: all that the provider hands on. */
+  passes: GatewayPass[] | null;
   rpm: number | null;
   tpm: number | null;
   parallel: number | null;

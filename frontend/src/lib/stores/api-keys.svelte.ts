@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { BudgetLimit, GatewayEndpoint } from '#lib/api/gateway.ts';
+import type { BudgetLimit, GatewayEndpoint, GatewayPass } from '#lib/api/gateway.ts';
 import type { ApiKey, KeyScope, NewApiKey } from '#lib/api/identity.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
@@ -8,6 +8,7 @@ import { Listing } from './listing.svelte.ts';
 export interface KeyPolicy {
   models: string[];
   endpoints: GatewayEndpoint[];
+  passes: GatewayPass[] | null;
   rpm: number | null;
   tpm: number | null;
   parallel: number | null;

@@ -1,18 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiKey } from '#lib/api/identity.ts';
 import { budgetState } from './key-budget.ts';
-import { policyOf, problems, valuesOf } from './key-form.ts';
+import { passesChoice, policyOf, problems, valuesOf } from './key-form.ts';
 
 const budget = { limit: 200_000_000, period: 'month', spent: 0, held: 0, resets_at: null } as const;
 
 describe('the limits of a key', () => {
   it('come back from the form as they went in', () => {
-    const key = { name: 'bot', scopes: ['gateway'], models: ['small'], endpoints: [], rpm: 60, tpm: null, budget };
-    const values = valuesOf(key as unknown as ApiKey);
-    expect(values).toMatchObject({ budget: '200', rpm: '60', tpm: '', parallel: '' });
-    expect(policyOf(values, { models: ['small'], endpoints: [] }, 'month')).toEqual({
+    const key = {
+      name: 'bot',
+      scopes: ['gateway'],
       models: ['small'],
       endpoints: [],
+      passes: ['provider'],
+      rpm: 60,
+      tpm: null,
+      budget
+    };
+    const values = valuesOf(key as unknown as ApiKey);
+    expect(values).toMatchObject({ budget: '200', rpm: '60', tpm: '', parallel: '' });
+    expect(policyOf(values, { models: ['small'], endpoints: [], passes: ['provider'] }, 'month')).toEqual({
+      models: ['small'],
+      endpoints: [],
+      passes: ['provider'],
       rpm: 60,
       tpm: null,
       parallel: null,
@@ -21,8 +31,12 @@ describe('the limits of a key', () => {
   });
 
   it('are lifted by an empty field', () => {
-    const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [] }, 'day');
+    const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [], passes: null }, 'day');
     expect(policy).toMatchObject({ rpm: null, tpm: null, parallel: null, budget: null });
+  });
+
+  it('name what routes or costs, or nothing of it, or leave it to the provider', () => {
+    expect([null, [], ['store' as const]].map(passesChoice)).toEqual(['all', 'none', 'some']);
   });
 
   it('are whole numbers, and a budget is more than nothing', () => {

@@ -1,5 +1,5 @@
 /** What the forms for a new key and for a changed one have in common. */
-import type { BudgetPeriod, GatewayEndpoint } from '#lib/api/gateway.ts';
+import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/api/gateway.ts';
 import type { ApiKey } from '#lib/api/identity.ts';
 import { editable, microOf } from '#lib/gateway/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -7,10 +7,11 @@ import type { KeyPolicy } from '#lib/stores/api-keys.svelte.ts';
 
 export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
 
-/** What a key may call; none named: everything. */
+/** What a key may call; none named: everything. `passes`, where it is null: all that the provider hands on. */
 export interface KeyReach {
   models: string[];
   endpoints: GatewayEndpoint[];
+  passes: GatewayPass[] | null;
 }
 
 export const ENDPOINTS = [
@@ -20,6 +21,37 @@ export const ENDPOINTS = [
   { value: 'embeddings', path: '/v1/embeddings' },
   { value: 'transcriptions', path: '/v1/audio/transcriptions' }
 ] as const satisfies readonly { value: GatewayEndpoint; path: string }[];
+
+export const PASSES = [
+  'models',
+  'route',
+  'provider',
+  'plugins',
+  'transforms',
+  'web_search_options',
+  'service_tier',
+  'speed',
+  'inference_geo',
+  'store',
+  'fast-mode',
+  'files-api',
+  'hosted_tools'
+] as const satisfies readonly GatewayPass[];
+
+export type PassesChoice = 'all' | 'none' | 'some';
+
+export function passesChoices(): { value: PassesChoice; label: string }[] {
+  return [
+    { value: 'all', label: m.key_passes_all() },
+    { value: 'none', label: m.key_passes_none() },
+    { value: 'some', label: m.key_passes_some() }
+  ];
+}
+
+export function passesChoice(passes: readonly GatewayPass[] | null): PassesChoice {
+  if (passes === null) return 'all';
+  return passes.length === 0 ? 'none' : 'some';
+}
 
 export function periods(): { value: BudgetPeriod; label: string }[] {
   return [
