@@ -17,6 +17,7 @@ end
 while bytes > most do
     local oldest = redis.call('LPOP', order)
     if not oldest then
+        bytes = 0
         break
     end
     bytes = bytes - #oldest - redis.call('HSTRLEN', texts, oldest)

@@ -1,6 +1,9 @@
 //! What was given out by all instances, in Redis: an answer that a program names at another instance than the one that gave it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use ::ai::SharedShelf;
 use appcore::ApiKeyId;
@@ -15,17 +18,37 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
 /// What is kept of one key, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
+/// What an instance puts there in such a time, in bytes. What is more is known to itself alone.
+const INSTANCE_BYTES: usize = 256 * 1024 * 1024;
 
 pub(super) struct RedisShelf(Arc<Shared>);
 
 struct Shared {
     redis: Redis,
     keep: Script,
+    /// How much was put there, and since when.
+    put: Mutex<(Instant, usize)>,
 }
 
 impl RedisShelf {
     pub fn new(redis: Redis) -> Self {
-        Self(Arc::new(Shared { redis, keep: Script::new(include_str!("shelf.lua")) }))
+        let keep = Script::new(include_str!("shelf.lua"));
+        Self(Arc::new(Shared { redis, keep, put: Mutex::new((Instant::now(), 0)) }))
+    }
+}
+
+impl Shared {
+    /// Whether so much more may be put there.
+    fn has_room(&self, bytes: usize) -> bool {
+        let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
+        if put.0.elapsed() >= KEPT_FOR {
+            *put = (Instant::now(), 0);
+        }
+        let sum = put.1.saturating_add(bytes);
+        if sum <= INSTANCE_BYTES {
+            put.1 = sum;
+        }
+        sum <= INSTANCE_BYTES
     }
 }
 
@@ -33,6 +56,9 @@ impl SharedShelf for RedisShelf {
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
+            if !shared.has_room(texts.iter().map(|(name, text)| name.len() + text.len()).sum()) {
+                return;
+            }
             let kept = async {
                 let mut connection = shared.redis.connection().await?;
                 let mut call = shared.keep.prepare_invoke();
@@ -84,6 +110,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_instance_puts_so_much_there_and_no_more() {
+        // Nothing listens on port 1.
+        let config = deadpool_redis::Config::from_url("redis://127.0.0.1:1");
+        let pool = config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
+        let RedisShelf(shared) = RedisShelf::new(Redis::new(pool));
+        let room = [INSTANCE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(bytes));
+        assert_eq!(room, [true, false, true, false]);
+    }
+
+    #[tokio::test]
     async fn texts_are_found_by_their_key_alone_until_there_are_too_many() {
         let Some(pool) = redis() else { return };
         let (shelf, key) = (RedisShelf::new(Redis::new(pool)), ApiKeyId::new());
@@ -94,7 +130,7 @@ mod tests {
         };
         shelf.keep(key, vec![text("a", "one"), text("b", "two"), text("a", "three")]).await;
         assert_eq!(find(key, &["b", "c", "a"]).await, [Some(3), None, Some(5)]);
-        assert_eq!(find(ApiKeyId::new(), &["a"]).await, [None]);
+        assert_eq!(find(ApiKeyId::new(), &["a"]).await, [None::<usize>]);
         let large = "x".repeat(KEY_BYTES / 2 - 100);
         for name in ["c", "d", "e"] {
             shelf.keep(key, vec![text(name, &large)]).await;
