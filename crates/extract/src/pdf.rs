@@ -20,7 +20,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
         return Err(Unreadable::Damaged);
     }
     let sections = pages.into_iter().zip(1..).map(|(text, page)| Section {
-        text: joined(&text.unwrap_or_default()),
+        text: joined(&spelled(&text.unwrap_or_default())),
         page: Some(page),
         ..Section::default()
     });
@@ -38,6 +38,23 @@ fn text(document: &Document, page: u32) -> Result<String, OutputError> {
     let mut text = String::new();
     output_doc_page(document, &mut PlainTextOutput::new(&mut text), page)?;
     Ok(text)
+}
+
+/// Ligatures as their letters: nobody searches for `ﬁ`.
+fn spelled(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    for char in page.chars() {
+        match char {
+            '\u{fb00}' => text.push_str("ff"),
+            '\u{fb01}' => text.push_str("fi"),
+            '\u{fb02}' => text.push_str("fl"),
+            '\u{fb03}' => text.push_str("ffi"),
+            '\u{fb04}' => text.push_str("ffl"),
+            '\u{fb05}' | '\u{fb06}' => text.push_str("st"),
+            _ => text.push(char),
+        }
+    }
+    text
 }
 
 /// Paragraphs in one piece: in the file each line stands by itself.
@@ -107,6 +124,11 @@ mod tests {
         // One without a size.
         assert_eq!(texts(["", whole]), Ok(vec![String::new(), "Second".to_owned()]));
         assert_eq!(texts(["", ""]), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn ligatures_are_letters() {
+        assert_eq!(spelled("an eﬃcient oﬀice, ﬁve ﬂuﬀy waﬄes"), "an efficient office, five fluffy waffles");
     }
 
     #[test]
