@@ -12,10 +12,19 @@ use crate::{
     paragraphs::Paragraphs,
 };
 
+/// What stands at the foot of pages or at the end.
+const NOTES: [&str; 2] = ["word/footnotes.xml", "word/endnotes.xml"];
+
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
-    let text = text(&Archive::open(bytes)?.read("word/document.xml")?)?;
+    let mut archive = Archive::open(bytes)?;
+    let mut said = text(&archive.read("word/document.xml")?)?;
+    for part in NOTES {
+        if archive.has(part) {
+            said.push_str(&text(&archive.read(part)?)?);
+        }
+    }
     // Word has no lines, and its pages are made when it is shown.
-    Ok(markdown::sections(&text).into_iter().map(|section| Section { line: None, ..section }).collect())
+    Ok(markdown::sections(&said).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
 
 /// The paragraphs, with headings as Markdown has them, and the rows of tables.
@@ -89,6 +98,20 @@ mod tests {
         .unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].heading.as_deref(), found[0].text.trim()), (Some("Leave"), "# Leave\n\n25 & more!"));
+    }
+
+    #[test]
+    fn notes_stand_behind_the_text() {
+        let paragraph = |text: &str| format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>");
+        let part = |name: &str, text: &str| format!("<w:{name}>{}</w:{name}>", paragraph(text));
+        let document = format!("<w:document><w:body>{}</w:body></w:document>", paragraph("Built in 1974."));
+        let found = read(&packed(&[
+            ("word/document.xml", &document),
+            ("word/endnotes.xml", &part("endnotes", "Ask Anna.")),
+            ("word/footnotes.xml", &part("footnotes", "Painted in 2019.")),
+        ]))
+        .unwrap();
+        assert_eq!(found[0].text.trim(), "Built in 1974.\n\nPainted in 2019.\n\nAsk Anna.");
     }
 
     #[test]
