@@ -312,7 +312,8 @@ def by_libreoffice(folder):
 
 
 def page(body, style=""):
-    return f"<!doctype html><html><head><meta charset=utf-8><style>body{{font-family:DejaVu Serif,serif}}{style}</style></head><body>{body}</body></html>"
+    style = f"body{{font-family:DejaVu Serif,serif}}{style}"
+    return f"<!doctype html><html><head><meta charset=utf-8><style>{style}</style></head><body>{body}</body></html>"
 
 
 def by_chromium(folder):
@@ -476,5 +477,5 @@ MAKERS = {
     "chromium": by_chromium,
     "pdflatex": by_pdftex,
     "ffmpeg": by_ffmpeg,
-    None: by_hand,
+    "text": by_hand,
 }

@@ -1,7 +1,7 @@
-"""Documents that real programs make, given to an assistant of the real server: run.py PROGRAM [MAKER…].
+"""Documents that real programs make, and files that are made to harm, given to an assistant of the real server: run.py PROGRAM [MAKER…].
 
-Each is made (documents.py), sent with a question, and looked for in what the model is asked. What isn't found is named. MAKERs are the programs whose
-documents are wanted; without any, all.
+Each is made (documents.py, hostile.py), sent with a question, and looked for in what the model is asked. What isn't found is named, and what takes
+too much of the server's memory. MAKERs are those whose files are wanted (soffice, chromium, pdflatex, ffmpeg, text, hostile); without any, all.
 """
 
 import contextlib
@@ -20,9 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from documents import MAKERS
+from hostile import hostile
 
+MAKERS = {**MAKERS, "hostile": hostile}
 # Until a question has come to the model: a file is read first.
 PATIENCE = 180
+# What the server itself may take for one file, whatever is in it: it is read by another process, and the text that comes out of it has an end.
+MEMORY = 256 * 1024 * 1024
 PASSWORD = "Correct-Horse-9-Battery"
 
 
@@ -116,6 +120,13 @@ def said(content):
     return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
 
 
+def highest_memory(server):
+    """Of the server so far, in bytes."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
 def plain(text):
     """Without where its lines end."""
     return " ".join(text.split())
@@ -137,7 +148,7 @@ def missing(document, text):
 
 def main():
     program, makers = str(Path(sys.argv[1]).resolve()), sys.argv[2:]
-    chosen = [make for name, make in MAKERS.items() if not makers or (name or "text") in makers]
+    chosen = [make for name, make in MAKERS.items() if not makers or name in makers]
     model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
     threading.Thread(target=model.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data:
@@ -148,8 +159,14 @@ def main():
             anna = Person(f"http://127.0.0.1:{port}")
             wrong = []
             for document in documents:
+                before, began = highest_memory(server), time.monotonic()
                 text = anna.ask_about(document)
+                taken, seconds = highest_memory(server) - before, time.monotonic() - began
                 found = list(missing(document, text))
+                if taken > MEMORY:
+                    found.append(f"the server took {taken >> 20} MiB more for it")
+                if seconds > 5 or taken > MEMORY / 4:
+                    print(f"{document.path.name}: {seconds:.0f} s, {taken >> 20} MiB more")
                 wrong += [f"{document.path.name}: {one}" for one in found]
                 if found:
                     wrong.append(f"  it was read as: {plain(text)[:600]!r}")
