@@ -143,3 +143,38 @@ test('a workspace gives files to all its assistants', async ({ arrive, server, u
   await anna.write('How many warm connections does a pool keep?');
   await expect(anna.log.getByRole('button', { name: /^Source 1: handbook\.md/ }).first()).toBeVisible();
 });
+
+test('a source in a PDF opens at its page', async ({ arrive, server, upstream }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  const printer = await page.context().newPage();
+  await printer.setContent(
+    '<p>Everyone has thirty days of leave.</p><p style="break-before: page">A pool keeps eight warm connections.</p>',
+  );
+  const handbook = await printer.pdf();
+  await printer.close();
+  const api = await apiOf(server, anna);
+  const workspace = await api.call('POST', '/r1/workspaces', { name: `Yard of ${anna.name}` });
+  await page.goto(`/workspaces/${workspace.id}`);
+  const card = page.getByRole('region', { name: 'Knowledge for assistants' });
+  await card.locator('input[type=file]').setInputFiles([{ name: 'handbook.pdf', mimeType: 'application/pdf', buffer: handbook }]);
+  await expect(card.getByText(/^\d+ pieces?, /)).toBeVisible();
+  const { items } = await api.call('GET', '/r1/assistants');
+  const chat = await api.call('POST', '/r1/conversations', {
+    kind: 'assistant',
+    assistant_id: items[0].id,
+    workspace_id: workspace.id,
+  });
+  await page.goto(`/c/${chat.id}`);
+  // The nearest piece is the first.
+  upstream.next({ words: ['Eight', ' [1].'] });
+  await anna.write('A pool keeps how many warm connections?');
+  await anna.log.getByRole('button', { name: /^Source 1: handbook\.pdf, page 2/ }).first().click();
+  const source = page.getByRole('dialog', { name: 'handbook.pdf' });
+  await source.getByRole('button', { name: 'Show more of it' }).click();
+  const link = source.getByRole('link', { name: 'Open page 2' });
+  await expect(link).toHaveAttribute('href', /\/handbook\.pdf\?view=true#page=2$/);
+  const shown = await page.request.get((await link.getAttribute('href')).split('#')[0]);
+  expect([shown.status(), shown.headers()['content-type']]).toEqual([200, 'application/pdf']);
+  expect(shown.headers()['content-disposition']).toMatch(/^inline;/);
+});

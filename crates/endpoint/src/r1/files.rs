@@ -22,6 +22,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadFile>()];
 const UNKNOWN: &str = "application/octet-stream";
 /// Whatever it is, it can do nothing in our origin.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+const PDF: &str = "application/pdf";
+/// Viewers of PDFs don't start in a sandbox everywhere; what stands in a PDF is theirs to run, apart from our origin.
+const VIEWER: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; object-src 'self'; style-src 'unsafe-inline'");
 /// A file never changes, but who may read it does.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 /// What stands in a name as it is (RFC 5987).
@@ -38,11 +42,14 @@ pub struct ReadFileRequest {
     /// A picture's thumbnail, by its longer side: 320 or 1280.
     #[from(query)]
     pub size: Option<u64>,
+    /// A PDF is to be shown by the browser, where `#page=3` opens it at that page.
+    #[from(query)]
+    pub view: Option<bool>,
 }
 
 /// Read a file
 ///
-/// For its uploader until it is sent, afterwards for whoever may read a message that carries it; what somebody looks like for whoever may see them. Pictures, recordings, films and plain text can be shown;
+/// For its uploader until it is sent, afterwards for whoever may read a message that carries it; what somebody looks like for whoever may see them. Pictures, recordings, films and plain text can be shown, a PDF with `view=true`;
 /// everything else is only for downloading. With `Range` a part of it.
 #[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
 impl Endpoint for ReadFile {
@@ -58,13 +65,15 @@ impl Endpoint for ReadFile {
             }
         };
         let file = uploads::open(ctx.app(), ctx.user()?, request.id, thumbnail).await?;
+        let shown = if file.is_pdf && request.view == Some(true) { Some(PDF) } else { file.inline };
         let headers = ctx.http().headers();
         let tag = format!("\"{}\"", file.tag);
         if headers.get(IF_NONE_MATCH).is_some_and(|asked| names(asked, &tag)) {
-            return Ok(with_headers(Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::NOT_MODIFIED), &file, &tag));
+            let same = Reply::bytes(UNKNOWN, Bytes::new()).status(StatusCode::NOT_MODIFIED);
+            return Ok(with_headers(same, &file, shown, &tag));
         }
         let is_same = headers.get(IF_RANGE).is_none_or(|asked| asked.as_bytes() == tag.as_bytes());
-        let content_type = file.inline.unwrap_or(UNKNOWN);
+        let content_type = shown.unwrap_or(UNKNOWN);
         let (status, range) = match range(headers, file.size).filter(|_| is_same) {
             None => (StatusCode::OK, 0..file.size),
             Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
@@ -79,16 +88,16 @@ impl Endpoint for ReadFile {
             let part = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);
             reply = with(reply, CONTENT_RANGE, &part);
         }
-        Ok(with_headers(reply, &file, &tag))
+        Ok(with_headers(reply, &file, shown, &tag))
     }
 }
 
-fn with_headers(reply: Reply<Raw>, file: &Readable, tag: &str) -> Reply<Raw> {
-    let kind = if file.inline.is_some() { "inline" } else { "attachment" };
+fn with_headers(reply: Reply<Raw>, file: &Readable, shown: Option<&str>, tag: &str) -> Reply<Raw> {
+    let kind = if shown.is_some() { "inline" } else { "attachment" };
     let disposition = format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(&file.name, NAME));
     let reply = with(with(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
     reply
-        .header(CONTENT_SECURITY_POLICY, SANDBOX)
+        .header(CONTENT_SECURITY_POLICY, if shown == Some(PDF) { VIEWER } else { SANDBOX })
         .header(CACHE_CONTROL, CACHED)
         .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
 }

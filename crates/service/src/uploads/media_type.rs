@@ -59,6 +59,9 @@ pub fn detect(head: &[u8], claimed: &str) -> String {
     if may_be { claimed } else { "text/plain".to_owned() }
 }
 
+/// What browsers show as well, in a viewer that is apart from our origin: only where it was asked for.
+pub(super) const PDF: &str = "application/pdf";
+
 /// The type as it is served where a browser may show it itself; `None`: it is only for downloading.
 #[must_use]
 pub fn inline(media_type: &str) -> Option<&'static str> {

@@ -332,6 +332,7 @@ pub struct Readable {
     pub name: String,
     /// What it is served as where a browser may show it; none: only to download.
     pub inline: Option<&'static str>,
+    pub is_pdf: bool,
     /// In bytes.
     pub size: u64,
     /// Changes with the bytes.
@@ -352,6 +353,7 @@ pub async fn open(app: &App, by: &Principal, id: UploadId, thumbnail: Option<u32
             id,
             name: row.name,
             inline: inline(&row.media_type),
+            is_pdf: row.media_type == media_type::PDF,
             size,
             tag,
             object: Object::Whole(id),
@@ -360,7 +362,8 @@ pub async fn open(app: &App, by: &Principal, id: UploadId, thumbnail: Option<u32
     let media_type = row.thumbnail_type.as_deref().ok_or(Code::NotFound)?;
     let object = Object::Thumbnail(id, side);
     let size = app.uploads.store.size(object).await?;
-    Ok(Readable { id, name: row.name, inline: inline(media_type), size, tag: format!("{tag}-{side}"), object })
+    let tag = format!("{tag}-{side}");
+    Ok(Readable { id, name: row.name, inline: inline(media_type), is_pdf: false, size, tag, object })
 }
 
 impl Readable {

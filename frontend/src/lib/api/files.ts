@@ -30,6 +30,11 @@ export function pictureUrl(upload: Pick<Upload, 'id' | 'name' | 'thumbhash'>, wi
   return upload.thumbhash ? fileUrl(upload, width) : null;
 }
 
+/** Where a browser shows a PDF, at that page. */
+export function pdfUrl(file: Pick<Upload, 'id' | 'name'>, page: number): string {
+  return `${fileUrl(file)}?view=true#page=${page}`;
+}
+
 /** Where its bytes are; with a width, those of a smaller picture. */
 export function fileUrl({ id, name }: Pick<Upload, 'id' | 'name'>, width?: Width): string {
   return `/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;

@@ -13,6 +13,11 @@ export function placeOf(citation: Place): string {
   return [citation.file_name, spotOf(citation)].filter(Boolean).join(', ');
 }
 
+/** Slides have pages, too, which no browser shows. */
+export function isPdf(fileName: string): boolean {
+  return fileName.toLowerCase().endsWith('.pdf');
+}
+
 /** The end of the first is the beginning of the second: so many letters. What is cut overlaps, so that no sentence is lost. */
 export function overlapOf(first: string, second: string): number {
   for (let length = Math.min(first.length, second.length); length > 0; length -= 1)

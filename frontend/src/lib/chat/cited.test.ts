@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
+import { pdfUrl } from '#lib/api/files.ts';
 import { markCitations } from './cited.ts';
-import { overlapOf } from './cited-words.ts';
+import { isPdf, overlapOf } from './cited-words.ts';
 import { parse } from './markdown/parse.ts';
 import type { Block, Inline } from './markdown/tree.ts';
 
@@ -49,4 +50,9 @@ it('finds where two pieces of a text overlap', () => {
   expect(overlapOf('One. Two. Three.', 'Two. Three. Four.')).toBe('Two. Three.'.length);
   expect(overlapOf('One.', 'Two.')).toBe(0);
   expect(overlapOf('', 'Two.')).toBe(0);
+});
+
+it('leads to the page of a PDF', () => {
+  expect(['Plan.PDF', 'plan.pptx', 'pdf'].map(isPdf)).toEqual([true, false, false]);
+  expect(pdfUrl({ id: '1', name: 'a b#1.pdf' }, 3)).toBe('/files/1/a%20b%231.pdf?view=true#page=3');
 });
