@@ -1,5 +1,6 @@
 //! Plans, credits and payments.
 
+mod assistants;
 mod balances;
 mod charging;
 mod claims;

@@ -6,7 +6,7 @@ pub(crate) mod pictures;
 mod s3;
 mod sweep;
 mod tus;
-mod voice;
+pub(crate) mod voice;
 
 use std::path::{Path, PathBuf};
 

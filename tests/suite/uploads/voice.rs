@@ -2,7 +2,7 @@
 
 use support::{Application, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
-const WEBM: &[u8] = &webm();
+pub(crate) const WEBM: &[u8] = &webm();
 
 /// The head of a recording, and as much behind it as is asked of one.
 const fn webm() -> [u8; 300] {
