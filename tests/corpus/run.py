@@ -153,6 +153,10 @@ def main():
     threading.Thread(target=model.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data:
         documents = [document for make in chosen for document in make(Path(folder))]
+        # LibreOffice says of what it couldn't convert only that there is none of it.
+        unmade = [document.path.name for document in documents if not document.path.exists()]
+        if unmade:
+            sys.exit(f"these were not made: {unmade}")
         port = free_port()
         server = serve(program, port, model.server_port, data)
         try:
