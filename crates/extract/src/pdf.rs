@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pdf_extract::{Document, Error, OutputError, PlainTextOutput, output_doc_page};
+use pdf_extract::{Dictionary, Document, Error, Object, ObjectId, OutputError, PlainTextOutput, output_doc_page};
 
 use crate::{Section, Unreadable};
 
@@ -12,10 +12,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
         // Many can be read by anybody, and have a password for changes alone.
         document.decrypt("").map_err(|error| unreadable(&error))?;
     }
-    let count = u32::try_from(document.get_pages().len()).unwrap_or(u32::MAX);
+    let ids: Vec<ObjectId> = document.page_iter().collect();
+    let mut alone = OnePage::of(document).map_err(|error| unreadable(&error))?;
     // A page that the parser can't read, or breaks on, costs no other.
-    let page = |number| catch_unwind(AssertUnwindSafe(|| text(&document, number))).ok().and_then(Result::ok);
-    let pages: Vec<Option<String>> = (1..=count).map(page).collect();
+    let page = |id| catch_unwind(AssertUnwindSafe(|| alone.text(id))).ok().and_then(Result::ok);
+    let pages: Vec<Option<String>> = ids.into_iter().map(page).collect();
     if pages.iter().all(Option::is_none) {
         return Err(Unreadable::Damaged);
     }
@@ -34,10 +35,28 @@ fn unreadable(error: &Error) -> Unreadable {
     }
 }
 
-fn text(document: &Document, page: u32) -> Result<String, OutputError> {
-    let mut text = String::new();
-    output_doc_page(document, &mut PlainTextOutput::new(&mut text), page)?;
-    Ok(text)
+/// A document that has one page at a time: the parser looks through all of them for each that it reads.
+struct OnePage {
+    document: Document,
+    tree: ObjectId,
+}
+
+impl OnePage {
+    fn of(mut document: Document) -> Result<Self, Error> {
+        let tree = document.add_object(Dictionary::new());
+        document.catalog_mut()?.set("Pages", Object::Reference(tree));
+        Ok(Self { document, tree })
+    }
+
+    /// What a page has of those above it, it finds by itself.
+    fn text(&mut self, page: ObjectId) -> Result<String, OutputError> {
+        let fields =
+            [("Type", Object::Name(b"Pages".to_vec())), ("Kids", Object::Array(vec![Object::Reference(page)]))];
+        self.document.set_object(self.tree, Dictionary::from_iter(fields));
+        let mut text = String::new();
+        output_doc_page(&self.document, &mut PlainTextOutput::new(&mut text), 1)?;
+        Ok(text)
+    }
 }
 
 /// Ligatures as their letters: nobody searches for `ﬁ`.
