@@ -4,6 +4,7 @@ import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig, type Plugin } from 'vite';
 import { firstLoad } from './scripts/first-load.mjs';
+import { icons, slim } from './scripts/slim.mjs';
 import { words } from './scripts/words.mjs';
 
 /** KaTeX names its fonts in three forms; every browser that runs this app takes the first. */
@@ -69,6 +70,8 @@ export default defineConfig({
   worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
   plugins: [
     woff2Only,
+    slim(),
+    icons,
     first.plugin,
     tailwindcss(),
     paraglideVitePlugin({

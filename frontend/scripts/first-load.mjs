@@ -17,7 +17,7 @@ const NEEDED = {
   start: []
 };
 /** … of any kind: what shows them, and what the stores read mentions by. */
-const NEEDED_BY_ALL = ['svelte', '@sveltejs/kit', 'devalue', 'marked'];
+const NEEDED_BY_ALL = ['svelte', '@sveltejs/kit', 'marked'];
 const packageOf = (id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1];
 
 export function firstLoad() {

@@ -1,0 +1,44 @@
+// Parts of packages that no page uses and that the bundler can't leave out by itself, for they run something when they are loaded.
+const MARKED = /\/marked\/lib\/marked\.esm\.js$/;
+/** The first class behind the lexer: from here on, tokens become HTML. */
+const RENDERER = /var \w+=class\{options;parser;constructor/;
+const DEVALUE = '\0natter:devalue';
+
+/** `marked` without what makes HTML: the app draws the tokens itself. */
+export function lexerOnly(code) {
+  const end = code.search(RENDERER);
+  const exported = /export\{([^}]*)\}/.exec(code)?.[1].split(',') ?? [];
+  const kept = exported.filter((name) => / as (Lexer|Tokenizer)$/.test(name));
+  if (end < 0 || kept.length !== 2) throw new Error('marked is built in another way: look where its lexer ends');
+  return `${code.slice(0, end)}export{${kept.join(',')}};`;
+}
+
+export function slim() {
+  return {
+    name: 'natter:slim',
+    apply: 'build',
+    enforce: 'pre',
+    applyToEnvironment: (environment) => environment.name === 'client',
+    resolveId: (id) => (id === 'devalue' ? DEVALUE : null),
+    load(id) {
+      if (id !== DEVALUE) return null;
+      // The router writes the state of a page into the history with it, which is plain data here. The rest is for data of a server that
+      // renders pages, of which there is none.
+      return `const none = () => { throw new Error('there is no server that renders'); };
+export const stringify = (value) => JSON.stringify(value);
+export const parse = (text) => JSON.parse(text);
+export { none as uneval, none as unflatten, none as stringifyAsync };`;
+    },
+    transform: (code, id) => (MARKED.test(id) ? { code: lexerOnly(code), map: null } : null)
+  };
+}
+
+/** Each icon is drawn by a component of ours: that of the package computes at every icon what is the same for all. */
+export const icons = {
+  name: 'natter:icons',
+  enforce: 'pre',
+  resolveId(id, importer) {
+    const isIcon = id === '../Icon.svelte' && /@lucide\/svelte\/dist\/icons\//.test(importer ?? '');
+    return isIcon ? new URL('../src/lib/components/ui/icon.svelte', import.meta.url).pathname : null;
+  }
+};

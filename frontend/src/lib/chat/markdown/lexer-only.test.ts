@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Lexer } from 'marked';
+import { expect, it } from 'vitest';
+import { lexerOnly } from '../../../../scripts/slim.mjs';
+
+/** What the build makes of the package, loaded as it is. */
+async function built() {
+  const code = lexerOnly(readFileSync(createRequire(import.meta.url).resolve('marked'), 'utf8'));
+  const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`;
+  const kept = (await import(/* @vite-ignore */ url)) as { Lexer: typeof Lexer };
+  return { code, kept };
+}
+
+it('keeps the lexer of the package alone, and it reads as the whole does', async () => {
+  const { code, kept } = await built();
+  const text =
+    '# A\n\n- [ ] *b* `c` [d][e] ~~f~~\n\n> g\n\n| h |\n| - |\n| i |\n\n[e]: https://j.example "k"\n\n<b>l</b>\n';
+  expect(Object.keys(kept).sort()).toEqual(['Lexer', 'Tokenizer']);
+  const tokens = new kept.Lexer().lex(text);
+  expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer().lex(text)));
+  expect(code).not.toContain('<blockquote>');
+});
+
+it('refuses a package that is built in another way', () => {
+  expect(() => lexerOnly('export{a as Lexer};')).toThrow('built in another way');
+});
