@@ -47,6 +47,13 @@ export default defineConfig({
                     (first.isNeededBy(id, 'conversation', 'start') || first.isNeededBy(id, 'conversation', 'settings')),
                   priority: 1
                 },
+                // What is said of errors is needed in many places and by no first page but the doors: not a part of their forms.
+                {
+                  name: 'errors',
+                  test: /\/lib\/(api\/words\.ts|paraglide\/messages\/(error|auth_rule|password_rule)_\w+\.js)/,
+                  priority: 0.9
+                },
+                { name: 'doorstep', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'start'), priority: 0.6 },
                 { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'settings'), priority: 0.5 },
                 {
                   name: 'beside',

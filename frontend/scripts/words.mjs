@@ -1,6 +1,7 @@
 // A first load brings words in the reader's language alone. The compiler of the messages writes each of them in every language into one
 // module; here those that a page needs before it works are taken out into one table for each language, which the first layout loads. What
-// is opened by a click keeps its words in its own file, in each language.
+// is opened by a click keeps its words in its own file, in each language, and so do the doors and the settings: else a conversation would
+// bring theirs.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PAGES } from './pages.mjs';
@@ -17,10 +18,14 @@ export const { locales: LOCALES, baseLocale: BASE } = JSON.parse(
 /** The table of a language as a module: the build's manifest has it by this end of its name. */
 export const tableOf = (locale) => `${WORDS}/${locale}`;
 
-/** Keys of the messages that some page needs at first: what its files name, and what those import. */
+/** Whose words are in the tables. */
+const KINDS = new Set(['conversation', 'start']);
+
+/** Keys of the messages that some of these pages need at first: what their files name, and what those import. */
 export function firstWords(known) {
   const [seen, used] = [new Set(), new Set()];
-  const waiting = ['routes/+layout.svelte', ...PAGES.flatMap((page) => page.files)].flatMap((file) => [
+  const pages = PAGES.filter(({ kind }) => KINDS.has(kind));
+  const waiting = ['routes/+layout.svelte', ...pages.flatMap(({ files }) => files)].flatMap((file) => [
     join(SRC, file),
     join(SRC, file.replace(/\.svelte$/, '.ts'))
   ]);

@@ -2,6 +2,7 @@ import { untilTime } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
 import { ApiError, type Details } from './client.ts';
+import { waitInWords } from './wait.ts';
 
 /** What the server has refused. */
 export type Refused = Pick<ApiError, 'code' | 'message'> & {
@@ -93,18 +94,6 @@ function budgetExceeded({ details }: Refused): string {
 /** How long until there is some of it again. */
 function anew(details: Details | undefined): string | null {
   return typeof details?.resets_at === 'string' ? untilTime(details.resets_at) : null;
-}
-
-/** “8 s”, “3 min”: short, because it stands in a sentence. */
-export function waitInWords(seconds: number): string {
-  return seconds < 90
-    ? m.time_seconds({ count: Math.ceil(seconds) })
-    : m.time_minutes({ count: Math.ceil(seconds / 60) });
-}
-
-/** On a button that works again in a while. */
-export function waitLabel(seconds: number): string {
-  return m.auth_wait({ wait: waitInWords(seconds) });
 }
 
 const PASSWORD_RULES: Record<string, () => string> = {

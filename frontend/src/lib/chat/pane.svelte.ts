@@ -6,7 +6,7 @@ import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
 import type { Upload } from '#lib/api/files.ts';
 import { ApiError } from '#lib/api/client.ts';
 import type { Scheduled } from '#lib/api/later.ts';
-import { sentence } from '#lib/api/words.ts';
+import { sentenceSoon } from '#lib/api/sentence-soon.ts';
 import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -708,7 +708,7 @@ export class Pane {
       await act();
       return true;
     } catch (error) {
-      toast(m.chat_action_failed({ reason: sentence(error) }));
+      toast(m.chat_action_failed({ reason: await sentenceSoon(error) }));
       return false;
     }
   }
