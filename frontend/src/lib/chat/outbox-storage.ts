@@ -1,5 +1,5 @@
 /** Where messages wait that are not sent yet: in the browser's database, so that they outlive the page. */
-import { createStore, del, entries, set, type UseStore } from 'idb-keyval';
+import type * as idb from 'idb-keyval';
 import type { Outgoing } from './state.ts';
 
 export interface OutboxStorage {
@@ -17,10 +17,10 @@ type Waking = ServiceWorkerRegistration & { readonly sync?: { register(tag: stri
 
 /** A browser that offers no database (a strict private window) keeps them for as long as the page lives. */
 export class BrowserOutboxStorage implements OutboxStorage {
-  #store: UseStore | undefined;
+  #store: idb.UseStore | undefined;
 
   async load(userId: string): Promise<Outgoing[]> {
-    const all = await this.#try((store) => entries<string, Outgoing>(store));
+    const all = await this.#try(({ entries }, store) => entries<string, Outgoing>(store));
     return (all ?? [])
       .filter(([key]) => key.startsWith(`${userId}/`))
       .map(([, outgoing]) => outgoing)
@@ -28,11 +28,11 @@ export class BrowserOutboxStorage implements OutboxStorage {
   }
 
   async put(userId: string, outgoing: Outgoing): Promise<void> {
-    await this.#try((store) => set(`${userId}/${outgoing.client_id}`, outgoing, store));
+    await this.#try(({ set }, store) => set(`${userId}/${outgoing.client_id}`, outgoing, store));
   }
 
   async remove(userId: string, clientId: string): Promise<void> {
-    await this.#try((store) => del(`${userId}/${clientId}`, store));
+    await this.#try(({ del }, store) => del(`${userId}/${clientId}`, store));
   }
 
   wake(): void {
@@ -42,10 +42,11 @@ export class BrowserOutboxStorage implements OutboxStorage {
       .catch(() => undefined);
   }
 
-  async #try<T>(act: (store: UseStore) => Promise<T>): Promise<T | undefined> {
+  async #try<T>(act: (database: typeof idb, store: idb.UseStore) => Promise<T>): Promise<T | undefined> {
     try {
-      this.#store ??= createStore('natter-outbox', 'messages');
-      return await act(this.#store);
+      const database = await import('idb-keyval');
+      this.#store ??= database.createStore('natter-outbox', 'messages');
+      return await act(database, this.#store);
     } catch {
       return undefined;
     }

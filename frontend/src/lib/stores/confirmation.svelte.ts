@@ -1,6 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
 import type { ConfirmMethod, Freshness, Id } from '#lib/api/types.ts';
-import { usePasskey } from '#lib/passkeys.ts';
 
 interface PasskeyStart {
   challenge_id: Id;
@@ -50,6 +49,7 @@ export class Confirmation {
 
   async byPasskey(): Promise<void> {
     const { challenge_id, publicKey } = await this.#api.post<PasskeyStart>('/auth/passkeys/signin/start', {});
+    const { usePasskey } = await import('#lib/passkeys.ts');
     const credential = await usePasskey(publicKey);
     await this.#api.post('/auth/confirm', { challenge_id, credential });
     this.#answer?.(true);

@@ -1,6 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Account, Challenge, CustomStatus, Id, Proof, Tokens } from '#lib/api/types.ts';
-import { usePasskey } from '#lib/passkeys.ts';
 
 /**
  * `ended`: the session is over, but the page of the one who had it stays as it is until somebody signs in.
@@ -140,6 +139,7 @@ export class Session {
 
   async signInWithPasskey(options: { conditional?: boolean; signal?: AbortSignal } = {}): Promise<void> {
     const start = await this.#api.post<PasskeyStart>('/auth/passkeys/signin/start', {});
+    const { usePasskey } = await import('#lib/passkeys.ts');
     const credential = await usePasskey(start.publicKey, options);
     const finish = { challenge_id: start.challenge_id, credential };
     this.#welcome(await this.#api.post<Tokens>('/auth/passkeys/signin/finish', finish));
