@@ -1,4 +1,5 @@
 /** Has code coloured by a worker, one piece at a time, each within its time. */
+import '../../styles/code.css';
 import type { Span } from './highlight.ts';
 import type { Job, Report } from './highlight.worker.ts';
 
