@@ -6,9 +6,9 @@ import { basename, dirname, join } from 'node:path';
 import { BUILD, filesOf, words } from './chunks.mjs';
 import { PAGES } from './pages.mjs';
 
-/** What we want, and what is allowed until we have it: it only ever gets less. */
+/** What we want, and what is allowed until we have it, for each kind of page: it only ever gets less. */
 const AIM = 110 * 1024;
-const LIMIT = 156 * 1024;
+const LIMITS = { doors: 94, conversation: 130, settings: 133, start: 105 };
 const PARTS = 10;
 const kib = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`;
 
@@ -35,16 +35,18 @@ for (const page of PAGES) {
     return [kind, sumOf(files)];
   });
   const bytes = sums.reduce((sum, [, size]) => sum + size, 0);
-  isTooMuch ||= bytes > LIMIT;
+  const limit = LIMITS[page.kind] * 1024;
+  isTooMuch ||= bytes > limit;
   const counted = sums.filter(([, size]) => size > 0).map(([kind, size]) => `${kind} ${kib(size)}`);
   const over = bytes > AIM ? `; ${kib(bytes - AIM)} more than we want` : '';
   const files = Object.values(kinds).flat().length;
   console.log(
-    `${page.name}: ${kib(bytes)} in ${files} files (${counted.join(', ')}); room for ${kib(LIMIT - bytes)}${over}`
+    `${page.name}: ${kib(bytes)} in ${files} files (${counted.join(', ')}); room for ${kib(limit - bytes)}${over}`
   );
 }
 console.log(`The largest of ${parts.size} files:`);
 for (const [file, size] of [...parts].sort(([, one], [, other]) => other - one).slice(0, PARTS))
   console.log(`${kib(size).padStart(10)}  ${file}`);
-if (isTooMuch) console.error(`Allowed are ${kib(LIMIT)}: load later what a page does not need at first.`);
+if (isTooMuch)
+  console.error(`Allowed are ${JSON.stringify(LIMITS)} KiB: load later what a page does not need at first.`);
 process.exit(isTooMuch ? 1 : 0);
