@@ -20,6 +20,30 @@ const KIND_COMPARED = [
   `CallExpression[callee.property.name="includes"]:matches([arguments.0.name="kind"], [arguments.0.property.name="kind"]) > MemberExpression > ArrayExpression > Literal[value=${KINDS}]`
 ];
 
+/** Paths become addresses in one place, because the app may stand below a path of its host. */
+const ADDRESSED = [
+  [
+    'SvelteAttribute[key.name=/^(href|src|action)$/] > SvelteLiteral:first-child[value=/^\\//]',
+    'Begin with {base} (#lib/address.ts).'
+  ],
+  [
+    'SvelteAttribute[key.name=/^(href|src|action)$/] > SvelteMustacheTag > TemplateLiteral > TemplateElement:first-child[value.raw=/^\\//]',
+    'Begin with ${base} (#lib/address.ts).'
+  ],
+  [
+    'ImportDeclaration[source.value="$app/navigation"] > ImportSpecifier[imported.name="goto"][local.name="goto"]',
+    'Take it from #lib/navigation.ts, which knows where the app stands.'
+  ],
+  [
+    'MemberExpression[property.name="pathname"][object.property.name="url"][object.object.name="page"]',
+    'Ask pathOf(page.url) (#lib/address.ts).'
+  ],
+  [
+    'TemplateLiteral > MemberExpression[object.name="location"][property.name="origin"]',
+    'Ask wholeAddress() (#lib/address.ts).'
+  ]
+];
+
 export default ts.config(
   { ignores: ['build/', '.svelte-kit/', 'src/lib/paraglide/', 'src/lib/api/generated/', 'project.inlang/'] },
   js.configs.recommended,
@@ -36,7 +60,7 @@ export default ts.config(
     rules: {
       // TypeScript knows every name already.
       'no-undef': 'off',
-      // The app is always served at the root of its host.
+      // A resolved path takes more bytes than `base` before it; the rules below see to that.
       'svelte/no-navigation-without-resolve': 'off',
       // No store of Svelte 4 is left, and looking for them took nine tenths of the time.
       'svelte/require-store-reactive-access': 'off',
@@ -66,7 +90,8 @@ export default ts.config(
         ...KIND_COMPARED.map((selector) => ({
           selector,
           message: 'Ask for what a conversation is capable of (#lib/chat/kinds.ts), not which kind it is.'
-        }))
+        })),
+        ...ADDRESSED.map(([selector, message]) => ({ selector, message }))
       ]
     }
   }

@@ -7,6 +7,8 @@ declare global {
   }
 
   interface Window {
+    /** Where the app stands on its host; see `address.ts`. */
+    natterBase?: string;
     /** What `app.html` has asked the server for, by path. */
     natterEarly?: Record<string, Promise<Response>>;
     /** One of the pages before signing in. */

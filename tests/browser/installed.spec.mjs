@@ -158,11 +158,12 @@ test('it can be installed, and something can be shared with it', async ({ arrive
   });
   expect(manifest.type).toMatch(/manifest\+json/);
   // What browsers ask for before they offer to install it.
-  expect(manifest).toMatchObject({ id: '/', name: 'Natter', short_name: 'Natter', start_url: '/', display: 'standalone' });
+  // Its addresses begin where it is itself.
+  expect(manifest).toMatchObject({ id: './', name: 'Natter', short_name: 'Natter', start_url: './', display: 'standalone' });
   expect(manifest.icons.map(({ sizes, purpose }) => `${sizes} ${purpose}`)).toEqual(
     expect.arrayContaining(['192x192 any', '512x512 any', '512x512 maskable'])
   );
-  for (const { src } of manifest.icons) expect((await anna.page.request.get(src)).status()).toBe(200);
+  for (const { src } of manifest.icons) expect((await anna.page.request.get(`/${src}`)).status()).toBe(200);
   // What the browser itself has against it. The windows of tests are never offered it.
   const devtools = await anna.page.context().newCDPSession(anna.page);
   const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
@@ -170,11 +171,11 @@ test('it can be installed, and something can be shared with it', async ({ arrive
   const { errors } = await devtools.send('Page.getAppManifest');
   expect(errors).toEqual([]);
   for (const { url } of manifest.shortcuts) {
-    await anna.page.goto(url);
+    await anna.page.goto(`/${url}`);
     await expect(anna.page.getByRole('main')).toBeVisible();
   }
   const { action, params } = manifest.share_target;
-  await anna.page.goto(`${action}?${params.title}=A+page&${params.url}=https%3A%2F%2Fexample.org%2F`);
+  await anna.page.goto(`/${action}?${params.title}=A+page&${params.url}=https%3A%2F%2Fexample.org%2F`);
   await expect(anna.page.getByText('https://example.org/')).toBeVisible();
   await anna.expectFlawless('sharing');
   await anna.page.getByRole('main').getByRole('button', { name: ben.name }).click();

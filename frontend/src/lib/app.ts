@@ -13,6 +13,7 @@ import { Settings } from './stores/settings.svelte.ts';
 import { Shell } from './stores/shell.svelte.ts';
 import { Sidebar } from './stores/sidebar.svelte.ts';
 import { Workspaces } from './stores/workspaces.svelte.ts';
+import { withBase } from '#lib/address.ts';
 
 /** Everything that lives as long as the page. */
 export interface App {
@@ -44,7 +45,7 @@ export function createApp(): App {
   const session = new Session(api, {
     storage,
     channel: new BroadcastChannel('natter.session'),
-    startOver: (where) => (where === 'home' ? location.replace('/') : location.reload()),
+    startOver: (where) => (where === 'home' ? location.replace(withBase('/')) : location.reload()),
     forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget')
   });
   const connection = new Connection(api);

@@ -1,8 +1,8 @@
 /** Back on a phone closes what lies over the page: the layers, and the browser’s history as the router keeps it. */
 import { untrack } from 'svelte';
 import { MediaQuery } from 'svelte/reactivity';
-import { goto } from '$app/navigation';
 import { page } from '$app/state';
+import { goto } from '#lib/navigation.ts';
 import { Layers } from '#lib/layers.ts';
 
 const phone = new MediaQuery('max-width: 760px');

@@ -8,6 +8,7 @@
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
+import { base, isBelow, pathOf, withBase } from '#lib/address.ts';
 import { Api } from '#lib/api/client.ts';
 import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
 import { FileStorage } from '#lib/chat/file-storage.ts';
@@ -16,6 +17,8 @@ import { tellChanged } from '#lib/pwa/device.ts';
 import { Kept, PICTURES, READ } from '#lib/pwa/kept.ts';
 import { sendLeft } from '#lib/pwa/left.ts';
 
+/** The page itself, as every address gets it. */
+const PAGE = `${base}/`;
 const SHELL = `natter-shell-${version}`;
 /** How long a page waits for the server before the kept one is shown. */
 const PATIENCE = 4_000;
@@ -63,9 +66,8 @@ self.addEventListener('message', (event) => {
 
 async function keepShell(): Promise<void> {
   const cache = await caches.open(SHELL);
-  const files = [...immutable, ...assets].map(({ path }) => `/${path.replace(/^\//, '')}`);
-  // The page itself, as every address gets it.
-  await cache.add(new Request('/', { cache: 'reload', headers: { Accept: 'text/html' } }));
+  const files = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
+  await cache.add(new Request(PAGE, { cache: 'reload', headers: { Accept: 'text/html' } }));
   await cache.addAll(files.filter((file) => !LARGE.test(file)));
 }
 
@@ -79,24 +81,26 @@ async function takeOver(): Promise<void> {
 function answer(event: FetchEvent): void {
   const { request } = event;
   const url = new URL(request.url);
-  if (url.origin !== location.origin) return;
+  // Others may stand on the same host.
+  if (url.origin !== location.origin || !isBelow(url.pathname)) return;
+  const path = pathOf(url);
   if (request.method !== 'GET') {
     // Whoever signs out leaves nothing behind, nor does whoever was here before.
-    if (/^\/r1\/(auth\/(logout|signin|signup)|users\/me$)/.test(url.pathname) && request.method !== 'PATCH')
+    if (/^\/r1\/(auth\/(logout|signin|signup)|users\/me$)/.test(path) && request.method !== 'PATCH')
       event.waitUntil(kept.forget());
     return;
   }
   if (request.mode === 'navigate') {
-    if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known|artifact\.html)(\/|$)/.test(url.pathname))
+    if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known|artifact\.html)(\/|$)/.test(path))
       event.respondWith(page(request));
-  } else if (url.pathname.startsWith('/_app/immutable/')) event.respondWith(file(request));
-  else if (url.pathname.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));
-  else if (KEPT.test(url.pathname)) event.respondWith(read(request));
+  } else if (path.startsWith('/_app/immutable/')) event.respondWith(file(request));
+  else if (path.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));
+  else if (KEPT.test(path)) event.respondWith(read(request));
 }
 
 /** From the server; where it doesn't answer, the page that is kept. */
 async function page(request: Request): Promise<Response> {
-  const kept = async () => (await caches.match('/', { cacheName: SHELL })) ?? Response.error();
+  const kept = async () => (await caches.match(PAGE, { cacheName: SHELL })) ?? Response.error();
   const late = new Promise<Response>((resolve) => setTimeout(() => resolve(kept()), PATIENCE));
   try {
     return await Promise.race([fetch(request), late]);
@@ -160,8 +164,8 @@ async function show(data: PushMessageData | null): Promise<void> {
     body: pushed.text,
     // One for each conversation: what comes later takes the place of what is there.
     tag: pushed.conversation_id ?? pushed.id,
-    icon: '/icon-192.png',
-    badge: '/badge.png',
+    icon: `${base}/icon-192.png`,
+    badge: `${base}/badge.png`,
     data: pushed
   });
   // Apple's devices are not told when something is read elsewhere.
@@ -181,7 +185,7 @@ function parsed(data: PushMessageData | null): Pushed | null {
 async function takeBack(): Promise<void> {
   const shown = await self.registration.getNotifications();
   if (shown.length === 0) return;
-  const response = await fetch('/r1/notifications?unread=true&page_size=200', {
+  const response = await fetch(`${base}/r1/notifications?unread=true&page_size=200`, {
     headers: { Accept: 'application/json' }
   });
   if (!response.ok) return;
@@ -195,7 +199,8 @@ async function takeBack(): Promise<void> {
 async function open(notification: Notification): Promise<void> {
   notification.close();
   const about = notification.data as About;
-  const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const all = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const windows = all.filter(({ url }) => isBelow(new URL(url).pathname));
   const app = windows.find(({ focused }) => focused) ?? windows[0];
   if (app) {
     app.postMessage({ type: 'natter.open', ...about });
@@ -204,5 +209,7 @@ async function open(notification: Notification): Promise<void> {
   }
   const { conversation_id, message_id } = about;
   const message = message_id ? `/m/${message_id}` : '';
-  await self.clients.openWindow(about.path ?? (conversation_id ? `/c/${conversation_id}${message}` : '/activity'));
+  await self.clients.openWindow(
+    withBase(about.path ?? (conversation_id ? `/c/${conversation_id}${message}` : '/activity'))
+  );
 }

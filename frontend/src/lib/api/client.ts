@@ -9,6 +9,7 @@
  */
 import type * as Described from './generated/types.gen.ts';
 import { subjectOf, Turns } from './turns.ts';
+import { base } from '#lib/address.ts';
 
 export type FieldError = Described.FieldError;
 
@@ -73,7 +74,7 @@ export interface ApiOptions {
   early?: Record<string, Promise<Response>> | undefined;
 }
 
-const BASE = '/r1';
+const BASE = `${base}/r1`;
 const LOCK = 'natter.refresh';
 const RENEWED = 'natter.renewed';
 const REFRESH_TRIES = 3;

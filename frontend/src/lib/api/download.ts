@@ -1,10 +1,11 @@
 import { ApiError, failureOf, type Api } from './client.ts';
+import { base } from '#lib/address.ts';
 
 /** A file that the server answers as it is, for keeping. */
 export async function fetchFile(api: Api, path: string): Promise<Blob> {
   const ask = async () => {
     try {
-      return await fetch(`/r1${path}`, { credentials: 'same-origin', cache: 'no-store' });
+      return await fetch(`${base}/r1${path}`, { credentials: 'same-origin', cache: 'no-store' });
     } catch {
       throw new ApiError(0, 'network', 'The server could not be reached.');
     }

@@ -1,5 +1,6 @@
 /** Files as the server keeps them. */
 import type { Id, Timestamp } from './types.ts';
+import { base } from '#lib/address.ts';
 
 export interface Upload {
   id: Id;
@@ -37,5 +38,5 @@ export function pdfUrl(file: Pick<Upload, 'id' | 'name'>, page: number): string 
 
 /** Where its bytes are; with a width, those of a smaller picture. */
 export function fileUrl({ id, name }: Pick<Upload, 'id' | 'name'>, width?: Width): string {
-  return `/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;
+  return `${base}/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;
 }

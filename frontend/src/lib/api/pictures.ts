@@ -1,9 +1,10 @@
 /** What people look like. */
 import type * as Described from './generated/types.gen.ts';
 import type { Id } from './types.ts';
+import { base } from '#lib/address.ts';
 
 /** `GET /r1/users/pictures`, `PUT /r1/users/me/picture` */
 export type UserPicture = Described.UserPicture;
 
 /** Where it is. */
-export const pictureUrl = (uploadId: Id): string => `/files/${uploadId}/picture`;
+export const pictureUrl = (uploadId: Id): string => `${base}/files/${uploadId}/picture`;

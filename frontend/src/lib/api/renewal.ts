@@ -1,9 +1,10 @@
 /** Which renewal of the session is under way: kept where every tab and the service worker find it. */
 import type { Renewal } from './client.ts';
+import { base } from '#lib/address.ts';
 
 /** The cache that it is kept in: what pages and the service worker have in common. */
 export const RENEWAL = 'natter-renewal';
-const AT = '/r1/auth/refresh';
+const AT = `${base}/r1/auth/refresh`;
 
 export class BrowserRenewal implements Renewal {
   /** For tabs alone, where there is no service worker: on plain http. */

@@ -4,6 +4,7 @@
  */
 import { ApiError, failureOf, type Api } from './client.ts';
 import type { Upload } from './files.ts';
+import { base } from '#lib/address.ts';
 
 export interface Request {
   readonly blob: Blob;
@@ -24,9 +25,9 @@ interface Part {
 }
 
 const IN_ONE_UP_TO = 5 * 1024 * 1024;
-const WHOLE = '/r1/uploads';
-const PARTS = '/r1/uploads/tus';
-const SAID = '/r1/transcriptions';
+const WHOLE = `${base}/r1/uploads`;
+const PARTS = `${base}/r1/uploads/tus`;
+const SAID = `${base}/r1/transcriptions`;
 const MOST_CONFLICTS = 3;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 

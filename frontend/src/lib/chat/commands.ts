@@ -1,5 +1,5 @@
 /** What one does by a `/` in front of what one writes. */
-import { goto } from '$app/navigation';
+import { goto } from '#lib/navigation.ts';
 import { FOREVER } from '#lib/api/channels.ts';
 import type { App } from '#lib/app.ts';
 import { attempt } from '#lib/components/attempt.ts';

@@ -1,4 +1,4 @@
-import { goto } from '$app/navigation';
+import { goto } from '#lib/navigation.ts';
 import type { App } from '#lib/app.ts';
 import type { Message } from '#lib/api/types.ts';
 

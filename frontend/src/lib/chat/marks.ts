@@ -1,5 +1,6 @@
 /** What one does with a message beside answering it: keeping it, noting it, pinning it, taking its address. */
-import { goto } from '$app/navigation';
+import { wholeAddress } from '#lib/address.ts';
+import { goto } from '#lib/navigation.ts';
 import type { App } from '#lib/app.ts';
 import { attempt } from '#lib/components/attempt.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
@@ -14,7 +15,7 @@ type Marked = Pick<MessageView, 'id' | 'isPinned' | 'content' | 'sender' | 'time
 
 /** The address of a message; whoever may read it finds it there. */
 export function linkTo(conversationId: string, messageId: string): string {
-  return `${location.origin}/c/${conversationId}/m/${messageId}`;
+  return wholeAddress(`/c/${conversationId}/m/${messageId}`);
 }
 
 export async function mark(

@@ -1,4 +1,5 @@
 /** Links to messages of this installation, as “Copy link” makes them (`marks.ts`). */
+import { pathOf } from '#lib/address.ts';
 import type { Forwarded } from '#lib/api/types.ts';
 import { ownLines } from './markdown/own.ts';
 import type { Block, Inline } from './markdown/tree.ts';
@@ -13,7 +14,7 @@ const MOST = 3;
 export function messageAt(href: string, origin: string = location.origin): Forwarded | null {
   const url = URL.parse(href);
   if (url?.origin !== origin) return null;
-  const [, conversationId, messageId] = PATH.exec(url.pathname.toLowerCase()) ?? [];
+  const [, conversationId, messageId] = PATH.exec(pathOf(url).toLowerCase()) ?? [];
   return conversationId && messageId ? { conversation_id: conversationId, message_id: messageId } : null;
 }
 

@@ -1,5 +1,5 @@
 import { mount } from 'svelte';
-import { goto } from '$app/navigation';
+import { goto } from '#lib/navigation.ts';
 
 let isListening = false;
 

@@ -1,4 +1,5 @@
 /** Notifications of the system while the app is open in a tab, and nobody looks at it: what push does for a device that is woken. */
+import { base } from '#lib/address.ts';
 import { isLookedAt } from '#lib/chat/looked-at.ts';
 
 const KEPT = 'natter.in-passing';
@@ -103,8 +104,8 @@ export class InPassing {
       await worker.showNotification(title, {
         body,
         tag,
-        icon: '/icon-192.png',
-        badge: '/badge.png',
+        icon: `${base}/icon-192.png`,
+        badge: `${base}/badge.png`,
         // The app has sounds of its own.
         silent: true,
         data: { id, path, conversation_id: conversationId, message_id: messageId }

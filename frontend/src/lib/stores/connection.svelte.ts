@@ -1,3 +1,4 @@
+import { base } from '#lib/address.ts';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { AckPayload, ErrorPayload, Frame, HelloPayload, ServerFrame } from '#lib/api/types.ts';
 import { isOld, type Reading } from './line.ts';
@@ -391,7 +392,7 @@ export class Connection {
 
 function openWebSocket(): Socket {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  return new WebSocket(`${scheme}://${location.host}/r1/websocket`, 'natter.json') as unknown as Socket;
+  return new WebSocket(`${scheme}://${location.host}${base}/r1/websocket`, 'natter.json') as unknown as Socket;
 }
 
 async function bringStream(): Promise<(api: Api) => Socket> {

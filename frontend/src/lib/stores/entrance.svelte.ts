@@ -1,3 +1,4 @@
+import { base } from '#lib/address.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider, TextLimits } from '#lib/api/types.ts';
 
@@ -114,5 +115,5 @@ export class Entrance {
 /** Where signing in at a provider begins. The server leads on to it, and comes back to `next`. */
 export function startOf(provider: string, next: string, { link = false } = {}): string {
   const query = new URLSearchParams({ next, ...(link ? { link: 'true' } : {}) });
-  return `/r1/auth/oauth/${encodeURIComponent(provider)}/start?${query}`;
+  return `${base}/r1/auth/oauth/${encodeURIComponent(provider)}/start?${query}`;
 }

@@ -1,3 +1,4 @@
+import { base } from '#lib/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Id, Timestamp } from '#lib/api/types.ts';
@@ -67,7 +68,7 @@ export class RunningExport {
     if (!this.#upload) return;
     const { id, name } = this.#upload;
     Object.assign(document.createElement('a'), {
-      href: `/files/${id}/${encodeURIComponent(name)}`,
+      href: `${base}/files/${id}/${encodeURIComponent(name)}`,
       download: name
     }).click();
   }

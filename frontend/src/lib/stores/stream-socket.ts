@@ -3,6 +3,7 @@
  * (`GET /r1/events`), and what is sent goes by plain calls. What has no call (typing, presence) is left out. Where something
  * on the way hands answers on only when they are whole, each ends with what there is, and the next one is asked for.
  */
+import { base } from '#lib/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Cursor, Id, LoggedEvent, Message } from '#lib/api/types.ts';
 import type { Socket } from './connection.svelte.ts';
@@ -89,7 +90,7 @@ export class StreamSocket implements Socket {
     let isWhole = false;
     try {
       const query = [this.#view && `view=${this.#view}`, polls && `wait=${WAIT}`].filter(Boolean).join('&');
-      const path = `/r1/events${query && `?${query}`}`;
+      const path = `${base}/r1/events${query && `?${query}`}`;
       const headers = {
         accept: 'text/event-stream',
         ...(this.#lastEventId !== undefined && { 'last-event-id': this.#lastEventId })

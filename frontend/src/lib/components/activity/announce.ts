@@ -1,4 +1,4 @@
-import { goto } from '$app/navigation';
+import { goto } from '#lib/navigation.ts';
 import type { Notification } from '#lib/api/notifications.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';

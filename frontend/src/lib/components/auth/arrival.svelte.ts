@@ -1,5 +1,5 @@
-import { goto } from '$app/navigation';
 import { page } from '$app/state';
+import { goto } from '#lib/navigation.ts';
 import { useApp } from '#lib/app.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';

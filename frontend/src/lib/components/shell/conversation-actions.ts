@@ -1,6 +1,6 @@
 /** What can be done with a conversation as a whole, from its menu and from its details. */
-import { goto } from '$app/navigation';
 import { page } from '$app/state';
+import { goto } from '#lib/navigation.ts';
 import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import { hasChangingMembers, isChannel, isPair, isPersonal, isPublic, mayManage } from '#lib/chat/kinds.ts';

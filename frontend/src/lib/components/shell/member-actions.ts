@@ -1,5 +1,5 @@
 /** What can be done with somebody in a conversation. Called from a menu, which is gone by the time an answer comes. */
-import { goto } from '$app/navigation';
+import { goto } from '#lib/navigation.ts';
 import type { Conversation, Member } from '#lib/api/types.ts';
 import { attempt } from '#lib/components/attempt.ts';
 import { confirmed } from '#lib/components/ui/confirm/index.ts';

@@ -1,0 +1,47 @@
+import { afterEach, expect, test, vi } from 'vitest';
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.resetModules();
+});
+
+/** The module, as a page or a worker loads it. */
+async function loaded(globals: Record<string, unknown>) {
+  vi.resetModules();
+  for (const [name, value] of Object.entries(globals)) vi.stubGlobal(name, value);
+  return import('./address.ts');
+}
+
+test('at the root paths are addresses', async () => {
+  const { base, withBase, wholeAddress, pathOf, isBelow } = await loaded({
+    natterBase: '',
+    location: { origin: 'https://chat.test', pathname: '/c/1' }
+  });
+  expect([base, withBase('/c/new'), wholeAddress('/c/new')]).toEqual(['', '/c/new', 'https://chat.test/c/new']);
+  for (const pathname of ['/', '/c/1', '/chat/c/1']) {
+    expect(pathOf({ pathname })).toBe(pathname);
+    expect(isBelow(pathname)).toBe(true);
+  }
+});
+
+test('below a path they are addresses of that path', async () => {
+  const { base, withBase, wholeAddress, pathOf, isBelow } = await loaded({
+    natterBase: '/chat',
+    location: { origin: 'https://example.test', pathname: '/chat/c/1' }
+  });
+  expect([base, withBase('/'), wholeAddress('/c/1')]).toEqual(['/chat', '/chat/', 'https://example.test/chat/c/1']);
+  expect(['/chat', '/chat/', '/chat/c/1', '/chat/chat'].map((pathname) => pathOf({ pathname }))).toEqual([
+    '/',
+    '/',
+    '/c/1',
+    '/chat'
+  ]);
+  expect(['/chatter', '/', '/c/1'].map(isBelow)).toEqual([false, false, false]);
+  expect(pathOf({ pathname: '/chatter/c/1' })).toBe('/chatter/c/1');
+});
+
+test('the service worker finds by its own address where it stands', async () => {
+  const worker = (pathname: string) => loaded({ natterBase: undefined, registration: {}, location: { pathname } });
+  expect((await worker('/service-worker.js')).base).toBe('');
+  expect((await worker('/teams/chat/service-worker.js')).base).toBe('/teams/chat');
+});
