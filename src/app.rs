@@ -2,13 +2,13 @@
 
 use std::{
     rc::Rc,
-    sync::{Arc, LazyLock},
+    sync::{Arc, OnceLock},
 };
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{Service as _, ServiceFactory, ServiceRequest, ServiceResponse},
     http::{
         ConnectionType,
         header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -20,7 +20,7 @@ use appcore::AppError;
 #[cfg(feature = "swagger")]
 use appcore::Code;
 use endpoint::only_get;
-use middleware::{address, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
+use middleware::{address, below, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
 use realtime::{
     Shard, SocketIo,
     per_address::{AddressSlot, PerAddress},
@@ -60,6 +60,10 @@ pub fn build(
         .wrap(from_fn(protect))
         .wrap(flood_guard)
         .wrap(from_fn(tracing::observe))
+        .wrap_fn(|mut request, service| {
+            below::take_off(&mut request);
+            service.call(request)
+        })
 }
 
 /// Flood guard, host check, firewall, CORS, security headers and long answers in pieces, as one middleware: each separate one would cost two
@@ -120,9 +124,10 @@ async fn published_keys(app: Data<App>) -> HttpResponse {
 }
 
 /// Computed once, since it can't change while the program runs.
-async fn description(http: HttpRequest) -> HttpResponse {
-    static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(endpoint::openapi::served);
-    match TEXT.as_deref() {
+async fn description(http: HttpRequest, app: Data<App>) -> HttpResponse {
+    static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
+    let text = TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.path()));
+    match text.as_deref() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "application/json"))
             .insert_header((CACHE_CONTROL, "no-cache"))
@@ -164,7 +169,7 @@ fn swagger(config: &mut ServiceConfig) {
     }
 
     config
-        .app_data(Data::new(Config::new(["/openapi.json"])))
-        .service(web::redirect("/docs", "/docs/"))
+        .app_data(Data::new(Config::new(["../openapi.json"])))
+        .service(web::redirect("/docs", "docs/"))
         .service(only_get("/docs/{file:.*}", file));
 }

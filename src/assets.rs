@@ -4,7 +4,12 @@
 //! content hash and may be cached for ever; the page itself is revalidated each time. A path that is no file is a view of the app and gets
 //! the page.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    io::{self, Write as _},
+    sync::OnceLock,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,11 +20,13 @@ use actix_web::{
             HeaderName, IF_NONE_MATCH, VARY, X_FRAME_OPTIONS,
         },
     },
-    web::Bytes,
+    web::{Bytes, Data},
 };
 use appcore::{AppError, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use service::App;
 use sha2::{Digest, Sha256};
 
 /// Empty where the program was built without it.
@@ -45,10 +52,13 @@ const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// The fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
-    answer::<WebApp>(&http)
+    static BELOW: OnceLock<Option<Below>> = OnceLock::new();
+    let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.path());
+    let below = if path.is_empty() { None } else { BELOW.get_or_init(|| Below::of::<WebApp>(path)).as_ref() };
+    answer::<WebApp>(&http, below)
 }
 
-fn answer<Files: RustEmbed>(http: &HttpRequest) -> HttpResponse {
+fn answer<Files: RustEmbed>(http: &HttpRequest, below: Option<&Below>) -> HttpResponse {
     let path = http.path().trim_start_matches('/');
     if !matches!(*http.method(), Method::GET | Method::HEAD) {
         return endpoint::failure(http, &Code::NotFound.into());
@@ -58,9 +68,10 @@ fn answer<Files: RustEmbed>(http: &HttpRequest) -> HttpResponse {
     }
     let reserved = path.split('/').next().is_some_and(|first| RESERVED.contains(&first));
     if path.is_empty() || (!reserved && wants_page(http)) {
-        return match Files::get(PAGE) {
-            Some(_) => file::<Files>(http, PAGE),
-            None => endpoint::failure(
+        return match (below, Files::get(PAGE)) {
+            (Some(page), _) => page.answer(http),
+            (None, Some(_)) => file::<Files>(http, PAGE),
+            (None, None) => endpoint::failure(
                 http,
                 &AppError::refused(
                     Code::NotFound,
@@ -82,10 +93,8 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
         .iter()
         .filter(|(name, _)| accepts(http, name))
         .find_map(|(name, ending)| Some((*name, Files::get(&format!("{path}{ending}"))?)));
-    let tag = tag(&plain, chosen.as_ref().map(|(name, _)| *name));
-    let known = header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
-        matches!(candidate.trim().trim_start_matches("W/"), "*") || candidate.trim().trim_start_matches("W/") == tag
-    });
+    let tag = tag(&plain.metadata.sha256_hash(), chosen.as_ref().map(|(name, _)| *name));
+    let known = is_known(http, &tag);
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((ETAG, tag))
@@ -111,6 +120,67 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
     }
 }
 
+/// Whether the caller has it already.
+fn is_known(http: &HttpRequest, tag: &str) -> bool {
+    header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
+        let candidate = candidate.trim().trim_start_matches("W/");
+        candidate == "*" || candidate == tag
+    })
+}
+
+/// The page of an app that stands below a path of its host: it is built for the root, and written anew once.
+struct Below {
+    plain: Bytes,
+    small: Bytes,
+    hash: [u8; 32],
+    policy: String,
+}
+
+impl Below {
+    fn of<Files: RustEmbed>(path: &str) -> Option<Self> {
+        let built = Files::get(PAGE)?;
+        let page = moved(std::str::from_utf8(&built.data).ok()?, path);
+        let small = smaller(page.as_bytes()).ok()?.into();
+        let (hash, policy) = (Sha256::digest(page.as_bytes()).into(), policy(page.as_bytes()));
+        Some(Self { plain: page.into(), small, hash, policy })
+    }
+
+    fn answer(&self, http: &HttpRequest) -> HttpResponse {
+        let form = accepts(http, "gzip").then_some("gzip");
+        let tag = tag(&self.hash, form);
+        let known = is_known(http, &tag);
+        let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        response
+            .insert_header((ETAG, tag))
+            .insert_header((CACHE_CONTROL, ASK_EACH_TIME))
+            .insert_header((VARY, "Accept-Encoding"))
+            .insert_header((CONTENT_SECURITY_POLICY, self.policy.as_str()));
+        if known {
+            return response.finish();
+        }
+        response.insert_header((CONTENT_TYPE, "text/html; charset=utf-8"));
+        match form {
+            Some(form) => response.insert_header((CONTENT_ENCODING, form)).body(self.small.clone()),
+            None => response.body(self.plain.clone()),
+        }
+    }
+}
+
+fn smaller(page: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(page)?;
+    encoder.finish()
+}
+
+/// What the page says of where it stands: to SvelteKit, to its own scripts, and in the addresses of its files.
+fn moved(page: &str, path: &str) -> String {
+    page.replace("base: \"\"", &format!("base: \"{path}\""))
+        .replace("window.natterBase = '';", &format!("window.natterBase = '{path}';"))
+        .replace(" href=\"/", &format!(" href=\"{path}/"))
+        .replace("import(\"/", &format!("import(\"{path}/"))
+        .replace("'/service-worker.js'", &format!("'{path}/service-worker.js'"))
+}
+
 /// Built-in files are served without copying.
 fn bytes(data: Cow<'static, [u8]>) -> Bytes {
     match data {
@@ -132,9 +202,9 @@ fn accepts(http: &HttpRequest, encoding: &str) -> bool {
 }
 
 /// Each encoding needs an `ETag` of its own.
-fn tag(file: &EmbeddedFile, form: Option<&str>) -> String {
+fn tag(hash: &[u8; 32], form: Option<&str>) -> String {
     let mut tag = String::from("\"");
-    for byte in file.metadata.sha256_hash().iter().take(12) {
+    for byte in hash.iter().take(12) {
         let _ = write!(tag, "{byte:02x}");
     }
     if let Some(form) = form {
@@ -206,7 +276,40 @@ mod tests {
     fn get(path: &str, headers: &[(&'static str, &'static str)]) -> HttpResponse {
         let request =
             headers.iter().fold(TestRequest::with_uri(path), |request, header| request.insert_header(*header));
-        answer::<Fixture>(&request.to_http_request())
+        answer::<Fixture>(&request.to_http_request(), None)
+    }
+
+    #[actix_web::test]
+    async fn below_a_path_the_page_and_its_policy_are_of_that_path() {
+        let built = concat!(
+            "<link rel=\"icon\" href=\"/favicon.svg\" /><link href=\"/_app/a.css\" rel=\"stylesheet\">",
+            "<script>window.natterBase = '';</script><a href=\"https://example.org/\"></a>",
+            "<script>{ __sveltekit_1 = { base: \"\", version: \"1\" }; import(\"/_app/a.js\"); const script_url = '/service-worker.js'; }</script>",
+        );
+        let expected = concat!(
+            "<link rel=\"icon\" href=\"/chat/favicon.svg\" /><link href=\"/chat/_app/a.css\" rel=\"stylesheet\">",
+            "<script>window.natterBase = '/chat';</script><a href=\"https://example.org/\"></a>",
+            "<script>{ __sveltekit_1 = { base: \"/chat\", version: \"1\" }; import(\"/chat/_app/a.js\"); const script_url = '/chat/service-worker.js'; }</script>",
+        );
+        assert_eq!(moved(built, "/chat"), expected);
+
+        let below = Below::of::<Fixture>("/chat").unwrap();
+        let ask = |headers: &[(&'static str, &'static str)]| {
+            let request =
+                headers.iter().fold(TestRequest::with_uri("/c/1"), |request, header| request.insert_header(*header));
+            answer::<Fixture>(&request.insert_header(("accept", "text/html")).to_http_request(), Some(&below))
+        };
+        let page = ask(&[("accept-encoding", "gzip, br")]);
+        assert_eq!((page.status().as_u16(), header_of(&page, "content-encoding")), (200, "gzip"));
+        assert_eq!(header_of(&page, "content-security-policy"), policy(&below.plain));
+        let tag: &'static str = header_of(&page, "etag").to_owned().leak();
+        let mut read = Vec::new();
+        let body = to_bytes(page.into_body()).await.unwrap();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body.as_ref()), &mut read).unwrap();
+        assert_eq!(read, below.plain);
+        assert_eq!(ask(&[("accept-encoding", "gzip"), ("if-none-match", tag)]).status().as_u16(), 304);
+        let plain = ask(&[("if-none-match", tag)]);
+        assert_eq!((plain.status().as_u16(), header_of(&plain, "content-encoding")), (200, ""));
     }
 
     fn header_of<'a>(response: &'a HttpResponse, name: &str) -> &'a str {

@@ -21,7 +21,7 @@ use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::{Config, Role};
 use middleware::{
-    address, auth::Credentials, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
+    address, auth::Credentials, below, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
 };
 use realtime::{
     Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
@@ -176,9 +176,12 @@ async fn take_over(
     guard: FloodGuard,
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
-    request: Request,
+    mut request: Request,
     framed: Framed<ClientSocket, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
+    if let Some(uri) = below::without(request.uri(), shard.app().config.server.path()) {
+        request.head_mut().uri = uri;
+    }
     let parts = framed.into_parts();
     let mut socket = parts.io.into_stream();
     if !parts.write_buf.is_empty() {

@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-use support::{Application, Balancer, Codec, Member, Nginx, Setup, Upstream, UpstreamKind, json, wait_until};
+use reqwest::Method;
+use support::{
+    Application, Balancer, Caller, Codec, Credentials, IdentityProvider, MailServer, Member, Nginx, PASSWORD, Setup,
+    Upstream, UpstreamKind, form, json, new_email, wait_until,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -126,4 +130,97 @@ async fn questions_with_files_in_them_go_through_to_an_assistant() {
         let refused = program.send(too_long.header("content-type", "application/json")).await;
         assert_eq!((refused.status, refused.body["error"]["type"].as_str()), (413, Some("invalid_request_error")));
     }
+}
+
+/// Where browsers find a server below a path; the tests take its word for it.
+const BELOW: &str = "https://example.test/chat";
+const BELOW_ORIGIN: &str = "https://example.test";
+const CALLBACK: &str = "/r1/auth/oauth/idp/callback";
+
+/// By the shipped nginx; without a proxy; and by one that has taken the path off.
+#[tokio::test]
+async fn below_a_path_of_a_host_everything_stays_there() {
+    let redirect = format!("{BELOW}{CALLBACK}");
+    let provider = IdentityProvider::start(&[redirect.as_str()]).await;
+    let (mail, folder) = (MailServer::start().await, tempfile::tempdir().unwrap());
+    let app = Setup::new()
+        .set("server.public_url", BELOW)
+        .set("mail.smtp_url", mail.url())
+        .set("mail.from", "Natter <chat@example.test>")
+        .identity_provider("idp", "oidc", &provider, folder.path())
+        .set("auth.oauth.idp.trust_email", true)
+        .start()
+        .await;
+    let nginx = Nginx::shipped_below_a_path(&app.instances).await;
+    assert_eq!(Caller::anonymous(&nginx.url()).get("/chat").await.status, 301);
+    assert_eq!(Caller::anonymous(&nginx.url()).get("/health/simple").await.status, 404, "that is another's");
+    for (host, path) in [(nginx.url(), "/chat"), (app.url(), "/chat"), (app.url(), "")] {
+        let base = format!("{host}{path}");
+        assert_eq!(Caller::anonymous(&base).get("/health/simple").await.status, 200, "{base}");
+        let described = Caller::anonymous(&base).get("/openapi.json").await;
+        assert_eq!(described.body["servers"], json!([{ "url": "/chat" }]), "{base}");
+        a_browser_signs_up_and_is_sent_mail(&base, &mail).await;
+        messages_and_files_go_through(&host, &base).await;
+        one_signs_in_by_a_provider(&base, &provider).await;
+    }
+}
+
+async fn a_browser_signs_up_and_is_sent_mail(base: &str, mail: &MailServer) {
+    let (anonymous, email) = (Caller::anonymous(base), new_email("Anna"));
+    let body = json!({ "email": email, "password": PASSWORD, "display_name": "Anna" });
+    let request = anonymous.request(Method::POST, "/r1/auth/signup").header("x-natter-transport", "cookie");
+    let answer = anonymous.send(request.header("origin", BELOW_ORIGIN).json(&body)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let set: Vec<&str> = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    for (name, path) in
+        [("__Secure-natter_access=", "Path=/chat/;"), ("__Secure-natter_refresh=", "Path=/chat/r1/auth;")]
+    {
+        assert!(set.iter().any(|cookie| cookie.starts_with(name) && cookie.contains(path)), "{set:?}");
+    }
+    let with_cookies =
+        |origin: &str| Caller::new(base, Credentials::Cookies { header: answer.cookies(), origin: origin.to_owned() });
+    let anna = with_cookies(BELOW_ORIGIN);
+    assert_eq!(anna.get("/r1/users/me").await.data()["email"], email);
+    with_cookies("https://evil.test").post("/r1/auth/refresh", json!({})).await.refused(403, "cross_site");
+    assert_eq!(anna.post("/r1/auth/refresh", json!({})).await.status, 200);
+    let link = format!("{BELOW}/verify-email?token=");
+    assert!(mail.mail_with(&email, &link).await.html().contains(&link));
+}
+
+async fn messages_and_files_go_through(host: &str, base: &str) {
+    let (anna, ben) = (Member::sign_up(base, "Anna").await, Member::sign_up(base, "Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut sockets = [ben.connect().await, ben.connect_with(Codec::MessagePack).await];
+    let mut poller = Poller::connect(&ben, &[base.to_owned()]).await;
+    anna.send_message(&chat, "below a path").await;
+    for socket in &mut sockets {
+        assert_eq!(socket.expect_in("message.created", &chat).await.payload["message"]["content"], "below a path");
+    }
+    assert_eq!(poller.event("message.created").await["message"]["content"], "below a path");
+
+    let upload = anna.upload("large.bin", "application/octet-stream", vec![7_u8; LARGE / 4]).await;
+    assert_eq!(anna.get(&crate::uploads::address(&upload)).await.bytes.len(), LARGE / 4);
+    let begun = anna.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "1.0.0");
+    let begun = anna.send(begun.header("upload-length", "5").header("upload-metadata", "filename YS50eHQ=")).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let place = begun.header("location").unwrap();
+    assert!(place.starts_with("/chat/r1/uploads/tus/"), "{place}");
+    // As a browser takes it: from the host on.
+    let anna = anna.at(host);
+    let piece = anna.request(Method::PATCH, place).header("tus-resumable", "1.0.0").header("upload-offset", "0");
+    let sent = anna.send(piece.header("content-type", "application/offset+octet-stream").body("hello")).await;
+    assert_eq!((sent.status, sent.header("upload-offset")), (204, Some("5")), "{sent:?}");
+}
+
+async fn one_signs_in_by_a_provider(base: &str, provider: &IdentityProvider) {
+    let browser = Caller::anonymous(base);
+    let gone = browser.get("/r1/auth/oauth/idp/start?next=%2Fc%2Fnew").await;
+    let cookie = gone.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Secure-natter_oauth_") && cookie.contains("Path=/chat/;"), "{cookie}");
+    let sent = provider.sign_in(gone.header("location").unwrap(), "ada").await;
+    assert_eq!(sent.address.path(), format!("/chat{CALLBACK}"));
+    let back = browser.request(Method::GET, &format!("{CALLBACK}?{}", form(&sent.fields)));
+    let arrived = browser.send(back.header("cookie", gone.cookies()).header("sec-fetch-site", "cross-site")).await;
+    assert_eq!((arrived.status, arrived.header("location")), (303, Some("/chat/c/new")), "{arrived:?}");
+    assert!(arrived.cookies().contains("__Secure-natter_access="), "{arrived:?}");
 }

@@ -36,6 +36,9 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
     let status = encoded.status.unwrap_or(declared);
     if let Some(location) = encoded.location {
+        // A path of ours is one below the path of the server; anything else is a whole address.
+        let below = if location.starts_with('/') { ctx.app().config.server.path() } else { "" };
+        let location = format!("{below}{location}");
         let mut response = HttpResponse::build(status);
         rate_limit::headers(http).for_each(|header| _ = response.insert_header(header));
         return response

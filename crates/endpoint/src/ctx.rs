@@ -103,12 +103,12 @@ impl Ctx {
 
     /// Takes the tokens away from a browser that has any.
     pub fn clear_cookies(&self) {
-        let https = self.app.config.server.is_https();
-        if [cookies::access_name(https), cookies::refresh_name(https)]
+        let server = &self.app.config.server;
+        if [cookies::access_name(server), cookies::refresh_name(server)]
             .iter()
             .any(|name| cookies::find(self.http.headers(), name).is_some())
         {
-            self.set_cookies(cookies::none(https));
+            self.set_cookies(cookies::none(server));
         }
     }
 }

@@ -5,7 +5,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         ArrayBuilder, ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem,
-        PathsBuilder, Ref, RefOr, Type,
+        PathsBuilder, Ref, RefOr, Server, Type,
         path::HttpMethod,
         schema::Schema,
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -76,9 +76,13 @@ pub fn document() -> OpenApi {
         .build()
 }
 
-/// The document as it is served: without a space.
-pub fn served() -> Result<String, serde_json::Error> {
-    serde_json::to_string(&document())
+/// The document as a server gives it that stands below this path of its host: without a space. What is described is below the path.
+pub fn served(path: &str) -> Result<String, serde_json::Error> {
+    let mut document = document();
+    if !path.is_empty() {
+        document.servers = Some(vec![Server::new(path)]);
+    }
+    serde_json::to_string(&document)
 }
 
 /// The document as it is committed, which people read the differences of: indented, with a newline at its end.

@@ -27,7 +27,7 @@ impl Credentials {
     pub fn find(headers: &HeaderMap, config: &Config) -> Option<Self> {
         match Self::bearer(headers) {
             Some(token) => Some(Self { token, by_cookie: false }),
-            None => cookies::find(headers, cookies::access_name(config.server.is_https()))
+            None => cookies::find(headers, cookies::access_name(&config.server))
                 .map(|token| Self { token, by_cookie: true }),
         }
     }
@@ -61,7 +61,7 @@ pub async fn authenticate(app: &App, credentials: Option<&Credentials>) -> Resul
 /// The refresh token of a browser.
 #[must_use]
 pub fn refresh_cookie(headers: &HeaderMap, config: &Config) -> Option<String> {
-    cookies::find(headers, cookies::refresh_name(config.server.is_https()))
+    cookies::find(headers, cookies::refresh_name(&config.server))
 }
 
 /// What the caller calls from, for the list of signed-in devices.

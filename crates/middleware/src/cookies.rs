@@ -1,7 +1,7 @@
 //! The cookies that carry a browser's tokens.
 //!
 //! On https the access cookie is bound to this host (`__Host-`). The refresh cookie goes only to the calls that need it; with a
-//! path it can be no more than `__Secure-`.
+//! path it can be no more than `__Secure-`. Below a path of a host all of them are, and go there alone.
 //!
 //! A browser may be on its way to providers in several tabs. Each sign-in has a cookie of its own, with the beginning of its `state` in the name: what comes
 //! back in one tab finds its own, and takes only that away.
@@ -12,32 +12,40 @@ use actix_web::{
     cookie::{Cookie, SameSite, time},
     http::header::{COOKIE, HeaderMap},
 };
-use appcore::Timestamp;
+use appcore::{Timestamp, config::Server};
 
 pub const ACCESS: &str = "natter_access";
 pub const REFRESH: &str = "natter_refresh";
 const SECURE_ACCESS: &str = "__Host-natter_access";
+const SECURE_ACCESS_BELOW: &str = "__Secure-natter_access";
 const SECURE_REFRESH: &str = "__Secure-natter_refresh";
+/// Everything of this server.
+const ROOT: &str = "/";
 /// The only calls that read the refresh token.
 const REFRESH_PATH: &str = "/r1/auth";
 
 /// What a browser keeps while it is at a provider of identities; a piece of the `state` follows.
 const OAUTH: &str = "natter_oauth_";
 const SECURE_OAUTH: &str = "__Host-natter_oauth_";
+const SECURE_OAUTH_BELOW: &str = "__Secure-natter_oauth_";
 /// How much of the `state` there is in a name.
 const STATE_BYTES: usize = 8;
 /// How many sign-ins by providers one browser may be on at once.
 const MOST_OAUTH: usize = 5;
 
-const fn oauth_prefix(https: bool) -> &'static str {
-    if https { SECURE_OAUTH } else { OAUTH }
+fn oauth_prefix(server: &Server) -> &'static str {
+    match (server.is_https(), server.path().is_empty()) {
+        (true, true) => SECURE_OAUTH,
+        (true, false) => SECURE_OAUTH_BELOW,
+        (false, _) => OAUTH,
+    }
 }
 
 /// The name of the cookie that belongs to a `state`; none where it is none of ours.
 #[must_use]
-pub fn oauth_name(state: &str, https: bool) -> Option<String> {
+pub fn oauth_name(state: &str, server: &Server) -> Option<String> {
     let piece = state.get(..STATE_BYTES).filter(|piece| is_of_state(piece))?;
-    Some(format!("{}{piece}", oauth_prefix(https)))
+    Some(format!("{}{piece}", oauth_prefix(server)))
 }
 
 fn is_of_state(piece: &str) -> bool {
@@ -45,13 +53,17 @@ fn is_of_state(piece: &str) -> bool {
 }
 
 #[must_use]
-pub const fn access_name(https: bool) -> &'static str {
-    if https { SECURE_ACCESS } else { ACCESS }
+pub fn access_name(server: &Server) -> &'static str {
+    match (server.is_https(), server.path().is_empty()) {
+        (true, true) => SECURE_ACCESS,
+        (true, false) => SECURE_ACCESS_BELOW,
+        (false, _) => ACCESS,
+    }
 }
 
 #[must_use]
-pub const fn refresh_name(https: bool) -> &'static str {
-    if https { SECURE_REFRESH } else { REFRESH }
+pub fn refresh_name(server: &Server) -> &'static str {
+    if server.is_https() { SECURE_REFRESH } else { REFRESH }
 }
 
 /// The value of the cookie `name`, where the caller sent one.
@@ -76,22 +88,28 @@ pub fn session(
     access: (String, Timestamp),
     refresh: (String, Timestamp),
     now: Timestamp,
-    https: bool,
+    server: &Server,
 ) -> [Cookie<'static>; 2] {
     let lasting = |until: Timestamp| time::Duration::milliseconds(until.millis().saturating_sub(now.millis()).max(0));
     [
-        cookie(access_name(https), access.0, "/", lasting(access.1), https),
-        cookie(refresh_name(https), refresh.0, REFRESH_PATH, lasting(refresh.1), https),
+        cookie(access_name(server), access.0, ROOT, lasting(access.1), server),
+        cookie(refresh_name(server), refresh.0, REFRESH_PATH, lasting(refresh.1), server),
     ]
 }
 
 /// What a browser keeps while it is at a provider. Where it comes back with a form that the provider's page sends, it must be sent
 /// along from another site, which browsers allow on https alone.
 #[must_use]
-pub fn oauth(name: String, handle: (String, Timestamp), now: Timestamp, https: bool, by_form: bool) -> Cookie<'static> {
+pub fn oauth(
+    name: String,
+    handle: (String, Timestamp),
+    now: Timestamp,
+    server: &Server,
+    by_form: bool,
+) -> Cookie<'static> {
     let lasting = time::Duration::milliseconds(handle.1.millis().saturating_sub(now.millis()).max(0));
-    let mut cookie = cookie(name, handle.0, "/", lasting, https);
-    if by_form && https {
+    let mut cookie = cookie(name, handle.0, ROOT, lasting, server);
+    if by_form && server.is_https() {
         cookie.set_same_site(SameSite::None);
     }
     cookie
@@ -99,40 +117,41 @@ pub fn oauth(name: String, handle: (String, Timestamp), now: Timestamp, https: b
 
 /// Takes one away again.
 #[must_use]
-pub fn no_oauth(name: String, https: bool) -> Cookie<'static> {
-    cookie(name, String::new(), "/", time::Duration::ZERO, https)
+pub fn no_oauth(name: String, server: &Server) -> Cookie<'static> {
+    cookie(name, String::new(), ROOT, time::Duration::ZERO, server)
 }
 
 /// Takes away those that are too many once there is another one: of sign-ins that nobody came back from. Browsers send the oldest first.
 #[must_use]
-pub fn no_older_oauth(headers: &HeaderMap, https: bool) -> Vec<Cookie<'static>> {
-    let is_one = |name: &str| name.strip_prefix(oauth_prefix(https)).is_some_and(is_of_state);
+pub fn no_older_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'static>> {
+    let is_one = |name: &str| name.strip_prefix(oauth_prefix(server)).is_some_and(is_of_state);
     let there: Vec<&str> = pairs(headers).map(|(name, _)| name).filter(|name| is_one(name)).collect();
     let too_many = (there.len() + 1).saturating_sub(MOST_OAUTH);
-    there.into_iter().take(too_many).map(|name| no_oauth(name.to_owned(), https)).collect()
+    there.into_iter().take(too_many).map(|name| no_oauth(name.to_owned(), server)).collect()
 }
 
 /// Takes the tokens away again.
 #[must_use]
-pub fn none(https: bool) -> [Cookie<'static>; 2] {
+pub fn none(server: &Server) -> [Cookie<'static>; 2] {
     [
-        cookie(access_name(https), String::new(), "/", time::Duration::ZERO, https),
-        cookie(refresh_name(https), String::new(), REFRESH_PATH, time::Duration::ZERO, https),
+        cookie(access_name(server), String::new(), ROOT, time::Duration::ZERO, server),
+        cookie(refresh_name(server), String::new(), REFRESH_PATH, time::Duration::ZERO, server),
     ]
 }
 
+/// With a path below that of the server.
 fn cookie(
     name: impl Into<Cow<'static, str>>,
     value: String,
-    path: &'static str,
+    path: &str,
     max_age: time::Duration,
-    https: bool,
+    server: &Server,
 ) -> Cookie<'static> {
     Cookie::build(name, value)
-        .path(path)
+        .path(format!("{}{path}", server.path()))
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(https)
+        .secure(server.is_https())
         .max_age(max_age)
         .finish()
 }
@@ -143,37 +162,65 @@ mod tests {
 
     use super::*;
 
+    /// A server at this address; none: by plain HTTP.
+    fn server(public_url: &str) -> Server {
+        let url = ("NATTER__SERVER__PUBLIC_URL".into(), public_url.into());
+        let settings = if public_url.is_empty() { vec![] } else { vec![url] };
+        appcore::config::load_from(None, settings).unwrap().config.server
+    }
+
     #[test]
     fn cookies_are_out_of_reach_of_scripts_and_bound_to_the_host_on_https() {
-        let [access, refresh] =
-            session(("a".into(), Timestamp(90_000)), ("r".into(), Timestamp(3_600_000)), Timestamp(30_000), true);
+        let (plain, secure) = (server(""), server("https://chat.example"));
+        let both = |server: &Server| {
+            session(("a".into(), Timestamp(90_000)), ("r".into(), Timestamp(3_600_000)), Timestamp(30_000), server)
+        };
+        let [access, refresh] = both(&secure);
         assert_eq!(access.to_string(), "__Host-natter_access=a; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60");
         assert_eq!(
             refresh.to_string(),
             "__Secure-natter_refresh=r; HttpOnly; SameSite=Lax; Secure; Path=/r1/auth; Max-Age=3570"
         );
-        let kept = |https, by_form| {
-            let name = oauth_name("aB-_1234rest", https).unwrap();
-            oauth(name, ("h".into(), Timestamp(90_000)), Timestamp(30_000), https, by_form).to_string()
+        let kept = |server: &Server, by_form| {
+            let name = oauth_name("aB-_1234rest", server).unwrap();
+            oauth(name, ("h".into(), Timestamp(90_000)), Timestamp(30_000), server, by_form).to_string()
         };
-        let secure = |same_site: &str| {
+        let expected = |same_site: &str| {
             format!("__Host-natter_oauth_aB-_1234=h; HttpOnly; SameSite={same_site}; Secure; Path=/; Max-Age=60")
         };
-        assert_eq!(kept(true, false), secure("Lax"));
-        assert_eq!(kept(true, true), secure("None"));
-        assert_eq!(kept(false, true), "natter_oauth_aB-_1234=h; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
-        assert_eq!(none(false)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+        assert_eq!(kept(&secure, false), expected("Lax"));
+        assert_eq!(kept(&secure, true), expected("None"));
+        assert_eq!(kept(&plain, true), "natter_oauth_aB-_1234=h; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
+        assert_eq!(none(&plain)[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
+
+        let below = server("https://example.org/chat");
+        let [access, refresh] = both(&below);
+        assert_eq!(
+            access.to_string(),
+            "__Secure-natter_access=a; HttpOnly; SameSite=Lax; Secure; Path=/chat/; Max-Age=60"
+        );
+        assert_eq!(
+            refresh.to_string(),
+            "__Secure-natter_refresh=r; HttpOnly; SameSite=Lax; Secure; Path=/chat/r1/auth; Max-Age=3570"
+        );
+        assert_eq!(
+            kept(&below, false),
+            "__Secure-natter_oauth_aB-_1234=h; HttpOnly; SameSite=Lax; Secure; Path=/chat/; Max-Age=60"
+        );
+        let plain_below = none(&server("http://example.org/chat"));
+        assert_eq!(plain_below[0].to_string(), "natter_access=; HttpOnly; SameSite=Lax; Path=/chat/; Max-Age=0");
     }
 
     #[test]
     fn a_browser_keeps_five_sign_ins_by_providers() {
         for none in ["", "short", "a=b;cdef", "äöüäöüäö", "abcdefg\n", "1234567é"] {
-            assert_eq!(oauth_name(none, true), None, "{none}");
+            assert_eq!(oauth_name(none, &server("https://chat.example")), None, "{none}");
         }
+        let plain = server("");
         let gone = |there: &str| {
             let mut headers = HeaderMap::new();
             headers.append(COOKIE, HeaderValue::from_str(there).unwrap());
-            let names = no_older_oauth(&headers, false).into_iter().map(|cookie| cookie.name().to_owned());
+            let names = no_older_oauth(&headers, &plain).into_iter().map(|cookie| cookie.name().to_owned());
             names.collect::<Vec<_>>()
         };
         let kept = |count: usize| {

@@ -32,12 +32,9 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => is_host(origin, headers, config),
         // No browser of today; a program that uses cookies all the same must say where it is.
-        (None, None) => {
-            let https = config.server.is_https();
-            [cookies::access_name(https), cookies::refresh_name(https)]
-                .iter()
-                .all(|name| cookies::find(headers, name).is_none())
-        }
+        (None, None) => [cookies::access_name(&config.server), cookies::refresh_name(&config.server)]
+            .iter()
+            .all(|name| cookies::find(headers, name).is_none()),
     };
     if own { Ok(()) } else { Err(Code::CrossSite.into()) }
 }

@@ -10,6 +10,7 @@ use crate::instance::Instance;
 use crate::place::{free_port, program, put_in_place, wait_until};
 
 const SHIPPED: &str = include_str!("../../../deploy/nginx/natter.conf");
+const SHIPPED_BELOW: &str = include_str!("../../../deploy/nginx/natter-below-a-path.conf");
 
 /// Killed when it is dropped.
 pub struct Nginx {
@@ -36,12 +37,21 @@ impl Nginx {
 
     /// The shipped configuration, with these instances, and without TLS, for which it would need a certificate.
     pub async fn shipped(instances: &[Instance]) -> Self {
+        Self::as_shipped(SHIPPED, instances).await
+    }
+
+    /// The same for a server below the path `/chat`.
+    pub async fn shipped_below_a_path(instances: &[Instance]) -> Self {
+        Self::as_shipped(SHIPPED_BELOW, instances).await
+    }
+
+    async fn as_shipped(file: &str, instances: &[Instance]) -> Self {
         let server = |address: &str| format!("  server {address} max_fails=2 fail_timeout=3s;\n");
         let servers: String =
             instances.iter().map(|instance| server(&format!("127.0.0.1:{}", instance.port()))).collect();
         let port = free_port();
         let site = put_in_place(
-            SHIPPED,
+            file,
             &[
                 (&(server("10.0.0.11:8080") + &server("10.0.0.12:8080")), &servers),
                 ("listen 443 ssl http2;", &format!("listen 127.0.0.1:{port};")),

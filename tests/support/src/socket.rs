@@ -62,8 +62,10 @@ impl Socket {
 
     /// Connects, or tells the status and the body that the server answered instead.
     pub async fn try_open(base: &str, path: &str, headers: HeaderMap, codec: Codec) -> Result<Self, (u16, String)> {
-        let address = base.trim_start_matches("http://").to_owned();
-        let mut request = format!("ws://{address}{path}").into_client_request().expect("an address");
+        let place = base.trim_start_matches("http://");
+        // A server may stand below a path.
+        let address = place.split('/').next().unwrap_or(place).to_owned();
+        let mut request = format!("ws://{place}{path}").into_client_request().expect("an address");
         for (name, value) in &headers {
             // The library's own version of `http` is the same one.
             request.headers_mut().insert(name.clone(), value.clone());

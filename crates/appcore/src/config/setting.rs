@@ -77,7 +77,7 @@ const EARLIER: &[Setting] = &[
         "server.public_url",
         Kind::Url(&["http", "https"]),
         Unset("https://chat.example.org"),
-        "Where browsers reach this server; https turns on Secure cookies. Not set: http, from host and port.",
+        "Where browsers reach this server, with the path that it stands below, if any; https turns on Secure cookies. Not set: http, from host and port.",
     ),
     row(
         "server.trusted_proxies",

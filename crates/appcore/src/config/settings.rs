@@ -651,12 +651,11 @@ impl Config {
                 "The setting server.role must be all on SQLite, which one process has to itself; set database.url to share the work.",
             ));
         }
-        // The app, its cookies and its service worker are at the root of a host of their own.
-        let is_below = |url: &Url| url.path() != "/" || url.query().is_some() || url.fragment().is_some();
-        if self.server.public_url.as_ref().is_some_and(is_below) {
-            return Err(ConfigError::new(
-                "The setting server.public_url must be an address without a path: the app needs a host name of its own, such as https://chat.example.org.",
-            ));
+        if !self.server.is_path_possible() {
+            return Err(ConfigError::new(format!(
+                "The setting server.public_url may end with a path of letters, digits, '-', '.', '_' and '~', such as https://example.org/chat, but with no query and no fragment; and the path must not begin with one of ours ({}).",
+                OWN_PATHS.join(", ")
+            )));
         }
         if self.auth.refresh_ttl < self.auth.access_ttl {
             return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
@@ -689,6 +688,24 @@ impl Server {
     /// The address that browsers use.
     pub fn public_url(&self) -> String {
         self.public_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// The path that the app stands below, such as `/chat`; empty at the root of its host.
+    pub fn path(&self) -> &str {
+        self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
+    }
+
+    /// It stands in pages, cookies and rules of proxies as it is, and what a proxy has taken it off already must not seem to have it still.
+    fn is_path_possible(&self) -> bool {
+        let Some(url) = &self.public_url else { return true };
+        let path = url.path().trim_start_matches('/');
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(is_plain);
+        let is_own = path.split('/').next().is_some_and(|first| OWN_PATHS.contains(&first));
+        url.query().is_none()
+            && url.fragment().is_none()
+            && (path.is_empty() || (path.split('/').all(is_segment) && !is_own))
     }
 
     /// The host of that address, for what needs a name.
@@ -779,6 +796,9 @@ impl Provider {
         self.base_url.as_ref().map(trimmed)
     }
 }
+
+/// How addresses begin that are no pages of the app.
+const OWN_PATHS: [&str; 9] = ["r1", "v1", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 
 /// Paths are appended with their own slash.
 fn trimmed(url: &Url) -> String {

@@ -128,12 +128,22 @@ fn impossible_values_are_named() {
     assert_refused(load_text("[server]\nport = [1]"), &["server.port"]);
     assert_refused(load_text("[rate_limit]\nenabled = 1"), &["rate_limit.enabled"]);
     assert_refused(load_environment(&[("NATTER__SERVER__ROLE", "worker")]), &["server.role", "SQLite"]);
-    for with_a_path in ["https://example.org/chat", "https://example.org/?chat", "https://example.org/#chat"] {
-        let set = load_environment(&[("NATTER__SERVER__PUBLIC_URL", with_a_path)]);
-        assert_refused(set, &["server.public_url", "host name of its own"]);
+    for refused in ["/?chat", "/#chat", "/chat?a", "/a//b", "/chat//", "/ch%20at", "/a'b", "/a;b", "/r1", "/files/chat"]
+    {
+        let url = format!("https://example.org{refused}");
+        let set = load_environment(&[("NATTER__SERVER__PUBLIC_URL", url.as_str())]);
+        assert_refused(set, &["server.public_url", "https://example.org/chat"]);
     }
-    for root in ["https://chat.example.org", "https://chat.example.org/", "http://localhost:8080"] {
-        assert!(load_environment(&[("NATTER__SERVER__PUBLIC_URL", root)]).is_ok(), "{root}");
+    for (url, path) in [
+        ("https://chat.example.org", ""),
+        ("https://chat.example.org/", ""),
+        ("http://localhost:8080", ""),
+        ("https://example.org/chat", "/chat"),
+        ("https://example.org/chat/", "/chat"),
+        ("https://example.org/teams/Chat-1.0", "/teams/Chat-1.0"),
+    ] {
+        let server = load_environment(&[("NATTER__SERVER__PUBLIC_URL", url)]).unwrap().config.server;
+        assert_eq!((server.path(), server.public_url()), (path, url.trim_end_matches('/').to_owned()), "{url}");
     }
     assert_refused(
         load_environment(&[("NATTER__AUTH__ACCESS_TTL", "100"), ("NATTER__AUTH__REFRESH_TTL", "99")]),

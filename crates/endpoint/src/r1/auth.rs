@@ -59,8 +59,7 @@ pub(super) fn keep_tokens(ctx: &Ctx, pair: &TokenPair) {
 }
 
 fn keep(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timestamp)) {
-    let https = ctx.app().config.server.is_https();
-    ctx.set_cookies(cookies::session(access, refresh, ctx.app().clock.now(), https));
+    ctx.set_cookies(cookies::session(access, refresh, ctx.app().clock.now(), &ctx.app().config.server));
 }
 
 /// What must be answered before there are tokens.

@@ -82,11 +82,11 @@ impl Endpoint for StartOauth {
             Ok(departure) => departure,
             Err(error) => return back_to_login(ctx, error),
         };
-        let (now, https) = (ctx.app().clock.now(), ctx.app().config.server.is_https());
+        let (now, server) = (ctx.app().clock.now(), &ctx.app().config.server);
         let kept = (departure.handle, departure.expires_at);
-        if let Some(name) = cookies::oauth_name(&departure.state, https) {
-            ctx.set_cookies(cookies::no_older_oauth(ctx.http().headers(), https));
-            ctx.set_cookies([cookies::oauth(name, kept, now, https, departure.by_form)]);
+        if let Some(name) = cookies::oauth_name(&departure.state, server) {
+            ctx.set_cookies(cookies::no_older_oauth(ctx.http().headers(), server));
+            ctx.set_cookies([cookies::oauth(name, kept, now, server, departure.by_form)]);
         }
         Ok(Reply::to(departure.location))
     }
@@ -145,8 +145,8 @@ impl Endpoint for FinishOauthByForm {
 }
 
 async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
-    let https = ctx.app().config.server.is_https();
-    let name = request.state.as_deref().and_then(|state| cookies::oauth_name(state, https));
+    let server = &ctx.app().config.server;
+    let name = request.state.as_deref().and_then(|state| cookies::oauth_name(state, server));
     // The sign-in that this state belongs to: others may be under way in other tabs.
     let kept = name.and_then(|name| Some((cookies::find(ctx.http().headers(), &name)?, name)));
     let handle = kept.as_ref().map(|(handle, _)| handle.as_str());
@@ -160,7 +160,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
     };
     let arrived = identities::arrive(ctx.app(), &request.p, handle, returned, ctx.device()).await;
     if let Some((_, name)) = kept {
-        ctx.set_cookies([cookies::no_oauth(name, https)]);
+        ctx.set_cookies([cookies::no_oauth(name, server)]);
     }
     let Arrival { signed_in, next } = match arrived {
         Ok(arrival) => arrival,

@@ -93,7 +93,7 @@ impl Endpoint for CreateTusUpload {
             // Nothing will follow.
             progress = resumable::progress(ctx.app(), ctx.user()?, progress.id).await?;
         }
-        let location = format!("/r1/uploads/tus/{}", progress.id);
+        let location = format!("{}/r1/uploads/tus/{}", ctx.app().config.server.path(), progress.id);
         let reply = with(empty(StatusCode::CREATED), LOCATION, &location);
         Ok(with_progress(reply, &progress))
     }

@@ -66,7 +66,9 @@ pub struct OwnPasskey {
 
 /// The site that passkeys are made for. None: it has no name, only an address, which WebAuthn does not allow.
 pub(super) fn site(config: &Config) -> anyhow::Result<Option<Webauthn>> {
-    let public = Url::parse(&config.server.public_url())?;
+    let mut public = Url::parse(&config.server.public_url())?;
+    // A site is an origin.
+    public.set_path("/");
     // An address can't have passkeys; on one's own machine 127.0.0.1 is opened as localhost.
     let is_told = config.server.public_url.is_some();
     let here = match public.host() {

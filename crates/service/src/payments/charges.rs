@@ -13,7 +13,7 @@ use dbcontext::{
 use url::Url;
 use uuid::Uuid;
 
-use super::{apply, gateway_of, known, price, public_url, reconcile};
+use super::{address_of, apply, gateway_of, known, price, reconcile};
 use crate::App;
 
 /// How something is charged.
@@ -96,9 +96,7 @@ pub(super) async fn charge(
 
 /// Where a gateway sends the payer's browser back to.
 pub(super) fn return_url(app: &App, row: &payment::Model) -> Result<Url, AppError> {
-    let base = public_url(&app.config).map_err(AppError::Internal)?;
-    let path = format!("/r1/payments/callback/{}?payment={}", row.gateway, row.id);
-    base.join(&path).map_err(AppError::internal)
+    address_of(&app.config, &format!("/r1/payments/callback/{}?payment={}", row.gateway, row.id))
 }
 
 /// What the gateway said, under the payment's lock.

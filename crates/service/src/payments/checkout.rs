@@ -16,9 +16,9 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    apply,
+    address_of, apply,
     charges::{self, return_url},
-    failed, plans, price, public_url, reconcile, stage,
+    failed, plans, price, reconcile, stage,
     subscriptions::{self, Payer, Purpose, priced, wrong_state},
 };
 use crate::{App, links};
@@ -68,10 +68,7 @@ pub(super) fn begun_of(app: &App, row: &payment::Model) -> Result<Begun, AppErro
     let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
     let redirect_url = match place {
         Some(url) => url,
-        None => {
-            let base = public_url(&app.config).map_err(AppError::Internal)?;
-            base.join(&result_of(row)).map_err(AppError::internal)?.to_string()
-        }
+        None => address_of(&app.config, &result_of(row))?.to_string(),
     };
     let status = row.status.parse().map_err(AppError::internal)?;
     Ok(Begun { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
@@ -263,9 +260,8 @@ pub(super) async fn open(
     address: Option<IpAddr>,
 ) -> Result<Begun, AppError> {
     let gateway = super::gateway_of(app, &row)?;
-    let base = public_url(&app.config).map_err(AppError::Internal)?;
     let return_url = return_url(app, &row)?;
-    let notify_url = base.join(&format!("/r1/payments/webhooks/{}", row.gateway)).map_err(AppError::internal)?;
+    let notify_url = address_of(&app.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;
     // What a subscription is paid with is charged again.
     let keeps = plan.kind == PlanKind::Subscription && gateway.recurring().is_some();
     let (customer, email) = if keeps {
@@ -315,8 +311,7 @@ pub(super) async fn open(
 /// A path of ours: a browser is sent nowhere else.
 pub(super) fn own_path(app: &App, url: &str) -> Result<String, AppError> {
     let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
-    let base = public_url(&app.config).map_err(AppError::Internal)?;
-    let path = url.strip_prefix(&base.origin().ascii_serialization()).unwrap_or(url);
+    let path = url.strip_prefix(&app.config.server.public_url()).unwrap_or(url);
     links::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
 }
 

@@ -111,6 +111,11 @@ fn public_url(config: &Config) -> anyhow::Result<Url> {
     Ok(Url::parse(&config.server.public_url())?)
 }
 
+/// The whole address of a path of ours, which begins with a slash.
+fn address_of(config: &Config, path: &str) -> Result<Url, AppError> {
+    Url::parse(&format!("{}{path}", config.server.public_url())).map_err(AppError::internal)
+}
+
 /// A stored payment, with its words read.
 fn stage(row: &payment::Model) -> Result<Stage, AppError> {
     row.stage.parse().map_err(AppError::internal)

@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    address_of,
     checkout::{BILLING, own_path, way_back},
-    failed, public_url,
+    failed,
     subscriptions::{self, Payer, wrong_state},
 };
 use crate::{
@@ -106,9 +107,7 @@ pub async fn begin(
         check_at: Some(now.plus(app.config.payment.reconcile_after)),
     };
     rows::insert_setup(app.db.writer(), row.clone()).await?;
-    let base = public_url(&app.config).map_err(AppError::Internal)?;
-    let back = format!("/r1/payment_methods/callback/{name}?setup={}", row.id);
-    let back = base.join(&back).map_err(AppError::internal)?;
+    let back = address_of(&app.config, &format!("/r1/payment_methods/callback/{name}?setup={}", row.id))?;
     let user = users::by_id(app.db.reader(), payer.user_id).await?.ok_or(Code::Unauthenticated)?;
     let customer = subscriptions::customer_of(app, payer, name).await?;
     let order = SetupOrder {

@@ -67,8 +67,13 @@ impl PreviewJob {
                 None => false,
             },
         };
-        let own = app.config.server.public_url.as_ref().map(Url::origin);
-        let links = links::of(&message.content).into_iter().filter(|url| Some(url.origin()) != own);
+        let server = &app.config.server;
+        let own = server.public_url.as_ref().map(Url::origin);
+        let is_below = |url: &Url| {
+            url.path().strip_prefix(server.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
+        let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
         let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
         let found = join_all(links.into_iter().map(|url| preview(app, url))).await;
         let previews: Vec<Preview> = found.into_iter().flatten().collect();

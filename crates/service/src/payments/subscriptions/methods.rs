@@ -253,8 +253,7 @@ async fn leave(app: &App, payer: Payer, method: &payment_method::Model) -> Resul
 /// The page of a gateway on which a payer sees what it has kept.
 pub async fn portal(app: &App, payer: Payer, return_url: Option<String>) -> Result<String, AppError> {
     let path = payments::checkout::own_path(app, return_url.as_deref().unwrap_or(payments::checkout::BILLING))?;
-    let base = payments::public_url(&app.config).map_err(AppError::Internal)?;
-    let back = base.join(&path).map_err(AppError::internal)?;
+    let back = payments::address_of(&app.config, &path)?;
     for (name, gateway) in &app.payments.gateways {
         let Some(recurring) = gateway.recurring() else { continue };
         let Some(customer) = customer_of(app, payer, *name).await? else { continue };

@@ -1,0 +1,64 @@
+//! Requests to a server that stands below a path of its host.
+//!
+//! A proxy may take that path off what it hands on, or leave it there: the server answers to both, and everything behind this knows
+//! addresses without it.
+
+use actix_web::{
+    dev::{ServiceRequest, Url},
+    http::{Uri, uri::PathAndQuery},
+    web::Data,
+};
+use service::App;
+
+/// Takes the path of `server.public_url` off the address that is asked for.
+pub fn take_off(request: &mut ServiceRequest) {
+    let Some(uri) = request.app_data::<Data<App>>().and_then(|app| without(request.uri(), app.config.server.path()))
+    else {
+        return;
+    };
+    request.match_info_mut().set(Url::new(uri.clone()));
+    request.head_mut().uri = uri;
+}
+
+/// An address without the path that it begins with; none where it does not.
+#[must_use]
+pub fn without(uri: &Uri, path: &str) -> Option<Uri> {
+    let whole = uri.path_and_query()?.as_str();
+    let rest = Some(path).filter(|path| !path.is_empty()).and_then(|path| whole.strip_prefix(path))?;
+    let rest: PathAndQuery = match rest.bytes().next() {
+        None | Some(b'?') => format!("/{rest}").parse().ok()?,
+        Some(b'/') => rest.parse().ok()?,
+        // Another word that begins alike.
+        Some(_) => return None,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(rest);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_the_server_is_taken_off_where_it_is_there() {
+        for (asked, expected) in [
+            ("/chat", Some("/")),
+            ("/chat/", Some("/")),
+            ("/chat?a=/chat/", Some("/?a=/chat/")),
+            ("/chat/r1/users/me?x=%2F", Some("/r1/users/me?x=%2F")),
+            ("/chat/files/1/a%2Fb.txt", Some("/files/1/a%2Fb.txt")),
+            ("/chat/chat", Some("/chat")),
+            ("http://example.org/chat/c/1", Some("http://example.org/c/1")),
+            ("/", None),
+            ("/chatter", None),
+            ("/c/chat", None),
+            ("/r1/users/me", None),
+            ("*", None),
+        ] {
+            let uri: Uri = asked.parse().unwrap();
+            assert_eq!(without(&uri, "/chat").map(|uri| uri.to_string()).as_deref(), expected, "{asked}");
+            assert_eq!(without(&uri, ""), None, "{asked}");
+        }
+    }
+}
