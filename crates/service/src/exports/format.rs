@@ -7,6 +7,7 @@ use appcore::{
     view::{ConversationKind, ExportFormat, Message, SenderKind, Upload},
 };
 use serde::Serialize;
+use time::{OffsetDateTime, macros::format_description};
 
 /// The conversation, and what of it was wanted.
 #[derive(Serialize)]
@@ -14,6 +15,9 @@ pub(super) struct Head {
     pub id: ConversationId,
     pub kind: ConversationKind,
     pub title: Option<String>,
+    /// Names of members, by which people call what has no title.
+    #[serde(skip)]
+    pub people: Vec<String>,
     pub exported_at: Timestamp,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -36,7 +40,8 @@ const RUNS: [&str; 34] = [
 ];
 
 pub(super) fn begin(format: ExportFormat, head: &Head) -> Result<Vec<u8>, AppError> {
-    let title = head.title.clone().unwrap_or_else(|| "Conversation".to_owned());
+    let people = Some(head.people.join(", ")).filter(|people| !people.is_empty());
+    let title = head.title.clone().or(people).unwrap_or_else(|| "Conversation".to_owned());
     Ok(match format {
         ExportFormat::Json => {
             let mut text = serde_json::to_vec(head).map_err(AppError::internal)?;
@@ -53,10 +58,10 @@ pub(super) fn begin(format: ExportFormat, head: &Head) -> Result<Vec<u8>, AppErr
              <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title>\
              <style>{STYLE}</style></head><body><h1>{0}</h1>\n<p class=\"gone\">Exported {1}</p>\n",
             escaped(&title),
-            head.exported_at
+            moment(head.exported_at)
         )
         .into_bytes(),
-        ExportFormat::Markdown => format!("# {}\n\nExported {}\n", one_line(&title), head.exported_at).into_bytes(),
+        ExportFormat::Markdown => format!("# {}\n\nExported {}\n", one_line(&title), moment(head.exported_at)).into_bytes(),
     })
 }
 
@@ -92,9 +97,17 @@ pub(super) fn message(
     Ok(text.into_bytes())
 }
 
+/// For people. In which time zone they will read it nobody knows.
+fn moment(at: Timestamp) -> String {
+    let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).ok();
+    moment.and_then(|moment| moment.format(format).ok()).unwrap_or_else(|| at.to_string())
+}
+
 fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files: bool) -> std::fmt::Result {
     let class = if message.thread_id.is_some() { " class=\"reply\"" } else { "" };
-    write!(text, "<article id=\"m-{}\"{class}><h2>{} <time>{}</time>", message.id, escaped(name), message.created_at)?;
+    let (id, at) = (message.id, message.created_at);
+    write!(text, "<article id=\"m-{id}\"{class}><h2>{} <time datetime=\"{at}\">{}</time>", escaped(name), moment(at))?;
     if !state.is_empty() {
         write!(text, " <time>({state})</time>")?;
     }
@@ -129,7 +142,7 @@ fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files
 }
 
 fn markdown(text: &mut String, message: &Message, name: &str, state: &str, has_files: bool) -> std::fmt::Result {
-    write!(text, "\n**{}** {}", one_line(name), message.created_at)?;
+    write!(text, "\n**{}** {}", one_line(name), moment(message.created_at))?;
     if message.thread_id.is_some() {
         text.push_str(" in a thread");
     }
@@ -269,6 +282,7 @@ mod tests {
             id: ConversationId::new(),
             kind: ConversationKind::Group,
             title: Some("A } B".to_owned()),
+            people: Vec::new(),
             exported_at: Timestamp(0),
             from: None,
             to: None,

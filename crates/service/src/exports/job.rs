@@ -8,7 +8,7 @@ use appcore::{
     view::{ExportFormat, Message, NotificationKind, Upload},
 };
 use bytes::Bytes;
-use dbcontext::query::{conversations, exports};
+use dbcontext::query::{conversations, exports, members};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ use crate::{
 
 /// How far it is is told no oftener.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// So many people name what has no title.
+const NAMED: u32 = 5;
 /// The files of an export are no larger together.
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -93,10 +95,12 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
     // Whoever was taken out meanwhile takes nothing along.
     let begins_after = check(app, user_id, id).await?.reads_after();
     let row = conversations::find(app.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
+    let people = members::of_conversations(app.db.reader(), &[id], NAMED).await?;
     let head = format::Head {
         id,
         kind: row.kind.parse().map_err(AppError::internal)?,
         title: row.title,
+        people: people.into_iter().map(|member| member.display_name).collect(),
         exported_at: app.clock.now(),
         from: wanted.from,
         to: wanted.to,
