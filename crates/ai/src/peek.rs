@@ -12,7 +12,10 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     call::Door,
-    dialect::{fields::counted, openai_responses::hosted},
+    dialect::{
+        fields::{counted, has_escaped},
+        openai_responses::hosted,
+    },
     gateway_error::GatewayError,
     heavy::off_loop,
     meter::{SEARCHES, ToolUses, quarters},
@@ -127,12 +130,13 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
 /// is held for what sound costs, and pays for what it used.
 fn speaks_of_sound(body: &[u8]) -> bool {
     let has = |name: &[u8]| memmem::find(body, name).is_some();
-    has(b"\"input_audio\"") || (has(b"\"modalities\"") && has(b"\"audio\""))
+    has(b"\"input_audio\"") || (has(b"\"modalities\"") && has(b"\"audio\"")) || has_escaped(body)
 }
 
 /// Of Anthropic's tool, which it runs itself and bills beside the tokens.
 fn searches(tools: Option<&RawValue>) -> u64 {
-    let named = tools.filter(|tools| memmem::find(tools.get().as_bytes(), b"\"web_search").is_some());
+    let may_search = |tools: &[u8]| memmem::find(tools, b"\"web_search").is_some() || has_escaped(tools);
+    let named = tools.filter(|tools| may_search(tools.get().as_bytes()));
     let tools: Vec<Value> = named.and_then(|tools| serde_json::from_str(tools.get()).ok()).unwrap_or_default();
     let searching =
         tools.iter().filter(|tool| tool["type"].as_str().is_some_and(|kind| kind.starts_with("web_search")));
@@ -368,6 +372,7 @@ mod tests {
                 r#"[{"type":"web_search_20250305","max_uses":1},{"type":"web_search_20260209","max_uses":"x"}]"#,
                 1 + SEARCHES,
             ),
+            (r#"[{"type":"web\u005fsearch_20250305","max_uses":2}]"#, 2),
             (r#"[{"name":"web_search","input_schema":{}}]"#, 0),
             ("[]", 0),
             ("\"web_search\"", 0),
@@ -385,6 +390,7 @@ mod tests {
         };
         assert!(has_sound(r#","modalities":["text","audio"],"audio":{"voice":"alloy"}"#));
         assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
+        assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input\u005faudio"}]}]"#));
         assert!(!has_sound(r#","modalities":["text"]"#) && !has_sound(r#","messages":"my \"audio\"""#));
     }
 

@@ -17,7 +17,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::GatewayError;
+use crate::{GatewayError, dialect::fields::may_have};
 
 /// Such fields, each with the values that cost nothing more.
 const FIELDS: [(&str, &[&str]); 10] = [
@@ -38,8 +38,7 @@ const FIELDS: [(&str, &[&str]); 10] = [
 /// Betas of Anthropic that cost more, or read what is stored, by their beginnings.
 const BETAS: [&str; 2] = ["fast-mode", "files-api"];
 
-static FILE_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"file_id\""));
-static CONTAINER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"container\""));
+static FILE_ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| ["\"file_id\""].map(Finder::new));
 
 /// The fields of a body, in their order.
 struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -98,12 +97,12 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
 /// Refuses files and containers that are named by their ids.
 fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
     let find = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| *value);
-    if CONTAINER.find(body).is_some() && find("container").is_some_and(|value| value.get().starts_with('"')) {
+    if find("container").is_some_and(|value| value.get().starts_with('"')) {
         let message =
             "Containers of the provider aren't kept for anybody. Leave `container` out, or send what it is to have.";
         return Err(GatewayError::invalid_param("container", message));
     }
-    if FILE_ID.find(body).is_none() {
+    if !may_have(body, FILE_ID.as_slice()) {
         return Ok(());
     }
     let messages = find("messages").and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
@@ -194,6 +193,11 @@ mod tests {
         assert_eq!(without(&told, &[]), Ok(told.clone()));
         let container = r#"{"model":"m","container":"container_1"}"#;
         assert_eq!(without(container, &[]), Err(Some("container".to_owned())));
+        let hidden = r#"{"model":"m","c\u006fntainer":"container_1"}"#;
+        assert_eq!(without(hidden, &[]), Err(Some("container".to_owned())));
+        let hidden =
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file\u005fid":"theirs"}]}]}"#;
+        assert_eq!(without(hidden, &[]), Err(Some("messages[0].content".to_owned())));
         let new = r#"{"model":"m","container":{"skills":[]}}"#;
         assert_eq!(without(new, &[]), Ok(new.to_owned()));
     }

@@ -1,8 +1,24 @@
 //! Reading a request's JSON: null is absent, and what is wrong is said with its place.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 use crate::GatewayError;
+
+/// How small letters and `_` begin where they are written as escapes: no program does that, but for whoever hides a word from a search.
+static ESCAPED: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| [r"\u005", r"\u006", r"\u007"].map(Finder::new));
+
+/// Whether JSON hides small letters.
+pub(crate) fn has_escaped(json: &[u8]) -> bool {
+    ESCAPED.iter().any(|escape| escape.find(json).is_some())
+}
+
+/// Whether JSON may have one of these words of small letters, however they are written in it.
+pub(crate) fn may_have(json: &[u8], words: &[Finder<'static>]) -> bool {
+    words.iter().any(|word| word.find(json).is_some()) || has_escaped(json)
+}
 
 /// The fields of an object at a place of the request.
 #[derive(Debug, Clone)]

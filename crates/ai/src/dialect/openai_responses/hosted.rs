@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     Usage,
-    dialect::fields::counted,
+    dialect::fields::{counted, may_have},
     meter::{SEARCHES, ToolUses},
 };
 
@@ -24,7 +24,7 @@ static BILLED: LazyLock<[Finder<'static>; 4]> =
 /// What the tools of a request may use, those that came on the way included. `most_calls`: its own bound for all calls of them.
 pub(crate) fn may_use(tools: Option<&RawValue>, input: Option<&RawValue>, most_calls: Option<u64>) -> ToolUses {
     let offered = tools.map(billed_of).unwrap_or_default();
-    let came_later = input.filter(|input| LATER.find(input.get().as_bytes()).is_some()).map(billed_of);
+    let came_later = input.filter(|input| may_have(input.get().as_bytes(), LATER.as_slice())).map(billed_of);
     let later = came_later.unwrap_or_default().into_iter().filter(|item| item["type"] == "additional_tools");
     let later = later.filter_map(|mut item| match item.get_mut("tools").map(Value::take) {
         Some(Value::Array(tools)) => Some(tools),
@@ -46,7 +46,7 @@ pub(crate) fn may_use(tools: Option<&RawValue>, input: Option<&RawValue>, most_c
 
 /// A list, where it names such a tool at all.
 fn billed_of(list: &RawValue) -> Vec<Value> {
-    if BILLED.iter().all(|kind| kind.find(list.get().as_bytes()).is_none()) {
+    if !may_have(list.get().as_bytes(), BILLED.as_slice()) {
         return Vec::new();
     }
     serde_json::from_str(list.get()).unwrap_or_default()
@@ -168,6 +168,12 @@ mod tests {
         ] {
             assert_eq!(of(tools.clone(), input, most), expected, "{tools}");
         }
+        let hidden = [
+            r#"[{"type":"\u0077eb\u005Fsearch"}]"#,
+            r#"[{"type":"additional\u005ftools","tools":[{"type":"\u0063ode_interpreter"}]}]"#,
+        ];
+        let [tools, input] = hidden.map(|text| RawValue::from_string(text.to_owned()).unwrap());
+        assert_eq!(may_use(Some(&tools), Some(&input), None), uses(SEARCHES, 1, 0), "escapes hide nothing");
     }
 
     #[test]

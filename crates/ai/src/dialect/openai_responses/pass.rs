@@ -13,7 +13,7 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     AiError, Finish, GatewayError, Usage,
     dialect::{
-        fields::counted,
+        fields::{counted, may_have},
         openai_chat::pass::{Rewritten, beginning, place, present, replace, text_length},
         pass::{EventReader, PassingTap},
     },
@@ -216,7 +216,7 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
         #[serde(borrow)]
         tools: Option<&'a RawValue>,
     }
-    if LATER.find(input.get().as_bytes()).is_none() {
+    if !may_have(input.get().as_bytes(), LATER.as_slice()) {
         return Ok(Vec::new());
     }
     let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(input.get()) else { return Ok(Vec::new()) };
@@ -235,14 +235,14 @@ fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayErro
     Ok(lists)
 }
 
-pub(super) static LATER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("additional_tools"));
+pub(super) static LATER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| ["additional_tools"].map(Finder::new));
 /// What names something that is stored, where it is a key or a type.
 static BY_ID: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
 
 /// Refuses items and parts that name what is stored with the provider's key.
 fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
-    if BY_ID.iter().all(|name| name.find(input.get().as_bytes()).is_none()) {
+    if !may_have(input.get().as_bytes(), BY_ID.as_slice()) {
         return Ok(());
     }
     let items: Vec<Value> = serde_json::from_str(input.get()).unwrap_or_default();
@@ -482,6 +482,8 @@ mod tests {
         assert_eq!(rewritten(own.to_string(), false), own);
         let none = rewritten(json!({"model": "m", "tools": [search], "tool_choice": "required"}).to_string(), false);
         assert_eq!((&none["tools"], &none["tool_choice"]), (&json!([]), &json!("auto")));
+        let hidden = r#"{"model":"m","input":[{"type":"additional\u005ftools","tools":[{"type":"web_search"}]}]}"#;
+        assert_eq!(rewritten(hidden.to_owned(), false)["input"][0]["tools"], json!([]));
     }
 
     #[test]
@@ -518,6 +520,10 @@ mod tests {
     fn nothing_that_is_stored_is_named() {
         let file = json!([{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]);
         let reference = json!([{"type": "item_reference", "id": "rs_1"}]);
+        let hidden =
+            r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file\u005fid":"file-1"}]}]}"#;
+        let refused = rewrite(&bytes(hidden), "m", HOSTED).err().and_then(|error| error.param);
+        assert_eq!(refused.as_deref(), Some("input[0].content[0].file_id"));
         for (body, at) in [
             (json!({"model": "m", "input": "x", "previous_response_id": "r"}), "previous_response_id"),
             (json!({"model": "m", "input": "x", "background": true}), "background"),
