@@ -87,8 +87,10 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
     if is_kept && thinks(model) {
         parts.extend(with_thoughts(body, head.include));
     }
+    let later = head.input.map(later_tools).transpose()?.unwrap_or_default();
     if terms.hosted {
-        head.tools.map_or(Ok(()), refuse_stored_sources)?;
+        let with_hosted = later.iter().map(|(tools, _)| *tools);
+        head.tools.into_iter().chain(with_hosted).try_for_each(refuse_stored_sources)?;
     } else {
         let kept = head.tools.and_then(own_tools);
         let is_empty = kept.as_deref() == Some("[]");
@@ -96,9 +98,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
             parts.push((place(body, choice), r#""auto""#.to_owned()));
         }
         parts.extend(head.tools.zip(kept).map(|(tools, kept)| (place(body, tools), kept)));
-        for (tools, kept) in head.input.map(later_tools).transpose()?.unwrap_or_default() {
-            parts.push((place(body, tools), kept));
-        }
+        parts.extend(later.into_iter().map(|(tools, kept)| (place(body, tools), kept)));
     }
     Ok(Rewritten {
         body: replace(body, parts),
@@ -536,6 +536,10 @@ mod tests {
             (
                 json!({"model": "m", "input": "x", "tools": [{"type": "code_interpreter", "container": "c"}]}),
                 "tools[0].container",
+            ),
+            (
+                json!({"model": "m", "input": [{"type": "additional_tools", "tools": [{"type": "file_search", "vector_store_ids": ["vs"]}]}]}),
+                "tools[0].vector_store_ids",
             ),
         ] {
             let refused = rewrite(&Bytes::from(body.to_string()), "m", HOSTED).err().and_then(|error| error.param);
