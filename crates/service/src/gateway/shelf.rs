@@ -14,7 +14,7 @@ use crate::redis::Redis;
 
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// So long a key's shelf is kept after its last answer; each text of it says itself until when it is good.
+/// So long a text is kept, and all of a key after its last one; each says itself until when it is good.
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
 /// What is kept of one key, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
