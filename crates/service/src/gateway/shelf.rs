@@ -1,6 +1,7 @@
 //! What was given out by all instances, in Redis: an answer that a program names at another instance than the one that gave it.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,35 +21,52 @@ const KEPT_FOR: Duration = Duration::from_secs(3_600);
 const KEY_BYTES: usize = 2 * 1024 * 1024;
 /// What an instance puts there in such a time, in bytes. What is more is known to itself alone.
 const INSTANCE_BYTES: usize = 256 * 1024 * 1024;
+/// What it puts there of one key in such a time: nobody takes the room of all others.
+const SHARE_BYTES: usize = INSTANCE_BYTES / 8;
 
 pub(super) struct RedisShelf(Arc<Shared>);
 
 struct Shared {
     redis: Redis,
     keep: Script,
-    /// How much was put there, and since when.
-    put: Mutex<(Instant, usize)>,
+    put: Mutex<Put>,
+}
+
+/// How much was put there, and since when.
+struct Put {
+    since: Instant,
+    bytes: usize,
+    by_key: HashMap<ApiKeyId, usize>,
+}
+
+impl Put {
+    fn nothing() -> Self {
+        Self { since: Instant::now(), bytes: 0, by_key: HashMap::new() }
+    }
 }
 
 impl RedisShelf {
     pub fn new(redis: Redis) -> Self {
         let keep = Script::new(include_str!("shelf.lua"));
-        Self(Arc::new(Shared { redis, keep, put: Mutex::new((Instant::now(), 0)) }))
+        Self(Arc::new(Shared { redis, keep, put: Mutex::new(Put::nothing()) }))
     }
 }
 
 impl Shared {
-    /// Whether so much more may be put there.
-    fn has_room(&self, bytes: usize) -> bool {
+    /// Whether so much more of this key may be put there.
+    fn has_room(&self, key: ApiKeyId, bytes: usize) -> bool {
         let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
-        if put.0.elapsed() >= KEPT_FOR {
-            *put = (Instant::now(), 0);
+        if put.since.elapsed() >= KEPT_FOR {
+            *put = Put::nothing();
         }
-        let sum = put.1.saturating_add(bytes);
-        if sum <= INSTANCE_BYTES {
-            put.1 = sum;
+        let sum = put.bytes.saturating_add(bytes);
+        let of_key = put.by_key.get(&key).copied().unwrap_or_default().saturating_add(bytes);
+        let has_room = sum <= INSTANCE_BYTES && of_key <= SHARE_BYTES;
+        if has_room {
+            put.bytes = sum;
+            put.by_key.insert(key, of_key);
         }
-        sum <= INSTANCE_BYTES
+        has_room
     }
 }
 
@@ -56,7 +74,7 @@ impl SharedShelf for RedisShelf {
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            if !shared.has_room(texts.iter().map(|(name, text)| name.len() + text.len()).sum()) {
+            if !shared.has_room(key, texts.iter().map(|(name, text)| name.len() + text.len()).sum()) {
                 return;
             }
             let kept = async {
@@ -115,8 +133,11 @@ mod tests {
         let config = deadpool_redis::Config::from_url("redis://127.0.0.1:1");
         let pool = config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
         let RedisShelf(shared) = RedisShelf::new(Redis::new(pool));
-        let room = [INSTANCE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(bytes));
-        assert_eq!(room, [true, false, true, false]);
+        let key = ApiKeyId::new();
+        let room = [SHARE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(key, bytes));
+        assert_eq!(room, [true, false, true, false], "of one key");
+        let others = [SHARE_BYTES; 8].map(|bytes| shared.has_room(ApiKeyId::new(), bytes));
+        assert_eq!(others, [true, true, true, true, true, true, true, false]);
     }
 
     #[tokio::test]
