@@ -698,7 +698,7 @@ impl Server {
     /// It stands in pages, cookies and rules of proxies as it is, and what a proxy has taken it off already must not seem to have it still.
     fn is_path_possible(&self) -> bool {
         let Some(url) = &self.public_url else { return true };
-        let path = url.path().trim_start_matches('/');
+        let path = url.path().strip_prefix('/').unwrap_or_default();
         let path = path.strip_suffix('/').unwrap_or(path);
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(is_plain);

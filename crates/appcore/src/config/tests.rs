@@ -128,7 +128,8 @@ fn impossible_values_are_named() {
     assert_refused(load_text("[server]\nport = [1]"), &["server.port"]);
     assert_refused(load_text("[rate_limit]\nenabled = 1"), &["rate_limit.enabled"]);
     assert_refused(load_environment(&[("NATTER__SERVER__ROLE", "worker")]), &["server.role", "SQLite"]);
-    for refused in ["/?chat", "/#chat", "/chat?a", "/a//b", "/chat//", "/ch%20at", "/a'b", "/a;b", "/r1", "/files/chat"]
+    for refused in
+        ["/?chat", "/#chat", "/chat?a", "/a//b", "//chat", "/chat//", "/ch%20at", "/a'b", "/a;b", "/r1", "/files/chat"]
     {
         let url = format!("https://example.org{refused}");
         let set = load_environment(&[("NATTER__SERVER__PUBLIC_URL", url.as_str())]);
