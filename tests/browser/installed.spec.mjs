@@ -159,7 +159,7 @@ test('it can be installed, and something can be shared with it', async ({ arrive
   expect(manifest.type).toMatch(/manifest\+json/);
   // What browsers ask for before they offer to install it.
   // Its addresses begin where it is itself.
-  expect(manifest).toMatchObject({ id: './', name: 'Natter', short_name: 'Natter', start_url: './', display: 'standalone' });
+  expect(manifest).toMatchObject({ name: 'Natter', short_name: 'Natter', start_url: './', display: 'standalone' });
   expect(manifest.icons.map(({ sizes, purpose }) => `${sizes} ${purpose}`)).toEqual(
     expect.arrayContaining(['192x192 any', '512x512 any', '512x512 maskable'])
   );
