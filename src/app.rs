@@ -73,7 +73,7 @@ async fn protect<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<Cut<EitherBody<B>>>, Error> {
     let app = request.app_data::<Data<App>>();
-    let https = app.is_some_and(|app| app.config.server.is_https());
+    let https_only = app.and_then(|app| security_headers::https_only(&app.config.server));
     let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());
     let response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
@@ -84,7 +84,7 @@ async fn protect<B: MessageBody + 'static>(
         }
     };
     let mut response = pieces::cut(response, long_answer_slot);
-    security_headers::add(response.headers_mut(), https);
+    security_headers::add(response.headers_mut(), https_only);
     if is_stopping {
         // The next request of this client belongs to another instance.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);

@@ -159,6 +159,7 @@ async fn below_a_path_of_a_host_everything_stays_there() {
         assert_eq!(Caller::anonymous(&base).get("/health/simple").await.status, 200, "{base}");
         let described = Caller::anonymous(&base).get("/openapi.json").await;
         assert_eq!(described.body["servers"], json!([{ "url": "/chat" }]), "{base}");
+        assert_eq!(described.header("strict-transport-security"), Some("max-age=63072000"), "names below are others'");
         a_browser_signs_up_and_is_sent_mail(&base, &mail).await;
         messages_and_files_go_through(&host, &base).await;
         one_signs_in_by_a_provider(&base, &provider).await;

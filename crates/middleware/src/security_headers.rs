@@ -4,6 +4,7 @@ use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use appcore::config::Server;
 
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -26,9 +27,18 @@ const USUALLY: [(HeaderName, HeaderValue); 3] = [
 ];
 /// Two years, as browsers' preload lists ask for.
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+/// Below a path of a host, the names below that host are others'.
+const HTTPS_ONLY_HERE: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// What keeps browsers to https, where the server is reached by it.
+#[must_use]
+pub fn https_only(server: &Server) -> Option<HeaderValue> {
+    let value = if server.path().is_empty() { HTTPS_ONLY } else { HTTPS_ONLY_HERE };
+    server.is_https().then_some(value)
+}
 
 /// Adds them to an answer.
-pub fn add(headers: &mut HeaderMap, https: bool) {
+pub fn add(headers: &mut HeaderMap, https_only: Option<HeaderValue>) {
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
@@ -37,7 +47,7 @@ pub fn add(headers: &mut HeaderMap, https: bool) {
             headers.insert(name, value);
         }
     }
-    if https {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    if let Some(value) = https_only {
+        headers.insert(STRICT_TRANSPORT_SECURITY, value);
     }
 }
