@@ -68,6 +68,8 @@ fn gigabytes(tool: &Value) -> u64 {
 pub(super) struct Used {
     searches: u64,
     images: u64,
+    /// Pictures that are counted and not done yet: their items.
+    begun: BTreeSet<String>,
     containers: BTreeSet<String>,
     /// The memory of each of them.
     gigabytes: u64,
@@ -92,6 +94,13 @@ impl Used {
         self.gigabytes = tools.map(gigabytes).fold(self.gigabytes, Ord::max);
     }
 
+    /// Takes in a picture that can be seen before it is done; whether it is the first of its item.
+    pub fn note_seen(&mut self, partial: &Value) -> bool {
+        let is_new = partial["item_id"].as_str().is_some_and(|item| self.begun.insert(item.to_owned()));
+        self.images += u64::from(is_new);
+        is_new
+    }
+
     /// Takes in an item that is there as a whole; whether it used something.
     pub fn note(&mut self, item: &Value) -> bool {
         let has_failed = item["status"] == "failed";
@@ -102,8 +111,9 @@ impl Used {
                 return true;
             }
             Some("image_generation_call") if !has_failed => {
-                self.images += 1;
-                return true;
+                let is_counted = item["id"].as_str().is_some_and(|id| self.begun.remove(id));
+                self.images += u64::from(!is_counted);
+                return !is_counted;
             }
             Some("code_interpreter_call") => &item["container_id"],
             Some("shell_call") => &item["environment"]["container_id"],

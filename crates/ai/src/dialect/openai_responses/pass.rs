@@ -328,10 +328,17 @@ fn ended(response: &Value, used: &Used, meter: &Meter) {
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""text":"#));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""delta":"#));
 static NUMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sequence_number":"#));
-/// What the frames have that tell of the end, of an error, or of an item that is there as a whole.
-static MARKS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
-    ["response.completed", "response.incomplete", "response.failed", r#""response.output_item.done""#, r#""error""#]
-        .map(Finder::new)
+/// What the frames have that tell of the end, of an error, of an item that is there as a whole, or of a picture that can be seen.
+static MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+    [
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        r#""response.output_item.done""#,
+        r#""response.image_generation_call.partial_image""#,
+        r#""error""#,
+    ]
+    .map(Finder::new)
 });
 
 /// Quarters of the tokens in the texts under this key.
@@ -371,11 +378,11 @@ impl EventReader for ResponseEvents {
                 self.used.note_tools(&said["response"]);
                 Ok(())
             }
-            // Who leaves in the middle pays for what was done until then.
-            Some("response.output_item.done") => {
-                if self.used.note(&said["item"])
-                    && let Some(tools) = self.used.usage()
-                {
+            // Who leaves in the middle pays for what was done until then, or could be seen.
+            Some(kind @ ("response.output_item.done" | "response.image_generation_call.partial_image")) => {
+                let is_done = kind == "response.output_item.done";
+                let is_new = if is_done { self.used.note(&said["item"]) } else { self.used.note_seen(said) };
+                if is_new && let Some(tools) = self.used.usage() {
                     meter.report(tools);
                 }
                 Ok(())
@@ -565,6 +572,8 @@ mod tests {
     #[test]
     fn tools_that_the_provider_ran_count_as_they_are_done() {
         const SEARCHED: &str = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"web_search_call\",\"action\":{\"type\":\"search\"}}}\n\n";
+        const SEEN: &str = "data: {\"type\":\"response.image_generation_call.partial_image\",\"item_id\":\"ig_1\",\"partial_image_b64\":\"\"}\n\n";
+        const DRAWN: &str = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"image_generation_call\",\"id\":\"ig_1\"}}\n\n";
         let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
         for event in [CREATED, SEARCHED, DELTA, SEARCHED] {
             tap.pass(bytes(event), &meter).unwrap();
@@ -573,6 +582,13 @@ mod tests {
         tap.pass(bytes(COMPLETED), &meter).unwrap();
         let usage = meter.usage();
         assert_eq!((usage.searches, usage.input, usage.output), (Some(2), Some(3), Some(2)));
+
+        let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
+        for event in [CREATED, SEEN, SEEN, DRAWN] {
+            tap.pass(bytes(event), &meter).unwrap();
+            let expected = (event != CREATED).then_some(1);
+            assert_eq!(meter.usage().images, expected, "a picture that was seen is paid for, once");
+        }
     }
 
     #[test]
