@@ -4,6 +4,7 @@ use support::{Application, Behaviour, Frame, Member, PATIENCE, Setup, Socket, Up
 
 mod asking;
 mod cluster;
+mod comparing;
 mod details;
 mod editing;
 mod failures;

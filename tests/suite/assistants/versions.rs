@@ -5,12 +5,12 @@ use support::{Behaviour, Frame, Setup, UpstreamKind, Value, json, new_id};
 use super::{Chat, begun};
 
 impl Chat {
-    async fn versions(&self, id: &str) -> Value {
+    pub(super) async fn versions(&self, id: &str) -> Value {
         self.message(id).await["versions"].clone()
     }
 
     /// What the conversation shows.
-    async fn shown(&self) -> Vec<String> {
+    pub(super) async fn shown(&self) -> Vec<String> {
         let history = self.anna.history(&self.id).await;
         history.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     }

@@ -296,6 +296,8 @@ impl World {
             "StopMessage" | "RegenerateMessage" | "ShowVersion" | "ShowAnswerDetails" => {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)
             }
+            // One at a time is compared with another.
+            "CompareAnswer" => with_id(def, &self.answer().await),
             // Nothing was called for it.
             "DecideToolCall" | "ShowToolCall" | "ShowToolPicture" => {
                 with_id(def, self.answer.get_or_init(|| self.answer()).await)
@@ -599,6 +601,7 @@ impl World {
             "SignInToToolServer" => json!({ "next": "/settings" }),
             "ConnectToolServer" => json!({ "state": "unknown", "code": "unknown" }),
             "ChangeMcpServer" => json!({ "description": "What is written about it" }),
+            "CompareAnswer" => json!({ "model": "demo" }),
             "RegenerateMessage" | "RequeueJobs" | "DeleteJobs" => json!({}),
             "InviteAccount" => json!({ "email": new_email("invited"), "display_name": "Invited" }),
             "ChangeAccounts" => json!({ "action": "restore", "ids": [new_id()] }),

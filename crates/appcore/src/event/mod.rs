@@ -328,6 +328,17 @@ pub enum Event {
         message_id: MessageId,
         call: Box<ToolCall>,
     },
+    /// Another model's answer beside the answer `answer_id`, as it is now: when it begins, when another instance takes it over, when it has ended,
+    /// and when it has become a version of that answer. What comes in between are `message.delta`s of its own id.
+    #[schema(title = "message.compared")]
+    MessageCompared {
+        conversation_id: ConversationId,
+        answer_id: MessageId,
+        message: Box<Message>,
+        /// The version that it has become.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        version: Option<i64>,
+    },
     /// Somebody begins or ends to type. It is over after 6 s unless it is repeated.
     #[schema(title = "typing")]
     Typing {
@@ -536,6 +547,7 @@ impl Event {
             Self::MessageDelta { .. } => "message.delta",
             Self::MessageThought { .. } => "message.thought",
             Self::MessageToolCall { .. } => "message.tool_call",
+            Self::MessageCompared { .. } => "message.compared",
             Self::Typing { .. } => "typing",
             Self::Presence(_) => "presence",
             Self::Presences { .. } => "presences",
@@ -627,6 +639,7 @@ impl Event {
             | Self::MessageDelta { .. }
             | Self::MessageThought { .. }
             | Self::MessageToolCall { .. }
+            | Self::MessageCompared { .. }
             | Self::Typing { .. }
             | Self::Presence(_)
             | Self::Presences { .. }

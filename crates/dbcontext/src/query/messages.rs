@@ -10,6 +10,7 @@ use super::{
     pieces::{Change, Piece},
     raw,
     rows::{Column, Field, Rows},
+    versions::BESIDE,
 };
 use crate::constraint::app_error;
 
@@ -41,6 +42,7 @@ pub struct NamedMessage {
     pub version_count: i64,
     /// The message whose other version this one follows; such a message is not shown.
     pub hidden_by: Option<MessageId>,
+    pub hidden_version: Option<i64>,
     /// What is shown of the calls of an answer, as JSON.
     pub tool_calls: Option<String>,
     /// What is known of an answer, as JSON.
@@ -70,6 +72,12 @@ impl NamedMessage {
     #[must_use]
     pub const fn is_in_main_line(&self) -> bool {
         self.thread_id.is_none() || self.also_to_conversation
+    }
+
+    /// The answer that another model's is written beside, where this is the other one: it is not shown, and will be a version of the first.
+    #[must_use]
+    pub fn beside(&self) -> Option<MessageId> {
+        self.hidden_by.filter(|_| self.hidden_version == Some(BESIDE))
     }
 }
 

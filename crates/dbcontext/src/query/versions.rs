@@ -4,11 +4,17 @@
 //! which version they stand; those of the version that is shown come back. What another message hides stays hidden, so versions can be
 //! chosen anywhere in a conversation and each remembers its own continuation.
 
-use appcore::{AppError, ConversationId, MessageId};
+use appcore::{AppError, ConversationId, MessageId, Timestamp};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use super::{messages::NamedMessage, raw};
+use super::{
+    messages::{NAMED, NamedMessage},
+    raw,
+};
 use crate::constraint::app_error;
+
+/// The version behind which an answer stands that another model writes beside the one that is shown. No message has it.
+pub const BESIDE: i64 = 0;
 
 /// A version that is not shown.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -36,6 +42,49 @@ pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Re
                RETURNING content, status, reason, model, answer, tool_calls";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), version.into()]);
     KeptVersion::find_by_statement(statement).one(db).await.map_err(app_error)
+}
+
+/// Begins an answer of another model beside the answer `first`, as a message that is not shown.
+pub async fn begin_beside<C: ConnectionTrait>(
+    db: &C,
+    id: MessageId,
+    first: MessageId,
+    seq: i64,
+    model: Option<&str>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let sql = format!(
+        "INSERT INTO messages (id, conversation_id, seq, no, sender_kind, sender_id, content, status, reply_to, model, created_at, \
+           hidden_by, hidden_version) \
+         SELECT $1, conversation_id, $3, no, sender_kind, sender_id, '', 'streaming', reply_to, $4, $5, id, {BESIDE} \
+         FROM messages WHERE id = $2"
+    );
+    raw::run(db, &sql, vec![id.into(), first.into(), seq.into(), model.into(), now.into()]).await
+}
+
+/// The answer of another model that was begun beside this one and is no version of it yet.
+pub async fn beside<C: ConnectionTrait>(db: &C, first: MessageId) -> Result<Option<NamedMessage>, AppError> {
+    let sql =
+        format!("{NAMED} WHERE m.hidden_by = $1 AND m.hidden_version = {BESIDE} AND m.deleted_at IS NULL LIMIT 1");
+    Ok(raw::find::<C, NamedMessage>(db, &sql, vec![first.into()]).await?.pop())
+}
+
+/// Keeps what was written beside an answer as its version of this number, with what belongs to it.
+pub async fn keep_beside<C: ConnectionTrait>(
+    db: &C,
+    first: MessageId,
+    second: MessageId,
+    version: i64,
+) -> Result<(), AppError> {
+    let values = || vec![first.into(), second.into(), version.into()];
+    let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
+               SELECT $1, $3, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $2";
+    raw::run(db, sql, values()).await?;
+    for table in ["tool_calls", "message_thoughts"] {
+        let sql = format!("UPDATE {table} SET message_id = $1, version = $3 WHERE message_id = $2");
+        raw::run(db, &sql, values()).await?;
+    }
+    Ok(())
 }
 
 /// Removes all that was kept of a message.

@@ -34,6 +34,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<DeleteMessage>(),
     EndpointDef::of::<StopMessage>(),
     EndpointDef::of::<RegenerateMessage>(),
+    EndpointDef::of::<CompareAnswer>(),
     EndpointDef::of::<DecideToolCall>(),
     EndpointDef::of::<ShowToolCall>(),
     EndpointDef::of::<ShowToolPicture>(),
@@ -329,6 +330,32 @@ impl Endpoint for RegenerateMessage {
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
         let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
         Ok(Reply::of(answering::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
+    }
+}
+
+#[dto(request)]
+pub struct CompareAnswerRequest {
+    #[from(path)]
+    pub id: MessageId,
+    /// The other model.
+    pub model: String,
+}
+
+/// Have another model answer the same question
+///
+/// In an `assistant` conversation, beside an answer that is being written or has ended. What comes back is the other model's answer, a message that no
+/// list shows: viewers hear of it by `message.delta`, `message.thought` and `message.tool_call` with its id and by `message.compared`, and it is
+/// stopped like any other. Once both have ended it is a version of the answer, which `PUT /r1/messages/{id}/version` shows, and its own id is that
+/// of a deleted message. One at a time.
+#[endpoint(POST "/r1/messages/{id}/compare", tag = "messages", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState, TooManyAnswers))]
+impl Endpoint for CompareAnswer {
+    type Request = CompareAnswerRequest;
+    type Response = Message;
+
+    async fn handle(ctx: &Ctx, request: CompareAnswerRequest) -> Result<Reply<Message>, AppError> {
+        let (model, country) = (Some(request.model), ctx.source().country);
+        let asking = AnswerOptions { model, country, ..AnswerOptions::default() };
+        Ok(Reply::of(answering::compare(ctx.app(), ctx.user()?, request.id, asking).await?))
     }
 }
 

@@ -287,6 +287,7 @@ async fn begin(app: &App, answer: &AnswerJob, model: &str) -> Result<Message, Ap
         answer_id: answer.answer_id,
         assistant_id: answer.assistant_id,
         reply_to: Some(answer.question_id),
+        beside: answer.beside,
         model: Some(model.to_owned()),
     });
     app.writer.submit(change).await?.message()

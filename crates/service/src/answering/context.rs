@@ -280,6 +280,7 @@ mod tests {
             version: 1,
             version_count: 1,
             hidden_by: None,
+            hidden_version: None,
             tool_calls: None,
             answer: None,
             thread_id: None,

@@ -20,7 +20,7 @@ use dbcontext::query;
 
 use crate::{
     App, access,
-    events::{AnswerJob, AnswerOptions, Change, FinishAnswer, HIDDEN, Regenerate},
+    events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
     gateway,
     jobs::{self, Stored as _},
 };
@@ -89,6 +89,18 @@ pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Answer
     let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
     let asked = app.writer.submit(Change::Regenerate(regenerate)).await;
+    budget::hand_over(queued, &asked);
+    asked?.message()
+}
+
+/// Has another model answer the same question beside an answer: what it writes becomes a version of that, once both have ended.
+pub async fn compare(app: &App, by: &Principal, id: MessageId, asking: AnswerOptions) -> Result<Message, AppError> {
+    let mut asking = checked(app, asking)?;
+    let message = answer(app, by, id).await?;
+    let access = access::Lookup::new(app, by.user_id, message.conversation_id);
+    let queued = budget::hold(app, &access, 1, &mut asking).await?;
+    let compare = Compare { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
+    let asked = app.writer.submit(Change::Compare(compare)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }

@@ -36,6 +36,9 @@ pub struct AnswerJob {
     pub assistant_id: AssistantId,
     /// The assistant's message, chosen with the job: whoever takes the job over writes the same message.
     pub answer_id: MessageId,
+    /// The answer that it is written beside, where two models answer one question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<MessageId>,
     #[serde(default)]
     pub asking: AnswerOptions,
 }
@@ -50,9 +53,10 @@ impl AnswerJob {
 impl Stored for AnswerJob {
     const KIND: &'static str = "answer";
 
-    /// An assistant gives its answers in one conversation one after the other.
+    /// An assistant gives its answers in one conversation one after the other; a second model's are a line of their own.
     fn concurrency_key(&self) -> String {
-        Self::key(self.conversation_id, self.assistant_id)
+        let key = Self::key(self.conversation_id, self.assistant_id);
+        if self.beside.is_some() { format!("{key}:2") } else { key }
     }
 
     fn subject(&self) -> Uuid {

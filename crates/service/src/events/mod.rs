@@ -24,10 +24,11 @@ pub(crate) use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use relay::Relay;
 pub(crate) use writer::no_such_file;
 pub use writer::{
-    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,
-    DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver, HideMessage,
-    InThread, Limits as WriterLimits, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent,
-    SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote, Writer,
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Compare, Convert, CreateConversation,
+    Created, DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver,
+    HideMessage, InThread, Limits as WriterLimits, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember,
+    SendMessage, Sent, SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
+    Writer,
 };
 
 use crate::{App, access};

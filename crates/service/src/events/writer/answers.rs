@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use appcore::{
-    AppError, AssistantId, Code, UserId,
+    AppError, AssistantId, Code, MessageId, UserId,
     event::Event,
     view::{Message, MessageStatus, Sender, SenderKind},
 };
@@ -12,7 +12,8 @@ use dbcontext::query;
 use super::{
     batch::Batch,
     change::{BeginAnswer, FinishAnswer, Outcome, OvertakeAnswer, Regenerate},
-    messages::{create, not_archived, target},
+    comparisons,
+    messages::{create, not_archived, target_row},
     removed, threads, versions,
 };
 use crate::{
@@ -42,12 +43,17 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     batch.conversation(conversation_id)?;
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
         // Deleted by a reader meanwhile: not found, and the job ends.
-        let message = target(batch, conversation_id, begin.answer_id).await?;
+        let row = target_row(batch, conversation_id, begin.answer_id).await?;
+        let beside = row.beside();
+        let message = Message::try_from(row)?;
         // What another worker wrote stays on the screen until the new text has overtaken it.
         if message.status != MessageStatus::Streaming || !message.content.is_empty() {
             return Ok(Outcome::Message(Box::new(message)));
         }
-        return restart(batch, message, begin.model.clone(), false).await;
+        return restart(batch, message, begin.model.clone(), (beside, false)).await;
+    }
+    if begin.beside.is_some() {
+        return Err(Code::NotFound.into());
     }
     if let Some(question) = begin.reply_to
         && query::messages::get(batch.db, question).await?.is_some_and(|question| question.hidden_by.is_some())
@@ -100,7 +106,9 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
 
 pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Result<Outcome, AppError> {
     let conversation_id = finish.conversation_id;
-    let mut message = target(batch, conversation_id, finish.answer_id).await?;
+    let row = target_row(batch, conversation_id, finish.answer_id).await?;
+    let beside = row.beside();
+    let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
     if message.status != MessageStatus::Streaming {
         return Ok(Outcome::Message(Box::new(message)));
@@ -127,6 +135,11 @@ pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Resu
     message.reason.clone_from(&finish.reason);
     message.model = finish.model.clone().or(message.model);
     message.answer.clone_from(&finish.figures);
+    if let Some(first_id) = beside {
+        comparisons::end(batch, &message, first_id).await?;
+        return Ok(Outcome::Message(Box::new(message)));
+    }
+    comparisons::take_in(batch, &mut message).await?;
     // Where it was taken over, an event has part of it.
     removed::take_out(batch, &message).await?;
     batch.emit(conversation_id, |seq| {
@@ -167,7 +180,11 @@ fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
 pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
     batch.standing(regenerate.conversation_id, regenerate.by)?;
     not_archived(batch, regenerate.conversation_id)?;
-    let mut message = target(batch, regenerate.conversation_id, regenerate.message_id).await?;
+    let row = target_row(batch, regenerate.conversation_id, regenerate.message_id).await?;
+    if row.beside().is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let mut message = Message::try_from(row)?;
     let (SenderKind::Assistant, Some(assistant), Some(question_id)) =
         (message.sender.kind, message.sender.id, message.reply_to)
     else {
@@ -183,6 +200,7 @@ pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -
         question_id,
         assistant_id: AssistantId(assistant),
         answer_id: message.id,
+        beside: None,
         asking: regenerate.asking.clone(),
     };
     let is_kept = versions::keep_answer(batch, &mut message).await?;
@@ -191,24 +209,20 @@ pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -
         message.tool_calls.clear();
     }
     batch.ask_answer(&job, regenerate.by)?;
-    restart(batch, message, job.asking.model, is_kept).await
+    restart(batch, message, job.asking.model, (None, is_kept)).await
 }
 
 /// Shows what the worker who took an answer over has written, which is longer by now than what was there.
 pub(super) async fn overtake(batch: &mut Batch<'_>, overtake: &OvertakeAnswer) -> Result<Outcome, AppError> {
     let conversation_id = overtake.conversation_id;
-    let mut message = target(batch, conversation_id, overtake.answer_id).await?;
+    let row = target_row(batch, conversation_id, overtake.answer_id).await?;
+    let beside = row.beside();
+    let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
     if message.status == MessageStatus::Streaming {
         message.content.clone_from(&overtake.content);
         query::messages::set_answer(batch.db, message.id, &message.content, message.status, None, None, None).await?;
-        removed::take_out(batch, &message).await?;
-        batch.emit(conversation_id, |seq| Event::MessageUpdated {
-            conversation_id,
-            seq,
-            message: Box::new(message.clone()),
-            branch_changed: false,
-        })?;
+        tell(batch, &message, (beside, false)).await?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -218,7 +232,7 @@ async fn restart(
     batch: &mut Batch<'_>,
     mut message: Message,
     model: Option<String>,
-    branch_changed: bool,
+    told: (Option<MessageId>, bool),
 ) -> Result<Outcome, AppError> {
     query::messages::set_answer(batch.db, message.id, "", MessageStatus::Streaming, None, model.as_deref(), None)
         .await?;
@@ -227,7 +241,20 @@ async fn restart(
     message.status = MessageStatus::Streaming;
     message.reason = None;
     message.model = model.or(message.model);
-    removed::take_out(batch, &message).await?;
+    tell(batch, &message, told).await?;
+    Ok(Outcome::Message(Box::new(message)))
+}
+
+/// Tells how an answer is now: in the log, or only those who look where it is written beside another one.
+async fn tell(
+    batch: &mut Batch<'_>,
+    message: &Message,
+    (beside, branch_changed): (Option<MessageId>, bool),
+) -> Result<(), AppError> {
+    if let Some(first_id) = beside {
+        return comparisons::tell(batch, message, first_id, None);
+    }
+    removed::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
     batch.emit(conversation_id, |seq| Event::MessageUpdated {
         conversation_id,
@@ -235,5 +262,5 @@ async fn restart(
         message: Box::new(message.clone()),
         branch_changed,
     })?;
-    Ok(Outcome::Message(Box::new(message)))
+    Ok(())
 }

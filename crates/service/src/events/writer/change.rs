@@ -19,6 +19,7 @@ pub enum Change {
     /// The same, with the text before it kept as a version, and the assistant asked again.
     AskAgain(AskAgain),
     ShowVersion(ShowVersion),
+    Compare(Compare),
     Delete(DeleteMessage),
     Hide(HideMessage),
     React(React),
@@ -299,6 +300,8 @@ pub struct BeginAnswer {
     pub answer_id: MessageId,
     pub assistant_id: AssistantId,
     pub reply_to: Option<MessageId>,
+    /// The answer that it is written beside: it was created with its job.
+    pub beside: Option<MessageId>,
     pub model: Option<String>,
 }
 
@@ -328,6 +331,15 @@ pub struct OvertakeAnswer {
 /// Asks for an assistant's message again.
 #[derive(Clone, Debug)]
 pub struct Regenerate {
+    pub conversation_id: ConversationId,
+    pub by: UserId,
+    pub message_id: MessageId,
+    pub asking: AnswerOptions,
+}
+
+/// Has another model answer beside an assistant's message.
+#[derive(Clone, Debug)]
+pub struct Compare {
     pub conversation_id: ConversationId,
     pub by: UserId,
     pub message_id: MessageId,
@@ -403,6 +415,7 @@ impl Change {
             | Self::FinishAnswer(FinishAnswer { conversation_id, .. })
             | Self::OvertakeAnswer(OvertakeAnswer { conversation_id, .. })
             | Self::Regenerate(Regenerate { conversation_id, .. })
+            | Self::Compare(Compare { conversation_id, .. })
             | Self::SetTranscript(SetTranscript { conversation_id, .. })
             | Self::SetPreviews(SetPreviews { conversation_id, .. })
             | Self::Vote(Vote { conversation_id, .. })
@@ -460,7 +473,8 @@ impl Change {
             | Self::Convert(Convert { by, .. })
             | Self::DeleteConversation(DeleteConversation { by, .. })
             | Self::AddAssistant(AddAssistant { by, .. })
-            | Self::Regenerate(Regenerate { by, .. }) => vec![*by],
+            | Self::Regenerate(Regenerate { by, .. })
+            | Self::Compare(Compare { by, .. }) => vec![*by],
             Self::AddMember(AddMember { by, user_id, .. })
             | Self::RemoveMember(RemoveMember { by, user_id, .. })
             | Self::SetRole(SetRole { by, user_id, .. }) => {

@@ -190,7 +190,8 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         let (question_id, answer_id) = (message.id, MessageId::new());
         let asking = send.asking.of_answer(number);
         let conversation_id = send.conversation_id;
-        batch.ask_answer(&AnswerJob { conversation_id, question_id, assistant_id, answer_id, asking }, send.sender)?;
+        let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
+        batch.ask_answer(&job, send.sender)?;
     }
     batch.sent.insert(key, message.clone());
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
@@ -404,11 +405,20 @@ pub(super) async fn target(
     conversation_id: ConversationId,
     id: MessageId,
 ) -> Result<Message, AppError> {
+    target_row(batch, conversation_id, id).await?.try_into()
+}
+
+/// The same as it is stored.
+pub(super) async fn target_row(
+    batch: &Batch<'_>,
+    conversation_id: ConversationId,
+    id: MessageId,
+) -> Result<NamedMessage, AppError> {
     let row: NamedMessage = query::messages::get(batch.db, id).await?.ok_or(Code::NotFound)?;
     if row.conversation_id != conversation_id || row.deleted_at.is_some() {
         return Err(Code::NotFound.into());
     }
-    row.try_into()
+    Ok(row)
 }
 
 /// Whether a change of a text asks for previews: there is a link where there was none, or those that there were are of another text.

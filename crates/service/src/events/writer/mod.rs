@@ -10,6 +10,7 @@ mod asked;
 mod batch;
 mod change;
 mod commit;
+mod comparisons;
 mod conversations;
 mod departures;
 mod edits;
@@ -51,10 +52,10 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Convert, CreateConversation, Created,
-    DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver, HideMessage,
-    InThread, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent, SetPreviews, SetRole,
-    SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Compare, Convert, CreateConversation,
+    Created, DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver,
+    HideMessage, InThread, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent,
+    SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
 };
 use commit::{Committed, Committer};
 pub(crate) use files::no_such_file;

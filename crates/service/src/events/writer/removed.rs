@@ -11,12 +11,23 @@ use super::batch::Batch;
 
 /// Takes what `message` said before out of its events. It is as it will be from now on.
 pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
-    let mut changed = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
-    for event in &mut changed {
-        event.payload = rewritten(&event.payload, message, event.seq == message.seq)?;
+    let found = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
+    let mut changed = Vec::with_capacity(found.len());
+    for mut event in found {
+        let is_creation = event.seq == message.seq;
+        if !is_creation || is_about(&event.payload, message)? {
+            event.payload = rewritten(&event.payload, message, is_creation)?;
+            changed.push(event);
+        }
     }
     query::events::rewrite(batch.db, changed, true).await?;
     take_out_pending(batch, message)
+}
+
+/// Whether an event tells of this message. An answer that is written beside another one has the number of an event about its question.
+fn is_about(payload: &str, message: &Message) -> Result<bool, AppError> {
+    let payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
+    Ok(payload.pointer("/message/id") == Some(&json!(message.id)))
 }
 
 /// Takes what was said of a message's links out of its events; its text stays where it is.

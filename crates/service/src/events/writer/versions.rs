@@ -43,7 +43,8 @@ pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &AskAgain) -> Resul
     tell(batch, &message).await?;
     for assistant_id in assistants {
         let (question_id, answer_id, asking) = (message.id, MessageId::new(), change.asking.clone());
-        batch.ask_answer(&AnswerJob { conversation_id, question_id, assistant_id, answer_id, asking }, change.by)?;
+        let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
+        batch.ask_answer(&job, change.by)?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -117,15 +118,21 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
     Ok(())
 }
 
+/// Refuses one more version of a message that has as many as it may have.
+pub(super) fn check_room(versions: Versions) -> Result<(), AppError> {
+    if versions.count < MAX_VERSIONS {
+        return Ok(());
+    }
+    Err(AppError::refused(
+        Code::WrongState,
+        format!("A message can have up to {MAX_VERSIONS} versions. Send a new one instead."),
+    ))
+}
+
 /// Keeps what the message is as a version, and makes it the next one, with nothing after it.
 async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
     let old = message.versions.unwrap_or(Versions { index: 1, count: 1 });
-    if old.count >= MAX_VERSIONS {
-        return Err(AppError::refused(
-            Code::WrongState,
-            format!("A message can have up to {MAX_VERSIONS} versions. Send a new one instead."),
-        ));
-    }
+    check_room(old)?;
     let new = Versions { index: old.count + 1, count: old.count + 1 };
     query::versions::keep(batch.db, message.id).await?;
     query::versions::set(batch.db, message.id, new.index, new.count).await?;

@@ -8,7 +8,7 @@ use super::{
     super::{
         answers,
         change::{Change, DeleteMessage, Outcome},
-        conversations, departures, files, messages, moderation, polls, reactions, threads, versions,
+        comparisons, conversations, departures, files, messages, moderation, polls, reactions, threads, versions,
     },
     Batch,
 };
@@ -90,6 +90,7 @@ impl Batch<'_> {
             Change::Edit(change) => messages::edit(self, change),
             Change::AskAgain(change) => versions::ask_again(self, change).await,
             Change::ShowVersion(change) => versions::show(self, change).await,
+            Change::Compare(change) => comparisons::begin(self, change).await,
             Change::Delete(change) => messages::delete(self, change).await,
             Change::Hide(change) => moderation::hide(self, change).await,
             Change::React(change) => reactions::react(self, change),

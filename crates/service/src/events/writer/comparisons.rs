@@ -1,0 +1,129 @@
+//! Another model's answer to the same question, written while the first one is, or after it.
+//!
+//! Until both have ended it is a message that is not shown, behind the first ([`beside`](query::versions::beside)): its job, its text so far,
+//! its tools and its stop are those of any answer. Then it is kept as a version of the first one, which a reader may show. Its text is never
+//! in the log, which has of an answer the version that is shown; viewers are told of it as it passes.
+
+use std::collections::BTreeSet;
+
+use appcore::{
+    AppError, AssistantId, Code, MessageId,
+    event::{Event, Topic},
+    view::{Message, MessageStatus, SenderKind, Versions},
+};
+use dbcontext::query;
+
+use super::{
+    answers,
+    batch::Batch,
+    change::{Compare, Outcome},
+    messages::{not_archived, target, target_row},
+    removed, versions,
+};
+use crate::events::jobs::AnswerJob;
+
+/// Has another model answer beside an answer.
+pub(super) async fn begin(batch: &mut Batch<'_>, compare: &Compare) -> Result<Outcome, AppError> {
+    let conversation_id = compare.conversation_id;
+    batch.standing(conversation_id, compare.by)?;
+    not_archived(batch, conversation_id)?;
+    if !batch.capabilities(conversation_id)?.asks_every_message {
+        return Err(refused("Only answers in a conversation with an assistant can be compared."));
+    }
+    let row = target_row(batch, conversation_id, compare.message_id).await?;
+    if row.hidden_by.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let first = Message::try_from(row)?;
+    let (SenderKind::Assistant, Some(assistant), Some(question_id)) =
+        (first.sender.kind, first.sender.id, first.reply_to)
+    else {
+        return Err(refused("Only an assistant's answer can be compared."));
+    };
+    versions::check_room(first.versions.unwrap_or(Versions { index: 1, count: 1 }))?;
+    if query::versions::beside(batch.db, first.id).await?.is_some() {
+        return Err(refused("Another model is still answering. Stop it first."));
+    }
+    answers::load_open(batch, BTreeSet::from([compare.by])).await?;
+    batch.check_open_answers(compare.by, 1)?;
+    let question = target(batch, conversation_id, question_id).await?;
+    // The question is asked again, which takes a number: that of the answer, which nobody is shown.
+    removed::take_out(batch, &question).await?;
+    let seq = batch.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(question),
+        branch_changed: false,
+    })?;
+    let (answer_id, asking) = (MessageId::new(), compare.asking.clone());
+    query::versions::begin_beside(batch.db, answer_id, first.id, seq, asking.model.as_deref(), batch.now).await?;
+    let assistant_id = AssistantId(assistant);
+    let beside = Some(first.id);
+    let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside, asking };
+    batch.ask_answer(&job, compare.by)?;
+    let second = target(batch, conversation_id, answer_id).await?;
+    Ok(Outcome::Message(Box::new(second)))
+}
+
+/// An answer beside another one has ended. Where the other one has, too, it becomes a version of that.
+pub(super) async fn end(batch: &mut Batch<'_>, second: &Message, first_id: MessageId) -> Result<(), AppError> {
+    let row = query::messages::get(batch.db, first_id).await?;
+    let Some(row) = row.filter(|row| row.deleted_at.is_none()) else {
+        return query::messages::delete(batch.db, second.id, batch.now).await;
+    };
+    let is_shown = row.hidden_by.is_none();
+    let mut first = Message::try_from(row)?;
+    if first.status == MessageStatus::Streaming || !take_in(batch, &mut first).await? {
+        return tell(batch, second, first_id, None);
+    }
+    if is_shown {
+        removed::take_out(batch, &first).await?;
+        let conversation_id = first.conversation_id;
+        batch.emit(conversation_id, |seq| Event::MessageUpdated {
+            conversation_id,
+            seq,
+            message: Box::new(first),
+            branch_changed: false,
+        })?;
+    }
+    Ok(())
+}
+
+/// Keeps what was written beside an answer that has ended as a version of it. False: there is nothing, or it is still written.
+pub(super) async fn take_in(batch: &mut Batch<'_>, first: &mut Message) -> Result<bool, AppError> {
+    if !batch.capabilities(first.conversation_id)?.asks_every_message {
+        return Ok(false);
+    }
+    let Some(row) = query::versions::beside(batch.db, first.id).await? else { return Ok(false) };
+    let second = Message::try_from(row)?;
+    if second.status == MessageStatus::Streaming {
+        return Ok(false);
+    }
+    let shown = first.versions.unwrap_or(Versions { index: 1, count: 1 });
+    let version = (!second.content.is_empty()).then_some(shown.count + 1);
+    if let Some(version) = version {
+        query::versions::keep_beside(batch.db, first.id, second.id, version).await?;
+        query::versions::set(batch.db, first.id, shown.index, version).await?;
+        first.versions = Some(Versions { index: shown.index, count: version });
+        tell(batch, &second, first.id, Some(version))?;
+    }
+    query::messages::delete(batch.db, second.id, batch.now).await?;
+    Ok(version.is_some())
+}
+
+/// Tells those who look how an answer beside another one is now.
+pub(super) fn tell(
+    batch: &mut Batch<'_>,
+    second: &Message,
+    answer_id: MessageId,
+    version: Option<i64>,
+) -> Result<(), AppError> {
+    let conversation_id = second.conversation_id;
+    let message = Box::new(second.clone());
+    let event = Event::MessageCompared { conversation_id, answer_id, message, version };
+    batch.tell_passing(&event, Topic::Viewers(conversation_id))
+}
+
+fn refused(sentence: &'static str) -> AppError {
+    AppError::refused(Code::WrongState, sentence)
+}
