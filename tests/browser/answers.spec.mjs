@@ -109,7 +109,7 @@ test('two models answer one question beside each other, and the chosen one goes 
   await anna.sees('Large words.');
 });
 
-test('a question is asked of two models, one after the other', async ({ arrive, upstream }) => {
+test('a question is asked of two models, which answer at the same time', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
   await anna.openAssistant();
@@ -119,20 +119,26 @@ test('a question is asked of two models, one after the other', async ({ arrive, 
   await picker.getByRole('combobox').fill('large');
   await page.keyboard.press('Enter');
   await expect(page.getByRole('button', { name: 'large answers your next question as well.' })).toBeVisible();
-  upstream.next({ words: ['Small', ' words.'], step: true });
+  upstream.next({ model: 'small', words: ['Small', ' words', ' without', ' end.'], step: true });
+  upstream.next({ model: 'large', words: ['Large', ' words.'] });
   await anna.write('Say something');
   const sides = page.getByRole('dialog', { name: 'Compare answers' });
+  const small = sides.getByRole('region', { name: 'small' });
   const large = sides.getByRole('region', { name: 'large' });
-  await expect(large.getByText('Waiting for the answer…')).toBeVisible();
-  upstream.next({ words: ['Large', ' words.'] });
-  upstream.release(2);
-  await expect(sides.getByText('Small words.')).toBeVisible();
   await expect(large.getByText('Large words.')).toBeVisible();
+  await expect(small.getByText('Waiting for the answer…')).toBeVisible();
+  upstream.release(2);
+  await expect(small.getByText('Small words')).toBeVisible();
+  await expect(small.getByRole('button', { name: 'Stop' })).toBeVisible();
+  // Whoever has chosen waits for the other one no longer.
   await large.getByRole('button', { name: 'Continue with this answer' }).click();
   await expect(sides).toHaveCount(0);
   await anna.sees('Large words.');
-  await expect(anna.log.getByRole('group', { name: 'Versions' })).toContainText('2 of 2');
+  const versions = anna.log.getByRole('group', { name: 'Versions' });
+  await expect(versions).toContainText('2 of 2');
   await expect(page.getByRole('button', { name: 'Ask another model as well' })).toBeVisible();
+  await versions.getByRole('button', { name: 'Previous version' }).click();
+  await anna.sees('Small words');
 });
 
 test('another model gives an answer again, and goes on with the chat', async ({ arrive, upstream }) => {

@@ -30,7 +30,9 @@ export async function startUpstream() {
       response.end(JSON.stringify(embeddings(JSON.parse(text))));
       return;
     }
-    const next = plan.shift() ?? { words: ['Hello', ' there.'] };
+    const asked = /"model":\s*"([^"]+)"/.exec(text)?.[1];
+    const at = plan.findIndex(({ model }) => model === undefined || model === asked);
+    const next = at === -1 ? { words: ['Hello', ' there.'] } : plan.splice(at, 1)[0];
     if (next.status) {
       response.writeHead(next.status, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ error: { message: 'refused by the test', type: 'server_error', param: null, code: null } }));
@@ -65,7 +67,7 @@ export async function startUpstream() {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/v1`,
-    /** What the next request gets. */
+    /** What the next request gets; with `model`, the next one of that model. */
     next: (behaviour) => plan.push(behaviour),
     /** Lets that many words more go out. */
     release: (words) => {

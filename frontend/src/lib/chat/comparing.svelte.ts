@@ -1,6 +1,6 @@
 import type { MessageView } from './rows.ts';
 
-/** Two answers to one question that are shown beside each other: the second is asked for when the first is whole. */
+/** Two answers to one question that are shown beside each other: the second is asked for as soon as the first has begun. */
 export interface Compared {
   readonly conversationId: string;
   /** Who answers second. */

@@ -27,6 +27,7 @@ import { calledAnew, calledIn, callsMe, isCalled, withHere, type Name } from './
 import { setNames } from './names.ts';
 import { Repeatable } from './repeatable.ts';
 import type { MessageView } from './rows.ts';
+import type { SecondAnswer } from './second-answer.svelte.ts';
 import type { Failure, Placed } from './state.ts';
 
 const ID_LENGTH = 36;
@@ -672,16 +673,26 @@ export class Pane {
     return isAsked;
   }
 
+  /** Has another model answer beside an answer. */
+  async compare(id: string, model: string, second: SecondAnswer): Promise<boolean> {
+    return this.#attempt(async () => {
+      second.begin(await this.log.compare(id, model));
+    });
+  }
+
+  /** Tells such an answer how it goes on; answers how to stop that. */
+  follow(second: SecondAnswer): () => void {
+    return this.#app.connection.on((frame) => second.hear(frame));
+  }
+
   /** Another model for what `choosing` says: an answer is given again at once, a chat goes on with it. */
   async chooseModel(model: string): Promise<void> {
     const { choosing } = this;
     this.choosing = null;
     if (choosing?.answer?.id) {
       const { answer, isComparing } = choosing;
-      const isAsked = await this.regenerate(choosing.answer.id, model);
-      // The answer so far is kept as a version of the message.
-      if (isAsked && isComparing)
-        this.#chat.comparing.shown = { conversationId: this.id, model, first: answer, question: null };
+      if (isComparing) this.#chat.comparing.shown = { conversationId: this.id, model, first: answer, question: null };
+      else await this.regenerate(choosing.answer.id, model);
       return;
     }
     if (choosing?.isComparing) {

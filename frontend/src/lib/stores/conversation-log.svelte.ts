@@ -484,6 +484,11 @@ export class ConversationLog {
     await this.host.api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
   }
 
+  /** Has another model answer beside an answer; what comes back stands in no conversation. */
+  compare(id: string, model: string): Promise<Message> {
+    return this.host.api.post<Message>(`/messages/${id}/compare`, { model });
+  }
+
   /** What an answer took, and what its model thought. */
   details(id: string): Promise<AnswerDetails> {
     return this.host.api.get<AnswerDetails>(`/messages/${id}/details`);

@@ -4075,6 +4075,29 @@ export type Message = {
     versions?: Versions | null;
 };
 
+export type MessageComparedFrame = {
+    id: string;
+    /**
+     * Another model's answer beside the answer `answer_id`, as it is now: when it begins, when another instance takes it over, when it has ended,
+     * and when it has become a version of that answer. What comes in between are `message.delta`s of its own id.
+     */
+    payload: {
+        answer_id: MessageId;
+        conversation_id: ConversationId;
+        message: Message;
+        /**
+         * The version that it has become.
+         */
+        version?: number | null;
+    };
+    /**
+     * The `id` of the frame that it answers.
+     */
+    reply_to?: string;
+    timestamp: Timestamp;
+    type: 'message.compared';
+};
+
 export type MessageCompletedFrame = {
     id: string;
     /**
@@ -6879,7 +6902,7 @@ export type SentMessage = Message | Scheduled;
 /**
  * Everything that the server sends.
  */
-export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationDeletedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | MessageComparedFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
 
 /**
  * A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.

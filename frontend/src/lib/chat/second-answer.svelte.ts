@@ -1,0 +1,66 @@
+import type { ToolCall } from '#lib/api/tools.ts';
+import type { Message, ServerFrame } from '#lib/api/types.ts';
+
+type Delta = Extract<ServerFrame, { type: 'message.delta' }>['payload'];
+
+/** Another model’s answer beside one that is shown. It stands in no conversation, so what is told of it is put together here. */
+export class SecondAnswer {
+  /** As it is now; null: it has not begun. */
+  message = $state.raw<Message | null>(null);
+  /** The version of the other answer that it has become; null: one of them is still written. */
+  version = $state.raw<number | null>(null);
+  /** The tools that it calls. */
+  calls = $state.raw<readonly ToolCall[]>([]);
+  /** What came before it was known which answer this is. */
+  #early: ServerFrame[] = [];
+  /** Pieces before which something is missing. The answer’s end has all of it. */
+  #ahead: Delta[] = [];
+
+  /** The server has begun it. */
+  begin(message: Message): void {
+    this.message = message;
+    const early = this.#early;
+    this.#early = [];
+    for (const frame of early) this.hear(frame);
+  }
+
+  hear(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'message.delta':
+      case 'message.tool_call':
+      case 'message.compared':
+        break;
+      default:
+        return;
+    }
+    if (!this.message) {
+      this.#early.push(frame);
+    } else if (frame.type === 'message.compared') {
+      const { message, version } = frame.payload;
+      if (message.id !== this.message.id) return;
+      this.message = message;
+      this.version = version ?? this.version;
+      this.#ahead = [];
+    } else if (frame.payload.message_id === this.message.id) {
+      if (frame.type === 'message.delta') this.#take(frame.payload);
+      else this.#call(frame.payload.call);
+    }
+  }
+
+  #take(delta: Delta): void {
+    this.#ahead = [...this.#ahead, delta].sort((one, other) => one.offset - other.offset);
+    while (this.message?.status === 'streaming') {
+      const { content } = this.message;
+      const [next] = this.#ahead;
+      if (next === undefined || next.offset > content.length) break;
+      this.#ahead = this.#ahead.slice(1);
+      if (content.startsWith(next.text, next.offset)) continue;
+      this.message = { ...this.message, content: content.slice(0, next.offset) + next.text };
+    }
+  }
+
+  #call(call: ToolCall): void {
+    const others = this.calls.filter(({ id }) => id !== call.id);
+    this.calls = [...others, call];
+  }
+}
