@@ -2,7 +2,7 @@
 
 use support::{
     Application, Behaviour, Engine, Instance, Member, PATIENCE, PostgresServer, Setup, Socket, Upstream, UpstreamKind,
-    json,
+    json, wait_until,
 };
 
 use super::{append, begun, read_up_to, stored};
@@ -86,6 +86,34 @@ async fn an_answer_is_carried_on_when_its_instance_is_killed() {
     pair.upstream.then(Behaviour::step(CARRIED_ON));
     pair.app.instances[writer].kill().await;
     pair.other_carries_on(&answer, 1 - writer).await;
+}
+
+#[tokio::test]
+async fn what_is_written_beside_an_answer_is_carried_on_by_the_other_instance_too() {
+    let mut pair = Pair::start().await;
+    let (first, writer) = pair.begin().await;
+    pair.upstream.then(Behaviour::stall("Beside it "));
+    let path = format!("/r1/messages/{first}");
+    let compared = pair.anna.post(&format!("{path}/compare"), json!({ "model": "large" })).await.data_with(201);
+    let second = compared["id"].as_str().unwrap();
+    stored(&pair.anna, second, "Beside it ").await;
+    let instance = pair.sockets[writer].hello["instance_id"].as_str().unwrap();
+    let leased = format!("SELECT count(*) FROM jobs WHERE status = 'running' AND leased_by = '{instance}'");
+    let are_both_there = pair.app.database.number(&leased).await == 2;
+    pair.upstream.always(Behaviour::answer(CARRIED_ON));
+    pair.app.instances[writer].kill().await;
+    let anna = pair.anna.at(&pair.app.instances[1 - writer].url());
+    if !are_both_there {
+        // The other instance writes it as before.
+        anna.post(&format!("/r1/messages/{second}/stop"), json!({})).await.data();
+    }
+    let is_whole = async || anna.get(&path).await.data()["versions"] == json!({ "index": 1, "count": 2 });
+    wait_until("the second answer is a version of the first", is_whole).await;
+    let message = anna.get(&path).await.data();
+    assert_eq!((&message["status"], &message["content"]), (&json!("complete"), &json!(CARRIED_ON)));
+    let shown = anna.put(&format!("{path}/version"), json!({ "index": 2 })).await.data();
+    assert_eq!(shown["content"], if are_both_there { CARRIED_ON } else { "Beside it " });
+    assert_eq!(anna.history(&pair.chat).await.len(), 2, "one question, one answer");
 }
 
 /// Leases last ten seconds; an instance that is killed is missed sooner, and nobody is missed while PostgreSQL is away for a moment.

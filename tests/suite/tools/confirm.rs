@@ -51,6 +51,31 @@ async fn what_needs_no_word_is_called_while_another_call_waits_for_one() {
 }
 
 #[tokio::test]
+async fn an_answer_beside_another_one_has_calls_of_its_own() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("add", json!({ "a": 1, "b": 1 }))]);
+    let first = tools.answered().await;
+    let message = format!("/r1/messages/{}", first["id"].as_str().unwrap());
+    tools.will_call(&[("pay", json!({ "to": "Ben" }))]);
+    let compared = tools.chat.anna.post(&format!("{message}/compare"), json!({ "model": "large" })).await;
+    let second = compared.data_with(201)["id"].as_str().unwrap().to_owned();
+    let call = tools.told("waiting").await;
+    assert_eq!((&call["tool"], tools.odd.effects().len()), (&json!("pay"), 0));
+    tools.chat.anna.post(&path(&second, &call), json!({ "decision": "allow" })).await.data();
+    let anna = &tools.chat.anna;
+    let is_kept = async || anna.get(&message).await.data()["versions"]["count"] == 2;
+    wait_until("the second answer is a version of the first", is_kept).await;
+    assert_eq!(tools.odd.effects(), ["paid Ben"]);
+    let show = async |index: i64| anna.put(&format!("{message}/version"), json!({ "index": index })).await.data();
+    let shown = show(2).await;
+    let paid = &shown["tool_calls"][0];
+    assert_eq!((&paid["result"], &shown["content"]), (&json!("Paid Ben."), &json!("That is it.")));
+    let details = anna.get(&format!("{message}/details")).await.data();
+    assert_eq!(details["tool_calls"][0]["result"], "Paid Ben.");
+    assert_eq!(show(1).await["tool_calls"], first["tool_calls"]);
+}
+
+#[tokio::test]
 async fn a_call_that_is_allowed_while_another_runs_is_made_when_that_has_ended() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" })), ("look", json!({}))]);
