@@ -189,17 +189,8 @@ export type AdminConversationMember = {
     role: MemberRole;
 };
 
-/**
- * A page of a list.
- */
-export type AdminConversationMemberPage = {
+export type AdminConversationMemberPage = Page & {
     items: Array<AdminConversationMember>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -271,30 +262,12 @@ export type AdminPaymentGateway = PaymentGateway & {
     waiting: number;
 };
 
-/**
- * A page of a list.
- */
-export type AdminPaymentGatewayPage = {
+export type AdminPaymentGatewayPage = Page & {
     items: Array<AdminPaymentGateway>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
-/**
- * A page of a list.
- */
-export type AdminPaymentPage = {
+export type AdminPaymentPage = Page & {
     items: Array<AdminPayment>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -313,17 +286,8 @@ export type AdminSubscription = Subscription & {
     user_id: UserId;
 };
 
-/**
- * A page of a list.
- */
-export type AdminSubscriptionPage = {
+export type AdminSubscriptionPage = Page & {
     items: Array<AdminSubscription>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -395,17 +359,8 @@ export type AdminUserDetails = AdminUser & {
     warnings: number;
 };
 
-/**
- * A page of a list.
- */
-export type AdminUserPage = {
+export type AdminUserPage = Page & {
     items: Array<AdminUser>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -451,30 +406,12 @@ export type AdminWorkspaceMember = {
     role: WorkspaceRole;
 };
 
-/**
- * A page of a list.
- */
-export type AdminWorkspaceMemberPage = {
+export type AdminWorkspaceMemberPage = Page & {
     items: Array<AdminWorkspaceMember>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
-/**
- * A page of a list.
- */
-export type AdminWorkspacePage = {
+export type AdminWorkspacePage = Page & {
     items: Array<AdminWorkspace>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -702,6 +639,10 @@ export type ApiKey = {
      */
     parallel?: number | null;
     /**
+     * What routes or costs and may pass with it, as far as its provider's settings hand it on. Null: all that they do.
+     */
+    passes?: Array<GatewayPass> | null;
+    /**
      * How the key begins, so that its owner recognises it.
      */
     prefix: string;
@@ -723,17 +664,8 @@ export type ApiKey = {
  */
 export type ApiKeyId = string;
 
-/**
- * A page of a list.
- */
-export type ApiKeyPage = {
+export type ApiKeyPage = Page & {
     items: Array<ApiKey>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type ArchivedTasks = {
@@ -747,6 +679,11 @@ export type AskAgainRequest = {
      */
     model?: string | null;
 };
+
+/**
+ * Whose tasks are listed.
+ */
+export type Assignee = 'me';
 
 /**
  * An assistant that one can talk to.
@@ -832,17 +769,8 @@ export type AssistantMember = {
     picture?: Picture | null;
 };
 
-/**
- * A page of a list.
- */
-export type AssistantPage = {
+export type AssistantPage = Page & {
     items: Array<Assistant>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -934,17 +862,8 @@ export type AuditEntry = {
  */
 export type AuditEntryId = string;
 
-/**
- * A page of a list.
- */
-export type AuditEntryPage = {
+export type AuditEntryPage = Page & {
     items: Array<AuditEntry>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -988,17 +907,8 @@ export type Ban = {
  */
 export type BanId = string;
 
-/**
- * A page of a list.
- */
-export type BanPage = {
+export type BanPage = Page & {
     items: Array<Ban>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type BeginPaymentMethodSetupRequest = {
@@ -1121,17 +1031,8 @@ export type BoardColumn = {
  */
 export type BoardColumnId = string;
 
-/**
- * A page of a list.
- */
-export type BoardColumnPage = {
+export type BoardColumnPage = Page & {
     items: Array<BoardColumn>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -1240,17 +1141,8 @@ export type BroadcastFrame = {
  */
 export type BroadcastId = string;
 
-/**
- * A page of a list.
- */
-export type BroadcastPage = {
+export type BroadcastPage = Page & {
     items: Array<Broadcast>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -1390,6 +1282,10 @@ export type ChangeApiKeyRequest = {
      * Null: no limit.
      */
     parallel?: number | null;
+    /**
+     * Null: all that its provider's settings hand on; empty: nothing.
+     */
+    passes?: Array<GatewayPass> | null;
     /**
      * Null: no limit.
      */
@@ -1932,6 +1828,13 @@ export type ColumnUpdatedFrame = {
     type: 'column.updated';
 };
 
+export type CompareAnswerRequest = {
+    /**
+     * The other model.
+     */
+    model: string;
+};
+
 export type ConfirmSignInRequest = {
     /**
      * Of a passkey, with `credential`: what `POST /r1/auth/passkeys/signin/start` gave.
@@ -2181,18 +2084,14 @@ export type ConversationOwnFrame = {
     type: 'conversation.own';
 };
 
-/**
- * A page of a list.
- */
-export type ConversationPage = {
+export type ConversationPage = Page & {
     items: Array<Conversation>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
+
+/**
+ * Which conversations are listed.
+ */
+export type ConversationScope = 'own' | 'browse';
 
 /**
  * Whether a chat is shared.
@@ -2292,6 +2191,10 @@ export type CreateApiKeyRequest = {
      * Requests at the same time.
      */
     parallel?: number | null;
+    /**
+     * What routes or costs and may pass with it, as far as its provider's settings hand it on. Left out: all that they do; empty: nothing.
+     */
+    passes?: Array<GatewayPass> | null;
     /**
      * Requests in a minute.
      */
@@ -2675,17 +2578,8 @@ export type Draft = {
     updated_at: Timestamp;
 };
 
-/**
- * A page of a list.
- */
-export type DraftPage = {
+export type DraftPage = Page & {
     items: Array<Draft>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type DraftUpdatedFrame = {
@@ -3079,6 +2973,11 @@ export type FiguresNow = {
  */
 export type FiguresRange = '1h' | '24h' | '30d';
 
+/**
+ * Which files of a conversation are meant.
+ */
+export type FileKind = 'picture' | 'file' | 'document' | 'audio' | 'video' | 'other';
+
 export type FinishPasskeyRegistrationRequest = {
     challenge_id: string;
     /**
@@ -3121,17 +3020,8 @@ export type FollowedThread = {
     unread: number;
 };
 
-/**
- * A page of a list.
- */
-export type FollowedThreadPage = {
+export type FollowedThreadPage = Page & {
     items: Array<FollowedThread>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type ForgotPasswordRequest = {
@@ -3203,18 +3093,15 @@ export type GatewayModel = ModelDefinition & {
     source: string;
 };
 
-/**
- * A page of a list.
- */
-export type GatewayModelPage = {
+export type GatewayModelPage = Page & {
     items: Array<GatewayModel>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
+
+/**
+ * What routes or costs beside a call's model, and passes to a provider whose settings hand it on: fields of a request, betas of Anthropic's by their
+ * beginnings, and tools that the provider runs itself.
+ */
+export type GatewayPass = 'models' | 'route' | 'provider' | 'plugins' | 'transforms' | 'web_search_options' | 'service_tier' | 'speed' | 'inference_geo' | 'store' | 'fast-mode' | 'files-api' | 'hosted_tools';
 
 export type GenerationStopCommand = {
     /**
@@ -3329,17 +3216,8 @@ export type Identity = {
  */
 export type IdentityId = string;
 
-/**
- * A page of a list.
- */
-export type IdentityPage = {
+export type IdentityPage = Page & {
     items: Array<Identity>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -3461,17 +3339,8 @@ export type Invitation = {
  */
 export type InvitationId = string;
 
-/**
- * A page of a list.
- */
-export type InvitationPage = {
+export type InvitationPage = Page & {
     items: Array<Invitation>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type InvitationTokenRequest = {
@@ -3546,17 +3415,8 @@ export type JobKindVec = Array<{
     running: number;
 }>;
 
-/**
- * A page of a list.
- */
-export type JobPage = {
+export type JobPage = Page & {
     items: Array<Job>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type JobStatus = 'queued' | 'running' | 'dead';
@@ -3708,17 +3568,8 @@ export type LedgerEntry = {
     source: string;
 };
 
-/**
- * A page of a list.
- */
-export type LedgerEntryPage = {
+export type LedgerEntryPage = Page & {
     items: Array<LedgerEntry>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -3816,17 +3667,8 @@ export type McpCommand = {
     name: string;
 };
 
-/**
- * A page of a list.
- */
-export type McpCommandPage = {
+export type McpCommandPage = Page & {
     items: Array<McpCommand>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -3884,17 +3726,8 @@ export type McpServer = {
  */
 export type McpServerId = string;
 
-/**
- * A page of a list.
- */
-export type McpServerPage = {
+export type McpServerPage = Page & {
     items: Array<McpServer>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -3942,17 +3775,8 @@ export type MemberAddedFrame = {
     type: 'member.added';
 };
 
-/**
- * A page of a list.
- */
-export type MemberPage = {
+export type MemberPage = Page & {
     items: Array<Member>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type MemberRemovedFrame = {
@@ -4202,17 +4026,8 @@ export type MessageHidden = {
  */
 export type MessageId = string;
 
-/**
- * A page of a list.
- */
-export type MessagePage = {
+export type MessagePage = Page & {
     items: Array<Message>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type MessagePinnedFrame = {
@@ -4487,17 +4302,8 @@ export type ModelList = {
     scope: BudgetScope;
 };
 
-/**
- * A page of a list.
- */
-export type ModelListPage = {
+export type ModelListPage = Page & {
     items: Array<ModelList>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -4508,6 +4314,8 @@ export type ModelPrice = {
     audio_output?: MicroCredits | null;
     cache_write?: MicroCredits | null;
     cached?: MicroCredits | null;
+    container?: MicroCredits | null;
+    image?: MicroCredits | null;
     input: MicroCredits;
     long?: LongPrice | null;
     output: MicroCredits;
@@ -4619,17 +4427,8 @@ export type NoteChangedFrame = {
  */
 export type NoteId = string;
 
-/**
- * A page of a list.
- */
-export type NotePage = {
+export type NotePage = Page & {
     items: Array<Note>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -4723,17 +4522,8 @@ export type NotificationId = string;
  */
 export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
 
-/**
- * A page of a list.
- */
-export type NotificationPage = {
+export type NotificationPage = Page & {
     items: Array<Notification>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -4850,17 +4640,8 @@ export type OfferedServer = {
     tools: Array<OfferedTool>;
 };
 
-/**
- * A page of a list.
- */
-export type OfferedServerPage = {
+export type OfferedServerPage = Page & {
     items: Array<OfferedServer>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type OfferedTo = 'everyone' | 'admins';
@@ -4883,17 +4664,8 @@ export type OfferedWorkspace = {
     name: string;
 };
 
-/**
- * A page of a list.
- */
-export type OfferedWorkspacePage = {
+export type OfferedWorkspacePage = Page & {
     items: Array<OfferedWorkspace>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type OpenPaymentPortalRequest = {
@@ -4949,17 +4721,8 @@ export type OwnTask = Task & {
     done: boolean;
 };
 
-/**
- * A page of a list.
- */
-export type OwnTaskPage = {
+export type OwnTaskPage = Page & {
     items: Array<OwnTask>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -4970,6 +4733,18 @@ export type OwnVote = {
      * By their places, from 0; none where one has not voted.
      */
     choices: Array<number>;
+};
+
+/**
+ * A page of a list.
+ */
+export type Page = {
+    page: number;
+    page_size: number;
+    /**
+     * How many there are on all pages together.
+     */
+    total: number;
 };
 
 /**
@@ -5014,17 +4789,8 @@ export type PasskeyChallenge = {
  */
 export type PasskeyId = string;
 
-/**
- * A page of a list.
- */
-export type PasskeyPage = {
+export type PasskeyPage = Page & {
     items: Array<Passkey>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -5113,16 +4879,12 @@ export type PaymentDifference = {
 };
 
 /**
- * A page of a list.
+ * Where a payment gateway and we don't say the same.
  */
-export type PaymentDifferencePage = {
+export type PaymentDifferenceId = string;
+
+export type PaymentDifferencePage = Page & {
     items: Array<PaymentDifference>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -5186,17 +4948,8 @@ export type PaymentGateway = {
     name: string;
 };
 
-/**
- * A page of a list.
- */
-export type PaymentGatewayPage = {
+export type PaymentGatewayPage = Page & {
     items: Array<PaymentGateway>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -5229,17 +4982,8 @@ export type PaymentMethod = {
  */
 export type PaymentMethodId = string;
 
-/**
- * A page of a list.
- */
-export type PaymentMethodPage = {
+export type PaymentMethodPage = Page & {
     items: Array<PaymentMethod>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -5262,17 +5006,8 @@ export type PaymentMethodSetup = {
  */
 export type PaymentMethodSetupId = string;
 
-/**
- * A page of a list.
- */
-export type PaymentPage = {
+export type PaymentPage = Page & {
     items: Array<Payment>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type PaymentPortal = {
@@ -5305,6 +5040,11 @@ export type PaymentRefund = {
      */
     tries: number;
 };
+
+/**
+ * Money that goes back to a payer.
+ */
+export type PaymentRefundId = string;
 
 /**
  * What a payment is to those who look at it.
@@ -5632,18 +5372,14 @@ export type PricingPlan = {
     trial_days: number;
 };
 
-/**
- * A page of a list.
- */
-export type PricingPlanPage = {
+export type PricingPlanPage = Page & {
     items: Array<PricingPlan>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
+
+/**
+ * What a profile tells.
+ */
+export type ProfileKind = 'cpu' | 'heap';
 
 /**
  * A question to an assistant that is kept, with places to fill in.
@@ -5687,17 +5423,8 @@ export type PromptAuthor = {
  */
 export type PromptId = string;
 
-/**
- * A page of a list.
- */
-export type PromptPage = {
+export type PromptPage = Page & {
     items: Array<Prompt>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -6074,6 +5801,11 @@ export type RefreshRequest = {
  */
 export type RefundDecision = 'ask' | 'done' | 'failed';
 
+/**
+ * Of what kind a refund has to be.
+ */
+export type RefundFilter = 'stuck';
+
 export type RefundPaymentRequest = {
     /**
      * In the currency's smallest unit. Left out: all that is left.
@@ -6126,17 +5858,8 @@ export type Reminder = {
  */
 export type ReminderId = string;
 
-/**
- * A page of a list.
- */
-export type ReminderPage = {
+export type ReminderPage = Page & {
     items: Array<Reminder>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type RemindersOwnFrame = {
@@ -6247,17 +5970,8 @@ export type ReportMessageRequest = {
     words?: string | null;
 };
 
-/**
- * A page of a list.
- */
-export type ReportPage = {
+export type ReportPage = Page & {
     items: Array<Report>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -6409,6 +6123,11 @@ export type RevenueGroup = {
 };
 
 /**
+ * How revenue is put together.
+ */
+export type RevenueGrouping = 'day' | 'month';
+
+/**
  * In the currency's smallest unit.
  */
 export type RevenueMoney = {
@@ -6449,17 +6168,8 @@ export type SavedMessage = {
     saved_at: Timestamp;
 };
 
-/**
- * A page of a list.
- */
-export type SavedMessagePage = {
+export type SavedMessagePage = Page & {
     items: Array<SavedMessage>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -6527,17 +6237,8 @@ export type ScheduledFailure = {
  */
 export type ScheduledId = string;
 
-/**
- * A page of a list.
- */
-export type ScheduledPage = {
+export type ScheduledPage = Page & {
     items: Array<Scheduled>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type ScheduledUpdatedFrame = {
@@ -6574,17 +6275,8 @@ export type ScopedBudget = Budget & {
     scope: BudgetScope;
 };
 
-/**
- * A page of a list.
- */
-export type ScopedBudgetPage = {
+export type ScopedBudgetPage = Page & {
     items: Array<ScopedBudget>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -6740,6 +6432,11 @@ export type SearchTotal = {
 };
 
 /**
+ * What is searched for.
+ */
+export type SearchType = 'message' | 'conversation' | 'person' | 'file';
+
+/**
  * What must be answered before there are tokens.
  */
 export type SecondFactorChallenge = {
@@ -6781,17 +6478,8 @@ export type SectionInstructions = {
     instructions: string;
 };
 
-/**
- * A page of a list.
- */
-export type SectionPage = {
+export type SectionPage = Page & {
     items: Array<Section>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type SectionsChangedFrame = {
@@ -7118,17 +6806,8 @@ export type SharedMessage = {
     sender: Sender;
 };
 
-/**
- * A page of a list.
- */
-export type SharedMessagePage = {
+export type SharedMessagePage = Page & {
     items: Array<SharedMessage>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -7174,17 +6853,8 @@ export type ShownBroadcast = {
     withdrawn_at: Timestamp | null;
 };
 
-/**
- * A page of a list.
- */
-export type ShownBroadcastPage = {
+export type ShownBroadcastPage = Page & {
     items: Array<ShownBroadcast>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -7423,17 +7093,8 @@ export type TaskDeletedFrame = {
  */
 export type TaskId = string;
 
-/**
- * A page of a list.
- */
-export type TaskPage = {
+export type TaskPage = Page & {
     items: Array<Task>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -7506,6 +7167,11 @@ export type Thread = {
      */
     root: Message;
 };
+
+/**
+ * Which of one's threads are listed.
+ */
+export type ThreadFilter = 'all' | 'unread' | 'solved';
 
 export type ThreadOwnFrame = {
     id: string;
@@ -7697,17 +7363,8 @@ export type ToolConnection = {
     state: ToolConnectionState;
 };
 
-/**
- * A page of a list.
- */
-export type ToolConnectionPage = {
+export type ToolConnectionPage = Page & {
     items: Array<ToolConnection>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type ToolConnectionState = 'none' | 'connected' | 'expired';
@@ -7744,17 +7401,8 @@ export type ToolPermission = {
  */
 export type ToolPermissionId = string;
 
-/**
- * A page of a list.
- */
-export type ToolPermissionPage = {
+export type ToolPermissionPage = Page & {
     items: Array<ToolPermission>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -7941,17 +7589,8 @@ export type UsableModel = {
     provider?: string | null;
 };
 
-/**
- * A page of a list.
- */
-export type UsableModelPage = {
+export type UsableModelPage = Page & {
     items: Array<UsableModel>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -7973,18 +7612,14 @@ export type UsageGroup = {
     requests: number;
 };
 
-/**
- * A page of a list.
- */
-export type UsageGroupPage = {
+export type UsageGroupPage = Page & {
     items: Array<UsageGroup>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
+
+/**
+ * How usage is put together.
+ */
+export type UsageGrouping = 'day' | 'model' | 'key' | 'user';
 
 /**
  * One request to a model.
@@ -8038,17 +7673,8 @@ export type UsageRequest = {
     user_id: UserId;
 };
 
-/**
- * A page of a list.
- */
-export type UsageRequestPage = {
+export type UsageRequestPage = Page & {
     items: Array<UsageRequest>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type UsePaymentMethodRequest = {
@@ -8109,17 +7735,8 @@ export type User = {
  */
 export type UserId = string;
 
-/**
- * A page of a list.
- */
-export type UserPage = {
+export type UserPage = Page & {
     items: Array<User>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -8162,17 +7779,8 @@ export type UserSession = {
     user_agent?: string | null;
 };
 
-/**
- * A page of a list.
- */
-export type UserSessionPage = {
+export type UserSessionPage = Page & {
     items: Array<UserSession>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -8264,17 +7872,8 @@ export type WarningFrame = {
  */
 export type WarningId = string;
 
-/**
- * A page of a list.
- */
-export type WarningPage = {
+export type WarningPage = Page & {
     items: Array<Warning>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -8351,17 +7950,8 @@ export type WorkspaceEmoji = {
     workspace_id: WorkspaceId;
 };
 
-/**
- * A page of a list.
- */
-export type WorkspaceEmojiPage = {
+export type WorkspaceEmojiPage = Page & {
     items: Array<WorkspaceEmoji>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 /**
@@ -8393,30 +7983,12 @@ export type WorkspaceMember = {
     user: User;
 };
 
-/**
- * A page of a list.
- */
-export type WorkspaceMemberPage = {
+export type WorkspaceMemberPage = Page & {
     items: Array<WorkspaceMember>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
-/**
- * A page of a list.
- */
-export type WorkspacePage = {
+export type WorkspacePage = Page & {
     items: Array<Workspace>;
-    page: number;
-    page_size: number;
-    /**
-     * How many there are on all pages together.
-     */
-    total: number;
 };
 
 export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
@@ -8432,3 +8004,85 @@ export type WorkspaceTools = {
     server_id: McpServerId;
     tools: Array<OfferedTool>;
 };
+
+export type CallIdToolCallId = ToolCallId;
+
+export type FileIdKnowledgeFileId = KnowledgeFileId;
+
+export type IdApiKeyId = ApiKeyId;
+
+export type IdAssistantId = AssistantId;
+
+export type IdBanId = BanId;
+
+export type IdBoardColumnId = BoardColumnId;
+
+export type IdBroadcastId = BroadcastId;
+
+export type IdConversationId = ConversationId;
+
+export type IdIdentityId = IdentityId;
+
+export type IdJobId = JobId;
+
+export type IdMcpServerId = McpServerId;
+
+export type IdMessageId = MessageId;
+
+export type IdNoteId = NoteId;
+
+export type IdPasskeyId = PasskeyId;
+
+export type IdPaymentDifferenceId = PaymentDifferenceId;
+
+export type IdPaymentId = PaymentId;
+
+export type IdPaymentMethodId = PaymentMethodId;
+
+export type IdPaymentMethodSetupId = PaymentMethodSetupId;
+
+export type IdPlanId = PlanId;
+
+export type IdPromptId = PromptId;
+
+export type IdReminderId = ReminderId;
+
+export type IdReportId = ReportId;
+
+export type IdScheduledId = ScheduledId;
+
+export type IdSectionId = SectionId;
+
+export type IdSessionId = SessionId;
+
+export type IdShareId = ShareId;
+
+export type IdTaskId = TaskId;
+
+export type IdToolPermissionId = ToolPermissionId;
+
+export type IdUploadId = UploadId;
+
+export type IdUserId = UserId;
+
+export type IdWarningId = WarningId;
+
+export type IdWorkspaceId = WorkspaceId;
+
+export type InvitationIdInvitationId = InvitationId;
+
+/**
+ * Which page, from 1.
+ */
+export type Page2 = number;
+
+/**
+ * Items of a page, at most 200.
+ */
+export type PageSize = number;
+
+export type RefundIdPaymentRefundId = PaymentRefundId;
+
+export type SessionIdSessionId = SessionId;
+
+export type UserIdUserId = UserId;
