@@ -171,7 +171,7 @@ export class Offer {
       group: 'recent',
       key: `recent-${index}`,
       label: one.text,
-      about: one.count === undefined ? '' : m.search_results({ count: one.count.toLocaleString() }),
+      about: one.count === undefined ? '' : m.search_results({ count: one.count }),
       recent: one
     }));
   }
@@ -229,7 +229,7 @@ export class Offer {
     const query = this.#asking.text.trim();
     const label = query && this.#asking.chips.length === 0 ? m.palette_all({ query }) : m.palette_all_filtered();
     const total = this.#found?.total;
-    const about = total?.is_all ? m.search_results({ count: total.count.toLocaleString() }) : '';
+    const about = total?.is_all ? m.search_results({ count: total.count }) : '';
     const ask: Option[] = hits.length > 0 ? [{ group: 'ask', key: 'ask', label: m.search_ask(), about: '' }] : [];
     return [...hits, { group: 'messages', key: 'all', label, about }, ...ask];
   }
