@@ -114,7 +114,7 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = Row::find_by_statement(raw::statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Row>(db, &sql, values.clone()).await?;
     let total = page::count(db, &format!("FROM users u {wanted}"), values).await?;
     Ok((rows.into_iter().map(AdminUser::try_from).collect::<Result<_, _>>()?, total))
 }
@@ -161,7 +161,7 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<Ad
     }
     let sql = "SELECT w.id, w.name, w.kind, m.role FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted AND w.kind <> 'personal' ORDER BY w.name, w.id LIMIT 100";
-    let rows = Row::find_by_statement(raw::statement(db, sql, vec![id.into()])).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Row>(db, sql, vec![id.into()]).await?;
     let unknown = |error: UnknownName| AppError::internal(error);
     rows.into_iter()
         .map(|row| {
@@ -186,7 +186,7 @@ pub async fn lock_admins<C: ConnectionTrait>(db: &C) -> Result<Vec<UserId>, AppE
         "SELECT id FROM users WHERE role = '{}' AND NOT is_deleted AND suspended_at IS NULL ORDER BY id {hold}",
         UserRole::Admin.as_str()
     );
-    let rows = Row::find_by_statement(raw::statement(db, &sql, Vec::new())).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Row>(db, &sql, Vec::new()).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 

@@ -94,7 +94,7 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = Row::find_by_statement(raw::statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Row>(db, &sql, values.clone()).await?;
     let total = page::count(db, &format!("FROM workspaces w {wanted}"), values).await?;
     Ok((rows.into_iter().map(AdminWorkspace::try_from).collect::<Result<_, _>>()?, total))
 }
@@ -152,7 +152,6 @@ pub(super) async fn people<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows =
-        PersonRow::find_by_statement(raw::statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, PersonRow>(db, &sql, values.clone()).await?;
     Ok((rows, page::count(db, &of, values).await?))
 }

@@ -13,10 +13,11 @@ use appcore::{
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::rows::{Column, Rows};
+use super::{
+    raw,
+    rows::{Column, Rows},
+};
 use crate::constraint::app_error;
-
-use super::raw;
 
 /// An announcement, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]

@@ -69,8 +69,7 @@ pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Resul
     }
     let sql = "SELECT m.conversation_id FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted";
-    let found =
-        Row::find_by_statement(raw::statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Row>(db, sql, vec![user_id.into()]).await?;
     Ok(found.into_iter().map(|row| row.conversation_id).collect())
 }
 
@@ -81,8 +80,7 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<V
         workspace_id: WorkspaceId,
     }
     let sql = "SELECT workspace_id FROM workspace_members WHERE user_id = $1 AND NOT is_deleted";
-    let found =
-        Row::find_by_statement(raw::statement(db, sql, vec![user_id.into()])).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Row>(db, sql, vec![user_id.into()]).await?;
     Ok(found.into_iter().map(|row| row.workspace_id).collect())
 }
 
@@ -168,5 +166,5 @@ pub async fn events<C: ConnectionTrait>(
          JOIN conversation_members m ON m.conversation_id = e.conversation_id AND m.user_id = $1 \
          WHERE e.payload LIKE $2 {from} ORDER BY e.conversation_id, e.seq LIMIT {EVENTS}"
     );
-    StoredEvent::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)
+    raw::find::<_, StoredEvent>(db, &sql, values).await
 }

@@ -96,14 +96,12 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> 
 pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 \
                AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = $1 AND w.is_deleted) RETURNING upload_id";
-    let removed =
-        UploadOf::find_by_statement(raw::statement(db, sql, vec![id.into()])).all(db).await.map_err(app_error)?;
+    let removed = raw::find::<_, UploadOf>(db, sql, vec![id.into()]).await?;
     Ok(removed.into_iter().map(|of| of.upload_id).collect())
 }
 
 /// What somebody has added stays, without their name.
 pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     let sql = "UPDATE workspace_emoji SET created_by = NULL WHERE created_by = $1";
-    db.execute_raw(raw::statement(db, sql, vec![user.into()])).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, sql, vec![user.into()]).await
 }

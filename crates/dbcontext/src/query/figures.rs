@@ -97,8 +97,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: 
         "INSERT INTO figures (step, at, name, value) VALUES {} ON CONFLICT (step, at, name) DO UPDATE SET value = {value}",
         rows.join(", ")
     );
-    raw::execute(db, &sql, values).await?;
-    Ok(())
+    raw::run(db, &sql, values).await
 }
 
 /// The figures from then on, the earliest first.
@@ -213,14 +212,12 @@ async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Re
 pub async fn see<C: ConnectionTrait>(db: &C, row: InstanceRow) -> Result<(), AppError> {
     let sql = "INSERT INTO instances (id, started_at, seen_at, state) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, state = excluded.state";
-    raw::execute(db, sql, vec![row.id.into(), row.started_at.0.into(), row.seen_at.0.into(), row.state.into()]).await?;
-    Ok(())
+    raw::run(db, sql, vec![row.id.into(), row.started_at.0.into(), row.seen_at.0.into(), row.state.into()]).await
 }
 
 /// Says that an instance has ended as it should.
 pub async fn leave<C: ConnectionTrait>(db: &C, id: InstanceId) -> Result<(), AppError> {
-    raw::execute(db, "DELETE FROM instances WHERE id = $1", vec![id.into()]).await?;
-    Ok(())
+    raw::run(db, "DELETE FROM instances WHERE id = $1", vec![id.into()]).await
 }
 
 /// Takes those away that were not seen since then, and answers which.
@@ -250,15 +247,13 @@ pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), 
         people.into(),
         detail.into(),
     ];
-    raw::execute(db, sql, values).await?;
-    Ok(())
+    raw::run(db, sql, values).await
 }
 
 /// What this instance can't end any more.
 pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timestamp) -> Result<(), AppError> {
     let sql = "UPDATE incidents SET ended_at = $2 WHERE instance_id = $1 AND ended_at IS NULL";
-    raw::execute(db, sql, vec![instance.into(), at.0.into()]).await?;
-    Ok(())
+    raw::run(db, sql, vec![instance.into(), at.0.into()]).await
 }
 
 /// What was wrong since then, the earliest first.

@@ -11,10 +11,11 @@ use appcore::{
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::rows::{Column, Rows};
+use super::{
+    raw,
+    rows::{Column, Rows},
+};
 use crate::constraint::app_error;
-
-use super::raw;
 
 /// Pieces that are written in one statement.
 const WRITTEN_AT_ONCE: usize = 200;
@@ -372,8 +373,7 @@ pub async fn add_vectors<C: ConnectionTrait>(
 /// Adds to what embedding a file has cost.
 pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: MicroCredits) -> Result<(), AppError> {
     let sql = "UPDATE knowledge_files SET cost = cost + $2 WHERE id = $1";
-    raw::execute(db, sql, vec![id.into(), cost.into()]).await?;
-    Ok(())
+    raw::run(db, sql, vec![id.into(), cost.into()]).await
 }
 
 /// A piece by its file and its number there.

@@ -231,7 +231,7 @@ pub async fn list<C: ConnectionTrait>(
         page.offset()
     );
     let values = std::iter::once(reader.into()).chain(values).collect();
-    let found = Row::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Row>(db, &sql, values).await?;
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }
 
@@ -277,8 +277,7 @@ pub async fn hide<C: ConnectionTrait>(db: &C, id: MessageId, by: UserId, now: Ti
     raw::execute(db, sql, vec![id.into(), by.into()]).await?;
     let sql = "UPDATE messages SET content = '', attachments = NULL, previews = NULL, forwarded = NULL, tool_calls = NULL, answer = NULL, hidden_at = $2 \
                WHERE id = $1";
-    raw::execute(db, sql, vec![id.into(), now.into()]).await?;
-    Ok(())
+    raw::run(db, sql, vec![id.into(), now.into()]).await
 }
 
 /// Lets a message say again what it said.
@@ -286,8 +285,7 @@ pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), Ap
     let sql = "UPDATE messages SET hidden_at = NULL, content = h.content, attachments = h.attachments, forwarded = h.forwarded, \
                  tool_calls = h.tool_calls, answer = h.answer FROM hidden_messages h WHERE messages.id = $1 AND h.message_id = $1";
     raw::execute(db, sql, vec![id.into()]).await?;
-    raw::execute(db, "DELETE FROM hidden_messages WHERE message_id = $1", vec![id.into()]).await?;
-    Ok(())
+    raw::run(db, "DELETE FROM hidden_messages WHERE message_id = $1", vec![id.into()]).await
 }
 
 /// What was put aside of a message.
@@ -329,8 +327,7 @@ pub async fn warn<C: ConnectionTrait>(db: &C, new: &NewWarning) -> Result<(), Ap
         warning.words.clone().into(),
         warning.created_at.into(),
     ];
-    raw::execute(db, sql, values).await?;
-    Ok(())
+    raw::run(db, sql, values).await
 }
 
 #[derive(FromQueryResult)]
@@ -369,8 +366,7 @@ pub async fn warnings<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let found =
-        WarningRow::find_by_statement(raw::statement(db, &sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, WarningRow>(db, &sql, vec![user.into()]).await?;
     let total = page::count(db, &rows, [user.into()]).await?;
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }

@@ -21,7 +21,7 @@ pub async fn set<C: ConnectionTrait>(
 ) -> Result<Option<UploadId>, AppError> {
     let before = remove(db, user).await?;
     let sql = "INSERT INTO user_pictures (user_id, upload_id, created_at) VALUES ($1, $2, $3)";
-    db.execute_raw(raw::statement(db, sql, vec![user.into(), upload.into(), now.into()])).await.map_err(app_error)?;
+    raw::run(db, sql, vec![user.into(), upload.into(), now.into()]).await?;
     Ok(before)
 }
 
@@ -42,7 +42,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
     let values: Vec<Value> = rounded(&visible).map(Value::from).collect();
     let places: Vec<String> = (1..=values.len()).map(|at| format!("${at}")).collect();
     let sql = format!("SELECT user_id, upload_id FROM user_pictures WHERE user_id IN ({})", places.join(", "));
-    let found = Row::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Row>(db, &sql, values).await?;
     Ok(found.into_iter().map(|Row { user_id, upload_id }| UserPicture { user_id, upload_id }).collect())
 }
 

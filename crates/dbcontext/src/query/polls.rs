@@ -3,9 +3,8 @@
 use appcore::{AppError, MessageId, UserId, view::Poll};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use crate::constraint::app_error;
-
 use super::raw;
+use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
 struct Choice {
@@ -52,7 +51,7 @@ pub async fn first<C: ConnectionTrait>(
     }
     let sql = format!("SELECT user_id FROM poll_votes WHERE message_id = $1 AND choice = $2 ORDER BY seq LIMIT {most}");
     let values = vec![message.into(), i16::from(choice).into()];
-    let rows = Voter::find_by_statement(raw::statement(db, &sql, values)).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Voter>(db, &sql, values).await?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 

@@ -63,10 +63,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Vec<Subscription>, AppError> {
     let sql = "SELECT p.id, p.endpoint, p.p256dh, p.auth FROM push_subscriptions p \
                JOIN user_sessions s ON s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > $2 WHERE p.user_id = $1";
-    Subscription::find_by_statement(raw::statement(db, sql, vec![user.into(), now.into()]))
-        .all(db)
-        .await
-        .map_err(app_error)
+    raw::find::<_, Subscription>(db, sql, vec![user.into(), now.into()]).await
 }
 
 /// Those of these people who have a device.

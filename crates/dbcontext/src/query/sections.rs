@@ -6,9 +6,8 @@ use appcore::{
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
-use crate::constraint::app_error;
-
 use super::raw;
+use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
 struct Row {
