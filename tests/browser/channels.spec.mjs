@@ -188,7 +188,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   await expect(ben.composer).toBeVisible();
   await page.goto(`/c/${id}`);
   const settings = async () => {
-    await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
     await page.getByRole('menuitem', { name: 'Channel settings' }).click();
     return page.getByRole('dialog', { name: 'Channel settings' });
   };
@@ -218,7 +218,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   await page.getByRole('main').getByRole('button', { name: 'Unarchive' }).click();
   await expect(anna.composer).toBeVisible();
 
-  await ben.page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+  await ben.page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await ben.page.getByRole('menuitem', { name: 'Leave' }).click();
   await ben.page.getByRole('alertdialog').getByRole('button', { name: 'Leave' }).click();
   await expect(LIST(ben.page).getByRole('link', { name: 'launch-week' })).toHaveCount(0);
@@ -226,7 +226,7 @@ test('a channel is set up, kept to its admins, archived, and left', async ({ arr
   // Nobody leaves the one that everybody is in.
   await page.goto('/');
   await LIST(page).getByRole('link', { name: 'general' }).click();
-  await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await expect(page.getByRole('menuitem', { name: /Leave/ })).toHaveAttribute('aria-disabled', 'true');
   await expect(page.getByRole('menuitem', { name: /Leave/ })).toContainText('Default channel');
 });
@@ -274,7 +274,7 @@ for (const { name, tag = [], options } of LOOKS) {
     await expect(page).toHaveURL(new RegExp(`/c/${other.id}$`));
     await expect(anna.composer).toBeVisible();
     await anna.expectFlawless('a channel');
-    await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
     await expect(page.getByRole('menu')).toBeVisible();
     await anna.expectFlawless('its menu');
     await page.getByRole('menuitem', { name: 'Channel settings' }).click();
@@ -322,7 +322,7 @@ test('a private channel that keeps its past from those who come later, and @all 
   await ben.composer.fill('');
 
   // From now on only admins notify everyone.
-  await page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Channel settings' }).click();
   await expect(dialog.getByText('New members see only what is written after they join.')).toBeVisible();
   await dialog.getByLabel('Who can mention everyone').selectOption('Only admins');

@@ -223,7 +223,7 @@ test('files of a conversation, an export of it and a note by the keyboard', asyn
   await anna.write('For Monday');
   await expect(tray).toHaveCount(0);
   await expect(anna.log.getByRole('link', { name: /agenda\.md/ })).toBeVisible();
-  const menu = page.getByRole('main').getByRole('button', { name: 'More actions' }).first();
+  const menu = page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' });
 
   // A file is found in the panel, and its message from there.
   await press(page, menu);

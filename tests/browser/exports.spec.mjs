@@ -47,7 +47,7 @@ test('an export opens without the server, says what was said, and runs nothing',
   await expect(tray).toHaveCount(0);
   await expect.poll(async () => (await api.call('GET', `/r1/conversations/${id}/messages`)).items.length).toBe(5);
 
-  await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+  await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Export…' }).click();
   const dialog = page.getByRole('dialog', { name: 'Export the conversation' });
   await dialog.getByRole('switch', { name: 'Include files' }).click();

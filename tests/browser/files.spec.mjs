@@ -319,7 +319,7 @@ for (const [size, options] of [
     await anna.sees('Message 39');
 
     const openPanel = async () => {
-      await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+      await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
       await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
     };
     await openPanel();
@@ -426,7 +426,7 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
       if (`sheet ${seq}.csv`.includes(query.get('q') ?? '')) items.push(fileOf(seq));
     return route.fulfill({ json: { success: true, data: { items: items.slice(0, limit), has_more: items.length > limit } } });
   });
-  await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+  await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
   const panel = page.getByRole('complementary', { name: 'Pictures and files' });
   await panel.getByRole('tab', { name: 'Files' }).click();
@@ -465,7 +465,7 @@ test('whoever goes through pictures one by one comes to the oldest, however many
     const items = Array.from({ length: Math.min(limit, before - 1) }, (_, at) => pictureOf(before - 1 - at));
     return route.fulfill({ json: { success: true, data: { items, has_more: before - 1 > limit } } });
   });
-  await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+  await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
   const panel = page.getByRole('complementary', { name: 'Pictures and files' });
   await panel.getByRole('button', { name: /^picture 130\.png from / }).click();

@@ -32,7 +32,7 @@ test('a group is made, renamed, handed over and left, and everybody sees it at o
   await anna.page.getByRole('button', { name: `Actions for ${ben.name}` }).click();
   await anna.page.getByRole('menuitem', { name: 'Make owner' }).click();
   await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
-  await anna.page.getByRole('main').getByRole('button', { name: 'More actions' }).click();
+  await anna.page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await anna.page.getByRole('menuitem', { name: 'Leave conversation' }).click();
   await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Leave conversation' }).click();
   await expect(anna.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
