@@ -221,8 +221,17 @@ export class Visitor {
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
     expect.soft(found, what).toEqual([]);
+    expect.soft(await this.page.locator('.dialog-body > .dialog-foot').evaluateAll(overlapping), what).toEqual([]);
     expect(this.problems, what).toEqual([]);
   }
+}
+
+/** What the foot of a dialog lies over, though all of the dialog is in sight. */
+function overlapping(feet) {
+  return feet
+    .filter(({ parentElement: body }) => body.scrollHeight <= body.clientHeight)
+    .filter((foot) => foot.previousElementSibling?.getBoundingClientRect().bottom > foot.getBoundingClientRect().top)
+    .map((foot) => foot.previousElementSibling.outerHTML.slice(0, 200));
 }
 
 /** An authenticator with a person at hand; answers what it is called by, and through what. */
