@@ -52,6 +52,13 @@ export const MOST_KNOWN = 100;
 /** So much of a draft is shown in the list. */
 const DRAFT_SHOWN = 200;
 
+/** A reading of a conversation, or of all (null), that is under way. */
+interface Read {
+  readonly id: Id | null;
+  /** What was chosen and seen meanwhile, here or elsewhere. It has no place in the log, by which an older answer would be known. */
+  readonly since: (() => void)[];
+}
+
 /** All conversations of the account: names, last messages, unread counts; live. */
 export class Conversations {
   isLoaded = $state(false);
@@ -71,6 +78,7 @@ export class Conversations {
   #doubtful: Set<Id> | 'all' = new Set();
   /** Events that came while the list was being read: they are newer than some of what it says. */
   #heardWhileLoading: ServerFrame[] = [];
+  readonly #reads = new Set<Read>();
 
   constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
     this.#api = api;
@@ -136,6 +144,7 @@ export class Conversations {
 
   /** The account has read up to here: the list says so before the server does. `no` is the number of the message there. */
   seen(id: Id, seq: number, no?: number): void {
+    this.#since(id, () => this.seen(id, seq, no));
     const conversation = this.#items.get(id);
     if (!conversation?.own || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
     const { last_message: last, own } = conversation;
@@ -151,6 +160,7 @@ export class Conversations {
 
   /** What one has chosen for it. */
   setOwn(id: Id, change: Partial<OwnSettings>): void {
+    this.#since(id, () => this.setOwn(id, change));
     const conversation = this.#items.get(id);
     if (conversation?.own) this.#items.set(id, { ...conversation, own: { ...conversation.own, ...change } });
   }
@@ -169,7 +179,9 @@ export class Conversations {
   }
 
   /** Something was marked as unread, here or on another device: the only way in which a position goes back. */
-  #unread({ conversation_id: id, read_seq, unread, unread_mentions }: MarkedUnread): void {
+  #unread(marked: MarkedUnread): void {
+    const { conversation_id: id, read_seq, unread, unread_mentions } = marked;
+    this.#since(id, () => this.#unread(marked));
     const conversation = this.#items.get(id);
     if (!conversation?.own) return;
     const own = { ...conversation.own, read_seq, unread, unread_mentions };
@@ -203,9 +215,7 @@ export class Conversations {
 
   async refresh(id: Id): Promise<Conversation> {
     try {
-      const conversation = await this.#api.get<Conversation>(`/conversations/${id}`);
-      this.#put(conversation);
-      return conversation;
+      return await this.#take(id, () => this.#api.get<Conversation>(`/conversations/${id}`));
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#items.delete(id);
       throw error;
@@ -220,7 +230,7 @@ export class Conversations {
   }
 
   async update(id: Id, changes: ConversationChange): Promise<void> {
-    this.#put(await this.#api.patch<Conversation>(`/conversations/${id}`, changes));
+    await this.#take(id, () => this.#api.patch<Conversation>(`/conversations/${id}`, changes));
   }
 
   /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
@@ -281,6 +291,7 @@ export class Conversations {
   async #loadAll(): Promise<void> {
     this.#heardWhileLoading = [];
     this.error = null;
+    const read = this.#beginRead(null);
     try {
       const found = new Map<Id, Conversation>();
       for (let page = 1; ; page += 1) {
@@ -289,13 +300,41 @@ export class Conversations {
         if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) break;
       }
       for (const { id, own } of [...this.#items.values()]) if (!found.has(id) && own !== null) this.#items.delete(id);
+      this.#reads.delete(read);
       for (const conversation of found.values()) this.#put(conversation);
       for (const frame of this.#heardWhileLoading) this.#apply(frame);
+      for (const again of read.since) again();
       this.isLoaded = true;
       this.#completeMembers();
     } catch (error) {
       this.error = error;
+    } finally {
+      this.#reads.delete(read);
     }
+  }
+
+  /** Takes an answer over, and once more what has been chosen and read since it was asked for. */
+  async #take(id: Id, ask: () => Promise<Conversation>): Promise<Conversation> {
+    const read = this.#beginRead(id);
+    try {
+      const conversation = await ask();
+      this.#reads.delete(read);
+      this.#put(conversation);
+      for (const again of read.since) again();
+      return conversation;
+    } finally {
+      this.#reads.delete(read);
+    }
+  }
+
+  #beginRead(id: Id | null): Read {
+    const read: Read = { id, since: [] };
+    this.#reads.add(read);
+    return read;
+  }
+
+  #since(id: Id, again: () => void): void {
+    for (const read of this.#reads) if (read.id === null || read.id === id) read.since.push(again);
   }
 
   /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */

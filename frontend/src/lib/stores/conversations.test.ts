@@ -242,6 +242,21 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ last_seq: 4, last_message: { id: 'm4' } });
   });
 
+  it('does not let an old answer undo what was chosen and read since it was asked for', async () => {
+    await store.load();
+    let open = () => undefined as void;
+    api.gate = new Promise((resolve) => (open = resolve));
+    api.single.set('c1', conversation());
+    const reading = [store.refresh('c1'), store.load()];
+    say('conversation.own', { conversation_id: 'c1', own: { section_id: 's1' } });
+    store.setOwn('c1', { pinned: true });
+    say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
+    store.setOwn('c1', { pinned: false });
+    open();
+    await Promise.all(reading);
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3, own: { section_id: 's1', pinned: false } });
+  });
+
   it('reads what a hello knows more of, and nothing else', async () => {
     api.list = [conversation(), conversation({ id: 'c2' }), conversation({ id: 'c3' })];
     await store.load();
