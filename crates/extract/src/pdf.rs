@@ -1,8 +1,12 @@
 //! PDF files: a section for each page, blank ones included.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    iter,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use pdf_extract::{Dictionary, Document, Error, Object, ObjectId, OutputError, PlainTextOutput, output_doc_page};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{Section, Unreadable};
 
@@ -59,17 +63,13 @@ impl OnePage {
     }
 }
 
-/// Ligatures as their letters: nobody searches for `ﬁ`.
+/// Ligatures as their letters, and radicals (U+2F00) as the characters that look like them: nobody searches for `ﬁ`. Where a font has one
+/// glyph for a radical and a character, Chromium prints the radical.
 fn spelled(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for char in page.chars() {
         match char {
-            '\u{fb00}' => text.push_str("ff"),
-            '\u{fb01}' => text.push_str("fi"),
-            '\u{fb02}' => text.push_str("fl"),
-            '\u{fb03}' => text.push_str("ffi"),
-            '\u{fb04}' => text.push_str("ffl"),
-            '\u{fb05}' | '\u{fb06}' => text.push_str("st"),
+            '\u{fb00}'..='\u{fb06}' | '\u{2e80}'..='\u{2fd5}' => text.extend(iter::once(char).nfkc()),
             _ => text.push(char),
         }
     }
@@ -148,6 +148,12 @@ mod tests {
     #[test]
     fn ligatures_are_letters() {
         assert_eq!(spelled("an eﬃcient oﬀice, ﬁve ﬂuﬀy waﬄes"), "an efficient office, five fluffy waffles");
+    }
+
+    #[test]
+    fn radicals_are_characters() {
+        assert_eq!(spelled("港⼝ 百分之⼗⼀ ⻳"), "港口 百分之十一 龟");
+        assert_eq!(spelled("⺀"), "⺀");
     }
 
     #[test]
