@@ -24,6 +24,8 @@ SPACES = " ".join(
         ("presentation", "presentation"),
     ]
 )
+# Formulas name theirs, and it has another form.
+SPACES += ' xmlns:of="urn:oasis:names:tc:opendocument:xmlns:of:1.2"'
 UNREAD = ["you can't read files of this type"]
 
 
