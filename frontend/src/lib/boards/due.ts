@@ -1,24 +1,18 @@
-import { regional } from '#lib/components/shell/when.ts';
-
-const DAY = 86_400_000;
+import { clock, dateFormat, daysBetween, regional } from '#lib/components/shell/when.ts';
 
 /** When something is due, as short as a card needs it: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
 export function dueLabel(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const locale = regional();
   const days = daysBetween(now, at);
-  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  const time = clock(at);
   if (Math.abs(days) <= 1) {
     const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day');
     return `${word.charAt(0).toLocaleUpperCase(locale)}${word.slice(1)}, ${time}`;
   }
-  if (days > 1 && days < 7) return `${at.toLocaleDateString(locale, { weekday: 'short' })}, ${time}`;
+  if (days > 1 && days < 7) return `${dateFormat({ weekday: 'short' }).format(at)}, ${time}`;
   const isThisYear = at.getFullYear() === now.getFullYear();
-  return at.toLocaleDateString(locale, {
-    day: 'numeric',
-    month: 'short',
-    ...(isThisYear ? {} : { year: 'numeric' })
-  });
+  return dateFormat({ day: 'numeric', month: 'short', ...(isThisYear ? {} : { year: 'numeric' }) }).format(at);
 }
 
 export function isLate(timestamp: string | null, now = Date.now()): boolean {
@@ -38,9 +32,4 @@ export function toField(timestamp: string | null): string {
 export function fromField(value: string): string | null {
   const at = new Date(value);
   return Number.isNaN(at.getTime()) ? null : at.toISOString();
-}
-
-function daysBetween(from: Date, to: Date): number {
-  const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
-  return Math.round((midnight(to) - midnight(from)) / DAY);
 }

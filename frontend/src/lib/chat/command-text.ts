@@ -1,5 +1,5 @@
 /** What stands behind a command. */
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { clock, shortDate } from '#lib/components/shell/when.ts';
 
 const MINUTE = 60_000;
 const UNITS: Readonly<Record<string, number>> = { m: MINUTE, h: 60 * MINUTE, d: 1_440 * MINUTE };
@@ -22,12 +22,9 @@ export function splitEmoji(text: string): { emoji: string | null; text: string |
   return emoji ? { emoji, text: rest || null } : { emoji: null, text: text.trim() || null };
 }
 
-/** The time of that day, or the day. */
+/** The time of that day, and further on the day with it. */
 export function untilWords(at: string): string {
   const date = new Date(at);
   const isSoon = date.getTime() - Date.now() < 1_440 * MINUTE;
-  return date.toLocaleString(
-    getLocale(),
-    isSoon ? { hour: 'numeric', minute: '2-digit' } : { dateStyle: 'medium', timeStyle: 'short' }
-  );
+  return isSoon ? clock(date) : `${shortDate(at)}, ${clock(date)}`;
 }

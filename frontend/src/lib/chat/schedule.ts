@@ -1,5 +1,5 @@
 /** Messages that are to be sent later, as the composer asks for them; and the times that are offered. */
-import { regional } from '#lib/components/shell/when.ts';
+import { clock, dateFormat } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { OutgoingFiles } from '#lib/stores/attachments.svelte.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
@@ -48,12 +48,10 @@ function morning(now: Date, days: number): Date {
 
 /** A moment in words: “Tue, 24 November, 09:00”. */
 export function momentOf(at: string | Date): string {
-  const locale = regional();
   const date = new Date(at);
   // Together, some languages join them by a word that the sentence around them has, too.
-  const day = date.toLocaleDateString(locale, { weekday: 'short', day: 'numeric', month: 'long' });
-  const time = date.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  return `${day}, ${time}`;
+  const day = dateFormat({ weekday: 'short', day: 'numeric', month: 'long' }).format(date);
+  return `${day}, ${clock(date)}`;
 }
 
 /** As a field for a date and a time has it. */

@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { localTime, localTimeElsewhere } from './local-time.ts';
+
+vi.stubGlobal('navigator', { languages: ['en-GB'] });
 
 const NOW = new Date('2026-11-25T17:05:00Z');
 

@@ -1,15 +1,10 @@
-import { regional } from '#lib/components/shell/when.ts';
+import { clock } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { minutesAhead } from '#lib/people/zones.ts';
 
 /** What a clock shows there: “15:40”. */
 export function clockIn(zone: string, now: Date): string {
-  return now.toLocaleTimeString(regional(), {
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-    timeZone: zone
-  });
+  return clock(now, zone);
 }
 
 /** “15:40 local time (2 h ahead of you)”, for oneself without the difference; undefined where this browser does not know the zone. */

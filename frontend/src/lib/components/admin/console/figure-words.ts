@@ -1,6 +1,6 @@
 /** What the figures of the console are called, and how they are written. */
 import type { FigureName, Figures, FiguresRange, Incident, IncidentKind } from '#lib/api/console.ts';
-import { regional } from '#lib/components/shell/when.ts';
+import { clock, dateFormat } from '#lib/components/shell/when.ts';
 import { count, credits, tokens } from '#lib/gateway/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -33,19 +33,18 @@ export function summary(name: FigureName, values: readonly (number | null)[]): n
   return known.reduce((sum, value) => sum + value, 0);
 }
 
-const FORMATS: Record<FiguresRange, Intl.DateTimeFormatOptions> = {
-  '1h': { hour: '2-digit', minute: '2-digit' },
-  '24h': { hour: '2-digit', minute: '2-digit' },
+const LABELS: Record<FiguresRange, (time: Date) => string> = {
+  '1h': (time) => clock(time),
+  '24h': (time) => clock(time),
   // Days are those of UTC.
-  '30d': { day: 'numeric', month: 'short', timeZone: 'UTC' }
+  '30d': (time) => dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' }).format(time)
 };
 
 /** When each value begins. */
 export function timesOf({ from, step_seconds, range, series }: Figures): { key: string; label: string }[] {
-  const format = new Intl.DateTimeFormat(regional(), FORMATS[range]);
   return (series[0]?.values ?? []).map((_, at) => {
     const time = new Date(Date.parse(from) + at * step_seconds * 1_000);
-    return { key: time.toISOString(), label: format.format(time) };
+    return { key: time.toISOString(), label: LABELS[range](time) };
   });
 }
 
