@@ -44,6 +44,9 @@ const ADDRESSED = [
   ]
 ];
 
+/** Without a language it is the browser's, which isn't the app's. */
+const UNTRANSLATED = 'CallExpression[callee.property.name=/^toLocale(Date|Time)?String$/][arguments.length=0]';
+
 export default ts.config(
   { ignores: ['build/', '.svelte-kit/', 'src/lib/paraglide/', 'src/lib/api/generated/', 'project.inlang/'] },
   js.configs.recommended,
@@ -91,7 +94,8 @@ export default ts.config(
           selector,
           message: 'Ask for what a conversation is capable of (#lib/chat/kinds.ts), not which kind it is.'
         })),
-        ...ADDRESSED.map(([selector, message]) => ({ selector, message }))
+        ...ADDRESSED.map(([selector, message]) => ({ selector, message })),
+        { selector: UNTRANSLATED, message: 'Write it by #lib/numbers.ts or #lib/components/shell/when.ts.' }
       ]
     }
   }

@@ -1,11 +1,11 @@
+import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { getLocale } from '#lib/paraglide/runtime.js';
 
 const UNITS = ['KB', 'MB', 'GB'] as const;
 
 /** A size as people say it: 656 bytes, 5 KB, 2.1 MB. */
 export function inBytes(size: number): string {
-  if (size < 1_024) return size === 1 ? m.bytes_one() : m.bytes({ count: size.toLocaleString(getLocale()) });
+  if (size < 1_024) return size === 1 ? m.bytes_one() : m.bytes({ count: number(size) });
   let unit = 0;
   let count = size / 1_024;
   while (count >= 1_024 && unit < UNITS.length - 1) {
@@ -13,7 +13,7 @@ export function inBytes(size: number): string {
     unit++;
   }
   const digits = unit > 0 && count < 10 ? 1 : 0;
-  return `${count.toLocaleString(getLocale(), { maximumFractionDigits: digits })} ${UNITS[unit] ?? 'GB'}`;
+  return `${number(count, digits)} ${UNITS[unit] ?? 'GB'}`;
 }
 
 /** How long something plays: 0:41, 1:02:03. */

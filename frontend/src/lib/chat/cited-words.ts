@@ -1,11 +1,12 @@
 import type { Citation } from '#lib/api/knowledge.ts';
+import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 type Place = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
 
 /** Where in its file a piece is, as far as that is known. */
 export function spotOf({ page, heading, line }: Place): string {
-  const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: line.toLocaleString() }) : '';
+  const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
   return [place, heading].filter(Boolean).join(', ');
 }
 

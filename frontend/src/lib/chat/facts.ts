@@ -1,7 +1,7 @@
 /** What an answer took, in words. */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
+import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { getLocale } from '#lib/paraglide/runtime.js';
 
 const MICRO = 1_000_000;
 
@@ -26,8 +26,4 @@ export function summary({ cost, duration_ms, output_tokens }: AnswerFacts): stri
   const price = cost === null ? null : m.facts_credits({ count: credits(cost) });
   const size = cost === null && output_tokens !== null ? m.facts_tokens({ count: number(output_tokens) }) : null;
   return [price ?? size, duration(duration_ms)].filter((part) => part !== null).join(', ');
-}
-
-export function number(value: number, digits = 0): string {
-  return value.toLocaleString(getLocale(), { maximumFractionDigits: digits });
 }

@@ -1,5 +1,6 @@
 /** Amounts of AI use, as people read and write them. The server counts in millionths of a credit. */
 import { regional } from '#lib/components/shell/when.ts';
+import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const MICRO = 1_000_000;
@@ -36,7 +37,7 @@ export function tokens(count: number): string {
 }
 
 export function count(value: number): string {
-  return number(value, 0);
+  return number(value);
 }
 
 /** Of something that is counted: “0.3”, “12”. */
@@ -57,8 +58,4 @@ export function percent(part: number, whole: number): string {
 export function seconds(milliseconds: number): string {
   const value = milliseconds / 1_000;
   return m.facts_seconds({ count: number(value, value < 10 ? 1 : 0) });
-}
-
-function number(value: number, digits: number): string {
-  return value.toLocaleString(regional(), { maximumFractionDigits: digits });
 }

@@ -1,6 +1,7 @@
 import type { Assistant, AssistantWish, Picture, Visibility } from '#lib/api/assistants.ts';
 import type { ToolGrant } from '#lib/api/tools.ts';
 import { Form } from '#lib/components/form/form.svelte.ts';
+import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const MAX_NAME = 80;
@@ -16,7 +17,7 @@ function tokensProblem(value: string): string | undefined {
   if (value.trim() === '') return undefined;
   const count = Number(value);
   const isFit = Number.isInteger(count) && count >= 1 && count <= MOST_ANSWER_TOKENS;
-  return isFit ? undefined : m.assistant_tokens_wrong({ most: MOST_ANSWER_TOKENS.toLocaleString() });
+  return isFit ? undefined : m.assistant_tokens_wrong({ most: number(MOST_ANSWER_TOKENS) });
 }
 
 /** An assistant as it is being written. */

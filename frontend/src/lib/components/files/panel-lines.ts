@@ -1,4 +1,4 @@
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { dateFormat } from '#lib/components/shell/when.ts';
 import type { SentFile } from '#lib/stores/conversation-files.svelte.ts';
 
 /** The name of a month, or what stands beside each other below it. */
@@ -10,7 +10,7 @@ export interface PanelLine {
 
 /** The newest first, month by month, so many beside each other. */
 export function linesOf(files: readonly SentFile[], columns: number): PanelLine[] {
-  const format = new Intl.DateTimeFormat(getLocale(), { month: 'long', year: 'numeric' });
+  const format = dateFormat({ month: 'long', year: 'numeric' });
   const months = Map.groupBy(files, ({ created_at }) => format.format(Date.parse(created_at)));
   return [...months].flatMap(([month, sent]) => [{ key: month, month, files: [] }, ...rowsOf(sent, columns)]);
 }

@@ -2,6 +2,7 @@
 import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/api/gateway.ts';
 import type { ApiKey } from '#lib/api/identity.ts';
 import { editable, microOf } from '#lib/gateway/amounts.ts';
+import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { KeyPolicy } from '#lib/stores/api-keys.svelte.ts';
 
@@ -80,7 +81,7 @@ function limitProblem(value: string, most: number): string | undefined {
   const text = value.trim();
   if (text === '') return undefined;
   if (!/^[1-9]\d*$/.test(text)) return m.key_limit_wrong();
-  return Number(text) > most ? m.key_limit_most({ most: most.toLocaleString() }) : undefined;
+  return Number(text) > most ? m.key_limit_most({ most: number(most) }) : undefined;
 }
 
 export function valuesOf(key: ApiKey | undefined): Record<KeyField, string> {
