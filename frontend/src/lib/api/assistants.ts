@@ -1,8 +1,7 @@
 /** Assistants, the models behind them, and prompts that are kept. */
 import type * as Described from './generated/types.gen.ts';
-import type { AnswerKnowledge, Citation } from './knowledge.ts';
 import type { ToolCall, ToolGrant } from './tools.ts';
-import type { Always, Id } from './types.ts';
+import type { Always } from './types.ts';
 
 export type { AnswerContext, Visibility } from './generated/types.gen.ts';
 
@@ -63,21 +62,10 @@ export interface Model {
 export type AnswerFacts = Always<
   Described.AnswerFigures,
   'first_token_ms' | 'thought_ms' | 'input_tokens' | 'cached_tokens' | 'output_tokens' | 'reasoning_tokens' | 'cost'
-> & {
-  files?: readonly ContextFile[];
-  citations?: readonly Citation[];
-  knowledge?: AnswerKnowledge | null;
-};
+>;
 
 /** A file of the conversation, and what the model was given of it. */
-export interface ContextFile {
-  upload_id: Id;
-  name: string;
-  how: 'whole' | 'part' | 'unseen';
-  /** Why it has not seen it, or not all of it. */
-  reason?: string | null;
-  tokens?: number | null;
-}
+export type ContextFile = Described.SeenFile;
 
 /** `GET /r1/messages/{id}/details` */
 export type AnswerDetails = Omit<Always<Described.AnswerDetails, 'model' | 'thinking'>, 'tool_calls'> & {

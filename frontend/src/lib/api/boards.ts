@@ -1,39 +1,16 @@
 /** The wire contract of boards. */
 import type * as Described from './generated/types.gen.ts';
-import type { ConversationKind, Id, Timestamp } from './types.ts';
+import type { Id, Timestamp } from './types.ts';
 
 export type BoardColumn = Described.BoardColumn;
 
 /** `GET /r1/conversations/{id}/board` */
 export type BoardHead = Described.Board;
 
-export interface Task {
-  id: Id;
-  conversation_id: Id;
-  column_id: Id;
-  title: string;
-  description: string;
-  /** Tasks of a column are ordered by it. */
-  position: string;
-  version: number;
-  assignee_ids: Id[];
-  assignees: { id: Id; name: string }[];
-  labels: string[];
-  due_at: Timestamp | null;
-  message_id: Id | null;
-  /** Since when it is put away. */
-  archived_at: Timestamp | null;
-  created_by: Id;
-  created_at: Timestamp;
-  updated_at: Timestamp;
-}
+export type Task = Described.Task;
 
 /** `GET /r1/tasks` */
-export interface OwnTask extends Task {
-  column_name: string;
-  done: boolean;
-  conversation: { id: Id; kind: ConversationKind; title: string | null };
-}
+export type OwnTask = Described.OwnTask;
 
 /** What is written of a task. */
 export interface TaskWish {

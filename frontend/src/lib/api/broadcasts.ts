@@ -1,36 +1,16 @@
 /** The wire contract of announcements. */
 import type * as Described from './generated/types.gen.ts';
-import type { Id, Timestamp } from './types.ts';
+import type { Timestamp } from './types.ts';
 
 export type Severity = Described.Severity;
 export type BroadcastStatus = Described.BroadcastStatus;
 export type BroadcastChannel = Described.BroadcastChannel;
 
 /** Whom one is for: everyone, or those whom all of the others let through. */
-export interface Audience {
-  all?: boolean;
-  workspace_ids?: Id[];
-  roles?: ('user' | 'admin')[];
-  plan_ids?: Id[];
-  user_ids?: Id[];
-}
+export type Audience = Described.Audience;
 
-/** `GET /r1/broadcasts/active`, and the frame `broadcast` */
-export interface Announcement {
-  id: Id;
-  title: string;
-  /** Markdown. */
-  body: string;
-  severity: Severity;
-  dismissible: boolean;
-  /** Only an active one is shown. */
-  status: BroadcastStatus;
-  starts_at: Timestamp;
-  /** Null: until it is withdrawn. */
-  ends_at: Timestamp | null;
-  /** Of two the later one counts. */
-  updated_at: Timestamp;
-}
+/** `GET /r1/broadcasts/active`, and the frame `broadcast`: only an active one is shown, and of two the later one counts. */
+export type Announcement = Omit<Described.ShownBroadcast, 'withdrawn_at'>;
 
 /** What an admin writes. */
 export interface BroadcastWish {
@@ -45,17 +25,7 @@ export interface BroadcastWish {
 }
 
 /** `GET /r1/broadcasts` */
-export interface Broadcast extends Announcement {
-  audience: Audience;
-  channels: BroadcastChannel[];
-  withdrawn_at: Timestamp | null;
-  created_at: Timestamp;
-  /** How many it concerned when it began. */
-  recipients: number;
-  delivered: number;
-  seen: number;
-  dismissed: number;
-}
+export type Broadcast = Described.Broadcast;
 
 /** `POST /r1/broadcasts/preview` */
 export type Reach = Described.BroadcastPreview;

@@ -1,7 +1,7 @@
 /** The wire contract of the gateway: usage, models, budgets and providers. Amounts are millionths of a credit. */
 
 import type * as Described from './generated/types.gen.ts';
-import type { Always, Id, Timestamp } from './types.ts';
+import type { Always, Id } from './types.ts';
 
 export type GatewayEndpoint = Described.GatewayEndpoint;
 
@@ -12,70 +12,25 @@ export type BudgetPeriod = Described.BudgetPeriod;
 
 export type BudgetLimit = Described.BudgetLimit;
 
-/** A budget as it stands. */
-export interface Budget extends BudgetLimit {
-  spent: number;
-  /** Kept back for requests that are under way. */
-  held: number;
-  /** Null: never. */
-  resets_at: Timestamp | null;
-}
+/** A budget as it stands; `resets_at` is null where it never begins anew. */
+export type Budget = Always<Described.Budget, 'resets_at'>;
 
 /** Of a person or a workspace, whose id it has. */
-export interface ScopedBudget extends Budget {
-  scope: 'user' | 'workspace';
-  id: Id;
-}
+export type ScopedBudget = Budget & { id: Id; scope: Exclude<Described.BudgetScope, 'key'> };
 
 /** The models that a person or a workspace may use, whose id it has. */
-export interface ModelList {
-  scope: 'user' | 'workspace';
-  id: Id;
-  /** By name or alias. */
-  models: string[];
-}
+export type ModelList = Omit<Described.ModelList, 'scope'> & { scope: ScopedBudget['scope'] };
 
 /** What one day, model, key or person used. */
 export type UsageGroup = Described.UsageGroup;
 
-export type UsageGrouping = 'day' | 'model' | 'key' | 'user';
+export type UsageGrouping = Described.UsageGrouping;
 
 /** One request to a model. */
-export interface UsageRequest {
-  id: Id;
-  created_at: Timestamp;
-  request_id: string;
-  key_id: Id | null;
-  user_id: Id;
-  /** A part of `/v1`, or `assistant` for an answer in a chat. */
-  endpoint: string;
-  asked_model: string;
-  model: string;
-  deployment: string;
-  input_tokens: number;
-  cached_tokens: number;
-  output_tokens: number;
-  reasoning_tokens: number;
-  cost: number;
-  estimated: boolean;
-  /** The HTTP status; 499 where the client left. */
-  status: number;
-  first_token_ms: number | null;
-  duration_ms: number;
-  tries: number;
-}
+export type UsageRequest = Always<Described.UsageRequest, 'key_id' | 'first_token_ms'>;
 
 /** What a million tokens cost. */
-export interface ModelPrice {
-  input: number;
-  output: number;
-  cached?: number | null;
-  cache_write?: number | null;
-  audio?: number | null;
-  audio_output?: number | null;
-  /** Of a request with more input than this. */
-  long?: { above: number; input: number; output: number; cached?: number | null; cache_write?: number | null } | null;
-}
+export type ModelPrice = Described.ModelPrice;
 
 export type ModelCapabilities = Always<
   Described.ModelCapabilities,
@@ -88,48 +43,24 @@ export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'prio
 /** Models that are asked instead, by what went wrong. */
 export type ModelFallbacks = Always<Described.ModelFallbacks, 'context_length' | 'content_policy' | 'failure'>;
 
-export interface ModelDefinition {
-  aliases: string[];
-  deployments: ModelDeployment[];
-  fallbacks: ModelFallbacks;
-  /** Null: the price of the server's own table. */
-  price: ModelPrice | null;
-  capabilities: ModelCapabilities;
-}
+/** Without a price: that of the server's own table. */
+export type ModelDefinition = Omit<
+  Always<Described.ModelDefinition, 'aliases' | 'price'>,
+  'deployments' | 'fallbacks' | 'capabilities'
+> & { deployments: ModelDeployment[]; fallbacks: ModelFallbacks; capabilities: ModelCapabilities };
 
-export interface GatewayModel extends ModelDefinition {
-  name: string;
-  /** `admin`: defined here; `configuration`: it follows from the server's settings. */
-  source: string;
-  /** The price that is charged; null: it is unknown. */
-  charged: ModelPrice | null;
-  price_version: string;
-}
+/** `source`: `admin` where it was defined here. Nothing charged: the price is unknown. */
+export type GatewayModel = ModelDefinition &
+  Pick<Always<Described.GatewayModel, 'charged'>, 'name' | 'source' | 'charged' | 'price_version'>;
 
 /** A model that one may use. */
-export interface UsableModel {
-  name: string;
-  aliases: string[];
+export type UsableModel = Omit<Always<Described.UsableModel, 'price'>, 'capabilities'> & {
   capabilities: ModelCapabilities;
-  price: ModelPrice | null;
-}
+};
 
 export type ProviderKey = Always<Described.ProviderKey, 'resting_until'>;
 
-export interface AiProvider {
-  name: string;
-  kind: string;
-  /** `console`: it was added there, and can be changed there. */
-  source: 'configuration' | 'console';
-  /** Of one that was added; null: its kind’s public service. */
-  base_url: string | null;
-  /** Empty: any model. */
-  models: string[];
-  requests_per_minute: number | null;
-  /** The instance that answered leaves it alone for a while. */
-  is_resting: boolean;
-  keys: ProviderKey[];
-}
+export type AiProvider = Omit<Described.AiProvider, 'keys'> & { keys: ProviderKey[] };
 
 interface ProviderFields {
   base_url: string | null;

@@ -3,14 +3,9 @@ import type * as Described from './generated/types.gen.ts';
 import type { Message } from './types.ts';
 
 /** Where the words are in a file of a message. */
-export interface FoundInFile {
-  readonly upload_id: string;
-  readonly name: string;
-  readonly excerpt: string;
-  readonly highlights: number[][];
-}
+export type FoundInFile = Described.FoundInFile;
 
-export type SearchType = 'message' | 'file' | 'conversation' | 'person';
+export type SearchType = Described.SearchType;
 export type SearchSort = Described.SearchSort;
 export type SearchHas = Described.SearchHas;
 export type SearchFacet = Described.SearchFacet;
@@ -20,10 +15,7 @@ export type SearchCorrection = Described.SearchCorrection;
 export type SearchTotal = Described.SearchTotal;
 export type FoundConversation = Described.FoundConversation;
 
-export type SearchHit = Omit<Described.SearchHit, 'message' | 'file'> & {
-  message?: Message | null;
-  file?: FoundInFile | null;
-};
+export type SearchHit = Omit<Described.SearchHit, 'message'> & { message?: Message | null };
 export type SearchResults = Omit<Described.SearchResults, 'items'> & { items: SearchHit[] };
 export type SearchSource = Described.SearchSource;
 export type SearchAnswer = Described.SearchAnswer;

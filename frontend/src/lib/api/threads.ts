@@ -1,47 +1,23 @@
 /** Threads, and what people keep of messages for themselves. */
-import type { Id, Message, Timestamp } from './types.ts';
+import type * as Described from './generated/types.gen.ts';
+import type { WithMessage } from './types.ts';
 
 /** How somebody stands to a thread. */
-export interface ThreadOwn {
-  readonly following: boolean;
-  /** The number of the last reply that they have read. */
-  readonly read_no: number;
-  readonly unread: number;
-}
+export type ThreadOwn = Described.ThreadPosition;
 
 /** `GET /r1/messages/{id}/thread`: part of a thread, oldest first. */
-export interface ThreadPart {
-  readonly root: Message;
-  readonly items: Message[];
-  readonly has_more: boolean;
-  readonly own: ThreadOwn;
-}
+export type ThreadPart = WithMessage<Described.Thread, 'root' | 'items'>;
 
 /** `GET /r1/threads` */
-export interface FollowedThread {
-  readonly root: Message;
-  readonly conversation_id: Id;
-  readonly unread: number;
-  readonly last_reply_at: Timestamp;
-  readonly solved: boolean;
-}
+export type FollowedThread = WithMessage<Described.FollowedThread, 'root'>;
 
-export type ThreadFilter = 'all' | 'unread' | 'solved';
+export type ThreadFilter = Described.ThreadFilter;
 
 /** `GET /r1/saved` */
-export interface SavedMessage {
-  readonly message: Message;
-  readonly saved_at: Timestamp;
-}
+export type SavedMessage = WithMessage<Described.SavedMessage, 'message'>;
 
 /** `GET /r1/messages/{id}/saved` */
-export interface SavedState {
-  readonly saved: boolean;
-}
+export type SavedState = Described.SavedState;
 
 /** `GET /r1/messages/{id}/around`: oldest first. */
-export interface Neighbours {
-  readonly items: Message[];
-  readonly has_more_before: boolean;
-  readonly has_more_after: boolean;
-}
+export type Neighbours = WithMessage<Described.Neighbours, 'items'>;

@@ -30,6 +30,11 @@ import type { User } from './generated/types.gen.ts';
 /** A description can't tell what is null from what is left out: these fields are always there. */
 export type Always<T, Field extends keyof T> = Omit<T, Field> & { [Key in Field]-?: Exclude<T[Key], undefined> };
 
+/** With messages as this app has them, one or several. */
+export type WithMessage<T, Field extends keyof T> = Omit<T, Field> & {
+  [Key in Field]: T[Key] extends unknown[] ? Message[] : Message;
+};
+
 export type Id = string;
 /** RFC 3339, UTC, with milliseconds. */
 export type Timestamp = Described.Timestamp;
@@ -60,10 +65,7 @@ export type Proof = { code: string } | { recovery_code: string };
 export type ProviderKind = Described.OauthKind;
 
 /** `GET /r1/auth/oauth/providers` */
-export interface Provider {
-  name: string;
-  kind: ProviderKind;
-}
+export type Provider = Described.OauthProviderVec[number];
 
 /** `GET /r1/auth/policy`: who may come in, and what a password has to be. */
 export interface Policy {

@@ -90,6 +90,7 @@ describe('drafts on several devices', () => {
     const draft = (content: string, at: number): Draft => ({
       conversation_id: 'c1',
       thread_id: null,
+      reply_to: null,
       content,
       updated_at: iso(at)
     });

@@ -15,7 +15,9 @@ const fileOf = (id: string, change: Partial<KnowledgeFile> = {}): KnowledgeFile 
   error: null,
   pieces: 0,
   embedded: 0,
+  cost: 0,
   created_at: '2026-11-20T09:00:00.000Z',
+  updated_at: '2026-11-20T09:00:00.000Z',
   ...change
 });
 
