@@ -21,7 +21,8 @@ const gateway = (name: string, currencies: string[], enabled = true): PaymentGat
   name,
   enabled,
   currencies,
-  is_demo: false
+  is_demo: false,
+  keeps: false
 });
 
 it('offers what is on and takes one of the plan’s currencies, the chosen one first', () => {
