@@ -92,6 +92,23 @@ test('an announcement is written with its preview, and shown to everyone until t
   await expect(page.getByRole('row').filter({ hasText: 'Maintenance at 23:00' })).toContainText('Withdrawn');
   await expect(ben.page.getByText('Maintenance at 23:00')).toHaveCount(0);
 
+  // What is over can be read, and is where another one begins.
+  await page.getByRole('link', { name: 'Maintenance at 23:00', exact: true }).click();
+  const past = page.getByRole('region', { name: 'Maintenance at 23:00' });
+  await expect(past.getByText('keep writing')).toBeVisible();
+  await admin.expectFlawless('an announcement that is over');
+  await shoot(page, 'past-1440');
+  await page.setViewportSize(PHONE.viewport);
+  await admin.expectFlawless('an announcement that is over, on a phone');
+  await page.setViewportSize({ ...DESKTOP, width: 1440 });
+  await past.getByRole('link', { name: 'Use again' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'New announcement' })).toBeVisible();
+  await expect(page.getByLabel('Title')).toHaveValue('Maintenance at 23:00');
+  await expect(page.getByRole('button', { name: 'Warning' })).toHaveAttribute('aria-pressed', 'true');
+  await expect(page.getByRole('button', { name: /^Send to \d+ people$/ })).toBeVisible();
+  await page.getByRole('link', { name: 'Cancel' }).click();
+  await expect(page).toHaveURL(/announcements$/);
+
   // What is looked for stands in the address.
   await page.getByLabel('Filter by state').selectOption({ label: 'Scheduled' });
   await expect(page).toHaveURL(/status=scheduled/);

@@ -1,4 +1,4 @@
-import type { Audience, BroadcastStatus, Severity } from '#lib/api/broadcasts.ts';
+import type { Audience, BroadcastChannel, BroadcastStatus, Severity } from '#lib/api/broadcasts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const severities = (): { value: Severity; label: string }[] => [
@@ -12,6 +12,13 @@ export const statuses = (): { value: BroadcastStatus; label: string }[] => [
   { value: 'active', label: m.announcement_active() },
   { value: 'ended', label: m.announcement_ended() },
   { value: 'withdrawn', label: m.announcement_withdrawn() }
+];
+
+export const ways = (): { value: BroadcastChannel; label: string; about: string }[] => [
+  { value: 'banner', label: m.channel_banner(), about: m.channel_banner_about() },
+  { value: 'notification', label: m.channel_notification(), about: m.channel_notification_about() },
+  { value: 'push', label: m.channel_push(), about: m.channel_push_about() },
+  { value: 'mail', label: m.channel_mail(), about: m.channel_mail_about() }
 ];
 
 /** Whom one is for, in a few words. */
