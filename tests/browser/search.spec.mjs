@@ -254,6 +254,19 @@ test('what a file says is found, and shown where it was found', async ({ arrive,
   await expect(results.getByRole('listitem').first()).toContainText('the bittern booms at dusk');
   await results.getByRole('link', { name: /bittern/ }).click();
   await expect(anna.log.getByText('From last night')).toBeInViewport();
+  // The palette has it by its name, and by what it says.
+  await page.goto('/');
+  await page.getByRole('button', { name: /^Search/ }).first().click();
+  const palette = page.getByRole('dialog', { name: 'Command palette' });
+  const file = palette.getByRole('group', { name: 'Files' }).getByRole('option');
+  await palette.getByRole('combobox').fill('marsh');
+  await expect(file).toContainText('marsh.txt');
+  await palette.getByRole('combobox').fill('bittern');
+  await expect(file).toContainText('the bittern booms at dusk');
+  await expect(palette.getByRole('group', { name: 'Messages' }).getByRole('option')).toHaveCount(1);
+  await anna.expectFlawless('the palette with a file');
+  await file.click();
+  await expect(anna.log.getByText('From last night')).toBeInViewport();
 });
 
 for (const [size, options] of [

@@ -2,7 +2,9 @@
 import type { Component } from 'svelte';
 import type { App } from '#lib/app.ts';
 import { isAssistantChat, isPair } from '#lib/chat/kinds.ts';
-import type { SearchHit } from '#lib/api/search.ts';
+import { lineOf } from '#lib/chat/line.ts';
+import type { Upload } from '#lib/api/files.ts';
+import type { SearchHit, SearchResults, SearchType } from '#lib/api/search.ts';
 import type { Conversation, User } from '#lib/api/types.ts';
 import { shortTime } from '#lib/components/shell/when.ts';
 import { Suggestions, type Suggestion } from '#lib/components/search/suggestions.svelte.ts';
@@ -12,8 +14,7 @@ import type { Asking } from '#lib/search/asking.svelte.ts';
 import type { Recent, RecentSearches } from '#lib/search/recent.svelte.ts';
 import type { Channels } from '#lib/stores/channels.svelte.ts';
 import { parametersOf } from '#lib/stores/search.svelte.ts';
-import type { SearchResults } from '#lib/api/search.ts';
-import { best } from './match.ts';
+import { best, rank } from './match.ts';
 
 export interface Command {
   readonly label: string;
@@ -34,16 +35,18 @@ export type Option =
   | (Entry & { readonly group: 'people'; readonly user: User })
   | (Entry & { readonly group: 'do'; readonly icon: Component; readonly run: () => unknown })
   | (Entry & { readonly group: 'ask' })
+  | (Entry & { readonly group: 'files'; readonly hit: SearchHit; readonly file: Upload })
   /** Without a hit: the way to all of them. */
   | (Entry & { readonly group: 'messages'; readonly hit?: SearchHit });
 
-export const GROUPS = ['narrow', 'recent', 'go', 'browse', 'people', 'do', 'messages', 'ask'] as const;
+export const GROUPS = ['narrow', 'recent', 'go', 'browse', 'people', 'do', 'files', 'messages', 'ask'] as const;
 
 /** So many are asked for, as some of them may be one's own already. */
 const OTHERS = 20;
 const OTHERS_SHOWN = 5;
 const PEOPLE_SHOWN = 6;
 const MESSAGES_SHOWN = 4;
+const FILES_SHOWN = 3;
 const RECENT_SHOWN = 4;
 const TYPING_PAUSE = 150;
 
@@ -66,14 +69,23 @@ export class Offer {
   /** Channels that one isn't in. */
   #others = $state.raw<Conversation[]>([]);
   #found = $state.raw<SearchResults | null>(null);
+  #foundFiles = $state.raw<readonly SearchHit[]>([]);
 
   readonly options = $derived.by<readonly Option[]>(() => {
     if (this.#asking.pending) return this.#narrowing();
-    // What is narrowed is a search for messages.
-    if (this.#asking.chips.length > 0) return this.#messages();
+    const files = this.#files();
+    // What is narrowed is a search for messages and files.
+    if (this.#asking.chips.length > 0) return [...files, ...this.#messages(files)];
     const text = this.#asking.text.trim();
     if (text === '') return [...this.#searches(), ...this.#own('', 6), ...this.#does('')];
-    return [...this.#own(text, 8), ...this.#browsing(), ...this.#persons(), ...this.#does(text), ...this.#messages()];
+    return [
+      ...this.#own(text, 8),
+      ...this.#browsing(),
+      ...this.#persons(),
+      ...this.#does(text),
+      ...files,
+      ...this.#messages(files)
+    ];
   });
 
   constructor(app: App, channels: Channels, asking: Asking, recent: RecentSearches, commands: readonly Command[]) {
@@ -97,6 +109,7 @@ export class Offer {
         this.#people = [];
         this.#others = [];
         this.#found = null;
+        this.#foundFiles = [];
         return;
       }
       let isStale = false;
@@ -106,9 +119,14 @@ export class Offer {
       };
       const timer = setTimeout(() => {
         void quietly(
-          () => this.#search(text, workspaceId),
+          () => this.#search('message', text, workspaceId, MESSAGES_SHOWN),
           null,
           (found) => (this.#found = found)
+        );
+        void quietly(
+          async () => (q === '' ? [] : (await this.#search('file', text, workspaceId, FILES_SHOWN)).items),
+          [],
+          (found) => (this.#foundFiles = found)
         );
         if (chips.length > 0) return;
         void quietly(
@@ -130,16 +148,16 @@ export class Offer {
     });
   }
 
-  #search(text: string, workspaceId: string): Promise<SearchResults> {
+  #search(type: SearchType, text: string, workspaceId: string, limit: number): Promise<SearchResults> {
     const ask = {
       chips: this.#asking.chips,
       text,
-      type: 'message',
+      type,
       sort: 'relevance',
       isExact: false,
       workspaceId
     } as const;
-    return this.#app.api.get<SearchResults>('/search', { ...parametersOf(ask), limit: MESSAGES_SHOWN });
+    return this.#app.api.get<SearchResults>('/search', { ...parametersOf(ask), limit });
   }
 
   async #findPeople(workspaceId: string, q: string): Promise<User[]> {
@@ -217,20 +235,39 @@ export class Offer {
     }));
   }
 
-  #messages(): Option[] {
-    const { conversations } = this.#app;
-    const hits = (this.#found?.items ?? []).flatMap((hit): Option[] => {
+  /** Files that go by what is typed, or say it. Where only the words beside one fit, its message is enough. */
+  #files(): Option[] {
+    const { words } = this.#asking;
+    if (words === '') return [];
+    return this.#foundFiles.flatMap((hit): Option[] => {
       const { message } = hit;
-      if (!message) return [];
-      const place = placeName(hit.conversation, conversations);
-      const about = `${place}, ${shortTime(message.created_at)}`;
-      return [{ group: 'messages', key: message.id, label: message.content, about, hit }];
+      const file = message?.attachments.find(
+        ({ id, name }) => hit.file?.upload_id === id || rank(name, words) !== undefined
+      );
+      if (!message || !file) return [];
+      return [{ group: 'files', key: message.id, label: file.name, about: this.#whereabouts(hit), hit, file }];
+    });
+  }
+
+  #whereabouts({ conversation, message }: SearchHit): string {
+    const place = placeName(conversation, this.#app.conversations);
+    return message ? `${place}, ${shortTime(message.created_at)}` : place;
+  }
+
+  #messages(files: readonly Option[]): Option[] {
+    const shown = new Set(files.map(({ key }) => key));
+    const found = this.#found?.items ?? [];
+    const hits = found.flatMap((hit): Option[] => {
+      const { message } = hit;
+      // Its words have nothing to do with what was found, which stands among the files.
+      if (!message || (shown.has(message.id) && (hit.file || message.content === ''))) return [];
+      return [{ group: 'messages', key: message.id, label: lineOf(message), about: this.#whereabouts(hit), hit }];
     });
     const query = this.#asking.text.trim();
     const label = query && this.#asking.chips.length === 0 ? m.palette_all({ query }) : m.palette_all_filtered();
     const total = this.#found?.total;
     const about = total?.is_all ? m.search_results({ count: total.count }) : '';
-    const ask: Option[] = hits.length > 0 ? [{ group: 'ask', key: 'ask', label: m.search_ask(), about: '' }] : [];
+    const ask: Option[] = found.length > 0 ? [{ group: 'ask', key: 'ask', label: m.search_ask(), about: '' }] : [];
     return [...hits, { group: 'messages', key: 'all', label, about }, ...ask];
   }
 }
