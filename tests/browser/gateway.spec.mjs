@@ -244,6 +244,16 @@ test('an admin sees what everyone has used, and sets a budget', async ({ arrive,
   await expect(page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })).toBeVisible();
   await expect(page.getByText('No budgets yet')).toBeVisible();
   await admin.expectFlawless('what everyone has used');
+  // What is shown stands in the address.
+  await page.getByRole('button', { name: 'By model' }).click();
+  await page.getByRole('button', { name: '7 days' }).click();
+  await expect(page).toHaveURL(/by=model/);
+  await expect(page).toHaveURL(/range=week/);
+  await page.reload();
+  await expect(page.getByRole('button', { name: '7 days' })).toHaveAttribute('aria-pressed', 'true');
+  await expect(page.getByRole('table', { name: 'Usage by Model' })).toBeVisible();
+  await page.getByRole('button', { name: 'By person' }).click();
+  await expect(page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })).toBeVisible();
   await page.getByRole('button', { name: 'Set a budget' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Save' }).click();
