@@ -143,6 +143,15 @@ test('an admin adds a model, changes it, and removes it', { tag: '@gate' }, asyn
   await expect(row).toContainText('0.25 in, 2 out');
   await expect(row).toContainText('Tools');
 
+  // By any of its names.
+  await page.getByRole('searchbox', { name: 'Search models' }).fill('rapid');
+  await expect(page).toHaveURL(/q=rapid/);
+  await expect(page.getByRole('table', { name: 'Models', exact: true }).getByRole('row')).toHaveCount(2);
+  await page.getByRole('searchbox', { name: 'Search models' }).fill('none of them');
+  await expect(page.getByText('No models match.')).toBeVisible();
+  await page.getByRole('searchbox', { name: 'Search models' }).fill('');
+  await expect(page).toHaveURL(/models$/);
+
   await row.getByRole('button', { name: 'Edit fast' }).click();
   await expect(dialog.getByLabel('Other names')).toHaveValue('quick, rapid');
   await dialog.getByLabel('Other names').fill('quick');

@@ -13,6 +13,26 @@ fn named<'a>(page: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 #[tokio::test]
+async fn models_are_found_by_their_names_and_by_where_they_are_had() {
+    let (_upstream, app) = setup().await;
+    let admin = app.admin().await;
+    let configured = admin.get("/r1/admin/models").await.data();
+    let body = json!({ "aliases": ["Schnellste"], "deployments": [configured["items"][0]["deployments"][0]] });
+    admin.put("/r1/admin/models/org%2Fbest", body).await.data();
+    let found = async |q: &str| {
+        let page = admin.get(&format!("/r1/admin/models?q={q}")).await.data();
+        (page["total"].as_u64().unwrap(), named(&page, "org/best").is_some())
+    };
+    for name in ["BEST", "schnell", "g%2Fb"] {
+        assert_eq!(found(name).await, (1, true), "{name}");
+    }
+    let all = admin.get("/r1/admin/models").await.data()["total"].as_u64().unwrap();
+    assert_eq!(found("fake").await, (all, true), "all are had of this provider");
+    assert_eq!(found("nothing+of+the+kind").await, (0, false));
+    admin.get(&format!("/r1/admin/models?q={}", "a".repeat(101))).await.names_field("q");
+}
+
+#[tokio::test]
 async fn a_model_is_defined_used_and_removed() {
     let (_upstream, app) = setup().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);

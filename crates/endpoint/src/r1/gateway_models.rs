@@ -44,6 +44,9 @@ impl Endpoint for ListModels {
 
 #[dto(request)]
 pub struct ListGatewayModelsRequest {
+    /// A part of a name, or of where it is had: the provider's name, or the model's there.
+    #[from(query)]
+    pub q: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -57,7 +60,7 @@ impl Endpoint for ListGatewayModels {
     type Response = Page<GatewayModel>;
 
     async fn handle(ctx: &Ctx, request: ListGatewayModelsRequest) -> Result<Reply<Page<GatewayModel>>, AppError> {
-        Ok(Reply::of(models::list(ctx.app(), request.page)))
+        Ok(Reply::of(models::list(ctx.app(), request.q.as_deref(), request.page)?))
     }
 }
 

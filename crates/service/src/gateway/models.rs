@@ -51,6 +51,16 @@ impl Model {
     fn goes_by(&self, name: &str) -> bool {
         *self.name == *name || self.definition.aliases.iter().any(|alias| alias == name)
     }
+
+    /// Whether its name, another name of it, or where it can be had has this in it, which is folded.
+    fn has(&self, sought: &str) -> bool {
+        let ModelDefinition { aliases, deployments, .. } = &self.definition;
+        let places = deployments.iter().flat_map(|one| [one.provider.as_str(), one.model.as_str()]);
+        std::iter::once(&*self.name)
+            .chain(aliases.iter().map(String::as_str))
+            .chain(places)
+            .any(|text| ::search::folded_line(text).contains(sought))
+    }
 }
 
 /// All models, by name and alias.

@@ -9,9 +9,11 @@ import type {
   ProviderTest
 } from '#lib/api/gateway.ts';
 import type { Page } from '#lib/api/types.ts';
+import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
+const MOST_AT_ONCE = 200;
 
 /** A row of a table needs an id. */
 export type ModelRow = GatewayModel & { id: string };
@@ -19,25 +21,49 @@ export type ModelRow = GatewayModel & { id: string };
 /** The models of the gateway: those of the server's settings, and those that admins define. */
 export class GatewayModels {
   readonly list: Listing<ModelRow>;
+  /** Of all of them, whatever is shown. */
+  readonly names: Asked<readonly string[]>;
   readonly #api: Api;
+  #sought: string | undefined;
 
   constructor(api: Api) {
     this.#api = api;
+    const ask = (more: { q?: string | undefined; page: number; page_size: number }) =>
+      api.get<Page<GatewayModel>>('/admin/models', more);
     this.list = new Listing(async (page) => {
-      const found = await api.get<Page<GatewayModel>>('/admin/models', { page, page_size: PAGE_SIZE });
+      const found = await ask({ q: this.#sought, page, page_size: PAGE_SIZE });
       return { ...found, items: found.items.map((model) => ({ ...model, id: model.name })) };
     });
+    this.names = new Asked(async () => {
+      const names: string[] = [];
+      for (let page = 1; ; page += 1) {
+        const { items, total } = await ask({ page, page_size: MOST_AT_ONCE });
+        names.push(...items.map(({ name }) => name));
+        if (items.length === 0 || names.length >= total) return names;
+      }
+    });
+  }
+
+  /** Only those with this in their names, or in where they are had. */
+  find(text: string): void {
+    this.#sought = text || undefined;
+    void this.list.load();
   }
 
   async save(name: string, definition: ModelDefinition): Promise<void> {
     await this.#api.put(path(name), definition);
-    await this.list.load(this.list.page || 1);
+    await this.#again();
   }
 
   /** Where the settings know it, too, it is again as they say. */
   async remove(name: string): Promise<void> {
     await this.#api.delete(path(name));
-    await this.list.load(this.list.page || 1);
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    void this.names.load();
+    return this.list.load(this.list.page || 1);
   }
 }
 

@@ -28,6 +28,8 @@ const MAX_PRICE: i64 = 1_000_000_000_000;
 const MAX_TOKENS: u64 = 1_000_000_000;
 /// The most models that administrators can define.
 const MAX_MODELS: usize = 2_000;
+/// The longest part of a name that is looked for.
+const MAX_SOUGHT: usize = 100;
 
 fn view(model: &Model) -> GatewayModel {
     GatewayModel {
@@ -42,11 +44,15 @@ fn view(model: &Model) -> GatewayModel {
     }
 }
 
-/// All models, for administrators.
-#[must_use]
-pub fn list(app: &App, page: PageRequest) -> Page<GatewayModel> {
+/// The models that have what is sought in their names or in where they are had, for administrators; all where nothing is.
+pub fn list(app: &App, sought: Option<&str>, page: PageRequest) -> Result<Page<GatewayModel>, AppError> {
+    let sought = ::search::folded_line(sought.unwrap_or_default());
+    if sought.chars().count() > MAX_SOUGHT {
+        return Err(AppError::field("q", "too_long", format!("Use {MAX_SOUGHT} characters or fewer.")));
+    }
     let table = app.gateway.table();
-    paged(table.models().map(|model| view(model.as_ref())), page)
+    let found = table.models().filter(|model| model.has(&sought));
+    Ok(paged(found.map(|model| view(model.as_ref())), page))
 }
 
 /// One model, for administrators.
