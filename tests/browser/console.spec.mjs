@@ -139,6 +139,10 @@ test('an admin finds failed jobs, puts them back and deletes them', async ({ bro
     items = [];
     return route.fulfill({ json: { success: true, data: route.request().url().endsWith('/jobs/requeue') ? { requeued: 1 } : job } });
   });
+  await page.route(/\/r1\/admin\/jobs$/, (route) => {
+    done.push(`${route.request().method()} all`);
+    return route.fulfill({ json: { success: true, data: { deleted: 2 } } });
+  });
   await page.goto('/admin/jobs?status=dead');
   const row = page.getByRole('row').filter({ hasText: 'mail' });
   await expect(row).toContainText('connection refused');
@@ -159,8 +163,11 @@ test('an admin finds failed jobs, puts them back and deletes them', async ({ bro
   await expect(row).toHaveCount(0);
   await page.getByRole('button', { name: 'Try all again' }).click();
   await expect(page.getByText('Jobs tried again: 1')).toBeVisible();
+  await page.getByRole('button', { name: 'Delete failed jobs' }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByText('Jobs deleted: 2')).toBeVisible();
   const path = `/r1/admin/jobs/${job.id}`;
-  expect(done).toEqual([`POST ${path}/requeue`, `DELETE ${path}`, 'POST /r1/admin/jobs/requeue']);
+  expect(done).toEqual([`POST ${path}/requeue`, `DELETE ${path}`, 'POST /r1/admin/jobs/requeue', 'DELETE all']);
   await page.setViewportSize(PHONE.viewport);
   await admin.expectFlawless('jobs on a phone');
   // The real list, too.

@@ -39,6 +39,19 @@ async fn what_failed_too_often_is_a_dead_letter_that_can_be_put_back_or_deleted(
     wait_until("it failed once more", is_dead_again).await;
     admin.delete(&path).await.data();
     admin.delete(&path).await.refused(404, "not_found");
+
+    // All of a kind at once, and nothing of another.
+    app.sign_up("Ben").await;
+    wait_until("his letter is dead", || async { !jobs(&admin, "status=dead&kind=mail").await.is_empty() }).await;
+    let letters = jobs(&admin, "status=dead&kind=mail").await;
+    let delete_all = async |kind: &str| {
+        let request = admin.request(reqwest::Method::DELETE, "/r1/admin/jobs").json(&json!({ "kind": kind }));
+        admin.send(request).await.data()["deleted"].as_u64().unwrap()
+    };
+    assert_eq!(delete_all("answer").await, 0);
+    assert!(delete_all("mail").await >= letters.len() as u64);
+    let left = jobs(&admin, "status=dead").await;
+    assert!(!left.iter().any(|job| letters.iter().any(|gone| gone["id"] == job["id"])), "{left:?}");
     let log = admin.get("/r1/admin/audit_log").await.data().to_string();
     assert!(log.contains("admin.job_requeued") && log.contains("admin.job_deleted"), "{log}");
 }
