@@ -20,7 +20,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Section>, Unreadable> {
     let mut said = text(&archive.read("word/document.xml")?)?;
     for part in NOTES {
         if archive.has(part) {
-            said.push_str(&text(&archive.read(part)?)?);
+            match archive.read(part).and_then(|xml| text(&xml)) {
+                Ok(notes) => said.push_str(&notes),
+                // What the document says itself is worth more than nothing.
+                Err(Unreadable::Damaged) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     // Word has no lines, and its pages are made when it is shown.
@@ -112,6 +117,25 @@ mod tests {
         ]))
         .unwrap();
         assert_eq!(found[0].text.trim(), "Built in 1974.\n\nPainted in 2019.\n\nAsk Anna.");
+    }
+
+    #[test]
+    fn notes_that_are_damaged_cost_nothing_else() {
+        let paragraph = |text: &str| format!("<w:p><w:r><w:t>{text}</w:t></w:r></w:p>");
+        let document = format!("<w:document><w:body>{}</w:body></w:document>", paragraph("Built in 1974."));
+        let footnotes = format!("<w:footnotes>{}</w:endnotes>", paragraph("Painted in 2019."));
+        let endnotes = format!("<w:endnotes>{}</w:endnotes>", paragraph("Ask Anna."));
+        let mut bytes = packed(&[
+            ("word/document.xml", &document),
+            ("word/footnotes.xml", &footnotes),
+            ("word/endnotes.xml", &endnotes),
+        ]);
+        assert_eq!(read(&bytes).unwrap()[0].text.trim(), "Built in 1974.\n\nAsk Anna.");
+        // Nor does a part that can't be unpacked: its head is another one.
+        let name = b"word/endnotes.xml";
+        let at = bytes.windows(name.len()).position(|part| part == name).unwrap();
+        bytes[at - 30] = b'X';
+        assert_eq!(read(&bytes).unwrap()[0].text.trim(), "Built in 1974.");
     }
 
     #[test]
