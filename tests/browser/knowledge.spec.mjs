@@ -60,6 +60,14 @@ for (const [size, options] of [
     await source.getByRole('button', { name: 'Show more of it' }).click();
     await expect(source.getByRole('button', { name: 'Show more of it' })).toHaveCount(0);
     await expect(source).toContainText('eight warm connections');
+    const link = source.getByRole('link', { name: 'Open at line 1' });
+    await expect(link).toHaveAttribute(
+      'href',
+      /\/handbook\.md\?view=true#:~:text=%23%20Connections,-A%20pool%20in%20a%20region/,
+    );
+    const shown = await page.request.get((await link.getAttribute('href')).split('#')[0]);
+    expect([shown.status(), shown.headers()['content-type']]).toEqual([200, 'text/plain; charset=utf-8']);
+    await anna.expectFlawless('a source that was opened');
     await page.keyboard.press('Escape');
     await expect(source).toHaveCount(0);
     await expect(mark).toBeFocused();

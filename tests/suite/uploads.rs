@@ -261,28 +261,30 @@ async fn nothing_that_was_uploaded_can_run_in_our_origin() {
 }
 
 #[tokio::test]
-async fn a_pdf_is_shown_where_that_is_asked_for_and_nothing_else_is() {
+async fn a_pdf_and_a_text_are_shown_where_that_is_asked_for_and_nothing_else_is() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
-    for (name, claimed, bytes, is_shown) in [
-        ("a.pdf", "application/pdf", "%PDF-1.7 …", true),
-        ("b.pdf", "application/pdf", "<!DOCTYPE html><script>alert(1)</script>", false),
-        ("a.svg", "image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", false),
+    let (pdf, text) = ("application/pdf", "text/plain; charset=utf-8");
+    for (name, claimed, bytes, shown) in [
+        ("a.pdf", pdf, "%PDF-1.7 …", Some(pdf)),
+        ("b.pdf", pdf, "<!DOCTYPE html><script>alert(1)</script>", None),
+        ("a.svg", "image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", None),
+        ("a.md", "text/markdown", "# Leave\n\n<script>alert(1)</script>", Some(text)),
+        ("a.json", "application/json", "{}", Some(text)),
     ] {
         let upload = anna.upload(name, claimed, bytes).await;
         let path = address(&upload);
-        for (asked, is_shown) in
-            [(format!("{path}?view=true"), is_shown), (format!("{path}?view=false"), false), (path, false)]
+        for (asked, shown) in
+            [(format!("{path}?view=true"), shown), (format!("{path}?view=false"), None), (path, None)]
         {
             let answer = anna.get(&asked).await;
-            let served = if is_shown { "application/pdf" } else { "application/octet-stream" };
-            assert_eq!(answer.header("content-type"), Some(served), "{asked}");
-            let kind = if is_shown { "inline" } else { "attachment" };
+            assert_eq!(answer.header("content-type"), Some(shown.unwrap_or("application/octet-stream")), "{asked}");
+            let kind = if shown.is_some() { "inline" } else { "attachment" };
             assert!(answer.header("content-disposition").unwrap().starts_with(&format!("{kind}; ")), "{asked}");
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{asked}");
             let policy = answer.header("content-security-policy").unwrap();
             assert!(policy.starts_with("default-src 'none'; "), "{policy}");
-            assert_eq!(policy.ends_with("; sandbox"), !is_shown, "{policy}");
+            assert_eq!(policy.ends_with("; sandbox"), shown != Some(pdf), "{policy}");
         }
     }
 }

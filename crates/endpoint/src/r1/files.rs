@@ -42,14 +42,14 @@ pub struct ReadFileRequest {
     /// A picture's thumbnail, by its longer side: 320 or 1280.
     #[from(query)]
     pub size: Option<u64>,
-    /// A PDF is to be shown by the browser, where `#page=3` opens it at that page.
+    /// A PDF is to be shown by the browser, where `#page=3` opens it at that page; Markdown, code and other texts are, too, as they are written.
     #[from(query)]
     pub view: Option<bool>,
 }
 
 /// Read a file
 ///
-/// For its uploader until it is sent, afterwards for whoever may read a message that carries it; what somebody looks like for whoever may see them. Pictures, recordings, films and plain text can be shown, a PDF with `view=true`;
+/// For its uploader until it is sent, afterwards for whoever may read a message that carries it; what somebody looks like for whoever may see them. Pictures, recordings, films and plain text can be shown, with `view=true` a PDF and what else is written as text;
 /// everything else is only for downloading. With `Range` a part of it.
 #[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
 impl Endpoint for ReadFile {
@@ -65,7 +65,7 @@ impl Endpoint for ReadFile {
             }
         };
         let file = uploads::open(ctx.app(), ctx.user()?, request.id, thumbnail).await?;
-        let shown = if file.is_pdf && request.view == Some(true) { Some(PDF) } else { file.inline };
+        let shown = if request.view == Some(true) { file.viewed } else { file.inline };
         let headers = ctx.http().headers();
         let tag = format!("\"{}\"", file.tag);
         if headers.get(IF_NONE_MATCH).is_some_and(|asked| names(asked, &tag)) {

@@ -19,6 +19,9 @@ const INLINE: [&str; 12] = [
     "text/plain",
 ];
 
+/// Browsers show it as it is and run nothing of it.
+const TEXT: &str = "text/plain; charset=utf-8";
+
 /// How a file of an archive begins, how far behind it the length of its name stands, and the name itself.
 const ENTRY: &[u8] = b"PK\x03\x04";
 const NAME_LENGTH: usize = 26;
@@ -59,14 +62,24 @@ pub fn detect(head: &[u8], claimed: &str) -> String {
     if may_be { claimed } else { "text/plain".to_owned() }
 }
 
-/// What browsers show as well, in a viewer that is apart from our origin: only where it was asked for.
-pub(super) const PDF: &str = "application/pdf";
-
 /// The type as it is served where a browser may show it itself; `None`: it is only for downloading.
 #[must_use]
 pub fn inline(media_type: &str) -> Option<&'static str> {
     let found = INLINE.into_iter().find(|inline| *inline == media_type);
-    found.map(|found| if found == "text/plain" { "text/plain; charset=utf-8" } else { found })
+    found.map(|found| if found == "text/plain" { TEXT } else { found })
+}
+
+/// The same where somebody has asked to be shown it: a PDF as well, which browsers have a viewer for that is apart from our origin, and what is
+/// written as text, as that.
+#[must_use]
+pub(super) fn viewed(media_type: &str) -> Option<&'static str> {
+    match media_type {
+        "application/pdf" => Some("application/pdf"),
+        // Nobody means what these are written in.
+        "text/html" | "image/svg+xml" => None,
+        text if is_readable(text) => Some(TEXT),
+        other => inline(other),
+    }
 }
 
 /// Whether it is text that a person or a model can read as it is.
@@ -213,5 +226,12 @@ mod tests {
         for hidden in ["image/svg+xml", "text/html", "application/pdf", "text/xml", "application/xhtml+xml", UNKNOWN] {
             assert!(inline(hidden).is_none(), "{hidden}");
         }
+        for hidden in ["image/svg+xml", "text/html", "application/xhtml+xml", UNKNOWN] {
+            assert!(viewed(hidden).is_none(), "{hidden}");
+        }
+        for written in ["text/markdown", "text/xml", "text/javascript", "application/json", "text/plain"] {
+            assert_eq!(viewed(written), Some(TEXT), "{written}");
+        }
+        assert_eq!((viewed("application/pdf"), viewed("image/png")), (Some("application/pdf"), Some("image/png")));
     }
 }

@@ -332,7 +332,8 @@ pub struct Readable {
     pub name: String,
     /// What it is served as where a browser may show it; none: only to download.
     pub inline: Option<&'static str>,
-    pub is_pdf: bool,
+    /// The same where that was asked for.
+    pub viewed: Option<&'static str>,
     /// In bytes.
     pub size: u64,
     /// Changes with the bytes.
@@ -353,7 +354,7 @@ pub async fn open(app: &App, by: &Principal, id: UploadId, thumbnail: Option<u32
             id,
             name: row.name,
             inline: inline(&row.media_type),
-            is_pdf: row.media_type == media_type::PDF,
+            viewed: media_type::viewed(&row.media_type),
             size,
             tag,
             object: Object::Whole(id),
@@ -363,7 +364,8 @@ pub async fn open(app: &App, by: &Principal, id: UploadId, thumbnail: Option<u32
     let object = Object::Thumbnail(id, side);
     let size = app.uploads.store.size(object).await?;
     let tag = format!("{tag}-{side}");
-    Ok(Readable { id, name: row.name, inline: inline(media_type), is_pdf: false, size, tag, object })
+    let inline = inline(media_type);
+    Ok(Readable { id, name: row.name, inline, viewed: inline, size, tag, object })
 }
 
 impl Readable {

@@ -36,6 +36,11 @@ export function pdfUrl(file: Pick<Upload, 'id' | 'name'>, page: number): string 
   return `${fileUrl(file)}?view=true#page=${page}`;
 }
 
+/** Where a browser shows a text as it is written. */
+export function textUrl(file: Pick<Upload, 'id' | 'name'>): string {
+  return `${fileUrl(file)}?view=true`;
+}
+
 /** Where its bytes are; with a width, those of a smaller picture. */
 export function fileUrl({ id, name }: Pick<Upload, 'id' | 'name'>, width?: Width): string {
   return `${base}/files/${id}/${encodeURIComponent(name)}${width ? `?size=${width}` : ''}`;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { pdfUrl } from '#lib/api/files.ts';
+import { pdfUrl, textUrl } from '#lib/api/files.ts';
 import { markCitations } from './cited.ts';
-import { isPdf, overlapOf } from './cited-words.ts';
+import { fragmentOf, isPdf, isWrittenSo, overlapOf } from './cited-words.ts';
 import { parse } from './markdown/parse.ts';
 import type { Block, Inline } from './markdown/tree.ts';
 
@@ -55,4 +55,17 @@ it('finds where two pieces of a text overlap', () => {
 it('leads to the page of a PDF', () => {
   expect(['Plan.PDF', 'plan.pptx', 'pdf'].map(isPdf)).toEqual([true, false, false]);
   expect(pdfUrl({ id: '1', name: 'a b#1.pdf' }, 3)).toBe('/files/1/a%20b%231.pdf?view=true#page=3');
+});
+
+it('leads to the line of a text', () => {
+  const names = ['notes.md', 'main.rs', 'LICENSE', 'a.csv', 'B.TSV', 'a.svg'];
+  expect(names.filter(isWrittenSo)).toEqual(['notes.md', 'main.rs', 'LICENSE']);
+  expect(textUrl({ id: '1', name: 'a b.md' })).toBe('/files/1/a%20b.md?view=true');
+  expect(fragmentOf('---\n\n## Well-known, & more\n\n  Ends here.\nLast.')).toBe(
+    '#:~:text=%23%23%20Well%2Dknown%2C%20%26%20more,-Ends%20here.'
+  );
+  expect(fragmentOf('Alone')).toBe('#:~:text=Alone');
+  expect(fragmentOf(`${'word '.repeat(40)}\nnext`)).toBe(`#:~:text=${'word%20'.repeat(23)}word`);
+  expect(fragmentOf('🚀'.repeat(200) + 'a')).toBe(`#:~:text=${encodeURIComponent('🚀'.repeat(120))}`);
+  expect(fragmentOf('---\n')).toBe('');
 });
