@@ -94,6 +94,12 @@ async fn a_tool_is_called_with_the_account_of_whoever_asks() {
     let seen = box_.server.seen().await;
     assert_eq!((&seen["registered"], &seen["exchanged"]), (&json!(1), &json!(2)), "one client serves all: {seen}");
     assert_eq!(seen["problems"], json!([]));
+    // It is part of her data, and what it is opened by is not.
+    let export = box_.tools.chat.anna.get("/r1/users/me/export").await;
+    assert!(!export.text().contains("access_token"));
+    let connections = export.data()["tool_connections"].clone();
+    assert_eq!((&connections[0]["server"], &connections[0]["is_expired"]), (&json!("Box"), &json!(false)));
+    assert!(connections[0]["connected_at"].is_string() && connections.as_array().unwrap().len() == 1, "{connections}");
     // She takes it back, there, too.
     box_.tools.chat.anna.delete(&box_.path()).await.data();
     box_.tools.chat.anna.delete(&box_.path()).await.refused(404, "not_found");

@@ -19,6 +19,8 @@ pub struct Export {
     pub identities: Vec<ExportedIdentity>,
     pub passkeys: Vec<ExportedPasskey>,
     pub api_keys: Vec<ApiKey>,
+    /// Accounts that the person has connected with servers of tools.
+    pub tool_connections: Vec<ExportedToolConnection>,
     pub workspaces: Vec<Workspace>,
     pub conversations: Vec<ExportedConversation>,
     /// What the person wrote; what others wrote is theirs.
@@ -57,6 +59,16 @@ pub struct ExportedPasskey {
     pub name: String,
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
+}
+
+/// An account that somebody has connected with a server of tools, for assistants.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedToolConnection {
+    /// The server's name.
+    pub server: String,
+    pub connected_at: Timestamp,
+    /// One would have to sign in there anew.
+    pub is_expired: bool,
 }
 
 /// A conversation that somebody is or was in.

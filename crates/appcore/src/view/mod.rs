@@ -63,6 +63,7 @@ pub use emoji::WorkspaceEmoji;
 pub use event::LoggedEvent;
 pub use export::{
     Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey, ExportedSection,
+    ExportedToolConnection,
 };
 pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, GatewayPass, LongPrice,

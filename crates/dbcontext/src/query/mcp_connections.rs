@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest};
+use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest, view::ExportedToolConnection};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use super::{raw, rows::Rows};
@@ -162,6 +162,21 @@ pub async fn list<C: ConnectionTrait>(
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
     let rows = ConnectableRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok((rows, super::page::count(db, from, values).await?))
+}
+
+/// What somebody has connected, for their export, by the servers' names. Tokens are no part of it.
+pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedToolConnection>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        server: String,
+        connected_at: Timestamp,
+        is_expired: bool,
+    }
+    let sql = "SELECT s.name AS server, c.created_at AS connected_at, c.is_expired FROM mcp_connections c \
+               JOIN mcp_servers s ON s.id = c.server_id WHERE c.user_id = $1 ORDER BY s.search_name";
+    let rows: Vec<Row> = raw::find(db, sql, vec![user.into()]).await?;
+    let view = |Row { server, connected_at, is_expired }| ExportedToolConnection { server, connected_at, is_expired };
+    Ok(rows.into_iter().map(view).collect())
 }
 
 /// What Natter is to the authorization server of a server.

@@ -8,7 +8,7 @@ use appcore::{
     page::{MAX_PAGE_SIZE, PageRequest},
     view::{ExportedDevice, ExportedIdentity, ExportedPasskey, Message},
 };
-use dbcontext::query::{exports, known_devices, sections, user_settings, users};
+use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -154,6 +154,11 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
         last_used_at: item.last_used_at,
     });
     pages!(out, "api_keys", |page| keys::list(app, by, page));
+    out.begin("tool_connections");
+    for connection in mcp_connections::exported(db, by.user_id).await? {
+        out.item(&connection).await?;
+    }
+    out.text("]");
     pages!(out, "workspaces", |page| workspaces::list(app, by, page));
 
     out.begin("conversations");
