@@ -25,7 +25,7 @@ use realtime::{
     Shard, SocketIo,
     per_address::{AddressSlot, PerAddress},
 };
-use service::App;
+use service::{App, tools::oauth};
 
 use crate::{
     assets, banned,
@@ -112,6 +112,7 @@ fn routes(config: &mut ServiceConfig) {
     endpoint::configure(config);
     config
         .service(only_get("/.well-known/jwks.json", published_keys))
+        .service(only_get("/.well-known/oauth-client.json", oauth_client))
         .service(only_get("/openapi.json", description))
         .default_service(web::to(assets::serve));
     #[cfg(feature = "swagger")]
@@ -121,6 +122,11 @@ fn routes(config: &mut ServiceConfig) {
 /// The public keys of our access tokens (JWKS).
 async fn published_keys(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(app.accounts.published_keys())
+}
+
+/// What we are to the authorization servers of servers of tools.
+async fn oauth_client(app: Data<App>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(oauth::client_document(&app))
 }
 
 /// Computed once, since it can't change while the program runs.

@@ -13,9 +13,12 @@ const TOOLS = [
 const BY_HAND = { id: 'by-hand', secret: 'open sesame' };
 
 export async function startSignedIn() {
-	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true };
+	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true, document: null };
 	const seen = { registered: 0, exchanged: 0, renewed: 0, revoked: 0, called: [], problems: [] };
 	const clients = new Map([[BY_HAND.id, { secret: BY_HAND.secret, uris: null }]]);
+	/** It may be known by a document, of which its id is the address. */
+	const clientOf = (id) =>
+		clients.get(id) ?? (orders.document?.client_id === id ? { uris: orders.document.redirect_uris } : undefined);
 	const codes = new Map();
 	const access = new Map();
 	const refresh = new Map();
@@ -37,7 +40,7 @@ export async function startSignedIn() {
 
 	function authorize(response, url) {
 		const given = url.searchParams;
-		const client = clients.get(given.get('client_id'));
+		const client = clientOf(given.get('client_id'));
 		const back = given.get('redirect_uri');
 		if (!client || (client.uris && !client.uris.includes(back))) return refused(response, 'client');
 		if (given.get('response_type') !== 'code' || given.get('code_challenge_method') !== 'S256') return refused(response, 'PKCE');
@@ -55,7 +58,7 @@ export async function startSignedIn() {
 	}
 
 	function token(response, form) {
-		const client = clients.get(form.get('client_id'));
+		const client = clientOf(form.get('client_id'));
 		if (!client) return json(response, 401, { error: 'invalid_client' });
 		if (client.secret && client.secret !== form.get('client_secret')) return refused(response, 'client secret');
 		if (form.get('resource') !== resource) return refused(response, 'resource of a token');
@@ -122,6 +125,7 @@ export async function startSignedIn() {
 					token_endpoint: `${issuer}/token`,
 					revocation_endpoint: `${issuer}/revoke`,
 					...(orders.registers && { registration_endpoint: `${issuer}/register` }),
+					...(orders.document && { client_id_metadata_document_supported: true }),
 					response_types_supported: ['code'],
 					code_challenge_methods_supported: ['S256'],
 					token_endpoint_auth_methods_supported: ['none', 'client_secret_post'],

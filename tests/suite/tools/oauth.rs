@@ -13,8 +13,12 @@ struct SignedIn {
 
 impl SignedIn {
     async fn start() -> Self {
+        Self::start_with(Setup::new()).await
+    }
+
+    async fn start_with(setup: Setup) -> Self {
         let server = SignedInServer::start().await;
-        let setup = Setup::new().set("outgoing.allow", "127.0.0.1");
+        let setup = setup.set("outgoing.allow", "127.0.0.1");
         let tools = Tools::start(setup, UpstreamKind::OpenAi).await;
         let new = json!({
             "name": "Box", "transport": "http", "url": server.url(), "auth": "oauth", "offered_to": "everyone",
@@ -168,7 +172,9 @@ async fn nobody_connects_an_account_for_somebody_else() {
 #[tokio::test]
 async fn an_administrator_enters_the_client_where_none_can_be_registered() {
     let box_ = SignedIn::start().await;
-    box_.server.order(json!({ "registers": false })).await;
+    // Nor can it read what Natter says of itself, for that is no address of https.
+    let document = box_.tools.chat.app.anonymous().get("/.well-known/oauth-client.json").await.body;
+    box_.server.order(json!({ "registers": false, "document": document })).await;
     let anna = &box_.tools.chat.anna;
     let refused = anna.post(&box_.path(), json!({})).await;
     assert!(refused.text().contains("/tools/connected"), "{}", refused.text());
@@ -186,4 +192,20 @@ async fn an_administrator_enters_the_client_where_none_can_be_registered() {
     assert_eq!(box_.state().await, "connected");
     let cleared = box_.tools.admin.patch(&path, json!({ "client_id": null })).await.data();
     assert_eq!(cleared["client_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn natter_is_known_by_what_it_says_of_itself_where_no_client_can_be_registered() {
+    let box_ = SignedIn::start_with(Setup::new().set("server.public_url", "https://chat.example")).await;
+    let document = box_.tools.chat.app.anonymous().get("/.well-known/oauth-client.json").await.body;
+    assert_eq!(document["client_id"], "https://chat.example/.well-known/oauth-client.json");
+    assert_eq!(document["redirect_uris"], json!(["https://chat.example/tools/connected"]));
+    assert_eq!(document["token_endpoint_auth_method"], "none");
+    box_.server.order(json!({ "registers": false, "document": document })).await;
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    assert_eq!(box_.state().await, "connected");
+    let seen = box_.server.seen().await;
+    assert_eq!((&seen["registered"], &seen["exchanged"]), (&json!(0), &json!(1)), "{seen}");
+    assert_eq!(seen["problems"], json!([]));
+    assert_eq!(box_.tools.chat.app.database.number("SELECT count(*) FROM mcp_clients").await, 0);
 }

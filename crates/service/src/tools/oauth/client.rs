@@ -1,4 +1,5 @@
-//! What Natter is to an authorization server: what an administrator has entered, else what it is given when it registers itself (RFC 7591).
+//! What Natter is to an authorization server: what an administrator has entered, else what it is given when it registers itself (RFC 7591), else
+//! the address of what it says of [itself](document) (an OAuth Client ID Metadata Document).
 
 use appcore::{AppError, McpServerId, Timestamp};
 use bytes::Bytes;
@@ -10,17 +11,20 @@ use reqwest::{
 };
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{
     discovery::{DOCUMENT, Metadata, NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER, unusable},
+    redirect_uri,
     token::Client,
 };
 use crate::{App, tools::secrets};
 
 const MAX_ID: usize = 500;
 const MAX_SECRET: usize = 2_000;
+/// Where Natter says what it is.
+const PAGE: &str = "/.well-known/oauth-client.json";
 /// What a secret is sealed for, before its server.
 const SECRET: &[u8] = b"client of ";
 
@@ -110,7 +114,12 @@ pub(super) async fn client(
             return Ok(Client { id: row.client_id, secret: secret.transpose()?, is_in_form });
         }
     }
+    // First, though the protocol has it second: an authorization server need not reach Natter for it, which often is in a network of its own.
     let Some(endpoint) = &metadata.registration_endpoint else {
+        let address = address(app);
+        if metadata.client_id_metadata_document_supported && address.starts_with("https://") {
+            return Ok(Client { id: address, secret: None, is_in_form: true });
+        }
         return Err(unusable(&format!(
             "Its authorization server takes no new clients by itself. Register Natter there with the redirect address {redirect_uri}, and enter the client ID."
         )));
@@ -138,14 +147,7 @@ async fn register(app: &App, endpoint: &Url, metadata: &Metadata, redirect_uri: 
     let is_known = |method: &&str| metadata.auth_methods().any(|known| known == *method);
     // What has no secret can lose none: PKCE protects the code.
     let method = [NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER].into_iter().find(is_known).unwrap_or(NO_SECRET);
-    let natter = json!({
-        "client_name": "Natter",
-        "client_uri": app.config.server.public_url(),
-        "redirect_uris": [redirect_uri],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
-        "token_endpoint_auth_method": method,
-    });
+    let natter = described(app, redirect_uri, method);
     let headers = HeaderMap::from_iter([
         (ACCEPT, HeaderValue::from_static("application/json")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -164,6 +166,29 @@ async fn register(app: &App, endpoint: &Url, metadata: &Metadata, redirect_uri: 
         return Err(refused("its answer can't be used".to_owned()));
     }
     Ok(given)
+}
+
+/// What Natter says of itself to authorization servers that read it where its client id leads.
+#[must_use]
+pub fn document(app: &App) -> Value {
+    let mut natter = described(app, &redirect_uri(app), NO_SECRET);
+    natter["client_id"] = Value::from(address(app));
+    natter
+}
+
+fn address(app: &App) -> String {
+    format!("{}{PAGE}", app.config.server.public_url())
+}
+
+fn described(app: &App, redirect_uri: &str, method: &str) -> Value {
+    json!({
+        "client_name": "Natter",
+        "client_uri": app.config.server.public_url(),
+        "redirect_uris": [redirect_uri],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": method,
+    })
 }
 
 fn sealed(app: &App, server: McpServerId, secret: &str) -> Result<(Vec<u8>, bool), AppError> {

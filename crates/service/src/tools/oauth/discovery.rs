@@ -50,6 +50,9 @@ pub(super) struct Metadata {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     scopes_supported: Vec<String>,
+    /// It knows a client by the address of what the client says of itself.
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
     /// It says who it is when it sends somebody back (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,

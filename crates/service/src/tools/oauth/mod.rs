@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub(super) use access::{Access, access, give_up};
-pub use client::ClientFields;
 pub(super) use client::enter as enter_client;
+pub use client::{ClientFields, document as client_document};
 use token::{Client, NoTokens, Place, Tokens, context};
 
 use crate::{
@@ -99,7 +99,7 @@ pub async fn begin(app: &App, by: &Principal, id: McpServerId, next: Option<&str
     let server = mcp_servers::find(app.db.reader(), id).await?.filter(takes_accounts).ok_or(Code::NotFound)?;
     let url = server.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or(Code::NotFound)?;
     let found = discovery::discover(app, &url).await?;
-    let redirect_uri = format!("{}{PAGE}", app.config.server.public_url());
+    let redirect_uri = redirect_uri(app);
     let client = client::client(app, id, &found.server, &redirect_uri).await?;
     let verifier = random_text().map_err(AppError::internal)?;
     let challenge = URL_SAFE_NO_PAD.encode(fingerprint(&verifier));
@@ -195,6 +195,11 @@ pub async fn disconnect(app: &App, by: &Principal, id: McpServerId) -> Result<()
         Err(error) => tracing::warn!(%error, server = %id, "the tokens of a connection can't be opened to be revoked"),
     }
     Ok(())
+}
+
+/// Where browsers come back to.
+fn redirect_uri(app: &App) -> String {
+    format!("{}{PAGE}", app.config.server.public_url())
 }
 
 /// Forgets what Natter has registered itself as; what an administrator has entered stays.
