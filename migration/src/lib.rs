@@ -81,6 +81,7 @@ mod m0110_mcp_connections;
 mod m0112_chosen_presence;
 mod m0113_numbered_names;
 mod m0114_key_passes;
+mod m0119_wanted_scope;
 
 pub struct Migrator;
 
@@ -166,6 +167,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0112_chosen_presence::Migration),
             Box::new(m0113_numbered_names::Migration),
             Box::new(m0114_key_passes::Migration),
+            Box::new(m0119_wanted_scope::Migration),
         ]
     }
 }

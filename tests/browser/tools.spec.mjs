@@ -283,7 +283,7 @@ test('an account is connected where a tool needs it, is signed in to again, and 
   await anna.sees('Not any longer.');
   await page.goto('/settings');
   const accounts = page.getByRole('list', { name: 'Connected accounts' }).getByRole('listitem').filter({ hasText: 'Box' });
-  await expect(accounts).toContainText('Expired. Reconnect to use its tools.');
+  await expect(accounts).toContainText('Reconnect to use all its tools.');
   await anna.expectFlawless('an account that has expired');
   await accounts.getByRole('button', { name: 'Reconnect your Box account' }).click();
   await expect(accounts).toContainText('Connected since');

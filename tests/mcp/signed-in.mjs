@@ -13,7 +13,7 @@ const TOOLS = [
 const BY_HAND = { id: 'by-hand', secret: 'open sesame' };
 
 export async function startSignedIn() {
-	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true, document: null };
+	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true, document: null, wants: null };
 	const seen = { registered: 0, exchanged: 0, renewed: 0, revoked: 0, called: [], problems: [] };
 	const clients = new Map([[BY_HAND.id, { secret: BY_HAND.secret, uris: null }]]);
 	/** It may be known by a document, of which its id is the address. */
@@ -31,10 +31,10 @@ export async function startSignedIn() {
 		return json(response, 400, { error: 'invalid_request', error_description: problem });
 	}
 
-	function give(response, name, client) {
+	function give(response, { name, client, scope }) {
 		const [token, next] = [randomUUID(), randomUUID()];
-		access.set(token, name);
-		refresh.set(next, { name, client });
+		access.set(token, { name, scope });
+		refresh.set(next, { name, client, scope });
 		return json(response, 200, { access_token: token, token_type: 'Bearer', expires_in: orders.ttl, refresh_token: next });
 	}
 
@@ -44,14 +44,15 @@ export async function startSignedIn() {
 		const back = given.get('redirect_uri');
 		if (!client || (client.uris && !client.uris.includes(back))) return refused(response, 'client');
 		if (given.get('response_type') !== 'code' || given.get('code_challenge_method') !== 'S256') return refused(response, 'PKCE');
-		if (given.get('resource') !== resource || given.get('scope') !== 'tools:use offline_access') return refused(response, 'resource or scope');
+		const scope = given.get('scope');
+		if (given.get('resource') !== resource || !['', ' tools:all'].some((more) => scope === `tools:use offline_access${more}`)) return refused(response, 'resource or scope');
 		const to = new URL(back);
 		to.searchParams.set('state', given.get('state'));
 		to.searchParams.set('iss', issuer);
 		if (orders.denies) to.searchParams.set('error', 'access_denied');
 		else {
 			const code = randomUUID();
-			codes.set(code, { name: orders.name, challenge: given.get('code_challenge'), client: given.get('client_id'), back });
+			codes.set(code, { name: orders.name, scope, challenge: given.get('code_challenge'), client: given.get('client_id'), back });
 			to.searchParams.set('code', code);
 		}
 		return response.writeHead(302, { location: to.href }).end();
@@ -68,7 +69,7 @@ export async function startSignedIn() {
 			refresh.delete(form.get('refresh_token'));
 			if (!known) return json(response, 400, { error: 'invalid_grant' });
 			seen.renewed += 1;
-			return give(response, known.name, known.client);
+			return give(response, known);
 		}
 		const code = codes.get(form.get('code'));
 		codes.delete(form.get('code'));
@@ -76,18 +77,23 @@ export async function startSignedIn() {
 		if (!code || code.challenge !== challenge || code.back !== form.get('redirect_uri') || code.client !== form.get('client_id'))
 			return json(response, 400, { error: 'invalid_grant' });
 		seen.exchanged += 1;
-		return give(response, code.name, code.client);
+		return give(response, code);
 	}
 
 	function tools(request, response, text) {
-		const name = access.get((request.headers.authorization ?? '').replace(/^Bearer /, ''));
-		if (!name) {
+		const known = access.get((request.headers.authorization ?? '').replace(/^Bearer /, ''));
+		if (!known) {
 			const challenge = `Bearer resource_metadata="${base}/.well-known/oauth-protected-resource/mcp", scope="tools:use"`;
 			return json(response, 401, { error: 'invalid_token' }, { 'www-authenticate': challenge });
 		}
 		if (request.method !== 'POST') return response.writeHead(405).end();
 		const { id, method, params } = JSON.parse(text);
 		if (id === undefined) return response.writeHead(202).end();
+		const { name, scope } = known;
+		if (method === 'tools/call' && orders.wants && !scope.split(' ').includes(orders.wants)) {
+			const challenge = `Bearer error="insufficient_scope", scope="tools:use ${orders.wants}"`;
+			return json(response, 403, { error: 'insufficient_scope' }, { 'www-authenticate': challenge });
+		}
 		const answers = {
 			initialize: () => ({
 				protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'box', version: '1' },

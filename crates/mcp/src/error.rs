@@ -21,6 +21,9 @@ pub enum McpError {
     /// The server wants other credentials.
     #[error("The server refused the credentials.")]
     Credentials,
+    /// The server wants more than these credentials allow: its challenge, by the header `WWW-Authenticate`.
+    #[error("The server wants more than the credentials allow.")]
+    Scope(String),
     /// Whoever asks has to sign in at the server.
     #[error("No account is connected with this server, or its sign-in has expired.")]
     Unconnected,
@@ -33,7 +36,7 @@ impl McpError {
     /// Whether the connection may be of no use any more.
     #[must_use]
     pub fn is_of_connection(&self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::Scope(_))
     }
 }
 
@@ -41,6 +44,9 @@ impl From<ServiceError> for McpError {
     fn from(error: ServiceError) -> Self {
         if error.is_authorization_required() {
             return Self::Credentials;
+        }
+        if let Some(challenge) = insufficient(error.auth_challenge()) {
+            return Self::Scope(challenge);
         }
         match error {
             ServiceError::McpError(data) => Self::Refused(quoted(&data.message)),
@@ -59,6 +65,9 @@ impl From<ClientInitializeError> for McpError {
         if error.is_authorization_required() {
             return Self::Credentials;
         }
+        if let Some(challenge) = insufficient(error.auth_challenge()) {
+            return Self::Scope(challenge);
+        }
         match error {
             ClientInitializeError::JsonRpcError(data) => Self::Refused(quoted(&data.message)),
             ClientInitializeError::TransportError { error, .. } => Self::Unreachable(quoted(&error.to_string())),
@@ -68,6 +77,11 @@ impl From<ClientInitializeError> for McpError {
             _ => Self::Garbled,
         }
     }
+}
+
+/// A challenge that says what is missing.
+fn insufficient(challenge: Option<&str>) -> Option<String> {
+    challenge.filter(|told| told.contains("insufficient_scope") && told.contains("scope=")).map(str::to_owned)
 }
 
 /// The beginning of a text, on one line.

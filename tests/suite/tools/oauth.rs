@@ -209,3 +209,27 @@ async fn natter_is_known_by_what_it_says_of_itself_where_no_client_can_be_regist
     assert_eq!(seen["problems"], json!([]));
     assert_eq!(box_.tools.chat.app.database.number("SELECT count(*) FROM mcp_clients").await, 0);
 }
+
+#[tokio::test]
+async fn more_is_asked_for_where_a_server_wants_more_than_was_allowed() {
+    let mut box_ = SignedIn::start().await;
+    box_.give().await;
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    box_.server.order(json!({ "wants": "tools:all" })).await;
+    assert_eq!(box_.whoami(1).await[0]["status"], "unconnected");
+    let told = box_.tools.chat.upstream.asked().last().unwrap().body.to_string();
+    assert!(told.contains("asks for what is missing"), "{told}");
+    assert_eq!(box_.state().await, "expired");
+    // What needs no more is called all the same, and whoever doesn't allow more keeps what there is.
+    box_.server.order(json!({ "wants": null, "denies": true })).await;
+    assert_eq!(box_.whoami(1).await[0]["status"], "done");
+    let denied = box_.visit(&box_.tools.chat.anna, "anna").await;
+    box_.tools.chat.anna.post("/r1/mcp_connections", denied).await.refused(403, "oauth_denied");
+    assert_eq!(box_.state().await, "connected");
+    box_.server.order(json!({ "wants": "tools:all", "denies": false })).await;
+    assert_eq!(box_.whoami(1).await[0]["status"], "unconnected");
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    assert_eq!((box_.state().await, &box_.whoami(1).await[0]["result"]), (json!("connected"), &json!("You are anna.")));
+    let seen = box_.server.seen().await;
+    assert_eq!((&seen["problems"], &seen["called"]), (&json!([]), &json!(["anna", "anna"])), "{seen}");
+}

@@ -50,7 +50,7 @@ pub struct ConnectableRow {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
-    /// None: nothing is connected.
+    /// One has to sign in anew, for all or for a part of what it has. None: nothing is connected.
     pub is_expired: Option<bool>,
     pub connected_at: Option<Timestamp>,
 }
@@ -65,7 +65,7 @@ pub async fn put<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let sql = "INSERT INTO mcp_connections (user_id, server_id, tokens, is_sealed, expires_at, is_expired, version, created_at) \
                VALUES ($1, $2, $3, $4, $5, FALSE, $6, $6) ON CONFLICT (user_id, server_id) DO UPDATE SET tokens = excluded.tokens, \
-               is_sealed = excluded.is_sealed, expires_at = excluded.expires_at, is_expired = FALSE, claimed_until = NULL, \
+               is_sealed = excluded.is_sealed, expires_at = excluded.expires_at, is_expired = FALSE, lacks_scope = FALSE, claimed_until = NULL, \
                version = mcp_connections.version + 1, created_at = excluded.created_at";
     let NewTokens { tokens, is_sealed, expires_at } = new;
     let values = vec![user.into(), server.into(), tokens.into(), is_sealed.into(), expires_at.into(), now.into()];
@@ -126,6 +126,33 @@ pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(
     raw::run(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await
 }
 
+/// What is asked for as well when somebody signs in at a server.
+pub async fn extra_scope<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    server: McpServerId,
+) -> Result<Option<String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        extra_scope: Option<String>,
+    }
+    let sql = "SELECT extra_scope FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
+    let rows: Vec<Row> = raw::find(db, sql, vec![user.into(), server.into()]).await?;
+    Ok(rows.into_iter().next().and_then(|row| row.extra_scope))
+}
+
+/// Has it be asked for; none: no more than at first. The tokens are good for everything else meanwhile.
+pub async fn want<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    server: McpServerId,
+    scope: Option<String>,
+) -> Result<(), AppError> {
+    let sql = "UPDATE mcp_connections SET extra_scope = $3, lacks_scope = $4 WHERE user_id = $1 AND server_id = $2";
+    let lacks = scope.is_some();
+    raw::run(db, sql, vec![user.into(), server.into(), scope.into(), lacks.into()]).await
+}
+
 /// Removes a connection; `false`: there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, server: McpServerId) -> Result<bool, AppError> {
     let sql = "DELETE FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
@@ -154,7 +181,7 @@ pub async fn list<C: ConnectionTrait>(
                 WHERE s.is_enabled AND s.auth = 'oauth' AND ($2 OR s.offered_to = 'everyone' OR c.user_id IS NOT NULL)";
     let values: Vec<Value> = vec![user.into(), is_admin.into()];
     let sql = format!(
-        "SELECT s.id, s.name, s.description, c.is_expired, c.created_at AS connected_at {from} \
+        "SELECT s.id, s.name, s.description, (c.is_expired OR c.lacks_scope) AS is_expired, c.created_at AS connected_at {from} \
          ORDER BY s.search_name LIMIT {} OFFSET {}",
         page.page_size,
         page.offset()

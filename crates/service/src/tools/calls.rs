@@ -1,6 +1,9 @@
 //! Making the calls that a model asked for.
 
-use appcore::{AppError, Timestamp, view::ToolCallStatus};
+use appcore::{
+    AppError, Timestamp,
+    view::{McpAuth, ToolCallStatus},
+};
 use dbcontext::query::tool_calls::{self, ToolCallRow};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mcp::McpError;
@@ -14,6 +17,8 @@ use crate::{App, events::AnswerJob};
 const AT_ONCE: usize = 4;
 const UNCONNECTED: &str = "The person has no account connected with this server, or its sign-in has expired. The call was not made. Tell them \
                            that they can connect their account at this call and then ask again; go on without it.";
+const BEYOND: &str = "The person's account at this server doesn't allow this call yet, so it was refused. Tell them that they can connect their \
+                      account anew at this call, which asks for what is missing, and then ask again; go on without it.";
 const GONE: &str = "This tool isn't available any more.";
 
 /// How far the calls of a round have come.
@@ -97,6 +102,9 @@ async fn called(
         Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),
         Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
         Err(McpError::Unconnected) => (ToolCallStatus::Unconnected, UNCONNECTED.to_owned(), Vec::new()),
+        Err(McpError::Scope(_)) if offered.server.auth == McpAuth::Oauth.as_str() => {
+            (ToolCallStatus::Unconnected, BEYOND.to_owned(), Vec::new())
+        }
         Err(error) => {
             tracing::info!(%error, server = %row.server_id, call = %row.id, "a call of a tool failed");
             (ToolCallStatus::Failed, error.to_string(), Vec::new())

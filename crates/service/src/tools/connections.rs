@@ -109,7 +109,7 @@ impl Connections {
         self.places().remove(&(id, Some(user)));
     }
 
-    /// Asks a server for somebody; once more with another token where it doesn't take this one.
+    /// Asks a server for somebody; once more with another token where it doesn't take this one. What it wants to be allowed beyond that is noted.
     async fn ask<T, F>(
         &self,
         app: &App,
@@ -123,21 +123,23 @@ impl Connections {
         let Some(access) = oauth::access(app, row, user, None).await? else {
             return work(self.client(app, row, None).await?).await;
         };
-        let asked = match self.client(app, row, Some((user, &access))).await {
-            Ok(client) => work(client).await,
-            Err(error) => Err(error),
-        };
-        if !matches!(asked, Err(McpError::Credentials)) {
-            return asked;
-        }
-        let access = oauth::access(app, row, user, Some(access.version)).await?.ok_or(McpError::Unconnected)?;
-        let asked = match self.client(app, row, Some((user, &access))).await {
+        let mut asked = match self.client(app, row, Some((user, &access))).await {
             Ok(client) => work(client).await,
             Err(error) => Err(error),
         };
         if matches!(asked, Err(McpError::Credentials)) {
-            oauth::give_up(app, row.id, user, access.version).await;
-            return Err(McpError::Unconnected);
+            let access = oauth::access(app, row, user, Some(access.version)).await?.ok_or(McpError::Unconnected)?;
+            asked = match self.client(app, row, Some((user, &access))).await {
+                Ok(client) => work(client).await,
+                Err(error) => Err(error),
+            };
+            if matches!(asked, Err(McpError::Credentials)) {
+                oauth::give_up(app, row.id, user, access.version).await;
+                return Err(McpError::Unconnected);
+            }
+        }
+        if let Err(McpError::Scope(challenge)) = &asked {
+            oauth::want(app, row.id, user, challenge).await;
         }
         asked
     }

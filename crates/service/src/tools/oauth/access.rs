@@ -10,7 +10,10 @@ use dbcontext::query::{
 use mcp::McpError;
 use tokio::time::{Instant, sleep};
 
-use super::token::{self, NoTokens, Place, Tokens, context};
+use super::{
+    discovery,
+    token::{self, NoTokens, Place, Tokens, context},
+};
 use crate::App;
 
 /// So long before its end a token is renewed.
@@ -18,6 +21,8 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// So long one worker has to renew tokens; the others wait for it.
 const CLAIM: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// The longest scope that is asked for, in bytes.
+const MAX_SCOPE: usize = 2_000;
 /// What an authorization server says of a client that it has forgotten.
 const CLIENT_FORGOTTEN: &str = "invalid_client";
 
@@ -78,6 +83,22 @@ pub(in crate::tools) async fn give_up(app: &App, server: McpServerId, user: User
     };
     if let Err(error) = done.await {
         tracing::error!(%error, %server, "that a connection has expired could not be noted");
+    }
+}
+
+/// A server wants more for a call than somebody has allowed, by its challenge: they are asked for that as well when they sign in the next time.
+pub(in crate::tools) async fn want(app: &App, server: McpServerId, user: UserId, challenge: &str) {
+    let done = async {
+        let db = app.db.writer();
+        let before = rows::extra_scope(db, user, server).await?.unwrap_or_default();
+        let wanted = discovery::scope_of(challenge).map(|scope| discovery::joined(before, &scope));
+        match wanted.filter(|wanted| wanted.len() <= MAX_SCOPE) {
+            Some(wanted) => rows::want(db, user, server, Some(wanted)).await,
+            None => Ok(()),
+        }
+    };
+    if let Err(error) = done.await {
+        tracing::error!(%error, %server, "what a server wants to be allowed could not be noted");
     }
 }
 

@@ -131,13 +131,25 @@ fn check(app: &App, server: &Metadata, issuer: &str) -> Result<(), AppError> {
 
 /// What the server asks for comes first, then what it has; with it the leave to come back without the person.
 fn scope(asked: Option<String>, known: Vec<String>, server: &Metadata) -> Option<String> {
-    let mut scope = asked.or_else(|| (!known.is_empty()).then(|| known.join(" ")))?;
+    let scope = asked.or_else(|| (!known.is_empty()).then(|| known.join(" ")))?;
     let is_offered = server.scopes_supported.iter().any(|one| one == OFFLINE);
-    if is_offered && !scope.split(' ').any(|one| one == OFFLINE) {
-        scope.push(' ');
-        scope.push_str(OFFLINE);
+    Some(if is_offered { joined(scope, OFFLINE) } else { scope })
+}
+
+/// Both, each of them once.
+pub(super) fn joined(mut scope: String, more: &str) -> String {
+    for one in more.split_whitespace() {
+        if !scope.split(' ').any(|known| known == one) {
+            scope.push_str(if scope.is_empty() { "" } else { " " });
+            scope.push_str(one);
+        }
     }
-    Some(scope)
+    scope
+}
+
+/// What a challenge asks for.
+pub(super) fn scope_of(challenge: &str) -> Option<String> {
+    read_challenge(challenge).scope
 }
 
 pub(super) fn unusable(why: &str) -> AppError {
@@ -254,6 +266,15 @@ mod tests {
         for nothing in ["Bearer", "Bearer scope", "Basic realm=\"scope\"", "Bearer scope=\"", ""] {
             assert_eq!(read_challenge(nothing), Challenge::default(), "{nothing:?}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_beside_what_there_is() {
+        let challenge = r#"Bearer error="insufficient_scope", scope="files:read files:write""#;
+        let wanted = scope_of(challenge).unwrap();
+        assert_eq!(joined("files:read offline_access".to_owned(), &wanted), "files:read offline_access files:write");
+        assert_eq!(joined(String::new(), &wanted), "files:read files:write");
+        assert_eq!(scope_of(r#"Bearer error="insufficient_scope""#), None);
     }
 
     #[test]

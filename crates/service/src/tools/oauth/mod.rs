@@ -29,7 +29,7 @@ use dbcontext::query::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(super) use access::{Access, access, give_up};
+pub(super) use access::{Access, access, give_up, want};
 pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
 use token::{Client, NoTokens, Place, Tokens, context};
@@ -99,6 +99,11 @@ pub async fn begin(app: &App, by: &Principal, id: McpServerId, next: Option<&str
     let server = mcp_servers::find(app.db.reader(), id).await?.filter(takes_accounts).ok_or(Code::NotFound)?;
     let url = server.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or(Code::NotFound)?;
     let found = discovery::discover(app, &url).await?;
+    let extra = rows::extra_scope(app.db.writer(), by.user_id, id).await?;
+    let scope = match extra {
+        Some(extra) => Some(discovery::joined(found.scope.unwrap_or_default(), &extra)),
+        None => found.scope,
+    };
     let redirect_uri = redirect_uri(app);
     let client = client::client(app, id, &found.server, &redirect_uri).await?;
     let verifier = random_text().map_err(AppError::internal)?;
@@ -129,7 +134,7 @@ pub async fn begin(app: &App, by: &Principal, id: McpServerId, next: Option<&str
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
         .append_pair("resource", &visit.resource)
-        .extend_pairs(found.scope.map(|scope| ("scope", scope)));
+        .extend_pairs(scope.map(|scope| ("scope", scope)));
     Ok(address.into())
 }
 
@@ -146,6 +151,8 @@ pub async fn finish(app: &App, by: &Principal, returned: Returned) -> Result<Too
         return Err(failed("another authorization server has answered"));
     }
     if returned.error.is_some() {
+        // Whoever doesn't allow more goes on with what there is.
+        rows::want(app.db.writer(), by.user_id, visit.server_id, None).await?;
         return Err(AppError::refused(Code::OauthDenied, "The account wasn't connected."));
     }
     let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
