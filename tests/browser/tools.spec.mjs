@@ -281,6 +281,7 @@ test('an account is connected where a tool needs it, is signed in to again, and 
   asks('Not any longer.');
   await anna.write('And still');
   await anna.sees('Not any longer.');
+  await expect(anna.log.getByText('Reconnect your Box account, then ask again.').last()).toBeVisible();
   await page.goto('/settings');
   const accounts = page.getByRole('list', { name: 'Connected accounts' }).getByRole('listitem').filter({ hasText: 'Box' });
   await expect(accounts).toContainText('Reconnect to use all its tools.');
