@@ -21,11 +21,11 @@ use reqwest::{
 use tokio::time::Instant;
 
 use crate::{
-    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Door, Fallbacks, GatewayError, Limits,
-    ProviderKind, ProviderSettings, Route,
+    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Door, GatewayError, Limits, ProviderKind,
+    ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
-    dialect::Place,
+    dialect::{Place, costly},
     forward::{Stop, check_events},
     given::{self, Followed, Given},
     heavy::off_loop,
@@ -289,6 +289,14 @@ impl Ai {
         self.any_along(route, |upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key))
     }
 
+    /// Whether one of those that may answer searches the web where chat completions ask for it.
+    #[must_use]
+    pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
+        let hands_on =
+            |upstream: &Upstream| costly::passing(&upstream.passes, of_key).iter().any(|name| name == costly::SEARCH);
+        self.any_along(route, |upstream| upstream.kind.dialect().passes(Door::Chat) && hands_on(upstream))
+    }
+
     /// Whether a provider of this kind may answer.
     pub(crate) fn leads_to(&self, route: &Route, kind: ProviderKind) -> bool {
         self.any_along(route, |upstream| upstream.kind == kind)
@@ -296,9 +304,7 @@ impl Ai {
 
     fn any_along(&self, route: &Route, is_meant: impl Fn(&Upstream) -> bool) -> bool {
         let upstreams = self.upstreams();
-        let Fallbacks { context_length, content_policy, failure } = &route.fallbacks;
-        let mut all = [&route.deployments, context_length, content_policy, failure].into_iter().flatten();
-        all.any(|Deployment { provider, .. }| upstreams.find(provider).is_some_and(&is_meant))
+        route.all().any(|Deployment { provider, .. }| upstreams.find(provider).is_some_and(&is_meant))
     }
 
     /// The providers as they are now.

@@ -6,7 +6,14 @@ use appcore::{ApiKeyId, view::GatewayPass};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::{ai::Upstream, dialect::costly, given::Followed, meter::Meter, peek::estimate, shelf::UnderWay};
+use crate::{
+    ai::Upstream,
+    dialect::costly,
+    given::Followed,
+    meter::{Meter, searches_always},
+    peek::estimate,
+    shelf::UnderWay,
+};
 
 /// The dialect of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +57,20 @@ pub struct Route {
     pub asked: String,
     pub deployments: Vec<Deployment>,
     pub fallbacks: Fallbacks,
+}
+
+impl Route {
+    /// All that may answer.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Deployment> {
+        let Fallbacks { context_length, content_policy, failure } = &self.fallbacks;
+        [&self.deployments, context_length, content_policy, failure].into_iter().flatten()
+    }
+
+    /// Whether one of those that may answer searches the web for each answer.
+    #[must_use]
+    pub fn searches_always(&self) -> bool {
+        self.all().any(|deployment| searches_always(&deployment.model))
+    }
 }
 
 /// A call of a client.

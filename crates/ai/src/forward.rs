@@ -152,6 +152,9 @@ impl Ai {
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
         let request = rewritten(call, attempt, openai_chat::pass::rewrite).await?;
+        if request.searches {
+            call.meter.search();
+        }
         let upstream = attempt.upstream;
         let response = upstream
             .post(

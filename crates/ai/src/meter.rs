@@ -20,6 +20,14 @@ const TOKENS_PER_SECOND: u64 = 60;
 /// Searches of the web in an answer, where nothing bounds them.
 pub(crate) const SEARCHES: u64 = 10;
 
+/// Models of OpenAI's that search the web for each answer, by what their names have in them.
+const SEARCHING: [&str; 2] = ["-search-preview", "-search-api"];
+
+/// Whether a model searches the web for each answer, which costs beside the tokens.
+pub(crate) fn searches_always(model: &str) -> bool {
+    SEARCHING.iter().any(|mark| model.contains(mark))
+}
+
 /// Uses of tools that a provider runs itself and bills beside the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ToolUses {
@@ -165,6 +173,18 @@ struct State {
     tries: u32,
     /// Since when a provider is at work that has not refused.
     asked_at: Option<Instant>,
+    /// The web is searched for the answer, whether the provider counts that or not.
+    searches: bool,
+}
+
+impl State {
+    /// With the search that the answer has cost, where there is one.
+    fn searched(&self, usage: Usage) -> Usage {
+        if !self.searches || usage.total() == 0 {
+            return usage;
+        }
+        Usage { searches: Some(usage.searches.unwrap_or(0).max(1)), ..usage }
+    }
 }
 
 impl Meter {
@@ -174,7 +194,7 @@ impl Meter {
         let state = self.state();
         let delivered = self.delivered.load(Ordering::Relaxed).div_ceil(4);
         let asked = self.asked.load(Ordering::Relaxed);
-        match state.reported {
+        let usage = match state.reported {
             Some(usage) if state.is_final || delivered == 0 => usage,
             // Some providers report while they stream; what they delivered after the last report counts.
             Some(usage) => {
@@ -185,7 +205,8 @@ impl Meter {
             }
             None if delivered == 0 => Usage { input: Some(0), output: Some(0), ..Usage::default() },
             None => Usage { input: Some(asked), output: Some(delivered), estimated: true, ..Usage::default() },
-        }
+        };
+        state.searched(usage)
     }
 
     /// What to bill where the caller left before the end: what a provider was given to read, and at least what it will have written by
@@ -195,7 +216,8 @@ impl Meter {
         let usage = self.usage();
         let Some(asked_at) = self.state().asked_at.filter(|_| usage.total() == 0) else { return usage };
         let written = now.saturating_duration_since(asked_at).as_secs().saturating_mul(TOKENS_PER_SECOND).min(most);
-        Usage { input: Some(self.asked.load(Ordering::Relaxed)), output: Some(written), estimated: true, ..usage }
+        let input = Some(self.asked.load(Ordering::Relaxed));
+        self.state().searched(Usage { input, output: Some(written), estimated: true, ..usage })
     }
 
     /// When the first piece of the answer came.
@@ -237,6 +259,7 @@ impl Meter {
         state.tries += 1;
         state.reported = None;
         state.asked_at = Some(Instant::now());
+        state.searches = searches_always(model);
         let served = &mut state.served;
         for (field, value) in
             [(&mut served.provider, provider), (&mut served.model, model), (&mut served.key_tail, key_tail)]
@@ -244,6 +267,11 @@ impl Meter {
             field.clear();
             field.push_str(value);
         }
+    }
+
+    /// Who is asked searches the web for the answer.
+    pub(crate) fn search(&self) {
+        self.state().searches = true;
     }
 
     /// The provider that was asked refused, or could not be reached.
@@ -330,6 +358,25 @@ mod tests {
         meter.ask("other", "small", "");
         meter.deliver(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_left(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
+    }
+
+    #[test]
+    fn an_answer_that_the_web_is_searched_for_has_at_least_one_search() {
+        let meter = Meter::default();
+        meter.estimate_question(1_000);
+        meter.ask("main", "gpt-4o-search-preview", "");
+        assert_eq!(meter.usage().searches, None, "it has not answered");
+        let later = Instant::now() + Duration::from_secs(2);
+        assert_eq!(meter.usage_left(later, 500).searches, Some(1), "its caller has left");
+        meter.report(usage(7, 3));
+        assert_eq!(meter.usage().searches, Some(1));
+        meter.report(Usage { searches: Some(4), ..usage(7, 3) });
+        assert_eq!(meter.usage().searches, Some(4), "the provider has counted them");
+        meter.ask("other", "small", "");
+        meter.report(usage(7, 3));
+        assert_eq!(meter.usage().searches, None);
+        meter.search();
+        assert_eq!(meter.usage().searches, Some(1));
     }
 
     #[test]

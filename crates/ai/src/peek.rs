@@ -78,6 +78,8 @@ struct Head<'a> {
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     max_tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    web_search_options: Option<&'a RawValue>,
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
@@ -111,7 +113,7 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
     }
     let has_sound = door == Door::Chat && speaks_of_sound(body);
     let tools = match door {
-        Door::Chat => ToolUses::default(),
+        Door::Chat => ToolUses { searches: u64::from(head.web_search_options.is_some()), ..ToolUses::default() },
         Door::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| most.get().parse().ok());
             hosted::may_use(head.tools, head.input, most_calls)
@@ -380,6 +382,18 @@ mod tests {
             assert_eq!(searches(Door::Messages, tools), found, "{tools}");
             assert_eq!(searches(Door::Chat, tools), 0);
         }
+    }
+
+    #[test]
+    fn a_search_for_chat_completions_is_known() {
+        let searches = |options: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m",{options}"messages":[]}}"#));
+            peek(Door::Chat, &body).unwrap().wanted.tools.searches
+        };
+        assert_eq!(searches(""), 0);
+        assert_eq!(searches(r#""web_search_options":null,"#), 0);
+        assert_eq!(searches(r#""web_search_options":{},"#), 1);
+        assert_eq!(searches(r#""web\u005fsearch_options":{"search_context_size":"low"},"#), 1);
     }
 
     #[test]

@@ -65,6 +65,31 @@ async fn searches_of_the_web_are_held_and_paid_for() {
 }
 
 #[tokio::test]
+async fn a_search_for_chat_completions_is_held_and_paid_for() {
+    let setup = Setup::new().set("ai.providers.fake.passes", "web_search_options");
+    let (stage, key, caller) = spending_with(setup, 25_000).await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000, "search": 10_000 });
+    stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    stage.upstream.always(Behaviour::answer("Hello from the upstream."));
+    let asked = |stream: bool| {
+        let mut asked = question(stream);
+        asked["web_search_options"] = json!({});
+        asked
+    };
+    let answer = caller.post(DOORS[0], asked(false)).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10010")), "{answer:?}");
+    assert_eq!(streamed_text(&caller.post(DOORS[0], asked(true)).await), "Hello from the upstream.");
+    assert_eq!(spent(&stage, &key).await, 20_021);
+    assert_eq!(caller.post(DOORS[0], asked(false)).await.status, 429, "another one is more than there is");
+    assert_eq!(caller.post(DOORS[0], question(false)).await.header("x-natter-cost"), Some("10"));
+
+    // What is left out isn't held either.
+    let rules = json!({ "passes": [], "budget": { "limit": 1_000, "period": "month" } });
+    let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
+    assert_eq!(narrow.post(DOORS[0], asked(false)).await.header("x-natter-cost"), Some("10"));
+}
+
+#[tokio::test]
 async fn tools_that_openai_runs_are_held_and_paid_for() {
     let setup = Setup::new().set("ai.providers.fake.responses", true).set("ai.providers.fake.hosted_tools", true);
     let (stage, key, caller) = spending_with(setup, 90_000).await;

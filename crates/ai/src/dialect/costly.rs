@@ -19,6 +19,8 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{GatewayError, dialect::fields::may_have};
 
+/// Has the web searched for an answer of chat completions.
+pub(crate) const SEARCH: &str = "web_search_options";
 /// Such fields, each with the values that cost nothing more.
 const FIELDS: [(&str, &[&str]); 10] = [
     // Of OpenRouter and the like.
@@ -28,7 +30,7 @@ const FIELDS: [(&str, &[&str]); 10] = [
     ("plugins", &[]),
     ("transforms", &[]),
     // Each search is paid for.
-    ("web_search_options", &[]),
+    (SEARCH, &[]),
     ("service_tier", &["auto", "default", "flex", "standard", "standard_only"]),
     ("speed", &["standard"]),
     ("inference_geo", &["global"]),

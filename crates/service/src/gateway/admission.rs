@@ -307,10 +307,14 @@ fn allowed(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: &str) -
 async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>) -> Result<Admission, Refusal> {
     let (gateway, policy) = (&app.gateway, &caller.policy);
     let model = allowed(app, caller, endpoint, asked.model)?;
-    // OpenAI's tools cost nothing where they are left out.
-    let is_without_tools =
-        endpoint == GatewayEndpoint::Responses && !gateway.ai.hands_on_tools(&model.route, policy.passes.as_deref());
-    let tools = if is_without_tools { ToolUses::default() } else { asked.wanted.tools };
+    // Tools cost nothing where they are left out.
+    let passes = policy.passes.as_deref();
+    let has_tools = match endpoint {
+        GatewayEndpoint::Chat => gateway.ai.hands_on_searches(&model.route, passes),
+        GatewayEndpoint::Responses => gateway.ai.hands_on_tools(&model.route, passes),
+        _ => true,
+    };
+    let tools = if has_tools { asked.wanted.tools } else { ToolUses::default() };
     let asked = Asked { wanted: Wanted { tools, ..asked.wanted }, ..asked };
     let most_output = gateway.most_output(&model, endpoint, asked.wanted);
     // Who names no limit is counted for what the answer has, once it is there.
@@ -399,6 +403,9 @@ impl Gateway {
     /// What a call costs at most.
     pub(super) fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> Amounts {
         let output = self.most_output(model, endpoint, wanted);
+        let always = u64::from(model.route.searches_always());
+        let tools = ToolUses { searches: wanted.tools.searches.max(always), ..wanted.tools };
+        let wanted = Wanted { tools, ..wanted };
         let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| worst_cost(price, wanted, output));
         Amounts { cost, tokens: count(Some(wanted.input.saturating_add(output))), count: 1 }
     }

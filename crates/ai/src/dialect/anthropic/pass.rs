@@ -29,7 +29,7 @@ pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
-    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false })
+    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false, searches: false })
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));

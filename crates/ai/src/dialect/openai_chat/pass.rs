@@ -34,6 +34,8 @@ struct Head<'a> {
     stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    web_search_options: Option<&'a RawValue>,
 }
 
 /// A field that is there, even if it is null.
@@ -49,6 +51,8 @@ pub(crate) struct Rewritten {
     pub wants_usage: bool,
     /// The caller asked for more than one answer.
     pub wants_several: bool,
+    /// The web is searched for its answer.
+    pub searches: bool,
 }
 
 /// The caller's request with the upstream's model, and a stream's with `include_usage`.
@@ -67,7 +71,8 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
         None => {}
     }
     let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
-    Ok(Rewritten { body: replace(body, parts), stream, wants_usage, wants_several })
+    let searches = head.web_search_options.is_some();
+    Ok(Rewritten { body: replace(body, parts), stream, wants_usage, wants_several, searches })
 }
 
 /// A request with another model, and whether it asks for a stream.

@@ -13,6 +13,8 @@ pub(crate) struct CompletionUsage(Usage);
 impl From<Value> for CompletionUsage {
     fn from(said: Value) -> Self {
         let (prompt, completion) = (&said["prompt_tokens_details"], &said["completion_tokens_details"]);
+        // As OpenRouter tells of them, and Perplexity.
+        let searches = counted(&said["server_tool_use"]["web_search_requests"]);
         let [heard, spoken] = [prompt, completion].map(|details| counted(&details["audio_tokens"]));
         Self(Usage {
             input: counted(&said["prompt_tokens"]),
@@ -22,7 +24,7 @@ impl From<Value> for CompletionUsage {
             reasoning: counted(&completion["reasoning_tokens"]),
             audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
             audio_output: spoken,
-            searches: None,
+            searches: searches.or_else(|| counted(&said["num_search_queries"])),
             containers: None,
             images: None,
             estimated: false,

@@ -105,6 +105,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
         stream: head.stream.unwrap_or(false),
         wants_usage: true,
         wants_several: false,
+        searches: false,
     })
 }
 
