@@ -15,7 +15,12 @@ use crate::{
     Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, ProviderKind, Usage,
     ai::written,
     dialect::{
-        Head, anthropic, costly,
+        Head,
+        anthropic::{
+            self,
+            pass::{MessageEvents, MessagesTap},
+        },
+        costly,
         openai_chat::{
             self,
             pass::{ChatTap, Rewritten},
@@ -59,7 +64,7 @@ enum Begun {
     /// A stream that is there as a whole.
     Frames(Bytes),
     Chat(Box<Relay<ChatTap>>),
-    Messages(Box<Relay<anthropic::pass::MessagesTap>>),
+    Messages(Box<Relay<MessagesTap>>),
     Responses(Box<Relay<ResponsesTap>>),
     Translated(Box<Relay<Translation>>),
 }
@@ -207,7 +212,7 @@ impl Ai {
                 let whole = anthropic::door::whole(&head(call.door, attempt.model), &answer, &usage);
                 return Ok(Begun::Whole(whole.to_string().into()));
             }
-            anthropic::pass::meter_whole(&body, &call.meter)?;
+            anthropic::pass::meter_whole(&body, &call.meter, request.pays_for_code)?;
             return Ok(Begun::Whole(body));
         }
         if content_type(response.headers()) == JSON {
@@ -215,7 +220,8 @@ impl Ai {
                 anthropic::door::MessageWriter::new(head(call.door, attempt.model), call.meter.estimated_question());
             return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
         }
-        let relay = self.relay(call, attempt, response, anthropic::pass::MessagesTap::default(), deadline).await?;
+        let tap = MessagesTap::reading(MessageEvents::new(request.pays_for_code));
+        let relay = self.relay(call, attempt, response, tap, deadline).await?;
         Ok(Begun::Messages(Box::new(relay)))
     }
 

@@ -8,17 +8,14 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     call::Door,
-    dialect::{
-        fields::{counted, has_escaped},
-        openai_responses::hosted,
-    },
+    dialect::{anthropic::hosted as claude_hosted, fields::has_escaped, openai_responses::hosted},
     gateway_error::GatewayError,
     heavy::off_loop,
-    meter::{SEARCHES, ToolUses, quarters},
+    meter::{ToolUses, quarters},
 };
 
 /// A look into the body of a call.
@@ -118,7 +115,7 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
             let most_calls = head.max_tool_calls.and_then(|most| most.get().parse().ok());
             hosted::may_use(head.tools, head.input, most_calls)
         }
-        Door::Messages => ToolUses { searches: searches(head.tools), ..ToolUses::default() },
+        Door::Messages => claude_hosted::may_use(head.tools),
     };
     Ok(Peek {
         model,
@@ -133,16 +130,6 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
 fn speaks_of_sound(body: &[u8]) -> bool {
     let has = |name: &[u8]| memmem::find(body, name).is_some();
     has(b"\"input_audio\"") || (has(b"\"modalities\"") && has(b"\"audio\"")) || has_escaped(body)
-}
-
-/// Of Anthropic's tool, which it runs itself and bills beside the tokens.
-fn searches(tools: Option<&RawValue>) -> u64 {
-    let may_search = |tools: &[u8]| memmem::find(tools, b"\"web_search").is_some() || has_escaped(tools);
-    let named = tools.filter(|tools| may_search(tools.get().as_bytes()));
-    let tools: Vec<Value> = named.and_then(|tools| serde_json::from_str(tools.get()).ok()).unwrap_or_default();
-    let searching =
-        tools.iter().filter(|tool| tool["type"].as_str().is_some_and(|kind| kind.starts_with("web_search")));
-    searching.map(|tool| counted(&tool["max_uses"]).unwrap_or(SEARCHES)).fold(0, u64::saturating_add)
 }
 
 fn is_zero(raw: &RawValue) -> bool {
@@ -341,6 +328,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::meter::SEARCHES;
 
     fn look(door: Door, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
         let body = Bytes::copy_from_slice(body.as_bytes());
@@ -381,6 +369,26 @@ mod tests {
         ] {
             assert_eq!(searches(Door::Messages, tools), found, "{tools}");
             assert_eq!(searches(Door::Chat, tools), 0);
+        }
+    }
+
+    #[test]
+    fn a_container_for_code_is_known_where_it_is_billed() {
+        let containers = |tools: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":[{tools}]}}"#));
+            peek(Door::Messages, &body).unwrap().wanted.tools.containers
+        };
+        let code = r#"{"type":"code_execution_20250825","name":"code_execution"}"#;
+        assert_eq!(containers(code), 1);
+        assert_eq!(containers(r#"{"type":"code\u005fexecution_20260120"}"#), 1);
+        assert_eq!(containers(r#"{"name":"code_execution","input_schema":{}}"#), 0);
+        for (beside, paid) in [
+            ("web_search_20250305", 1),
+            ("web_search_20260209", 0),
+            ("web_fetch_20260209", 0),
+            ("web_fetch_20270101", 0),
+        ] {
+            assert_eq!(containers(&format!(r#"{code},{{"type":"{beside}"}}"#)), paid, "{beside}");
         }
     }
 

@@ -65,6 +65,32 @@ async fn searches_of_the_web_are_held_and_paid_for() {
 }
 
 #[tokio::test]
+async fn code_that_anthropic_runs_is_held_and_paid_for() {
+    let (stage, key, caller) = spending_on(UpstreamKind::Anthropic, 6_000).await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000, "container": 5_000 });
+    stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    stage.upstream.always(Behaviour::Body(
+        json!({ "id": "m", "type": "message", "role": "assistant", "model": "small",
+        "container": { "id": "container_1", "expires_at": "2026-11-27T00:00:00Z" },
+        "content": [{ "type": "text", "text": "It is four." }], "stop_reason": "end_turn",
+        "usage": { "input_tokens": 7, "output_tokens": 3 } }),
+    ));
+    let asked = |beside: Option<&str>| {
+        let mut asked = asked_at(DOORS[2], false);
+        let beside = beside.map(|kind| json!({ "type": kind, "name": "web_fetch" }));
+        let code = json!({ "type": "code_execution_20250825", "name": "code_execution" });
+        asked["tools"] = std::iter::once(code).chain(beside).collect();
+        asked
+    };
+    let answer = caller.post(DOORS[2], asked(None)).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("5010")), "{answer:?}");
+    assert_eq!(spent(&stage, &key).await, 5_010);
+    assert_eq!(caller.post(DOORS[2], asked(None)).await.status, 402, "another container is more than there is");
+    let answer = caller.post(DOORS[2], asked(Some("web_fetch_20260209"))).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10")), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_search_for_chat_completions_is_held_and_paid_for() {
     let setup = Setup::new().set("ai.providers.fake.passes", "web_search_options");
     let (stage, key, caller) = spending_with(setup, 25_000).await;

@@ -16,6 +16,9 @@ const VERSION: &str = "litellm-1.109.1-2026-11-24";
 /// pricing"). It isn't in the table.
 const CLAUDE_SEARCH: MicroCredits = MicroCredits(10_000);
 
+/// A container in which Anthropic runs code: 0.05 US dollars an hour, five minutes of it at least (docs.claude.com, code execution tool, "Usage and pricing").
+const CLAUDE_CONTAINER: MicroCredits = MicroCredits(4_167);
+
 /// What OpenAI's tools cost (platform.openai.com/docs/pricing, "Built-in tools"), which isn't in the table either: a search of the web 10 US dollars for a
 /// thousand, 25 by `web_search_preview` and a model that doesn't think; a container 0.03 for each gigabyte; a picture, which is billed by its own tokens, as
 /// much as a large one of the highest quality.
@@ -75,7 +78,7 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         audio: amount(audio),
         audio_output: amount(audio_output),
         search: searching(name, abilities),
-        container: is_of_openai.then_some(OPENAI_CONTAINER),
+        container: containing(name),
         image: is_of_openai.then_some(OPENAI_IMAGE),
         long: read_long(long),
     };
@@ -99,6 +102,10 @@ fn is_of_openai(name: &str) -> bool {
 fn searching(name: &str, abilities: &str) -> Option<MicroCredits> {
     let of_openai = || if abilities.contains('r') { OPENAI_SEARCH } else { OPENAI_PLAIN_SEARCH };
     if name.starts_with("claude-") { Some(CLAUDE_SEARCH) } else { is_of_openai(name).then(of_openai) }
+}
+
+fn containing(name: &str) -> Option<MicroCredits> {
+    if name.starts_with("claude-") { Some(CLAUDE_CONTAINER) } else { is_of_openai(name).then_some(OPENAI_CONTAINER) }
 }
 
 /// More tokens than this, then the prices of input, output, what is read from a cache and what is written to it.
@@ -136,7 +143,7 @@ mod tests {
         };
         assert_eq!(of("gpt-5-mini"), [Some(10_000), Some(30_000), Some(250_000)]);
         assert_eq!(of("gpt-4o")[0], Some(25_000));
-        assert_eq!(of("claude-sonnet-5"), [Some(10_000), None, None]);
+        assert_eq!(of("claude-sonnet-5"), [Some(10_000), Some(4_167), None]);
         assert_eq!(of("gemini-2.5-flash"), [None; 3]);
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod door;
+pub(crate) mod hosted;
 pub(crate) mod pass;
 pub(crate) mod request;
 pub(crate) mod upstream;

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
-use super::usage::MessageUsage;
+use super::{hosted, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
@@ -29,7 +29,18 @@ pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
-    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false, searches: false })
+    let pays_for_code = pays_for_code(&body);
+    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false, searches: false, pays_for_code })
+}
+
+fn pays_for_code(body: &Bytes) -> bool {
+    #[derive(Deserialize)]
+    struct Asked<'a> {
+        #[serde(borrow)]
+        tools: Option<&'a RawValue>,
+    }
+    let asked = serde_json::from_slice::<Asked<'_>>(body);
+    asked.is_ok_and(|asked| hosted::may_use(asked.tools).containers > 0)
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
@@ -91,7 +102,7 @@ fn stop_thinking(body: &mut Value) {
 }
 
 /// Reads what billing needs of an answer in one piece; fails where it is none.
-pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
+pub(crate) fn meter_whole(body: &[u8], meter: &Meter, pays_for_code: bool) -> Result<(), Failure> {
     let message: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
     if let Some(failure) = failure::of_value(&message) {
         return Err(failure);
@@ -101,6 +112,9 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     }
     meter.deliver(delivered(body));
     let mut usage = MessageUsage::default();
+    if pays_for_code {
+        usage.note_container(&message["container"]);
+    }
     read_report(&message, &message["usage"], &mut usage, meter)?;
     meter.close();
     Ok(())
@@ -118,9 +132,9 @@ fn read_report(said: &Value, counts: &Value, usage: &mut MessageUsage, meter: &M
 
 static TEXTS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [r#""text":"#, r#""thinking":"#, r#""partial_json":"#].map(Finder::new));
-/// What the frames have that tell of usage, the end, or an error.
-static MARKS: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#].map(Finder::new));
+/// What the frames have that tell of usage, of a tool that Anthropic runs, the end, or an error.
+static MARKS: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#].map(Finder::new));
 
 /// Quarters of the tokens in the texts of a block.
 fn delivered(block: &[u8]) -> u64 {
@@ -128,6 +142,11 @@ fn delivered(block: &[u8]) -> u64 {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).collect::<Vec<_>>()
     });
     texts.sum()
+}
+
+/// Whether a block is a search that Anthropic begins.
+fn is_search(block: &Value) -> bool {
+    block["type"] == "server_tool_use" && block["name"] == "web_search"
 }
 
 #[derive(Deserialize)]
@@ -140,8 +159,16 @@ struct Kind {
 #[derive(Debug, Default)]
 pub(crate) struct MessageEvents {
     usage: MessageUsage,
+    /// A container in which code runs is billed.
+    pays_for_code: bool,
     has_stop: bool,
     is_done: bool,
+}
+
+impl MessageEvents {
+    pub fn new(pays_for_code: bool) -> Self {
+        Self { pays_for_code, ..Self::default() }
+    }
 }
 
 impl EventReader for MessageEvents {
@@ -177,7 +204,14 @@ impl EventReader for MessageEvents {
             Some("message_start") => {
                 read_report(&Value::Null, &said["message"]["usage"], &mut self.usage, meter)?;
             }
+            Some("content_block_start") if is_search(&said["content_block"]) => {
+                self.usage.note_search();
+                meter.report(self.usage.into());
+            }
             Some("message_delta") => {
+                if self.pays_for_code {
+                    self.usage.note_container(&said["delta"]["container"]);
+                }
                 self.has_stop |= read_report(&said["delta"], &said["usage"], &mut self.usage, meter)?;
             }
             Some("message_stop") => {

@@ -14,6 +14,7 @@ pub(crate) struct MessageUsage {
     cache_creation_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     searches: Option<u64>,
+    containers: Option<u64>,
 }
 
 impl From<Value> for MessageUsage {
@@ -24,6 +25,7 @@ impl From<Value> for MessageUsage {
             cache_creation_input_tokens: counted(&said["cache_creation_input_tokens"]),
             output_tokens: counted(&said["output_tokens"]),
             searches: counted(&said["server_tool_use"]["web_search_requests"]),
+            containers: None,
         }
     }
 }
@@ -36,6 +38,19 @@ impl MessageUsage {
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.searches = later.searches.or(self.searches);
+        self.containers = later.containers.or(self.containers);
+    }
+
+    /// The web is searched once more. What is told of it at the end goes before that: what failed there costs nothing.
+    pub fn note_search(&mut self) {
+        self.searches = Some(self.searches.unwrap_or(0) + 1);
+    }
+
+    /// What a message tells of its container: code has run in one.
+    pub fn note_container(&mut self, container: &Value) {
+        if container["id"].is_string() {
+            self.containers = Some(1);
+        }
     }
 }
 
@@ -48,6 +63,7 @@ impl From<MessageUsage> for Usage {
             cache_write: usage.cache_creation_input_tokens,
             output: usage.output_tokens,
             searches: usage.searches,
+            containers: usage.containers,
             ..Self::default()
         }
     }

@@ -53,6 +53,8 @@ pub(crate) struct Rewritten {
     pub wants_several: bool,
     /// The web is searched for its answer.
     pub searches: bool,
+    /// A container in which Anthropic runs code for its answer is billed.
+    pub pays_for_code: bool,
 }
 
 /// The caller's request with the upstream's model, and a stream's with `include_usage`.
@@ -72,7 +74,8 @@ pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayErr
     }
     let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
     let searches = head.web_search_options.is_some();
-    Ok(Rewritten { body: replace(body, parts), stream, wants_usage, wants_several, searches })
+    let body = replace(body, parts);
+    Ok(Rewritten { body, stream, wants_usage, wants_several, searches, pays_for_code: false })
 }
 
 /// A request with another model, and whether it asks for a stream.

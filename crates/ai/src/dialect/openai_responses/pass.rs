@@ -106,6 +106,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
         wants_usage: true,
         wants_several: false,
         searches: false,
+        pays_for_code: false,
     })
 }
 

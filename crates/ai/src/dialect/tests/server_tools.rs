@@ -1,9 +1,14 @@
 //! What Anthropic's own tools did, in a conversation that goes on at another provider.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{anthropic, read, translated};
-use crate::{Door, ProviderKind};
+use crate::{
+    Door, Meter, ProviderKind,
+    dialect::anthropic::pass::{MessageEvents, MessagesTap},
+    relay::Tap,
+};
 
 fn body(assistant: &Value, user: &Value) -> Value {
     json!({"model": "m", "max_tokens": 9, "messages": [
@@ -62,4 +67,30 @@ fn a_question_with_tools_that_anthropic_runs_can_be_counted_and_is_refused_by_na
     assert_eq!(read(Door::Messages, &asked).unwrap_err().param.as_deref(), Some("tools[0].type"));
     let unknown = body(&json!([{"type": "hologram"}]), &json!("y"));
     assert_eq!(read(Door::Messages, &unknown).unwrap_err().param.as_deref(), Some("messages[1].content[0].type"));
+}
+
+#[test]
+fn what_anthropic_runs_is_counted_as_it_goes_on() {
+    let searching = |index: u32| {
+        json!({"type": "content_block_start", "index": index,
+            "content_block": {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}})
+    };
+    for (pays_for_code, containers) in [(true, Some(1)), (false, None)] {
+        let meter = Meter::default();
+        let mut tap = MessagesTap::reading(MessageEvents::new(pays_for_code));
+        let mut told = |said: Value| {
+            let kind = said["type"].as_str().unwrap();
+            let event = Bytes::from(format!("event: {kind}\ndata: {said}\n\n"));
+            assert!(tap.pass(event, &meter).is_ok(), "{said}");
+            (meter.usage().searches, meter.usage().containers)
+        };
+        let begun = json!({"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}});
+        assert_eq!(told(begun), (None, None));
+        assert_eq!(told(searching(0)), (Some(1), None));
+        assert_eq!(told(searching(1)), (Some(2), None));
+        let ended = json!({"type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "container": {"id": "container_1", "expires_at": "2026-11-27T00:00:00Z"}},
+            "usage": {"output_tokens": 9, "server_tool_use": {"web_search_requests": 1}}});
+        assert_eq!(told(ended), (Some(1), containers), "one of them has failed");
+    }
 }
