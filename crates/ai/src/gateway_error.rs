@@ -17,6 +17,8 @@ pub enum ErrorKind {
     NotFound,
     MethodNotAllowed,
     TooLarge,
+    /// The body is of a type, or compressed in a way, that isn't read.
+    UnsupportedMediaType,
     /// A limit of ours or of the provider.
     RateLimited,
     /// A budget is used up. It is not worth asking again.
@@ -125,6 +127,7 @@ impl GatewayError {
             ErrorKind::UnknownModel | ErrorKind::NotFound => 404,
             ErrorKind::MethodNotAllowed => 405,
             ErrorKind::TooLarge => 413,
+            ErrorKind::UnsupportedMediaType => 415,
             ErrorKind::RateLimited | ErrorKind::OutOfBudget => 429,
             ErrorKind::Internal => 500,
             ErrorKind::BadUpstream => 502,
@@ -199,15 +202,18 @@ impl GatewayError {
             | ErrorKind::NotFound
             | ErrorKind::MethodNotAllowed
             | ErrorKind::TooLarge
+            | ErrorKind::UnsupportedMediaType
             | ErrorKind::Internal => None,
         })
     }
 
     fn anthropic_object(&self) -> Value {
         let kind = match self.kind {
-            ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined | ErrorKind::MethodNotAllowed => {
-                "invalid_request_error"
-            }
+            ErrorKind::Invalid
+            | ErrorKind::ContextTooLong
+            | ErrorKind::Declined
+            | ErrorKind::MethodNotAllowed
+            | ErrorKind::UnsupportedMediaType => "invalid_request_error",
             ErrorKind::Unauthenticated => "authentication_error",
             ErrorKind::OutOfBudget => "billing_error",
             ErrorKind::Forbidden => "permission_error",

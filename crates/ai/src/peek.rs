@@ -8,11 +8,15 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     call::Door,
-    dialect::{anthropic::hosted as claude_hosted, fields::has_escaped, openai_responses::hosted},
+    dialect::{
+        anthropic::hosted as claude_hosted,
+        fields::{has_escaped, whole},
+        openai_responses::hosted,
+    },
     gateway_error::GatewayError,
     heavy::off_loop,
     meter::{ToolUses, quarters},
@@ -26,6 +30,8 @@ pub struct Peek<'a> {
     /// Whether the caller wants the same answer each time: by a temperature of zero, or a seed.
     pub is_repeatable: bool,
     pub wanted: Wanted,
+    /// The body as it goes on, where it is not as it came.
+    pub mended: Option<Bytes>,
 }
 
 /// What a call may use, as far as its question says: what is held for it follows from that.
@@ -83,10 +89,37 @@ struct Head<'a> {
 pub async fn look(door: Door, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
     let body = body.clone();
     let looking = off_loop(body.len(), move || {
-        let Peek { model, stream, is_repeatable, wanted } = peek(door, &body)?;
-        Ok::<_, GatewayError>(Peek { model: Cow::Owned(model.into_owned()), stream, is_repeatable, wanted })
+        peek(door, &body).map(Peek::kept).or_else(|error| {
+            let Some(mended) = mended(&body) else { return Err(error) };
+            let peek = peek(door, &mended).map(Peek::kept).map_err(|_| error)?;
+            Ok(Peek { mended: Some(mended), ..peek })
+        })
     });
     looking.await?
+}
+
+impl Peek<'_> {
+    fn kept(self) -> Peek<'static> {
+        let Self { model, stream, is_repeatable, wanted, mended } = self;
+        Peek { model: Cow::Owned(model.into_owned()), stream, is_repeatable, wanted, mended }
+    }
+}
+
+/// Fields with whole numbers that some programs write as fractions.
+const COUNTS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
+
+/// A body as most libraries read it: of a field that stands in it twice the last one counts, and `4096.0` is a whole number. None: it is no object.
+fn mended(body: &[u8]) -> Option<Bytes> {
+    let mut value: Value = serde_json::from_slice(body).ok()?;
+    let fields = value.as_object_mut()?;
+    for name in COUNTS {
+        if let Some(field) = fields.get_mut(name)
+            && let Some(count) = whole(field)
+        {
+            *field = count.into();
+        }
+    }
+    Some(value.to_string().into())
 }
 
 pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
@@ -122,6 +155,7 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
         stream: head.stream.unwrap_or(false),
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
         wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, tools },
+        mended: None,
     })
 }
 
@@ -347,6 +381,23 @@ mod tests {
         assert_eq!(look(Door::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
         let hidden = r#"{"model":"m","max_tokens":900,"max_completion_tokens":1}"#;
         assert_eq!(look(Door::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
+    }
+
+    #[tokio::test]
+    async fn what_most_libraries_read_is_read() {
+        let look = async |body: &str| super::look(Door::Chat, &Bytes::copy_from_slice(body.as_bytes())).await;
+        let body =
+            r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
+        let Peek { stream, wanted, mended, .. } = look(body).await.unwrap();
+        assert_eq!((stream, wanted.max_output, wanted.choices), (false, Some(4_096), 1));
+        let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
+        assert_eq!(mended.as_deref(), Some(written.as_bytes()));
+        assert_eq!(look(r#"{"model":"m","max_tokens":4096,"odd":1,"odd":2}"#).await.unwrap().mended, None);
+        for wrong in
+            [r#"{"model":"m","n":1.5}"#, r#"{"model":"m","max_tokens":"9"}"#, r#"{"model":7,"n":1.0}"#, "[1.0]"]
+        {
+            assert!(look(wrong).await.is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -122,6 +122,23 @@ async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
 }
 
 #[tokio::test]
+async fn what_most_libraries_of_json_read_is_read() {
+    for kind in UpstreamKind::ALL {
+        let stage = Stage::with(Setup::new(), kind).await;
+        for (door, most) in DOORS.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {
+            let mut asked = asked_at(door, false);
+            asked[most] = json!(9.0);
+            asked["temperature"] = json!(1);
+            let text = asked.to_string().replace("\"stream\":false", "\"stream\":true,\"stream\":false");
+            assert!(text.contains("true,") && text.contains("9.0"), "{text}");
+            let request = stage.program.request(Method::POST, door).header("content-type", "application/json");
+            let answer = stage.program.send(request.body(text)).await;
+            assert_eq!(answer.status, 200, "{kind:?} {door}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_body_that_is_cut_is_the_servers_fault() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     for door in DOORS {

@@ -46,6 +46,11 @@ async fn strangers_and_wrong_paths_are_refused_in_the_callers_form() {
     for path in ["/v1", "/v1/", "/v1/nothing", "/v1/chat", "/v1/chat/completions/"] {
         is_openai(&program.get(path).await, 404, "invalid_request_error");
     }
+    for (path, told) in [("/v1/v1/models", "twice"), ("/v1//models", "slash"), ("/v1/models/openai/small", "%2F")] {
+        let refused = program.get(path).await;
+        is_openai(&refused, 404, "invalid_request_error");
+        assert!(refused.text().contains(told), "{path}: {refused:?}");
+    }
     is_anthropic(&program.get("/v1/messages/nothing").await, 404, "not_found_error");
     let wrong = program.get("/v1/chat/completions").await;
     is_openai(&wrong, 405, "invalid_request_error");
@@ -79,7 +84,7 @@ async fn a_wrong_question_is_refused_before_anybody_is_asked() {
     );
     is_anthropic(&program.post("/v1/messages", unknown).await, 404, "not_found_error");
     let zipped = program.request(Method::POST, "/v1/chat/completions").header("content-encoding", "gzip").body("x");
-    is_openai(&program.send(zipped).await, 400, "invalid_request_error");
+    is_openai(&program.send(zipped).await, 415, "invalid_request_error");
     assert!(stage.upstream.asked().is_empty(), "nobody got so far");
 }
 

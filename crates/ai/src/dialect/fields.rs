@@ -20,6 +20,13 @@ pub(crate) fn may_have(json: &[u8], words: &[Finder<'static>]) -> bool {
     words.iter().any(|word| word.find(json).is_some()) || has_escaped(json)
 }
 
+/// A whole number, zero or more, also where it is written as a fraction.
+pub(crate) fn whole(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=1e15).contains(float));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+    value.as_u64().or_else(|| float().map(|float| float as u64))
+}
+
 /// The fields of an object at a place of the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
@@ -74,11 +81,6 @@ impl<'a> Fields<'a> {
     }
 
     pub fn count(&self, name: &str) -> Read<Option<u64>> {
-        let whole = |value: &Value| {
-            let float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=1e15).contains(float));
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
-            value.as_u64().or_else(|| float().map(|float| float as u64))
-        };
         self.typed(name, "a whole number, zero or more", whole)
     }
 

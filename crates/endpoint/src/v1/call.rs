@@ -99,7 +99,8 @@ impl<'a> CallContext<'a> {
             Door::Chat | Door::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let Peek { model, stream, is_repeatable, wanted } = ai::look(self.door, &body).await?;
+        let Peek { model, stream, is_repeatable, wanted, mended } = ai::look(self.door, &body).await?;
+        let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
             CacheWish::NOTHING
@@ -255,7 +256,8 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let asking = CallContext::new(ctx, Door::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-        let Peek { model, wanted, .. } = ai::look(asking.door, &body).await?;
+        let Peek { model, wanted, mended, .. } = ai::look(asking.door, &body).await?;
+        let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
         let call = Call::new(asking.door, body, route, asking.request_id.clone())
             .with_betas(betas(ctx))

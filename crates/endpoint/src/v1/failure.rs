@@ -33,7 +33,11 @@ pub(crate) fn status(path: &str, code: Code) -> u16 {
 /// The answer of the gate, and of paths that lead nowhere.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
     let door = door_of(http);
-    let Rendered { status, headers, body } = told(error).render(door, request_id);
+    let told = match misaddressed(http.path()).filter(|_| error.code() == Code::NotFound) {
+        Some(sentence) => GatewayError::new(ErrorKind::NotFound, sentence),
+        None => told(error),
+    };
+    let Rendered { status, headers, body } = told.render(door, request_id);
     // For the log: nobody is there to read it.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
     let mut response = start(http, status_code(status), "application/json");
@@ -45,6 +49,18 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
         response.insert_header((REQUEST_ID, id));
     }
     response.body(body)
+}
+
+/// What is wrong with an address that a program has put together.
+fn misaddressed(path: &str) -> Option<&'static str> {
+    if path == "/v1/v1" || path.starts_with("/v1/v1/") {
+        return Some("The address has `/v1` twice. Leave it out of the base URL, or out of the path.");
+    }
+    if path.contains("//") || path.ends_with('/') {
+        return Some("The address has a slash too many. Look at the end of the base URL, and of the path.");
+    }
+    let model = path.strip_prefix("/v1/models/")?;
+    model.contains('/').then_some("Write the slashes in a model's name as `%2F`.")
 }
 
 /// The same for what an endpoint itself refuses.
@@ -76,6 +92,7 @@ pub(super) fn told(error: &AppError) -> GatewayError {
         (_, 404) => ErrorKind::NotFound,
         (_, 405) => ErrorKind::MethodNotAllowed,
         (_, 413) => ErrorKind::TooLarge,
+        (_, 415) => ErrorKind::UnsupportedMediaType,
         (_, 429) => ErrorKind::RateLimited,
         (_, 503) => ErrorKind::Unavailable,
         (_, 500..) => ErrorKind::Internal,
@@ -130,6 +147,21 @@ mod tests {
         assert_eq!(body["error"]["type"], "not_found_error");
         let (_, body, _) = refusal("/v1/messagesx", None, Code::NotFound.into()).await;
         assert_eq!(body["error"]["type"], "invalid_request_error");
+    }
+
+    #[actix_web::test]
+    async fn an_address_that_was_put_together_wrongly_is_told_what_is_wrong_with_it() {
+        for (path, told) in [
+            ("/v1/v1/models", "twice"),
+            ("/v1//models", "slash too many"),
+            ("/v1/chat/completions/", "slash too many"),
+            ("/v1/models/openai/gpt-5-mini", "%2F"),
+            ("/v1/nothing", "doesn't exist"),
+        ] {
+            let (status, body, _) = refusal(path, None, Code::NotFound.into()).await;
+            let message = body["error"]["message"].as_str().unwrap();
+            assert!(status == 404 && message.contains(told), "{path}: {message}");
+        }
     }
 
     #[actix_web::test]

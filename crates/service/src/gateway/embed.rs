@@ -212,6 +212,7 @@ fn failed(error: &GatewayError) -> EmbedFailure {
         | ErrorKind::NotFound
         | ErrorKind::MethodNotAllowed
         | ErrorKind::TooLarge
+        | ErrorKind::UnsupportedMediaType
         | ErrorKind::BadUpstream => ("The embedding model isn’t set up as it must be.", EmbedCause::Model),
     };
     tracing::warn!(kind = ?error.kind(), "texts could not be embedded");
