@@ -1,7 +1,10 @@
 //! All providers that there are, and the way of a worker's question to one of them.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -119,6 +122,8 @@ pub(crate) struct Upstream {
     pub breaker: Breaker,
     /// When it answered last, whatever it said.
     answered_at: Mutex<Option<Instant>>,
+    /// It refuses to be asked for the usage of a stream.
+    knows_no_stream_options: AtomicBool,
 }
 
 impl Ai {
@@ -480,6 +485,7 @@ impl Upstream {
             keys,
             breaker,
             answered_at: Mutex::default(),
+            knows_no_stream_options: AtomicBool::new(false),
         };
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
         upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
@@ -545,8 +551,19 @@ impl Upstream {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let request = self.request(url, lease, body)?;
-        self.http.send(request, is_stream, deadline).await
+        let is_plain = is_stream && self.knows_no_stream_options.load(Ordering::Relaxed);
+        let body = if is_plain { without_stream_options(&body).await?.unwrap_or(body) } else { body };
+        let request = self.request(url, lease, body.clone())?;
+        match self.http.send(request, is_stream, deadline).await {
+            Err(failure) if is_stream && failure.of_stream_options => {
+                let Some(plain) = without_stream_options(&body).await? else { return Err(failure) };
+                let request = self.request(url, lease, plain)?;
+                let response = self.http.send(request, is_stream, deadline).await?;
+                self.knows_no_stream_options.store(true, Ordering::Relaxed);
+                Ok(response)
+            }
+            sent => sent,
+        }
     }
 
     /// The same, with what the caller of an Anthropic library asks for beside the body.
@@ -588,6 +605,13 @@ impl Upstream {
         headers.insert(name, value);
         Ok(())
     }
+}
+
+/// A body that doesn't ask for the usage of its stream. None: it does not anyway.
+async fn without_stream_options(body: &Bytes) -> Result<Option<Bytes>, AiError> {
+    let body = body.clone();
+    let writing = off_loop(body.len(), move || costly::without(&body, "stream_options"));
+    writing.await.map_err(|_| AiError::Unavailable { retry_after: None })
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ impl GatewayError {
 
 impl From<Failure> for GatewayError {
     fn from(failure: Failure) -> Self {
-        let Failure { error, told } = failure;
+        let Failure { error, told, .. } = failure;
         let (kind, sentence) = match &error {
             AiError::Busy { .. } => (ErrorKind::RateLimited, "The AI provider is busy. Try again later."),
             AiError::Unavailable { .. } => (ErrorKind::Unavailable, "The AI provider is unavailable. Try again later."),
@@ -323,10 +323,10 @@ mod tests {
 
     #[test]
     fn a_providers_code_is_kept_where_it_says_what_to_mend() {
-        let words = |error| {
+        let words = |error: AiError| {
             let code = Some("unsupported_value".to_owned());
             let told = crate::wire::failure::Words { message: "No.".to_owned(), param: None, code };
-            GatewayError::from(Failure { error, told: Some(told) }).openai_code().map(str::to_owned)
+            GatewayError::from(Failure { told: Some(told), ..error.into() }).openai_code().map(str::to_owned)
         };
         assert_eq!(words(AiError::Rejected).as_deref(), Some("unsupported_value"));
         assert_eq!(words(AiError::TooLong).as_deref(), Some("context_length_exceeded"));

@@ -111,6 +111,21 @@ fn refusal(status: u16, wait: Option<u32>, message: &str, code: &str) -> Behavio
 }
 
 #[tokio::test]
+async fn a_provider_that_knows_no_stream_options_is_asked_without() {
+    let stage = Stage::start().await;
+    let words = json!({ "object": "error", "message": { "detail": [{ "type": "extra_forbidden", "loc": ["body", "stream_options"] }] } });
+    stage.upstream.then(Behaviour::RefuseWith(422, None, words));
+    stage.upstream.always(Behaviour::answer("Hello from the upstream."));
+    for (door, times) in [(DOORS[0], 2), (DOORS[0], 3), (DOORS[2], 4)] {
+        let answer = stage.program.post(door, question(true)).await;
+        assert_eq!(streamed_text(&answer), "Hello from the upstream.", "{door}: {answer:?}");
+        let asked = stage.upstream.asked();
+        let tells_usage = |at: usize| asked[at].body.get("stream_options").is_some();
+        assert_eq!((asked.len(), tells_usage(0), tells_usage(times - 1)), (times, true, false), "{door}");
+    }
+}
+
+#[tokio::test]
 async fn one_members_large_question_takes_nothing_from_others() {
     let stage = Stage::start().await;
     let ben = stage.app.sign_up("Ben").await.program(&["gateway"]).await;

@@ -88,12 +88,20 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
         !FIELDS.iter().any(is_known) || passed.iter().any(|passed| passed == name)
     };
     let kept: Vec<_> = fields.iter().filter(is_kept).collect();
-    if kept.len() == fields.len() {
-        return Ok(None);
-    }
+    Ok((kept.len() < fields.len()).then(|| written(&kept)))
+}
+
+/// The body without this field. None: it doesn't have it.
+pub(crate) fn without(body: &Bytes, left_out: &str) -> Option<Bytes> {
+    let Fields(fields) = serde_json::from_slice(body).ok()?;
+    let kept: Vec<_> = fields.iter().filter(|(name, _)| name != left_out).collect();
+    (kept.len() < fields.len()).then(|| written(&kept))
+}
+
+fn written(fields: &[&(Cow<'_, str>, &RawValue)]) -> Bytes {
     let written: Vec<String> =
-        kept.into_iter().map(|(name, value)| format!("{}:{}", Value::from(&**name), value.get())).collect();
-    Ok(Some(format!("{{{}}}", written.join(",")).into()))
+        fields.iter().map(|(name, value)| format!("{}:{}", Value::from(&**name), value.get())).collect();
+    format!("{{{}}}", written.join(",")).into()
 }
 
 /// Refuses files and containers that are named by their ids.

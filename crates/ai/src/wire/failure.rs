@@ -7,18 +7,26 @@
 //! Whose fault a failure is decides what becomes of the key: a question that no key could ask (too much for the account's limit, more than is
 //! left of its money, declined by a filter, not for this region) is the caller's or the deployment's, whatever status it comes with.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
+use memchr::memmem::Finder;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 use crate::AiError;
+
+static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("stream_options"));
 
 /// A failure with what the provider says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub error: AiError,
     pub told: Option<Words>,
+    /// It is about `stream_options`, which the server doesn't know.
+    pub of_stream_options: bool,
 }
 
 /// A provider's own words.
@@ -33,7 +41,7 @@ pub struct Words {
 
 impl From<AiError> for Failure {
     fn from(error: AiError) -> Self {
-        Self { error, told: None }
+        Self { error, told: None, of_stream_options: false }
     }
 }
 
@@ -88,7 +96,8 @@ pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure
         code = error.code(),
         "a provider answered with an error"
     );
-    Failure { error, told: told.words_of_its_own() }
+    let of_stream_options = matches!(status.as_u16(), 400 | 422) && STREAM_OPTIONS.find(body).is_some();
+    Failure { error, told: told.words_of_its_own(), of_stream_options }
 }
 
 /// Reads an error that stands in a stream or in a body that began with 200; `None` where the value is no error.
@@ -96,7 +105,7 @@ pub fn of_value(value: &Value) -> Option<Failure> {
     let told = Told::read(value)?;
     let error = told.classify(told.status, told.retry_delay);
     tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "a provider sent an error inside its answer");
-    Some(Failure { error, told: told.words_of_its_own() })
+    Some(Failure { error, told: told.words_of_its_own(), of_stream_options: false })
 }
 
 /// The failure in the data of an event that is one, whatever stands in it.
@@ -496,7 +505,7 @@ mod tests {
             param: Some("tools[0]".to_owned()),
             code: Some("invalid_function_parameters".to_owned()),
         };
-        assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words) });
+        assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words), of_stream_options: false });
     }
 
     #[test]
