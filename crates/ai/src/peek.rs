@@ -47,13 +47,15 @@ pub struct Wanted {
     pub has_sound: bool,
     /// What tools of the provider's may do, about.
     pub tools: ToolUses,
+    /// They may do more than that: its caller sets no bound.
+    pub has_open_tools: bool,
 }
 
 impl Wanted {
     /// One answer in words.
     #[must_use]
     pub fn words(input: u64, max_output: Option<u64>) -> Self {
-        Self { input, max_output, choices: 1, has_sound: false, tools: ToolUses::default() }
+        Self { input, max_output, choices: 1, has_sound: false, tools: ToolUses::default(), has_open_tools: false }
     }
 }
 
@@ -142,11 +144,15 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
         return Err(GatewayError::invalid_param(field, message));
     }
     let has_sound = door == Door::Chat && speaks_of_sound(body);
-    let tools = match door {
-        Door::Chat => ToolUses { searches: u64::from(head.web_search_options.is_some()), ..ToolUses::default() },
+    let (tools, has_open_tools) = match door {
+        Door::Chat => {
+            let searches = u64::from(head.web_search_options.is_some());
+            (ToolUses { searches, ..ToolUses::default() }, false)
+        }
         Door::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| most.get().parse().ok());
-            hosted::may_use(head.tools, head.input, most_calls)
+            let tools = hosted::may_use(head.tools, head.input, most_calls);
+            (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
         Door::Messages => claude_hosted::may_use(head.tools),
     };
@@ -154,7 +160,7 @@ pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
         model,
         stream: head.stream.unwrap_or(false),
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
-        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, tools },
+        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, tools, has_open_tools },
         mended: None,
     })
 }
@@ -421,6 +427,20 @@ mod tests {
             assert_eq!(searches(Door::Messages, tools), found, "{tools}");
             assert_eq!(searches(Door::Chat, tools), 0);
         }
+    }
+
+    #[test]
+    fn tools_without_a_bound_are_known() {
+        let is_open = |door: Door, rest: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m",{rest}}}"#));
+            peek(door, &body).unwrap().wanted.has_open_tools
+        };
+        assert!(is_open(Door::Messages, r#""tools":[{"type":"web_search_20250305"}]"#));
+        assert!(!is_open(Door::Messages, r#""tools":[{"type":"web_search_20250305","max_uses":3},{"name":"f"}]"#));
+        assert!(is_open(Door::Responses, r#""tools":[{"type":"web_search"}]"#));
+        assert!(!is_open(Door::Responses, r#""tools":[{"type":"web_search"}],"max_tool_calls":3"#));
+        assert!(!is_open(Door::Responses, r#""tools":[{"type":"code_interpreter","container":{"type":"auto"}}]"#));
+        assert!(!is_open(Door::Chat, r#""web_search_options":{}"#));
     }
 
     #[test]

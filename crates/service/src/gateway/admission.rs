@@ -229,6 +229,8 @@ pub struct Admission {
     amount: MicroCredits,
     /// The most tokens that its answers may have, as far as is known.
     most_output: u64,
+    /// Its caller allows its answers any length.
+    has_open_output: bool,
     /// What it counts against, where it may cost more than is held for it.
     growing: Option<Arc<Bill>>,
     worst: Amounts,
@@ -315,7 +317,8 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         _ => true,
     };
     let tools = if has_tools { asked.wanted.tools } else { ToolUses::default() };
-    let asked = Asked { wanted: Wanted { tools, ..asked.wanted }, ..asked };
+    let has_open_tools = has_tools && asked.wanted.has_open_tools;
+    let asked = Asked { wanted: Wanted { tools, has_open_tools, ..asked.wanted }, ..asked };
     let most_output = gateway.most_output(&model, endpoint, asked.wanted);
     // Who names no limit is counted for what the answer has, once it is there.
     let output = asked.wanted.max_output.map_or(0, |_| most_output);
@@ -328,7 +331,8 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
     let bill = gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
     let held = gateway.hold(&bill, worst, Origin::Blocks).await?;
     let worst = Amounts { count: 0, ..worst };
-    let is_growing = asked.wanted.max_output.is_none() && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
+    let has_open_output = asked.wanted.max_output.is_none();
+    let is_growing = (has_open_output || has_open_tools) && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
         is_growing.then(|| gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
@@ -348,6 +352,7 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         held,
         amount: worst.cost,
         most_output,
+        has_open_output,
         growing,
         worst,
         created_at: app.clock.now(),
@@ -460,11 +465,13 @@ impl Admission {
         self.settle(Outcome { status: 200, usage: none, model, deployment, ..Outcome::default() })
     }
 
-    /// Holds as much again, where the call is about to cost more than is held for it: its caller allows its answer any length.
+    /// Holds as much again, where the call is about to cost more than is held for it, as its caller allows its answer any length; and where it does,
+    /// as its tools have no bound.
     #[must_use]
     pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
         let bill = Arc::clone(self.growing.as_ref()?);
-        let is_outgrown = self.cost(usage).0 > self.amount.0 - self.amount.0 / 10;
+        let room = if self.has_open_output { self.amount.0 / 10 } else { 0 };
+        let is_outgrown = self.cost(usage).0 > self.amount.0 - room;
         let (gateway, worst) = (Arc::clone(&self.gateway), self.worst);
         is_outgrown.then_some(async move { gateway.hold(&bill, worst, Origin::Blocks).await })
     }

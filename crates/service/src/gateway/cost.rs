@@ -153,7 +153,7 @@ mod tests {
             let part = |of: u64, share: usize| of * shares[share] / 100;
             let [searches, containers, images] = most_uses;
             let tools = ToolUses { searches, containers, images };
-            let wanted = Wanted { input, max_output: Some(most), choices, has_sound, tools };
+            let wanted = Wanted { tools, choices, has_sound, ..Wanted::words(input, Some(most)) };
             let (asked, answered) = (part(input, 0), part(most * choices, 1));
             let spoken = if has_sound { part(answered, 2) } else { 0 };
             let heard = if has_sound { part(asked, 3) } else { 0 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::{Usage, Wanted};
+use ::ai::{ToolUses, Usage, Wanted};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
@@ -64,6 +64,10 @@ async fn instance(stage: &Stage) -> Arc<App> {
 }
 
 async fn priced(app: &App, by: &Principal) {
+    priced_at(app, by, PRICE).await;
+}
+
+async fn priced_at(app: &App, by: &Principal, price: ModelPrice) {
     let definition = ModelDefinition {
         deployments: vec![ModelDeployment {
             provider: "main".to_owned(),
@@ -72,7 +76,7 @@ async fn priced(app: &App, by: &Principal) {
             priority: 0,
         }],
         aliases: vec!["fast".to_owned()],
-        price: Some(PRICE),
+        price: Some(price),
         ..ModelDefinition::default()
     };
     models::put(app, by, "small", definition).await.unwrap();
@@ -430,6 +434,40 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
         stream.settle(used(100, 8_000));
         app.gateway.flush().await;
         assert_eq!(spent_and_held(&app, budget).await, (80_100, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_is_more() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced_at(&app, &anna, ModelPrice { search: Some(MicroCredits(1_000)), ..PRICE }).await;
+        let (id, secret) = key(&app, &anna, with_budget(5_000)).await;
+        let caller = caller(&app, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let asking = async |has_open_tools: bool| {
+            let tools = ToolUses { searches: 2, ..ToolUses::default() };
+            let wanted = Wanted { tools, has_open_tools, ..Wanted::words(100, Some(10)) };
+            let question = Asked { wanted, ..asked("small") };
+            authorize(&app, &caller, GatewayEndpoint::Messages, question).await.ok().unwrap()
+        };
+        let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };
+        let bounded = asking(false).await;
+        assert!(bounded.growth(&searched(3)).is_none(), "its caller bounds it");
+        drop(bounded);
+        app.gateway.flush().await;
+        // Two searches are held, and 200 for the tokens.
+        let mut stream = asking(true).await;
+        assert!(stream.growth(&searched(2)).is_none());
+        let more = stream.growth(&searched(3)).unwrap().await.ok().unwrap();
+        stream.grown(more);
+        assert_eq!(spent_and_held(&app, budget).await, (0, 4_400));
+        assert!(stream.growth(&searched(4)).is_none());
+        assert!(matches!(stream.growth(&searched(5)).unwrap().await, Err(Refusal::OutOfBudget(_))));
+        stream.settle(Outcome { usage: searched(4), ..used(100, 10) });
+        app.gateway.flush().await;
+        assert_eq!(spent_and_held(&app, budget).await, (4_200, 0));
     }
 }
 

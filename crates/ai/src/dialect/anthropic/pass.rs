@@ -40,7 +40,7 @@ fn pays_for_code(body: &Bytes) -> bool {
         tools: Option<&'a RawValue>,
     }
     let asked = serde_json::from_slice::<Asked<'_>>(body);
-    asked.is_ok_and(|asked| hosted::may_use(asked.tools).containers > 0)
+    asked.is_ok_and(|asked| hosted::may_use(asked.tools).0.containers > 0)
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
