@@ -43,12 +43,12 @@ impl Stage {
     }
 }
 
-/// The three doors.
-const DOORS: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
+/// The three APIs.
+const API_STYLES: [&str; 3] = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
 
-/// A question to the model `small`, as it is asked at this door.
-fn asked_at(door: &str, stream: bool) -> Value {
-    match door {
+/// A question to the model `small`, as this API has it.
+fn asked_at(style: &str, stream: bool) -> Value {
+    match style {
         "/v1/responses" => json!({ "model": "small", "stream": stream, "max_output_tokens": 100, "input": "Hello?" }),
         _ => question(stream),
     }
@@ -78,7 +78,7 @@ fn streamed_text(answer: &Answer) -> String {
     frames(answer).iter().map(piece).collect()
 }
 
-/// A question to the model `small`, for any of the doors but that of responses.
+/// A question to the model `small`, for any of the APIs but that of responses.
 fn question(stream: bool) -> Value {
     let messages = json!([{ "role": "user", "content": "Hello?" }]);
     json!({ "model": "small", "stream": stream, "max_tokens": 100, "messages": messages })

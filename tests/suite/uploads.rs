@@ -274,8 +274,7 @@ async fn a_pdf_and_a_text_are_shown_where_that_is_asked_for_and_nothing_else_is(
     ] {
         let upload = anna.upload(name, claimed, bytes).await;
         let path = address(&upload);
-        for (asked, shown) in
-            [(format!("{path}?view=true"), shown), (format!("{path}?view=false"), None), (path, None)]
+        for (asked, shown) in [(format!("{path}?view=true"), shown), (format!("{path}?view=false"), None), (path, None)]
         {
             let answer = anna.get(&asked).await;
             assert_eq!(answer.header("content-type"), Some(shown.unwrap_or("application/octet-stream")), "{asked}");

@@ -24,7 +24,7 @@ use reqwest::{
 use tokio::time::Instant;
 
 use crate::{
-    AiError, AiSettings, ChatDelta, ChatRequest, ChatStream, Deployment, Door, GatewayError, Limits, ProviderKind,
+    AiError, AiSettings, ApiStyle, ChatDelta, ChatRequest, ChatStream, Deployment, GatewayError, Limits, ProviderKind,
     ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
@@ -270,7 +270,7 @@ impl Ai {
         self.shelf.get()
     }
 
-    /// A question at the door of responses with what it only names of this key's answers before. None: it names nothing.
+    /// A question to the Responses API with what it only names of this key's answers before. None: it names nothing.
     pub async fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
         if !given::may_name(body) {
             return Ok(None);
@@ -288,7 +288,7 @@ impl Ai {
         &self.limits
     }
 
-    /// Whether one of those that may answer gets the tools that it runs itself, of a question at the door of responses.
+    /// Whether one of those that may answer gets the tools that it runs itself, of a question to the Responses API.
     #[must_use]
     pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
         self.any_along(route, |upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key))
@@ -299,7 +299,7 @@ impl Ai {
     pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
         let hands_on =
             |upstream: &Upstream| costly::passing(&upstream.passes, of_key).iter().any(|name| name == costly::SEARCH);
-        self.any_along(route, |upstream| upstream.kind.dialect().passes(Door::Chat) && hands_on(upstream))
+        self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
     }
 
     /// Whether a provider of this kind may answer.
@@ -430,7 +430,8 @@ impl Ai {
         }
         check_events(&response)?;
         let (body, limits) = (upstream.http.body(response), Arc::clone(&self.limits));
-        let mut relay = Relay::new(Door::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
+        let mut relay =
+            Relay::new(ApiStyle::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
         relay.first().await?;
         let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
             Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),

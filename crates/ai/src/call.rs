@@ -17,7 +17,7 @@ use crate::{
 
 /// The dialect of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
+pub enum ApiStyle {
     /// OpenAI's `/v1/chat/completions`.
     Chat,
     /// OpenAI's `/v1/responses`.
@@ -76,8 +76,8 @@ impl Route {
 /// A call of a client.
 #[derive(Debug, Clone)]
 pub struct Call {
-    pub door: Door,
-    /// The JSON of the door.
+    pub style: ApiStyle,
+    /// The JSON of the API.
     pub body: Bytes,
     pub route: Arc<Route>,
     pub request_id: String,
@@ -99,10 +99,10 @@ pub struct Call {
 
 impl Call {
     #[must_use]
-    pub fn new(door: Door, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
+    pub fn new(style: ApiStyle, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
         let (betas, passes, of_key, input) = (None, None, None, None);
         let (under_way, meter) = (Arc::default(), Arc::default());
-        Self { door, body, route, request_id, betas, passes, of_key, under_way, input, most_output: 0, meter }
+        Self { style, body, route, request_id, betas, passes, of_key, under_way, input, most_output: 0, meter }
     }
 
     /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).

@@ -19,7 +19,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Ai {
-    /// The tokens of a question at the door of messages. Where no provider counts, or none answers, they are estimated: a client that asks
+    /// The tokens of a question to the Messages API. Where no provider counts, or none answers, they are estimated: a client that asks
     /// before each turn must not stop for it.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
         let deadline = Instant::now() + self.limits().idle.min(PATIENCE);
@@ -61,11 +61,11 @@ async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Op
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // Whose own form it is reads it itself, with all that is new in it.
-    let request = if dialect.passes(call.door) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
+    let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
     let Some(Count { post, field }) = dialect.count(&call.body, &request, attempt.model).map_err(Stop::Told)? else {
         return Ok(None);
     };
-    let betas = if dialect.passes(call.door) { call.betas_for(upstream) } else { None };
+    let betas = if dialect.passes(call.style) { call.betas_for(upstream) } else { None };
     let wishes = (false, betas.as_deref());
     let response =
         upstream.post_message(&upstream.url(&post.place), &attempt.lease, post.body, wishes, deadline).await?;

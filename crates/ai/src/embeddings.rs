@@ -35,7 +35,7 @@ pub(crate) struct Wish {
 }
 
 impl Ai {
-    /// Asks for embeddings; the call's door doesn't matter.
+    /// Asks for embeddings; the call's API doesn't matter.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
         let wish = off_loop(body.len(), move || read(&body)).await??;
@@ -205,7 +205,7 @@ mod tests {
         }
         for input in [json!([]), json!(7), json!(["a", 1]), json!({}), Value::Null] {
             assert_eq!(
-                wish(&json!({"model": "m", "input": input})).err().map(|error| error.status(crate::Door::Chat)),
+                wish(&json!({"model": "m", "input": input})).err().map(|error| error.status(crate::ApiStyle::Chat)),
                 Some(400)
             );
         }

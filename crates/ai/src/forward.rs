@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, AnswerBody, Call, Door, Forwarded, Frames, GatewayError, ProviderKind, Usage,
+    Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, ProviderKind, Usage,
     ai::written,
     dialect::{
         Head,
@@ -73,11 +73,11 @@ enum Begun {
 #[derive(Clone)]
 struct Asked {
     request: Request,
-    style: Style,
+    format: AnswerFormat,
 }
 
 #[derive(Clone)]
-enum Style {
+enum AnswerFormat {
     Chat(Wishes),
     Responses {
         /// What the answer repeats of its request.
@@ -133,12 +133,14 @@ impl Ai {
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
         let dialect = upstream.kind.dialect();
-        match (call.door, &upstream.responses_url) {
-            (Door::Chat, _) if dialect.passes(Door::Chat) => return self.pass_chat(call, attempt, deadline).await,
-            (Door::Messages, _) if dialect.passes(Door::Messages) => {
+        match (call.style, &upstream.responses_url) {
+            (ApiStyle::Chat, _) if dialect.passes(ApiStyle::Chat) => {
+                return self.pass_chat(call, attempt, deadline).await;
+            }
+            (ApiStyle::Messages, _) if dialect.passes(ApiStyle::Messages) => {
                 return self.pass_messages(call, attempt, deadline).await;
             }
-            (Door::Responses, Some(url)) => return self.pass_responses(call, attempt, url, deadline).await,
+            (ApiStyle::Responses, Some(url)) => return self.pass_responses(call, attempt, url, deadline).await,
             _ => {}
         }
         let asked = match asked {
@@ -174,15 +176,15 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
-                let whole = openai_chat::door::whole(&head(call.door, attempt.model), &answer, &usage);
+                let whole = openai_chat::caller::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(Begun::Whole(whole.to_string().into()));
             }
             openai_chat::pass::meter_whole(&body, &call.meter)?;
             return Ok(Begun::Whole(body));
         }
         if content_type(response.headers()) == JSON {
-            let head = head(call.door, attempt.model);
-            let writer = openai_chat::door::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
+            let head = head(call.style, attempt.model);
+            let writer = openai_chat::caller::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
             return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
         }
         let relay = self
@@ -209,7 +211,7 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
-                let whole = anthropic::door::whole(&head(call.door, attempt.model), &answer, &usage);
+                let whole = anthropic::caller::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(Begun::Whole(whole.to_string().into()));
             }
             anthropic::pass::meter_whole(&body, &call.meter, request.pays_for_code)?;
@@ -217,7 +219,7 @@ impl Ai {
         }
         if content_type(response.headers()) == JSON {
             let writer =
-                anthropic::door::MessageWriter::new(head(call.door, attempt.model), call.meter.estimated_question());
+                anthropic::caller::MessageWriter::new(head(call.style, attempt.model), call.meter.estimated_question());
             return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
         }
         let tap = MessagesTap::reading(MessageEvents::new(request.pays_for_code));
@@ -263,8 +265,8 @@ impl Ai {
 
     /// Reads a call into the neutral form.
     async fn read(&self, call: &Call) -> Result<Asked, GatewayError> {
-        let (door, body, record) = (call.door, call.body.clone(), self.record(call));
-        let mut asked = off_loop(body.len(), move || Asked::read(door, &body, record)).await??;
+        let (style, body, record) = (call.style, call.body.clone(), self.record(call));
+        let mut asked = off_loop(body.len(), move || Asked::read(style, &body, record)).await??;
         if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
             && self.leads_to(&call.route, ProviderKind::GEMINI)
         {
@@ -290,18 +292,18 @@ impl Ai {
         let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
         let url = upstream.address(attempt.model, stream);
         let response = upstream.post(&url, &attempt.lease, body, stream, deadline).await?;
-        let head = head(call.door, attempt.model);
+        let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
             let listener = self.listener(attempt).with_tools(&asked.request).sharing(self.sharing(call));
             let (asked, meter) = (Arc::clone(asked), Arc::clone(&call.meter));
             let translating = off_loop(body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
-                Ok::<_, Failure>(asked.style.whole(&head, &answer, &usage).to_string())
+                Ok::<_, Failure>(asked.format.whole(&head, &answer, &usage).to_string())
             });
             return Ok(Begun::Whole(translating.await.map_err(Stop::Told)??.into()));
         }
-        let writer = asked.style.writer(head, call.meter.estimated_question());
+        let writer = asked.format.writer(head, call.meter.estimated_question());
         if content_type(response.headers()) == JSON {
             return self.whole_as_frames(call, attempt, (response, Some(&asked.request)), writer, deadline).await;
         }
@@ -345,7 +347,7 @@ impl Ai {
         check_events(&response)?;
         let body = attempt.upstream.http.body(response);
         let limits = Arc::clone(self.limits());
-        let mut relay = Relay::new(call.door, tap, body, Arc::clone(&call.meter), limits, deadline);
+        let mut relay = Relay::new(call.style, tap, body, Arc::clone(&call.meter), limits, deadline);
         relay.first().await?;
         Ok(relay)
     }
@@ -367,27 +369,27 @@ async fn rewritten(
 }
 
 impl Asked {
-    fn read(door: Door, body: &[u8], record: Option<Record>) -> Result<Self, GatewayError> {
+    fn read(style: ApiStyle, body: &[u8], record: Option<Record>) -> Result<Self, GatewayError> {
         let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
-        let (request, style) = match door {
-            Door::Chat => {
+        let (request, format) = match style {
+            ApiStyle::Chat => {
                 let (request, wishes) = openai_chat::request::read(&body)?;
-                (request, Style::Chat(wishes))
+                (request, AnswerFormat::Chat(wishes))
             }
-            Door::Responses => {
+            ApiStyle::Responses => {
                 let (request, repeated) = openai_responses::request::read(&body)?;
-                (request, Style::Responses { repeated, record })
+                (request, AnswerFormat::Responses { repeated, record })
             }
-            Door::Messages => (anthropic::request::read(&body)?, Style::Messages),
+            ApiStyle::Messages => (anthropic::request::read(&body)?, AnswerFormat::Messages),
         };
-        Ok(Self { request, style })
+        Ok(Self { request, format })
     }
 }
 
-impl Style {
+impl AnswerFormat {
     fn whole(&self, head: &Head, answer: &Answer, usage: &Usage) -> Value {
         match self {
-            Self::Chat(_) => openai_chat::door::whole(head, answer, usage),
+            Self::Chat(_) => openai_chat::caller::whole(head, answer, usage),
             Self::Responses { repeated, record } => {
                 let whole = openai_responses::answer::whole(head, repeated, answer, usage);
                 if let Some(record) = record {
@@ -395,28 +397,28 @@ impl Style {
                 }
                 whole
             }
-            Self::Messages => anthropic::door::whole(head, answer, usage),
+            Self::Messages => anthropic::caller::whole(head, answer, usage),
         }
     }
 
     /// `asked`: the tokens of the question, about.
     fn writer(&self, head: Head, asked: u64) -> Box<dyn Writer> {
         match self {
-            Self::Chat(wishes) => Box::new(openai_chat::door::ChatWriter::new(&head, *wishes)),
+            Self::Chat(wishes) => Box::new(openai_chat::caller::ChatWriter::new(&head, *wishes)),
             Self::Responses { repeated, record } => {
                 Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
             }
-            Self::Messages => Box::new(anthropic::door::MessageWriter::new(head, asked)),
+            Self::Messages => Box::new(anthropic::caller::MessageWriter::new(head, asked)),
         }
     }
 }
 
 /// The head of an answer that we write.
-fn head(door: Door, model: &str) -> Head {
-    let prefix = match door {
-        Door::Chat => "chatcmpl-",
-        Door::Responses => "resp_",
-        Door::Messages => "msg_",
+fn head(style: ApiStyle, model: &str) -> Head {
+    let prefix = match style {
+        ApiStyle::Chat => "chatcmpl-",
+        ApiStyle::Responses => "resp_",
+        ApiStyle::Messages => "msg_",
     };
     let id = format!("{prefix}{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
     let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();

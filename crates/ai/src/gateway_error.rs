@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{AiError, call::Door, wire::failure::Failure};
+use crate::{AiError, call::ApiStyle, wire::failure::Failure};
 
 /// What went wrong, as a client tells failures apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum ErrorKind {
 /// What Anthropic says of a question that is longer than its model takes.
 const TOO_LONG: &str = "prompt is too long";
 
-/// A failure, to be [rendered](Self::render) in a door's form.
+/// A failure, to be [rendered](Self::render) in an API's form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct GatewayError {
@@ -116,13 +116,13 @@ impl GatewayError {
         self.retry_after
     }
 
-    /// The HTTP status at this door.
+    /// The HTTP status that this API has for it.
     #[must_use]
-    pub fn status(&self, door: Door) -> u16 {
+    pub fn status(&self, style: ApiStyle) -> u16 {
         match self.kind {
             ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined => 400,
             ErrorKind::Unauthenticated => 401,
-            ErrorKind::OutOfBudget if door == Door::Messages => 402,
+            ErrorKind::OutOfBudget if style == ApiStyle::Messages => 402,
             ErrorKind::Forbidden => 403,
             ErrorKind::UnknownModel | ErrorKind::NotFound => 404,
             ErrorKind::MethodNotAllowed => 405,
@@ -131,15 +131,15 @@ impl GatewayError {
             ErrorKind::RateLimited | ErrorKind::OutOfBudget => 429,
             ErrorKind::Internal => 500,
             ErrorKind::BadUpstream => 502,
-            ErrorKind::Unavailable if door == Door::Messages => 529,
+            ErrorKind::Unavailable if style == ApiStyle::Messages => 529,
             ErrorKind::Unavailable => 503,
             ErrorKind::Timeout => 504,
         }
     }
 
-    /// Status, headers and body at this door.
+    /// Status, headers and body as this API has them.
     #[must_use]
-    pub fn render(&self, door: Door, request_id: &str) -> Rendered {
+    pub fn render(&self, style: ApiStyle, request_id: &str) -> Rendered {
         let mut headers = Vec::new();
         if let Some(wait) = self.retry_after {
             headers.push(("retry-after", wait.as_millis().div_ceil(1_000).max(1).to_string()));
@@ -149,25 +149,25 @@ impl GatewayError {
         if let Some(should_retry) = self.should_retry.or(never) {
             headers.push(("x-should-retry", should_retry.to_string()));
         }
-        let body = match door {
-            Door::Chat | Door::Responses => json!({"error": self.openai_object()}),
-            Door::Messages => {
+        let body = match style {
+            ApiStyle::Chat | ApiStyle::Responses => json!({"error": self.openai_object()}),
+            ApiStyle::Messages => {
                 json!({"type": "error", "error": self.anthropic_object(), "request_id": request_id})
             }
         };
-        Rendered { status: self.status(door), headers, body: body.to_string().into_bytes() }
+        Rendered { status: self.status(style), headers, body: body.to_string().into_bytes() }
     }
 
-    /// The frame that tells of a failure inside a stream, which ends with it. `sequence` is counted at the door of responses only.
+    /// The frame that tells of a failure inside a stream, which ends with it. `sequence` is counted by the Responses API only.
     #[must_use]
-    pub fn frame(&self, door: Door, sequence: u64) -> Vec<u8> {
-        let (event, data) = match door {
-            Door::Chat => ("", json!({"error": self.openai_object()})),
-            Door::Responses => (
+    pub fn frame(&self, style: ApiStyle, sequence: u64) -> Vec<u8> {
+        let (event, data) = match style {
+            ApiStyle::Chat => ("", json!({"error": self.openai_object()})),
+            ApiStyle::Responses => (
                 "event: error\n",
                 json!({"type": "error", "sequence_number": sequence, "code": self.openai_code(), "message": self.message, "param": self.param}),
             ),
-            Door::Messages => ("event: error\n", json!({"type": "error", "error": self.anthropic_object()})),
+            ApiStyle::Messages => ("event: error\n", json!({"type": "error", "error": self.anthropic_object()})),
         };
         format!("{event}data: {data}\n\n").into_bytes()
     }
@@ -276,49 +276,49 @@ impl From<Failure> for GatewayError {
 mod tests {
     use super::*;
 
-    fn text(error: &GatewayError, door: Door) -> String {
-        String::from_utf8(error.render(door, "req_1").body).expect("text")
+    fn text(error: &GatewayError, style: ApiStyle) -> String {
+        String::from_utf8(error.render(style, "req_1").body).expect("text")
     }
 
     #[test]
-    fn an_error_has_the_form_of_its_door() {
+    fn an_error_has_the_form_of_its_api() {
         let error = GatewayError::unknown_model("m");
         let message = "The model `m` doesn't exist, or this key may not use it.";
         assert_eq!(
-            text(&error, Door::Chat),
+            text(&error, ApiStyle::Chat),
             json!({"error": {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}}).to_string()
         );
         assert_eq!(
-            text(&error, Door::Messages),
+            text(&error, ApiStyle::Messages),
             json!({"type": "error", "error": {"type": "not_found_error", "message": message}, "request_id": "req_1"})
                 .to_string()
         );
-        assert_eq!(error.status(Door::Responses), 404);
+        assert_eq!(error.status(ApiStyle::Responses), 404);
     }
 
     #[test]
     fn out_of_budget_is_not_worth_a_retry_and_a_wait_is_told_twice() {
         let spent = GatewayError::new(ErrorKind::OutOfBudget, "Spent.");
-        assert_eq!((spent.status(Door::Chat), spent.status(Door::Messages)), (429, 402));
-        assert_eq!(spent.render(Door::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
+        assert_eq!((spent.status(ApiStyle::Chat), spent.status(ApiStyle::Messages)), (429, 402));
+        assert_eq!(spent.render(ApiStyle::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
         let busy = GatewayError::from(Failure::from(AiError::Busy { retry_after: Some(Duration::from_millis(1_500)) }));
         assert_eq!(
-            busy.render(Door::Chat, "").headers,
+            busy.render(ApiStyle::Chat, "").headers,
             [("retry-after", "2".to_owned()), ("retry-after-ms", "1500".to_owned())]
         );
     }
 
     #[test]
-    fn a_question_that_is_too_long_is_told_in_the_words_of_its_door() {
-        let said = |message: &str, door| {
+    fn a_question_that_is_too_long_is_told_in_the_words_of_its_api() {
+        let said = |message: &str, style| {
             let error = GatewayError::new(ErrorKind::ContextTooLong, message);
-            let body: Value = serde_json::from_str(&text(&error, door)).expect("JSON");
+            let body: Value = serde_json::from_str(&text(&error, style)).expect("JSON");
             body["error"]["message"].as_str().expect("a message").to_owned()
         };
         let words = "This model's maximum context length is 10 tokens.";
-        assert_eq!(said(words, Door::Messages), format!("prompt is too long: {words}"));
-        assert_eq!(said("prompt is too long: 9 > 8", Door::Messages), "prompt is too long: 9 > 8");
-        assert_eq!(said(words, Door::Chat), words);
+        assert_eq!(said(words, ApiStyle::Messages), format!("prompt is too long: {words}"));
+        assert_eq!(said("prompt is too long: 9 > 8", ApiStyle::Messages), "prompt is too long: 9 > 8");
+        assert_eq!(said(words, ApiStyle::Chat), words);
     }
 
     #[test]
@@ -336,9 +336,9 @@ mod tests {
     #[test]
     fn errors_inside_a_stream_are_frames() {
         let error = GatewayError::new(ErrorKind::BadUpstream, "Broken.");
-        let frame = |door| String::from_utf8(error.frame(door, 4)).expect("text");
-        assert!(frame(Door::Chat).starts_with(r#"data: {"error":{"#));
-        assert!(frame(Door::Messages).starts_with("event: error\ndata: {"));
-        assert!(frame(Door::Responses).contains(r#""sequence_number":4"#));
+        let frame = |style| String::from_utf8(error.frame(style, 4)).expect("text");
+        assert!(frame(ApiStyle::Chat).starts_with(r#"data: {"error":{"#));
+        assert!(frame(ApiStyle::Messages).starts_with("event: error\ndata: {"));
+        assert!(frame(ApiStyle::Responses).contains(r#""sequence_number":4"#));
     }
 }

@@ -1,4 +1,4 @@
-//! What was given out at the door of responses, for a while, so that its caller may name it instead of sending it again: an answer by
+//! What was given out by the Responses API, for a while, so that its caller may name it instead of sending it again: an answer by
 //! `previous_response_id`, a piece of one by `item_reference`.
 //!
 //! It is kept for the key that asked, in memory and on the [shelf](SharedShelf) that instances share where there is one, unless the caller says

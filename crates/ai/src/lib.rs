@@ -1,7 +1,7 @@
 //! The AI layer: one interface to all providers of language models.
 //!
 //! [`Ai::chat`] takes a model's name and a conversation and gives back a stream of text, for the assistants of the chat.
-//! [`Ai::forward`] takes a call in one of three [dialects](Door) and gives back the answer in the same, for the gateway; embeddings,
+//! [`Ai::forward`] takes a call in one of three [dialects](ApiStyle) and gives back the answer in the same, for the gateway; embeddings,
 //! transcriptions and the counting of tokens stand beside it. All go the same way: the [route](Route) names deployments, the [key pool](keys) lends the least used key which is not resting, and the
 //! dialect's upstream half writes the request and reads the answer. Between two dialects stands the neutral form; where caller and
 //! provider speak the same, the bytes pass. The wire holds every limit and time-out.
@@ -47,7 +47,7 @@ mod wire;
 
 pub use ai::{Ai, KeyNews};
 pub use appcore::Secret;
-pub use call::{AnswerBody, Call, Deployment, Door, Fallbacks, Forwarded, Frames, Route};
+pub use call::{AnswerBody, ApiStyle, Call, Deployment, Fallbacks, Forwarded, Frames, Route};
 pub use chat::{
     ChatCall, ChatDelta, ChatFile, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool,
     Finish, Role,

@@ -1,6 +1,6 @@
 //! The form in the middle: what every dialect can be read into and written from.
 //!
-//! A door reads a request into a [`Request`], an upstream writes it out. An upstream reads its answer into [`Event`]s, a door writes
+//! An API reads a request into a [`Request`], an upstream writes it out. An upstream reads its answer into [`Event`]s, an API writes
 //! them out. Nobody needs to know more than one dialect, and every pair works.
 
 mod answer;
@@ -387,7 +387,7 @@ pub(crate) trait Reader: Send + 'static {
     fn is_done(&self) -> bool;
 }
 
-/// Writes a stream in a door's dialect.
+/// Writes a stream in an API's dialect.
 pub(crate) trait Writer: Send + 'static {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
     /// The end of a whole answer.

@@ -11,7 +11,7 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    call::Door,
+    call::ApiStyle,
     dialect::{
         anthropic::hosted as claude_hosted,
         fields::{has_escaped, whole},
@@ -88,12 +88,12 @@ struct Head<'a> {
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
-pub async fn look(door: Door, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
+pub async fn look(style: ApiStyle, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
     let body = body.clone();
     let looking = off_loop(body.len(), move || {
-        peek(door, &body).map(Peek::kept).or_else(|error| {
+        peek(style, &body).map(Peek::kept).or_else(|error| {
             let Some(mended) = mended(&body) else { return Err(error) };
-            let peek = peek(door, &mended).map(Peek::kept).map_err(|_| error)?;
+            let peek = peek(style, &mended).map(Peek::kept).map_err(|_| error)?;
             Ok(Peek { mended: Some(mended), ..peek })
         })
     });
@@ -124,37 +124,37 @@ fn mended(body: &[u8]) -> Option<Bytes> {
     Some(value.to_string().into())
 }
 
-pub(crate) fn peek(door: Door, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
+pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let model = model_name(head.model)?;
     let choices = head.n.unwrap_or(1);
     if choices == 0 || choices > MOST_CHOICES {
         return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MOST_CHOICES}.")));
     }
-    let (max_output, choices) = match door {
+    let (max_output, choices) = match style {
         // Both go on to the provider, and which of them it heeds is its affair.
-        Door::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
-        Door::Responses => (head.max_output_tokens, 1),
-        Door::Messages => (head.max_tokens, 1),
+        ApiStyle::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
+        ApiStyle::Responses => (head.max_output_tokens, 1),
+        ApiStyle::Messages => (head.max_tokens, 1),
     };
     let survey = survey(body);
     if survey.items > MOST_ITEMS {
-        let field = if door == Door::Responses { "input" } else { "messages" };
+        let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let message = format!("A question can have up to {MOST_ITEMS} messages and parts of them.");
         return Err(GatewayError::invalid_param(field, message));
     }
-    let has_sound = door == Door::Chat && speaks_of_sound(body);
-    let (tools, has_open_tools) = match door {
-        Door::Chat => {
+    let has_sound = style == ApiStyle::Chat && speaks_of_sound(body);
+    let (tools, has_open_tools) = match style {
+        ApiStyle::Chat => {
             let searches = u64::from(head.web_search_options.is_some());
             (ToolUses { searches, ..ToolUses::default() }, false)
         }
-        Door::Responses => {
+        ApiStyle::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| most.get().parse().ok());
             let tools = hosted::may_use(head.tools, head.input, most_calls);
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
-        Door::Messages => claude_hosted::may_use(head.tools),
+        ApiStyle::Messages => claude_hosted::may_use(head.tools),
     };
     Ok(Peek {
         model,
@@ -328,7 +328,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let is_argument = is_argument
                 || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
-                // What is asked at the door of responses is called so, too.
+                // What is asked of the Responses API is called so, too.
                 || (depth > 0 && key == "input");
             let place = Place { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
             map.next_value_seed(Walk { place, media: self.media })?;
@@ -370,28 +370,28 @@ mod tests {
     use super::*;
     use crate::meter::SEARCHES;
 
-    fn look(door: Door, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
+    fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        peek(door, &body)
+        peek(style, &body)
             .map(|Peek { model, stream, wanted, .. }| (model.into_owned(), stream, wanted.max_output, wanted.choices))
             .map_err(|error| error.message().to_owned())
     }
 
     #[test]
-    fn each_door_names_its_limit_differently() {
+    fn each_api_names_its_limit_differently() {
         let body =
             r#"{"model":"m","stream":null,"max_tokens":5,"max_completion_tokens":7,"max_output_tokens":9,"n":2}"#;
-        assert_eq!(look(Door::Chat, body), Ok(("m".to_owned(), false, Some(7), 2)));
-        assert_eq!(look(Door::Responses, body), Ok(("m".to_owned(), false, Some(9), 1)));
-        assert_eq!(look(Door::Messages, body), Ok(("m".to_owned(), false, Some(5), 1)));
-        assert_eq!(look(Door::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
+        assert_eq!(look(ApiStyle::Chat, body), Ok(("m".to_owned(), false, Some(7), 2)));
+        assert_eq!(look(ApiStyle::Responses, body), Ok(("m".to_owned(), false, Some(9), 1)));
+        assert_eq!(look(ApiStyle::Messages, body), Ok(("m".to_owned(), false, Some(5), 1)));
+        assert_eq!(look(ApiStyle::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
         let hidden = r#"{"model":"m","max_tokens":900,"max_completion_tokens":1}"#;
-        assert_eq!(look(Door::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
+        assert_eq!(look(ApiStyle::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
     }
 
     #[tokio::test]
     async fn what_most_libraries_read_is_read() {
-        let look = async |body: &str| super::look(Door::Chat, &Bytes::copy_from_slice(body.as_bytes())).await;
+        let look = async |body: &str| super::look(ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await;
         let body =
             r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
         let Peek { stream, wanted, mended, .. } = look(body).await.unwrap();
@@ -408,9 +408,9 @@ mod tests {
 
     #[test]
     fn searches_that_a_provider_may_run_are_known() {
-        let searches = |door: Door, tools: &str| {
+        let searches = |style: ApiStyle, tools: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":{tools}}}"#));
-            peek(door, &body).unwrap().wanted.tools.searches
+            peek(style, &body).unwrap().wanted.tools.searches
         };
         for (tools, found) in [
             (r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f"}]"#, 3),
@@ -424,30 +424,30 @@ mod tests {
             ("[]", 0),
             ("\"web_search\"", 0),
         ] {
-            assert_eq!(searches(Door::Messages, tools), found, "{tools}");
-            assert_eq!(searches(Door::Chat, tools), 0);
+            assert_eq!(searches(ApiStyle::Messages, tools), found, "{tools}");
+            assert_eq!(searches(ApiStyle::Chat, tools), 0);
         }
     }
 
     #[test]
     fn tools_without_a_bound_are_known() {
-        let is_open = |door: Door, rest: &str| {
+        let is_open = |style: ApiStyle, rest: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m",{rest}}}"#));
-            peek(door, &body).unwrap().wanted.has_open_tools
+            peek(style, &body).unwrap().wanted.has_open_tools
         };
-        assert!(is_open(Door::Messages, r#""tools":[{"type":"web_search_20250305"}]"#));
-        assert!(!is_open(Door::Messages, r#""tools":[{"type":"web_search_20250305","max_uses":3},{"name":"f"}]"#));
-        assert!(is_open(Door::Responses, r#""tools":[{"type":"web_search"}]"#));
-        assert!(!is_open(Door::Responses, r#""tools":[{"type":"web_search"}],"max_tool_calls":3"#));
-        assert!(!is_open(Door::Responses, r#""tools":[{"type":"code_interpreter","container":{"type":"auto"}}]"#));
-        assert!(!is_open(Door::Chat, r#""web_search_options":{}"#));
+        assert!(is_open(ApiStyle::Messages, r#""tools":[{"type":"web_search_20250305"}]"#));
+        assert!(!is_open(ApiStyle::Messages, r#""tools":[{"type":"web_search_20250305","max_uses":3},{"name":"f"}]"#));
+        assert!(is_open(ApiStyle::Responses, r#""tools":[{"type":"web_search"}]"#));
+        assert!(!is_open(ApiStyle::Responses, r#""tools":[{"type":"web_search"}],"max_tool_calls":3"#));
+        assert!(!is_open(ApiStyle::Responses, r#""tools":[{"type":"code_interpreter","container":{"type":"auto"}}]"#));
+        assert!(!is_open(ApiStyle::Chat, r#""web_search_options":{}"#));
     }
 
     #[test]
     fn a_container_for_code_is_known_where_it_is_billed() {
         let containers = |tools: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m","messages":[],"tools":[{tools}]}}"#));
-            peek(Door::Messages, &body).unwrap().wanted.tools.containers
+            peek(ApiStyle::Messages, &body).unwrap().wanted.tools.containers
         };
         let code = r#"{"type":"code_execution_20250825","name":"code_execution"}"#;
         assert_eq!(containers(code), 1);
@@ -467,7 +467,7 @@ mod tests {
     fn a_search_for_chat_completions_is_known() {
         let searches = |options: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m",{options}"messages":[]}}"#));
-            peek(Door::Chat, &body).unwrap().wanted.tools.searches
+            peek(ApiStyle::Chat, &body).unwrap().wanted.tools.searches
         };
         assert_eq!(searches(""), 0);
         assert_eq!(searches(r#""web_search_options":null,"#), 0);
@@ -479,7 +479,7 @@ mod tests {
     fn sound_that_is_sent_or_asked_for_is_known() {
         let has_sound = |rest: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
-            peek(Door::Chat, &body).unwrap().wanted.has_sound
+            peek(ApiStyle::Chat, &body).unwrap().wanted.has_sound
         };
         assert!(has_sound(r#","modalities":["text","audio"],"audio":{"voice":"alloy"}"#));
         assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
@@ -491,7 +491,7 @@ mod tests {
     fn a_question_without_chance_is_known() {
         let is_repeatable = |rest: &str| {
             let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
-            peek(Door::Chat, &body).unwrap().is_repeatable
+            peek(ApiStyle::Chat, &body).unwrap().is_repeatable
         };
         assert!([r#","temperature":0"#, r#","temperature":0.0"#, r#","seed":7"#].into_iter().all(is_repeatable));
         let others = ["", r#","temperature":0.1"#, r#","temperature":null,"seed":null"#, r#","temperature":"0""#];
@@ -503,9 +503,9 @@ mod tests {
         for body in
             ["", "{", "[]", "3", r#"{"model":7}"#, r#"{"stream":true}"#, r#"{"model":""}"#, r#"{"model":"m","n":0}"#]
         {
-            assert!(look(Door::Chat, body).is_err(), "{body}");
+            assert!(look(ApiStyle::Chat, body).is_err(), "{body}");
         }
-        assert!(look(Door::Chat, r#"{"model":"m","stream":"yes"}"#).unwrap_err().contains("boolean"));
+        assert!(look(ApiStyle::Chat, r#"{"model":"m","stream":"yes"}"#).unwrap_err().contains("boolean"));
     }
 
     #[test]
@@ -546,26 +546,26 @@ mod tests {
 
     #[test]
     fn a_question_has_so_many_messages_and_parts() {
-        let asked = |door, field: &str, count: usize, item: &str| {
+        let asked = |style, field: &str, count: usize, item: &str| {
             let items = vec![item; count].join(",");
             let body = Bytes::from(format!(r#"{{"model":"m","{field}":[{items}]}}"#));
-            peek(door, &body).err().and_then(|error| error.param)
+            peek(style, &body).err().and_then(|error| error.param)
         };
         let message = r#"{"role":"user","content":[{"type":"text","text":"{ { {"}]}"#;
-        assert_eq!(asked(Door::Chat, "messages", 5_000, message), None);
-        assert_eq!(asked(Door::Chat, "messages", 5_001, message).as_deref(), Some("messages"));
-        assert_eq!(asked(Door::Responses, "input", 10_001, "{}").as_deref(), Some("input"));
-        assert_eq!(asked(Door::Messages, "messages", 10_001, "{}").as_deref(), Some("messages"));
+        assert_eq!(asked(ApiStyle::Chat, "messages", 5_000, message), None);
+        assert_eq!(asked(ApiStyle::Chat, "messages", 5_001, message).as_deref(), Some("messages"));
+        assert_eq!(asked(ApiStyle::Responses, "input", 10_001, "{}").as_deref(), Some("input"));
+        assert_eq!(asked(ApiStyle::Messages, "messages", 10_001, "{}").as_deref(), Some("messages"));
         let called = r#"{"role":"assistant","content":[{"type":"tool_use","input":{"rows":[{},{},{}]}}]}"#;
-        assert_eq!(asked(Door::Messages, "messages", 5_000, called), None, "what a tool is called with is data");
-        assert_eq!(asked(Door::Chat, "input", 200_000, "7"), None);
+        assert_eq!(asked(ApiStyle::Messages, "messages", 5_000, called), None, "what a tool is called with is data");
+        assert_eq!(asked(ApiStyle::Chat, "input", 200_000, "7"), None);
     }
 
     proptest! {
         #[test]
         fn garbage_never_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
             let body = Bytes::from(body);
-            let _ = (peek(Door::Chat, &body).is_ok(), estimate(&body));
+            let _ = (peek(ApiStyle::Chat, &body).is_ok(), estimate(&body));
         }
     }
 }

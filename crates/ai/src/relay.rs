@@ -16,7 +16,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    AiError, Door, GatewayError, Limits,
+    AiError, ApiStyle, GatewayError, Limits,
     keys::KeyLease,
     meter::Meter,
     wire::{ByteStream, events::Splitter, failure::Failure},
@@ -44,7 +44,7 @@ pub(crate) trait Tap: Send + Unpin + 'static {
 
 /// One answer on its way.
 pub(crate) struct Relay<T: Tap> {
-    door: Door,
+    style: ApiStyle,
     tap: T,
     body: Option<ByteStream>,
     splitter: Splitter,
@@ -61,7 +61,7 @@ pub(crate) struct Relay<T: Tap> {
 
 impl<T: Tap> Relay<T> {
     pub fn new(
-        door: Door,
+        style: ApiStyle,
         tap: T,
         body: ByteStream,
         meter: Arc<Meter>,
@@ -72,7 +72,7 @@ impl<T: Tap> Relay<T> {
         let alarm = Box::pin(sleep_until(deadline.min(heard_at + limits.idle)));
         let (splitter, body) = (Splitter::default(), Some(body));
         Self {
-            door,
+            style,
             tap,
             body,
             splitter,
@@ -198,14 +198,14 @@ impl<T: Tap<Out = Bytes>> Stream for Relay<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let (Some(error), Some(_)) = (self.meter.cut(), &self.body) {
-            let frame = error.frame(self.door, self.tap.sequence());
+            let frame = error.frame(self.style, self.tap.sequence());
             (self.body, self.ready) = (None, None);
             return Poll::Ready(Some(Ok(frame.into())));
         }
         match ready!(self.poll_out(cx)) {
             Some(Err(failure)) => {
                 tracing::warn!(code = failure.error.code(), "an answer broke off");
-                let frame = GatewayError::from(failure).frame(self.door, self.tap.sequence());
+                let frame = GatewayError::from(failure).frame(self.style, self.tap.sequence());
                 Poll::Ready(Some(Ok(frame.into())))
             }
             Some(Ok(frames)) => Poll::Ready(Some(Ok(frames))),

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::stream::TranscriptTap;
 use crate::{
-    Ai, AiError, AnswerBody, Door, Forwarded, GatewayError, Limits, Meter, Route,
+    Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
     dialect::{Hearing, Place, openai_chat::usage},
     forward::{EVENTS, JSON, Stop},
     neutral::Event,
@@ -168,7 +168,7 @@ async fn pass(
     if recording.is_stream() && wire::content_type(response.headers()) == EVENTS {
         let body = upstream.http.body(response);
         let meter = Arc::clone(&recording.meter);
-        let mut relay = Relay::new(Door::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
+        let mut relay = Relay::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
         relay.first().await?;
         return Ok(Heard::Stream(Box::new(relay)));
     }

@@ -16,7 +16,7 @@ use realtime::{
     close::Close,
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
-        self, Door, Engine, Guest, Host, Message, Refused, Settings, Sid, Upgraded,
+        self, Engine, Guest, Host, Message, Refused, SessionRouter, Settings, Sid, Upgraded,
         http::{self, Question, Transport},
     },
     frame::{self, Kind},
@@ -225,7 +225,7 @@ async fn upgrade(engines: Rc<Engines>, request: Request, framed: Framed<TcpStrea
 
 /// Serves on this listener.
 pub fn serve(listener: TcpListener) -> io::Result<Server> {
-    let (echo, namespaces) = (Door::new(Uuid::new_v4()), Door::new(Uuid::new_v4()));
+    let (echo, namespaces) = (SessionRouter::new(Uuid::new_v4()), SessionRouter::new(Uuid::new_v4()));
     let server = Server::build().workers(1).shutdown_timeout(1).listen("conformance", listener, move || {
         let engines = Rc::new(Engines {
             echo: Engine::start(Echo, settings(), &echo),

@@ -25,7 +25,7 @@ fn local(upstream: &Upstream) -> Value {
 async fn ask(program: &Member, model: &str) -> Answer {
     let mut body = question(false);
     body["model"] = json!(model);
-    program.post(DOORS[0], body).await
+    program.post(API_STYLES[0], body).await
 }
 
 fn last_key(upstream: &Upstream) -> Option<String> {

@@ -79,9 +79,10 @@ async fn read_until(response: &mut reqwest::Response, text: &mut String, part: &
 async fn a_stream_that_has_not_begun_says_that_it_is_alive_and_how_it_ended() {
     let setup = Setup::new().set("gateway.heartbeat_seconds", 1).set("ai.answer_timeout", 6);
     let stage = Stage::with(setup, UpstreamKind::Gemini).await;
-    for door in DOORS {
+    for style in API_STYLES {
         stage.upstream.then(Behaviour::step("One two."));
-        let mut response = stage.program.request(Method::POST, door).json(&asked_at(door, true)).send().await.unwrap();
+        let mut response =
+            stage.program.request(Method::POST, style).json(&asked_at(style, true)).send().await.unwrap();
         assert_eq!(
             (response.status().as_u16(), &response.headers()["content-type"]),
             (200, &"text/event-stream".parse().unwrap())
@@ -96,10 +97,10 @@ async fn a_stream_that_has_not_begun_says_that_it_is_alive_and_how_it_ended() {
     }
     // Nobody answers at all: the stream says so, and it is in the ledger.
     stage.upstream.always(Behaviour::Hang);
-    for (door, kind) in DOORS.iter().zip(["\"code\":\"timeout\"", "\"code\":\"timeout\"", "timeout_error"]) {
-        let answer = stage.program.post(door, asked_at(door, true)).await;
+    for (style, kind) in API_STYLES.iter().zip(["\"code\":\"timeout\"", "\"code\":\"timeout\"", "timeout_error"]) {
+        let answer = stage.program.post(style, asked_at(style, true)).await;
         let text = answer.text();
-        assert!(answer.status == 200 && text.contains("ping\n") && text.contains(kind), "{door}: {text}");
+        assert!(answer.status == 200 && text.contains("ping\n") && text.contains(kind), "{style}: {text}");
         assert!(!text.contains("[DONE]") && !text.contains("message_stop"), "{text}");
     }
     let rows = stage.anna.get("/r1/usage/requests").await.data();

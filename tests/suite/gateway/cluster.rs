@@ -16,7 +16,7 @@ async fn several(count: usize) -> Stage {
         let program = stage.program.at(&stage.app.instances[at].url());
         // Each instance hears of the price by itself.
         wait_until("the price is known", async || {
-            program.post(DOORS[0], question(false)).await.header("x-natter-cost") == Some("10")
+            program.post(API_STYLES[0], question(false)).await.header("x-natter-cost") == Some("10")
         })
         .await;
     }
@@ -29,14 +29,14 @@ fn everywhere(stage: &Stage, key: &Value) -> Vec<Caller> {
     stage.app.instances.iter().map(|instance| Caller::new(&instance.url(), credentials.clone())).collect()
 }
 
-/// Asks so many times at once, at all instances and doors in turn: the answers.
+/// Asks so many times at once, at all instances and APIs in turn: the answers.
 async fn race(callers: &[Caller], times: usize) -> Vec<Answer> {
     let callers = Arc::new(callers.to_vec());
     let mut racing = JoinSet::new();
     for n in 0..times {
         let callers = Arc::clone(&callers);
-        let door = DOORS[(n / callers.len()) % 3];
-        racing.spawn(async move { callers[n % callers.len()].post(door, asked_at(door, false)).await });
+        let style = API_STYLES[(n / callers.len()) % 3];
+        racing.spawn(async move { callers[n % callers.len()].post(style, asked_at(style, false)).await });
     }
     racing.join_all().await
 }
@@ -90,8 +90,10 @@ async fn five_instances_refuse_as_one_and_none_of_them_is_behind() {
     // A key that may call another model only, and one that is gone, is so everywhere.
     anna.patch(&path, json!({ "models": ["large"], "budget": null })).await.data();
     for caller in &callers {
-        wait_until("it may call one model only", async || caller.post(DOORS[0], question(false)).await.status == 404)
-            .await;
+        wait_until("it may call one model only", async || {
+            caller.post(API_STYLES[0], question(false)).await.status == 404
+        })
+        .await;
         let listed = caller.get("/v1/models").await;
         let ids: Vec<&Value> = listed.body["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
         assert!(ids.iter().all(|id| id.as_str().unwrap().contains("large")) && !ids.is_empty(), "{ids:?}");
@@ -109,7 +111,7 @@ async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
     let stranger = keys::make(&stage.anna, json!({})).await;
     let (callers, strangers) = (everywhere(&stage, &key), everywhere(&stage, &stranger));
     let refused = async |caller: &Caller, body: Value| {
-        let answer = caller.post(DOORS[1], body).await;
+        let answer = caller.post(API_STYLES[1], body).await;
         assert_eq!(answer.status, 400, "{answer:?}");
         answer.body["error"]["code"].clone()
     };
@@ -121,7 +123,7 @@ async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
         stage.upstream.always(Behaviour::CallTools(vec![("weather".to_owned(), json!({ "turn": turn }))]));
         asked["stream"] = json!(is_streamed);
         asked["tools"] = json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
-        let answer = callers[turn % 2].post(DOORS[1], asked.clone()).await;
+        let answer = callers[turn % 2].post(API_STYLES[1], asked.clone()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         last = if is_streamed { frames(&answer).pop().unwrap()["response"].clone() } else { answer.body.clone() };
         let came = stage.upstream.asked().pop().unwrap().body;
@@ -138,7 +140,7 @@ async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
     let reference = json!({ "type": "item_reference", "id": call["id"] });
     let named = json!({ "model": "small", "input": [{ "role": "user", "content": "Weather?" }, reference, result] });
     for caller in &callers {
-        let answer = caller.post(DOORS[1], named.clone()).await;
+        let answer = caller.post(API_STYLES[1], named.clone()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     for caller in &strangers {
@@ -146,7 +148,7 @@ async fn an_answer_is_named_at_another_instance_than_the_one_that_gave_it() {
     }
     // What isn't to be stored is known nowhere.
     let private = json!({ "model": "small", "input": "Weather?", "store": false });
-    let said = callers[0].post(DOORS[1], private).await.body["id"].clone();
+    let said = callers[0].post(API_STYLES[1], private).await.body["id"].clone();
     for caller in &callers {
         let asked = json!({ "model": "small", "input": "more", "previous_response_id": said });
         assert_eq!(refused(caller, asked).await, "previous_response_not_found");
@@ -166,20 +168,23 @@ async fn a_key_of_a_team_goes_with_it_everywhere() {
         keys.push(everywhere(&stage, &key));
     }
     for caller in keys.iter().flatten() {
-        assert_eq!(caller.post(DOORS[0], question(false)).await.status, 200);
+        assert_eq!(caller.post(API_STYLES[0], question(false)).await.status, 200);
     }
     let there = stage.anna.at(&stage.app.instances[1].url());
     there.delete(&format!("{path}/members/{}", ben.id)).await.data();
     for caller in &keys[1] {
-        wait_until("Ben's key is refused", async || caller.post(DOORS[0], question(false)).await.status == 401).await;
+        wait_until("Ben's key is refused", async || caller.post(API_STYLES[0], question(false)).await.status == 401)
+            .await;
     }
     for caller in &keys[0] {
-        assert_eq!(caller.post(DOORS[0], question(false)).await.status, 200, "Anna is still a member");
+        assert_eq!(caller.post(API_STYLES[0], question(false)).await.status, 200, "Anna is still a member");
     }
     there.delete(&path).await.data();
     for caller in &keys[0] {
-        wait_until("the team's key is refused", async || caller.post(DOORS[0], question(false)).await.status == 401)
-            .await;
+        wait_until("the team's key is refused", async || {
+            caller.post(API_STYLES[0], question(false)).await.status == 401
+        })
+        .await;
     }
 }
 

@@ -40,19 +40,19 @@ async fn a_key_calls_what_its_own_list_its_owners_and_its_workspaces_have_in_com
     assert_eq!(admin.get("/r1/admin/model_lists").await.data()["items"][0]["id"], team["id"]);
     for key in [&every, &large] {
         let caller = at(&stage, 0, key);
-        for door in DOORS {
-            let mut body = asked_at(door, false);
+        for style in API_STYLES {
+            let mut body = asked_at(style, false);
             for (model, status) in [("small", 200), ("quick", 200), ("large", 404)] {
                 body["model"] = json!(model);
-                let answer = caller.post(door, body.clone()).await;
-                assert_eq!(answer.status, status, "{door} {model}: {answer:?}");
+                let answer = caller.post(style, body.clone()).await;
+                assert_eq!(answer.status, status, "{style} {model}: {answer:?}");
             }
         }
         let names = listed(&caller).await;
         assert!(names.contains(&"small".to_owned()) && !names.contains(&"large".to_owned()), "{names:?}");
         assert_eq!(caller.get("/v1/models/large").await.status, 404);
     }
-    assert_eq!(at(&stage, 0, &own).post(DOORS[0], asked("large")).await.status, 200, "it is no key of the team's");
+    assert_eq!(at(&stage, 0, &own).post(API_STYLES[0], asked("large")).await.status, 200, "it is no key of the team's");
 
     // A model outside its team is refused where the key is made or changed.
     let new = |rules: Value| {
@@ -70,7 +70,7 @@ async fn a_key_calls_what_its_own_list_its_owners_and_its_workspaces_have_in_com
     // A person's list holds for all that is theirs, and both lists hold.
     admin.put(&of_anna, json!({ "models": ["large"] })).await.data();
     assert_eq!(listed(&at(&stage, 0, &every)).await, [] as [String; 0]);
-    assert_eq!(at(&stage, 0, &own).post(DOORS[0], asked("small")).await.status, 404);
+    assert_eq!(at(&stage, 0, &own).post(API_STYLES[0], asked("small")).await.status, 404);
     let seen = anna.get("/r1/models").await.data();
     assert_eq!((&seen["total"], &seen["items"][0]["name"]), (&json!(1), &json!("large")));
     let there = format!("/r1/models?workspace_id={}", team["id"].as_str().unwrap());
@@ -81,7 +81,7 @@ async fn a_key_calls_what_its_own_list_its_owners_and_its_workspaces_have_in_com
         admin.delete(path).await.data();
         admin.delete(path).await.refused(404, "not_found");
     }
-    assert_eq!(at(&stage, 0, &every).post(DOORS[0], asked("large")).await.status, 200);
+    assert_eq!(at(&stage, 0, &every).post(API_STYLES[0], asked("large")).await.status, 200);
     for (path, body) in [(&of_team, json!({ "models": [] })), (&of_team, json!({ "models": ["nothing"] }))] {
         admin.put(path, body).await.names_field("models");
     }
@@ -119,17 +119,17 @@ mod cluster {
         let path = format!("/r1/admin/model_lists/workspace/{}", team["id"].as_str().unwrap());
         let callers = [at(&stage, 0, &key), at(&stage, 1, &key)];
         for caller in &callers {
-            assert_eq!(caller.post(DOORS[0], asked("small")).await.status, 200);
+            assert_eq!(caller.post(API_STYLES[0], asked("small")).await.status, 200);
         }
         admin.put(&path, json!({ "models": ["large"] })).await.data();
         for caller in &callers {
-            wait_until("the list holds", async || caller.post(DOORS[0], asked("small")).await.status == 404).await;
+            wait_until("the list holds", async || caller.post(API_STYLES[0], asked("small")).await.status == 404).await;
             assert!(!listed(caller).await.contains(&"small".to_owned()));
-            assert_eq!(caller.post(DOORS[0], asked("large")).await.status, 200);
+            assert_eq!(caller.post(API_STYLES[0], asked("large")).await.status, 200);
         }
         admin.at(&stage.app.instances[1].url()).delete(&path).await.data();
         for caller in &callers {
-            wait_until("it is lifted", async || caller.post(DOORS[0], asked("small")).await.status == 200).await;
+            wait_until("it is lifted", async || caller.post(API_STYLES[0], asked("small")).await.status == 200).await;
         }
     }
 }

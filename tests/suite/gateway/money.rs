@@ -21,13 +21,13 @@ fn number(row: &Value, field: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn calls_count_at_every_door_whole_and_streamed() {
+async fn calls_count_of_every_api_whole_and_streamed() {
     let (stage, key, caller) = spending(100_000).await;
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
-    for door in DOORS {
-        let whole = caller.post(door, asked_at(door, false)).await;
+    for style in API_STYLES {
+        let whole = caller.post(style, asked_at(style, false)).await;
         assert_eq!(whole.header("x-natter-cost"), Some("10"), "{whole:?}");
-        let streamed = caller.post(door, asked_at(door, true)).await;
+        let streamed = caller.post(style, asked_at(style, true)).await;
         assert_eq!((streamed.status, streamed_text(&streamed).as_str()), (200, "Hello from the upstream."));
     }
     let vectors = caller.post("/v1/embeddings", json!({ "model": "small", "input": "one" })).await;
@@ -53,13 +53,13 @@ async fn searches_of_the_web_are_held_and_paid_for() {
         "usage": { "input_tokens": 7, "output_tokens": 3, "server_tool_use": { "web_search_requests": 2 } } }),
     ));
     let asked = |max_uses: u32| {
-        let mut asked = asked_at(DOORS[2], false);
+        let mut asked = asked_at(API_STYLES[2], false);
         asked["max_tokens"] = json!(100);
         asked["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search", "max_uses": max_uses }]);
         asked
     };
-    assert_eq!(caller.post(DOORS[2], asked(3)).await.status, 402, "three searches are more than there is");
-    let answer = caller.post(DOORS[2], asked(2)).await;
+    assert_eq!(caller.post(API_STYLES[2], asked(3)).await.status, 402, "three searches are more than there is");
+    let answer = caller.post(API_STYLES[2], asked(2)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("20010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 20_010);
 }
@@ -76,17 +76,17 @@ async fn code_that_anthropic_runs_is_held_and_paid_for() {
         "usage": { "input_tokens": 7, "output_tokens": 3 } }),
     ));
     let asked = |beside: Option<&str>| {
-        let mut asked = asked_at(DOORS[2], false);
+        let mut asked = asked_at(API_STYLES[2], false);
         let beside = beside.map(|kind| json!({ "type": kind, "name": "web_fetch" }));
         let code = json!({ "type": "code_execution_20250825", "name": "code_execution" });
         asked["tools"] = std::iter::once(code).chain(beside).collect();
         asked
     };
-    let answer = caller.post(DOORS[2], asked(None)).await;
+    let answer = caller.post(API_STYLES[2], asked(None)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("5010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 5_010);
-    assert_eq!(caller.post(DOORS[2], asked(None)).await.status, 402, "another container is more than there is");
-    let answer = caller.post(DOORS[2], asked(Some("web_fetch_20260209"))).await;
+    assert_eq!(caller.post(API_STYLES[2], asked(None)).await.status, 402, "another container is more than there is");
+    let answer = caller.post(API_STYLES[2], asked(Some("web_fetch_20260209"))).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10")), "{answer:?}");
 }
 
@@ -102,17 +102,17 @@ async fn a_search_for_chat_completions_is_held_and_paid_for() {
         asked["web_search_options"] = json!({});
         asked
     };
-    let answer = caller.post(DOORS[0], asked(false)).await;
+    let answer = caller.post(API_STYLES[0], asked(false)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10010")), "{answer:?}");
-    assert_eq!(streamed_text(&caller.post(DOORS[0], asked(true)).await), "Hello from the upstream.");
+    assert_eq!(streamed_text(&caller.post(API_STYLES[0], asked(true)).await), "Hello from the upstream.");
     assert_eq!(spent(&stage, &key).await, 20_021);
-    assert_eq!(caller.post(DOORS[0], asked(false)).await.status, 429, "another one is more than there is");
-    assert_eq!(caller.post(DOORS[0], question(false)).await.header("x-natter-cost"), Some("10"));
+    assert_eq!(caller.post(API_STYLES[0], asked(false)).await.status, 429, "another one is more than there is");
+    assert_eq!(caller.post(API_STYLES[0], question(false)).await.header("x-natter-cost"), Some("10"));
 
     // What is left out isn't held either.
     let rules = json!({ "passes": [], "budget": { "limit": 1_000, "period": "month" } });
     let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
-    assert_eq!(narrow.post(DOORS[0], asked(false)).await.header("x-natter-cost"), Some("10"));
+    assert_eq!(narrow.post(API_STYLES[0], asked(false)).await.header("x-natter-cost"), Some("10"));
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn tools_that_openai_runs_are_held_and_paid_for() {
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "price": price })).await.data();
     let code = json!({ "type": "code_interpreter", "container": { "type": "auto" } });
     let asked = |stream: bool, most: u32| {
-        let mut asked = asked_at(DOORS[1], stream);
+        let mut asked = asked_at(API_STYLES[1], stream);
         asked["tools"] = json!([{ "type": "web_search" }, code]);
         asked["max_tool_calls"] = json!(most);
         asked
@@ -134,14 +134,14 @@ async fn tools_that_openai_runs_are_held_and_paid_for() {
     let response = json!({ "id": "resp_1", "object": "response", "status": "completed", "error": null, "model": "small",
         "tools": [code], "output": [searched, ran, ran], "usage": { "input_tokens": 7, "output_tokens": 3 } });
     stage.upstream.always(Behaviour::Body(response.clone()));
-    assert_eq!(caller.post(DOORS[1], asked(false, 6)).await.status, 429, "six searches are more than there is");
-    let answer = caller.post(DOORS[1], asked(false, 1)).await;
+    assert_eq!(caller.post(API_STYLES[1], asked(false, 6)).await.status, 429, "six searches are more than there is");
+    let answer = caller.post(API_STYLES[1], asked(false, 1)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("40010")), "{answer:?}");
     let begun = json!({ "type": "response.created", "response": { "id": "resp_1", "tools": [code] } });
     let done = |item: &Value| json!({ "type": "response.output_item.done", "item": item });
     let ended = json!({ "type": "response.completed", "response": response });
     stage.upstream.always(Behaviour::Frames(vec![begun, done(&searched), done(&ran), ended]));
-    assert_eq!(frames(&caller.post(DOORS[1], asked(true, 1)).await).len(), 4);
+    assert_eq!(frames(&caller.post(API_STYLES[1], asked(true, 1)).await).len(), 4);
     assert_eq!(spent(&stage, &key).await, 80_020);
 
     // What is left out isn't held either.
@@ -150,7 +150,7 @@ async fn tools_that_openai_runs_are_held_and_paid_for() {
     stage.upstream.always(Behaviour::Body(
         json!({ "id": "resp_2", "status": "completed", "output": [], "usage": { "input_tokens": 7, "output_tokens": 3 } }),
     ));
-    let answer = narrow.post(DOORS[1], asked(false, 6)).await;
+    let answer = narrow.post(API_STYLES[1], asked(false, 6)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10")), "{answer:?}");
     assert_eq!(stage.upstream.asked().pop().unwrap().body["tools"], json!([]));
 }
@@ -161,15 +161,19 @@ async fn no_budget_means_none_and_a_wrong_price_can_be_undone() {
     let admin = stage.app.admin().await;
     let wrong = json!({ "price": { "input": 1_000_000_000_000_i64, "output": 1_000_000_000_000_i64 } });
     admin.put("/r1/admin/models/small", wrong).await.data();
-    assert_eq!(caller.post(DOORS[0], question(false)).await.status, 429, "the budget holds by the wrong price, too");
+    assert_eq!(
+        caller.post(API_STYLES[0], question(false)).await.status,
+        429,
+        "the budget holds by the wrong price, too"
+    );
     for _ in 0..3 {
-        let answer = stage.program.post(DOORS[0], question(false)).await;
+        let answer = stage.program.post(API_STYLES[0], question(false)).await;
         assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("10000000")), "{answer:?}");
     }
     admin.put("/r1/admin/models/small", json!({ "price": { "input": 1_000_000, "output": 1_000_000 } })).await.data();
-    assert_eq!(caller.post(DOORS[0], question(false)).await.header("x-natter-cost"), Some("10"));
+    assert_eq!(caller.post(API_STYLES[0], question(false)).await.header("x-natter-cost"), Some("10"));
     admin.delete("/r1/admin/models/small").await.data();
-    assert_eq!(caller.post(DOORS[0], question(false)).await.header("x-natter-cost"), Some("0"));
+    assert_eq!(caller.post(API_STYLES[0], question(false)).await.header("x-natter-cost"), Some("0"));
     assert_eq!(spent(&stage, &key).await, 10);
     let rows = rows(&stage, &key).await;
     let mut versions: Vec<&Value> = rows.iter().map(|row| &row["price_version"]).collect();
@@ -184,7 +188,7 @@ async fn two_hundred_racing_streams_never_overdraw() {
     stage.upstream.always(Behaviour::step("Hello from the upstream."));
     let mut racing = JoinSet::new();
     for _ in 0..200 {
-        racing.spawn(caller.request(Method::POST, DOORS[0]).json(&question(true)).send());
+        racing.spawn(caller.request(Method::POST, API_STYLES[0]).json(&question(true)).send());
     }
     let mut streams = Vec::new();
     while let Some(begun) = racing.join_next().await {
@@ -206,7 +210,7 @@ async fn two_hundred_racing_streams_never_overdraw() {
     assert_eq!(spent(&stage, &key).await, 11 * count);
     // What was not used is there for others, to the last.
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
-    while caller.post(DOORS[0], question(true)).await.status == 200 {}
+    while caller.post(API_STYLES[0], question(true)).await.status == 200 {}
     let spent = spent(&stage, &key).await;
     assert!((800..=1_000).contains(&spent), "{spent}");
 }
@@ -226,16 +230,19 @@ async fn read_words(stream: &mut reqwest::Response, text: &mut String, words: us
 #[tokio::test]
 async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_or_is_cut() {
     // Messages always have a limit.
-    for (door, limit, is_cut) in
-        [(DOORS[0], 100_000, false), (DOORS[1], 100_000, false), (DOORS[0], 300, true), (DOORS[1], 300, true)]
-    {
+    for (style, limit, is_cut) in [
+        (API_STYLES[0], 100_000, false),
+        (API_STYLES[1], 100_000, false),
+        (API_STYLES[0], 300, true),
+        (API_STYLES[1], 300, true),
+    ] {
         let setup = Setup::new().set("gateway.assumed_output", 50);
         let (mut stage, key, caller) = budgets::spending_with(setup, limit).await;
-        let mut body = asked_at(door, true);
+        let mut body = asked_at(style, true);
         body.as_object_mut().unwrap().retain(|field, _| field != "max_tokens" && field != "max_output_tokens");
         stage.upstream.then(Behaviour::step(&"word ".repeat(400)));
         stage.upstream.release(20);
-        let mut stream = caller.request(Method::POST, door).json(&body).send().await.unwrap();
+        let mut stream = caller.request(Method::POST, style).json(&body).send().await.unwrap();
         assert_eq!(stream.status(), 200);
         let mut text = String::new();
         while read_words(&mut stream, &mut text, 20).await && text.matches("word ").count() < 400 {
@@ -245,7 +252,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_or_is_cut() {
             text.push_str(&String::from_utf8_lossy(&chunk));
         }
         let is_whole = text.contains("[DONE]") || text.contains("response.completed");
-        assert_eq!((is_whole, text.contains("insufficient_quota")), (!is_cut, is_cut), "{door}: {text}");
+        assert_eq!((is_whole, text.contains("insufficient_quota")), (!is_cut, is_cut), "{style}: {text}");
         let spent = spent(&stage, &key).await;
         if is_cut {
             let _ = stage.upstream.wait_until_left(1).await;
@@ -263,9 +270,9 @@ async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted
         let refusal = json!({ "error": { "message": "It said nothing. ".repeat(200), "type": "server_error", "code": 500, "status": "INTERNAL" }, "type": "error" });
         for dead in [Behaviour::Frames(Vec::new()), Behaviour::Frames(vec![refusal]), Behaviour::Refuse(500, None)] {
             stage.upstream.always(dead.clone());
-            let answer = caller.post(DOORS[0], question(true)).await;
+            let answer = caller.post(API_STYLES[0], question(true)).await;
             assert!(answer.status >= 500, "{kind:?} {dead:?}: {answer:?}");
-            let answer = caller.post(DOORS[0], question(false)).await;
+            let answer = caller.post(API_STYLES[0], question(false)).await;
             assert!(answer.status >= 500, "{kind:?} {dead:?}: {answer:?}");
         }
         assert_eq!(spent(&stage, &key).await, 0, "{kind:?}");
@@ -275,7 +282,7 @@ async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted
         let (stage, key, caller) = budgets::spending_on(kind, 100_000).await;
         for broken in [Behaviour::cut("One two "), Behaviour::fail("One two ")] {
             stage.upstream.always(broken);
-            let answer = caller.post(DOORS[0], question(true)).await;
+            let answer = caller.post(API_STYLES[0], question(true)).await;
             assert_eq!(streamed_text(&answer), "One two ", "{kind:?}: {answer:?}");
         }
         let all = rows(&stage, &key).await;
@@ -300,8 +307,8 @@ async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted
 async fn who_leaves_in_the_middle_pays_for_what_was_said() {
     let (stage, key, caller) = spending(100_000).await;
     stage.upstream.always(Behaviour::stall("One two three four "));
-    for door in DOORS {
-        let mut stream = caller.request(Method::POST, door).json(&asked_at(door, true)).send().await.unwrap();
+    for style in API_STYLES {
+        let mut stream = caller.request(Method::POST, style).json(&asked_at(style, true)).send().await.unwrap();
         let mut text = String::new();
         while !text.contains("four ") {
             text.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap()));
@@ -318,7 +325,8 @@ async fn who_leaves_in_the_middle_pays_for_what_was_said() {
     assert_eq!(models["items"][0]["failed"], 0, "who leaves is no failure: {models}");
     // Who leaves before anything was said pays for the question: a provider has read it.
     stage.upstream.always(Behaviour::Hang);
-    let request = caller.request(Method::POST, DOORS[0]).json(&question(false)).timeout(Duration::from_millis(300));
+    let request =
+        caller.request(Method::POST, API_STYLES[0]).json(&question(false)).timeout(Duration::from_millis(300));
     assert!(request.send().await.unwrap_err().is_timeout());
     wait_until("the call is counted", async || rows(&stage, &key).await.len() == 4).await;
     let last = rows(&stage, &key).await.remove(0);
@@ -334,7 +342,7 @@ async fn what_was_answered_before_a_kill_is_counted() {
     let (mut stage, key, caller) = spending(100_000).await;
     for caller in [&caller, &stage.program] {
         for call in 0..CALLS {
-            let answer = caller.post(DOORS[0], question(call % 2 == 0)).await;
+            let answer = caller.post(API_STYLES[0], question(call % 2 == 0)).await;
             assert_eq!(answer.status, 200, "{answer:?}");
         }
     }

@@ -9,34 +9,34 @@ async fn a_question_may_be_long_and_has_so_many_messages() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         let text = "What was said. ".repeat(40_000);
-        for door in DOORS {
-            let mut asked = asked_at(door, false);
-            match door {
+        for style in API_STYLES {
+            let mut asked = asked_at(style, false);
+            match style {
                 "/v1/responses" => asked["input"] = json!(text),
                 _ => asked["messages"][0]["content"] = json!(text),
             }
-            let answer = stage.program.post(door, asked).await;
-            assert_eq!(answer.status, 200, "{kind:?} {door}: {answer:?}");
+            let answer = stage.program.post(style, asked).await;
+            assert_eq!(answer.status, 200, "{kind:?} {style}: {answer:?}");
             let came = stage.upstream.asked().pop().unwrap().body.to_string();
-            assert!(came.contains(text.trim()), "{kind:?} {door}");
+            assert!(came.contains(text.trim()), "{kind:?} {style}");
         }
     }
     let stage = Stage::start().await;
     let many = vec![json!({ "role": "user", "content": "x" }); 10_001];
-    for (door, field) in DOORS.iter().zip(["messages", "input", "messages"]) {
-        let mut asked = asked_at(door, false);
+    for (style, field) in API_STYLES.iter().zip(["messages", "input", "messages"]) {
+        let mut asked = asked_at(style, false);
         asked[field] = json!(many);
-        let refused = stage.program.post(door, asked).await;
-        assert!(refused.status == 400 && refused.text().contains("10000"), "{door}: {refused:?}");
+        let refused = stage.program.post(style, asked).await;
+        assert!(refused.status == 400 && refused.text().contains("10000"), "{style}: {refused:?}");
     }
     assert!(stage.upstream.asked().is_empty());
 }
 
-/// A question with nearly everything that a door knows.
-fn full(door: &str) -> Value {
+/// A question with nearly everything that an API knows.
+fn full(style: &str) -> Value {
     let parameters = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
     let picture = "data:image/png;base64,iVBORw0KGgo=";
-    match door {
+    match style {
         "/v1/chat/completions" => {
             json!({ "model": "small", "max_tokens": 9, "temperature": 0.5, "top_p": 1, "n": 1, "stop": ["x"], "seed": 1, "user": "u",
             "presence_penalty": 0, "frequency_penalty": 0, "logprobs": true, "top_logprobs": 2, "reasoning_effort": "low", "stream_options": { "include_usage": true },
@@ -101,8 +101,8 @@ async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
     ];
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
-        for door in DOORS {
-            let full = full(door);
+        for style in API_STYLES {
+            let full = full(style);
             let mut all = Vec::new();
             places(&full, "", &mut all);
             for (n, place) in all.iter().enumerate() {
@@ -110,11 +110,11 @@ async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
                     let mut body = full.clone();
                     *body.pointer_mut(place).unwrap() = value.clone();
                     body["stream"] = json!((n + m) % 2 == 0);
-                    let answer = stage.program.post(door, body.clone()).await;
-                    assert!(answer.status < 500, "{kind:?} {door} {place} = {value}: {answer:?}");
+                    let answer = stage.program.post(style, body.clone()).await;
+                    assert!(answer.status < 500, "{kind:?} {style} {place} = {value}: {answer:?}");
                     let told = answer.status == 200
                         || answer.body["error"]["message"].as_str().is_some_and(|told| !told.is_empty());
-                    assert!(told, "{kind:?} {door} {place} = {value}: {answer:?}");
+                    assert!(told, "{kind:?} {style} {place} = {value}: {answer:?}");
                 }
             }
         }
@@ -125,15 +125,15 @@ async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
 async fn what_most_libraries_of_json_read_is_read() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
-        for (door, most) in DOORS.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {
-            let mut asked = asked_at(door, false);
+        for (style, most) in API_STYLES.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {
+            let mut asked = asked_at(style, false);
             asked[most] = json!(9.0);
             asked["temperature"] = json!(1);
             let text = asked.to_string().replace("\"stream\":false", "\"stream\":true,\"stream\":false");
             assert!(text.contains("true,") && text.contains("9.0"), "{text}");
-            let request = stage.program.request(Method::POST, door).header("content-type", "application/json");
+            let request = stage.program.request(Method::POST, style).header("content-type", "application/json");
             let answer = stage.program.send(request.body(text)).await;
-            assert_eq!(answer.status, 200, "{kind:?} {door}: {answer:?}");
+            assert_eq!(answer.status, 200, "{kind:?} {style}: {answer:?}");
         }
     }
 }
@@ -141,12 +141,12 @@ async fn what_most_libraries_of_json_read_is_read() {
 #[tokio::test]
 async fn no_body_that_is_cut_is_the_servers_fault() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
-    for door in DOORS {
-        let body = full(door).to_string();
+    for style in API_STYLES {
+        let body = full(style).to_string();
         for end in (0..body.len()).step_by(7) {
-            let request = stage.program.request(Method::POST, door).header("content-type", "application/json");
+            let request = stage.program.request(Method::POST, style).header("content-type", "application/json");
             let answer = stage.program.send(request.body(body.as_bytes()[..end].to_vec())).await;
-            assert_eq!(answer.status, 400, "{door} {end}: {answer:?}");
+            assert_eq!(answer.status, 400, "{style} {end}: {answer:?}");
         }
     }
     let deep = format!(
@@ -154,10 +154,10 @@ async fn no_body_that_is_cut_is_the_servers_fault() {
         "[".repeat(5_000),
         "]".repeat(5_000)
     );
-    for door in DOORS.into_iter().chain(["/v1/embeddings", "/v1/messages/count_tokens"]) {
-        let request = stage.program.request(Method::POST, door).header("content-type", "application/json");
+    for style in API_STYLES.into_iter().chain(["/v1/embeddings", "/v1/messages/count_tokens"]) {
+        let request = stage.program.request(Method::POST, style).header("content-type", "application/json");
         let answer = stage.program.send(request.body(deep.clone())).await;
-        assert_eq!(answer.status, 400, "{door}: {answer:?}");
+        assert_eq!(answer.status, 400, "{style}: {answer:?}");
     }
     assert!(stage.upstream.asked().is_empty(), "nobody got so far");
 }

@@ -6,14 +6,14 @@ use super::*;
 async fn what_chooses_another_model_or_price_passes_only_where_the_settings_say_so() {
     let extra = json!({ "models": ["dear"], "provider": { "order": ["x"] }, "service_tier": "priority", "store": true,
         "odd": { "provider": 1 } });
-    for (kind, door) in [(UpstreamKind::OpenAi, DOORS[0]), (UpstreamKind::Anthropic, DOORS[2])] {
+    for (kind, style) in [(UpstreamKind::OpenAi, API_STYLES[0]), (UpstreamKind::Anthropic, API_STYLES[2])] {
         for (passes, expected) in [("", None), ("provider", Some(&extra["provider"]))] {
             let setup = Setup::new();
             let setup = if passes.is_empty() { setup } else { setup.set("ai.providers.fake.passes", passes) };
             let stage = Stage::with(setup, kind).await;
-            let mut asked = asked_at(door, false);
+            let mut asked = asked_at(style, false);
             asked.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-            assert_eq!(stage.program.post(door, asked).await.status, 200);
+            assert_eq!(stage.program.post(style, asked).await.status, 200);
             let came = stage.upstream.asked().pop().unwrap().body;
             for left_out in ["models", "service_tier", "store"] {
                 assert_eq!(came.get(left_out), None, "{kind:?} {came}");
@@ -28,11 +28,11 @@ async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
     let setup = Setup::new().set("ai.providers.fake.passes", "provider,service_tier");
     let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
     let ask = async |key: &Value| {
-        let mut asked = asked_at(DOORS[0], false);
+        let mut asked = asked_at(API_STYLES[0], false);
         asked["provider"] = json!({ "order": ["x"] });
         asked["service_tier"] = json!("priority");
         asked["models"] = json!(["dear"]);
-        assert_eq!(keys::program(&stage.app, key).post(DOORS[0], asked).await.status, 200);
+        assert_eq!(keys::program(&stage.app, key).post(API_STYLES[0], asked).await.status, 200);
         let came = stage.upstream.asked().pop().unwrap().body;
         ["provider", "service_tier", "models"].map(|field| came.get(field).is_some())
     };
@@ -50,18 +50,18 @@ async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
 
 #[tokio::test]
 async fn files_of_the_provider_s_account_are_nobody_s() {
-    for (kind, door, part) in [
-        (UpstreamKind::OpenAi, DOORS[0], json!({ "type": "file", "file": { "file_id": "file-1" } })),
+    for (kind, style, part) in [
+        (UpstreamKind::OpenAi, API_STYLES[0], json!({ "type": "file", "file": { "file_id": "file-1" } })),
         (
             UpstreamKind::Anthropic,
-            DOORS[2],
+            API_STYLES[2],
             json!({ "type": "document", "source": { "type": "file", "file_id": "f" } }),
         ),
     ] {
         let stage = Stage::with(Setup::new(), kind).await;
-        let mut asked = asked_at(door, false);
+        let mut asked = asked_at(style, false);
         asked["messages"][0]["content"] = json!([part]);
-        let refused = stage.program.post(door, asked).await;
+        let refused = stage.program.post(style, asked).await;
         assert!(refused.status == 400 && refused.text().contains("Send the file itself"), "{kind:?}: {refused:?}");
         assert!(stage.upstream.asked().is_empty(), "{kind:?}");
     }

@@ -22,8 +22,8 @@ async fn web() -> String {
     address
 }
 
-/// The same question by each door.
-fn asked_by_door(address: &str) -> [(&'static str, Value); 3] {
+/// The same question as each API has it.
+fn asked_by_api(address: &str) -> [(&'static str, Value); 3] {
     let text = "What is it?";
     let chat = json!([{ "type": "text", "text": text }, { "type": "image_url", "image_url": { "url": address } }]);
     let responses = json!([{ "type": "input_text", "text": text }, { "type": "input_image", "image_url": address }]);
@@ -49,7 +49,7 @@ fn asked_by_door(address: &str) -> [(&'static str, Value); 3] {
 async fn gemini_is_sent_what_a_program_names_by_its_address() {
     let address = web().await;
     let stage = Stage::with(Setup::new().set("outgoing.allow", "127.0.0.1"), UpstreamKind::Gemini).await;
-    for (path, body) in asked_by_door(&address) {
+    for (path, body) in asked_by_api(&address) {
         let answer = stage.program.post(path, body).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         let asked = stage.upstream.asked().last().unwrap().body.to_string();
@@ -65,7 +65,7 @@ async fn what_must_not_be_reached_is_not_fetched() {
     for address in
         [address.as_str(), "https://127.0.0.1/cat.png", "http://93.184.216.34/cat.png", "https://[::1]/cat.png"]
     {
-        for (path, body) in asked_by_door(address) {
+        for (path, body) in asked_by_api(address) {
             let answer = stage.program.post(path, body).await;
             assert_eq!(answer.status, 400, "{path} {address}: {answer:?}");
             assert!(answer.body.to_string().contains("can't be used"), "{path} {address}: {answer:?}");

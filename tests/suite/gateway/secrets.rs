@@ -31,27 +31,27 @@ async fn no_key_and_no_word_of_a_conversation_is_logged() {
         ];
         for behaviour in behaviours {
             upstream.always(behaviour);
-            for door in DOORS {
+            for style in API_STYLES {
                 for stream in [true, false] {
-                    let mut body = asked_at(door, stream);
+                    let mut body = asked_at(style, stream);
                     body["user"] = json!(ASKED);
-                    match door {
+                    match style {
                         "/v1/responses" => body["input"] = json!(ASKED),
                         _ => body["messages"][0]["content"] = json!(ASKED),
                     }
-                    program.post(door, body).await;
+                    program.post(style, body).await;
                 }
             }
         }
         // What can't be read is not told either.
         let key = program.access_token().to_owned();
-        for door in DOORS {
+        for style in API_STYLES {
             for body in [
                 format!("{{\"model\":\"small\",\"messages\":\"{ASKED}\""),
                 format!("{{\"model\":{{\"{ASKED}\":1}}}}"),
                 json!({ "model": "small", "input": [ASKED], "messages": [ASKED] }).to_string(),
             ] {
-                let request = program.request(Method::POST, door).header("x-api-key", &key).body(body);
+                let request = program.request(Method::POST, style).header("x-api-key", &key).body(body);
                 program.send(request).await;
             }
         }
@@ -65,7 +65,7 @@ async fn no_key_and_no_word_of_a_conversation_is_logged() {
             .header("content-type", "multipart/form-data; boundary=b");
         program.send(request.body(form)).await;
         upstream.always(Behaviour::Refuse(401, None));
-        program.post(DOORS[0], question(false)).await;
+        program.post(API_STYLES[0], question(false)).await;
         app.admin().await.post("/r1/admin/providers/fake/test", json!({})).await;
 
         let log = app.instances[0].log();

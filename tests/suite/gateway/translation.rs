@@ -28,7 +28,7 @@ fn schema() -> Value {
         "$defs": { "city": { "type": "string" } } })
 }
 
-/// A conversation in which two tools were called at once, and somebody said nothing, at the door of chat completions.
+/// A conversation in which two tools were called at once, and somebody said nothing, at chat completions.
 fn tool_round(call_ids: [&str; 2]) -> Value {
     let calls = call_ids.map(|id| {
         json!({ "id": id, "type": "function", "function": { "name": "weather", "arguments": "{\"city\":\"Hue\"}" } })
@@ -50,10 +50,10 @@ async fn what_a_model_takes_can_be_said_by_the_operator() {
         ("none never", false, Value::Null, 5_000),
     ] {
         let stage = Stage::with(Setup::new().set("ai.takes.small", takes), UpstreamKind::Anthropic).await;
-        let mut asked = asked_at(DOORS[0], false);
+        let mut asked = asked_at(API_STYLES[0], false);
         let more = json!({ "reasoning_effort": "high", "temperature": 0.5, "max_tokens": 5_000 });
         asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        assert_eq!(stage.program.post(DOORS[0], asked).await.status, 200);
+        assert_eq!(stage.program.post(API_STYLES[0], asked).await.status, 200);
         let came = stage.upstream.asked().pop().unwrap().body;
         assert_eq!(
             (came.get("thinking").is_some(), &came["temperature"], &came["max_tokens"]),
@@ -73,7 +73,7 @@ async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_l
         later,
     ]));
 
-    let chat = frames(&stage.program.post(DOORS[0], asked_at(DOORS[0], true)).await);
+    let chat = frames(&stage.program.post(API_STYLES[0], asked_at(API_STYLES[0], true)).await);
     let ends: Vec<&str> = chat.iter().filter_map(|frame| frame["choices"][0]["finish_reason"].as_str()).collect();
     assert_eq!(ends, ["tool_calls"]);
     let begun =
@@ -84,7 +84,7 @@ async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_l
     assert_eq!(ids.len(), 2, "{chat:?}");
 
     // Each in a block of its own, one open at a time.
-    let messages = frames(&stage.program.post(DOORS[2], asked_at(DOORS[2], true)).await);
+    let messages = frames(&stage.program.post(API_STYLES[2], asked_at(API_STYLES[2], true)).await);
     let mut open = None;
     let mut blocks = Vec::new();
     for frame in &messages {
@@ -106,7 +106,7 @@ async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_l
     let end = messages.iter().find(|frame| frame["type"] == "message_delta").unwrap();
     assert_eq!(end["delta"]["stop_reason"], "tool_use");
 
-    let responses = frames(&stage.program.post(DOORS[1], asked_at(DOORS[1], true)).await);
+    let responses = frames(&stage.program.post(API_STYLES[1], asked_at(API_STYLES[1], true)).await);
     let last = responses.last().unwrap();
     assert_eq!(last["type"], "response.completed");
     let calls: Vec<&Value> =
@@ -123,7 +123,7 @@ async fn calls_whose_index_begins_again_with_each_frame_stay_apart() {
     };
     let all = vec![call("a", "Hue"), call("b", "Da Lat"), chunk(json!({}), Some("tool_calls"))];
     stage.upstream.always(Behaviour::Frames(all));
-    let messages = frames(&stage.program.post(DOORS[2], asked_at(DOORS[2], true)).await);
+    let messages = frames(&stage.program.post(API_STYLES[2], asked_at(API_STYLES[2], true)).await);
     let begun = messages.iter().filter(|frame| frame["type"] == "content_block_start");
     let begun: Vec<(&Value, &Value)> = begun.map(|frame| (&frame["index"], &frame["content_block"]["id"])).collect();
     assert_eq!(begun, [(&json!(0), &json!("a")), (&json!(1), &json!("b"))]);
@@ -138,7 +138,7 @@ async fn a_thought_s_signature_goes_back_to_its_provider_though_the_caller_loses
     let mut signed = calling("Hue");
     signed["thoughtSignature"] = json!("signature-of-hue");
     stage.upstream.then(Behaviour::Body(candidate(json!([signed, calling("Da Lat")]), Some("STOP"))));
-    let answer = stage.program.post(DOORS[0], question(false)).await;
+    let answer = stage.program.post(API_STYLES[0], question(false)).await;
     let calls = &answer.body["choices"][0]["message"]["tool_calls"];
     let ids = [0, 1].map(|at| calls[at]["id"].as_str().unwrap().to_owned());
     for (ids, signature) in [
@@ -146,7 +146,7 @@ async fn a_thought_s_signature_goes_back_to_its_provider_though_the_caller_loses
         // Nobody here has seen these; without any signature the newer models refuse them.
         (["call_x", "call_y"], "skip_thought_signature_validator"),
     ] {
-        let answer = stage.program.post(DOORS[0], tool_round(ids)).await;
+        let answer = stage.program.post(API_STYLES[0], tool_round(ids)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let asked = stage.upstream.asked().pop().unwrap();
         assert_eq!(asked.body["contents"][1]["parts"][0]["thoughtSignature"], signature, "{}", asked.body);
@@ -155,7 +155,7 @@ async fn a_thought_s_signature_goes_back_to_its_provider_though_the_caller_loses
 
 /// As the AI SDK goes on after each step, which sends no more than the ids; and the Agents SDK, which sends one.
 #[tokio::test]
-async fn an_answer_of_before_is_named_by_its_id_at_the_door_of_responses() {
+async fn an_answer_of_before_is_named_by_its_id_at_the_api_of_responses() {
     let stage = Stage::start().await;
     let deployments = json!([{ "provider": "fake", "model": "deepseek-v4-pro" }]);
     stage.app.admin().await.put("/r1/admin/models/small", json!({ "deployments": deployments })).await.data();
@@ -168,7 +168,7 @@ async fn an_answer_of_before_is_named_by_its_id_at_the_door_of_responses() {
             chunk(json!({}), Some("tool_calls")),
         ]));
         let first = json!({ "model": "small", "stream": true, "input": "Weather?" });
-        let said = frames(&stage.program.post(DOORS[1], first).await).pop().unwrap()["response"].clone();
+        let said = frames(&stage.program.post(API_STYLES[1], first).await).pop().unwrap()["response"].clone();
         let ids: Vec<Value> = said["output"]
             .as_array()
             .unwrap()
@@ -183,7 +183,7 @@ async fn an_answer_of_before_is_named_by_its_id_at_the_door_of_responses() {
             json!({ "model": "small", "stream": stream, "input": named }),
             json!({ "model": "small", "stream": stream, "input": [result], "previous_response_id": said["id"] }),
         ] {
-            let answer = stage.program.post(DOORS[1], second).await;
+            let answer = stage.program.post(API_STYLES[1], second).await;
             assert_eq!(answer.status, 200, "{answer:?}");
             let asked = stage.upstream.asked().pop().unwrap().body;
             let assistant = &asked["messages"][1];
@@ -195,7 +195,7 @@ async fn an_answer_of_before_is_named_by_its_id_at_the_door_of_responses() {
         }
         let other = stage.anna.program(&["gateway"]).await;
         let stolen = json!({ "model": "small", "input": "x", "previous_response_id": said["id"] });
-        let refused = other.post(DOORS[1], stolen).await;
+        let refused = other.post(API_STYLES[1], stolen).await;
         assert_eq!((refused.status, &refused.body["error"]["code"]), (400, &json!("previous_response_not_found")));
     }
 }
@@ -206,7 +206,7 @@ async fn turns_alternate_and_none_is_empty_and_schemas_go_where_they_are_underst
         [(UpstreamKind::Gemini, "contents", "parts"), (UpstreamKind::Anthropic, "messages", "content")]
     {
         let stage = Stage::with(Setup::new(), kind).await;
-        let answer = stage.program.post(DOORS[0], tool_round(["call_a", "call_b"])).await;
+        let answer = stage.program.post(API_STYLES[0], tool_round(["call_a", "call_b"])).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let body = stage.upstream.asked().pop().unwrap().body;
         let turns = body[turns].as_array().unwrap();
@@ -235,16 +235,16 @@ async fn turns_alternate_and_none_is_empty_and_schemas_go_where_they_are_underst
 async fn no_tools_means_no_choice_among_them() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
-        let doors = if kind == UpstreamKind::OpenAi { &DOORS[1..] } else { &DOORS[..2] };
-        for door in doors {
-            let mut asked = asked_at(door, false);
+        let styles = if kind == UpstreamKind::OpenAi { &API_STYLES[1..] } else { &API_STYLES[..2] };
+        for style in styles {
+            let mut asked = asked_at(style, false);
             asked["tools"] = json!([]);
-            asked["tool_choice"] = if *door == DOORS[2] { json!({ "type": "auto" }) } else { json!("auto") };
-            let answer = stage.program.post(door, asked).await;
+            asked["tool_choice"] = if *style == API_STYLES[2] { json!({ "type": "auto" }) } else { json!("auto") };
+            let answer = stage.program.post(style, asked).await;
             assert_eq!(answer.status, 200, "{answer:?}");
             let body = stage.upstream.asked().pop().unwrap().body;
             for field in ["tools", "tool_choice", "toolConfig"] {
-                assert_eq!(body[field], Value::Null, "{kind:?} {door}: {body}");
+                assert_eq!(body[field], Value::Null, "{kind:?} {style}: {body}");
             }
         }
     }
@@ -256,14 +256,14 @@ async fn a_model_that_thought_too_long_says_so_and_its_thoughts_are_counted() {
     let ended = json!({ "candidates": [{ "finishReason": "MAX_TOKENS" }],
         "usageMetadata": { "promptTokenCount": 5, "thoughtsTokenCount": 9, "totalTokenCount": 14 } });
     stage.upstream.then(Behaviour::Body(ended));
-    let answer = stage.program.post(DOORS[0], question(false)).await;
+    let answer = stage.program.post(API_STYLES[0], question(false)).await;
     let choice = &answer.body["choices"][0];
     assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!(""), &json!("length")), "{answer:?}");
     assert_eq!(answer.body["usage"]["completion_tokens"], 9);
     let mut whole = candidate(json!([{ "text": "Yes." }]), Some("STOP"));
     whole["usageMetadata"] = GEMINI_USAGE();
     stage.upstream.then(Behaviour::Body(whole));
-    let answer = stage.program.post(DOORS[2], question(false)).await;
+    let answer = stage.program.post(API_STYLES[2], question(false)).await;
     assert_eq!(answer.body["usage"]["output_tokens"], 11, "{answer:?}");
     let rows = stage.anna.get("/r1/usage/requests").await.data();
     let counted = |at: usize| ["output_tokens", "reasoning_tokens"].map(|field| rows["items"][at][field].as_u64());
@@ -275,14 +275,14 @@ async fn usage_comes_with_a_stream_for_whoever_asks_for_it() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         stage.upstream.always(Behaviour::answer("One two three."));
-        let plain = frames(&stage.program.post(DOORS[0], question(true)).await);
+        let plain = frames(&stage.program.post(API_STYLES[0], question(true)).await);
         assert!(
             plain.iter().all(|frame| frame["usage"].is_null() && frame["choices"][0].is_object()),
             "{kind:?}: {plain:?}"
         );
         let mut asked = question(true);
         asked["stream_options"] = json!({ "include_usage": true });
-        let counted = frames(&stage.program.post(DOORS[0], asked).await);
+        let counted = frames(&stage.program.post(API_STYLES[0], asked).await);
         let last = counted.last().unwrap();
         assert_eq!((&last["choices"], &last["usage"]["prompt_tokens"]), (&json!([]), &json!(7)), "{kind:?}: {last}");
         assert_eq!((&last["usage"]["completion_tokens"], &last["usage"]["total_tokens"]), (&json!(3), &json!(10)));
@@ -295,9 +295,9 @@ async fn a_stream_may_come_in_any_pieces() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         stage.upstream.always(Behaviour::crumbs(text));
-        for door in DOORS {
-            let answer = stage.program.post(door, asked_at(door, true)).await;
-            assert_eq!(streamed_text(&answer), text, "{kind:?} {door}: {answer:?}");
+        for style in API_STYLES {
+            let answer = stage.program.post(style, asked_at(style, true)).await;
+            assert_eq!(streamed_text(&answer), text, "{kind:?} {style}: {answer:?}");
         }
     }
 }
@@ -308,15 +308,15 @@ async fn a_stream_that_breaks_off_never_looks_whole() {
         let stage = Stage::with(Setup::new(), kind).await;
         for broken in [Behaviour::cut("One two "), Behaviour::fail("One two ")] {
             stage.upstream.always(broken);
-            for door in DOORS {
-                let answer = stage.program.post(door, asked_at(door, true)).await;
-                assert_eq!(streamed_text(&answer), "One two ", "{kind:?} {door}: {answer:?}");
+            for style in API_STYLES {
+                let answer = stage.program.post(style, asked_at(style, true)).await;
+                assert_eq!(streamed_text(&answer), "One two ", "{kind:?} {style}: {answer:?}");
                 let text = answer.text();
                 for end in ["[DONE]", "response.completed", "message_stop"] {
-                    assert!(!text.contains(end), "{kind:?} {door}: {text}");
+                    assert!(!text.contains(end), "{kind:?} {style}: {text}");
                 }
                 let last = frames(&answer).pop().unwrap();
-                assert!(last["type"] == "error" || last["error"].is_object(), "{kind:?} {door}: {text}");
+                assert!(last["type"] == "error" || last["error"].is_object(), "{kind:?} {style}: {text}");
             }
         }
     }
@@ -326,7 +326,7 @@ async fn a_stream_that_breaks_off_never_looks_whole() {
 async fn a_message_begins_once_and_a_thought_after_a_call_is_a_block_of_its_own() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
-        let messages = frames(&stage.program.post(DOORS[2], question(true)).await);
+        let messages = frames(&stage.program.post(API_STYLES[2], question(true)).await);
         let begun = types(&messages).into_iter().filter(|kind| *kind == "message_start");
         assert_eq!((begun.count(), messages[0]["type"].as_str()), (1, Some("message_start")), "{kind:?}");
     }
@@ -338,7 +338,7 @@ async fn a_message_begins_once_and_a_thought_after_a_call_is_a_block_of_its_own(
         chunk(json!({ "content": "So." }), None),
         chunk(json!({}), Some("tool_calls")),
     ]));
-    let messages = frames(&stage.program.post(DOORS[2], question(true)).await);
+    let messages = frames(&stage.program.post(API_STYLES[2], question(true)).await);
     let begun = messages.iter().filter(|frame| frame["type"] == "content_block_start");
     let begun: Vec<(&Value, &Value)> = begun.map(|frame| (&frame["index"], &frame["content_block"]["type"])).collect();
     let block = |at: usize, kind: &str| (json!(at), json!(kind));
@@ -356,7 +356,7 @@ async fn what_a_server_leaves_out_of_its_stream_is_there() {
         let mut all = said.clone();
         all.push(chunk(json!({}), Some(end)));
         stage.upstream.then(Behaviour::Frames(all));
-        let chat = frames(&stage.program.post(DOORS[0], question(true)).await);
+        let chat = frames(&stage.program.post(API_STYLES[0], question(true)).await);
         assert_eq!(chat[0]["choices"][0]["delta"], json!({ "role": "assistant", "content": "One " }), "{chat:?}");
         let ends: Vec<&Value> =
             chat.iter().map(|frame| &frame["choices"][0]["finish_reason"]).filter(|end| end.is_string()).collect();

@@ -46,10 +46,10 @@ async fn what_fails_before_its_first_frame_is_asked_of_another_and_what_fails_la
         Behaviour::Refuse(500, None),
         Behaviour::Refuse(429, Some(1)),
     ] {
-        for door in DOORS {
+        for style in API_STYLES {
             stage.upstream.always(failure.clone());
-            let answer = stage.program.post(door, asked_at(door, true)).await;
-            assert_eq!(streamed_text(&answer), "From the second.", "{failure:?} {door}: {answer:?}");
+            let answer = stage.program.post(style, asked_at(style, true)).await;
+            assert_eq!(streamed_text(&answer), "From the second.", "{failure:?} {style}: {answer:?}");
             assert_eq!(answer.header("x-natter-model"), Some("other"));
             // While the first one rests it is not asked.
             assert!(matches!(answer.header("x-natter-tries"), Some("1" | "2" | "3")), "{answer:?}");
@@ -57,7 +57,7 @@ async fn what_fails_before_its_first_frame_is_asked_of_another_and_what_fails_la
     }
     let Two { stage, second } = Two::start("key-one").await;
     stage.upstream.always(Behaviour::fail("One two "));
-    let answer = stage.program.post(DOORS[0], question(true)).await;
+    let answer = stage.program.post(API_STYLES[0], question(true)).await;
     assert_eq!(streamed_text(&answer), "One two ", "{answer:?}");
     assert!(answer.text().contains("\"error\":{"), "{answer:?}");
     assert_eq!(second.asked().len(), 0, "half an answer is not followed by another one");
@@ -70,7 +70,7 @@ async fn revive(stage: &Stage, key: &str) {
 }
 
 #[tokio::test]
-async fn while_every_key_rests_the_soonest_wait_is_told_at_every_door_and_then_they_are_back() {
+async fn while_every_key_rests_the_soonest_wait_is_told_of_every_api_and_then_they_are_back() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.keys", "key-one,key-two").start().await;
     let anna = app.sign_up("Anna").await;
@@ -80,12 +80,12 @@ async fn while_every_key_rests_the_soonest_wait_is_told_at_every_door_and_then_t
         stage.upstream.then(Behaviour::Refuse(429, Some(wait)));
     }
     for stream in [false, true] {
-        for door in DOORS {
-            let answer = stage.program.post(door, asked_at(door, stream)).await;
-            assert_eq!(answer.status, 429, "{door}: {answer:?}");
+        for style in API_STYLES {
+            let answer = stage.program.post(style, asked_at(style, stream)).await;
+            assert_eq!(answer.status, 429, "{style}: {answer:?}");
             let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
             let millis: u32 = answer.header("retry-after-ms").unwrap().parse().unwrap();
-            assert!((15..=30).contains(&wait) && millis <= wait * 1_000, "{door}: {wait} {millis}");
+            assert!((15..=30).contains(&wait) && millis <= wait * 1_000, "{style}: {wait} {millis}");
             let kind = &answer.body["error"]["type"];
             assert!(kind == "rate_limit_error" && answer.header("x-should-retry") != Some("false"), "{answer:?}");
         }
@@ -97,9 +97,9 @@ async fn while_every_key_rests_the_soonest_wait_is_told_at_every_door_and_then_t
     revive(&stage, "1").await;
     stage.upstream.then(Behaviour::Refuse(429, Some(1)));
     stage.upstream.then(Behaviour::Refuse(429, Some(1)));
-    assert_eq!(stage.program.post(DOORS[0], question(false)).await.status, 429);
+    assert_eq!(stage.program.post(API_STYLES[0], question(false)).await.status, 429);
     support::wait_until("the keys are back", async || {
-        stage.program.post(DOORS[0], question(false)).await.status == 200
+        stage.program.post(API_STYLES[0], question(false)).await.status == 200
     })
     .await;
 }
@@ -116,12 +116,12 @@ async fn a_provider_that_knows_no_stream_options_is_asked_without() {
     let words = json!({ "object": "error", "message": { "detail": [{ "type": "extra_forbidden", "loc": ["body", "stream_options"] }] } });
     stage.upstream.then(Behaviour::RefuseWith(422, None, words));
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
-    for (door, times) in [(DOORS[0], 2), (DOORS[0], 3), (DOORS[2], 4)] {
-        let answer = stage.program.post(door, question(true)).await;
-        assert_eq!(streamed_text(&answer), "Hello from the upstream.", "{door}: {answer:?}");
+    for (style, times) in [(API_STYLES[0], 2), (API_STYLES[0], 3), (API_STYLES[2], 4)] {
+        let answer = stage.program.post(style, question(true)).await;
+        assert_eq!(streamed_text(&answer), "Hello from the upstream.", "{style}: {answer:?}");
         let asked = stage.upstream.asked();
         let tells_usage = |at: usize| asked[at].body.get("stream_options").is_some();
-        assert_eq!((asked.len(), tells_usage(0), tells_usage(times - 1)), (times, true, false), "{door}");
+        assert_eq!((asked.len(), tells_usage(0), tells_usage(times - 1)), (times, true, false), "{style}");
     }
 }
 
@@ -155,16 +155,16 @@ async fn one_members_large_question_takes_nothing_from_others() {
         refusal(403, None, "Country, region, or territory not supported", "unsupported_country_region_territory");
     for (behaviour, expected) in [(limited, 429), (too_large, 400), (too_dear, 400), (flagged, 400), (abroad, 404)] {
         stage.upstream.then(behaviour.clone());
-        let refused = stage.program.post(DOORS[0], large.clone()).await;
+        let refused = stage.program.post(API_STYLES[0], large.clone()).await;
         assert_eq!(refused.status, expected, "{behaviour:?}: {refused:?}");
-        for door in DOORS {
-            let answer = ben.post(door, asked_at(door, false)).await;
-            assert_eq!(answer.status, 200, "{behaviour:?} {door}: {answer:?}");
+        for style in API_STYLES {
+            let answer = ben.post(style, asked_at(style, false)).await;
+            assert_eq!(answer.status, 200, "{behaviour:?} {style}: {answer:?}");
         }
         let providers = admin.get("/r1/admin/providers").await.data();
         assert_eq!(providers[0]["keys"][0]["state"], "ready", "{behaviour:?}");
         let asked = stage.upstream.asked().len();
-        let again = stage.program.post(DOORS[0], large.clone()).await;
+        let again = stage.program.post(API_STYLES[0], large.clone()).await;
         let is_resting = expected == 429;
         assert_eq!(again.status, if is_resting { 429 } else { 200 }, "{behaviour:?}: {again:?}");
         assert_eq!(stage.upstream.asked().len(), asked + usize::from(!is_resting), "{behaviour:?}");
@@ -174,10 +174,10 @@ async fn one_members_large_question_takes_nothing_from_others() {
     // A small question that is refused as well is not refused for its size.
     for body in [large, question(false)] {
         stage.upstream.then(Behaviour::Refuse(429, Some(3_600)));
-        assert_eq!(stage.program.post(DOORS[0], body).await.status, 429);
+        assert_eq!(stage.program.post(API_STYLES[0], body).await.status, 429);
     }
     let asked = stage.upstream.asked().len();
-    let refused = ben.post(DOORS[0], question(false)).await;
+    let refused = ben.post(API_STYLES[0], question(false)).await;
     assert_eq!((refused.status, stage.upstream.asked().len()), (429, asked), "{refused:?}");
     let wait: u32 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!(wait <= 30, "there is no other key: {refused:?}");
@@ -193,7 +193,7 @@ async fn what_is_refused_for_its_size_goes_to_a_model_that_takes_more() {
     stage.app.admin().await.put("/r1/admin/models/small", definition).await.data();
     let message = "Request too large for small on tokens per min (TPM): Limit 30000, Requested 125040.";
     stage.upstream.always(refusal(429, None, message, "rate_limit_exceeded"));
-    let answer = stage.program.post(DOORS[0], question(true)).await;
+    let answer = stage.program.post(API_STYLES[0], question(true)).await;
     assert_eq!(streamed_text(&answer), "From the larger one.", "{answer:?}");
 }
 
@@ -216,15 +216,16 @@ async fn a_refused_key_is_off_and_comes_back_by_a_probe() {
     assert_eq!(before[0], before[1]);
     upstream.then(Behaviour::Refuse(401, None));
     // The other key answers, and the caller notices nothing.
-    assert_eq!(program.post(DOORS[0], question(false)).await.status, 200);
+    assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 200);
     let after = states().await;
     assert_eq!(after.iter().filter(|state| **state == before[0]).count(), 1, "{after:?}");
     assert!(after.iter().any(|state| state == "off"), "{after:?}");
     // With both off, whoever asks next is the probe.
     upstream.then(Behaviour::Refuse(401, None));
-    let refused = program.post(DOORS[0], question(false)).await;
+    let refused = program.post(API_STYLES[0], question(false)).await;
     assert_ne!(refused.status, 401, "the caller's own key is right: {refused:?}");
-    support::wait_until("a key is back", async || program.post(DOORS[0], question(false)).await.status == 200).await;
+    support::wait_until("a key is back", async || program.post(API_STYLES[0], question(false)).await.status == 200)
+        .await;
     assert!(states().await.contains(&before[0]));
 }
 
@@ -247,7 +248,7 @@ async fn a_dead_provider_delays_nothing() {
     let hanging = {
         let mut body = question(false);
         body["model"] = json!("of-silent");
-        tokio::spawn(program.request(reqwest::Method::POST, DOORS[0]).json(&body).send())
+        tokio::spawn(program.request(reqwest::Method::POST, API_STYLES[0]).json(&body).send())
     };
     let (_socket, _) = silent.accept().await.unwrap();
     let began = Instant::now();
@@ -255,12 +256,12 @@ async fn a_dead_provider_delays_nothing() {
     let ids: Vec<&str> =
         listed.body["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();
     assert!(ids.contains(&"of-silent") && ids.contains(&"small"), "{ids:?}");
-    assert_eq!(program.post(DOORS[0], question(false)).await.status, 200);
+    assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 200);
     anna.get("/r1/models").await.data();
     assert!(began.elapsed() < Duration::from_secs(10), "nobody waits for the dead");
     let mut body = question(false);
     body["model"] = json!("of-gone");
-    let answer = program.post(DOORS[0], body).await;
+    let answer = program.post(API_STYLES[0], body).await;
     assert_eq!((answer.status, &answer.body["error"]["code"]), (503, &json!("provider_unavailable")), "{answer:?}");
     assert!(!hanging.is_finished());
     hanging.abort();
@@ -275,16 +276,16 @@ async fn an_alias_is_allowed_where_its_model_is() {
         let key = keys::make(&stage.anna, json!({ "models": [allowed] })).await;
         let caller = keys::program(&stage.app, &key);
         for asked in ["small", "quick"] {
-            for door in DOORS {
-                let mut body = asked_at(door, false);
+            for style in API_STYLES {
+                let mut body = asked_at(style, false);
                 body["model"] = json!(asked);
-                let answer = caller.post(door, body).await;
+                let answer = caller.post(style, body).await;
                 assert_eq!(answer.status, 200, "{asked} where {allowed} is allowed: {answer:?}");
             }
         }
         let mut body = question(false);
         body["model"] = json!("large");
-        assert_eq!(caller.post(DOORS[0], body).await.status, 404);
+        assert_eq!(caller.post(API_STYLES[0], body).await.status, 404);
         let listed = caller.get("/v1/models").await;
         let ids: Vec<&str> =
             listed.body["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str()).collect();

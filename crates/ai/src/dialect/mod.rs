@@ -16,7 +16,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::{
-    AiError, Door, GatewayError, Meter, Recording,
+    AiError, ApiStyle, GatewayError, Meter, Recording,
     embeddings::{self, Wish},
     neutral::{Reader, Request},
     transcription::Format,
@@ -53,8 +53,8 @@ pub(crate) trait Dialect: Sync {
     /// Reads an answer.
     fn reader(&self) -> Box<dyn Reader>;
 
-    /// Whether callers at this door speak the same, so that their bytes pass.
-    fn passes(&self, _door: Door) -> bool {
+    /// Whether callers of this API speak the same, so that their bytes pass.
+    fn passes(&self, _style: ApiStyle) -> bool {
         false
     }
 
@@ -68,7 +68,7 @@ pub(crate) trait Dialect: Sync {
         true
     }
 
-    /// Has the tokens of a question counted, which is `body` at the door of messages. None: it can't.
+    /// Has the tokens of a question counted, which is `body` of the Messages API. None: it can't.
     fn count(&self, _body: &Bytes, _question: &Request, _model: &str) -> Result<Option<Count>, GatewayError> {
         Ok(None)
     }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiSettings, AnswerBody, Call, Deployment, Door, ErrorKind, Fallbacks, Finish, Forwarded, GatewayError, Limits,
-    Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
+    Ai, AiSettings, AnswerBody, ApiStyle, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded, GatewayError,
+    Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -49,8 +49,8 @@ async fn one(scripts: Vec<Script>) -> (Upstream, Ai, Route) {
 }
 
 /// What a caller sees: a status and a text, and what is to be billed.
-async fn call(ai: &Ai, door: Door, route: &Route, body: &Value) -> (u16, String, Arc<Meter>) {
-    let call = Call::new(door, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
+async fn call(ai: &Ai, style: ApiStyle, route: &Route, body: &Value) -> (u16, String, Arc<Meter>) {
+    let call = Call::new(style, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
     let meter = Arc::clone(&call.meter);
     match ai.forward(call).await {
         Ok(forwarded) => {
@@ -61,7 +61,7 @@ async fn call(ai: &Ai, door: Door, route: &Route, body: &Value) -> (u16, String,
             (200, String::from_utf8(text).unwrap(), meter)
         }
         Err(error) => {
-            let rendered = error.render(door, "req_1");
+            let rendered = error.render(style, "req_1");
             (rendered.status, String::from_utf8(rendered.body).unwrap(), meter)
         }
     }
@@ -90,7 +90,7 @@ const COUNTED: Usage = Usage {
 #[tokio::test]
 async fn a_plain_answer_passes_byte_for_byte() {
     let (upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
-    let (status, text, meter) = call(&ai, Door::Chat, &route, &question(false)).await;
+    let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(false)).await;
     assert_eq!((status, text.as_str()), (200, WHOLE));
     assert_eq!((meter.usage(), meter.finish(), meter.tries()), (COUNTED, Some(Finish::Stop), 1));
     let served = meter.served();
@@ -106,7 +106,7 @@ async fn a_plain_answer_passes_byte_for_byte() {
 #[tokio::test]
 async fn a_stream_passes_without_the_usage_that_nobody_asked_for() {
     let (upstream, ai, route) = one(vec![hello()]).await;
-    let (status, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     assert_eq!(status, 200);
     assert!(text.starts_with(&text_chunk("Hello, ")) && text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(!text.contains("usage"), "{text}");
@@ -119,7 +119,7 @@ async fn a_stream_that_comes_byte_by_byte_is_the_same() {
     let body = [text_chunk("Hello, "), text_chunk("thế giới"), OPENAI_END.to_owned()].concat().replace('\n', "\r\n");
     let script = vec![Step::Write(ok("text/event-stream")), Step::WriteSlowly(body.into_bytes())];
     let (_upstream, ai, route) = one(vec![script]).await;
-    let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let (_, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     let expected = [text_chunk("Hello, "), text_chunk("thế giới")].concat().replace('\n', "\r\n");
     assert!(text.starts_with(&expected) && text.ends_with("data: [DONE]\n\n"), "{text}");
     assert_eq!(meter.usage(), COUNTED);
@@ -129,7 +129,7 @@ async fn a_stream_that_comes_byte_by_byte_is_the_same() {
 async fn a_stream_that_breaks_off_ends_with_an_error_and_is_estimated() {
     let cut = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, you").into_bytes()].concat())];
     let (_upstream, ai, route) = one(vec![cut]).await;
-    let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let (_, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     let last = text.trim_end().rsplit("\n\n").next().unwrap();
     assert!(last.starts_with(r#"data: {"error":{"#), "{text}");
     assert!(!text.contains("[DONE]"));
@@ -142,7 +142,7 @@ async fn a_stream_that_breaks_off_ends_with_an_error_and_is_estimated() {
 async fn a_silent_stream_is_given_up_and_a_plain_call_may_take_its_time() {
     let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat()), Step::Stall];
     let (_upstream, ai, route) = one(vec![stalls]).await;
-    let (_, text, _) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let (_, text, _) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     assert!(text.contains("took too long"), "{text}");
 }
 
@@ -167,7 +167,7 @@ async fn failures_before_the_first_frame_fall_back() {
             deployments: vec![deployment("second", 2), deployment("first", 1)],
             ..Route::default()
         };
-        let (status, text, meter) = call(&ai, Door::Chat, &route, &question(stream)).await;
+        let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(stream)).await;
         assert_eq!((status, meter.tries()), (200, 2), "{text}");
         assert_eq!(meter.served().provider, "second");
     }
@@ -186,21 +186,21 @@ async fn a_question_that_is_too_long_goes_to_its_fallback_only() {
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
     let mut route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     route.fallbacks = Fallbacks { failure: vec![deployment("second", 0)], ..Fallbacks::default() };
-    let (status, text, _) = call(&ai, Door::Chat, &route, &question(false)).await;
+    let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &question(false)).await;
     assert_eq!(status, 400);
     assert!(text.contains("context_length_exceeded") && text.contains("10 tokens"), "{text}");
     route.fallbacks = Fallbacks { context_length: vec![deployment("second", 0)], ..Fallbacks::default() };
-    assert_eq!(call(&ai, Door::Chat, &route, &question(false)).await.0, 200);
+    assert_eq!(call(&ai, ApiStyle::Chat, &route, &question(false)).await.0, 200);
 }
 
 #[tokio::test]
 async fn a_wait_is_passed_on_at_once() {
     let (upstream, ai, route) = one(vec![answer(429, "retry-after: 7\r\n", "")]).await;
-    let call = Call::new(Door::Chat, question(true).to_string().into(), Arc::new(route), String::new());
+    let call = Call::new(ApiStyle::Chat, question(true).to_string().into(), Arc::new(route), String::new());
     let error = ai.forward(call).await.err().unwrap();
-    let headers = error.render(Door::Chat, "").headers;
+    let headers = error.render(ApiStyle::Chat, "").headers;
     assert!(headers.contains(&("retry-after", "7".to_owned())), "{headers:?}");
-    assert_eq!((error.status(Door::Chat), upstream.requests().len()), (429, 1));
+    assert_eq!((error.status(ApiStyle::Chat), upstream.requests().len()), (429, 1));
 }
 
 #[tokio::test]
@@ -210,7 +210,8 @@ async fn dropping_the_answer_or_the_question_ends_the_connection() {
     let flowing = waits([ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat());
     let (_upstream, ai, route) = one(vec![flowing, waits(Vec::new())]).await;
     let route = Arc::new(route);
-    let ask = |stream| Call::new(Door::Chat, question(stream).to_string().into(), Arc::clone(&route), String::new());
+    let ask =
+        |stream| Call::new(ApiStyle::Chat, question(stream).to_string().into(), Arc::clone(&route), String::new());
     let forwarded = ai.forward(ask(true)).await.ok().unwrap();
     drop(forwarded);
     tokio::time::timeout(Duration::from_secs(10), gone.notified()).await.expect("the stream is closed");
@@ -229,7 +230,7 @@ async fn responses_pass_to_a_provider_that_speaks_them_and_are_not_stored() {
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
     let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     let question = json!({"model": "m", "input": "Hi", "text": {"verbosity": "low"}});
-    let (status, text, meter) = call(&ai, Door::Responses, &route, &question).await;
+    let (status, text, meter) = call(&ai, ApiStyle::Responses, &route, &question).await;
     assert_eq!((status, text.as_str(), meter.usage()), (200, whole, COUNTED));
     let asked = upstream.requests()[0].clone();
     assert!(asked.starts_with("POST /v1/responses "), "{asked}");
@@ -237,7 +238,7 @@ async fn responses_pass_to_a_provider_that_speaks_them_and_are_not_stored() {
         assert!(asked.contains(part), "{asked}");
     }
     let stored = json!({"model": "m", "input": "Hi", "previous_response_id": "r"});
-    assert_eq!(call(&ai, Door::Responses, &route, &stored).await.0, 400);
+    assert_eq!(call(&ai, ApiStyle::Responses, &route, &stored).await.0, 400);
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -248,11 +249,11 @@ async fn an_anthropic_provider_hears_of_betas_and_is_not_asked_for_two_answers()
     let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
     let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
     let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
-    let message = Call::new(Door::Messages, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
+    let message = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route.clone()), "req_1".to_owned());
     assert!(ai.forward(message.with_betas(Some("one-1,two-2".to_owned()))).await.is_ok());
     assert!(upstream.requests()[0].contains("anthropic-beta: one-1,two-2\r\n"), "{}", upstream.requests()[0]);
     let two = json!({"model": "m", "n": 2, "messages": [{"role": "user", "content": "Hi"}]});
-    let (status, text, _) = call(&ai, Door::Chat, &route, &two).await;
+    let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &two).await;
     assert!(status == 400 && text.contains("`n`"), "{text}");
     assert_eq!(upstream.requests().len(), 1);
 }
@@ -263,7 +264,7 @@ async fn a_stream_that_is_cut_off_ends_with_the_reason_and_hangs_up() {
     let begins = [ok("text/event-stream"), text_chunk("Hello").into_bytes()].concat();
     let script = vec![Step::Write(begins), Step::WaitForGone(Arc::clone(&gone))];
     let (_upstream, ai, route) = one(vec![script]).await;
-    let call = Call::new(Door::Chat, question(true).to_string().into(), Arc::new(route), "req_1".to_owned());
+    let call = Call::new(ApiStyle::Chat, question(true).to_string().into(), Arc::new(route), "req_1".to_owned());
     let meter = Arc::clone(&call.meter);
     let AnswerBody::Stream(mut frames) = ai.forward(call).await.unwrap().body else { panic!("no stream") };
     let mut told = frames.next().await.unwrap().unwrap().to_vec();
@@ -283,7 +284,7 @@ async fn usage_that_never_comes_does_not_hold_up_the_end() {
     let stalls =
         [ok("text/event-stream"), text_chunk("Hello").into_bytes(), format!("{end}\n\n").into_bytes()].concat();
     let (_upstream, ai, route) = one(vec![vec![Step::Write(stalls), Step::Stall]]).await;
-    let (_, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let (_, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(meter.usage().estimated);
 }
@@ -321,11 +322,11 @@ fn greeting(kind: ProviderKind, stream: bool) -> Script {
 }
 
 #[tokio::test]
-async fn every_door_reaches_every_kind_of_provider() {
-    let question = |door, stream| match door {
-        Door::Chat => question(stream),
-        Door::Responses => json!({"model": "m", "input": "Hi", "stream": stream}),
-        Door::Messages => {
+async fn every_api_reaches_every_kind_of_provider() {
+    let question = |style, stream| match style {
+        ApiStyle::Chat => question(stream),
+        ApiStyle::Responses => json!({"model": "m", "input": "Hi", "stream": stream}),
+        ApiStyle::Messages => {
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
         }
     };
@@ -335,22 +336,22 @@ async fn every_door_reaches_every_kind_of_provider() {
             let providers = vec![provider("first", kind, &upstream, &["secret-key-1234"])];
             let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
             let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
-            for (door, end) in [
-                (Door::Chat, "data: [DONE]\n\n"),
-                (Door::Responses, "event: response.completed"),
-                (Door::Messages, "event: message_stop"),
+            for (style, end) in [
+                (ApiStyle::Chat, "data: [DONE]\n\n"),
+                (ApiStyle::Responses, "event: response.completed"),
+                (ApiStyle::Messages, "event: message_stop"),
             ] {
-                let (status, text, meter) = call(&ai, door, &route, &question(door, stream)).await;
-                assert_eq!(status, 200, "{door:?} to {kind:?}: {text}");
-                assert!(text.contains("Hello"), "{door:?} to {kind:?}: {text}");
-                assert_eq!(text.contains(end), stream, "{door:?} to {kind:?}: {text}");
+                let (status, text, meter) = call(&ai, style, &route, &question(style, stream)).await;
+                assert_eq!(status, 200, "{style:?} to {kind:?}: {text}");
+                assert!(text.contains("Hello"), "{style:?} to {kind:?}: {text}");
+                assert_eq!(text.contains(end), stream, "{style:?} to {kind:?}: {text}");
                 let usage = meter.usage();
                 assert_eq!(
                     (usage.input, usage.output, usage.estimated),
                     (Some(3), Some(2), false),
-                    "{door:?} to {kind:?}"
+                    "{style:?} to {kind:?}"
                 );
-                assert_eq!(meter.finish(), Some(Finish::Stop), "{door:?} to {kind:?}");
+                assert_eq!(meter.finish(), Some(Finish::Stop), "{style:?} to {kind:?}");
             }
             let last = upstream.requests().pop().unwrap();
             let (path, key) = match kind.name() {
@@ -376,7 +377,7 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
         let providers = vec![provider("first", kind, &upstream, &["k"])];
         let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
         let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
-        let call = Call::new(Door::Messages, body.to_string().into(), Arc::new(route), String::new());
+        let call = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route), String::new());
         let tokens = ai.count_tokens(call).await.unwrap();
         assert_eq!(tokens, expected.unwrap_or(tokens));
         assert!(tokens > 0);
@@ -386,7 +387,7 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
 #[tokio::test]
 async fn a_whole_answer_to_a_stream_comes_as_frames() {
     let (_upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
-    let (status, text, meter) = call(&ai, Door::Chat, &route, &question(true)).await;
+    let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
     assert_eq!(status, 200);
     assert!(text.contains(r#""content":"Hello""#) && text.ends_with("data: [DONE]\n\n"), "{text}");
     assert_eq!(meter.usage(), COUNTED);
@@ -399,7 +400,8 @@ async fn embeddings_and_transcriptions_go_by_routes_too() {
         one(vec![answer(200, JSON, vectors), answer(200, "content-type: text/plain\r\n", "Hello\n")]).await;
     let route = Arc::new(route);
     let body = json!({"model": "m", "input": "Hi"}).to_string();
-    let embedded = ai.forward_embeddings(Call::new(Door::Chat, body.into(), Arc::clone(&route), String::new())).await;
+    let embedded =
+        ai.forward_embeddings(Call::new(ApiStyle::Chat, body.into(), Arc::clone(&route), String::new())).await;
     assert!(matches!(embedded.ok().unwrap().body, AnswerBody::Whole(body) if body == vectors));
     let recording = Recording {
         route,
@@ -492,7 +494,7 @@ async fn a_picture_named_by_its_address_reaches_gemini() {
         let body = json!({"model": "m", "messages": [
             {"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture, picture]},
         ]});
-        let (answered, text, _) = call(&ai, Door::Chat, &route, &body).await;
+        let (answered, text, _) = call(&ai, ApiStyle::Chat, &route, &body).await;
         assert_eq!(answered, status, "{text}");
         let asked = upstream.requests();
         assert_eq!(asked.len(), usize::from(status == 200));
@@ -529,7 +531,7 @@ async fn pictures_by_address_are_bounded() {
         };
         let content: Vec<Value> = (0..pictures).map(picture).collect();
         let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
-        let (status, text, _) = call(&ai, Door::Chat, &route, &body).await;
+        let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &body).await;
         assert!(status == 400 && text.contains(told), "{status} {text}");
         assert!(upstream.requests().is_empty());
         assert!(pictures == 1 || web.requests().is_empty(), "more than may be fetched: none is");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use ai::{Ai, AnswerBody, Call, Door, Forwarded, GatewayError, Meter, Peek, Wanted};
+use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, Peek, Wanted};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -65,15 +65,15 @@ struct Entered {
 /// A call under way, and what is left of its key's limits.
 pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
-    door: Door,
+    style: ApiStyle,
     pub request_id: String,
     figures: Figures,
     began: Instant,
 }
 
 impl<'a> CallContext<'a> {
-    pub fn new(ctx: &'a Ctx, door: Door) -> Self {
-        Self { ctx, door, request_id: request_id(ctx.http()), figures: Figures::default(), began: Instant::now() }
+    pub fn new(ctx: &'a Ctx, style: ApiStyle) -> Self {
+        Self { ctx, style, request_id: request_id(ctx.http()), figures: Figures::default(), began: Instant::now() }
     }
 
     /// The providers, for what may go on after the handler has answered.
@@ -84,8 +84,8 @@ impl<'a> CallContext<'a> {
     /// The answer, in the form that it was asked in.
     pub fn reply(self, answer: Result<Reply<Raw>, GatewayError>) -> Reply<Raw> {
         let reply = match answer {
-            Ok(reply) => failure::identified(reply, self.door, &self.request_id),
-            Err(error) => failure::reply(&error, self.door, &self.request_id),
+            Ok(reply) => failure::identified(reply, self.style, &self.request_id),
+            Err(error) => failure::reply(&error, self.style, &self.request_id),
         };
         limited(reply, self.figures)
     }
@@ -94,12 +94,12 @@ impl<'a> CallContext<'a> {
     async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         // What it only names counts as if it had been sent.
-        let filled = match self.door {
-            Door::Responses => self.ctx.app().gateway.ai().fill_in(caller.key_id, &body).await?,
-            Door::Chat | Door::Messages => None,
+        let filled = match self.style {
+            ApiStyle::Responses => self.ctx.app().gateway.ai().fill_in(caller.key_id, &body).await?,
+            ApiStyle::Chat | ApiStyle::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let Peek { model, stream, is_repeatable, wanted, mended } = ai::look(self.door, &body).await?;
+        let Peek { model, stream, is_repeatable, wanted, mended } = ai::look(self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
@@ -108,7 +108,7 @@ impl<'a> CallContext<'a> {
             let header = self.ctx.http().headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
             CacheWish::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
         };
-        let call = Call::new(self.door, body, admission.route(), self.request_id.clone())
+        let call = Call::new(self.style, body, admission.route(), self.request_id.clone())
             .with_betas(betas(self.ctx))
             .with_passes(caller.policy.passes.clone())
             .of_key(caller.key_id, followed)
@@ -190,7 +190,7 @@ impl<'a> CallContext<'a> {
         let mut answer = answer.boxed_local();
         match timeout(every, &mut answer).await {
             Ok(answer) => self.settled(settling, meter, ready(answer), None).await,
-            Err(_) => Ok(Reply::stream(EVENTS, LiveStream::late(self.door, answer, every, settling))),
+            Err(_) => Ok(Reply::stream(EVENTS, LiveStream::late(self.style, answer, every, settling))),
         }
     }
 
@@ -204,7 +204,7 @@ impl<'a> CallContext<'a> {
         let Forwarded { content_type, body, .. } = match answer.await {
             Ok(forwarded) => forwarded,
             Err(error) => {
-                settling.end(error.status(self.door));
+                settling.end(error.status(self.style));
                 return Err(error);
             }
         };
@@ -218,7 +218,7 @@ impl<'a> CallContext<'a> {
             }
             AnswerBody::Stream(frames) => {
                 let every = self.ctx.app().config.gateway.heartbeat;
-                Reply::stream(content_type, LiveStream::new(self.door, frames, every, settling))
+                Reply::stream(content_type, LiveStream::new(self.style, frames, every, settling))
             }
         };
         let processing = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -227,11 +227,11 @@ impl<'a> CallContext<'a> {
     }
 }
 
-/// Asks a model, by one of the three doors.
-pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let mut asking = CallContext::new(ctx, door);
+/// Asks a model, by one of the three APIs.
+pub(super) async fn ask(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let mut asking = CallContext::new(ctx, style);
     let answer = async {
-        let entered = asking.let_in(endpoint(door), body).await?;
+        let entered = asking.let_in(endpoint(style), body).await?;
         let ai = asking.ai();
         asking.answer(entered, |call| async move { ai.forward(call).await }).await
     };
@@ -241,7 +241,7 @@ pub(super) async fn ask(ctx: &Ctx, door: Door, body: Bytes) -> Result<Reply<Raw>
 
 /// Asks for the vectors of texts.
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let mut asking = CallContext::new(ctx, Door::Chat);
+    let mut asking = CallContext::new(ctx, ApiStyle::Chat);
     let answer = async {
         let entered = asking.let_in(GatewayEndpoint::Embeddings, body).await?;
         let ai = asking.ai();
@@ -253,13 +253,13 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
 
 /// Counts the tokens of a question.
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let asking = CallContext::new(ctx, Door::Messages);
+    let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-        let Peek { model, wanted, mended, .. } = ai::look(asking.door, &body).await?;
+        let Peek { model, wanted, mended, .. } = ai::look(asking.style, &body).await?;
         let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
-        let call = Call::new(asking.door, body, route, asking.request_id.clone())
+        let call = Call::new(asking.style, body, route, asking.request_id.clone())
             .with_betas(betas(ctx))
             .with_passes(caller.policy.passes.clone())
             .with_tokens(wanted.input, 0);
@@ -284,11 +284,11 @@ fn betas(ctx: &Ctx) -> Option<String> {
     (!all.is_empty()).then_some(all)
 }
 
-const fn endpoint(door: Door) -> GatewayEndpoint {
-    match door {
-        Door::Chat => GatewayEndpoint::Chat,
-        Door::Responses => GatewayEndpoint::Responses,
-        Door::Messages => GatewayEndpoint::Messages,
+const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
+    match style {
+        ApiStyle::Chat => GatewayEndpoint::Chat,
+        ApiStyle::Responses => GatewayEndpoint::Responses,
+        ApiStyle::Messages => GatewayEndpoint::Messages,
     }
 }
 

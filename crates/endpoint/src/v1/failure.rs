@@ -7,7 +7,7 @@ use actix_web::{
         header::{self, HeaderName, HeaderValue},
     },
 };
-use ai::{Door, ErrorKind, GatewayError, Rendered};
+use ai::{ApiStyle, ErrorKind, GatewayError, Rendered};
 use appcore::{AppError, Code};
 
 use crate::{Raw, Reply, answer::start};
@@ -15,29 +15,29 @@ use crate::{Raw, Reply, answer::start};
 /// What Anthropic calls `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// The door whose form a refusal has: that of the path, or of the library that asks what both have.
-pub(crate) fn door_of(http: &HttpRequest) -> Door {
-    if http.headers().contains_key("anthropic-version") { Door::Messages } else { door_of_path(http.path()) }
+/// The API whose form a refusal has: that of the path, or of the library that asks what both have.
+pub(crate) fn style_of(http: &HttpRequest) -> ApiStyle {
+    if http.headers().contains_key("anthropic-version") { ApiStyle::Messages } else { style_of_path(http.path()) }
 }
 
-fn door_of_path(path: &str) -> Door {
+fn style_of_path(path: &str) -> ApiStyle {
     let is_messages = path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if is_messages { Door::Messages } else { Door::Chat }
+    if is_messages { ApiStyle::Messages } else { ApiStyle::Chat }
 }
 
 /// The status of a refusal of what stands at this path.
 pub(crate) fn status(path: &str, code: Code) -> u16 {
-    told(&code.into()).status(door_of_path(path))
+    told(&code.into()).status(style_of_path(path))
 }
 
 /// The answer of the gate, and of paths that lead nowhere.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
-    let door = door_of(http);
+    let style = style_of(http);
     let told = match misaddressed(http.path()).filter(|_| error.code() == Code::NotFound) {
         Some(sentence) => GatewayError::new(ErrorKind::NotFound, sentence),
         None => told(error),
     };
-    let Rendered { status, headers, body } = told.render(door, request_id);
+    let Rendered { status, headers, body } = told.render(style, request_id);
     // For the log: nobody is there to read it.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
     let mut response = start(http, status_code(status), "application/json");
@@ -45,7 +45,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
     if status == 401 {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }
-    if let (Door::Messages, Ok(id)) = (door, HeaderValue::from_str(request_id)) {
+    if let (ApiStyle::Messages, Ok(id)) = (style, HeaderValue::from_str(request_id)) {
         response.insert_header((REQUEST_ID, id));
     }
     response.body(body)
@@ -64,21 +64,21 @@ fn misaddressed(path: &str) -> Option<&'static str> {
 }
 
 /// The same for what an endpoint itself refuses.
-pub(crate) fn reply(error: &GatewayError, door: Door, request_id: &str) -> Reply<Raw> {
-    let Rendered { status, headers, body } = error.render(door, request_id);
+pub(crate) fn reply(error: &GatewayError, style: ApiStyle, request_id: &str) -> Reply<Raw> {
+    let Rendered { status, headers, body } = error.render(style, request_id);
     let mut reply = Reply::bytes("application/json", body.into()).status(status_code(status));
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             reply = reply.header(HeaderName::from_static(name), value);
         }
     }
-    identified(reply, door, request_id)
+    identified(reply, style, request_id)
 }
 
 /// With the request's id under the name that this library looks for.
-pub(crate) fn identified(reply: Reply<Raw>, door: Door, request_id: &str) -> Reply<Raw> {
-    match (door, HeaderValue::from_str(request_id)) {
-        (Door::Messages, Ok(id)) => reply.header(REQUEST_ID, id),
+pub(crate) fn identified(reply: Reply<Raw>, style: ApiStyle, request_id: &str) -> Reply<Raw> {
+    match (style, HeaderValue::from_str(request_id)) {
+        (ApiStyle::Messages, Ok(id)) => reply.header(REQUEST_ID, id),
         _ => reply,
     }
 }

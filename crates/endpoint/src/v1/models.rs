@@ -1,6 +1,6 @@
 //! What a key may ask for, as each library lists it.
 
-use ai::{Door, GatewayError};
+use ai::{ApiStyle, GatewayError};
 use appcore::AppError;
 use bytes::Bytes;
 use middleware::tracing::request_id;
@@ -40,16 +40,16 @@ impl Endpoint for ListV1Models {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ListV1ModelsRequest) -> Result<Reply<Raw>, AppError> {
-        let door = failure::door_of(ctx.http());
+        let style = failure::style_of(ctx.http());
         let names = names(ctx).await?;
-        let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| described(door, name)).collect() };
-        Ok(written(&match door {
-            Door::Messages => {
+        let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| described(style, name)).collect() };
+        Ok(written(&match style {
+            ApiStyle::Messages => {
                 let (page, has_more) = page(&names, &request)?;
                 let (first, last) = (page.first(), page.last());
                 json!({ "data": described(page), "has_more": has_more, "first_id": first, "last_id": last })
             }
-            Door::Chat | Door::Responses => json!({ "object": "list", "data": described(&names) }),
+            ApiStyle::Chat | ApiStyle::Responses => json!({ "object": "list", "data": described(&names) }),
         }))
     }
 }
@@ -89,11 +89,11 @@ impl Endpoint for ShowV1Model {
     async fn handle(ctx: &Ctx, request: ShowV1ModelRequest) -> Result<Reply<Raw>, AppError> {
         let id = with_slashes(&request.id);
         let caller = caller(ctx).await?;
-        let door = failure::door_of(ctx.http());
+        let style = failure::style_of(ctx.http());
         if !gateway::may_call(ctx.app(), &caller, &id) {
-            return Ok(failure::reply(&GatewayError::unknown_model(&id), door, &request_id(ctx.http())));
+            return Ok(failure::reply(&GatewayError::unknown_model(&id), style, &request_id(ctx.http())));
         }
-        Ok(written(&described(door, &id)))
+        Ok(written(&described(style, &id)))
     }
 }
 
@@ -107,12 +107,14 @@ async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
 }
 
 /// Nobody says when it was made: both forms have a moment for that.
-fn described(door: Door, name: &str) -> Value {
-    match door {
-        Door::Messages => {
+fn described(style: ApiStyle, name: &str) -> Value {
+    match style {
+        ApiStyle::Messages => {
             json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
         }
-        Door::Chat | Door::Responses => json!({ "id": name, "object": "model", "created": 0, "owned_by": "natter" }),
+        ApiStyle::Chat | ApiStyle::Responses => {
+            json!({ "id": name, "object": "model", "created": 0, "owned_by": "natter" })
+        }
     }
 }
 

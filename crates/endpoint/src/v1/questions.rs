@@ -1,6 +1,6 @@
-//! What models are asked: by the three doors, and for vectors.
+//! What models are asked: by the three APIs, and for vectors.
 
-use ai::Door;
+use ai::ApiStyle;
 use appcore::AppError;
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
@@ -34,7 +34,7 @@ impl Endpoint for CompleteChat {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        ask(ctx, Door::Chat, question.body).await
+        ask(ctx, ApiStyle::Chat, question.body).await
     }
 }
 
@@ -47,7 +47,7 @@ impl Endpoint for CreateResponse {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        ask(ctx, Door::Responses, question.body).await
+        ask(ctx, ApiStyle::Responses, question.body).await
     }
 }
 
@@ -58,7 +58,7 @@ impl Endpoint for CreateMessage {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        ask(ctx, Door::Messages, question.body).await
+        ask(ctx, ApiStyle::Messages, question.body).await
     }
 }
 

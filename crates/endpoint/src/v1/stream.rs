@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ai::{AnswerBody, Door, Forwarded, Frames, GatewayError};
+use ai::{AnswerBody, ApiStyle, Forwarded, Frames, GatewayError};
 use appcore::AppError;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture};
@@ -15,10 +15,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::settling::{Growth, Settling};
 
 /// What says that it is alive. Frames are whole, so it never stands within one.
-const fn heartbeat(door: Door) -> &'static str {
-    match door {
-        Door::Chat | Door::Responses => ": ping\n\n",
-        Door::Messages => "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+const fn heartbeat(style: ApiStyle) -> &'static str {
+    match style {
+        ApiStyle::Chat | ApiStyle::Responses => ": ping\n\n",
+        ApiStyle::Messages => "event: ping\ndata: {\"type\":\"ping\"}\n\n",
     }
 }
 
@@ -32,7 +32,7 @@ enum Coming {
 }
 
 pub(super) struct LiveStream {
-    door: Door,
+    style: ApiStyle,
     coming: Coming,
     heartbeat: &'static str,
     every: Duration,
@@ -43,24 +43,24 @@ pub(super) struct LiveStream {
 }
 
 impl LiveStream {
-    pub fn new(door: Door, frames: Frames, every: Duration, settling: Settling) -> Self {
-        Self::of(door, Coming::Frames(frames), every, (Instant::now(), settling))
+    pub fn new(style: ApiStyle, frames: Frames, every: Duration, settling: Settling) -> Self {
+        Self::of(style, Coming::Frames(frames), every, (Instant::now(), settling))
     }
 
     /// Of an answer that should have begun by now: it begins with a sign of life.
     pub fn late(
-        door: Door,
+        style: ApiStyle,
         answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
         every: Duration,
         settling: Settling,
     ) -> Self {
         let now = Instant::now();
-        Self::of(door, Coming::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
+        Self::of(style, Coming::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
     }
 
-    fn of(door: Door, coming: Coming, every: Duration, (heard_at, settling): (Instant, Settling)) -> Self {
+    fn of(style: ApiStyle, coming: Coming, every: Duration, (heard_at, settling): (Instant, Settling)) -> Self {
         let alarm = Box::pin(sleep_until(heard_at + every));
-        Self { door, coming, heartbeat: heartbeat(door), every, heard_at, alarm, settling, growth: None }
+        Self { style, coming, heartbeat: heartbeat(style), every, heard_at, alarm, settling, growth: None }
     }
 
     /// The next frames of the provider, or what it says instead of an answer.
@@ -74,9 +74,9 @@ impl LiveStream {
                         return Poll::Ready(Some(body));
                     }
                     Err(error) => {
-                        self.settling.fail(error.status(self.door));
+                        self.settling.fail(error.status(self.style));
                         self.coming = Coming::Over;
-                        return Poll::Ready(Some(error.frame(self.door, 0).into()));
+                        return Poll::Ready(Some(error.frame(self.style, 0).into()));
                     }
                 },
                 Coming::Frames(frames) => {

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use actix_web::http::header::CONTENT_TYPE;
-use ai::{Door, GatewayError, Meter, Recording, Wanted};
+use ai::{ApiStyle, GatewayError, Meter, Recording, Wanted};
 use appcore::{AppError, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::stream;
@@ -33,7 +33,7 @@ impl Endpoint for Transcribe {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: TranscribeRequest) -> Result<Reply<Raw>, AppError> {
-        let mut asking = CallContext::new(ctx, Door::Chat);
+        let mut asking = CallContext::new(ctx, ApiStyle::Chat);
         let answer = transcribe(ctx, &mut asking, request.body).await;
         Ok(asking.reply(answer))
     }

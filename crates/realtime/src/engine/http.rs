@@ -67,10 +67,10 @@ pub async fn poll<H: Host>(
     match (question.sid, method) {
         (None, &Method::GET) => return engine.open_polling(caller()),
         (None, _) => return Err(Refused::Method),
-        (Some(sid), &Method::GET) => engine.door().bring(&sid, Call::Poll(reply)),
+        (Some(sid), &Method::GET) => engine.router().bring(&sid, Call::Poll(reply)),
         (Some(sid), &Method::POST) => {
             let (arrived, body) = oneshot::channel();
-            engine.door().bring(&sid, Call::Post(body, reply));
+            engine.router().bring(&sid, Call::Post(body, reply));
             let limit = engine.settings().max_payload;
             // Where the client goes away, `arrived` is dropped, and the session learns it.
             if let Some(body) = read(payload, limit, room).await {
@@ -139,7 +139,7 @@ pub async fn go_over<H: Host>(
     let socket = socket.into_std().map_err(|_| None)?;
     let (refused, refusal) = oneshot::channel();
     let visitor = Visitor { socket, unread, preface: preface.clone(), deflate, refused };
-    engine.door().bring(sid, Call::Upgrade(Box::new(visitor)));
+    engine.router().bring(sid, Call::Upgrade(Box::new(visitor)));
     match refusal.await {
         Err(_) => Ok(()),
         Ok((socket, refused)) => {

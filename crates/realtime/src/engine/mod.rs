@@ -5,11 +5,10 @@
 //!
 //! A session lives on one thread, as everything that is sent to clients does (see [`crate::sender`]). A session over WebSocket has that
 //! thread's socket and nothing else. A client that polls comes with many requests, each on any thread: the session's name says where it
-//! lives, and the [`Door`] brings the request there. What waits for the client are WebSocket frames in either case; for a poll they
+//! lives, and the [`SessionRouter`] brings the request there. What waits for the client are WebSocket frames in either case; for a poll they
 //! are taken out of their frames, and when the client goes over to WebSocket the queue simply gets a socket. So nothing is lost or doubled
 //! at the switch: each frame leaves the queue once.
 
-mod door;
 mod guest;
 pub mod http;
 mod mailbox;
@@ -17,6 +16,7 @@ pub mod packet;
 pub mod payload;
 mod polling;
 mod rhythm;
+mod session_router;
 mod sid;
 mod websocket;
 
@@ -32,11 +32,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-pub use door::{Body, Call, Door, PollResult, Visitor};
 pub use guest::{Deadline, Guest, Host, Message};
+pub use session_router::{Body, Call, PollResult, SessionRouter, Visitor};
 pub use sid::{NoSid, Sid};
 
-use self::{door::Visit, mailbox::Mailbox, rhythm::Rhythm};
+use self::{mailbox::Mailbox, rhythm::Rhythm, session_router::Visit};
 use crate::{backlog::Backlog, close::Close, deflate::Agreement, frame, sender::Sender};
 
 /// How sessions go about it.
@@ -147,7 +147,7 @@ pub struct Upgraded {
 pub struct Engine<H: Host> {
     host: H,
     settings: Settings,
-    door: Door,
+    router: SessionRouter,
     thread: u16,
     /// Sessions that began with polling, by their secret; without a mailbox once their client has gone over to WebSocket.
     sessions: RefCell<HashMap<Uuid, Option<Rc<Mailbox>>>>,
@@ -158,12 +158,12 @@ pub struct Engine<H: Host> {
 impl<H: Host> Engine<H> {
     /// Starts the engine of this thread.
     #[must_use]
-    pub fn start(host: H, settings: Settings, door: &Door) -> Rc<Self> {
-        let (thread, visits) = door.open();
+    pub fn start(host: H, settings: Settings, router: &SessionRouter) -> Rc<Self> {
+        let (thread, visits) = router.open();
         let engine = Rc::new(Self {
             host,
             settings,
-            door: door.clone(),
+            router: router.clone(),
             thread,
             sessions: RefCell::default(),
             strangers: Cell::new(0),
@@ -178,12 +178,12 @@ impl<H: Host> Engine<H> {
     }
 
     #[must_use]
-    pub fn door(&self) -> &Door {
-        &self.door
+    pub fn router(&self) -> &SessionRouter {
+        &self.router
     }
 
     fn new_sid(&self) -> Sid {
-        Sid::new(self.door.instance(), self.thread)
+        Sid::new(self.router.instance(), self.thread)
     }
 
     /// Begins a session whose client polls; the answer to its first request.

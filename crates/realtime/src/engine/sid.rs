@@ -12,7 +12,7 @@ const LENGTH: usize = 16 + 2 + 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sid {
     pub instance: Uuid,
-    /// The thread of the instance, see [`super::Door`].
+    /// The thread of the instance, see [`super::SessionRouter`].
     pub thread: u16,
     /// 122 random bits: it can't be guessed, and the rest of the name is no secret.
     pub(super) secret: Uuid,

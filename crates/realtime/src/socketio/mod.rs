@@ -26,7 +26,7 @@ use guest::Reception;
 pub use instances::Instances;
 
 use crate::{
-    engine::{Door, Engine, Refused, Settings, Upgraded, http},
+    engine::{Engine, Refused, SessionRouter, Settings, Upgraded, http},
     frame, handshake,
     shard::Shard,
     upgrade_request::{Rejection, UpgradeRequest, agree, verify},
@@ -38,7 +38,7 @@ const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 /// What the threads of an instance share.
 #[derive(Clone)]
 pub struct Gateway {
-    door: Door,
+    router: SessionRouter,
     /// None: this instance is alone.
     instances: Option<Arc<Instances>>,
 }
@@ -46,9 +46,9 @@ pub struct Gateway {
 impl Gateway {
     /// Makes this instance known to the others.
     pub async fn open(app: &Arc<App>) -> Self {
-        let door = Door::new(app.instance_id.0);
+        let router = SessionRouter::new(app.instance_id.0);
         let instances = Instances::join(app).await;
-        Self { door, instances }
+        Self { router, instances }
     }
 }
 
@@ -80,12 +80,16 @@ impl SocketIo {
                 .ok()
         });
         let reception = Reception { shard: Rc::clone(shard) };
-        Rc::new(Self { engine: Engine::start(reception, settings, &gateway.door), shard: Rc::clone(shard), forwarder })
+        Rc::new(Self {
+            engine: Engine::start(reception, settings, &gateway.router),
+            shard: Rc::clone(shard),
+            forwarder,
+        })
     }
 
     /// Where to hand on a request for this session.
     fn forwarder(&self, question: &http::Question, was_forwarded: bool) -> Option<&Forwarder> {
-        let is_ours = question.sid.is_none_or(|sid| sid.instance == self.engine.door().instance());
+        let is_ours = question.sid.is_none_or(|sid| sid.instance == self.engine.router().instance());
         self.forwarder.as_ref().filter(|_| !is_ours && !was_forwarded)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{Call, Door, ErrorKind, GatewayError, Route, Wanted};
+use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, Wanted};
 use appcore::{Code, config::UnknownPrice, credits::MicroCredits, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::entity::usage_request;
@@ -99,11 +99,11 @@ pub(crate) async fn embed(
     let amount = gateway.worst_case(model, GatewayEndpoint::Embeddings, Wanted::words(estimated, None));
     let held = gateway.hold_beside(payer, amount).await.map_err(refused)?;
     let (created_at, began) = (app.clock.now(), Instant::now());
-    let call = Call::new(Door::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string());
+    let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string());
     let meter = Arc::clone(&call.meter);
     let answered = gateway.ai.forward_embeddings(call).await;
     let (served, usage) = (meter.served(), meter.usage());
-    let status = answered.as_ref().map_or_else(|error| error.status(Door::Chat), |_| 200);
+    let status = answered.as_ref().map_or_else(|error| error.status(ApiStyle::Chat), |_| 200);
     let cost = model.price.map(|price| cost(&price, &usage)).unwrap_or_default();
     gateway.key_tokens.add(&served.provider, &served.key_tail, usage.total());
     let row = usage_request::Model {

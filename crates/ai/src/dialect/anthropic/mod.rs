@@ -1,7 +1,7 @@
-//! Anthropic's messages, as a door and as an upstream.
+//! Anthropic's messages, for callers and as an upstream.
 
 pub(crate) mod answer;
-pub(crate) mod door;
+pub(crate) mod caller;
 pub(crate) mod hosted;
 pub(crate) mod pass;
 pub(crate) mod request;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Count, Dialect, Place, Post, openai_chat};
 use crate::{
-    Door, Finish, GatewayError,
+    ApiStyle, Finish, GatewayError,
     neutral::{Reader, Request},
 };
 
@@ -49,8 +49,8 @@ impl Dialect for Anthropic {
         Box::new(answer::AnthropicReader::default())
     }
 
-    fn passes(&self, door: Door) -> bool {
-        door == Door::Messages
+    fn passes(&self, style: ApiStyle) -> bool {
+        style == ApiStyle::Messages
     }
 
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {

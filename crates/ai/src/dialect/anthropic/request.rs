@@ -1,4 +1,4 @@
-//! Requests of messages, read at the door.
+//! Requests of messages, as callers send them.
 
 use serde_json::{Value, json};
 

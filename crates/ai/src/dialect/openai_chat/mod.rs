@@ -1,6 +1,6 @@
 //! OpenAI's chat completions, as spoken by OpenAI and by every server that is compatible with it.
 
-pub(crate) mod door;
+pub(crate) mod caller;
 pub(crate) mod pass;
 pub(crate) mod request;
 pub(crate) mod upstream;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::upstream::Server;
 use super::{Dialect, Hearing, Place, Post};
 use crate::{
-    Door, Finish, GatewayError,
+    ApiStyle, Finish, GatewayError,
     embeddings::Wish,
     neutral::{Reader, Request},
 };
@@ -43,8 +43,8 @@ impl Dialect for OpenAi {
         Box::new(upstream::ChatReader::default())
     }
 
-    fn passes(&self, door: Door) -> bool {
-        door == Door::Chat
+    fn passes(&self, style: ApiStyle) -> bool {
+        style == ApiStyle::Chat
     }
 
     fn may_take_responses(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Requests of chat completions, read at the door.
+//! Requests of chat completions, as callers send them.
 
 use std::fmt::Write as _;
 
@@ -173,7 +173,7 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
     Ok(parts)
 }
 
-/// Anthropic's mark, which many clients send at this door as well: a provider's cache is to hold what comes up to here.
+/// Anthropic's mark, which many clients send to this API as well: a provider's cache is to hold what comes up to here.
 fn cache_control(fields: &Fields<'_>) -> Option<Value> {
     fields.get("cache_control").filter(|control| control.is_object()).cloned()
 }

@@ -1,4 +1,4 @@
-//! OpenAI's responses, as a door, and for upstreams that speak them. Nothing is stored, so what would need a stored answer is refused and never ignored.
+//! OpenAI's responses, for callers, and for upstreams that speak them. Nothing is stored, so what would need a stored answer is refused and never ignored.
 
 pub(crate) mod answer;
 pub(crate) mod hosted;

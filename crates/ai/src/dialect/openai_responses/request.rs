@@ -1,4 +1,4 @@
-//! Requests of responses, read at the door.
+//! Requests of responses, as callers send them.
 
 use serde_json::{Value, json};
 

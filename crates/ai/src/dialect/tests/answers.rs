@@ -1,9 +1,9 @@
-//! Answers: what an upstream sends, a door writes, whole and streamed.
+//! Answers: what an upstream sends, an API writes, whole and streamed.
 
 use serde_json::{Value, json};
 
-use super::{DOORS, KINDS, stream_bytes, streamed, whole};
-use crate::{AiError, Door, ProviderKind, Usage};
+use super::{API_STYLES, KINDS, stream_bytes, streamed, whole};
+use crate::{AiError, ApiStyle, ProviderKind, Usage};
 
 /// A thought, a text and two calls in parallel, as each upstream says them.
 pub(super) fn whole_answer(kind: ProviderKind) -> Value {
@@ -82,14 +82,14 @@ fn counted(kind: ProviderKind) -> Usage {
 }
 
 #[test]
-fn a_whole_answer_reaches_every_door_from_every_upstream() {
+fn a_whole_answer_reaches_every_api_from_every_upstream() {
     for kind in KINDS {
-        for door in DOORS {
-            let (answer, usage) = whole(kind, door, &whole_answer(kind)).unwrap();
+        for style in API_STYLES {
+            let (answer, usage) = whole(kind, style, &whole_answer(kind)).unwrap();
             assert_eq!(usage, counted(kind), "{kind:?}");
-            let place = format!("{kind:?} to {door:?}: {answer}");
-            match door {
-                Door::Chat => {
+            let place = format!("{kind:?} to {style:?}: {answer}");
+            match style {
+                ApiStyle::Chat => {
                     let choice = &answer["choices"][0];
                     assert_eq!(choice["finish_reason"], "tool_calls", "{place}");
                     assert_eq!(choice["message"]["content"], "Look.", "{place}");
@@ -100,7 +100,7 @@ fn a_whole_answer_reaches_every_door_from_every_upstream() {
                     );
                     assert_eq!(answer["usage"]["total_tokens"], 17);
                 }
-                Door::Responses => {
+                ApiStyle::Responses => {
                     let kinds: Vec<&str> =
                         answer["output"].as_array().unwrap().iter().filter_map(|item| item["type"].as_str()).collect();
                     assert_eq!(kinds, ["reasoning", "message", "function_call", "function_call"], "{place}");
@@ -115,7 +115,7 @@ fn a_whole_answer_reaches_every_door_from_every_upstream() {
                     }
                     assert_eq!(answer["usage"]["input_tokens_details"]["cached_tokens"], 4);
                 }
-                Door::Messages => {
+                ApiStyle::Messages => {
                     let kinds: Vec<&str> =
                         answer["content"].as_array().unwrap().iter().filter_map(|item| item["type"].as_str()).collect();
                     assert_eq!(kinds, ["thinking", "text", "tool_use", "tool_use"], "{place}");
@@ -134,9 +134,9 @@ fn a_whole_answer_reaches_every_door_from_every_upstream() {
 }
 
 #[test]
-fn a_stream_reaches_the_door_of_chat_with_each_choice_ended_once() {
+fn a_stream_reaches_the_api_of_chat_with_each_choice_ended_once() {
     for kind in KINDS {
-        let (chunks, usage) = streamed(kind, Door::Chat, &frames(kind)).unwrap();
+        let (chunks, usage) = streamed(kind, ApiStyle::Chat, &frames(kind)).unwrap();
         assert_eq!(usage, counted(kind), "{kind:?}");
         let choices: Vec<&Value> = chunks.iter().filter_map(|chunk| chunk["choices"].get(0)).collect();
         assert_eq!(choices[0]["delta"]["role"], "assistant", "{kind:?}");
@@ -157,9 +157,9 @@ fn a_stream_reaches_the_door_of_chat_with_each_choice_ended_once() {
 }
 
 #[test]
-fn a_stream_reaches_the_door_of_messages_with_one_block_open_at_a_time() {
+fn a_stream_reaches_the_api_of_messages_with_one_block_open_at_a_time() {
     for kind in KINDS {
-        let (events, _) = streamed(kind, Door::Messages, &frames(kind)).unwrap();
+        let (events, _) = streamed(kind, ApiStyle::Messages, &frames(kind)).unwrap();
         assert_eq!(events[0]["message"]["usage"]["input_tokens"], 11, "{kind:?}: the estimate, until there is a count");
         let (mut open, mut next, mut blocks) = (None, 0, Vec::new());
         for event in &events {
@@ -190,9 +190,9 @@ fn a_stream_reaches_the_door_of_messages_with_one_block_open_at_a_time() {
 }
 
 #[test]
-fn a_stream_reaches_the_door_of_responses_with_every_item_begun_and_done() {
+fn a_stream_reaches_the_api_of_responses_with_every_item_begun_and_done() {
     for kind in KINDS {
-        let (events, _) = streamed(kind, Door::Responses, &frames(kind)).unwrap();
+        let (events, _) = streamed(kind, ApiStyle::Responses, &frames(kind)).unwrap();
         for (sequence, event) in events.iter().enumerate() {
             assert_eq!(event["sequence_number"], sequence, "{kind:?}");
         }
@@ -224,7 +224,7 @@ fn a_thought_after_a_call_opens_a_new_block() {
         delta(json!({"reasoning_content": "hm"})),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
     ];
-    let (events, _) = streamed(ProviderKind::OPENAI, Door::Messages, &frames).unwrap();
+    let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames).unwrap();
     let starts: Vec<&str> = events.iter().filter_map(|event| event["content_block"]["type"].as_str()).collect();
     assert_eq!(starts, ["tool_use", "thinking"]);
 }
@@ -233,7 +233,7 @@ fn a_thought_after_a_call_opens_a_new_block() {
 fn parallel_calls_stay_apart_where_the_index_begins_again() {
     let call = |id: &str| json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": id, "function": {"name": "f", "arguments": "{}"}}]}}]});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
-    let (chunks, _) = streamed(ProviderKind::OPENAI, Door::Chat, &[call("a"), call("b"), end]).unwrap();
+    let (chunks, _) = streamed(ProviderKind::OPENAI, ApiStyle::Chat, &[call("a"), call("b"), end]).unwrap();
     let ids: Vec<_> = chunks
         .iter()
         .filter_map(|chunk| {
@@ -247,23 +247,23 @@ fn parallel_calls_stay_apart_where_the_index_begins_again() {
 #[test]
 fn an_end_within_a_thought_is_an_empty_choice_that_was_too_long() {
     let body = json!({"candidates": [{"finishReason": "MAX_TOKENS"}], "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 9}});
-    let (answer, usage) = whole(ProviderKind::GEMINI, Door::Chat, &body).unwrap();
+    let (answer, usage) = whole(ProviderKind::GEMINI, ApiStyle::Chat, &body).unwrap();
     assert_eq!(
         (&answer["choices"][0]["finish_reason"], &answer["choices"][0]["message"]["content"]),
         (&json!("length"), &json!(""))
     );
     assert_eq!((usage.input, usage.output), (Some(5), Some(9)), "thoughts are paid for");
-    let (answer, _) = whole(ProviderKind::GEMINI, Door::Responses, &body).unwrap();
+    let (answer, _) = whole(ProviderKind::GEMINI, ApiStyle::Responses, &body).unwrap();
     assert_eq!(
         (&answer["status"], &answer["incomplete_details"]["reason"]),
         (&json!("incomplete"), &json!("max_output_tokens"))
     );
     let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}});
-    let (answer, _) = whole(ProviderKind::GEMINI, Door::Chat, &blocked).unwrap();
+    let (answer, _) = whole(ProviderKind::GEMINI, ApiStyle::Chat, &blocked).unwrap();
     assert_eq!(answer["choices"][0]["finish_reason"], "content_filter");
     for reason in ["MALFORMED_FUNCTION_CALL", "MISSING_THOUGHT_SIGNATURE"] {
         let broken = json!({"candidates": [{"finishReason": reason}]});
-        assert_eq!(whole(ProviderKind::GEMINI, Door::Chat, &broken).unwrap_err(), AiError::Garbled.into());
+        assert_eq!(whole(ProviderKind::GEMINI, ApiStyle::Chat, &broken).unwrap_err(), AiError::Garbled.into());
     }
 }
 
@@ -272,7 +272,7 @@ fn logprobs_come_where_the_upstream_has_them() {
     let body = json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "a"}]}, "logprobsResult": {
         "chosenCandidates": [{"token": "a", "logProbability": -0.5}],
         "topCandidates": [{"candidates": [{"token": "a", "logProbability": -0.5}, {"token": "b", "logProbability": -1.0}]}]}}]});
-    let (answer, _) = whole(ProviderKind::GEMINI, Door::Chat, &body).unwrap();
+    let (answer, _) = whole(ProviderKind::GEMINI, ApiStyle::Chat, &body).unwrap();
     let token = &answer["choices"][0]["logprobs"]["content"][0];
     assert_eq!((&token["logprob"], &token["top_logprobs"][1]["token"]), (&json!(-0.5), &json!("b")));
 }
@@ -283,14 +283,14 @@ fn an_answer_without_its_end_is_cut_and_an_error_is_an_error() {
         let mut all = frames(kind);
         all.truncate(3);
         let wire: String = all.iter().map(|frame| format!("data: {frame}\n\n")).collect();
-        stream_bytes(kind, Door::Chat, vec![wire.into()])
+        stream_bytes(kind, ApiStyle::Chat, vec![wire.into()])
     };
     for kind in KINDS {
         assert_eq!(unended(kind).unwrap_err(), AiError::Cut.into(), "{kind:?}");
     }
     let overloaded =
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";
-    let failed = stream_bytes(ProviderKind::ANTHROPIC, Door::Chat, vec![overloaded.into()]).unwrap_err();
+    let failed = stream_bytes(ProviderKind::ANTHROPIC, ApiStyle::Chat, vec![overloaded.into()]).unwrap_err();
     assert_eq!(failed.error, AiError::Unavailable { retry_after: None });
 }
 
@@ -299,20 +299,20 @@ fn a_picture_that_a_model_made_reaches_who_has_a_place_for_it() {
     let parts = json!([{"text": "Here: "}, {"inlineData": {"mimeType": "image/png", "data": "iVBO"}}]);
     let answer = json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": parts}}]});
     let url = json!("data:image/png;base64,iVBO");
-    let (chat, _) = whole(ProviderKind::GEMINI, Door::Chat, &answer).unwrap();
+    let (chat, _) = whole(ProviderKind::GEMINI, ApiStyle::Chat, &answer).unwrap();
     let message = &chat["choices"][0]["message"];
     assert_eq!((&message["content"], &message["images"][0]["image_url"]["url"]), (&json!("Here: "), &url));
-    let (response, _) = whole(ProviderKind::GEMINI, Door::Responses, &answer).unwrap();
+    let (response, _) = whole(ProviderKind::GEMINI, ApiStyle::Responses, &answer).unwrap();
     assert_eq!(response["output"][1]["result"], "iVBO");
-    let (words, _) = whole(ProviderKind::GEMINI, Door::Messages, &answer).unwrap();
+    let (words, _) = whole(ProviderKind::GEMINI, ApiStyle::Messages, &answer).unwrap();
     assert!(words["content"][1]["text"].as_str().unwrap().contains("image/png"));
     let frames = std::slice::from_ref(&answer);
-    let (chunks, usage) = streamed(ProviderKind::GEMINI, Door::Chat, frames).unwrap();
+    let (chunks, usage) = streamed(ProviderKind::GEMINI, ApiStyle::Chat, frames).unwrap();
     let image = chunks.iter().find_map(|chunk| chunk["choices"][0]["delta"]["images"].get(0)).unwrap();
     assert_eq!((&image["image_url"]["url"], usage.output > Some(900)), (&url, true));
-    let (events, _) = streamed(ProviderKind::GEMINI, Door::Responses, frames).unwrap();
+    let (events, _) = streamed(ProviderKind::GEMINI, ApiStyle::Responses, frames).unwrap();
     assert_eq!(events.last().unwrap()["response"]["output"][1]["type"], "image_generation_call");
-    let (events, _) = streamed(ProviderKind::GEMINI, Door::Messages, frames).unwrap();
+    let (events, _) = streamed(ProviderKind::GEMINI, ApiStyle::Messages, frames).unwrap();
     assert!(events.iter().any(|event| event["delta"]["text"].as_str().is_some_and(|text| text.contains("image/png"))));
 }
 
@@ -324,7 +324,7 @@ fn more_of_a_call_may_come_by_another_id() {
         call("b", json!({"arguments": ":1}"})),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}),
     ];
-    let (events, _) = streamed(ProviderKind::OPENAI, Door::Messages, &frames).unwrap();
+    let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames).unwrap();
     let json: String = events.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
     assert_eq!(json, "{\"x\":1}");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{KINDS, translated};
-use crate::{Door, ProviderKind};
+use crate::{ApiStyle, ProviderKind};
 
 #[test]
 fn marks_of_the_chat_form_reach_claude() {
@@ -16,7 +16,7 @@ fn marks_of_the_chat_form_reach_claude() {
             {"role": "tool", "tool_call_id": "t", "content": [{"type": "text", "text": "1", "cache_control": mark}]},
             {"role": "user", "content": "c", "cache_control": mark}],
         "tools": [{"type": "function", "function": {"name": "w", "parameters": {"type": "object", "properties": {}}}, "cache_control": mark}]});
-    let claude = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
+    let claude = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(
         claude["system"],
         json!([{"type": "text", "text": "long rules", "cache_control": mark}, {"type": "text", "text": "today"}])
@@ -33,15 +33,15 @@ fn marks_of_the_chat_form_reach_claude() {
     );
     assert_eq!(claude["tools"][0]["cache_control"], mark);
     for kind in KINDS.into_iter().filter(|kind| *kind != ProviderKind::ANTHROPIC) {
-        assert!(!translated(Door::Chat, kind, &body).to_string().contains("cache_control"), "{kind:?}");
+        assert!(!translated(ApiStyle::Chat, kind, &body).to_string().contains("cache_control"), "{kind:?}");
     }
 }
 
 #[test]
 fn the_key_of_a_cache_reaches_openai() {
     let body = json!({"model": "m", "input": "x", "prompt_cache_key": "k1"});
-    assert_eq!(translated(Door::Responses, ProviderKind::OPENAI, &body)["prompt_cache_key"], "k1");
+    assert_eq!(translated(ApiStyle::Responses, ProviderKind::OPENAI, &body)["prompt_cache_key"], "k1");
     for kind in [ProviderKind::GEMINI, ProviderKind::ANTHROPIC, ProviderKind::named("mistral").unwrap()] {
-        assert_eq!(translated(Door::Responses, kind, &body).get("prompt_cache_key"), None, "{kind:?}");
+        assert_eq!(translated(ApiStyle::Responses, kind, &body).get("prompt_cache_key"), None, "{kind:?}");
     }
 }

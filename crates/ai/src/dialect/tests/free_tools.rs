@@ -8,10 +8,10 @@ use super::*;
 const PATCH: &str = "*** Begin Patch\n+\"x\"\n*** End Patch";
 
 /// A round in which such a tool was called, and may be called again.
-fn round(door: Door) -> Value {
+fn round(style: ApiStyle) -> Value {
     let grammar = json!({"syntax": "lark", "definition": "start: /.+/"});
-    match door {
-        Door::Responses => json!({
+    match style {
+        ApiStyle::Responses => json!({
             "model": "m",
             "input": [
                 {"type": "message", "role": "user", "content": "Mend it."},
@@ -44,8 +44,8 @@ fn round(door: Door) -> Value {
 #[test]
 fn to_every_upstream_they_are_functions_with_one_field() {
     let arguments = json!({ "input": PATCH });
-    for door in [Door::Chat, Door::Responses] {
-        let openai = translated(door, ProviderKind::OPENAI, &round(door));
+    for style in [ApiStyle::Chat, ApiStyle::Responses] {
+        let openai = translated(style, ProviderKind::OPENAI, &round(style));
         let call = &openai["messages"][1]["tool_calls"][0]["function"];
         assert_eq!(
             (&call["name"], call["arguments"].as_str()),
@@ -56,10 +56,10 @@ fn to_every_upstream_they_are_functions_with_one_field() {
         let told = tool["description"].as_str().unwrap();
         assert!(told.starts_with("Changes files.\n\n") && told.ends_with("(lark):\nstart: /.+/"), "{told}");
         assert_eq!(openai["tool_choice"]["function"]["name"], "apply_patch");
-        let gemini = translated(door, ProviderKind::GEMINI, &round(door));
+        let gemini = translated(style, ProviderKind::GEMINI, &round(style));
         assert_eq!(gemini["contents"][1]["parts"][0]["functionCall"]["args"], arguments);
         assert_eq!(gemini["contents"][2]["parts"][0]["functionResponse"]["name"], "apply_patch");
-        let anthropic = translated(door, ProviderKind::ANTHROPIC, &round(door));
+        let anthropic = translated(style, ProviderKind::ANTHROPIC, &round(style));
         assert_eq!(anthropic["messages"][1]["content"][0]["input"], arguments);
         assert_eq!(anthropic["tools"][0]["input_schema"]["properties"]["input"]["type"], "string");
     }
@@ -82,12 +82,12 @@ fn frames() -> Vec<Value> {
     ]
 }
 
-fn spoken(door: Door, frames: &[Value]) -> Vec<Value> {
-    let request = read(door, &round(door)).unwrap();
+fn spoken(style: ApiStyle, frames: &[Value]) -> Vec<Value> {
+    let request = read(style, &round(style)).unwrap();
     assert_eq!(request.free, ["apply_patch"]);
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
     let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&request);
-    let (mut tap, meter) = (Translation::new(listener, writer(door)), Meter::default());
+    let (mut tap, meter) = (Translation::new(listener, writer(style)), Meter::default());
     let out = tap.pass(format!("{wire}data: [DONE]\n\n").into(), &meter).unwrap().unwrap();
     let text = String::from_utf8(out.to_vec()).unwrap();
     let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
@@ -96,7 +96,7 @@ fn spoken(door: Door, frames: &[Value]) -> Vec<Value> {
 
 #[test]
 fn a_call_comes_with_its_text_in_a_stream() {
-    let events = spoken(Door::Responses, &frames());
+    let events = spoken(ApiStyle::Responses, &frames());
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
     let input = ["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"];
     for kind in input {
@@ -113,7 +113,7 @@ fn a_call_comes_with_its_text_in_a_stream() {
     assert_eq!((&output[2]["type"], &output[2]["arguments"]), (&json!("function_call"), &json!("{}")));
     assert_eq!(output.as_array().unwrap().len(), 3);
 
-    let chunks = spoken(Door::Chat, &frames());
+    let chunks = spoken(ApiStyle::Chat, &frames());
     let calls: Vec<&Value> =
         chunks.iter().flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten().collect();
     assert_eq!(
@@ -138,7 +138,7 @@ fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
         let question = Request { free: vec!["apply_patch".to_owned()], ..Request::default() };
         let listener = listener.with_tools(&question);
         let (answer, usage) = read_whole(body(arguments).as_bytes(), listener, &Meter::default()).unwrap();
-        let chat = openai_chat::door::whole(&head(), &answer, &usage);
+        let chat = openai_chat::caller::whole(&head(), &answer, &usage);
         let choice = &chat["choices"][0];
         assert_eq!(choice["finish_reason"], "tool_calls");
         assert_eq!(
@@ -165,7 +165,7 @@ fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
         "tools": [{"type": "namespace", "name": "agents", "description": "Agents.", "tools": [function]}, function],
     });
     for kind in KINDS {
-        let asked = translated(Door::Responses, kind, &body).to_string();
+        let asked = translated(ApiStyle::Responses, kind, &body).to_string();
         assert!(asked.matches("agents__close").count() >= 2, "{asked}");
     }
     let (_, repeated) = openai_responses::request::read(&body).unwrap();
@@ -203,7 +203,7 @@ fn what_only_openai_runs_is_left_out_and_what_it_found_stays_as_text() {
     let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!((names, request.tool_choice.is_none()), (vec!["agents__look", "mail", "look"], true));
     for kind in KINDS {
-        let asked = translated(Door::Responses, kind, &body).to_string();
+        let asked = translated(ApiStyle::Responses, kind, &body).to_string();
         for told in ["rain in Hue", "notes.txt", "agents__look"] {
             assert!(asked.contains(told), "{told}: {asked}");
         }
@@ -213,7 +213,7 @@ fn what_only_openai_runs_is_left_out_and_what_it_found_stays_as_text() {
     assert!(request.tools.is_empty() && request.tool_choice.is_none());
     let picture =
         json!({"model": "m", "input": [{"type": "image_generation_call", "id": "i", "result": "A".repeat(1_000_000)}]});
-    assert!(translated(Door::Responses, ProviderKind::GEMINI, &picture).to_string().len() < 10_000);
+    assert!(translated(ApiStyle::Responses, ProviderKind::GEMINI, &picture).to_string().len() < 10_000);
     let reference = json!({"model": "m", "input": [{"type": "item_reference", "id": "rs_1"}]});
     let refused = openai_responses::request::read(&reference).unwrap_err();
     assert_eq!(refused.param.as_deref(), Some("input[0].type"));

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    DOORS, KINDS, anthropic, openai_chat,
+    API_STYLES, KINDS, anthropic, openai_chat,
     openai_responses::{self, pass::Terms},
     read, reader, stream_bytes, write, writer,
 };
 use crate::{
-    Door, Limits, Meter,
+    ApiStyle, Limits, Meter,
     peek::peek,
     relay::{Relay, Tap},
     translate::{Listener, Translation},
@@ -95,10 +95,10 @@ proptest! {
             fields.insert("messages".to_owned(), json!([{"role": "user", "content": content}, content]));
             fields.insert("max_tokens".to_owned(), 5.into());
         }
-        for door in DOORS {
-            match read(door, &body) {
+        for style in API_STYLES {
+            match read(style, &body) {
                 Ok(request) => KINDS.iter().for_each(|kind| _ = write(*kind, &request).is_ok()),
-                Err(error) => prop_assert_eq!(error.status(door), 400),
+                Err(error) => prop_assert_eq!(error.status(style), 400),
             }
         }
     }
@@ -121,8 +121,8 @@ proptest! {
             at -= 1;
         }
         for kind in KINDS {
-            for door in DOORS {
-                let _ = stream_bytes(kind, door, vec![Bytes::copy_from_slice(&wire.as_bytes()[..at])]);
+            for style in API_STYLES {
+                let _ = stream_bytes(kind, style, vec![Bytes::copy_from_slice(&wire.as_bytes()[..at])]);
             }
         }
     }
@@ -137,12 +137,12 @@ proptest! {
             chunks.push(Bytes::copy_from_slice(chunk));
             left = rest;
         }
-        relayed(Door::Chat, openai_chat::pass::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
-        relayed(Door::Messages, anthropic::pass::MessagesTap::default(), &chunks);
-        relayed(Door::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
+        relayed(ApiStyle::Chat, openai_chat::pass::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
+        relayed(ApiStyle::Messages, anthropic::pass::MessagesTap::default(), &chunks);
+        relayed(ApiStyle::Responses, openai_responses::pass::ResponsesTap::default(), &chunks);
         for kind in KINDS {
-            for door in DOORS {
-                relayed(door, Translation::new(Listener::new(reader(kind), Arc::default()), writer(door)), &chunks);
+            for style in API_STYLES {
+                relayed(style, Translation::new(Listener::new(reader(kind), Arc::default()), writer(style)), &chunks);
             }
         }
     }
@@ -162,12 +162,12 @@ proptest! {
             for rewritten in rewritten {
                 match rewritten {
                     Ok(request) => prop_assert!(serde_json::from_slice::<Value>(&request.body).is_ok(), "{:?}", request.body),
-                    Err(error) => prop_assert_eq!(error.status(Door::Chat), 400),
+                    Err(error) => prop_assert_eq!(error.status(ApiStyle::Chat), 400),
                 }
             }
-            for door in DOORS {
-                if let Err(error) = peek(door, &body) {
-                    prop_assert_eq!(error.status(door), 400);
+            for style in API_STYLES {
+                if let Err(error) = peek(style, &body) {
+                    prop_assert_eq!(error.status(style), 400);
                 }
             }
         }
@@ -187,13 +187,13 @@ fn any_wire() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Lets an answer through as it goes through the gateway.
-fn relayed<T: Tap<Out = Bytes>>(door: Door, tap: T, chunks: &[Bytes]) {
+fn relayed<T: Tap<Out = Bytes>>(style: ApiStyle, tap: T, chunks: &[Bytes]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let body = stream::iter(chunks.to_vec()).map(Ok).boxed();
         let (meter, limits) = (Arc::new(Meter::default()), Arc::new(Limits::default()));
         let deadline = Instant::now() + limits.deadline;
-        let mut relay = Relay::new(door, tap, body, Arc::clone(&meter), limits, deadline);
+        let mut relay = Relay::new(style, tap, body, Arc::clone(&meter), limits, deadline);
         if relay.first().await.is_ok() {
             let frames: Vec<Bytes> = relay.map(|frame| frame.unwrap()).collect().await;
             assert!(!frames.is_empty());

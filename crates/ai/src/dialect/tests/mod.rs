@@ -21,25 +21,25 @@ use super::{
     openai_responses,
 };
 use crate::{
-    Door, GatewayError, Meter, ProviderKind, Usage,
+    ApiStyle, GatewayError, Meter, ProviderKind, Usage,
     neutral::{Reader, Request, Writer},
     relay::Tap,
     translate::{Listener, Translation, read_whole},
     wire::failure::Failure,
 };
 
-const DOORS: [Door; 3] = [Door::Chat, Door::Responses, Door::Messages];
+const API_STYLES: [ApiStyle; 3] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
 const KINDS: [ProviderKind; 3] = [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC];
 
 fn head() -> Head {
     Head { id: "id_1".to_owned(), created: 7, model: "m".to_owned() }
 }
 
-fn read(door: Door, body: &Value) -> Result<Request, GatewayError> {
-    match door {
-        Door::Chat => openai_chat::request::read(body).map(|(request, _)| request),
-        Door::Responses => openai_responses::request::read(body).map(|(request, _)| request),
-        Door::Messages => anthropic::request::read(body),
+fn read(style: ApiStyle, body: &Value) -> Result<Request, GatewayError> {
+    match style {
+        ApiStyle::Chat => openai_chat::request::read(body).map(|(request, _)| request),
+        ApiStyle::Responses => openai_responses::request::read(body).map(|(request, _)| request),
+        ApiStyle::Messages => anthropic::request::read(body),
     }
 }
 
@@ -48,50 +48,52 @@ fn write(kind: ProviderKind, request: &Request) -> Result<Value, GatewayError> {
     kind.dialect().write(request, model, &kind.dialect().public_url().parse().unwrap())
 }
 
-/// A request of a door as it goes to an upstream.
-fn translated(door: Door, kind: ProviderKind, body: &Value) -> Value {
-    write(kind, &read(door, body).unwrap()).unwrap()
+/// A request of an API as it goes to an upstream.
+fn translated(style: ApiStyle, kind: ProviderKind, body: &Value) -> Value {
+    write(kind, &read(style, body).unwrap()).unwrap()
 }
 
 fn reader(kind: ProviderKind) -> Box<dyn Reader> {
     kind.dialect().reader()
 }
 
-fn writer(door: Door) -> Box<dyn Writer> {
-    match door {
-        Door::Chat => Box::new(openai_chat::door::ChatWriter::new(&head(), Wishes { usage: true })),
-        Door::Responses => {
+fn writer(style: ApiStyle) -> Box<dyn Writer> {
+    match style {
+        ApiStyle::Chat => Box::new(openai_chat::caller::ChatWriter::new(&head(), Wishes { usage: true })),
+        ApiStyle::Responses => {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
-        Door::Messages => Box::new(anthropic::door::MessageWriter::new(head(), 11)),
+        ApiStyle::Messages => Box::new(anthropic::caller::MessageWriter::new(head(), 11)),
     }
 }
 
-/// A whole answer of an upstream as a door writes it.
-fn whole(kind: ProviderKind, door: Door, body: &Value) -> Result<(Value, Usage), Failure> {
+/// A whole answer of an upstream as an API writes it.
+fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Usage), Failure> {
     let meter = Meter::default();
     let listener = Listener::new(reader(kind), std::sync::Arc::default());
     let (answer, usage) = read_whole(body.to_string().as_bytes(), listener, &meter)?;
-    let written = match door {
-        Door::Chat => openai_chat::door::whole(&head(), &answer, &usage),
-        Door::Responses => openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage),
-        Door::Messages => anthropic::door::whole(&head(), &answer, &usage),
+    let written = match style {
+        ApiStyle::Chat => openai_chat::caller::whole(&head(), &answer, &usage),
+        ApiStyle::Responses => {
+            openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage)
+        }
+        ApiStyle::Messages => anthropic::caller::whole(&head(), &answer, &usage),
     };
     Ok((written, usage))
 }
 
-/// The frames of an upstream as a door writes them: the data of each, and the usage.
-fn streamed(kind: ProviderKind, door: Door, frames: &[Value]) -> Result<(Vec<Value>, Usage), Failure> {
+/// The frames of an upstream as an API writes them: the data of each, and the usage.
+fn streamed(kind: ProviderKind, style: ApiStyle, frames: &[Value]) -> Result<(Vec<Value>, Usage), Failure> {
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
     let wire = if kind == ProviderKind::OPENAI { format!("{wire}data: [DONE]\n\n") } else { wire };
-    let (text, usage) = stream_bytes(kind, door, vec![wire.into()])?;
+    let (text, usage) = stream_bytes(kind, style, vec![wire.into()])?;
     let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
     Ok((data.map(|data| serde_json::from_str(data).unwrap()).collect(), usage))
 }
 
-fn stream_bytes(kind: ProviderKind, door: Door, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
+fn stream_bytes(kind: ProviderKind, style: ApiStyle, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
     let meter = Meter::default();
-    let mut tap = Translation::new(Listener::new(reader(kind), std::sync::Arc::default()), writer(door));
+    let mut tap = Translation::new(Listener::new(reader(kind), std::sync::Arc::default()), writer(style));
     let mut out = Vec::new();
     for block in blocks {
         if !tap.is_done() {

@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{DOORS, translated};
-use crate::{Door, ProviderKind};
+use super::{API_STYLES, translated};
+use crate::{ApiStyle, ProviderKind};
 
 /// `said`: who says what, one after the other.
-fn conversation(door: Door, said: &[(&str, &str)]) -> Value {
+fn conversation(style: ApiStyle, said: &[(&str, &str)]) -> Value {
     let messages: Vec<Value> = said.iter().map(|(role, text)| json!({"role": role, "content": text})).collect();
-    match door {
-        Door::Chat => json!({"model": "m", "messages": messages}),
-        Door::Responses => {
+    match style {
+        ApiStyle::Chat => json!({"model": "m", "messages": messages}),
+        ApiStyle::Responses => {
             let kind = |role: &Value| if role == "assistant" { "output_text" } else { "input_text" };
             let items = messages.iter().map(|one| json!({"type": "message", "role": one["role"], "content": [{"type": kind(&one["role"]), "text": one["content"]}]}));
             json!({"model": "m", "input": items.collect::<Vec<_>>()})
         }
-        Door::Messages => json!({"model": "m", "max_tokens": 9, "messages": messages}),
+        ApiStyle::Messages => json!({"model": "m", "max_tokens": 9, "messages": messages}),
     }
 }
 
@@ -25,28 +25,28 @@ const MARKED: &str = "<system-reminder>\nreminder 1\n</system-reminder>";
 
 #[test]
 fn an_instruction_in_the_middle_stays_at_its_place() {
-    for door in DOORS {
-        let body = conversation(door, &SAID);
-        let openai = translated(door, ProviderKind::OPENAI, &body);
+    for style in API_STYLES {
+        let body = conversation(style, &SAID);
+        let openai = translated(style, ProviderKind::OPENAI, &body);
         let expected: Vec<Value> = SAID.iter().map(|(role, text)| json!({"role": role, "content": text})).collect();
-        assert_eq!(openai["messages"], json!(expected), "{door:?}");
-        let anthropic = translated(door, ProviderKind::ANTHROPIC, &body);
-        assert_eq!(anthropic["system"], "base", "{door:?}");
+        assert_eq!(openai["messages"], json!(expected), "{style:?}");
+        let anthropic = translated(style, ProviderKind::ANTHROPIC, &body);
+        assert_eq!(anthropic["system"], "base", "{style:?}");
         let last =
             json!({"role": "user", "content": [{"type": "text", "text": MARKED}, {"type": "text", "text": "c"}]});
         assert_eq!(
             (&anthropic["messages"][2], anthropic["messages"].as_array().unwrap().len()),
             (&last, 3),
-            "{door:?}"
+            "{style:?}"
         );
-        let gemini = translated(door, ProviderKind::GEMINI, &body);
-        assert_eq!(gemini["systemInstruction"], json!({"parts": [{"text": "base"}]}), "{door:?}");
+        let gemini = translated(style, ProviderKind::GEMINI, &body);
+        assert_eq!(gemini["systemInstruction"], json!({"parts": [{"text": "base"}]}), "{style:?}");
         assert_eq!(
             gemini["contents"][2],
             json!({"role": "user", "parts": [{"text": MARKED}, {"text": "c"}]}),
-            "{door:?}"
+            "{style:?}"
         );
-        let mistral = translated(door, ProviderKind::named("mistral").unwrap(), &body);
+        let mistral = translated(style, ProviderKind::named("mistral").unwrap(), &body);
         assert!(mistral["messages"].as_array().unwrap().iter().skip(1).all(|message| message["role"] != "system"));
     }
 }
@@ -55,13 +55,13 @@ fn an_instruction_in_the_middle_stays_at_its_place() {
 fn what_is_at_the_top_stays_there_and_what_is_marked_is_not_marked_again() {
     let said =
         [("system", "one"), ("system", "two"), ("user", "a"), ("system", "<system-reminder>r</system-reminder>")];
-    for door in DOORS {
-        let body = conversation(door, &said);
-        let openai = translated(door, ProviderKind::OPENAI, &body);
-        assert_eq!(openai["messages"][0], json!({"role": "system", "content": "one\n\ntwo"}), "{door:?}");
-        assert_eq!(openai["messages"][2], json!({"role": "system", "content": said[3].1}), "{door:?}");
-        let anthropic = translated(door, ProviderKind::ANTHROPIC, &body);
-        assert_eq!(anthropic["messages"][0]["content"][1]["text"], said[3].1, "{door:?}");
+    for style in API_STYLES {
+        let body = conversation(style, &said);
+        let openai = translated(style, ProviderKind::OPENAI, &body);
+        assert_eq!(openai["messages"][0], json!({"role": "system", "content": "one\n\ntwo"}), "{style:?}");
+        assert_eq!(openai["messages"][2], json!({"role": "system", "content": said[3].1}), "{style:?}");
+        let anthropic = translated(style, ProviderKind::ANTHROPIC, &body);
+        assert_eq!(anthropic["messages"][0]["content"][1]["text"], said[3].1, "{style:?}");
     }
 }
 
@@ -70,7 +70,7 @@ fn the_beginning_of_a_conversation_is_the_same_with_the_next_turn() {
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC] {
         let field = if kind == ProviderKind::GEMINI { "contents" } else { "messages" };
         let turns = |said: &[(&str, &str)]| {
-            let written = translated(Door::Messages, kind, &conversation(Door::Messages, said));
+            let written = translated(ApiStyle::Messages, kind, &conversation(ApiStyle::Messages, said));
             written[field].as_array().unwrap().clone()
         };
         let before = turns(&SAID);
@@ -86,14 +86,14 @@ fn nothing_comes_between_a_call_and_its_result() {
     let body = json!({"model": "m", "max_tokens": 9, "messages": [
         {"role": "user", "content": "a"}, {"role": "assistant", "content": [call]},
         {"role": "system", "content": "reminder 1"}, {"role": "user", "content": [result, {"type": "text", "text": "c"}]}]});
-    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body);
+    let openai = translated(ApiStyle::Messages, ProviderKind::OPENAI, &body);
     let roles: Vec<&str> =
         openai["messages"].as_array().unwrap().iter().filter_map(|one| one["role"].as_str()).collect();
     assert_eq!(roles, ["user", "assistant", "tool", "system", "user"]);
-    let anthropic = translated(Door::Messages, ProviderKind::ANTHROPIC, &body);
+    let anthropic = translated(ApiStyle::Messages, ProviderKind::ANTHROPIC, &body);
     let kinds = |content: &Value| content.as_array().unwrap().iter().map(|one| one["type"].clone()).collect::<Vec<_>>();
     assert_eq!(kinds(&anthropic["messages"][2]["content"]), ["tool_result", "text", "text"]);
-    let gemini = translated(Door::Messages, ProviderKind::GEMINI, &body);
+    let gemini = translated(ApiStyle::Messages, ProviderKind::GEMINI, &body);
     assert!(gemini["contents"][2]["parts"][0].get("functionResponse").is_some());
     assert_eq!(gemini["contents"][2]["parts"][1]["text"], MARKED);
 }

@@ -1,16 +1,16 @@
-//! Requests: what a door reads, an upstream writes.
+//! Requests: what an API takes, an upstream writes.
 
 use serde_json::{Value, json};
 
-use super::{DOORS, KINDS, read, translated};
-use crate::{Door, ProviderKind};
+use super::{API_STYLES, KINDS, read, translated};
+use crate::{ApiStyle, ProviderKind};
 
 const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": false});
 
-/// A round of tools, two calls in parallel, at each door.
-fn tool_round(door: Door) -> Value {
-    match door {
-        Door::Chat => json!({"model": "m", "messages": [
+/// A round of tools, two calls in parallel, as each API has it.
+fn tool_round(style: ApiStyle) -> Value {
+    match style {
+        ApiStyle::Chat => json!({"model": "m", "messages": [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "Weather?"},
             {"role": "assistant", "content": null, "tool_calls": [
@@ -20,7 +20,7 @@ fn tool_round(door: Door) -> Value {
             {"role": "tool", "tool_call_id": "call_b", "content": "cold"}],
             "tools": [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": SCHEMA(), "strict": true}}],
             "tool_choice": "required", "max_completion_tokens": 50}),
-        Door::Responses => json!({"model": "m", "instructions": "Be brief.", "input": [
+        ApiStyle::Responses => json!({"model": "m", "instructions": "Be brief.", "input": [
             {"role": "user", "content": "Weather?"},
             {"type": "function_call", "call_id": "call_a", "name": "weather", "arguments": "{\"city\":\"Hue\"}"},
             {"type": "function_call", "call_id": "call_b", "name": "weather", "arguments": "{\"city\":\"Da Lat\"}"},
@@ -28,7 +28,7 @@ fn tool_round(door: Door) -> Value {
             {"type": "function_call_output", "call_id": "call_b", "output": "cold"}],
             "tools": [{"type": "function", "name": "weather", "description": "d", "parameters": SCHEMA(), "strict": true}],
             "tool_choice": "required", "max_output_tokens": 50, "include": []}),
-        Door::Messages => json!({"model": "m", "system": [{"type": "text", "text": "Be brief."}], "messages": [
+        ApiStyle::Messages => json!({"model": "m", "system": [{"type": "text", "text": "Be brief."}], "messages": [
             {"role": "user", "content": "Weather?"},
             {"role": "assistant", "content": [
                 {"type": "tool_use", "id": "call_a", "name": "weather", "input": {"city": "Hue"}},
@@ -42,7 +42,7 @@ fn tool_round(door: Door) -> Value {
 }
 
 #[test]
-fn a_round_of_tools_reaches_every_upstream_from_every_door() {
+fn a_round_of_tools_reaches_every_upstream_from_every_api() {
     let openai = json!({"model": "up", "max_completion_tokens": 50, "messages": [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Weather?"},
@@ -78,9 +78,9 @@ fn a_round_of_tools_reaches_every_upstream_from_every_door() {
             {"type": "tool_result", "tool_use_id": "call_b", "content": [{"type": "text", "text": "cold"}]}]}],
         "tools": [{"name": "weather", "description": "d", "input_schema": SCHEMA()}],
         "tool_choice": {"type": "any"}});
-    for door in DOORS {
+    for style in API_STYLES {
         for (kind, expected) in KINDS.into_iter().zip([&openai, &gemini, &anthropic]) {
-            assert_eq!(&translated(door, kind, &tool_round(door)), expected, "{door:?} to {kind:?}");
+            assert_eq!(&translated(style, kind, &tool_round(style)), expected, "{style:?} to {kind:?}");
         }
     }
 }
@@ -95,7 +95,7 @@ fn chat(fields: &Value) -> Value {
 fn no_tools_means_no_choice_of_tools() {
     for kind in KINDS {
         let body = chat(&json!({"tools": [], "tool_choice": "auto", "parallel_tool_calls": true}));
-        let written = translated(Door::Chat, kind, &body);
+        let written = translated(ApiStyle::Chat, kind, &body);
         for field in ["tools", "tool_choice", "toolConfig", "parallel_tool_calls"] {
             assert_eq!(written.get(field), None, "{kind:?}");
         }
@@ -107,16 +107,16 @@ fn null_is_absent_and_neighbours_of_one_role_are_merged() {
     let body = json!({"model": "m", "stop": null, "temperature": null, "tools": null, "messages": [
         {"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": " "}]},
         {"role": "assistant", "content": ""}]});
-    let written = translated(Door::Chat, ProviderKind::GEMINI, &body);
+    let written = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(written, json!({"contents": [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]}));
 }
 
 #[test]
 fn a_system_prompt_alone_is_asked_as_text() {
     let body = json!({"model": "m", "messages": [{"role": "developer", "content": "Say hello"}]});
-    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(gemini, json!({"contents": [{"role": "user", "parts": [{"text": "Say hello"}]}]}));
-    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
+    let anthropic = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["messages"], json!([{"role": "user", "content": "Say hello"}]));
 }
 
@@ -124,22 +124,25 @@ fn a_system_prompt_alone_is_asked_as_text() {
 fn a_schema_for_the_answer_reaches_every_upstream() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let format = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}}});
-    let openai = translated(Door::Chat, ProviderKind::OPENAI, &chat(&format));
+    let openai = translated(ApiStyle::Chat, ProviderKind::OPENAI, &chat(&format));
     assert_eq!(openai["response_format"], format["response_format"]);
-    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &chat(&format));
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &chat(&format));
     assert_eq!(
         gemini["generationConfig"],
         json!({"responseMimeType": "application/json", "responseJsonSchema": schema})
     );
-    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &chat(&format));
+    let anthropic = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &chat(&format));
     let mut closed = schema.clone();
     closed["additionalProperties"] = false.into();
     assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": closed}}));
     let flat = json!({"model": "m", "input": "Hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}}});
-    assert_eq!(translated(Door::Responses, ProviderKind::OPENAI, &flat)["response_format"], format["response_format"]);
+    assert_eq!(
+        translated(ApiStyle::Responses, ProviderKind::OPENAI, &flat)["response_format"],
+        format["response_format"]
+    );
     let object = chat(&json!({"response_format": {"type": "json_object"}}));
     assert_eq!(
-        translated(Door::Chat, ProviderKind::GEMINI, &object)["generationConfig"],
+        translated(ApiStyle::Chat, ProviderKind::GEMINI, &object)["generationConfig"],
         json!({"responseMimeType": "application/json"})
     );
 }
@@ -150,51 +153,51 @@ fn pictures_and_sound_are_inlined() {
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
         {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "wav"}}]);
     let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
-    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(
         gemini["contents"][0]["parts"],
         json!([
         {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, {"inlineData": {"mimeType": "audio/wav", "data": "BBBB"}}])
     );
-    assert_eq!(translated(Door::Chat, ProviderKind::OPENAI, &body)["messages"][0]["content"], content);
-    let refused = super::write(ProviderKind::ANTHROPIC, &read(Door::Chat, &body).unwrap()).unwrap_err();
-    assert_eq!(refused.status(Door::Chat), 400);
+    assert_eq!(translated(ApiStyle::Chat, ProviderKind::OPENAI, &body)["messages"][0]["content"], content);
+    let refused = super::write(ProviderKind::ANTHROPIC, &read(ApiStyle::Chat, &body).unwrap()).unwrap_err();
+    assert_eq!(refused.status(ApiStyle::Chat), 400);
     let picture = json!({"type": "base64", "media_type": "image/png", "data": "AAAA"});
     let body = json!({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [{"type": "image", "source": picture}]}]});
-    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body);
+    let openai = translated(ApiStyle::Messages, ProviderKind::OPENAI, &body);
     assert_eq!(openai["messages"][0]["content"][0]["image_url"]["url"], "data:image/png;base64,AAAA");
 }
 
 #[test]
 fn a_picture_on_the_web_goes_only_where_it_is_fetched() {
     let body = json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x.test/a.png"}]}]});
-    let anthropic = translated(Door::Responses, ProviderKind::ANTHROPIC, &body);
+    let anthropic = translated(ApiStyle::Responses, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["messages"][0]["content"][0]["source"], json!({"type": "url", "url": "https://x.test/a.png"}));
-    let refused = super::write(ProviderKind::GEMINI, &read(Door::Responses, &body).unwrap()).unwrap_err();
+    let refused = super::write(ProviderKind::GEMINI, &read(ApiStyle::Responses, &body).unwrap()).unwrap_err();
     assert!(refused.message().contains("data URL"));
     let file = chat(
         &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]}),
     );
-    assert!(read(Door::Chat, &file).is_err());
+    assert!(read(ApiStyle::Chat, &file).is_err());
 }
 
 #[test]
 fn effort_becomes_what_the_upstream_understands() {
     let body = chat(&json!({"reasoning_effort": "medium", "max_completion_tokens": 20_000}));
-    let request = read(Door::Chat, &body).unwrap();
+    let request = read(ApiStyle::Chat, &body).unwrap();
     let config = |model| {
         crate::dialect::gemini::request::write(&request, model).unwrap()["generationConfig"]["thinkingConfig"].clone()
     };
     assert_eq!(config("gemini-2.5-flash"), json!({"includeThoughts": true, "thinkingBudget": 4_096}));
     assert_eq!(config("gemini-3-pro"), json!({"includeThoughts": true, "thinkingLevel": "MEDIUM"}));
     assert_eq!(config("gemini-2.0-flash"), Value::Null);
-    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
+    let anthropic = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(anthropic["thinking"], json!({"type": "enabled", "budget_tokens": 4_096}));
     let body = json!({"model": "m", "max_tokens": 9_000, "messages": [{"role": "user", "content": "Hi"}],
         "temperature": 1.0, "thinking": {"type": "enabled", "budget_tokens": 2_000}});
-    assert_eq!(translated(Door::Messages, ProviderKind::OPENAI, &body)["reasoning_effort"], "medium");
+    assert_eq!(translated(ApiStyle::Messages, ProviderKind::OPENAI, &body)["reasoning_effort"], "medium");
     let raised = translated(
-        Door::Chat,
+        ApiStyle::Chat,
         ProviderKind::ANTHROPIC,
         &chat(&json!({"reasoning_effort": "high", "temperature": 0.5})),
     );
@@ -205,7 +208,7 @@ fn effort_becomes_what_the_upstream_understands() {
 #[test]
 fn todays_claude_thinks_as_much_as_it_wants_to() {
     let asked = |more: &Value, model: &str| {
-        let request = read(Door::Chat, &chat(more)).unwrap();
+        let request = read(ApiStyle::Chat, &chat(more)).unwrap();
         let fitted = crate::takes::fit(&request, model);
         crate::dialect::anthropic::upstream::write(&fitted, model).unwrap()
     };
@@ -235,7 +238,7 @@ fn todays_claude_thinks_as_much_as_it_wants_to() {
 fn a_long_name_of_a_user_is_told_by_its_hash() {
     let user = |name: &str| {
         let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "metadata": {"user_id": name}});
-        translated(Door::Messages, ProviderKind::OPENAI, &body)["user"].as_str().unwrap().to_owned()
+        translated(ApiStyle::Messages, ProviderKind::OPENAI, &body)["user"].as_str().unwrap().to_owned()
     };
     assert_eq!(user("anna"), "anna");
     let long = "user_".repeat(30);
@@ -250,9 +253,9 @@ fn signatures_go_back_to_their_provider() {
         {"role": "assistant", "content": "x", "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "redacted_thinking", "data": "d"}],
          "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"google": {"thought_signature": "gs"}}}]},
         {"role": "tool", "tool_call_id": "c", "content": "1"}]}));
-    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
     assert_eq!(gemini["contents"][1]["parts"][1]["thoughtSignature"], "gs");
-    let anthropic = translated(Door::Chat, ProviderKind::ANTHROPIC, &body);
+    let anthropic = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &body);
     assert_eq!(
         anthropic["messages"][1]["content"][0],
         json!({"type": "thinking", "thinking": "hm", "signature": "sig"})
@@ -263,31 +266,31 @@ fn signatures_go_back_to_their_provider() {
         {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "sig"},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "1"}]});
-    let anthropic = translated(Door::Responses, ProviderKind::ANTHROPIC, &item);
+    let anthropic = translated(ApiStyle::Responses, ProviderKind::ANTHROPIC, &item);
     assert_eq!(anthropic["messages"][1]["content"][0]["signature"], "sig");
 }
 
 #[test]
 fn what_is_not_available_is_refused_by_its_name() {
-    let refused = |door, body: Value| {
-        let error = read(door, &body).unwrap_err();
-        let body: Value = serde_json::from_slice(&error.render(door, "").body).unwrap();
-        (error.status(door), body["error"]["param"].as_str().map(str::to_owned))
+    let refused = |style, body: Value| {
+        let error = read(style, &body).unwrap_err();
+        let body: Value = serde_json::from_slice(&error.render(style, "").body).unwrap();
+        (error.status(style), body["error"]["param"].as_str().map(str::to_owned))
     };
     for (field, value) in
         [("previous_response_id", json!("resp_1")), ("conversation", json!("c")), ("background", json!(true))]
     {
         let mut body = json!({"model": "m", "input": "Hi"});
         body[field] = value;
-        assert_eq!(refused(Door::Responses, body), (400, Some(field.to_owned())));
+        assert_eq!(refused(ApiStyle::Responses, body), (400, Some(field.to_owned())));
     }
     let without = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
-    assert_eq!(refused(Door::Messages, without).0, 400);
+    assert_eq!(refused(ApiStyle::Messages, without).0, 400);
     assert_eq!(
-        refused(Door::Chat, chat(&json!({"messages": [{"role": "who"}]}))),
+        refused(ApiStyle::Chat, chat(&json!({"messages": [{"role": "who"}]}))),
         (400, Some("messages[0].role".to_owned()))
     );
-    assert_eq!(refused(Door::Chat, json!([])).0, 400);
+    assert_eq!(refused(ApiStyle::Chat, json!([])).0, 400);
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn mistral_is_asked_without_what_it_refuses() {
         json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "stream_options": {"include_usage": true},
         "seed": 7, "user": "anna", "tools": [tool], "tool_choice": "required", "max_tokens": 20});
-    let written = translated(Door::Chat, mistral, &body);
+    let written = translated(ApiStyle::Chat, mistral, &body);
     assert_eq!(
         written,
         json!({"model": "up", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "random_seed": 7, "tools": [tool],
@@ -305,7 +308,7 @@ fn mistral_is_asked_without_what_it_refuses() {
     );
     let named = json!({"type": "function", "function": {"name": "look"}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": [tool], "tool_choice": named});
-    assert_eq!(translated(Door::Chat, mistral, &body)["tool_choice"], named);
+    assert_eq!(translated(ApiStyle::Chat, mistral, &body)["tool_choice"], named);
 }
 
 #[test]
@@ -314,9 +317,9 @@ fn a_jpg_is_a_jpeg_to_every_upstream() {
     let chat = json!({"model": "m", "messages": [{"role": "user", "content": picture}]});
     let source = json!({"type": "base64", "media_type": "image/jpg", "data": "AAAA"});
     let messages = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "image", "source": source}]}]});
-    for (door, body) in [(Door::Chat, chat), (Door::Messages, messages)] {
+    for (style, body) in [(ApiStyle::Chat, chat), (ApiStyle::Messages, messages)] {
         for kind in KINDS {
-            let written = translated(door, kind, &body).to_string();
+            let written = translated(style, kind, &body).to_string();
             assert!(written.contains("image/jpeg") && !written.contains("image/jpg"), "{kind:?} {written}");
         }
     }
@@ -330,9 +333,9 @@ fn a_file_by_its_address_is_no_picture_to_openai() {
         |content: &Value| json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]});
     let result = json!([{"type": "tool_result", "tool_use_id": "t", "content": [document]}]);
     for content in [json!([document]), result] {
-        let request = read(Door::Messages, &body(&content)).unwrap();
+        let request = read(ApiStyle::Messages, &body(&content)).unwrap();
         let refused = super::write(ProviderKind::OPENAI, &request).unwrap_err();
-        assert!(refused.status(Door::Messages) == 400 && refused.message().contains("addresses"), "{refused}");
+        assert!(refused.status(ApiStyle::Messages) == 400 && refused.message().contains("addresses"), "{refused}");
         assert!(super::write(ProviderKind::ANTHROPIC, &request).is_ok());
     }
 }
@@ -344,7 +347,7 @@ fn a_failed_tool_and_a_turn_of_thoughts_alone_are_told_as_openai_knows_them() {
         let body = json!({"model": "m", "max_tokens": 9, "messages": [
             {"role": "user", "content": "x"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "w", "input": {}}]},
             {"role": "user", "content": [result]}]});
-        translated(Door::Messages, ProviderKind::OPENAI, &body)["messages"][2]["content"].clone()
+        translated(ApiStyle::Messages, ProviderKind::OPENAI, &body)["messages"][2]["content"].clone()
     };
     assert_eq!(failed(&json!("No city."), true), "Error: No city.");
     assert_eq!(failed(&json!([]), true), "Error:");
@@ -355,7 +358,7 @@ fn a_failed_tool_and_a_turn_of_thoughts_alone_are_told_as_openai_knows_them() {
     let thoughts = json!([{"type": "thinking", "thinking": "hm", "signature": ""}]);
     let body = json!({"model": "m", "max_tokens": 9, "messages": [
         {"role": "user", "content": "x"}, {"role": "assistant", "content": thoughts}, {"role": "user", "content": "y"}]});
-    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body);
+    let openai = translated(ApiStyle::Messages, ProviderKind::OPENAI, &body);
     assert_eq!(openai["messages"], json!([{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]));
 }
 
@@ -365,7 +368,7 @@ fn a_result_at_gemini_goes_by_the_call_before_it_and_holds_no_reference() {
     let result = |text: &str| json!({"role": "tool", "tool_call_id": "0", "content": text});
     let body = chat(&json!({"messages": [{"role": "user", "content": "x"}, call("look"), result("{\"a\":1}"),
         call("find"), result("{\"$ref\":\"#/a\"}")]}));
-    let gemini = translated(Door::Chat, ProviderKind::GEMINI, &body);
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
     let response = |turn: usize| gemini["contents"][turn]["parts"][0]["functionResponse"].clone();
     assert_eq!((&response(2)["name"], &response(2)["response"]), (&json!("look"), &json!({"a": 1})));
     assert_eq!(

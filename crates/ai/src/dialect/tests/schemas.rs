@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{KINDS, translated};
-use crate::{Door, ProviderKind, schema};
+use crate::{ApiStyle, ProviderKind, schema};
 
 /// A tool with these parameters as an upstream gets it.
 fn asked(kind: ProviderKind, parameters: &Value) -> Value {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": parameters, "strict": true}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]});
-    let written = translated(Door::Chat, kind, &body);
+    let written = translated(ApiStyle::Chat, kind, &body);
     match kind.name() {
         "openai" => written["tools"][0]["function"].clone(),
         "gemini" => written["tools"][0]["functionDeclarations"][0].clone(),
@@ -186,11 +186,11 @@ fn keys_stay_in_their_order() {
         in_order(&parameters(kind, &composed));
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
             "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}});
-        in_order(&super::translated(crate::Door::Chat, kind, &body));
+        in_order(&super::translated(crate::ApiStyle::Chat, kind, &body));
     }
     let call = r#"{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"reasoning\":{},\"verdict\":{},\"amount\":{}}"}}]}]}"#;
     let call: Value = serde_json::from_str(call).unwrap();
     for kind in [crate::ProviderKind::GEMINI, crate::ProviderKind::ANTHROPIC] {
-        in_order(&super::translated(crate::Door::Chat, kind, &call));
+        in_order(&super::translated(crate::ApiStyle::Chat, kind, &call));
     }
 }

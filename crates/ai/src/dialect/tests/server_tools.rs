@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{anthropic, read, translated};
 use crate::{
-    Door, Meter, ProviderKind,
+    ApiStyle, Meter, ProviderKind,
     dialect::anthropic::pass::{MessageEvents, MessagesTap},
     relay::Tap,
 };
@@ -31,7 +31,7 @@ fn what_was_done_and_found_stays_as_text() {
         {"type": "search_result", "source": "https://f.org", "title": "found", "content": [{"type": "text", "text": "page three"}]},
         {"type": "text", "text": "more"}]);
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
-        let written = translated(Door::Messages, kind, &body(&search, &documents)).to_string();
+        let written = translated(ApiStyle::Messages, kind, &body(&search, &documents)).to_string();
         for told in [
             "rain",
             "https://e.org",
@@ -55,7 +55,7 @@ fn what_was_done_and_found_stays_as_text() {
 fn a_tool_that_was_found_is_named_in_the_result() {
     let call = json!([{"type": "tool_use", "id": "t", "name": "ToolSearch", "input": {}}]);
     let result = json!([{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "get"}]}]);
-    let openai = translated(Door::Messages, ProviderKind::OPENAI, &body(&call, &result));
+    let openai = translated(ApiStyle::Messages, ProviderKind::OPENAI, &body(&call, &result));
     assert_eq!(openai["messages"][2], json!({"role": "tool", "tool_call_id": "t", "content": "Tool available: get"}));
 }
 
@@ -64,9 +64,9 @@ fn a_question_with_tools_that_anthropic_runs_can_be_counted_and_is_refused_by_na
     let mut asked = body(&json!("x"), &json!("y"));
     asked["tools"] = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {}}]);
     assert_eq!(anthropic::request::read_to_count(&asked).unwrap().tools.len(), 1);
-    assert_eq!(read(Door::Messages, &asked).unwrap_err().param.as_deref(), Some("tools[0].type"));
+    assert_eq!(read(ApiStyle::Messages, &asked).unwrap_err().param.as_deref(), Some("tools[0].type"));
     let unknown = body(&json!([{"type": "hologram"}]), &json!("y"));
-    assert_eq!(read(Door::Messages, &unknown).unwrap_err().param.as_deref(), Some("messages[1].content[0].type"));
+    assert_eq!(read(ApiStyle::Messages, &unknown).unwrap_err().param.as_deref(), Some("messages[1].content[0].type"));
 }
 
 #[test]

@@ -3,36 +3,36 @@
 use serde_json::{Value, json};
 
 use super::{
-    DOORS, KINDS,
+    API_STYLES, KINDS,
     answers::{frames, whole_answer},
     read, streamed, translated, whole,
 };
 use crate::{
-    Door, ProviderKind,
+    ApiStyle, ProviderKind,
     thoughts::{MARK, Sealed},
 };
 
 /// The question that a caller goes on with, who sends back this answer as it came.
-fn goes_on(door: Door, answer: &Value) -> Value {
+fn goes_on(style: ApiStyle, answer: &Value) -> Value {
     let ids = |list: &Value, name: &str| -> Vec<Value> {
         list.as_array().unwrap().iter().map(|call| call[name].clone()).filter(|id| !id.is_null()).collect()
     };
-    match door {
-        Door::Chat => {
+    match style {
+        ApiStyle::Chat => {
             let said = &answer["choices"][0]["message"];
             let mut messages = vec![json!({"role": "user", "content": "x"}), said.clone()];
             let results = ids(&said["tool_calls"], "id").into_iter();
             messages.extend(results.map(|id| json!({"role": "tool", "tool_call_id": id, "content": "1"})));
             json!({"model": "m", "messages": messages})
         }
-        Door::Responses => {
+        ApiStyle::Responses => {
             let mut items = vec![json!({"role": "user", "content": "x"})];
             items.extend(answer["output"].as_array().unwrap().iter().cloned());
             let results = ids(&answer["output"], "call_id").into_iter();
             items.extend(results.map(|id| json!({"type": "function_call_output", "call_id": id, "output": "1"})));
             json!({"model": "m", "input": items})
         }
-        Door::Messages => {
+        ApiStyle::Messages => {
             let results = ids(&answer["content"], "id").into_iter();
             let results: Vec<Value> =
                 results.map(|id| json!({"type": "tool_result", "tool_use_id": id, "content": "1"})).collect();
@@ -43,9 +43,9 @@ fn goes_on(door: Door, answer: &Value) -> Value {
     }
 }
 
-fn asked(door: Door, body: &Value, kind: ProviderKind, model: &str) -> Value {
+fn asked(style: ApiStyle, body: &Value, kind: ProviderKind, model: &str) -> Value {
     let base = kind.dialect().public_url().parse().unwrap();
-    kind.dialect().write(&read(door, body).unwrap(), model, &base).unwrap()
+    kind.dialect().write(&read(style, body).unwrap(), model, &base).unwrap()
 }
 
 fn thoughts_of(claude: &Value) -> Vec<Value> {
@@ -56,20 +56,20 @@ fn thoughts_of(claude: &Value) -> Vec<Value> {
 #[test]
 fn the_second_step_of_a_loop_has_the_thought_of_the_first_or_goes_without_it() {
     for source in KINDS {
-        for door in DOORS {
-            let (answer, _) = whole(source, door, &whole_answer(source)).unwrap();
-            let body = goes_on(door, &answer);
-            let place = format!("{source:?} by {door:?}");
-            let deepseek = asked(door, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
+        for style in API_STYLES {
+            let (answer, _) = whole(source, style, &whole_answer(source)).unwrap();
+            let body = goes_on(style, &answer);
+            let place = format!("{source:?} by {style:?}");
+            let deepseek = asked(style, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
             assert_eq!(deepseek["messages"][1]["reasoning_content"], "hm", "{place}: {deepseek}");
             assert_eq!(deepseek["messages"][1]["tool_calls"].as_array().unwrap().len(), 2, "{place}");
-            let other = asked(door, &body, ProviderKind::OPENAI, "gpt-5-mini");
+            let other = asked(style, &body, ProviderKind::OPENAI, "gpt-5-mini");
             assert!(other["messages"][1].get("reasoning_content").is_none(), "{place}: {other}");
-            let claude = asked(door, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
+            let claude = asked(style, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
             let own = json!({"type": "thinking", "thinking": "hm", "signature": "sig"});
             let expected = if source == ProviderKind::ANTHROPIC { vec![own] } else { Vec::new() };
             assert_eq!(thoughts_of(&claude), expected, "{place}: {claude}");
-            let gemini = asked(door, &body, ProviderKind::GEMINI, "gemini-3-pro");
+            let gemini = asked(style, &body, ProviderKind::GEMINI, "gemini-3-pro");
             for written in [deepseek, other, claude, gemini] {
                 assert!(!written.to_string().contains(MARK), "{place}: {written}");
             }
@@ -79,17 +79,17 @@ fn the_second_step_of_a_loop_has_the_thought_of_the_first_or_goes_without_it() {
 
 #[test]
 fn a_program_that_keeps_the_sealed_thought_alone_has_kept_it_all() {
-    let (answer, _) = whole(ProviderKind::OPENAI, Door::Responses, &whole_answer(ProviderKind::OPENAI)).unwrap();
-    let mut body = goes_on(Door::Responses, &answer);
+    let (answer, _) = whole(ProviderKind::OPENAI, ApiStyle::Responses, &whole_answer(ProviderKind::OPENAI)).unwrap();
+    let mut body = goes_on(ApiStyle::Responses, &answer);
     assert_eq!(body["input"][1]["type"], "reasoning");
     body["input"][1]["summary"] = json!([]);
-    let deepseek = asked(Door::Responses, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
+    let deepseek = asked(ApiStyle::Responses, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
     assert_eq!(deepseek["messages"][1]["reasoning_content"], "hm");
     body["input"][1]["encrypted_content"] = Sealed::redacted("data").written().into();
-    let claude = asked(Door::Responses, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
+    let claude = asked(ApiStyle::Responses, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
     assert_eq!(thoughts_of(&claude), [json!({"type": "redacted_thinking", "data": "data"})]);
     body["input"][1]["encrypted_content"] = json!("gAAAAABofOpenAI");
-    let claude = asked(Door::Responses, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
+    let claude = asked(ApiStyle::Responses, &body, ProviderKind::ANTHROPIC, "claude-sonnet-4-5");
     assert_eq!(thoughts_of(&claude), Vec::<Value>::new(), "OpenAI's own says nothing to it");
 }
 
@@ -97,23 +97,24 @@ fn a_program_that_keeps_the_sealed_thought_alone_has_kept_it_all() {
 fn a_model_that_insists_on_thoughts_gets_a_blank_one_for_a_turn_that_has_none() {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"},
         {"role": "user", "content": "z"}]});
-    let blank =
-        |model: &str| asked(Door::Chat, &body, ProviderKind::OPENAI, model)["messages"][1]["reasoning_content"].clone();
+    let blank = |model: &str| {
+        asked(ApiStyle::Chat, &body, ProviderKind::OPENAI, model)["messages"][1]["reasoning_content"].clone()
+    };
     assert_eq!((blank("kimi-k2.5"), blank("deepseek-reasoner")), (json!(" "), json!(" ")));
     assert_eq!((blank("glm-5"), blank("gpt-5")), (Value::Null, Value::Null));
     let told = json!({"model": "m", "messages": [{"role": "user", "content": "x"},
         {"role": "assistant", "content": "y", "reasoning": "hm"}, {"role": "user", "content": "z"}]});
-    let glm = asked(Door::Chat, &told, ProviderKind::OPENAI, "glm-5");
+    let glm = asked(ApiStyle::Chat, &told, ProviderKind::OPENAI, "glm-5");
     assert_eq!(glm["messages"][1]["reasoning_content"], "hm");
 }
 
 #[test]
 fn a_thought_in_a_stream_has_a_signature_that_programs_keep() {
-    let (events, _) = streamed(ProviderKind::OPENAI, Door::Messages, &frames(ProviderKind::OPENAI)).unwrap();
+    let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames(ProviderKind::OPENAI)).unwrap();
     let signed: Vec<&Value> = events.iter().filter(|event| event["delta"]["type"] == "signature_delta").collect();
     assert_eq!(signed.len(), 1);
     assert_eq!((&signed[0]["index"], &signed[0]["delta"]["signature"]), (&json!(0), &json!(MARK)));
-    let (events, _) = streamed(ProviderKind::ANTHROPIC, Door::Messages, &frames(ProviderKind::ANTHROPIC)).unwrap();
+    let (events, _) = streamed(ProviderKind::ANTHROPIC, ApiStyle::Messages, &frames(ProviderKind::ANTHROPIC)).unwrap();
     let signed: Vec<&str> = events.iter().filter_map(|event| event["delta"]["signature"].as_str()).collect();
     assert_eq!(signed, ["sig"]);
 }
@@ -124,12 +125,12 @@ fn the_signature_of_a_call_goes_to_servers_that_may_know_it() {
         "extra_content": {"google": {"thought_signature": "gs"}}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"},
         {"role": "assistant", "content": null, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]});
-    let openai = translated(Door::Chat, ProviderKind::OPENAI, &body);
+    let openai = translated(ApiStyle::Chat, ProviderKind::OPENAI, &body);
     assert!(
         openai["messages"][1]["tool_calls"][0].get("extra_content").is_none(),
         "OpenAI refuses what it doesn't know"
     );
     let base = "https://openrouter.ai/api/v1".parse().unwrap();
-    let other = ProviderKind::OPENAI.dialect().write(&read(Door::Chat, &body).unwrap(), "m", &base).unwrap();
+    let other = ProviderKind::OPENAI.dialect().write(&read(ApiStyle::Chat, &body).unwrap(), "m", &base).unwrap();
     assert_eq!(other["messages"][1]["tool_calls"][0], call);
 }

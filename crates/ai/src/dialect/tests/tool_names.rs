@@ -8,22 +8,22 @@ use crate::tool_names;
 const LONG: &str = "mcp__ymir-privileged__get_failed_pipeline_jobs_from_merge_request";
 
 /// A round in which this tool was called, and has to be called again.
-fn round(door: Door, name: &str) -> Value {
+fn round(style: ApiStyle, name: &str) -> Value {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    match door {
-        Door::Chat => json!({"model": "m", "messages": [
+    match style {
+        ApiStyle::Chat => json!({"model": "m", "messages": [
             {"role": "user", "content": "x"},
             {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": name, "arguments": "{}"}}]},
             {"role": "tool", "tool_call_id": "c", "content": "1"}],
             "tools": [{"type": "function", "function": {"name": name, "parameters": schema}}],
             "tool_choice": {"type": "function", "function": {"name": name}}}),
-        Door::Responses => json!({"model": "m", "input": [
+        ApiStyle::Responses => json!({"model": "m", "input": [
             {"role": "user", "content": "x"},
             {"type": "function_call", "call_id": "c", "name": name, "arguments": "{}"},
             {"type": "function_call_output", "call_id": "c", "output": "1"}],
             "tools": [{"type": "function", "name": name, "parameters": schema}],
             "tool_choice": {"type": "function", "name": name}}),
-        Door::Messages => json!({"model": "m", "max_tokens": 9, "messages": [
+        ApiStyle::Messages => json!({"model": "m", "max_tokens": 9, "messages": [
             {"role": "user", "content": "x"},
             {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": name, "input": {}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "1"}]}],
@@ -31,8 +31,8 @@ fn round(door: Door, name: &str) -> Value {
     }
 }
 
-fn fitted(door: Door, name: &str) -> Request {
-    let mut request = read(door, &round(door, name)).unwrap();
+fn fitted(style: ApiStyle, name: &str) -> Request {
+    let mut request = read(style, &round(style, name)).unwrap();
     tool_names::fit(&mut request);
     request
 }
@@ -54,8 +54,8 @@ fn call(kind: ProviderKind, name: &str) -> Value {
 #[test]
 fn a_name_goes_out_as_providers_take_it_and_comes_back_as_it_was() {
     for name in [LONG, "files.read", "xem thời tiết", "a/b:c", "plain_name-1"] {
-        for door in DOORS {
-            let request = fitted(door, name);
+        for style in API_STYLES {
+            let request = fitted(style, name);
             let sent = request.tools[0].name.as_str();
             let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
             assert!(sent.len() <= 64 && is_plain(sent), "{sent}");
@@ -77,11 +77,11 @@ fn a_name_goes_out_as_providers_take_it_and_comes_back_as_it_was() {
 
 #[test]
 fn in_a_stream_it_comes_back_as_well() {
-    let request = fitted(Door::Messages, LONG);
+    let request = fitted(ApiStyle::Messages, LONG);
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
         let frame = call(kind, &request.tools[0].name);
         let listener = Listener::new(reader(kind), std::sync::Arc::default()).with_tools(&request);
-        let (mut tap, meter) = (Translation::new(listener, writer(Door::Messages)), Meter::default());
+        let (mut tap, meter) = (Translation::new(listener, writer(ApiStyle::Messages)), Meter::default());
         let mut out = tap.pass(format!("data: {frame}\n\n").into(), &meter).unwrap().unwrap_or_default().to_vec();
         out.extend(tap.end(Bytes::new(), &meter).unwrap().unwrap_or_default());
         let text = String::from_utf8(out).unwrap();
@@ -95,7 +95,7 @@ fn two_names_are_never_one() {
         let tools: Vec<Value> =
             names.iter().map(|name| json!({"type": "function", "function": {"name": name}})).collect();
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": tools});
-        let mut request = read(Door::Chat, &body).unwrap();
+        let mut request = read(ApiStyle::Chat, &body).unwrap();
         tool_names::fit(&mut request);
         let names: Vec<String> = request.tools.into_iter().map(|tool| tool.name).collect();
         (names, request.renamed)

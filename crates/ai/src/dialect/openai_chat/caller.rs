@@ -1,4 +1,4 @@
-//! Chat completions as a door: answers written, whole and as chunks.
+//! Chat completions as callers use them: answers written, whole and as chunks.
 
 use std::{collections::BTreeSet, io::Write as _};
 

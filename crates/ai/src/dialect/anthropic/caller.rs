@@ -1,4 +1,4 @@
-//! Messages as a door: answers written, whole and as events.
+//! Messages as callers use them: answers written, whole and as events.
 //!
 //! Just one block is open at a time. Calls may come interleaved from other dialects: the first one streams, later ones are kept until
 //! it is over.

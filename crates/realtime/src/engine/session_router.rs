@@ -57,12 +57,12 @@ pub(super) struct Visit {
 
 /// Shared by all threads of an instance.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct SessionRouter {
     instance: Uuid,
     threads: Arc<RwLock<Vec<mpsc::UnboundedSender<Visit>>>>,
 }
 
-impl Door {
+impl SessionRouter {
     #[must_use]
     pub fn new(instance: Uuid) -> Self {
         Self { instance, threads: Arc::default() }
