@@ -309,6 +309,7 @@ test('an invitation is looked at, and taken up after signing up', { tag: '@gate'
   const other = await stranger(browser, server, PHONE);
   await other.page.goto(link);
   await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
+  await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
   await other.expectFlawless('an invitation');
   await other.page.getByRole('link', { name: 'Create an account and join' }).click();
   await other.fillSignUp();

@@ -32,7 +32,7 @@ async fn a_mailed_invitation_is_accepted_by_its_verified_address() {
     let token = json!({ "token": made["token"] });
     cleo.post("/r1/invitations/accept", token.clone()).await.refused(403, "invitation_mismatch");
     let led_to = ben.post("/r1/invitations/accept", token.clone()).await.data_with(200);
-    assert_eq!(led_to, json!({ "workspace": { "id": team, "name": "Team" }, "role": "admin" }));
+    assert_eq!(led_to, json!({ "workspace": { "id": team, "name": "Team" }, "role": "admin", "inviter": "Anna" }));
     cleo.post("/r1/invitations/accept", token).await.refused(410, "invitation_expired");
 }
 

@@ -29,7 +29,7 @@ async fn a_link_lets_so_many_in_and_no_more() {
 
     // Whoever has the token sees where it leads, before they have an account.
     let shown = app.anonymous().post("/r1/invitations/preview", json!({ "token": token })).await.data_with(200);
-    assert_eq!(shown, json!({ "workspace": { "id": team, "name": "Team" }, "role": "guest" }));
+    assert_eq!(shown, json!({ "workspace": { "id": team, "name": "Team" }, "role": "guest", "inviter": "Anna" }));
     assert_eq!(accept(&ben, &made).await.data_with(200), shown);
     assert!(members(&anna, &team).await.contains(&("Ben".to_owned(), "guest".to_owned())));
     // A lost answer can be asked for again; nobody else comes by it.

@@ -26,4 +26,6 @@ pub struct Invitation {
 pub struct InvitedTo {
     pub workspace: OfferedWorkspace,
     pub role: WorkspaceRole,
+    /// The name of whoever invites; none: their account was deleted.
+    pub inviter: Option<String>,
 }

@@ -12,7 +12,7 @@ use dbcontext::{
     query::{
         invitations as rows,
         mail_tokens::{self, Purpose},
-        workspaces,
+        users, workspaces,
     },
 };
 use sea_orm::ConnectionTrait;
@@ -116,7 +116,8 @@ impl Shown {
     ) -> Result<InvitedTo, AppError> {
         let id = self.invitation.workspace_id;
         let name = workspaces::name(db, id).await?.ok_or(Code::InvitationExpired)?;
-        Ok(InvitedTo { workspace: OfferedWorkspace { id, name }, role })
+        let inviter = users::by_id(db, self.invitation.created_by).await?.map(|user| user.display_name);
+        Ok(InvitedTo { workspace: OfferedWorkspace { id, name }, role, inviter })
     }
 }
 

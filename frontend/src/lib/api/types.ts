@@ -87,11 +87,7 @@ export type TextLimits = Described.MessagePolicy;
 export type PasswordPolicy = Described.PasswordPolicy;
 
 /** What an invitation is to, as its token tells. */
-export interface InvitationPreview {
-  workspace: { id: Id; name: string };
-  role: Described.WorkspaceRole;
-  inviter?: string | null;
-}
+export type InvitationPreview = Described.InvitedTo;
 
 export interface Page<T> {
   items: T[];
