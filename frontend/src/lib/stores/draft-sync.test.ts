@@ -162,7 +162,13 @@ describe('drafts on several devices', () => {
     drafts.set('c2', 'older');
     await vi.advanceTimersByTimeAsync(60_000);
     expect(server.put).not.toHaveBeenCalled();
-    server.rows.set('c2/', { conversation_id: 'c2', thread_id: null, content: 'newer', updated_at: iso(Date.now()) });
+    server.rows.set('c2/', {
+      conversation_id: 'c2',
+      thread_id: null,
+      content: 'newer',
+      reply_to: null,
+      updated_at: iso(Date.now())
+    });
     line.ready = true;
     await sync.exchange();
     await vi.advanceTimersByTimeAsync(0);
