@@ -75,6 +75,52 @@ test('what a model thinks is shown while it thinks, and stays where it is', asyn
   await expect(anna.log.getByText('Let me count them.')).toBeVisible();
 });
 
+/** Adds up how far what is in sight jumps by itself (Layout Instability: entries of `layout-shift`). */
+const watchShifts = () => {
+  window.shifted = { sum: 0, by: [] };
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput, sources } of list.getEntries()) {
+      if (hadRecentInput) continue;
+      window.shifted.sum += value;
+      window.shifted.by.push(...sources.map(({ node }) => node?.outerHTML?.slice(0, 120)));
+    }
+  }).observe({ type: 'layout-shift', buffered: true });
+};
+
+for (const [size, options] of [
+  ['a large screen', {}],
+  ['a phone', PHONE],
+])
+  test(`nothing jumps while an answer comes, and while its chat is opened, on ${size}`, async ({ arrive, upstream }) => {
+    const anna = await arrive('Anna', options);
+    const { page } = anna;
+    const expectStill = async (what) => {
+      const { sum, by } = await page.evaluate(() => window.shifted);
+      expect.soft(sum, `${what}: ${by.join('\n')}`).toBeLessThan(0.05);
+    };
+    await page.addInitScript(watchShifts);
+    await anna.openAssistant();
+    await anna.write('Is anybody here?');
+    await expect(anna.log.getByRole('toolbar', { name: 'Message actions' }).last()).toBeAttached();
+    await page.reload();
+    await anna.sees('Is anybody here?');
+    await expect(anna.composer).toBeVisible();
+    await page.waitForLoadState('networkidle');
+    await expectStill('a chat that is opened');
+
+    const words = Array.from({ length: 60 }, (_, at) => `${at % 12 === 11 ? '\n\n' : ' '}word${at}`);
+    upstream.next({ thoughts: ['Let me count', ' them.'], words, step: true });
+    await page.evaluate(() => (window.shifted = { sum: 0, by: [] }));
+    await anna.write('How many?');
+    await expect(anna.log.locator('details').filter({ hasText: 'Thinking' })).toBeVisible();
+    for (const last of [19, 39, 59]) {
+      upstream.release(20);
+      await expect(anna.log.getByText(`word${last}`).last()).toBeVisible();
+    }
+    await expect(anna.log.getByRole('button', { name: 'Stop' })).toHaveCount(0);
+    await expectStill('an answer that comes');
+  });
+
 test('two models answer one question beside each other, and the chosen one goes on', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
   const { page } = anna;
