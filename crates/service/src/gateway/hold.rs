@@ -1,6 +1,6 @@
 //! What a call may cost is held before it is made: the one place for calls under `/v1` and for answers in chats.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, future::poll_fn, sync::Arc, task::Poll};
 
 use ::ai::{Usage, Wanted};
 use appcore::{
@@ -78,8 +78,23 @@ impl From<Asker> for Payer {
 impl Gateway {
     /// Holds what a call may cost in everything that it counts against, or says what has too little left.
     pub(super) async fn hold(self: &Arc<Self>, bill: &Bill, amounts: Amounts, origin: Origin) -> Result<Held, Refusal> {
-        let held = if bill.is_empty() { None } else { self.take_by(bill, amounts, origin).await? };
-        Ok(Held { gateway: Arc::clone(self), held: held.into_iter().collect() })
+        if bill.is_empty() {
+            return Ok(Held { gateway: Arc::clone(self), held: Vec::new() });
+        }
+        let (gateway, bill) = (Arc::clone(self), bill.clone());
+        let mut taking = Box::pin(async move {
+            let held = gateway.take_by(&bill, amounts, origin).await?;
+            Ok(Held { gateway, held: held.into_iter().collect() })
+        });
+        // A block has it at once. The database decides in a task of its own: whoever asked may leave meanwhile, and what is held for
+        // nobody is free again.
+        match poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
+            Poll::Ready(held) => held,
+            Poll::Pending => {
+                let taken = self.holds.run_to_end(taking).await;
+                taken.unwrap_or_else(|error| Err(Refusal::Failed(AppError::internal(error))))
+            }
+        }
     }
 
     async fn take_by(

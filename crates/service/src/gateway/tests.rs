@@ -1,6 +1,6 @@
 //! Keys, budgets and usage on each database, with a clock that the tests move.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use ::ai::{ToolUses, Usage, Wanted};
 use appcore::{
@@ -434,6 +434,26 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
         stream.settle(used(100, 8_000));
         app.gateway.flush().await;
         assert_eq!(spent_and_held(&app, budget).await, (80_100, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
+    for stage in stages().await {
+        let app = instance(&stage).await;
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let (id, secret) = key(&app, &anna, with_budget(1_000_000)).await;
+        let caller = caller(&app, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let question = Asked { wanted: Wanted::words(100, None), ..asked("small") };
+        let stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
+        let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
+        assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
+        drop((growth, stream));
+        // What is asked later is decided later.
+        drop(ask(&app, &caller, "small").await.ok().unwrap());
+        until(async || spent_and_held(&app, budget).await == (0, 0)).await;
     }
 }
 

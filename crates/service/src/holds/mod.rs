@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, MutexGuard, mpsc},
+    task::JoinHandle,
     time::Instant,
 };
 use uuid::Uuid;
@@ -306,6 +307,11 @@ impl Holds {
     /// What is held in advance of a purse without a call that has taken it, and what was spent but is not booked yet.
     pub fn unseen(&self, purse: Purse) -> (MicroCredits, MicroCredits) {
         self.blocks.unseen(purse)
+    }
+
+    /// Goes on with it where whoever waits for it has left.
+    pub fn run_to_end<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.runtime.spawn(task)
     }
 
     /// At the end of the program nobody is told any more.
