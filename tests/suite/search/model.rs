@@ -201,7 +201,14 @@ fn what_is_found_is_what_may_be_read_whatever_was_done() {
         }
         (app, people, team)
     });
-    let config = Config { cases: cases(), max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
+    // What fails may take its 20 seconds each time, and is to be told before the test is ended.
+    let config = Config {
+        cases: cases(),
+        max_shrink_iters: 200,
+        max_shrink_time: 60_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
     TestRunner::new(config)
         .run(&deeds(), |deeds| {
             runtime.block_on(async {
