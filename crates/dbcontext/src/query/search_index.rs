@@ -120,8 +120,9 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     let ids = put.iter().filter_map(|document| document.author).collect();
     let authors = numbers(tx, "search_authors", "author", &ids).await?;
     let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
-    let kept = remove(tx, documents.keys().copied(), &mut counts).await?;
+    // Before any is taken out: the places of those are kept for them.
     let mut next = edge(tx, batch.is_older).await?;
+    let kept = remove(tx, documents.keys().copied(), &mut counts).await?;
     let mut terms: BTreeMap<&str, i64> = BTreeMap::new();
     let mut rows = Vec::with_capacity(put.len());
     for document in &put {

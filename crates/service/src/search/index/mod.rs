@@ -92,3 +92,45 @@ async fn behind(db: &Database, read: Vec<(Uuid, i64)>) -> Result<Vec<(Uuid, i64)
     let is_waiting = |(id, head): &(Uuid, i64)| read.get(id).copied().unwrap_or(0) != *head;
     Ok(heads.into_iter().filter(is_waiting).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use ::search::{Atom, Change, Document, tokens};
+
+    use super::*;
+    use crate::accounts::tests::stage::stages;
+
+    async fn write(index: &dyn SearchIndex, batch: Batch) {
+        let writing = loop {
+            match index.begin().await.unwrap() {
+                Some(writing) => break writing,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        writing.commit(batch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_message_is_changed_beside_one_that_is_new() {
+        for stage in stages().await {
+            let app = stage.instance().await;
+            let index = app.search.index.as_ref();
+            let conversation = Uuid::now_v7();
+            let [newer, newest, older, oldest] = std::array::from_fn(|_| Uuid::now_v7());
+            let put = |message: Uuid, text: &str| {
+                let (has, tokens) = (std::collections::BTreeSet::new(), tokens(text));
+                Change::Put(Document { message, conversation, author: None, created_at: 0, has, tokens })
+            };
+            for (is_older, first, second) in [(false, newer, newest), (true, older, oldest)] {
+                let batch = |changes: Vec<Change>| Batch { changes, is_older, ..Batch::default() };
+                write(index, batch(vec![put(first, "said")])).await;
+                write(index, batch(vec![put(first, "said again"), put(second, "said")])).await;
+            }
+            let all = vec![vec![Atom::Word("said".to_owned())]];
+            let plan = Plan { all, conversations: vec![conversation], limit: 10, ..Plan::default() };
+            let found = index.candidates(plan).await.unwrap();
+            let found: Vec<Uuid> = found.into_iter().map(|candidate| candidate.message).collect();
+            assert_eq!(found, [newest, newer, older, oldest]);
+        }
+    }
+}
