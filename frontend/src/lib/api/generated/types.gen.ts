@@ -2743,6 +2743,10 @@ export type Export = {
      */
     sections: Array<ExportedSection>;
     sessions: Array<UserSession>;
+    /**
+     * Accounts that the person has connected with servers of tools.
+     */
+    tool_connections: Array<ExportedToolConnection>;
     user: User;
     workspaces: Array<Workspace>;
 };
@@ -2854,6 +2858,21 @@ export type ExportedSection = {
      */
     instructions: string;
     name: string;
+};
+
+/**
+ * An account that somebody has connected with a server of tools, for assistants.
+ */
+export type ExportedToolConnection = {
+    connected_at: Timestamp;
+    /**
+     * One would have to sign in there anew.
+     */
+    is_expired: boolean;
+    /**
+     * The server's name.
+     */
+    server: string;
 };
 
 /**
@@ -3361,6 +3380,10 @@ export type InviteAccountRequest = {
  * What an invitation leads to.
  */
 export type InvitedTo = {
+    /**
+     * The name of whoever invites; none: their account was deleted.
+     */
+    inviter?: string | null;
     role: WorkspaceRole;
     workspace: OfferedWorkspace;
 };
