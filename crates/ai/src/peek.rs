@@ -110,8 +110,12 @@ impl Peek<'_> {
 /// Fields with whole numbers that some programs write as fractions.
 const COUNTS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
 
-/// A body as most libraries read it: of a field that stands in it twice the last one counts, and `4096.0` is a whole number. None: it is no object.
+/// A body as most libraries read it: of a field that stands in it twice the last one counts, and `4096.0` is a whole number. None: it is no object, or
+/// has more parts than are read.
 fn mended(body: &[u8]) -> Option<Bytes> {
+    if survey(body).items > MOST_ITEMS {
+        return None;
+    }
     let mut value: Value = serde_json::from_slice(body).ok()?;
     let fields = value.as_object_mut()?;
     for name in COUNTS {
@@ -404,6 +408,8 @@ mod tests {
         {
             assert!(look(wrong).await.is_err(), "{wrong}");
         }
+        let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MOST_ITEMS));
+        assert_eq!(super::mended(many.as_bytes()), None);
     }
 
     #[test]

@@ -106,8 +106,9 @@ fn written(fields: &[&(Cow<'_, str>, &RawValue)]) -> Bytes {
 
 /// Refuses files and containers that are named by their ids.
 fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
-    let find = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| *value);
-    if find("container").is_some_and(|value| value.get().starts_with('"')) {
+    // Of a field that stands there twice it is the provider's affair which one it heeds.
+    let all = |name: &'static str| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| *value);
+    if all("container").any(|value| value.get().starts_with('"')) {
         let message =
             "Containers of the provider aren't kept for anybody. Leave `container` out, or send what it is to have.";
         return Err(GatewayError::invalid_param("container", message));
@@ -115,9 +116,9 @@ fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(
     if !may_have(body, FILE_ID.as_slice()) {
         return Ok(());
     }
-    let messages = find("messages").and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
-    for (index, message) in messages.unwrap_or_default().iter().enumerate() {
-        if names_file(&message["content"]) {
+    for raw in all("messages") {
+        let messages: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+        if let Some(index) = messages.iter().position(|message| names_file(&message["content"])) {
             let message = "Files aren't stored here. Send the file itself.";
             return Err(GatewayError::invalid_param(format!("messages[{index}].content"), message));
         }
@@ -208,6 +209,10 @@ mod tests {
         let hidden =
             r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file\u005fid":"theirs"}]}]}"#;
         assert_eq!(without(hidden, &[]), Err(Some("messages[0].content".to_owned())));
+        let twice = r#"{"model":"m","container":{"skills":[]},"container":"container_1"}"#;
+        assert_eq!(without(twice, &[]), Err(Some("container".to_owned())));
+        let twice = format!(r#"{{"messages":[],{}"#, &asked(json!({"type": "file", "file_id": "f"}))[1..]);
+        assert_eq!(without(&twice, &[]), Err(Some("messages[0].content".to_owned())));
         let new = r#"{"model":"m","container":{"skills":[]}}"#;
         assert_eq!(without(new, &[]), Ok(new.to_owned()));
     }
