@@ -21,6 +21,7 @@ use reqwest::{
     Method, Request, Response, Url,
     header::{self, HeaderMap, HeaderValue},
 };
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
@@ -553,13 +554,15 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let is_plain = is_stream && self.knows_no_stream_options.load(Ordering::Relaxed);
-        let body = if is_plain { without_stream_options(&body).await?.unwrap_or(body) } else { body };
+        let body = if is_plain { without_stream_options(&body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
         match self.http.send(request, is_stream, deadline).await {
             Err(failure) if is_stream && failure.of_stream_options => {
-                let Some(plain) = without_stream_options(&body).await? else { return Err(failure) };
+                // What a caller has asked for there is the caller's to mend: nobody gets out of being counted by it.
+                let Some((plain, true)) = without_stream_options(&body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
                 let response = self.http.send(request, is_stream, deadline).await?;
+                tracing::warn!(provider = %self.name, "a provider refuses stream_options and is asked without from now on");
                 self.knows_no_stream_options.store(true, Ordering::Relaxed);
                 Ok(response)
             }
@@ -608,10 +611,15 @@ impl Upstream {
     }
 }
 
-/// A body that doesn't ask for the usage of its stream. None: it does not anyway.
-async fn without_stream_options(body: &Bytes) -> Result<Option<Bytes>, AiError> {
+/// A body that doesn't ask for the usage of its stream, and whether it asked for nothing else there. None: it does not anyway.
+async fn without_stream_options(body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
-    let writing = off_loop(body.len(), move || costly::without(&body, "stream_options"));
+    let writing = off_loop(body.len(), move || {
+        let (plain, options) = costly::without(&body, "stream_options")?;
+        let is_ours =
+            serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));
+        Some((plain, is_ours))
+    });
     writing.await.map_err(|_| AiError::Unavailable { retry_after: None })
 }
 

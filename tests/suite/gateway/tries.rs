@@ -126,6 +126,22 @@ async fn a_provider_that_knows_no_stream_options_is_asked_without() {
 }
 
 #[tokio::test]
+async fn what_a_caller_asks_for_in_stream_options_is_the_callers_to_mend() {
+    let stage = Stage::start().await;
+    let words =
+        json!({ "error": { "message": "Unknown parameter: 'stream_options.odd'.", "param": "stream_options.odd" } });
+    stage.upstream.then(Behaviour::RefuseWith(400, None, words));
+    stage.upstream.always(Behaviour::answer("Hello from the upstream."));
+    let mut odd = question(true);
+    odd["stream_options"] = json!({ "odd": 1 });
+    assert_eq!(stage.program.post(API_STYLES[0], odd).await.status, 400);
+    let answer = stage.program.post(API_STYLES[0], question(true)).await;
+    assert_eq!(streamed_text(&answer), "Hello from the upstream.", "{answer:?}");
+    let asked = stage.upstream.asked();
+    assert_eq!((asked.len(), &asked[1].body["stream_options"]), (2, &json!({ "include_usage": true })));
+}
+
+#[tokio::test]
 async fn one_members_large_question_takes_nothing_from_others() {
     let stage = Stage::start().await;
     let ben = stage.app.sign_up("Ben").await.program(&["gateway"]).await;

@@ -91,11 +91,12 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
     Ok((kept.len() < fields.len()).then(|| written(&kept)))
 }
 
-/// The body without this field. None: it doesn't have it.
-pub(crate) fn without(body: &Bytes, left_out: &str) -> Option<Bytes> {
+/// The body without this field, and what stood there. None: it doesn't have it.
+pub(crate) fn without<'a>(body: &'a Bytes, left_out: &str) -> Option<(Bytes, &'a RawValue)> {
     let Fields(fields) = serde_json::from_slice(body).ok()?;
+    let (_, value) = fields.iter().find(|(name, _)| name == left_out)?;
     let kept: Vec<_> = fields.iter().filter(|(name, _)| name != left_out).collect();
-    (kept.len() < fields.len()).then(|| written(&kept))
+    Some((written(&kept), *value))
 }
 
 fn written(fields: &[&(Cow<'_, str>, &RawValue)]) -> Bytes {
