@@ -109,7 +109,7 @@ fn written(fields: &[&(Cow<'_, str>, &RawValue)]) -> Bytes {
 fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(), GatewayError> {
     // Of a field that stands there twice it is the provider's affair which one it heeds.
     let all = |name: &'static str| fields.iter().filter(move |(field, _)| field == name).map(|(_, value)| *value);
-    if all("container").any(|value| value.get().starts_with('"')) {
+    if all("container").any(names_container) {
         let message =
             "Containers of the provider aren't kept for anybody. Leave `container` out, or send what it is to have.";
         return Err(GatewayError::invalid_param("container", message));
@@ -125,6 +125,12 @@ fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Whether it is a container by its id, alone or beside what it is to have.
+fn names_container(raw: &RawValue) -> bool {
+    let container: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+    container.is_string() || !container["id"].is_null()
 }
 
 /// Whether one of these parts, or of what a tool answered with, is a file by its id.
@@ -210,6 +216,8 @@ mod tests {
         let hidden =
             r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file\u005fid":"theirs"}]}]}"#;
         assert_eq!(without(hidden, &[]), Err(Some("messages[0].content".to_owned())));
+        let beside = r#"{"model":"m","container":{"skills":[],"i\u0064":"container_1"}}"#;
+        assert_eq!(without(beside, &[]), Err(Some("container".to_owned())));
         let twice = r#"{"model":"m","container":{"skills":[]},"container":"container_1"}"#;
         assert_eq!(without(twice, &[]), Err(Some("container".to_owned())));
         let twice = format!(r#"{{"messages":[],{}"#, &asked(json!({"type": "file", "file_id": "f"}))[1..]);
