@@ -553,11 +553,13 @@ impl Upstream {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let is_plain = is_stream && self.knows_no_stream_options.load(Ordering::Relaxed);
+        // The Responses API tells of its usage unasked, and has other options by this name.
+        let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
+        let is_plain = may_ask && self.knows_no_stream_options.load(Ordering::Relaxed);
         let body = if is_plain { without_stream_options(&body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
         match self.http.send(request, is_stream, deadline).await {
-            Err(failure) if is_stream && failure.of_stream_options => {
+            Err(failure) if may_ask && failure.of_stream_options => {
                 // What a caller has asked for there is the caller's to mend: nobody gets out of being counted by it.
                 let Some((plain, true)) = without_stream_options(&body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;

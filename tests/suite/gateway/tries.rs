@@ -127,18 +127,21 @@ async fn a_provider_that_knows_no_stream_options_is_asked_without() {
 
 #[tokio::test]
 async fn what_a_caller_asks_for_in_stream_options_is_the_callers_to_mend() {
-    let stage = Stage::start().await;
-    let words =
-        json!({ "error": { "message": "Unknown parameter: 'stream_options.odd'.", "param": "stream_options.odd" } });
-    stage.upstream.then(Behaviour::RefuseWith(400, None, words));
+    let setup = Setup::new().set("ai.providers.fake.responses", true);
+    let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
-    let mut odd = question(true);
-    odd["stream_options"] = json!({ "odd": 1 });
-    assert_eq!(stage.program.post(API_STYLES[0], odd).await.status, 400);
+    let ours = json!({ "include_usage": true });
+    for (style, options) in [(API_STYLES[0], json!({ "odd": 1 })), (API_STYLES[1], ours.clone())] {
+        stage.upstream.then(refusal(400, None, "Unknown parameter: 'stream_options.odd'.", "unknown_parameter"));
+        let mut asked = asked_at(style, true);
+        asked["stream_options"] = options;
+        let answer = stage.program.post(style, asked).await;
+        assert_eq!(answer.status, 400, "{style}: {answer:?}");
+    }
     let answer = stage.program.post(API_STYLES[0], question(true)).await;
     assert_eq!(streamed_text(&answer), "Hello from the upstream.", "{answer:?}");
     let asked = stage.upstream.asked();
-    assert_eq!((asked.len(), &asked[1].body["stream_options"]), (2, &json!({ "include_usage": true })));
+    assert_eq!((asked.len(), &asked[2].body["stream_options"]), (3, &ours));
 }
 
 #[tokio::test]
