@@ -1,10 +1,8 @@
 //! All providers that there are, and the way of a worker's question to one of them.
 
 use std::{
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::HashSet,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -52,6 +50,9 @@ const DEMO: &str = "demo";
 /// When a provider is not asked any more: its server fails or can't be reached, whichever key is used. What is wrong with one key is the
 /// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
 const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
+
+/// Of so many models of a provider it is remembered what they refuse: callers may name any.
+const MOST_REMEMBERED: usize = 1_000;
 
 /// For so long a provider that answered is well, whoever waits for it in vain.
 const WELL: Duration = Duration::from_secs(30);
@@ -123,8 +124,8 @@ pub(crate) struct Upstream {
     pub breaker: Breaker,
     /// When it answered last, whatever it said.
     answered_at: Mutex<Option<Instant>>,
-    /// It refuses to be asked for the usage of a stream.
-    knows_no_stream_options: AtomicBool,
+    /// Models that refuse to be asked for the usage of a stream.
+    without_stream_options: RwLock<HashSet<String>>,
 }
 
 impl Ai {
@@ -420,7 +421,7 @@ impl Ai {
         let body = upstream.write(question, attempt.model).map_err(Stop::Told)?;
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
-        let response = upstream.post(&url, &attempt.lease, body, true, deadline).await?;
+        let response = upstream.post(attempt, &url, body, true, deadline).await?;
         let mut listener = self.listener(attempt);
         if content_type(response.headers()) == "application/json" {
             let body = upstream.http.whole(response, deadline).await?;
@@ -487,7 +488,7 @@ impl Upstream {
             keys,
             breaker,
             answered_at: Mutex::default(),
-            knows_no_stream_options: AtomicBool::new(false),
+            without_stream_options: RwLock::default(),
         };
         let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
         upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
@@ -547,15 +548,16 @@ impl Upstream {
     /// Posts JSON and waits for the head of the answer.
     pub(crate) async fn post(
         &self,
+        attempt: &Attempt<'_>,
         url: &Url,
-        lease: &KeyLease,
         body: Bytes,
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
+        let (lease, model) = (&attempt.lease, attempt.model);
         // The Responses API tells of its usage unasked, and has other options by this name.
         let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
-        let is_plain = may_ask && self.knows_no_stream_options.load(Ordering::Relaxed);
+        let is_plain = may_ask && self.is_asked_without_stream_options(model);
         let body = if is_plain { without_stream_options(&body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
         match self.http.send(request, is_stream, deadline).await {
@@ -564,15 +566,26 @@ impl Upstream {
                 let Some((plain, true)) = without_stream_options(&body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
                 let response = self.http.send(request, is_stream, deadline).await?;
-                tracing::warn!(provider = %self.name, "a provider refuses stream_options and is asked without from now on");
-                self.knows_no_stream_options.store(true, Ordering::Relaxed);
+                self.ask_without_stream_options(model);
                 Ok(response)
             }
             sent => sent,
         }
     }
 
-    /// The same, with what the caller of an Anthropic library asks for beside the body.
+    fn is_asked_without_stream_options(&self, model: &str) -> bool {
+        self.without_stream_options.read().unwrap_or_else(PoisonError::into_inner).contains(model)
+    }
+
+    /// A model behind a provider that has many: the others go on telling their usage.
+    fn ask_without_stream_options(&self, model: &str) {
+        let mut models = self.without_stream_options.write().unwrap_or_else(PoisonError::into_inner);
+        if models.len() < MOST_REMEMBERED && models.insert(model.to_owned()) {
+            tracing::warn!(provider = %self.name, model, "a model refuses stream_options and is asked without from now on");
+        }
+    }
+
+    /// As [`Self::post`], with what the caller of an Anthropic library asks for beside the body.
     pub(crate) async fn post_message(
         &self,
         url: &Url,

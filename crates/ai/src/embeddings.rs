@@ -100,7 +100,7 @@ async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instan
     let posts = dialect.write_embedding(body, wish, attempt.model).map_err(Stop::Told)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
-        let response = upstream.post(&upstream.url(&place), &attempt.lease, body, false, deadline).await?;
+        let response = upstream.post(attempt, &upstream.url(&place), body, false, deadline).await?;
         answers.push(upstream.http.whole(response, deadline).await?);
     }
     Ok(dialect.read_embedding(answers, wish, attempt.model, &call.meter)?)

@@ -164,13 +164,7 @@ impl Ai {
         }
         let upstream = attempt.upstream;
         let response = upstream
-            .post(
-                &upstream.address(attempt.model, request.stream),
-                &attempt.lease,
-                request.body,
-                request.stream,
-                deadline,
-            )
+            .post(attempt, &upstream.address(attempt.model, request.stream), request.body, request.stream, deadline)
             .await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
@@ -239,7 +233,7 @@ impl Ai {
         let terms = openai_responses::pass::Terms { hosted: call.hands_on_tools(upstream), is_kept: record.is_some() };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;
-        let response = upstream.post(url, &attempt.lease, request.body, request.stream, deadline).await?;
+        let response = upstream.post(attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
             openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
@@ -291,7 +285,7 @@ impl Ai {
         let writing = off_loop(call.body.len(), move || written(kind, &base, &question.request, &model));
         let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
         let url = upstream.address(attempt.model, stream);
-        let response = upstream.post(&url, &attempt.lease, body, stream, deadline).await?;
+        let response = upstream.post(attempt, &url, body, stream, deadline).await?;
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;

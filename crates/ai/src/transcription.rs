@@ -228,7 +228,7 @@ async fn listen(
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);
     let body = question.to_string().into();
-    let response = upstream.post(&url, &attempt.lease, body, false, deadline).await?;
+    let response = upstream.post(attempt, &url, body, false, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let mut events = Vec::new();
     upstream.kind.dialect().reader().read_whole(&answer, &mut events)?;
