@@ -32,14 +32,6 @@ pub enum McpError {
     Refused(String),
 }
 
-impl McpError {
-    /// Whether the connection may be of no use any more.
-    #[must_use]
-    pub fn is_of_connection(&self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::Scope(_))
-    }
-}
-
 impl From<ServiceError> for McpError {
     fn from(error: ServiceError) -> Self {
         if error.is_authorization_required() {
