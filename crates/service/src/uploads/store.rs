@@ -4,6 +4,7 @@
 //! that is a rename.
 
 use std::{
+    fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     ops::Range,
     path::{Path as FilePath, PathBuf},
@@ -125,9 +126,11 @@ impl Store {
             let target = folder.join(path.as_ref());
             return blocking(move || move_file(file, &target)).await;
         }
+        let received = file.path();
+        let received = blocking(move || Ok(File::open(received)?)).await?;
         let upload = self.objects.put_multipart(&path).await.map_err(super::away)?;
         let mut upload = WriteMultipart::new(upload);
-        let mut read = file_pieces(file.path(), 0, u64::MAX);
+        let mut read = file_pieces(received, u64::MAX);
         while let Some(piece) = read.next().await {
             let waited = match piece {
                 Ok(piece) => {
@@ -153,7 +156,8 @@ impl Store {
         self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::away)
     }
 
-    /// Some of an object's bytes, as they are read.
+    /// Some of an object's bytes, as they are read. They come to their end also where the object is removed meanwhile: it is open, or its transfer
+    /// has begun.
     pub async fn read(&self, object: Object, range: Range<u64>) -> Result<Pieces, AppError> {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
@@ -161,7 +165,10 @@ impl Store {
         let (start, length) = (range.start, range.end - range.start);
         let found = self.objects.get_opts(&object.path(), GetOptions::new().with_range(Some(range))).await;
         Ok(match found.map_err(away)?.payload {
-            GetResultPayload::File(_, path) => file_pieces(path, start, length),
+            GetResultPayload::File(mut file, _) => {
+                file.seek(SeekFrom::Start(start)).map_err(super::away)?;
+                file_pieces(file, length)
+            }
             GetResultPayload::Stream(pieces) => pieces.map(|piece| piece.map_err(away)).boxed(),
         })
     }
@@ -220,47 +227,34 @@ fn move_file(file: TemporaryFile, target: &FilePath) -> anyhow::Result<()> {
     file.release();
     // The name is as durable as the bytes, which were synchronised when they were all there.
     if let Some(parent) = target.parent() {
-        std::fs::File::open(parent)?.sync_all()?;
+        File::open(parent)?.sync_all()?;
     }
     Ok(())
 }
 
 fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let mut file = std::fs::File::create(path)?;
+    let mut file = File::create(path)?;
     file.write_all(bytes)?;
     Ok(file.sync_all()?)
 }
 
-/// A file's bytes in pieces that are worth a thread's time.
-pub(super) fn file_pieces(path: PathBuf, start: u64, length: u64) -> Pieces {
-    enum State {
-        Closed(PathBuf),
-        Open(std::fs::File),
-    }
-    let begin = (State::Closed(path), length);
-    let next = move |(state, left): (State, u64)| async move {
+/// An open file's bytes from where it stands, in pieces that are worth a thread's time.
+fn file_pieces(file: File, length: u64) -> Pieces {
+    let next = move |(mut file, left): (File, u64)| async move {
         if left == 0 {
             return Ok(None);
         }
         blocking(move || {
-            let mut file = match state {
-                State::Open(file) => file,
-                State::Closed(path) => {
-                    let mut file = std::fs::File::open(path)?;
-                    file.seek(SeekFrom::Start(start))?;
-                    file
-                }
-            };
             let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
             let mut piece = Vec::with_capacity(wanted);
             file.by_ref().take(wanted as u64).read_to_end(&mut piece)?;
             let left = left.saturating_sub(piece.len() as u64);
-            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (State::Open(file), left))))
+            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (file, left))))
         })
         .await
     };
-    stream::try_unfold(begin, next).boxed()
+    stream::try_unfold((file, length), next).boxed()
 }
 
 /// The store can't be reached, or lacks what it should have.
@@ -268,5 +262,29 @@ fn away(error: object_store::Error) -> AppError {
     match error {
         object_store::Error::NotFound { .. } => appcore::Code::NotFound.into(),
         error => super::away(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_being_read_comes_to_its_end_though_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = ("NATTER__SERVER__DATA_DIR".into(), folder.path().as_os_str().to_owned());
+        let store = Store::open(&appcore::config::load_from(None, [data_dir]).unwrap().config).unwrap();
+        let object = Object::Whole(UploadId::new());
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 7).collect();
+        store.put(object, Bytes::from(bytes.clone())).await.unwrap();
+        let size = bytes.len() as u64;
+        let whole = store.read(object, 0..size).await.unwrap();
+        let end = store.read(object, 5..size).await.unwrap();
+        store.remove(object).await.unwrap();
+        assert!(whole.try_collect::<Vec<Bytes>>().await.unwrap().concat() == bytes);
+        assert!(end.try_collect::<Vec<Bytes>>().await.unwrap().concat() == bytes[5..]);
+        assert_eq!(store.read(object, 0..size).await.err().map(|error| error.code()), Some(appcore::Code::NotFound));
     }
 }
