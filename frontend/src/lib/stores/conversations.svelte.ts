@@ -55,7 +55,7 @@ const DRAFT_SHOWN = 200;
 /** A reading of a conversation, or of all (null), that is under way. */
 interface Read {
   readonly id: Id | null;
-  /** What was chosen and seen meanwhile, here or elsewhere. It has no place in the log, by which an older answer would be known. */
+  /** What happened there meanwhile, in its order. Not all of it has a place in the log, by which an older answer would be known. */
   readonly since: (() => void)[];
 }
 
@@ -76,8 +76,6 @@ export class Conversations {
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   /** What a resync named, until it is read anew. */
   #doubtful: Set<Id> | 'all' = new Set();
-  /** Events that came while the list was being read: they are newer than some of what it says. */
-  #heardWhileLoading: ServerFrame[] = [];
   readonly #reads = new Set<Read>();
 
   constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
@@ -86,8 +84,8 @@ export class Conversations {
     this.#session = session;
     this.#presence = presence;
     connection.on((frame) => {
-      if (this.#loading && frame.type !== 'resync') this.#heardWhileLoading.push(frame);
-      this.#apply(frame);
+      if (frame.type === 'resync') this.#readAgain(frame.payload.conversation_ids);
+      else this.#happen(placeOf(frame), () => this.#apply(frame));
     });
     connection.onHello((hello) => {
       this.#view();
@@ -144,7 +142,10 @@ export class Conversations {
 
   /** The account has read up to here: the list says so before the server does. `no` is the number of the message there. */
   seen(id: Id, seq: number, no?: number): void {
-    this.#since(id, () => this.seen(id, seq, no));
+    this.#happen(id, () => this.#saw(id, seq, no));
+  }
+
+  #saw(id: Id, seq: number, no?: number): void {
     const conversation = this.#items.get(id);
     if (!conversation?.own || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
     const { last_message: last, own } = conversation;
@@ -160,7 +161,10 @@ export class Conversations {
 
   /** What one has chosen for it. */
   setOwn(id: Id, change: Partial<OwnSettings>): void {
-    this.#since(id, () => this.setOwn(id, change));
+    this.#happen(id, () => this.#chose(id, change));
+  }
+
+  #chose(id: Id, change: Partial<OwnSettings>): void {
     const conversation = this.#items.get(id);
     if (conversation?.own) this.#items.set(id, { ...conversation, own: { ...conversation.own, ...change } });
   }
@@ -179,9 +183,7 @@ export class Conversations {
   }
 
   /** Something was marked as unread, here or on another device: the only way in which a position goes back. */
-  #unread(marked: MarkedUnread): void {
-    const { conversation_id: id, read_seq, unread, unread_mentions } = marked;
-    this.#since(id, () => this.#unread(marked));
+  #unread({ conversation_id: id, read_seq, unread, unread_mentions }: MarkedUnread): void {
     const conversation = this.#items.get(id);
     if (!conversation?.own) return;
     const own = { ...conversation.own, read_seq, unread, unread_mentions };
@@ -202,7 +204,6 @@ export class Conversations {
   load(): Promise<void> {
     this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = undefined;
-      this.#heardWhileLoading = [];
     });
     return this.#loading;
   }
@@ -289,7 +290,6 @@ export class Conversations {
   }
 
   async #loadAll(): Promise<void> {
-    this.#heardWhileLoading = [];
     this.error = null;
     const read = this.#beginRead(null);
     try {
@@ -302,7 +302,6 @@ export class Conversations {
       for (const { id, own } of [...this.#items.values()]) if (!found.has(id) && own !== null) this.#items.delete(id);
       this.#reads.delete(read);
       for (const conversation of found.values()) this.#put(conversation);
-      for (const frame of this.#heardWhileLoading) this.#apply(frame);
       for (const again of read.since) again();
       this.isLoaded = true;
       this.#completeMembers();
@@ -313,7 +312,7 @@ export class Conversations {
     }
   }
 
-  /** Takes an answer over, and once more what has been chosen and read since it was asked for. */
+  /** Takes an answer over, and once more what has happened since it was asked for. */
   async #take(id: Id, ask: () => Promise<Conversation>): Promise<Conversation> {
     const read = this.#beginRead(id);
     try {
@@ -333,8 +332,10 @@ export class Conversations {
     return read;
   }
 
-  #since(id: Id, again: () => void): void {
-    for (const read of this.#reads) if (read.id === null || read.id === id) read.since.push(again);
+  /** Does what changes a conversation, and does it again behind an answer that was asked for before: that may be older. */
+  #happen(id: Id | null | undefined, change: () => void): void {
+    for (const read of this.#reads) if (read.id === null || read.id === id) read.since.push(change);
+    change();
   }
 
   /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */
@@ -392,18 +393,15 @@ export class Conversations {
       case 'conversation.created':
         this.#fetchQuietly(frame.payload.conversation_id);
         return;
-      case 'resync':
-        this.#readAgain(frame.payload.conversation_ids);
-        return;
       case 'receipt':
         if (frame.payload.user_id !== this.#session.account?.id) return;
-        this.seen(frame.payload.conversation_id, frame.payload.read_seq);
+        this.#saw(frame.payload.conversation_id, frame.payload.read_seq);
         return;
       case 'conversation.unread':
         this.#unread(frame.payload);
         return;
       case 'conversation.own':
-        this.setOwn(frame.payload.conversation_id, frame.payload.own);
+        this.#chose(frame.payload.conversation_id, frame.payload.own);
         return;
       case 'conversation.count': {
         const { conversation_id: id, member_count } = frame.payload;
@@ -478,6 +476,11 @@ export class Conversations {
     // Not visible any more, or not reachable: the next hello or event tells.
     this.refresh(id).catch(() => undefined);
   }
+}
+
+/** The conversation that a frame is about. */
+function placeOf(frame: ServerFrame): Id | null | undefined {
+  return frame.type !== 'pong' && 'conversation_id' in frame.payload ? frame.payload.conversation_id : undefined;
 }
 
 /** What a change makes of one's own choices, as far as that is known before the server has answered. */

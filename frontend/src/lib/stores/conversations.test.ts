@@ -257,6 +257,36 @@ describe('the list', () => {
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3, own: { section_id: 's1', pinned: false } });
   });
 
+  it('does not let an old answer undo what was told outside the log since it was asked for', async () => {
+    api.list = [conversation({ kind: 'public_channel', title: 'news', member_count: 900 })];
+    await store.load();
+    for (const read of [() => store.refresh('c1'), () => store.load()]) {
+      let open = () => undefined as void;
+      api.gate = new Promise((resolve) => (open = resolve));
+      api.single.set('c1', conversation({ kind: 'public_channel', title: 'news', member_count: 900 }));
+      const reading = read();
+      say('conversation.count', { conversation_id: 'c1', member_count: 901 });
+      say('conversation.count', { conversation_id: 'c1', member_count: 902 });
+      say('conversation.count', { conversation_id: 'c2', member_count: 7 });
+      open();
+      await reading;
+      expect(store.get('c1')?.member_count).toBe(902);
+    }
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations']);
+  });
+
+  it('does not bring back what was left while it was asked for', async () => {
+    await store.load();
+    let open = () => undefined as void;
+    api.gate = new Promise((resolve) => (open = resolve));
+    api.single.set('c1', conversation());
+    const reading = store.refresh('c1');
+    say('member.removed', { conversation_id: 'c1', seq: 4, user_id: 'me' });
+    open();
+    await reading;
+    expect(store.get('c1')).toBeUndefined();
+  });
+
   it('reads what a hello knows more of, and nothing else', async () => {
     api.list = [conversation(), conversation({ id: 'c2' }), conversation({ id: 'c3' })];
     await store.load();
