@@ -1,6 +1,6 @@
-// Back on a phone: it closes what lies over the page, one at a time, and only then leaves it.
+// Back on a phone: it closes what lies over the page, one at a time, and only then leaves it. A phone that is held sideways is one, too.
 
-import { apiOf, expect, PHONE, test } from './people.mjs';
+import { apiOf, expect, PHONE, SIDEWAYS, test } from './people.mjs';
 
 test('Back closes what is on top, and only then leaves the page', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
@@ -58,4 +58,56 @@ test('Back closes what is on top, and only then leaves the page', async ({ arriv
   await expect(page).toHaveURL(`${server.url}/`);
   await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   expect(anna.problems).toEqual([]);
+});
+
+test('a phone that is held sideways shows one column at a time', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna', SIDEWAYS), await arrive('Ben', { viewport: SIDEWAYS.viewport })];
+  const id = await (await apiOf(server, anna)).openSingle(await apiOf(server, ben));
+  const { page } = anna;
+  const [list, panel, tabbar] = ['.app > .list', '.app > .panel', '.app > .tabbar'].map((part) => page.locator(part));
+
+  // The list has the whole width.
+  await page.goto('/');
+  await expect(page.getByRole('link', { name: ben.name }).first()).toBeVisible();
+  await expect(tabbar).toBeVisible();
+  await expect.poll(async () => (await list.boundingBox())?.width).toBe(SIDEWAYS.viewport.width);
+
+  // So has a conversation, and what is written is in sight with where it is written.
+  await anna.openConversation(ben.name);
+  await expect(list).toBeHidden();
+  await expect(tabbar).toBeHidden();
+  await anna.write('Seen from the side');
+  const message = page.getByRole('article').filter({ hasText: 'Seen from the side' });
+  await expect(message).toBeInViewport();
+  await expect(anna.composer).toBeInViewport();
+  await anna.expectFlawless('a conversation on a phone that is held sideways');
+
+  // And the side panel, which Back closes.
+  await page.getByRole('button', { name: 'Details', exact: true }).click();
+  await expect(page.getByRole('heading', { name: 'Details' })).toBeVisible();
+  await expect.poll(async () => (await panel.boundingBox())?.width).toBe(SIDEWAYS.viewport.width);
+  await expect(anna.composer).toBeHidden();
+  await page.goBack();
+  await expect(anna.composer).toBeVisible();
+
+  // All that can be done with a message can be reached, though that is higher than the screen.
+  const devtools = await page.context().newCDPSession(page);
+  const box = await message.boundingBox();
+  const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
+  const sheet = page.getByRole('dialog', { name: 'Message actions' });
+  await devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
+  await expect(sheet).toBeVisible();
+  await devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  for (const end of [sheet.getByRole('button').last(), sheet.getByRole('button').first()]) {
+    await end.scrollIntoViewIfNeeded();
+    await expect(end).toBeInViewport({ ratio: 0.9 });
+  }
+  await page.goBack();
+  await expect(sheet).toHaveCount(0);
+  await expect(page).toHaveURL(`${server.url}/c/${id}`);
+  expect(anna.problems).toEqual([]);
+
+  // A window that is as low, with a mouse, has its columns.
+  await ben.openConversation(anna.name);
+  for (const part of ['.app > .rail', '.app > .list']) await expect(ben.page.locator(part)).toBeVisible();
 });

@@ -118,6 +118,8 @@ export async function shoot(page, name) {
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+/** Held so that it is wide. */
+export const SIDEWAYS = { ...PHONE, viewport: { width: 844, height: 390 } };
 
 let count = 0;
 

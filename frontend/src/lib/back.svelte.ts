@@ -4,8 +4,9 @@ import { MediaQuery } from 'svelte/reactivity';
 import { page } from '$app/state';
 import { goto } from '#lib/navigation.ts';
 import { Layers } from '#lib/layers.ts';
+import { PHONE } from '#lib/phone.ts';
 
-const phone = new MediaQuery('max-width: 760px');
+const phone = new MediaQuery(PHONE);
 
 const layers = new Layers({
   push: (known) => void goto(location.href, { state: { layers: known }, shallow: true }),

@@ -1,5 +1,6 @@
 import type { Block } from '#lib/chat/opening.ts';
 import type { MessageView } from '#lib/chat/rows.ts';
+import { PHONE } from '#lib/phone.ts';
 
 export type Dialog =
   | 'new-chat'
@@ -107,7 +108,7 @@ export class Shell {
   /** On a phone the panel is in the way. */
   goTo(messageId: string): void {
     this.target = messageId;
-    if (matchMedia('(max-width: 760px)').matches) this.panel = false;
+    if (matchMedia(PHONE).matches) this.panel = false;
   }
 
   closePanel(): void {
