@@ -186,6 +186,7 @@ test('the server writes mail in the language that one chooses', async ({ arrive,
   const page = await settingsOf(anna);
   const language = page.getByRole('combobox', { name: 'Email language' });
   await expect(language).toHaveValue('en');
+  await expect(page.getByText(/^Only for emails and receipts/)).toBeVisible();
   await language.selectOption({ label: 'Tiếng Việt' });
   await expect(page.getByText('Saved.')).toBeVisible();
   await expect(language).toHaveValue('vi');
