@@ -288,6 +288,23 @@ async fn what_lets_in_or_ends_asks_for_a_fresh_sign_in() {
     admin.delete(&format!("{path}/second-factor")).await.refused(403, stale);
     admin.post("/r1/admin/users", json!({ "email": new_email("Eve") })).await.refused(403, stale);
     admin.get(&path).await.data();
+
+    // What has failed for good is lost once it is deleted, one or all.
+    admin.delete(&format!("/r1/admin/jobs/{}", new_id())).await.refused(403, stale);
+    let all = admin.request(reqwest::Method::DELETE, "/r1/admin/jobs").json(&json!({}));
+    admin.send(all).await.refused(403, stale);
+
+    // A mail can't be taken back, whether it goes out now or later. What is only shown can, and doesn't become a mail.
+    let announcement = |channels: &[&str], title: &str| {
+        let starts_at = "2100-01-01T00:00:00.000Z";
+        json!({ "title": title, "body": "", "audience": { "all": true }, "channels": channels, "starts_at": starts_at })
+    };
+    admin.post("/r1/broadcasts", announcement(&["banner", "mail"], "Maintenance")).await.refused(403, stale);
+    let shown = admin.post("/r1/broadcasts", announcement(&["banner"], "Maintenance")).await.data_with(201);
+    let path = format!("/r1/broadcasts/{}", shown["id"].as_str().unwrap());
+    admin.patch(&path, json!({ "channels": ["banner", "mail"] })).await.refused(403, stale);
+    assert_eq!(admin.get(&path).await.data()["channels"], json!(["banner"]));
+    assert_eq!(admin.patch(&path, json!({ "title": "Later" })).await.data()["title"], "Later");
 }
 
 #[tokio::test]

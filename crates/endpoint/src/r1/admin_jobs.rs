@@ -6,7 +6,7 @@ use appcore::{
     view::{Job, JobKind, JobStatus},
 };
 use natter_macro::{dto, endpoint};
-use service::console::jobs;
+use service::{accounts::Confirmed, console::jobs};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -96,13 +96,15 @@ pub struct DeletedJobs {
 }
 
 /// Delete the failed jobs of a kind
-#[endpoint(DELETE "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+///
+/// It needs a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for DeleteJobs {
     type Request = DeleteJobsRequest;
     type Response = DeletedJobs;
 
-    async fn handle(ctx: &Ctx, request: DeleteJobsRequest) -> Result<Reply<DeletedJobs>, AppError> {
-        let deleted = jobs::delete_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
+    async fn handle(ctx: &Ctx, request: DeleteJobsRequest, by: &Confirmed) -> Result<Reply<DeletedJobs>, AppError> {
+        let deleted = jobs::delete_all(ctx.app(), by, request.kind.as_deref()).await?;
         Ok(Reply::of(DeletedJobs { deleted }))
     }
 }
@@ -127,13 +129,15 @@ impl Endpoint for RequeueJob {
 }
 
 /// Delete a failed job
-#[endpoint(DELETE "/r1/admin/jobs/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+///
+/// It needs a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/jobs/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for DeleteJob {
     type Request = JobRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: JobRequest) -> Result<Reply<NoData>, AppError> {
-        jobs::delete(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: JobRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        jobs::delete(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

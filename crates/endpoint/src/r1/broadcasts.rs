@@ -74,8 +74,8 @@ pub struct CreateBroadcastRequest {
 /// Announce something
 ///
 /// Those concerned who are here are told (`broadcast`) within a second of its beginning, on every instance; who comes later reads
-/// `GET /r1/broadcasts/active`.
-#[endpoint(POST "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, status = 201)]
+/// `GET /r1/broadcasts/active`. What goes out by `mail` can't be taken back, and needs a fresh sign-in.
+#[endpoint(POST "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired))]
 impl Endpoint for CreateBroadcast {
     type Request = CreateBroadcastRequest;
     type Response = Broadcast;
@@ -170,8 +170,8 @@ pub struct ChangeBroadcastRequest {
 
 /// Change an announcement
 ///
-/// One that is not over. Those who have it are told at once.
-#[endpoint(PATCH "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+/// One that is not over. Those who have it are told at once. Where it has yet to go out by `mail` it needs a fresh sign-in.
+#[endpoint(PATCH "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
 impl Endpoint for ChangeBroadcast {
     type Request = ChangeBroadcastRequest;
     type Response = Broadcast;

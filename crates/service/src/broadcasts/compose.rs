@@ -17,6 +17,7 @@ use sea_orm::ConnectionTrait;
 use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
 use crate::{
     App,
+    accounts::Confirmed,
     audit::{self, Action, Entry},
     jobs,
 };
@@ -70,11 +71,13 @@ pub async fn create(app: &App, by: &Principal, new: NewBroadcast) -> Result<Broa
     let title = line::parse_line("title", &new.title, MAX_TITLE)?;
     let starts_at = new.starts_at.unwrap_or(now).max(now);
     check_end(starts_at.max(now), new.ends_at)?;
+    let body = body(&new.body)?;
+    check_mail(app, by, &channels).await?;
     let row = BroadcastRow {
         id: BroadcastId::new(),
         search_title: ::search::folded_line(&title),
         title,
-        body: body(&new.body)?,
+        body,
         severity: new.severity.as_str().to_owned(),
         audience: stored(&audience)?,
         channels: stored(&channels)?,
@@ -153,6 +156,9 @@ pub async fn change(
     } else if row.ends_at.is_some_and(|end| end <= row.starts_at) {
         check_end(row.starts_at, row.ends_at)?;
     }
+    if row.mailed_at.is_none() {
+        check_mail(app, by, &parsed::<Vec<BroadcastChannel>>(&row.channels)?).await?;
+    }
     // Of two the one with the later time counts, also where they were made in one millisecond.
     row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
     rows::update(&tx, row.clone()).await?;
@@ -227,6 +233,14 @@ async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> 
         Some(end) => jobs::ask_after(db, now, &job, until(end)).await,
         None => Ok(()),
     }
+}
+
+/// A mail can't be taken back: what has yet to go out by mail takes a fresh sign-in.
+async fn check_mail(app: &App, by: &Principal, channels: &[BroadcastChannel]) -> Result<(), AppError> {
+    if channels.contains(&BroadcastChannel::Mail) {
+        Confirmed::ask(app, by).await?;
+    }
+    Ok(())
 }
 
 fn require(is_scheduled: bool) -> Result<(), AppError> {

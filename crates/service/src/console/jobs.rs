@@ -13,6 +13,7 @@ use dbcontext::{
 
 use crate::{
     App,
+    accounts::Confirmed,
     audit::{self, Action, Entry},
     jobs::wake,
 };
@@ -65,7 +66,7 @@ pub async fn requeue_all(app: &App, by: &Principal, kind: Option<&str>) -> Resul
 }
 
 /// Deletes a dead letter.
-pub async fn delete(app: &App, by: &Principal, id: JobId) -> Result<(), AppError> {
+pub async fn delete(app: &App, by: &Confirmed, id: JobId) -> Result<(), AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     if !job_list::delete(&tx, id).await? {
         job_list::find(&tx, id).await?.ok_or(Code::NotFound)?;
@@ -76,7 +77,7 @@ pub async fn delete(app: &App, by: &Principal, id: JobId) -> Result<(), AppError
 }
 
 /// Deletes all dead letters of a kind, or all there are. Answers how many.
-pub async fn delete_all(app: &App, by: &Principal, kind: Option<&str>) -> Result<u64, AppError> {
+pub async fn delete_all(app: &App, by: &Confirmed, kind: Option<&str>) -> Result<u64, AppError> {
     let kind = checked(kind)?;
     let tx = app.db.begin().await.map_err(app_error)?;
     let deleted = job_list::delete_all(&tx, kind).await?;
