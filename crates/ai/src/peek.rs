@@ -8,13 +8,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     call::ApiStyle,
     dialect::{
         anthropic::hosted as claude_hosted,
-        fields::{has_escaped, whole},
+        fields::{self, has_escaped},
         openai_responses::hosted,
     },
     gateway_error::GatewayError,
@@ -110,22 +110,12 @@ impl Peek<'_> {
 /// Fields with whole numbers that some programs write as fractions.
 const COUNTS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
 
-/// A body as most libraries read it: of a field that stands in it twice the last one counts, and `4096.0` is a whole number. None: it is no object, or
-/// has more parts than are read.
+/// A body as most libraries read it. None: nothing of it is another then, or it has more parts than are read.
 fn mended(body: &[u8]) -> Option<Bytes> {
     if survey(body).items > MOST_ITEMS {
         return None;
     }
-    let mut value: Value = serde_json::from_slice(body).ok()?;
-    let fields = value.as_object_mut()?;
-    for name in COUNTS {
-        if let Some(field) = fields.get_mut(name)
-            && let Some(count) = whole(field)
-        {
-            *field = count.into();
-        }
-    }
-    Some(value.to_string().into())
+    fields::mended(body, &COUNTS).map(Bytes::from)
 }
 
 pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayError> {

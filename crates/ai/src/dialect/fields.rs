@@ -27,6 +27,22 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| float().map(|float| float as u64))
 }
 
+/// An object as most libraries read it: of a key that stands in it twice, as some programs and proxies write it, the last value counts, and `4096.0` is
+/// a whole number in these of its fields. None: it is no object, or is written so already.
+pub(crate) fn mended(json: &[u8], counts: &[&str]) -> Option<String> {
+    let mut value: Value = serde_json::from_slice(json).ok()?;
+    let fields = value.as_object_mut()?;
+    for name in counts {
+        if let Some(field) = fields.get_mut(*name)
+            && let Some(count) = whole(field)
+        {
+            *field = count.into();
+        }
+    }
+    let written = value.to_string();
+    (written.as_bytes() != json).then_some(written)
+}
+
 /// The fields of an object at a place of the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
@@ -186,4 +202,19 @@ pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
 /// A type as providers know it: `image/jpg` is what many programs say and none of them takes.
 pub(crate) fn media_type(mime: &str) -> &str {
     if mime.eq_ignore_ascii_case("image/jpg") { "image/jpeg" } else { mime }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mended;
+
+    #[test]
+    fn an_object_is_written_as_most_libraries_read_it() {
+        let mended = |json: &str| mended(json.as_bytes(), &["n"]);
+        let read = r#"{"n":2,"m":1.0,"in":{"a":2}}"#;
+        assert_eq!(mended(r#"{"n":1,"m":1.0,"in":{"a":1,"a":2},"n":2.0}"#).as_deref(), Some(read));
+        for same in [read, r#"{"n":1.5}"#, r#"{"n":"1"}"#, "[1.0]", "1.0", "{", ""] {
+            assert_eq!(mended(same), None, "{same}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, value::RawValue};
 use super::{upstream::reason, usage::CompletionUsage};
 use crate::{
     AiError, Finish, GatewayError,
-    dialect::pass::is_sound,
+    dialect::{fields::mended, pass::is_sound},
     meter::{Meter, quarters},
     relay::Tap,
     wire::{
@@ -205,17 +205,11 @@ impl Whole<'_> {
     }
 }
 
-/// JSON in which no key stands twice, as some proxies write it: the last one counts. Fails where that is not what was wrong.
-fn without_repeats(data: &[u8]) -> Result<String, AiError> {
-    let value: Value = serde_json::from_slice(data).map_err(|_| AiError::Garbled)?;
-    let written = value.to_string();
-    if written.as_bytes() == data { Err(AiError::Garbled) } else { Ok(written) }
-}
-
 /// Reads what billing needs of an answer in one piece; fails where it is none.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) else {
-        return meter_whole(without_repeats(body)?.as_bytes(), meter);
+        let mended = mended(body, &[]).ok_or(AiError::Garbled)?;
+        return meter_whole(mended.as_bytes(), meter);
     };
     if whole.is_error() || whole.choices.is_none() {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
@@ -300,7 +294,8 @@ impl ChatTap {
             return self.end_frames(meter, out);
         }
         let Ok(chunk) = serde_json::from_slice::<Whole<'_>>(&data) else {
-            return self.pass_frame(&format!("data: {}\n\n", without_repeats(&data)?).into(), meter, out);
+            let mended = mended(&data, &[]).ok_or(AiError::Garbled)?;
+            return self.pass_frame(&format!("data: {mended}\n\n").into(), meter, out);
         };
         if chunk.is_error() {
             return Err(failure::of_event(&data));
