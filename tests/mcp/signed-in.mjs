@@ -13,6 +13,7 @@ const TOOLS = [
 const BY_HAND = { id: 'by-hand', secret: 'open sesame' };
 
 export async function startSignedIn() {
+	// `denies` may name the error.
 	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true, document: null, wants: null };
 	const seen = { registered: 0, exchanged: 0, renewed: 0, revoked: 0, called: [], problems: [] };
 	const clients = new Map([[BY_HAND.id, { secret: BY_HAND.secret, uris: null }]]);
@@ -49,7 +50,7 @@ export async function startSignedIn() {
 		const to = new URL(back);
 		to.searchParams.set('state', given.get('state'));
 		to.searchParams.set('iss', issuer);
-		if (orders.denies) to.searchParams.set('error', 'access_denied');
+		if (orders.denies) to.searchParams.set('error', orders.denies === true ? 'access_denied' : orders.denies);
 		else {
 			const code = randomUUID();
 			codes.set(code, { name: orders.name, scope, challenge: given.get('code_challenge'), client: given.get('client_id'), back });

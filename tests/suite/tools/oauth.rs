@@ -220,6 +220,13 @@ async fn more_is_asked_for_where_a_server_wants_more_than_was_allowed() {
     let told = box_.tools.chat.upstream.asked().last().unwrap().body.to_string();
     assert!(told.contains("asks for what is missing"), "{told}");
     assert_eq!(box_.state().await, "expired");
+    let export = box_.tools.chat.anna.get("/r1/users/me/export").await.data();
+    assert_eq!(export["tool_connections"][0]["is_expired"], json!(true));
+    // A sign-in that comes to nothing for another reason leaves it to be asked for.
+    box_.server.order(json!({ "denies": "temporarily_unavailable" })).await;
+    let failed = box_.visit(&box_.tools.chat.anna, "anna").await;
+    box_.tools.chat.anna.post("/r1/mcp_connections", failed).await.refused(403, "oauth_denied");
+    assert_eq!(box_.state().await, "expired");
     // What needs no more is called all the same, and whoever doesn't allow more keeps what there is.
     box_.server.order(json!({ "wants": null, "denies": true })).await;
     assert_eq!(box_.whoami(1).await[0]["status"], "done");

@@ -199,8 +199,8 @@ pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Ex
         connected_at: Timestamp,
         is_expired: bool,
     }
-    let sql = "SELECT s.name AS server, c.created_at AS connected_at, c.is_expired FROM mcp_connections c \
-               JOIN mcp_servers s ON s.id = c.server_id WHERE c.user_id = $1 ORDER BY s.search_name";
+    let sql = "SELECT s.name AS server, c.created_at AS connected_at, (c.is_expired OR c.lacks_scope) AS is_expired \
+               FROM mcp_connections c JOIN mcp_servers s ON s.id = c.server_id WHERE c.user_id = $1 ORDER BY s.search_name";
     let rows: Vec<Row> = raw::find(db, sql, vec![user.into()]).await?;
     let view = |Row { server, connected_at, is_expired }| ExportedToolConnection { server, connected_at, is_expired };
     Ok(rows.into_iter().map(view).collect())

@@ -46,6 +46,8 @@ const PAGE: &str = "/tools/connected";
 const FRONT: &str = "/settings#tool-connections";
 /// How long one may take to sign in.
 const VISIT_TTL: Duration = Duration::from_secs(600);
+/// What authorization servers say where they don't give what was asked for (RFC 6749, section 4.1.2.1).
+const NOT_ALLOWED: [&str; 2] = ["access_denied", "invalid_scope"];
 /// What authorization servers send is shorter.
 const MAX_CODE: usize = 4_096;
 
@@ -150,9 +152,11 @@ pub async fn finish(app: &App, by: &Principal, returned: Returned) -> Result<Too
     if !is_it {
         return Err(failed("another authorization server has answered"));
     }
-    if returned.error.is_some() {
-        // Whoever doesn't allow more goes on with what there is.
-        rows::want(app.db.writer(), by.user_id, visit.server_id, None).await?;
+    if let Some(error) = &returned.error {
+        // Whoever doesn't allow more goes on with what there is. After anything else it is asked for again.
+        if NOT_ALLOWED.contains(&error.as_str()) {
+            rows::want(app.db.writer(), by.user_id, visit.server_id, None).await?;
+        }
         return Err(AppError::refused(Code::OauthDenied, "The account wasn't connected."));
     }
     let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
