@@ -155,9 +155,17 @@ test('an admin adds a model, changes it, and removes it', { tag: '@gate' }, asyn
   await row.getByRole('button', { name: 'Edit fast' }).click();
   await expect(dialog.getByLabel('Other names')).toHaveValue('quick, rapid');
   await dialog.getByLabel('Other names').fill('quick');
+  await dialog.getByLabel('Thinking', { exact: true }).selectOption({ label: 'Named efforts' });
+  await dialog.getByLabel('Efforts, from smallest').fill('low, enormous');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(dialog.getByText('Enter one or more of')).toBeVisible();
+  await dialog.getByLabel('Efforts, from smallest').fill('low, high');
   await dialog.getByRole('button', { name: 'Save' }).click();
   const changed = page.getByRole('row').filter({ hasText: 'also quick' });
   await expect(changed).not.toContainText('rapid');
+  await changed.getByRole('button', { name: 'Edit fast' }).click();
+  await expect(dialog.getByLabel('Efforts, from smallest')).toHaveValue('low, high');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
   await changed.getByRole('button', { name: 'Remove fast' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
   await expect(changed).toHaveCount(0);

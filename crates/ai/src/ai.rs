@@ -40,7 +40,7 @@ use crate::{
     settings::{SettingsError, Target},
     shelf::SharedShelf,
     signatures::Signatures,
-    takes,
+    takes::{self, OwnTakes},
     wire::{Http, content_type, failure::Failure},
 };
 
@@ -418,7 +418,8 @@ impl Ai {
         deadline: Instant,
     ) -> Result<ChatStream, Stop> {
         let upstream = attempt.upstream;
-        let body = upstream.write(question, attempt.model).map_err(Stop::Told)?;
+        let own = attempt.takes.as_deref();
+        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(Stop::Told)?;
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
         let response = upstream.post(attempt, &url, body, true, deadline).await?;
@@ -445,12 +446,18 @@ impl Ai {
 
 /// The demo as a route names it.
 fn demo_deployment() -> Deployment {
-    Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0 }
+    Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0, takes: None }
 }
 
 /// A question to the provider at this address, in its dialect.
-pub(crate) fn written(kind: ProviderKind, base: &Url, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
-    let fitted = takes::fit(question, model);
+pub(crate) fn written(
+    kind: ProviderKind,
+    base: &Url,
+    question: &Question,
+    model: &str,
+    own: Option<&OwnTakes>,
+) -> Result<Bytes, GatewayError> {
+    let fitted = takes::fit(question, model, own);
     Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
 }
 
@@ -465,7 +472,8 @@ impl Upstreams {
 
     fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
         let known = self.known.get(target.provider).ok_or(AiError::UnknownModel)?;
-        Ok(Deployment { provider: known.settings.name.clone(), model: target.model.clone(), weight: 1, priority: 0 })
+        let (provider, model) = (known.settings.name.clone(), target.model.clone());
+        Ok(Deployment { provider, model, weight: 1, priority: 0, takes: None })
     }
 }
 
@@ -521,11 +529,6 @@ impl Upstream {
     /// Where a question for `model` is sent.
     pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
         self.url(&self.kind.dialect().chat(model, is_stream))
-    }
-
-    /// A question in the provider's dialect.
-    pub(crate) fn write(&self, question: &Question, model: &str) -> Result<Bytes, GatewayError> {
-        written(self.kind, &self.base, question, model)
     }
 
     /// Reads the provider's answers.

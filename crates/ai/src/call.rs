@@ -13,6 +13,7 @@ use crate::{
     meter::{Meter, searches_always},
     peek::estimate,
     shelf::UnderWay,
+    takes::OwnTakes,
 };
 
 /// The dialect of a caller.
@@ -37,6 +38,8 @@ pub struct Deployment {
     pub weight: u32,
     /// A smaller one is tried first.
     pub priority: u32,
+    /// What is said of the model, before what Natter knows of it.
+    pub takes: Option<Arc<OwnTakes>>,
 }
 
 /// Deployments that take over, by cause.

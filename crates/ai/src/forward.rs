@@ -37,6 +37,7 @@ use crate::{
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
     shelf::{Sharing, UnderWay},
+    takes::OwnTakes,
     tool_names,
     translate::{Listener, Translation, read_whole},
     web_pictures,
@@ -230,7 +231,11 @@ impl Ai {
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
         let record = self.record(call);
-        let terms = openai_responses::pass::Terms { hosted: call.hands_on_tools(upstream), is_kept: record.is_some() };
+        let terms = openai_responses::pass::Terms {
+            hosted: call.hands_on_tools(upstream),
+            is_kept: record.is_some(),
+            thinks: attempt.takes.as_deref().and_then(OwnTakes::thinks),
+        };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;
         let response = upstream.post(attempt, url, request.body, request.stream, deadline).await?;
@@ -281,8 +286,9 @@ impl Ai {
         let upstream = attempt.upstream;
         let stream = asked.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
-        let (question, model) = (Arc::clone(asked), attempt.model.to_owned());
-        let writing = off_loop(call.body.len(), move || written(kind, &base, &question.request, &model));
+        let (question, model, own) = (Arc::clone(asked), attempt.model.to_owned(), attempt.takes.clone());
+        let writing =
+            off_loop(call.body.len(), move || written(kind, &base, &question.request, &model, own.as_deref()));
         let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
         let url = upstream.address(attempt.model, stream);
         let response = upstream.post(attempt, &url, body, stream, deadline).await?;

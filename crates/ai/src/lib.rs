@@ -62,5 +62,6 @@ pub use meter::{Meter, Served, ToolUses, Usage};
 pub use peek::{Peek, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use shelf::SharedShelf;
+pub use takes::OwnTakes;
 pub use transcription::{Recording, sound_tokens};
 pub use window::{estimate_tokens, turn_tokens, window};

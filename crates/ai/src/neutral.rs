@@ -5,13 +5,13 @@
 
 mod answer;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
 pub(crate) use answer::{Answer, Block, Choice};
 
-use crate::{AiError, Finish, Usage, wire::failure::Failure};
+use crate::{AiError, Finish, Usage, takes::Takes, wire::failure::Failure};
 
 /// A question to a model.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,6 +47,8 @@ pub(crate) struct Request {
     pub renamed: BTreeMap<String, String>,
     /// Fields that only OpenAI's own kind understands.
     pub extra: BTreeMap<&'static str, Value>,
+    /// What its model takes, where more is said of that than Natter knows.
+    pub takes: Option<Arc<Takes>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

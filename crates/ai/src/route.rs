@@ -4,7 +4,7 @@
 //! key; what is wrong with a provider, with the next deployment; what a caller did wrong is told at once, and is no reason to spare a key or
 //! a provider. When all have failed, the fallbacks for the cause come next. One deadline holds for all of it. Nothing in here runs after the first byte of an answer.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use appcore::breaker::Admitted;
 use tokio::time::{Instant, sleep};
@@ -13,6 +13,7 @@ use crate::{
     AiError, Deployment, Route,
     ai::{Upstream, Upstreams},
     keys::{KeyLease, NoKey},
+    takes::OwnTakes,
     wire::failure::Failure,
 };
 
@@ -53,6 +54,8 @@ struct Spent {
 pub(crate) struct Attempt<'a> {
     pub upstream: &'a Upstream,
     pub model: &'a str,
+    /// What is said of the model, before what Natter knows of it.
+    pub takes: Option<Arc<OwnTakes>>,
     pub lease: KeyLease,
     admitted: Admitted<'a>,
 }
@@ -95,7 +98,8 @@ impl<'a> Tries<'a> {
             match upstream.breaker.admit() {
                 Ok(admitted) => {
                     self.tried.push(lease.index());
-                    return Ok(Attempt { upstream, model: &deployment.model, lease, admitted });
+                    let takes = deployment.takes.clone();
+                    return Ok(Attempt { upstream, model: &deployment.model, takes, lease, admitted });
                 }
                 Err(open) => self.leave(AiError::Unavailable { retry_after: Some(open.retry_after) }),
             }
@@ -239,7 +243,7 @@ mod tests {
     use super::*;
 
     fn deployment(model: &str, weight: u32, priority: u32) -> Deployment {
-        Deployment { provider: "p".to_owned(), model: model.to_owned(), weight, priority }
+        Deployment { provider: "p".to_owned(), model: model.to_owned(), weight, priority, takes: None }
     }
 
     #[test]

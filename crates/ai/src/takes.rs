@@ -6,8 +6,11 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    sync::{LazyLock, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
+
+use appcore::view::ModelTakes;
+pub(crate) use appcore::view::{ModelSampling as Sampling, ModelThoughts as Thoughts};
 
 use crate::neutral::{Effort, Reasoning, Request};
 
@@ -21,18 +24,7 @@ pub(crate) struct Takes {
     pub thoughts: Thoughts,
 }
 
-/// Whether a model that is asked by chat completions reads its thoughts of before, as `reasoning_content`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Thoughts {
-    #[default]
-    Never,
-    /// Where there are some.
-    Known,
-    /// It refuses a turn of its own without them.
-    Always,
-}
-
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Thinking {
     None,
     /// As it is asked.
@@ -51,12 +43,47 @@ pub(crate) enum Thinking {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sampling {
-    Any,
-    Never,
-    /// Only while it does not think.
-    Resting,
+/// What an administrator says that a model takes, each part of it before what is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnTakes {
+    thinking: Option<Thinking>,
+    sampling: Option<Sampling>,
+    most_output: Option<u64>,
+    thoughts: Option<Thoughts>,
+}
+
+impl OwnTakes {
+    /// With the longest answer, in tokens, where that is said. None: nobody can read what is said of thinking.
+    #[must_use]
+    pub fn read(said: &ModelTakes, most_output: Option<u64>) -> Option<Self> {
+        let thinking = match said.thinking.as_deref() {
+            Some(thinking) => Some(read_thinking(thinking)?),
+            None => None,
+        };
+        Some(Self { thinking, sampling: said.sampling, most_output, thoughts: said.thoughts })
+    }
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the model thinks by efforts, where that is said.
+    pub(crate) fn thinks(&self) -> Option<bool> {
+        self.thinking.as_ref().filter(|thinking| **thinking != Thinking::Any).map(Thinking::has_efforts)
+    }
+
+    /// All that the model takes.
+    fn over(&self, known: Option<&Takes>) -> Takes {
+        let thinking = self.thinking.as_ref().or(known.map(|known| &known.thinking));
+        Takes {
+            thinking: thinking.cloned().unwrap_or(Thinking::Any),
+            sampling: self.sampling.or(known.map(|known| known.sampling)).unwrap_or(Sampling::Any),
+            most_output: self.most_output.or(known.and_then(|known| known.most_output)),
+            thoughts: self.thoughts.or(known.map(|known| known.thoughts)).unwrap_or_default(),
+        }
+    }
 }
 
 type Rows = Vec<(String, Takes)>;
@@ -99,22 +126,7 @@ fn read(fields: &[&str]) -> Option<Takes> {
         [most_output, thoughts] => (most_output, thoughts),
         _ => return None,
     };
-    let efforts = |names: &str| names.split(',').map(Effort::parse).collect::<Option<Vec<_>>>();
-    let thinking = match thinking.split_once(':') {
-        None if thinking == "none" => Thinking::None,
-        None if thinking == "any" => Thinking::Any,
-        Some(("efforts", names)) => Thinking::Efforts(efforts(names)?),
-        Some(("adaptive", names)) => Thinking::Adaptive(efforts(names)?),
-        Some(("levels", names)) => Thinking::Levels(efforts(names)?),
-        Some(("budget", range)) => {
-            let (range, is_off) = range.split_once(",off").map_or((range, false), |(range, _)| (range, true));
-            let (least, most) = range.split_once("..")?;
-            let least = least.parse().ok()?;
-            let most = if most.is_empty() { u64::MAX } else { most.parse().ok()? };
-            Thinking::Budget { least, most, can_be_off: is_off || least == 0 }
-        }
-        _ => return None,
-    };
+    let thinking = read_thinking(thinking)?;
     let sampling = match sampling {
         "any" => Sampling::Any,
         "never" => Sampling::Never,
@@ -129,6 +141,28 @@ fn read(fields: &[&str]) -> Option<Takes> {
         _ => return None,
     };
     Some(Takes { thinking, sampling, most_output, thoughts })
+}
+
+fn read_thinking(thinking: &str) -> Option<Thinking> {
+    let efforts = |names: &str| names.split(',').map(Effort::parse).collect::<Option<Vec<_>>>();
+    Some(match thinking.split_once(':') {
+        None if thinking == "none" => Thinking::None,
+        None if thinking == "any" => Thinking::Any,
+        Some(("efforts", names)) => Thinking::Efforts(efforts(names)?),
+        Some(("adaptive", names)) => Thinking::Adaptive(efforts(names)?),
+        Some(("levels", names)) => Thinking::Levels(efforts(names)?),
+        Some(("budget", range)) => {
+            let (range, is_off) = range.strip_suffix(",off").map_or((range, false), |range| (range, true));
+            let (least, most) = range.split_once("..")?;
+            let least = least.parse().ok()?;
+            let most = if most.is_empty() { u64::MAX } else { most.parse().ok()? };
+            if least > most {
+                return None;
+            }
+            Thinking::Budget { least, most, can_be_off: is_off || least == 0 }
+        }
+        _ => return None,
+    })
 }
 
 /// What this model takes, by the name that its provider has for it. None: that is not known.
@@ -153,9 +187,15 @@ pub(crate) fn fits(name: &str, plain: &str) -> bool {
     name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
 }
 
-/// The question as this model takes it.
-pub(crate) fn fit<'a>(question: &'a Request, model: &str) -> Cow<'a, Request> {
-    let Some(takes) = of(model) else { return Cow::Borrowed(question) };
+/// The same of the model that a question was fitted to.
+pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a Takes> {
+    question.takes.as_deref().or_else(|| of(model))
+}
+
+/// The question as this model takes it. `own`: what is said of the model.
+pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&OwnTakes>) -> Cow<'a, Request> {
+    let own = own.map(|own| Arc::new(own.over(of(model))));
+    let Some(takes) = own.as_deref().or_else(|| of(model)) else { return Cow::Borrowed(question) };
     let reasoning = question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning));
     let may_sample = match takes.sampling {
         Sampling::Any => true,
@@ -167,10 +207,10 @@ pub(crate) fn fit<'a>(question: &'a Request, model: &str) -> Cow<'a, Request> {
     let weighs =
         question.presence_penalty.is_some() || question.frequency_penalty.is_some() || question.logprobs.is_some();
     let is_as_asked = reasoning == question.reasoning && max_output == question.max_output;
-    if is_as_asked && (may_sample || !(samples || weighs)) {
+    if own.is_none() && is_as_asked && (may_sample || !(samples || weighs)) {
         return Cow::Borrowed(question);
     }
-    let mut fitted = Request { reasoning, max_output, ..question.clone() };
+    let mut fitted = Request { reasoning, max_output, takes: own, ..question.clone() };
     if !may_sample {
         (fitted.temperature, fitted.top_p, fitted.top_k) = (None, None, None);
         (fitted.presence_penalty, fitted.frequency_penalty, fitted.logprobs) = (None, None, None);
@@ -179,6 +219,10 @@ pub(crate) fn fit<'a>(question: &'a Request, model: &str) -> Cow<'a, Request> {
 }
 
 impl Thinking {
+    pub fn has_efforts(&self) -> bool {
+        matches!(self, Self::Efforts(_))
+    }
+
     fn fit(&self, asked: &Reasoning) -> Option<Reasoning> {
         let shown = asked.shown;
         match self {
@@ -248,6 +292,8 @@ mod tests {
             ),
             (&["none"], None),
             (&["efforts:low,enormous", "any"], None),
+            (&["budget:9..8", "any"], None),
+            (&["budget:1024..,off,on", "any"], None),
             (&["none", "sometimes"], None),
             (&["none", "any", "many"], None),
             (&["none", "any", "1", "known", "more"], None),
@@ -268,7 +314,7 @@ mod tests {
     fn what_is_asked_of_thinking_is_what_the_model_knows() {
         let asked = |model: &str, effort: Option<Effort>, budget: Option<u64>| {
             let question = Request { reasoning: Some(Reasoning { effort, budget, shown: true }), ..Request::default() };
-            fit(&question, model).reasoning.clone().map(|reasoning| (reasoning.effort, reasoning.budget))
+            fit(&question, model, None).reasoning.clone().map(|reasoning| (reasoning.effort, reasoning.budget))
         };
         for (model, effort, fitted) in [
             ("gpt-5-mini", Effort::Xhigh, Some((Some(Effort::High), None))),
@@ -306,7 +352,7 @@ mod tests {
                 reasoning,
                 ..Request::default()
             };
-            let fitted = fit(&question, model);
+            let fitted = fit(&question, model, None);
             assert_eq!(fitted.temperature.is_some(), fitted.frequency_penalty.is_some());
             (fitted.temperature.is_some(), fitted.max_output)
         };
@@ -317,5 +363,37 @@ mod tests {
         assert_eq!(fitted("claude-opus-5", None), (false, Some(1_000_000)));
         assert_eq!(fitted("claude-haiku-4-5-20251001", None), (true, Some(64_000)));
         assert_eq!(fitted("mine", Some(Effort::High)), (true, Some(1_000_000)));
+    }
+
+    #[test]
+    fn what_an_administrator_says_goes_before_what_is_known_part_by_part() {
+        let question = Request {
+            temperature: Some(0.5),
+            max_output: Some(100_000),
+            reasoning: Some(Reasoning { effort: Some(Effort::Max), budget: None, shown: false }),
+            ..Request::default()
+        };
+        let fitted = |model: &str, thinking: Option<&str>, sampling: Option<Sampling>, most: Option<u64>| {
+            let said = ModelTakes { thinking: thinking.map(str::to_owned), sampling, thoughts: None };
+            let own = OwnTakes::read(&said, most).unwrap();
+            let fitted = fit(&question, model, Some(&own)).into_owned();
+            let effort = fitted.reasoning.and_then(|reasoning| reasoning.effort);
+            (effort, fitted.temperature.is_some(), fitted.max_output)
+        };
+        let (high, low) = (Some(Effort::High), Some(Effort::Low));
+        assert_eq!(fitted("gpt-4o", None, None, None), (None, true, Some(16_384)));
+        assert_eq!(fitted("gpt-4o", Some("efforts:low,high"), None, None), (high, true, Some(16_384)));
+        assert_eq!(fitted("gpt-5-mini", Some("efforts:low"), None, Some(50)), (low, false, Some(50)));
+        assert_eq!(fitted("gpt-5-mini", None, Some(Sampling::Any), None), (high, true, Some(100_000)));
+        assert_eq!(fitted("mine", None, Some(Sampling::Resting), None), (Some(Effort::Max), false, Some(100_000)));
+
+        let said = |thinking: &str| ModelTakes { thinking: Some(thinking.to_owned()), ..ModelTakes::default() };
+        assert_eq!(OwnTakes::read(&said("a lot"), None), None);
+        assert!(OwnTakes::read(&ModelTakes::default(), None).unwrap().is_empty());
+        assert_eq!(OwnTakes::read(&said("none"), None).unwrap().thinks(), Some(false));
+        let own = OwnTakes::read(&ModelTakes { thoughts: Some(Thoughts::Always), ..ModelTakes::default() }, None);
+        let fitted = fit(&question, "mine", own.as_ref());
+        assert_eq!(of_question(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
+        assert_eq!(of_question(&question, "mine"), None);
     }
 }

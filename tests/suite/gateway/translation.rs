@@ -64,6 +64,43 @@ async fn what_a_model_takes_can_be_said_by_the_operator() {
 }
 
 #[tokio::test]
+async fn what_a_model_takes_can_be_said_by_an_administrator() {
+    let stage = Stage::with(Setup::new(), UpstreamKind::Anthropic).await;
+    let (admin, path) = (stage.app.admin().await, "/r1/admin/models/small");
+    for (definition, thinks, temperature, max_tokens) in [
+        (Some(json!({ "takes": { "thinking": "any", "sampling": "any" } })), true, Value::Null, 5_000),
+        (
+            Some(json!({ "takes": { "thinking": "none" }, "capabilities": { "max_output": 100 } })),
+            false,
+            json!(0.5),
+            100,
+        ),
+        (Some(json!({ "takes": { "thinking": "none", "sampling": "never" } })), false, Value::Null, 5_000),
+        (None, true, Value::Null, 5_000),
+    ] {
+        match &definition {
+            Some(definition) => {
+                let defined = admin.put(path, definition.clone()).await.data();
+                assert_eq!(defined["takes"]["thinking"], definition["takes"]["thinking"]);
+            }
+            None => {
+                admin.delete(path).await.data();
+            }
+        }
+        let mut asked = asked_at(API_STYLES[0], false);
+        let more = json!({ "reasoning_effort": "high", "temperature": 0.5, "max_tokens": 5_000 });
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(stage.program.post(API_STYLES[0], asked).await.status, 200);
+        let came = stage.upstream.asked().pop().unwrap().body;
+        assert_eq!(
+            (came.get("thinking").is_some(), &came["temperature"], &came["max_tokens"]),
+            (thinks, &temperature, &json!(max_tokens)),
+            "{definition:?}: {came}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_calls_tools_ends_with_them_though_the_provider_ends_it_later() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     let later = candidate(json!([{ "text": "" }]), Some("STOP"));

@@ -37,7 +37,7 @@ fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) 
 }
 
 fn deployment(provider: &str, priority: u32) -> Deployment {
-    Deployment { provider: provider.to_owned(), model: "served".to_owned(), weight: 1, priority }
+    Deployment { provider: provider.to_owned(), model: "served".to_owned(), weight: 1, priority, takes: None }
 }
 
 /// One provider of OpenAI's kind, with these scripts.

@@ -216,6 +216,43 @@ pub struct ModelCapabilities {
     pub reasoning: bool,
 }
 
+/// What a model takes of a request, where that is another than Natter knows. It is heeded where a request is written anew for a provider; one in the provider's
+/// own form passes as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct ModelTakes {
+    /// How it can be asked to think: `none`, `any`, `efforts:low,high`, `adaptive:low,high`, `levels:low,high`, or tokens as `budget:0..24576`; docs/gateway.md
+    /// has them all. Null: as far as it is known.
+    #[schema(max_length = 200)]
+    pub thinking: Option<String>,
+    /// Null: as far as it is known.
+    pub sampling: Option<ModelSampling>,
+    /// Null: as far as it is known.
+    pub thoughts: Option<ModelThoughts>,
+}
+
+/// Whether a model takes a temperature, and what goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSampling {
+    Any,
+    Never,
+    /// Only while it does not think.
+    Resting,
+}
+
+/// Whether a model that is asked by chat completions reads its thoughts of before, as `reasoning_content`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelThoughts {
+    #[default]
+    Never,
+    /// Where there are some.
+    Known,
+    /// It refuses a turn of its own without them.
+    Always,
+}
+
 /// Where a model can be had: a provider of the configuration, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -260,6 +297,7 @@ pub struct ModelDefinition {
     /// Null: the price of the shipped table.
     pub price: Option<ModelPrice>,
     pub capabilities: ModelCapabilities,
+    pub takes: ModelTakes,
 }
 
 /// A model of the gateway, for administrators.
@@ -445,4 +483,4 @@ macro_rules! from_objects {
     )*};
 }
 
-from_objects!(ModelFallbacks, ModelCapabilities);
+from_objects!(ModelFallbacks, ModelCapabilities, ModelTakes);

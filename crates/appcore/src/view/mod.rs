@@ -67,8 +67,9 @@ pub use export::{
 };
 pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, GatewayPass, LongPrice,
-    ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ProviderKey,
-    ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
+    ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ModelSampling,
+    ModelTakes, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel,
+    UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{Invitation, InvitedTo};
 pub use job::{Job, JobKind, JobStatus};

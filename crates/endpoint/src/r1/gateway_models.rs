@@ -4,7 +4,8 @@ use appcore::{
     AppError, WorkspaceId,
     page::{Page, PageRequest},
     view::{
-        GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, UsableModel,
+        GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, ModelTakes,
+        UsableModel,
     },
 };
 use natter_macro::{dto, endpoint};
@@ -97,6 +98,8 @@ pub struct PutGatewayModelRequest {
     /// In micro-credits for a million tokens. Left out: the price of the shipped table.
     pub price: Option<ModelPrice>,
     pub capabilities: Option<ModelCapabilities>,
+    /// Left out: what Natter knows of it.
+    pub takes: Option<ModelTakes>,
 }
 
 /// Define a model
@@ -114,6 +117,7 @@ impl Endpoint for PutGatewayModel {
             fallbacks: request.fallbacks.unwrap_or_default(),
             price: request.price,
             capabilities: request.capabilities.unwrap_or_default(),
+            takes: request.takes.unwrap_or_default(),
         };
         Ok(Reply::of(models::put(ctx.app(), ctx.user()?, &with_slashes(&request.name), definition).await?))
     }

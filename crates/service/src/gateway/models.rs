@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use ::ai::OwnTakes;
 use appcore::{
     AppError, config,
     view::{ModelCapabilities, ModelDefinition, ModelDeployment, ModelPrice},
@@ -221,11 +222,12 @@ impl Table {
             }
             all.insert(row.name.clone(), (definition, Source::Admin, row.updated_at.0));
         }
-        let deployments: HashMap<String, Vec<ModelDeployment>> = all
+        let deployments: HashMap<String, Vec<ai::Deployment>> = all
             .iter()
             .flat_map(|(name, (definition, ..))| {
+                let deployed = deploy(definition);
                 let names = std::iter::once(name).chain(&definition.aliases);
-                names.map(|name| (name.clone(), definition.deployments.clone()))
+                names.map(move |name| (name.clone(), deployed.clone()))
             })
             .collect();
         let open = providers.iter().find(|(_, models)| models.is_empty()).map(|(name, _)| name.clone());
@@ -300,7 +302,7 @@ fn model(
     definition: ModelDefinition,
     source: Source,
     version: i64,
-    deployments: &HashMap<String, Vec<ModelDeployment>>,
+    deployments: &HashMap<String, Vec<ai::Deployment>>,
 ) -> Model {
     let upstream = definition.deployments.iter().map(|deployment| deployment.model.as_str());
     let known = upstream.chain(std::iter::once(name)).find_map(prices::find);
@@ -309,6 +311,7 @@ fn model(
         (None, Some(known)) => (Some(known.price), known.version.into()),
         (None, None) => (None, "none".into()),
     };
+    let deployed = deploy(&definition);
     let mut definition = definition;
     // Somebody who says nothing of what a model can do means what is known of it.
     if let Some(known) = known
@@ -317,10 +320,10 @@ fn model(
         definition.capabilities = known.capabilities.clone();
     }
     let fallback =
-        |names: &[String]| names.iter().filter_map(|name| deployments.get(name)).flatten().map(deploy).collect();
+        |names: &[String]| names.iter().filter_map(|name| deployments.get(name)).flatten().cloned().collect();
     let route = ai::Route {
         asked: name.to_owned(),
-        deployments: definition.deployments.iter().map(deploy).collect(),
+        deployments: deployed,
         fallbacks: ai::Fallbacks {
             context_length: fallback(&definition.fallbacks.context_length),
             content_policy: fallback(&definition.fallbacks.content_policy),
@@ -330,9 +333,20 @@ fn model(
     Model { name: name.into(), definition, source, price, price_version, route: Arc::new(route) }
 }
 
-fn deploy(deployment: &ModelDeployment) -> ai::Deployment {
-    let ModelDeployment { provider, model, weight, priority } = deployment.clone();
-    ai::Deployment { provider, model, weight, priority }
+/// Where a model can be had, with what is said of it.
+fn deploy(definition: &ModelDefinition) -> Vec<ai::Deployment> {
+    let own = OwnTakes::read(&definition.takes, definition.capabilities.max_output);
+    let own = own.filter(|own| !own.is_empty()).map(Arc::new);
+    let deployed = definition.deployments.iter().cloned();
+    deployed
+        .map(|ModelDeployment { provider, model, weight, priority }| ai::Deployment {
+            provider,
+            model,
+            weight,
+            priority,
+            takes: own.clone(),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -388,14 +402,18 @@ mod tests {
                 serde_json::json!({ "aliases": ["fast"], "deployments": [{ "provider": "main", "model": "large" }], "fallbacks": { "failure": ["small"] } }),
             ),
             row("broken", serde_json::json!({ "deployments": 3 })),
+            row("large", serde_json::json!({ "takes": { "thinking": "none" }, "fallbacks": { "failure": ["small"] } })),
         ];
         let table = table(&defined);
+        let large = table.find("large").unwrap();
+        assert!(large.route.deployments[0].takes.is_some() && large.route.fallbacks.failure[0].takes.is_none());
         let small = table.find("small").unwrap();
         assert_eq!((small.price.unwrap().input, &*small.price_version), (MicroCredits(3), "admin:7"));
         assert_eq!(small.route.deployments[0].model, "small", "where it is had stays as it was");
         let best = table.find("fast").unwrap();
         assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
         assert!(!small.goes_by("fast"));
+        assert_eq!(best.route.deployments[0].takes, None, "it takes what is known of it");
         assert_eq!(&*table.find("main/small").unwrap().name, "small", "it costs the same by its provider's name");
         assert!(table.find("broken").is_none());
     }

@@ -37,6 +37,9 @@ export type ModelCapabilities = Always<
   'images' | 'pdf' | 'audio' | 'tools' | 'json_schema' | 'reasoning'
 >;
 
+/** What a model takes of a request. Null: as far as the server knows. */
+export type ModelTakes = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts'>;
+
 /** Where a model can be had. */
 export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'priority'>;
 
@@ -46,8 +49,13 @@ export type ModelFallbacks = Always<Described.ModelFallbacks, 'context_length' |
 /** Without a price: that of the server's own table. */
 export type ModelDefinition = Omit<
   Always<Described.ModelDefinition, 'aliases' | 'price'>,
-  'deployments' | 'fallbacks' | 'capabilities'
-> & { deployments: ModelDeployment[]; fallbacks: ModelFallbacks; capabilities: ModelCapabilities };
+  'deployments' | 'fallbacks' | 'capabilities' | 'takes'
+> & {
+  deployments: ModelDeployment[];
+  fallbacks: ModelFallbacks;
+  capabilities: ModelCapabilities;
+  takes: ModelTakes;
+};
 
 /** `source`: `admin` where it was defined here. Nothing charged: the price is unknown. */
 export type GatewayModel = ModelDefinition &

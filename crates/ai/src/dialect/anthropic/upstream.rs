@@ -63,7 +63,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_ref().map(|user| json!({"user_id": user})));
-    let takes = takes::of(model);
+    let takes = takes::of_question(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let (thinking, effort) = if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens), None) };
     let mut output = Map::new();

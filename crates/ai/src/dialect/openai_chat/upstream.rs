@@ -34,7 +34,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
         }
     };
     put("model", Some(model.into()));
-    let thoughts = takes::of(model).map_or(Thoughts::Never, |takes| takes.thoughts);
+    let thoughts = takes::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
     let limit = if server == Server::OpenAi { "max_completion_tokens" } else { "max_tokens" };
     put(limit, request.max_output.map(Into::into));

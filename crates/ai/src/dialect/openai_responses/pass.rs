@@ -19,7 +19,7 @@ use crate::{
     },
     given::Record,
     meter::Meter,
-    takes::{self, Thinking},
+    takes,
     thoughts::is_ours,
     wire::failure::{self, Failure},
 };
@@ -57,6 +57,8 @@ pub(crate) struct Terms {
     pub hosted: bool,
     /// The answer can be named later on, and is sent again then, unless the caller asks for `store: false`.
     pub is_kept: bool,
+    /// Whether its model thinks, where that is said of it.
+    pub thinks: Option<bool>,
 }
 
 /// The caller's request with the upstream's model, its answer not to be stored, and without thoughts that the provider can't read.
@@ -84,7 +86,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
     };
     let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
     let is_kept = terms.is_kept && head.store.is_none_or(|store| store.get() != "false");
-    if is_kept && thinks(model) {
+    if is_kept && terms.thinks.unwrap_or_else(|| thinks(model)) {
         parts.extend(with_thoughts(body, head.include));
     }
     let later = head.input.map(later_tools).transpose()?.unwrap_or_default();
@@ -111,7 +113,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritt
 }
 
 fn thinks(model: &str) -> bool {
-    takes::of(model).is_some_and(|takes| matches!(takes.thinking, Thinking::Efforts(_)))
+    takes::of(model).is_some_and(|takes| takes.thinking.has_efforts())
 }
 
 /// What makes the provider send its thoughts in the form in which they can come back, as it stores none itself. Models that don't think refuse it.
@@ -445,7 +447,7 @@ mod tests {
     const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"status\":\"completed\",\"error\":null,\"output\":[],\"usage\":{\"input_tokens\":3,\"input_tokens_details\":{\"cached_tokens\":1},\"output_tokens\":2,\"output_tokens_details\":{\"reasoning_tokens\":0}}}}\n\n";
     const FAILED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}}\n\n";
 
-    const HOSTED: Terms = Terms { hosted: true, is_kept: false };
+    const HOSTED: Terms = Terms { hosted: true, is_kept: false, thinks: None };
 
     fn bytes(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
@@ -508,15 +510,20 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_kept_has_its_thoughts_in_it_where_the_model_has_any() {
-        let include = |body: Value, model: &str, is_kept: bool| {
-            let terms = Terms { is_kept, ..Terms::default() };
+        let included = |body: Value, model: &str, terms: Terms| {
             let passed = rewrite(&Bytes::from(body.to_string()), model, terms).unwrap().body;
             serde_json::from_slice::<Value>(&passed).unwrap()["include"].clone()
         };
+        let include =
+            |body: Value, model: &str, is_kept: bool| included(body, model, Terms { is_kept, ..Terms::default() });
         let (thoughts, logprobs) = ("reasoning.encrypted_content", "message.output_text.logprobs");
         let plain = json!({"model": "m", "input": "x"});
         assert_eq!(include(plain.clone(), "gpt-5-mini", true), json!([thoughts]));
         assert_eq!(include(plain.clone(), "gpt-4o", true), Value::Null);
+        for (model, thinks, found) in [("mine", true, json!([thoughts])), ("gpt-5-mini", false, Value::Null)] {
+            let terms = Terms { is_kept: true, thinks: Some(thinks), ..Terms::default() };
+            assert_eq!(included(plain.clone(), model, terms), found, "{model}");
+        }
         assert_eq!(include(plain, "gpt-5-mini", false), Value::Null);
         assert_eq!(include(json!({"model": "m", "input": "x", "store": false}), "gpt-5-mini", true), Value::Null);
         let asked = |include: Value| json!({"model": "m", "input": "x", "include": include});

@@ -156,8 +156,8 @@ proptest! {
             let rewritten = [
                 openai_chat::pass::rewrite(&body, "up"),
                 anthropic::pass::rewrite(&body, "up"),
-                openai_responses::pass::rewrite(&body, "gpt-5", Terms { hosted: false, is_kept: true }),
-                openai_responses::pass::rewrite(&body, "up", Terms { hosted: true, is_kept: false }),
+                openai_responses::pass::rewrite(&body, "gpt-5", Terms { is_kept: true, ..Terms::default() }),
+                openai_responses::pass::rewrite(&body, "up", Terms { hosted: true, ..Terms::default() }),
             ];
             for rewritten in rewritten {
                 match rewritten {

@@ -209,7 +209,7 @@ fn effort_becomes_what_the_upstream_understands() {
 fn todays_claude_thinks_as_much_as_it_wants_to() {
     let asked = |more: &Value, model: &str| {
         let request = read(ApiStyle::Chat, &chat(more)).unwrap();
-        let fitted = crate::takes::fit(&request, model);
+        let fitted = crate::takes::fit(&request, model, None);
         crate::dialect::anthropic::upstream::write(&fitted, model).unwrap()
     };
     let deep = asked(&json!({"reasoning_effort": "high", "temperature": 0.5}), "claude-opus-5");

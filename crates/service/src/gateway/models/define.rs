@@ -28,6 +28,8 @@ const MAX_PRICE: i64 = 1_000_000_000_000;
 const MAX_TOKENS: u64 = 1_000_000_000;
 /// The most models that administrators can define.
 const MAX_MODELS: usize = 2_000;
+/// The longest text of how a model can be asked to think, in bytes: all efforts have room.
+const MAX_THINKING: usize = 200;
 /// The longest part of a name that is looked for.
 const MAX_SOUGHT: usize = 100;
 
@@ -206,6 +208,11 @@ fn check(app: &App, name: &str, definition: &ModelDefinition) -> Result<(), AppE
     if [context_window, max_output].into_iter().flatten().any(|tokens| tokens > MAX_TOKENS) {
         let message = format!("Context window and longest answer are at most {MAX_TOKENS} tokens.");
         return Err(AppError::field("capabilities", "invalid", message));
+    }
+    let is_long = definition.takes.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING);
+    if is_long || ::ai::OwnTakes::read(&definition.takes, None).is_none() {
+        let message = "Write `none`, `any`, or `efforts`, `adaptive`, `levels` or `budget` with what they take, such as `efforts:low,high`.";
+        return Err(AppError::field("takes.thinking", "invalid", message));
     }
     if definition.price.and_then(|price| price.long).is_some_and(|long| long.above > MAX_TOKENS) {
         return Err(AppError::field("price", "invalid", format!("An input has at most {MAX_TOKENS} tokens.")));

@@ -4274,6 +4274,7 @@ export type ModelDefinition = {
     deployments?: Array<ModelDeployment>;
     fallbacks?: ModelFallbacks;
     price?: ModelPrice | null;
+    takes?: ModelTakes;
 };
 
 /**
@@ -4344,6 +4345,30 @@ export type ModelPrice = {
     output: MicroCredits;
     search?: MicroCredits | null;
 };
+
+/**
+ * Whether a model takes a temperature, and what goes with it.
+ */
+export type ModelSampling = 'any' | 'never' | 'resting';
+
+/**
+ * What a model takes of a request, where that is another than Natter knows. It is heeded where a request is written anew for a provider; one in the provider's
+ * own form passes as it is.
+ */
+export type ModelTakes = {
+    sampling?: ModelSampling | null;
+    /**
+     * How it can be asked to think: `none`, `any`, `efforts:low,high`, `adaptive:low,high`, `levels:low,high`, or tokens as `budget:0..24576`; docs/gateway.md
+     * has them all. Null: as far as it is known.
+     */
+    thinking?: string | null;
+    thoughts?: ModelThoughts | null;
+};
+
+/**
+ * Whether a model that is asked by chat completions reads its thoughts of before, as `reasoning_content`.
+ */
+export type ModelThoughts = 'never' | 'known' | 'always';
 
 /**
  * A message with those before and after it.
@@ -5568,6 +5593,7 @@ export type PutGatewayModelRequest = {
     deployments?: Array<ModelDeployment> | null;
     fallbacks?: ModelFallbacks | null;
     price?: ModelPrice | null;
+    takes?: ModelTakes | null;
 };
 
 export type PutModelListRequest = {

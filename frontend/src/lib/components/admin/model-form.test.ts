@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { GatewayModel } from '#lib/api/gateway.ts';
-import { ABILITIES, definitionOf, problems, valuesOf } from './model-form.ts';
+import { definitionOf, pickedOf, problems, thinkingProblem, valuesOf } from './model-form.ts';
 
 const model: GatewayModel = {
   name: 'fast',
@@ -18,6 +18,7 @@ const model: GatewayModel = {
     json_schema: false,
     reasoning: false
   },
+  takes: { thinking: 'efforts:low,high', sampling: 'resting', thoughts: null },
   source: 'admin',
   charged: null,
   price_version: ''
@@ -25,17 +26,42 @@ const model: GatewayModel = {
 
 it('comes back from the form as it went in', () => {
   const { name: _name, source: _source, charged: _charged, price_version: _version, ...definition } = model;
-  const abilities = ABILITIES.filter((ability) => model.capabilities[ability]);
-  expect(definitionOf(valuesOf(model), model.deployments, abilities, model)).toEqual(definition);
+  expect(definitionOf(valuesOf(model), model.deployments, pickedOf(model), model)).toEqual(definition);
+});
+
+it('writes how a model thinks as it was', () => {
+  for (const thinking of [
+    null,
+    'none',
+    'any',
+    'levels:low',
+    'budget:0..24576',
+    'budget:512..24576,off',
+    'budget:1024..'
+  ]) {
+    const one = { ...model, takes: { thinking, sampling: null, thoughts: null } };
+    expect(definitionOf(valuesOf(one), [], pickedOf(one), one).takes.thinking).toBe(thinking);
+  }
+});
+
+it('asks only for what the way of thinking needs', () => {
+  const values = { ...valuesOf(null), efforts: 'low, enormous', least: '9', most: '8' };
+  expect(thinkingProblem('none', 'efforts', values) ?? thinkingProblem('any', 'most', values)).toBeUndefined();
+  expect(thinkingProblem('efforts', 'efforts', values)).toBeDefined();
+  expect(thinkingProblem('efforts', 'efforts', { ...values, efforts: 'low, max' })).toBeUndefined();
+  expect(thinkingProblem('levels', 'efforts', valuesOf(null))).toBeDefined();
+  expect(thinkingProblem('budget', 'least', valuesOf(null))).toBeDefined();
+  expect(thinkingProblem('budget', 'most', values)).toBeDefined();
+  expect(thinkingProblem('budget_off', 'most', { ...values, most: '' })).toBeUndefined();
 });
 
 it('leaves the price to the server where none is said', () => {
-  expect(definitionOf(valuesOf(null), [], [], null)).toMatchObject({ price: null, aliases: [] });
+  expect(definitionOf(valuesOf(null), [], pickedOf(null), null)).toMatchObject({ price: null, aliases: [] });
 });
 
 it('takes names apart, each once', () => {
   const values = { ...valuesOf(null), aliases: ' quick,, small , quick' };
-  expect(definitionOf(values, [], [], null).aliases).toEqual(['quick', 'small']);
+  expect(definitionOf(values, [], pickedOf(null), null).aliases).toEqual(['quick', 'small']);
 });
 
 it('refuses what is no price and no count', () => {
