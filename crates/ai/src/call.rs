@@ -96,6 +96,8 @@ pub struct Call {
     input: Option<u64>,
     /// The most tokens that its answers may have, as far as is known: providers count them before they answer.
     pub most_output: u64,
+    /// What it may cost at most is held for it.
+    is_held: bool,
     /// Filled while the call runs. Whoever settles it keeps a clone, so that a call whose client leaves is counted too.
     pub meter: Arc<Meter>,
 }
@@ -105,7 +107,8 @@ impl Call {
     pub fn new(style: ApiStyle, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
         let (betas, passes, of_key, input) = (None, None, None, None);
         let (under_way, meter) = (Arc::default(), Arc::default());
-        Self { style, body, route, request_id, betas, passes, of_key, under_way, input, most_output: 0, meter }
+        let (most_output, is_held) = (0, false);
+        Self { style, body, route, request_id, betas, passes, of_key, under_way, input, most_output, is_held, meter }
     }
 
     /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).
@@ -129,6 +132,16 @@ impl Call {
     #[must_use]
     pub fn with_tokens(self, input: u64, most_output: u64) -> Self {
         Self { input: Some(input), most_output, ..self }
+    }
+
+    /// What it may cost at most is held for it: where nobody bounds what can't be held later, that is bounded.
+    #[must_use]
+    pub fn held(self, is_held: bool) -> Self {
+        Self { is_held, ..self }
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// What routes or costs and passes to this provider.

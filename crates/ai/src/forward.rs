@@ -189,7 +189,9 @@ impl Ai {
     }
 
     async fn pass_messages(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = rewritten(call, attempt, anthropic::pass::rewrite).await?;
+        let is_held = call.is_held();
+        let rewrite = move |body: &Bytes, model: &str| anthropic::pass::rewrite(body, model, is_held);
+        let request = rewritten(call, attempt, rewrite).await?;
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
         let wishes = (request.stream, betas.as_deref());

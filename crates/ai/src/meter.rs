@@ -17,8 +17,23 @@ use crate::{GatewayError, chat::Finish};
 const MOST_TOKENS: u64 = 1_000_000_000;
 /// What a provider is taken to write in a second, where nobody saw it.
 const TOKENS_PER_SECOND: u64 = 60;
-/// Searches of the web in an answer, where nothing bounds them.
-pub(crate) const SEARCHES: u64 = 10;
+/// What tools that a provider runs itself do in an answer at most, as is thought, where nothing bounds them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unbounded {
+    pub searches: u64,
+    pub images: u64,
+}
+
+impl Unbounded {
+    /// More can be held for a stream as it goes on.
+    pub const STREAM: Self = Self { searches: 10, images: 2 };
+    /// An answer in one piece may have cost anything when it comes.
+    pub const WHOLE: Self = Self { searches: 30, images: 4 };
+
+    pub fn of(is_stream: bool) -> Self {
+        if is_stream { Self::STREAM } else { Self::WHOLE }
+    }
+}
 
 /// Models of OpenAI's that search the web for each answer, by what their names have in them.
 const SEARCHING: [&str; 2] = ["-search-preview", "-search-api"];

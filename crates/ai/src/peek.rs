@@ -19,7 +19,7 @@ use crate::{
     },
     gateway_error::GatewayError,
     heavy::off_loop,
-    meter::{ToolUses, quarters},
+    meter::{ToolUses, Unbounded, quarters},
 };
 
 /// A look into the body of a call.
@@ -138,21 +138,24 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         return Err(GatewayError::invalid_param(field, message));
     }
     let has_sound = style == ApiStyle::Chat && speaks_of_sound(body);
+    let stream = head.stream.unwrap_or(false);
+    let unbounded = Unbounded::of(stream);
     let (tools, has_open_tools) = match style {
         ApiStyle::Chat => {
             let searches = u64::from(head.web_search_options.is_some());
             (ToolUses { searches, ..ToolUses::default() }, false)
         }
         ApiStyle::Responses => {
-            let most_calls = head.max_tool_calls.and_then(|most| most.get().parse().ok());
-            let tools = hosted::may_use(head.tools, head.input, most_calls);
+            let most_calls = head.max_tool_calls.and_then(|most| serde_json::from_str::<Value>(most.get()).ok());
+            let most_calls = most_calls.as_ref().and_then(whole);
+            let tools = hosted::may_use(head.tools, head.input, most_calls, unbounded);
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
-        ApiStyle::Messages => claude_hosted::may_use(head.tools),
+        ApiStyle::Messages => claude_hosted::may_use(head.tools, unbounded),
     };
     Ok(Peek {
         model,
-        stream: head.stream.unwrap_or(false),
+        stream,
         is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
         wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, tools, has_open_tools },
         mended: None,
@@ -362,7 +365,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::meter::SEARCHES;
 
     fn look(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
         let body = Bytes::copy_from_slice(body.as_bytes());
@@ -410,11 +412,8 @@ mod tests {
         };
         for (tools, found) in [
             (r#"[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"name":"f"}]"#, 3),
-            (r#"[{"type":"web_search_20250305","name":"web_search"}]"#, SEARCHES),
-            (
-                r#"[{"type":"web_search_20250305","max_uses":1},{"type":"web_search_20260209","max_uses":"x"}]"#,
-                1 + SEARCHES,
-            ),
+            (r#"[{"type":"web_search_20250305","name":"web_search"}]"#, 30),
+            (r#"[{"type":"web_search_20250305","max_uses":1},{"type":"web_search_20260209","max_uses":"x"}]"#, 31),
             (r#"[{"type":"web\u005fsearch_20250305","max_uses":2}]"#, 2),
             (r#"[{"name":"web_search","input_schema":{}}]"#, 0),
             ("[]", 0),

@@ -62,6 +62,20 @@ async fn searches_of_the_web_are_held_and_paid_for() {
     let answer = caller.post(API_STYLES[2], asked(2)).await;
     assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("20010")), "{answer:?}");
     assert_eq!(spent(&stage, &key).await, 20_010);
+
+    // Thirty are held for an answer in one piece that nobody bounds, and so are no more made; where nothing is held, it stays as it is.
+    let open = || {
+        let mut asked = asked_at(API_STYLES[2], false);
+        asked["tools"] = json!([{ "type": "web_search_20250305", "name": "web_search" }]);
+        asked
+    };
+    let rich = json!({ "budget": { "limit": 400_000, "period": "month" } });
+    let rich = keys::program(&stage.app, &keys::make(&stage.anna, rich).await);
+    assert_eq!(caller.post(API_STYLES[2], open()).await.status, 402);
+    for (program, bound) in [(&rich, json!(30)), (&*stage.program, Value::Null)] {
+        assert_eq!(program.post(API_STYLES[2], open()).await.status, 200);
+        assert_eq!(stage.upstream.asked().pop().unwrap().body["tools"][0]["max_uses"], bound);
+    }
 }
 
 #[tokio::test]

@@ -112,7 +112,8 @@ impl<'a> CallContext<'a> {
             .with_betas(betas(self.ctx))
             .with_passes(caller.policy.passes.clone())
             .of_key(caller.key_id, followed)
-            .with_tokens(wanted.input, admission.most_output());
+            .with_tokens(wanted.input, admission.most_output())
+            .held(admission.is_held());
         Ok(Entered { admission, call, stream, wish })
     }
 

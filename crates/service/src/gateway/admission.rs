@@ -434,6 +434,12 @@ impl Admission {
         Arc::clone(&self.model.route)
     }
 
+    /// Whether what it may cost is held somewhere.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The most tokens that its answers may have: what it names, else what is held for one that names none.
     #[must_use]
     pub fn most_output(&self) -> u64 {

@@ -162,6 +162,11 @@ impl Held {
         self.held.iter().find_map(HeldFor::account)
     }
 
+    /// Whether nothing limits what it may cost.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Holds this as well.
     pub(super) fn add(&mut self, mut more: Self) {
         self.held.append(&mut more.held);

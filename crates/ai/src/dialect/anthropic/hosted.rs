@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     dialect::fields::{counted, may_have},
-    meter::{SEARCHES, ToolUses},
+    meter::{ToolUses, Unbounded},
 };
 
 /// How the types of such tools begin.
@@ -17,17 +17,40 @@ static BILLED: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"web_search"
 const FREE_SINCE: &str = "20260209";
 
 /// What the tools of a request may use, and whether that is a guess: a tool without `max_uses` searches as often as it wants.
-pub(crate) fn may_use(tools: Option<&RawValue>) -> (ToolUses, bool) {
-    let named = tools.filter(|tools| may_have(tools.get().as_bytes(), BILLED.as_slice()));
-    let tools: Vec<Value> = named.and_then(|tools| serde_json::from_str(tools.get()).ok()).unwrap_or_default();
+pub(crate) fn may_use(tools: Option<&RawValue>, unbounded: Unbounded) -> (ToolUses, bool) {
+    let tools = tools.and_then(billed).unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));
-    let searching = kinds().filter(|(_, kind)| kind.starts_with("web_search"));
+    let searching = kinds().filter(|(_, kind)| is_search(kind));
     let most: Vec<Option<u64>> = searching.map(|(tool, _)| counted(&tool["max_uses"])).collect();
-    let searches = most.iter().map(|most| most.unwrap_or(SEARCHES)).fold(0, u64::saturating_add);
+    let searches = most.iter().map(|most| most.unwrap_or(unbounded.searches)).fold(0, u64::saturating_add);
     let runs_code = kinds().any(|(_, kind)| kind.starts_with("code_execution"));
     let is_free = kinds().any(|(_, kind)| makes_code_free(kind));
     let uses = ToolUses { searches, containers: u64::from(runs_code && !is_free), ..ToolUses::default() };
     (uses, most.contains(&None))
+}
+
+/// The same tools with a bound for each that searches as often as it wants. None: there is no such tool.
+pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
+    let mut tools = billed(tools)?;
+    let is_open = |tool: &Value| tool["type"].as_str().is_some_and(is_search) && tool["max_uses"].is_null();
+    let mut has_open = false;
+    for tool in tools.iter_mut().filter(|tool| is_open(tool)) {
+        tool["max_uses"] = Unbounded::WHOLE.searches.into();
+        has_open = true;
+    }
+    has_open.then(|| Value::from(tools).to_string())
+}
+
+/// A list of tools, where it may name one that is billed.
+fn billed(tools: &RawValue) -> Option<Vec<Value>> {
+    if !may_have(tools.get().as_bytes(), BILLED.as_slice()) {
+        return None;
+    }
+    serde_json::from_str(tools.get()).ok()
+}
+
+fn is_search(kind: &str) -> bool {
+    kind.starts_with("web_search")
 }
 
 fn makes_code_free(kind: &str) -> bool {

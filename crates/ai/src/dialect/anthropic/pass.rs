@@ -11,10 +11,10 @@ use super::{hosted, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
-        openai_chat::pass::{Rewritten, replace_model, text_length},
+        openai_chat::pass::{Rewritten, place, replace, replace_model, text_length},
         pass::{EventReader, PassingTap},
     },
-    meter::Meter,
+    meter::{Meter, Unbounded},
     thoughts::{MARK, is_ours},
     wire::{
         events::{self, Event, Splitter},
@@ -25,22 +25,24 @@ use crate::{
 /// Passes the events of a stream.
 pub(crate) type MessagesTap = PassingTap<MessageEvents>;
 
-/// The caller's request with the upstream's model, and without thoughts that nobody has signed.
-pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
-    let signed = without_unsigned(body);
-    let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
-    let pays_for_code = pays_for_code(&body);
-    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false, searches: false, pays_for_code })
+#[derive(Deserialize)]
+struct Offered<'a> {
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
 }
 
-fn pays_for_code(body: &Bytes) -> bool {
-    #[derive(Deserialize)]
-    struct Asked<'a> {
-        #[serde(borrow)]
-        tools: Option<&'a RawValue>,
-    }
-    let asked = serde_json::from_slice::<Asked<'_>>(body);
-    asked.is_ok_and(|asked| hosted::may_use(asked.tools).0.containers > 0)
+/// The caller's request with the upstream's model, and without thoughts that nobody has signed. `is_held`: it may not cost more than was thought, so that an
+/// answer in one piece searches no more often than that.
+pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewritten, GatewayError> {
+    let signed = without_unsigned(body);
+    let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
+    let tools = serde_json::from_slice::<Offered<'_>>(&body).ok().and_then(|offered| offered.tools);
+    let pays_for_code = hosted::may_use(tools, Unbounded::of(stream)).0.containers > 0;
+    let bounded =
+        tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), hosted::bounded(tools)?)));
+    let bounded = bounded.map(|part| replace(&body, vec![part]));
+    let body = bounded.unwrap_or(body);
+    Ok(Rewritten { body, stream, wants_usage: true, wants_several: false, searches: false, pays_for_code })
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));

@@ -9,20 +9,22 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     Usage,
     dialect::fields::{counted, may_have},
-    meter::{SEARCHES, ToolUses},
+    meter::{ToolUses, Unbounded},
 };
 
 use super::pass::LATER;
-
-/// Pictures in an answer, where nothing bounds them.
-const IMAGES: u64 = 2;
 
 /// Types of such tools, as far as they begin alike.
 static BILLED: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| ["\"web_search", "\"code_interpreter", "\"image_generation", "\"shell"].map(Finder::new));
 
 /// What the tools of a request may use, those that came on the way included. `most_calls`: its own bound for all calls of them.
-pub(crate) fn may_use(tools: Option<&RawValue>, input: Option<&RawValue>, most_calls: Option<u64>) -> ToolUses {
+pub(crate) fn may_use(
+    tools: Option<&RawValue>,
+    input: Option<&RawValue>,
+    most_calls: Option<u64>,
+    unbounded: Unbounded,
+) -> ToolUses {
     let offered = tools.map(billed_of).unwrap_or_default();
     let came_later = input.filter(|input| may_have(input.get().as_bytes(), LATER.as_slice())).map(billed_of);
     let later = came_later.unwrap_or_default().into_iter().filter(|item| item["type"] == "additional_tools");
@@ -30,17 +32,23 @@ pub(crate) fn may_use(tools: Option<&RawValue>, input: Option<&RawValue>, most_c
         Some(Value::Array(tools)) => Some(tools),
         _ => None,
     });
-    let mut uses = ToolUses::default();
+    let (mut uses, mut containers, mut largest) = (ToolUses::default(), 0_u64, 0_u64);
     for tool in offered.into_iter().chain(later.flatten()) {
         let kind = tool["type"].as_str().unwrap_or_default();
         let (count, most) = match kind {
-            "code_interpreter" | "shell" => (&mut uses.containers, gigabytes(&tool)),
-            "image_generation" => (&mut uses.images, most_calls.unwrap_or(IMAGES)),
-            _ if kind.starts_with("web_search") => (&mut uses.searches, most_calls.unwrap_or(SEARCHES)),
+            "code_interpreter" | "shell" => {
+                let size = gigabytes(&tool);
+                largest = largest.max(size);
+                (&mut containers, u64::from(size > 0))
+            }
+            "image_generation" => (&mut uses.images, most_calls.unwrap_or(unbounded.images)),
+            _ if kind.starts_with("web_search") => (&mut uses.searches, most_calls.unwrap_or(unbounded.searches)),
             _ => continue,
         };
         *count = count.saturating_add(most);
     }
+    // As they are counted in the end: nobody says which of them has how much memory.
+    uses.containers = containers.saturating_mul(largest);
     uses
 }
 
@@ -158,7 +166,7 @@ mod tests {
     fn what_a_request_may_use_follows_from_its_tools() {
         let of = |tools: Value, input: Value, most: Option<u64>| {
             let [tools, input] = [tools, input].map(|value| RawValue::from_string(value.to_string()).unwrap());
-            may_use(Some(&tools), Some(&input), most)
+            may_use(Some(&tools), Some(&input), most, Unbounded::STREAM)
         };
         let large = json!({"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}});
         let away = json!({"type": "shell", "environment": {"type": "container_auto"}});
@@ -169,9 +177,9 @@ mod tests {
         let later =
             json!([{"type": "additional_tools", "tools": [search]}, {"role": "user", "content": "additional_tools"}]);
         for (tools, input, most, expected) in [
-            (json!([search, function]), json!("x"), None, uses(SEARCHES, 0, 0)),
+            (json!([search, function]), json!("x"), None, uses(10, 0, 0)),
             (json!([search, picture]), json!("x"), Some(3), uses(3, 0, 3)),
-            (json!([large, away, near, picture]), json!("x"), None, uses(0, 5, IMAGES)),
+            (json!([large, away, near, picture]), json!("x"), None, uses(0, 8, 2)),
             (json!([function]), later, Some(4), uses(4, 0, 0)),
             (json!([function, near]), json!([]), None, uses(0, 0, 0)),
             (json!("web_search"), json!("additional_tools"), None, uses(0, 0, 0)),
@@ -183,7 +191,8 @@ mod tests {
             r#"[{"type":"additional\u005ftools","tools":[{"type":"\u0063ode_interpreter"}]}]"#,
         ];
         let [tools, input] = hidden.map(|text| RawValue::from_string(text.to_owned()).unwrap());
-        assert_eq!(may_use(Some(&tools), Some(&input), None), uses(SEARCHES, 1, 0), "escapes hide nothing");
+        let found = may_use(Some(&tools), Some(&input), None, Unbounded::WHOLE);
+        assert_eq!(found, uses(30, 1, 0), "escapes hide nothing");
     }
 
     #[test]

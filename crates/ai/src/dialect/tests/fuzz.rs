@@ -155,7 +155,7 @@ proptest! {
         for body in [text.into_bytes(), named.into_bytes(), cut, bytes].map(Bytes::from) {
             let rewritten = [
                 openai_chat::pass::rewrite(&body, "up"),
-                anthropic::pass::rewrite(&body, "up"),
+                anthropic::pass::rewrite(&body, "up", true),
                 openai_responses::pass::rewrite(&body, "gpt-5", Terms { is_kept: true, ..Terms::default() }),
                 openai_responses::pass::rewrite(&body, "up", Terms { hosted: true, ..Terms::default() }),
             ];

@@ -70,6 +70,23 @@ fn a_question_with_tools_that_anthropic_runs_can_be_counted_and_is_refused_by_na
 }
 
 #[test]
+fn an_answer_in_one_piece_searches_no_more_often_than_is_held() {
+    let asked = |stream: bool, is_held: bool| {
+        let tools = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f"},
+            {"type": "web_search_20260209", "name": "again", "max_uses": 3}]);
+        let body = json!({"model": "m", "max_tokens": 9, "stream": stream, "tools": tools, "messages": []}).to_string();
+        let request = anthropic::pass::rewrite(&body.into(), "up", is_held).unwrap();
+        serde_json::from_slice::<Value>(&request.body).unwrap()["tools"].clone()
+    };
+    let bounded = asked(false, true);
+    assert_eq!((&bounded[0]["max_uses"], &bounded[2]["max_uses"]), (&json!(30), &json!(3)));
+    assert_eq!(bounded[1], json!({"name": "f"}));
+    for (stream, is_held) in [(true, true), (false, false)] {
+        assert_eq!(asked(stream, is_held)[0].get("max_uses"), None, "{stream}");
+    }
+}
+
+#[test]
 fn what_anthropic_runs_is_counted_as_it_goes_on() {
     let searching = |index: u32| {
         json!({"type": "content_block_start", "index": index,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::anthropic::pass::rewrite;
 
 fn passed(body: &Value) -> Value {
-    serde_json::from_slice(&rewrite(&body.to_string().into(), "up").unwrap().body).unwrap()
+    serde_json::from_slice(&rewrite(&body.to_string().into(), "up", false).unwrap().body).unwrap()
 }
 
 fn asked(assistant: &Value) -> Value {
@@ -52,6 +52,6 @@ fn everything_else_passes_as_bytes() {
         let body = format!(
             r#"{{ "model":"up",  "messages":[ {{"role":"assistant","content":[{content}]}} ],"max_tokens":9.0 }}"#
         );
-        assert_eq!(rewrite(&body.clone().into(), "up").unwrap().body, body);
+        assert_eq!(rewrite(&body.clone().into(), "up", false).unwrap().body, body);
     }
 }
