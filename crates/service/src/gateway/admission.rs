@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     CacheWish, Caller, Gateway, KeptAnswer, Question,
     budgets::UsedUp,
-    cost::{cost, worst_cost},
+    cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
     models::Model,
     record::FAILED,
@@ -420,10 +420,7 @@ impl Gateway {
         if endpoint == GatewayEndpoint::Embeddings {
             return 0;
         }
-        // Who names no limit is held for the usual answer: the longest possible one would use up every small budget.
-        let each = wanted.max_output.unwrap_or(self.settings.assumed_output);
-        let each = model.definition.capabilities.max_output.map_or(each, |most| each.min(most));
-        each.saturating_mul(wanted.choices)
+        most_output(wanted, self.settings.assumed_output, model.definition.capabilities.max_output)
     }
 }
 

@@ -42,8 +42,17 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
     costs[0].max(costs[1]) + of_tools(price, wanted.tools)
 }
 
+/// The most tokens that all answers to a call have. `assumed`: who names no limit is held for the usual answer, as the longest possible one would use up every
+/// small budget. `most`: what its model writes at most.
+pub(super) fn most_output(wanted: Wanted, assumed: u64, most: Option<u64>) -> u64 {
+    let each = wanted.max_output.unwrap_or(assumed);
+    each.min(most.unwrap_or(u64::MAX)).saturating_mul(wanted.choices)
+}
+
 #[cfg(test)]
 mod tests {
+    mod bodies;
+
     use appcore::view::LongPrice;
     use proptest::prelude::*;
 
