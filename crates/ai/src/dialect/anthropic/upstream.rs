@@ -48,7 +48,9 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     if request.format == Format::Json {
         system = Some(system.map_or_else(|| JSON_ONLY.to_owned(), |text| format!("{text}\n\n{JSON_ONLY}")));
     }
-    let mut max_tokens = request.max_output.unwrap_or(MAX_TOKENS);
+    let takes = takes::of_question(request, model);
+    let most = takes.and_then(|takes| takes.most_output).unwrap_or(u64::MAX);
+    let mut max_tokens = request.max_output.unwrap_or_else(|| MAX_TOKENS.min(most));
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -63,9 +65,9 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_ref().map(|user| json!({"user_id": user})));
-    let takes = takes::of_question(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
-    let (thinking, effort) = if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens), None) };
+    let (thinking, effort) =
+        if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens, most), None) };
     let mut output = Map::new();
     if let Format::Schema { schema, .. } = &request.format {
         output.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema::for_claude(schema)}));
@@ -111,8 +113,8 @@ fn is_forced(request: &Request) -> bool {
     )
 }
 
-/// Thinking within the limit of the answer, which includes it. Raises the limit only where the caller named none.
-fn thinking(request: &Request, max_tokens: &mut u64) -> Option<Value> {
+/// Thinking within the limit of the answer, which includes it. Raises the limit only where the caller named none, up to what the model writes at `most`.
+fn thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
     if budget == 0 || is_forced(request) || lost_thought(request) {
@@ -120,7 +122,7 @@ fn thinking(request: &Request, max_tokens: &mut u64) -> Option<Value> {
     }
     let budget = budget.max(LEAST_BUDGET);
     if request.max_output.is_none() {
-        *max_tokens = max_tokens.saturating_add(budget);
+        *max_tokens = max_tokens.saturating_add(budget).min(most);
     }
     let budget = budget.min(max_tokens.saturating_sub(1));
     (budget >= LEAST_BUDGET).then(|| json!({"type": "enabled", "budget_tokens": budget}))

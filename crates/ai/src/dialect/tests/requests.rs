@@ -206,6 +206,21 @@ fn effort_becomes_what_the_upstream_understands() {
 }
 
 #[test]
+fn an_answer_without_a_limit_is_no_longer_than_its_model_writes() {
+    for (model, more, most) in [
+        ("claude-3-haiku-20240307", json!({}), 4_096),
+        ("claude-haiku-4-5", json!({}), 8_192),
+        ("claude-opus-4-1", json!({"reasoning_effort": "max"}), 32_000),
+        ("claude-sonnet-4-5", json!({"reasoning_effort": "max"}), 32_768),
+    ] {
+        let request = read(ApiStyle::Chat, &chat(&more)).unwrap();
+        let fitted = crate::takes::fit(&request, model, None);
+        let written = crate::dialect::anthropic::upstream::write(&fitted, model).unwrap();
+        assert_eq!(written["max_tokens"], most, "{model}");
+    }
+}
+
+#[test]
 fn todays_claude_thinks_as_much_as_it_wants_to() {
     let asked = |more: &Value, model: &str| {
         let request = read(ApiStyle::Chat, &chat(more)).unwrap();
