@@ -18,6 +18,9 @@ use crate::{
     endpoint_trait::EndpointDef,
 };
 
+/// How long a line of the committed document may be, unless a sentence is longer.
+const LINE: usize = 160;
+
 /// The whole document.
 #[must_use]
 pub fn document() -> OpenApi {
@@ -85,9 +88,38 @@ pub fn served(path: &str) -> Result<String, serde_json::Error> {
     serde_json::to_string(&document)
 }
 
-/// The document as it is committed, which people read the differences of: indented, with a newline at its end.
+/// The document as it is committed, which people read the differences of: indented, and what is short on one line.
 pub fn text() -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&document()).map(|text| text + "\n")
+    serde_json::to_string_pretty(&document()).map(|text| gathered(&text))
+}
+
+/// JSON that stands on as many lines as it can, with each object and each list that fits into a line on one. No string of it has a line break in it.
+fn gathered(pretty: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    // Where what is not closed yet begins.
+    let mut open = Vec::new();
+    for line in pretty.lines() {
+        if line.ends_with(['{', '[']) {
+            open.push(lines.len());
+        }
+        lines.push(line.to_owned());
+        if !line.trim_start().starts_with(['}', ']']) {
+            continue;
+        }
+        let Some(begin) = open.pop() else { continue };
+        let mut whole = lines[begin].clone();
+        for part in lines[begin + 1..].iter().map(|part| part.trim_start()) {
+            if !whole.ends_with('[') && !part.starts_with(']') {
+                whole.push(' ');
+            }
+            whole.push_str(part);
+        }
+        if whole.chars().count() <= LINE {
+            lines.truncate(begin);
+            lines.push(whole);
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 fn method(def: &EndpointDef) -> HttpMethod {
@@ -125,4 +157,34 @@ fn failure() -> RefOr<Schema> {
         }
     }
     object.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_is_short_stands_on_one_line() {
+        let long = "x".repeat(LINE);
+        let value = json!({ "a": { "b": [1, "two ]"], "c": {} }, "d": [{ "e": long }, []], "f": [[[]], "{"] });
+        let text = gathered(&serde_json::to_string_pretty(&value).unwrap());
+        let lines: Vec<&str> = text.lines().collect();
+        let d = format!("      \"e\": \"{long}\"");
+        let expected = [
+            "{",
+            r#"  "a": { "b": [1, "two ]"], "c": {} },"#,
+            r#"  "d": ["#,
+            "    {",
+            d.as_str(),
+            "    },",
+            "    []",
+            "  ],",
+            r#"  "f": [[[]], "{"]"#,
+            "}",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 }

@@ -6,6 +6,7 @@ use support::{Application, Value};
 
 /// What all operations have in common is said once: a difference of the description stays one that can be read. The schemas are counted in.
 const BYTES_PER_OPERATION: usize = 1_900;
+const LINES_PER_OPERATION: usize = 52;
 
 fn committed() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json")).unwrap_or_default()
@@ -27,6 +28,8 @@ async fn the_committed_description_is_what_the_program_prints_and_serves() {
         document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
     let bytes = served.len() / operations;
     assert!(bytes <= BYTES_PER_OPERATION, "{bytes} bytes for each of {operations}: what do many of them repeat?");
+    let lines = committed().lines().count() / operations;
+    assert!(lines <= LINES_PER_OPERATION, "{lines} lines for each of {operations}: what do many of them repeat?");
 }
 
 #[test]
