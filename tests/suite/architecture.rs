@@ -245,18 +245,22 @@ fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
     false
 }
 
-#[test]
-fn the_modules_of_the_services_use_only_what_stands_below_them() {
-    let folder = root().join("crates/service/src");
-    // `App` holds everything together and is handed to every function, so that it is no arrow; `lib.rs` only lists.
-    let texts: Vec<(String, String)> = sources(&folder)
+/// The modules of a crate, once for each of their files, with its text. `lib.rs` only lists.
+fn modules(folder: &Path) -> Vec<(String, String)> {
+    sources(folder)
         .into_iter()
         .map(|path| {
-            let module = path.strip_prefix(&folder).unwrap().components().next().unwrap().as_os_str();
+            let module = path.strip_prefix(folder).unwrap().components().next().unwrap().as_os_str();
             (module.to_string_lossy().trim_end_matches(".rs").to_owned(), program_text(&path))
         })
         .filter(|(module, _)| module != "lib")
-        .collect();
+        .collect()
+}
+
+#[test]
+fn the_modules_of_the_services_use_only_what_stands_below_them() {
+    // `App` holds everything together and is handed to every function, so that it is no arrow.
+    let texts = modules(&root().join("crates/service/src"));
     let floors: BTreeMap<&str, usize> = FLOORS
         .iter()
         .enumerate()
@@ -275,6 +279,33 @@ fn the_modules_of_the_services_use_only_what_stands_below_them() {
     let beside: BTreeSet<(&str, &str)> =
         arrows.iter().filter(|(from, to)| floors[from] == floors[to]).copied().collect();
     let circle: Vec<_> = beside.iter().filter(|(from, to)| leads(&beside, to, from)).collect();
+    assert!(circle.is_empty(), "these make a circle: {circle:?}");
+}
+
+/// Which module the names are from that a crate shows as its own.
+fn homes(lib: &str) -> BTreeMap<&str, &str> {
+    let shown = lib.lines().filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"));
+    shown
+        .flat_map(|(module, names)| names.trim_matches(['{', '}', ';']).split(", ").map(move |name| (name, module)))
+        .collect()
+}
+
+#[test]
+fn the_modules_of_the_database_make_no_circle() {
+    let folder = root().join("crates/dbcontext/src");
+    let lib = program_text(&folder.join("lib.rs"));
+    let (texts, homes) = (modules(&folder), &homes(&lib));
+    assert_eq!(homes.get("Database"), Some(&"connection"), "what lib.rs shows was not found");
+    let arrows: BTreeSet<(&str, &str)> = texts
+        .iter()
+        .flat_map(|(module, text)| {
+            let named = modules_named(text).into_iter();
+            named.map(move |named| (module.as_str(), homes.get(named).copied().unwrap_or(named)))
+        })
+        .filter(|(from, to)| from != to)
+        .collect();
+    assert!(arrows.contains(&("connection", "sqlite")), "no arrows were found");
+    let circle: Vec<_> = arrows.iter().filter(|(from, to)| leads(&arrows, to, from)).collect();
     assert!(circle.is_empty(), "these make a circle: {circle:?}");
 }
 

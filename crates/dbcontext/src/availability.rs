@@ -23,6 +23,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+/// How long a query may wait for a free connection before the caller gets a 503.
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
 pub(crate) const STATEMENT: Duration = Duration::from_secs(12);
 /// How long an answer may take before it is asked whether the database can be reached at all.

@@ -17,15 +17,13 @@ use sea_orm::{
 };
 
 use crate::{
-    availability::{Availability, STATEMENT},
+    availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT},
     constraint::is_read_only,
     sqlite::{Sqlite, Turn},
     timeout::{self, Connections},
     transaction::{LogTransaction, Transaction},
 };
 
-/// How long a query may wait for a free connection before the caller gets a 503.
-pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long PostgreSQL may work on one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an instance that stands still may hold what others wait for: no transaction of ours waits for anything but the database.

@@ -23,6 +23,7 @@ pub struct Sign {
 }
 
 impl Sign {
+    /// Its key is made of the instance's id as [`workers_without_sign`](crate::query::jobs::workers_without_sign) makes it.
     #[must_use]
     pub fn of(instance: InstanceId) -> Self {
         let (_, low) = instance.0.as_u64_pair();
@@ -45,9 +46,4 @@ impl Sign {
         self.held = Some(connection);
         Ok(())
     }
-}
-
-/// The key of an instance's lock, from the column that holds its id.
-pub(crate) fn key_of(column: &str) -> String {
-    format!("('x' || right(replace({column}::text, '-', ''), 16))::bit(64)::bigint")
 }

@@ -381,11 +381,10 @@ pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -
         leased_by: InstanceId,
         is_gone: bool,
     }
-    let sql = format!(
-        "SELECT r.leased_by, pg_try_advisory_xact_lock_shared({}) AS is_gone \
-         FROM (SELECT DISTINCT leased_by FROM jobs WHERE status = 'running' AND leased_by <> $1) AS r",
-        crate::sign::key_of("r.leased_by")
-    );
+    // The key is the lower half of the id.
+    let sql = "SELECT r.leased_by, pg_try_advisory_xact_lock_shared( \
+               ('x' || right(replace(r.leased_by::text, '-', ''), 16))::bit(64)::bigint) AS is_gone \
+               FROM (SELECT DISTINCT leased_by FROM jobs WHERE status = 'running' AND leased_by <> $1) AS r";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [own.into()]);
     let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().filter(|row| row.is_gone).map(|row| row.leased_by).collect())

@@ -26,7 +26,7 @@ use sqlx::{
 };
 
 use crate::{
-    connection::ACQUIRE_TIMEOUT,
+    availability::ACQUIRE_TIMEOUT,
     constraint::{app_error, sqlite_error, sqlite_unique_violation},
     query::Piece,
 };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::connection::ACQUIRE_TIMEOUT;
+use crate::availability::ACQUIRE_TIMEOUT;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteLock(Arc<Mutex<()>>);
