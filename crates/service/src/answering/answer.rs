@@ -33,7 +33,7 @@ use crate::{
     gateway,
     jobs::{Ended, Job, Lease, Over, Stored as _, Work, wake},
     knowledge::Known,
-    tools::{self, Script},
+    tools::{self, ToolTranscript},
 };
 
 /// How long an instance that stops waits for calls of tools that run: one that is broken off may have taken effect.
@@ -133,12 +133,12 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
         None => tools::Offer::default(),
     };
     let version = begun.versions.map_or(1, |versions| versions.index);
-    let mut script = if begun.tool_calls.is_empty() {
-        Script::new(answer.answer_id, version)
+    let mut transcript = if begun.tool_calls.is_empty() {
+        ToolTranscript::new(answer.answer_id, version)
     } else {
-        Script::load(app, answer.answer_id, version, claim.attempt).await?
+        ToolTranscript::load(app, answer.answer_id, version, claim.attempt).await?
     };
-    let kept = script.text_end(&begun.content);
+    let kept = transcript.text_end(&begun.content);
     let calling = Mutex::new(());
     let consulted = tokio::select! {
         consulted = known.consult(app, (&assistant, claim.owner), answer.answer_id, &request.messages) => consulted,
@@ -153,7 +153,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let request = context::with_tools(request, &offer);
     let writing = Writing::new(job, answer, (&assistant, &model, route), (&offer, request), &calling);
     let written = tokio::select! {
-        written = writing.run(&mut script, &mut draft, &mut measure) => Ok(written),
+        written = writing.run(&mut transcript, &mut draft, &mut measure) => Ok(written),
         interruption = interruption(app, lease, stop.token(), draining, &calling) => Err(interruption),
     };
     writing.pay(&mut measure, status_of(&written));

@@ -29,7 +29,7 @@ use crate::{
     events::{AnswerJob, Change, Outcome, OvertakeAnswer},
     gateway::{self, AnswerUse, Asker, RoundHold},
     jobs::{Lease, Work},
-    tools::{self, Offer, Ran, Script, Wanted},
+    tools::{self, Offer, Ran, ToolTranscript, Wanted},
 };
 
 /// Least time between two pieces of one answer: at most 25 a second.
@@ -98,24 +98,30 @@ impl<'a> Writing<'a> {
     }
 
     /// Asks the model as often as it wants to call something, and calls that.
-    pub async fn run(&self, script: &mut Script, draft: &mut Draft, measure: &mut Measure) -> Result<Written, Trouble> {
+    pub async fn run(
+        &self,
+        transcript: &mut ToolTranscript,
+        draft: &mut Draft,
+        measure: &mut Measure,
+    ) -> Result<Written, Trouble> {
         let settings = &self.app.config.mcp;
         loop {
-            if script.is_open()
-                && let Some(until) = self.call(script).await?
+            if transcript.is_open()
+                && let Some(until) = self.call(transcript).await?
             {
                 return Ok(Written::Waits(until));
             }
             let mut request = self.request.clone();
             let model = self.app.gateway.find_model(self.model);
             let pictures = match model.filter(|model| model.definition.capabilities.images) {
-                Some(_) => script.pictures(self.app).await.map_err(Trouble::Ours)?,
+                Some(_) => transcript.pictures(self.app).await.map_err(Trouble::Ours)?,
                 None => HashMap::new(),
             };
-            request.rounds = script.rounds(draft.text(), pictures);
+            request.rounds = transcript.rounds(draft.text(), pictures);
             request.tools = self.offer.functions();
-            script.name_functions(&mut request.tools);
-            request.no_more_calls = script.round_count() >= settings.max_rounds || script.calls() >= settings.max_calls;
+            transcript.name_functions(&mut request.tools);
+            request.no_more_calls =
+                transcript.round_count() >= settings.max_rounds || transcript.calls() >= settings.max_calls;
             if !request.rounds.is_empty() {
                 draft.part();
             }
@@ -129,7 +135,7 @@ impl<'a> Writing<'a> {
             }
             let Some(asker) = self.asker() else { return Ok(Written::Whole) };
             let wanted = Wanted { answer: self.answer, asker, text: draft.text(), calls };
-            if !script.want(self.app, self.offer, wanted).await.map_err(Trouble::Ours)? {
+            if !transcript.want(self.app, self.offer, wanted).await.map_err(Trouble::Ours)? {
                 return Err(Trouble::Moot);
             }
             draft.stored();
@@ -141,10 +147,10 @@ impl<'a> Writing<'a> {
     }
 
     /// Makes the calls that are open; until when they wait, where they do.
-    async fn call(&self, script: &mut Script) -> Result<Option<Timestamp>, Trouble> {
+    async fn call(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, Trouble> {
         let _calling = self.calling.lock().await;
         let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
-        let ran = tools::run(self.app, self.answer, self.claim.attempt, self.offer, script, may_begin).await;
+        let ran = tools::run(self.app, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
         match ran.map_err(Trouble::Ours)? {
             Ran::All => Ok(None),
             Ran::Waits(until) => Ok(Some(until)),

@@ -10,7 +10,7 @@ use mcp::McpError;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::{Offer, Script, builtin, pictures, script::EXPIRED, shown_json, tell};
+use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
 use crate::{App, events::AnswerJob};
 
 /// How many calls of one answer are made at the same time.
@@ -38,18 +38,18 @@ pub(crate) async fn run(
     answer: &AnswerJob,
     attempt: i32,
     offer: &Offer,
-    script: &mut Script,
+    transcript: &mut ToolTranscript,
     holds: impl Fn() -> bool + Sync,
 ) -> Result<Ran, AppError> {
     let one_by_one = &Mutex::new(());
     loop {
-        let before = statuses(&script.rows);
-        tool_calls::expire(app.db.writer(), script.message_id, EXPIRED, app.clock.now()).await?;
-        script.reload(app).await?;
-        show(app, answer, script, &before).await?;
+        let before = statuses(&transcript.rows);
+        tool_calls::expire(app.db.writer(), transcript.message_id, EXPIRED, app.clock.now()).await?;
+        transcript.reload(app).await?;
+        show(app, answer, transcript, &before).await?;
         let due: Vec<ToolCallRow> =
-            script.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
-        let (shared, may_begin) = (&*script, &holds);
+            transcript.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
+        let (shared, may_begin) = (&*transcript, &holds);
         stream::iter(due)
             .map(|row| async move {
                 if !may_begin() || !tool_calls::start(app.db.writer(), row.id, attempt, app.clock.now()).await? {
@@ -67,21 +67,21 @@ pub(crate) async fn run(
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        script.reload(app).await?;
+        transcript.reload(app).await?;
         // One that waited may have been allowed meanwhile: a job that isn't aside can't be hastened for it.
-        if !has(script, ToolCallStatus::Queued) || !holds() {
+        if !has(transcript, ToolCallStatus::Queued) || !holds() {
             break;
         }
     }
-    if has(script, ToolCallStatus::Queued) || has(script, ToolCallStatus::Running) {
+    if has(transcript, ToolCallStatus::Queued) || has(transcript, ToolCallStatus::Running) {
         return Ok(Ran::Lost);
     }
     // What needs nobody's word has been called by now.
-    Ok(script.waits_until().map_or(Ran::All, Ran::Waits))
+    Ok(transcript.waits_until().map_or(Ran::All, Ran::Waits))
 }
 
-fn has(script: &Script, status: ToolCallStatus) -> bool {
-    script.rows.iter().any(|row| row.status == status.as_str())
+fn has(transcript: &ToolTranscript, status: ToolCallStatus) -> bool {
+    transcript.rows.iter().any(|row| row.status == status.as_str())
 }
 
 async fn called(
@@ -125,12 +125,12 @@ fn statuses(rows: &[ToolCallRow]) -> Vec<String> {
 }
 
 /// Keeps with the message how its calls stand, and tells of those that stand otherwise than `before`.
-async fn show(app: &App, answer: &AnswerJob, script: &Script, before: &[String]) -> Result<(), AppError> {
+async fn show(app: &App, answer: &AnswerJob, transcript: &ToolTranscript, before: &[String]) -> Result<(), AppError> {
     let is_changed = |place: usize, row: &ToolCallRow| before.get(place) != Some(&row.status);
     let changed: Vec<&ToolCallRow> =
-        script.rows.iter().enumerate().filter(|(place, row)| is_changed(*place, row)).map(|(_, row)| row).collect();
-    tool_calls::show(app.db.writer(), script.message_id, shown_json(&script.rows)?.as_deref()).await?;
-    changed.into_iter().for_each(|row| tell(app, answer.conversation_id, script.message_id, row));
+        transcript.rows.iter().enumerate().filter(|(place, row)| is_changed(*place, row)).map(|(_, row)| row).collect();
+    tool_calls::show(app.db.writer(), transcript.message_id, shown_json(&transcript.rows)?.as_deref()).await?;
+    changed.into_iter().for_each(|row| tell(app, answer.conversation_id, transcript.message_id, row));
     Ok(())
 }
 
@@ -138,15 +138,15 @@ async fn show(app: &App, answer: &AnswerJob, script: &Script, before: &[String])
 async fn retell(
     app: &App,
     answer: &AnswerJob,
-    script: &Script,
+    transcript: &ToolTranscript,
     row: &ToolCallRow,
     one_by_one: &Mutex<()>,
 ) -> Result<(), AppError> {
     let _turn = one_by_one.lock().await;
-    let rows = tool_calls::of_version(app.db.writer(), script.message_id, script.version).await?;
-    tool_calls::show(app.db.writer(), script.message_id, shown_json(&rows)?.as_deref()).await?;
+    let rows = tool_calls::of_version(app.db.writer(), transcript.message_id, transcript.version).await?;
+    tool_calls::show(app.db.writer(), transcript.message_id, shown_json(&rows)?.as_deref()).await?;
     if let Some(row) = rows.iter().find(|known| known.id == row.id) {
-        tell(app, answer.conversation_id, script.message_id, row);
+        tell(app, answer.conversation_id, transcript.message_id, row);
     }
     Ok(())
 }

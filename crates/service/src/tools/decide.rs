@@ -16,7 +16,7 @@ use dbcontext::{
 use mcp::Tool;
 use serde_json::{Map, Value};
 
-use super::{arguments, builtin, permissions::digest, script::DENIED, servers, shown_json, tell};
+use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, transcript::DENIED};
 use crate::{
     App, access,
     events::AnswerJob,

@@ -2,7 +2,7 @@
 //!
 //! What a server has told of its tools is kept and changes only when an administrator asks for it again, so that what was looked at is what is
 //! offered. An assistant offers its model the tools that it was given ([`Offer`]). What the model calls is stored before it happens
-//! ([`Script`]), with a state that one worker at a time can change: a call is begun once, and one that may have taken effect when its worker
+//! ([`ToolTranscript`]), with a state that one worker at a time can change: a call is begun once, and one that may have taken effect when its worker
 //! died is not repeated. Results are bounded, and data to the model. Who has asked decides about calls that are asked about, may change their
 //! arguments, and may let the assistant call the same tool from then on ([permissions]). Some servers are asked with the [account](oauth) that each
 //! person has connected. Some tools are [our own](builtin).
@@ -16,11 +16,11 @@ pub mod oauth;
 mod offer;
 pub mod permissions;
 pub mod pictures;
-mod script;
 mod secrets;
 pub mod server_prompts;
 pub mod servers;
 mod shareable;
+mod transcript;
 
 use std::sync::Arc;
 
@@ -35,9 +35,9 @@ pub(crate) use calls::{Ran, run};
 pub use connections::Connections;
 pub use decide::{Decision, decide, find};
 pub(crate) use offer::{Offer, offer};
-pub(crate) use script::{Script, Wanted};
 pub use servers::ServerFields;
 pub(crate) use servers::parse_choice;
+pub(crate) use transcript::{ToolTranscript, Wanted};
 
 use crate::{
     App,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use dbcontext::query::{messages, tool_calls};
 use serde::{Deserialize, Serialize};
 
-use super::Script;
+use super::ToolTranscript;
 use crate::{App, uploads};
 
 /// Pictures that a model is shown with the results of all calls.
@@ -77,10 +77,14 @@ fn shown_type(media_type: &str) -> &'static str {
 }
 
 /// The pictures of an answer's calls, the newest of them.
-pub(super) async fn shown(app: &App, script: &Script) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {
+pub(super) async fn shown(
+    app: &App,
+    transcript: &ToolTranscript,
+) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {
     let mut shown = HashMap::new();
     let mut left = MAX_SHOWN;
-    let rows = tool_calls::pictures(app.db.reader(), script.message_id, script.version, MAX_SHOWN as u64).await?;
+    let rows =
+        tool_calls::pictures(app.db.reader(), transcript.message_id, transcript.version, MAX_SHOWN as u64).await?;
     for row in rows {
         let kept: Vec<Kept> = serde_json::from_str(&row.pictures).map_err(AppError::internal)?;
         let picture =

@@ -28,7 +28,7 @@ const MAX_RESULTS: usize = 256 * 1024;
 const LEAST_RESULT: usize = 512;
 
 /// The calls of one version of an answer.
-pub(crate) struct Script {
+pub(crate) struct ToolTranscript {
     pub message_id: MessageId,
     pub version: i64,
     pub(super) rows: Vec<ToolCallRow>,
@@ -44,7 +44,7 @@ pub(crate) struct Wanted<'a> {
     pub calls: Vec<ChatCall>,
 }
 
-impl Script {
+impl ToolTranscript {
     /// Of an answer for which nothing was called yet.
     pub fn new(message_id: MessageId, version: i64) -> Self {
         Self { message_id, version, rows: Vec::new() }
@@ -260,9 +260,9 @@ mod tests {
             row(0, 1, 3, ToolCallStatus::Refused, Some(DENIED.to_owned())),
             row(1, 0, 9, ToolCallStatus::Done, None),
         ];
-        let script = Script { message_id: MessageId::new(), version: 1, rows };
+        let transcript = ToolTranscript { message_id: MessageId::new(), version: 1, rows };
         let text = "😀à\n\nmore and what was not told";
-        let rounds = script.rounds(text, HashMap::new());
+        let rounds = transcript.rounds(text, HashMap::new());
         assert_eq!(rounds.iter().map(|round| round.text.as_str()).collect::<Vec<_>>(), ["😀à", "more"]);
         assert_eq!(rounds[0].calls.len(), 2);
         assert_eq!(
@@ -270,17 +270,21 @@ mod tests {
             [false, true],
             "what was denied is no result"
         );
-        assert_eq!((script.text_end(text), script.round_count(), script.is_open()), ("😀à\n\nmore".len(), 2, false));
+        assert_eq!(
+            (transcript.text_end(text), transcript.round_count(), transcript.is_open()),
+            ("😀à\n\nmore".len(), 2, false)
+        );
         assert_eq!(rounds[1].results[0].text, "(no result)");
-        assert_eq!(script.rounds("😀", HashMap::new())[1].text, "", "a text that is shorter than it was");
+        assert_eq!(transcript.rounds("😀", HashMap::new())[1].text, "", "a text that is shorter than it was");
     }
 
     #[test]
     fn results_are_bounded_together() {
         let long = || Some("x".repeat(100_000));
         let rows = (0..5).map(|place| row(0, place, 0, ToolCallStatus::Done, long())).collect();
-        let script = Script { message_id: MessageId::new(), version: 1, rows };
-        let total: usize = script.rounds("", HashMap::new())[0].results.iter().map(|result| result.text.len()).sum();
+        let transcript = ToolTranscript { message_id: MessageId::new(), version: 1, rows };
+        let total: usize =
+            transcript.rounds("", HashMap::new())[0].results.iter().map(|result| result.text.len()).sum();
         assert!(total <= MAX_RESULTS + 5 * LEAST_RESULT, "{total}");
     }
 }
