@@ -4,6 +4,7 @@
 //! instance counts for itself. A request counts with the tokens that it may need; what it needed less, or more, is set right at its end.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use std::{
 use appcore::ApiKeyId;
 use dashmap::DashMap;
 use deadpool_redis::redis::{Script, cmd};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::ready, stream};
 use tokio::{runtime::Handle, time::Instant};
 use uuid::Uuid;
 
@@ -22,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A request that was not renewed for so long belongs to an instance that died.
 const LIFETIME: Duration = Duration::from_secs(90);
 const RENEW_EVERY: Duration = Duration::from_secs(30);
+/// Keys whose requests are renewed at the same time.
+const KEYS_AT_ONCE: usize = 16;
 /// How long it is worth waiting for one of the requests at the same time to end.
 const NEXT_SLOT: Duration = Duration::from_secs(1);
 
@@ -270,25 +274,28 @@ impl Shared {
         }
     }
 
+    /// What a key has under way is renewed by one call, so that all of it is well within its lifetime.
     async fn renew(&self) {
         // Copied first: no lock is held while Redis is asked.
-        let under_way: Vec<(Uuid, ApiKeyId)> =
-            self.under_way.iter().map(|entry| (*entry.key(), *entry.value())).collect();
-        for (id, key) in under_way {
-            let renewing = async {
-                let mut connection = self.redis.connection().await?;
-                let mut renewal = self.renew.key(slots_key(key));
-                renewal.arg(id.simple().to_string()).arg(lifetime());
-                Ok(renewal.invoke_async::<()>(&mut connection).await?)
-            };
-            if let Err(error) = self.redis.within(PATIENCE, renewing).await {
-                tracing::debug!(
-                    error = format!("{error:#}"),
-                    "a request that is under way could not be counted further"
-                );
-                return;
-            }
+        let mut under_way: HashMap<ApiKeyId, Vec<String>> = HashMap::new();
+        for entry in &self.under_way {
+            under_way.entry(*entry.value()).or_default().push(entry.key().simple().to_string());
         }
+        let renewing = under_way.into_iter().map(|(key, ids)| self.renew_of(key, ids));
+        let renewed = stream::iter(renewing).buffer_unordered(KEYS_AT_ONCE).try_for_each(|()| ready(Ok(()))).await;
+        if let Err(error) = renewed {
+            tracing::debug!(error = format!("{error:#}"), "requests that are under way could not be counted further");
+        }
+    }
+
+    async fn renew_of(&self, key: ApiKeyId, ids: Vec<String>) -> anyhow::Result<()> {
+        let renewing = async {
+            let mut connection = self.redis.connection().await?;
+            let mut renewal = self.renew.key(slots_key(key));
+            renewal.arg(lifetime()).arg(ids);
+            Ok(renewal.invoke_async::<()>(&mut connection).await?)
+        };
+        self.redis.within(PATIENCE, renewing).await
     }
 }
 
@@ -384,5 +391,34 @@ mod tests {
         assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Parallel);
         drop(first);
         assert!(limits.take(key, limit, 1).await.is_ok());
+    }
+    #[tokio::test]
+    async fn all_that_is_under_way_is_renewed() {
+        let Some(redis) = super::super::tests::redis() else { return };
+        let limits = KeyLimits::start(Some(redis.clone()));
+        let (one, other) = (ApiKeyId::new(), ApiKeyId::new());
+        let limit = KeyLimit { parallel: Some(5), ..NO_LIMIT };
+        let mut taken = Vec::new();
+        for key in [one, one, other] {
+            taken.push(limits.take(key, limit, 1).await.ok().unwrap());
+        }
+        // One more that ended in between.
+        let shared = limits.0.shared.as_ref().unwrap();
+        shared.under_way.insert(Uuid::now_v7(), one);
+        let mut connection = redis.connection().await.unwrap();
+        for key in [one, other] {
+            let all = cmd("ZRANGE").arg(slots_key(key)).arg(0).arg(-1).to_owned();
+            let ids: Vec<String> = all.query_async(&mut connection).await.unwrap();
+            for id in ids {
+                let ended = cmd("ZADD").arg(slots_key(key)).arg(1).arg(id).to_owned();
+                ended.query_async::<()>(&mut connection).await.unwrap();
+            }
+        }
+        shared.renew().await;
+        for (key, count) in [(one, 2), (other, 1)] {
+            let renewed = cmd("ZCOUNT").arg(slots_key(key)).arg(2).arg("+inf").to_owned();
+            assert_eq!(renewed.query_async::<i64>(&mut connection).await.unwrap(), count);
+        }
+        drop(taken);
     }
 }

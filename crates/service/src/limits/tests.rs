@@ -31,7 +31,7 @@ fn configured(variables: Vec<(String, String)>) -> Config {
         .config
 }
 
-fn redis() -> Option<Redis> {
+pub(super) fn redis() -> Option<Redis> {
     if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
         let pool = deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
         return Some(Redis::new(pool));
