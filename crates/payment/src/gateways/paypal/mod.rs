@@ -6,7 +6,11 @@
 mod certificate;
 mod list;
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use appcore::{
     Secret, Timestamp,
@@ -93,7 +97,15 @@ pub struct Paypal {
     check: Check,
     certificates: Certificates,
     /// Locked while it is fetched, so that it is fetched once.
-    token: Mutex<Option<(Secret, std::time::Instant)>>,
+    token: Mutex<Fetched>,
+}
+
+/// A token that is kept, and until when it is good.
+#[derive(Default)]
+struct Fetched {
+    token: Option<(Secret, Instant)>,
+    /// Why there was none the last time, and when that was known.
+    failure: Option<(GatewayError, Instant)>,
 }
 
 impl Paypal {
@@ -115,11 +127,18 @@ impl Paypal {
             access_token: String,
             expires_in: u64,
         }
-        let mut kept = self.token.lock().await;
-        if let Some((token, until)) = kept.as_ref()
-            && *until > std::time::Instant::now()
+        let came = Instant::now();
+        let mut fetched = self.token.lock().await;
+        if let Some((token, until)) = &fetched.token
+            && *until > Instant::now()
         {
             return Ok(token.clone());
+        }
+        // Whoever has waited for an attempt doesn't wait for one of their own, one after the other.
+        if let Some((error, at)) = &fetched.failure
+            && *at >= came
+        {
+            return Err(error.clone());
         }
         let request = self
             .http
@@ -127,11 +146,18 @@ impl Paypal {
             .post(self.http.url("/v1/oauth2/token"))
             .basic_auth(&self.client_id, Some(self.client_secret.expose()))
             .form(&[("grant_type", "client_credentials")]);
-        let Token { access_token, expires_in } = self.http.json(request).await?;
-        let lasts = Duration::from_secs(expires_in).saturating_sub(TOKEN_MARGIN);
-        let token = Secret::from(access_token);
-        *kept = Some((token.clone(), std::time::Instant::now() + lasts));
-        Ok(token)
+        match self.http.json(request).await {
+            Ok(Token { access_token, expires_in }) => {
+                let lasts = Duration::from_secs(expires_in).saturating_sub(TOKEN_MARGIN);
+                let token = Secret::from(access_token);
+                fetched.token = Some((token.clone(), Instant::now() + lasts));
+                Ok(token)
+            }
+            Err(error) => {
+                fetched.failure = Some((error.clone(), Instant::now()));
+                Err(error)
+            }
+        }
     }
 
     pub(crate) async fn ask(
@@ -157,7 +183,7 @@ impl Paypal {
         }
         let reply = self.http.send(request).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
-            *self.token.lock().await = None;
+            self.token.lock().await.token = None;
             return Err(GatewayError::Away("its token was refused".to_owned()));
         }
         Ok(reply)
@@ -429,7 +455,7 @@ impl Gateway for Paypal {
 
     async fn probe(&self, _: Timestamp) -> Result<(), GatewayError> {
         // One that is kept says nothing about now.
-        *self.token.lock().await = None;
+        self.token.lock().await.token = None;
         self.token().await.map(drop)
     }
 
@@ -655,6 +681,33 @@ mod tests {
         ] {
             assert_eq!(refund_state(status), meaning, "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_token_are_told_together_that_there_is_none() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let paypal = Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), Check::Api).unwrap();
+        // Read, and never answered.
+        let hanging_up = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
+        };
+        let ((), one, two, three) = tokio::join!(hanging_up, paypal.token(), paypal.token(), paypal.token());
+        assert!(one.is_err() && two.is_err() && three.is_err());
+        assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err(), "it was asked more than once");
+        // Whoever comes later has it asked for anew.
+        let answering = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
+            let body = json!({ "access_token": "t", "expires_in": 900 }).to_string();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+            let reply = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            socket.write_all(reply.as_bytes()).await.unwrap();
+        };
+        let ((), token) = tokio::join!(answering, paypal.token());
+        assert_eq!(token.unwrap().expose(), "t");
     }
 
     #[test]
