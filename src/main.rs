@@ -33,7 +33,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[cfg(not(feature = "profiling"))]
 pub static ALLOCATOR_SETTINGS: &[u8] = b"dirty_decay_ms:1000,muzzy_decay_ms:0\0";
 
-/// The same, ready to tell who allocates what once it is asked to: of every 512 KiB one allocation.
+/// What the allocator is told by a program that can say who allocates what, once it is asked to: of every 512 KiB one allocation.
 #[expect(unsafe_code, reason = "the allocator looks for this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 #[cfg(feature = "profiling")]

@@ -17,7 +17,7 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     }
 }
 
-/// The same error, with what to do in front.
+/// The error with what to do in front.
 pub fn advised(error: anyhow::Error) -> anyhow::Error {
     match advice(&error) {
         Some(advice) => error.context(advice),

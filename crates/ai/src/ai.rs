@@ -63,7 +63,7 @@ pub struct Ai {
     upstreams: RwLock<Arc<Upstreams>>,
     /// By the configuration: the model of whoever asks for none.
     configured_default: Option<Target>,
-    /// The same where it is another provider's that is added.
+    /// The default model that the configuration names and that isn't of its own providers: one that is added may have it.
     wished_default: Option<String>,
     /// The client of those that have no proxy of their own.
     shared: Http,

@@ -23,7 +23,7 @@ use crate::{
 const KEY: &[u8] = br#""embedding""#;
 /// More inputs in one call are refused.
 const MOST_INPUTS: usize = 2_048;
-/// The same of tokens, where they are sent instead of texts: OpenAI takes no more.
+/// More tokens in one call are refused, where they are sent instead of texts: OpenAI takes no more.
 const MOST_TOKENS: usize = 300_000;
 
 /// What was asked for, as far as an answer depends on it.

@@ -318,7 +318,7 @@ impl Record {
         Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
     }
 
-    /// The same, for other instances, too.
+    /// Has what is kept known to other instances, too.
     pub fn shared(self, sharing: Option<Sharing>) -> Self {
         Self { sharing, ..self }
     }

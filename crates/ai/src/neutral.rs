@@ -262,7 +262,7 @@ impl Request {
         }
     }
 
-    /// The same for a provider that knows instructions above the conversation only: those in the middle are marked texts of the user's.
+    /// The request for a provider that knows instructions above the conversation only: those in the middle are marked texts of the user's.
     pub fn two_sided(&self) -> Cow<'_, Self> {
         if self.turns.iter().all(|turn| turn.speaker != Speaker::System) {
             return Cow::Borrowed(self);

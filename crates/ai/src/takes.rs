@@ -31,9 +31,9 @@ pub(crate) enum Thinking {
     Any,
     /// Named efforts, the smallest first.
     Efforts(Vec<Effort>),
-    /// The same of Anthropic: the model finds out how much thinking a question needs.
+    /// Named efforts of Anthropic, where the model finds out how much thinking a question needs.
     Adaptive(Vec<Effort>),
-    /// The same of Gemini.
+    /// Named levels of Gemini.
     Levels(Vec<Effort>),
     /// A number of tokens.
     Budget {

@@ -34,7 +34,7 @@ pub enum AppError {
     /// The caller asked for something that can't be had; `message` replaces the code's own sentence.
     #[error("{code}")]
     Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
-    /// The same, with what a program needs to know in order to go on.
+    /// A refusal with what a program needs to know in order to go on.
     #[error("{code}")]
     Detailed { code: Code, message: Option<Cow<'static, str>>, details: Box<serde_json::Value> },
     /// Fields of the request are wrong (422).

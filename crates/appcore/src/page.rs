@@ -52,7 +52,7 @@ impl<T> Page<T> {
         Self { items, page: request.page, page_size: request.page_size, total }
     }
 
-    /// The same page of something else.
+    /// This page with other items.
     #[must_use]
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         let items = self.items.into_iter().map(change).collect();

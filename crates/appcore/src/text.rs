@@ -41,7 +41,7 @@ impl Content {
         Self::parse_beside_files(text, max_chars)
     }
 
-    /// The same for what is sent with files, which need no words.
+    /// Parses what is sent with files, which needs no words.
     pub fn parse_beside_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
         let mut text = text.into();
         if is_blank(&text) {

@@ -51,7 +51,7 @@ pub fn app_error(error: DbErr) -> AppError {
     }
 }
 
-/// The same of the connection by which SQLite commits.
+/// Whether the connection by which SQLite commits has refused a row that is there already.
 pub(crate) fn sqlite_unique_violation(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
     let code = error.sqlite_error().map(|error| error.extended_code);

@@ -83,7 +83,7 @@ impl BodyStream {
         Self { payload, declared, read: 0, limit, idle, lease, counted: 0 }.up_to(limit)
     }
 
-    /// The same where less is taken.
+    /// The body, of which no more than this is taken.
     fn up_to(mut self, limit: usize) -> Result<Self, AppError> {
         self.limit = self.limit.min(limit);
         if self.declared.is_some_and(|length| length > self.limit) {

@@ -27,7 +27,7 @@ impl Ctx {
         &self.app
     }
 
-    /// The same, for what goes on after the handler has answered.
+    /// The app for what goes on after the handler has answered.
     #[must_use]
     pub fn shared_app(&self) -> Arc<App> {
         Arc::clone(&self.app)

@@ -101,7 +101,7 @@ impl Reply<Raw> {
         Self::with(Data::Raw(content_type, RawBody::Pieces(pieces.boxed_local())))
     }
 
-    /// The same where it is known how many bytes they are.
+    /// [`Self::stream`], where it is known how many bytes they are.
     pub fn sized(
         content_type: &'static str,
         length: u64,

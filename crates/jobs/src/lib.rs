@@ -55,7 +55,7 @@ pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) 
     ask_after(db, now, job, Duration::ZERO).await
 }
 
-/// The same, to be done when `wait` has passed.
+/// [`ask`] for a job that is done when `wait` has passed.
 pub async fn ask_after<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

@@ -128,7 +128,7 @@ pub(crate) fn block(block: ContentBlock, pictures: &mut Vec<String>) -> String {
     }
 }
 
-/// The same of a resource.
+/// What a model can read of a resource.
 fn contents(contents: ResourceContents, pictures: &mut Vec<String>) -> String {
     match contents {
         ResourceContents::TextResourceContents { text, .. } => text,

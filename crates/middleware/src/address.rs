@@ -26,7 +26,7 @@ pub fn source(http: &HttpRequest, config: &Config) -> RequestSource {
     source
 }
 
-/// The same for a request that keeps nothing.
+/// Where a request comes from that keeps nothing.
 #[must_use]
 pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> RequestSource {
     let address = client_address(peer, headers, config);

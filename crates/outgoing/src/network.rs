@@ -22,7 +22,7 @@ const FORBIDDEN_V4: [([u8; 4], u32); 15] = [
     ([240, 0, 0, 0], 4),
 ];
 
-/// The same for IPv6, by their first four groups.
+/// Networks of IPv6 that are not the public Internet, by their first four groups and the length of their prefix.
 const FORBIDDEN_V6: [([u16; 4], u32); 11] = [
     // NAT64 of a network's own: what it stands for depends on the network.
     ([0x0064, 0xff9b, 0x0001, 0], 48),

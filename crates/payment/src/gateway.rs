@@ -236,7 +236,7 @@ pub enum Presence {
 pub struct Attempt<'a> {
     pub method: &'a str,
     pub presence: Presence,
-    /// The same number again is the same charge.
+    /// Another try with this number is no other charge.
     pub number: i64,
     /// Where the browser goes when the payer has confirmed it.
     pub return_url: &'a Url,
@@ -439,7 +439,7 @@ impl News {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The same for each repetition.
+    /// Each repetition has this id.
     pub event_id: String,
     /// The gateway's word for it.
     pub kind: String,

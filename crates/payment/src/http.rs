@@ -80,7 +80,7 @@ impl Reply {
         GatewayError::Away(self.reason())
     }
 
-    /// The same where the gateway has said in its own words that it won't do it.
+    /// What an answer is where the gateway has said in its own words that it won't do it.
     pub fn refusal(&self) -> GatewayError {
         GatewayError::Refused(self.reason())
     }

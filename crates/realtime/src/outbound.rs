@@ -225,7 +225,7 @@ impl Outbound {
         self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
     }
 
-    /// The same, where it may already be told to pass more of them.
+    /// [`Self::pass_until`], where it may already be told to pass more of them.
     pub fn pass_at_least(&self, conversation: ConversationId, seq: i64) {
         let mut passed = self.passed.borrow_mut();
         let until = passed.get_or_insert_default().until.entry(conversation).or_insert(seq);

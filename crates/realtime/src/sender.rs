@@ -137,7 +137,7 @@ impl Sender {
         self.push_beyond(frame)
     }
 
-    /// The same for a frame that does not fit into the free bytes: whether it may wait depends on what the client takes.
+    /// [`Self::push`] for a frame that does not fit into the free bytes: whether it may wait depends on what the client takes.
     #[cold]
     fn push_beyond(&self, frame: Bytes) -> bool {
         self.flush();

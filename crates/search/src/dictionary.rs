@@ -44,7 +44,7 @@ pub struct Dictionary {
 #[derive(Debug, Default)]
 struct Settled {
     map: Map<Vec<u8>>,
-    /// The same words, each on a line of its own.
+    /// The words of `map`, each on a line of its own.
     lines: Vec<u8>,
 }
 

@@ -57,7 +57,7 @@ fn fold_part(part: char, into: &mut String) {
     }
 }
 
-/// The same of a name, where signs stay: those for which keyboards have another in one form.
+/// [`fold_part`] of a name, where signs stay: those for which keyboards have another in one form.
 fn fold_sign(part: char, into: &mut String) {
     match part {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => into.push('\''),

@@ -158,7 +158,7 @@ fn answer<K: Copy + Eq + Hash, V: Clone + Default>(
     }
 }
 
-/// The same error for each of those who asked.
+/// An error that says as much, for each of those who asked.
 fn copy(error: &AppError) -> AppError {
     match error {
         AppError::Unavailable(cause) => AppError::unavailable(anyhow!("{cause:#}")),

@@ -7,7 +7,7 @@ pub struct SmallPicture {
     /// As a sentence begins with it: `An emoji`.
     pub name: &'static str,
     pub media_types: [&'static str; 3],
-    /// The same, as a sentence names them: `PNG, GIF or WebP`.
+    /// The media types as a sentence names them: `PNG, GIF or WebP`.
     pub formats: &'static str,
     pub max_bytes: i64,
     /// Of the longest side, in pixels.

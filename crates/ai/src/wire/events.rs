@@ -204,7 +204,7 @@ mod tests {
         events
     }
 
-    /// The same by blocks, each read by itself, as what was passed on is.
+    /// Reads the events by blocks, each by itself, as what was passed on is.
     fn read_blocks(chunks: &[&[u8]]) -> Vec<Event> {
         let mut splitter = Splitter::default();
         let mut blocks = Vec::new();

@@ -30,7 +30,7 @@ pub enum Credential {
     },
 }
 
-/// The same without what it allows: whatever can be ended at a moment's notice.
+/// Which credential it is, without what it allows: whatever can be ended at a moment's notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CredentialId {
     Session(SessionId),
@@ -48,7 +48,7 @@ impl Credential {
 }
 
 impl Principal {
-    /// The same, calling from there.
+    /// This principal, calling from there.
     #[must_use]
     pub const fn calling_from(mut self, address: Option<IpAddr>) -> Self {
         self.address = address;

@@ -22,7 +22,7 @@ pub enum Kind {
     Listen,
     /// An absolute address with one of these schemes.
     Url(&'static [&'static str]),
-    /// The same, and it may hold a password.
+    /// An absolute address with one of these schemes that may hold a password.
     SecretUrl(&'static [&'static str]),
     Secret,
     /// A secret that somebody else has chosen, however short.

@@ -64,7 +64,7 @@ pub fn load(table: &Table, file: Option<&Path>) -> Result<Loaded, ConfigError> {
     load_for(table, file, None)
 }
 
-/// The same for a role that the command line names.
+/// [`load`] for a role that the command line names.
 pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Result<Loaded, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
@@ -73,7 +73,7 @@ pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Resul
     load_with(table, file, environment.chain(role.clone()))
 }
 
-/// The same, from a given environment, of the settings that are everybody's.
+/// Reads a file and a given environment, of the settings that are everybody's.
 pub fn load_from(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -81,7 +81,7 @@ pub fn load_from(
     load_with(&Table::default(), file, environment)
 }
 
-/// The same, of the settings of a table.
+/// Reads a file and a given environment, of the settings of a table.
 pub fn load_with(
     table: &Table,
     file: Option<&Path>,

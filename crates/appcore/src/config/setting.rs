@@ -814,7 +814,7 @@ pub const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'st
     Setting { pattern, kind, default, about, is_needed: false }
 }
 
-/// The same, of something that has to be set where `enabled` beside it is true.
+/// A row of the table that has to be set where `enabled` beside it is true.
 #[must_use]
 pub const fn needed(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
     Setting { pattern, kind, default, about, is_needed: true }

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The same for people, with where each value came from; secrets hidden.
+    /// All settings as people are shown them, with where each value came from; secrets hidden.
     #[serde(skip)]
     pub described: Vec<crate::view::Setting>,
     pub server: Server,

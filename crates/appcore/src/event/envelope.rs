@@ -118,7 +118,7 @@ impl Envelope {
         })
     }
 
-    /// The same envelope with this effect.
+    /// This envelope with another effect.
     #[must_use]
     pub fn with_effect(self, effect: Effect) -> Self {
         Self { effect, ..self }

@@ -40,7 +40,7 @@ pub struct Task {
     /// Rises by one with each change.
     pub version: i64,
     pub assignee_ids: Vec<UserId>,
-    /// The same, with their names.
+    /// Those of `assignee_ids`, with their names.
     pub assignees: Vec<TaskPerson>,
     pub labels: Vec<String>,
     #[schema(required)]

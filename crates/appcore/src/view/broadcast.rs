@@ -24,7 +24,7 @@ pub enum BroadcastChannel {
     Banner,
     /// Among what they are told of (`GET /r1/notifications`), when it begins.
     Notification,
-    /// The same, and their devices are woken, unless they are not to be disturbed.
+    /// As a notification that wakes their devices as well, unless they are not to be disturbed.
     Push,
     /// One mail to everyone concerned, when it begins.
     Mail,

@@ -28,7 +28,7 @@ pub struct McpServer {
     pub offered_to: OfferedTo,
     /// As they were found last.
     pub tools: Vec<McpTool>,
-    /// The same of its prompts.
+    /// Its prompts, as they were found last.
     pub prompts: Vec<OfferedPrompt>,
     /// When its tools were asked for last.
     pub checked_at: Option<Timestamp>,

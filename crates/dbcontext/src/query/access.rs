@@ -19,7 +19,7 @@ pub(super) fn may_read(conversation: &str, user: &str) -> String {
     format!("({member} OR {})", is_open_to(conversation, user))
 }
 
-/// The same for those who are no members: whether it is open to the person.
+/// The condition for those who are no members: whether the conversation is open to the person.
 pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
     format!(
         "({conversation}.kind IN ({}) AND EXISTS (SELECT 1 FROM workspace_members aw \
@@ -65,7 +65,7 @@ pub(super) fn reads_after(conversation: &str, user: &str) -> String {
     )
 }
 
-/// The same for the member whose row the statement names `member`.
+/// [`reads_after`] for the member whose row the statement names `member`.
 pub(super) fn member_reads_after(conversation: &str, member: &str) -> String {
     format!(
         "CASE WHEN {conversation}.history = '{}' AND {conversation}.kind IN ({}) THEN {member}.from_seq ELSE 0 END",

@@ -82,7 +82,7 @@ pub async fn top_up<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Opti
     Entity::find_by_id(account_id).one(db).await.map_err(app_error)
 }
 
-/// The same, locked until the transaction ends.
+/// [`top_up`], locked until the transaction ends.
 pub async fn lock_top_up<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(account_id).lock_exclusive().one(txn).await.map_err(app_error)
 }

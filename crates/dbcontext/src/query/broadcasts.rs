@@ -105,7 +105,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<
     one(db, "SELECT * FROM broadcasts WHERE id = $1", id).await
 }
 
-/// The same, locked until the transaction ends.
+/// [`find`], locked until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
     let lock = if db.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
     one(db, &format!("SELECT * FROM broadcasts WHERE id = $1{lock}"), id).await

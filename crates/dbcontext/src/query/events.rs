@@ -74,7 +74,7 @@ pub async fn texts<C: ConnectionTrait>(
     StoredEvent::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
-/// The same for several messages, by their conversations, the numbers of the events that created them, and their ids.
+/// [`texts`] of several messages, by their conversations, the numbers of the events that created them, and their ids.
 pub async fn texts_of_all<C: ConnectionTrait>(
     db: &C,
     messages: &[(ConversationId, i64, MessageId)],

@@ -125,13 +125,13 @@ pub async fn lock_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Resu
     Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
 }
 
-/// The same for a section of one's own.
+/// [`lock_assistant`] for a section of one's own.
 pub async fn lock_section<C: ConnectionTrait>(db: &C, id: SectionId, user: UserId) -> Result<bool, AppError> {
     let sql = "UPDATE sections SET name = name WHERE id = $1 AND user_id = $2";
     Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
 }
 
-/// The same for a workspace.
+/// [`lock_assistant`] for a workspace.
 pub async fn lock_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<bool, AppError> {
     let sql = "UPDATE workspaces SET is_deleted = is_deleted WHERE id = $1 AND NOT is_deleted";
     Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)

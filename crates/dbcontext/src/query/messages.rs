@@ -163,7 +163,7 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Nam
     one(db, format!("{NAMED} WHERE m.id = $1"), vec![id.into()]).await
 }
 
-/// The same for several.
+/// Messages by their ids, for those who were checked already.
 pub async fn get_all<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("{NAMED} JOIN {} ON m.id = w.id", asked.table());

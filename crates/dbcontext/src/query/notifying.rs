@@ -299,14 +299,14 @@ pub struct Disturbance {
     pub dnd_until: Option<Timestamp>,
 }
 
-/// The same of one person, outside of any conversation; none where they have said nothing.
+/// When one person is not to be disturbed, outside of any conversation; none where they have said nothing.
 pub async fn disturbance<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<Disturbance>, AppError> {
     let sql = "SELECT quiet, dnd_until FROM notification_settings WHERE user_id = $1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
     Disturbance::find_by_statement(statement).one(db).await.map_err(app_error)
 }
 
-/// The same of several people, of those who have said something.
+/// When several people are not to be disturbed, of those who have said something.
 pub async fn disturbances<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],

@@ -105,7 +105,7 @@ pub async fn setup<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<paymen
     payment_method_setup::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// The same, locked until the transaction ends.
+/// [`setup`], locked until the transaction ends.
 pub async fn lock_setup<C: ConnectionTrait>(
     txn: &C,
     id: Uuid,

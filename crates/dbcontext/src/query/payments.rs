@@ -46,7 +46,7 @@ pub async fn by_charge<C: ConnectionTrait>(db: &C, gateway: &str, charge: &str) 
     query.one(db).await.map_err(app_error)
 }
 
-/// The same, locked until the transaction ends.
+/// A payment, locked until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
@@ -109,7 +109,7 @@ pub async fn claim_due<C: ConnectionTrait>(
     claim_of(db, sql, gateway, now, next, most).await
 }
 
-/// The same of refunds.
+/// [`claim_due`] for refunds.
 pub async fn claim_due_refunds<C: ConnectionTrait>(
     db: &C,
     gateway: &str,

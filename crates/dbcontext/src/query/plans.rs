@@ -36,12 +36,12 @@ pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<Uuid>) -> Result<Vec<pr
     pricing_plan::Entity::find().filter(pricing_plan::Column::Id.is_in(ids)).all(db).await.map_err(app_error)
 }
 
-/// The same, locked until the transaction ends: nobody buys it meanwhile.
+/// A plan, locked until the transaction ends: nobody buys it meanwhile.
 pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// The same for those who buy it: nobody changes it meanwhile.
+/// A plan, locked for those who buy it until the transaction ends: nobody changes it meanwhile.
 pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_shared().one(txn).await.map_err(app_error)
 }

@@ -14,7 +14,7 @@ use crate::constraint::app_error;
 const FIRST: i64 = 1 << 40;
 /// Hits up to which all of them are read, whatever they are a part of.
 const RARE: i64 = 10_000;
-/// The same as a part of all messages: one in so many.
+/// Hits up to which all of them are read, as a part of all messages: one in so many.
 const RARE_PART: i64 = 100;
 /// Messages of the conversations that are asked about up to which each conversation is named; and how many of the newest are looked at else.
 const WINDOW: i64 = 10_000;

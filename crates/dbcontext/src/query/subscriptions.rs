@@ -21,7 +21,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<M
     Entity::find().filter(Column::AccountId.eq(account_id)).one(db).await.map_err(app_error)
 }
 
-/// The same, locked until the transaction ends.
+/// [`of`], locked until the transaction ends.
 pub async fn lock_of<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find().filter(Column::AccountId.eq(account_id)).lock_exclusive().one(txn).await.map_err(app_error)
 }

@@ -239,7 +239,7 @@ pub async fn position_from<C: ConnectionTrait>(
     next_position(db, ">=", (column, from), except).await
 }
 
-/// The same, after `after`.
+/// The first position of a column behind `after` that another task than `except` has.
 pub async fn position_after<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,

@@ -246,7 +246,7 @@ pub async fn get_all<C: ConnectionTrait>(
     by_ids(db, ids, "").await
 }
 
-/// The same for files that a message of this transaction is to carry: until its end nobody marks them as removed. Those that are marked are
+/// Files that a message of this transaction is to carry: until its end nobody marks them as removed. Those that are marked are
 /// left out.
 pub async fn get_to_send<C: ConnectionTrait>(
     db: &C,

@@ -80,7 +80,7 @@ pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user
     present().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
-/// The same, held against changes until the transaction ends.
+/// [`by_id`], held against changes until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
     present().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }

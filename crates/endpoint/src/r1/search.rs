@@ -250,7 +250,7 @@ pub struct CatchUpAllRequest {
 
 /// Catch up with a workspace
 ///
-/// The same over all conversations of a workspace that the caller has not read, but for muted ones and those with an assistant: the 20 in which somebody has
+/// An assistant tells what matters of all conversations of a workspace that the caller has not read, but for muted ones and those with an assistant: the 20 in which somebody has
 /// written last, at most 40 messages of each.
 #[endpoint(POST "/r1/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
     errors(NotFound, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]

@@ -63,7 +63,7 @@ pub struct EnrolAuthenticatorRequest {
 pub struct Authenticator {
     /// In base32, to be typed.
     pub secret: String,
-    /// The same as an `otpauth:` address, to be shown as a QR code.
+    /// The secret as an `otpauth:` address, to be shown as a QR code.
     pub uri: String,
 }
 

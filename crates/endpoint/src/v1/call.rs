@@ -178,7 +178,7 @@ impl<'a> CallContext<'a> {
         self.settled(settling, meter, answer, question).await
     }
 
-    /// The same for a stream. Where nobody has begun to answer when a sign of life is due, it begins with one: what is in between gives up a
+    /// [`Self::serve`] for a stream. Where nobody has begun to answer when a sign of life is due, it begins with one: what is in between gives up a
     /// connection that says nothing. Another provider can still take over, as long as no frame has come.
     pub async fn serve_stream(
         &self,

@@ -63,7 +63,7 @@ fn misaddressed(path: &str) -> Option<&'static str> {
     model.contains('/').then_some("Write the slashes in a model's name as `%2F`.")
 }
 
-/// The same for what an endpoint itself refuses.
+/// What an endpoint itself refuses, in the form of its API.
 pub(crate) fn reply(error: &GatewayError, style: ApiStyle, request_id: &str) -> Reply<Raw> {
     let Rendered { status, headers, body } = error.render(style, request_id);
     let mut reply = Reply::bytes("application/json", body.into()).status(status_code(status));

@@ -255,7 +255,7 @@ fn encoded(fields: &BTreeMap<String, String>) -> String {
 struct Signed {
     /// Its pairs as they came, by their names.
     raw: String,
-    /// The same, encoded as in a form: what lies between may have written it anew.
+    /// The pairs, encoded as in a form: what lies between may have written them anew.
     encoded: String,
     signature: String,
 }

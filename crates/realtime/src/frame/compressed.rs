@@ -5,13 +5,13 @@ use bytes::{BufMut as _, Bytes};
 use super::{Writer, payload};
 use crate::deflate;
 
-/// The same message with its payload compressed, or as it is where that gains nothing.
+/// A message with its payload compressed, or as it is where that gains nothing.
 #[must_use]
 pub fn shrink(plain: &Bytes) -> Bytes {
     compress(plain).filter(|compressed| compressed.len() < plain.len()).unwrap_or_else(|| plain.clone())
 }
 
-/// The same message with its payload compressed.
+/// A message with its payload compressed.
 #[must_use]
 pub fn compress(plain: &[u8]) -> Option<Bytes> {
     let compressed = deflate::compress(payload(plain))?;

@@ -45,7 +45,7 @@ impl Writer {
         Self::beginning(FINAL | kind as u8, expected)
     }
 
-    /// The same message as this frame, its payload to be written again, compressed.
+    /// For the message of this frame, its payload to be written again, compressed.
     #[must_use]
     fn compressed(frame: &[u8], expected: usize) -> Self {
         Self::beginning(frame.first().copied().unwrap_or_default() | COMPRESSED, expected)

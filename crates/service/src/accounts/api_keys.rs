@@ -87,7 +87,7 @@ pub(super) async fn authenticate(app: &App, key: &str) -> Result<Principal, AppE
     Ok(authenticate_key(app, key).await?.0)
 }
 
-/// The same, with the rules of the key.
+/// [`authenticate`], with the rules of the key.
 pub(crate) async fn authenticate_key(app: &App, key: &str) -> Result<(Principal, Arc<KeyPolicy>), AppError> {
     let refused = || AppError::from(Code::Unauthenticated);
     if key.len() > MAX_KEY_BYTES || !is_key(key) {

@@ -64,7 +64,7 @@ impl Device {
         }
     }
 
-    /// The same, where this is what sent the request.
+    /// This device, where this is what sent the request.
     #[must_use]
     pub const fn sent_by(mut self, source: RequestSource) -> Self {
         self.is_foreign_page = source.is_foreign_page;
@@ -72,7 +72,7 @@ impl Device {
         self
     }
 
-    /// The same, with the country that a trusted proxy has named.
+    /// This device, with the country that a trusted proxy has named.
     #[must_use]
     pub const fn in_country(mut self, country: Option<Country>) -> Self {
         self.country = country;
@@ -84,7 +84,7 @@ impl Device {
         places.of(self.address, self.country)
     }
 
-    /// The same as its owner is shown it.
+    /// This device as its owner is shown it.
     pub(super) fn seen(&self, places: &Places, at: Timestamp) -> Seen {
         Seen { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }

@@ -36,7 +36,7 @@ pub struct SignUp {
     pub language: Language,
 }
 
-/// The same, once it is known to be right.
+/// Somebody who signs up, once what they have entered is known to be right.
 pub(super) struct Newcomer {
     pub(super) email: Email,
     pub(super) password: Password,

@@ -32,7 +32,7 @@ pub(crate) async fn hold_for_message(
     }
 }
 
-/// The same for so many answers; in an assistant's chat every message is for one.
+/// Holds what so many answers may cost; in an assistant's chat every message is for one.
 pub(crate) async fn hold(
     app: &App,
     access: &access::Lookup<'_>,

@@ -110,7 +110,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
     Ok(Some(Question { request, context, files }))
 }
 
-/// The same for a model that has tools.
+/// A question to a model that has tools: it is told how they are used.
 pub(crate) fn with_tools(mut request: ChatRequest, offer: &Offer) -> ChatRequest {
     if !offer.is_empty() {
         let system = request.system.get_or_insert_default();

@@ -283,7 +283,7 @@ impl<'a> Writing<'a> {
         self.pass(&Event::MessageDelta { conversation_id, message_id, offset, text });
     }
 
-    /// The same of what the model has thought since they were last told.
+    /// Tells them what the model has thought since they were last told.
     fn tell_thoughts(&self, measure: &mut Measure) {
         if measure.has_untold() {
             let Piece { offset, text } = measure.tell();

@@ -266,7 +266,7 @@ pub(crate) fn tell_of_knowledge(app: &App, row: &assistant::Model) {
     notice::tell(app, &event, workspace_id, row.created_by, is_seen_by_all);
 }
 
-/// The same of the files from which all assistants answer in a workspace.
+/// Tells that the files are others from which all assistants answer in a workspace.
 pub(crate) fn tell_of_shared_knowledge(app: &App, workspace_id: WorkspaceId) {
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: None };
     notice::tell(app, &event, workspace_id, None, true);

@@ -89,7 +89,7 @@ async fn remind(app: &App, job: DueJob) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The same whenever the job is repeated: the task's random half and the time.
+/// However often the job is repeated it is the same: the task's random half and the time.
 fn notice_id(DueJob { task_id, due_at }: DueJob) -> NotificationId {
     let mut bytes = *task_id.0.as_bytes();
     bytes[..6].copy_from_slice(&due_at.millis().to_be_bytes()[2..]);

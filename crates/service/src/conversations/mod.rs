@@ -151,7 +151,7 @@ pub async fn following(app: &App, user: UserId) -> Result<Following, AppError> {
     app.following.ask(user, read).await
 }
 
-/// The same for many people at once; people without conversations and workspaces are left out.
+/// [`following`] of many people at once; people without conversations and workspaces are left out.
 pub async fn following_many(app: &App, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
     if users.is_empty() {
         return Ok(HashMap::new());

@@ -21,7 +21,7 @@ pub struct AnswerOptions {
 }
 
 impl AnswerOptions {
-    /// The same for one of several answers.
+    /// The options of one of several answers, with what is held for it.
     pub(crate) fn of_answer(&self, number: usize) -> Self {
         Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
     }

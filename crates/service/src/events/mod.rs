@@ -65,7 +65,7 @@ pub async fn page(
     Ok(Slice { items, has_more })
 }
 
-/// The same, ready to be delivered, for parts that have checked the membership themselves.
+/// [`page`], ready to be delivered, for parts that have checked the membership themselves.
 pub async fn news_after(
     app: &App,
     id: ConversationId,

@@ -62,7 +62,7 @@ impl Bill {
         self.purses.iter().find_map(|purse| purse.account())
     }
 
-    /// The same for the other one.
+    /// The bill, paid by the other account.
     fn of(&self, account: Uuid) -> Self {
         let other = |purse: &Purse| if purse.account().is_some() { Purse::Credits(account) } else { *purse };
         Self { purses: self.purses.iter().map(other).collect(), otherwise: None }
@@ -134,7 +134,7 @@ impl Gateway {
         Err(shortage.into())
     }
 
-    /// The same for what Natter asks of a model for somebody: it is neither an answer nor a program's call.
+    /// Holds what Natter's own question to a model may cost somebody: it is neither an answer nor a program's call.
     pub(super) async fn hold_beside(self: &Arc<Self>, asker: Asker, worst: Amounts) -> Result<Held, Refusal> {
         let worst = Amounts { count: 0, ..worst };
         let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);

@@ -50,7 +50,7 @@ pub async fn admit(app: &App, by: &Principal, id: WorkspaceId, permission: Permi
     if role.may(permission) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 
-/// The same within a transaction, where it is still so when that ends.
+/// [`admit`] within a transaction, where it is still so when that ends.
 pub(crate) async fn permitted<C: ConnectionTrait>(
     db: &C,
     by: &Principal,

@@ -112,7 +112,7 @@ pub fn content(app: &App, text: impl Into<String>) -> Result<Content, AppError> 
     Content::parse(text, max_chars(app))
 }
 
-/// The same for a message with files, or one that passes another one on: they may go without words.
+/// Reads the text of a message with files, or of one that passes another one on: they may go without words.
 pub fn content_beside(
     app: &App,
     text: impl Into<String>,

@@ -117,7 +117,7 @@ pub(super) async fn find(app: &App, happenings: &Happenings, now: Timestamp) -> 
     Ok(found)
 }
 
-/// The same for everybody whom it is about.
+/// One id for everybody whom the event is about.
 fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId {
     NotificationId(EventId::at(Position { conversation_id, seq }).0)
 }

@@ -12,7 +12,7 @@ pub(super) async fn is_disturbed(app: &App, user: UserId, now: Timestamp) -> Res
     disturbs(said.quiet.as_deref(), said.dnd_until, now)
 }
 
-/// The same by what is stored of them.
+/// Whether they are not to be disturbed now, by what is stored of them.
 pub(super) fn disturbs(quiet: Option<&str>, dnd_until: Option<Timestamp>, now: Timestamp) -> Result<bool, AppError> {
     if dnd_until.is_some_and(|until| until > now) {
         return Ok(true);

@@ -20,7 +20,7 @@ use crate::App;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct How {
     pub presence: Presence,
-    /// The same number again is the same charge.
+    /// Another try with this number is no other charge.
     pub attempt: i64,
     /// It was tried before: what became of that is asked first.
     pub ask: bool,

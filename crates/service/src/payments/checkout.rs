@@ -47,7 +47,7 @@ pub struct Order {
     pub shown: Option<Price>,
     /// A path of this server.
     pub return_url: Option<String>,
-    /// The same again is the same payment.
+    /// A payment that is asked for again with it is that payment.
     pub key: Option<String>,
     pub address: Option<IpAddr>,
     /// Of a workspace; None: one.

@@ -121,7 +121,7 @@ pub async fn reconcile(app: &App, id: Uuid) -> Result<(), AppError> {
     ask(app, row).await
 }
 
-/// The same.
+/// Asks the gateway about a payment that has been read already.
 pub(super) async fn ask(app: &App, row: payment::Model) -> Result<(), AppError> {
     let now = app.clock.now();
     // Nobody was told where to pay.

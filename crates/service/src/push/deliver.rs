@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 pub(crate) struct Message {
     /// Empty: what it shows of the topic is read.
     text: Vec<u8>,
-    /// The same without what was written, where that is too long for a push service.
+    /// The text without what was written, where that is too long for a push service.
     brief: Vec<u8>,
     /// What is not delivered yet is replaced by what comes later of the same topic.
     topic: String,

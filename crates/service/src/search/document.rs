@@ -47,7 +47,7 @@ pub(super) fn text(content: &str, files: &[Upload]) -> String {
     text
 }
 
-/// The same, and then what its files say: where in the text that of each file stands, by the file's number.
+/// The [`text`] of a message, and then what its files say: where in it that of each file stands, by the file's number.
 pub(super) fn whole(content: &str, files: &[Upload], texts: &Texts) -> (String, Vec<(usize, Range<usize>)>) {
     let mut text = text(content, files);
     let mut places = Vec::new();

@@ -237,7 +237,7 @@ pub async fn search(app: &App, by: &Principal, ask: Ask) -> Result<SearchResults
     search_for(app, by.user_id, ask).await
 }
 
-/// The same for somebody who has asked an assistant.
+/// Searches what somebody may read who has asked an assistant.
 pub(crate) async fn search_for(app: &App, user: UserId, ask: Ask) -> Result<SearchResults, AppError> {
     let begun = Instant::now();
     if ask.text.chars().count() > MAX_QUERY_CHARS {

@@ -134,7 +134,7 @@ async fn show(app: &App, answer: &AnswerJob, transcript: &ToolTranscript, before
     Ok(())
 }
 
-/// The same for one call, as it stands in the table. One by one, so that what is kept last is the newest.
+/// Keeps how one call stands, by its row in the table, and tells of it. One by one, so that what is kept last is the newest.
 async fn retell(
     app: &App,
     answer: &AnswerJob,

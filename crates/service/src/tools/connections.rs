@@ -39,7 +39,7 @@ type Key = (McpServerId, Option<UserId>);
 struct Place {
     /// The server as it was then: when it is changed, it is connected to anew.
     as_of: Timestamp,
-    /// The same of the token.
+    /// The version of the token: with another one it is connected to anew.
     token: Option<i64>,
     client: Arc<Shareable<Arc<Client>>>,
     used: Lock<Instant>,
@@ -104,7 +104,7 @@ impl Connections {
         self.places().retain(|(server, _), _| *server != id);
     }
 
-    /// The same of somebody's connection.
+    /// Closes somebody's connection to a server.
     pub(super) fn close_for(&self, id: McpServerId, user: UserId) {
         self.places().remove(&(id, Some(user)));
     }

@@ -29,7 +29,7 @@ pub struct Decision {
     pub decision: ToolDecision,
     /// Instead of those that the model wanted.
     pub arguments: Option<Map<String, Value>>,
-    /// The same is allowed from now on.
+    /// Such a call is allowed from now on.
     pub remember: bool,
 }
 

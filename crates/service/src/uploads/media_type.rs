@@ -69,7 +69,7 @@ pub fn inline(media_type: &str) -> Option<&'static str> {
     found.map(|found| if found == "text/plain" { TEXT } else { found })
 }
 
-/// The same where somebody has asked to be shown it: a PDF as well, which browsers have a viewer for that is apart from our origin, and what is
+/// The type as it is served where somebody has asked to be shown it: a PDF as well, which browsers have a viewer for that is apart from our origin, and what is
 /// written as text, as that.
 #[must_use]
 pub(super) fn viewed(media_type: &str) -> Option<&'static str> {

@@ -332,7 +332,7 @@ pub struct Readable {
     pub name: String,
     /// What it is served as where a browser may show it; none: only to download.
     pub inline: Option<&'static str>,
-    /// The same where that was asked for.
+    /// What it is served as where a browser was asked to show it.
     pub viewed: Option<&'static str>,
     /// In bytes.
     pub size: u64,

@@ -10,7 +10,7 @@ const PNG_KEPT: [&[u8; 4]; 19] = [
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"bKGD", b"hIST",
     b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT", b"cICP", b"mDCV",
 ];
-/// The same for a WebP.
+/// The chunks of a WebP that are the picture, and how its colours are meant.
 const WEBP_KEPT: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
 /// What stands before Exif's own content in a segment of a JPEG.
 const JPEG_HEAD: usize = 10;
@@ -159,7 +159,7 @@ fn orientation(segment: &[u8]) -> Option<u8> {
     turned(segment.strip_prefix(b"Exif\0\0")?)
 }
 
-/// The same, of what Exif has in it, as it stands in a PNG.
+/// How a picture is to be turned, by the content of Exif, as a PNG has it.
 fn turned(tiff: &[u8]) -> Option<u8> {
     const TAG: u16 = 0x0112;
     let is_little = match tiff.get(..4)? {

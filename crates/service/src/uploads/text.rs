@@ -38,7 +38,7 @@ pub(crate) async fn sections(app: &App, source: &Source) -> Result<Result<Vec<Se
     Ok(document(app, source).await?.map(|document| document.sections))
 }
 
-/// The same, with how many pages it has.
+/// The text of a file that was received whole, with how many pages it has.
 pub(crate) async fn document(app: &App, source: &Source) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
         return Ok(Err(Unreadable::Type));
@@ -49,7 +49,7 @@ pub(crate) async fn document(app: &App, source: &Source) -> Result<Outcome, AppE
     in_turn(app, task, pieces).await
 }
 
-/// The same of what is no file of ours.
+/// The text of what is no file of ours.
 pub(crate) async fn of_bytes(app: &App, name: &str, media_type: &str, bytes: Bytes) -> Result<Outcome, AppError> {
     if !extract::is_readable(media_type, name) {
         return Ok(Err(Unreadable::Type));

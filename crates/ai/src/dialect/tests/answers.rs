@@ -26,7 +26,7 @@ pub(super) fn whole_answer(kind: ProviderKind) -> Value {
     }
 }
 
-/// The same as frames, with the arguments of both calls in pieces.
+/// What [`whole_answer`] says, as frames of a stream, with the arguments of both calls in pieces.
 pub(super) fn frames(kind: ProviderKind) -> Vec<Value> {
     let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
     let part = |part: Value| json!({"candidates": [{"content": {"parts": [part]}}]});

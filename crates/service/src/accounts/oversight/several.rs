@@ -1,4 +1,4 @@
-//! The same for several accounts.
+//! What administrators do to several accounts at once.
 
 use appcore::{
     AppError, UserId,

@@ -47,7 +47,7 @@ pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<String>, App
     said.map(|reason| parse_line("reason", reason, MAX_REASON_CHARS)).transpose()
 }
 
-/// The same, without the account as it is then.
+/// [`change`], without the account as it is then.
 pub(super) async fn apply(app: &App, by: &Confirmed, id: UserId, change: Change) -> Result<(), AppError> {
     let reason = checked_reason(change.reason.as_deref())?;
     let suspends = change.status == Some(UserStatus::Suspended);

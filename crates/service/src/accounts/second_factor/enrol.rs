@@ -24,7 +24,7 @@ const SECRET_BYTES: usize = 20;
 pub struct Enrolment {
     /// In base32, to be typed.
     pub secret: Secret,
-    /// The same as an address, to be shown as a QR code.
+    /// The secret as an address, to be shown as a QR code.
     pub uri: Secret,
 }
 

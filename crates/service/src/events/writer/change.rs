@@ -16,7 +16,7 @@ use crate::{audit::Entry, events::jobs::AnswerOptions};
 pub enum Change {
     Send(SendMessage),
     Edit(EditMessage),
-    /// The same, with the text before it kept as a version, and the assistant asked again.
+    /// A prompt's text is changed, with the text before it kept as a version, and the assistant asked again.
     AskAgain(AskAgain),
     ShowVersion(ShowVersion),
     Compare(Compare),

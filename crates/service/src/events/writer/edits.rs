@@ -135,7 +135,7 @@ impl Edits {
         self.known(conversation_id, id).filter(|message| message.deleted_at.is_none())
     }
 
-    /// The same, deleted or not.
+    /// A message of the conversation, deleted or not.
     pub fn known(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
         self.messages.get(&id).filter(|message| message.conversation_id == conversation_id).cloned()
     }

@@ -33,7 +33,7 @@ pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> 
     load_sent(batch, asked).await
 }
 
-/// The same for some of them.
+/// Reads which of these messages were sent before.
 pub(super) async fn load_sent(
     batch: &mut Batch<'_>,
     asked: Vec<(ConversationId, UserId, &str)>,
@@ -408,7 +408,7 @@ pub(super) async fn target(
     target_row(batch, conversation_id, id).await?.try_into()
 }
 
-/// The same as it is stored.
+/// A message of the conversation that is still there, as it is stored.
 pub(super) async fn target_row(
     batch: &Batch<'_>,
     conversation_id: ConversationId,

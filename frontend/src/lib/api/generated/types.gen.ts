@@ -875,7 +875,7 @@ export type Authenticator = {
      */
     secret: string;
     /**
-     * The same as an `otpauth:` address, to be shown as a QR code.
+     * The secret as an `otpauth:` address, to be shown as a QR code.
      */
     uri: string;
 };
@@ -3725,7 +3725,7 @@ export type McpServer = {
      */
     offered_to: OfferedTo;
     /**
-     * The same of its prompts.
+     * Its prompts, as they were found last.
      */
     prompts: Array<OfferedPrompt>;
     /**
@@ -7077,7 +7077,7 @@ export type Task = {
     archived_at: Timestamp | null;
     assignee_ids: Array<UserId>;
     /**
-     * The same, with their names.
+     * Those of `assignee_ids`, with their names.
      */
     assignees: Array<TaskPerson>;
     column_id: BoardColumnId;
