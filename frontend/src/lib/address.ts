@@ -14,7 +14,7 @@ export function withBase(path: string): string {
   return base + path;
 }
 
-/** The same with the host: to be copied, and to be entered elsewhere. */
+/** The address of a path of ours with the host: to be copied, and to be entered elsewhere. */
 export function wholeAddress(path: string): string {
   return location.origin + base + path;
 }

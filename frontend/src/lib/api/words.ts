@@ -73,7 +73,7 @@ export function sentence(error: unknown): string {
   return error.code.startsWith('http_') ? m.error_proxy() : translated(error);
 }
 
-/** The same of what has no status any more. */
+/** A refusal that has no status any more, as one sentence for a person. */
 export function translated(refused: Refused): string {
   const { code, message } = refused;
   return OWN[code]?.(refused) ?? ((getLocale() !== 'en' && TRANSLATED[code]?.()) || message);

@@ -145,7 +145,7 @@ export function calledAnew(text: string, names: readonly Name[], before: readonl
   return [...called, ...before.filter(isUnknown)];
 }
 
-/** The same for those who are online: each `@all` that calls, and none that is only text. */
+/** The text with `@here` in place of each `@all` that calls, and of none that is only text. */
 export function withHere(text: string, names: readonly Name[]): string {
   const pieces = cutMentions(text, names).map(({ kind, text }) => ({ kind, text }));
   const joined = () => pieces.map((piece) => piece.text).join('');

@@ -25,7 +25,7 @@ export function microOf(text: string): number | null {
   return Math.round(Number(plain) * MICRO);
 }
 
-/** The same amount, to be edited: without separators. */
+/** An amount of credits, to be edited: without separators. */
 export function editable(micro: number | null | undefined): string {
   return micro === null || micro === undefined ? '' : String(micro / MICRO);
 }

@@ -8,7 +8,7 @@ export function money({ amount, currency }: Price, locale = regional()): string 
   return format.format(amount / 10 ** digitsOf(format));
 }
 
-/** The same for a price tag: “€11”, but “€11.50”. */
+/** An amount on a price tag: “€11”, but “€11.50”. */
 export function tag({ amount, currency }: Price, locale = regional()): string {
   const options = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
   const digits = digitsOf(new Intl.NumberFormat(locale, options));
@@ -38,7 +38,7 @@ export function minorOf(text: string, currency: string): number | null {
   return Number(whole + rest.padEnd(decimals, '0'));
 }
 
-/** The same amount, to be edited: without separators. */
+/** An amount of money, to be edited: without separators. */
 export function editablePrice({ amount, currency }: Price): string {
   const decimals = decimalsOf(currency);
   return (amount / 10 ** decimals).toFixed(decimals);

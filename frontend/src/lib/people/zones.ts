@@ -23,7 +23,7 @@ export function deviceZone(): string {
   return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 }
 
-/** The same where it has a name that the server knows: a browser may have none, or only hours. */
+/** The zone of this device where it has a name that the server knows: a browser may have none, or only hours. */
 export function namedZone(zone = deviceZone()): string | undefined {
   return zone === UTC || (/^[A-Z][\w+-]*(\/[\w+-]+)+$/.test(zone) && zone !== 'Etc/Unknown') ? zone : undefined;
 }

@@ -75,7 +75,7 @@ export class Accounts {
     await this.#again();
   }
 
-  /** The same for each of these; what is refused holds no other back. */
+  /** Does it to each of these; what is refused holds no other back. */
   async several(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
     const done = await this.#api.post<ChangedAccounts>('/admin/users/batch', {
       ids,

@@ -65,7 +65,7 @@ interface Opener {
   readonly at: number;
 }
 
-/** The same for what stands inside of a line. */
+/** Up to where the marks inside of lines mean what they mean, whatever follows. */
 function settledSpans(text: string): number {
   const openers: Opener[] = [];
   const end = text.length;

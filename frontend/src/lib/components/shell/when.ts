@@ -41,7 +41,7 @@ export function clock(time: number | Date, timeZone?: string): string {
   return clockFormat(timeZone).format(time);
 }
 
-/** The same where there is no room for more: “09:52”, “9:52”. */
+/** The time of day where there is no room for more: “09:52”, “9:52”. */
 export function bareClock(time: number): string {
   const parts = clockFormat().formatToParts(time);
   return parts

@@ -66,7 +66,7 @@ export function incidentWords({ kind, detail }: Incident): { what: string; next:
 
 interface Amount {
   count: number;
-  /** The same, as it is written. */
+  /** The count, as it is written. */
   amount: string;
 }
 
