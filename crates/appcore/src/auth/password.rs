@@ -1,18 +1,9 @@
-//! Passwords: what may be one, and how it is kept.
+//! Passwords: what may be one.
 //!
 //! A [`Password`] is one that somebody chooses, and has passed the policy. What somebody shows at sign-in is only text: it
-//! is compared, whatever policy it was chosen under.
+//! is compared, [normalized], whatever policy it was chosen under.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    sync::{LazyLock, OnceLock},
-};
-
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
-    password_hash::{Error as HashError, phc::PasswordHash},
-};
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use serde::Deserialize;
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
@@ -39,12 +30,7 @@ pub struct Password(String);
 /// Long passphrases are welcome; beyond this it is somebody who wants to keep the hasher busy.
 pub const MAX_CHARS: usize = 128;
 /// So many characters as they may be typed: in parts, of up to four bytes each.
-const MAX_BYTES: usize = MAX_CHARS * 12;
-
-/// OWASP's choice for Argon2id: 19 MiB, two passes, one lane.
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
+pub const MAX_BYTES: usize = MAX_CHARS * 12;
 
 /// Passwords that are tried first, in lower case. Only such as have letters and digits and are long enough: the rest is
 /// refused anyway.
@@ -100,22 +86,9 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// Whether a shown password is the stored one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordCheck {
-    Right,
-    /// The right one, but hashed by weaker settings than today's: hash it again.
-    RightButOutdated,
-    Wrong,
-}
-
-fn hasher() -> Result<Argon2<'static>, HashError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| HashError::ParamsInvalid)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
 /// As passwords are compared, whatever keyboard they were typed on: the profile `OpaqueString` of RFC 8265.
-fn normalized(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn normalized(text: &str) -> Cow<'_, str> {
     let is_other_space = |character: char| {
         matches!(character, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
     };
@@ -126,70 +99,9 @@ fn normalized(text: &str) -> Cow<'_, str> {
     spaced.nfc().collect::<String>().into()
 }
 
-/// Hashes with a salt of its own. Takes tens of milliseconds and 19 MiB: never on a thread that answers requests.
-pub fn hash(text: &str) -> anyhow::Result<String> {
-    let hash: PasswordHash = hasher()
-        .and_then(|hasher| hasher.hash_password(normalized(text).as_bytes()))
-        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
-    Ok(hash.to_string())
-}
-
-/// Compares with a stored hash, or, where there is none, takes as long and says no. As slow as [`hash`], or twice where the text is not
-/// normalized: hashes from before passwords were are of what was typed.
-pub fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck> {
-    let failed = |error| anyhow::anyhow!("a stored password hash can't be used: {error}");
-    let hasher = hasher().map_err(failed)?;
-    // Nobody has a password this long; the same work all the same.
-    let typed = if text.len() > MAX_BYTES { "" } else { text };
-    let shown = normalized(typed);
-    let shown: &str = &shown;
-    let as_typed = (typed != shown).then_some(typed);
-    let Some(stored) = stored else {
-        for text in std::iter::once(shown).chain(as_typed) {
-            hasher.verify_password(text.as_bytes(), decoy()?).ok();
-        }
-        return Ok(PasswordCheck::Wrong);
-    };
-    let stored =
-        PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
-    let is_right = |text: &str| match hasher.verify_password(text.as_bytes(), &stored) {
-        Ok(()) => Ok(true),
-        Err(HashError::PasswordInvalid) => Ok(false),
-        Err(error) => Err(failed(error)),
-    };
-    if is_right(shown)? {
-        return Ok(if is_outdated(&stored) { PasswordCheck::RightButOutdated } else { PasswordCheck::Right });
-    }
-    match as_typed {
-        Some(typed) if is_right(typed)? => Ok(PasswordCheck::RightButOutdated),
-        _ => Ok(PasswordCheck::Wrong),
-    }
-}
-
-fn is_outdated(stored: &PasswordHash) -> bool {
-    let current = Params::try_from(stored)
-        .is_ok_and(|params| params.m_cost() == MEMORY_KIB && params.t_cost() == PASSES && params.p_cost() == LANES);
-    !current || stored.algorithm.as_str() != "argon2id"
-}
-
-/// The hash of a random text, made once, that stands in for accounts that don't exist.
-fn decoy() -> anyhow::Result<&'static PasswordHash> {
-    static DECOY: OnceLock<PasswordHash> = OnceLock::new();
-    if let Some(hash) = DECOY.get() {
-        return Ok(hash);
-    }
-    let text = super::token::random_text()?;
-    let hash = hasher()
-        .and_then(|hasher| hasher.hash_password(text.as_bytes()))
-        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
-    Ok(DECOY.get_or_init(|| hash))
-}
-
-/// Makes the decoy and the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
-pub fn prepare() -> anyhow::Result<()> {
-    decoy()?;
+/// Reads the list of common passwords, so that whoever chooses one first waits no longer than others.
+pub fn prepare() {
     LazyLock::force(&COMMON);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -253,46 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_the_same_on_every_keyboard() {
-        for (set, shown) in [
-            ("\u{110}a\u{300} N\u{1eb5}ng 2026", "\u{110}\u{e0} Na\u{306}\u{303}ng 2026"),
-            ("Caf\u{e9} 2026", "Cafe\u{301}\u{a0}2026"),
-            ("\u{d55c}\u{ae00} Aa1234", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}\u{3000}Aa1234"),
-        ] {
-            let password = Password::parse(&USUAL, "password", set, None).unwrap();
-            let kept = hash(password.expose()).unwrap();
-            assert_eq!(verify(shown, Some(&kept)).unwrap(), PasswordCheck::Right, "{shown}");
-            assert_eq!(verify(set, Some(&kept)).unwrap(), PasswordCheck::Right, "{set}");
-            assert_eq!(verify(&shown.to_uppercase(), Some(&kept)).unwrap(), PasswordCheck::Wrong, "{shown}");
-            assert_eq!(verify(shown, None).unwrap(), PasswordCheck::Wrong, "{shown}");
-        }
+    fn characters_are_counted_as_they_are_kept() {
         let in_parts = format!("Aa1{}", "e\u{301}\u{323}".repeat(125));
         assert!(Password::parse(&USUAL, "password", &in_parts, None).is_err(), "each has a mark that stays its own");
         let in_parts = format!("Aa1{}", "e\u{302}\u{301}".repeat(125));
         assert!(Password::parse(&USUAL, "password", &in_parts, None).is_ok());
-    }
-
-    #[test]
-    fn a_hash_of_what_was_typed_still_knows_it() {
-        let typed = "Cafe\u{301} 2026";
-        let kept: PasswordHash = hasher().unwrap().hash_password(typed.as_bytes()).unwrap();
-        let kept = kept.to_string();
-        assert_eq!(verify(typed, Some(&kept)).unwrap(), PasswordCheck::RightButOutdated);
-        assert_eq!(verify("Caf\u{e9} 2026", Some(&kept)).unwrap(), PasswordCheck::Wrong);
-    }
-
-    #[test]
-    fn a_hash_knows_its_password_and_its_age() {
-        let kept = hash("Tr1ckyHorse").unwrap();
-        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
-        assert_ne!(kept, hash("Tr1ckyHorse").unwrap(), "each has its own salt");
-        assert_eq!(verify("Tr1ckyHorse", Some(&kept)).unwrap(), PasswordCheck::Right);
-        assert_eq!(verify("Tr1ckyHorsf", Some(&kept)).unwrap(), PasswordCheck::Wrong);
-        assert_eq!(verify("Tr1ckyHorse", None).unwrap(), PasswordCheck::Wrong);
-        let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
-        let old: PasswordHash = weaker.hash_password(b"Tr1ckyHorse").unwrap();
-        assert_eq!(verify("Tr1ckyHorse", Some(&old.to_string())).unwrap(), PasswordCheck::RightButOutdated);
-        assert!(verify("x", Some("not a hash")).is_err());
     }
 
     proptest! {

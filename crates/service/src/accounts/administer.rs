@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Clock, Code, UserId,
-    auth::{Email, Password, password},
+    auth::{Email, Password},
     config::Config,
     view::{User, UserRole},
 };
@@ -13,7 +13,7 @@ use dbcontext::{
 };
 
 use super::{
-    issue,
+    issue, password_hash,
     signup::{self, Newcomer, SignUp},
 };
 use crate::audit::{self, Action, Entry};
@@ -22,7 +22,7 @@ use crate::audit::{self, Action, Entry};
 pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request: SignUp) -> Result<User, AppError> {
     let policy = &config.auth.password;
     let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
-    let hash = password::hash(newcomer.password.expose()).map_err(AppError::internal)?;
+    let hash = password_hash::hash(newcomer.password.expose()).map_err(AppError::internal)?;
     let tx = db.begin().await.map_err(app_error)?;
     // The operator at the command line vouches for the address.
     let new = users::NewUser {
@@ -52,7 +52,7 @@ pub async fn reset_password(
     let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
     let password = Password::parse(&config.auth.password, "password", password, Some(&email));
     let password = password.map_err(AppError::Invalid)?;
-    let hash = password::hash(password.expose()).map_err(AppError::internal)?;
+    let hash = password_hash::hash(password.expose()).map_err(AppError::internal)?;
     let now = clock.now();
     let tx = db.begin().await.map_err(app_error)?;
     let user = users::by_email(&tx, email.as_str()).await?;

@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use appcore::{
-    AppError, Code, UserId,
-    auth::password::{self, PasswordCheck},
-};
+use appcore::{AppError, Code, UserId};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::Device;
+use super::{
+    Device,
+    password_hash::{self, PasswordCheck},
+};
 
 /// How long a hash may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -102,7 +102,7 @@ impl Hashing {
     }
 
     pub(super) async fn hash(&self, applicant: Applicant, text: String) -> Result<String, AppError> {
-        self.run(applicant, move || password::hash(&text)).await
+        self.run(applicant, move || password_hash::hash(&text)).await
     }
 
     /// Takes as long when nothing is stored.
@@ -112,7 +112,7 @@ impl Hashing {
         text: String,
         stored: Option<String>,
     ) -> Result<PasswordCheck, AppError> {
-        self.run(applicant, move || password::verify(&text, stored.as_deref())).await
+        self.run(applicant, move || password_hash::verify(&text, stored.as_deref())).await
     }
 
     async fn run<T: Send + 'static>(

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use appcore::{
     AppError, Code, UserId,
-    auth::{Email, Password, Principal, password::PasswordCheck, token},
+    auth::{Email, Password, Principal, token},
 };
 use dbcontext::{
     constraint::app_error,
@@ -21,7 +21,10 @@ use dbcontext::{
     },
 };
 
-use super::{Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, sessions::tell_ended, signin};
+use super::{
+    Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, password_hash::PasswordCheck,
+    sessions::tell_ended, signin,
+};
 use crate::{
     App,
     audit::{self, Action, Entry},

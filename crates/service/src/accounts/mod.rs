@@ -28,6 +28,7 @@ mod mailbox;
 mod methods;
 pub mod oversight;
 pub mod passkeys;
+mod password_hash;
 pub(crate) mod pending;
 mod picture;
 mod profile;
@@ -86,7 +87,7 @@ impl Accounts {
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keys = Keys::load(db, config, clock).await?;
         second_factor::seal_all(db, config).await?;
-        tokio::task::spawn_blocking(appcore::auth::password::prepare).await??;
+        tokio::task::spawn_blocking(password_hash::prepare).await??;
         Ok(Self {
             keys,
             setup: setup::Setup::load(db, config).await?,

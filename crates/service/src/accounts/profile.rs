@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
-    auth::{Email, Password, Permission, Principal, password::PasswordCheck},
+    auth::{Email, Password, Permission, Principal},
     event::{BusMessage, Event, Signal},
     line::check_search,
     page::{Page, PageRequest},
@@ -14,7 +14,9 @@ use dbcontext::{
     query::{mail_tokens, sessions as rows, users},
 };
 
-use super::{Device, guesses, hashing::Applicant, issue, sessions::tell_ended, signup::parse_name};
+use super::{
+    Device, guesses, hashing::Applicant, issue, password_hash::PasswordCheck, sessions::tell_ended, signup::parse_name,
+};
 use crate::{
     App,
     audit::{self, Action, Entry},

@@ -5,10 +5,7 @@
 
 use std::ops::Deref;
 
-use appcore::{
-    AppError, Code, Timestamp,
-    auth::{Principal, password::PasswordCheck},
-};
+use appcore::{AppError, Code, Timestamp, auth::Principal};
 use dbcontext::{
     constraint::app_error,
     entity::user,
@@ -20,6 +17,7 @@ use super::{
     Device, guesses,
     hashing::Applicant,
     passkeys,
+    password_hash::PasswordCheck,
     second_factor::{self, SecondFactor},
     signin,
 };

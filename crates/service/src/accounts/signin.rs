@@ -1,10 +1,6 @@
 //! Sign-in with address and password.
 
-use appcore::{
-    AppError, Code, UserId,
-    auth::{Email, password::PasswordCheck},
-    limit::Violation,
-};
+use appcore::{AppError, Code, UserId, auth::Email, limit::Violation};
 use dbcontext::{constraint::app_error, query::users};
 
 use super::{
@@ -12,6 +8,7 @@ use super::{
     admit::{self, Proof},
     guesses,
     hashing::Applicant,
+    password_hash::PasswordCheck,
 };
 use crate::{
     App,

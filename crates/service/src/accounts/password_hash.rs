@@ -1,0 +1,144 @@
+//! How passwords are kept: Argon2id of the [normalized] text.
+
+use std::sync::OnceLock;
+
+use appcore::auth::{
+    password::{self, MAX_BYTES, normalized},
+    token::random_text,
+};
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::{Error as HashError, phc::PasswordHash},
+};
+
+/// OWASP's choice for Argon2id: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// Whether a shown password is the stored one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PasswordCheck {
+    Right,
+    /// The right one, but hashed by weaker settings than today's: hash it again.
+    RightButOutdated,
+    Wrong,
+}
+
+fn hasher() -> Result<Argon2<'static>, HashError> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| HashError::ParamsInvalid)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// Hashes with a salt of its own. Takes tens of milliseconds and 19 MiB: never on a thread that answers requests.
+pub(super) fn hash(text: &str) -> anyhow::Result<String> {
+    let hash: PasswordHash = hasher()
+        .and_then(|hasher| hasher.hash_password(normalized(text).as_bytes()))
+        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
+    Ok(hash.to_string())
+}
+
+/// Compares with a stored hash, or, where there is none, takes as long and says no. As slow as [`hash`], or twice where the text is not
+/// normalized: hashes from before passwords were are of what was typed.
+pub(super) fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<PasswordCheck> {
+    let failed = |error| anyhow::anyhow!("a stored password hash can't be used: {error}");
+    let hasher = hasher().map_err(failed)?;
+    // Nobody has a password this long; the same work all the same.
+    let typed = if text.len() > MAX_BYTES { "" } else { text };
+    let shown = normalized(typed);
+    let shown: &str = &shown;
+    let as_typed = (typed != shown).then_some(typed);
+    let Some(stored) = stored else {
+        for text in std::iter::once(shown).chain(as_typed) {
+            hasher.verify_password(text.as_bytes(), decoy()?).ok();
+        }
+        return Ok(PasswordCheck::Wrong);
+    };
+    let stored =
+        PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
+    let is_right = |text: &str| match hasher.verify_password(text.as_bytes(), &stored) {
+        Ok(()) => Ok(true),
+        Err(HashError::PasswordInvalid) => Ok(false),
+        Err(error) => Err(failed(error)),
+    };
+    if is_right(shown)? {
+        return Ok(if is_outdated(&stored) { PasswordCheck::RightButOutdated } else { PasswordCheck::Right });
+    }
+    match as_typed {
+        Some(typed) if is_right(typed)? => Ok(PasswordCheck::RightButOutdated),
+        _ => Ok(PasswordCheck::Wrong),
+    }
+}
+
+fn is_outdated(stored: &PasswordHash) -> bool {
+    let current = Params::try_from(stored)
+        .is_ok_and(|params| params.m_cost() == MEMORY_KIB && params.t_cost() == PASSES && params.p_cost() == LANES);
+    !current || stored.algorithm.as_str() != "argon2id"
+}
+
+/// The hash of a random text, made once, that stands in for accounts that don't exist.
+fn decoy() -> anyhow::Result<&'static PasswordHash> {
+    static DECOY: OnceLock<PasswordHash> = OnceLock::new();
+    if let Some(hash) = DECOY.get() {
+        return Ok(hash);
+    }
+    let text = random_text()?;
+    let hash = hasher()
+        .and_then(|hasher| hasher.hash_password(text.as_bytes()))
+        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
+    Ok(DECOY.get_or_init(|| hash))
+}
+
+/// Makes the decoy and reads the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
+pub(super) fn prepare() -> anyhow::Result<()> {
+    decoy()?;
+    password::prepare();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::auth::{Password, password::Policy};
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_same_on_every_keyboard() {
+        let policy = Policy { min_length: 8, upper: true, lower: true, digit: true, common: true };
+        for (set, shown) in [
+            ("\u{110}a\u{300} N\u{1eb5}ng 2026", "\u{110}\u{e0} Na\u{306}\u{303}ng 2026"),
+            ("Caf\u{e9} 2026", "Cafe\u{301}\u{a0}2026"),
+            ("\u{d55c}\u{ae00} Aa1234", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}\u{3000}Aa1234"),
+        ] {
+            let password = Password::parse(&policy, "password", set, None).unwrap();
+            let kept = hash(password.expose()).unwrap();
+            assert_eq!(verify(shown, Some(&kept)).unwrap(), PasswordCheck::Right, "{shown}");
+            assert_eq!(verify(set, Some(&kept)).unwrap(), PasswordCheck::Right, "{set}");
+            assert_eq!(verify(&shown.to_uppercase(), Some(&kept)).unwrap(), PasswordCheck::Wrong, "{shown}");
+            assert_eq!(verify(shown, None).unwrap(), PasswordCheck::Wrong, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_hash_of_what_was_typed_still_knows_it() {
+        let typed = "Cafe\u{301} 2026";
+        let kept: PasswordHash = hasher().unwrap().hash_password(typed.as_bytes()).unwrap();
+        let kept = kept.to_string();
+        assert_eq!(verify(typed, Some(&kept)).unwrap(), PasswordCheck::RightButOutdated);
+        assert_eq!(verify("Caf\u{e9} 2026", Some(&kept)).unwrap(), PasswordCheck::Wrong);
+    }
+
+    #[test]
+    fn a_hash_knows_its_password_and_its_age() {
+        let kept = hash("Tr1ckyHorse").unwrap();
+        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
+        assert_ne!(kept, hash("Tr1ckyHorse").unwrap(), "each has its own salt");
+        assert_eq!(verify("Tr1ckyHorse", Some(&kept)).unwrap(), PasswordCheck::Right);
+        assert_eq!(verify("Tr1ckyHorsf", Some(&kept)).unwrap(), PasswordCheck::Wrong);
+        assert_eq!(verify("Tr1ckyHorse", None).unwrap(), PasswordCheck::Wrong);
+        let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+        let old: PasswordHash = weaker.hash_password(b"Tr1ckyHorse").unwrap();
+        assert_eq!(verify("Tr1ckyHorse", Some(&old.to_string())).unwrap(), PasswordCheck::RightButOutdated);
+        assert!(verify("x", Some("not a hash")).is_err());
+    }
+}
