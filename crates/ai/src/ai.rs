@@ -304,9 +304,9 @@ impl Ai {
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
     }
 
-    /// Whether a provider of this kind may answer.
-    pub(crate) fn leads_to(&self, route: &Route, kind: ProviderKind) -> bool {
-        self.any_along(route, |upstream| upstream.kind == kind)
+    /// Whether one of those that may answer signs the calls of tools.
+    pub(crate) fn signs_calls(&self, route: &Route) -> bool {
+        self.any_along(route, |upstream| upstream.kind.dialect().signs_calls())
     }
 
     fn any_along(&self, route: &Route, is_meant: impl Fn(&Upstream) -> bool) -> bool {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, ProviderKind, Usage,
+    Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
     ai::written,
     dialect::{
         Head,
@@ -269,7 +269,7 @@ impl Ai {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
         let mut asked = off_loop(body.len(), move || Asked::read(style, &body, record)).await??;
         if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
-            && self.leads_to(&call.route, ProviderKind::GEMINI)
+            && self.signs_calls(&call.route)
         {
             self.signatures().bring(&**shelf, *key, &asked.request).await;
         }

@@ -68,6 +68,11 @@ pub(crate) trait Dialect: Sync {
         true
     }
 
+    /// Whether it signs the calls of tools, and wants the signatures back with them.
+    fn signs_calls(&self) -> bool {
+        false
+    }
+
     /// Has the tokens of a question counted, which is `body` of the Messages API. None: it can't.
     fn count(&self, _body: &Bytes, _question: &Request, _model: &str) -> Result<Option<Count>, GatewayError> {
         Ok(None)

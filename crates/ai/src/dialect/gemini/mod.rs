@@ -55,6 +55,10 @@ impl Dialect for Gemini {
         false
     }
 
+    fn signs_calls(&self) -> bool {
+        true
+    }
+
     fn count(&self, _body: &Bytes, question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
         let mut question = request::write(question, model)?;
         question["model"] = name(model).into();
