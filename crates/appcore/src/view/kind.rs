@@ -171,6 +171,10 @@ mod tests {
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.others.0 <= able.others.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");
+            // What is known of a conversation's messages is remembered (`service::answering::budget`).
+            let asks_all = |other: &ConversationKind| other.capabilities().asks_every_message;
+            let mut becomes = ConversationKind::ALL.into_iter().filter(|other| kind.can_become(*other));
+            assert!(becomes.all(|other| asks_all(&other) == able.asks_every_message), "{kind}");
         }
     }
     /// The app has this table for what it knows by its kind only, such as hits of a search.

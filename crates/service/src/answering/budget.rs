@@ -43,11 +43,15 @@ pub(crate) async fn hold(
     if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() && !model_lists::are_there(app) {
         return Ok(None);
     }
+    // What is sent to people costs nothing.
+    if answers == 0 && app.answering.between_people.get(&id).is_some() {
+        return Ok(None);
+    }
     // Who may not ask is told by the writer.
     let Some(access) = access.find().await? else { return Ok(None) };
     let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
-    // What is sent to people costs nothing.
     if answers == 0 {
+        app.answering.between_people.insert(id, ());
         return Ok(None);
     }
     let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };

@@ -11,7 +11,7 @@ mod watch;
 mod writing;
 
 use appcore::{
-    AppError, Code, MessageId,
+    AppError, Code, ConversationId, MessageId,
     auth::Principal,
     event::{BusMessage, Signal},
     view::{AnswerDetails, Message, MessageStatus, SenderKind},
@@ -23,6 +23,7 @@ use crate::{
     events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
     gateway,
     jobs::{self, Stored as _},
+    recent::Recent,
 };
 pub use watch::Watch;
 
@@ -33,11 +34,21 @@ pub struct Answering {
     pub(crate) texts: files::DocumentTexts,
     /// Pictures that were made as large as models look at, lately.
     pub(crate) pictures: files::SizedPictures,
+    /// Conversations in which nobody is asked but whoever is named. That stays so, whatever they become.
+    between_people: Recent<ConversationId, ()>,
 }
+
+/// Conversations that are remembered as such.
+const BETWEEN_PEOPLE: usize = 20_000;
 
 impl Default for Answering {
     fn default() -> Self {
-        Self { watched: watch::Watched::default(), texts: files::document_texts(), pictures: files::sized_pictures() }
+        Self {
+            watched: watch::Watched::default(),
+            texts: files::document_texts(),
+            pictures: files::sized_pictures(),
+            between_people: Recent::new(BETWEEN_PEOPLE),
+        }
     }
 }
 
