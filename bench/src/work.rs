@@ -33,7 +33,7 @@ pub enum Part {
     /// 1,000 readers of one channel, 100 messages a second.
     #[value(name = "fan-1000")]
     Fan1000,
-    /// The same with 50: some servers can't send 100, and what they gather because they are late costs them less than a delivery.
+    /// 1,000 readers of one channel, 50 messages a second: some servers can't send 100, and what they gather because they are late costs them less than a delivery.
     #[value(name = "fan-1000-half")]
     Fan1000Half,
     /// 1,000 readers of one channel, eight messages on their way at any time.

@@ -152,7 +152,7 @@ struct View {
     is_excused: bool,
     /// The reader was removed, and saw it.
     is_out: bool,
-    /// The same, where memberships take no number: a leave may have been older than a join, and then a resync says so.
+    /// The reader was removed where memberships take no number: a leave may have been older than a join, and then a resync says so.
     has_left: bool,
     /// What the messages say.
     texts: texts::Texts,

@@ -85,7 +85,7 @@ impl Raw {
         self.whole_frame().await.map(|(first, payload)| (first & 0x0F, payload))
     }
 
-    /// The same, with all of its first byte.
+    /// The next frame with all of its first byte.
     pub async fn whole_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             if let Some((header, length)) = measure(&self.buffer)

@@ -20,7 +20,7 @@ pub enum Peer {
     /// The floor: passes bytes on and knows nothing of them.
     Nginx,
     Natter,
-    /// The same with calls that are paid from credits.
+    /// Natter with calls that are paid from credits.
     NatterPaid,
     SglangRouter,
     Portkey,

@@ -1,4 +1,4 @@
-//! The same messages in FTS5 alone, with its own tokenizer, within this process: no HTTP, no texts that are read, no scores, no typos.
+//! FTS5 alone with the messages of the others and its own tokenizer, within this process: no HTTP, no texts that are read, no scores, no typos.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

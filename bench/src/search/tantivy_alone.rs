@@ -1,4 +1,4 @@
-//! The same messages in tantivy, with its own tokenizer, within this process: as bare as FTS5 beside it, and asked the same.
+//! Tantivy with the messages of the others and its own tokenizer, within this process: as bare as FTS5 beside it, and asked as that is.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

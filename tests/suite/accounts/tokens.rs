@@ -98,7 +98,7 @@ async fn one_kind_of_token_does_not_pass_for_another() {
     anonymous.refresh(anna.refresh_token()).await.data();
 }
 
-/// The same text with its first letter changed.
+/// A text with its first letter changed.
 fn flipped(text: &str) -> String {
     let first = if text.starts_with('A') { 'B' } else { 'A' };
     std::iter::once(first).chain(text.chars().skip(1)).collect()

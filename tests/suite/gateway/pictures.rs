@@ -22,7 +22,7 @@ async fn web() -> String {
     address
 }
 
-/// The same question as each API has it.
+/// One question as each API has it.
 fn asked_by_api(address: &str) -> [(&'static str, Value); 3] {
     let text = "What is it?";
     let chat = json!([{ "type": "text", "text": text }, { "type": "image_url", "image_url": { "url": address } }]);

@@ -40,7 +40,7 @@ impl Stage {
         self.anna.get("/r1/entitlements/me").await.data()["credits"].clone()
     }
 
-    /// The same, once nothing is held for what was answered: a hold is given back after its answer.
+    /// What she has once nothing is held for what was answered: a hold is given back after its answer.
     async fn settled(&self) -> Value {
         wait_until("nothing is held", async || self.credits().await["held"] == 0).await;
         self.credits().await

@@ -24,7 +24,7 @@ fn dispute(kind: Kind, payment: &str, reference: &str, amount: i64, course: Cour
     dispute_in("USD", kind, payment, reference, amount, course)
 }
 
-/// The same as somebody's bank names it.
+/// A dispute as somebody's bank names it.
 fn dispute_in(currency: &str, kind: Kind, payment: &str, reference: &str, amount: i64, course: Course) -> Event {
     let event = format!("evt_{}", new_id());
     if kind == Kind::Stripe {

@@ -78,7 +78,7 @@ mod cluster {
             self.app.instances[0].start_again().await;
         }
 
-        /// The same for a step of a payment, which is paid in the end.
+        /// Kills the instance at a step of a payment, which is paid in the end.
         async fn killed_at(&mut self, step: Step, at: Stop) -> String {
             let (kind, deed) = (self.fake.kind, step.0);
             let key = new_id();

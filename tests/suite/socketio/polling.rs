@@ -36,7 +36,7 @@ impl Poller {
         poller
     }
 
-    /// The same, and says who it is.
+    /// Begins a session and says who it is.
     pub async fn connect(member: &Member, addresses: &[String]) -> Self {
         let mut poller = Self::open(addresses, HeaderMap::new()).await;
         poller.emit(&format!("40{}", json!({ "token": member.access_token() }))).await;

@@ -39,7 +39,7 @@ impl Authenticator {
         authenticator
     }
 
-    /// The same for somebody new.
+    /// Sets one up for somebody new.
     pub async fn set_up_for_somebody(base: &str) -> (Member, Self) {
         let member = Member::sign_up(base, "Guarded").await;
         let authenticator = Self::set_up(&member).await;

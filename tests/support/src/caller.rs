@@ -160,7 +160,7 @@ impl Answer {
         self.body["data"].clone()
     }
 
-    /// The same, with exactly this status.
+    /// What was asked for, with exactly this status.
     #[track_caller]
     pub fn data_with(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");

@@ -44,7 +44,7 @@ impl Instance {
         instance
     }
 
-    /// The same, without waiting.
+    /// Starts `natter serve` on this port, without waiting.
     #[must_use]
     pub fn spawn(folder: &Path, settings: &[(String, String)], port: u16) -> Self {
         let mut settings = settings.to_vec();

@@ -50,7 +50,7 @@ impl MailServer {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// The same, with a name and a password.
+    /// What to set `mail.smtp_url` to, with a name and a password.
     #[must_use]
     pub fn url_with_password(&self) -> String {
         format!("smtp://ann:hunter22@127.0.0.1:{}", self.port)

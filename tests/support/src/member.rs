@@ -113,12 +113,12 @@ impl Member {
         self.send(self.uploading(name, media_type, bytes)).await.data_with(201)
     }
 
-    /// The same, to be changed before it is sent.
+    /// An upload that can be changed before it is sent.
     pub fn uploading(&self, name: &str, media_type: &str, bytes: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         self.uploading_as("", name, media_type, bytes)
     }
 
-    /// The same with this query.
+    /// An upload with this query.
     pub fn uploading_as(
         &self,
         query: &str,
@@ -264,7 +264,7 @@ impl Member {
         self.event_stream_at("/r1/events", last_event_id).await
     }
 
-    /// The same with parameters in its path.
+    /// Server-Sent Events with parameters in their path.
     pub async fn event_stream_at(&self, path: &str, last_event_id: Option<&str>) -> EventStream {
         let mut request = self.request(reqwest::Method::GET, path).timeout(std::time::Duration::from_secs(600));
         if let Some(id) = last_event_id {

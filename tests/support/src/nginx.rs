@@ -40,7 +40,7 @@ impl Nginx {
         Self::as_shipped(SHIPPED, instances).await
     }
 
-    /// The same for a server below the path `/chat`.
+    /// The shipped configuration for a server below the path `/chat`.
     pub async fn shipped_below_a_path(instances: &[Instance]) -> Self {
         Self::as_shipped(SHIPPED_BELOW, instances).await
     }

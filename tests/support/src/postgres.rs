@@ -55,7 +55,7 @@ impl PostgresServer {
         self.runs = false;
     }
 
-    /// The same data on the same port.
+    /// Starts it with its data and on its port.
     pub fn start_again(&mut self) {
         let options = format!(
             "-c fsync=off -c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories= -c max_connections=200",
@@ -66,7 +66,7 @@ impl PostgresServer {
         self.runs = true;
     }
 
-    /// The same data as a replica that follows nobody: it is read, and takes no changes.
+    /// Starts it with its data as a replica that follows nobody: it is read, and takes no changes.
     pub fn demote(&mut self) {
         self.stop();
         self.write("standby.signal", "");

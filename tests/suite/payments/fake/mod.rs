@@ -333,7 +333,7 @@ impl Event {
         request
     }
 
-    /// The same with something else in it, and the same signature.
+    /// The event with something else in it, and the signature that it had.
     pub fn forged(mut self, from: &str, to: &str) -> Self {
         assert!(self.body.contains(from) || self.path.contains(from), "{from} is not in {self:?}");
         self.body = self.body.replace(from, to);

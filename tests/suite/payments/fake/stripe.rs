@@ -52,7 +52,7 @@ pub fn stripe_signed(body: Value) -> Event {
     stripe_signed_by(body, SECRET, 0)
 }
 
-/// The same with another secret, by a clock that is off by so many seconds.
+/// As Stripe signs with another secret, by a clock that is off by so many seconds.
 pub fn stripe_signed_by(body: Value, secret: &str, off: i64) -> Event {
     let body = body.to_string();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

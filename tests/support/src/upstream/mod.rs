@@ -58,7 +58,7 @@ pub enum Behaviour {
     Body(Value),
     /// Refuses: status, `Retry-After` in seconds, which Gemini writes into the body.
     Refuse(u16, Option<u32>),
-    /// The same with a body of the test's.
+    /// Refuses with a body of the test's.
     RefuseWith(u16, Option<u32>, Value),
 }
 
@@ -116,7 +116,7 @@ pub struct Asked {
     /// The API key, wherever this kind of API carries it.
     pub key: Option<String>,
     pub body: Value,
-    /// The same as it came: not every body is JSON.
+    /// The body as it came: not every one is JSON.
     pub bytes: Vec<u8>,
 }
 
