@@ -4,7 +4,7 @@ use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
 use middleware::cookies;
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::accounts::{self, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
+use service::accounts::{self, Method, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -67,9 +67,28 @@ fn keep(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timestamp)) {
 pub struct SecondFactorChallenge {
     /// For `POST /r1/auth/signin/challenge`. As secret as a token.
     pub challenge: String,
-    /// `totp`, `recovery_code`; `passkey`: a sign-in by passkey would do as well.
-    pub methods: Vec<String>,
+    /// `passkey`: a sign-in by passkey would do as well.
+    pub methods: Vec<ChallengeMethod>,
     pub expires_at: Timestamp,
+}
+
+/// What a challenge can be answered with.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChallengeMethod {
+    Totp,
+    RecoveryCode,
+    Passkey,
+}
+
+impl From<Method> for ChallengeMethod {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Totp => Self::Totp,
+            Method::RecoveryCode => Self::RecoveryCode,
+            Method::Passkey => Self::Passkey,
+        }
+    }
 }
 
 /// What a sign-in comes to: tokens, or with 202 the question for a second factor.
@@ -86,7 +105,7 @@ impl SignInResult {
             SignedIn::Tokens(pair) => Reply::of(Self::Tokens(Box::new(Tokens::give(ctx, *pair, transport)))),
             SignedIn::SecondFactor(challenge) => Reply::accepted(Self::SecondFactor(SecondFactorChallenge {
                 challenge: challenge.handle,
-                methods: challenge.methods.into_iter().map(|method| method.as_str().to_owned()).collect(),
+                methods: challenge.methods.into_iter().map(ChallengeMethod::from).collect(),
                 expires_at: challenge.expires_at,
             })),
         }

@@ -52,12 +52,7 @@ export type OfferedServer = Omit<Always<Described.OfferedServer, 'description'>,
 export type ToolConnection = Always<Described.ToolConnection, 'description' | 'connected_at'>;
 
 /** What a browser brings back from where one signed in. */
-export interface SignInResult {
-  state: string;
-  code: string | null;
-  error: string | null;
-  iss: string | null;
-}
+export type SignInResult = Always<Described.ConnectToolServerRequest, 'code' | 'error' | 'iss'>;
 
 /** `POST /r1/mcp_connections` */
 export type ToolConnected = Described.ToolConnected;

@@ -46,13 +46,9 @@ export type Account = User & { email: string; chosen_presence?: Exclude<Describe
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
 /** A password was right, and a second proof is due. */
-export interface Challenge {
-  challenge: string;
-  methods: ChallengeMethod[];
-  expires_at: Timestamp | null;
-}
+export type Challenge = Omit<Described.SecondFactorChallenge, 'expires_at'> & { expires_at: Timestamp | null };
 
-export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
+export type ChallengeMethod = Described.ChallengeMethod;
 
 /** `GET /r1/auth/confirm`: until when nobody is asked again who sits here; null: before anything important. */
 export type Freshness = Always<Described.Freshness, 'fresh_until'>;

@@ -1248,6 +1248,11 @@ export type CatchUpConversationRequest = {
     since?: number | null;
 };
 
+/**
+ * What a challenge can be answered with.
+ */
+export type ChallengeMethod = 'totp' | 'recovery_code' | 'passkey';
+
 export type ChangeAccountRequest = {
     /**
      * Why it is suspended, for the other administrators.
@@ -6495,9 +6500,9 @@ export type SecondFactorChallenge = {
     challenge: string;
     expires_at: Timestamp;
     /**
-     * `totp`, `recovery_code`; `passkey`: a sign-in by passkey would do as well.
+     * `passkey`: a sign-in by passkey would do as well.
      */
-    methods: Array<string>;
+    methods: Array<ChallengeMethod>;
 };
 
 /**
