@@ -1,9 +1,13 @@
 //! The parts of the description that are no [`Endpoint`](crate::Endpoint): the WebSocket, whose connection is taken over before, and what load
 //! balancers ask, which no limit may refuse.
 
-use utoipa::openapi::{
-    Content, ObjectBuilder, PathItem, Response, ResponseBuilder, Type,
-    path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn},
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Content, ObjectBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder, Type,
+        path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn},
+        schema::Schema,
+    },
 };
 
 use crate::{
@@ -12,10 +16,18 @@ use crate::{
 };
 use appcore::auth::Scope;
 use middleware::guard::Access;
-use utoipa::PartialSchema;
 
 pub(crate) fn paths() -> Vec<(&'static str, PathItem)> {
     vec![("/r1/websocket", get(websocket())), ("/health", get(health())), ("/health/simple", get(liveness()))]
+}
+
+/// What they answer with.
+pub(crate) fn schemas() -> Vec<(String, RefOr<Schema>)> {
+    let mut schemas =
+        vec![(Health::name().into_owned(), Health::schema()), (Liveness::name().into_owned(), Liveness::schema())];
+    Health::schemas(&mut schemas);
+    Liveness::schemas(&mut schemas);
+    schemas
 }
 
 fn get(operation: OperationBuilder) -> PathItem {
@@ -41,7 +53,7 @@ fn websocket() -> OperationBuilder {
 }
 
 fn health() -> OperationBuilder {
-    let body = || Content::new(Some(Health::schema()));
+    let body = || Content::new(Some(Ref::from_schema_name(Health::name())));
     OperationBuilder::new()
         .operation_id(Some("health"))
         .tag("operations")
@@ -57,7 +69,7 @@ fn health() -> OperationBuilder {
 }
 
 fn liveness() -> OperationBuilder {
-    let body = || Content::new(Some(Liveness::schema()));
+    let body = || Content::new(Some(Ref::from_schema_name(Liveness::name())));
     OperationBuilder::new()
         .operation_id(Some("liveness"))
         .tag("operations")

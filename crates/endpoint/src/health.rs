@@ -14,44 +14,36 @@ use crate::only_get;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Liveness {
-    #[schema(inline)]
-    status: Status,
+    status: HealthStatus,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
-    #[schema(inline)]
-    status: Status,
+    status: HealthStatus,
     instance_id: String,
     version: &'static str,
     /// Why it is not ok, in a sentence each.
     reasons: Vec<String>,
-    #[schema(inline)]
     database: Dependency,
-    #[schema(inline)]
     redis: Dependency,
     /// The providers of the assistants: down when none of them can be asked.
-    #[schema(inline)]
     ai: Dependency,
     /// The disks that this instance and its database write to: down when they are full or can only be read.
-    #[schema(inline)]
     storage: Dependency,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Dependency {
-    #[schema(inline)]
     status: DependencyStatus,
     /// How long it took to answer; none where it did not, or was not asked.
     latency_ms: Option<f64>,
     /// What its circuit breaker does with the next call; none where there is none.
-    #[schema(inline)]
     circuit: Option<Circuit>,
 }
 
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+enum HealthStatus {
     Ok,
     /// It serves, but not everything works; `reasons` says what.
     Degraded,
@@ -77,7 +69,7 @@ pub fn configure(config: &mut ServiceConfig) {
 async fn simple(app: Data<App>) -> HttpResponse {
     let is_stopping = app.stopping.is_cancelled();
     let mut response = if is_stopping { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
-    let status = if is_stopping { Status::Stopping } else { Status::Ok };
+    let status = if is_stopping { HealthStatus::Stopping } else { HealthStatus::Ok };
     response.insert_header((CACHE_CONTROL, "no-store")).json(Liveness { status })
 }
 
@@ -85,12 +77,12 @@ async fn full(app: Data<App>) -> HttpResponse {
     let found = quick::look(&app).await;
     let reasons: Vec<String> = found.checks.into_iter().filter(Check::is_fault).map(|check| check.says + ".").collect();
     let status = match reasons.is_empty() {
-        _ if app.stopping.is_cancelled() => Status::Stopping,
-        _ if !found.database.is_up => Status::Down,
-        false => Status::Degraded,
-        true => Status::Ok,
+        _ if app.stopping.is_cancelled() => HealthStatus::Stopping,
+        _ if !found.database.is_up => HealthStatus::Down,
+        false => HealthStatus::Degraded,
+        true => HealthStatus::Ok,
     };
-    let cannot_serve = matches!(status, Status::Down | Status::Stopping);
+    let cannot_serve = matches!(status, HealthStatus::Down | HealthStatus::Stopping);
     let mut response = if cannot_serve { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     if cannot_serve {
         response.insert_header(("retry-after", "5"));

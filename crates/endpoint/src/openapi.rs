@@ -59,7 +59,7 @@ pub fn document() -> OpenApi {
             components = components.parameter(name, parameter);
         }
     }
-    components = components.schemas_from_iter(realtime::protocol::schemas());
+    components = components.schemas_from_iter(by_hand::schemas()).schemas_from_iter(realtime::protocol::schemas());
     for (path, item) in by_hand::paths() {
         paths = paths.path(path, item);
     }
