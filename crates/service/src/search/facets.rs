@@ -11,13 +11,13 @@ use dbcontext::query::search as rows;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::{Asked, Hit};
+use super::{Hit, PlannedSearch};
 use crate::{App, timezone};
 
 /// Of each kind of facets.
 const MOST: usize = 20;
 
-pub(super) async fn of(app: &App, asked: &Asked, hits: &[Hit]) -> Result<SearchFacets, AppError> {
+pub(super) async fn of(app: &App, asked: &PlannedSearch, hits: &[Hit]) -> Result<SearchFacets, AppError> {
     let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
     let ids: Vec<Uuid> = author.iter().map(|(id, _)| *id).collect();
     let names = rows::names(app.db.reader(), &ids).await?;

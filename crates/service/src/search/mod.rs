@@ -199,7 +199,7 @@ struct Window {
 }
 
 /// What a search is made of, read.
-struct Asked {
+struct PlannedSearch {
     user: UserId,
     query: Query,
     plan: Plan,
@@ -280,7 +280,7 @@ async fn messages(
     if fill.is_none() {
         return Ok(nothing);
     }
-    let Some(asked) = asked(app, user, &ask, read).await? else { return Ok(nothing) };
+    let Some(asked) = planned(app, user, &ask, read).await? else { return Ok(nothing) };
     let words = app.search.words().await?;
     let exact = Reading::exact(&asked.query, &words);
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
@@ -331,7 +331,12 @@ async fn messages(
 }
 
 /// What is asked for and where; none where there can be nothing.
-async fn asked(app: &App, user: UserId, ask: &Ask, read: (Query, TimeZone)) -> Result<Option<Asked>, AppError> {
+async fn planned(
+    app: &App,
+    user: UserId,
+    ask: &Ask,
+    read: (Query, TimeZone),
+) -> Result<Option<PlannedSearch>, AppError> {
     let (mut query, zone) = read;
     let db = app.db.reader();
     if let Some(from) = ask.from {
@@ -385,11 +390,11 @@ async fn asked(app: &App, user: UserId, ask: &Ask, read: (Query, TimeZone)) -> R
         below: None,
         limit: WINDOW,
     };
-    Ok(Some(Asked { user, query, plan, sort: ask.sort, conversations, zone }))
+    Ok(Some(PlannedSearch { user, query, plan, sort: ask.sort, conversations, zone }))
 }
 
 /// The next messages that answer with these words.
-async fn window(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Result<Window, AppError> {
+async fn window(app: &App, asked: &PlannedSearch, reading: &Reading, below: i64) -> Result<Window, AppError> {
     let candidates = candidates(app, asked, reading, false, below).await?;
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let last = candidates.last().filter(|_| is_full);
@@ -401,7 +406,7 @@ async fn window(app: &App, asked: &Asked, reading: &Reading, below: i64) -> Resu
 /// The newest messages that answer with similar words, and all that answer with those that were typed.
 async fn similar(
     app: &App,
-    asked: &Asked,
+    asked: &PlannedSearch,
     exact: &Reading,
     words: &Dictionary,
     below: i64,
@@ -417,7 +422,7 @@ async fn similar(
 
 async fn candidates(
     app: &App,
-    asked: &Asked,
+    asked: &PlannedSearch,
     reading: &Reading,
     is_wide: bool,
     below: i64,
@@ -440,7 +445,7 @@ fn understood(query: &Query, is_wide: bool, texts: impl Iterator<Item = impl AsR
 /// Reads what may answer, as far as it may be read, and compares it: the best first, and how the words were understood.
 async fn compare(
     app: &App,
-    asked: &Asked,
+    asked: &PlannedSearch,
     reading: &Reading,
     is_wide: bool,
     candidates: Vec<Candidate>,
@@ -520,7 +525,12 @@ async fn compare(
 }
 
 /// The messages themselves, as they may be read now.
-async fn shown_hits(app: &App, asked: &Asked, reading: &Reading, hits: &[&Hit]) -> Result<Vec<SearchHit>, AppError> {
+async fn shown_hits(
+    app: &App,
+    asked: &PlannedSearch,
+    reading: &Reading,
+    hits: &[&Hit],
+) -> Result<Vec<SearchHit>, AppError> {
     if hits.is_empty() {
         return Ok(Vec::new());
     }
