@@ -1,6 +1,6 @@
 import { defineConfig } from '@hey-api/openapi-ts';
 
-// `npm run api` after the server's description has changed: the resources only, for the client writes its calls itself.
+// `npm run api` after the server's description has changed: the resources only, for `scripts/calls.mjs` writes what can be called.
 export default defineConfig({
   input: '../openapi.json',
   output: { path: 'src/lib/api/generated', tsConfigPath: null, clean: true },

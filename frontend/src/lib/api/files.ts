@@ -1,5 +1,6 @@
 /** Files as the server keeps them. */
-import type { Id, Timestamp } from './types.ts';
+import type * as Described from './generated/types.gen.ts';
+import type { Id, Sender, Timestamp } from './types.ts';
 import { base } from '#lib/address.ts';
 
 export interface Upload {
@@ -23,6 +24,9 @@ export interface Upload {
   transcript_state?: 'pending' | 'ready' | 'failed' | null;
   created_at?: Timestamp;
 }
+
+/** `GET /r1/conversations/{id}/files` */
+export type SentFile = Omit<Described.ConversationFile, 'sender' | 'upload'> & { sender: Sender; upload: Upload };
 
 export type Width = 320 | 1280;
 

@@ -1,23 +1,13 @@
 /** What was sent in one conversation besides words: pictures, or other files; the newest first, page by page. */
 import type { Api } from '#lib/api/client.ts';
-import type { Upload } from '#lib/api/files.ts';
-import type { Cursor, Id, Page, Sender, Timestamp } from '#lib/api/types.ts';
+import type { SentFile } from '#lib/api/files.ts';
+import type { Cursor, Id, Page } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
 export type FilesKind = 'picture' | 'file';
 /** Which files, where they aren’t pictures. */
 export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
-
-/** `GET /r1/conversations/{id}/files` */
-export interface SentFile {
-  upload: Upload;
-  message_id: Id;
-  /** The place of its message. */
-  seq: number;
-  sender: Sender;
-  created_at: Timestamp;
-}
 
 /** So many messages with files at once. */
 const PAGE_SIZE = 60;
@@ -49,7 +39,7 @@ export class ConversationFiles {
   }
 
   #ask(before?: number): Promise<Cursor<SentFile>> {
-    return this.#api.get<Cursor<SentFile>>(`/conversations/${this.#id}/files`, {
+    return this.#api.get(`/conversations/${this.#id}/files`, {
       ...this.#wanted,
       ...(before !== undefined && { before_seq: before })
     });

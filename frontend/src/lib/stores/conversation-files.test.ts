@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import { ConversationFiles, type SentFile } from './conversation-files.svelte.ts';
+import type { SentFile } from '#lib/api/files.ts';
+import { ConversationFiles } from './conversation-files.svelte.ts';
 import { FakeLine } from './testing.ts';
 
 const fileOf = (seq: number, name = `picture ${seq}.png`): SentFile => ({

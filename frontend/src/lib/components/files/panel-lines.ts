@@ -1,5 +1,5 @@
 import { dateFormat } from '#lib/components/shell/when.ts';
-import type { SentFile } from '#lib/stores/conversation-files.svelte.ts';
+import type { SentFile } from '#lib/api/files.ts';
 
 /** The name of a month, or what stands beside each other below it. */
 export interface PanelLine {
