@@ -1,4 +1,5 @@
 /** The browser's part of signing in by passkey: options from the server in, the authenticator's answer out. */
+import type { PasskeyChallenge } from '#lib/api/generated/types.gen.ts';
 
 /** Passkeys need a secure page under a name, for they belong to names, and a browser that reads the server's JSON. */
 export function canPasskey(): boolean {
@@ -17,12 +18,14 @@ export async function canOfferPasskeys(): Promise<boolean> {
   return PublicKeyCredential.isConditionalMediationAvailable().catch(() => false);
 }
 
+/** As the server hands it on: it reads none of it. */
+type Json = PasskeyChallenge['publicKey'];
+
 /** Makes a passkey; throws what the browser throws. */
-export async function createPasskey(
-  options: PublicKeyCredentialCreationOptionsJSON
-): Promise<RegistrationResponseJSON> {
-  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
-  return answered(await navigator.credentials.create({ publicKey })).toJSON() as RegistrationResponseJSON;
+export async function createPasskey(options: Json): Promise<Json> {
+  const made = options as unknown as PublicKeyCredentialCreationOptionsJSON;
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(made);
+  return answered(await navigator.credentials.create({ publicKey })).toJSON() as unknown as Json;
 }
 
 interface UseOptions {
@@ -32,17 +35,15 @@ interface UseOptions {
 }
 
 /** Signs with a passkey; throws what the browser throws. */
-export async function usePasskey(
-  options: PublicKeyCredentialRequestOptionsJSON,
-  { conditional = false, signal }: UseOptions = {}
-): Promise<AuthenticationResponseJSON> {
-  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
+export async function usePasskey(options: Json, { conditional = false, signal }: UseOptions = {}): Promise<Json> {
+  const asked = options as unknown as PublicKeyCredentialRequestOptionsJSON;
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(asked);
   const credential = await navigator.credentials.get({
     publicKey,
     ...(conditional ? { mediation: 'conditional' as const } : {}),
     ...(signal ? { signal } : {})
   });
-  return answered(credential).toJSON() as AuthenticationResponseJSON;
+  return answered(credential).toJSON() as unknown as Json;
 }
 
 function answered(credential: Credential | null): PublicKeyCredential {

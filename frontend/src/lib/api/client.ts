@@ -7,6 +7,7 @@
  *
  * What changes one thing is sent in the order in which it was asked for.
  */
+import type { AnswerOf, BodyOf, PathOf, QueryOf } from './calls.ts';
 import type * as Described from './generated/types.gen.ts';
 import { subjectOf, Turns } from './turns.ts';
 import { base } from '#lib/address.ts';
@@ -117,24 +118,32 @@ export class Api {
     this.#early = new Map(Object.entries(options.early ?? {}));
   }
 
-  get<T>(path: string, query?: Query): Promise<T> {
-    return this.#call<T>('GET', path + search(query));
+  get<P extends PathOf<'GET'>>(path: P, ...query: QueryOf<'GET', P>): Promise<AnswerOf<'GET', P>>;
+  get(path: string, query?: Query): Promise<unknown> {
+    return this.#call('GET', path + search(query));
   }
 
-  post<T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
-    return this.#call<T>('POST', path, body, headers);
+  post<P extends PathOf<'POST'>>(
+    path: P,
+    ...body: [...BodyOf<'POST', P>, headers?: Record<string, string>]
+  ): Promise<AnswerOf<'POST', P>>;
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<unknown> {
+    return this.#call('POST', path, body, headers);
   }
 
-  patch<T>(path: string, body?: unknown): Promise<T> {
-    return this.#call<T>('PATCH', path, body);
+  patch<P extends PathOf<'PATCH'>>(path: P, ...body: BodyOf<'PATCH', P>): Promise<AnswerOf<'PATCH', P>>;
+  patch(path: string, body?: unknown): Promise<unknown> {
+    return this.#call('PATCH', path, body);
   }
 
-  put<T>(path: string, body?: unknown): Promise<T> {
-    return this.#call<T>('PUT', path, body);
+  put<P extends PathOf<'PUT'>>(path: P, ...body: BodyOf<'PUT', P>): Promise<AnswerOf<'PUT', P>>;
+  put(path: string, body?: unknown): Promise<unknown> {
+    return this.#call('PUT', path, body);
   }
 
-  delete<T>(path: string, body?: unknown): Promise<T> {
-    return this.#call<T>('DELETE', path, body);
+  delete<P extends PathOf<'DELETE'>>(path: P, ...body: BodyOf<'DELETE', P>): Promise<AnswerOf<'DELETE', P>>;
+  delete(path: string, body?: unknown): Promise<unknown> {
+    return this.#call('DELETE', path, body);
   }
 
   /** Renews the session's cookies; every caller in this tab shares one attempt. */

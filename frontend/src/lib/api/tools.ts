@@ -22,22 +22,9 @@ export type ToolServer = Omit<
   prompts?: ServerPrompt[];
 };
 
-export interface ToolServerWish {
-  name: string;
-  description: string | null;
-  transport?: ToolTransport;
-  url?: string | null;
-  command?: string | null;
-  /** Null takes one away; what is left out stays. */
-  secrets?: Record<string, string | null>;
-  auth?: ToolAuth;
-  /** Null takes it away. */
-  client_id?: string | null;
-  client_secret?: string | null;
-  is_enabled?: boolean;
-  offered_to?: ToolServer['offered_to'];
-  modes?: Record<string, ToolMode>;
-}
+export type NewToolServer = Described.AddMcpServerRequest;
+
+export type ToolServerChange = Described.ChangeMcpServerRequest;
 
 /** `GET /r1/admin/mcp_commands` */
 export type ToolCommand = Described.McpCommand;

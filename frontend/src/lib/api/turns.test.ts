@@ -15,14 +15,16 @@ function slowServer() {
   return { asked, api: new Api({ fetch: fetch as typeof globalThis.fetch }) };
 }
 
+const saved = (id: string) => `/messages/${id}/saved` as const;
+const own = (id: string) => `/conversations/${id}/own` as const;
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
 describe('requests that change one thing', () => {
   it('reach the server in the order of the presses', async () => {
     const { asked, api } = slowServer();
-    const first = api.put('/messages/m1/saved');
-    const second = api.delete('/messages/m1/saved');
-    const other = api.put('/messages/m2/saved');
+    const first = api.put(saved('m1'));
+    const second = api.delete(saved('m1'));
+    const other = api.put(saved('m2'));
     await settled();
     expect(asked.map(({ what }) => what)).toEqual(['PUT /r1/messages/m1/saved', 'PUT /r1/messages/m2/saved']);
     asked[1]?.answer(200);
@@ -37,8 +39,8 @@ describe('requests that change one thing', () => {
 
   it('follow one that was refused, too', async () => {
     const { asked, api } = slowServer();
-    const first = api.patch('/conversations/c1/own', { pinned: true });
-    const second = api.patch('/conversations/c1/own', { pinned: false });
+    const first = api.patch(own('c1'), { pinned: true });
+    const second = api.patch(own('c1'), { pinned: false });
     asked[0]?.answer(409);
     await expect(first).rejects.toThrow();
     await settled();

@@ -77,7 +77,7 @@ async function sendParts(api: Api, request: Request): Promise<Upload> {
         const told = (loaded: number) => onprogress((offset + loaded) / blob.size);
         await ask('PATCH', at, headers, signal, blob.slice(offset), told);
       }
-      return await api.get<Upload>(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
+      return await api.get(`/uploads/${at.slice(at.lastIndexOf('/') + 1)}`);
     } catch (error) {
       // More of an earlier try has arrived than the server said at first.
       if (!(error instanceof ApiError) || error.code !== 'upload_conflict' || tries >= MOST_CONFLICTS) throw error;

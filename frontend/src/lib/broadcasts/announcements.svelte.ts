@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Announcement, Severity } from '#lib/api/broadcasts.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 
 const WEIGHT: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
 /** A timer can’t wait longer. */
@@ -32,7 +32,7 @@ export class Announcements {
     const turn = this.#turn;
     let active: Announcement[];
     try {
-      active = (await this.#api.get<Page<Announcement>>('/broadcasts/active')).items;
+      active = (await this.#api.get('/broadcasts/active')).items;
     } catch {
       // The next hello asks again.
       return;

@@ -12,7 +12,7 @@ class FakeApi extends Api {
     return Promise.resolve({ items: this.active, page: 1, page_size: 50, total: this.active.length } as T);
   }
 
-  override post<T>(path: string): Promise<T> {
+  override post<T>(path: string, ..._: unknown[]): Promise<T> {
     this.asked.push(path);
     return this.refuses ? Promise.reject(new ApiError(503, 'unavailable', '')) : Promise.resolve(null as T);
   }

@@ -37,7 +37,7 @@ export async function mark(
     }
     case 'pin':
       await attempt(
-        () => app.api[isPinned ? 'delete' : 'put'](`/messages/${id}/pin`),
+        () => (isPinned ? app.api.delete(`/messages/${id}/pin`) : app.api.put(`/messages/${id}/pin`)),
         isPinned ? m.pin_removed() : m.pin_done()
       );
       return;

@@ -442,10 +442,11 @@ export class Pane {
 
   /** With an emoji, or no longer: shown at once, and undone where it is refused. */
   async react(message_id: string, emoji: string, isAdded: boolean): Promise<boolean> {
-    const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}`;
+    const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}` as const;
     const reacting = { message_id, emoji, user_id: this.#app.session.account?.id ?? '', isAdded };
     this.log.apply({ kind: 'reacting', reacting });
-    const isDone = await this.#attempt(() => this.#app.api[isAdded ? 'put' : 'delete'](path));
+    const { api } = this.#app;
+    const isDone = await this.#attempt(() => (isAdded ? api.put(path) : api.delete(path)));
     if (!isDone) this.log.apply({ kind: 'not_reacting', reacting });
     return isDone;
   }
@@ -547,7 +548,7 @@ export class Pane {
   /** Has something said here later. */
   async schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
     const mentions = calledIn(content, this.names);
-    const scheduled = await this.#app.api.post<Scheduled>(`/conversations/${this.id}/messages`, {
+    const scheduled = await this.#app.api.post(`/conversations/${this.id}/messages`, {
       // Also where another time was chosen meanwhile: what has come already keeps its own.
       client_id: this.#scheduling.idOf([content, attachmentIds, this.replyTo?.id]),
       content,
@@ -559,7 +560,7 @@ export class Pane {
       ...(this.root && { thread_id: this.root, also_to_conversation: this.isAlsoTold })
     });
     this.#scheduling.done();
-    return scheduled;
+    return scheduled as Scheduled;
   }
 
   /** Another text for one's own message; an assistant is asked again with it. */
@@ -714,7 +715,7 @@ export class Pane {
     return last !== undefined;
   }
 
-  async #attempt(act: () => Promise<void>): Promise<boolean> {
+  async #attempt(act: () => Promise<unknown>): Promise<boolean> {
     try {
       await act();
       return true;

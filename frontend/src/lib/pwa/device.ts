@@ -1,8 +1,9 @@
 /** This device, as the server wakes it by the push service of its browser. A page tells of it, and the service worker. */
 import type { Api } from '#lib/api/client.ts';
+import type { SubscribeToPushRequest } from '#lib/api/generated/types.gen.ts';
 
 export async function tellDevice(api: Pick<Api, 'post'>, subscription: PushSubscription): Promise<void> {
-  const { endpoint, keys } = subscription.toJSON();
+  const { endpoint, keys } = subscription.toJSON() as SubscribeToPushRequest;
   await api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
 }
 
@@ -14,7 +15,7 @@ export async function tellChanged(
 ): Promise<void> {
   let subscription = made;
   if (!subscription) {
-    const { key } = await api.get<{ key: string }>('/push/key');
+    const { key } = await api.get('/push/key');
     subscription = await push.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   }
   await tellDevice(api, subscription);

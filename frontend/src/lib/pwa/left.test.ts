@@ -19,7 +19,7 @@ class Server {
     return { id: this.me } as T;
   }
 
-  async post<T>(path: string, body?: unknown): Promise<T> {
+  async post<T>(path: string, ...[body]: unknown[]): Promise<T> {
     const message = body as Record<string, unknown>;
     const refusal = this.refusals.get(String(message.content));
     if (refusal) throw refusal;

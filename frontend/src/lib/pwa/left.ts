@@ -49,7 +49,7 @@ export async function sendLeft(
 
 async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
   try {
-    return (await api.get<{ id: string }>('/users/me')).id;
+    return (await api.get('/users/me')).id;
   } catch (error) {
     // Whoever has to sign in first finds it in the app.
     if (error instanceof ApiError && !isPassing(error) && !isFault(error)) return null;

@@ -47,7 +47,7 @@ export class Accounts {
   }
 
   details(id: Id): Asked<AccountDetails> {
-    return new Asked(() => this.#api.get<AccountDetails>(`/admin/users/${id}`));
+    return new Asked(() => this.#api.get(`/admin/users/${id}`));
   }
 
   devices(id: Id): Listing<Device> {
@@ -55,7 +55,7 @@ export class Accounts {
   }
 
   async invite(wish: AccountWish): Promise<InvitedAccount> {
-    const made = await this.#api.post<InvitedAccount>('/admin/users', wish);
+    const made = await this.#api.post('/admin/users', wish);
     await this.list.load();
     return made;
   }
@@ -77,7 +77,7 @@ export class Accounts {
 
   /** Does it to each of these; what is refused holds no other back. */
   async several(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
-    const done = await this.#api.post<ChangedAccounts>('/admin/users/batch', {
+    const done = await this.#api.post('/admin/users/batch', {
       ids,
       action,
       reason: reason || undefined
@@ -95,7 +95,7 @@ export class Accounts {
   }
 
   resetPassword(id: Id): Promise<SentLink> {
-    return this.#api.post<SentLink>(`/admin/users/${id}/password-reset`);
+    return this.#api.post(`/admin/users/${id}/password-reset`);
   }
 
   async removeSecondFactor(id: Id): Promise<void> {

@@ -7,10 +7,8 @@ import type {
   Credits,
   DifferenceState,
   LedgerEntry,
-  Payment,
   PaymentDetails,
   PaymentDifference,
-  PaymentGateway,
   PaymentStatus,
   Plan,
   PlanDefinition,
@@ -18,7 +16,7 @@ import type {
   Release,
   SubscriptionStatus
 } from '#lib/api/money.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -61,7 +59,7 @@ export class AdminPayments {
 
   async #count(filter: PaymentFilter): Promise<number> {
     const query = { ...filter, page: 1, page_size: 1 };
-    return (await this.#api.get<Page<AdminPayment>>('/admin/payments', query)).total;
+    return (await this.#api.get('/admin/payments', query)).total;
   }
 }
 
@@ -69,30 +67,30 @@ export class AdminPayments {
 export class AdminPaymentStore {
   readonly payment: Asked<PaymentDetails>;
   readonly #api: Api;
-  readonly #path: string;
+  readonly #path: `/admin/payments/${Id}`;
 
   constructor(api: Api, id: Id) {
     this.#api = api;
     this.#path = `/admin/payments/${id}`;
-    this.payment = new Asked(() => api.get<PaymentDetails>(this.#path));
+    this.payment = new Asked(() => api.get(this.#path));
   }
 
   /** In the currency’s smallest unit. */
   async refund(amount: number, reason: string): Promise<void> {
-    await this.#api.post<Payment>(`${this.#path}/refund`, { amount, reason });
+    await this.#api.post(`${this.#path}/refund`, { amount, reason });
     await this.payment.load();
   }
 
   async release(decision: Release, reason: string): Promise<void> {
-    await this.#api.post<Payment>(`${this.#path}/release`, { decision, reason });
+    await this.#api.post(`${this.#path}/release`, { decision, reason });
     await this.payment.load();
   }
 
   /** Ends a refund that is under way, or has its gateway asked again. */
   async decide(refundId: Id, decision: RefundDecision, reason: string): Promise<void> {
-    const path = `${this.#path}/refunds/${refundId}/decide`;
+    const path = `${this.#path}/refunds/${refundId}/decide` as const;
     try {
-      this.payment.tell(await this.#api.post<PaymentDetails>(path, { decision, reason }));
+      this.payment.tell(await this.#api.post(path, { decision, reason }));
     } catch (error) {
       // It has ended meanwhile: what is shown is no longer so.
       if (error instanceof ApiError && error.status === 409) void this.payment.load();
@@ -117,7 +115,7 @@ export class Gifts {
 
   /** In micro-credits; less than nothing takes them away. */
   give(userId: Id, amount: number, reason: string): Promise<Credits> {
-    return this.#api.post<Credits>('/admin/credits', { user_id: userId, amount, reason });
+    return this.#api.post('/admin/credits', { user_id: userId, amount, reason });
   }
 }
 
@@ -144,7 +142,7 @@ export class AdminPlans {
   constructor(api: Api) {
     this.#api = api;
     this.list = new Listing(async () => {
-      const found = await api.get<Page<Plan>>('/admin/pricing_plans');
+      const found = await api.get('/admin/pricing_plans');
       this.all = found.items;
       const isShown = (plan: Plan) => this.#view === 'all' || plan.is_active === (this.#view === 'offered');
       const items = found.items.filter(isShown);
@@ -164,7 +162,7 @@ export class AdminPlans {
 
   /** One that was sold stays as it is; the answer is what takes its place. */
   async change(id: Id, plan: PlanDefinition): Promise<Plan> {
-    const changed = await this.#api.patch<Plan>(`/admin/pricing_plans/${id}`, plan);
+    const changed = await this.#api.patch(`/admin/pricing_plans/${id}`, plan);
     await this.list.load();
     return changed;
   }
@@ -188,7 +186,7 @@ export class AdminGateways {
   }
 
   async turn(name: string, isOn: boolean): Promise<void> {
-    const changed = await this.#api.patch<PaymentGateway>(`/admin/gateways/${name}`, { enabled: isOn });
+    const changed = await this.#api.patch(`/admin/gateways/${name}`, { enabled: isOn });
     const isIt = (other: AdminPaymentGateway) => other.name === name;
     const before = this.list.items.find(isIt);
     if (before) this.list.put({ ...before, ...changed }, isIt);
@@ -197,7 +195,7 @@ export class AdminGateways {
   async test(name: string): Promise<void> {
     this.tests = { ...this.tests, [name]: 'under way' };
     try {
-      const result = await this.#api.post<ProviderTest>(`/admin/gateways/${name}/test`);
+      const result = await this.#api.post(`/admin/gateways/${name}/test`);
       this.tests = { ...this.tests, [name]: result };
     } catch (error) {
       const { [name]: _, ...others } = this.tests;

@@ -26,7 +26,7 @@ export class AnyConversations extends Overseen<AnyConversation> {
     this.list = new Listing(async (page) => {
       const before = this.#ends[page - 2];
       const asked = { ...this.#filter, before, limit: PAGE_SIZE };
-      const { items, has_more } = await api.get<{ items: AnyConversation[]; has_more: boolean }>(PATH, asked);
+      const { items, has_more } = await api.get(PATH, asked);
       const end = items.at(-1);
       if (end) this.#ends[page - 1] = end.id;
       const total = (page - 1) * PAGE_SIZE + items.length + (has_more ? 1 : 0);

@@ -43,18 +43,18 @@ export class ApiKeys {
 
   async create({ name, scopes, days, policy }: KeyWish): Promise<void> {
     const expires_at = this.#endAfter(days) ?? undefined;
-    this.#show(await this.#api.post<NewApiKey>('/api_keys', { name, scopes, expires_at, ...policy }));
+    this.#show(await this.#api.post('/api_keys', { name, scopes, expires_at, ...policy }));
   }
 
   /** `days` left out: it runs out when it did before. */
   async change(id: Id, { days, ...change }: KeyChange): Promise<void> {
     const end = days === undefined ? {} : { expires_at: this.#endAfter(days) };
-    this.#put(await this.#api.patch<ApiKey>(`/api_keys/${id}`, { ...change, ...end }));
+    this.#put(await this.#api.patch(`/api_keys/${id}`, { ...change, ...end }));
   }
 
   /** Another secret; the old one is accepted for so many seconds. */
   async rotate(id: Id, graceSeconds: number): Promise<void> {
-    this.#show(await this.#api.post<NewApiKey>(`/api_keys/${id}/rotate`, { grace_seconds: graceSeconds }));
+    this.#show(await this.#api.post(`/api_keys/${id}/rotate`, { grace_seconds: graceSeconds }));
   }
 
   async revoke(id: Id): Promise<void> {

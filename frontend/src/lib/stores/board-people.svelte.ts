@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Member, Page } from '#lib/api/types.ts';
+import type { Id, Member } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
@@ -12,7 +12,7 @@ export class BoardPeople {
   constructor(api: Pick<Api, 'get'>, conversationId: Id) {
     this.list = new Listing(
       (page) =>
-        api.get<Page<Member>>(`/conversations/${conversationId}/members`, {
+        api.get(`/conversations/${conversationId}/members`, {
           page,
           page_size: PAGE_SIZE,
           ...(this.#query && { q: this.#query })

@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { BoardColumn, BoardFrame, BoardHead, Task, TaskWish } from '#lib/api/boards.ts';
+import type { BoardColumn, BoardFrame, Task, TaskWish } from '#lib/api/boards.ts';
 import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
 import { before, between } from '#lib/boards/position.ts';
 
@@ -72,7 +72,7 @@ export class Board {
     this.#early = [];
     this.error = null;
     try {
-      const head = await this.#api.get<BoardHead>(`/conversations/${this.#id}/board`);
+      const head = await this.#api.get(`/conversations/${this.#id}/board`);
       const first = await this.#page(1);
       const rest = Array.from({ length: Math.max(0, Math.ceil(first.total / PAGE_SIZE) - 1) }, (_, at) => at + 2);
       const pages = [first, ...(await Promise.all(rest.map((page) => this.#page(page))))];
@@ -120,16 +120,16 @@ export class Board {
 
   /** Any task of the board, archived ones too. */
   async find(id: Id): Promise<Task> {
-    return this.#tasks.get(id) ?? (await this.#api.get<Task>(`/tasks/${id}`));
+    return this.#tasks.get(id) ?? (await this.#api.get(`/tasks/${id}`));
   }
 
   async createColumn(name: string, done = false): Promise<void> {
-    const path = `/conversations/${this.#id}/board/columns`;
-    this.#putColumn(await this.#api.post<BoardColumn>(path, { name, done }));
+    const path = `/conversations/${this.#id}/board/columns` as const;
+    this.#putColumn(await this.#api.post(path, { name, done }));
   }
 
   async changeColumn(id: Id, change: { name?: string; done?: boolean; position?: number }): Promise<void> {
-    this.#putColumn(await this.#api.patch<BoardColumn>(`/columns/${id}`, change));
+    this.#putColumn(await this.#api.patch(`/columns/${id}`, change));
   }
 
   async removeColumn(id: Id): Promise<void> {
@@ -141,14 +141,14 @@ export class Board {
   async archiveColumn(id: Id): Promise<number> {
     let count = 0;
     for (;;) {
-      const told = await this.#api.post<{ count: number }>(`/columns/${id}/archive`, {});
+      const told = await this.#api.post(`/columns/${id}/archive`, {});
       count += told.count;
       if (told.count < MOST_ARCHIVED) return count;
     }
   }
 
   async create(wish: TaskWish & { title: string; column_id: Id }): Promise<Task> {
-    const task = await this.#api.post<Task>(`/conversations/${this.#id}/tasks`, wish);
+    const task = await this.#api.post(`/conversations/${this.#id}/tasks`, wish);
     this.#put(task);
     return task;
   }
@@ -156,19 +156,18 @@ export class Board {
   /** Changes what one has seen; where somebody was faster that is shown, and the change refused. */
   async change(seen: Task, wish: TaskWish): Promise<Task> {
     try {
-      const task = await this.#api.patch<Task>(`/tasks/${seen.id}`, { ...wish, version: seen.version });
+      const task = await this.#api.patch(`/tasks/${seen.id}`, { ...wish, version: seen.version });
       this.#put(task);
       return task;
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'stale')
-        this.#put(await this.#api.get<Task>(`/tasks/${seen.id}`));
+      if (error instanceof ApiError && error.code === 'stale') this.#put(await this.#api.get(`/tasks/${seen.id}`));
       throw error;
     }
   }
 
   /** Brings back what was archived, whatever was changed of it since. */
   async restore(id: Id): Promise<void> {
-    this.#put(await this.#api.patch<Task>(`/tasks/${id}`, { archived: false }));
+    this.#put(await this.#api.patch(`/tasks/${id}`, { archived: false }));
   }
 
   /** To the place `at` among the others of that column. It is there at once; where that is refused it goes back. */
@@ -193,7 +192,7 @@ export class Board {
     if (!now || (now.column_id === before.column_id && now.position === before.position)) return;
     const { column_id, position } = now;
     try {
-      this.#put(await this.#api.patch<Task>(`/tasks/${before.id}`, { column_id, position }));
+      this.#put(await this.#api.patch(`/tasks/${before.id}`, { column_id, position }));
     } catch (error) {
       this.putBack(before);
       throw error;
@@ -211,7 +210,7 @@ export class Board {
   }
 
   #page(page: number): Promise<Page<Task>> {
-    return this.#api.get<Page<Task>>(`/conversations/${this.#id}/tasks`, {
+    return this.#api.get(`/conversations/${this.#id}/tasks`, {
       ...this.#filter,
       page,
       page_size: PAGE_SIZE

@@ -30,20 +30,20 @@ export class Broadcasts {
   }
 
   read(id: Id): Promise<Broadcast> {
-    return this.#api.get<Broadcast>(`/broadcasts/${id}`);
+    return this.#api.get(`/broadcasts/${id}`);
   }
 
   /** How many an audience has, and how many of them are here. */
   reach(audience: Audience): Promise<Reach> {
-    return this.#api.post<Reach>('/broadcasts/preview', { audience });
+    return this.#api.post('/broadcasts/preview', { audience });
   }
 
   send(wish: BroadcastWish): Promise<Broadcast> {
-    return this.#api.post<Broadcast>('/broadcasts', wish);
+    return this.#api.post('/broadcasts', wish);
   }
 
   change(id: Id, wish: Partial<BroadcastWish>): Promise<Broadcast> {
-    return this.#api.patch<Broadcast>(`/broadcasts/${id}`, wish);
+    return this.#api.patch(`/broadcasts/${id}`, wish);
   }
 
   async withdraw(id: Id): Promise<void> {

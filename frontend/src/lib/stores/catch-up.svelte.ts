@@ -16,12 +16,12 @@ export class CatchUp extends Answering<Told> {
 
   /** In a conversation, behind that place in it. */
   askAbout(conversationId: Id, since: number): Promise<void> {
-    return this.take('', () => this.#api.post<Told>(`/conversations/${conversationId}/catch-up`, { since }));
+    return this.take('', () => this.#api.post(`/conversations/${conversationId}/catch-up`, { since }));
   }
 
   /** In all conversations of a workspace. */
   askAboutAll(workspaceId: Id): Promise<void> {
-    return this.take('', () => this.#api.post<Told>('/catch-up', { workspace_id: workspaceId }));
+    return this.take('', () => this.#api.post('/catch-up', { workspace_id: workspaceId }));
   }
 }
 

@@ -28,7 +28,7 @@ export class ChannelNames {
     if (this.#asked.has(id)) return;
     this.#asked.add(id);
     try {
-      this.#others.set(id, await this.#api.get<Conversation>(`/conversations/${id}`));
+      this.#others.set(id, await this.#api.get(`/conversations/${id}`));
     } catch {
       // The words that were written say enough.
     }

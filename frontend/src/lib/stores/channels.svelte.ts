@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { MentionAll, Posting } from '#lib/api/channels.ts';
-import type { Conversation, ConversationKind, Cursor, Id, Member, Message, Page } from '#lib/api/types.ts';
+import type { Conversation, ConversationKind, Id, Member, Message } from '#lib/api/types.ts';
 import type { Conversations } from './conversations.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -40,7 +40,7 @@ export class Channels {
   browse(workspaceId: Id, query: () => { q: string; filter: ChannelFilter }): Listing<Conversation> {
     return new Listing((page) => {
       const { q, filter } = query();
-      return this.#api.get<Page<Conversation>>('/conversations', {
+      return this.#api.get('/conversations', {
         scope: 'browse',
         workspace_id: workspaceId,
         q: q || undefined,
@@ -53,7 +53,7 @@ export class Channels {
   }
 
   async find(workspaceId: Id, q: string, most: number): Promise<Conversation[]> {
-    const found = await this.#api.get<Page<Conversation>>('/conversations', {
+    const found = await this.#api.get('/conversations', {
       scope: 'browse',
       workspace_id: workspaceId,
       q,
@@ -64,9 +64,9 @@ export class Channels {
 
   async preview(id: Id): Promise<Preview> {
     const [channel, people, messages] = await Promise.all([
-      this.#api.get<Conversation>(`/conversations/${id}`),
-      this.#api.get<Page<Member>>(`/conversations/${id}/members`, { page_size: PREVIEWED_PEOPLE }),
-      this.#api.get<Cursor<Message>>(`/conversations/${id}/messages`, { limit: PREVIEWED_MESSAGES })
+      this.#api.get(`/conversations/${id}`),
+      this.#api.get(`/conversations/${id}/members`, { page_size: PREVIEWED_PEOPLE }),
+      this.#api.get(`/conversations/${id}/messages`, { limit: PREVIEWED_MESSAGES })
     ]);
     return { channel, people: people.items, messages: messages.items.filter(({ deleted_at }) => !deleted_at) };
   }
@@ -97,12 +97,12 @@ export class Channels {
 
   admins(id: Id): Listing<Member> {
     return new Listing((page) =>
-      this.#api.get<Page<Member>>(`/conversations/${id}/members`, { role: 'admin', page, page_size: PAGE_SIZE })
+      this.#api.get(`/conversations/${id}/members`, { role: 'admin', page, page_size: PAGE_SIZE })
     );
   }
 
   async findMembers(id: Id, q: string): Promise<Member[]> {
-    const found = await this.#api.get<Page<Member>>(`/conversations/${id}/members`, {
+    const found = await this.#api.get(`/conversations/${id}/members`, {
       q: q || undefined,
       role: 'member',
       page_size: 20

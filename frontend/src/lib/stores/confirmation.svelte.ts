@@ -1,10 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { ConfirmMethod, Freshness, Id } from '#lib/api/types.ts';
-
-interface PasskeyStart {
-  challenge_id: Id;
-  publicKey: PublicKeyCredentialRequestOptionsJSON;
-}
+import type { ConfirmMethod, Freshness } from '#lib/api/types.ts';
 
 type Proof = { password: string } | { code: string } | { recovery_code: string };
 
@@ -48,7 +43,7 @@ export class Confirmation {
   }
 
   async byPasskey(): Promise<void> {
-    const { challenge_id, publicKey } = await this.#api.post<PasskeyStart>('/auth/passkeys/signin/start', {});
+    const { challenge_id, publicKey } = await this.#api.post('/auth/passkeys/signin/start', {});
     const { usePasskey } = await import('#lib/passkeys.ts');
     const credential = await usePasskey(publicKey);
     await this.#api.post('/auth/confirm', { challenge_id, credential });
@@ -64,7 +59,7 @@ export class Confirmation {
   }
 
   async #learn(): Promise<Freshness> {
-    const freshness = await this.#api.get<Freshness>('/auth/confirm');
+    const freshness = await this.#api.get('/auth/confirm');
     this.methods = freshness.methods;
     return freshness;
   }

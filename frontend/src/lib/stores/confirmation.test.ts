@@ -26,9 +26,11 @@ function fake({ isFresh = false } = {}) {
   return { server, api, confirmation: new Confirmation(api) };
 }
 
+const KEY = { name: 'CI', scopes: [] };
+
 it('asks, and what waited goes on by itself, once', async () => {
   const { server, api, confirmation } = fake();
-  const making = api.post('/api_keys', {});
+  const making = api.post('/api_keys', KEY);
   await vi.waitFor(() => expect(confirmation.isAsking).toBe(true));
   expect(confirmation.methods).toEqual(['password']);
   await expect(confirmation.by({ password: 'wrong' })).rejects.toThrow(ApiError);
@@ -41,7 +43,9 @@ it('asks, and what waited goes on by itself, once', async () => {
 
 it('asks once for all that waits, and gives each what the server said when nobody answers', async () => {
   const { server, api, confirmation } = fake();
-  const both = [api.post('/api_keys', {}), api.post('/api_keys', {})].map((call) => call.catch((error) => error.code));
+  const both = [api.post('/api_keys', KEY), api.post('/api_keys', KEY)].map((call) =>
+    call.catch((error) => error.code)
+  );
   await vi.waitFor(() => expect(confirmation.isAsking).toBe(true));
   confirmation.giveUp();
   expect(await Promise.all(both)).toEqual(['fresh_sign_in_required', 'fresh_sign_in_required']);

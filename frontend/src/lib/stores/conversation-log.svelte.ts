@@ -248,7 +248,7 @@ export class ConversationLog {
   }
 
   protected page(query: Record<string, number>): Promise<Cursor<Message>> {
-    return this.host.api.get<Cursor<Message>>(`/conversations/${this.id}/messages`, query);
+    return this.host.api.get(`/conversations/${this.id}/messages`, query);
   }
 
   protected before({ seq }: Message): Record<string, number> {
@@ -380,7 +380,7 @@ export class ConversationLog {
   async #fetchAnswer(id: string): Promise<void> {
     const basis = this.#state.known;
     try {
-      this.apply({ kind: 'fetched', message: await this.host.api.get<Message>(`/messages/${id}`), basis });
+      this.apply({ kind: 'fetched', message: await this.host.api.get(`/messages/${id}`), basis });
     } catch (error) {
       // Anything else is asked again.
       if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
@@ -441,16 +441,16 @@ export class ConversationLog {
   /** Another text, and whom it mentions from now on. What mentions many anew has to be confirmed. */
   edit(id: string, content: string, mentions: readonly Mention[], confirm = false): Promise<void> {
     const body = { content, mentions, ...(confirm && { confirm }) };
-    return this.change(() => this.host.api.patch<Message>(`/messages/${id}`, body));
+    return this.change(() => this.host.api.patch(`/messages/${id}`, body));
   }
 
   /** Another text for a prompt, which is answered again; the old one stays as a version. */
   askAgain(id: string, content: string): Promise<void> {
-    return this.change(() => this.host.api.post<Message>(`/messages/${id}/versions`, { content }));
+    return this.change(() => this.host.api.post(`/messages/${id}/versions`, { content }));
   }
 
   showVersion(id: string, index: number): Promise<void> {
-    return this.change(() => this.host.api.put<Message>(`/messages/${id}/version`, { index }));
+    return this.change(() => this.host.api.put(`/messages/${id}/version`, { index }));
   }
 
   async remove(id: string): Promise<void> {
@@ -470,13 +470,13 @@ export class ConversationLog {
   /** Whether a tool that an answer wants to call may run. */
   async decide(messageId: string, callId: string, decision: ToolDecision, more: ToolAllowance = {}): Promise<void> {
     const body = { decision, ...more };
-    const call = await this.host.api.post<ToolCall>(`/messages/${messageId}/tool_calls/${callId}`, body);
+    const call = await this.host.api.post(`/messages/${messageId}/tool_calls/${callId}`, body);
     this.apply({ kind: 'tool_call', messageId, call });
   }
 
   /** A call with all of its arguments, and what its tool takes. */
   toolCall(messageId: string, callId: string): Promise<ToolCall> {
-    return this.host.api.get<ToolCall>(`/messages/${messageId}/tool_calls/${callId}`);
+    return this.host.api.get(`/messages/${messageId}/tool_calls/${callId}`);
   }
 
   /** Has a prompt answered again; by another model, where one is named. */
@@ -486,12 +486,12 @@ export class ConversationLog {
 
   /** Has another model answer beside an answer; what comes back stands in no conversation. */
   compare(id: string, model: string): Promise<Message> {
-    return this.host.api.post<Message>(`/messages/${id}/compare`, { model });
+    return this.host.api.post(`/messages/${id}/compare`, { model });
   }
 
   /** What an answer took, and what its model thought. */
   details(id: string): Promise<AnswerDetails> {
-    return this.host.api.get<AnswerDetails>(`/messages/${id}/details`);
+    return this.host.api.get(`/messages/${id}/details`);
   }
 
   /** The reader has marked something as unread: it stays so while they are here, however much of it they see. */
@@ -519,7 +519,7 @@ export class ConversationLog {
     const have = this.find(id);
     if (have || this.isGone(id)) return have;
     try {
-      const message = await this.host.api.get<Message>(`/messages/${id}`);
+      const message = await this.host.api.get(`/messages/${id}`);
       return message.deleted_at ? null : message;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return null;

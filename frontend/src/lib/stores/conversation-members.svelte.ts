@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Member, MemberRole, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Member, MemberRole, ServerFrame } from '#lib/api/types.ts';
 import type { Connection } from './connection.svelte.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
@@ -25,7 +25,7 @@ export class ConversationMembers {
     this.#connection = connection;
     this.list = new Listing(
       async (page) => {
-        const found = await api.get<Page<Member>>(`/conversations/${id}/members`, {
+        const found = await api.get(`/conversations/${id}/members`, {
           q: this.#query || undefined,
           role: this.#role ?? undefined,
           page,

@@ -11,7 +11,6 @@ import type {
   MarkedUnread,
   Member,
   Own,
-  Page,
   ServerFrame
 } from '#lib/api/types.ts';
 import { changedBy, withMember } from '#lib/chat/conversation-change.ts';
@@ -216,7 +215,7 @@ export class Conversations {
 
   async refresh(id: Id): Promise<Conversation> {
     try {
-      return await this.#take(id, () => this.#api.get<Conversation>(`/conversations/${id}`));
+      return await this.#take(id, () => this.#api.get(`/conversations/${id}`));
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#items.delete(id);
       throw error;
@@ -224,14 +223,14 @@ export class Conversations {
   }
 
   async create(conversation: NewConversation): Promise<Conversation> {
-    const created = await this.#api.post<Conversation>('/conversations', conversation);
+    const created = await this.#api.post('/conversations', conversation);
     this.#put(created);
     if (!created.members) return this.refresh(created.id);
     return created;
   }
 
   async update(id: Id, changes: ConversationChange): Promise<void> {
-    await this.#take(id, () => this.#api.patch<Conversation>(`/conversations/${id}`, changes));
+    await this.#take(id, () => this.#api.patch(`/conversations/${id}`, changes));
   }
 
   /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
@@ -295,7 +294,7 @@ export class Conversations {
     try {
       const found = new Map<Id, Conversation>();
       for (let page = 1; ; page += 1) {
-        const answer = await this.#api.get<Page<Conversation>>('/conversations', { page, page_size: PAGE_SIZE });
+        const answer = await this.#api.get('/conversations', { page, page_size: PAGE_SIZE });
         for (const conversation of answer.items) found.set(conversation.id, conversation);
         if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) break;
       }
@@ -347,7 +346,7 @@ export class Conversations {
   }
 
   async #readMembers({ id, members }: Conversation): Promise<void> {
-    const { items } = await this.#api.get<Page<Member>>(`/conversations/${id}/members`, { page_size: MOST_KNOWN });
+    const { items } = await this.#api.get(`/conversations/${id}/members`, { page_size: MOST_KNOWN });
     this.#presence.learn(items);
     const now = this.#items.get(id);
     // Somebody came or went meanwhile.

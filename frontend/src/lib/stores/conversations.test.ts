@@ -82,7 +82,7 @@ class FakeApi extends Api {
     return Promise.reject(new ApiError(503, 'unavailable', ''));
   }
 
-  override async get<T>(path: string): Promise<T> {
+  override async get<T>(path: string, ..._: unknown[]): Promise<T> {
     this.asked.push(path);
     const answer = path.endsWith('/members')
       ? this.people

@@ -27,8 +27,8 @@ export class CreditSettingsStore {
   }
 
   async stop(): Promise<void> {
-    const query = new URLSearchParams(this.#payer as Record<string, string>).toString();
-    await this.#api.delete(`/credit_settings/top_up${query && `?${query}`}`);
+    const { workspace_id } = this.#payer;
+    await this.#api.delete(`/credit_settings/top_up${workspace_id ? (`?workspace_id=${workspace_id}` as const) : ''}`);
     await this.asked.load();
   }
 }

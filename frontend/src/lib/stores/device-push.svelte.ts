@@ -36,7 +36,7 @@ export class DevicePush {
     try {
       const [registration, { key }] = await Promise.all([
         navigator.serviceWorker.getRegistration(),
-        this.#api.get<{ key: string }>('/push/key')
+        this.#api.get('/push/key')
       ]);
       this.#key = key;
       const subscription = await registration?.pushManager.getSubscription();
@@ -55,7 +55,7 @@ export class DevicePush {
       this.#state = allowed === 'denied' ? 'blocked' : 'off';
       return;
     }
-    this.#key ??= (await this.#api.get<{ key: string }>('/push/key')).key;
+    this.#key ??= (await this.#api.get('/push/key')).key;
     const registration = await navigator.serviceWorker.ready;
     const known = await registration.pushManager.getSubscription();
     const subscription = known && isOf(known, this.#key) ? known : await this.#subscribe(registration, known);

@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Device, Id, Page } from '#lib/api/types.ts';
+import type { Device, Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
 /** Where this account is signed in; this device first. */
@@ -10,7 +10,7 @@ export class Devices {
   constructor(api: Api) {
     this.#api = api;
     this.list = new Listing(async (page) => {
-      const found = await api.get<Page<Device>>('/usersessions', { page, page_size: 50 });
+      const found = await api.get('/usersessions', { page, page_size: 50 });
       return { ...found, items: found.items.toSorted((a, b) => Number(b.current) - Number(a.current)) };
     });
   }

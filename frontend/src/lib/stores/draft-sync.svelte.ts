@@ -4,7 +4,7 @@
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/api/later.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, ServerFrame } from '#lib/api/types.ts';
 import type { DraftsStore } from './drafts.svelte.ts';
 
 export interface DraftLine {
@@ -74,7 +74,7 @@ export class DraftSync {
   /** The connection stands: what was written elsewhere comes here, and what was written here goes there. */
   async exchange(): Promise<void> {
     try {
-      const { items, total } = await this.#api.get<Page<Draft>>('/drafts', { page_size: MOST });
+      const { items, total } = await this.#api.get('/drafts', { page_size: MOST });
       for (const draft of items) this.#take(draft);
       const there = new Set(items.map(keyOf));
       for (const key of this.#drafts.all().keys()) {
@@ -124,7 +124,7 @@ export class DraftSync {
     const reply_to = content === '' ? null : this.#drafts.replyOf(key);
     const isLate = this.#now() - known.at > LATE;
     try {
-      const stored = await this.#api.put<Draft>(`/conversations/${conversationId}/draft`, {
+      const stored = await this.#api.put(`/conversations/${conversationId}/draft`, {
         content,
         ...(thread_id && { thread_id }),
         ...(reply_to && { reply_to }),

@@ -72,8 +72,8 @@ export class Entrance {
   /** Once per page. Without an answer there is still the form, and the server has the last word anyway. */
   load(): Promise<void> {
     this.#loading ??= Promise.allSettled([
-      this.#api.get<Provider[]>('/auth/oauth/providers').then((providers) => (this.#providers = providers)),
-      this.#api.get<Policy>('/auth/policy').then((policy) => (this.#policy = policy))
+      this.#api.get('/auth/oauth/providers').then((providers) => (this.#providers = providers)),
+      this.#api.get('/auth/policy').then((policy) => (this.#policy = policy))
     ]).then((results) => {
       if (results.some(({ status }) => status === 'rejected')) this.#loading = undefined;
     });

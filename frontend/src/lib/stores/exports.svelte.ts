@@ -48,7 +48,7 @@ export class RunningExport {
       leaveReturn();
     };
     try {
-      const wanted = (await api.post<Upload>(`/conversations/${conversationId}/export`, wish)).id;
+      const wanted = (await api.post(`/conversations/${conversationId}/export`, wish)).id;
       id = wanted;
       early.filter(({ payload }) => payload.upload_id === wanted).forEach((told) => running.#take(told));
       return running;
@@ -76,7 +76,7 @@ export class RunningExport {
   async #look(api: Api, id: Id | undefined): Promise<void> {
     if (id === undefined) return;
     try {
-      const upload = await api.get<Upload>(`/uploads/${id}`);
+      const upload = await api.get(`/uploads/${id}`);
       if (upload.status !== 'pending') this.#end(upload.status === 'ready' ? upload : null);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#end(null);

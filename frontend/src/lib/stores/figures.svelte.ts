@@ -8,7 +8,7 @@ export class FiguresStore {
   #range: FiguresRange = '1h';
 
   constructor(api: Api) {
-    this.asked = new Asked(() => api.get<Figures>('/admin/figures', { range: this.#range }));
+    this.asked = new Asked(() => api.get('/admin/figures', { range: this.#range }));
   }
 
   show(range: FiguresRange): void {

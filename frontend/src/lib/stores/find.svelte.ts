@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { SearchResults, SearchTotal } from '#lib/api/search.ts';
+import type { SearchTotal } from '#lib/api/search.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import { namedZone } from '#lib/people/zones.ts';
@@ -92,7 +92,7 @@ export class Find {
     try {
       let after = cursor;
       for (let page = 0; page < MOST_EMPTY_PAGES; page++) {
-        const answer = await this.#api.get<SearchResults>('/search', {
+        const answer = await this.#api.get('/search', {
           q,
           conversation_id: this.conversationId,
           sort: 'newest',

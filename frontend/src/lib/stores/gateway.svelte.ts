@@ -8,7 +8,6 @@ import type {
   ProviderKey,
   ProviderTest
 } from '#lib/api/gateway.ts';
-import type { Page } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -28,8 +27,7 @@ export class GatewayModels {
 
   constructor(api: Api) {
     this.#api = api;
-    const ask = (more: { q?: string | undefined; page: number; page_size: number }) =>
-      api.get<Page<GatewayModel>>('/admin/models', more);
+    const ask = (more: { q?: string | undefined; page: number; page_size: number }) => api.get('/admin/models', more);
     this.list = new Listing(async (page) => {
       const found = await ask({ q: this.#sought, page, page_size: PAGE_SIZE });
       return { ...found, items: found.items.map((model) => ({ ...model, id: model.name })) };
@@ -67,8 +65,8 @@ export class GatewayModels {
   }
 }
 
-function path(name: string): string {
-  return `/admin/models/${encodeURIComponent(name)}`;
+function path(name: string) {
+  return `/admin/models/${encodeURIComponent(name)}` as const;
 }
 
 /** A key of a provider, as a row of a table. */
@@ -99,7 +97,7 @@ export class Providers {
   constructor(api: Api) {
     this.#api = api;
     this.list = new Listing(async () => {
-      const all = await api.get<AiProvider[]>('/admin/providers');
+      const all = await api.get('/admin/providers');
       this.names = all.map(({ name }) => name);
       const items = all.flatMap((one) => this.#rows(one));
       return { items, page: 1, page_size: Math.max(items.length, 1), total: items.length };
@@ -121,13 +119,13 @@ export class Providers {
   }
 
   async add(wish: NewProvider): Promise<AiProvider> {
-    const added = await this.#api.post<AiProvider>('/admin/providers', wish);
+    const added = await this.#api.post('/admin/providers', wish);
     await this.list.load();
     return added;
   }
 
   async change(name: string, wish: ProviderChange): Promise<AiProvider> {
-    const changed = await this.#api.patch<AiProvider>(providerPath(name), wish);
+    const changed = await this.#api.patch(providerPath(name), wish);
     await this.list.load();
     return changed;
   }
@@ -151,7 +149,7 @@ export class Providers {
   async test(provider: string): Promise<void> {
     this.tests = { ...this.tests, [provider]: 'under way' };
     try {
-      const result = await this.#api.post<ProviderTest>(`${providerPath(provider)}/test`);
+      const result = await this.#api.post(`${providerPath(provider)}/test`);
       this.tests = { ...this.tests, [provider]: result };
     } catch (error) {
       const { [provider]: _, ...others } = this.tests;
@@ -161,10 +159,10 @@ export class Providers {
   }
 }
 
-function providerPath(name: string): string {
-  return `/admin/providers/${encodeURIComponent(name)}`;
+function providerPath(name: string) {
+  return `/admin/providers/${encodeURIComponent(name)}` as const;
 }
 
-function keyPath(provider: string, key: string): string {
-  return `${providerPath(provider)}/keys/${encodeURIComponent(key)}`;
+function keyPath(provider: string, key: string) {
+  return `${providerPath(provider)}/keys/${encodeURIComponent(key)}` as const;
 }

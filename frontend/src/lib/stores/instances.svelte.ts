@@ -23,7 +23,7 @@ export class Instances {
 
   constructor(api: Api) {
     this.list = new Listing(async () => {
-      const all = await api.get<Instance[]>('/admin/instances');
+      const all = await api.get('/admin/instances');
       this.versions = [...new Set(all.map(({ version }) => version))].toSorted();
       const items = all.filter((one) => this.#isMeant(one));
       return { items, page: 1, page_size: Math.max(items.length, 1), total: items.length };

@@ -14,7 +14,7 @@ export class Invitations {
   /** The one that was just made: its link can be read only now. */
   fresh = $state.raw<NewInvitation | null>(null);
   readonly #api: Api;
-  readonly #path: string;
+  readonly #path: `/workspaces/${Id}/invitations`;
   readonly #now: () => number;
 
   constructor(api: Api, workspaceId: Id, now: () => number = Date.now) {
@@ -33,7 +33,7 @@ export class Invitations {
             role: wish.role,
             expires_at: new Date(this.#now() + wish.days * DAY).toISOString()
           };
-    const made = await this.#api.post<NewInvitation>(this.#path, body);
+    const made = await this.#api.post(this.#path, body);
     this.fresh = made;
     this.list.put(made, ({ id }) => id === made.id);
   }

@@ -38,14 +38,14 @@ export class Jobs {
 
   /** All that were given up, or those of the kind that is shown; answers how many. */
   async requeueAll(): Promise<number> {
-    const { requeued } = await this.#api.post<{ requeued: number }>('/admin/jobs/requeue', { kind: this.#kind });
+    const { requeued } = await this.#api.post('/admin/jobs/requeue', { kind: this.#kind });
     await this.#again();
     return requeued;
   }
 
   /** Deletes all that were given up, or those of the kind that is shown; answers how many. */
   async dropAll(): Promise<number> {
-    const { deleted } = await this.#api.delete<{ deleted: number }>('/admin/jobs', { kind: this.#kind });
+    const { deleted } = await this.#api.delete('/admin/jobs', { kind: this.#kind });
     await this.#again();
     return deleted;
   }

@@ -47,11 +47,11 @@ interface Job {
   begunAt: string | null;
 }
 
-function pathOf(shelf: Shelf): string {
-  if ('section_id' in shelf) return `/sections/${shelf.section_id}/knowledge`;
+function pathOf(shelf: Shelf) {
+  if ('section_id' in shelf) return `/sections/${shelf.section_id}/knowledge` as const;
   return 'assistant_id' in shelf
-    ? `/assistants/${shelf.assistant_id}/knowledge`
-    : `/workspaces/${shelf.workspace_id}/knowledge`;
+    ? (`/assistants/${shelf.assistant_id}/knowledge` as const)
+    : (`/workspaces/${shelf.workspace_id}/knowledge` as const);
 }
 
 export class Knowledge {
@@ -62,7 +62,7 @@ export class Knowledge {
   told = $state('');
 
   readonly #api: Api;
-  readonly #path: string;
+  readonly #path: ReturnType<typeof pathOf>;
   readonly #shelf: Shelf;
   readonly #transport: (api: Api, request: Request) => Promise<Upload>;
   readonly #jobs = new Map<string, Job>();
@@ -74,7 +74,7 @@ export class Knowledge {
     this.#shelf = shelf;
     this.#path = pathOf(shelf);
     this.#transport = transport;
-    this.state = new Asked(() => api.get<State>(this.#path, this.#place));
+    this.state = new Asked(() => api.get(this.#path, this.#place));
   }
 
   /** A section has files in several workspaces. */
@@ -169,7 +169,7 @@ export class Knowledge {
       });
       if (job.abort.signal.aborted) return;
       const body = { upload_id: job.upload.id, ...this.#place };
-      await this.#take(() => this.#api.post<KnowledgeFile>(this.#path, body));
+      await this.#take(() => this.#api.post(this.#path, body));
       this.#forget(key);
     } catch (error) {
       if (!job.abort.signal.aborted) this.#failed(key, error);
@@ -203,7 +203,7 @@ export class Knowledge {
   }
 
   async retry(id: Id): Promise<void> {
-    await this.#take(() => this.#api.post<KnowledgeFile>(`${this.#path}/${id}/retry`));
+    await this.#take(() => this.#api.post(`${this.#path}/${id}/retry`));
   }
 
   async remove(id: Id): Promise<void> {

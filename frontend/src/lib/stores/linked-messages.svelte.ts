@@ -40,7 +40,7 @@ export class LinkedMessages {
     if (this.#asked.has(id)) return;
     this.#asked.set(id, Date.now());
     try {
-      const message = await this.#api.get<Message>(`/messages/${id}`);
+      const message = await this.#api.get(`/messages/${id}`);
       if (message.deleted_at) this.#known.delete(id);
       else this.#known.set(id, message);
       this.#forget();

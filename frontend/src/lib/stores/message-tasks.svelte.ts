@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Task } from '#lib/api/boards.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import type { Pane } from '#lib/chat/pane.svelte.ts';
 import { Board, type BoardLine } from './board.svelte.ts';
@@ -54,7 +54,7 @@ export class MessageTasks {
   async #look(): Promise<void> {
     try {
       const query = { from_message: true, page_size: 1 };
-      const { total } = await this.#api.get<Page<Task>>(`/conversations/${this.#id}/tasks`, query);
+      const { total } = await this.#api.get(`/conversations/${this.#id}/tasks`, query);
       if (total > 0) await this.#read();
     } catch {
       // A conversation can be read without it; the next look at it asks again.

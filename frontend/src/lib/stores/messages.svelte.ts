@@ -67,7 +67,7 @@ export class MessagesStore {
       line,
       storage,
       (id, input) => this.#place(id, input),
-      (id, message) => api.post<Message>(`/conversations/${id}/messages`, message),
+      (id, message) => api.post(`/conversations/${id}/messages`, message) as Promise<Message>,
       files
     );
     this.#host = {

@@ -8,6 +8,6 @@ export class Models {
   readonly list: Listing<Model>;
 
   constructor(api: Api, workspaceId?: Id) {
-    this.list = new Listing((page) => api.get('/models', { page, page_size: 200, workspace_id: workspaceId }));
+    this.list = new Listing<Model>((page) => api.get('/models', { page, page_size: 200, workspace_id: workspaceId }));
   }
 }

@@ -1,6 +1,6 @@
 import { newId, type Api } from '#lib/api/client.ts';
 import type { BegunPayment, Entitlements, LedgerEntry, Payment, PaymentGateway, Plan, Price } from '#lib/api/money.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
@@ -32,15 +32,15 @@ export class Money {
 
   constructor(api: Api) {
     this.#api = api;
-    this.entitlements = new Asked(() => api.get<Entitlements>('/entitlements/me'));
-    this.plans = new Listing(() => api.get<Page<Plan>>('/pricing_plans'));
-    this.gateways = new Listing(() => api.get<Page<PaymentGateway>>('/payment_gateways'));
+    this.entitlements = new Asked(() => api.get('/entitlements/me'));
+    this.plans = new Listing(() => api.get('/pricing_plans'));
+    this.gateways = new Listing(() => api.get('/payment_gateways'));
     this.payments = new Listing((page) =>
       api.get('/payments', { workspace_id: this.#payer, page, page_size: PAGE_SIZE })
     );
     this.ledger = new Listing(async (page) => {
       const query = { workspace_id: this.#payer, page, page_size: PAGE_SIZE };
-      const found = await api.get<Page<LedgerEntry>>('/ledger', query);
+      const found = await api.get('/ledger', query);
       // What is held and let go again leaves the balance as it is.
       return { ...found, items: found.items.filter(({ kind }) => kind !== 'hold' && kind !== 'release') };
     });
@@ -81,7 +81,7 @@ export class Money {
     const order = JSON.stringify([planId, way, price, seats]);
     const key = this.#keys.get(order) ?? newId();
     this.#keys.set(order, key);
-    return await this.#api.post<BegunPayment>(
+    return await this.#api.post(
       '/payments/checkout',
       { plan_id: planId, ...way, currency: price.currency, price, ...seats },
       { 'Idempotency-Key': key }
@@ -90,6 +90,6 @@ export class Money {
 
   /** Where no real money is asked for, the payer says how it ends. `paid_once`: what it was paid with is declined later. */
   endDemo(id: Id, outcome: DemoOutcome): Promise<Payment> {
-    return this.#api.post<Payment>(`/payments/${id}/demo`, { outcome });
+    return this.#api.post(`/payments/${id}/demo`, { outcome });
   }
 }

@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Id, User } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 
 /** Names of accounts, each asked for once. */
 export class Names {
@@ -25,7 +25,7 @@ export class Names {
   async #find(id: Id): Promise<void> {
     this.#asked.add(id);
     try {
-      this.#names.set(id, (await this.#api.get<User>(`/users/${id}`)).display_name);
+      this.#names.set(id, (await this.#api.get(`/users/${id}`)).display_name);
     } catch {
       this.#names.set(id, null);
     }

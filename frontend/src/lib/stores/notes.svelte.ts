@@ -1,7 +1,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Note } from '#lib/api/notes.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import { sentence } from '#lib/api/words.ts';
 import type { KeptNote, NoteStorage } from '#lib/notes/storage.ts';
 import type { Line } from './line.ts';
@@ -180,7 +180,7 @@ export class Notes {
       let items: Note[];
       try {
         const query = this.#since === null ? {} : { since: this.#since };
-        items = (await api.get<Page<Note>>('/notes', query)).items;
+        items = (await api.get('/notes', query)).items;
       } catch (error) {
         if (!(error instanceof ApiError) || error.code !== 'cursor_expired') throw error;
         this.#since = null;
@@ -249,7 +249,7 @@ export class Notes {
   async #pushText(note: KeptNote): Promise<void> {
     const { id, title, content, pinned, base, edited_at } = note;
     const body = { title, content, pinned, version: base, updated_at: edited_at };
-    const stored = await this.#options.api.put<Note>(`/notes/${id}`, body);
+    const stored = await this.#options.api.put(`/notes/${id}`, body);
     const now = this.#notes.get(id);
     if (!now) return;
     // What was typed meanwhile is sent next.

@@ -10,7 +10,7 @@ export class NotificationChoices {
 
   constructor(api: Pick<Api, 'get' | 'patch'>) {
     this.#api = api;
-    this.settings = new Asked(() => api.get<NotificationSettings>('/notifications/settings'));
+    this.settings = new Asked(() => api.get('/notifications/settings'));
   }
 
   async change(change: Partial<NotificationSettings>): Promise<void> {
@@ -20,7 +20,7 @@ export class NotificationChoices {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      const now = await this.#api.patch<NotificationSettings>('/notifications/settings', change);
+      const now = await this.#api.patch('/notifications/settings', change);
       // Else the answer to a later change is the one to show.
       if (turn === this.#turn) this.settings.tell(now);
     } catch (error) {

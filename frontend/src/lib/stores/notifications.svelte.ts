@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Notification, NotificationKind } from '#lib/api/notifications.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, ServerFrame } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
 export type ActivityFilter = 'all' | 'unread' | 'mention' | 'thread' | 'reaction' | 'reminder' | 'keyword' | 'export';
@@ -49,7 +49,7 @@ export class Notifications {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      const page = await this.#api.get<Page<Notification>>('/notifications', { unread: true, page_size: 200 });
+      const page = await this.#api.get('/notifications', { unread: true, page_size: 200 });
       if (turn !== this.#turn) return;
       this.#counted.clear();
       for (const { id } of page.items) this.#counted.add(id);
@@ -66,7 +66,7 @@ export class Notifications {
     this.#filter = filter;
     const shown = new Listing<Notification>(
       (page) =>
-        this.#api.get<Page<Notification>>('/notifications', {
+        this.#api.get('/notifications', {
           unread: filter === 'unread' ? true : undefined,
           kind: filter === 'all' || filter === 'unread' ? undefined : filter,
           page,

@@ -15,7 +15,7 @@ class FakeApi extends Api {
     return Promise.resolve({ items, page: 1, page_size: 50, total: items.length } as T);
   }
 
-  override post<T>(_: string, body?: unknown): Promise<T> {
+  override post<T>(_: string, ...[body]: unknown[]): Promise<T> {
     this.told.push(body);
     return Promise.resolve(null as T);
   }

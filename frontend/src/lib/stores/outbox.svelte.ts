@@ -16,7 +16,7 @@ import type { OutgoingFiles } from './attachments.svelte.ts';
 const LONG = 8_000;
 
 /** How a long message goes out. */
-export type Post = (conversationId: string, message: object) => Promise<{ seq: number }>;
+export type Post = (conversationId: string, message: ReturnType<typeof asSent>) => Promise<{ seq: number }>;
 
 export interface OutboxLine {
   readonly ready: boolean;

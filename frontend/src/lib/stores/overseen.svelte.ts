@@ -4,19 +4,21 @@ import type { Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
+type Path = '/admin/conversations' | '/admin/workspaces';
+
 /** What has an owner and members and is seen by the installation’s admins, whether or not they are in it. */
 export abstract class Overseen<One> {
   abstract readonly list: Listing<One>;
   protected readonly api: Api;
-  readonly #path: string;
+  readonly #path: Path;
 
-  constructor(api: Api, path: string) {
+  constructor(api: Api, path: Path) {
     this.api = api;
     this.#path = path;
   }
 
   details(id: Id): Asked<One> {
-    return new Asked(() => this.api.get<One>(`${this.#path}/${id}`));
+    return new Asked(() => this.api.get(`${this.#path}/${id}`) as Promise<One>);
   }
 
   /** Who is in it, by name; `text` says whom to look for. */

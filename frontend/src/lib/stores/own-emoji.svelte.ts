@@ -3,7 +3,7 @@ import type { App } from '#lib/app.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { WorkspaceEmoji } from '#lib/api/emoji.ts';
 import { upload } from '#lib/api/upload.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { Name } from '#lib/chat/mentions.ts';
 import type { Pane } from '#lib/chat/pane.svelte.ts';
 import type { Line } from './line.ts';
@@ -23,14 +23,14 @@ export class OwnEmoji {
     this.list.items.map(({ name, upload_id }) => ({ id: upload_id, name: `${name}:`, kind: 'emoji' }))
   );
   readonly #api: Api;
-  readonly #path: string;
+  readonly #path: `/workspaces/${Id}/emoji`;
 
   constructor(api: Api, line: Line, workspaceId: Id) {
     this.#api = api;
     this.#path = `/workspaces/${workspaceId}/emoji`;
     this.list = new Listing(
       async (page) => {
-        const found = await api.get<Page<WorkspaceEmoji>>(this.#path, { page, page_size: PAGE_SIZE });
+        const found = await api.get(this.#path, { page, page_size: PAGE_SIZE });
         return { ...found, items: found.items.map(withId) };
       },
       ({ id }) => id
@@ -58,7 +58,7 @@ export class OwnEmoji {
       onprogress: () => undefined,
       signal: new AbortController().signal
     });
-    const added = withId(await this.#api.post<WorkspaceEmoji>(this.#path, { name, upload_id: sent.id }));
+    const added = withId(await this.#api.post(this.#path, { name, upload_id: sent.id }));
     this.list.put(
       added,
       ({ id }) => id === added.id,

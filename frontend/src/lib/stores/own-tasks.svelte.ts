@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { OwnTask } from '#lib/api/boards.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -52,7 +52,7 @@ export class OwnTasks {
     this.list = new Listing(
       async (page) => {
         const { isDone, conversationId, label, due } = this.filter;
-        const answer = await api.get<Page<OwnTask>>('/tasks', {
+        const answer = await api.get('/tasks', {
           assignee: 'me',
           done: isDone,
           ...(conversationId && { conversation_id: conversationId }),

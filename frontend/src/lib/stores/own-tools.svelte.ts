@@ -7,15 +7,15 @@ import { Asked } from './asked.svelte.ts';
 export class WorkspaceTools {
   readonly asked: Asked<OwnTools>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
-  readonly #path: string;
+  readonly #path: `/workspaces/${Id}/tools`;
 
   constructor(api: Pick<Api, 'get' | 'patch'>, workspaceId: Id) {
     this.#api = api;
     this.#path = `/workspaces/${workspaceId}/tools`;
-    this.asked = new Asked(() => this.#api.get<OwnTools>(this.#path));
+    this.asked = new Asked(() => this.#api.get(this.#path));
   }
 
   async setMode(tool: string, mode: ToolMode): Promise<void> {
-    this.asked.tell(await this.#api.patch<OwnTools>(this.#path, { modes: { [tool]: mode } }));
+    this.asked.tell(await this.#api.patch(this.#path, { modes: { [tool]: mode } }));
   }
 }

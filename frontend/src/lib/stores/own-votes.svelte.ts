@@ -1,13 +1,9 @@
 /** What one has chosen in polls oneself, which a message doesn’t say. */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Message } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { perAccount } from './per-account.ts';
-
-interface OwnVote {
-  choices: number[];
-}
 
 export class OwnVotes {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
@@ -43,7 +39,7 @@ export class OwnVotes {
     this.#asked.set(messageId, Date.now());
     const changes = this.#changes.get(messageId);
     try {
-      const { choices } = await this.#api.get<OwnVote>(`/messages/${messageId}/vote`);
+      const { choices } = await this.#api.get(`/messages/${messageId}/vote`);
       if (this.#changes.get(messageId) === changes) this.#set(messageId, choices);
     } catch {
       // What is shown next asks again; one can vote all the same.
@@ -56,7 +52,7 @@ export class OwnVotes {
     const before = this.#choices.get(messageId);
     this.#set(messageId, choices);
     try {
-      await this.#api.put<Message>(`/messages/${messageId}/vote`, { choices });
+      await this.#api.put(`/messages/${messageId}/vote`, { choices });
     } catch (error) {
       if (before) this.#set(messageId, before);
       else {
@@ -74,7 +70,7 @@ export class OwnVotes {
   }
 
   async close(messageId: Id): Promise<void> {
-    await this.#api.put<Message>(`/messages/${messageId}/closed`);
+    await this.#api.put(`/messages/${messageId}/closed`);
   }
 }
 

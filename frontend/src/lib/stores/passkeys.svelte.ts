@@ -4,11 +4,6 @@ import type { Id } from '#lib/api/types.ts';
 import { createPasskey } from '#lib/passkeys.ts';
 import { Listing } from './listing.svelte.ts';
 
-interface Ceremony {
-  challenge_id: Id;
-  publicKey: PublicKeyCredentialCreationOptionsJSON;
-}
-
 /** Passkeys that sign this account in. */
 export class Passkeys {
   readonly list: Listing<Passkey>;
@@ -21,14 +16,14 @@ export class Passkeys {
 
   /** Lets the browser ask the person; throws what the browser throws when they decline. */
   async add(name: string): Promise<void> {
-    const { challenge_id, publicKey } = await this.#api.post<Ceremony>('/auth/passkeys/register/start', {});
+    const { challenge_id, publicKey } = await this.#api.post('/auth/passkeys/register/start', {});
     const credential = await createPasskey(publicKey);
     await this.#api.post('/auth/passkeys/register/finish', { challenge_id, credential, name });
     await this.list.load();
   }
 
   async rename(id: Id, name: string): Promise<void> {
-    const renamed = await this.#api.patch<Passkey>(`/auth/passkeys/${id}`, { name });
+    const renamed = await this.#api.patch(`/auth/passkeys/${id}`, { name });
     this.list.put(renamed, (passkey) => passkey.id === id);
   }
 

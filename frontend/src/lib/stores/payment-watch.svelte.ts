@@ -21,7 +21,7 @@ export class PaymentWatch {
   #isOver = false;
 
   constructor(api: Api, id: Id) {
-    this.payment = new Asked(() => api.get<Payment>(`/payments/${id}`));
+    this.payment = new Asked(() => api.get(`/payments/${id}`));
   }
 
   /** Answers how to stop. */

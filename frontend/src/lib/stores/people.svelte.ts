@@ -4,7 +4,7 @@
  */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Member, Page, User } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 
 export interface Person {
   readonly id: Id;
@@ -43,7 +43,7 @@ export class People {
     if (this.nameOf(conversationId, id) !== undefined || this.#asked.has(id)) return;
     this.#asked.add(id);
     try {
-      this.learn(conversationId, { id, name: (await this.#api.get<User>(`/users/${id}`)).display_name });
+      this.learn(conversationId, { id, name: (await this.#api.get(`/users/${id}`)).display_name });
     } catch {
       // Gone, or not reachable: asked again when the name is wanted again.
       this.#asked.delete(id);
@@ -52,7 +52,7 @@ export class People {
 
   /** Those in a conversation whose names fit, as the server finds them. */
   async search(conversationId: Id, q: string, most: number): Promise<Person[]> {
-    const found = await this.#api.get<Page<Member>>(`/conversations/${conversationId}/members`, {
+    const found = await this.#api.get(`/conversations/${conversationId}/members`, {
       q: q || undefined,
       page_size: most
     });

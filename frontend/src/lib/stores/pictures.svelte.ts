@@ -1,6 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { UserPicture } from '#lib/api/pictures.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import { perAccount } from './per-account.ts';
@@ -39,7 +38,7 @@ export class Pictures {
 
   /** Takes what was uploaded for one's own. */
   async choose(uploadId: Id): Promise<void> {
-    const { user_id, upload_id } = await this.#api.put<UserPicture>('/users/me/picture', { upload_id: uploadId });
+    const { user_id, upload_id } = await this.#api.put('/users/me/picture', { upload_id: uploadId });
     this.#known.set(user_id, upload_id);
   }
 
@@ -56,7 +55,7 @@ export class Pictures {
 
   async #askFor(ids: readonly Id[]): Promise<void> {
     try {
-      const found = await this.#api.get<UserPicture[]>('/users/pictures', { user_id: ids.join(',') });
+      const found = await this.#api.get('/users/pictures', { user_id: ids.join(',') });
       const by = new Map(found.map(({ user_id, upload_id }) => [user_id, upload_id]));
       for (const id of ids) {
         const picture = by.get(id);

@@ -1,6 +1,6 @@
 /** The pinned messages of a conversation, those pinned last first. */
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Message, Page } from '#lib/api/types.ts';
+import type { Id, Message } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -15,7 +15,7 @@ export class Pins {
   constructor(api: Api, id: Id) {
     this.#api = api;
     this.#id = id;
-    this.list = new Listing((page) => api.get<Page<Message>>(`/conversations/${id}/pins`, { page, page_size: MOST }));
+    this.list = new Listing((page) => api.get(`/conversations/${id}/pins`, { page, page_size: MOST }));
   }
 
   follow(line: Line): () => void {

@@ -5,7 +5,7 @@ import { Asked } from './asked.svelte.ts';
 export class PreviewChoice {
   readonly asked: Asked<{ is_on: boolean }>;
   readonly #api: Pick<Api, 'get' | 'put'>;
-  readonly #path: string;
+  readonly #path: '/users/me/previews' | `/workspaces/${string}/previews`;
 
   constructor(api: Pick<Api, 'get' | 'put'>, workspaceId?: string) {
     this.#api = api;
@@ -14,6 +14,6 @@ export class PreviewChoice {
   }
 
   async turn(is_on: boolean): Promise<void> {
-    this.asked.tell(await this.#api.put<{ is_on: boolean }>(this.#path, { is_on }));
+    this.asked.tell(await this.#api.put(this.#path, { is_on }));
   }
 }

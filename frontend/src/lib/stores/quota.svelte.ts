@@ -21,7 +21,7 @@ export class Quota {
   constructor(api: Pick<Api, 'get'>, line: Line, storage: Store | undefined) {
     this.#storage = storage;
     this.#wasCharging = read(storage);
-    this.entitlements = new Asked(async () => this.#keep(await api.get<Entitlements>('/entitlements/me')));
+    this.entitlements = new Asked(async () => this.#keep(await api.get('/entitlements/me')));
     line.on((frame) => {
       if (frame.type === 'quota.updated') this.entitlements.tell(this.#keep(frame.payload));
     });

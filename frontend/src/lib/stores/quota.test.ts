@@ -8,7 +8,7 @@ const TOMORROW = '2026-11-24T00:00:00Z';
 async function shortageOf(quotas: QuotaUse[]) {
   const credits = { balance: 5_000_000, held: 0, available: 5_000_000, owed: 0, granted: 5_000_000 };
   const own: Entitlements = { plan: null, credits, quotas, trial_ends_at: null };
-  const quota = new Quota({ get: <T>() => Promise.resolve(own as T) }, new FakeLine(), undefined);
+  const quota = new Quota({ get: () => Promise.resolve(own as never) }, new FakeLine(), undefined);
   await quota.entitlements.load();
   return quota.shortage;
 }

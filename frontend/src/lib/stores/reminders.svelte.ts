@@ -1,7 +1,7 @@
 /** Of which messages somebody is to be reminded, and when. */
 import type { Api } from '#lib/api/client.ts';
 import type { Reminder } from '#lib/api/later.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
@@ -14,7 +14,7 @@ export class Reminders {
 
   constructor(api: Api, line: Line) {
     this.#api = api;
-    this.list = new Listing((page) => api.get<Page<Reminder>>('/reminders', { page, page_size: PAGE_SIZE }));
+    this.list = new Listing((page) => api.get('/reminders', { page, page_size: PAGE_SIZE }));
     line.onReturn(this.list, () => void this.list.load());
     // Asked for on another device, or over.
     line.on(({ type }: { type: string }) => {
@@ -24,7 +24,7 @@ export class Reminders {
 
   async ask(messageId: Id, at: string, note: string): Promise<void> {
     const body = { at, ...(note && { note }) };
-    const reminder = await this.#api.post<Reminder>(`/messages/${messageId}/reminders`, body);
+    const reminder = await this.#api.post(`/messages/${messageId}/reminders`, body);
     this.list.put(
       reminder,
       ({ id }) => id === reminder.id,

@@ -29,29 +29,32 @@ export class Reports {
   }
 
   details(id: Id): Asked<ReportDetails> {
-    return new Asked(() => this.#api.get<ReportDetails>(`/admin/reports/${id}`));
+    return new Asked(() => this.#api.get(`/admin/reports/${id}`));
   }
 
   async take(id: Id): Promise<void> {
-    await this.#do(`/admin/reports/${id}/take`);
+    await this.#api.post(`/admin/reports/${id}/take`, {});
+    await this.#again();
   }
 
   async release(id: Id): Promise<void> {
-    await this.#do(`/admin/reports/${id}/release`);
+    await this.#api.post(`/admin/reports/${id}/release`, {});
+    await this.#again();
   }
 
   /** Without deeds it is dismissed. */
   async resolve(id: Id, deeds: readonly ReportDeed[], words: string): Promise<void> {
-    await this.#do(`/admin/reports/${id}/resolve`, { deeds, words: words === '' ? undefined : words });
+    await this.#api.post(`/admin/reports/${id}/resolve`, { deeds, words: words === '' ? undefined : words });
+    await this.#again();
   }
 
   /** Hides a message, or shows it again. */
   async hide(messageId: Id, isHidden: boolean): Promise<void> {
-    await this.#do(`/admin/messages/${messageId}/${isHidden ? 'hide' : 'restore'}`);
+    await this.#api.post(`/admin/messages/${messageId}/${isHidden ? 'hide' : 'restore'}`, {});
+    await this.#again();
   }
 
-  async #do(path: string, body: object = {}): Promise<void> {
-    await this.#api.post(path, body);
-    await this.list.load(this.list.page || 1);
+  #again(): Promise<void> {
+    return this.list.load(this.list.page || 1);
   }
 }

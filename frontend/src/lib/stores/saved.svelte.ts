@@ -1,8 +1,8 @@
 /** The messages that one keeps for oneself. */
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { SavedMessage, SavedState } from '#lib/api/threads.ts';
-import type { Id, Message, Page } from '#lib/api/types.ts';
+import type { SavedMessage } from '#lib/api/threads.ts';
+import type { Id, Message } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
@@ -23,7 +23,7 @@ export class Saved {
     this.#api = api;
     this.list = new Listing(
       async (page) => {
-        const answer = await api.get<Page<SavedMessage>>('/saved', { page, page_size: PAGE_SIZE });
+        const answer = await api.get('/saved', { page, page_size: PAGE_SIZE });
         if (page === 1) this.#ids.clear();
         for (const { message } of answer.items) this.#ids.add(message.id);
         return answer;
@@ -53,7 +53,7 @@ export class Saved {
     if (isWhole || this.has(id) || this.#told.has(id)) return;
     const returns = this.#returns;
     try {
-      const { saved } = await this.#api.get<SavedState>(`/messages/${id}/saved`);
+      const { saved } = await this.#api.get(`/messages/${id}/saved`);
       if (returns === this.#returns && !this.#told.has(id)) this.#told.set(id, saved);
     } catch {
       // Whoever wants to know next asks again; it can be saved all the same.
@@ -61,7 +61,8 @@ export class Saved {
   }
 
   async keep(id: Id, isSaved: boolean): Promise<void> {
-    await this.#api[isSaved ? 'put' : 'delete'](`/messages/${id}/saved`);
+    const path = `/messages/${id}/saved` as const;
+    await (isSaved ? this.#api.put(path) : this.#api.delete(path));
     this.#hear(id, isSaved);
   }
 

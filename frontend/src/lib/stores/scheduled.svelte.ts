@@ -1,7 +1,7 @@
 /** One's messages that are sent later. */
 import type { Api } from '#lib/api/client.ts';
 import type { Scheduled } from '#lib/api/later.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
@@ -16,7 +16,7 @@ export class ScheduledMessages {
   constructor(api: Api, line: Line) {
     this.#api = api;
     this.list = new Listing(
-      (page) => api.get<Page<Scheduled>>('/scheduled', { page, page_size: PAGE_SIZE }),
+      (page) => api.get('/scheduled', { page, page_size: PAGE_SIZE }),
       ({ id }) => id
     );
     line.on((frame) => {
@@ -35,7 +35,7 @@ export class ScheduledMessages {
   }
 
   async change(id: Id, change: { content?: string; send_at?: string }): Promise<void> {
-    this.#put(await this.#api.patch<Scheduled>(`/scheduled/${id}`, change));
+    this.#put(await this.#api.patch(`/scheduled/${id}`, change));
   }
 
   async sendNow(id: Id): Promise<void> {

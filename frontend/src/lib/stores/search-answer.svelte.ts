@@ -54,7 +54,7 @@ export class AnswerToSearch extends Answering {
   ask({ chips, text, sort, isExact, workspaceId }: Ask, question = ''): Promise<void> {
     const ids = (op: 'from' | 'in') => chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : []));
     return this.take(question, () =>
-      this.#api.post<SearchAnswer>('/search/answer', {
+      this.#api.post('/search/answer', {
         q: asText(chips, text),
         authors: ids('from'),
         conversation_ids: ids('in'),

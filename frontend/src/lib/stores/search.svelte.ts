@@ -155,7 +155,7 @@ export class Search {
   }
 
   #get(ask: Ask, limit: number, cursor: string | null = null): Promise<SearchResults> {
-    return this.#api.get<SearchResults>('/search', { ...parametersOf(ask), limit, cursor: cursor ?? undefined });
+    return this.#api.get('/search', { ...parametersOf(ask), limit, cursor: cursor ?? undefined });
   }
 
   /** What is beside is worth no failure. */

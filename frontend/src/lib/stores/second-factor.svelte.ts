@@ -16,11 +16,11 @@ export class SecondFactor {
   }
 
   async begin(password: string | undefined): Promise<void> {
-    this.setup = await this.#api.post<TotpSetup>('/auth/totp', { password });
+    this.setup = await this.#api.post('/auth/totp', { password });
   }
 
   async confirm(code: string): Promise<void> {
-    const { recovery_codes } = await this.#api.post<{ recovery_codes: string[] }>('/auth/totp/confirm', { code });
+    const { recovery_codes } = await this.#api.post('/auth/totp/confirm', { code });
     this.recoveryCodes = recovery_codes;
     this.setup = null;
     await this.#changed();

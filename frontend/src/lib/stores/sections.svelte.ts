@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Section } from '#lib/api/channels.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 
 /** One's own folders of the sidebar, in their order. */
@@ -45,13 +45,13 @@ export class Sections {
   }
 
   async create(name: string): Promise<Section> {
-    const section = await this.#api.post<Section>('/sections', { name });
+    const section = await this.#api.post('/sections', { name });
     this.#become([...this.#items.filter(({ id }) => id !== section.id), section]);
     return section;
   }
 
   async rename(id: Id, name: string): Promise<void> {
-    this.#put(await this.#api.patch<Section>(`/sections/${id}`, { name }));
+    this.#put(await this.#api.patch(`/sections/${id}`, { name }));
   }
 
   /** To the place of the one above (-1) or below (1). */
@@ -99,7 +99,7 @@ export class Sections {
   async #read(): Promise<void> {
     this.#askedAt = Date.now();
     try {
-      this.#become((await this.#api.get<Page<Section>>('/sections', { page_size: 100 })).items);
+      this.#become((await this.#api.get('/sections', { page_size: 100 })).items);
     } catch {
       // Without them the list has its conversations all the same; the next hello asks again.
       this.#askedAt = -Infinity;

@@ -10,24 +10,24 @@ class FakeApi extends Api {
   asked: string[] = [];
   refuses = false;
 
-  override get<T>(path: string): Promise<T> {
+  override get<T>(path: string, ..._: unknown[]): Promise<T> {
     this.asked.push(`GET ${path}`);
     return Promise.resolve({ items: this.items, page: 1, page_size: 100, total: this.items.length } as T);
   }
 
-  override post<T>(path: string, body: unknown): Promise<T> {
+  override post<T>(path: string, ...[body]: unknown[]): Promise<T> {
     this.asked.push(`POST ${path}`);
     return Promise.resolve({ id: 'new', position: this.items.length, ...(body as object) } as T);
   }
 
-  override patch<T>(path: string, body: unknown): Promise<T> {
+  override patch<T>(path: string, ...[body]: unknown[]): Promise<T> {
     this.asked.push(`PATCH ${path} ${JSON.stringify(body)}`);
     if (this.refuses) return Promise.reject(new ApiError(500, 'internal', ''));
     this.items = this.items.map((one) => (path.endsWith(one.id) ? { ...one, ...(body as object) } : one));
     return Promise.resolve(this.items.find(({ id }) => path.endsWith(id)) as T);
   }
 
-  override delete<T>(path: string): Promise<T> {
+  override delete<T>(path: string, ..._: unknown[]): Promise<T> {
     this.asked.push(`DELETE ${path}`);
     return Promise.resolve(undefined as T);
   }

@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { Account, Challenge, CustomStatus, Id, Proof, Tokens } from '#lib/api/types.ts';
+import type { Account, Challenge, CustomStatus, Id, Proof, Tokens, User } from '#lib/api/types.ts';
 
 /**
  * `ended`: the session is over, but the page of the one who had it stays as it is until somebody signs in.
@@ -16,11 +16,6 @@ interface SessionOptions {
   startOver?: (where: 'here' | 'home') => void;
   /** Nobody is signed in here any more: what was read is not to be kept. */
   forget?: () => void;
-}
-
-interface PasskeyStart {
-  challenge_id: Id;
-  publicKey: PublicKeyCredentialRequestOptionsJSON;
 }
 
 /** Who is signed in here. The tokens themselves stay in cookies; a hint in local storage only saves a pointless question. */
@@ -85,7 +80,7 @@ export class Session {
 
   async load(): Promise<void> {
     try {
-      this.#enter(await this.#api.get<Account>('/users/me'));
+      this.#enter(await this.#api.get('/users/me'));
     } catch (error) {
       if (isRefused(error)) this.expire();
       else if (this.state !== 'signed-in' && this.state !== 'ended') this.state = 'unreachable';
@@ -102,7 +97,7 @@ export class Session {
     const isHere = () => this.state === 'signed-in' && !this.leftOnPurpose;
     if (!isHere()) return;
     try {
-      const account = await this.#api.get<Account>('/users/me');
+      const account = await this.#api.get('/users/me');
       // Whoever has left meanwhile is not let in by it.
       if (isHere()) this.#enter(account);
     } catch (error) {
@@ -122,27 +117,27 @@ export class Session {
     invitation?: string;
     setup_token?: string;
   }): Promise<void> {
-    this.#welcome(await this.#api.post<Tokens>('/auth/signup', form));
+    this.#welcome(await this.#api.post('/auth/signup', form));
   }
 
   /** Signs in, unless a second proof is due: then it gives what has to be answered. */
   async signIn(form: { email: string; password: string }): Promise<Challenge | null> {
-    const answer = await this.#api.post<Tokens | Challenge>('/auth/signin', form);
+    const answer = await this.#api.post('/auth/signin', form);
     if ('challenge' in answer) return answer;
     this.#welcome(answer);
     return null;
   }
 
   async answer(challenge: string, proof: Proof): Promise<void> {
-    this.#welcome(await this.#api.post<Tokens>('/auth/signin/challenge', { challenge, ...proof }));
+    this.#welcome(await this.#api.post('/auth/signin/challenge', { challenge, ...proof }));
   }
 
   async signInWithPasskey(options: { conditional?: boolean; signal?: AbortSignal } = {}): Promise<void> {
-    const start = await this.#api.post<PasskeyStart>('/auth/passkeys/signin/start', {});
+    const start = await this.#api.post('/auth/passkeys/signin/start', {});
     const { usePasskey } = await import('#lib/passkeys.ts');
     const credential = await usePasskey(start.publicKey, options);
     const finish = { challenge_id: start.challenge_id, credential };
-    this.#welcome(await this.#api.post<Tokens>('/auth/passkeys/signin/finish', finish));
+    this.#welcome(await this.#api.post('/auth/passkeys/signin/finish', finish));
   }
 
   /** The person signed in at a page that is not ours: this tab and the others learn who it is. */
@@ -173,19 +168,19 @@ export class Session {
   }
 
   async rename(displayName: string): Promise<void> {
-    this.#enter(await this.#api.patch<Account>('/users/me', { display_name: displayName }));
+    this.#enter(await this.#api.patch('/users/me', { display_name: displayName }));
   }
 
   /** What one says of oneself for a while. */
   async say(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
-    this.#enter(await this.#api.patch<Account>('/users/me/status', status));
+    this.#enter(await this.#api.patch('/users/me/status', status));
   }
 
   /** In which language the server writes mail to this account, in which time zone one is, whether others are told, and what one is shown as. */
   async choose(
     choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone' | 'chosen_presence'>>
   ): Promise<void> {
-    this.#enter(await this.#api.patch<Account>('/users/me', choice));
+    this.#enter(await this.#api.patch('/users/me', choice));
   }
 
   async changePassword(current: string, next: string): Promise<void> {
@@ -234,7 +229,9 @@ export class Session {
     this.#channel?.postMessage('signed-out');
   }
 
-  #enter(account: Account, sessionId: string | null = this.sessionId): void {
+  #enter(own: User, sessionId: string | null = this.sessionId): void {
+    // One is told one's own address.
+    const account = own as Account;
     this.#storage?.setItem(HINT, JSON.stringify(account));
     if (this.#pageOf !== undefined && this.#pageOf !== account.id) {
       // Whose session ended may have left anything open; whoever comes to the door is on the way to somewhere of their own.

@@ -23,11 +23,11 @@ class FakeApi extends Api {
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as T);
   }
 
-  override get<T>(path: string): Promise<T> {
+  override get<T>(path: string, ..._: unknown[]): Promise<T> {
     return this.#answer(`GET ${path}`);
   }
 
-  override post<T>(path: string): Promise<T> {
+  override post<T>(path: string, ..._: unknown[]): Promise<T> {
     return this.#answer(`POST ${path}`);
   }
 }

@@ -1,6 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
 import type { MailTest, QuestionTest, Setup } from '#lib/api/console.ts';
-import type { NewInvitation } from '#lib/api/identity.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 
@@ -18,7 +17,7 @@ export class SetupStore {
 
   constructor(api: Api) {
     this.#api = api;
-    this.asked = new Asked(() => api.get<Setup>('/admin/setup'));
+    this.asked = new Asked(() => api.get('/admin/setup'));
   }
 
   async rename(id: Id, name: string): Promise<void> {
@@ -27,17 +26,17 @@ export class SetupStore {
   }
 
   async tryMail(): Promise<void> {
-    this.mail = await this.#api.post<MailTest>('/admin/setup/mail');
+    this.mail = await this.#api.post('/admin/setup/mail');
     await this.asked.load();
   }
 
   async tryQuestion(): Promise<void> {
-    this.question = await this.#api.post<QuestionTest>('/admin/setup/question');
+    this.question = await this.#api.post('/admin/setup/question');
     await this.asked.load();
   }
 
   async invite(workspaceId: Id): Promise<void> {
-    const made = await this.#api.post<NewInvitation>(`/workspaces/${workspaceId}/invitations`, {
+    const made = await this.#api.post(`/workspaces/${workspaceId}/invitations`, {
       max_uses: MOST,
       role: 'member'
     });
@@ -45,6 +44,6 @@ export class SetupStore {
   }
 
   async finish(finished: boolean): Promise<void> {
-    this.asked.tell(await this.#api.patch<Setup>('/admin/setup', { finished }));
+    this.asked.tell(await this.#api.patch('/admin/setup', { finished }));
   }
 }

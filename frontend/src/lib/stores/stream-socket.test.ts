@@ -83,9 +83,10 @@ it('sends by plain calls and answers as a socket would', async () => {
 it('catches up page by page, and says what it may not read', async () => {
   const log = (...seqs: number[]) =>
     seqs.map((seq) => ({ seq, type: 'message.created', payload: { seq }, created_at: '' }));
-  vi.spyOn(api, 'get').mockImplementation((path, query) => {
+  vi.spyOn(api, 'get').mockImplementation((path, ...[query]) => {
     if (path.includes('gone')) return Promise.reject(new ApiError(404, 'not_found', ''));
-    const answer = query?.after_seq === 1 ? { items: log(2, 3), has_more: true } : { items: log(4), has_more: false };
+    const { after_seq } = query as { after_seq: number };
+    const answer = after_seq === 1 ? { items: log(2, 3), has_more: true } : { items: log(4), has_more: false };
     return Promise.resolve(answer as never);
   });
   send('sync', { cursors: { c1: 1, gone: 5 } });

@@ -5,14 +5,9 @@
  */
 import { base } from '#lib/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { Cursor, Id, LoggedEvent, Message } from '#lib/api/types.ts';
+import type { ClientFrame, MessageSendCommand, ReceiptCommand } from '#lib/api/generated/types.gen.ts';
+import type { Id, Message } from '#lib/api/types.ts';
 import type { Socket } from './connection.svelte.ts';
-
-interface Sent {
-  readonly id: Id;
-  readonly type: string;
-  readonly payload: Record<string, unknown>;
-}
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -58,7 +53,7 @@ export class StreamSocket implements Socket {
   }
 
   send(data: string): void {
-    const { id, type, payload } = JSON.parse(data) as Sent;
+    const { id, type, payload } = JSON.parse(data) as ClientFrame & { id: Id };
     switch (type) {
       case 'ping':
         if (Date.now() - this.#heardAt < SILENT) queueMicrotask(() => this.#say('pong', {}, id));
@@ -66,12 +61,12 @@ export class StreamSocket implements Socket {
       case 'message.send':
         return void this.#answer(id, () => this.#message(payload));
       case 'sync':
-        return void this.#answer(id, () => this.#sync(id, payload.cursors as Record<Id, number>), 'sync.done');
+        return void this.#answer(id, () => this.#sync(id, payload.cursors), 'sync.done');
       case 'receipt':
         if (payload.state === 'read') void this.#quietly(this.#read(payload));
         return;
       case 'view':
-        this.#show((payload.conversation_ids as Id[]).join(','));
+        this.#show(payload.conversation_ids.join(','));
     }
   }
 
@@ -190,8 +185,8 @@ export class StreamSocket implements Socket {
     }
   }
 
-  async #message({ conversation_id, ...message }: Record<string, unknown>): Promise<unknown> {
-    const sent = await this.#api.post<Message>(`/conversations/${String(conversation_id)}/messages`, message);
+  async #message({ conversation_id, ...message }: MessageSendCommand['payload']): Promise<unknown> {
+    const sent = (await this.#api.post(`/conversations/${conversation_id}/messages`, message)) as Message;
     return { message_id: sent.id, seq: sent.seq, duplicate: false };
   }
 
@@ -200,9 +195,9 @@ export class StreamSocket implements Socket {
     for (const [conversation, cursor] of Object.entries(cursors)) {
       let after_seq = cursor;
       for (let more = true; more;) {
-        const path = `/conversations/${conversation}/events`;
+        const path = `/conversations/${conversation}/events` as const;
         try {
-          const page = await this.#api.get<Cursor<LoggedEvent>>(path, { after_seq, limit: PAGE });
+          const page = await this.#api.get(path, { after_seq, limit: PAGE });
           for (const { type, payload, seq } of page.items) {
             this.#say(type, payload, id);
             after_seq = seq;
@@ -218,8 +213,8 @@ export class StreamSocket implements Socket {
     return { refused };
   }
 
-  #read({ conversation_id, seq }: Record<string, unknown>): Promise<unknown> {
-    return this.#api.post(`/conversations/${String(conversation_id)}/read`, { seq });
+  #read({ conversation_id, seq }: ReceiptCommand['payload']): Promise<unknown> {
+    return this.#api.post(`/conversations/${conversation_id}/read`, { seq });
   }
 
   /** A position that did not get there is said again with the next one. */

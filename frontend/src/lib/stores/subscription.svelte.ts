@@ -53,7 +53,7 @@ export class SubscriptionStore {
   /** `price`: what a period costs, as it is shown. */
   async change(planId: Id, seats?: number, price?: Price): Promise<PlanChange> {
     const wish = { plan_id: planId, seats, price, ...this.#payer };
-    const done = await this.#api.post<PlanChange>('/subscription/change', wish);
+    const done = await this.#api.post('/subscription/change', wish);
     this.#keep(done.subscription);
     return done;
   }
@@ -73,21 +73,21 @@ export class SubscriptionStore {
 export class PaymentMethods {
   readonly list: Listing<PaymentMethod>;
   readonly #api: Api;
-  readonly #query: string;
+  readonly #query: '' | `?workspace_id=${Id}`;
   readonly #payer: { workspace_id?: Id };
 
   constructor(api: Api, workspaceId?: Id) {
     this.#api = api;
     this.#query = workspaceId ? `?workspace_id=${workspaceId}` : '';
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.list = new Listing(() => api.get(`/payment_methods${this.#query}`));
+    this.list = new Listing(() => api.get('/payment_methods', this.#payer));
   }
 
   /** Begins to save one; answers where the payer gives it. */
   async setUp(gateway: string): Promise<string> {
     const query = new URLSearchParams(this.#payer as Record<string, string>).toString();
     const wish = { gateway, return_url: query ? `/plans/billing?${query}` : undefined, ...this.#payer };
-    return (await this.#api.post<{ redirect_url: string }>('/payment_methods/setups', wish)).redirect_url;
+    return (await this.#api.post('/payment_methods/setups', wish)).redirect_url;
   }
 
   async remove(id: Id): Promise<void> {
@@ -114,6 +114,6 @@ export class BillingDetailsStore {
   }
 
   async save(details: BillingDetails): Promise<void> {
-    this.asked.tell(await this.#api.put<BillingDetails>('/billing_details', { ...details, ...this.#payer }));
+    this.asked.tell(await this.#api.put('/billing_details', { ...details, ...this.#payer }));
   }
 }

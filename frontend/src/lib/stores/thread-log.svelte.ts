@@ -1,5 +1,5 @@
 /** A thread as the page sees it: the message that it belongs to, its replies, and how the reader stands to it. */
-import type { ThreadOwn, ThreadPart } from '#lib/api/threads.ts';
+import type { ThreadOwn } from '#lib/api/threads.ts';
 import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
 import type { Taken } from '#lib/chat/attached.ts';
 import type { Placed } from '#lib/chat/state.ts';
@@ -56,13 +56,15 @@ export class ThreadLog extends ConversationLog {
 
   /** Whether one is told of what is new here. */
   async follow(isFollowed: boolean): Promise<void> {
-    const path = `/messages/${this.rootId}/follow`;
-    this.hearOwn(await this.host.api[isFollowed ? 'put' : 'delete']<ThreadOwn>(path));
+    const { api } = this.host;
+    const path = `/messages/${this.rootId}/follow` as const;
+    this.hearOwn(await (isFollowed ? api.put(path) : api.delete(path)));
   }
 
   solve(isSolved: boolean): Promise<void> {
-    const path = `/messages/${this.rootId}/solved`;
-    return this.change(() => this.host.api[isSolved ? 'put' : 'delete']<Message>(path));
+    const { api } = this.host;
+    const path = `/messages/${this.rootId}/solved` as const;
+    return this.change(() => (isSolved ? api.put(path) : api.delete(path)));
   }
 
   /** Nobody but the reader hears how far they have read a thread. */
@@ -73,7 +75,7 @@ export class ThreadLog extends ConversationLog {
     if (!this.own?.following || no <= this.readTo) return;
     const before = this.readTo;
     this.readTo = no;
-    this.host.api.post<ThreadOwn>(`/messages/${this.rootId}/thread/read`, { no }).then(
+    this.host.api.post(`/messages/${this.rootId}/thread/read`, { no }).then(
       (own) => this.hearOwn(own),
       () => (this.readTo = before)
     );
@@ -92,9 +94,9 @@ export class ThreadLog extends ConversationLog {
   }
 
   protected override async page(query: Record<string, number>): Promise<Cursor<Message>> {
-    const path = `/messages/${this.rootId}/thread`;
+    const path = `/messages/${this.rootId}/thread` as const;
     const tellings = this.#tellings;
-    const { root, items, has_more, own } = await this.host.api.get<ThreadPart>(path, query);
+    const { root, items, has_more, own } = await this.host.api.get(path, query);
     if (tellings === this.#tellings) this.hearOwn(own);
     return { items: [root, ...items], has_more };
   }

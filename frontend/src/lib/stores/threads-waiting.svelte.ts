@@ -1,8 +1,7 @@
 /** In how many of the threads that one follows there is something new. */
 import { isDurable } from '#lib/api/frames.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { FollowedThread } from '#lib/api/threads.ts';
-import type { Id, Message, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
 import { isCalled } from '#lib/chat/is-called.ts';
 import type { Line } from './line.ts';
 
@@ -50,7 +49,7 @@ export class ThreadsWaiting {
   async load(): Promise<void> {
     this.#askedAt = Date.now();
     try {
-      const { items } = await this.#api.get<Page<FollowedThread>>('/threads', { filter: 'all', page_size: KNOWN });
+      const { items } = await this.#api.get('/threads', { filter: 'all', page_size: KNOWN });
       this.#unread = new Map(items.map(({ root, unread }) => [root.id, unread]));
     } catch {
       // The next hello or the next reply asks again.

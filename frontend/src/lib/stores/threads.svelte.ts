@@ -2,7 +2,7 @@
 import { isDurable } from '#lib/api/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '#lib/api/threads.ts';
-import type { Id, Page, ServerFrame } from '#lib/api/types.ts';
+import type { Id, ServerFrame } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -19,7 +19,7 @@ export class FollowedThreads {
   constructor(api: Api) {
     this.#api = api;
     this.list = new Listing(
-      (page) => api.get<Page<FollowedThread>>('/threads', { filter: this.filter, page, page_size: PAGE_SIZE }),
+      (page) => api.get('/threads', { filter: this.filter, page, page_size: PAGE_SIZE }),
       ({ root }) => root.id
     );
   }

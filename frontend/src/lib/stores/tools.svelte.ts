@@ -1,5 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type {
+  NewToolServer,
   OfferedServer,
   SignInResult,
   ToolCommand,
@@ -8,9 +9,9 @@ import type {
   ToolMode,
   ToolPermission,
   ToolServer,
-  ToolServerWish
+  ToolServerChange
 } from '#lib/api/tools.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import type { UsablePrompt } from '#lib/chat/templates.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -34,12 +35,12 @@ export class ToolServers {
     this.commands = new Listing((page) => api.get('/admin/mcp_commands', { page, page_size: PAGE_SIZE }));
   }
 
-  async add(wish: ToolServerWish): Promise<ToolServer> {
-    return this.#put(await this.#api.post<ToolServer>('/admin/mcp_servers', wish));
+  async add(wish: NewToolServer): Promise<ToolServer> {
+    return this.#put(await this.#api.post('/admin/mcp_servers', wish));
   }
 
-  async change(id: Id, wish: Partial<ToolServerWish>): Promise<ToolServer> {
-    return this.#put(await this.#api.patch<ToolServer>(`/admin/mcp_servers/${id}`, wish));
+  async change(id: Id, wish: ToolServerChange): Promise<ToolServer> {
+    return this.#put(await this.#api.patch(`/admin/mcp_servers/${id}`, wish));
   }
 
   setMode(id: Id, tool: string, mode: ToolMode): Promise<ToolServer> {
@@ -55,7 +56,7 @@ export class ToolServers {
   async check(id: Id): Promise<ToolServer> {
     this.checking = new Set([...this.checking, id]);
     try {
-      return this.#put(await this.#api.post<ToolServer>(`/admin/mcp_servers/${id}/refresh`));
+      return this.#put(await this.#api.post(`/admin/mcp_servers/${id}/refresh`));
     } finally {
       this.checking = new Set([...this.checking].filter((other) => other !== id));
     }
@@ -73,7 +74,7 @@ export class ToolServers {
 
 /** The servers whose tools one may give to an assistant. */
 export function offeredServers(api: Api): Listing<OfferedServer> {
-  return new Listing((page) => api.get<Page<OfferedServer>>('/mcp_servers', { page, page_size: PAGE_SIZE }));
+  return new Listing((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
 }
 
 /** A server’s prompt as one of a workspace’s is used: places to fill in, and the text that the server makes of them. */
@@ -97,7 +98,7 @@ export function madePrompts(api: Api, servers: readonly OfferedServer[]): MadePr
         .join('\n'),
       needed: asked.filter((one) => one.is_required).map((one) => one.name),
       make: async (values: Readonly<Record<string, string>>) =>
-        (await api.post<{ text: string }>(`/mcp_servers/${id}/prompts`, { name, arguments: values })).text
+        (await api.post(`/mcp_servers/${id}/prompts`, { name, arguments: values })).text
     }))
   );
 }
@@ -114,7 +115,7 @@ export class ToolConnections {
     this.#api = api;
     this.list = new Listing(
       async (page) => {
-        const found = await api.get<Page<ToolConnection>>('/mcp_connections', { page, page_size: PAGE_SIZE });
+        const found = await api.get('/mcp_connections', { page, page_size: PAGE_SIZE });
         return { ...found, items: found.items.map((one) => ({ ...one, id: one.server_id })) };
       },
       ({ id }) => id
@@ -134,12 +135,12 @@ export class ToolConnections {
 
 /** Where one signs in to a server; the browser comes back to `/tools/connected` and goes on at `next`. */
 export async function signInAt(api: Api, serverId: Id, next: string): Promise<string> {
-  return (await api.post<{ url: string }>(`/mcp_servers/${serverId}/connection`, { next })).url;
+  return (await api.post(`/mcp_servers/${serverId}/connection`, { next })).url;
 }
 
 /** Connects the account that one has signed in with. */
 export function connectAccount(api: Api, result: SignInResult): Promise<ToolConnected> {
-  return api.post<ToolConnected>('/mcp_connections', result);
+  return api.post('/mcp_connections', result);
 }
 
 /** What one isn’t asked about any more. */

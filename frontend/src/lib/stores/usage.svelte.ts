@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { UsageGroup, UsageGrouping, UsageRequest } from '#lib/api/gateway.ts';
-import type { Id, Page } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import { after, daysOf, filled, type Day, type Range } from '#lib/gateway/days.ts';
 import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
@@ -35,7 +35,7 @@ export class Usage {
     this.#userId = userId;
     this.#now = now;
     const ask = (group: UsageGrouping, page: number, more: { model?: string; page_size?: number } = {}) =>
-      api.get<Page<UsageGroup>>('/usage', { ...this.#query(), group, page, page_size: MOST_GROUPS, ...more });
+      api.get('/usage', { ...this.#query(), group, page, page_size: MOST_GROUPS, ...more });
     this.days = new Listing((page) => ask('day', page));
     this.groups = new Listing((page) => ask(this.#split, page));
     this.models = new Asked(async () => {
@@ -45,9 +45,7 @@ export class Usage {
         costly.map(async ({ key: model }) => ({ model, days: (await ask('day', 1, { model })).items }))
       );
     });
-    this.requests = new Listing((page) =>
-      api.get<Page<UsageRequest>>('/usage/requests', { ...this.#query(), page, page_size: PAGE_SIZE })
-    );
+    this.requests = new Listing((page) => api.get('/usage/requests', { ...this.#query(), page, page_size: PAGE_SIZE }));
   }
 
   get range(): Range {

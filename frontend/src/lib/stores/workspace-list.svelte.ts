@@ -1,11 +1,13 @@
 import type { Assistant, AssistantWish, Prompt, PromptWish } from '#lib/api/assistants.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { Id } from '#lib/api/types.ts';
+import type { Id, Page } from '#lib/api/types.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
+type Made = Assistant | Prompt;
+
 interface Kind<T> {
-  path: string;
+  path: '/assistants' | '/prompts';
   /** What says that somebody changed the list. */
   event: 'assistants.changed' | 'prompts.changed';
   order: (a: T, b: T) => number;
@@ -14,7 +16,7 @@ interface Kind<T> {
 const PAGE_SIZE = 200;
 
 /** What the people of one workspace have made of one kind, as far as this account sees it; live. */
-export class WorkspaceList<T extends { id: Id }, Wish extends object> {
+export class WorkspaceList<T extends Made, Wish extends AssistantWish | PromptWish> {
   readonly list: Listing<T>;
   readonly #api: Api;
   readonly #workspaceId: Id;
@@ -25,7 +27,7 @@ export class WorkspaceList<T extends { id: Id }, Wish extends object> {
     this.#workspaceId = workspaceId;
     this.#kind = kind;
     this.list = new Listing(
-      (page) => api.get(kind.path, { workspace_id: workspaceId, page, page_size: PAGE_SIZE }),
+      (page) => api.get(kind.path, { workspace_id: workspaceId, page, page_size: PAGE_SIZE }) as Promise<Page<T>>,
       ({ id }) => id
     );
   }
@@ -44,11 +46,11 @@ export class WorkspaceList<T extends { id: Id }, Wish extends object> {
   }
 
   async create(wish: Wish): Promise<T> {
-    return this.#put(await this.#api.post<T>(this.#kind.path, { ...wish, workspace_id: this.#workspaceId }));
+    return this.#put(await this.#api.post(this.#kind.path, { ...wish, workspace_id: this.#workspaceId }));
   }
 
   async change(id: Id, wish: Wish): Promise<T> {
-    return this.#put(await this.#api.patch<T>(`${this.#kind.path}/${id}`, wish));
+    return this.#put(await this.#api.patch(`${this.#kind.path}/${id}`, wish));
   }
 
   async remove(id: Id): Promise<void> {
@@ -56,7 +58,9 @@ export class WorkspaceList<T extends { id: Id }, Wish extends object> {
     this.list.drop((item) => item.id === id);
   }
 
-  #put(item: T): T {
+  #put(made: Made): T {
+    // What comes back is of the kind that was asked for.
+    const item = made as T;
     this.list.put(item, ({ id }) => id === item.id, this.#kind.order);
     return item;
   }

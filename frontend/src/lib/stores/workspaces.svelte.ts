@@ -69,7 +69,7 @@ export class Workspaces {
   }
 
   async create(name: string): Promise<Workspace> {
-    const workspace = await this.#api.post<Workspace>('/workspaces', { name });
+    const workspace = await this.#api.post('/workspaces', { name });
     this.items = [...this.items, workspace];
     this.choose(workspace.id);
     return workspace;
@@ -80,12 +80,12 @@ export class Workspaces {
   }
 
   async change(id: Id, change: { name?: string; join_domains?: string[] }): Promise<void> {
-    this.#put(await this.#api.patch<Workspace>(`/workspaces/${id}`, change));
+    this.#put(await this.#api.patch(`/workspaces/${id}`, change));
   }
 
   /** Those that take in whoever has an address like this account's. */
   async loadJoinable(): Promise<void> {
-    this.joinable = (await this.#api.get<Page<JoinableWorkspace>>('/workspaces/joinable', { page_size: 50 })).items;
+    this.joinable = (await this.#api.get('/workspaces/joinable', { page_size: 50 })).items;
   }
 
   async join(id: Id): Promise<void> {
@@ -121,7 +121,7 @@ export class Workspaces {
 
   /** Those that can be asked here, the usual one first. */
   async assistants(id: Id | undefined): Promise<Assistant[]> {
-    const found = await this.#api.get<Page<Assistant>>('/assistants', { workspace_id: id, page_size: 200 });
+    const found = await this.#api.get('/assistants', { workspace_id: id, page_size: 200 });
     return found.items.toSorted((a, b) => Number(b.is_default) - Number(a.is_default));
   }
 
@@ -135,7 +135,7 @@ export class Workspaces {
     this.#askedAt = Date.now();
     const before = this.items;
     try {
-      const { items } = await this.#api.get<Page<Workspace>>('/workspaces', { page_size: 200 });
+      const { items } = await this.#api.get('/workspaces', { page_size: 200 });
       const isIn = (list: Workspace[], { id }: Workspace) => list.some((other) => other.id === id);
       // What was made while the answer was on its way is not in it.
       const made = this.items.filter((workspace) => !isIn(before, workspace) && !isIn(items, workspace));

@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Notification, NotificationSettings } from '#lib/api/notifications.ts';
+import type { Notification } from '#lib/api/notifications.ts';
 import { browserSurroundings, InPassing, type Passing } from '#lib/pwa/in-passing.ts';
 import { deed, destination } from './words.ts';
 
@@ -42,7 +42,7 @@ async function describe(notification: Notification, api: Pick<Api, 'get'>): Prom
 /** As on devices that are woken; whoever can’t be asked shows none. */
 async function isTextShown(api: Pick<Api, 'get'>): Promise<boolean> {
   try {
-    const { show_text } = await api.get<NotificationSettings>('/notifications/settings');
+    const { show_text } = await api.get('/notifications/settings');
     return show_text;
   } catch {
     return false;

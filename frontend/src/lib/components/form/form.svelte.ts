@@ -47,7 +47,7 @@ export class Form<Field extends string> {
   }
 
   /** Runs `send` when all is well; the first field at fault gets the focus. True when it went through. */
-  async submit(element: HTMLFormElement, send: (values: Record<Field, string>) => Promise<void>): Promise<boolean> {
+  async submit(element: HTMLFormElement, send: (values: Record<Field, string>) => Promise<unknown>): Promise<boolean> {
     if (this.busy || this.wait > 0) return false;
     this.failure = null;
     for (const field of this.fields) this.errors[field] = this.#problems[field](this.values[field]);

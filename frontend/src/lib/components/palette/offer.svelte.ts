@@ -157,7 +157,7 @@ export class Offer {
       isExact: false,
       workspaceId
     } as const;
-    return this.#app.api.get<SearchResults>('/search', { ...parametersOf(ask), limit });
+    return this.#app.api.get('/search', { ...parametersOf(ask), limit });
   }
 
   async #findPeople(workspaceId: string, q: string): Promise<User[]> {

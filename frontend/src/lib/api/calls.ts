@@ -1,0 +1,59 @@
+/**
+ * What the server can be called with, by method and path: all of it types, made of its description.
+ *
+ * A path is written as it is sent (`/conversations/${id}/members`), and found by its parts. A name of a query that stands in the path itself
+ * (`/tasks/${id}?version=${version}`) is looked up, too.
+ */
+import type { Calls } from './generated/calls.gen.ts';
+
+export type Method = keyof Calls;
+
+/** A path as it may be written: with anything where the description has `{}`. */
+type Written<Path> = Path extends `${infer Before}{}${infer After}` ? `${Before}${string}${Written<After>}` : Path;
+
+/** What can be called by that method. */
+export type PathOf<M extends Method> = Written<keyof Calls[M]> | `${Extract<AskedBy<M>, string>}?${string}`;
+
+/** Where something can be said behind `?`. */
+type AskedBy<M extends Method> = {
+  [Path in keyof Calls[M]]: 'query' extends keyof Calls[M][Path] ? Path : never;
+}[keyof Calls[M]];
+
+type PartOf<Part extends string> = string extends Part ? '{}' : `${number}` extends Part ? '{}' : Part;
+
+/** A path as the description has it. */
+type Described<Path extends string> = Path extends `${infer Part}/${infer Rest}`
+  ? `${PartOf<Part>}/${Described<Rest>}`
+  : PartOf<Path>;
+
+type At<M extends Method, Path extends string> =
+  Described<Path> extends infer Key extends keyof Calls[M] ? Calls[M][Key] : never;
+
+/** `never`: the description has no such call. */
+type Call<M extends Method, Path extends string> = Path extends `${infer Plain}?${infer Name}=${string}`
+  ? Extract<At<M, Plain>, { query?: { [Key in Name]?: unknown } }>
+  : At<M, Path>;
+
+type Nothing = Record<string, never>;
+
+type Told<C, Field extends string> = [C] extends [never]
+  ? [never]
+  : [C] extends [Record<Field, infer Required>]
+    ? [Unchanged<Required>]
+    : C extends { [Key in Field]?: infer Optional }
+      ? [(Field extends keyof C ? Unchanged<Optional> : Nothing)?]
+      : [Nothing?];
+
+/** A call changes nothing of what it is given. */
+type Unchanged<T> = { [Key in keyof T]: Listed<T[Key]> };
+type Listed<T> = T extends (infer One)[] ? readonly One[] : T;
+
+/** What goes along behind `?`. */
+export type QueryOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'query'>;
+
+/** What goes along in the body. */
+export type BodyOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'body'>;
+
+/** What comes back. */
+export type AnswerOf<M extends Method, Path extends string> =
+  Call<M, Path> extends { answer: infer Answer } ? Answer : never;
