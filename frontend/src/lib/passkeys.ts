@@ -1,5 +1,5 @@
 /** The browser's part of signing in by passkey: options from the server in, the authenticator's answer out. */
-import type { PasskeyChallenge } from '#lib/api/generated/types.gen.ts';
+import type { PasskeyJson as Json } from '#lib/api/identity.ts';
 
 /** Passkeys need a secure page under a name, for they belong to names, and a browser that reads the server's JSON. */
 export function canPasskey(): boolean {
@@ -17,9 +17,6 @@ export async function canOfferPasskeys(): Promise<boolean> {
   if (!canPasskey() || typeof PublicKeyCredential.isConditionalMediationAvailable !== 'function') return false;
   return PublicKeyCredential.isConditionalMediationAvailable().catch(() => false);
 }
-
-/** As the server hands it on: it reads none of it. */
-type Json = PasskeyChallenge['publicKey'];
 
 /** Makes a passkey; throws what the browser throws. */
 export async function createPasskey(options: Json): Promise<Json> {

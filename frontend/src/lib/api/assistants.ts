@@ -41,22 +41,10 @@ export type Prompt = Always<Described.Prompt, 'author'>;
 
 export type PromptWish = Pick<Prompt, 'command' | 'title' | 'content' | 'visibility'>;
 
-export type Capability = 'images' | 'pdf' | 'files' | 'audio' | 'tools' | 'reasoning';
+export type Capability = 'images' | 'pdf' | 'audio' | 'tools' | 'reasoning';
 
 /** What answers: a model by its public name. */
-export interface Model {
-  name: string;
-  /** Other names for it. */
-  aliases?: string[];
-  /** It answers where none is named. */
-  is_default?: boolean;
-  provider?: string | null;
-  capabilities?: Partial<Record<Capability, boolean>> | null;
-  /** In tokens. */
-  context_window?: number | null;
-  /** For a million tokens, in millionths of a credit. */
-  price?: { input: number; output: number } | null;
-}
+export type Model = Pick<Described.UsableModel, 'name'> & Partial<Omit<Described.UsableModel, 'name'>>;
 
 /** What an answer took, and what it was written from. */
 export type AnswerFacts = Always<

@@ -1,6 +1,5 @@
 /** The wire contract of announcements. */
 import type * as Described from './generated/types.gen.ts';
-import type { Timestamp } from './types.ts';
 
 export type Severity = Described.Severity;
 export type BroadcastStatus = Described.BroadcastStatus;
@@ -13,16 +12,7 @@ export type Audience = Described.Audience;
 export type Announcement = Omit<Described.ShownBroadcast, 'withdrawn_at'>;
 
 /** What an admin writes. */
-export interface BroadcastWish {
-  title: string;
-  body: string;
-  severity: Severity;
-  audience: Audience;
-  channels: BroadcastChannel[];
-  dismissible: boolean;
-  starts_at: Timestamp | null;
-  ends_at: Timestamp | null;
-}
+export type BroadcastWish = Required<Described.CreateBroadcastRequest>;
 
 /** `GET /r1/broadcasts` */
 export type Broadcast = Described.Broadcast;

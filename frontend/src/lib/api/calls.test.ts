@@ -11,6 +11,16 @@ it('are those of the description', () => {
   expect(isSame, 'run npm --prefix frontend run api').toBe(true);
 });
 
+it('have the app’s own types only where the description has one of that name', () => {
+  const [own, calls] = [read('./described.ts'), read('./generated/calls.gen.ts')];
+  const said = [...own.matchAll(/^export type (?:\{([^}]*)\}|(\w+) =)/gm)].flatMap(
+    ([, list, one]) => list?.split(',') ?? one
+  );
+  const names = said.map((text) => text?.trim().split(' ').at(-1) ?? '');
+  expect(names.length).toBeGreaterThan(20);
+  expect(names.filter((name) => !new RegExp(`T\\.${name}\\b`).test(calls))).toEqual([]);
+});
+
 // Read by the compiler alone.
 export function typed(api: Api, id: string, scope: 'user' | 'workspace') {
   expectTypeOf(api.get('/conversations', { page: 1 })).resolves.toEqualTypeOf<Page<Conversation>>();

@@ -51,6 +51,12 @@ type Listed<T> = T extends (infer One)[] ? readonly One[] : T;
 /** What goes along behind `?`. */
 export type QueryOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'query'>;
 
+/** Which of a list are wanted, wherever they are in it. */
+export type FilterOf<Path extends PathOf<'GET'>> =
+  Call<'GET', Path> extends { query?: infer Query }
+    ? Omit<NonNullable<Query>, 'page' | 'page_size' | 'before' | 'limit'>
+    : never;
+
 /** What goes along in the body. */
 export type BodyOf<M extends Method, Path extends string> = Told<Call<M, Path>, 'body'>;
 

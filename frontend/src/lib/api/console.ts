@@ -53,6 +53,8 @@ export type AccountDetails = Always<
 /** A way in, mailed or to be handed over. */
 export type SentLink = Always<Described.SentLink, 'url'>;
 
+export type AccountWish = Described.InviteAccountRequest;
+
 export type InvitedAccount = Account & { link: SentLink };
 
 /** `GET /r1/admin/workspaces` */

@@ -6,7 +6,6 @@ import type { Challenge, Message, Tokens } from './types.ts';
 export type * from './generated/types.gen.ts';
 
 export type { AnswerDetails, Assistant, Prompt } from './assistants.ts';
-export type { Announcement as ShownBroadcast } from './broadcasts.ts';
 export type {
   Account as AdminUser,
   AccountDetails as AdminUserDetails,
@@ -19,7 +18,7 @@ export type {
   Setup
 } from './console.ts';
 export type { WorkspaceEmoji } from './emoji.ts';
-export type { SentFile as ConversationFile, Upload } from './files.ts';
+export type { SentFile as ConversationFile } from './files.ts';
 export type {
   AiProvider,
   GatewayModel,
@@ -40,7 +39,7 @@ export type {
   Passkey
 } from './identity.ts';
 export type { Reminder } from './later.ts';
-export type { Hidden as HiddenMessage, Report, ReportDetails, Warning } from './moderation.ts';
+export type { Report, ReportDetails, Warning } from './moderation.ts';
 export type {
   AdminPaymentGateway,
   AdminSubscription,
@@ -62,15 +61,7 @@ export type {
   ToolPermission,
   ToolServer as McpServer
 } from './tools.ts';
-export type {
-  Challenge as SecondFactorChallenge,
-  Conversation,
-  Device as UserSession,
-  Freshness,
-  Message,
-  Policy as EntryPolicy,
-  Tokens
-} from './types.ts';
+export type { Conversation, Device as UserSession, Freshness, Message, Tokens } from './types.ts';
 
 export type AiProviderVec = AiProvider[];
 export type SettingVec = Setting[];

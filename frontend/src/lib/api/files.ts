@@ -1,29 +1,15 @@
 /** Files as the server keeps them. */
 import type * as Described from './generated/types.gen.ts';
-import type { Id, Sender, Timestamp } from './types.ts';
+import type { Sender } from './types.ts';
 import { base } from '#lib/address.ts';
 
-export interface Upload {
-  id: Id;
-  name: string;
-  media_type: string;
-  size: number;
-  width?: number | null;
-  height?: number | null;
-  duration_ms?: number | null;
-  /** 64 numbers from 0 to 255, for its wave form. */
-  peaks?: readonly number[] | null;
-  /** A blurred picture of some 30 bytes, in base64. */
-  thumbhash?: string | null;
-  /** `pending`: it is being looked through. `refused`: a scanner found something in it. */
-  status: 'pending' | 'ready' | 'refused';
-  kind?: 'file' | 'voice' | null;
-  /** What is said in it, where a provider has written that down. */
-  transcript?: string | null;
-  /** Left out: nobody writes it down. */
-  transcript_state?: 'pending' | 'ready' | 'failed' | null;
-  created_at?: Timestamp;
-}
+/** While it goes up the server hasn’t said all of it. */
+export type Upload = Omit<Described.Upload, Later | 'peaks'> &
+  Partial<Pick<Described.Upload, Later>> & {
+    /** 64 numbers from 0 to 255, for its wave form. */
+    peaks?: readonly number[] | null;
+  };
+type Later = 'kind' | 'created_at';
 
 /** `GET /r1/conversations/{id}/files` */
 export type SentFile = Omit<Described.ConversationFile, 'sender' | 'upload'> & { sender: Sender; upload: Upload };

@@ -70,22 +70,7 @@ export type ProviderKey = Always<Described.ProviderKey, 'resting_until'>;
 
 export type AiProvider = Omit<Described.AiProvider, 'keys'> & { keys: ProviderKey[] };
 
-interface ProviderFields {
-  base_url: string | null;
-  models: string[];
-  requests_per_minute: number | null;
-}
-
-export interface NewProvider extends ProviderFields {
-  name: string;
-  kind: string;
-  keys: string[];
-}
-
-export interface ProviderChange extends ProviderFields {
-  add_keys: string[];
-  /** By their ids. */
-  remove_keys: string[];
-}
+export type NewProvider = Described.AddProviderRequest;
+export type ProviderChange = Described.ChangeProviderRequest;
 
 export type ProviderTest = Always<Described.ProviderTest, 'latency_ms' | 'error'>;

@@ -9,6 +9,9 @@ export type Identity = Always<Described.Identity, 'email' | 'kind'>;
 
 export type Passkey = Always<Described.Passkey, 'last_used_at'>;
 
+/** What a browser and an authenticator say to each other. */
+export type PasskeyJson = Described.PasskeyChallenge['publicKey'];
+
 /** A second factor that waits for its first code. */
 export type TotpSetup = Described.Authenticator;
 
@@ -29,6 +32,11 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   previous_until: Timestamp | null;
 };
 
+/** What a key may use of the models. No models or endpoints named: all of them; null: no limit. */
+export type KeyPolicy = Required<
+  Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id'>
+>;
+
 /** The only answer that has the key itself. */
 export type NewApiKey = ApiKey & { key: string };
 
@@ -43,6 +51,8 @@ export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' |
 
 /** Made by nobody: by the firewall. */
 export type Ban = Always<Described.Ban, 'created_by'>;
+
+export type BanWish = Described.AddBanRequest;
 
 /** What was done, such as `auth.signin`. */
 export type AuditAction = Described.AuditAction;

@@ -51,11 +51,6 @@ export type MethodSetup = Described.PaymentMethodSetup;
 
 export type LedgerEntry = Described.LedgerEntry;
 
-/** Who is paid for: oneself, or a workspace. */
-export interface Payer {
-  workspace_id?: Id;
-}
-
 export type SubscriptionStatus = Described.SubscriptionStatus;
 
 /** A plan that is paid for again and again. */
@@ -101,14 +96,7 @@ export type PaymentDetails = Omit<Described.AdminPaymentDetails, 'refunds' | 'di
 export type Release = Described.ReleaseAs;
 
 /** What admins say of a plan. */
-export interface PlanDefinition {
-  name: string;
-  prices: Price[];
-  credits: number;
-  quotas: Partial<Record<QuotaMetric, number>>;
-  features: string[];
-  trial_days: number;
-}
+export type PlanDefinition = Pick<Plan, 'name' | 'prices' | 'credits' | 'quotas' | 'features' | 'trial_days'>;
 
 /** A subscription as admins see it. */
 export type AdminSubscription = Subscription & Pick<Described.AdminSubscription, 'user_id'>;

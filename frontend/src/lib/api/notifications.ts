@@ -11,5 +11,8 @@ export type NotifyLevel = Described.Notify;
 
 export type QuietHours = Described.QuietHours;
 
+/** `POST /r1/push/subscriptions` */
+export type PushDevice = Described.SubscribeToPushRequest;
+
 /** `GET /r1/notifications/settings` */
 export type NotificationSettings = Always<Described.NotificationSettings, 'quiet' | 'dnd_until' | 'mail_after_minutes'>;

@@ -39,7 +39,7 @@ export type OfferedServer = Omit<Always<Described.OfferedServer, 'description'>,
 export type ToolConnection = Always<Described.ToolConnection, 'description' | 'connected_at'>;
 
 /** What a browser brings back from where one signed in. */
-export type SignInResult = Always<Described.ConnectToolServerRequest, 'code' | 'error' | 'iss'>;
+export type SignInResult = Described.ConnectToolServerRequest;
 
 /** `POST /r1/mcp_connections` */
 export type ToolConnected = Described.ToolConnected;
@@ -62,11 +62,7 @@ export type ToolCall = Always<Described.ToolCallDetails, 'title' | 'result' | 'e
 export type ToolDecision = Described.ToolDecision;
 
 /** What goes with the word that a tool may run. */
-export interface ToolAllowance {
-  arguments?: Record<string, unknown>;
-  /** From now on it isn't asked. */
-  remember?: boolean;
-}
+export type ToolAllowance = Omit<Described.DecideToolCallRequest, 'decision'>;
 
 /** `GET /r1/tool_permissions`: what one isn't asked about any more. */
 export type ToolPermission = Always<Described.ToolPermission, 'title'>;

@@ -46,7 +46,10 @@ export type Account = User & { email: string; chosen_presence?: Exclude<Describe
 export type Tokens = Omit<Always<Described.Tokens, 'access_token' | 'refresh_token'>, 'user'> & { user: Account };
 
 /** A password was right, and a second proof is due. */
-export type Challenge = Omit<Described.SecondFactorChallenge, 'expires_at'> & { expires_at: Timestamp | null };
+export type Challenge = Omit<Described.SecondFactorChallenge, 'expires_at'> & {
+  /** Null: it came by way of a page that is not ours. */
+  expires_at: Timestamp | null;
+};
 
 export type ChallengeMethod = Described.ChallengeMethod;
 
@@ -63,19 +66,9 @@ export type ProviderKind = Described.OauthKind;
 /** `GET /r1/auth/oauth/providers` */
 export type Provider = Described.OauthProviderVec[number];
 
-/** `GET /r1/auth/policy`: who may come in, and what a password has to be. */
-export interface Policy {
-  signup: 'open' | 'invite' | 'closed';
-  /** There is no account yet, and the first one is made with the token from the server's log. */
-  setup_token: boolean;
-  /** `outbox`: no mail server is set, so mail reaches nobody. */
-  mail: 'smtp' | 'outbox';
-  password: PasswordPolicy;
-  messages?: TextLimits;
-  uploads?: { max_bytes: number; refused_types?: string[] };
-  /** What somebody says can be written down. */
-  transcriptions?: boolean;
-}
+/** `GET /r1/auth/policy`: who may come in, and what a password has to be; the rest is not known before it is asked for. */
+export type Policy = Omit<Described.EntryPolicy, Later> & Partial<Pick<Described.EntryPolicy, Later>>;
+type Later = 'messages' | 'uploads' | 'transcriptions';
 
 /** How many characters a message may have, and one to an assistant. */
 export type TextLimits = Described.MessagePolicy;
@@ -85,17 +78,13 @@ export type PasswordPolicy = Described.PasswordPolicy;
 /** What an invitation is to, as its token tells. */
 export type InvitationPreview = Described.InvitedTo;
 
-export interface Page<T> {
+export interface Page<T> extends Described.Page {
   items: T[];
-  page: number;
-  page_size: number;
-  total: number;
 }
 
 /** History and the event log are read by cursor, oldest first. */
-export interface Cursor<T> {
+export interface Cursor<T> extends Pick<Described.MessageSlice, 'has_more'> {
   items: T[];
-  has_more: boolean;
 }
 
 export type { Assistant } from './assistants.ts';
@@ -157,6 +146,13 @@ export type Conversation = Omit<
   assistants?: AssistantMember[];
 };
 
+export type NewConversation = Described.CreateConversationRequest;
+
+export type ConversationChange = Described.ChangeConversationRequest;
+
+/** `POST /r1/conversations/{id}/export` */
+export type ExportWish = Described.ExportConversationRequest;
+
 /** An event as the log of its conversation has it. */
 export type LoggedEvent = Described.LoggedEvent;
 
@@ -208,6 +204,10 @@ export type PassingFrame =
 
 /** Every frame from the server, told apart by `type`, and those of members by `seq`. */
 export type ServerFrame = DurableFrame | PassingFrame;
+
+export type ClientFrame = Described.ClientFrame;
+export type ReceiptCommand = Described.ReceiptCommand;
+export type SendCommand = Described.MessageSendCommand;
 
 export type HelloPayload = Described.HelloFrame['payload'];
 export type ReceiptPayload = Described.ReceiptFrame['payload'];

@@ -1,5 +1,5 @@
 /** A task that two people change at once: what only one of them touched is taken over, what both touched is asked about. */
-import type { Task, TaskWish } from '#lib/api/boards.ts';
+import type { Task, TaskChange } from '#lib/api/boards.ts';
 
 const FIELDS = ['title', 'column_id', 'due_at', 'assignee_ids', 'labels', 'description'] as const;
 
@@ -16,9 +16,9 @@ export interface Merged {
 }
 
 /** What was changed of a task since it looked like that; everything else is left to others. */
-export function changesOf(base: TaskText, mine: TaskText): TaskWish {
+export function changesOf(base: TaskText, mine: TaskText): TaskChange {
   const changed = FIELDS.filter((field) => !isSame(field, base, mine));
-  return Object.fromEntries(changed.map((field) => [field, mine[field]])) as TaskWish;
+  return Object.fromEntries(changed.map((field) => [field, mine[field]])) as TaskChange;
 }
 
 export function merge(base: TaskText, theirs: TaskText, mine: TaskText): Merged {

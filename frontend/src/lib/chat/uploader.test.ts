@@ -23,7 +23,7 @@ class Storage {
 class Desk {
   readonly going: Going[] = [];
   readonly removed = vi.fn(() => Promise.resolve());
-  readonly entrance = { uploads: { max_bytes: 1_000 }, load: () => Promise.resolve() };
+  readonly entrance = { uploads: { refused_types: [], max_bytes: 1_000 }, load: () => Promise.resolve() };
   readonly api = { delete: this.removed } as unknown as Api;
   readonly files = new Attachments(this.api, this.entrance as unknown as Entrance);
   readonly uploader: Uploader;

@@ -1,9 +1,9 @@
 /** This device, as the server wakes it by the push service of its browser. A page tells of it, and the service worker. */
 import type { Api } from '#lib/api/client.ts';
-import type { SubscribeToPushRequest } from '#lib/api/generated/types.gen.ts';
+import type { PushDevice } from '#lib/api/notifications.ts';
 
 export async function tellDevice(api: Pick<Api, 'post'>, subscription: PushSubscription): Promise<void> {
-  const { endpoint, keys } = subscription.toJSON() as SubscribeToPushRequest;
+  const { endpoint, keys } = subscription.toJSON() as PushDevice;
   await api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
 }
 

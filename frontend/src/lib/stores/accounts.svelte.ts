@@ -1,13 +1,14 @@
+import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
 import type {
   Account,
   AccountDetails,
   AccountsAction,
+  AccountWish,
   ChangedAccounts,
   InvitedAccount,
   SentLink,
-  UserRole,
-  UserStatus
+  UserRole
 } from '#lib/api/console.ts';
 import type { Device, Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
@@ -15,19 +16,7 @@ import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-export interface AccountFilter {
-  q?: string | undefined;
-  status?: UserStatus | undefined;
-  role?: UserRole | undefined;
-  /** There since before then, and not seen since. */
-  idle_since?: string | undefined;
-}
-
-export interface AccountWish {
-  email: string;
-  display_name: string | undefined;
-  role: UserRole;
-}
+export type AccountFilter = FilterOf<'/admin/users'>;
 
 /** All accounts of the installation, for its admins. */
 export class Accounts {

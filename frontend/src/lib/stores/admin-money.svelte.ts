@@ -1,3 +1,4 @@
+import type { FilterOf } from '#lib/api/calls.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ProviderTest } from '#lib/api/gateway.ts';
 import type {
@@ -9,7 +10,6 @@ import type {
   LedgerEntry,
   PaymentDetails,
   PaymentDifference,
-  PaymentStatus,
   Plan,
   PlanDefinition,
   RefundDecision,
@@ -22,13 +22,7 @@ import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-export interface PaymentFilter {
-  status?: PaymentStatus | undefined;
-  gateway?: string | undefined;
-  user_id?: Id | undefined;
-  /** Those with such a refund. */
-  refund?: 'stuck' | undefined;
-}
+export type PaymentFilter = FilterOf<'/admin/payments'>;
 
 /** Everybody’s payments. */
 export class AdminPayments {

@@ -1,22 +1,13 @@
+import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { AuditEntry, Ban } from '#lib/api/identity.ts';
+import type { AuditEntry, Ban, BanWish } from '#lib/api/identity.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-export interface BanWish {
-  address: string;
-  seconds: number;
-  reason: string;
-}
-
 /** Which bans; empty: all. */
-export interface BanFilter {
-  q?: string | undefined;
-  /** Made by the firewall. */
-  automatic?: boolean | undefined;
-}
+export type BanFilter = FilterOf<'/admin/bans'>;
 
 /** Addresses that are kept out. */
 export class Bans {
@@ -47,14 +38,7 @@ export class Bans {
 }
 
 /** Which lines of the log; empty: all. */
-export interface AuditFilter {
-  action?: string | undefined;
-  subject?: string | undefined;
-  actor?: Id | undefined;
-  q?: string | undefined;
-  from?: string | undefined;
-  to?: string | undefined;
-}
+export type AuditFilter = FilterOf<'/admin/audit_log'>;
 
 /** Who did what to whom, newest first. */
 export class AuditLog {

@@ -1,18 +1,14 @@
+import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { AnyConversation } from '#lib/api/console.ts';
-import type { ConversationKind, Id } from '#lib/api/types.ts';
+import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
 import { Overseen } from './overseen.svelte.ts';
 
 const PATH = '/admin/conversations';
 const PAGE_SIZE = 50;
 
-export interface AnyConversationFilter {
-  q?: string | undefined;
-  kind?: ConversationKind | undefined;
-  workspace_id?: Id | undefined;
-  archived?: boolean | undefined;
-}
+export type AnyConversationFilter = FilterOf<'/admin/conversations'>;
 
 /** All conversations of the installation, for its admins: how much is in them, never what. Nobody counts them: a page begins where the last one ended. */
 export class AnyConversations extends Overseen<AnyConversation> {

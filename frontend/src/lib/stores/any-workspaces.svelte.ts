@@ -1,15 +1,13 @@
+import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { AnyWorkspace, WorkspaceKind } from '#lib/api/console.ts';
+import type { AnyWorkspace } from '#lib/api/console.ts';
 import { Listing } from './listing.svelte.ts';
 import { Overseen } from './overseen.svelte.ts';
 
 const PATH = '/admin/workspaces';
 const PAGE_SIZE = 50;
 
-export interface AnyWorkspaceFilter {
-  q?: string | undefined;
-  kind?: WorkspaceKind | undefined;
-}
+export type AnyWorkspaceFilter = FilterOf<'/admin/workspaces'>;
 
 /** All workspaces of the installation, for its admins: how much is in them, never what. */
 export class AnyWorkspaces extends Overseen<AnyWorkspace> {

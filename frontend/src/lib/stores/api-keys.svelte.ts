@@ -1,19 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
-import type { BudgetLimit, GatewayEndpoint, GatewayPass } from '#lib/api/gateway.ts';
-import type { ApiKey, KeyScope, NewApiKey } from '#lib/api/identity.ts';
+import type { ApiKey, KeyPolicy, KeyScope, NewApiKey } from '#lib/api/identity.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
-
-/** What a key may use of the models. No models or endpoints named: all of them; null: no limit. */
-export interface KeyPolicy {
-  models: string[];
-  endpoints: GatewayEndpoint[];
-  passes: GatewayPass[] | null;
-  rpm: number | null;
-  tpm: number | null;
-  parallel: number | null;
-  budget: BudgetLimit | null;
-}
 
 export interface KeyWish {
   name: string;

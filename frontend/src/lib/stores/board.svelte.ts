@@ -1,5 +1,5 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { BoardColumn, BoardFrame, Task, TaskWish } from '#lib/api/boards.ts';
+import type { BoardColumn, BoardFrame, NewTask, Task, TaskChange } from '#lib/api/boards.ts';
 import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
 import { before, between } from '#lib/boards/position.ts';
 
@@ -147,14 +147,14 @@ export class Board {
     }
   }
 
-  async create(wish: TaskWish & { title: string; column_id: Id }): Promise<Task> {
+  async create(wish: NewTask): Promise<Task> {
     const task = await this.#api.post(`/conversations/${this.#id}/tasks`, wish);
     this.#put(task);
     return task;
   }
 
   /** Changes what one has seen; where somebody was faster that is shown, and the change refused. */
-  async change(seen: Task, wish: TaskWish): Promise<Task> {
+  async change(seen: Task, wish: TaskChange): Promise<Task> {
     try {
       const task = await this.#api.patch(`/tasks/${seen.id}`, { ...wish, version: seen.version });
       this.#put(task);

@@ -1,4 +1,5 @@
-import type { Audience, Broadcast, BroadcastStatus, BroadcastWish, Reach, Severity } from '#lib/api/broadcasts.ts';
+import type { Audience, Broadcast, BroadcastWish, Reach } from '#lib/api/broadcasts.ts';
+import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Listing } from './listing.svelte.ts';
@@ -6,11 +7,7 @@ import { Listing } from './listing.svelte.ts';
 const PAGE_SIZE = 50;
 
 /** Which announcements are looked for. */
-export interface Sought {
-  status?: BroadcastStatus | undefined;
-  severity?: Severity | undefined;
-  q?: string | undefined;
-}
+export type Sought = FilterOf<'/broadcasts'>;
 
 /** The announcements that were written, as admins see them. */
 export class Broadcasts {

@@ -1,18 +1,10 @@
 import type { Api } from '#lib/api/client.ts';
-import type { MentionAll, Posting } from '#lib/api/channels.ts';
+import type { ChannelChange } from '#lib/api/channels.ts';
 import type { Conversation, ConversationKind, Id, Member, Message } from '#lib/api/types.ts';
 import type { Conversations } from './conversations.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
 export type ChannelFilter = 'all' | 'not_joined' | 'archived';
-
-export interface ChannelChange {
-  title?: string;
-  topic?: string;
-  posting?: Posting;
-  mention_all?: MentionAll;
-  slow_mode_seconds?: number;
-}
 
 /** What is seen of a channel before joining it. */
 export interface Preview {

@@ -1,15 +1,16 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { MentionAll, OwnChange, OwnSettings, Posting } from '#lib/api/channels.ts';
+import type { OwnChange, OwnSettings } from '#lib/api/channels.ts';
 import { isDurable } from '#lib/api/frames.ts';
 import type {
   ChannelMemberFrame,
   Conversation,
-  ConversationKind,
+  ConversationChange,
   DurableFrame,
   HelloPayload,
   Id,
   MarkedUnread,
   Member,
+  NewConversation,
   Own,
   ServerFrame
 } from '#lib/api/types.ts';
@@ -20,26 +21,6 @@ import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
 import type { Session } from './session.svelte.ts';
-
-export interface NewConversation {
-  kind: ConversationKind;
-  title?: string;
-  topic?: string;
-  workspace_id?: Id;
-  member_ids?: Id[];
-  /** What those who come later see of what was written before; left out: all of it. */
-  history?: 'from_join';
-  assistant_id?: Id;
-}
-
-export interface ConversationChange {
-  title?: string;
-  topic?: string;
-  posting?: Posting;
-  mention_all?: MentionAll;
-  /** In a chat with an assistant; empty: the assistant's own. */
-  model?: string;
-}
 
 const PAGE_SIZE = 200;
 /** Where more conversations than this have to be read anew, one reading of the list costs less. */

@@ -1,20 +1,12 @@
 import { base } from '#lib/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Id, Timestamp } from '#lib/api/types.ts';
+import type { ExportWish, Id } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { Line } from './line.ts';
 
-export type ExportFormat = 'html' | 'markdown' | 'json';
-
-/** What of a conversation is wanted. */
-export interface ExportWish {
-  format: ExportFormat;
-  from?: Timestamp;
-  to?: Timestamp;
-  files: boolean;
-}
+export type ExportFormat = ExportWish['format'];
 
 type Told =
   | { type: 'export.progress'; payload: { upload_id: Id; messages: number; of: number } }

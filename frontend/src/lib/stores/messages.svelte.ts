@@ -21,10 +21,6 @@ export interface MessagesLine extends OutboxLine {
   notify(type: string, payload: unknown): void;
 }
 
-interface SyncDone {
-  refused: { id: string; code: string }[];
-}
-
 /** Why one conversation of a sync is refused; the others are answered all the same. */
 const SAID_AGAIN = new Set(['cursor_expired', 'not_found']);
 /** A log that missed more than this is read anew rather than caught up event by event. */
@@ -200,7 +196,8 @@ export class MessagesStore {
         this.#syncSoon(0);
         break;
       case 'sync.done':
-        for (const { id, code } of (frame.payload as Partial<SyncDone>).refused ?? []) this.#refused(id, code);
+        for (const { id, code } of (frame.payload as Partial<typeof frame.payload>).refused ?? [])
+          this.#refused(id, code);
         break;
     }
   }

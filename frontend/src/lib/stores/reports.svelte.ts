@@ -1,15 +1,13 @@
+import type { FilterOf } from '#lib/api/calls.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { Report, ReportDeed, ReportDetails, ReportReason, ReportStatus } from '#lib/api/moderation.ts';
+import type { Report, ReportDeed, ReportDetails } from '#lib/api/moderation.ts';
 import type { Id } from '#lib/api/types.ts';
 import { Asked } from './asked.svelte.ts';
 import { Listing } from './listing.svelte.ts';
 
 const PAGE_SIZE = 50;
 
-export interface ReportFilter {
-  status: ReportStatus | undefined;
-  reason: ReportReason | undefined;
-}
+export type ReportFilter = FilterOf<'/admin/reports'>;
 
 /** Messages that people have reported. */
 export class Reports {

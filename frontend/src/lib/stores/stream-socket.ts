@@ -5,8 +5,7 @@
  */
 import { base } from '#lib/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { ClientFrame, MessageSendCommand, ReceiptCommand } from '#lib/api/generated/types.gen.ts';
-import type { Id, Message } from '#lib/api/types.ts';
+import type { ClientFrame, Id, Message, ReceiptCommand, SendCommand } from '#lib/api/types.ts';
 import type { Socket } from './connection.svelte.ts';
 
 const CONNECTING = 0;
@@ -185,7 +184,7 @@ export class StreamSocket implements Socket {
     }
   }
 
-  async #message({ conversation_id, ...message }: MessageSendCommand['payload']): Promise<unknown> {
+  async #message({ conversation_id, ...message }: SendCommand['payload']): Promise<unknown> {
     const sent = (await this.#api.post(`/conversations/${conversation_id}/messages`, message)) as Message;
     return { message_id: sent.id, seq: sent.seq, duplicate: false };
   }

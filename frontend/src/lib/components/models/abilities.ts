@@ -8,7 +8,7 @@ import type { Capability, Model } from '#lib/api/assistants.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 interface Ability {
-  readonly id: Capability;
+  readonly id: Capability | 'files';
   readonly icon: typeof Brain;
   readonly label: () => string;
   /** Beside its sign. */

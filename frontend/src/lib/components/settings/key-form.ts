@@ -1,10 +1,9 @@
 /** What the forms for a new key and for a changed one have in common. */
 import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/api/gateway.ts';
-import type { ApiKey } from '#lib/api/identity.ts';
+import type { ApiKey, KeyPolicy } from '#lib/api/identity.ts';
 import { editable, microOf } from '#lib/gateway/amounts.ts';
 import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { KeyPolicy } from '#lib/stores/api-keys.svelte.ts';
 
 export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
 
