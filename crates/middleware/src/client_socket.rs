@@ -3,6 +3,9 @@
 //! actix reads from the socket while an answer is being made, but an end of the stream that it finds there concerns it only after the
 //! answer: the client may have closed its own direction alone. A handler that works for nobody else wants to know at once. So the socket
 //! notes what is read from it, and a request carries a [`Client`] that can be waited for.
+//!
+//! actix reads all that has come, up to 128 KiB, before it looks whether anybody wants it, and the buffer keeps the room: 1,000 bodies that nobody
+//! reads took 250 MiB. So the socket gives so much, and the next once actix has had a look ([`READ_AT_ONCE`]).
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,9 +21,14 @@ use tokio::{
     net::TcpStream,
 };
 
+/// What one connection reads before others, and its own reader, have their turn, in bytes.
+const READ_AT_ONCE: usize = 16 * 1024;
+
 pub struct ClientSocket {
     stream: TcpStream,
     client: Client,
+    /// Read since the reader was last told to wait, in bytes.
+    read: usize,
 }
 
 /// Whoever is at the other end of a connection.
@@ -68,7 +76,7 @@ impl Client {
 impl ClientSocket {
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, client: Client::default() }
+        Self { stream, client: Client::default(), read: 0 }
     }
 
     #[must_use]
@@ -88,8 +96,14 @@ impl AsyncRead for ClientSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.read >= READ_AT_ONCE {
+            self.read = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let (before, room) = (buffer.filled().len(), buffer.remaining());
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.read = if read.is_pending() { 0 } else { self.read + buffer.filled().len() - before };
         let ended = match &read {
             Poll::Ready(Ok(())) => room > 0 && buffer.filled().len() == before,
             Poll::Ready(Err(_)) => true,
@@ -157,5 +171,32 @@ mod tests {
         let reading = actix_web::rt::spawn(async move { socket.read_buf(&mut bytes).await });
         client.leaves().await;
         assert_eq!(reading.await.unwrap().unwrap(), 0);
+    }
+
+    #[actix_web::test]
+    async fn a_reader_has_its_turn_before_all_that_came_is_read() {
+        const PIECE: usize = 4096;
+        const ALL: usize = 8 * READ_AT_ONCE;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut socket = ClientSocket::new(listener.accept().await.unwrap().0);
+        let sending = actix_web::rt::spawn(async move { peer.write_all(&[0; ALL]).await.map(|()| peer) });
+        let mut read = 0;
+        std::future::poll_fn(|context| {
+            let mut in_a_turn = 0;
+            loop {
+                let mut piece = [0; PIECE];
+                let mut buffer = ReadBuf::new(&mut piece);
+                if Pin::new(&mut socket).poll_read(context, &mut buffer).is_pending() {
+                    break;
+                }
+                in_a_turn += buffer.filled().len();
+            }
+            assert!(in_a_turn < READ_AT_ONCE + PIECE, "{in_a_turn}");
+            read += in_a_turn;
+            if read == ALL { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        sending.await.unwrap().unwrap();
     }
 }
