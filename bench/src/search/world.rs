@@ -59,7 +59,7 @@ impl World {
         eprintln!("{CONVERSATIONS} conversations");
         let mut conversations = Vec::with_capacity(CONVERSATIONS);
         for rank in 0..CONVERSATIONS {
-            let mut others = vec![&authors[1]];
+            let mut others = vec![&authors[1], &authors[2]];
             others.extend(wide.contains(&rank).then_some(&searchers[0]));
             others.extend(narrow.contains(&rank).then_some(&searchers[1]));
             conversations.push(authors[0].open_group(&format!("Room {rank}"), &others).await);
