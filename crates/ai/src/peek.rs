@@ -8,13 +8,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     call::ApiStyle,
     dialect::{
         anthropic::hosted as claude_hosted,
-        fields::{self, has_escaped},
+        fields::{self, has_escaped, whole},
         openai_responses::hosted,
     },
     gateway_error::GatewayError,
