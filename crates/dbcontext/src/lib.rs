@@ -7,6 +7,7 @@ pub mod entity;
 pub mod query;
 mod sign;
 mod sqlite;
+mod statement;
 mod timeout;
 mod transaction;
 

@@ -48,7 +48,6 @@ pub mod payment_methods;
 pub mod payments;
 pub mod pending_sign_ins;
 pub mod pictures;
-pub(crate) mod pieces;
 pub mod plans;
 pub mod polls;
 pub mod positions;
@@ -60,7 +59,6 @@ pub mod reactions;
 pub mod reconciliation;
 pub mod reminders;
 pub mod revenue;
-pub(crate) mod rows;
 pub mod saved;
 pub mod scheduled;
 pub mod search;
@@ -85,8 +83,8 @@ pub mod workspace_domains;
 pub mod workspace_tools;
 pub mod workspaces;
 
-pub use pieces::{Piece, execute};
-pub(crate) use rows::Field;
+pub use crate::statement::{Piece, execute};
+use crate::statement::{pieces, rows};
 
 /// A value that stands in the statement itself. A partial index is used only where the plan can see that its condition holds, and plans don't
 /// know what parameters hold.

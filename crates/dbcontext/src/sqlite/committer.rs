@@ -20,7 +20,7 @@ use rusqlite::{
 use tokio::sync::oneshot;
 
 use super::write_lock::Turn;
-use crate::query::{Field, Piece};
+use crate::statement::{Field, Piece};
 
 /// Statements that are kept prepared: more than there are kinds.
 const PREPARED: usize = 100;
@@ -181,8 +181,8 @@ mod tests {
     use super::{Connection, Order};
     use crate::{
         Database,
-        query::{pieces::Change, rows::Column},
         sqlite::Stored,
+        statement::{pieces::Change, rows::Column},
     };
 
     static INSERT: Change<1> = Change::insert("things", [Column::Int("id")]);

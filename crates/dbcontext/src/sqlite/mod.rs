@@ -28,7 +28,7 @@ use sqlx::{
 use crate::{
     availability::ACQUIRE_TIMEOUT,
     constraint::{app_error, sqlite_error, sqlite_unique_violation},
-    query::Piece,
+    statement::Piece,
 };
 use committer::{Committer, Opener};
 pub use copy::{check_sqlite, copy_sqlite, sqlite_file};
