@@ -75,12 +75,11 @@ impl News {
     }
 
     fn take(&self) -> Vec<(ConversationId, i64)> {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let some: Vec<_> = heads.iter().take(CONVERSATIONS).map(|(id, seq)| (*id, *seq)).collect();
-        for (id, _) in &some {
-            heads.remove(id);
-        }
-        some
+        std::mem::take(&mut *self.heads.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
+    }
+
+    fn put_back(&self, some: &[(ConversationId, i64)]) {
+        some.iter().for_each(|(id, head)| self.hear(*id, *head));
     }
 }
 
@@ -147,25 +146,26 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<(), AppError> {
             news.hear(id, head);
         }
     }
-    loop {
-        let some = news.take();
-        if some.is_empty() {
-            return Ok(());
-        }
-        match look_through(app, news, &some).await {
-            Ok(true) => {}
+    // What comes meanwhile is for the next turn: otherwise there would be no rest while people write, and some conversations would get no turn.
+    let all = news.take();
+    let mut left = all.as_slice();
+    while !left.is_empty() {
+        let (some, others) = left.split_at(left.len().min(CONVERSATIONS));
+        match look_through(app, news, some).await {
+            Ok(true) => left = others,
             Ok(false) => {
                 // Whoever looks may have looked before this came.
-                some.into_iter().for_each(|(id, head)| news.hear(id, head));
+                news.put_back(left);
                 tokio::time::sleep(AGAIN).await;
                 return Ok(());
             }
             Err(error) => {
-                some.into_iter().for_each(|(id, head)| news.hear(id, head));
+                news.put_back(left);
                 return Err(error);
             }
         }
     }
+    Ok(())
 }
 
 /// Looks through what is new in these conversations. `false`: another instance is at it.

@@ -31,8 +31,9 @@ use super::{
 };
 use crate::App;
 
-/// How long it is waited for more to come.
-const GATHER: Duration = Duration::from_millis(100);
+/// How long it rests after it has read what was new: as long as it took, so that what people send goes before, and long enough for more to come.
+const SHORTEST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_millis(500);
 /// How soon it is looked again while another instance writes.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How soon after a failure.
@@ -99,12 +100,9 @@ impl News {
 
     fn take(&self) -> Vec<(Uuid, Head)> {
         let mut heads = self.heads();
-        let some: Vec<(Uuid, Head)> = heads.waiting.iter().take(CONVERSATIONS).map(|(id, head)| (*id, *head)).collect();
-        for (id, _) in &some {
-            heads.waiting.remove(id);
-        }
-        heads.taken = some.iter().map(|(_, head)| head.since).min().map(|since| (some.len(), since));
-        some
+        let all: Vec<(Uuid, Head)> = std::mem::take(&mut heads.waiting).into_iter().collect();
+        heads.taken = all.iter().map(|(_, head)| head.since).min().map(|since| (all.len(), since));
+        all
     }
 
     /// What was taken is read, or waits again.
@@ -178,17 +176,15 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
     let mut is_filling = true;
     loop {
         let until_sweep = next_sweep.saturating_duration_since(Instant::now());
-        let wait = if is_filling { Duration::ZERO } else { until_sweep.min(LOOK) };
+        let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(LOOK) };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(app) = app.upgrade() else { return };
         if app.stopping.is_cancelled() {
             return;
         }
-        if !is_filling && !news.is_empty() {
-            tokio::time::sleep(GATHER).await;
-        }
+        let begun = Instant::now();
         let is_incomplete = news.is_incomplete.swap(false, Relaxed);
-        let is_due = is_incomplete || Instant::now() >= next_sweep;
+        let is_due = is_incomplete || begun >= next_sweep;
         match turn(&app, &news, is_due).await {
             Ok(Turn { fills }) => {
                 is_filling = fills;
@@ -202,7 +198,12 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
                 next_sweep = Instant::now();
                 drop(app);
                 tokio::time::sleep(AFTER_FAILURE).await;
+                continue;
             }
+        }
+        drop(app);
+        if !is_filling {
+            tokio::time::sleep(begun.elapsed().clamp(SHORTEST_REST, LONGEST_REST)).await;
         }
     }
 }
@@ -226,21 +227,11 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
             news.hear(id, head);
         }
     }
-    loop {
-        let some = news.take();
-        // Another instance may write for long.
-        if some.is_empty() || app.stopping.is_cancelled() {
-            break;
-        }
-        let read = read(app, index, news, some.clone()).await;
-        if read.is_err() {
-            for (id, head) in some {
-                news.put(id, head);
-            }
-        }
-        news.end_taking();
-        read?;
-    }
+    // What comes meanwhile is for the next turn: otherwise nothing else would be read while people write, and some conversations would get no turn.
+    let all = news.take();
+    let read = read_all(app, index, news, &all).await;
+    news.end_taking();
+    read?;
     if (news.is_touched.swap(false, Relaxed) || is_due)
         && let Err(error) = read_touched(app, index, news).await
     {
@@ -284,6 +275,24 @@ async fn read_old(app: &App, index: &dyn SearchIndex) -> Result<bool, AppError> 
     let fill = Some(Fill { below, is_done });
     commit(writing, Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
     Ok(!is_done)
+}
+
+/// Reads what is new in all of these conversations, some at a time; what isn't read waits again.
+async fn read_all(app: &App, index: &dyn SearchIndex, news: &News, all: &[(Uuid, Head)]) -> Result<(), AppError> {
+    let mut left = all;
+    while !left.is_empty() {
+        let (some, others) = left.split_at(left.len().min(CONVERSATIONS));
+        // Another instance may write for long.
+        let read = if app.stopping.is_cancelled() { None } else { Some(read(app, index, news, some.to_vec()).await) };
+        let Some(Ok(())) = read else {
+            for (id, head) in left {
+                news.put(*id, *head);
+            }
+            return read.unwrap_or(Ok(()));
+        };
+        left = others;
+    }
+    Ok(())
 }
 
 /// Reads what is new in these conversations.
