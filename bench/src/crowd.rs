@@ -163,6 +163,11 @@ impl Crowd {
             }
             let channel = self.connections[id].seat.channel;
             self.channels[channel].readers += 1;
+            if form == Form::Typing
+                && let Some(words) = self.dialect.look(seat)
+            {
+                self.connections[id].send(&words);
+            }
         }
     }
 

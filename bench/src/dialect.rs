@@ -129,6 +129,11 @@ impl Dialect {
     }
 
     pub fn read(payload: &[u8]) -> Incoming {
+        let head = &payload[..payload.len().min(NAMED_WITHIN)];
+        // It has the text of what it tells of.
+        if memmem::find(head, b"notification").is_some() {
+            return Incoming::Other;
+        }
         // In MessagePack a number or a length may look like the mark.
         for at in memchr_iter(b'#', payload) {
             if let Some(digits) = payload.get(at + 1..at + 1 + BLANK.len())
@@ -137,7 +142,6 @@ impl Dialect {
                 return Incoming::Numbered(digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0')));
             }
         }
-        let head = &payload[..payload.len().min(NAMED_WITHIN)];
         if memmem::find(head, b"typing").is_some() { Incoming::Counted } else { Incoming::Other }
     }
 
@@ -146,31 +150,43 @@ impl Dialect {
         let blank = String::from_utf8_lossy(BLANK);
         let length = if let Form::Message(length) = form { length } else { MESSAGE };
         let text = format!("#{blank}{}", "x".repeat(length - 1 - BLANK.len()));
-        let (kind, payload) = if form == Form::Typing {
-            ("typing", json!({ "conversation_id": seat.conversation, "active": true }))
-        } else {
-            let client_id = format!("bench-{blank}");
-            let payload = json!({ "conversation_id": seat.conversation, "client_id": client_id, "content": text });
-            ("message.send", payload)
-        };
-        let envelope = json!({
-            "id": "00000000-0000-7000-8000-000000000000",
-            "type": kind,
-            "timestamp": "2026-01-01T00:00:00.000Z",
-            "payload": payload,
-        });
         Publication::of(match self {
             Self::Floor => frame::bare(frame::TEXT, text.as_bytes()),
             Self::Path => frame::masked(frame::TEXT, text.as_bytes()),
             Self::Room => {
                 frame::masked(frame::TEXT, format!(r#"42["message","{}","{text}"]"#, seat.channel).as_bytes())
             }
-            Self::NatterJson => frame::masked(frame::TEXT, envelope.to_string().as_bytes()),
+            _ if form == Form::Typing => {
+                self.command("typing", &json!({ "conversation_id": seat.conversation, "active": true }))
+            }
+            _ => {
+                let client_id = format!("bench-{blank}");
+                let payload = json!({ "conversation_id": seat.conversation, "client_id": client_id, "content": text });
+                self.command("message.send", &payload)
+            }
+        })
+    }
+
+    /// The frame that says that somebody looks at the channel: passing events of a large one go to nobody else.
+    pub fn look(self, seat: &Seat) -> Option<Vec<u8>> {
+        let is_natter = matches!(self, Self::NatterJson | Self::NatterMessagePack | Self::NatterSocketIo);
+        is_natter.then(|| self.command("view", &json!({ "conversation_ids": [seat.conversation] })))
+    }
+
+    fn command(self, kind: &str, payload: &serde_json::Value) -> Vec<u8> {
+        let envelope = json!({
+            "id": "00000000-0000-7000-8000-000000000000",
+            "type": kind,
+            "timestamp": "2026-01-01T00:00:00.000Z",
+            "payload": payload,
+        });
+        match self {
             Self::NatterMessagePack => {
                 frame::masked(frame::BINARY, &rmp_serde::to_vec_named(&envelope).expect("a plain value"))
             }
             Self::NatterSocketIo => frame::masked(frame::TEXT, format!("42{}", json!([kind, payload])).as_bytes()),
-        })
+            _ => frame::masked(frame::TEXT, envelope.to_string().as_bytes()),
+        }
     }
 }
 
@@ -224,5 +240,6 @@ mod tests {
         assert!(matches!(Dialect::read(b"\xa3#12\xa4#000000007"), Incoming::Numbered(7)));
         assert!(matches!(Dialect::read(br#"42["typing",{}]"#), Incoming::Counted));
         assert!(matches!(Dialect::read(br#"42["presence",{}]"#), Incoming::Other));
+        assert!(matches!(Dialect::read(br##"42["notification",{"text":"#000000007"}]"##), Incoming::Other));
     }
 }
