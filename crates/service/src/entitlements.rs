@@ -3,8 +3,8 @@
 //! What is used is [held](crate::holds) before it is asked for, in all that [counts](add_purses).
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
     credits::MicroCredits,
-    event::{BusMessage, Envelope, Event, Topic},
+    event::{BusMessage, Envelope, Event, Signal, Topic},
     view::{Credits, CurrentPlan, Entitlements, QuotaMetric, QuotaUse, WorkspaceEntitlements},
 };
 use dbcontext::{
@@ -23,6 +23,7 @@ use dbcontext::{
         ledger as ledger_rows, plans as plan_rows, subscriptions as subscription_rows, uploads, workspaces,
     },
 };
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
@@ -38,12 +39,44 @@ const PACE: Duration = Duration::from_secs(1);
 const DAY: i64 = 86_400_000;
 
 /// Whom there is something to tell.
+///
+/// An instance whose calls change what somebody has asks all instances who has a connection of theirs, and reads and tells it once one has: where
+/// programs alone use it up, that is a question a second and no read. It isn't asked of [presence](crate::presence), which learns of a connection
+/// after it was opened. Whoever connects after the question reads what they have by themselves.
 #[derive(Default)]
 pub struct EntitlementNotifier {
-    /// Those who were told within the last second, and whether there is more to tell since.
-    recent: Mutex<HashMap<UserId, bool>>,
+    /// Those for whom there was something within the last second.
+    changed: Mutex<HashMap<UserId, Changed>>,
     /// The instance, for what is told later.
     app: OnceLock<Weak<App>>,
+}
+
+/// Somebody of whom something has changed.
+struct Changed {
+    search: Search,
+    /// Whether something has changed that was not asked for yet.
+    has_more: bool,
+    /// Wakes whoever waits for an answer.
+    found: Arc<Notify>,
+}
+
+/// How far it is known whether somebody is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    /// Nothing is asked.
+    Closed,
+    Asked,
+    /// They are.
+    Found,
+}
+
+/// What there is to do for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It is asked who has a connection of theirs.
+    Ask,
+    Tell,
+    End,
 }
 
 impl EntitlementNotifier {
@@ -52,29 +85,61 @@ impl EntitlementNotifier {
         let _ = self.app.set(Arc::downgrade(app));
     }
 
-    /// Whether somebody can be told now; otherwise they are told at the end of their second.
-    fn begin(&self, user_id: UserId) -> bool {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        match recent.get_mut(&user_id) {
-            Some(more) => {
-                *more = true;
-                false
+    /// Something has changed. Where nobody sees to this person yet, the caller has to, and hears by this of an answer.
+    fn note(&self, user_id: UserId) -> Option<Arc<Notify>> {
+        match self.changed().entry(user_id) {
+            Entry::Occupied(mut changed) => {
+                changed.get_mut().has_more = true;
+                None
             }
-            None => {
-                recent.insert(user_id, false);
-                true
-            }
+            Entry::Vacant(place) => Some(place.insert(Changed::new(Search::Closed, true)).found()),
         }
     }
 
-    /// Whether there is more to tell at the end of a second.
-    fn goes_on(&self, user_id: UserId) -> bool {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let more = recent.get_mut(&user_id).is_some_and(std::mem::take);
-        if !more {
-            recent.remove(&user_id);
+    /// Somebody is connected. As in [`Self::note`]: an answer may come after it was waited for.
+    fn find(&self, user_id: UserId) -> Option<Arc<Notify>> {
+        match self.changed().entry(user_id) {
+            Entry::Occupied(mut changed) => {
+                let changed = changed.get_mut();
+                // Each thread with a connection of theirs answers.
+                if changed.search == Search::Asked {
+                    changed.search = Search::Found;
+                    changed.found.notify_one();
+                }
+                None
+            }
+            Entry::Vacant(place) => Some(place.insert(Changed::new(Search::Found, false)).found()),
         }
-        more
+    }
+
+    /// What is to be done next. At its end nobody sees to this person any more.
+    fn next(&self, user_id: UserId) -> Step {
+        let mut all = self.changed();
+        let Some(changed) = all.get_mut(&user_id) else { return Step::End };
+        if changed.search == Search::Found {
+            changed.search = Search::Closed;
+            return Step::Tell;
+        }
+        if std::mem::take(&mut changed.has_more) {
+            changed.search = Search::Asked;
+            return Step::Ask;
+        }
+        all.remove(&user_id);
+        Step::End
+    }
+
+    fn changed(&self) -> MutexGuard<'_, HashMap<UserId, Changed>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Changed {
+    fn new(search: Search, has_more: bool) -> Self {
+        Self { search, has_more, found: Arc::default() }
+    }
+
+    fn found(&self) -> Arc<Notify> {
+        Arc::clone(&self.found)
     }
 }
 
@@ -224,30 +289,43 @@ pub(crate) fn add_purses(
     }
 }
 
-/// Tells somebody's own connections what they have now, at most once a second.
+/// Tells somebody's own connections what they have now, wherever they are, at most once a second. Who has none costs no read.
 pub(crate) fn tell(app: &App, user_id: UserId) {
-    let Some(app) = app.entitlement_notifier.app.get().and_then(Weak::upgrade) else { return };
-    if !app.entitlement_notifier.begin(user_id) {
+    if !app.payments.is_charging() {
         return;
     }
-    tokio::spawn(async move {
-        loop {
-            match read(&app, user_id).await {
-                Ok(entitlements) => publish(&app, user_id, entitlements),
-                Err(error) => tracing::warn!(%error, "somebody could not be told what they have"),
-            }
-            tokio::time::sleep(PACE).await;
-            if !app.entitlement_notifier.goes_on(user_id) {
-                return;
-            }
-        }
-    });
+    let Some(app) = app.entitlement_notifier.app.get().and_then(Weak::upgrade) else { return };
+    if let Some(found) = app.entitlement_notifier.note(user_id) {
+        tokio::spawn(see_to(app, user_id, found));
+    }
 }
 
-/// Tells somebody that files of theirs came or went.
-pub(crate) fn tell_of_storage(app: &App, user_id: UserId) {
-    if app.payments.is_charging() {
-        tell(app, user_id);
+/// An instance has a connection of somebody for whom this one has asked.
+pub(crate) fn found(app: Arc<App>, user_id: UserId) {
+    if let Some(found) = app.entitlement_notifier.find(user_id) {
+        tokio::spawn(see_to(app, user_id, found));
+    }
+}
+
+/// Asks and tells until there is nothing more for this person.
+async fn see_to(app: Arc<App>, user_id: UserId, found: Arc<Notify>) {
+    loop {
+        match app.entitlement_notifier.next(user_id) {
+            Step::Ask => {
+                let question = Signal::WhoServes { asked_by: app.instance_id, user_id };
+                drop(app.bus.publish(vec![BusMessage::Signal(question)]));
+                // Without an answer the person has waited for their second as well.
+                let _ = tokio::time::timeout(PACE, found.notified()).await;
+            }
+            Step::Tell => {
+                match read(&app, user_id).await {
+                    Ok(entitlements) => publish(&app, user_id, entitlements),
+                    Err(error) => tracing::warn!(%error, "somebody could not be told what they have"),
+                }
+                tokio::time::sleep(PACE).await;
+            }
+            Step::End => return,
+        }
     }
 }
 
@@ -257,5 +335,48 @@ fn publish(app: &App, user_id: UserId, entitlements: Entitlements) {
     match Envelope::seal(&event, Topic::User(user_id), app.clock.now()) {
         Ok(envelope) => drop(app.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
         Err(error) => tracing::error!(%error, "what somebody has could not be sealed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_connected_nowhere_is_only_asked_for() {
+        let (notifier, user) = (EntitlementNotifier::default(), UserId::new());
+        assert!(notifier.note(user).is_some());
+        assert_eq!(notifier.next(user), Step::Ask);
+        // Somebody sees to them already.
+        assert!(notifier.note(user).is_none());
+        assert_eq!(notifier.next(user), Step::Ask, "there is more");
+        assert_eq!(notifier.next(user), Step::End);
+        assert!(notifier.changed().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_connected_is_told_once_for_each_question() {
+        let (notifier, user) = (EntitlementNotifier::default(), UserId::new());
+        let found = notifier.note(user).unwrap();
+        assert_eq!(notifier.next(user), Step::Ask);
+        assert!(notifier.find(user).is_none() && notifier.find(user).is_none(), "each of their threads answers");
+        found.notified().await;
+        assert_eq!(notifier.next(user), Step::Tell);
+        assert!(notifier.find(user).is_none());
+        // While it is read and told.
+        assert!(notifier.note(user).is_none());
+        assert_eq!(notifier.next(user), Step::Ask);
+        assert!(notifier.find(user).is_none());
+        assert_eq!(notifier.next(user), Step::Tell);
+        assert_eq!(notifier.next(user), Step::End);
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_is_heard() {
+        let (notifier, user) = (EntitlementNotifier::default(), UserId::new());
+        assert!(notifier.note(user).is_some());
+        assert_eq!((notifier.next(user), notifier.next(user)), (Step::Ask, Step::End));
+        assert!(notifier.find(user).is_some());
+        assert_eq!((notifier.next(user), notifier.next(user)), (Step::Tell, Step::End));
     }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use support::{
-    Application, Behaviour, Caller, Credentials, Engine, Member, Setup, Stop, Upstream, UpstreamKind, Value, json,
+    Application, Behaviour, Bus, Caller, Credentials, Engine, Member, Setup, Stop, Upstream, UpstreamKind, Value, json,
     new_id, wait_until,
 };
 
@@ -171,6 +171,25 @@ async fn what_an_instance_held_when_it_was_killed_comes_back_and_nothing_is_char
     }
     stage.is_over(0).await;
     adds_up(&stage.app).await;
+}
+
+#[tokio::test]
+async fn what_is_left_is_told_to_who_is_connected_elsewhere_and_read_for_nobody_else() {
+    let stage = Stage::start(10).await;
+    stage.upstream.always(whole());
+    let mut bus = Bus::listen(stage.app.redis.as_ref().unwrap()).await;
+    for _ in 0..2 {
+        assert_eq!(stage.call(0).await, 200);
+        // She is asked for once a second: what was read for one question would be told before the next.
+        let heard = bus.until("WhoServes").await;
+        assert!(!heard.iter().any(|message| message.contains("quota.updated")), "{heard:?}");
+    }
+    stage.is_over(8 * ONE).await;
+    let mut socket = stage.anna.at(&stage.app.instances[1].url()).connect().await;
+    assert_eq!(stage.call(0).await, 200);
+    socket
+        .find("what is left", |frame| frame.kind == "quota.updated" && frame.payload["credits"]["balance"] == 7 * ONE)
+        .await;
 }
 
 /// What holds credits.

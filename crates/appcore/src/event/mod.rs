@@ -22,8 +22,8 @@ pub use memory::MemoryBus;
 pub use schema::EventSchema;
 
 use crate::{
-    ApiKeyId, AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, MessageId, NoteId, NotificationId,
-    ReminderId, ScheduledId, SectionId, SessionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
+    ApiKeyId, AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, InstanceId, MessageId, NoteId,
+    NotificationId, ReminderId, ScheduledId, SectionId, SessionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
     credits::MicroCredits,
     view::{
         AssistantMember, BoardColumn, ConversationKind, Credits, CurrentPlan, HistoryScope, Member, MentionAll,
@@ -733,6 +733,10 @@ pub enum Signal {
     WhoShows { question: Uuid, user_id: UserId, conversation_id: ConversationId },
     /// One does.
     Shows { question: Uuid },
+    /// Who has a connection of this person, asked by an instance that has something to tell them: whoever has one says [`Signal::Serves`].
+    WhoServes { asked_by: InstanceId, user_id: UserId },
+    /// A thread of some instance has one.
+    Serves { asked_by: InstanceId, user_id: UserId },
     /// Messages are to be read into the search index again.
     SearchTouched,
     /// Messages may have been lost: holders of a position must catch up. Never sent between instances.

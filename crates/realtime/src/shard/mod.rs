@@ -232,9 +232,15 @@ impl Shard {
                     drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::Shows { question })]));
                 }
             }
+            BusMessage::Signal(Signal::WhoServes { asked_by, user_id }) => {
+                if self.subscriptions.borrow().is_connected(user_id) {
+                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::Serves { asked_by, user_id })]));
+                }
+            }
             BusMessage::Signal(
                 Signal::StopGeneration(_)
                 | Signal::Shows { .. }
+                | Signal::Serves { .. }
                 | Signal::JobsWaiting
                 | Signal::UserChanged(_)
                 | Signal::BanLifted(_)

@@ -195,6 +195,12 @@ impl Subscriptions {
         self.people.get(&user).is_some_and(|person| person.follows(conversation))
     }
 
+    /// Whether the person has a connection here, or one that is being opened.
+    #[must_use]
+    pub fn is_connected(&self, user: UserId) -> bool {
+        self.people.contains_key(&user)
+    }
+
     /// Everyone with a connection here.
     #[must_use]
     pub fn people(&self) -> Vec<UserId> {

@@ -86,6 +86,20 @@ fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(Conversati
 }
 
 #[tokio::test]
+async fn somebody_is_connected_while_a_connection_is_opened_and_until_it_ends() {
+    let (mut subscriptions, user) = (subscriptions(), UserId::new());
+    assert!(!subscriptions.is_connected(user));
+    subscriptions.arrive(user);
+    assert!(subscriptions.is_connected(user));
+    subscriptions.abandon(user);
+    assert!(!subscriptions.is_connected(user));
+    let out = join(&mut subscriptions, user, &[]);
+    assert!(subscriptions.is_connected(user));
+    subscriptions.leave(&out);
+    assert!(!subscriptions.is_connected(user));
+}
+
+#[tokio::test]
 async fn readers_get_events_in_order_whatever_order_they_come_in() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);

@@ -14,6 +14,7 @@ use dbcontext::{constraint::app_error, query::payments as rows};
 use crate::{
     App,
     audit::{self, Action, Entry},
+    entitlements,
 };
 
 /// The payment methods of this installation.
@@ -53,7 +54,7 @@ pub(crate) async fn read(app: &App) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Learns of switches that other instances have changed.
+/// Learns of switches that other instances have changed, and who is connected of those who are to be told what they have.
 pub(crate) async fn follow(app: Weak<App>, mut listener: Listener) {
     loop {
         {
@@ -65,6 +66,11 @@ pub(crate) async fn follow(app: Weak<App>, mut listener: Listener) {
         loop {
             match tokio::time::timeout(super::reconcile::READ_AGAIN, listener.recv()).await {
                 Ok(Some(BusMessage::Signal(Signal::PaymentSwitchesChanged | Signal::Gap))) | Err(_) => break,
+                Ok(Some(BusMessage::Signal(Signal::Serves { asked_by, user_id }))) => {
+                    if let Some(app) = app.upgrade().filter(|app| app.instance_id == asked_by) {
+                        entitlements::found(app, user_id);
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return,
             }

@@ -278,7 +278,7 @@ async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> 
         sweep::remove_objects(app, id).await?;
     }
     if let Some(owner) = owner {
-        entitlements::tell_of_storage(app, owner);
+        entitlements::tell(app, owner);
     }
     row.ok_or(Code::NotFound)?.try_into()
 }
@@ -321,7 +321,7 @@ pub async fn delete(app: &App, by: &Principal, id: UploadId) -> Result<(), AppEr
         return Err(AppError::refused(Code::WrongState, sentence));
     }
     sweep::sweep(app, id).await?;
-    entitlements::tell_of_storage(app, by.user_id);
+    entitlements::tell(app, by.user_id);
     Ok(())
 }
 
