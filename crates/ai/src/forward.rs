@@ -70,9 +70,9 @@ enum Begun {
     Translated(Box<Relay<Translation>>),
 }
 
-/// A call that was read, with what its answer needs of it.
+/// A call in the neutral form, with what its answer needs of it.
 #[derive(Clone)]
-struct Asked {
+struct ParsedCall {
     request: Request,
     format: AnswerFormat,
 }
@@ -101,11 +101,11 @@ impl Ai {
         let upstreams = self.upstreams();
         let mut tries =
             Tries::new(&upstreams, &route, input.saturating_add(call.most_output), self.persistence(), deadline);
-        let mut asked = None;
+        let mut parsed = None;
         loop {
             let attempt = tries.next().await?;
             call.meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.begin(&call, &mut asked, &attempt, deadline).await {
+            match self.begin(&call, &mut parsed, &attempt, deadline).await {
                 Ok(begun) => {
                     call.under_way.settled().await;
                     let is_shared = self.shelf().is_some();
@@ -128,7 +128,7 @@ impl Ai {
     async fn begin(
         &self,
         call: &Call,
-        asked: &mut Option<Arc<Asked>>,
+        parsed: &mut Option<Arc<ParsedCall>>,
         attempt: &Attempt<'_>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
@@ -144,18 +144,18 @@ impl Ai {
             (ApiStyle::Responses, Some(url)) => return self.pass_responses(call, attempt, url, deadline).await,
             _ => {}
         }
-        let asked = match asked {
-            Some(asked) => asked,
+        let parsed = match parsed {
+            Some(parsed) => parsed,
             None => {
                 let read = self.read(call).await.map_err(Stop::Told)?;
-                asked.insert(Arc::new(read))
+                parsed.insert(Arc::new(read))
             }
         };
         if !dialect.fetches_pictures() {
-            let request = &mut Arc::make_mut(asked).request;
+            let request = &mut Arc::make_mut(parsed).request;
             web_pictures::bring(self.outgoing(), request).await.map_err(Stop::Told)?;
         }
-        self.translate(call, asked, attempt, deadline).await
+        self.translate(call, parsed, attempt, deadline).await
     }
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
@@ -265,30 +265,30 @@ impl Ai {
     }
 
     /// Reads a call into the neutral form.
-    async fn read(&self, call: &Call) -> Result<Asked, GatewayError> {
+    async fn read(&self, call: &Call) -> Result<ParsedCall, GatewayError> {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
-        let mut asked = off_loop(body.len(), move || Asked::read(style, &body, record)).await??;
+        let mut parsed = off_loop(body.len(), move || ParsedCall::read(style, &body, record)).await??;
         if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
             && self.signs_calls(&call.route)
         {
-            self.signatures().bring(&**shelf, *key, &asked.request).await;
+            self.signatures().bring(&**shelf, *key, &parsed.request).await;
         }
-        self.signatures().restore(&mut asked.request);
-        tool_names::fit(&mut asked.request);
-        Ok(asked)
+        self.signatures().restore(&mut parsed.request);
+        tool_names::fit(&mut parsed.request);
+        Ok(parsed)
     }
 
     async fn translate(
         &self,
         call: &Call,
-        asked: &Arc<Asked>,
+        parsed: &Arc<ParsedCall>,
         attempt: &Attempt<'_>,
         deadline: Instant,
     ) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
-        let stream = asked.request.stream;
+        let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
-        let (question, model, own) = (Arc::clone(asked), attempt.model.to_owned(), attempt.takes.clone());
+        let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.takes.clone());
         let writing =
             off_loop(call.body.len(), move || written(kind, &base, &question.request, &model, own.as_deref()));
         let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
@@ -297,19 +297,19 @@ impl Ai {
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
-            let listener = self.listener(attempt).with_tools(&asked.request).sharing(self.sharing(call));
-            let (asked, meter) = (Arc::clone(asked), Arc::clone(&call.meter));
+            let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
+            let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
             let translating = off_loop(body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
-                Ok::<_, Failure>(asked.format.whole(&head, &answer, &usage).to_string())
+                Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });
             return Ok(Begun::Whole(translating.await.map_err(Stop::Told)??.into()));
         }
-        let writer = asked.format.writer(head, call.meter.estimated_question());
+        let writer = parsed.format.writer(head, call.meter.estimated_question());
         if content_type(response.headers()) == JSON {
-            return self.whole_as_frames(call, attempt, (response, Some(&asked.request)), writer, deadline).await;
+            return self.whole_as_frames(call, attempt, (response, Some(&parsed.request)), writer, deadline).await;
         }
-        let listener = self.listener(attempt).with_tools(&asked.request).sharing(self.sharing(call));
+        let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
         let tap = Translation::new(listener, writer);
         let relay = self.relay(call, attempt, response, tap, deadline).await?;
         Ok(Begun::Translated(Box::new(relay)))
@@ -370,7 +370,7 @@ async fn rewritten(
     rewriting.await.map_err(Stop::Told)?.map_err(Stop::Told)
 }
 
-impl Asked {
+impl ParsedCall {
     fn read(style: ApiStyle, body: &[u8], record: Option<Record>) -> Result<Self, GatewayError> {
         let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
         let (request, format) = match style {

@@ -307,7 +307,7 @@ impl Entry {
 }
 
 #[derive(Deserialize)]
-struct Asked<'a> {
+struct RequestBody<'a> {
     store: Option<bool>,
     #[serde(borrow)]
     input: Option<&'a RawValue>,
@@ -328,8 +328,8 @@ impl Record {
         if self.body.len() > KEY_BYTES {
             return;
         }
-        let Ok(asked) = serde_json::from_slice::<Asked<'_>>(&self.body) else { return };
-        if asked.store == Some(false) {
+        let Ok(request) = serde_json::from_slice::<RequestBody<'_>>(&self.body) else { return };
+        if request.store == Some(false) {
             return;
         }
         let (Some(id), Some(output)) = (answer["id"].as_str(), answer["output"].as_array()) else { return };
@@ -341,7 +341,7 @@ impl Record {
             entries.push((id.to_owned(), Entry::Item(item.to_string())));
         }
         let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
-        let answer = Answer { previous, asked: self.asked(asked.input), said };
+        let answer = Answer { previous, asked: self.asked(request.input), said };
         entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
         let bytes: usize = entries.iter().map(|(_, entry)| entry.bytes()).sum();
         if let Some(sharing) = self.sharing.as_ref().filter(|_| bytes <= KEY_BYTES) {

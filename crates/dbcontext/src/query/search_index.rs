@@ -297,25 +297,25 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     let mut wanted: Vec<String> = plan.all.iter().map(|any| postgres::any(any)).collect();
     wanted.extend(authors.as_deref().map(postgres::authors));
     wanted.extend(plan.has.iter().map(|has| postgres::has(*has)));
-    let asked = Asked { plan, conversations, wanted };
-    if asked.wanted.is_empty() {
-        return asked.read(db, &Way::Newest).await;
+    let search = CandidateSearch { plan, conversations, wanted };
+    if search.wanted.is_empty() {
+        return search.read(db, &Way::Newest).await;
     }
-    let (all, visible) = asked.extent(db).await?;
-    if all < WINDOW || asked.rarest(db, all).await? {
-        return asked.read(db, &Way::Words).await;
+    let (all, visible) = search.extent(db).await?;
+    if all < WINDOW || search.rarest(db, all).await? {
+        return search.read(db, &Way::Words).await;
     }
     if visible <= WINDOW {
-        return asked.read(db, &Way::Named).await;
+        return search.read(db, &Way::Named).await;
     }
     let newest = count(db, "SELECT COALESCE(MAX(doc), 0) AS count FROM search_documents", []).await?;
     let top = plan.below.unwrap_or(newest + 1);
     let window = WINDOW.saturating_mul(all) / visible.max(1);
-    let found = asked.read(db, &Way::Since(top.saturating_sub(window))).await?;
-    if found.len() >= ENOUGH { Ok(found) } else { asked.read(db, &Way::Words).await }
+    let found = search.read(db, &Way::Since(top.saturating_sub(window))).await?;
+    if found.len() >= ENOUGH { Ok(found) } else { search.read(db, &Way::Words).await }
 }
 
-struct Asked<'a> {
+struct CandidateSearch<'a> {
     plan: &'a Plan,
     conversations: Vec<i64>,
     wanted: Vec<String>,
@@ -333,7 +333,7 @@ enum Way {
     Since(i64),
 }
 
-impl Asked<'_> {
+impl CandidateSearch<'_> {
     /// How many messages there are, and how many of them are in the conversations that are asked about.
     async fn extent<C: ConnectionTrait>(&self, db: &C) -> Result<(i64, i64), AppError> {
         #[derive(FromQueryResult)]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use middleware::{auth::find_key, tracing::request_id};
 use service::{
-    gateway::{self, Admission, Asked, CacheWish, Caller, Question},
+    gateway::{self, Admission, CacheWish, CallRequest, Caller, Question},
     limits::{Figure, Figures},
 };
 use tokio::time::timeout;
@@ -159,8 +159,8 @@ impl<'a> CallContext<'a> {
         model: &str,
         wanted: Wanted,
     ) -> Result<Admission, GatewayError> {
-        let asked = Asked { model, request_id: &self.request_id, wanted };
-        let admitted = gateway::authorize(self.ctx.app(), caller, endpoint, asked).await;
+        let request = CallRequest { model, request_id: &self.request_id, wanted };
+        let admitted = gateway::authorize(self.ctx.app(), caller, endpoint, request).await;
         self.figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)
     }

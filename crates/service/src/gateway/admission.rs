@@ -41,7 +41,7 @@ const MAX_TEXT: usize = 200;
 
 /// What a call asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct CallRequest<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
     pub wanted: Wanted,
@@ -275,11 +275,11 @@ pub async fn authorize(
     app: &App,
     caller: &Caller,
     endpoint: GatewayEndpoint,
-    asked: Asked<'_>,
+    request: CallRequest<'_>,
 ) -> Result<Admission, Refusal> {
-    let admitted = admit(app, caller, endpoint, asked).await;
+    let admitted = admit(app, caller, endpoint, request).await;
     if let Err(refusal) = &admitted {
-        note_refused(app, caller, endpoint, asked, refusal);
+        note_refused(app, caller, endpoint, request, refusal);
     }
     admitted
 }
@@ -306,9 +306,14 @@ fn allowed(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: &str) -
     Ok(model)
 }
 
-async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>) -> Result<Admission, Refusal> {
+async fn admit(
+    app: &App,
+    caller: &Caller,
+    endpoint: GatewayEndpoint,
+    request: CallRequest<'_>,
+) -> Result<Admission, Refusal> {
     let (gateway, policy) = (&app.gateway, &caller.policy);
-    let model = allowed(app, caller, endpoint, asked.model)?;
+    let model = allowed(app, caller, endpoint, request.model)?;
     // Tools cost nothing where they are left out.
     let passes = policy.passes.as_deref();
     let has_tools = match endpoint {
@@ -316,22 +321,22 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         GatewayEndpoint::Responses => gateway.ai.hands_on_tools(&model.route, passes),
         _ => true,
     };
-    let tools = if has_tools { asked.wanted.tools } else { ToolUses::default() };
-    let has_open_tools = has_tools && asked.wanted.has_open_tools;
-    let asked = Asked { wanted: Wanted { tools, has_open_tools, ..asked.wanted }, ..asked };
-    let most_output = gateway.most_output(&model, endpoint, asked.wanted);
+    let tools = if has_tools { request.wanted.tools } else { ToolUses::default() };
+    let has_open_tools = has_tools && request.wanted.has_open_tools;
+    let request = CallRequest { wanted: Wanted { tools, has_open_tools, ..request.wanted }, ..request };
+    let most_output = gateway.most_output(&model, endpoint, request.wanted);
     // Who names no limit is counted for what the answer has, once it is there.
-    let output = asked.wanted.max_output.map_or(0, |_| most_output);
-    let tokens = asked.wanted.input.saturating_add(output);
+    let output = request.wanted.max_output.map_or(0, |_| most_output);
+    let tokens = request.wanted.input.saturating_add(output);
     let limit = KeyLimit { rpm: policy.limit.rpm.or(gateway.default_rpm), ..policy.limit };
     let taken = gateway.limits.take(caller.key_id, limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
-    let worst = gateway.worst_case(&model, endpoint, asked.wanted);
+    let worst = gateway.worst_case(&model, endpoint, request.wanted);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
     let bill = gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
     let held = gateway.hold(&bill, worst, Origin::Blocks).await?;
     let worst = Amounts { count: 0, ..worst };
-    let has_open_output = asked.wanted.max_output.is_none();
+    let has_open_output = request.wanted.max_output.is_none();
     let is_growing = (has_open_output || has_open_tools) && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
@@ -342,8 +347,8 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
         user_id,
         workspace_id: policy.workspace_id,
         endpoint,
-        asked_model: shortened(asked.model),
-        request_id: shortened(asked.request_id),
+        asked_model: shortened(request.model),
+        request_id: shortened(request.request_id),
         model,
         limit,
         figures: taken.figures,
@@ -361,7 +366,7 @@ async fn admit(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Ask
 }
 
 /// Writes down a call of a model that the key may use, and that was not let in all the same: whoever looks for it finds it.
-fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: Asked<'_>, refusal: &Refusal) {
+fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, request: CallRequest<'_>, refusal: &Refusal) {
     let status = match refusal {
         Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::UnknownModel(_) => return,
         Refusal::NoPrice(_) => Code::Forbidden.status(),
@@ -375,16 +380,16 @@ fn note_refused(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: As
         }
         Refusal::Failed(error) => error.code().status(),
     };
-    let Some(model) = app.gateway.find_model(asked.model) else { return };
+    let Some(model) = app.gateway.find_model(request.model) else { return };
     let row = usage_request::Model {
         id: Uuid::now_v7(),
         created_at: app.clock.now(),
-        request_id: shortened(asked.request_id),
+        request_id: shortened(request.request_id),
         key_id: Some(caller.key_id),
         user_id: caller.principal.user_id,
         workspace_id: caller.policy.workspace_id,
         endpoint: endpoint.as_str().to_owned(),
-        asked_model: shortened(asked.model),
+        asked_model: shortened(request.model),
         model: String::new(),
         deployment: String::new(),
         input_tokens: 0,

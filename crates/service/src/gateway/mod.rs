@@ -55,7 +55,7 @@ use uuid::Uuid;
 
 pub use crate::accounts::key_policy::KeyPolicy;
 pub use ::ai::Ai;
-pub use admission::{Admission, Asked, Outcome, Refusal, authorize, route_to_count};
+pub use admission::{Admission, CallRequest, Outcome, Refusal, authorize, route_to_count};
 pub use cache::{CacheWish, KeptAnswer, Question};
 pub use connect::connect;
 pub(crate) use cost::cost;

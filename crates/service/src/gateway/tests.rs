@@ -20,7 +20,7 @@ use dbcontext::query::{
 use uuid::Uuid;
 
 use super::{
-    Admission, AnswerUse, Asked, Asker, Caller, Outcome, PolicyChange, Refusal, Round, authenticate, authorize,
+    Admission, AnswerUse, Asker, CallRequest, Caller, Outcome, PolicyChange, Refusal, Round, authenticate, authorize,
     budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
     models, queue_answers, record,
@@ -101,12 +101,12 @@ async fn caller(app: &App, key: &str) -> Caller {
     authenticate(app, key).await.unwrap()
 }
 
-fn asked(model: &str) -> Asked<'_> {
-    Asked { model, request_id: "req-1", wanted: Wanted::words(100, Some(10)) }
+fn request(model: &str) -> CallRequest<'_> {
+    CallRequest { model, request_id: "req-1", wanted: Wanted::words(100, Some(10)) }
 }
 
 async fn ask(app: &App, caller: &Caller, model: &str) -> Result<Admission, Refusal> {
-    authorize(app, caller, GatewayEndpoint::Chat, asked(model)).await
+    authorize(app, caller, GatewayEndpoint::Chat, request(model)).await
 }
 
 fn used(input: u64, output: u64) -> Outcome {
@@ -422,7 +422,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
         assert!(limited.growth(&used(100, 10).usage).is_none(), "its caller limits it");
         drop(limited);
         app.gateway.flush().await;
-        let question = Asked { wanted: Wanted::words(100, None), ..asked("small") };
+        let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
         let mut stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         assert!(stream.growth(&used(100, 3_000).usage).is_none());
         let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
@@ -446,7 +446,7 @@ async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
         let (id, secret) = key(&app, &anna, with_budget(1_000_000)).await;
         let caller = caller(&app, &secret).await;
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
-        let question = Asked { wanted: Wanted::words(100, None), ..asked("small") };
+        let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
         let stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
         assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
@@ -469,7 +469,7 @@ async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_
         let asking = async |has_open_tools: bool| {
             let tools = ToolUses { searches: 2, ..ToolUses::default() };
             let wanted = Wanted { tools, has_open_tools, ..Wanted::words(100, Some(10)) };
-            let question = Asked { wanted, ..asked("small") };
+            let question = CallRequest { wanted, ..request("small") };
             authorize(&app, &caller, GatewayEndpoint::Messages, question).await.ok().unwrap()
         };
         let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };
@@ -503,7 +503,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held()
         credits::give(&app, &anna, holder, present, "A present".to_owned()).await.unwrap();
         let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
         let caller = caller(&app, &secret).await;
-        let question = Asked { wanted: Wanted::words(100, None), ..asked("small") };
+        let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
         let mut stream = authorize(&app, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
         stream.grown(more);
@@ -600,7 +600,7 @@ async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_t
         let (_, secret) = key(&app, &anna, policy).await;
         let program = caller(&app, &secret).await;
         assert!(matches!(ask(&app, &program, "small").await, Err(Refusal::EndpointNotAllowed)));
-        let embed = async || authorize(&app, &program, GatewayEndpoint::Embeddings, asked("small")).await;
+        let embed = async || authorize(&app, &program, GatewayEndpoint::Embeddings, request("small")).await;
         assert_eq!(embed().await.ok().unwrap().figures().requests.unwrap().remaining, 0);
         match embed().await {
             Err(Refusal::RateLimited(exceeded)) => assert_eq!(exceeded.measure, KeyMeasure::Requests),

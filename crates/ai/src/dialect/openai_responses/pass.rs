@@ -133,12 +133,12 @@ static SUMMARY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sum
 /// The body without thoughts of other models, and without those that came back without what they are read by. None: it has none of them.
 fn without_unreadable(body: &Bytes) -> Option<Bytes> {
     #[derive(Deserialize)]
-    struct Asked<'a> {
+    struct RequestBody<'a> {
         #[serde(borrow)]
         input: Option<&'a RawValue>,
     }
     SUMMARY.find(body)?;
-    let input = serde_json::from_slice::<Asked<'_>>(body).ok()?.input?;
+    let input = serde_json::from_slice::<RequestBody<'_>>(body).ok()?.input?;
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
     let kept: Vec<&str> = items.iter().filter(|item| !is_unreadable(item)).map(|item| item.get()).collect();
     (kept.len() < items.len()).then(|| replace(body, vec![(place(body, input), format!("[{}]", kept.join(",")))]))
