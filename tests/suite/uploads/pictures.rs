@@ -21,12 +21,64 @@ pub fn png(width: u32, height: u32) -> Vec<u8> {
 
 /// A photograph as a phone takes it: on its side, with its place in Exif.
 pub fn photograph(width: u32, height: u32) -> Vec<u8> {
-    let jpeg =
-        encoded(RgbImage::from_fn(width, height, |x, _| Rgb([x.to_le_bytes()[0], 0, 0])).into(), ImageFormat::Jpeg);
+    let colour = |x: u32, _: u32| Rgb([x.to_le_bytes()[0], 0, 0]);
+    on_its_side(&encoded(RgbImage::from_fn(width, height, colour).into(), ImageFormat::Jpeg))
+}
+
+fn on_its_side(jpeg: &[u8]) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
     exif.extend_from_slice(b"GPS 10.7769 N 106.7009 E");
     let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
     [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+/// A JPEG of one colour as cameras write it, with half as many pixels for colours each way: its first blocks say it, and the bits of all others
+/// that they are like the one before.
+fn flat(width: u16, height: u16) -> Vec<u8> {
+    let blocks = usize::from(width.div_ceil(16)) * usize::from(height.div_ceil(16));
+    [
+        b"\xff\xd8\xff\xdb\0\x43\0".as_slice(),
+        &[8; 64],
+        &[0xff, 0xc0, 0, 17, 8],
+        &height.to_be_bytes(),
+        &width.to_be_bytes(),
+        &[3, 1, 0x22, 0, 2, 0x11, 0, 3, 0x11, 0],
+        &[0xff, 0xc4, 0, 21, 0, 1, 1],
+        &[0; 14],
+        &[0, 7],
+        &[0xff, 0xc4, 0, 20, 0x10, 1],
+        &[0; 15],
+        &[0],
+        &[0xff, 0xda, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0],
+        &[0x9f, 0x80, 0x9f, 0xa8],
+        &vec![0_u8; blocks * 12 / 8],
+        &[0xff, 0xd9],
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn a_photograph_of_a_hundred_million_pixels_has_thumbnails() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let mut photograph = on_its_side(&flat(12_000, 9_000));
+    let upload = anna.upload("IMG_2.jpg", "image/jpeg", photograph.clone()).await;
+    assert_eq!((&upload["width"], &upload["height"]), (&json!(9_000), &json!(12_000)));
+    assert!(upload["thumbhash"].as_str().is_some_and(|hash| hash.len() > 20));
+    for size in [320_u32, 1280] {
+        let thumbnail = anna.get(&format!("{}?size={size}", address(&upload))).await;
+        let thumbnail = image::load_from_memory(&thumbnail.bytes).unwrap();
+        assert_eq!(thumbnail.dimensions(), (size * 3 / 4, size));
+        let colour = thumbnail.to_rgb8().get_pixel(size / 2, size / 2).0;
+        let is_near = colour.iter().zip([154_u8, 40, 0]).all(|(colour, meant)| colour.abs_diff(meant) < 10);
+        assert!(is_near, "{colour:?}");
+    }
+    // In passes over all of the picture, each of which is held.
+    let frame = photograph.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    photograph[frame + 1] = 0xc2;
+    let upload = anna.upload("IMG_3.jpg", "image/jpeg", photograph).await;
+    assert_eq!((&upload["media_type"], &upload["width"]), (&json!("image/jpeg"), &json!(null)));
+    anna.get(&format!("{}?size=320", address(&upload))).await.refused(404, "not_found");
 }
 
 #[tokio::test]

@@ -402,23 +402,24 @@ pub(crate) const MAX_PICTURE: u64 = image::MAX_READ;
 
 /// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
 pub(crate) async fn small_picture(app: &App, bytes: Vec<u8>) -> Option<SmallPicture> {
-    decoded(app, bytes, image::small).await
+    decoded(app, bytes, THUMBNAILS[1], image::small).await
 }
 
 /// Makes the longer side of a picture as short as this; none where it can't be read.
 pub(crate) async fn sized_picture(app: &App, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
-    decoded(app, bytes, move |bytes, measured| image::sized(bytes, measured, side)).await
+    decoded(app, bytes, side, move |bytes, measured| image::sized(bytes, measured, side)).await
 }
 
 async fn decoded(
     app: &App,
     bytes: Vec<u8>,
+    side: u32,
     make: impl FnOnce(&[u8], image::Measured) -> anyhow::Result<SmallPicture> + Send + 'static,
 ) -> Option<SmallPicture> {
     let _looking = app.uploads.looking.acquire().await.ok()?;
     let bytes = Bytes::from(bytes);
     let head = bytes.clone();
-    let measured = blocking(move || image::measure_bytes(&head)).await.ok()?;
+    let measured = blocking(move || image::measure_bytes(&head, side)).await.ok()?;
     let memory = memory(app, measured).await.ok()?;
     blocking(move || {
         let small = make(&bytes, measured);

@@ -73,19 +73,57 @@ fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Whether a JPEG comes in several passes, each over all of the picture.
-pub(super) fn is_progressive(from: &mut impl BufRead) -> io::Result<bool> {
+/// What a JPEG says of its picture.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    /// It comes in several passes, each over all of the picture.
+    pub is_progressive: bool,
+    pub width: u16,
+    pub height: u16,
+    pub components: u8,
+}
+
+/// Reads a JPEG up to its frame.
+pub(super) fn frame(from: &mut impl BufRead) -> io::Result<Frame> {
     skip(from, 2)?;
     loop {
-        match next_marker(from)? {
-            0xc0 | 0xc1 => return Ok(false),
+        let marker = next_marker(from)?;
+        match marker {
             // Tables and extensions are no frames.
-            0xc2..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return Ok(true),
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                let segment = jpeg_segment(from)?;
+                let [_, height, lower_height, width, lower_width, components] =
+                    *segment.first_chunk::<6>().ok_or_else(malformed)?;
+                return Ok(Frame {
+                    is_progressive: !matches!(marker, 0xc0 | 0xc1),
+                    width: u16::from_be_bytes([width, lower_width]),
+                    height: u16::from_be_bytes([height, lower_height]),
+                    components,
+                });
+            }
             0xd9 | 0xda => return Err(malformed()),
             0x01 | 0xd0..=0xd7 => {}
             _ => drop(jpeg_segment(from)?),
         }
     }
+}
+
+/// How many scans a JPEG has. No more than one beyond `most` are counted.
+pub(super) fn scans(from: &mut impl BufRead, most: u8) -> io::Result<u8> {
+    skip(from, 2)?;
+    let (mut marker, mut scans) = (next_marker(from)?, 0);
+    while marker != 0xd9 && scans <= most {
+        if !matches!(marker, 0x01 | 0xd0..=0xd7) {
+            drop(jpeg_segment(from)?);
+        }
+        marker = if marker == 0xda {
+            scans += 1;
+            scan(from, &mut io::sink())?
+        } else {
+            next_marker(from)?
+        };
+    }
+    Ok(scans)
 }
 
 fn jpeg_segment(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
