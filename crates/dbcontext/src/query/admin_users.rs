@@ -9,7 +9,6 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{page, plans, raw};
-use crate::constraint::app_error;
 
 /// Which accounts are listed.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +120,7 @@ pub async fn list<C: ConnectionTrait>(
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) -> Result<Option<AdminUser>, AppError> {
     let sql = format!("{} WHERE NOT u.is_deleted AND u.id = $1) u", select(now));
-    let row = Row::find_by_statement(raw::statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
+    let row: Option<Row> = raw::find_one(db, &sql, vec![id.into()]).await?;
     row.map(AdminUser::try_from).transpose()
 }
 
@@ -146,8 +145,8 @@ pub async fn belongings<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) 
                  (SELECT COUNT(*) FROM user_warnings WHERE user_id = $1) AS warnings, \
                  (SELECT a.display_name FROM users u JOIN users a ON a.id = u.suspended_by AND NOT a.is_deleted WHERE u.id = $1) \
                    AS suspended_by_name";
-    let found = Belongings::find_by_statement(raw::statement(db, sql, vec![id.into(), now.into()]));
-    found.one(db).await.map_err(app_error)?.ok_or_else(|| AppError::internal(anyhow::anyhow!("a count without a row")))
+    let found = raw::find_one(db, sql, vec![id.into(), now.into()]).await?;
+    found.ok_or_else(|| AppError::internal(anyhow::anyhow!("a count without a row")))
 }
 
 /// The workspaces that somebody is in, at most a hundred.

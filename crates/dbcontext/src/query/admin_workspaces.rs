@@ -9,7 +9,6 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{page, raw};
-use crate::constraint::app_error;
 
 /// Which workspaces are listed.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +100,7 @@ pub async fn list<C: ConnectionTrait>(
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<AdminWorkspace>, AppError> {
     let sql = format!("{SELECT} WHERE NOT w.is_deleted AND w.id = $1) w {OWNER}");
-    let row = Row::find_by_statement(raw::statement(db, &sql, vec![id.into()])).one(db).await.map_err(app_error)?;
+    let row: Option<Row> = raw::find_one(db, &sql, vec![id.into()]).await?;
     row.map(AdminWorkspace::try_from).transpose()
 }
 

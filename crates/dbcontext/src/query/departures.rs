@@ -4,7 +4,6 @@ use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::{boards, events::StoredEvent, raw};
-use crate::constraint::app_error;
 
 /// Tables whose rows belong to one person, told by `user_id`. They go with the account.
 pub const PERSONAL: &[&str] = &[
@@ -108,7 +107,7 @@ pub async fn leave<C: ConnectionTrait>(
                  ORDER BY CASE h.role WHEN 'admin' THEN 0 WHEN 'member' THEN 1 ELSE 2 END, h.created_at, h.user_id LIMIT 1) \
                RETURNING user_id";
     let values = vec![id.into(), now.into(), user_id.into()];
-    let heir = Heir::find_by_statement(raw::statement(db, sql, values)).one(db).await.map_err(app_error)?;
+    let heir: Option<Heir> = raw::find_one(db, sql, values).await?;
     let sql = "UPDATE workspaces SET is_deleted = TRUE, updated_at = $2 WHERE id = $1 AND kind <> 'shared' \
                AND NOT EXISTS (SELECT 1 FROM workspace_members m WHERE m.workspace_id = $1 AND NOT m.is_deleted)";
     raw::run(db, sql, vec![id.into(), now.into()]).await?;

@@ -53,7 +53,7 @@ fn name_taken(error: DbErr) -> AppError {
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<SeenEmoji>, AppError> {
     let sql = format!("{SEEN} AND e.name = $2");
     let values = vec![id.into(), name.into()];
-    SeenEmoji::find_by_statement(raw::statement(db, &sql, values)).one(db).await.map_err(app_error)
+    raw::find_one(db, &sql, values).await
 }
 
 /// A workspace's, by their names; and how many there are.
@@ -63,8 +63,8 @@ pub async fn list<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<SeenEmoji>, u64), AppError> {
     let sql = format!("{SEEN} ORDER BY e.name LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let found = SeenEmoji::find_by_statement(raw::statement(db, &sql, vec![id.into()]));
-    Ok((found.all(db).await.map_err(app_error)?, count(db, id).await?))
+    let found = raw::find(db, &sql, vec![id.into()]).await?;
+    Ok((found, count(db, id).await?))
 }
 
 /// How many a workspace has.
@@ -88,8 +88,8 @@ struct UploadOf {
 /// Removes one; its picture, where it was there.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 AND name = $2 RETURNING upload_id";
-    let removed = UploadOf::find_by_statement(raw::statement(db, sql, vec![id.into(), name.into()]));
-    Ok(removed.one(db).await.map_err(app_error)?.map(|of| of.upload_id))
+    let removed: Option<UploadOf> = raw::find_one(db, sql, vec![id.into(), name.into()]).await?;
+    Ok(removed.map(|of| of.upload_id))
 }
 
 /// Removes all of a workspace that is no longer there; their pictures.

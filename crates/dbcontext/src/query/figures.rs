@@ -192,8 +192,8 @@ pub async fn most<C: ConnectionTrait>(
     }
     let sql = "SELECT MAX(value) AS value FROM figures WHERE step = $1 AND at >= $2 AND at <= $3 AND name = $4";
     let values = vec![Step::Minute.as_str().into(), from.0.into(), to.0.into(), name.to_owned().into()];
-    let rows: Vec<Most> = raw::find(db, sql, values).await?;
-    Ok(rows.first().and_then(|row| row.value))
+    let row: Option<Most> = raw::find_one(db, sql, values).await?;
+    Ok(row.and_then(|row| row.value))
 }
 
 /// How many people's questions to models failed.
@@ -204,8 +204,8 @@ pub async fn people_failed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Time
 }
 
 async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<i64, AppError> {
-    let rows: Vec<Number> = raw::find(db, sql, values).await?;
-    Ok(rows.first().map_or(0, |row| row.value))
+    let row: Option<Number> = raw::find_one(db, sql, values).await?;
+    Ok(row.map_or(0, |row| row.value))
 }
 
 /// Says that an instance is there.

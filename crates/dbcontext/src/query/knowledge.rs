@@ -148,8 +148,8 @@ pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Res
          WHERE w.id = $1 AND NOT w.is_deleted ORDER BY m.user_id LIMIT 1",
         WorkspaceRole::Owner
     );
-    let owners: Vec<Owner> = raw::find(db, &sql, vec![id.into()]).await?;
-    Ok(owners.into_iter().next().map(|owner| owner.user_id))
+    let owner: Option<Owner> = raw::find_one(db, &sql, vec![id.into()]).await?;
+    Ok(owner.map(|owner| owner.user_id))
 }
 
 /// Stores a new file; `false` where the assistant, or the section, has it already.
@@ -189,7 +189,7 @@ pub async fn find<C: ConnectionTrait>(
     id: KnowledgeFileId,
 ) -> Result<Option<ShownFile>, AppError> {
     let sql = format!("{SHOWN} WHERE f.id = $1 AND f.assistant_id = $2");
-    Ok(raw::find(db, &sql, vec![id.into(), assistant.into()]).await?.pop())
+    raw::find_one(db, &sql, vec![id.into(), assistant.into()]).await
 }
 
 /// The file that was made of this upload.
@@ -199,12 +199,12 @@ pub async fn of_upload<C: ConnectionTrait>(
     upload: UploadId,
 ) -> Result<Option<ShownFile>, AppError> {
     let sql = format!("{SHOWN} WHERE f.assistant_id = $1 AND f.upload_id = $2");
-    Ok(raw::find(db, &sql, vec![assistant.into(), upload.into()]).await?.pop())
+    raw::find_one(db, &sql, vec![assistant.into(), upload.into()]).await
 }
 
 /// A file by its id, for workers.
 pub async fn get<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<FileRow>, AppError> {
-    Ok(raw::find(db, "SELECT f.* FROM knowledge_files f WHERE f.id = $1", vec![id.into()]).await?.pop())
+    raw::find_one(db, "SELECT f.* FROM knowledge_files f WHERE f.id = $1", vec![id.into()]).await
 }
 
 /// How many files an assistant, or a section, has in all.
@@ -471,12 +471,12 @@ pub struct Removed {
 
 /// Removes a file with all that was made of it.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<Removed>, AppError> {
-    let removed: Vec<Removed> =
-        raw::find(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
+    let removed =
+        raw::find_one(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
     for table in ["knowledge_vectors", "knowledge_words", "knowledge_pieces"] {
         raw::execute(db, &format!("DELETE FROM {table} WHERE file_id = $1"), vec![id.into()]).await?;
     }
-    Ok(removed.into_iter().next())
+    Ok(removed)
 }
 
 /// Files that nobody can ask any more: their assistant, their section or their workspace was deleted.

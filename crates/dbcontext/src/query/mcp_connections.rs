@@ -80,8 +80,7 @@ pub async fn find<C: ConnectionTrait>(
 ) -> Result<Option<ConnectionRow>, AppError> {
     let sql = "SELECT user_id, server_id, tokens, is_sealed, expires_at, is_expired, version FROM mcp_connections \
                WHERE user_id = $1 AND server_id = $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), server.into()]);
-    ConnectionRow::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one(db, sql, vec![user.into(), server.into()]).await
 }
 
 /// Begins to renew the tokens of this version; `false`: another worker does, or has. A refresh token may be good once.
@@ -137,8 +136,8 @@ pub async fn extra_scope<C: ConnectionTrait>(
         extra_scope: Option<String>,
     }
     let sql = "SELECT extra_scope FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
-    let rows: Vec<Row> = raw::find(db, sql, vec![user.into(), server.into()]).await?;
-    Ok(rows.into_iter().next().and_then(|row| row.extra_scope))
+    let row: Option<Row> = raw::find_one(db, sql, vec![user.into(), server.into()]).await?;
+    Ok(row.and_then(|row| row.extra_scope))
 }
 
 /// Has it be asked for; none: no more than at first. The tokens are good for everything else meanwhile.
@@ -209,8 +208,7 @@ pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Ex
 /// What Natter is to the authorization server of a server.
 pub async fn client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<Option<ClientRow>, AppError> {
     let sql = "SELECT server_id, issuer, redirect_uri, client_id, secret, is_sealed, expires_at FROM mcp_clients WHERE server_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [server.into()]);
-    ClientRow::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one(db, sql, vec![server.into()]).await
 }
 
 /// What administrators have entered as the client of these servers.

@@ -65,10 +65,7 @@ pub async fn unclosed<C: ConnectionTrait>(
     }
     let sql =
         "SELECT id, created_at FROM message_reports WHERE message_id = $1 AND reporter_id = $2 AND status <> 'closed'";
-    let found = Row::find_by_statement(raw::statement(db, sql, vec![message.into(), reporter.into()]))
-        .one(db)
-        .await
-        .map_err(app_error)?;
+    let found: Option<Row> = raw::find_one(db, sql, vec![message.into(), reporter.into()]).await?;
     Ok(found.map(|row| view::ReportReceipt { id: row.id, created_at: row.created_at }))
 }
 
@@ -238,8 +235,8 @@ pub async fn list<C: ConnectionTrait>(
 /// A report by its id.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> Result<Option<view::Report>, AppError> {
     let sql = format!("{} WHERE r.id = $2", shown());
-    let found = Row::find_by_statement(raw::statement(db, &sql, vec![reader.into(), id.into()])).one(db).await;
-    found.map_err(app_error)?.map(TryInto::try_into).transpose()
+    let found: Option<Row> = raw::find_one(db, &sql, vec![reader.into(), id.into()]).await?;
+    found.map(TryInto::try_into).transpose()
 }
 
 /// Somebody looks after a report from now on, or nobody does; `false` where it is closed.
@@ -302,7 +299,7 @@ pub struct Hidden {
 pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Hidden>, AppError> {
     let sql = "SELECT m.sender_kind, m.sender_id, m.hidden_at, h.content, h.attachments FROM hidden_messages h \
                JOIN messages m ON m.id = h.message_id AND m.hidden_at IS NOT NULL WHERE h.message_id = $1";
-    Hidden::find_by_statement(raw::statement(db, sql, vec![id.into()])).one(db).await.map_err(app_error)
+    raw::find_one(db, sql, vec![id.into()]).await
 }
 
 /// What a moderator tells somebody.
@@ -384,9 +381,8 @@ pub async fn see<C: ConnectionTrait>(
 ) -> Result<Option<view::Warning>, AppError> {
     let sql = "UPDATE user_warnings SET seen_at = COALESCE(seen_at, $3) WHERE id = $1 AND user_id = $2 \
                RETURNING id, reason, words, message_id, conversation_id, seen_at, created_at";
-    let found =
-        WarningRow::find_by_statement(raw::statement(db, sql, vec![id.into(), user.into(), now.into()])).one(db).await;
-    found.map_err(app_error)?.map(TryInto::try_into).transpose()
+    let found: Option<WarningRow> = raw::find_one(db, sql, vec![id.into(), user.into(), now.into()]).await?;
+    found.map(TryInto::try_into).transpose()
 }
 
 /// When people wrote last in conversations with slow mode.

@@ -4,7 +4,6 @@ use appcore::{AppError, Timestamp, UploadId, UserId, view::UserPicture};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::{raw, rows::rounded, users};
-use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -28,8 +27,7 @@ pub async fn set<C: ConnectionTrait>(
 /// Takes somebody's picture away; which it was, where there was one.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<UploadId>, AppError> {
     let sql = "DELETE FROM user_pictures WHERE user_id = $1 RETURNING user_id, upload_id";
-    let removed =
-        Row::find_by_statement(raw::statement(db, sql, vec![user.into()])).one(db).await.map_err(app_error)?;
+    let removed: Option<Row> = raw::find_one(db, sql, vec![user.into()]).await?;
     Ok(removed.map(|row| row.upload_id))
 }
 
@@ -49,7 +47,6 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
 /// Whose picture a file is.
 pub async fn owner<C: ConnectionTrait>(db: &C, upload: UploadId) -> Result<Option<UserId>, AppError> {
     let sql = "SELECT user_id, upload_id FROM user_pictures WHERE upload_id = $1 LIMIT 1";
-    let found =
-        Row::find_by_statement(raw::statement(db, sql, vec![upload.into()])).one(db).await.map_err(app_error)?;
+    let found: Option<Row> = raw::find_one(db, sql, vec![upload.into()]).await?;
     Ok(found.map(|row| row.user_id))
 }

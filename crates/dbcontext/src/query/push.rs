@@ -112,7 +112,7 @@ pub struct StoredKey {
 
 pub async fn key<C: ConnectionTrait>(db: &C) -> Result<Option<StoredKey>, AppError> {
     let sql = "SELECT private_key, is_sealed FROM push_keys WHERE id = 1";
-    StoredKey::find_by_statement(raw::statement(db, sql, vec![])).one(db).await.map_err(app_error)
+    raw::find_one(db, sql, vec![]).await
 }
 
 /// Stores the key, unless there is one.

@@ -27,3 +27,12 @@ pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
 ) -> Result<Vec<T>, AppError> {
     T::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)
 }
+
+/// The row that one finds, if any.
+pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
+    db: &C,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Option<T>, AppError> {
+    T::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
+}

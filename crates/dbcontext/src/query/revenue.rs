@@ -81,5 +81,5 @@ pub async fn subscribed<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Ve
 
 pub async fn outstanding<C: ConnectionTrait>(db: &C) -> Result<Outstanding, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(balance), 0) AS BIGINT) AS balance, CAST(COALESCE(SUM(owed), 0) AS BIGINT) AS owed FROM ledger_accounts";
-    Ok(raw::find(db, sql, Vec::new()).await?.pop().unwrap_or_default())
+    Ok(raw::find_one(db, sql, Vec::new()).await?.unwrap_or_default())
 }

@@ -72,7 +72,7 @@ pub async fn shown<C: ConnectionTrait>(
 /// How a chat is shared; `None`: it isn't.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<ShareRow>, AppError> {
     let sql = "SELECT s.id, s.messages, s.created_at, s.updated_at FROM chat_shares s WHERE s.conversation_id = $1";
-    Ok(raw::find(db, sql, vec![id.into()]).await?.pop())
+    raw::find_one(db, sql, vec![id.into()]).await
 }
 
 /// Shares a chat by this link, or, where it has one, shows these messages by that.
@@ -107,7 +107,7 @@ pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -
          JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted AND w.role IN ({insiders}) \
          JOIN users u ON u.id = s.user_id AND NOT u.is_deleted WHERE s.id = $1"
     );
-    Ok(raw::find(db, &sql, vec![id.into(), reader.into()]).await?.pop())
+    raw::find_one(db, &sql, vec![id.into(), reader.into()]).await
 }
 
 /// What these versions say, as far as they are kept beside the ones that are shown.

@@ -66,7 +66,7 @@ pub async fn begin_beside<C: ConnectionTrait>(
 pub async fn beside<C: ConnectionTrait>(db: &C, first: MessageId) -> Result<Option<NamedMessage>, AppError> {
     let sql =
         format!("{NAMED} WHERE m.hidden_by = $1 AND m.hidden_version = {BESIDE} AND m.deleted_at IS NULL LIMIT 1");
-    Ok(raw::find::<C, NamedMessage>(db, &sql, vec![first.into()]).await?.pop())
+    raw::find_one(db, &sql, vec![first.into()]).await
 }
 
 /// Keeps what was written beside an answer as its version of this number, with what belongs to it.
