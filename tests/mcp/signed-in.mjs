@@ -13,7 +13,7 @@ const TOOLS = [
 const BY_HAND = { id: 'by-hand', secret: 'open sesame' };
 
 export async function startSignedIn() {
-	// `denies` may name the error.
+	// `denies` may name the error; `wants` may be a list, of which each call wants the next.
 	const orders = { name: 'anna', ttl: 3600, denies: false, registers: true, document: null, wants: null };
 	const seen = { registered: 0, exchanged: 0, renewed: 0, revoked: 0, called: [], problems: [] };
 	const clients = new Map([[BY_HAND.id, { secret: BY_HAND.secret, uris: null }]]);
@@ -91,8 +91,9 @@ export async function startSignedIn() {
 		const { id, method, params } = JSON.parse(text);
 		if (id === undefined) return response.writeHead(202).end();
 		const { name, scope } = known;
-		if (method === 'tools/call' && orders.wants && !scope.split(' ').includes(orders.wants)) {
-			const challenge = `Bearer error="insufficient_scope", scope="tools:use ${orders.wants}"`;
+		const wants = method === 'tools/call' && (Array.isArray(orders.wants) ? orders.wants.shift() : orders.wants);
+		if (wants && !scope.split(' ').includes(wants)) {
+			const challenge = `Bearer error="insufficient_scope", scope="tools:use ${wants}"`;
 			return json(response, 403, { error: 'insufficient_scope' }, { 'www-authenticate': challenge });
 		}
 		const answers = {

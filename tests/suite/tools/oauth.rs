@@ -65,10 +65,15 @@ impl SignedIn {
             anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
     }
 
-    /// The model asks who it is so many times at once; the calls as they stand in the answer.
-    async fn whoami(&mut self, times: usize) -> Vec<Value> {
+    /// The model will ask who it is so many times at once.
+    fn will_ask(&self, times: usize) {
         self.tools.chat.upstream.then(Behaviour::CallTools(vec![("Box__whoami".to_owned(), json!({})); times]));
         self.tools.chat.upstream.then(Behaviour::answer("That is all."));
+    }
+
+    /// It does; the calls as they stand in the answer.
+    async fn whoami(&mut self, times: usize) -> Vec<Value> {
+        self.will_ask(times);
         self.tools.answered().await["tool_calls"].as_array().unwrap().clone()
     }
 
@@ -239,4 +244,50 @@ async fn more_is_asked_for_where_a_server_wants_more_than_was_allowed() {
     assert_eq!((box_.state().await, &box_.whoami(1).await[0]["result"]), (json!("connected"), &json!("You are anna.")));
     let seen = box_.server.seen().await;
     assert_eq!((&seen["problems"], &seen["called"]), (&json!([]), &json!(["anna", "anna"])), "{seen}");
+}
+
+/// What two calls want, each something else.
+const WANTED: [&str; 2] = ["tools:read", "tools:write"];
+
+/// Anna is asked for all that was wanted when she signs in.
+async fn asks_for_all_that_was_wanted(box_: &SignedIn) {
+    let begun = box_.tools.chat.anna.post(&box_.path(), json!({})).await.data();
+    let url = begun["url"].as_str().unwrap();
+    assert!(WANTED.iter().all(|scope| url.contains(&scope.replace(':', "%3A"))), "{url}");
+}
+
+#[tokio::test]
+async fn all_is_asked_for_that_calls_beside_each_other_want() {
+    let mut box_ = SignedIn::start().await;
+    box_.give().await;
+    box_.connect(&box_.tools.chat.anna, "anna").await;
+    box_.server.order(json!({ "wants": WANTED })).await;
+    let calls = box_.whoami(WANTED.len()).await;
+    assert!(calls.iter().all(|call| call["status"] == "unconnected"), "{calls:?}");
+    asks_for_all_that_was_wanted(&box_).await;
+}
+
+mod cluster {
+    use support::{Engine, Setup, Stop, json};
+
+    use super::{SignedIn, WANTED, asks_for_all_that_was_wanted};
+
+    #[tokio::test]
+    async fn what_one_call_wants_is_not_lost_though_another_notes_its_own_at_the_same_time() {
+        let mut box_ = SignedIn::start_with(Setup::new().on(Engine::Postgres)).await;
+        box_.give().await;
+        box_.connect(&box_.tools.chat.anna, "anna").await;
+        box_.server.order(json!({ "wants": WANTED })).await;
+        let database = &box_.tools.chat.app.database;
+        let stopped = database.stop("UPDATE", "mcp_connections", "NEW.lacks_scope", Stop::BeforeCommit).await;
+        box_.will_ask(WANTED.len());
+        box_.tools.chat.ask("Go on").await;
+        stopped.reached().await;
+        stopped.waited_for().await;
+        stopped.end().await;
+        let message = box_.tools.chat.ended("message.completed").await["message"].clone();
+        let calls = message["tool_calls"].as_array().unwrap();
+        assert!(calls.iter().all(|call| call["status"] == "unconnected"), "{calls:?}");
+        asks_for_all_that_was_wanted(&box_).await;
+    }
 }

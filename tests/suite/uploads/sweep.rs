@@ -4,7 +4,7 @@ mod cluster {
     use std::time::Duration;
 
     use appcore::Clock;
-    use support::{Answer, Application, Engine, Member, Setup, Stop, Value, json, new_id, wait_until};
+    use support::{Answer, Engine, Member, Setup, Stop, Value, json, new_id};
     use tokio::task::JoinHandle;
 
     use super::super::{address, stored};
@@ -30,13 +30,6 @@ mod cluster {
         tokio::spawn(async move { by.delete(&path).await })
     }
 
-    /// Somebody waits for a row that somebody else has.
-    async fn one_waits(app: &Application) {
-        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
-                       AND wait_event_type = 'Lock' AND wait_event IN ('transactionid', 'tuple')";
-        wait_until("one waits for the other", || async { app.database.number(waiting).await > 0 }).await;
-    }
-
     #[tokio::test]
     async fn what_is_being_removed_nobody_sends_and_what_is_being_sent_nobody_removes() {
         let app = Setup::new().on(Engine::Postgres).start().await;
@@ -51,7 +44,7 @@ mod cluster {
             let removing = remove(&anna, &file);
             stopped.reached().await;
             let sending = send(&anna, &chat, carrier, &file);
-            one_waits(&app).await;
+            stopped.waited_for().await;
             stopped.end().await;
             sending.await.unwrap().names_field("attachment_ids");
             removing.await.unwrap().data();
@@ -63,7 +56,7 @@ mod cluster {
             let sending = send(&anna, &chat, carrier, &file);
             stopped.reached().await;
             let removing = remove(&anna, &file);
-            one_waits(&app).await;
+            stopped.waited_for().await;
             stopped.end().await;
             sending.await.unwrap().data_with(accepted);
             let removed = removing.await.unwrap();

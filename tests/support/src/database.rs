@@ -243,6 +243,14 @@ impl Stopped {
         wait_until(&format!("a write to {}", self.table), || async { database.number(&waiting).await > 0 }).await;
     }
 
+    /// Somebody waits for a row that it has.
+    pub async fn waited_for(&self) {
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event_type = 'Lock' AND wait_event IN ('transactionid', 'tuple')";
+        let database = &self.database;
+        wait_until("one waits for the other", || async { database.number(waiting).await > 0 }).await;
+    }
+
     /// Lets them go on, and waits until they are over.
     pub async fn end(mut self) {
         for sql in [

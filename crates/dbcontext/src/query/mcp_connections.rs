@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest, view::ExportedToolConnection};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 
 use super::{raw, rows::Rows};
 use crate::constraint::app_error;
@@ -131,12 +131,31 @@ pub async fn extra_scope<C: ConnectionTrait>(
     user: UserId,
     server: McpServerId,
 ) -> Result<Option<String>, AppError> {
+    extra(db, user, server, "").await
+}
+
+/// [`extra_scope`], locked until the transaction ends.
+pub async fn lock_extra_scope<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    server: McpServerId,
+) -> Result<Option<String>, AppError> {
+    let lock = if db.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
+    extra(db, user, server, lock).await
+}
+
+async fn extra<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    server: McpServerId,
+    lock: &str,
+) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         extra_scope: Option<String>,
     }
-    let sql = "SELECT extra_scope FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
-    let row: Option<Row> = raw::find_one(db, sql, vec![user.into(), server.into()]).await?;
+    let sql = format!("SELECT extra_scope FROM mcp_connections WHERE user_id = $1 AND server_id = $2{lock}");
+    let row: Option<Row> = raw::find_one(db, &sql, vec![user.into(), server.into()]).await?;
     Ok(row.and_then(|row| row.extra_scope))
 }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use appcore::{AppError, McpServerId, Secret, UserId, view::McpAuth};
-use dbcontext::query::{
-    mcp_connections::{self as rows, ConnectionRow},
-    mcp_servers::McpServerRow,
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        mcp_connections::{self as rows, ConnectionRow},
+        mcp_servers::McpServerRow,
+    },
 };
 use mcp::McpError;
 use tokio::time::{Instant, sleep};
@@ -89,13 +92,15 @@ pub(in crate::tools) async fn give_up(app: &App, server: McpServerId, user: User
 /// A server wants more for a call than somebody has allowed, by its challenge: they are asked for that as well when they sign in the next time.
 pub(in crate::tools) async fn want(app: &App, server: McpServerId, user: UserId, challenge: &str) {
     let done = async {
-        let db = app.db.writer();
-        let before = rows::extra_scope(db, user, server).await?.unwrap_or_default();
-        let wanted = discovery::scope_of(challenge).map(|scope| discovery::joined(before, &scope));
-        match wanted.filter(|wanted| wanted.len() <= MAX_SCOPE) {
-            Some(wanted) => rows::want(db, user, server, Some(wanted)).await,
-            None => Ok(()),
+        let Some(scope) = discovery::scope_of(challenge) else { return Ok(()) };
+        let tx = app.db.begin().await.map_err(app_error)?;
+        // Another call may be refused at the same time, for want of something else.
+        let before = rows::lock_extra_scope(&tx, user, server).await?.unwrap_or_default();
+        let wanted = discovery::joined(before, &scope);
+        if wanted.len() <= MAX_SCOPE {
+            rows::want(&tx, user, server, Some(wanted)).await?;
         }
+        tx.commit().await.map_err(app_error)
     };
     if let Err(error) = done.await {
         tracing::error!(%error, %server, "what a server wants to be allowed could not be noted");
