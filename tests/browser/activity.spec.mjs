@@ -1,392 +1,308 @@
 // What one is told of: live, on all pages, read with the conversation; and what one wants to be told of.
 
-import { apiOf, DESKTOP, expect, PHONE, shoot, test } from "./people.mjs";
+import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
-test("what concerns one comes to the activity page, and is read with its conversation", async ({
-  arrive,
-  server,
-}) => {
-  const [anna, ben] = [
-    await arrive("Anna", { viewport: { ...DESKTOP, width: 1440 } }),
-    await arrive("Ben"),
-  ];
-  const entry = ben.page
-    .getByRole("navigation", { name: "Main" })
-    .getByRole("link", { name: /^Activity/ });
+test('what concerns one comes to the activity page, and is read with its conversation', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
+  const entry = ben.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: /^Activity/ });
   await entry.click();
-  await expect(
-    ben.page.getByRole("heading", { name: "Nothing yet" }),
-  ).toBeVisible();
-  await ben.expectFlawless("no activity");
-  await shoot(ben.page, "activity-empty-1280");
+  await expect(ben.page.getByRole('heading', { name: 'Nothing yet' })).toBeVisible();
+  await ben.expectFlawless('no activity');
+  await shoot(ben.page, 'activity-empty-1280');
 
   await anna.openChatWith(ben);
-  await anna.write("Dinner at **eight**?");
-  const row = ben.page
-    .getByRole("main")
-    .getByRole("listitem")
-    .filter({ hasText: anna.name });
-  await expect(row).toContainText("sent you a message");
-  await expect(row).toContainText("Dinner at eight?");
+  await anna.write('Dinner at **eight**?');
+  const row = ben.page.getByRole('main').getByRole('listitem').filter({ hasText: anna.name });
+  await expect(row).toContainText('sent you a message');
+  await expect(row).toContainText('Dinner at eight?');
   await expect(entry).toHaveAccessibleName(/1 unread/);
-  await anna.write("Or at nine?");
-  await expect(row).toContainText("2 messages");
-  await expect(row).toContainText("Or at nine?");
+  await anna.write('Or at nine?');
+  await expect(row).toContainText('2 messages');
+  await expect(row).toContainText('Or at nine?');
   await expect(row).toHaveCount(1);
 
   // More of all kinds, for the eye.
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
-  const me = await bens.call("GET", "/r1/users/me");
-  const channel = await annas.call("POST", "/r1/conversations", {
-    kind: "private_channel",
+  const me = await bens.call('GET', '/r1/users/me');
+  const channel = await annas.call('POST', '/r1/conversations', {
+    kind: 'private_channel',
     title: `Launch ${Date.now()}`,
-    member_ids: [me.id],
+    member_ids: [me.id]
   });
   const send = (api, body) =>
-    api.call("POST", `/r1/conversations/${channel.id}/messages`, {
+    api.call('POST', `/r1/conversations/${channel.id}/messages`, {
       client_id: crypto.randomUUID(),
-      ...body,
+      ...body
     });
-  await bens.call("PATCH", "/r1/notifications/settings", {
-    keywords: ["invoice"],
+  await bens.call('PATCH', '/r1/notifications/settings', {
+    keywords: ['invoice']
   });
   // What is written reads what stands above it: before what one is to be told of.
-  const own = await send(bens, { content: "Staging is green again." });
+  const own = await send(bens, { content: 'Staging is green again.' });
   await send(annas, {
     content: `@${ben.name} can you confirm the EU queue?`,
-    mentions: [{ kind: "user", id: me.id }],
+    mentions: [{ kind: 'user', id: me.id }]
   });
   await send(annas, {
-    content: "The **invoice** for October is in the folder.",
+    content: 'The **invoice** for October is in the folder.'
   });
-  await annas.call(
-    "PUT",
-    `/r1/messages/${own.id}/reactions/${encodeURIComponent("🎉")}`,
-    {},
-  );
-  await send(annas, { content: "Then we ship it.", thread_id: own.id });
-  await expect(
-    ben.page.getByText("wrote your keyword “invoice”"),
-  ).toBeVisible();
-  await expect(ben.page.getByText("mentioned you")).toBeVisible();
-  await expect(ben.page.getByRole("main").getByText(/replied/)).toBeVisible();
-  await expect(ben.page.getByRole("main").getByText(/reacted/)).toBeVisible();
-  await ben.expectFlawless("activity");
+  await annas.call('PUT', `/r1/messages/${own.id}/reactions/${encodeURIComponent('🎉')}`, {});
+  await send(annas, { content: 'Then we ship it.', thread_id: own.id });
+  await expect(ben.page.getByText('wrote your keyword “invoice”')).toBeVisible();
+  await expect(ben.page.getByText('mentioned you')).toBeVisible();
+  await expect(ben.page.getByRole('main').getByText(/replied/)).toBeVisible();
+  await expect(ben.page.getByRole('main').getByText(/reacted/)).toBeVisible();
+  await ben.expectFlawless('activity');
   await ben.page.setViewportSize({ ...DESKTOP, width: 1440 });
-  await shoot(ben.page, "activity-1440");
+  await shoot(ben.page, 'activity-1440');
   await ben.page.setViewportSize(PHONE.viewport);
-  await ben.expectFlawless("activity on a phone");
-  await shoot(ben.page, "activity-390");
+  await ben.expectFlawless('activity on a phone');
+  await shoot(ben.page, 'activity-390');
   await ben.page.setViewportSize(DESKTOP);
 
   // Filters; and a message opens where it was said.
-  await ben.page.getByRole("button", { name: "Mentions", exact: true }).click();
-  await expect(
-    ben.page
-      .getByRole("main")
-      .getByRole("listitem")
-      .filter({ hasText: "mentioned you" }),
-  ).toBeVisible();
-  await expect(ben.page.getByText("wrote your keyword")).toHaveCount(0);
-  await ben.page.getByRole("button", { name: "Keywords", exact: true }).click();
-  await expect(ben.page.getByText("wrote your keyword")).toBeVisible();
-  await expect(ben.page.getByText("mentioned you")).toHaveCount(0);
-  await ben.page.getByRole("button", { name: "Exports", exact: true }).click();
-  await expect(
-    ben.page.getByRole("heading", { name: "Nothing here" }),
-  ).toBeVisible();
-  await ben.page.getByRole("button", { name: "Mentions", exact: true }).click();
-  await ben.page.getByRole("link", { name: /mentioned you/ }).click();
+  await ben.page.getByRole('button', { name: 'Mentions', exact: true }).click();
+  await expect(ben.page.getByRole('main').getByRole('listitem').filter({ hasText: 'mentioned you' })).toBeVisible();
+  await expect(ben.page.getByText('wrote your keyword')).toHaveCount(0);
+  await ben.page.getByRole('button', { name: 'Keywords', exact: true }).click();
+  await expect(ben.page.getByText('wrote your keyword')).toBeVisible();
+  await expect(ben.page.getByText('mentioned you')).toHaveCount(0);
+  await ben.page.getByRole('button', { name: 'Exports', exact: true }).click();
+  await expect(ben.page.getByRole('heading', { name: 'Nothing here' })).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Mentions', exact: true }).click();
+  await ben.page.getByRole('link', { name: /mentioned you/ }).click();
   await expect(ben.page).toHaveURL(new RegExp(`/c/${channel.id}`));
-  await ben.sees("can you confirm the EU queue?");
+  await ben.sees('can you confirm the EU queue?');
 
   // What is looked at is read as it comes.
   await ben.openConversation(anna.name);
-  await ben.sees("Or at nine?");
-  await anna.write("Fine, at nine.");
-  await ben.sees("Fine, at nine.");
+  await ben.sees('Or at nine?');
+  await anna.write('Fine, at nine.');
+  await ben.sees('Fine, at nine.');
   await ben.page
-    .getByRole("navigation", { name: "Main" })
-    .getByRole("link", { name: /^Activity/ })
+    .getByRole('navigation', { name: 'Main' })
+    .getByRole('link', { name: /^Activity/ })
     .click();
-  await ben.page.getByRole("button", { name: "Unread", exact: true }).click();
-  await expect(
-    ben.page
-      .getByRole("main")
-      .getByRole("listitem")
-      .filter({ hasText: "at nine" }),
-  ).toHaveCount(0);
-  await ben.page.getByRole("button", { name: "Mark all as read" }).click();
-  await expect(entry).toHaveAccessibleName("Activity");
+  await ben.page.getByRole('button', { name: 'Unread', exact: true }).click();
+  await expect(ben.page.getByRole('main').getByRole('listitem').filter({ hasText: 'at nine' })).toHaveCount(0);
+  await ben.page.getByRole('button', { name: 'Mark all as read' }).click();
+  await expect(entry).toHaveAccessibleName('Activity');
 
   // It could not be loaded, and is asked for again.
   await ben.page.route(/\/r1\/notifications\?/, (route) => route.abort());
-  await ben.page
-    .getByRole("button", { name: "Reactions", exact: true })
-    .click();
-  await expect(ben.page.getByText("Couldn’t load your activity")).toBeVisible();
-  await ben.expectFlawless("activity that could not be loaded");
-  await shoot(ben.page, "activity-failed-1280");
+  await ben.page.getByRole('button', { name: 'Reactions', exact: true }).click();
+  await expect(ben.page.getByText('Couldn’t load your activity')).toBeVisible();
+  await ben.expectFlawless('activity that could not be loaded');
+  await shoot(ben.page, 'activity-failed-1280');
   await ben.page.unroute(/\/r1\/notifications\?/);
-  await ben.page.getByRole("button", { name: "Try again" }).click();
-  await expect(ben.page.getByRole("main").getByText(/reacted/)).toBeVisible();
+  await ben.page.getByRole('button', { name: 'Try again' }).click();
+  await expect(ben.page.getByRole('main').getByText(/reacted/)).toBeVisible();
 });
 
-test("one says what one wants to be told of, and it stays", async ({
-  arrive,
-}) => {
-  const anna = await arrive("Anna", { viewport: { ...DESKTOP, width: 1440 } });
+test('one says what one wants to be told of, and it stays', async ({ arrive }) => {
+  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const { page } = anna;
-  await page.goto("/settings#notifications");
-  const section = page.getByRole("region", { name: "Notifications" });
-  await expect(section.getByRole("radio", { name: /Mentions/ })).toBeChecked();
-  await section.getByRole("radio", { name: /All messages/ }).click();
-  const input = section.getByRole("textbox", { name: "Add a keyword" });
-  for (const word of ["invoice", "hoá đơn"]) {
+  await page.goto('/settings#notifications');
+  const section = page.getByRole('region', { name: 'Notifications' });
+  await expect(section.getByRole('radio', { name: /Mentions/ })).toBeChecked();
+  await section.getByRole('radio', { name: /All messages/ }).click();
+  const input = section.getByRole('textbox', { name: 'Add a keyword' });
+  for (const word of ['invoice', 'hoá đơn']) {
     await input.fill(word);
-    await input.press("Enter");
-    await expect(
-      section.getByRole("button", { name: `Remove ${word}` }),
-    ).toBeVisible();
+    await input.press('Enter');
+    await expect(section.getByRole('button', { name: `Remove ${word}` })).toBeVisible();
   }
-  await input.fill("!!!");
-  await input.press("Enter");
-  await expect(section.getByRole("alert")).toContainText("at least one letter");
-  await input.fill("");
-  await section
-    .getByRole("switch", { name: "Pause notifications at set hours" })
-    .click();
-  await section.getByRole("button", { name: "Sunday" }).click();
-  await section.getByLabel("From", { exact: true }).selectOption("22:00");
-  await section
-    .getByLabel("Do not disturb")
-    .selectOption({ label: "For 30 minutes" });
-  await expect(section.getByLabel("Do not disturb")).toContainText(/Ends in/);
-  await section
-    .getByLabel("By email")
-    .selectOption({ label: "After 30 minutes" });
-  await section.getByRole("switch", { name: "Show the message text" }).click();
-  await anna.expectFlawless("notification settings");
+  await input.fill('!!!');
+  await input.press('Enter');
+  await expect(section.getByRole('alert')).toContainText('at least one letter');
+  await input.fill('');
+  await section.getByRole('switch', { name: 'Pause notifications at set hours' }).click();
+  await section.getByRole('button', { name: 'Sunday' }).click();
+  await section.getByLabel('From', { exact: true }).selectOption('22:00');
+  await section.getByLabel('Do not disturb').selectOption({ label: 'For 30 minutes' });
+  await expect(section.getByLabel('Do not disturb')).toContainText(/Ends in/);
+  await section.getByLabel('By email').selectOption({ label: 'After 30 minutes' });
+  await section.getByRole('switch', { name: 'Show the message text' }).click();
+  await anna.expectFlawless('notification settings');
   await section.scrollIntoViewIfNeeded();
-  await shoot(page, "notification-settings-1440");
+  await shoot(page, 'notification-settings-1440');
   await page.setViewportSize(PHONE.viewport);
-  await anna.expectFlawless("notification settings on a phone");
-  await shoot(page, "notification-settings-390");
+  await anna.expectFlawless('notification settings on a phone');
+  await shoot(page, 'notification-settings-390');
 
   await page.reload();
-  await expect(
-    section.getByRole("radio", { name: /All messages/ }),
-  ).toBeChecked();
-  await expect(
-    section.getByRole("button", { name: "Remove hoá đơn" }),
-  ).toBeVisible();
-  await expect(section.getByRole("button", { name: "Sunday" })).toHaveAttribute(
-    "aria-pressed",
-    "false",
-  );
-  await expect(section.getByLabel("From", { exact: true })).toHaveValue("22:00");
-  await expect(section.getByLabel("By email")).toHaveValue("30");
-  await expect(
-    section.getByRole("switch", { name: "Show the message text" }),
-  ).not.toBeChecked();
+  await expect(section.getByRole('radio', { name: /All messages/ })).toBeChecked();
+  await expect(section.getByRole('button', { name: 'Remove hoá đơn' })).toBeVisible();
+  await expect(section.getByRole('button', { name: 'Sunday' })).toHaveAttribute('aria-pressed', 'false');
+  await expect(section.getByLabel('From', { exact: true })).toHaveValue('22:00');
+  await expect(section.getByLabel('By email')).toHaveValue('30');
+  await expect(section.getByRole('switch', { name: 'Show the message text' })).not.toBeChecked();
 });
 
-test("conversations that tell of something else are listed, and left to the settings again", async ({
+test('conversations that tell of something else are listed, and left to the settings again', async ({
   arrive,
-  server,
+  server
 }) => {
-  const anna = await arrive("Anna", { viewport: { ...DESKTOP, width: 1440 } });
+  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const { page } = anna;
   const api = await apiOf(server, anna);
   const title = `Harvest ${Date.now()}`;
-  const channel = await api.call("POST", "/r1/conversations", {
-    kind: "private_channel",
-    title,
+  const channel = await api.call('POST', '/r1/conversations', {
+    kind: 'private_channel',
+    title
   });
-  await page.goto("/settings#notifications");
-  const section = page.getByRole("region", { name: "Notifications" });
-  await expect(section.getByRole("radio", { name: /Mentions/ })).toBeVisible();
-  await expect(
-    section.getByRole("heading", { name: "Exceptions" }),
-  ).toHaveCount(0);
+  await page.goto('/settings#notifications');
+  const section = page.getByRole('region', { name: 'Notifications' });
+  await expect(section.getByRole('radio', { name: /Mentions/ })).toBeVisible();
+  await expect(section.getByRole('heading', { name: 'Exceptions' })).toHaveCount(0);
 
   // Chosen elsewhere, it is here at once.
   const own = `/r1/conversations/${channel.id}/own`;
-  await api.call("PATCH", own, {
-    notify: "all",
-    muted_until: "9999-12-31T00:00:00.000Z",
+  await api.call('PATCH', own, {
+    notify: 'all',
+    muted_until: '9999-12-31T00:00:00.000Z'
   });
-  const row = section
-    .getByRole("list", { name: "Exceptions" })
-    .getByRole("listitem")
-    .filter({ hasText: title });
-  const level = row.getByRole("combobox", { name: `Notify me in ${title}` });
-  await expect(level).toHaveValue("all");
-  await expect(row).toContainText("Muted");
-  await anna.expectFlawless("exceptions");
-  await shoot(page, "notification-exceptions-1440");
+  const row = section.getByRole('list', { name: 'Exceptions' }).getByRole('listitem').filter({ hasText: title });
+  const level = row.getByRole('combobox', { name: `Notify me in ${title}` });
+  await expect(level).toHaveValue('all');
+  await expect(row).toContainText('Muted');
+  await anna.expectFlawless('exceptions');
+  await shoot(page, 'notification-exceptions-1440');
   await page.setViewportSize(PHONE.viewport);
-  await anna.expectFlawless("exceptions on a phone");
-  await shoot(page, "notification-exceptions-390");
+  await anna.expectFlawless('exceptions on a phone');
+  await shoot(page, 'notification-exceptions-390');
 
-  await row.getByRole("button", { name: `Unmute ${title}` }).click();
-  await expect(row).not.toContainText("Muted");
-  await level.selectOption("none");
-  await expect(level).toHaveValue("none");
+  await row.getByRole('button', { name: `Unmute ${title}` }).click();
+  await expect(row).not.toContainText('Muted');
+  await level.selectOption('none');
+  await expect(level).toHaveValue('none');
   // What is none any more stays until one has left the page.
-  await level.selectOption("usual");
-  await expect(level).toHaveValue("usual");
-  const chosen = async () =>
-    (await api.call("GET", `/r1/conversations/${channel.id}`)).own;
-  await expect
-    .poll(chosen)
-    .toMatchObject({ notify: "mentions", notify_chosen: false });
+  await level.selectOption('usual');
+  await expect(level).toHaveValue('usual');
+  const chosen = async () => (await api.call('GET', `/r1/conversations/${channel.id}`)).own;
+  await expect.poll(chosen).toMatchObject({ notify: 'mentions', notify_chosen: false });
   await page.reload();
-  await expect(section.getByRole("radio", { name: /Mentions/ })).toBeVisible();
+  await expect(section.getByRole('radio', { name: /Mentions/ })).toBeVisible();
   await expect(row).toHaveCount(0);
 });
 
-test.describe("while the app is open and nobody looks at it", () => {
+test.describe('while the app is open and nobody looks at it', () => {
   /** As if another tab were before this one. */
   const hide = (page, isHidden) =>
     page.evaluate(
       (state) => {
-        Object.defineProperty(document, "visibilityState", {
+        Object.defineProperty(document, 'visibilityState', {
           configurable: true,
-          get: () => state,
+          get: () => state
         });
-        document.dispatchEvent(new Event("visibilitychange"));
+        document.dispatchEvent(new Event('visibilitychange'));
       },
-      isHidden ? "hidden" : "visible",
+      isHidden ? 'hidden' : 'visible'
     );
 
   /** What the system shows. */
   const shown = (page) =>
     page.evaluate(async () => {
       const registration = await navigator.serviceWorker.ready;
-      return (await registration.getNotifications()).map(
-        ({ title, body, tag }) => ({ title, body, tag }),
-      );
+      return (await registration.getNotifications()).map(({ title, body, tag }) => ({ title, body, tag }));
     });
 
   /** Anna, and Ben whose system may show what comes. */
   const arriveBoth = async (arrive) => {
-    const anna = await arrive("Anna");
-    const ben = await arrive("Ben", {
-      serviceWorkers: "allow",
-      permissions: ["notifications"],
+    const anna = await arrive('Anna');
+    const ben = await arrive('Ben', {
+      serviceWorkers: 'allow',
+      permissions: ['notifications']
     });
     await ben.page.evaluate(() => navigator.serviceWorker.ready);
     return [anna, ben];
   };
 
-  test("the system shows what comes, until it is read", async ({
-    arrive,
-    server,
-  }) => {
+  test('the system shows what comes, until it is read', async ({ arrive, server }) => {
     const [anna, ben] = await arriveBoth(arrive);
     const { page } = ben;
     await anna.openChatWith(ben);
 
     // A tab that is looked at says it itself.
-    await anna.write("Can you see this?");
-    const entry = page
-      .getByRole("navigation", { name: "Main" })
-      .getByRole("link", { name: /^Activity/ });
+    await anna.write('Can you see this?');
+    const entry = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: /^Activity/ });
     await expect(entry).toHaveAccessibleName(/1 unread/);
     expect(await shown(page)).toEqual([]);
 
     await hide(page, true);
-    const tag = new URL(anna.page.url()).pathname.split("/")[2];
-    await anna.write("Dinner at eight?");
-    await expect
-      .poll(() => shown(page))
-      .toEqual([{ title: anna.name, body: "Dinner at eight?", tag }]);
+    const tag = new URL(anna.page.url()).pathname.split('/')[2];
+    await anna.write('Dinner at eight?');
+    await expect.poll(() => shown(page)).toEqual([{ title: anna.name, body: 'Dinner at eight?', tag }]);
     // The next one of the conversation takes its place.
-    await anna.write("Or at nine?");
-    await expect
-      .poll(() => shown(page))
-      .toEqual([{ title: anna.name, body: "Or at nine?", tag }]);
+    await anna.write('Or at nine?');
+    await expect.poll(() => shown(page)).toEqual([{ title: anna.name, body: 'Or at nine?', tag }]);
 
     // Read on another device.
     const bens = await apiOf(server, ben);
-    await bens.call("POST", "/r1/notifications/read", { all: true });
+    await bens.call('POST', '/r1/notifications/read', { all: true });
     await expect.poll(() => shown(page)).toEqual([]);
 
     // The text is not for everybody who passes by.
-    await bens.call("PATCH", "/r1/notifications/settings", {
-      show_text: false,
+    await bens.call('PATCH', '/r1/notifications/settings', {
+      show_text: false
     });
-    await anna.write("It’s a surprise.");
-    await expect
-      .poll(() => shown(page))
-      .toEqual([{ title: anna.name, body: "sent you a message", tag }]);
+    await anna.write('It’s a surprise.');
+    await expect.poll(() => shown(page)).toEqual([{ title: anna.name, body: 'sent you a message', tag }]);
 
     // Pressed, it leads to its message, where it is read.
     await hide(page, false);
     await page.evaluate((tag) => {
       navigator.serviceWorker.dispatchEvent(
-        new MessageEvent("message", {
+        new MessageEvent('message', {
           data: {
-            type: "natter.open",
+            type: 'natter.open',
             conversation_id: tag,
             message_id: null,
-            path: `/c/${tag}`,
-          },
-        }),
+            path: `/c/${tag}`
+          }
+        })
       );
     }, tag);
     await expect(page).toHaveURL(new RegExp(`/c/${tag}`));
-    await ben.sees("It’s a surprise.");
+    await ben.sees('It’s a surprise.');
     await expect.poll(() => shown(page)).toEqual([]);
   });
 
-  test("a second tab that is looked at is enough, and it can be turned off", async ({
-    arrive,
-    server,
-  }) => {
+  test('a second tab that is looked at is enough, and it can be turned off', async ({ arrive, server }) => {
     const [anna, ben] = await arriveBoth(arrive);
     const { page } = ben;
     const second = await page.context().newPage();
-    await second.goto("/activity");
-    await expect(
-      second.getByRole("heading", { name: "Nothing yet" }),
-    ).toBeVisible();
+    await second.goto('/activity');
+    await expect(second.getByRole('heading', { name: 'Nothing yet' })).toBeVisible();
     await hide(page, true);
     await anna.openChatWith(ben);
-    await anna.write("Can you see this?");
-    await expect(
-      second.getByRole("main").getByText("Can you see this?"),
-    ).toBeVisible();
+    await anna.write('Can you see this?');
+    await expect(second.getByRole('main').getByText('Can you see this?')).toBeVisible();
     expect(await shown(page)).toEqual([]);
 
     await hide(second, true);
-    await anna.write("And this?");
-    await expect
-      .poll(async () => (await shown(page)).map(({ body }) => body))
-      .toEqual(["And this?"]);
+    await anna.write('And this?');
+    await expect.poll(async () => (await shown(page)).map(({ body }) => body)).toEqual(['And this?']);
     await second.close();
 
     await hide(page, false);
-    await page.goto("/settings#notifications");
-    const toggle = page.getByRole("switch", { name: "From open tabs" });
+    await page.goto('/settings#notifications');
+    const toggle = page.getByRole('switch', { name: 'From open tabs' });
     await expect(toggle).toBeChecked();
     await toggle.scrollIntoViewIfNeeded();
-    await ben.expectFlawless("notifications of this device");
-    await shoot(page, "notifications-of-this-device-1280");
+    await ben.expectFlawless('notifications of this device');
+    await shoot(page, 'notifications-of-this-device-1280');
     await toggle.click();
     await expect(toggle).not.toBeChecked();
     await page.reload();
     await expect(toggle).not.toBeChecked();
     const bens = await apiOf(server, ben);
-    await bens.call("POST", "/r1/notifications/read", { all: true });
+    await bens.call('POST', '/r1/notifications/read', { all: true });
     await expect.poll(() => shown(page)).toEqual([]);
     await hide(page, true);
-    await anna.write("Are you there?");
+    await anna.write('Are you there?');
     await expect(
-      page
-        .getByRole("navigation", { name: "Main" })
-        .getByRole("link", { name: /^Activity/ }),
+      page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: /^Activity/ })
     ).toHaveAccessibleName(/1 unread/);
     expect(await shown(page)).toEqual([]);
   });

@@ -2,62 +2,66 @@
 
 import { DESKTOP, expect, PHONE, signInAsAdmin, test } from './people.mjs';
 
-test('an admin bans a network, lifts the ban, and finds both in the audit log', { tag: '@gate' }, async ({ browser, server }) => {
-  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-  const admin = await signInAsAdmin(context, server);
-  const { page } = admin;
-  await page.goto('/');
-  await page.getByRole('link', { name: 'Admin' }).click();
-  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Bans' }).click();
-  await expect(page.getByText('No bans. The firewall')).toBeVisible();
-  await page.getByRole('button', { name: 'Ban an IP address' }).click();
-  const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('IP address or range').fill('203.0.113');
-  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
-  await expect(dialog.getByText(/Enter an IP address or range/)).toBeVisible();
-  await expect(dialog.getByText('Enter a reason.')).toBeVisible();
-  await admin.expectFlawless('the form for a ban');
-  await dialog.getByLabel('IP address or range').fill('203.0.113.0/24');
-  await dialog.getByLabel('Duration').selectOption('7200');
-  await dialog.getByLabel('Reason').fill('Keeps guessing passwords');
-  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
-  const row = page.getByRole('row').filter({ hasText: '203.0.113.0/24' });
-  await expect(row).toContainText('Keeps guessing passwords');
-  await expect(row).toContainText(/in (2 hours|1\d\d minutes)/);
-  await admin.expectFlawless('the bans');
-  await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Firewall' });
-  await expect(page).toHaveURL(/by=firewall/);
-  await expect(page.getByText('No ban matches.')).toBeVisible();
-  await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Admins' });
-  await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('guessing');
-  await expect(page).toHaveURL(/q=guessing/);
-  await expect(row).toBeVisible();
-  await admin.expectFlawless('bans that were searched');
-  await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('');
-  await row.getByRole('button', { name: /Lift/ }).click();
-  await page.getByRole('alertdialog').getByRole('button', { name: 'Lift' }).click();
-  await expect(row).toHaveCount(0);
+test(
+  'an admin bans a network, lifts the ban, and finds both in the audit log',
+  { tag: '@gate' },
+  async ({ browser, server }) => {
+    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+    const admin = await signInAsAdmin(context, server);
+    const { page } = admin;
+    await page.goto('/');
+    await page.getByRole('link', { name: 'Admin' }).click();
+    await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Bans' }).click();
+    await expect(page.getByText('No bans. The firewall')).toBeVisible();
+    await page.getByRole('button', { name: 'Ban an IP address' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('IP address or range').fill('203.0.113');
+    await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+    await expect(dialog.getByText(/Enter an IP address or range/)).toBeVisible();
+    await expect(dialog.getByText('Enter a reason.')).toBeVisible();
+    await admin.expectFlawless('the form for a ban');
+    await dialog.getByLabel('IP address or range').fill('203.0.113.0/24');
+    await dialog.getByLabel('Duration').selectOption('7200');
+    await dialog.getByLabel('Reason').fill('Keeps guessing passwords');
+    await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+    const row = page.getByRole('row').filter({ hasText: '203.0.113.0/24' });
+    await expect(row).toContainText('Keeps guessing passwords');
+    await expect(row).toContainText(/in (2 hours|1\d\d minutes)/);
+    await admin.expectFlawless('the bans');
+    await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Firewall' });
+    await expect(page).toHaveURL(/by=firewall/);
+    await expect(page.getByText('No ban matches.')).toBeVisible();
+    await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Admins' });
+    await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('guessing');
+    await expect(page).toHaveURL(/q=guessing/);
+    await expect(row).toBeVisible();
+    await admin.expectFlawless('bans that were searched');
+    await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('');
+    await row.getByRole('button', { name: /Lift/ }).click();
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Lift' }).click();
+    await expect(row).toHaveCount(0);
 
-  await page.getByRole('link', { name: 'Audit log' }).click();
-  const rows = page.getByRole('row');
-  const added = rows.filter({ hasText: 'IP address banned' });
-  await expect(added).toContainText(server.admin.display_name);
-  await added.getByRole('button').first().click();
-  await expect(rows).toHaveCount(2);
-  await expect(page.getByRole('combobox', { name: 'Filter by action' })).toHaveValue('admin.ban_added');
-  await admin.expectFlawless('the audit log');
-  await page.getByRole('combobox', { name: 'Filter by action' }).selectOption({ label: 'Ban lifted' });
-  await expect(rows.filter({ hasText: 'Ban lifted' })).toHaveCount(1);
-  await expect(rows).toHaveCount(2);
-  await page.getByRole('button', { name: 'Clear filter' }).click();
-  await expect(added).toBeVisible();
-  await context.close();
-});
+    await page.getByRole('link', { name: 'Audit log' }).click();
+    const rows = page.getByRole('row');
+    const added = rows.filter({ hasText: 'IP address banned' });
+    await expect(added).toContainText(server.admin.display_name);
+    await added.getByRole('button').first().click();
+    await expect(rows).toHaveCount(2);
+    await expect(page.getByRole('combobox', { name: 'Filter by action' })).toHaveValue('admin.ban_added');
+    await admin.expectFlawless('the audit log');
+    await page.getByRole('combobox', { name: 'Filter by action' }).selectOption({ label: 'Ban lifted' });
+    await expect(rows.filter({ hasText: 'Ban lifted' })).toHaveCount(1);
+    await expect(rows).toHaveCount(2);
+    await page.getByRole('button', { name: 'Clear filter' }).click();
+    await expect(added).toBeVisible();
+    await context.close();
+  }
+);
 
 for (const { name, options } of [
   { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
   { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },
-  { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } },
+  { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } }
 ]) {
   test(`the console (${name})`, async ({ browser, server }) => {
     const context = await browser.newContext({ baseURL: server.url, ...options });
@@ -80,7 +84,7 @@ test('what of it can not be loaded says so, and comes when it is tried again', a
   await page.route(lists, (route) => route.abort());
   for (const [path, sentence] of [
     ['/admin/bans', 'Couldn’t load the bans'],
-    ['/admin/audit-log', 'Couldn’t load the audit log'],
+    ['/admin/audit-log', 'Couldn’t load the audit log']
   ]) {
     await page.goto(path);
     await expect(page.getByRole('heading', { name: sentence })).toBeVisible();

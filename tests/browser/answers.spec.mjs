@@ -14,8 +14,8 @@ const silentVoices = () => {
     value: {
       said,
       speak: (utterance) => said.push(utterance),
-      cancel: () => said.splice(0).forEach((utterance) => utterance.onerror?.()),
-    },
+      cancel: () => said.splice(0).forEach((utterance) => utterance.onerror?.())
+    }
   });
 };
 
@@ -89,9 +89,12 @@ const watchShifts = () => {
 
 for (const [size, options] of [
   ['a large screen', {}],
-  ['a phone', PHONE],
+  ['a phone', PHONE]
 ])
-  test(`nothing jumps while an answer comes, and while its chat is opened, on ${size}`, async ({ arrive, upstream }) => {
+  test(`nothing jumps while an answer comes, and while its chat is opened, on ${size}`, async ({
+    arrive,
+    upstream
+  }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
     const expectStill = async (what) => {
@@ -197,7 +200,7 @@ test('another model gives an answer again, and goes on with the chat', async ({ 
   upstream.next({ words: ['Large', ' words.'] });
   await page.getByRole('button', { name: 'Regenerate with another model' }).click();
   const picker = page.getByRole('dialog', {
-    name: 'Regenerate with another model',
+    name: 'Regenerate with another model'
   });
   await expect(picker.getByRole('option').first()).toBeVisible();
   await anna.expectFlawless('models');
@@ -226,7 +229,7 @@ test('what an answer took is told, on a phone, too', async ({ arrive, upstream }
   await anna.openAssistant();
   upstream.next({
     words: ['Eight.'],
-    usage: { prompt_tokens: 1200, completion_tokens: 34, total_tokens: 1234 },
+    usage: { prompt_tokens: 1200, completion_tokens: 34, total_tokens: 1234 }
   });
   await anna.write('How many?');
   await anna.sees('Eight.');

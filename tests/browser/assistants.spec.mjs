@@ -3,7 +3,9 @@
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
 const conversations = async (server, visitor) =>
-  (await (await apiOf(server, visitor)).call('GET', '/r1/conversations')).items.filter(({ kind }) => kind === 'assistant');
+  (await (await apiOf(server, visitor)).call('GET', '/r1/conversations')).items.filter(
+    ({ kind }) => kind === 'assistant'
+  );
 
 test('a look at an assistant makes nothing; a question makes one conversation', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
@@ -37,7 +39,9 @@ test('it is renamed from its header and from its row, and deleted', async ({ arr
   await expect(anna.page).toHaveTitle(/Ports and hosts/);
 
   // By a right click, by the keyboard, and by its button.
-  const row = anna.page.getByRole('navigation', { name: 'Conversations' }).getByRole('link', { name: 'Ports and hosts' });
+  const row = anna.page
+    .getByRole('navigation', { name: 'Conversations' })
+    .getByRole('link', { name: 'Ports and hosts' });
   await row.click({ button: 'right' });
   await expect(anna.page.getByRole('menuitem', { name: 'Rename' })).toBeVisible();
   await anna.expectFlawless('the menu of a row');

@@ -12,7 +12,10 @@ async function saveCard(page, outcome = 'Save the card') {
   await page.getByRole('button', { name: outcome, exact: true }).click();
 }
 
-for (const [size, options] of [['wide', { viewport: DESKTOP }], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', { viewport: DESKTOP }],
+  ['phone', PHONE]
+])
   test(`a card is saved, paid with, and charged by itself when credits run low: ${size}`, async ({ arrive }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
@@ -60,7 +63,7 @@ for (const [size, options] of [['wide', { viewport: DESKTOP }], ['phone', PHONE]
 
     const [download] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('region', { name: 'Credits ledger' }).getByRole('button').first().click(),
+      page.getByRole('region', { name: 'Credits ledger' }).getByRole('button').first().click()
     ]);
     expect((await readFile(await download.path(), 'utf8')).split('\n').length).toBeGreaterThan(2);
   });
@@ -75,7 +78,10 @@ test('a workspace has credits of its own', async ({ arrive, server }) => {
   await expect(page.getByText('For: Harbour')).toBeVisible();
   await expect(page.getByLabel('Seats')).toHaveCount(0);
   await page.getByRole('button', { name: /^Pay/ }).click();
-  await page.getByRole('main').getByRole('button', { name: /^Pay \$/ }).click();
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: /^Pay \$/ })
+    .click();
   await expect(page.getByRole('heading', { level: 1, name: '500 credits: paid' })).toBeVisible();
   await page.goto(`/plans/billing?workspace_id=${id}`);
   await expect(page.getByRole('region', { name: 'Credits', exact: true })).toContainText('500');
@@ -85,21 +91,44 @@ test('a workspace has credits of its own', async ({ arrive, server }) => {
   await expect(page.getByRole('region', { name: 'Credits', exact: true })).not.toContainText('500');
 });
 
-test('prices stand as they are written where they are paid, and so do limits and revenue', async ({ arrive, browser, server }) => {
+test('prices stand as they are written where they are paid, and so do limits and revenue', async ({
+  arrive,
+  browser,
+  server
+}) => {
   const admin = await apiOf(server, server.admin);
   await admin.call('POST', '/r1/admin/pricing_plans', {
-    kind: 'credits', name: 'Harbour pack', credits: 700_000_000, quotas: {}, features: [], trial_days: 0,
-    prices: [{ currency: 'JPY', amount: 1_500 }, { currency: 'VND', amount: 290_000 }, { currency: 'USD', amount: 1_050 }],
+    kind: 'credits',
+    name: 'Harbour pack',
+    credits: 700_000_000,
+    quotas: {},
+    features: [],
+    trial_days: 0,
+    prices: [
+      { currency: 'JPY', amount: 1_500 },
+      { currency: 'VND', amount: 290_000 },
+      { currency: 'USD', amount: 1_050 }
+    ]
   });
   await admin.call('POST', '/r1/admin/pricing_plans', {
-    kind: 'subscription', interval: 'month', name: 'Roomy', credits: 0, features: [], trial_days: 0,
-    quotas: { storage: 5 * 1_024 ** 3, members: 12, answers: 20 }, prices: [{ currency: 'JPY', amount: 980 }],
+    kind: 'subscription',
+    interval: 'month',
+    name: 'Roomy',
+    credits: 0,
+    features: [],
+    trial_days: 0,
+    quotas: { storage: 5 * 1_024 ** 3, members: 12, answers: 20 },
+    prices: [{ currency: 'JPY', amount: 980 }]
   });
   const anna = await arrive('Anna');
   const { page } = anna;
   await page.goto('/plans');
   const pack = page.getByRole('listitem').filter({ hasText: '700 credits' });
-  for (const [currency, price, paid] of [['JPY', '¥1,500', '¥1,500'], ['VND', '₫290,000', '₫290,000'], ['USD', '$10.50', '$10.50']]) {
+  for (const [currency, price, paid] of [
+    ['JPY', '¥1,500', '¥1,500'],
+    ['VND', '₫290,000', '₫290,000'],
+    ['USD', '$10.50', '$10.50']
+  ]) {
     await page.getByLabel('Currency').selectOption(currency);
     await expect(pack).toContainText(price);
     await pack.getByRole('link', { name: 'Buy 700 credits' }).click();

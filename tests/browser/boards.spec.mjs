@@ -3,7 +3,10 @@
 import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
 const column = (page, name) => page.getByRole('region', { name, exact: true });
-const cards = (page, name) => column(page, name).getByRole('listitem').filter({ has: page.locator('[id^="task-"]') });
+const cards = (page, name) =>
+  column(page, name)
+    .getByRole('listitem')
+    .filter({ has: page.locator('[id^="task-"]') });
 
 test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' }, async ({ arrive, server }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
@@ -94,7 +97,10 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await anna.expectFlawless('a task with a description');
   // What both have changed is asked about.
   const annas = page.getByRole('dialog', { name: 'Task' });
-  for (const [dialog, text] of [[annas, 'What Anna wrote'], [bens, 'What Ben wrote']]) {
+  for (const [dialog, text] of [
+    [annas, 'What Anna wrote'],
+    [bens, 'What Ben wrote']
+  ]) {
     await dialog.getByRole('button', { name: 'Edit' }).click();
     await dialog.getByLabel('Description').fill(text);
     await dialog.getByRole('button', { name: 'Save' }).click();
@@ -166,7 +172,12 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   await expect(ben.page.getByText('No tasks for you')).toBeVisible();
   await ben.expectFlawless('no tasks of one’s own');
   await shoot(ben.page, 'tasks-empty-1440');
-  await api.call('POST', `/r1/conversations/${chat}/tasks`, { title: 'Ask for a quote', column_id: board.columns[1].id, assignee_ids: [id], due_at: due });
+  await api.call('POST', `/r1/conversations/${chat}/tasks`, {
+    title: 'Ask for a quote',
+    column_id: board.columns[1].id,
+    assignee_ids: [id],
+    due_at: due
+  });
   await expect(ben.page.getByRole('link', { name: /Ask for a quote/ })).toContainText('Tomorrow');
   await ben.expectFlawless('tasks of one’s own');
   await shoot(ben.page, 'tasks-1440');
@@ -222,7 +233,10 @@ test('on a phone a board shows one column, and a long press asks where a task is
   await expect(cards(page, 'Doing')).toHaveCount(2);
 });
 
-test('a board of a thousand tasks draws those near the view, and the others as one comes to them', async ({ arrive, server }) => {
+test('a board of a thousand tasks draws those near the view, and the others as one comes to them', async ({
+  arrive,
+  server
+}) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const ben = await arrive('Ben');
   await anna.openChatWith(ben);
@@ -230,10 +244,19 @@ test('a board of a thousand tasks draws those near the view, and the others as o
   const chat = new URL(page.url()).pathname.split('/').pop();
   const api = await apiOf(server, anna);
   const columns = [];
-  for (const name of ['Waiting', 'Doing']) columns.push(await api.call('POST', `/r1/conversations/${chat}/board/columns`, { name }));
+  for (const name of ['Waiting', 'Doing'])
+    columns.push(await api.call('POST', `/r1/conversations/${chat}/board/columns`, { name }));
   const COUNT = 1_000;
   const created_at = '2026-11-26T09:00:00.000Z';
-  const same = { conversation_id: chat, column_id: columns[0].id, description: '', version: 1, labels: ['Launch'], assignee_ids: [], assignees: [] };
+  const same = {
+    conversation_id: chat,
+    column_id: columns[0].id,
+    description: '',
+    version: 1,
+    labels: ['Launch'],
+    assignee_ids: [],
+    assignees: []
+  };
   const taskOf = (at) => ({
     ...same,
     id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`,
@@ -244,13 +267,17 @@ test('a board of a thousand tasks draws those near the view, and the others as o
     archived_at: null,
     created_by: api.id,
     created_at,
-    updated_at: created_at,
+    updated_at: created_at
   });
   await page.route(/\/r1\/conversations\/[^/]+\/tasks\?/, (route) => {
     const query = new URL(route.request().url()).searchParams;
     const [number, page_size] = [Number(query.get('page')), Number(query.get('page_size'))];
-    const items = Array.from({ length: page_size }, (_, at) => (number - 1) * page_size + at + 1).filter((at) => at <= COUNT);
-    return route.fulfill({ json: { success: true, data: { items: items.map(taskOf), page: number, page_size, total: COUNT } } });
+    const items = Array.from({ length: page_size }, (_, at) => (number - 1) * page_size + at + 1).filter(
+      (at) => at <= COUNT
+    );
+    return route.fulfill({
+      json: { success: true, data: { items: items.map(taskOf), page: number, page_size, total: COUNT } }
+    });
   });
   await page.goto(`/tasks/${chat}`);
   const waiting = column(page, 'Waiting');
@@ -274,7 +301,7 @@ test('a board of a thousand tasks draws those near the view, and the others as o
         await waiting.getByRole('list').evaluate((element) => (element.scrollTop = element.scrollHeight));
         return page.getByRole('link', { name: 'Step 1000', exact: true }).count();
       },
-      { intervals: [20], timeout: 30_000 },
+      { intervals: [20], timeout: 30_000 }
     )
     .toBe(1);
 });

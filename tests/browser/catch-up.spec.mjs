@@ -1,48 +1,34 @@
 // What somebody has missed, told by an assistant: in a conversation, and in all of them.
 
-import { apiOf, expect, PHONE, shoot, test } from "./people.mjs";
+import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
 for (const [size, options] of [
-  ["1440", { viewport: { width: 1440, height: 900 } }],
-  ["390", PHONE],
+  ['1440', { viewport: { width: 1440, height: 900 } }],
+  ['390', PHONE]
 ])
-  test(`one is told what one has missed: ${size}`, async ({
-    arrive,
-    server,
-    upstream,
-  }) => {
-    const [anna, ben] = [await arrive("Anna", options), await arrive("Ben")];
+  test(`one is told what one has missed: ${size}`, async ({ arrive, server, upstream }) => {
+    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
-    const id = new URL(anna.page.url()).pathname.split("/").at(-1);
-    await anna.page.goto("/activity");
-    const button = anna.page.getByRole("button", { name: "Catch me up" });
-    await expect(
-      anna.page.getByRole("heading", { name: "Activity" }),
-    ).toBeVisible();
+    const id = new URL(anna.page.url()).pathname.split('/').at(-1);
+    await anna.page.goto('/activity');
+    const button = anna.page.getByRole('button', { name: 'Catch me up' });
+    await expect(anna.page.getByRole('heading', { name: 'Activity' })).toBeVisible();
     await expect(button).toHaveCount(0);
 
     const his = await apiOf(server, ben);
     for (let n = 1; n <= 12; n += 1)
-      await his.send(
-        id,
-        n === 12
-          ? `${anna.name}, can you book the room by Friday?`
-          : `Point ${n} of the plan`,
-      );
+      await his.send(id, n === 12 ? `${anna.name}, can you book the room by Friday?` : `Point ${n} of the plan`);
 
     // All that is new, from the activity page.
     upstream.next({
-      words: [
-        "**Ben** asks you to book the room by Friday.[12]\n\nThe plan has",
-        " eleven points.[1][11]",
-      ],
+      words: ['**Ben** asks you to book the room by Friday.[12]\n\nThe plan has', ' eleven points.[1][11]']
     });
     await button.click();
-    const told = anna.page.getByRole("region", { name: "What you missed" });
-    await expect(told).toContainText("book the room by Friday");
-    await anna.expectFlawless("what was missed everywhere");
+    const told = anna.page.getByRole('region', { name: 'What you missed' });
+    await expect(told).toContainText('book the room by Friday');
+    await anna.expectFlawless('what was missed everywhere');
     await shoot(anna.page, `catch-up-activity-${size}`);
-    await told.getByRole("button", { name: "Dismiss answer" }).click();
+    await told.getByRole('button', { name: 'Dismiss answer' }).click();
     await expect(told).toHaveCount(0);
 
     // Where the new messages of a conversation begin.
@@ -50,31 +36,25 @@ for (const [size, options] of [
     await expect(button).toBeVisible();
     const broken = {
       status: 503,
-      contentType: "application/json",
-      body: '{"status":"error","code":"unavailable","message":"No."}',
+      contentType: 'application/json',
+      body: '{"status":"error","code":"unavailable","message":"No."}'
     };
     await anna.page.route(/\/catch-up$/, (route) => route.fulfill(broken));
     await button.click();
-    await expect(told).toContainText("There’s no summary");
+    await expect(told).toContainText('There’s no summary');
     await anna.page.unroute(/\/catch-up$/);
     upstream.next({
-      words: ["**Ben** asks you to book the room", " by Friday.[12]"],
+      words: ['**Ben** asks you to book the room', ' by Friday.[12]']
     });
-    await told.getByRole("button", { name: "Try again" }).click();
-    await expect(told).toContainText("book the room");
-    await anna.expectFlawless("what was missed here");
+    await told.getByRole('button', { name: 'Try again' }).click();
+    await expect(told).toContainText('book the room');
+    await anna.expectFlawless('what was missed here');
     await shoot(anna.page, `catch-up-conversation-${size}`);
 
     // Nobody else sees it, and each statement leads to its message.
     await ben.openConversation(anna.name);
-    await ben.sees("can you book the room");
-    await expect(
-      ben.page.getByRole("region", { name: "What you missed" }),
-    ).toHaveCount(0);
-    await told.getByRole("link", { name: /^Source 12/ }).click();
-    await expect(
-      anna.log
-        .getByRole("article")
-        .filter({ hasText: "can you book the room" }),
-    ).toHaveClass(/found/);
+    await ben.sees('can you book the room');
+    await expect(ben.page.getByRole('region', { name: 'What you missed' })).toHaveCount(0);
+    await told.getByRole('link', { name: /^Source 12/ }).click();
+    await expect(anna.log.getByRole('article').filter({ hasText: 'can you book the room' })).toHaveClass(/found/);
   });

@@ -219,14 +219,14 @@ test('a channel that a message names is followed when it is renamed', async ({ a
   const { items } = await api.call('GET', '/r1/conversations');
   const chat = items.find(({ last_message }) => last_message?.content.includes('quickly'));
   expect(chat.last_message.content).toBe(
-    `From [#Quay four](/c/${open.id}) to [#Quay secrets](/c/${closed.id}), quickly`,
+    `From [#Quay four](/c/${open.id}) to [#Quay secrets](/c/${closed.id}), quickly`
   );
 
   // So it is where what is sent later is changed.
   await api.call('POST', `/r1/conversations/${chat.id}/messages`, {
     client_id: crypto.randomUUID(),
     content: `Soon [#Quay three](/c/${open.id})`,
-    send_at: new Date(Date.now() + 3_600_000).toISOString(),
+    send_at: new Date(Date.now() + 3_600_000).toISOString()
   });
   const waiting = page.getByRole('article', { name: /Scheduled for/ });
   await expect(waiting.getByRole('link', { name: '#Quay four' })).toBeVisible();

@@ -10,8 +10,8 @@ test.use({
     PAYMENT__DEMO__ENABLED: 'true',
     // Nobody answers there, so that letters are given up.
     MAIL__SMTP_URL: 'smtp://127.0.0.1:9',
-    JOBS__MAX_ATTEMPTS: '1',
-  },
+    JOBS__MAX_ATTEMPTS: '1'
+  }
 });
 // What the first leaves behind is there for the next.
 test.describe.configure({ mode: 'serial' });
@@ -44,7 +44,7 @@ const SECTIONS = [
   { path: 'bans', none: NOTHING, isMany: true },
   { path: 'audit-log', none: NOTHING, isMany: true },
   { path: 'settings', none: NOTHING },
-  { path: 'setup' },
+  { path: 'setup' }
 ];
 
 /** Goes through all of them. */
@@ -58,10 +58,14 @@ async function walk(browser, server, amount) {
     await page.goto(amount === 'no' && none ? `/admin/${path}?${none}` : `/admin/${path}`);
     const main = page.getByRole('main');
     await expect(main.getByRole('heading', { level: 1 })).toBeVisible();
-    if (amount === 'thousands of' && isMany) await expect(main.getByRole('status').filter({ hasText: /of 3,?0\d\d/ })).toBeVisible();
+    if (amount === 'thousands of' && isMany)
+      await expect(main.getByRole('status').filter({ hasText: /of 3,?0\d\d/ })).toBeVisible();
     await expect(main.locator('.sk')).toHaveCount(0);
     await expect(main.getByRole('heading', { name: /^Couldn’t/ })).toHaveCount(0);
-    for (const [size, viewport] of [['1440', WIDE], ['390', PHONE.viewport]]) {
+    for (const [size, viewport] of [
+      ['1440', WIDE],
+      ['390', PHONE.viewport]
+    ]) {
       await page.setViewportSize(viewport);
       for (const colorScheme of ['light', 'dark']) {
         const what = `${name} with ${amount} rows, ${size}, ${colorScheme}`;
@@ -84,7 +88,11 @@ test('every section of the console with no rows', async ({ browser, server }) =>
 /** One of everything. */
 async function makeOne(server, anna) {
   const api = await apiOf(server, server.admin);
-  const { id: told } = await api.call('POST', '/r1/broadcasts', { title: 'Maintenance', body: '**Soon**', audience: { all: true } });
+  const { id: told } = await api.call('POST', '/r1/broadcasts', {
+    title: 'Maintenance',
+    body: '**Soon**',
+    audience: { all: true }
+  });
   await api.call('POST', `/r1/broadcasts/${told}/withdraw`, {});
   await api.call('PUT', '/r1/admin/models/best', { deployments: [{ provider: 'fake', model: 'small' }] });
   await api.call('POST', '/r1/admin/mcp_servers', { name: 'Docs', transport: 'http', url: 'https://localhost/mcp' });
@@ -93,8 +101,12 @@ async function makeOne(server, anna) {
   const plan = (await own.call('GET', '/r1/pricing_plans')).items.find(({ kind }) => kind === 'credits');
   const answer = await fetch(`${server.url}/r1/payments/checkout`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${own.token}`, 'idempotency-key': randomUUID() },
-    body: JSON.stringify({ plan_id: plan.id, gateway: 'demo', currency: 'USD' }),
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${own.token}`,
+      'idempotency-key': randomUUID()
+    },
+    body: JSON.stringify({ plan_id: plan.id, gateway: 'demo', currency: 'USD' })
   });
   const { data } = await answer.json();
   await own.call('POST', `/r1/payments/${data.payment_id}/demo`, { outcome: 'paid' });
@@ -137,7 +149,7 @@ test('every section of the console with thousands of rows', async ({ browser, se
     charge: null,
     receipt_year: null,
     receipt_number: null,
-    check_at: null,
+    check_at: null
   }));
   database.exec('COMMIT');
   database.close();
@@ -154,7 +166,13 @@ test('every section of the console says so where it can’t be loaded', async ({
   for (const { path, name = path } of SECTIONS.filter(({ name }) => name !== 'announcement')) {
     await page.setViewportSize(WIDE);
     await page.goto(`/admin/${path}`);
-    await expect(page.getByRole('main').getByText(/^Couldn’t/).first(), name).toBeVisible();
+    await expect(
+      page
+        .getByRole('main')
+        .getByText(/^Couldn’t/)
+        .first(),
+      name
+    ).toBeVisible();
     await admin.expectFlawless(`${name}, which failed to load`);
     await page.setViewportSize(PHONE.viewport);
     await admin.expectFlawless(`${name}, which failed to load, on a phone`);

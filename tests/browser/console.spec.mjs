@@ -2,124 +2,147 @@
 
 import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
-test('an admin sees what happens, how it was, and what is shown stands in the address', { tag: '@gate' }, async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
-  await anna.page.goto('/');
-  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-  const admin = await signInAsAdmin(context, server);
-  const { page } = admin;
-  await page.goto('/admin');
-  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
-  const figures = page.getByRole('list', { name: 'Figures' }).getByRole('button');
-  await expect(figures).toHaveCount(10);
-  await admin.expectFlawless('the overview');
-  await figures.filter({ hasText: 'Requests' }).click();
-  await expect(page).toHaveURL(/figure=requests/);
-  await expect(page.getByRole('img', { name: /^Most: / })).toBeVisible();
-  await page.getByText('Show as a table').click();
-  await expect(page.getByRole('table', { name: 'Requests' }).getByRole('row')).toHaveCount(61);
-  await page.getByRole('button', { name: '30 days' }).click();
-  await expect(page).toHaveURL(/range=30d/);
-  await expect(page.getByRole('table', { name: 'Requests' }).getByRole('row')).toHaveCount(31);
-  await page.reload();
-  await expect(page.getByRole('button', { name: '30 days' })).toHaveAttribute('aria-pressed', 'true');
-  await expect(page.getByRole('heading', { name: 'Requests' })).toBeVisible();
+test(
+  'an admin sees what happens, how it was, and what is shown stands in the address',
+  { tag: '@gate' },
+  async ({ arrive, browser, server }) => {
+    const anna = await arrive('Anna');
+    await anna.page.goto('/');
+    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+    const admin = await signInAsAdmin(context, server);
+    const { page } = admin;
+    await page.goto('/admin');
+    await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
+    const figures = page.getByRole('list', { name: 'Figures' }).getByRole('button');
+    await expect(figures).toHaveCount(10);
+    await admin.expectFlawless('the overview');
+    await figures.filter({ hasText: 'Requests' }).click();
+    await expect(page).toHaveURL(/figure=requests/);
+    await expect(page.getByRole('img', { name: /^Most: / })).toBeVisible();
+    await page.getByText('Show as a table').click();
+    await expect(page.getByRole('table', { name: 'Requests' }).getByRole('row')).toHaveCount(61);
+    await page.getByRole('button', { name: '30 days' }).click();
+    await expect(page).toHaveURL(/range=30d/);
+    await expect(page.getByRole('table', { name: 'Requests' }).getByRole('row')).toHaveCount(31);
+    await page.reload();
+    await expect(page.getByRole('button', { name: '30 days' })).toHaveAttribute('aria-pressed', 'true');
+    await expect(page.getByRole('heading', { name: 'Requests' })).toBeVisible();
 
-  // What it needs: what is wrong stands open, with what to do about it.
-  await page.route(/\/r1\/admin\/checks/, async (route) => {
-    const answer = await route.fetch();
-    const body = await answer.json();
-    body.data.checks.push({ about: 'backups', verdict: 'warning', says: 'The last one is two days old' }, { about: 'redis', verdict: 'fault', says: 'Redis can’t be reached. Start it again' });
-    await route.fulfill({ response: answer, json: body });
-  });
-  await page.reload();
-  const health = page.getByRole('region', { name: 'Health' });
-  const wrong = health.getByRole('list', { name: 'What needs attention' }).getByRole('listitem');
-  await expect(wrong.filter({ hasText: 'Redis' })).toContainText('Fault');
-  await expect(wrong.filter({ hasText: 'Backups' })).toContainText('The last one is two days old');
-  await health.getByText(/more are fine$/).click();
-  await expect(health.getByRole('list', { name: 'Fine' }).getByRole('listitem').filter({ has: page.getByText('Database', { exact: true }) }).first()).toContainText('answers within');
-  await health.getByRole('button', { name: 'Check again' }).click();
-  await expect(health.getByText(/^Checked/)).toBeVisible();
-  await admin.expectFlawless('the health');
-  await page.setViewportSize(PHONE.viewport);
-  await admin.expectFlawless('the health on a phone');
-  await page.setViewportSize(DESKTOP);
-  await page.unroute(/\/r1\/admin\/checks/);
-  await page.route(/\/r1\/admin\/checks/, (route) => route.abort());
-  await page.reload();
-  await expect(page.getByRole('heading', { name: 'Couldn’t check this server' })).toBeVisible();
-  await page.unroute(/\/r1\/admin\/checks/);
+    // What it needs: what is wrong stands open, with what to do about it.
+    await page.route(/\/r1\/admin\/checks/, async (route) => {
+      const answer = await route.fetch();
+      const body = await answer.json();
+      body.data.checks.push(
+        { about: 'backups', verdict: 'warning', says: 'The last one is two days old' },
+        { about: 'redis', verdict: 'fault', says: 'Redis can’t be reached. Start it again' }
+      );
+      await route.fulfill({ response: answer, json: body });
+    });
+    await page.reload();
+    const health = page.getByRole('region', { name: 'Health' });
+    const wrong = health.getByRole('list', { name: 'What needs attention' }).getByRole('listitem');
+    await expect(wrong.filter({ hasText: 'Redis' })).toContainText('Fault');
+    await expect(wrong.filter({ hasText: 'Backups' })).toContainText('The last one is two days old');
+    await health.getByText(/more are fine$/).click();
+    await expect(
+      health
+        .getByRole('list', { name: 'Fine' })
+        .getByRole('listitem')
+        .filter({ has: page.getByText('Database', { exact: true }) })
+        .first()
+    ).toContainText('answers within');
+    await health.getByRole('button', { name: 'Check again' }).click();
+    await expect(health.getByText(/^Checked/)).toBeVisible();
+    await admin.expectFlawless('the health');
+    await page.setViewportSize(PHONE.viewport);
+    await admin.expectFlawless('the health on a phone');
+    await page.setViewportSize(DESKTOP);
+    await page.unroute(/\/r1\/admin\/checks/);
+    await page.route(/\/r1\/admin\/checks/, (route) => route.abort());
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Couldn’t check this server' })).toBeVisible();
+    await page.unroute(/\/r1\/admin\/checks/);
 
-  // What was wrong, as the server will tell it some day.
-  await page.route(/\/r1\/admin\/figures/, async (route) => {
-    const answer = await route.fetch();
-    const body = await answer.json();
-    const [began_at, ended_at] = [new Date(Date.now() - 600_000), new Date(Date.now() - 500_000)];
-    body.data.incidents = [
-      { kind: 'redis', began_at, ended_at, instances: 2, felt: 1204, people: 38 },
-      { kind: 'dead_letters', began_at: ended_at, ended_at: null, instances: 1, felt: 1, people: null },
-    ];
-    await route.fulfill({ response: answer, json: body });
-  });
-  await page.reload();
-  const incidents = page.getByRole('region', { name: 'Incidents' }).getByRole('listitem');
-  await expect(incidents.first()).toContainText('Jobs failed');
-  await expect(incidents.last()).toContainText('Redis can’t be reached');
-  await expect(incidents.last()).toContainText('noticed by 2 instances');
-  // Who felt it.
-  await expect(incidents.first()).toContainText('1 job waited for somebody to look at it.');
-  await expect(incidents.last()).toContainText('1,204 changes reached the other instances up to a second late. Up to 38 people were here.');
-  await shoot(page, 'incidents-1280');
-  await admin.expectFlawless('incidents');
-  await page.setViewportSize(PHONE.viewport);
-  await admin.expectFlawless('the overview on a phone');
-  await shoot(page, 'incidents-390');
-  await page.unroute(/\/r1\/admin\/figures/);
-  await page.route(/\/r1\/admin\/figures/, (route) => route.abort());
-  await page.reload();
-  await expect(page.getByRole('heading', { name: 'Couldn’t load the figures' })).toBeVisible();
-  await admin.expectFlawless('figures that failed to load');
+    // What was wrong, as the server will tell it some day.
+    await page.route(/\/r1\/admin\/figures/, async (route) => {
+      const answer = await route.fetch();
+      const body = await answer.json();
+      const [began_at, ended_at] = [new Date(Date.now() - 600_000), new Date(Date.now() - 500_000)];
+      body.data.incidents = [
+        { kind: 'redis', began_at, ended_at, instances: 2, felt: 1204, people: 38 },
+        { kind: 'dead_letters', began_at: ended_at, ended_at: null, instances: 1, felt: 1, people: null }
+      ];
+      await route.fulfill({ response: answer, json: body });
+    });
+    await page.reload();
+    const incidents = page.getByRole('region', { name: 'Incidents' }).getByRole('listitem');
+    await expect(incidents.first()).toContainText('Jobs failed');
+    await expect(incidents.last()).toContainText('Redis can’t be reached');
+    await expect(incidents.last()).toContainText('noticed by 2 instances');
+    // Who felt it.
+    await expect(incidents.first()).toContainText('1 job waited for somebody to look at it.');
+    await expect(incidents.last()).toContainText(
+      '1,204 changes reached the other instances up to a second late. Up to 38 people were here.'
+    );
+    await shoot(page, 'incidents-1280');
+    await admin.expectFlawless('incidents');
+    await page.setViewportSize(PHONE.viewport);
+    await admin.expectFlawless('the overview on a phone');
+    await shoot(page, 'incidents-390');
+    await page.unroute(/\/r1\/admin\/figures/);
+    await page.route(/\/r1\/admin\/figures/, (route) => route.abort());
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Couldn’t load the figures' })).toBeVisible();
+    await admin.expectFlawless('figures that failed to load');
 
-  await page.setViewportSize(DESKTOP);
-  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Instances' }).click();
-  const own = page.getByRole('row').filter({ hasText: 'This one' });
-  await expect(own).toContainText('Fine');
-  await admin.expectFlawless('the instances');
-  await shoot(page, 'instances-1280');
-  // Others, as there may be some day; what is shown of them stands in the address.
-  await page.route(/\/r1\/admin\/instances/, async (route) => {
-    const answer = await route.fetch();
-    const body = await answer.json();
-    const [one] = body.data;
-    body.data.push({ ...one, id: '019aa000-0000-7000-8000-000000000002', is_own: false, host: 'natter-far', version: '0.0.1', redis: false, redis_ms: null });
-    await route.fulfill({ response: answer, json: body });
-  });
-  await page.reload();
-  await expect(page.getByRole('row')).toHaveCount(3);
-  await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Needs attention' });
-  await expect(page).toHaveURL(/status=wrong/);
-  await expect(page.getByRole('row').last()).toContainText('No Redis');
-  await expect(own).toHaveCount(0);
-  await page.getByRole('combobox', { name: 'Filter by version' }).selectOption('0.0.1');
-  await page.getByRole('searchbox', { name: 'Host or ID' }).fill('FAR');
-  await expect(page).toHaveURL(/q=FAR/);
-  await page.reload();
-  await expect(page.getByRole('row').last()).toContainText('natter-far');
-  await page.setViewportSize(PHONE.viewport);
-  await admin.expectFlawless('the instances on a phone');
-  await shoot(page, 'instances-390');
-  await page.getByRole('searchbox', { name: 'Host or ID' }).fill('nobody');
-  await expect(page.getByText('No instance matches.')).toBeVisible();
-  await page.unroute(/\/r1\/admin\/instances/);
-  await page.route(/\/r1\/admin\/instances/, (route) => route.abort());
-  await page.reload();
-  await expect(page.getByRole('heading', { name: 'Couldn’t load the instances' })).toBeVisible();
-  await admin.expectFlawless('instances that failed to load');
-  await anna.page.goto('/admin');
-  await expect(anna.page.getByRole('heading', { name: 'Overview' })).toHaveCount(0);
-  await context.close();
-});
+    await page.setViewportSize(DESKTOP);
+    await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Instances' }).click();
+    const own = page.getByRole('row').filter({ hasText: 'This one' });
+    await expect(own).toContainText('Fine');
+    await admin.expectFlawless('the instances');
+    await shoot(page, 'instances-1280');
+    // Others, as there may be some day; what is shown of them stands in the address.
+    await page.route(/\/r1\/admin\/instances/, async (route) => {
+      const answer = await route.fetch();
+      const body = await answer.json();
+      const [one] = body.data;
+      body.data.push({
+        ...one,
+        id: '019aa000-0000-7000-8000-000000000002',
+        is_own: false,
+        host: 'natter-far',
+        version: '0.0.1',
+        redis: false,
+        redis_ms: null
+      });
+      await route.fulfill({ response: answer, json: body });
+    });
+    await page.reload();
+    await expect(page.getByRole('row')).toHaveCount(3);
+    await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Needs attention' });
+    await expect(page).toHaveURL(/status=wrong/);
+    await expect(page.getByRole('row').last()).toContainText('No Redis');
+    await expect(own).toHaveCount(0);
+    await page.getByRole('combobox', { name: 'Filter by version' }).selectOption('0.0.1');
+    await page.getByRole('searchbox', { name: 'Host or ID' }).fill('FAR');
+    await expect(page).toHaveURL(/q=FAR/);
+    await page.reload();
+    await expect(page.getByRole('row').last()).toContainText('natter-far');
+    await page.setViewportSize(PHONE.viewport);
+    await admin.expectFlawless('the instances on a phone');
+    await shoot(page, 'instances-390');
+    await page.getByRole('searchbox', { name: 'Host or ID' }).fill('nobody');
+    await expect(page.getByText('No instance matches.')).toBeVisible();
+    await page.unroute(/\/r1\/admin\/instances/);
+    await page.route(/\/r1\/admin\/instances/, (route) => route.abort());
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Couldn’t load the instances' })).toBeVisible();
+    await admin.expectFlawless('instances that failed to load');
+    await anna.page.goto('/admin');
+    await expect(anna.page.getByRole('heading', { name: 'Overview' })).toHaveCount(0);
+    await context.close();
+  }
+);
 
 test('an admin finds failed jobs, puts them back and deletes them', async ({ browser, server }) => {
   const api = await apiOf(server, server.admin);
@@ -127,17 +150,30 @@ test('an admin finds failed jobs, puts them back and deletes them', async ({ bro
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   // No letter is refused here: the list is as it is where one was.
-  const job = { id: '019aa000-0000-7000-8000-000000000001', kind: 'mail', status: 'dead', attempts: 5, error: 'connection refused', created_at: new Date(), run_at: null, about: { letter: 'verification', 'to.user': '019aa000-0000-7000-8000-000000000002' } };
+  const job = {
+    id: '019aa000-0000-7000-8000-000000000001',
+    kind: 'mail',
+    status: 'dead',
+    attempts: 5,
+    error: 'connection refused',
+    created_at: new Date(),
+    run_at: null,
+    about: { letter: 'verification', 'to.user': '019aa000-0000-7000-8000-000000000002' }
+  };
   let items = [job];
   await page.route(/\/r1\/admin\/jobs\?/, (route) => {
     const shown = new URL(route.request().url()).searchParams.get('status') === 'running' ? [] : items;
-    return route.fulfill({ json: { success: true, data: { items: shown, total: shown.length, page: 1, page_size: 50 } } });
+    return route.fulfill({
+      json: { success: true, data: { items: shown, total: shown.length, page: 1, page_size: 50 } }
+    });
   });
   const done = [];
   await page.route(/\/r1\/admin\/jobs\/.+/, (route) => {
     done.push(`${route.request().method()} ${new URL(route.request().url()).pathname}`);
     items = [];
-    return route.fulfill({ json: { success: true, data: route.request().url().endsWith('/jobs/requeue') ? { requeued: 1 } : job } });
+    return route.fulfill({
+      json: { success: true, data: route.request().url().endsWith('/jobs/requeue') ? { requeued: 1 } : job }
+    });
   });
   await page.route(/\/r1\/admin\/jobs$/, (route) => {
     done.push(`${route.request().method()} all`);

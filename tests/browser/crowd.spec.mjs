@@ -29,11 +29,19 @@ function fill(file, workspace, channel, count) {
   for (let at = 1; at <= count; at += 1) {
     const [id, name] = [randomUUID(), `Crowd ${String(at).padStart(5, '0')}`];
     const user_id = stored(id);
-    copy('users', { ...user, id: user_id, email: `${id}@crowd.test`, display_name: name, search_name: name.toLowerCase() });
+    copy('users', {
+      ...user,
+      id: user_id,
+      email: `${id}@crowd.test`,
+      display_name: name,
+      search_name: name.toLowerCase()
+    });
     copy('workspace_members', { ...place, user_id, role: 'member' });
     copy('conversation_members', { ...member, user_id, role: 'member', search_name: name.toLowerCase() });
   }
-  database.prepare('UPDATE conversation_counts SET members = members + ? WHERE conversation_id = ?').run(count, channel);
+  database
+    .prepare('UPDATE conversation_counts SET members = members + ? WHERE conversation_id = ?')
+    .run(count, channel);
   database.exec('COMMIT');
   database.close();
 }
@@ -45,7 +53,8 @@ test('a workspace of hundreds with a channel of ten thousand people', async ({ a
   const { page } = anna;
   const workspaces = await api.call('GET', '/r1/workspaces');
   const workspace = workspaces.items.find((one) => !one.personal).id;
-  const make = (title) => api.call('POST', '/r1/conversations', { kind: 'public_channel', title, workspace_id: workspace });
+  const make = (title) =>
+    api.call('POST', '/r1/conversations', { kind: 'public_channel', title, workspace_id: workspace });
   for (let at = 1; at < CHANNELS; at += 1) {
     const { id } = await make(`team ${String(at).padStart(2, '0')}`);
     await api.send(id, `the first word in ${at}`);

@@ -9,7 +9,9 @@ const press = (page, target) => keys.press(page, target, { isLookedAt: false });
 
 const articleOf = (visitor, text) => visitor.log.getByRole('article').filter({ hasText: text });
 
-test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by the keyboard', async ({ arrive }) => {
+test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by the keyboard', async ({
+  arrive
+}) => {
   const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
   await carl.openChatWith(anna);
   await carl.write('Hello Anna');
@@ -52,7 +54,9 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await expect(article).toBeFocused();
   await page.keyboard.press('Escape');
   await expect(anna.composer).toBeFocused();
-  const chip = articleOf(ben, 'Dinner at eight?').getByRole('list', { name: 'Reactions' }).getByRole('button', { name: /^🎉/ });
+  const chip = articleOf(ben, 'Dinner at eight?')
+    .getByRole('list', { name: 'Reactions' })
+    .getByRole('button', { name: /^🎉/ });
   await expect(chip).toHaveAccessibleName(`🎉 1: ${anna.name}`);
 
   await goToLast(article);
@@ -126,7 +130,9 @@ test('a message is reacted to, kept, answered in a thread, passed on, pinned and
   await anna.expectFlawless('a conversation after all that');
 });
 
-test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by a finger', async ({ arrive }) => {
+test('a message is reacted to, kept, answered in a thread, passed on, pinned and voted on by a finger', async ({
+  arrive
+}) => {
   const [anna, ben, carl] = [await arrive('Anna', PHONE), await arrive('Ben'), await arrive('Carl')];
   await carl.openChatWith(anna);
   await carl.write('Hello Anna');
@@ -246,7 +252,10 @@ test('files of a conversation, an export of it and a note by the keyboard', asyn
   await page.keyboard.press('Space');
   await press(page, dialog.getByRole('button', { name: 'Export', exact: true }));
   await expect(dialog.getByText('Your export is ready.')).toBeVisible({ timeout: 20_000 });
-  const [download] = await Promise.all([page.waitForEvent('download'), press(page, dialog.getByRole('button', { name: 'Download' }))]);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    press(page, dialog.getByRole('button', { name: 'Download' }))
+  ]);
   expect(download.suggestedFilename()).toMatch(/^conversation-.+\.zip$/);
 
   // A note is written, pinned and sent.

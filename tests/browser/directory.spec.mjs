@@ -3,11 +3,15 @@
 import { Person } from '../clients/server.mjs';
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
-for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', {}],
+  ['phone', PHONE]
+])
   test(`people are found in the directory and written to: ${size}`, async ({ arrive, server }) => {
     test.setTimeout(180_000);
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
-    for (let at = 0; at < 55; at += 1) await Person.signUp(server.url, `Somebody ${String(at).padStart(2, '0')} ${size}`);
+    for (let at = 0; at < 55; at += 1)
+      await Person.signUp(server.url, `Somebody ${String(at).padStart(2, '0')} ${size}`);
     await ben.page.goto('/settings');
     await ben.page.getByRole('button', { name: 'Set a status' }).click();
     const status = ben.page.getByRole('dialog', { name: 'Your status' });
@@ -50,7 +54,10 @@ async function accountOf({ page }) {
   return (await answer.json()).data;
 }
 
-for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', {}],
+  ['phone', PHONE]
+])
   test(`others see what time it is for somebody until they say no: ${size}`, async ({ arrive }) => {
     test.setTimeout(120_000);
     // Neither of the two ever changes its clocks.
@@ -116,7 +123,10 @@ test('a local time goes on while one looks at it', async ({ arrive }) => {
   await ben.page.clock.install({ time: new Date('2026-11-25T09:59:30Z') });
   await ben.page.goto('/people');
   await ben.page.getByRole('searchbox', { name: 'Search people' }).fill(anna.name);
-  await ben.page.getByRole('main').getByRole('button', { name: new RegExp(anna.name) }).click();
+  await ben.page
+    .getByRole('main')
+    .getByRole('button', { name: new RegExp(anna.name) })
+    .click();
   const card = ben.page.getByRole('dialog', { name: anna.name });
   await expect(card).toContainText('13:59 local time (4 h ahead of you)');
   await ben.page.clock.runFor(30_000);

@@ -50,7 +50,11 @@ test('an address is confirmed by the link in the mail', { tag: '@gate' }, async 
   await expect(note).toHaveCount(0);
 });
 
-test('on another device the link in the mail asks for the password and signs nobody out', async ({ arrive, browser, server }) => {
+test('on another device the link in the mail asks for the password and signs nobody out', async ({
+  arrive,
+  browser,
+  server
+}) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const link = await linkTo(server, anna.email, 'verify-email');
@@ -114,7 +118,9 @@ test('whoever is signed in and comes back from a provider with nothing is told s
   await expect(anna.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
 });
 
-test('whoever is signed in and could not sign in as somebody else is led to where accounts are linked', async ({ arrive }) => {
+test('whoever is signed in and could not sign in as somebody else is led to where accounts are linked', async ({
+  arrive
+}) => {
   const anna = await arrive('Anna');
   await anna.page.goto('/login?error=link_required');
   await expect(anna.page.getByText('link the provider here')).toHaveCount(1);
@@ -253,10 +259,16 @@ test('a second step asks for the code of the app, or a recovery code', async ({ 
   await other.page.context().close();
 });
 
-test('what a provider’s answer says is told in our words, and leaves no trace in the address', async ({ page, server }) => {
+test('what a provider’s answer says is told in our words, and leaves no trace in the address', async ({
+  page,
+  server
+}) => {
   await page.goto(`${server.url}/login?error=oauth_denied&next=/settings`);
   await expect(page.getByRole('alert')).toHaveText('Sign-in wasn’t completed. Try again, or use another method.');
-  await expect(page.getByRole('link', { name: 'Create an account' })).toHaveAttribute('href', /next=%2Fsettings|next=\/settings/);
+  await expect(page.getByRole('link', { name: 'Create an account' })).toHaveAttribute(
+    'href',
+    /next=%2Fsettings|next=\/settings/
+  );
   await page.goto(`${server.url}/login?error=Call+0123+to+unlock+your+account`);
   await expect(page.getByRole('alert')).toHaveText('Sign-in failed. Try again, or use another method.');
   await page.goto(`${server.url}/login?challenge=secret&methods=recovery_code&next=/settings`);
@@ -274,7 +286,7 @@ test('a passkey signs in without a name or a password', async ({ browser, server
       const answer = await fetch(`/r1/auth/passkeys/register/${path}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        body: JSON.stringify(body)
       });
       if (!answer.ok) throw new Error(await answer.text());
       return (await answer.json()).data;
@@ -299,36 +311,42 @@ test('a passkey signs in without a name or a password', async ({ browser, server
   await anna.page.context().close();
 });
 
-test('an invitation is looked at, and taken up after signing up', { tag: '@gate' }, async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
-  const api = await apiOf(server, anna);
-  const workspace = await api.call('POST', '/r1/workspaces', { name: 'Laboratory of things with a rather long name' });
-  const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
-  const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
+test(
+  'an invitation is looked at, and taken up after signing up',
+  { tag: '@gate' },
+  async ({ arrive, browser, server }) => {
+    const anna = await arrive('Anna');
+    const api = await apiOf(server, anna);
+    const workspace = await api.call('POST', '/r1/workspaces', {
+      name: 'Laboratory of things with a rather long name'
+    });
+    const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
+    const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
 
-  const other = await stranger(browser, server, PHONE);
-  await other.page.goto(link);
-  await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
-  await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
-  await other.expectFlawless('an invitation');
-  await other.page.getByRole('link', { name: 'Create an account and join' }).click();
-  await other.fillSignUp();
-  await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
-  await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
+    const other = await stranger(browser, server, PHONE);
+    await other.page.goto(link);
+    await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
+    await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
+    await other.expectFlawless('an invitation');
+    await other.page.getByRole('link', { name: 'Create an account and join' }).click();
+    await other.fillSignUp();
+    await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
+    await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
 
-  const ben = await arrive('Ben');
-  await ben.page.goto(link);
-  await expect(ben.page.getByText(ben.email)).toBeVisible();
-  await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
-  await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
+    const ben = await arrive('Ben');
+    await ben.page.goto(link);
+    await expect(ben.page.getByText(ben.email)).toBeVisible();
+    await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
+    await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
 
-  const late = await stranger(browser, server);
-  await late.page.goto(link);
-  await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
-  await late.expectFlawless('an invitation that is over');
-  await other.page.context().close();
-  await late.page.context().close();
-});
+    const late = await stranger(browser, server);
+    await late.page.goto(link);
+    await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
+    await late.expectFlawless('an invitation that is over');
+    await other.page.context().close();
+    await late.page.context().close();
+  }
+);
 
 test('an invitation for another address says so', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
@@ -367,7 +385,7 @@ test.describe('a server with rules of its own', () => {
       AUTH__PASSWORD__MIN_LENGTH: '12',
       AUTH__PASSWORD__DIGIT: 'false',
       AUTH__FAILED_SIGNINS: '2',
-      AUTH__FAILED_WINDOW: '3',
+      AUTH__FAILED_WINDOW: '3'
     });
   });
   test.afterAll(() => server.stop());

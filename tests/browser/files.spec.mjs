@@ -8,7 +8,7 @@ test.use({
   launchOptions: async ({ launchOptions }, use) => {
     const fake = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
     await use({ ...launchOptions, args: [...launchOptions.args, ...fake] });
-  },
+  }
 });
 
 /** A picture of one colour. */
@@ -51,43 +51,50 @@ async function annaWithBen(arrive, server, options = {}) {
   return { anna, ben, id, bensApi };
 }
 
-test('pictures and a file go with a message, and are looked at, zoomed and saved', { tag: '@gate' }, async ({ arrive, server }) => {
-  const { anna, ben } = await annaWithBen(arrive, server);
-  await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
-  await attach(anna, text('notes.md', 'what we decided'));
-  await anna.write('From the workshop');
-  await expect(tray(anna)).toHaveCount(0);
-  await ben.sees('From the workshop');
-  for (const name of ['harbour.png', 'wall.png']) {
-    const picture = ben.log.getByRole('img', { name });
-    await expect.poll(() => picture.evaluate((image) => image.naturalWidth)).toBeGreaterThan(0);
+test(
+  'pictures and a file go with a message, and are looked at, zoomed and saved',
+  { tag: '@gate' },
+  async ({ arrive, server }) => {
+    const { anna, ben } = await annaWithBen(arrive, server);
+    await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
+    await attach(anna, text('notes.md', 'what we decided'));
+    await anna.write('From the workshop');
+    await expect(tray(anna)).toHaveCount(0);
+    await ben.sees('From the workshop');
+    for (const name of ['harbour.png', 'wall.png']) {
+      const picture = ben.log.getByRole('img', { name });
+      await expect.poll(() => picture.evaluate((image) => image.naturalWidth)).toBeGreaterThan(0);
+    }
+    await ben.expectFlawless('a message with files');
+
+    const saving = ben.page.waitForEvent('download');
+    await ben.log.getByRole('link', { name: 'Download notes.md' }).click();
+    const saved = await saving;
+    expect(saved.suggestedFilename()).toBe('notes.md');
+    expect(await readFile(await saved.path(), 'utf8')).toBe('what we decided');
+
+    const thumbnail = ben.log.getByRole('button', { name: 'harbour.png, open' });
+    await thumbnail.focus();
+    await ben.page.keyboard.press('Enter');
+    const viewer = ben.page.getByRole('dialog', { name: 'harbour.png' });
+    await expect(viewer.getByText('1 of 2')).toBeVisible();
+    await ben.expectFlawless('the viewer');
+    await ben.page.keyboard.press('+');
+    await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeEnabled();
+    await ben.page.keyboard.press('-');
+    await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeDisabled();
+    await ben.page.keyboard.press('ArrowRight');
+    await expect(ben.page.getByRole('dialog', { name: 'wall.png' }).getByText('2 of 2')).toBeVisible();
+    await ben.page.keyboard.press('Escape');
+    await expect(ben.page.getByRole('dialog')).toHaveCount(0);
+    await expect(thumbnail).toBeFocused();
   }
-  await ben.expectFlawless('a message with files');
+);
 
-  const saving = ben.page.waitForEvent('download');
-  await ben.log.getByRole('link', { name: 'Download notes.md' }).click();
-  const saved = await saving;
-  expect(saved.suggestedFilename()).toBe('notes.md');
-  expect(await readFile(await saved.path(), 'utf8')).toBe('what we decided');
-
-  const thumbnail = ben.log.getByRole('button', { name: 'harbour.png, open' });
-  await thumbnail.focus();
-  await ben.page.keyboard.press('Enter');
-  const viewer = ben.page.getByRole('dialog', { name: 'harbour.png' });
-  await expect(viewer.getByText('1 of 2')).toBeVisible();
-  await ben.expectFlawless('the viewer');
-  await ben.page.keyboard.press('+');
-  await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeEnabled();
-  await ben.page.keyboard.press('-');
-  await expect(viewer.getByRole('button', { name: 'Zoom out' })).toBeDisabled();
-  await ben.page.keyboard.press('ArrowRight');
-  await expect(ben.page.getByRole('dialog', { name: 'wall.png' }).getByText('2 of 2')).toBeVisible();
-  await ben.page.keyboard.press('Escape');
-  await expect(ben.page.getByRole('dialog')).toHaveCount(0);
-  await expect(thumbnail).toBeFocused();
-});
-
-test('what is attached stays through another conversation and a reload, and goes up meanwhile', async ({ arrive, server }) => {
+test('what is attached stays through another conversation and a reload, and goes up meanwhile', async ({
+  arrive,
+  server
+}) => {
   const { anna, ben, id } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   let release;
@@ -109,14 +116,18 @@ test('what is attached stays through another conversation and a reload, and goes
   await expect(ben.log.getByRole('link', { name: 'Download plan.txt' })).toBeVisible();
 });
 
-test('a message waits for its files, and those behind it for it; what is refused can be left out', async ({ arrive, server }) => {
+test('a message waits for its files, and those behind it for it; what is refused can be left out', async ({
+  arrive,
+  server
+}) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const { page } = anna;
   let answer;
   const held = new Promise((resolve) => (answer = resolve));
   await page.route('**/r1/uploads', async (route) => {
     const how = await held;
-    if (how === 'refuse') await route.fulfill({ status: 415, json: { status: 'error', code: 'type_refused', message: 'No.' } });
+    if (how === 'refuse')
+      await route.fulfill({ status: 415, json: { status: 'error', code: 'type_refused', message: 'No.' } });
     else await route.continue();
   });
   await attach(anna, text('trace.bin', 'bytes'));
@@ -165,7 +176,10 @@ test('a large file goes on after a lost connection where it was', async ({ arriv
   expect(saved.equals(large.buffer)).toBe(true);
 });
 
-test('a file is dropped, pictures and tables are pasted, and limits are said before sending', async ({ arrive, server }) => {
+test('a file is dropped, pictures and tables are pasted, and limits are said before sending', async ({
+  arrive,
+  server
+}) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const { page, composer } = anna;
   await expect(async () => {
@@ -190,13 +204,15 @@ test('a file is dropped, pictures and tables are pasted, and limits are said bef
         if (html) clipboardData.setData('text/plain', 'plain');
         element.dispatchEvent(new ClipboardEvent('paste', { bubbles: true, cancelable: true, clipboardData }));
       },
-      { files, html },
+      { files, html }
     );
   await paste(['pasted.png']);
   await expect(tray(anna).getByText('pasted.png')).toBeVisible();
   await paste([], '<table><tr><th>Region</th><th>p95</th></tr><tr><td>eu-west</td><td>131 | 84</td></tr></table>');
   await expect(composer).toHaveValue('| Region | p95 |\n| --- | --- |\n| eu-west | 131 \\| 84 |\n');
-  await page.locator('form input[type=file]').setInputFiles(Array.from({ length: 10 }, (_, at) => text(`many${at}.txt`, 'x')));
+  await page
+    .locator('form input[type=file]')
+    .setInputFiles(Array.from({ length: 10 }, (_, at) => text(`many${at}.txt`, 'x')));
   await expect(page.getByRole('alert').filter({ hasText: 'A message can have up to 10 files.' })).toBeVisible();
   await expect(tray(anna).getByRole('listitem')).toHaveCount(10);
   await page.locator('form input[type=file]').setInputFiles(text('empty.txt', ''));
@@ -209,7 +225,10 @@ test('a file is dropped, pictures and tables are pasted, and limits are said bef
   await expect(ben.log.getByRole('link', { name: /^Download many/ }).first()).toBeVisible();
 });
 
-for (const [size, options] of [['a desk', {}], ['a phone', PHONE]])
+for (const [size, options] of [
+  ['a desk', {}],
+  ['a phone', PHONE]
+])
   test(`a voice message is recorded, heard before it is sent, and played, on ${size}`, async ({ arrive, server }) => {
     const { anna, ben } = await annaWithBen(arrive, server, { permissions: ['microphone'], ...options });
     const { page } = anna;
@@ -243,7 +262,7 @@ test('what is said is written down where one writes', async ({ arrive, server })
   });
   let said = '';
   await page.route('**/r1/transcriptions*', (route) =>
-    route.fulfill({ json: { success: true, code: 'ok', message: '', status: 'success', data: { text: said } } }),
+    route.fulfill({ json: { success: true, code: 'ok', message: '', status: 'success', data: { text: said } } })
   );
   await page.reload();
   await composer.fill('Please note:');
@@ -305,9 +324,12 @@ test('a chat whose model can’t see pictures says so before they are sent', asy
 
 for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
-  ['a phone', PHONE],
+  ['a phone', PHONE]
 ])
-  test(`pictures and files of a conversation are found in its panel, and lead to their messages, on ${size}`, async ({ arrive, server }) => {
+  test(`pictures and files of a conversation are found in its panel, and lead to their messages, on ${size}`, async ({
+    arrive,
+    server
+  }) => {
     const { anna, id, bensApi } = await annaWithBen(arrive, server, options);
     const { page } = anna;
     await attach(anna, png('harbour.png', 640, 480, [40, 90, 160]), png('wall.png', 300, 500, [200, 180, 90]));
@@ -323,7 +345,9 @@ for (const [size, options] of [
       await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
     };
     await openPanel();
-    const panel = page.getByRole('complementary', { name: 'Pictures and files' }).or(page.getByRole('main', { name: 'Pictures and files' }));
+    const panel = page
+      .getByRole('complementary', { name: 'Pictures and files' })
+      .or(page.getByRole('main', { name: 'Pictures and files' }));
     await expect(panel.getByRole('button', { name: /^harbour\.png from / })).toBeVisible();
     await anna.expectFlawless('pictures of a conversation');
     await panel.getByRole('button', { name: /^wall\.png from / }).click();
@@ -372,7 +396,7 @@ function scan(name) {
     '<< /Type /Catalog /Pages 2 0 R >>',
     '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
     '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << >> >>',
-    '<< /Length 3 >>\nstream\nq Q\nendstream',
+    '<< /Length 3 >>\nstream\nq Q\nendstream'
   ];
   let file = '%PDF-1.4\n';
   const places = objects.map((object, index) => {
@@ -393,7 +417,12 @@ test('of a scanned document it is said that it has no text, and which model sees
     const answer = await route.fetch();
     const body = await answer.json();
     const [model] = body.data.items;
-    body.data.items.push({ ...model, name: 'far-sighted', is_default: false, capabilities: { ...model.capabilities, pdf: true } });
+    body.data.items.push({
+      ...model,
+      name: 'far-sighted',
+      is_default: false,
+      capabilities: { ...model.capabilities, pdf: true }
+    });
     body.data.total += 1;
     await route.fulfill({ response: answer, json: body });
   });
@@ -407,7 +436,10 @@ test('of a scanned document it is said that it has no text, and which model sees
   await anna.expectFlawless('a scanned document that was not read');
 });
 
-test('ten thousand files are scrolled through with a few rows on the page, and found by name', async ({ arrive, server }) => {
+test('ten thousand files are scrolled through with a few rows on the page, and found by name', async ({
+  arrive,
+  server
+}) => {
   test.setTimeout(300_000);
   const { anna } = await annaWithBen(arrive, server);
   const { page } = anna;
@@ -415,7 +447,15 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
   const fileOf = (seq) => {
     const created_at = new Date(Date.UTC(2026, 0, 1) + seq * 3_600_000).toISOString();
     const id = `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`;
-    const upload = { id, name: `sheet ${seq}.csv`, kind: 'file', media_type: 'text/csv', size: 10, status: 'ready', created_at };
+    const upload = {
+      id,
+      name: `sheet ${seq}.csv`,
+      kind: 'file',
+      media_type: 'text/csv',
+      size: 10,
+      status: 'ready',
+      created_at
+    };
     return { upload, message_id: id, seq, sender: { kind: 'user', id, name: 'Somebody' }, created_at };
   };
   await page.route(/\/r1\/conversations\/[^/]+\/files\?/, (route) => {
@@ -424,7 +464,9 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
     const items = [];
     for (let seq = before - 1; seq > 0 && items.length <= limit; seq -= 1)
       if (`sheet ${seq}.csv`.includes(query.get('q') ?? '')) items.push(fileOf(seq));
-    return route.fulfill({ json: { success: true, data: { items: items.slice(0, limit), has_more: items.length > limit } } });
+    return route.fulfill({
+      json: { success: true, data: { items: items.slice(0, limit), has_more: items.length > limit } }
+    });
   });
   await page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Pictures and files' }).click();
@@ -438,7 +480,7 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
         await panel.locator('.scroll').evaluate((element) => (element.scrollTop = element.scrollHeight));
         return panel.getByRole('link', { name: 'Download sheet 1.csv' }).count();
       },
-      { intervals: [20], timeout: 240_000 },
+      { intervals: [20], timeout: 240_000 }
     )
     .toBe(1);
   expect(await rows.count()).toBeLessThan(60);
@@ -448,7 +490,10 @@ test('ten thousand files are scrolled through with a few rows on the page, and f
   await expect(rows).toHaveCount(11);
 });
 
-test('whoever goes through pictures one by one comes to the oldest, however many there are', async ({ arrive, server }) => {
+test('whoever goes through pictures one by one comes to the oldest, however many there are', async ({
+  arrive,
+  server
+}) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page } = anna;
   const COUNT = 130;
@@ -456,7 +501,16 @@ test('whoever goes through pictures one by one comes to the oldest, however many
     const created_at = new Date(Date.UTC(2026, 0, 1) + seq * 3_600_000).toISOString();
     const id = `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`;
     const look = { width: 64, height: 48, thumbhash: '1QcSHQRnh493V4dIh4eXh1h4kJUI' };
-    const upload = { id, name: `picture ${seq}.png`, kind: 'file', media_type: 'image/png', size: 10, status: 'ready', created_at, ...look };
+    const upload = {
+      id,
+      name: `picture ${seq}.png`,
+      kind: 'file',
+      media_type: 'image/png',
+      size: 10,
+      status: 'ready',
+      created_at,
+      ...look
+    };
     return { upload, message_id: id, seq, sender: { kind: 'user', id, name: 'Somebody' }, created_at };
   };
   await page.route(/\/r1\/conversations\/[^/]+\/files\?/, (route) => {
@@ -477,7 +531,7 @@ test('whoever goes through pictures one by one comes to the oldest, however many
         await page.keyboard.press('End');
         return page.getByRole('dialog', { name: 'picture 1.png', exact: true }).count();
       },
-      { intervals: [50], timeout: 30_000 },
+      { intervals: [50], timeout: 30_000 }
     )
     .toBe(1);
   await expect(page.getByText('130 of 130', { exact: true })).toBeVisible();

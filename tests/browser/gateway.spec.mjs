@@ -11,7 +11,7 @@ async function useModel(server, api) {
   const answer = await fetch(`${server.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'small', messages: [{ role: 'user', content: 'Hello' }], stream: true }),
+    body: JSON.stringify({ model: 'small', messages: [{ role: 'user', content: 'Hello' }], stream: true })
   });
   expect(answer.status).toBe(200);
   await answer.text();
@@ -39,7 +39,7 @@ test('what one has used is shown by day, model and key, and goes out as a table'
 
   const [download] = await Promise.all([
     page.waitForEvent('download'),
-    page.getByRole('button', { name: 'Export CSV' }).click(),
+    page.getByRole('button', { name: 'Export CSV' }).click()
   ]);
   expect(download.suggestedFilename()).toMatch(/^natter-usage-day-.*\.csv$/);
   expect(await readFile(await download.path(), 'utf8')).toMatch(/^Day,Requests,.*\r\n\d{4}-\d\d-\d\d,1,/);
@@ -258,7 +258,9 @@ test('an admin sees what everyone has used, and sets a budget', async ({ arrive,
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin/usage');
-  await expect(page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })).toBeVisible();
+  await expect(
+    page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })
+  ).toBeVisible();
   await expect(page.getByText('No budgets yet')).toBeVisible();
   await admin.expectFlawless('what everyone has used');
   // What is shown stands in the address.
@@ -270,7 +272,9 @@ test('an admin sees what everyone has used, and sets a budget', async ({ arrive,
   await expect(page.getByRole('button', { name: '7 days' })).toHaveAttribute('aria-pressed', 'true');
   await expect(page.getByRole('table', { name: 'Usage by Model' })).toBeVisible();
   await page.getByRole('button', { name: 'By person' }).click();
-  await expect(page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })).toBeVisible();
+  await expect(
+    page.getByRole('table', { name: 'Usage by Person' }).getByRole('row', { name: anna.name })
+  ).toBeVisible();
   await page.getByRole('button', { name: 'Set a budget' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Save' }).click();

@@ -17,27 +17,36 @@ test('two people talk, one on a desktop and one on a phone', { tag: '@gate' }, a
   await expect(anna.page.getByText(`${ben.name} is typing`)).toBeVisible();
   await ben.write('Yes, it is short.');
   await anna.sees('Yes, it is short.');
-  await expect(anna.log.getByText(/Read by/).or(anna.log.getByLabel(/Read by/)).first()).toBeAttached();
+  await expect(
+    anna.log
+      .getByText(/Read by/)
+      .or(anna.log.getByLabel(/Read by/))
+      .first()
+  ).toBeAttached();
 
   await anna.expectFlawless('a conversation on a desktop');
   await ben.expectFlawless('a conversation on a phone');
 });
 
-test('an answer streams, survives a reload in mid-stream, and is whole at the end', { tag: '@gate' }, async ({ arrive, upstream }) => {
-  const anna = await arrive('Anna');
-  upstream.next({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
-  await anna.openAssistant();
-  await anna.write('Count to five.');
-  upstream.release(2);
-  await anna.sees('One two');
-  await anna.page.reload();
-  await anna.sees('One two');
-  await expect(anna.page.getByRole('button', { name: 'Stop', exact: true }).first()).toBeVisible();
-  upstream.release(3);
-  await anna.sees('One two three four five.');
-  await expect(anna.page.getByRole('button', { name: 'Stop', exact: true })).toHaveCount(0);
-  await anna.expectFlawless('an answer');
-});
+test(
+  'an answer streams, survives a reload in mid-stream, and is whole at the end',
+  { tag: '@gate' },
+  async ({ arrive, upstream }) => {
+    const anna = await arrive('Anna');
+    upstream.next({ words: ['One', ' two', ' three', ' four', ' five.'], step: true });
+    await anna.openAssistant();
+    await anna.write('Count to five.');
+    upstream.release(2);
+    await anna.sees('One two');
+    await anna.page.reload();
+    await anna.sees('One two');
+    await expect(anna.page.getByRole('button', { name: 'Stop', exact: true }).first()).toBeVisible();
+    upstream.release(3);
+    await anna.sees('One two three four five.');
+    await expect(anna.page.getByRole('button', { name: 'Stop', exact: true })).toHaveCount(0);
+    await anna.expectFlawless('an answer');
+  }
+);
 
 test('an answer can be stopped', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
@@ -140,7 +149,9 @@ test('a conversation of more than a thousand messages scrolls to both ends', asy
   const api = await apiOf(server, ben);
   const [conversation] = (await api.call('GET', '/r1/conversations')).items;
   for (let batch = 0; batch < 60; batch += 1) {
-    await Promise.all(Array.from({ length: 25 }, (_, index) => api.send(conversation.id, `line ${batch * 25 + index}`)));
+    await Promise.all(
+      Array.from({ length: 25 }, (_, index) => api.send(conversation.id, `line ${batch * 25 + index}`))
+    );
   }
   await api.send(conversation.id, 'the very last');
   await anna.page.reload();

@@ -123,7 +123,10 @@ test('what was begun is found again, in conversations and in threads', async ({ 
   await page.getByRole('button', { name: 'Undo' }).last().click();
   await expect(drafts).toHaveCount(2);
   // Each leads to where it is written on.
-  await drafts.last().getByRole('button', { name: /At the harb/ }).click();
+  await drafts
+    .last()
+    .getByRole('button', { name: /At the harb/ })
+    .click();
   await expect(reply).toHaveValue('At the harb');
   await expect(anna.composer).toHaveValue('By the way');
 });

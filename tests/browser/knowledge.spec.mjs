@@ -15,16 +15,19 @@ Everyone has thirty days of leave.
 
 const PICTURE = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-  'base64',
+  'base64'
 );
 
 const file = (name, content, mimeType = 'text/markdown') => ({ name, mimeType, buffer: Buffer.from(content) });
 
 for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
-  ['a phone', PHONE],
+  ['a phone', PHONE]
 ])
-  test(`files are given to an assistant, read, cited in an answer, and removed, on ${size}`, async ({ arrive, upstream }) => {
+  test(`files are given to an assistant, read, cited in an answer, and removed, on ${size}`, async ({
+    arrive,
+    upstream
+  }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
     await page.goto('/assistants/new');
@@ -63,7 +66,7 @@ for (const [size, options] of [
     const link = source.getByRole('link', { name: 'Open at line 1' });
     await expect(link).toHaveAttribute(
       'href',
-      /\/handbook\.md\?view=true#:~:text=%23%20Connections,-A%20pool%20in%20a%20region/,
+      /\/handbook\.md\?view=true#:~:text=%23%20Connections,-A%20pool%20in%20a%20region/
     );
     const shown = await page.request.get((await link.getAttribute('href')).split('#')[0]);
     expect([shown.status(), shown.headers()['content-type']]).toEqual([200, 'text/plain; charset=utf-8']);
@@ -144,7 +147,7 @@ test('a workspace gives files to all its assistants', async ({ arrive, server, u
   const chat = await api.call('POST', '/r1/conversations', {
     kind: 'assistant',
     assistant_id: items[0].id,
-    workspace_id: workspace.id,
+    workspace_id: workspace.id
   });
   await page.goto(`/c/${chat.id}`);
   upstream.next({ words: ['Eight', ' [1].'] });
@@ -157,7 +160,7 @@ test('a source in a PDF opens at its page', async ({ arrive, server, upstream })
   const { page } = anna;
   const printer = await page.context().newPage();
   await printer.setContent(
-    '<p>Everyone has thirty days of leave.</p><p style="break-before: page">A pool keeps eight warm connections.</p>',
+    '<p>Everyone has thirty days of leave.</p><p style="break-before: page">A pool keeps eight warm connections.</p>'
   );
   const handbook = await printer.pdf();
   await printer.close();
@@ -165,19 +168,24 @@ test('a source in a PDF opens at its page', async ({ arrive, server, upstream })
   const workspace = await api.call('POST', '/r1/workspaces', { name: `Yard of ${anna.name}` });
   await page.goto(`/workspaces/${workspace.id}`);
   const card = page.getByRole('region', { name: 'Knowledge for assistants' });
-  await card.locator('input[type=file]').setInputFiles([{ name: 'handbook.pdf', mimeType: 'application/pdf', buffer: handbook }]);
+  await card
+    .locator('input[type=file]')
+    .setInputFiles([{ name: 'handbook.pdf', mimeType: 'application/pdf', buffer: handbook }]);
   await expect(card.getByText(/^\d+ pieces?, /)).toBeVisible();
   const { items } = await api.call('GET', '/r1/assistants');
   const chat = await api.call('POST', '/r1/conversations', {
     kind: 'assistant',
     assistant_id: items[0].id,
-    workspace_id: workspace.id,
+    workspace_id: workspace.id
   });
   await page.goto(`/c/${chat.id}`);
   // The nearest piece is the first.
   upstream.next({ words: ['Eight', ' [1].'] });
   await anna.write('A pool keeps how many warm connections?');
-  await anna.log.getByRole('button', { name: /^Source 1: handbook\.pdf, page 2/ }).first().click();
+  await anna.log
+    .getByRole('button', { name: /^Source 1: handbook\.pdf, page 2/ })
+    .first()
+    .click();
   const source = page.getByRole('dialog', { name: 'handbook.pdf' });
   await source.getByRole('button', { name: 'Show more of it' }).click();
   const link = source.getByRole('link', { name: 'Open page 2' });

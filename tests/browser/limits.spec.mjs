@@ -23,10 +23,12 @@ test.describe('an address that is kept out', () => {
     return new Promise((resolve, reject) => {
       const asking = request({ hostname, port, method, path, headers, localAddress: '127.0.0.2' }, (answer) => {
         let text = '';
-        answer.on('data', (piece) => (text += piece)).on('end', () => {
-          if (answer.statusCode < 300) resolve(JSON.parse(text).data);
-          else reject(new Error(`${method} ${path}: ${answer.statusCode} ${text}`));
-        });
+        answer
+          .on('data', (piece) => (text += piece))
+          .on('end', () => {
+            if (answer.statusCode < 300) resolve(JSON.parse(text).data);
+            else reject(new Error(`${method} ${path}: ${answer.statusCode} ${text}`));
+          });
       });
       asking.on('error', reject).end(body && JSON.stringify(body));
     });
@@ -97,7 +99,7 @@ test('what is read waits as long as the server says, says so, and comes', async 
     FIREWALL__VIOLATIONS_TO_BAN: '0',
     RATE_LIMIT__READ__STRATEGY: 'sliding_window',
     RATE_LIMIT__READ__LIMIT: '4',
-    RATE_LIMIT__READ__WINDOW: '5',
+    RATE_LIMIT__READ__WINDOW: '5'
   });
   const anna = await newcomer(browser, server, 'Anna');
   const { page } = anna;
@@ -124,7 +126,7 @@ test('what is written too fast waits, goes out by itself, all of it, once and in
     // Not a fixed window: whoever writes slowly has two of one and two of the next.
     RATE_LIMIT__MESSAGE_SEND__STRATEGY: 'sliding_window',
     RATE_LIMIT__MESSAGE_SEND__LIMIT: '2',
-    RATE_LIMIT__MESSAGE_SEND__WINDOW: '9',
+    RATE_LIMIT__MESSAGE_SEND__WINDOW: '9'
   });
   const anna = await newcomer(browser, server, 'Anna');
   const ben = await newcomer(browser, server, 'Ben');

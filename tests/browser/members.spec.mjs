@@ -8,7 +8,8 @@ const CROWD = 57;
 /** A group of sixty, of which the two visitors joined last; one of them is an admin. */
 async function makeGroup(server, admin, other) {
   const crowd = [];
-  for (let at = 1; at <= CROWD; at += 1) crowd.push(await Person.signUp(server.url, `Crowd ${String(at).padStart(2, '0')}`));
+  for (let at = 1; at <= CROWD; at += 1)
+    crowd.push(await Person.signUp(server.url, `Crowd ${String(at).padStart(2, '0')}`));
   const [owner, ...rest] = crowd;
   const last = await Person.signUp(server.url, 'Zoe Zeta');
   const unheard = crowd[40];
@@ -91,7 +92,7 @@ test('a group of sixty people', async ({ arrive, server }) => {
   await owner.call('POST', `/r1/conversations/${id}/messages`, {
     client_id: crypto.randomUUID(),
     content: text,
-    mentions: [{ kind: 'user', id: unheard.id }],
+    mentions: [{ kind: 'user', id: unheard.id }]
   });
   await expect(anna.log.locator('.at').getByText(`@${unheard.name}`, { exact: true })).toBeVisible();
 

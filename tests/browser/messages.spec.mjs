@@ -1,339 +1,281 @@
 // What one does with a message by keys, by touch and by the clipboard; and where its conversation stands in the list.
 
-import { apiOf, expect, PHONE, test } from "./people.mjs";
+import { apiOf, expect, PHONE, test } from './people.mjs';
 
 /** Anna with a conversation in which both have said something. */
 async function annaWithBen(arrive, server, options) {
-  const anna = await arrive("Anna", options);
-  const ben = await arrive("Ben");
+  const anna = await arrive('Anna', options);
+  const ben = await arrive('Ben');
   await ben.openChatWith(anna);
-  await ben.write("from Ben");
+  await ben.write('from Ben');
   await anna.openConversation(ben.name);
-  for (const text of ["first of Anna", "second of Anna"])
-    await anna.write(text);
-  await anna.sees("second of Anna");
-  await ben.sees("second of Anna");
+  for (const text of ['first of Anna', 'second of Anna']) await anna.write(text);
+  await anna.sees('second of Anna');
+  await ben.sees('second of Anna');
   return { anna, ben };
 }
 
-test(
-  "messages are reached, acted on and left by keys alone",
-  { tag: "@gate" },
-  async ({ arrive, server }) => {
-    const { anna } = await annaWithBen(arrive, server);
-    const { page, composer } = anna;
-    const article = (text) =>
-      page.getByRole("article").filter({ hasText: text });
-    await composer.focus();
-    await page.keyboard.press("Shift+Tab");
-    await page.keyboard.press("ArrowUp");
-    await expect(article("second of Anna")).toBeFocused();
-    await page.keyboard.press("ArrowUp");
-    await expect(article("first of Anna")).toBeFocused();
+test('messages are reached, acted on and left by keys alone', { tag: '@gate' }, async ({ arrive, server }) => {
+  const { anna } = await annaWithBen(arrive, server);
+  const { page, composer } = anna;
+  const article = (text) => page.getByRole('article').filter({ hasText: text });
+  await composer.focus();
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(article('first of Anna')).toBeFocused();
 
-    // Tab goes into its toolbar and stays there; Esc leads back to the message, and from there to the composer.
-    const tools = article("first of Anna").getByRole("toolbar");
-    await page.keyboard.press("Tab");
-    await expect(tools.getByRole("button", { name: "React" })).toBeFocused();
-    await page.keyboard.press("Tab");
-    await expect(
-      tools.getByRole("button", { name: "Reply", exact: true }),
-    ).toBeFocused();
-    await page.keyboard.press("Escape");
-    await expect(article("first of Anna")).toBeFocused();
-    await page.keyboard.press("Escape");
-    await expect(composer).toBeFocused();
+  // Tab goes into its toolbar and stays there; Esc leads back to the message, and from there to the composer.
+  const tools = article('first of Anna').getByRole('toolbar');
+  await page.keyboard.press('Tab');
+  await expect(tools.getByRole('button', { name: 'React' })).toBeFocused();
+  await page.keyboard.press('Tab');
+  await expect(tools.getByRole('button', { name: 'Reply', exact: true })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(article('first of Anna')).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(composer).toBeFocused();
 
-    // Enter acts.
-    await page.keyboard.press("Shift+Tab");
-    await page.keyboard.press("ArrowUp");
-    await expect(article("second of Anna")).toBeFocused();
-    await page.keyboard.press("ArrowUp");
-    await expect(article("first of Anna")).toBeFocused();
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Tab");
-    await expect(
-      tools.getByRole("button", { name: "Reply", exact: true }),
-    ).toBeFocused();
-    await page.keyboard.press("Enter");
-    await expect(composer).toBeFocused();
-    await expect(page.getByText(/^Replying to/)).toBeVisible();
-    await page.keyboard.press("Escape");
+  // Enter acts.
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(article('first of Anna')).toBeFocused();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await expect(tools.getByRole('button', { name: 'Reply', exact: true })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(composer).toBeFocused();
+  await expect(page.getByText(/^Replying to/)).toBeVisible();
+  await page.keyboard.press('Escape');
 
-    // A letter acts without the toolbar.
-    await page.keyboard.press("Shift+Tab");
-    await page.keyboard.press("ArrowUp");
-    await expect(article("second of Anna")).toBeFocused();
-    await page.keyboard.press("e");
-    await expect(composer).toHaveValue("second of Anna");
-    await expect(page.getByText("to save")).toBeVisible();
-    await page.keyboard.press("Escape");
-    await page.keyboard.press("Shift+Tab");
-    await page.keyboard.press("ArrowUp");
-    await expect(article("second of Anna")).toBeFocused();
-    await page.keyboard.press("Delete");
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Enter");
-    await expect(article("second of Anna")).toBeFocused();
-    await page.keyboard.press("Delete");
-    await page.keyboard.press("Enter");
-    await expect(article("second of Anna")).toHaveCount(0);
-    await anna.expectFlawless("messages by keys");
-  },
-);
+  // A letter acts without the toolbar.
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('e');
+  await expect(composer).toHaveValue('second of Anna');
+  await expect(page.getByText('to save')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('ArrowUp');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('Delete');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(article('second of Anna')).toBeFocused();
+  await page.keyboard.press('Delete');
+  await page.keyboard.press('Enter');
+  await expect(article('second of Anna')).toHaveCount(0);
+  await anna.expectFlawless('messages by keys');
+});
 
-test("the finger that opened the actions of a message does not take one of them when it is lifted", async ({
+test('the finger that opened the actions of a message does not take one of them when it is lifted', async ({
   arrive,
-  server,
+  server
 }) => {
   const { anna, ben } = await annaWithBen(arrive, server, PHONE);
   const { page } = anna;
-  const target = page
-    .getByRole("article")
-    .filter({ hasText: "second of Anna" });
-  const sheet = page.getByRole("dialog", { name: "Message actions" });
+  const target = page.getByRole('article').filter({ hasText: 'second of Anna' });
+  const sheet = page.getByRole('dialog', { name: 'Message actions' });
   const devtools = await page.context().newCDPSession(page);
-  const touch = (type, points) =>
-    devtools.send("Input.dispatchTouchEvent", { type, touchPoints: points });
+  const touch = (type, points) => devtools.send('Input.dispatchTouchEvent', { type, touchPoints: points });
   const box = await target.boundingBox();
   const point = { x: box.x + 20, y: box.y + box.height / 2 };
-  await touch("touchStart", [point]);
+  await touch('touchStart', [point]);
   await expect(sheet).toBeVisible();
-  await touch("touchEnd", []);
+  await touch('touchEnd', []);
   // The click that a browser makes of the lifted finger, on each of the actions that may lie beneath it.
-  for (const name of ["Reply", "Edit", "Copy", "Delete"])
-    await sheet
-      .getByRole("button", { name, exact: true })
-      .evaluate((button) => {
-        button.dispatchEvent(
-          new MouseEvent("click", {
-            bubbles: true,
-            cancelable: true,
-            detail: 1,
-          }),
-        );
-      });
+  for (const name of ['Reply', 'Edit', 'Copy', 'Delete'])
+    await sheet.getByRole('button', { name, exact: true }).evaluate((button) => {
+      button.dispatchEvent(
+        new MouseEvent('click', {
+          bubbles: true,
+          cancelable: true,
+          detail: 1
+        })
+      );
+    });
   await expect(sheet).toBeVisible();
-  await sheet.getByRole("button", { name: "Reply", exact: true }).tap();
+  await sheet.getByRole('button', { name: 'Reply', exact: true }).tap();
   await expect(sheet).toHaveCount(0);
   await expect(page.getByText(/^Replying to/)).toBeVisible();
-  await ben.sees("second of Anna");
+  await ben.sees('second of Anna');
 });
 
-test("the open conversation keeps its place in the list, and the tab has its name", async ({
-  arrive,
-  server,
-}) => {
-  const anna = await arrive("Anna");
-  const ben = await arrive("Ben");
-  const cleo = await arrive("Cleo");
+test('the open conversation keeps its place in the list, and the tab has its name', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const cleo = await arrive('Cleo');
   for (const other of [ben, cleo]) {
     await other.openChatWith(anna);
     await other.write(`hello from ${other.name}`);
   }
   const { page } = anna;
-  const list = page.getByRole("navigation", { name: "Conversations" });
-  await expect(list.getByText("1 unread")).toHaveCount(2);
-  await expect(page).toHaveTitle("(2) Natter");
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  await expect(list.getByText('1 unread')).toHaveCount(2);
+  await expect(page).toHaveTitle('(2) Natter');
   const icon = page.locator('link[rel="icon"]');
-  await expect(icon).toHaveAttribute("href", /^data:image\/svg/);
-  await list.getByRole("link", { name: ben.name }).click();
+  await expect(icon).toHaveAttribute('href', /^data:image\/svg/);
+  await list.getByRole('link', { name: ben.name }).click();
   await anna.sees(`hello from ${ben.name}`);
   await expect(page).toHaveTitle(`(1) ${ben.name} · Natter`);
-  const order = async () =>
-    (await list.getByRole("link").allInnerTexts()).filter(
-      (name) => name !== "general",
-    );
+  const order = async () => (await list.getByRole('link').allInnerTexts()).filter((name) => name !== 'general');
   expect(await order()).toEqual([cleo.name, ben.name]);
-  await list.getByRole("link", { name: cleo.name }).click();
+  await list.getByRole('link', { name: cleo.name }).click();
   await anna.sees(`hello from ${cleo.name}`);
   await expect(page).toHaveTitle(`${cleo.name} · Natter`);
-  await expect(icon).toHaveAttribute("href", /favicon\.svg$/);
-  await expect(
-    list.getByRole("heading", { name: "Everything else" }),
-  ).toBeVisible();
+  await expect(icon).toHaveAttribute('href', /favicon\.svg$/);
+  await expect(list.getByRole('heading', { name: 'Everything else' })).toBeVisible();
   expect(await order()).toEqual([cleo.name, ben.name]);
 });
 
-test("a message that was deleted before it was read is unread no longer", async ({
-  arrive,
-  server,
-}) => {
-  const anna = await arrive("Anna");
-  const ben = await arrive("Ben");
-  const carl = await arrive("Carl");
-  const [annas, bens, carls] = [
-    await apiOf(server, anna),
-    await apiOf(server, ben),
-    await apiOf(server, carl),
-  ];
+test('a message that was deleted before it was read is unread no longer', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
+  const carl = await arrive('Carl');
+  const [annas, bens, carls] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carl)];
   const { page } = anna;
-  const list = page.getByRole("navigation", { name: "Conversations" });
-  const unread = async (chat) =>
-    (await annas.call("GET", `/r1/conversations/${chat}`)).unread;
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  const unread = async (chat) => (await annas.call('GET', `/r1/conversations/${chat}`)).unread;
 
   /** Ben says something and takes it back: what is left of it is a number. */
   async function sayAndDelete(chat) {
-    const { id } = await bens.call(
-      "POST",
-      `/r1/conversations/${chat}/messages`,
-      {
-        client_id: crypto.randomUUID(),
-        content: "a slip",
-      },
-    );
-    await bens.call("DELETE", `/r1/messages/${id}`);
+    const { id } = await bens.call('POST', `/r1/conversations/${chat}/messages`, {
+      client_id: crypto.randomUUID(),
+      content: 'a slip'
+    });
+    await bens.call('DELETE', `/r1/messages/${id}`);
     expect(await unread(chat)).toBe(1);
   }
 
   // Behind other messages.
-  const { id: chat } = await bens.call("POST", "/r1/conversations", {
-    kind: "single",
-    member_ids: [annas.id],
+  const { id: chat } = await bens.call('POST', '/r1/conversations', {
+    kind: 'single',
+    member_ids: [annas.id]
   });
   await anna.openConversation(ben.name);
-  await anna.write("hello");
-  await anna.sees("hello");
-  await page.goto("/");
+  await anna.write('hello');
+  await anna.sees('hello');
+  await page.goto('/');
   await sayAndDelete(chat);
   await page.reload();
-  await expect(list.getByText("1 unread")).toBeVisible();
+  await expect(list.getByText('1 unread')).toBeVisible();
   await anna.openConversation(ben.name);
-  await anna.sees("hello");
+  await anna.sees('hello');
   await expect.poll(() => unread(chat)).toBe(0);
 
   // Where nothing else was ever said.
-  const { id: empty } = await bens.call("POST", "/r1/conversations", {
-    kind: "group",
-    title: "Slips",
-    member_ids: [annas.id, carls.id],
+  const { id: empty } = await bens.call('POST', '/r1/conversations', {
+    kind: 'group',
+    title: 'Slips',
+    member_ids: [annas.id, carls.id]
   });
   await sayAndDelete(empty);
-  await page.goto("/");
-  await expect(list.getByText("1 unread")).toBeVisible();
-  await anna.openConversation("Slips");
+  await page.goto('/');
+  await expect(list.getByText('1 unread')).toBeVisible();
+  await anna.openConversation('Slips');
   await expect.poll(() => unread(empty)).toBe(0);
-  await page.goto("/");
-  await expect(list.getByRole("link", { name: "Slips" })).toBeVisible();
-  await expect(list.getByText("1 unread")).toHaveCount(0);
+  await page.goto('/');
+  await expect(list.getByRole('link', { name: 'Slips' })).toBeVisible();
+  await expect(list.getByText('1 unread')).toHaveCount(0);
 });
 
-test("a message that is marked as unread stays so until one comes back to it", async ({
-  arrive,
-  server,
-}) => {
-  const anna = await arrive("Anna");
-  const ben = await arrive("Ben");
+test('a message that is marked as unread stays so until one comes back to it', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const ben = await arrive('Ben');
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
-  const { id: chat } = await bens.call("POST", "/r1/conversations", {
-    kind: "single",
-    member_ids: [annas.id],
+  const { id: chat } = await bens.call('POST', '/r1/conversations', {
+    kind: 'single',
+    member_ids: [annas.id]
   });
-  for (const content of ["The offer", "The invoice", "Thanks"]) {
-    await bens.call("POST", `/r1/conversations/${chat}/messages`, {
+  for (const content of ['The offer', 'The invoice', 'Thanks']) {
+    await bens.call('POST', `/r1/conversations/${chat}/messages`, {
       client_id: crypto.randomUUID(),
-      content,
+      content
     });
   }
-  const unread = async () =>
-    (await annas.call("GET", `/r1/conversations/${chat}`)).unread;
+  const unread = async () => (await annas.call('GET', `/r1/conversations/${chat}`)).unread;
   const { page } = anna;
-  const list = page.getByRole("navigation", { name: "Conversations" });
+  const list = page.getByRole('navigation', { name: 'Conversations' });
   await anna.openConversation(ben.name);
-  await anna.sees("Thanks");
+  await anna.sees('Thanks');
   await expect.poll(unread).toBe(0);
 
-  const invoice = anna.log
-    .getByRole("article")
-    .filter({ hasText: "The invoice" });
+  const invoice = anna.log.getByRole('article').filter({ hasText: 'The invoice' });
   await invoice.hover();
-  await invoice.getByRole("button", { name: "More actions" }).click();
-  await page.getByRole("menuitem", { name: "Mark as unread" }).click();
-  await expect(list.getByText("2 unread")).toBeVisible();
+  await invoice.getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: 'Mark as unread' }).click();
+  await expect(list.getByText('2 unread')).toBeVisible();
   await expect(anna.log.getByText(/^New since/)).toBeVisible();
   // It is in view, and another message comes: still unread, here and on the server.
-  await bens.call("POST", `/r1/conversations/${chat}/messages`, {
+  await bens.call('POST', `/r1/conversations/${chat}/messages`, {
     client_id: crypto.randomUUID(),
-    content: "One more",
+    content: 'One more'
   });
-  await anna.sees("One more");
-  await expect(list.getByText("3 unread")).toBeVisible();
+  await anna.sees('One more');
+  await expect(list.getByText('3 unread')).toBeVisible();
   expect(await unread()).toBe(3);
-  await anna.expectFlawless(
-    "a conversation with messages that were marked as unread",
-  );
+  await anna.expectFlawless('a conversation with messages that were marked as unread');
 
   // Who comes back reads it; from the conversation's menu the last message is unread again.
-  await page.goto("/");
-  await expect(list.getByText("3 unread")).toBeVisible();
+  await page.goto('/');
+  await expect(list.getByText('3 unread')).toBeVisible();
   await anna.openConversation(ben.name);
   await expect.poll(unread).toBe(0);
-  await page
-    .getByRole("main")
-    .getByRole("button", { name: "More actions" })
-    .first()
-    .click();
-  await page.getByRole("menuitem", { name: "Mark as unread" }).click();
-  await expect(list.getByText("1 unread")).toBeVisible();
+  await page.getByRole('main').getByRole('button', { name: 'More actions' }).first().click();
+  await page.getByRole('menuitem', { name: 'Mark as unread' }).click();
+  await expect(list.getByText('1 unread')).toBeVisible();
   // Who answers has read.
-  await anna.write("Paid");
-  await anna.sees("Paid");
-  await expect(list.getByText("1 unread")).toHaveCount(0);
+  await anna.write('Paid');
+  await anna.sees('Paid');
+  await expect(list.getByText('1 unread')).toHaveCount(0);
   expect(await unread()).toBe(0);
 });
 
-test("in a group of more than twenty everybody is counted, listed and can be called; admins are made there", async ({
+test('in a group of more than twenty everybody is counted, listed and can be called; admins are made there', async ({
   arrive,
-  server,
+  server
 }) => {
-  const anna = await arrive("Anna");
+  const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
-  const { Person } = await import("../clients/server.mjs");
+  const { Person } = await import('../clients/server.mjs');
   const others = [];
   for (let at = 0; at < 24; at += 1)
-    others.push(
-      await Person.signUp(server.url, `Crew ${String.fromCharCode(97 + at)}x`),
-    );
-  const id = await api.openGroup("Large crew", ...others);
+    others.push(await Person.signUp(server.url, `Crew ${String.fromCharCode(97 + at)}x`));
+  const id = await api.openGroup('Large crew', ...others);
   const { page, composer } = anna;
-  await anna.openConversation("Large crew");
-  await expect(
-    page.getByRole("main").getByText("25 people").first(),
-  ).toBeVisible();
-  await composer.pressSequentially("@Crew xx");
-  await expect(page.getByRole("option", { name: "Crew xx" })).toBeVisible();
-  await composer.fill("");
-  await page.getByRole("button", { name: "Members and details" }).click();
-  const panel = page.getByRole("complementary", { name: "Details" });
-  await expect(panel.getByText("25 people")).toBeVisible();
-  await expect(panel.getByRole("listitem").first()).toHaveAttribute(
-    "aria-setsize",
-    "25",
-  );
-  await panel
-    .getByRole("searchbox", { name: "Search members" })
-    .press("ArrowDown");
-  await page.keyboard.press("End");
-  const row = panel.getByRole("listitem").filter({ hasText: "Crew xx" });
-  await row.getByRole("button", { name: "Actions for Crew xx" }).click();
-  await page.getByRole("menuitem", { name: "Make admin" }).click();
-  await expect(row.getByText("Admin", { exact: true })).toBeVisible();
+  await anna.openConversation('Large crew');
+  await expect(page.getByRole('main').getByText('25 people').first()).toBeVisible();
+  await composer.pressSequentially('@Crew xx');
+  await expect(page.getByRole('option', { name: 'Crew xx' })).toBeVisible();
+  await composer.fill('');
+  await page.getByRole('button', { name: 'Members and details' }).click();
+  const panel = page.getByRole('complementary', { name: 'Details' });
+  await expect(panel.getByText('25 people')).toBeVisible();
+  await expect(panel.getByRole('listitem').first()).toHaveAttribute('aria-setsize', '25');
+  await panel.getByRole('searchbox', { name: 'Search members' }).press('ArrowDown');
+  await page.keyboard.press('End');
+  const row = panel.getByRole('listitem').filter({ hasText: 'Crew xx' });
+  await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
+  await page.getByRole('menuitem', { name: 'Make admin' }).click();
+  await expect(row.getByText('Admin', { exact: true })).toBeVisible();
   // It is among the admins now, and its menu at hand.
-  await expect(row).toHaveAttribute("aria-posinset", "2");
-  await row.getByRole("button", { name: "Actions for Crew xx" }).click();
+  await expect(row).toHaveAttribute('aria-posinset', '2');
+  await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
   // What is said elsewhere moves the row; its menu stays open, and knows.
-  const crew = others.find(({ name }) => name === "Crew xx");
-  await api.call("PATCH", `/r1/conversations/${id}/members/${crew.id}`, {
-    role: "member",
+  const crew = others.find(({ name }) => name === 'Crew xx');
+  await api.call('PATCH', `/r1/conversations/${id}/members/${crew.id}`, {
+    role: 'member'
   });
-  await expect(row).toHaveAttribute("aria-posinset", "25");
-  await expect(
-    page.getByRole("menuitem", { name: "Remove as admin" }),
-  ).toHaveCount(0);
-  await page.getByRole("menuitem", { name: "Make admin" }).click();
-  await expect(row).toHaveAttribute("aria-posinset", "2");
-  await row.getByRole("button", { name: "Actions for Crew xx" }).click();
-  await page.getByRole("menuitem", { name: "Remove as admin" }).click();
-  await expect(row.getByText("Admin", { exact: true })).toHaveCount(0);
-  await anna.expectFlawless("the details of a large group");
+  await expect(row).toHaveAttribute('aria-posinset', '25');
+  await expect(page.getByRole('menuitem', { name: 'Remove as admin' })).toHaveCount(0);
+  await page.getByRole('menuitem', { name: 'Make admin' }).click();
+  await expect(row).toHaveAttribute('aria-posinset', '2');
+  await row.getByRole('button', { name: 'Actions for Crew xx' }).click();
+  await page.getByRole('menuitem', { name: 'Remove as admin' }).click();
+  await expect(row.getByText('Admin', { exact: true })).toHaveCount(0);
+  await anna.expectFlawless('the details of a large group');
 });

@@ -18,7 +18,7 @@ const said = (visitor, text) => visitor.log.getByRole('article').filter({ hasTex
 
 for (const [size, options] of [
   ['wide', {}],
-  ['phone', PHONE],
+  ['phone', PHONE]
 ])
   test(`a message is reported, hidden, and its author warned: ${size}`, async ({ arrive, browser, server }) => {
     const [anna, ben] = [await arrive('Anna'), await arrive('Ben', options)];
@@ -87,7 +87,7 @@ for (const [size, options] of [
 
 for (const [size, options] of [
   ['wide', {}],
-  ['phone', PHONE],
+  ['phone', PHONE]
 ])
   test(`a channel has slow mode and unwanted words: ${size}`, async ({ arrive, server }) => {
     const [anna, ben] = [await arrive('Anna'), await arrive('Ben', options)];
@@ -103,10 +103,12 @@ for (const [size, options] of [
     await settings.getByRole('button', { name: 'Save words' }).click();
     await expect(settings.getByLabel('Unwanted words')).toHaveValue('Darn\nheck it');
     await anna.expectFlawless('a channel’s settings');
-    await expect.poll(() => apis[0].call('GET', `/r1/conversations/${id}/word_filter`)).toEqual({
-      action: 'mask',
-      words: ['Darn', 'heck it'],
-    });
+    await expect
+      .poll(() => apis[0].call('GET', `/r1/conversations/${id}/word_filter`))
+      .toEqual({
+        action: 'mask',
+        words: ['Darn', 'heck it']
+      });
 
     await ben.write('Oh därn, really');
     await anna.sees('Oh ****, really');

@@ -2,54 +2,58 @@
 
 import { apiOf, DESKTOP, expect, PASSWORD, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
-test('an admin finds somebody, suspends them and lets them in again', { tag: '@gate' }, async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
-  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-  const admin = await signInAsAdmin(context, server);
-  const { page } = admin;
-  await page.goto('/admin');
-  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Users' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: 'Users' })).toBeVisible();
-  await page.getByRole('searchbox', { name: 'Name, email or ID' }).fill(anna.email);
-  await expect(page).toHaveURL(/q=/);
-  await expect(page.getByRole('row')).toHaveCount(2);
-  await admin.expectFlawless('the users');
-  await page.getByRole('button', { name: anna.name }).click();
-  const dialog = page.getByRole('dialog', { name: anna.name });
-  await expect(dialog.getByText(anna.email)).toBeVisible();
-  await expect(dialog.getByRole('heading', { name: 'Devices' })).toBeVisible();
-  await expect(dialog.getByRole('button', { name: /^Sign out/ }).first()).toBeVisible();
-  await admin.expectFlawless('somebody');
-  await page.setViewportSize(PHONE.viewport);
-  await admin.expectFlawless('somebody on a phone');
-  await page.setViewportSize(DESKTOP);
+test(
+  'an admin finds somebody, suspends them and lets them in again',
+  { tag: '@gate' },
+  async ({ arrive, browser, server }) => {
+    const anna = await arrive('Anna');
+    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+    const admin = await signInAsAdmin(context, server);
+    const { page } = admin;
+    await page.goto('/admin');
+    await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Users' }).click();
+    await expect(page.getByRole('heading', { level: 1, name: 'Users' })).toBeVisible();
+    await page.getByRole('searchbox', { name: 'Name, email or ID' }).fill(anna.email);
+    await expect(page).toHaveURL(/q=/);
+    await expect(page.getByRole('row')).toHaveCount(2);
+    await admin.expectFlawless('the users');
+    await page.getByRole('button', { name: anna.name }).click();
+    const dialog = page.getByRole('dialog', { name: anna.name });
+    await expect(dialog.getByText(anna.email)).toBeVisible();
+    await expect(dialog.getByRole('heading', { name: 'Devices' })).toBeVisible();
+    await expect(dialog.getByRole('button', { name: /^Sign out/ }).first()).toBeVisible();
+    await admin.expectFlawless('somebody');
+    await page.setViewportSize(PHONE.viewport);
+    await admin.expectFlawless('somebody on a phone');
+    await page.setViewportSize(DESKTOP);
 
-  await dialog.getByRole('button', { name: 'Suspend…' }).click();
-  const asking = page.getByRole('dialog', { name: /^Suspend/ });
-  await asking.getByLabel('Reason').fill('Sends spam');
-  await admin.expectFlawless('the question before a suspension');
-  await asking.getByRole('button', { name: 'Suspend', exact: true }).click();
-  await expect(dialog.getByText('Sends spam')).toBeVisible();
-  // At once, without a reload of theirs.
-  await expect(anna.page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
-  await anna.fillSignIn();
-  await expect(anna.page.getByText('This account is suspended.')).toBeVisible();
-  await page.keyboard.press('Escape');
-  await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
-  await expect(page).toHaveURL(/status=suspended/);
-  await expect(page.getByRole('row').filter({ hasText: anna.email })).toContainText('Suspended');
+    await dialog.getByRole('button', { name: 'Suspend…' }).click();
+    const asking = page.getByRole('dialog', { name: /^Suspend/ });
+    await asking.getByLabel('Reason').fill('Sends spam');
+    await admin.expectFlawless('the question before a suspension');
+    await asking.getByRole('button', { name: 'Suspend', exact: true }).click();
+    await expect(dialog.getByText('Sends spam')).toBeVisible();
+    // At once, without a reload of theirs.
+    await expect(anna.page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
+    await anna.fillSignIn();
+    await expect(anna.page.getByText('This account is suspended.')).toBeVisible();
+    await page.keyboard.press('Escape');
+    await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
+    await expect(page).toHaveURL(/status=suspended/);
+    await expect(page.getByRole('row').filter({ hasText: anna.email })).toContainText('Suspended');
 
-  await page.getByRole('button', { name: anna.name }).click();
-  await dialog.getByRole('button', { name: 'Restore' }).click();
-  await page.getByRole('alertdialog').getByRole('button', { name: 'Restore' }).click();
-  await expect(dialog.getByText('Sends spam')).toHaveCount(0);
-  await anna.page.reload();
-  await anna.signIn();
-  await dialog.getByRole('link', { name: 'What they did, in the audit log' }).click();
-  await expect(page).toHaveURL(/actor=/);
-  await expect(page.getByRole('table')).toBeVisible();
-  await context.close();
-});
+    await page.getByRole('button', { name: anna.name }).click();
+    await dialog.getByRole('button', { name: 'Restore' }).click();
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Restore' }).click();
+    await expect(dialog.getByText('Sends spam')).toHaveCount(0);
+    await anna.page.reload();
+    await anna.signIn();
+    await dialog.getByRole('link', { name: 'What they did, in the audit log' }).click();
+    await expect(page).toHaveURL(/actor=/);
+    await expect(page.getByRole('table')).toBeVisible();
+    await context.close();
+  }
+);
 
 test('several who were idle are suspended and restored at once', async ({ arrive, browser, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
@@ -75,7 +79,11 @@ test('several who were idle are suspended and restored at once', async ({ arrive
   await expect(picked).toHaveCount(0);
   for (const { email } of [anna, ben]) {
     await expect(page.getByRole('row').filter({ hasText: email })).toContainText('Suspended');
-    await expect(() => expect(server.mails.some((mail) => JSON.stringify(mail).includes(email) && JSON.stringify(mail).includes('suspended'))).toBe(true)).toPass();
+    await expect(() =>
+      expect(
+        server.mails.some((mail) => JSON.stringify(mail).includes(email) && JSON.stringify(mail).includes('suspended'))
+      ).toBe(true)
+    ).toPass();
   }
   // All of the page: one's own account stays as it is, and it says so.
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption('suspended');
@@ -112,8 +120,16 @@ test('an account is made for somebody, who chooses their password', async ({ bro
   const guest = await (await browser.newContext({ baseURL: server.url, viewport: DESKTOP })).newPage();
   await guest.goto(`/${link}`);
   await guest.getByLabel('New password', { exact: true }).fill(PASSWORD);
-  await guest.getByRole('button', { name: /password/i }).last().click();
-  await expect(guest.getByRole('link', { name: /sign in/i }).or(guest.getByRole('button', { name: 'Sign in' })).first()).toBeVisible();
+  await guest
+    .getByRole('button', { name: /password/i })
+    .last()
+    .click();
+  await expect(
+    guest
+      .getByRole('link', { name: /sign in/i })
+      .or(guest.getByRole('button', { name: 'Sign in' }))
+      .first()
+  ).toBeVisible();
   await guest.context().close();
   await context.close();
 });
@@ -149,19 +165,30 @@ test('a workspace is given to somebody else, and deleted with its name typed', a
   await context.close();
 });
 
-test('conversations are found by where they are, and nothing that is said in them is shown', async ({ arrive, browser, server }) => {
+test('conversations are found by where they are, and nothing that is said in them is shown', async ({
+  arrive,
+  browser,
+  server
+}) => {
   const anna = await arrive('Anna');
   const annas = await apiOf(server, anna);
   const { id } = await annas.call('POST', '/r1/workspaces', { name: 'Quayside' });
   const open = (kind, title) => annas.call('POST', '/r1/conversations', { workspace_id: id, kind, title });
   for (let n = 0; n < 52; n += 1) await open('private_channel', `berth-${n}`);
   const { id: secret } = await open('public_channel', 'lighthouse');
-  await annas.call('POST', `/r1/conversations/${secret}/messages`, { client_id: crypto.randomUUID(), content: 'a secret' });
+  await annas.call('POST', `/r1/conversations/${secret}/messages`, {
+    client_id: crypto.randomUUID(),
+    content: 'a secret'
+  });
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin/workspaces?q=Quayside');
-  await page.getByRole('row').filter({ hasText: 'Quayside' }).getByRole('link', { name: /^conversations: / }).click();
+  await page
+    .getByRole('row')
+    .filter({ hasText: 'Quayside' })
+    .getByRole('link', { name: /^conversations: / })
+    .click();
   await expect(page).toHaveURL(new RegExp(`/admin/conversations\\?workspace=${id}`));
   await expect(page.getByRole('row').nth(1)).toContainText('lighthouse');
   await expect(page.getByText('secret')).toHaveCount(0);
@@ -268,7 +295,7 @@ test('the configuration says where it comes from', async ({ browser, server }) =
 
 for (const { name, options } of [
   { name: 'desktop, dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
-  { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },
+  { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } }
 ]) {
   test(`every page of the console (${name})`, async ({ browser, server }) => {
     test.slow();
@@ -279,7 +306,10 @@ for (const { name, options } of [
     const ways = page.getByRole('navigation', { name: 'Admin' }).getByRole('link');
     await expect(ways.first()).toBeVisible();
     for (const label of await ways.allInnerTexts()) {
-      await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: label.trim(), exact: true }).click();
+      await page
+        .getByRole('navigation', { name: 'Admin' })
+        .getByRole('link', { name: label.trim(), exact: true })
+        .click();
       await expect(page.getByRole('main').getByRole('heading', { level: 1 })).toBeVisible();
       await expect(page.getByRole('status', { name: 'Loading' })).toHaveCount(0);
       await admin.expectFlawless(label);
@@ -300,7 +330,7 @@ test('what can’t be loaded of it says so', async ({ browser, server }) => {
     ['/admin/workspaces', 'Couldn’t load the workspaces'],
     ['/admin/conversations', 'Couldn’t load the conversations'],
     ['/admin/settings', 'Couldn’t load the configuration'],
-    ['/admin/setup', 'Couldn’t load the set-up'],
+    ['/admin/setup', 'Couldn’t load the set-up']
   ]) {
     await page.goto(path);
     await expect(page.getByRole('heading', { name: sentence })).toBeVisible();

@@ -13,8 +13,8 @@ const test = base.extend({
       await use(server);
       await server.stop();
     },
-    { scope: 'worker' },
-  ],
+    { scope: 'worker' }
+  ]
 });
 
 /** A page of the server, with an authenticator that has a person at hand. */
@@ -33,7 +33,7 @@ async function arriveWithKey(browser, server) {
         const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
         return { ...(await answer.json()), status: answer.status };
       },
-      [method, path, body, token],
+      [method, path, body, token]
     );
   const signUp = async () => {
     const email = `passkey-${Date.now()}-${Math.random()}@example.test`;
@@ -86,12 +86,17 @@ test('a passkey signs in without a name, once for each question', async ({ brows
   const listed = await key.call('GET', '/r1/auth/passkeys', undefined, ada.access_token);
   expect(listed.data.total).toBe(1);
   expect(listed.data.items[0].last_used_at).not.toBeNull();
-  expect((await key.call('DELETE', `/r1/auth/passkeys/${listed.data.items[0].id}`, undefined, ada.access_token)).status).toBe(200);
+  expect(
+    (await key.call('DELETE', `/r1/auth/passkeys/${listed.data.items[0].id}`, undefined, ada.access_token)).status
+  ).toBe(200);
   expect((await signIn(key)).answer).toMatchObject({ status: 401, code: 'invalid_credentials' });
   await key.context.close();
 });
 
-test('a passkey that has seen the person is asked for no second factor; one that has not is refused', async ({ browser, server }) => {
+test('a passkey that has seen the person is asked for no second factor; one that has not is refused', async ({
+  browser,
+  server
+}) => {
   const key = await arriveWithKey(browser, server);
   const ada = await key.signUp();
   await register(key, ada.access_token);
@@ -117,13 +122,19 @@ test('a forged answer, a copied passkey and somebody else’s question are refus
   const forgedBody = { challenge_id: question.challenge_id, credential: forged };
   expect((await key.call('POST', '/r1/auth/passkeys/signin/finish', forgedBody)).status).toBe(401);
   const again = { challenge_id: question.challenge_id, credential: answer };
-  expect((await key.call('POST', '/r1/auth/passkeys/signin/finish', again)).status, 'one answer for each question').toBe(422);
+  expect(
+    (await key.call('POST', '/r1/auth/passkeys/signin/finish', again)).status,
+    'one answer for each question'
+  ).toBe(422);
 
   // A copy of the authenticator counts from where it was copied.
   const { credentials } = await key.devtools.send('WebAuthn.getCredentials', { authenticatorId: key.authenticatorId });
   await key.devtools.send('WebAuthn.clearCredentials', { authenticatorId: key.authenticatorId });
   const copy = credentials.find(({ signCount }) => signCount > 1) ?? credentials[0];
-  await key.devtools.send('WebAuthn.addCredential', { authenticatorId: key.authenticatorId, credential: { ...copy, signCount: 0 } });
+  await key.devtools.send('WebAuthn.addCredential', {
+    authenticatorId: key.authenticatorId,
+    credential: { ...copy, signCount: 0 }
+  });
   expect((await signIn(key)).answer.status).toBe(401);
 
   const { data } = await key.call('POST', '/r1/auth/passkeys/register/start', undefined, ben.access_token);

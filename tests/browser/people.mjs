@@ -29,7 +29,7 @@ export const test = base.extend({
       await use(browser);
       browser.newContext = open;
     },
-    { scope: 'worker' },
+    { scope: 'worker' }
   ],
   context: async ({ context }, use) => use(await late(context)),
   upstream: [
@@ -38,7 +38,7 @@ export const test = base.extend({
       await use(upstream);
       upstream.stop();
     },
-    { scope: 'worker' },
+    { scope: 'worker' }
   ],
   mail: [
     async ({}, use) => {
@@ -46,7 +46,7 @@ export const test = base.extend({
       await use(mail);
       mail.stop();
     },
-    { scope: 'worker' },
+    { scope: 'worker' }
   ],
   /** What a file of tests sets beside the usual. */
   settings: [{}, { option: true, scope: 'worker' }],
@@ -62,19 +62,19 @@ export const test = base.extend({
         AI__PROVIDERS__FAKE__BASE_URL: upstream.url,
         AI__PROVIDERS__FAKE__KEYS: 'key-one',
         AI__PROVIDERS__FAKE__MODELS: 'small,large',
-        ...settings,
+        ...settings
       });
       // The first account is the admin, so that nobody else is one by chance.
       const admin = { email: 'admin@example.test', password: PASSWORD, display_name: 'The Admin' };
       await fetch(`${server.url}/r1/auth/signup`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(admin),
+        body: JSON.stringify(admin)
       });
       await use({ ...server, admin, mails: mail.mails });
       await server.stop();
     },
-    { scope: 'worker' },
+    { scope: 'worker' }
   ],
   /** `await arrive('Anna')`: somebody new, signed up without the form, on a page of their own. */
   arrive: async ({ browser, server }, use) => {
@@ -87,7 +87,7 @@ export const test = base.extend({
       return visitor;
     });
     for (const context of contexts) await context.close();
-  },
+  }
 });
 
 /** Signed in as the admin, without the form. */
@@ -95,7 +95,7 @@ export async function signInAsAdmin(context, server) {
   const { email, password } = server.admin;
   await context.request.post(`${server.url}/r1/auth/signin`, {
     headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
-    data: { email, password },
+    data: { email, password }
   });
   return new Visitor(await context.newPage(), 'Admin');
 }
@@ -141,7 +141,7 @@ export class Visitor {
   async register(server) {
     const answer = await this.page.context().request.post(`${server.url}/r1/auth/signup`, {
       headers: { 'X-Natter-Transport': 'cookie', Origin: server.url },
-      data: { email: this.email, password: PASSWORD, display_name: this.name },
+      data: { email: this.email, password: PASSWORD, display_name: this.name }
     });
     expect(answer.ok()).toBe(true);
     await this.page.goto('/');
@@ -151,7 +151,10 @@ export class Visitor {
   async signUp() {
     const { page } = this;
     await page.goto('/');
-    await page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
+    await page
+      .getByRole('link', { name: /create (an )?account|sign up/i })
+      .first()
+      .click();
     await this.fillSignUp();
     await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   }
@@ -247,8 +250,8 @@ export async function giveAuthenticator(page) {
       hasResidentKey: true,
       hasUserVerification: true,
       isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
+      automaticPresenceSimulation: true
+    }
   });
   return { devtools, authenticatorId };
 }
@@ -258,7 +261,7 @@ export async function apiOf(server, visitor) {
   const answer = await fetch(`${server.url}/r1/auth/signin`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email: visitor.email, password: PASSWORD }),
+    body: JSON.stringify({ email: visitor.email, password: PASSWORD })
   });
   return new Person(server.url, (await answer.json()).data);
 }

@@ -4,69 +4,80 @@ import { apiOf, expect, PHONE, test } from './people.mjs';
 
 test.use({ settings: { PAYMENT__DEMO__ENABLED: 'true' } });
 
-test('credits are bought: chosen, paid, waited for, and found in the account', { tag: '@gate' }, async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
-  const { page } = anna;
-  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Plans' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: 'Plans and credits' })).toBeVisible();
-  const team = page.getByRole('article', { name: 'Team' });
-  await expect(team).toContainText('$24');
-  await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
-  await anna.expectFlawless('the plans');
+test(
+  'credits are bought: chosen, paid, waited for, and found in the account',
+  { tag: '@gate' },
+  async ({ arrive, server }) => {
+    const anna = await arrive('Anna');
+    const { page } = anna;
+    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Plans' }).click();
+    await expect(page.getByRole('heading', { level: 1, name: 'Plans and credits' })).toBeVisible();
+    const team = page.getByRole('article', { name: 'Team' });
+    await expect(team).toContainText('$24');
+    await expect(team.getByRole('listitem')).toHaveText(['2,000 credits a month', 'API keys']);
+    await anna.expectFlawless('the plans');
 
-  // By the year, and in whole dong.
-  await page.getByRole('button', { name: 'Yearly' }).click();
-  await page.getByLabel('Currency').selectOption('VND');
-  await expect(team).toContainText('5,900,000');
-  await expect(team).not.toContainText('.00');
-  await page.getByLabel('Currency').selectOption('USD');
+    // By the year, and in whole dong.
+    await page.getByRole('button', { name: 'Yearly' }).click();
+    await page.getByLabel('Currency').selectOption('VND');
+    await expect(team).toContainText('5,900,000');
+    await expect(team).not.toContainText('.00');
+    await page.getByLabel('Currency').selectOption('USD');
 
-  await page.getByRole('link', { name: 'Buy 1,000 credits' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: 'Choose how to pay' })).toBeVisible();
-  await expect(page.getByRole('radio')).toHaveCount(1);
-  await expect(page.getByRole('radio', { name: /Demo payment/ })).toBeChecked();
-  await anna.expectFlawless('how to pay');
-  await page.getByRole('button', { name: 'Pay $11.00' }).click();
+    await page.getByRole('link', { name: 'Buy 1,000 credits' }).click();
+    await expect(page.getByRole('heading', { level: 1, name: 'Choose how to pay' })).toBeVisible();
+    await expect(page.getByRole('radio')).toHaveCount(1);
+    await expect(page.getByRole('radio', { name: /Demo payment/ })).toBeChecked();
+    await anna.expectFlawless('how to pay');
+    await page.getByRole('button', { name: 'Pay $11.00' }).click();
 
-  // In place of the gateway's own page. Nothing is decided yet, and the page of the result says so.
-  await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
-  await expect(page.getByText('No real money.')).toBeVisible();
-  await anna.expectFlawless('the demo gateway');
-  const payment = new URL(page.url()).searchParams.get('payment');
-  await page.getByRole('link', { name: 'Decide later' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
-  await anna.expectFlawless('a payment that is waited for');
+    // In place of the gateway's own page. Nothing is decided yet, and the page of the result says so.
+    await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
+    await expect(page.getByText('No real money.')).toBeVisible();
+    await anna.expectFlawless('the demo gateway');
+    const payment = new URL(page.url()).searchParams.get('payment');
+    await page.getByRole('link', { name: 'Decide later' }).click();
+    await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
+    await anna.expectFlawless('a payment that is waited for');
 
-  // The plans say so too, until it is paid.
-  await page.goto('/plans');
-  const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
-  await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
-  await anna.expectFlawless('plans with a payment that is waited for');
-  await waiting.getByRole('link', { name: 'Continue' }).click();
-  await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
+    // The plans say so too, until it is paid.
+    await page.goto('/plans');
+    const waiting = page.getByRole('status').filter({ hasText: 'Waiting for Demo payment.' });
+    await expect(waiting).toContainText('You get 1,000 credits as soon as $11.00 is confirmed.');
+    await anna.expectFlawless('plans with a payment that is waited for');
+    await waiting.getByRole('link', { name: 'Continue' }).click();
+    await expect(page.getByRole('heading', { level: 1, name: 'Waiting for Demo payment' })).toBeVisible();
 
-  // It is paid elsewhere: this page learns of it by itself.
-  const api = await apiOf(server, anna);
-  await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
-  await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
-  await expect(page.getByText('Credits remaining:')).toContainText('1,000');
-  await anna.expectFlawless('a payment that was made');
+    // It is paid elsewhere: this page learns of it by itself.
+    const api = await apiOf(server, anna);
+    await api.call('POST', `/r1/payments/${payment}/demo`, { outcome: 'paid' });
+    await expect(page.getByRole('heading', { level: 1, name: '1,000 credits: paid' })).toBeVisible();
+    await expect(page.getByText('Credits remaining:')).toContainText('1,000');
+    await anna.expectFlawless('a payment that was made');
 
-  await page.getByRole('main').getByRole('link', { name: 'Billing' }).click();
-  await expect(page.getByRole('row').filter({ hasText: 'Demo payment' })).toContainText('Paid');
-  await expect(page.getByRole('row').filter({ hasText: 'Credits bought' })).toContainText('+1,000');
-  await anna.expectFlawless('billing');
-});
+    await page.getByRole('main').getByRole('link', { name: 'Billing' }).click();
+    await expect(page.getByRole('row').filter({ hasText: 'Demo payment' })).toContainText('Paid');
+    await expect(page.getByRole('row').filter({ hasText: 'Credits bought' })).toContainText('+1,000');
+    await anna.expectFlawless('billing');
+  }
+);
 
 test('who reads Vietnamese is shown dong, without decimals', async ({ arrive, browser, server }) => {
   const anna = await arrive('Lan');
   // Signed in, in a browser that has chosen no language yet.
   const { cookies } = await anna.page.context().storageState();
-  const context = await browser.newContext({ baseURL: server.url, locale: 'vi-VN', storageState: { cookies, origins: [] }, ...PHONE });
+  const context = await browser.newContext({
+    baseURL: server.url,
+    locale: 'vi-VN',
+    storageState: { cookies, origins: [] },
+    ...PHONE
+  });
   const page = await context.newPage();
   await page.goto('/plans');
   await expect(page.getByRole('article', { name: 'Team' })).toContainText(/590\.000\s₫/);
-  await expect(page.getByRole('article', { name: 'Team' }).getByRole('listitem').first()).toHaveText('2.000 credit mỗi tháng');
+  await expect(page.getByRole('article', { name: 'Team' }).getByRole('listitem').first()).toHaveText(
+    '2.000 credit mỗi tháng'
+  );
   await page.getByRole('listitem').filter({ hasText: '1.000 credit' }).getByRole('link').click();
   await expect(page.getByRole('button', { name: /^Trả 270\.000\s₫$/ })).toBeVisible();
   await context.close();
@@ -92,7 +103,10 @@ test('a payment that fails is begun again', async ({ arrive }) => {
   await anna.expectFlawless('a failed payment on a phone');
   await page.getByRole('link', { name: 'Try again' }).click();
   await page.getByRole('button', { name: /^Pay/ }).click();
-  await page.getByRole('main').getByRole('button', { name: /^Pay \$/ }).click();
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: /^Pay \$/ })
+    .click();
   await expect(page.getByRole('heading', { level: 1, name: 'Team: paid' })).toBeVisible();
   await page.goto('/plans');
   await expect(page.getByRole('article', { name: 'Team' })).toContainText('Your plan');
@@ -100,11 +114,15 @@ test('a payment that fails is begun again', async ({ arrive }) => {
   await expect(page.getByRole('heading', { level: 1, name: 'Payment not found' })).toBeVisible();
 });
 
-test('one who has no credits left is told where they ask, and goes on as soon as there are some', async ({ arrive, server, upstream }) => {
+test('one who has no credits left is told where they ask, and goes on as soon as there are some', async ({
+  arrive,
+  server,
+  upstream
+}) => {
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/small', {
     deployments: [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }],
-    price: { input: 1_000_000, cached: 100_000, output: 2_000_000 },
+    price: { input: 1_000_000, cached: 100_000, output: 2_000_000 }
   });
   const anna = await arrive('Anna');
   const { page } = anna;
@@ -136,9 +154,9 @@ test('one who has no credits left is told where they ask, and goes on as soon as
     headers: {
       'content-type': 'application/json',
       authorization: `Bearer ${api.token}`,
-      'idempotency-key': crypto.randomUUID(),
+      'idempotency-key': crypto.randomUUID()
     },
-    body: JSON.stringify({ plan_id: pack.id, gateway: 'demo', currency: 'USD' }),
+    body: JSON.stringify({ plan_id: pack.id, gateway: 'demo', currency: 'USD' })
   });
   const { data } = await answer.json();
   await api.call('POST', `/r1/payments/${data.payment_id}/demo`, { outcome: 'paid' });

@@ -32,6 +32,6 @@ export default defineConfig({
     screenshot: 'only-on-failure',
     // What a service worker asks for is not seen by `page.route`; the tests of the installed app let it in.
     serviceWorkers: 'block',
-    launchOptions: { executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] },
-  },
+    launchOptions: { executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] }
+  }
 });

@@ -11,7 +11,10 @@ const FACES = Array.from({ length: 50 }, (_, at) => String.fromCodePoint(0x1f600
 /** What is wider than the page is cut off, or scrolls sideways. */
 const isTooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
-test('a message with fifty reactions, a hundred pins, hundreds of threads and of saved messages', async ({ arrive, server }) => {
+test('a message with fifty reactions, a hundred pins, hundreds of threads and of saved messages', async ({
+  arrive,
+  server
+}) => {
   test.setTimeout(240_000);
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben', PHONE)];
   await anna.openChatWith(ben);
@@ -38,7 +41,10 @@ test('a message with fifty reactions, a hundred pins, hundreds of threads and of
   for (const face of FACES) await his.call('PUT', `/r1/messages/${last.id}/reactions/${encodeURIComponent(face)}`, {});
 
   // Fifty kinds stand in their lines, wide and on a phone; there is no fifty-first, and it says why.
-  for (const [visitor, size] of [[anna, 'wide'], [ben, 'phone']]) {
+  for (const [visitor, size] of [
+    [anna, 'wide'],
+    [ben, 'phone']
+  ]) {
     await visitor.page.goto(`/c/${chat.id}/m/${last.id}`);
     const article = visitor.log.getByRole('article').filter({ hasText: 'Any face will do' });
     const faces = article.getByRole('list', { name: 'Reactions' }).getByRole('button', { name: / 1: / });
@@ -62,7 +68,9 @@ test('a message with fifty reactions, a hundred pins, hundreds of threads and of
   await article.hover();
   await article.getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Pin', exact: true }).click();
-  await expect(page.getByText('A conversation can have up to 100 pinned messages. Unpin one first.').first()).toBeVisible();
+  await expect(
+    page.getByText('A conversation can have up to 100 pinned messages. Unpin one first.').first()
+  ).toBeVisible();
 
   // Of hundreds of threads those are on the page that can be seen, down to the oldest.
   await page.goto('/threads');

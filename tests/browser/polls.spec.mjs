@@ -2,7 +2,10 @@
 
 import { expect, PHONE, test } from './people.mjs';
 
-for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', {}],
+  ['phone', PHONE]
+])
   test(`a poll is asked, voted in, and closed: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);

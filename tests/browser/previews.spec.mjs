@@ -23,8 +23,8 @@ const test = base.extend({
       await use(`http://127.0.0.1:${site.address().port}`);
       site.close();
     },
-    { scope: 'worker' },
-  ],
+    { scope: 'worker' }
+  ]
 });
 
 test('a link shows its page', async ({ arrive, server, site }) => {
@@ -63,7 +63,7 @@ test('a link shows its page', async ({ arrive, server, site }) => {
   const client_id = crypto.randomUUID();
   await annas.call('POST', `/r1/conversations/${chat.id}/messages`, {
     client_id,
-    content: `${site}/hidden`,
+    content: `${site}/hidden`
   });
   await ben.write(`${site}/shown`);
   await expect(cards(ben)).toHaveCount(1);

@@ -34,7 +34,7 @@ test('a prompt is kept, found by a slash, filled in and asked', async ({ arrive 
   await keep(anna, {
     command: 'standup',
     title: 'Yesterday, today, blocked',
-    text: 'What did I do yesterday?',
+    text: 'What did I do yesterday?'
   });
   await expect(page.getByRole('list', { name: 'Prompts' }).getByRole('listitem')).toHaveCount(2);
   await anna.expectFlawless('prompts');
@@ -72,7 +72,7 @@ test('a slash that means something else is sent, and Escape puts the prompts awa
   await keep(anna, {
     command: 'standup',
     title: 'Yesterday and today',
-    text: 'What now?',
+    text: 'What now?'
   });
   await anna.openAssistant();
   const offers = page.getByRole('listbox', { name: 'Prompts' });
@@ -94,7 +94,7 @@ test('prompts are changed and deleted, on a phone, too', async ({ arrive }) => {
   await keep(anna, {
     command: 'standup',
     title: 'Yesterday and today',
-    text: 'What now?',
+    text: 'What now?'
   });
   await page.getByRole('button', { name: 'Edit /standup' }).click();
   const dialog = page.getByRole('dialog', { name: 'Edit prompt' });

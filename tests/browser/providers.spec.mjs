@@ -15,7 +15,7 @@ test.beforeAll(async () => {
   const url = `http://localhost:${port}`;
   const program = new URL('../idp/server.mjs', import.meta.url).pathname;
   provider = spawn(process.execPath, [program, `${url}/r1/auth/oauth/harbour/callback`], {
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio: ['pipe', 'pipe', 'ignore']
   });
   const [line] = await once(createInterface({ input: provider.stdout }), 'line');
   const { oidc, client } = JSON.parse(line);
@@ -25,7 +25,7 @@ test.beforeAll(async () => {
     AUTH__OAUTH__HARBOUR__KIND: 'oidc',
     AUTH__OAUTH__HARBOUR__ISSUER: oidc,
     AUTH__OAUTH__HARBOUR__CLIENT_ID: client.id,
-    AUTH__OAUTH__HARBOUR__CLIENT_SECRET: client.secret,
+    AUTH__OAUTH__HARBOUR__CLIENT_SECRET: client.secret
   });
   server.url = url;
 });
@@ -64,7 +64,9 @@ test('whoever changes their mind at the provider is back at the door', async ({ 
   await nobody.page.goto('/sign-up');
   await nobody.page.getByRole('link', { name: 'Continue with Harbour' }).click();
   await nobody.page.getByRole('link', { name: /cancel/i }).click();
-  await expect(nobody.page.getByRole('alert')).toHaveText('Sign-in wasn’t completed. Try again, or use another method.');
+  await expect(nobody.page.getByRole('alert')).toHaveText(
+    'Sign-in wasn’t completed. Try again, or use another method.'
+  );
   await nobody.page.context().close();
 });
 

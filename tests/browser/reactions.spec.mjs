@@ -20,7 +20,10 @@ async function askWho({ page }, article, isPhone) {
   await sheet.getByRole('button', { name: 'Who reacted', exact: true }).tap();
 }
 
-for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', {}],
+  ['phone', PHONE]
+])
   test(`people answer with an emoji, and see each other's: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
@@ -112,5 +115,11 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     arrived.resolve();
     await expect(first).toHaveAccessibleName(/ 1: /);
     await expect(first).toHaveAttribute('aria-pressed', 'false');
-    await expect(ben.page.getByRole('alert').or(ben.page.getByRole('status')).filter({ hasText: /connection|offline|reach/i }).first()).toBeVisible();
+    await expect(
+      ben.page
+        .getByRole('alert')
+        .or(ben.page.getByRole('status'))
+        .filter({ hasText: /connection|offline|reach/i })
+        .first()
+    ).toBeVisible();
   });

@@ -26,7 +26,7 @@ test('somebody is reminded of a message', async ({ arrive, server }) => {
   await ben.page.getByRole('button', { name: 'Details' }).click();
   await ben.page.getByRole('button', { name: 'Pinned and saved' }).click();
   const panel = ben.page.getByRole('complementary', {
-    name: 'Pinned and saved',
+    name: 'Pinned and saved'
   });
   await panel.getByRole('tab', { name: 'Reminders' }).click();
   const list = panel.getByRole('list', { name: 'Reminders' });
@@ -44,7 +44,7 @@ test('somebody is reminded of a message', async ({ arrive, server }) => {
   const at = new Date(Date.now() + 1_500).toISOString();
   await bens.call('POST', `/r1/messages/${last_message.id}/reminders`, {
     at,
-    note: 'Before noon',
+    note: 'Before noon'
   });
   await expect(ben.page.getByText('Reminder: Before noon')).toBeVisible();
   await ben.page.goto('/activity');

@@ -16,9 +16,9 @@ async function buy(server, visitor, what, outcome = 'paid', currency = 'USD') {
     headers: {
       'content-type': 'application/json',
       authorization: `Bearer ${api.token}`,
-      'idempotency-key': crypto.randomUUID(),
+      'idempotency-key': crypto.randomUUID()
     },
-    body: JSON.stringify({ plan_id: plan.id, gateway: 'demo', currency }),
+    body: JSON.stringify({ plan_id: plan.id, gateway: 'demo', currency })
   });
   const { data } = await answer.json();
   await api.call('POST', `/r1/payments/${data.payment_id}/demo`, { outcome });
@@ -32,45 +32,52 @@ async function adminOf(browser, server) {
   return { admin: await signInAsAdmin(context, server), context };
 }
 
-test('an admin finds payments by filters that stand in the address', { tag: '@gate' }, async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
-  await buy(server, anna, isPack, 'paid', 'VND');
-  await buy(server, anna, isPack, 'failed');
-  const { admin, context } = await adminOf(browser, server);
-  const { page } = admin;
-  await page.goto('/admin');
-  await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
-  const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
-  await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
-  // Whole dong.
-  await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
-  await admin.expectFlawless('the payments');
-  await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });
-  await expect(page).toHaveURL(/status=failed/);
-  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
-  await page.getByLabel('Filter by state').selectOption({ label: 'Disputed' });
-  await expect(page.getByText('No payments like this.')).toBeVisible();
-  await page.goBack();
-  await expect(page.getByLabel('Filter by state')).toHaveValue('failed');
-  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
-  await page.reload();
-  await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
-  await page.setViewportSize(PHONE.viewport);
-  await admin.expectFlawless('the payments on a phone');
-  await page.route(/\/r1\/admin\/payments/, (route) => route.abort());
-  await page.reload();
-  await expect(page.getByRole('heading', { name: 'Couldn’t load the payments' })).toBeVisible();
-  await admin.expectFlawless('payments that failed to load');
-  await context.close();
-});
+test(
+  'an admin finds payments by filters that stand in the address',
+  { tag: '@gate' },
+  async ({ arrive, browser, server }) => {
+    const anna = await arrive('Anna');
+    await buy(server, anna, isPack, 'paid', 'VND');
+    await buy(server, anna, isPack, 'failed');
+    const { admin, context } = await adminOf(browser, server);
+    const { page } = admin;
+    await page.goto('/admin');
+    await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Payments' }).click();
+    const rows = page.getByRole('table', { name: 'Payments' }).getByRole('row');
+    await expect(rows.filter({ hasText: anna.name })).toHaveCount(2);
+    // Whole dong.
+    await expect(rows.filter({ hasText: 'Paid' }).filter({ hasText: anna.name })).toContainText(/₫\d{3},000/);
+    await admin.expectFlawless('the payments');
+    await page.getByLabel('Filter by state').selectOption({ label: 'Failed' });
+    await expect(page).toHaveURL(/status=failed/);
+    await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+    await page.getByLabel('Filter by state').selectOption({ label: 'Disputed' });
+    await expect(page.getByText('No payments like this.')).toBeVisible();
+    await page.goBack();
+    await expect(page.getByLabel('Filter by state')).toHaveValue('failed');
+    await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+    await page.reload();
+    await expect(rows.filter({ hasText: anna.name })).toHaveCount(1);
+    await page.setViewportSize(PHONE.viewport);
+    await admin.expectFlawless('the payments on a phone');
+    await page.route(/\/r1\/admin\/payments/, (route) => route.abort());
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Couldn’t load the payments' })).toBeVisible();
+    await admin.expectFlawless('payments that failed to load');
+    await context.close();
+  }
+);
 
 /** Has a payment's refunds be as after a week in which their gateway has said nothing: the demo gateway answers at once. */
 function leaveUnanswered(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
-  const stuck = "state = 'pending', check_at = NULL, told_at = NULL, done_at = NULL, note_year = NULL, note_number = NULL";
+  const stuck =
+    "state = 'pending', check_at = NULL, told_at = NULL, done_at = NULL, note_year = NULL, note_number = NULL";
   database
-    .prepare(`UPDATE payment_refunds SET ${stuck}, last_answer = 'no certain answer: it took too long' WHERE payment_id = ?`)
+    .prepare(
+      `UPDATE payment_refunds SET ${stuck}, last_answer = 'no certain answer: it took too long' WHERE payment_id = ?`
+    )
     .run(id);
   database.prepare("UPDATE payments SET refunded = 0, status = 'paid' WHERE id = ?").run(id);
   database.close();
@@ -82,7 +89,11 @@ test('an admin decides refunds that a gateway never answered', async ({ arrive, 
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;
   const api = await apiOf(server, server.admin);
-  for (const [amount, reason] of [[100, 'The first part'], [200, 'The second part'], [250, 'The third part']]) {
+  for (const [amount, reason] of [
+    [100, 'The first part'],
+    [200, 'The second part'],
+    [250, 'The third part']
+  ]) {
     await api.call('POST', `/r1/admin/payments/${bought}/refund`, { amount, reason });
   }
   leaveUnanswered(server, bought);
@@ -95,7 +106,9 @@ test('an admin decides refunds that a gateway never answered', async ({ arrive, 
   await row.getByRole('link').click();
 
   const refunds = page.getByRole('region', { name: 'Refunds' }).getByRole('listitem');
-  const [first, second, third] = ['first', 'second', 'third'].map((which) => refunds.filter({ hasText: `The ${which} part` }));
+  const [first, second, third] = ['first', 'second', 'third'].map((which) =>
+    refunds.filter({ hasText: `The ${which} part` })
+  );
   await expect(first).toContainText('Needs a decision');
   await expect(first).toContainText('Last answer: no certain answer: it took too long');
   await admin.expectFlawless('a payment with refunds that are stuck');
@@ -135,8 +148,12 @@ function disputeInEuros(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
   const columns = 'payment_id, reference, amount, credits, state, created_at, told_amount, told_currency';
-  database.prepare(`INSERT INTO payment_disputes (${columns}) VALUES (?, 'dp_1', 100, 0, 'open', ?, 90, 'EUR')`).run(id, Date.now());
-  database.prepare("UPDATE payments SET is_disputed = 1, quarantine = 'dispute', status = 'quarantined' WHERE id = ?").run(id);
+  database
+    .prepare(`INSERT INTO payment_disputes (${columns}) VALUES (?, 'dp_1', 100, 0, 'open', ?, 90, 'EUR')`)
+    .run(id, Date.now());
+  database
+    .prepare("UPDATE payments SET is_disputed = 1, quarantine = 'dispute', status = 'quarantined' WHERE id = ?")
+    .run(id);
   database.close();
 }
 

@@ -6,7 +6,7 @@ const LOOKS = [
   { name: 'desktop, light', options: { viewport: DESKTOP, colorScheme: 'light' } },
   { name: 'desktop, dark', tag: '@long', options: { viewport: DESKTOP, colorScheme: 'dark' } },
   { name: 'phone, light', tag: '@long', options: { ...PHONE, colorScheme: 'light' } },
-  { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } },
+  { name: 'phone, dark', options: { ...PHONE, colorScheme: 'dark' } }
 ];
 
 const DOORS = [
@@ -17,7 +17,7 @@ const DOORS = [
   ['/verify-email', 'This link no longer works'],
   ['/invite', 'This invitation is no longer valid'],
   ['/login?error=oauth_denied', 'Welcome back'],
-  ['/login?challenge=x', 'Two-step verification'],
+  ['/login?challenge=x', 'Two-step verification']
 ];
 
 for (const { name, tag = [], options } of LOOKS) {
@@ -27,7 +27,10 @@ for (const { name, tag = [], options } of LOOKS) {
     await nobody.page.goto('/');
     await expect(nobody.page.getByLabel('Email')).toBeVisible();
     await nobody.expectFlawless('sign-in');
-    await nobody.page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
+    await nobody.page
+      .getByRole('link', { name: /create (an )?account|sign up/i })
+      .first()
+      .click();
     await expect(nobody.page.getByLabel('Display name')).toBeVisible();
     await nobody.expectFlawless('sign-up');
     for (const [path, heading] of DOORS) {

@@ -6,11 +6,16 @@ import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 /** What is written is found a moment later. */
 async function findable(person, q, count) {
   await expect
-    .poll(async () => (await person.call('GET', `/r1/search?q=${encodeURIComponent(q)}`)).total.count, { timeout: 20_000 })
+    .poll(async () => (await person.call('GET', `/r1/search?q=${encodeURIComponent(q)}`)).total.count, {
+      timeout: 20_000
+    })
     .toBe(count);
 }
 
-for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', {}],
+  ['phone', PHONE]
+])
   test(`messages are found, narrowed, and opened where they stand: ${size}`, async ({ arrive, server }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await anna.openChatWith(ben);
@@ -55,7 +60,10 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await bar.fill('dashboard');
     await expect(hits).toHaveCount(2);
     if (size === 'phone') await results.getByRole('button', { name: 'Filters' }).click();
-    await anna.page.getByRole('group', { name: 'From' }).getByRole('checkbox', { name: new RegExp(ben.name) }).check();
+    await anna.page
+      .getByRole('group', { name: 'From' })
+      .getByRole('checkbox', { name: new RegExp(ben.name) })
+      .check();
     await expect(hits).toHaveCount(1);
     await expect(anna.page).toHaveURL(/from=[0-9a-f-]{36}/);
     await expect(anna.page.getByRole('list', { name: 'Filters' }).getByRole('listitem')).toContainText(ben.name);
@@ -105,7 +113,9 @@ test('people, conversations and files are found on the same page', { tag: '@gate
   await anna.page.goto('/search?type=file');
   await expect(results.getByRole('heading', { name: 'No results' })).toBeVisible();
   // A server that fails says so, and is asked again.
-  await anna.page.route(/\/r1\/search/, (route) => route.fulfill({ status: 500, json: { code: 'internal', message: 'x' } }));
+  await anna.page.route(/\/r1\/search/, (route) =>
+    route.fulfill({ status: 500, json: { code: 'internal', message: 'x' } })
+  );
   await anna.page.goto('/search?q=hello');
   await expect(results.getByText('Couldn’t search').first()).toBeVisible();
   await anna.expectFlawless('a search that failed');
@@ -161,7 +171,7 @@ test('words are found in the open conversation, one after another', { tag: '@gat
   await page.keyboard.press('Control+f');
   await expect(field).toBeFocused();
   const isLeft = await field.evaluate((element) =>
-    element.dispatchEvent(new KeyboardEvent('keydown', { key: 'f', ctrlKey: true, bubbles: true, cancelable: true })),
+    element.dispatchEvent(new KeyboardEvent('keydown', { key: 'f', ctrlKey: true, bubbles: true, cancelable: true }))
   );
   expect(isLeft).toBe(true);
   await page.keyboard.press('Escape');
@@ -217,7 +227,7 @@ test('an assistant answers about what was found', async ({ arrive, server, upstr
   // What is asked further is asked of the same messages.
   const followUp = answer.getByRole('textbox', { name: 'Ask a follow-up' });
   await page.route(/\/r1\/search\/answer$/, (route) =>
-    route.fulfill({ status: 503, json: { status: 'error', code: 'unavailable', message: 'No.' } }),
+    route.fulfill({ status: 503, json: { status: 'error', code: 'unavailable', message: 'No.' } })
   );
   await followUp.fill('Where is it?');
   await answer.getByRole('button', { name: 'Ask', exact: true }).click();
@@ -256,7 +266,10 @@ test('what a file says is found, and shown where it was found', async ({ arrive,
   await expect(anna.log.getByText('From last night')).toBeInViewport();
   // The palette has it by its name, and by what it says.
   await page.goto('/');
-  await page.getByRole('button', { name: /^Search/ }).first().click();
+  await page
+    .getByRole('button', { name: /^Search/ })
+    .first()
+    .click();
   const palette = page.getByRole('dialog', { name: 'Command palette' });
   const file = palette.getByRole('group', { name: 'Files' }).getByRole('option');
   await palette.getByRole('combobox').fill('marsh');
@@ -271,7 +284,7 @@ test('what a file says is found, and shown where it was found', async ({ arrive,
 
 for (const [size, options] of [
   ['1440', { viewport: { width: 1440, height: 900 } }],
-  ['390', PHONE],
+  ['390', PHONE]
 ])
   test(`no result, one and more than a thousand: ${size}`, async ({ arrive, server }) => {
     test.setTimeout(240_000);

@@ -17,7 +17,7 @@ function signIn(server, { email }) {
   return fetch(`${server.url}/r1/auth/signin`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email, password: PASSWORD }),
+    body: JSON.stringify({ email, password: PASSWORD })
   });
 }
 
@@ -33,7 +33,9 @@ test('two-step sign-in is set up with an app, asked for, and switched off', asyn
   await dialog.getByLabel('Current password').fill(PASSWORD);
   await dialog.getByRole('button', { name: 'Next' }).click();
   await expect(dialog.getByRole('img', { name: /QR code/ })).toBeVisible();
-  const totp = new OTPAuth.TOTP({ secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Setup key', { exact: true }).innerText()) });
+  const totp = new OTPAuth.TOTP({
+    secret: OTPAuth.Secret.fromBase32(await dialog.getByLabel('Setup key', { exact: true }).innerText())
+  });
   await anna.expectFlawless('the setup key');
 
   const code = dialog.getByLabel('Code from your authenticator app');
@@ -123,7 +125,10 @@ test('other devices are listed and signed out', async ({ arrive, server }) => {
   const section = SECTION(page, 'Devices');
   await expect(section.getByRole('listitem')).toHaveCount(3);
   await expect(section.getByRole('listitem').first()).toContainText('This device');
-  await section.getByRole('button', { name: /^Sign out (?!all)/ }).first().click();
+  await section
+    .getByRole('button', { name: /^Sign out (?!all)/ })
+    .first()
+    .click();
   await expect(section.getByRole('listitem')).toHaveCount(2);
   await section.getByRole('button', { name: 'Sign out all others' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Sign out all others' }).click();
@@ -201,7 +206,7 @@ test('what can not be loaded says so, and comes when it is tried again', async (
   for (const [name, sentence] of [
     ['API keys', 'Couldn’t load your API keys'],
     ['Devices', 'Couldn’t load your devices'],
-    ['Passkeys', 'Couldn’t load your passkeys'],
+    ['Passkeys', 'Couldn’t load your passkeys']
   ]) {
     await expect(SECTION(page, name).getByText(sentence)).toBeVisible();
   }
@@ -234,9 +239,7 @@ test.describe('a server that soon wants to know again who sits there', () => {
   test.afterAll(() => server.stop());
 
   const untilStale = (page) =>
-    expect
-      .poll(async () => (await (await page.request.get('/r1/auth/confirm')).json()).data.fresh_until)
-      .toBe(null);
+    expect.poll(async () => (await (await page.request.get('/r1/auth/confirm')).json()).data.fresh_until).toBe(null);
 
   const askForKey = async (page) => {
     const section = SECTION(page, 'API keys');
@@ -317,7 +320,7 @@ test('one’s own picture is shown to others until it is removed', { tag: '@gate
   await section.locator('input[type="file"]').setInputFiles({
     name: 'me.png',
     mimeType: 'image/png',
-    buffer: Buffer.from(drawn.split(',')[1], 'base64'),
+    buffer: Buffer.from(drawn.split(',')[1], 'base64')
   });
   await expect(section.getByRole('button', { name: 'Change picture' })).toBeVisible();
   await expect(section.locator('.av img')).toBeVisible();

@@ -2,7 +2,10 @@
 
 import { expect, PHONE, test, Visitor } from './people.mjs';
 
-for (const [size, options] of [['wide', {}], ['phone', PHONE]])
+for (const [size, options] of [
+  ['wide', {}],
+  ['phone', PHONE]
+])
   test(`a status is set, seen by others, and cleared: ${size}`, async ({ arrive }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
     await ben.openChatWith(anna);
@@ -23,7 +26,9 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await expect(page.getByRole('button', { name: 'In a meeting' })).toBeVisible();
 
     // Ben sees it: in the list, above the conversation, and among its people.
-    await expect(ben.page.getByRole('banner').or(ben.page.locator('header.bar')).getByText('📅 In a meeting').first()).toBeVisible();
+    await expect(
+      ben.page.getByRole('banner').or(ben.page.locator('header.bar')).getByText('📅 In a meeting').first()
+    ).toBeVisible();
     await expect(ben.page.locator('.conv').getByTitle('In a meeting')).toBeVisible();
     await ben.page.getByRole('button', { name: 'Details' }).first().click();
     const panel = ben.page.getByRole('complementary', { name: 'Details' });
@@ -45,7 +50,11 @@ for (const [size, options] of [['wide', {}], ['phone', PHONE]])
     await expect(ben.page.getByText('By the sea')).toHaveCount(0);
   });
 
-test('presence that is chosen on one device holds on another, and is taken back there', async ({ arrive, browser, server }) => {
+test('presence that is chosen on one device holds on another, and is taken back there', async ({
+  arrive,
+  browser,
+  server
+}) => {
   const anna = await arrive('Anna');
   const context = await browser.newContext({ baseURL: server.url });
   const elsewhere = new Visitor(await context.newPage(), 'Elsewhere');

@@ -26,7 +26,10 @@ test('below a path of a host the app works, and asks for nothing beside it', asy
 
     await page.goto(`${url}/`);
     await expect(page).toHaveURL(`${url}/sign-in`);
-    await page.getByRole('link', { name: /create (an )?account|sign up/i }).first().click();
+    await page
+      .getByRole('link', { name: /create (an )?account|sign up/i })
+      .first()
+      .click();
     await expect(page).toHaveURL(`${url}/sign-up`);
     await anna.fillSignUp();
     await expect(page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();

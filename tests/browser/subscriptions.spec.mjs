@@ -12,7 +12,7 @@ async function priceModel(server) {
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/small', {
     deployments: [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }],
-    price: { input: 1_000_000, cached: 100_000, output: 2_000_000 },
+    price: { input: 1_000_000, cached: 100_000, output: 2_000_000 }
   });
   return admin;
 }
@@ -20,11 +20,21 @@ async function priceModel(server) {
 async function pay(page) {
   await page.getByRole('button', { name: /^Pay/ }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Demo payment' })).toBeVisible();
-  await page.getByRole('main').getByRole('button', { name: /^Pay \$/ }).click();
+  await page
+    .getByRole('main')
+    .getByRole('button', { name: /^Pay \$/ })
+    .click();
 }
 
-for (const [size, options] of [['wide', WIDE], ['phone', PHONE]])
-  test(`credits run out and are topped up; a plan is bought, changed, canceled and resumed: ${size}`, async ({ arrive, server, upstream }) => {
+for (const [size, options] of [
+  ['wide', WIDE],
+  ['phone', PHONE]
+])
+  test(`credits run out and are topped up; a plan is bought, changed, canceled and resumed: ${size}`, async ({
+    arrive,
+    server,
+    upstream
+  }) => {
     const admin = await priceModel(server);
     const anna = await arrive('Anna', options);
     const { page } = anna;
@@ -149,7 +159,7 @@ test('a receipt opens, with what is to stand on it', async ({ arrive }) => {
   await pay(page);
   const [download] = await Promise.all([
     page.waitForEvent('download'),
-    page.getByRole('button', { name: /^Receipt \d{4}-/ }).click(),
+    page.getByRole('button', { name: /^Receipt \d{4}-/ }).click()
   ]);
   expect(download.suggestedFilename()).toMatch(/^\d{4}-\d+\.pdf$/);
   expect((await readFile(await download.path())).subarray(0, 5).toString()).toBe('%PDF-');
@@ -167,7 +177,12 @@ test('a renewal that is declined says so, and what to do', async ({ arrive }) =>
     const answer = await route.fetch();
     const body = await answer.json();
     const until = new Date(Date.now() + 5 * 86_400_000).toISOString();
-    Object.assign(body.data.subscription, { status: 'past_due', renews_at: null, grace_until: until, next_attempt_at: until });
+    Object.assign(body.data.subscription, {
+      status: 'past_due',
+      renews_at: null,
+      grace_until: until,
+      next_attempt_at: until
+    });
     await route.fulfill({ response: answer, json: body });
   });
   await page.goto('/plans/billing');
@@ -183,7 +198,12 @@ test('a plan is tried for some days without paying', async ({ arrive, browser, s
   const context = await browser.newContext({ baseURL: server.url, ...WIDE });
   const admin = await signInAsAdmin(context, server);
   await admin.page.goto('/admin/plans');
-  await admin.page.getByRole('row').filter({ hasText: 'Studio' }).filter({ hasText: 'monthly' }).getByRole('button', { name: 'Edit Studio' }).click();
+  await admin.page
+    .getByRole('row')
+    .filter({ hasText: 'Studio' })
+    .filter({ hasText: 'monthly' })
+    .getByRole('button', { name: 'Edit Studio' })
+    .click();
   await admin.page.getByRole('dialog').getByLabel('Trial days').fill('14');
   await admin.page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await expect(admin.page.getByRole('row').filter({ hasText: '14-day trial' })).toHaveCount(1);

@@ -83,7 +83,17 @@ test('a link does not show the address of another site', async ({ arrive, server
 
 test('half of a table or a link is not shown while an answer is written', async ({ arrive, upstream }) => {
   const anna = await arrive('Anna');
-  upstream.next({ words: ['Here:\n\n', '| Region | p95 |\n', '|---|', '---:|\n| eu | 47 |\n\nSee ', '[the docs](https', '://x.example/d) now.'], step: true });
+  upstream.next({
+    words: [
+      'Here:\n\n',
+      '| Region | p95 |\n',
+      '|---|',
+      '---:|\n| eu | 47 |\n\nSee ',
+      '[the docs](https',
+      '://x.example/d) now.'
+    ],
+    step: true
+  });
   await anna.openAssistant();
   await anna.write('Compare.');
   upstream.release(3);

@@ -3,7 +3,8 @@
 import { expect, PHONE, test } from './people.mjs';
 
 /** The thread beside the conversation; on a phone it is the page. */
-const threadOf = (visitor) => visitor.page.getByRole('complementary', { name: 'Thread' }).or(visitor.page.getByRole('main', { name: 'Thread' }));
+const threadOf = (visitor) =>
+  visitor.page.getByRole('complementary', { name: 'Thread' }).or(visitor.page.getByRole('main', { name: 'Thread' }));
 const articleOf = (visitor, text) => visitor.page.getByRole('main').getByRole('article').filter({ hasText: text });
 
 const said = (thread, text) => thread.getByRole('article').filter({ hasText: text });
@@ -76,7 +77,9 @@ test('people answer in threads, follow them, and find them again', { tag: '@gate
   await draft.fill('half a thought');
   await bens.getByRole('button', { name: 'Close thread' }).click();
   await expect(ben.composer).toHaveValue('');
-  await articleOf(ben, 'Where do we eat?').getByRole('button', { name: /5 replies/ }).click();
+  await articleOf(ben, 'Where do we eat?')
+    .getByRole('button', { name: /5 replies/ })
+    .click();
   await expect(draft).toHaveValue('half a thought');
   await draft.fill('');
 
@@ -112,7 +115,9 @@ test('a thread on a phone is a page', async ({ arrive }) => {
   await replyTo(ben, 'A question');
   await say(ben, 'and something to it');
   await anna.openConversation(ben.name);
-  await articleOf(anna, 'A question').getByRole('button', { name: /1 reply/ }).click();
+  await articleOf(anna, 'A question')
+    .getByRole('button', { name: /1 reply/ })
+    .click();
   await expect(said(threadOf(anna), 'and something to it')).toBeVisible();
   await say(anna, 'an answer');
   await expect(said(threadOf(ben), 'an answer')).toBeVisible();

@@ -8,7 +8,7 @@ const TOOLS = [
     title: 'Find issues',
     description: 'Finds issues by words.',
     inputSchema: { type: 'object', properties: { query: { type: 'string' } } },
-    annotations: { readOnlyHint: true },
+    annotations: { readOnlyHint: true }
   },
   {
     name: 'close_issue',
@@ -16,10 +16,13 @@ const TOOLS = [
     description: 'Closes an issue for good.',
     inputSchema: {
       type: 'object',
-      properties: { number: { type: 'integer', title: 'Number', minimum: 1 }, comment: { type: 'string', title: 'Comment' } },
-      required: ['number'],
-    },
-  },
+      properties: {
+        number: { type: 'integer', title: 'Number', minimum: 1 },
+        comment: { type: 'string', title: 'Comment' }
+      },
+      required: ['number']
+    }
+  }
 ];
 
 /** A server of tools that answers each question at once. */
@@ -30,7 +33,7 @@ export async function startTools() {
     initialize: ({ protocolVersion }) => ({
       protocolVersion,
       capabilities: { tools: {}, prompts: {} },
-      serverInfo: { name: 'forge', version: '1' },
+      serverInfo: { name: 'forge', version: '1' }
     }),
     'tools/list': () => ({ tools: TOOLS }),
     'prompts/list': () => ({
@@ -41,19 +44,19 @@ export async function startTools() {
           description: 'Says what is to be done about an issue.',
           arguments: [
             { name: 'number', required: true },
-            { name: 'team', required: false },
-          ],
-        },
-      ],
+            { name: 'team', required: false }
+          ]
+        }
+      ]
     }),
     'prompts/get': ({ arguments: handed }) => ({
-      messages: [{ role: 'user', content: { type: 'text', text: `What is to be done about issue ${handed.number}?` } }],
+      messages: [{ role: 'user', content: { type: 'text', text: `What is to be done about issue ${handed.number}?` } }]
     }),
     'tools/call': ({ name, arguments: handed }) => {
       called.push(name);
       given.push(handed);
       return { content: [{ type: 'text', text: `${name} has worked` }] };
-    },
+    }
   };
   const server = createServer(async (request, response) => {
     let text = '';

@@ -8,7 +8,9 @@ const DIMENSIONS = 64;
 function embeddings({ input, model, encoding_format }) {
   const data = [input].flat().map((text, index) => {
     const vector = new Float32Array(DIMENSIONS);
-    for (const word of String(text).toLowerCase().match(/\p{L}+/gu) ?? []) {
+    for (const word of String(text)
+      .toLowerCase()
+      .match(/\p{L}+/gu) ?? []) {
       const at = [...word].reduce((sum, sign) => (sum * 31 + sign.codePointAt(0)) % DIMENSIONS, 7);
       vector[at] += 1;
     }
@@ -35,13 +37,15 @@ export async function startUpstream() {
     const next = at === -1 ? { words: ['Hello', ' there.'] } : plan.splice(at, 1)[0];
     if (next.status) {
       response.writeHead(next.status, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ error: { message: 'refused by the test', type: 'server_error', param: null, code: null } }));
+      response.end(
+        JSON.stringify({ error: { message: 'refused by the test', type: 'server_error', param: null, code: null } })
+      );
       return;
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const write = (delta, finish_reason = null) =>
       response.write(
-        `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
+        `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [{ index: 0, delta, finish_reason }] })}\n\n`
       );
     write({ role: 'assistant', content: '' });
     for (const thought of next.thoughts ?? []) write({ reasoning_content: thought });
@@ -55,13 +59,15 @@ export async function startUpstream() {
         index,
         id: `call_${index}`,
         type: 'function',
-        function: { name, arguments: JSON.stringify(given) },
+        function: { name, arguments: JSON.stringify(given) }
       }));
       write({ tool_calls });
     }
     write({}, next.calls ? 'tool_calls' : 'stop');
     if (next.usage)
-      response.write(`data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [], usage: next.usage })}\n\n`);
+      response.write(
+        `data: ${JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'small', choices: [], usage: next.usage })}\n\n`
+      );
     response.end('data: [DONE]\n\n');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -77,6 +83,6 @@ export async function startUpstream() {
     stop: () => {
       server.closeAllConnections();
       server.close();
-    },
+    }
   };
 }

@@ -7,17 +7,17 @@ test.use({ settings: { OUTGOING__ALLOW: '127.0.0.1' } });
 
 const PICTURE = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-  'base64',
+  'base64'
 );
 
 for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
-  ['a phone', PHONE],
+  ['a phone', PHONE]
 ])
   test(`an assistant is made, asked by a prompt with a picture, uses a tool, is asked in another way, and by another model, on ${size}`, async ({
     arrive,
     server,
-    upstream,
+    upstream
   }) => {
     const anna = await arrive('Anna', options);
     const { page } = anna;
@@ -36,7 +36,7 @@ for (const [size, options] of [
       command,
       title: 'About the pool',
       content: 'What should the pool look like in {{region}}?',
-      visibility: 'private',
+      visibility: 'private'
     });
 
     await page.goto('/assistants/new');
@@ -51,7 +51,9 @@ for (const [size, options] of [
     const asks = page.getByRole('dialog', { name: 'About the pool' });
     await asks.getByLabel('region').fill('eu-west');
     await asks.getByRole('button', { name: 'Use prompt' }).click();
-    await page.locator('form input[type=file]').setInputFiles([{ name: 'graph.png', mimeType: 'image/png', buffer: PICTURE }]);
+    await page
+      .locator('form input[type=file]')
+      .setInputFiles([{ name: 'graph.png', mimeType: 'image/png', buffer: PICTURE }]);
     await expect(page.getByText('small can’t see pictures.')).toBeVisible();
     await anna.expectFlawless('a picture for a model that can’t see it');
     upstream.next({ calls: [{ name: `${forge}__find_issues`, given: { query: 'pool' } }] });
@@ -91,7 +93,7 @@ test('a budget that has run out says so at the question, and what to do', async 
   const admin = await apiOf(server, server.admin);
   await admin.call('PUT', '/r1/admin/models/dear', {
     deployments: [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }],
-    price: { input: 900_000_000, cached: 900_000_000, output: 900_000_000 },
+    price: { input: 900_000_000, cached: 900_000_000, output: 900_000_000 }
   });
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);

@@ -85,7 +85,10 @@ test('a workspace is made, filled, handed over and left', { tag: '@gate' }, asyn
   expect(await names(benApi)).not.toContain('Harbour');
 });
 
-test('whoever is added, sees a new name, and is removed while looking at it hears of each at once', async ({ arrive, server }) => {
+test('whoever is added, sees a new name, and is removed while looking at it hears of each at once', async ({
+  arrive,
+  server
+}) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
   const api = await apiOf(server, anna);
