@@ -1,10 +1,9 @@
 //! Boards of conversations and their columns.
 
 use appcore::{AppError, BoardColumnId, ConversationId, Timestamp, view::BoardColumn};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use super::page;
-use crate::constraint::app_error;
+use super::{page, raw};
 
 #[derive(FromQueryResult)]
 struct Version {
@@ -31,13 +30,13 @@ impl From<Column> for BoardColumn {
 pub async fn begin_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     let sql = "INSERT INTO boards (conversation_id, version) VALUES ($1, 1) \
                ON CONFLICT (conversation_id) DO UPDATE SET version = boards.version + 1 RETURNING version";
-    let row = Version::find_by_statement(statement(db, sql, [id.into()])).one(db).await.map_err(app_error)?;
+    let row: Option<Version> = raw::find_one(db, sql, [id.into()]).await?;
     row.map(|row| row.version).ok_or_else(|| AppError::internal(NoVersion))
 }
 
 /// Counts `more` changes of a board besides the one that has begun.
 pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
-    execute(db, "UPDATE boards SET version = version + $2 WHERE conversation_id = $1", [id.into(), more.into()]).await
+    raw::run(db, "UPDATE boards SET version = version + $2 WHERE conversation_id = $1", [id.into(), more.into()]).await
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,7 @@ struct NoVersion;
 /// How often a board has changed.
 pub async fn version<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     let sql = "SELECT version FROM boards WHERE conversation_id = $1";
-    let row = Version::find_by_statement(statement(db, sql, [id.into()])).one(db).await.map_err(app_error)?;
+    let row: Option<Version> = raw::find_one(db, sql, [id.into()]).await?;
     Ok(row.map_or(0, |row| row.version))
 }
 
@@ -56,13 +55,13 @@ const COLUMNS: &str = "SELECT id, conversation_id, name, position, is_done FROM 
 /// The columns of a board, in their order.
 pub async fn columns<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<BoardColumn>, AppError> {
     let sql = format!("{COLUMNS} WHERE conversation_id = $1 ORDER BY position");
-    let rows = Column::find_by_statement(statement(db, &sql, [id.into()])).all(db).await.map_err(app_error)?;
+    let rows: Vec<Column> = raw::find(db, &sql, [id.into()]).await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
 pub async fn column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<Option<BoardColumn>, AppError> {
     let sql = format!("{COLUMNS} WHERE id = $1");
-    let row = Column::find_by_statement(statement(db, &sql, [id.into()])).one(db).await.map_err(app_error)?;
+    let row: Option<Column> = raw::find_one(db, &sql, [id.into()]).await?;
     Ok(row.map(Into::into))
 }
 
@@ -71,17 +70,17 @@ pub async fn insert_column<C: ConnectionTrait>(db: &C, column: &BoardColumn, now
                VALUES ($1, $2, $3, $4, $5, $6)";
     let BoardColumn { id, conversation_id, name, position, done } = column.clone();
     let values = [id.into(), conversation_id.into(), name.into(), position.into(), done.into(), now.into()];
-    execute(db, sql, values).await
+    raw::run(db, sql, values).await
 }
 
 pub async fn update_column<C: ConnectionTrait>(db: &C, column: &BoardColumn) -> Result<(), AppError> {
     let sql = "UPDATE board_columns SET name = $2, position = $3, is_done = $4 WHERE id = $1";
     let BoardColumn { id, name, position, done, .. } = column.clone();
-    execute(db, sql, [id.into(), name.into(), position.into(), done.into()]).await
+    raw::run(db, sql, [id.into(), name.into(), position.into(), done.into()]).await
 }
 
 pub async fn delete_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM board_columns WHERE id = $1", [id.into()]).await
+    raw::run(db, "DELETE FROM board_columns WHERE id = $1", [id.into()]).await
 }
 
 /// How many tasks stand in a column, archived ones among them.
@@ -94,23 +93,10 @@ pub async fn purge<C: ConnectionTrait>(db: &C, conversations: &str, values: &[Va
     let assignees = format!(
         "DELETE FROM task_assignees WHERE task_id IN (SELECT id FROM tasks WHERE conversation_id {conversations})"
     );
-    execute(db, &assignees, values.to_vec()).await?;
+    raw::run(db, &assignees, values.to_vec()).await?;
     for table in ["tasks", "board_columns", "boards"] {
         let sql = format!("DELETE FROM {table} WHERE conversation_id {conversations}");
-        execute(db, &sql, values.to_vec()).await?;
+        raw::run(db, &sql, values.to_vec()).await?;
     }
     Ok(())
-}
-
-pub(super) async fn execute<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<(), AppError> {
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
-}
-
-pub(super) fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

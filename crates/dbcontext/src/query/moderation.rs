@@ -227,7 +227,7 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let values = std::iter::once(reader.into()).chain(values).collect();
+    let values = std::iter::once(reader.into()).chain(values);
     let found = raw::find::<_, Row>(db, &sql, values).await?;
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }

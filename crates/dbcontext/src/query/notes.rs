@@ -1,10 +1,9 @@
 //! Notes: only their owner sees them.
 
 use appcore::{AppError, NoteId, Timestamp, UserId, view::Note};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use super::page;
-use crate::constraint::app_error;
+use super::{page, raw};
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -31,8 +30,8 @@ const COLUMNS: &str = "id, title, content, pinned, version, created_at, edited_a
 /// A note, also one that is deleted.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: NoteId) -> Result<Option<Note>, AppError> {
     let sql = format!("SELECT {COLUMNS} FROM notes WHERE user_id = $1 AND id = $2");
-    let found = Row::find_by_statement(statement(db, &sql, [user.into(), id.into()]));
-    Ok(found.one(db).await.map_err(app_error)?.map(Into::into))
+    let found: Option<Row> = raw::find_one(db, &sql, [user.into(), id.into()]).await?;
+    Ok(found.map(Into::into))
 }
 
 /// Some notes that were stored after `since`, in the order in which that was, and how many there are. Without `since` those that are deleted
@@ -49,7 +48,7 @@ pub async fn since<C: ConnectionTrait>(
         None => ("FROM notes WHERE user_id = $1 AND deleted_at IS NULL", vec![user.into()]),
     };
     let sql = format!("SELECT {COLUMNS} {rows} ORDER BY updated_at LIMIT {most} OFFSET {skipped}");
-    let found = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let found: Vec<Row> = raw::find(db, &sql, values.clone()).await?;
     let total = page::count(db, rows, values).await?;
     Ok((found.into_iter().map(Into::into).collect(), total))
 }
@@ -66,7 +65,7 @@ pub async fn last_change<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Opt
         updated_at: Option<Timestamp>,
     }
     let sql = "SELECT MAX(updated_at) AS updated_at FROM notes WHERE user_id = $1";
-    let found = Last::find_by_statement(statement(db, sql, [user.into()])).one(db).await.map_err(app_error)?;
+    let found: Option<Last> = raw::find_one(db, sql, [user.into()]).await?;
     Ok(found.and_then(|last| last.updated_at))
 }
 
@@ -88,17 +87,11 @@ pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Resul
         note.updated_at.into(),
         note.deleted_at.into(),
     ];
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, sql, values).await
 }
 
 /// Forgets what was deleted before then.
 pub async fn forget<C: ConnectionTrait>(db: &C, user: UserId, before: Timestamp) -> Result<(), AppError> {
     let sql = "DELETE FROM notes WHERE user_id = $1 AND deleted_at < $2";
-    db.execute_raw(statement(db, sql, [user.into(), before.into()])).await.map_err(app_error)?;
-    Ok(())
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+    raw::run(db, sql, [user.into(), before.into()]).await
 }

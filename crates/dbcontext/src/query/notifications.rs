@@ -9,7 +9,8 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::{
-    access, page, raw,
+    access, page,
+    raw::{self, statement},
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -527,8 +528,4 @@ pub(super) fn level(small: u32) -> String {
            WHERE ns.user_id = m.user_id), {usual}) END",
         mentions = Notify::Mentions,
     )
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }

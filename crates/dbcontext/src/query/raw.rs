@@ -5,17 +5,29 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use crate::constraint::app_error;
 
-pub(super) fn statement<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Statement {
+pub(super) fn statement<C: ConnectionTrait>(
+    db: &C,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
 /// Runs one, and answers how many rows it has changed.
-pub(super) async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
+pub(super) async fn execute<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, AppError> {
     Ok(db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?.rows_affected())
 }
 
 /// Runs one of which it doesn't matter how many rows it changes.
-pub(super) async fn run<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
+pub(super) async fn run<C: ConnectionTrait>(
+    db: &C,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<(), AppError> {
     execute(db, sql, values).await.map(drop)
 }
 
@@ -23,7 +35,7 @@ pub(super) async fn run<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value
 pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
     db: &C,
     sql: &str,
-    values: Vec<Value>,
+    values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<T>, AppError> {
     T::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)
 }
@@ -32,7 +44,7 @@ pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
 pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
     db: &C,
     sql: &str,
-    values: Vec<Value>,
+    values: impl IntoIterator<Item = Value>,
 ) -> Result<Option<T>, AppError> {
     T::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
 }

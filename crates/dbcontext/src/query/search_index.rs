@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ::search::{Atom, Batch, Candidate, Change, Document, Fill, Plan, Term, postgres};
 use appcore::AppError;
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::rows::{Column, Rows, rounded};
+use super::{
+    raw::statement,
+    rows::{Column, Rows, rounded},
+};
 use crate::constraint::app_error;
 
 /// Numbers of messages begin here; below it is room for older ones.
@@ -444,8 +447,7 @@ impl CandidateSearch<'_> {
             "{with} SELECT h.doc, h.message, c.id AS conversation, u.id AS author, h.created_at FROM h \
              JOIN search_conversations c ON c.conv = h.conv LEFT JOIN search_authors u ON u.author = h.author ORDER BY h.doc DESC"
         );
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-        let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+        let found = Row::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)?;
         let candidate = |row: Row| Candidate {
             number: row.doc,
             message: row.message,
@@ -478,10 +480,6 @@ async fn execute<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
     Ok(())
-}
-
-fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
 /// As PostgreSQL writes an array.

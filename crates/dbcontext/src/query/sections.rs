@@ -92,13 +92,13 @@ async fn told<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Resu
 pub async fn insert<C: ConnectionTrait>(db: &C, user: UserId, section: &Section) -> Result<(), AppError> {
     let sql = "INSERT INTO sections (id, user_id, name, position) VALUES ($1, $2, $3, $4)";
     let values = [section.id.into(), user.into(), section.name.clone().into(), section.position.into()];
-    raw::run(db, sql, values.into()).await
+    raw::run(db, sql, values).await
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, user: UserId, section: &Section) -> Result<(), AppError> {
     let sql = "UPDATE sections SET name = $3, position = $4 WHERE id = $1 AND user_id = $2";
     let values = [section.id.into(), user.into(), section.name.clone().into(), section.position.into()];
-    raw::run(db, sql, values.into()).await
+    raw::run(db, sql, values).await
 }
 
 /// Removes a section; what was in it is in none.

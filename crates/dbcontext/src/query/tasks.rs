@@ -10,9 +10,7 @@ use appcore::{
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 
 use super::{
-    access,
-    boards::{execute, statement},
-    page,
+    access, page, raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -109,14 +107,13 @@ pub async fn list<C: ConnectionTrait>(
         );
     }
     let sql = format!("SELECT t.* {rows} ORDER BY {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let found = Row::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let found: Vec<Row> = raw::find(db, &sql, values.clone()).await?;
     let total = page::count(db, &rows, values).await?;
     Ok((with_assignees(db, found).await?, total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>, AppError> {
-    let found = statement(db, "SELECT * FROM tasks WHERE id = $1", [id.into()]);
-    let row = Row::find_by_statement(found).one(db).await.map_err(app_error)?;
+    let row: Option<Row> = raw::find_one(db, "SELECT * FROM tasks WHERE id = $1", [id.into()]).await?;
     Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
 }
 
@@ -169,7 +166,7 @@ pub async fn of_user<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let found = Own::find_by_statement(statement(db, &sql, values.clone())).all(db).await.map_err(app_error)?;
+    let found: Vec<Own> = raw::find(db, &sql, values.clone()).await?;
     let total = page::count(db, &rows, values).await?;
     let mut assignees = assignees(db, &found.iter().map(|own| own.task.id).collect::<Vec<_>>()).await?;
     let items = found
@@ -201,7 +198,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64
 pub async fn in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId, most: u64) -> Result<Vec<Task>, AppError> {
     let sql =
         format!("SELECT * FROM tasks WHERE column_id = $1 AND archived_at IS NULL ORDER BY position LIMIT {most}");
-    let rows = Row::find_by_statement(statement(db, &sql, [id.into()])).all(db).await.map_err(app_error)?;
+    let rows: Vec<Row> = raw::find(db, &sql, [id.into()]).await?;
     with_assignees(db, rows).await
 }
 
@@ -214,7 +211,7 @@ pub async fn archive_column<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let sql = "UPDATE tasks SET archived_at = $3, updated_at = $3, version = version + 1 \
                WHERE column_id = $1 AND archived_at IS NULL AND position <= $2";
-    execute(db, sql, [id.into(), last.to_owned().into(), now.into()]).await
+    raw::run(db, sql, [id.into(), last.to_owned().into(), now.into()]).await
 }
 
 #[derive(FromQueryResult)]
@@ -225,7 +222,7 @@ struct Place {
 /// The last position of a column.
 pub async fn last_position<C: ConnectionTrait>(db: &C, column: BoardColumnId) -> Result<Option<String>, AppError> {
     let sql = "SELECT MAX(position) AS position FROM tasks WHERE column_id = $1";
-    let row = Place::find_by_statement(statement(db, sql, [column.into()])).one(db).await.map_err(app_error)?;
+    let row: Option<Place> = raw::find_one(db, sql, [column.into()]).await?;
     Ok(row.and_then(|row| row.position))
 }
 
@@ -259,7 +256,7 @@ async fn next_position<C: ConnectionTrait>(
         "SELECT MIN(position) AS position FROM tasks WHERE column_id = $1 AND position {bound} $2 AND id <> $3"
     );
     let values = [column.into(), position.to_owned().into(), except.into()];
-    let row = Place::find_by_statement(statement(db, &sql, values)).one(db).await.map_err(app_error)?;
+    let row: Option<Place> = raw::find_one(db, &sql, values).await?;
     Ok(row.and_then(|row| row.position))
 }
 
@@ -281,7 +278,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppEr
         task.updated_at.into(),
         task.version.into(),
     ];
-    execute(db, sql, values).await
+    raw::run(db, sql, values).await
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppError> {
@@ -299,7 +296,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppEr
         task.version.into(),
         task.archived_at.into(),
     ];
-    execute(db, sql, values).await
+    raw::run(db, sql, values).await
 }
 
 fn labels(task: &Task) -> Result<String, AppError> {
@@ -308,7 +305,7 @@ fn labels(task: &Task) -> Result<String, AppError> {
 
 /// Says who is to do a task, in place of those who were.
 pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[UserId]) -> Result<(), AppError> {
-    execute(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
+    raw::run(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
     if people.is_empty() {
         return Ok(());
     }
@@ -324,8 +321,8 @@ pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[Use
 }
 
 pub async fn delete<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
-    execute(db, "DELETE FROM tasks WHERE id = $1", [id.into()]).await
+    raw::run(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
+    raw::run(db, "DELETE FROM tasks WHERE id = $1", [id.into()]).await
 }
 
 /// Those of these people who are members of the conversation, with their names.
