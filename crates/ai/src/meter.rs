@@ -17,14 +17,15 @@ use crate::{GatewayError, chat::Finish};
 const MOST_TOKENS: u64 = 1_000_000_000;
 /// What a provider is taken to write in a second, where nobody saw it.
 const TOKENS_PER_SECOND: u64 = 60;
-/// What tools that a provider runs itself do in an answer at most, as is thought, where nothing bounds them.
+
+/// How often tools that a provider runs itself are taken to be used for an answer, where nothing bounds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unbounded {
+pub(crate) struct AssumedUses {
     pub searches: u64,
     pub images: u64,
 }
 
-impl Unbounded {
+impl AssumedUses {
     /// More can be held for a stream as it goes on.
     pub const STREAM: Self = Self { searches: 10, images: 2 };
     /// An answer in one piece may have cost anything when it comes.

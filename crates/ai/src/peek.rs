@@ -19,7 +19,7 @@ use crate::{
     },
     gateway_error::GatewayError,
     heavy::off_loop,
-    meter::{ToolUses, Unbounded, quarters},
+    meter::{AssumedUses, ToolUses, quarters},
 };
 
 /// A look into the body of a call.
@@ -139,7 +139,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
     }
     let has_sound = style == ApiStyle::Chat && speaks_of_sound(body);
     let stream = head.stream.unwrap_or(false);
-    let unbounded = Unbounded::of(stream);
+    let assumed = AssumedUses::of(stream);
     let (tools, has_open_tools) = match style {
         ApiStyle::Chat => {
             let searches = u64::from(head.web_search_options.is_some());
@@ -148,10 +148,10 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         ApiStyle::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| serde_json::from_str::<Value>(most.get()).ok());
             let most_calls = most_calls.as_ref().and_then(whole);
-            let tools = hosted::may_use(head.tools, head.input, most_calls, unbounded);
+            let tools = hosted::may_use(head.tools, head.input, most_calls, assumed);
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
-        ApiStyle::Messages => claude_hosted::may_use(head.tools, unbounded),
+        ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed),
     };
     Ok(Peek {
         model,

@@ -187,7 +187,7 @@ pub(crate) fn fits(name: &str, plain: &str) -> bool {
     name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
 }
 
-/// The same of the model that a question was fitted to.
+/// What the model takes that a question was [fitted](fit) to.
 pub(crate) fn of_question<'a>(question: &'a Request, model: &str) -> Option<&'a Takes> {
     question.takes.as_deref().or_else(|| of(model))
 }

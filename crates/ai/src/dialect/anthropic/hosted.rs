@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     dialect::fields::{counted, may_have},
-    meter::{ToolUses, Unbounded},
+    meter::{AssumedUses, ToolUses},
 };
 
 /// How the types of such tools begin.
@@ -17,12 +17,12 @@ static BILLED: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"web_search"
 const FREE_SINCE: &str = "20260209";
 
 /// What the tools of a request may use, and whether that is a guess: a tool without `max_uses` searches as often as it wants.
-pub(crate) fn may_use(tools: Option<&RawValue>, unbounded: Unbounded) -> (ToolUses, bool) {
+pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> (ToolUses, bool) {
     let tools = tools.and_then(billed).unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));
     let searching = kinds().filter(|(_, kind)| is_search(kind));
     let most: Vec<Option<u64>> = searching.map(|(tool, _)| counted(&tool["max_uses"])).collect();
-    let searches = most.iter().map(|most| most.unwrap_or(unbounded.searches)).fold(0, u64::saturating_add);
+    let searches = most.iter().map(|most| most.unwrap_or(assumed.searches)).fold(0, u64::saturating_add);
     let runs_code = kinds().any(|(_, kind)| kind.starts_with("code_execution"));
     let is_free = kinds().any(|(_, kind)| makes_code_free(kind));
     let uses = ToolUses { searches, containers: u64::from(runs_code && !is_free), ..ToolUses::default() };
@@ -35,7 +35,7 @@ pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
     let is_open = |tool: &Value| tool["type"].as_str().is_some_and(is_search) && tool["max_uses"].is_null();
     let mut has_open = false;
     for tool in tools.iter_mut().filter(|tool| is_open(tool)) {
-        tool["max_uses"] = Unbounded::WHOLE.searches.into();
+        tool["max_uses"] = AssumedUses::WHOLE.searches.into();
         has_open = true;
     }
     has_open.then(|| Value::from(tools).to_string())

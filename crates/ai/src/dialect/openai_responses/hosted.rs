@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     Usage,
     dialect::fields::{counted, may_have},
-    meter::{ToolUses, Unbounded},
+    meter::{AssumedUses, ToolUses},
 };
 
 use super::pass::LATER;
@@ -23,7 +23,7 @@ pub(crate) fn may_use(
     tools: Option<&RawValue>,
     input: Option<&RawValue>,
     most_calls: Option<u64>,
-    unbounded: Unbounded,
+    assumed: AssumedUses,
 ) -> ToolUses {
     let offered = tools.map(billed_of).unwrap_or_default();
     let came_later = input.filter(|input| may_have(input.get().as_bytes(), LATER.as_slice())).map(billed_of);
@@ -41,8 +41,8 @@ pub(crate) fn may_use(
                 largest = largest.max(size);
                 (&mut containers, u64::from(size > 0))
             }
-            "image_generation" => (&mut uses.images, most_calls.unwrap_or(unbounded.images)),
-            _ if kind.starts_with("web_search") => (&mut uses.searches, most_calls.unwrap_or(unbounded.searches)),
+            "image_generation" => (&mut uses.images, most_calls.unwrap_or(assumed.images)),
+            _ if kind.starts_with("web_search") => (&mut uses.searches, most_calls.unwrap_or(assumed.searches)),
             _ => continue,
         };
         *count = count.saturating_add(most);
@@ -166,7 +166,7 @@ mod tests {
     fn what_a_request_may_use_follows_from_its_tools() {
         let of = |tools: Value, input: Value, most: Option<u64>| {
             let [tools, input] = [tools, input].map(|value| RawValue::from_string(value.to_string()).unwrap());
-            may_use(Some(&tools), Some(&input), most, Unbounded::STREAM)
+            may_use(Some(&tools), Some(&input), most, AssumedUses::STREAM)
         };
         let large = json!({"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}});
         let away = json!({"type": "shell", "environment": {"type": "container_auto"}});
@@ -191,7 +191,7 @@ mod tests {
             r#"[{"type":"additional\u005ftools","tools":[{"type":"\u0063ode_interpreter"}]}]"#,
         ];
         let [tools, input] = hidden.map(|text| RawValue::from_string(text.to_owned()).unwrap());
-        let found = may_use(Some(&tools), Some(&input), None, Unbounded::WHOLE);
+        let found = may_use(Some(&tools), Some(&input), None, AssumedUses::WHOLE);
         assert_eq!(found, uses(30, 1, 0), "escapes hide nothing");
     }
 
