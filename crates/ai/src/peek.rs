@@ -148,10 +148,10 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         ApiStyle::Responses => {
             let most_calls = head.max_tool_calls.and_then(|most| serde_json::from_str::<Value>(most.get()).ok());
             let most_calls = most_calls.as_ref().and_then(whole);
-            let tools = hosted::may_use(head.tools, head.input, most_calls, assumed);
+            let tools = hosted::may_use(head.tools, head.input, most_calls, assumed)?;
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
-        ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed),
+        ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed)?,
     };
     Ok(Peek {
         model,
@@ -421,6 +421,22 @@ mod tests {
         ] {
             assert_eq!(searches(ApiStyle::Messages, tools), found, "{tools}");
             assert_eq!(searches(ApiStyle::Chat, tools), 0);
+        }
+    }
+
+    #[test]
+    fn tools_that_may_be_billed_are_read_or_refused() {
+        let refused = |style: ApiStyle, tools: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m","tools":[{tools}]}}"#));
+            peek(style, &body).map(drop).map_err(|error| error.param)
+        };
+        for style in [ApiStyle::Responses, ApiStyle::Messages] {
+            for unreadable in [r#""\ud83d""#, "1e999"] {
+                let function = format!(r#"{{"name":"f","description":{unreadable}}}"#);
+                assert_eq!(refused(style, &function), Ok(()), "no tool of the provider's is named");
+                let beside = format!(r#"{{"type":"web_search_20250305"}},{function}"#);
+                assert_eq!(refused(style, &beside), Err(Some("tools".to_owned())), "{unreadable}");
+            }
         }
     }
 

@@ -17,7 +17,10 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::{GatewayError, dialect::fields::may_have};
+use crate::{
+    GatewayError,
+    dialect::fields::{listed, may_have},
+};
 
 /// Has the web searched for an answer of chat completions.
 pub(crate) const SEARCH: &str = "web_search_options";
@@ -118,8 +121,7 @@ fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(
         return Ok(());
     }
     for raw in all("messages") {
-        let messages: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
-        if let Some(index) = messages.iter().position(|message| names_file(&message["content"])) {
+        if let Some(index) = listed(raw, "messages")?.iter().position(|message| names_file(&message["content"])) {
             let message = "Files aren't stored here. Send the file itself.";
             return Err(GatewayError::invalid_param(format!("messages[{index}].content"), message));
         }
@@ -127,9 +129,9 @@ fn refuse_stored(body: &Bytes, fields: &[(Cow<'_, str>, &RawValue)]) -> Result<(
     Ok(())
 }
 
-/// Whether it is a container by its id, alone or beside what it is to have.
+/// Whether it is a container by its id, alone or beside what it is to have, or may be one.
 fn names_container(raw: &RawValue) -> bool {
-    let container: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+    let Ok(container) = serde_json::from_str::<Value>(raw.get()) else { return true };
     container.is_string() || !container["id"].is_null()
 }
 
@@ -222,6 +224,12 @@ mod tests {
         assert_eq!(without(twice, &[]), Err(Some("container".to_owned())));
         let twice = asked(json!({"type": "file", "file_id": "f"})).replacen('{', r#"{"messages":[],"#, 1);
         assert_eq!(without(&twice, &[]), Err(Some("messages[0].content".to_owned())));
+        let unreadable = r#"{"model":"m","container":{"id":"container_1","skills":["\ud83d"]}}"#;
+        assert_eq!(without(unreadable, &[]), Err(Some("container".to_owned())));
+        let unreadable = r#"{"model":"m","messages":[{"content":[{"file_id":"f"},{"text":"\ud83d"}]}]}"#;
+        assert_eq!(without(unreadable, &[]), Err(Some("messages".to_owned())));
+        let cut = r#"{"model":"m","messages":[{"content":"\ud83d"}]}"#;
+        assert_eq!(without(cut, &[]), Ok(cut.to_owned()));
         let new = r#"{"model":"m","container":{"skills":[]}}"#;
         assert_eq!(without(new, &[]), Ok(new.to_owned()));
     }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::GatewayError;
 
@@ -18,6 +18,16 @@ pub(crate) fn has_escaped(json: &[u8]) -> bool {
 /// Whether JSON may have one of these words of small letters, however they are written in it.
 pub(crate) fn may_have(json: &[u8], words: &[Finder<'static>]) -> bool {
     words.iter().any(|word| word.find(json).is_some()) || has_escaped(json)
+}
+
+/// The list at this place of a request; empty where it is none, which its provider refuses. A list that can't be read, such as for half of a character in one
+/// of its texts, may be one that its provider reads: it is refused, for it can't be looked through.
+pub(crate) fn listed(list: &RawValue, place: &str) -> Read<Vec<Value>> {
+    if !list.get().starts_with('[') {
+        return Ok(Vec::new());
+    }
+    let unreadable = |error| GatewayError::invalid_param(place, format!("This list couldn't be read: {error}."));
+    serde_json::from_str(list.get()).map_err(unreadable)
 }
 
 /// A whole number, zero or more, also where it is written as a fraction.
@@ -206,7 +216,23 @@ pub(crate) fn media_type(mime: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::mended;
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_or_refused() {
+        let listed = |text: &str| {
+            let list = RawValue::from_string(text.to_owned()).unwrap();
+            listed(&list, "tools").map(|items| items.len()).map_err(|error| error.param)
+        };
+        assert_eq!(listed(r#" [{"a":1}, "\ud83d\ude00"] "#), Ok(2));
+        for other in ["[]", "null", "{}", r#""\ud83d""#] {
+            assert_eq!(listed(other), Ok(0), "{other}");
+        }
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for unreadable in [r#"["\ud83d"]"#, "[1e999]", deep.as_str()] {
+            assert_eq!(listed(unreadable), Err(Some("tools".to_owned())), "{unreadable}");
+        }
+    }
 
     #[test]
     fn an_object_is_written_as_most_libraries_read_it() {

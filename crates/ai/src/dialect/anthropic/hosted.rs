@@ -6,7 +6,8 @@ use memchr::memmem::Finder;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    dialect::fields::{counted, may_have},
+    GatewayError,
+    dialect::fields::{counted, listed, may_have},
     meter::{AssumedUses, ToolUses},
 };
 
@@ -17,8 +18,8 @@ static BILLED: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"web_search"
 const FREE_SINCE: &str = "20260209";
 
 /// What the tools of a request may use, and whether that is a guess: a tool without `max_uses` searches as often as it wants.
-pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> (ToolUses, bool) {
-    let tools = tools.and_then(billed).unwrap_or_default();
+pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> Result<(ToolUses, bool), GatewayError> {
+    let tools = tools.map(billed).transpose()?.unwrap_or_default();
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str().map(|kind| (tool, kind)));
     let searching = kinds().filter(|(_, kind)| is_search(kind));
     let most: Vec<Option<u64>> = searching.map(|(tool, _)| counted(&tool["max_uses"])).collect();
@@ -26,12 +27,12 @@ pub(crate) fn may_use(tools: Option<&RawValue>, assumed: AssumedUses) -> (ToolUs
     let runs_code = kinds().any(|(_, kind)| kind.starts_with("code_execution"));
     let is_free = kinds().any(|(_, kind)| makes_code_free(kind));
     let uses = ToolUses { searches, containers: u64::from(runs_code && !is_free), ..ToolUses::default() };
-    (uses, most.contains(&None))
+    Ok((uses, most.contains(&None)))
 }
 
 /// The same tools with a bound for each that searches as often as it wants. None: there is no such tool.
 pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
-    let mut tools = billed(tools)?;
+    let mut tools = billed(tools).ok()?;
     let is_open = |tool: &Value| tool["type"].as_str().is_some_and(is_search) && tool["max_uses"].is_null();
     let mut has_open = false;
     for tool in tools.iter_mut().filter(|tool| is_open(tool)) {
@@ -42,11 +43,11 @@ pub(crate) fn bounded(tools: &RawValue) -> Option<String> {
 }
 
 /// A list of tools, where it may name one that is billed.
-fn billed(tools: &RawValue) -> Option<Vec<Value>> {
+fn billed(tools: &RawValue) -> Result<Vec<Value>, GatewayError> {
     if !may_have(tools.get().as_bytes(), BILLED.as_slice()) {
-        return None;
+        return Ok(Vec::new());
     }
-    serde_json::from_str(tools.get()).ok()
+    listed(tools, "tools")
 }
 
 fn is_search(kind: &str) -> bool {

@@ -37,7 +37,7 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
     let signed = without_unsigned(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<Offered<'_>>(&body).ok().and_then(|offered| offered.tools);
-    let pays_for_code = hosted::may_use(tools, AssumedUses::of(stream)).0.containers > 0;
+    let pays_for_code = hosted::may_use(tools, AssumedUses::of(stream))?.0.containers > 0;
     let bounded =
         tools.filter(|_| is_held && !stream).and_then(|tools| Some((place(&body, tools), hosted::bounded(tools)?)));
     let bounded = bounded.map(|part| replace(&body, vec![part]));

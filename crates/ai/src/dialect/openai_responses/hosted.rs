@@ -7,8 +7,8 @@ use memchr::memmem::Finder;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    Usage,
-    dialect::fields::{counted, may_have},
+    GatewayError, Usage,
+    dialect::fields::{counted, listed, may_have},
     meter::{AssumedUses, ToolUses},
 };
 
@@ -24,9 +24,10 @@ pub(crate) fn may_use(
     input: Option<&RawValue>,
     most_calls: Option<u64>,
     assumed: AssumedUses,
-) -> ToolUses {
-    let offered = tools.map(billed_of).unwrap_or_default();
-    let came_later = input.filter(|input| may_have(input.get().as_bytes(), LATER.as_slice())).map(billed_of);
+) -> Result<ToolUses, GatewayError> {
+    let offered = tools.map(|tools| billed_of(tools, "tools")).transpose()?.unwrap_or_default();
+    let with_later = input.filter(|input| may_have(input.get().as_bytes(), LATER.as_slice()));
+    let came_later = with_later.map(|input| billed_of(input, "input")).transpose()?;
     let later = came_later.unwrap_or_default().into_iter().filter(|item| item["type"] == "additional_tools");
     let later = later.filter_map(|mut item| match item.get_mut("tools").map(Value::take) {
         Some(Value::Array(tools)) => Some(tools),
@@ -49,15 +50,15 @@ pub(crate) fn may_use(
     }
     // As they are counted in the end: nobody says which of them has how much memory.
     uses.containers = containers.saturating_mul(largest);
-    uses
+    Ok(uses)
 }
 
 /// A list, where it names such a tool at all.
-fn billed_of(list: &RawValue) -> Vec<Value> {
+fn billed_of(list: &RawValue, place: &str) -> Result<Vec<Value>, GatewayError> {
     if !may_have(list.get().as_bytes(), BILLED.as_slice()) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    serde_json::from_str(list.get()).unwrap_or_default()
+    listed(list, place)
 }
 
 /// The memory of the container that a tool runs in, by which it is billed. Zero: it runs at the caller's, or is no such tool.
@@ -166,7 +167,7 @@ mod tests {
     fn what_a_request_may_use_follows_from_its_tools() {
         let of = |tools: Value, input: Value, most: Option<u64>| {
             let [tools, input] = [tools, input].map(|value| RawValue::from_string(value.to_string()).unwrap());
-            may_use(Some(&tools), Some(&input), most, AssumedUses::STREAM)
+            may_use(Some(&tools), Some(&input), most, AssumedUses::STREAM).unwrap()
         };
         let large = json!({"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g"}});
         let away = json!({"type": "shell", "environment": {"type": "container_auto"}});
@@ -191,7 +192,7 @@ mod tests {
             r#"[{"type":"additional\u005ftools","tools":[{"type":"\u0063ode_interpreter"}]}]"#,
         ];
         let [tools, input] = hidden.map(|text| RawValue::from_string(text.to_owned()).unwrap());
-        let found = may_use(Some(&tools), Some(&input), None, AssumedUses::WHOLE);
+        let found = may_use(Some(&tools), Some(&input), None, AssumedUses::WHOLE).unwrap();
         assert_eq!(found, uses(30, 1, 0), "escapes hide nothing");
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json, value::RawValue};
 use crate::{
     AiError, Finish, GatewayError, Usage,
     dialect::{
-        fields::{counted, may_have},
+        fields::{counted, listed, may_have},
         openai_chat::pass::{Rewritten, beginning, place, present, replace, text_length},
         pass::{EventReader, PassingTap},
     },
@@ -249,8 +249,7 @@ fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
     if !may_have(input.get().as_bytes(), BY_ID.as_slice()) {
         return Ok(());
     }
-    let items: Vec<Value> = serde_json::from_str(input.get()).unwrap_or_default();
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in listed(input, "input")?.iter().enumerate() {
         // Without a type, an item that has an id alone is a reference.
         if item["type"] == "item_reference" {
             return Err(request::referenced(format!("input[{index}].type")));
@@ -268,8 +267,7 @@ fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
 
 /// Refuses tools of the provider that read what is stored with its key.
 fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
-    let tools: Vec<Value> = serde_json::from_str(tools.get()).unwrap_or_default();
-    for (index, tool) in tools.iter().enumerate() {
+    for (index, tool) in listed(tools, "tools")?.iter().enumerate() {
         let container = &tool["container"];
         let by_id = [
             ("vector_store_ids", !tool["vector_store_ids"].is_null()),
@@ -559,6 +557,16 @@ mod tests {
             ),
         ] {
             let refused = rewrite(&Bytes::from(body.to_string()), "m", HOSTED).err().and_then(|error| error.param);
+            assert_eq!(refused.as_deref(), Some(at));
+        }
+        for (unreadable, at) in [
+            (r#"{"model":"m","input":[{"type":"item_reference","id":"rs_1"},{"content":"\ud83d"}]}"#, "input"),
+            (
+                r#"{"model":"m","tools":[{"type":"file_search","vector_store_ids":["vs"],"max_num_results":1e999}]}"#,
+                "tools",
+            ),
+        ] {
+            let refused = rewrite(&bytes(unreadable), "m", HOSTED).err().and_then(|error| error.param);
             assert_eq!(refused.as_deref(), Some(at));
         }
         let open = json!({"model": "m", "previous_response_id": null, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]});
