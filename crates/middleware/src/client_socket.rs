@@ -4,8 +4,9 @@
 //! answer: the client may have closed its own direction alone. A handler that works for nobody else wants to know at once. So the socket
 //! notes what is read from it, and a request carries a [`Client`] that can be waited for.
 //!
-//! actix reads all that has come, up to 128 KiB, before it looks whether anybody wants it, and the buffer keeps the room: 1,000 bodies that nobody
-//! reads took 250 MiB. So the socket gives so much, and the next once actix has had a look ([`READ_AT_ONCE`]).
+//! actix reads all that has come, up to 128 KiB, before it looks whether anybody wants it, and the buffer keeps the room: 1,000 bodies, 872 of them
+//! refused, took 283 MiB. So the socket gives so much, and the next once actix has had a look ([`READ_AT_ONCE`]): what is read or dropped as it comes
+//! needs no more room. A body that its handler leaves unread still fills the buffer.
 
 use std::{
     cell::{Cell, RefCell},

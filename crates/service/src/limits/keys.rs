@@ -392,6 +392,7 @@ mod tests {
         drop(first);
         assert!(limits.take(key, limit, 1).await.is_ok());
     }
+
     #[tokio::test]
     async fn all_that_is_under_way_is_renewed() {
         let Some(redis) = super::super::tests::redis() else { return };
