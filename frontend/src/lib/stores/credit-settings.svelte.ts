@@ -28,7 +28,8 @@ export class CreditSettingsStore {
 
   async stop(): Promise<void> {
     const { workspace_id } = this.#payer;
-    await this.#api.delete(`/credit_settings/top_up${workspace_id ? (`?workspace_id=${workspace_id}` as const) : ''}`);
+    const query = workspace_id ? (`?workspace_id=${encodeURIComponent(workspace_id)}` as const) : '';
+    await this.#api.delete(`/credit_settings/top_up${query}`);
     await this.asked.load();
   }
 }

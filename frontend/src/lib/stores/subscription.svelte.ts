@@ -73,12 +73,12 @@ export class SubscriptionStore {
 export class PaymentMethods {
   readonly list: Listing<PaymentMethod>;
   readonly #api: Api;
-  readonly #query: '' | `?workspace_id=${Id}`;
+  readonly #query: '' | `?workspace_id=${string}`;
   readonly #payer: { workspace_id?: Id };
 
   constructor(api: Api, workspaceId?: Id) {
     this.#api = api;
-    this.#query = workspaceId ? `?workspace_id=${workspaceId}` : '';
+    this.#query = workspaceId ? `?workspace_id=${encodeURIComponent(workspaceId)}` : '';
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
     this.list = new Listing(() => api.get('/payment_methods', this.#payer));
   }
