@@ -243,14 +243,17 @@ pub(super) static LATER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| ["add
 /// What names something that is stored, where it is a key or a type.
 static BY_ID: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
+static ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [r#""id""#].map(Finder::new));
 
 /// Refuses items and parts that name what is stored with the provider's key.
 fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
+    if let Some(index) = bare_reference(input) {
+        return Err(request::referenced(format!("input[{index}]")));
+    }
     if !may_have(input.get().as_bytes(), BY_ID.as_slice()) {
         return Ok(());
     }
     for (index, item) in listed(input, "input")?.iter().enumerate() {
-        // Without a type, an item that has an id alone is a reference.
         if item["type"] == "item_reference" {
             return Err(request::referenced(format!("input[{index}].type")));
         }
@@ -263,6 +266,26 @@ fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
         }
     }
     Ok(())
+}
+
+/// The first item that has an id and says neither what it is nor whose: it names another one.
+fn bare_reference(input: &RawValue) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        id: Option<IgnoredAny>,
+        role: Option<IgnoredAny>,
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+    }
+    if !may_have(input.get().as_bytes(), ID.as_slice()) {
+        return None;
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
+    items.iter().position(|item| match serde_json::from_str::<Item<'_>>(item.get()) {
+        Ok(item) => item.id.is_some() && item.role.is_none() && item.kind.is_none(),
+        // Of a key that stands there twice it is the provider's affair which one it heeds.
+        Err(_) => item.get().starts_with('{'),
+    })
 }
 
 /// Refuses tools of the provider that read what is stored with its key.
@@ -543,6 +566,8 @@ mod tests {
             (json!({"model": "m", "input": "x", "background": true}), "background"),
             (json!({"model": "m", "input": file}), "input[0].content[0].file_id"),
             (json!({"model": "m", "input": reference}), "input[0].type"),
+            (json!({"model": "m", "input": [{"role": "user", "content": "x"}, {"id": "msg_1"}]}), "input[1]"),
+            (json!({"model": "m", "input": [{"type": null, "id": "msg_1"}]}), "input[0]"),
             (
                 json!({"model": "m", "input": "x", "tools": [{"type": "file_search", "vector_store_ids": ["vs"]}]}),
                 "tools[0].vector_store_ids",
@@ -569,6 +594,8 @@ mod tests {
             let refused = rewrite(&bytes(unreadable), "m", HOSTED).err().and_then(|error| error.param);
             assert_eq!(refused.as_deref(), Some(at));
         }
+        let own = json!({"model": "m", "input": [{"role": "assistant", "id": "msg_1", "content": "x"}, {"type": "reasoning", "id": "rs_1"}]});
+        assert!(rewrite(&Bytes::from(own.to_string()), "m", HOSTED).is_ok());
         let open = json!({"model": "m", "previous_response_id": null, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]});
         assert!(rewrite(&Bytes::from(open.to_string()), "m", HOSTED).is_ok());
     }
