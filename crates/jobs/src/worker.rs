@@ -3,14 +3,16 @@
 //! One dispatcher per instance claims for all its workers. It is woken by the bus when a job was asked for on any instance, and
 //! looks by itself every second, for leases that ran out and for news that got lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use anyhow::anyhow;
 use appcore::{
     AppError,
     config::{Config, Role},
     event::{BusMessage, Listener, Signal},
 };
 use dbcontext::{entity::job, query};
+use futures_util::FutureExt as _;
 use metrics::metrics;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -163,7 +165,9 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     let Taken { kind, claim, lease, place } = taken;
     let begun = Instant::now();
     let span = kind::trace(&claim);
-    let ended = span.around((kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining })).await;
+    // What it leaves half done in memory ends with it.
+    let run = AssertUnwindSafe((kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining }));
+    let ended = span.around(run.catch_unwind()).await.unwrap_or_else(|cause| Err(panicked(&*cause)));
     if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
         span.fail(outcome(&ended));
     }
@@ -176,6 +180,12 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     drop(place);
     // Another job may have waited for this one's place, or its concurrency_key.
     wake.notify_one();
+}
+
+/// Work that panics has failed. Otherwise its lease would run out and it would be claimed again, without an end.
+fn panicked(cause: &(dyn Any + Send)) -> AppError {
+    let said = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    AppError::internal(anyhow!("it panicked: {}", said.unwrap_or("without a word")))
 }
 
 const fn outcome(ended: &Result<Ended, AppError>) -> &'static str {
@@ -215,4 +225,130 @@ async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<Ended, App
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use appcore::{
+        InstanceId, Timestamp,
+        config::load_from,
+        event::{EventBus, MemoryBus},
+    };
+    use dbcontext::Database;
+    use migration::{Migrator, MigratorTrait as _};
+    use serde::{Deserialize, Serialize};
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Job, Stored, ask};
+
+    /// A program with two kinds of jobs.
+    struct Program {
+        db: Database,
+        bus: MemoryBus,
+        config: Config,
+        id: InstanceId,
+        _folder: TempDir,
+    }
+
+    impl Host for Program {
+        fn db(&self) -> &Database {
+            &self.db
+        }
+
+        fn bus(&self) -> &dyn EventBus {
+            &self.bus
+        }
+
+        fn config(&self) -> &Config {
+            &self.config
+        }
+
+        fn instance_id(&self) -> InstanceId {
+            self.id
+        }
+
+        fn heard(&self, _: Signal) {}
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Easy {
+        id: Uuid,
+    }
+
+    impl Stored for Easy {
+        const KIND: &'static str = "easy";
+
+        fn concurrency_key(&self) -> String {
+            self.id.to_string()
+        }
+
+        fn subject(&self) -> Uuid {
+            self.id
+        }
+    }
+
+    impl Job<Program> for Easy {
+        async fn run(self, _: Work<'_, Program>) -> Result<Ended, AppError> {
+            Ok(Ended::Done)
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Broken {
+        id: Uuid,
+    }
+
+    impl Stored for Broken {
+        const KIND: &'static str = "broken";
+
+        fn concurrency_key(&self) -> String {
+            self.id.to_string()
+        }
+
+        fn subject(&self) -> Uuid {
+            self.id
+        }
+    }
+
+    impl Job<Program> for Broken {
+        async fn run(self, work: Work<'_, Program>) -> Result<Ended, AppError> {
+            assert_eq!(work.claim.kind, Easy::KIND, "this is no easy one");
+            Ok(Ended::Done)
+        }
+    }
+
+    const KINDS: &[Kind<Program>] = &[Kind::of::<Easy>(), Kind::of::<Broken>()];
+
+    async fn program() -> Arc<Program> {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/natter.db", folder.path().display());
+        let db = Database::connect(&url, 2).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
+        let data = folder.path().display().to_string();
+        let settings = [("NATTER__DATABASE__URL", url), ("NATTER__SERVER__DATA_DIR", data)];
+        let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
+        let config = load_from(None, environment).unwrap().config;
+        Arc::new(Program { db, bus: MemoryBus::new(), config, id: InstanceId::new(), _folder: folder })
+    }
+
+    async fn ask_for(program: &Program, job: impl Stored) {
+        ask(program.db.writer(), Timestamp(0), &job).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_has_failed_and_waits_as_the_schedule_says() {
+        let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
+        ask_for(&program, Broken { id: Uuid::now_v7() }).await;
+        let places = Places::of(KINDS, &program.config);
+        let taken = next(&*program, &places).await.unwrap().unwrap();
+        let id = taken.claim.id;
+        work(Arc::clone(&program), taken, draining, wake).await;
+        assert!(next(&*program, &places).await.unwrap().is_none(), "it is tried again later");
+        let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
+        assert!(job.error.is_some_and(|error| error.contains("this is no easy one")));
+    }
 }
