@@ -1,7 +1,7 @@
 //! Workers: they claim jobs and see to it that each ends.
 //!
 //! One dispatcher per instance claims for all its workers. It is woken by the bus when a job was asked for on any instance, and
-//! looks by itself every second, for leases that ran out and for news that got lost.
+//! looks by itself every second, for leases that ran out and for news that got lost. Kinds are claimed in turn.
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -75,7 +75,7 @@ async fn listen(host: Arc<impl Host>, mut listener: Listener, wake: Arc<Notify>,
 
 async fn dispatch<H: Host>(
     host: Arc<H>,
-    places: Places<H>,
+    mut places: Places<H>,
     wake: Arc<Notify>,
     draining: CancellationToken,
     tasks: TaskTracker,
@@ -96,7 +96,7 @@ async fn dispatch<H: Host>(
         tracing::warn!(%error, "jobs that a crash has left aside wait until another one with their key ends");
     }
     while !draining.is_cancelled() {
-        match next(&*host, &places).await {
+        match next(&*host, &mut places).await {
             Ok(Some(taken)) => {
                 tasks.spawn(work(Arc::clone(&host), taken, draining.clone(), Arc::clone(&wake)));
                 continue;
@@ -113,7 +113,7 @@ async fn dispatch<H: Host>(
     }
 }
 
-/// Where the jobs of each kind find their worker.
+/// Where the jobs of each kind find their worker; the kind of which one was claimed last comes last.
 struct Places<H: 'static>(Vec<(&'static Kind<H>, Arc<Semaphore>)>);
 
 impl<H> Places<H> {
@@ -126,8 +126,11 @@ impl<H> Places<H> {
         self.0.iter().filter(|(_, places)| places.available_permits() > 0).map(|(kind, _)| kind.name).collect()
     }
 
-    fn take(&self, name: &str) -> Option<(&'static Kind<H>, OwnedSemaphorePermit)> {
-        let (kind, places) = self.0.iter().find(|(kind, _)| kind.name == name)?;
+    /// What is done as fast as it is claimed never fills its places: without taking turns, a thousand of it would keep every kind behind it waiting.
+    fn take(&mut self, name: &str) -> Option<(&'static Kind<H>, OwnedSemaphorePermit)> {
+        let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
+        self.0[at..].rotate_left(1);
+        let (kind, places) = self.0.last()?;
         Some((kind, Arc::clone(places).try_acquire_owned().ok()?))
     }
 }
@@ -141,7 +144,7 @@ struct Taken<H: 'static> {
 }
 
 /// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
-async fn next<H: Host>(host: &H, places: &Places<H>) -> Result<Option<Taken<H>>, AppError> {
+async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<H>>, AppError> {
     let (db, free) = (host.db(), places.free());
     if free.is_empty() || !db.is_available() {
         return Ok(None);
@@ -343,12 +346,27 @@ mod tests {
     async fn work_that_panics_has_failed_and_waits_as_the_schedule_says() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
-        let places = Places::of(KINDS, &program.config);
-        let taken = next(&*program, &places).await.unwrap().unwrap();
+        let mut places = Places::of(KINDS, &program.config);
+        let taken = next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
         work(Arc::clone(&program), taken, draining, wake).await;
-        assert!(next(&*program, &places).await.unwrap().is_none(), "it is tried again later");
+        assert!(next(&*program, &mut places).await.unwrap().is_none(), "it is tried again later");
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert!(job.error.is_some_and(|error| error.contains("this is no easy one")));
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_done_as_fast_as_it_is_claimed_keeps_no_other_waiting() {
+        let program = program().await;
+        for _ in 0..3 {
+            ask_for(&program, Easy { id: Uuid::now_v7() }).await;
+        }
+        ask_for(&program, Broken { id: Uuid::now_v7() }).await;
+        let mut places = Places::of(KINDS, &program.config);
+        let mut claimed = Vec::new();
+        while let Some(taken) = next(&*program, &mut places).await.unwrap() {
+            claimed.push(taken.kind.name);
+        }
+        assert_eq!(claimed, [Easy::KIND, Broken::KIND, Easy::KIND, Easy::KIND]);
     }
 }

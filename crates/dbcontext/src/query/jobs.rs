@@ -177,7 +177,7 @@ impl Way {
     }
 }
 
-/// Those of the kinds of which a job waits to be claimed; cheap, so that an idle worker takes no lock.
+/// Those of the kinds of which a job waits to be claimed, in their order; cheap, so that an idle worker takes no lock.
 pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<&'k str>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -191,7 +191,7 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
         let [due, in_turn] = Way::ALL.map(|way| exists(place, way));
         format!("SELECT CAST({place} AS bigint) AS place WHERE {due} OR {in_turn}")
     };
-    let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ");
+    let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ") + " ORDER BY place";
     let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
     let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().filter_map(|row| kinds.get(usize::try_from(row.place).ok()?).copied()).collect())
