@@ -102,6 +102,7 @@ const FLOORS: [&[&str]; 10] = [
         "quotas",
         "recent",
         "redis",
+        "removal",
         "small_picture",
         "sweep",
         "timezone",

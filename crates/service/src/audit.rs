@@ -22,6 +22,7 @@ use sea_orm::ConnectionTrait;
 use crate::{
     App,
     csv::{inert, table},
+    removal::in_parts,
 };
 
 /// How often old lines are forgotten.
@@ -135,15 +136,8 @@ pub(crate) async fn forget_old(app: Arc<App>, days: u32) {
     loop {
         tick.tick().await;
         let before = Clock::system().now().minus(DAY * days);
-        loop {
-            match rows::forget(app.db.writer(), before, SWEEP_ROWS).await {
-                Ok(SWEEP_ROWS) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "old lines of the audit log were not removed");
-                    break;
-                }
-            }
+        if let Err(error) = in_parts(SWEEP_ROWS, || rows::forget(app.db.writer(), before, SWEEP_ROWS)).await {
+            tracing::warn!(%error, "old lines of the audit log were not removed");
         }
     }
 }

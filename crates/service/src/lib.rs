@@ -44,6 +44,7 @@ mod quotas;
 pub mod receipts;
 mod recent;
 pub mod redis;
+mod removal;
 pub mod search;
 mod small_picture;
 mod sweep;

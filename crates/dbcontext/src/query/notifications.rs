@@ -430,12 +430,27 @@ pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), A
     raw::run(db, sql, vec![token.into()]).await
 }
 
-/// Removes what is older than that, some at a time. Answers how many.
-pub async fn remove_before<C: ConnectionTrait>(db: &C, before: Timestamp, most: u32) -> Result<u64, AppError> {
+/// Some of those that are older than that.
+pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<Vec<Told>, AppError> {
+    // Person by person, as they stand in the index.
     let sql = format!(
-        "DELETE FROM notifications WHERE (user_id, id) IN (SELECT user_id, id FROM notifications WHERE created_at < $1 LIMIT {most})"
+        "SELECT n.user_id, n.id FROM users u CROSS JOIN notifications n WHERE n.user_id = u.id AND n.created_at < $1 LIMIT {most}"
     );
-    Ok(db.execute_raw(statement(db, sql, vec![before.into()])).await.map_err(app_error)?.rows_affected())
+    Told::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
+}
+
+/// Removes them.
+pub async fn remove<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<(), AppError> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
+    let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
+    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let sql =
+        format!("DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {})", rows.table());
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
 }
 
 #[derive(FromQueryResult)]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dbcontext::query;
 
-use crate::App;
+use crate::{App, removal::in_parts};
 
 /// How often old events are looked for.
 const PERIOD: Duration = Duration::from_secs(3_600);
@@ -15,18 +15,12 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Removes events older than `days` until the task is aborted.
 pub async fn keep(app: Arc<App>, days: u32) {
     let mut tick = tokio::time::interval(PERIOD);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let before = app.clock.now().minus(DAY * days);
-        loop {
-            match query::events::trim(app.db.writer(), before, BATCH).await {
-                Ok(removed) if removed >= u64::from(BATCH) => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "old events could not be removed");
-                    break;
-                }
-            }
+        if let Err(error) = in_parts(BATCH.into(), || query::events::trim(app.db.writer(), before, BATCH)).await {
+            tracing::warn!(%error, "old events could not be removed");
         }
     }
 }

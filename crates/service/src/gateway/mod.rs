@@ -83,6 +83,7 @@ use crate::{
     holds::{Holds, Purse},
     limits::KeyLimits,
     redis::Redis,
+    removal::in_parts,
 };
 
 /// How often the models are read anew while the bus is away.
@@ -345,15 +346,9 @@ async fn forget_old(gateway: Weak<Gateway>) {
         tick.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
         let before = gateway.clock.now().minus(DAY * gateway.settings.retention_days);
-        loop {
-            match dbcontext::query::usage::forget(gateway.db.writer(), before, SWEEP_ROWS).await {
-                Ok(SWEEP_ROWS) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "old requests were not removed");
-                    break;
-                }
-            }
+        let forget = || query::usage::forget(gateway.db.writer(), before, SWEEP_ROWS);
+        if let Err(error) = in_parts(SWEEP_ROWS, forget).await {
+            tracing::warn!(%error, "old requests were not removed");
         }
     }
 }

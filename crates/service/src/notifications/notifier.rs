@@ -33,7 +33,7 @@ use super::{
     happenings::{Happenings, matters},
     missed, tell, tell_of_end,
 };
-use crate::{App, push};
+use crate::{App, push, removal::in_parts};
 
 /// How long it is waited for more to come, at least; and how much longer it rests than it has worked.
 const GATHER: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ const TOO_OLD: Duration = Duration::from_secs(24 * 3_600);
 /// How long they are kept, and how often and how many at a time the older ones are removed.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 const REMOVAL: Duration = Duration::from_secs(3_600);
-const REMOVED: u32 = 1_000;
+const REMOVED: u64 = 1_000;
 /// Conversations that are looked through at once, and events of each.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 500;
@@ -310,10 +310,67 @@ async fn forget(app: Weak<App>) {
     loop {
         tokio::time::sleep(REMOVAL).await;
         let Some(app) = app.upgrade() else { return };
-        let before = app.clock.now().minus(KEPT);
-        match rows::remove_before(app.db.writer(), before, REMOVED).await {
+        match remove_old(&app).await {
             Ok(removed) => tracing::debug!(removed, "old notifications were removed"),
             Err(error) => tracing::warn!(%error, "old notifications could not be removed"),
+        }
+    }
+}
+
+async fn remove_old(app: &App) -> Result<u64, AppError> {
+    let before = app.clock.now().minus(KEPT);
+    in_parts(REMOVED, || async {
+        // Everybody's are looked at: not where somebody waits to write.
+        let old = rows::older(app.db.reader(), before, REMOVED).await?;
+        rows::remove(app.db.writer(), &old).await?;
+        Ok::<_, AppError>(old.len() as u64)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{NotificationId, UserId};
+
+    use super::*;
+    use crate::accounts::tests::stage::{principal, sign_up, stages};
+
+    fn told(user_id: UserId, created_at: Timestamp) -> NotificationRow {
+        NotificationRow {
+            user_id,
+            id: NotificationId::new(),
+            kind: "system".to_owned(),
+            conversation_id: None,
+            message_id: None,
+            root_id: None,
+            actor_id: None,
+            detail: None,
+            upload_id: None,
+            title: Some("Something".to_owned()),
+            text: Some(String::new()),
+            seq: 0,
+            count: 1,
+            silent: false,
+            group_id: None,
+            created_at,
+            read_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_is_too_old_is_removed_at_once_however_much_it_is() {
+        for stage in stages().await {
+            let app = stage.instance().await;
+            let anna = principal(&app, &sign_up(&app, "Anna").await).await.user_id;
+            let kept = app.clock.now().minus(KEPT);
+            for _ in 0..5 {
+                let old = (0..500).map(|_| told(anna, Timestamp(kept.0 - 1))).collect();
+                rows::insert(app.db.writer(), old).await.unwrap();
+            }
+            let young = rows::insert(app.db.writer(), vec![told(anna, kept)]).await.unwrap();
+            assert_eq!(remove_old(&app).await.unwrap(), 2_500);
+            let left = rows::older(app.db.writer(), app.clock.now(), 10).await.unwrap();
+            assert_eq!(left, [Told { user_id: anna, id: young[0].id }]);
         }
     }
 }
