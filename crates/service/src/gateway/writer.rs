@@ -1,7 +1,7 @@
 //! The ledger of requests: what finished requests used, written in groups.
 //!
-//! Whoever has finished a request leaves its row here and goes on at once. Rows wait a moment for each other, unless something was held for
-//! one of them alone; a group is one transaction with its rows, the sums of its days, its budgets and what pays for it, so none of these is ever counted
+//! Whoever has finished a request leaves its row here and goes on at once. Rows wait a moment for each other, also where they never stop coming,
+//! unless something was held for one of them alone; a group is one transaction with its rows, the sums of its days, its budgets and what pays for it, so none of these is ever counted
 //! without the others. While the database is away rows wait, up to a bound. What comes beyond it is not written; it is counted and logged.
 //! What waits stands in a [file](super::journal) as well, from which it is booked where the program is killed.
 
@@ -58,13 +58,31 @@ struct Shared {
     holds: Arc<Holds>,
     queue: Mutex<Queue>,
     journal: Journal,
+    calls: Calls,
+    /// Entries that were written, or given up.
+    done: watch::Sender<u64>,
+    lost: AtomicU64,
+}
+
+/// What calls whoever writes.
+#[derive(Default)]
+struct Calls {
     /// There is something to write.
     wake: Notify,
     /// It must not wait.
     hurry: Notify,
-    /// Entries that were written, or given up.
-    done: watch::Sender<u64>,
-    lost: AtomicU64,
+}
+
+impl Calls {
+    /// Returns when a group is to be written, where so many entries wait.
+    async fn until_due(&self, waiting: usize) {
+        if waiting == 0 {
+            self.wake.notified().await;
+        }
+        if waiting < BATCH {
+            let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -82,8 +100,7 @@ impl Writer {
             holds,
             queue: Mutex::default(),
             journal,
-            wake: Notify::new(),
-            hurry: Notify::new(),
+            calls: Calls::default(),
             done: watch::Sender::new(0),
             lost: AtomicU64::new(0),
         }));
@@ -112,16 +129,16 @@ impl Writer {
             queue.taken += 1;
             queue.waiting.len()
         };
-        self.0.wake.notify_one();
+        self.0.calls.wake.notify_one();
         if is_urgent || waiting >= BATCH {
-            self.0.hurry.notify_one();
+            self.0.calls.hurry.notify_one();
         }
     }
 
     /// Waits until everything is written that came before.
     pub async fn flush(&self) {
         let target = self.0.lock().taken;
-        self.0.hurry.notify_one();
+        self.0.calls.hurry.notify_one();
         // The sender lives as long as this.
         let _ = self.0.done.subscribe().wait_for(|done| *done >= target).await;
     }
@@ -138,7 +155,13 @@ impl Writer {
 
     async fn run(self) {
         let mut turns = Turns::default();
+        let mut is_cut = false;
         loop {
+            // Those that a full group has left have waited for others already.
+            if !is_cut {
+                let waiting = self.0.lock().waiting.len();
+                self.0.calls.until_due(waiting).await;
+            }
             let group: Vec<Entry> = {
                 let mut queue = self.0.lock();
                 let count = queue.waiting.len().min(BATCH);
@@ -148,9 +171,8 @@ impl Writer {
                 }
                 group
             };
+            is_cut = group.len() == BATCH;
             if group.is_empty() {
-                self.0.wake.notified().await;
-                let _ = tokio::time::timeout(GATHER, self.0.hurry.notified()).await;
                 continue;
             }
             let count = group.len() as u64;
@@ -258,5 +280,27 @@ fn call<'a>(row: &'a usage_request::Model, model: &'a str) -> Call<'a> {
         cost: count(row.cost.0),
         first_token: row.first_token_ms.map(|millis| Duration::from_millis(count(millis))),
         took: Duration::from_millis(count(row.duration_ms)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_that_come_while_others_are_written_wait_for_their_like_unless_there_is_no_time() {
+        let (calls, begun) = (Calls::default(), Instant::now());
+        calls.until_due(3).await;
+        assert_eq!(begun.elapsed(), GATHER);
+        calls.until_due(BATCH).await;
+        calls.hurry.notify_one();
+        calls.until_due(3).await;
+        assert_eq!(begun.elapsed(), GATHER);
+        // The first one.
+        calls.wake.notify_one();
+        calls.until_due(0).await;
+        assert_eq!(begun.elapsed(), GATHER * 2);
     }
 }
