@@ -397,6 +397,17 @@ async fn a_charge_whose_answer_was_lost_with_the_instance_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_charge_that_gets_no_answer_keeps_no_other_waiting() {
+    let fake = Fake::start(Kind::Stripe).await;
+    let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);
+    let app = fake.configure(setup).start().await;
+    let (_anna, _ben) = (by_stripe(&app).await, by_stripe(&app).await);
+    fake.silent_at(Some("POST /v1/payment_intents "));
+    pass(&app, 31).await;
+    support::wait_until("both are charged", || async { fake.unanswered() == 2 }).await;
+}
+
+#[tokio::test]
 async fn stripe_tells_late_and_twice_what_was_charged() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);

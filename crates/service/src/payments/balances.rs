@@ -19,11 +19,15 @@ use dbcontext::{
     entity::ledger_account,
     query::{balances as rows, ledger as ledger_rows, workspaces},
 };
+use futures_util::stream::{self, StreamExt as _};
 use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::topups::{self, Standing};
+use super::{
+    reconcile::AT_ONCE,
+    topups::{self, Standing},
+};
 use crate::{
     App, entitlements,
     ledger::Holder,
@@ -101,12 +105,16 @@ async fn look(app: &App) -> Result<(), AppError> {
     if due.len() as u64 >= MOST {
         stir(app);
     }
-    ids.extend(due);
-    for (place, id) in ids.into_iter().enumerate() {
-        if let Err(error) = look_at(app, id, place < claimed).await {
-            tracing::warn!(%error, account = %id, "a balance could not be looked after");
-        }
-    }
+    let others: Vec<Uuid> = due.into_iter().filter(|id| !ids.contains(id)).collect();
+    ids.extend(others);
+    // Some at the same time: a gateway may take long to answer about one.
+    stream::iter(ids.into_iter().enumerate())
+        .for_each_concurrent(AT_ONCE, |(place, id)| async move {
+            if let Err(error) = look_at(app, id, place < claimed).await {
+                tracing::warn!(%error, account = %id, "a balance could not be looked after");
+            }
+        })
+        .await;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::App;
 /// Payments of a gateway that one look asks about.
 const MOST: u64 = 100;
 /// How many of them are asked about at the same time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long an event waits for a charge that isn't known. Gateways try for three days to tell of what was paid.
 const FOREIGN: Duration = Duration::from_secs(7 * 86_400);

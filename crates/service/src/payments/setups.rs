@@ -16,6 +16,7 @@ use dbcontext::{
     entity::payment_method_setup::Model,
     query::{payment_methods as rows, users},
 };
+use futures_util::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ use super::{
     address_of,
     checkout::{BILLING, own_path, way_back},
     failed,
+    reconcile::AT_ONCE,
     subscriptions::{self, Payer, wrong_state},
 };
 use crate::{
@@ -194,11 +196,14 @@ pub async fn end_demo(
 /// Asks about those that are due. Every instance looks; each is asked about by one.
 pub(super) async fn look(app: &App, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(app.config.payment.reconcile_after);
-    for id in rows::claim_due_setups(app.db.writer(), now, next, LOOK).await? {
-        if let Err(error) = ask(app, id).await {
-            tracing::warn!(%error, setup = %id, "what became of saving a payment method could not be asked");
-        }
-    }
+    let due = rows::claim_due_setups(app.db.writer(), now, next, LOOK).await?;
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = ask(app, id).await {
+                tracing::warn!(%error, setup = %id, "what became of saving a payment method could not be asked");
+            }
+        })
+        .await;
     Ok(())
 }
 

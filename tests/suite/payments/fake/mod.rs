@@ -133,6 +133,8 @@ struct State {
     wants_payer: bool,
     /// Requests of this kind it does, and never answers.
     silent_at: Option<&'static str>,
+    /// Requests that are not answered, and wait.
+    unanswered: usize,
     /// What became of requests, by their idempotency keys.
     answered: BTreeMap<String, (u16, Value)>,
     /// What PayPal has told of captures, which is so.
@@ -176,6 +178,7 @@ impl Fake {
             listed: None,
             wants_payer: false,
             silent_at: None,
+            unanswered: 0,
             answered: BTreeMap::new(),
             told: BTreeMap::new(),
             is_forged: false,
@@ -218,6 +221,11 @@ impl Fake {
     /// Has it do requests of a kind without ever answering them.
     pub fn silent_at(&self, part: Option<&'static str>) {
         self.shared.state.lock().unwrap().silent_at = part;
+    }
+
+    /// How many wait for an answer that doesn't come.
+    pub fn unanswered(&self) -> usize {
+        self.shared.state.lock().unwrap().unanswered
     }
 
     /// What is told from now on is signed as its own, and not so.
@@ -465,7 +473,9 @@ async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
         let silent_at = shared.state.lock().unwrap().silent_at;
         if silent_at.is_some_and(|part| line.contains(part)) {
             // Until the other side gives up.
+            shared.state.lock().unwrap().unanswered += 1;
             _ = socket.read(&mut piece).await;
+            shared.state.lock().unwrap().unanswered -= 1;
             return;
         }
         if status == SILENT {

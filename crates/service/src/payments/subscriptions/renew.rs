@@ -7,6 +7,7 @@ use dbcontext::{
     entity::{payment, payment_method, subscription},
     query::{payment_methods, payments as payment_rows, plans as plan_rows, subscriptions as rows, users, workspaces},
 };
+use futures_util::stream::{self, StreamExt as _};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::{
         self,
         charges::{self, How, apply_charge},
         deliver, plans,
+        reconcile::AT_ONCE,
     },
 };
 
@@ -27,11 +29,14 @@ const MOST: u64 = 100;
 /// Looks for subscriptions that are due, and for members without a seat. Every instance looks; each subscription is taken by one.
 pub(in crate::payments) async fn look(app: &App, now: Timestamp) -> Result<(), AppError> {
     let next = now.plus(app.config.payment.reconcile_after);
-    for id in rows::claim_due(app.db.writer(), now, next, MOST).await? {
-        if let Err(error) = advance(app, id).await {
-            tracing::warn!(%error, subscription = %id, "what is due of a subscription could not be done");
-        }
-    }
+    let due = rows::claim_due(app.db.writer(), now, next, MOST).await?;
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = advance(app, id).await {
+                tracing::warn!(%error, subscription = %id, "what is due of a subscription could not be done");
+            }
+        })
+        .await;
     for (id, user_id) in rows::unseated(app.db.reader(), now, MOST).await? {
         if let Err(error) = take_seat(app, id, user_id).await {
             tracing::warn!(%error, subscription = %id, "a member could not be given a seat");
