@@ -146,6 +146,7 @@ async fn a_job_that_is_given_back_waits_as_long_as_it_is_told() {
         let claim = fixture.claim(LONG).await.unwrap();
         assert!(jobs::release(&fixture.db, claim.id, claim.attempt).await.unwrap());
         let again = fixture.claim(LONG).await.unwrap();
+        assert_eq!((again.attempt, again.attempts_before), (2, 1), "whoever handed it on has not failed");
         assert!(jobs::postpone(&fixture.db, again.id, again.attempt, LONG, "later").await.unwrap());
         assert_eq!(fixture.claim(LONG).await, None);
     }

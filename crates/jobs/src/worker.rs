@@ -24,6 +24,8 @@ use super::{Ended, Host, Kind, Lease, Work, kind, lease::LEASE, survivors, wake}
 
 /// How often an idle dispatcher looks for jobs that nobody told it of.
 const POLL: Duration = Duration::from_secs(1);
+/// A job whose workers died so often, beside its failures, is given up: it may be what kills them.
+const MOST_DEATHS: u32 = 8;
 /// How long the end of the program waits for jobs to be given back.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -168,9 +170,13 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     let Taken { kind, claim, lease, place } = taken;
     let begun = Instant::now();
     let span = kind::trace(&claim);
-    // What it leaves half done in memory ends with it.
-    let run = AssertUnwindSafe((kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining }));
-    let ended = span.around(run.catch_unwind()).await.unwrap_or_else(|cause| Err(panicked(&*cause)));
+    let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
+        Ok(Ended::Hopeless("no worker got to the end of it".to_owned()))
+    } else {
+        // What it leaves half done in memory ends with it.
+        let run = AssertUnwindSafe((kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining }));
+        span.around(run.catch_unwind()).await.unwrap_or_else(|cause| Err(panicked(&*cause)))
+    };
     if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
         span.fail(outcome(&ended));
     }
@@ -183,6 +189,11 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     drop(place);
     // Another job may have waited for this one's place, or its concurrency_key.
     wake.notify_one();
+}
+
+/// How often it was begun without an end, this time included.
+fn failures(claim: &job::Model) -> u32 {
+    claim.attempt.saturating_sub(claim.attempts_before).unsigned_abs()
 }
 
 /// Work that panics has failed. Otherwise its lease would run out and it would be claimed again, without an end.
@@ -219,7 +230,7 @@ async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<Ended, App
             tracing::info!(job = %id, "a job was handed on");
         }
         Err(error) => {
-            let failures = attempt.saturating_sub(claim.attempts_before).unsigned_abs();
+            let failures = failures(claim);
             tracing::error!(%error, job = %id, kind = claim.kind, failures, "a job failed");
             match host.config().jobs.wait_after(failures) {
                 Some(wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
@@ -238,6 +249,7 @@ mod tests {
         InstanceId, Timestamp,
         config::load_from,
         event::{EventBus, MemoryBus},
+        view::JobStatus,
     };
     use dbcontext::Database;
     use migration::{Migrator, MigratorTrait as _};
@@ -353,6 +365,23 @@ mod tests {
         assert!(next(&*program, &mut places).await.unwrap().is_none(), "it is tried again later");
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert!(job.error.is_some_and(|error| error.contains("this is no easy one")));
+    }
+
+    #[tokio::test]
+    async fn a_job_whose_workers_all_die_is_given_up() {
+        let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
+        ask_for(&program, Easy { id: Uuid::now_v7() }).await;
+        let mut places = Places::of(KINDS, &program.config);
+        // Nobody says how the work on it has ended.
+        for _ in 0..program.config.jobs.max_attempts + MOST_DEATHS {
+            assert!(next(&*program, &mut places).await.unwrap().is_some());
+            assert!(query::jobs::release_all(program.db.writer()).await.unwrap());
+        }
+        let last = next(&*program, &mut places).await.unwrap().unwrap();
+        let id = last.claim.id;
+        work(Arc::clone(&program), last, draining, wake).await;
+        let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
+        assert_eq!(job.status, JobStatus::Dead);
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ pub struct Model {
     pub status: String,
     /// How often it was claimed.
     pub attempt: i32,
-    /// How often it had been claimed when it was put back among the waiting.
+    /// How often it had been claimed when it was put back among the waiting; and how often it was handed on since.
     pub attempts_before: i32,
     pub due_at: Option<Timestamp>,
     pub leased_by: Option<InstanceId>,

@@ -290,9 +290,10 @@ pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppE
     end(db, "DELETE FROM jobs WHERE {claim} RETURNING lane", id, attempt, vec![]).await
 }
 
-/// Gives a job back so that another worker takes it at once.
+/// Gives a job back so that another worker takes it at once. That it was claimed this time counts as no failure.
 pub async fn release(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, updated_at = {now} WHERE {claim} RETURNING lane";
+    let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, attempts_before = attempts_before + 1, \
+                  updated_at = {now} WHERE {claim} RETURNING lane";
     end(db, change, id, attempt, vec![]).await
 }
 
