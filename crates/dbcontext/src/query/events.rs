@@ -42,9 +42,9 @@ pub async fn after_each<C: ConnectionTrait>(
     let columns = [Column::Uuid("id"), Column::Int("seen")];
     let rows = positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]);
     let asked = Rows::new(db.get_database_backend(), columns, rows);
-    // The numbers have no gaps, so they bound how many there are.
+    // The numbers have no gaps, so they bound how many there are. What is taken is shared: the first of each conversation, then the second of each.
     let sql = format!(
-        "SELECT * FROM (SELECT e.*, SUM(LENGTH(e.payload)) OVER (ORDER BY e.conversation_id, e.seq) - LENGTH(e.payload) AS bulk FROM {} \
+        "SELECT * FROM (SELECT e.*, SUM(LENGTH(e.payload)) OVER (ORDER BY e.seq - w.seen, e.conversation_id) - LENGTH(e.payload) AS bulk FROM {} \
            JOIN conversation_events e ON e.conversation_id = w.id AND e.seq > w.seen AND e.seq <= w.seen + {limit}) AS p \
          WHERE bulk < {PAGE_CHARS} ORDER BY conversation_id, seq",
         asked.table()

@@ -322,6 +322,25 @@ async fn the_logs_of_many_conversations_are_begun_in_one_query() {
 }
 
 #[tokio::test]
+async fn a_conversation_with_much_to_read_leaves_room_for_the_others() {
+    for fixture in each(true).await {
+        let mut positions = Vec::new();
+        for _ in 0..3 {
+            let chat = fixture.open(&fixture.people).await;
+            submit_all(&fixture, (0..3).map(|n| send(&fixture, chat, n)).collect()).await;
+            positions.push((chat, 0));
+        }
+        positions.sort_unstable();
+        let long = format!("UPDATE conversation_events SET payload = '{}' WHERE seq > 0", " ".repeat(900_000));
+        fixture.db.writer().execute_unprepared(&long).await.unwrap();
+        let read = query::events::after_each(fixture.db.reader(), &positions, 3).await.unwrap();
+        let read: Vec<_> = read.iter().map(|event| (event.conversation_id, event.seq)).collect();
+        // By then it is enough.
+        assert_eq!(read, positions.iter().map(|(chat, _)| (*chat, 1)).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_is_not_given_from_memory() {
     for fixture in each(true).await {
         let (chat, ben) = (fixture.open(&fixture.people).await, fixture.people[1]);
