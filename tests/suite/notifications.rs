@@ -84,6 +84,22 @@ async fn whoever_is_mentioned_is_told_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_read_of_one_keeps_nobody_else_from_being_told() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let (of_ben, of_carl) = (anna.open_single(&ben).await, anna.open_single(&carl).await);
+    ben.patch("/r1/notifications/settings", json!({ "show_text": false })).await.data();
+    app.database.run("UPDATE notification_settings SET quiet = '{'").await;
+    let mut socket = carl.connect().await;
+    anna.send_message(&of_ben, "for Ben").await;
+    anna.send_message(&of_carl, "for Carl").await;
+    told(&mut socket, "message", "for Carl").await;
+    // Once it can be read, its owner is told, too.
+    app.database.run("UPDATE notification_settings SET quiet = NULL").await;
+    until_listed(&ben, "", &[("message", "for Ben")]).await;
+}
+
+#[tokio::test]
 async fn unread_messages_of_a_conversation_are_one() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

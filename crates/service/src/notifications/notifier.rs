@@ -148,24 +148,36 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<(), AppError> {
     }
     // What comes meanwhile is for the next turn: otherwise there would be no rest while people write, and some conversations would get no turn.
     let all = news.take();
-    let mut left = all.as_slice();
-    while !left.is_empty() {
-        let (some, others) = left.split_at(left.len().min(CONVERSATIONS));
+    let mut left: Vec<_> = all.chunks(CONVERSATIONS).collect();
+    let mut failed = None;
+    while let Some(some) = left.pop() {
         match look_through(app, news, some).await {
-            Ok(true) => left = others,
+            Ok(true) => {}
             Ok(false) => {
                 // Whoever looks may have looked before this came.
-                news.put_back(left);
+                left.push(some);
+                left.into_iter().for_each(|some| news.put_back(some));
                 tokio::time::sleep(AGAIN).await;
-                return Ok(());
+                break;
+            }
+            // Others would fare no better.
+            Err(error) if !matches!(error, AppError::Internal(_)) => {
+                left.push(some);
+                left.into_iter().for_each(|some| news.put_back(some));
+                return Err(error);
+            }
+            // Something of one of them can't be read: the others must not suffer for it.
+            Err(_) if some.len() > 1 => {
+                let (one, other) = some.split_at(some.len() / 2);
+                left.extend([one, other]);
             }
             Err(error) => {
-                news.put_back(left);
-                return Err(error);
+                news.put_back(some);
+                failed = Some(error);
             }
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// Looks through what is new in these conversations. `false`: another instance is at it.
@@ -209,7 +221,14 @@ async fn look_through(app: &App, news: &News, some: &[(ConversationId, i64)]) ->
             news.hear(*id, head);
         }
     }
-    let found = finding::find(app, &happenings, now).await?;
+    let found = match finding::find(app, &happenings, now).await {
+        Ok(found) => found,
+        Err(error) => {
+            // Now, so that the lock is free for those that are looked through next.
+            give_up(turn).await?;
+            return Err(error);
+        }
+    };
     store(app, turn, happenings, found, reached, now).await?;
     Ok(true)
 }
