@@ -23,11 +23,14 @@ mod worker;
 use std::time::Duration;
 
 use appcore::{
-    AppError, InstanceId, Timestamp,
+    AppError, InstanceId, Timestamp, UserId, WorkspaceId,
     config::Config,
     event::{BusMessage, EventBus, Signal},
 };
-use dbcontext::{Database, query};
+use dbcontext::{
+    Database,
+    query::{self, jobs::NewJob},
+};
 use sea_orm::ConnectionTrait;
 
 pub use self::{
@@ -53,6 +56,18 @@ pub trait Host: Send + Sync + 'static {
 /// Asks for a job, in the caller's transaction. It is found within a second; [`wake`] after the commit makes haste.
 pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) -> Result<(), AppError> {
     ask_after(db, now, job, Duration::ZERO).await
+}
+
+/// [`ask`] on somebody's behalf, in a workspace: jobs of its kind are claimed in turn, so whoever asks for many keeps nobody else waiting.
+pub async fn ask_for<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    job: &impl Stored,
+    owner: (UserId, WorkspaceId),
+) -> Result<(), AppError> {
+    let job = NewJob { owner: Some(owner), ..job.new_job()? };
+    let piece = query::jobs::insert(db.get_database_backend(), vec![job], now)?;
+    query::execute(db, vec![piece]).await
 }
 
 /// [`ask`] for a job that is done when `wait` has passed.

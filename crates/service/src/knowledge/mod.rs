@@ -135,7 +135,7 @@ pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given
     }
     let is_new = rows::insert(&tx, &row).await?;
     if is_new {
-        jobs::ask(&tx, now, &ReadJob { file_id: row.id }).await?;
+        jobs::ask_for(&tx, now, &ReadJob { file_id: row.id }, (by.user_id, workspace_id)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     let known = rows::of_upload(app.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
@@ -183,7 +183,7 @@ pub async fn retry(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Result
     rows::set_state(&tx, file_id, KnowledgeState::Waiting, None, now).await?;
     // The one before may be among the dead letters, or wait for long.
     query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
-    jobs::ask(&tx, now, &job).await?;
+    jobs::ask_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
     shelf.holder.tell(app);
@@ -267,7 +267,11 @@ async fn embed_anew(app: &App, space: &str) -> Result<(), AppError> {
             let now = app.clock.now();
             let tx = app.db.begin().await.map_err(app_error)?;
             if rows::outdate(&tx, file.id, space, now).await? {
-                jobs::ask(&tx, now, &ReadJob { file_id: file.id }).await?;
+                let job = ReadJob { file_id: file.id };
+                match file.added_by {
+                    Some(user_id) => jobs::ask_for(&tx, now, &job, (user_id, file.workspace_id)).await?,
+                    None => jobs::ask(&tx, now, &job).await?,
+                }
             }
             tx.commit().await.map_err(app_error)?;
         }

@@ -1,42 +1,51 @@
 //! The search on each database.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use appcore::{
-    AssistantId, KnowledgeFileId, Timestamp, UploadId, WorkspaceId, credits::MicroCredits, view::KnowledgeState,
+    AssistantId, KnowledgeFileId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits, view::KnowledgeState,
 };
-use dbcontext::query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow};
+use dbcontext::query::{
+    self,
+    knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
+};
 
 use super::{
+    ReadJob, embed_anew,
     search::{BLOCK, nearest},
     words,
 };
-use crate::{App, accounts::tests::stage::stages};
+use crate::{App, accounts::tests::stage::stages, jobs::Stored as _};
 
 const SPACE: &str = "embed-1";
 
-/// A file that is ready, with as many pieces. Piece `n` points to where `toward(n)` says.
-async fn file(app: &App, space: &str, pieces: usize, toward: impl Fn(usize) -> Vec<f32>) -> FileRow {
-    let row = FileRow {
+/// A file that is ready.
+fn ready(space: &str, added_by: Option<UserId>) -> FileRow {
+    FileRow {
         id: KnowledgeFileId::new(),
         assistant_id: AssistantId::new(),
         section_id: None,
         workspace_id: WorkspaceId::new(),
         upload_id: UploadId::new(),
-        added_by: None,
+        added_by,
         name: "handbook.md".to_owned(),
         media_type: "text/markdown".to_owned(),
         size: 1,
         state: KnowledgeState::Ready.to_string(),
         error: None,
-        pieces: i64::try_from(pieces).unwrap(),
+        pieces: 0,
         embedded: 0,
         model: None,
         space: Some(space.to_owned()),
         cost: MicroCredits::ZERO,
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
-    };
+    }
+}
+
+/// A file that is ready, with as many pieces. Piece `n` points to where `toward(n)` says.
+async fn file(app: &App, space: &str, pieces: usize, toward: impl Fn(usize) -> Vec<f32>) -> FileRow {
+    let row = FileRow { pieces: i64::try_from(pieces).unwrap(), ..ready(space, None) };
     let db = app.db.writer();
     assert!(rows::insert(db, &row).await.unwrap());
     assert!(rows::begin_space(db, row.id, ("embed", space), Timestamp(1)).await.unwrap());
@@ -53,6 +62,29 @@ async fn file(app: &App, space: &str, pieces: usize, toward: impl Fn(usize) -> V
         assert!(rows::add_vectors(db, vectors, space, Timestamp(1)).await.unwrap());
     }
     row
+}
+
+#[tokio::test]
+async fn whoever_has_many_files_read_keeps_nobody_else_waiting() {
+    for stage in stages().await {
+        let app = stage.instance().await;
+        let (db, anna, ben) = (app.db.writer(), UserId::new(), UserId::new());
+        let mut given = Vec::new();
+        for by in [anna, anna, anna, ben] {
+            let row = ready(SPACE, Some(by));
+            assert!(rows::insert(db, &row).await.unwrap());
+            assert!(rows::begin_space(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
+            given.push(row.id.0);
+        }
+        embed_anew(&app, "embed-2").await.unwrap();
+        let mut read = Vec::new();
+        while let Some(job) =
+            query::jobs::claim(db, ReadJob::KIND, app.instance_id, Duration::from_secs(60)).await.unwrap()
+        {
+            read.push(job.subject);
+        }
+        assert_eq!(read, [0, 3, 1, 2].map(|n: usize| given[n]));
+    }
 }
 
 #[tokio::test]
