@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use appcore::{
-    Clock, Code, ConversationId, Timestamp, UserId,
+    Clock, Code, ConversationId, InstanceId, Timestamp, UserId,
     event::{BusMessage, EventBus, MemoryBus, Signal},
     text::{ClientId, Content},
 };
@@ -12,6 +12,26 @@ use sea_orm::{ConnectionTrait, Statement};
 use service::events::{AddMember, AnswerOptions, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
+
+#[tokio::test]
+async fn whoever_links_to_much_keeps_nobody_elses_previews_waiting() {
+    for fixture in each(false).await {
+        let (chat, people) = (fixture.open(&fixture.people).await, &fixture.people);
+        let mut sent = Vec::new();
+        for (n, by) in [people[0], people[0], people[0], people[1]].into_iter().enumerate() {
+            let text = format!("https://example.org/{n}");
+            sent.push(fixture.send(chat, by, &format!("c{n}"), &text).await.unwrap().message.id.0);
+        }
+        let mut read = Vec::new();
+        let lease = Duration::from_secs(60);
+        while let Some(job) =
+            query::jobs::claim(fixture.db.writer(), "preview", InstanceId::new(), lease).await.unwrap()
+        {
+            read.push(job.subject);
+        }
+        assert_eq!(read, [sent[0], sent[3], sent[1], sent[2]]);
+    }
+}
 
 #[tokio::test]
 async fn numbers_are_gapless_and_news_comes_in_their_order() {

@@ -29,7 +29,7 @@ use super::{
     memory::Known,
     statements::Statements,
 };
-use crate::{events::jobs::AnswerJob, jobs::Stored as _, word_filter::Filter};
+use crate::{events::jobs::AnswerJob, jobs::Stored, word_filter::Filter};
 
 pub(super) use close::Closed;
 
@@ -242,6 +242,13 @@ impl<'a> Batch<'a> {
         self.jobs.push(job);
     }
 
+    /// Asks for a job on somebody's behalf: those are taken in turn.
+    pub fn ask_for(&mut self, job: &impl Stored, id: ConversationId, by: UserId) -> Result<(), AppError> {
+        let workspace_id = self.conversation(id)?.workspace_id;
+        self.ask(NewJob { owner: Some((by, workspace_id)), ..job.new_job()? });
+        Ok(())
+    }
+
     /// Whether an answer with this concurrency key is asked for in this batch.
     pub fn asks(&self, concurrency_key: &str) -> bool {
         self.jobs.iter().any(|job| job.concurrency_key == concurrency_key)
@@ -249,9 +256,8 @@ impl<'a> Batch<'a> {
 
     /// Asks for an assistant's answer on somebody's behalf.
     pub fn ask_answer(&mut self, job: &AnswerJob, by: UserId) -> Result<(), AppError> {
-        let workspace_id = self.conversation(job.conversation_id)?.workspace_id;
+        self.ask_for(job, job.conversation_id, by)?;
         *self.open_answers.entry(by).or_default() += 1;
-        self.ask(NewJob { owner: Some((by, workspace_id)), ..job.new_job()? });
         Ok(())
     }
 

@@ -89,7 +89,7 @@ pub(crate) fn no_such_file() -> AppError {
 }
 
 /// Notes which files a new message carries.
-pub(super) fn attach(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
+pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -> Result<(), AppError> {
     if message.attachments.is_empty() {
         return Ok(());
     }
@@ -98,7 +98,7 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message) -> Result<(), App
     for upload in &message.attachments {
         let (upload_id, size) = (upload.id, upload.size);
         if upload.transcript_state == Some(TranscriptState::Pending) {
-            batch.ask(TranscribeJob { conversation_id, message_id, upload_id }.new_job()?);
+            batch.ask_for(&TranscribeJob { conversation_id, message_id, upload_id }, conversation_id, sender)?;
         }
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
         batch.files.taken.entry(workspace_id).and_modify(|taken| *taken = taken.saturating_add(size));

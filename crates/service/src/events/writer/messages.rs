@@ -23,7 +23,6 @@ use crate::{
         HIDDEN, KEPT_TO_ADMINS,
         jobs::{AnswerJob, PreviewJob},
     },
-    jobs::Stored as _,
     links,
 };
 
@@ -172,12 +171,13 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     let main_no = if is_in_main_line { batch.next_no(send.conversation_id)? } else { 0 };
     message.no = root.as_ref().map_or(main_no, threads::next_no);
     create(batch, &mut message)?;
-    files::attach(batch, &message)?;
+    files::attach(batch, &message, send.sender)?;
     if send.has_previews
         && links::may_have(&message.content)
         && !batch.capabilities(message.conversation_id)?.asks_every_message
     {
-        batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
+        let job = PreviewJob { conversation_id: message.conversation_id, message_id: message.id };
+        batch.ask_for(&job, message.conversation_id, send.sender)?;
     }
     moderation::take_turn(batch, send)?;
     if is_in_main_line {
@@ -325,7 +325,8 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
         message.mentions.clone_from(mentioned);
     }
     if asks_for_previews(&message, &content) {
-        batch.ask(PreviewJob { conversation_id: message.conversation_id, message_id: message.id }.new_job()?);
+        let job = PreviewJob { conversation_id: message.conversation_id, message_id: message.id };
+        batch.ask_for(&job, message.conversation_id, edit.by)?;
     }
     message.previews.clear();
     message.content = content;
