@@ -98,6 +98,7 @@ const FLOORS: [&[&str]; 10] = [
         "jobs",
         "limits",
         "links",
+        "lookout",
         "program",
         "quotas",
         "recent",

@@ -28,6 +28,7 @@ pub mod knowledge;
 mod ledger;
 pub mod limits;
 mod links;
+mod lookout;
 pub mod mail;
 pub mod membership;
 pub mod messages;

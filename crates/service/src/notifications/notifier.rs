@@ -33,7 +33,7 @@ use super::{
     happenings::{Happenings, matters},
     missed, tell, tell_of_end,
 };
-use crate::{App, push, removal::in_parts};
+use crate::{App, lookout::Lookout, push, removal::in_parts};
 
 /// How long it is waited for more to come, at least; and how much longer it rests than it has worked.
 const GATHER: Duration = Duration::from_millis(100);
@@ -110,9 +110,9 @@ async fn listen(mut listener: Listener, news: Arc<News>) {
 }
 
 async fn keep(app: Weak<App>, news: Arc<News>) {
-    let mut next_sweep = Instant::now();
+    let mut lookout = Lookout::new(SWEEP);
     loop {
-        let wait = next_sweep.saturating_duration_since(Instant::now());
+        let wait = lookout.wait(news.is_incomplete.load(Ordering::Relaxed));
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         tokio::time::sleep(GATHER).await;
         let Some(app) = app.upgrade() else { return };
@@ -120,17 +120,20 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
             return;
         }
         let begun = Instant::now();
-        let is_due = news.is_incomplete.swap(false, Ordering::Relaxed) || begun >= next_sweep;
+        let is_due = lookout.is_due(news.is_incomplete.load(Ordering::Relaxed));
+        if is_due {
+            news.is_incomplete.store(false, Ordering::Relaxed);
+        }
         let rest = match turn(&app, &news, is_due).await {
             Ok(()) => {
                 if is_due {
-                    next_sweep = Instant::now() + SWEEP;
+                    lookout.looked();
                 }
                 (begun.elapsed() * REST).min(LONGEST_REST)
             }
             Err(error) => {
                 tracing::warn!(%error, "it could not be found out who is to be told of what");
-                next_sweep = Instant::now();
+                lookout.failed();
                 AFTER_FAILURE
             }
         };

@@ -29,7 +29,7 @@ use super::{
     files,
     index::{SearchIndex, Writing},
 };
-use crate::App;
+use crate::{App, lookout::Lookout};
 
 /// How long it rests after it has read what was new: as long as it took, so that what people send goes before, and long enough for more to come.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
@@ -172,10 +172,10 @@ fn changes_messages(kind: &str) -> bool {
 }
 
 async fn keep(app: Weak<App>, news: Arc<News>) {
-    let mut next_sweep = Instant::now();
+    let mut lookout = Lookout::new(SWEEP);
     let mut is_filling = true;
     loop {
-        let until_sweep = next_sweep.saturating_duration_since(Instant::now());
+        let until_sweep = lookout.wait(news.is_incomplete.load(Relaxed));
         let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(LOOK) };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(app) = app.upgrade() else { return };
@@ -183,19 +183,21 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
             return;
         }
         let begun = Instant::now();
-        let is_incomplete = news.is_incomplete.swap(false, Relaxed);
-        let is_due = is_incomplete || begun >= next_sweep;
+        let is_due = lookout.is_due(news.is_incomplete.load(Relaxed));
+        if is_due {
+            news.is_incomplete.store(false, Relaxed);
+        }
         match turn(&app, &news, is_due).await {
             Ok(Turn { fills }) => {
                 is_filling = fills;
                 news.is_filling.store(fills, Relaxed);
                 if is_due {
-                    next_sweep = Instant::now() + SWEEP;
+                    lookout.looked();
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "messages could not be read into the search index");
-                next_sweep = Instant::now();
+                lookout.failed();
                 drop(app);
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
