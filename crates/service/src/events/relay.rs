@@ -31,39 +31,51 @@ impl Relay {
     pub async fn run(app: Arc<App>) {
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut most = BATCH;
         loop {
             tick.tick().await;
-            while app.db.is_available() {
-                let published = match tokio::time::timeout(ROUND, publish_again(&app)).await {
-                    Ok(published) => published,
-                    Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the round took too long"))),
-                };
-                match published {
-                    Ok(count) if count >= BATCH as usize => {}
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "the relay could not publish events again");
-                        break;
-                    }
-                }
-            }
+            while app.db.is_available() && round(&app, &mut most).await {}
         }
     }
 }
 
-/// Publishes one batch again; returns how many outbox entries it took care of.
+/// Publishes up to `most` outbox entries again. Whether there may be more of them.
+async fn round(app: &App, most: &mut u32) -> bool {
+    let published = match tokio::time::timeout(ROUND, publish_again(app, *most)).await {
+        Ok(published) => published,
+        Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the round took too long"))),
+    };
+    match published {
+        Ok(Some(count)) if count >= *most as usize => {
+            *most = BATCH;
+            true
+        }
+        Ok(Some(_)) => false,
+        // The events of a batch would be read in vain, four times a second on each instance: by one it is seen when Redis is back.
+        Ok(None) => {
+            *most = 1;
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the relay could not publish events again");
+            false
+        }
+    }
+}
+
+/// Publishes some entries again; returns how many it took care of. None: Redis does not take them.
 ///
 /// The entries are claimed, not locked: Redis may take its time, and a writer that removes its own entry must not wait for it.
-async fn publish_again(app: &App) -> Result<usize, AppError> {
+async fn publish_again(app: &App, most: u32) -> Result<Option<usize>, AppError> {
     let now = app.clock.now();
     let before = now.minus(PATIENCE);
     if !query::events::any_unpublished(app.db.reader(), before).await? {
-        return Ok(0);
+        return Ok(Some(0));
     }
     let db = app.db.writer();
-    let entries = query::events::claim_unpublished(db, before, now, BATCH).await?;
+    let entries = query::events::claim_unpublished(db, before, now, most).await?;
     if entries.is_empty() {
-        return Ok(0);
+        return Ok(Some(0));
     }
     let rows = query::events::of_outbox_entries(db, &entries).await?;
     let mut messages = Vec::with_capacity(rows.len());
@@ -81,11 +93,60 @@ async fn publish_again(app: &App) -> Result<usize, AppError> {
     let left = app.bus.publish(messages).await;
     if !matches!(left, Ok(Ok(()))) {
         // The entries are still there: a later round tries again, here or on another instance.
-        return Ok(0);
+        return Ok(None);
     }
     let removal = query::batches::remove_outbox_entries(db.get_database_backend(), &entries)?;
     query::execute(db, vec![removal]).await?;
     metrics().events.relayed(count);
     tracing::info!(batches = entries.len(), events = count, "published again what had not gone out");
-    Ok(entries.len())
+    Ok(Some(entries.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{
+        Timestamp,
+        event::{BusError, EventBus, Left, Listener, MemoryBus},
+    };
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::accounts::tests::stage::{Stage, stages};
+
+    /// A bus by which no other instance is reached.
+    struct Away(MemoryBus);
+
+    impl EventBus for Away {
+        fn publish(&self, messages: Vec<BusMessage>) -> Left {
+            self.0.deliver(&messages);
+            let (done, left) = oneshot::channel();
+            let _ = done.send(Err(BusError::Away("it is a test".to_owned())));
+            left
+        }
+
+        fn listen(&self) -> Listener {
+            self.0.listen()
+        }
+    }
+
+    #[tokio::test]
+    async fn while_redis_is_away_one_entry_is_tried_and_all_go_once_it_is_back() {
+        // On PostgreSQL the instances would have relays of their own.
+        let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
+        let (cut_off, back) = (stage.instance_on(Arc::new(Away(MemoryBus::new()))).await, stage.instance().await);
+        for _ in 0..3 {
+            let entry = "INSERT INTO event_groups (id, created_at) VALUES (randomblob(16), 0)";
+            back.db.writer().execute_unprepared(entry).await.unwrap();
+        }
+        let mut most = BATCH;
+        assert!(!round(&cut_off, &mut most).await);
+        assert_eq!(most, 1);
+        stage.pass(1);
+        assert!(!round(&cut_off, &mut most).await);
+        assert!(round(&back, &mut most).await, "there may be more, and it takes them");
+        assert_eq!(most, BATCH);
+        stage.pass(1);
+        assert!(!round(&back, &mut most).await);
+        assert!(!query::events::any_unpublished(back.db.reader(), Timestamp(i64::MAX)).await.unwrap());
+    }
 }

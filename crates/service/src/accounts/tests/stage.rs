@@ -91,10 +91,18 @@ impl Stage {
 
     /// One more instance on the same database and bus.
     pub(crate) async fn try_instance(&self, settings: &[(&str, &str)]) -> anyhow::Result<Arc<App>> {
+        self.build(settings, Arc::clone(&self.bus) as _).await
+    }
+
+    async fn build(&self, settings: &[(&str, &str)], bus: Arc<dyn EventBus>) -> anyhow::Result<Arc<App>> {
         let config = Arc::new(self.config(settings));
         let database = Database::connect(&self.url, 4).await.unwrap();
-        let bus: Arc<dyn EventBus> = Arc::clone(&self.bus) as _;
         App::build(config, InstanceId::new(), self.clock.clone(), database, bus, None).await
+    }
+
+    /// An instance with a bus of its own.
+    pub(crate) async fn instance_on(&self, bus: Arc<dyn EventBus>) -> Arc<App> {
+        self.build(&[], bus).await.unwrap()
     }
 
     pub(crate) async fn instance(&self) -> Arc<App> {
