@@ -82,6 +82,7 @@ mod m0112_chosen_presence;
 mod m0113_numbered_names;
 mod m0114_key_passes;
 mod m0119_wanted_scope;
+mod m0121_found_by_index;
 
 pub struct Migrator;
 
@@ -168,6 +169,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0113_numbered_names::Migration),
             Box::new(m0114_key_passes::Migration),
             Box::new(m0119_wanted_scope::Migration),
+            Box::new(m0121_found_by_index::Migration),
         ]
     }
 }

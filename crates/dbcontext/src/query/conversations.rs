@@ -194,9 +194,9 @@ pub async fn is_title_taken<C: ConnectionTrait>(
     title: &str,
     other_than: ConversationId,
 ) -> Result<bool, AppError> {
-    let open = access::kinds(|kind| kind.capabilities().is_open);
     let sql = format!(
-        "SELECT 1 AS one FROM conversations WHERE workspace_id = $1 AND search_title = $2 AND id <> $3 AND kind IN ({open}) AND NOT is_deleted"
+        "SELECT 1 AS one FROM conversations c WHERE c.workspace_id = $1 AND c.search_title = $2 AND c.id <> $3 AND {} AND NOT c.is_deleted",
+        access::is_open("c")
     );
     let values = [workspace.into(), ::search::folded_line(title).into(), other_than.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);

@@ -98,41 +98,4 @@ pub(crate) fn containing(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use migration::Migrator;
-    use sea_orm::{ConnectionTrait as _, DatabaseBackend, EntityTrait, QueryTrait as _, Select, Statement};
-    use sea_orm_migration::MigratorTrait as _;
-
-    use super::*;
-    use crate::Database;
-
-    async fn plan<E: EntityTrait>(db: &Database, select: Select<E>) -> String {
-        let Statement { sql, values, .. } = select.build(DatabaseBackend::Sqlite);
-        let explain =
-            Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend: DatabaseBackend::Sqlite };
-        let rows = db.writer().query_all_raw(explain).await.unwrap();
-        rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect::<Vec<_>>().join("; ")
-    }
-
-    #[tokio::test]
-    async fn partial_indexes_are_used_though_plans_do_not_know_what_parameters_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 2).await.unwrap();
-        Migrator::up(db.schema(), None).await.unwrap();
-        let by_email = plan(&db, users::find_by_email("anna@example.org")).await;
-        assert!(by_email.contains("USING INDEX users_email"), "{by_email}");
-        let shared = plan(&db, workspaces::find_shared()).await;
-        assert!(shared.contains("USING INDEX workspaces_shared"), "{shared}");
-    }
-
-    /// `.cargo/config.toml` has SQLite built so. Otherwise it plans a statement again each time that its parameters hold something else.
-    #[tokio::test]
-    async fn a_statement_is_planned_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
-        let asked =
-            Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_compileoption_used('ENABLE_QPSG') AS is_on");
-        let row = db.writer().query_one_raw(asked).await.unwrap().unwrap();
-        assert_eq!(row.try_get::<i32>("", "is_on").unwrap(), 1);
-    }
-}
+mod tests;

@@ -1,0 +1,119 @@
+//! What SQLite does for statements, whose tables may be large. It knows nothing of how large they are: it plans as here, where they are empty.
+
+use std::sync::Mutex;
+
+use appcore::{ConversationId, UserId, WorkspaceId, page::PageRequest};
+use migration::Migrator;
+use sea_orm::{
+    ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
+    prelude::async_trait::async_trait,
+};
+use sea_orm_migration::MigratorTrait as _;
+use tempfile::TempDir;
+
+use super::*;
+use crate::Database;
+
+/// A database that says of each statement how it is executed.
+struct Planned {
+    db: Database,
+    steps: Mutex<Vec<String>>,
+    _folder: TempDir,
+}
+
+impl Planned {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
+        Migrator::up(db.schema(), None).await.unwrap();
+        Self { db, steps: Mutex::default(), _folder: folder }
+    }
+
+    async fn explain(&self, statement: &Statement) -> Result<(), DbErr> {
+        let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {}", statement.sql), ..statement.clone() };
+        let rows = self.db.writer().query_all_raw(explain).await?;
+        let steps = rows.iter().map(|row| row.try_get("", "detail")).collect::<Result<Vec<String>, DbErr>>()?;
+        self.steps.lock().unwrap().extend(steps);
+        Ok(())
+    }
+
+    /// The steps of what was executed since this was last asked.
+    fn take(&self) -> String {
+        std::mem::take(&mut *self.steps.lock().unwrap()).join("; ")
+    }
+
+    /// One of the steps since this was last asked is so.
+    fn has(&self, step: &str) {
+        let steps = self.take();
+        assert!(steps.contains(step), "{steps}");
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Planned {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        self.db.writer().get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.explain(&statement).await?;
+        self.db.writer().execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.db.writer().execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.explain(&statement).await?;
+        self.db.writer().query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.explain(&statement).await?;
+        self.db.writer().query_all_raw(statement).await
+    }
+}
+
+async fn plan<E: EntityTrait>(db: &Database, select: Select<E>) -> String {
+    let Statement { sql, values, .. } = select.build(DatabaseBackend::Sqlite);
+    let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend: DatabaseBackend::Sqlite };
+    let rows = db.writer().query_all_raw(explain).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test]
+async fn partial_indexes_are_used_though_plans_do_not_know_what_parameters_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 2).await.unwrap();
+    Migrator::up(db.schema(), None).await.unwrap();
+    let by_email = plan(&db, users::find_by_email("anna@example.org")).await;
+    assert!(by_email.contains("USING INDEX users_email"), "{by_email}");
+    let shared = plan(&db, workspaces::find_shared()).await;
+    assert!(shared.contains("USING INDEX workspaces_shared"), "{shared}");
+}
+
+/// `.cargo/config.toml` has SQLite built so. Otherwise it plans a statement again each time that its parameters hold something else.
+#[tokio::test]
+async fn a_statement_is_planned_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
+    let asked =
+        Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_compileoption_used('ENABLE_QPSG') AS is_on");
+    let row = db.writer().query_one_raw(asked).await.unwrap().unwrap();
+    assert_eq!(row.try_get::<i32>("", "is_on").unwrap(), 1);
+}
+
+/// Most conversations of a workspace are between two people.
+#[tokio::test]
+async fn what_is_open_in_a_workspace_is_found_without_its_other_conversations() {
+    let db = Planned::new().await;
+    let (user, workspace) = (UserId::new(), WorkspaceId::new());
+    super::search::readable(&db, user).await.unwrap();
+    db.has("SEARCH ac USING INDEX conversations_open (workspace_id=? AND kind=?)");
+    let filter = conversations::Filter { workspace_id: Some(workspace), ..Default::default() };
+    conversations::browse(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
+    db.has("SEARCH c USING INDEX conversations_open (workspace_id=? AND kind=?)");
+    conversations::is_title_taken(&db, workspace, "Plans", ConversationId::new()).await.unwrap();
+    db.has("USING INDEX conversations_title (workspace_id=? AND search_title=?)");
+}

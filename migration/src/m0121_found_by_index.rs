@@ -1,0 +1,31 @@
+//! Indexes by which a few rows of a large table are found, where all were read or all of a workspace.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+/// Name, table, and what of it.
+const INDEXES: &[(&str, &str, &str)] = &[
+    // What is open in a workspace, most of whose conversations are between two people. The kind is a column so that SQLite prefers it to the index of
+    // all conversations of the workspace.
+    ("conversations_open", "conversations", "(workspace_id, kind) WHERE kind = 'public_channel' AND NOT is_deleted"),
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (name, table, what) in INDEXES {
+            let sql = format!("CREATE INDEX {name} ON {table} {what}");
+            manager.get_connection().execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (name, table, _) in INDEXES {
+            manager.drop_index(Index::drop().name(*name).table(*table).to_owned()).await?;
+        }
+        Ok(())
+    }
+}
