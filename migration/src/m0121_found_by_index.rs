@@ -10,6 +10,8 @@ const INDEXES: &[(&str, &str, &str)] = &[
     // What is open in a workspace, most of whose conversations are between two people. The kind is a column so that SQLite prefers it to the index of
     // all conversations of the workspace.
     ("conversations_open", "conversations", "(workspace_id, kind) WHERE kind = 'public_channel' AND NOT is_deleted"),
+    // All of a workspace, part by part.
+    ("conversations_of_workspace", "conversations", "(workspace_id, id)"),
 ];
 
 #[async_trait::async_trait]

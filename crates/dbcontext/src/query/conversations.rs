@@ -6,17 +6,15 @@ use appcore::{
     view::{self, AssistantMember, ConversationKind},
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::NotSet,
-    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel as _, QueryFilter,
-    QueryOrder, QuerySelect, Set, Statement, Value,
-    sea_query::{OnConflict, Query},
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
+    IntoActiveModel as _, QueryFilter, QuerySelect, Set, Statement, Value, sea_query::OnConflict,
 };
+use uuid::Uuid;
 
-use super::{access, members, mentions, notifications, notifying::SMALL, rows::Rows};
+use super::{access, members, mentions, notifications, notifying::SMALL, raw, rows::Rows};
 use crate::{
     constraint::{app_error, unique_violation},
-    entity::{conversation, conversation_assistant, conversation_member},
+    entity::{conversation, conversation_assistant},
 };
 
 /// A conversation as somebody sees it who may read it. What is their own is none where they are no member.
@@ -125,8 +123,9 @@ fn seen(backend: DatabaseBackend) -> String {
     )
 }
 
-const OWN: &str = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
-    LEFT JOIN conversation_counts n ON n.conversation_id = c.id WHERE m.user_id = $1 AND NOT m.is_deleted";
+/// SQLite reads the tables of a `CROSS JOIN` in their order; of its own it may begin with all conversations of a workspace that is asked for.
+const OWN: &str = "FROM conversation_members m CROSS JOIN conversations c LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
+    WHERE m.user_id = $1 AND NOT m.is_deleted AND c.id = m.conversation_id AND NOT c.is_deleted";
 
 const ANY: &str = "FROM conversations c LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
     LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted WHERE NOT c.is_deleted";
@@ -152,7 +151,7 @@ pub async fn browse<C: ConnectionTrait>(
 ) -> Result<(Vec<SeenConversation>, u64), AppError> {
     let mut values = vec![user.into()];
     let rows = format!("{ANY}{} AND {}", filter.conditions(&mut values), access::is_open_to("c", "$1"));
-    select(db, &rows, values, "member_count DESC, c.search_title, c.id", page).await
+    select(db, &rows, values, "COALESCE(n.members, 0) DESC, c.search_title, c.id", page).await
 }
 
 async fn select<C: ConnectionTrait>(
@@ -163,7 +162,13 @@ async fn select<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<SeenConversation>, u64), AppError> {
     let backend = db.get_database_backend();
-    let sql = format!("{} {rows} ORDER BY {order} LIMIT {} OFFSET {}", seen(backend), page.page_size, page.offset());
+    // What is seen of them is read for those of the page: SQLite would read it for those before the page, too.
+    let sql = format!(
+        "{} {ANY} AND c.id IN (SELECT c.id {rows} ORDER BY {order} LIMIT {} OFFSET {}) ORDER BY {order}",
+        seen(backend),
+        page.page_size,
+        page.offset()
+    );
     let statement = Statement::from_sql_and_values(backend, sql, values.clone());
     let items = SeenConversation::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok((items, super::page::count(db, rows, values).await?))
@@ -221,24 +226,22 @@ pub async fn of_workspace<C: ConnectionTrait>(
     last: Option<ConversationId>,
     most: u64,
 ) -> Result<Vec<ConversationId>, AppError> {
-    let mut query = conversation::Entity::find()
-        .select_only()
-        .column(conversation::Column::Id)
-        .filter(conversation::Column::WorkspaceId.eq(workspace))
-        .filter(conversation::Column::IsDeleted.eq(false));
-    if let Some(user) = member {
-        let theirs = Query::select()
-            .column(conversation_member::Column::ConversationId)
-            .from(conversation_member::Entity)
-            .and_where(conversation_member::Column::UserId.eq(user))
-            .and_where(conversation_member::Column::IsDeleted.eq(false))
-            .to_owned();
-        query = query.filter(conversation::Column::Id.in_subquery(theirs));
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: ConversationId,
     }
-    if let Some(last) = last {
-        query = query.filter(conversation::Column::Id.gt(last));
-    }
-    query.order_by_asc(conversation::Column::Id).limit(most).into_tuple().all(db).await.map_err(app_error)
+    let mut values: Vec<Value> = vec![workspace.into(), last.map_or(Uuid::nil(), |last| last.0).into()];
+    let of = if let Some(user) = member {
+        values.push(user.into());
+        "conversation_members m CROSS JOIN conversations c WHERE m.user_id = $3 AND NOT m.is_deleted AND c.id = m.conversation_id AND"
+    } else {
+        "conversations c WHERE"
+    };
+    let sql = format!(
+        "SELECT c.id FROM {of} c.workspace_id = $1 AND c.id > $2 AND NOT c.is_deleted ORDER BY c.id LIMIT {most}"
+    );
+    let found = raw::find::<_, Row>(db, &sql, values).await?;
+    Ok(found.into_iter().map(|row| row.id).collect())
 }
 
 /// Stores a new conversation; `false` when the pair already has one, when an open one of the workspace has its title, or when this very one is

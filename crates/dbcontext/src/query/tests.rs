@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use appcore::{ConversationId, UserId, WorkspaceId, page::PageRequest};
+use appcore::{ConversationId, UserId, WorkspaceId, page::PageRequest, view::ConversationKind};
 use migration::Migrator;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
@@ -116,4 +116,34 @@ async fn what_is_open_in_a_workspace_is_found_without_its_other_conversations() 
     db.has("SEARCH c USING INDEX conversations_open (workspace_id=? AND kind=?)");
     conversations::is_title_taken(&db, workspace, "Plans", ConversationId::new()).await.unwrap();
     db.has("USING INDEX conversations_title (workspace_id=? AND search_title=?)");
+}
+
+#[tokio::test]
+async fn a_page_of_conversations_is_chosen_from_the_persons_own_before_what_is_shown_of_them_is_read() {
+    let db = Planned::new().await;
+    let (user, workspace) = (UserId::new(), WorkspaceId::new());
+    let kind = Some(ConversationKind::Group);
+    for filter in [
+        conversations::Filter::default(),
+        conversations::Filter { workspace_id: Some(workspace), ..Default::default() },
+        conversations::Filter { workspace_id: Some(workspace), kind, ..Default::default() },
+    ] {
+        conversations::list(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
+        let steps = db.take();
+        // The page, and how many there are.
+        assert_eq!(steps.matches("SEARCH m USING INDEX conversation_members_user (user_id=?)").count(), 2, "{steps}");
+        assert!(steps.contains("LIST SUBQUERY"), "{steps}");
+    }
+}
+
+#[tokio::test]
+async fn the_conversations_of_a_workspace_are_gone_through_in_the_order_of_an_index() {
+    let db = Planned::new().await;
+    let (user, workspace) = (UserId::new(), WorkspaceId::new());
+    for last in [None, Some(ConversationId::new())] {
+        conversations::of_workspace(&db, workspace, None, last, 10).await.unwrap();
+        db.has("SEARCH c USING INDEX conversations_of_workspace (workspace_id=? AND id>?)");
+        conversations::of_workspace(&db, workspace, Some(user), last, 10).await.unwrap();
+        db.has("SEARCH m USING INDEX conversation_members_user (user_id=?)");
+    }
 }
