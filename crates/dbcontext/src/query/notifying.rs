@@ -19,6 +19,8 @@ use crate::constraint::app_error;
 const NOTIFYING: i64 = 0x6e61_7474_6572_0002;
 /// Up to so many members a conversation that is no channel counts as a direct one.
 pub const SMALL: u32 = 20;
+/// Up to so many members are looked at one by one.
+const FEW: u32 = 200;
 
 /// Takes the task for this transaction: one instance has it at a time. `false`: another one. PostgreSQL only.
 pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
@@ -113,17 +115,21 @@ pub async fn told_of_everything<C: ConnectionTrait>(
 ) -> Result<Vec<(ConversationId, UserId)>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
-    // Each of the three is found by an index: of a channel's members only those who asked for it are looked at.
+    // Each part is found by an index: of a channel's members only those who asked for it are looked at. Whoever wants everything everywhere is looked
+    // for among few members, and few members among those. SQLite reads the tables of a `CROSS JOIN` in their order; of its own it begins with all members.
     let sql = format!(
-        "WITH asked AS (SELECT w.id FROM {}) \
+        "WITH asked AS (SELECT w.id FROM {}), everywhere AS MATERIALIZED (SELECT s.user_id FROM notification_settings s WHERE s.level = 'all') \
          SELECT m.conversation_id, m.user_id FROM asked a JOIN conversation_members m ON m.conversation_id = a.id \
            AND m.notify_chosen AND m.notify = 'all' AND NOT m.is_deleted \
          UNION SELECT m.conversation_id, m.user_id FROM asked a JOIN conversations c ON c.id = a.id AND c.kind IN ({}) \
            JOIN conversation_counts n ON n.conversation_id = a.id AND n.members <= {SMALL} \
            JOIN conversation_members m ON m.conversation_id = a.id AND NOT m.notify_chosen AND NOT m.is_deleted \
-         UNION SELECT m.conversation_id, m.user_id FROM asked a CROSS JOIN notification_settings s \
-           JOIN conversation_members m ON m.conversation_id = a.id AND m.user_id = s.user_id AND NOT m.notify_chosen AND NOT m.is_deleted \
-           WHERE s.level = 'all'",
+         UNION SELECT m.conversation_id, m.user_id FROM asked a CROSS JOIN conversation_counts n CROSS JOIN conversation_members m \
+           CROSS JOIN notification_settings s WHERE n.conversation_id = a.id AND n.members <= {FEW} \
+           AND m.conversation_id = a.id AND NOT m.notify_chosen AND NOT m.is_deleted AND s.user_id = m.user_id AND s.level = 'all' \
+         UNION SELECT m.conversation_id, m.user_id FROM asked a CROSS JOIN conversation_counts n CROSS JOIN everywhere e \
+           CROSS JOIN conversation_members m WHERE n.conversation_id = a.id AND n.members > {FEW} \
+           AND m.conversation_id = a.id AND m.user_id = e.user_id AND NOT m.notify_chosen AND NOT m.is_deleted",
         asked.table(),
         access::kinds(|kind| !kind.capabilities().is_channel)
     );

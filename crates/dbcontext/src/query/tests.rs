@@ -147,3 +147,16 @@ async fn the_conversations_of_a_workspace_are_gone_through_in_the_order_of_an_in
         db.has("SEARCH m USING INDEX conversation_members_user (user_id=?)");
     }
 }
+
+/// The notifier asks this of each conversation in which something is new.
+#[tokio::test]
+async fn who_wants_to_be_told_of_everything_is_found_without_all_members_of_a_channel() {
+    let db = Planned::new().await;
+    notifying::told_of_everything(&db, &[ConversationId::new()]).await.unwrap();
+    let steps = db.take();
+    assert!(steps.contains("SEARCH m USING INDEX conversation_members_all (conversation_id=?)"), "{steps}");
+    assert!(steps.contains("INDEX notification_settings_all"), "{steps}");
+    let last = steps.rsplit("; ").next().unwrap_or_default();
+    let by_key = "SEARCH m USING INDEX sqlite_autoindex_conversation_members_1 (conversation_id=? AND user_id=?)";
+    assert_eq!(last, by_key, "{steps}");
+}
