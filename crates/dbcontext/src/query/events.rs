@@ -145,21 +145,30 @@ pub async fn positions_at<C: ConnectionTrait>(
     moment: Timestamp,
 ) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct FirstEvent {
-        conversation_id: ConversationId,
-        first_seq: i64,
+    struct Position {
+        id: ConversationId,
+        last_seq: i64,
+        reads_after: i64,
+        /// None: its log is empty.
+        seq: Option<i64>,
     }
+    // From the newest event back to the last one before: of a log that holds very much only what came since is read.
     let sql = format!(
-        "SELECT e.conversation_id, MIN(e.seq) AS first_seq FROM conversation_members m \
-         JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted AND c.last_activity_at > $2 \
-         JOIN conversation_events e ON e.conversation_id = m.conversation_id AND e.seq > {} AND e.created_at > $2 \
-         WHERE m.user_id = $1 AND NOT m.is_deleted GROUP BY e.conversation_id",
+        "SELECT c.id, c.last_seq, {} AS reads_after, COALESCE( \
+           (SELECT e.seq FROM conversation_events e WHERE e.conversation_id = c.id AND e.created_at <= $2 ORDER BY e.seq DESC LIMIT 1), \
+           (SELECT MIN(f.seq) - 1 FROM conversation_events f WHERE f.conversation_id = c.id)) AS seq \
+         FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted AND c.last_activity_at > $2 \
+         WHERE m.user_id = $1 AND NOT m.is_deleted",
         access::member_reads_after("c", "m")
     );
     let values = [user.into(), moment.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let found = FirstEvent::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().map(|first| (first.conversation_id, first.first_seq - 1)).collect())
+    let found = Position::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let position = |row: Position| {
+        let seq = row.seq?.max(row.reads_after);
+        (seq < row.last_seq).then_some((row.id, seq))
+    };
+    Ok(found.into_iter().filter_map(position).collect())
 }
 
 /// How far these conversations have come. Deleted ones are in it too: their last event may still have to be told.

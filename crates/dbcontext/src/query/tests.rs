@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use appcore::{ConversationId, UserId, WorkspaceId, page::PageRequest, view::ConversationKind};
+use appcore::{ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::ConversationKind};
 use migration::Migrator;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait as _;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::*;
 use crate::Database;
@@ -159,4 +160,48 @@ async fn who_wants_to_be_told_of_everything_is_found_without_all_members_of_a_ch
     let last = steps.rsplit("; ").next().unwrap_or_default();
     let by_key = "SEARCH m USING INDEX sqlite_autoindex_conversation_members_1 (conversation_id=? AND user_id=?)";
     assert_eq!(last, by_key, "{steps}");
+}
+
+#[tokio::test]
+async fn where_a_log_stood_at_a_moment_is_read_from_its_end() {
+    let db = Planned::new().await;
+    events::positions_at(&db, UserId::new(), Timestamp(5)).await.unwrap();
+    let steps = db.take();
+    assert!(steps.contains("SEARCH m USING INDEX conversation_members_user (user_id=?)"), "{steps}");
+    assert!(
+        steps.contains("SEARCH e USING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=?)"),
+        "{steps}"
+    );
+    assert!(!steps.contains("B-TREE"), "{steps}");
+}
+
+#[tokio::test]
+async fn a_log_is_resumed_before_the_first_event_after_a_moment() {
+    let db = Planned::new().await;
+    let (user, conversation) = (UserId::new(), ConversationId::new());
+    let literal = |id: Uuid| format!("x'{}'", id.simple());
+    let (user_id, id, nobody) = (literal(user.0), literal(conversation.0), literal(Uuid::nil()));
+    let mut sql = format!(
+        "PRAGMA foreign_keys = OFF; \
+         INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
+           VALUES ({id}, {nobody}, 'group', 14, 140, {nobody}, 0); \
+         INSERT INTO conversation_members (conversation_id, user_id, role, joined_at) VALUES ({id}, {user_id}, 'member', 0);"
+    );
+    // What came first is trimmed.
+    for seq in 11..=14 {
+        sql.push_str(&format!(
+            "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) VALUES ({id}, {seq}, 'x', '', {seq}0);"
+        ));
+    }
+    db.execute_unprepared(&sql).await.unwrap();
+    for (moment, position) in [(5, Some(10)), (110, Some(11)), (125, Some(12)), (139, Some(13)), (140, None)] {
+        let found = events::positions_at(&db, user, Timestamp(moment)).await.unwrap();
+        assert_eq!(found, Vec::from_iter(position.map(|seq| (conversation, seq))), "at {moment}");
+    }
+    db.execute_unprepared(
+        "UPDATE conversations SET history = 'from_join'; UPDATE conversation_members SET from_seq = 13",
+    )
+    .await
+    .unwrap();
+    assert_eq!(events::positions_at(&db, user, Timestamp(5)).await.unwrap(), [(conversation, 13)]);
 }
