@@ -12,6 +12,9 @@ const INDEXES: &[(&str, &str, &str)] = &[
     ("conversations_open", "conversations", "(workspace_id, kind) WHERE kind = 'public_channel' AND NOT is_deleted"),
     // All of a workspace, part by part.
     ("conversations_of_workspace", "conversations", "(workspace_id, id)"),
+    // What is old, and what was told of a conversation that is no longer there.
+    ("notifications_created", "notifications", "(created_at)"),
+    ("notifications_conversation", "notifications", "(conversation_id) WHERE conversation_id IS NOT NULL"),
 ];
 
 #[async_trait::async_trait]

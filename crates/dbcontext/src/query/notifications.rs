@@ -430,11 +430,10 @@ pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), A
     raw::run(db, sql, vec![token.into()]).await
 }
 
-/// Some of those that are older than that.
+/// Some of those that are older than that, the oldest first.
 pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<Vec<Told>, AppError> {
-    // Person by person, as they stand in the index.
     let sql = format!(
-        "SELECT n.user_id, n.id FROM users u CROSS JOIN notifications n WHERE n.user_id = u.id AND n.created_at < $1 LIMIT {most}"
+        "SELECT n.user_id, n.id FROM notifications n WHERE n.created_at < $1 ORDER BY n.created_at LIMIT {most}"
     );
     Told::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
 }

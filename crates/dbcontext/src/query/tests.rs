@@ -205,3 +205,19 @@ async fn a_log_is_resumed_before_the_first_event_after_a_moment() {
     .unwrap();
     assert_eq!(events::positions_at(&db, user, Timestamp(5)).await.unwrap(), [(conversation, 13)]);
 }
+
+#[tokio::test]
+async fn notifications_are_removed_without_a_look_at_all_of_them() {
+    let db = Planned::new().await;
+    notifications::older(&db, Timestamp(5), 1_000).await.unwrap();
+    db.has("INDEX notifications_created (created_at<?)");
+    notifications::withdraw_conversations(&db, &[ConversationId::new()]).await.unwrap();
+    db.has("INDEX notifications_conversation (conversation_id=?)");
+    // The others are found as before.
+    let read = |place| notifications::ReadTo { user_id: UserId::new(), place, seq: 5 };
+    notifications::passed(&db, &[read(notifications::Place::MainLine(ConversationId::new()))]).await.unwrap();
+    db.has("USING INDEX notifications_unread (user_id=? AND conversation_id=? AND seq<?)");
+    let all = notifications::Filter { is_unread: false, kind: None };
+    notifications::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
+    db.has("SEARCH n USING INDEX notifications_listed (user_id=?)");
+}

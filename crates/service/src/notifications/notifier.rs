@@ -47,7 +47,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(30);
 /// What is older is told to nobody any more: whoever was away for so long has other worries.
 const TOO_OLD: Duration = Duration::from_secs(24 * 3_600);
-/// How long they are kept, and how often and how many at a time the older ones are removed.
+/// How long they are kept, how often the older ones are removed, and how many by one statement: the writer never waits long for it.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 const REMOVAL: Duration = Duration::from_secs(3_600);
 const REMOVED: u64 = 1_000;
@@ -342,7 +342,6 @@ async fn forget(app: Weak<App>) {
 async fn remove_old(app: &App) -> Result<u64, AppError> {
     let before = app.clock.now().minus(KEPT);
     in_parts(REMOVED, || async {
-        // Everybody's are looked at: not where somebody waits to write.
         let old = rows::older(app.db.reader(), before, REMOVED).await?;
         rows::remove(app.db.writer(), &old).await?;
         Ok::<_, AppError>(old.len() as u64)
