@@ -281,16 +281,13 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
            OR (kind = 'reminder' AND detail IS NULL) OR (kind IN ('message', 'thread') AND count <= 1)) {WITHDRAWN}"
     );
     let mut gone = Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    let earlier = |column: &str| {
-        format!(
-            "(SELECT m.{column} FROM messages m WHERE m.conversation_id = notifications.conversation_id AND m.deleted_at IS NULL \
-               AND m.hidden_by IS NULL AND CASE WHEN notifications.kind = 'thread' THEN m.thread_id = notifications.group_id \
-                 ELSE m.thread_id IS NULL END ORDER BY m.seq DESC LIMIT 1)"
-        )
-    };
+    // Each by an index from its end: a thread may have been silent for very long in its conversation.
+    let earlier = "SELECT m.id FROM messages m WHERE m.deleted_at IS NULL AND m.hidden_by IS NULL";
     let sql = format!(
-        "UPDATE notifications SET count = count - 1, message_id = {} WHERE {those} AND kind IN ('message', 'thread') AND count > 1 RETURNING *",
-        earlier("id")
+        "UPDATE notifications SET count = count - 1, message_id = CASE WHEN kind = 'thread' \
+           THEN ({earlier} AND m.thread_id = notifications.group_id ORDER BY m.thread_no DESC LIMIT 1) \
+           ELSE ({earlier} AND m.conversation_id = notifications.conversation_id AND m.thread_id IS NULL ORDER BY m.seq DESC LIMIT 1) END \
+         WHERE {those} AND kind IN ('message', 'thread') AND count > 1 RETURNING *"
     );
     let left = NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     let empty = left.iter().filter(|row| row.message_id.is_none());

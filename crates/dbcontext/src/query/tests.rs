@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use appcore::{ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::ConversationKind};
+use appcore::{ConversationId, MessageId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::ConversationKind};
 use migration::Migrator;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
@@ -220,4 +220,14 @@ async fn notifications_are_removed_without_a_look_at_all_of_them() {
     let all = notifications::Filter { is_unread: false, kind: None };
     notifications::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
     db.has("SEARCH n USING INDEX notifications_listed (user_id=?)");
+}
+
+#[tokio::test]
+async fn what_stands_before_a_deleted_message_is_found_in_its_thread() {
+    let db = Planned::new().await;
+    notifications::withdraw_messages(&db, &[MessageId::new()]).await.unwrap();
+    let steps = db.take();
+    assert!(steps.contains("SEARCH m USING INDEX messages_thread (thread_id=?)"), "{steps}");
+    assert!(steps.contains("SEARCH m USING INDEX messages_seq (conversation_id=?)"), "{steps}");
+    assert!(!steps.contains("B-TREE"), "{steps}");
 }
