@@ -15,6 +15,9 @@ const INDEXES: &[(&str, &str, &str)] = &[
     // What is old, and what was told of a conversation that is no longer there.
     ("notifications_created", "notifications", "(created_at)"),
     ("notifications_conversation", "notifications", "(conversation_id) WHERE conversation_id IS NOT NULL"),
+    // The ended chats of somebody whose account is deleted, and what they share of others.
+    ("conversations_ended_chats", "conversations", "(created_by) WHERE kind = 'assistant' AND is_deleted"),
+    ("chat_shares_user", "chat_shares", "(user_id)"),
 ];
 
 #[async_trait::async_trait]

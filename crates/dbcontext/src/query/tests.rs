@@ -231,3 +231,13 @@ async fn what_stands_before_a_deleted_message_is_found_in_its_thread() {
     assert!(steps.contains("SEARCH m USING INDEX messages_seq (conversation_id=?)"), "{steps}");
     assert!(!steps.contains("B-TREE"), "{steps}");
 }
+
+/// A dozen statements name them, under the lock of the writer.
+#[tokio::test]
+async fn the_chats_of_a_deleted_account_are_found_without_all_conversations() {
+    let db = Planned::new().await;
+    departures::purge_chats(&db, UserId::new()).await.unwrap();
+    let steps = db.take();
+    assert!(steps.contains("conversations USING INDEX conversations_ended_chats (created_by=?)"), "{steps}");
+    assert!(!steps.contains("SCAN"), "{steps}");
+}
