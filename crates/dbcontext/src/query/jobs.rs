@@ -50,7 +50,7 @@ pub struct Renewed {
 
 /// How many jobs with this concurrency key wait or run.
 pub async fn unfinished<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<u64, AppError> {
-    let rows = "FROM jobs WHERE lane = $1 AND status IN ('waiting', 'running')";
+    let rows = "FROM jobs WHERE lane = $1 AND due_at IS NOT NULL AND status IN ('waiting', 'running')";
     super::page::count(db, rows, [concurrency_key.to_owned().into()]).await
 }
 
@@ -350,15 +350,19 @@ pub async fn line_up<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
 
 /// Lets a job begin that was to wait; `false` where there is none.
 pub async fn hasten<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
-    let set = "due_at = {now} WHERE kind = $1 AND subject = $2 AND status = 'waiting'";
+    let set = "due_at = {now} WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
     change(db, set, vec![kind.into(), subject.into()]).await
 }
 
 /// Removes all jobs that work on `subject`, whatever has become of them; `false` where there was none.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
-    let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2 RETURNING lane";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
-    let removed = Lane::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let mut removed = Vec::new();
+    // Those that wait or run have an index, those that failed another.
+    for which in ["due_at IS NOT NULL", "status = 'dead'"] {
+        let sql = format!("DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND {which} RETURNING lane");
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
+        removed.extend(Lane::find_by_statement(statement).all(db).await.map_err(app_error)?);
+    }
     for Lane { lane } in &removed {
         change(db, "is_behind = FALSE WHERE lane = $1 AND is_behind = TRUE", vec![lane.as_str().into()]).await?;
     }

@@ -241,3 +241,16 @@ async fn the_chats_of_a_deleted_account_are_found_without_all_conversations() {
     assert!(steps.contains("conversations USING INDEX conversations_ended_chats (created_by=?)"), "{steps}");
     assert!(!steps.contains("SCAN"), "{steps}");
 }
+
+/// Each reminder and each message that is sent later waits as a job.
+#[tokio::test]
+async fn the_jobs_of_something_are_found_without_all_that_wait() {
+    let db = Planned::new().await;
+    jobs::hasten(&db, "answer", Uuid::now_v7()).await.unwrap();
+    db.has("jobs USING INDEX jobs_subject (subject=?)");
+    jobs::unfinished(&db, "export").await.unwrap();
+    db.has("jobs USING INDEX jobs_lane (lane=?)");
+    jobs::remove_all(&db, "mail", Uuid::now_v7()).await.unwrap();
+    let steps = db.take();
+    assert!(!steps.contains("SCAN"), "{steps}");
+}
