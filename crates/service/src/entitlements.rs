@@ -245,7 +245,8 @@ pub(crate) async fn uses(
         return Ok(Vec::new());
     }
     let today = Timestamp(now.0.div_euclid(DAY) * DAY);
-    let counted: HashMap<String, i64> = counters::quotas_of(app.db.reader(), user_id)
+    let metrics: Vec<QuotaMetric> = limits.keys().copied().collect();
+    let counted: HashMap<String, i64> = counters::quotas_of(app.db.reader(), user_id, &metrics)
         .await?
         .into_iter()
         .filter(|row| row.period_start == today)

@@ -252,11 +252,15 @@ pub async fn find<C: ConnectionTrait>(db: &C, counter: impl Into<CounterId>) -> 
     Entity::find().filter(named(counter.into())).one(db).await.map_err(app_error)
 }
 
-/// What was counted of somebody's quotas.
-pub async fn quotas_of<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<Model>, AppError> {
+/// What was counted of these quotas of somebody.
+pub async fn quotas_of<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    metrics: &[QuotaMetric],
+) -> Result<Vec<Model>, AppError> {
     Entity::find()
+        .filter(Column::Scope.is_in(metrics.iter().map(|metric| metric.as_str())))
         .filter(Column::ScopeId.eq(user_id.0))
-        .filter(Column::Scope.ne(BudgetScope::User.as_str()))
         .all(db)
         .await
         .map_err(app_error)

@@ -2,7 +2,11 @@
 
 use std::sync::Mutex;
 
-use appcore::{ConversationId, MessageId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::ConversationKind};
+use appcore::{
+    ConversationId, MessageId, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{ConversationKind, QuotaMetric},
+};
 use migration::Migrator;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
@@ -253,4 +257,11 @@ async fn the_jobs_of_something_are_found_without_all_that_wait() {
     jobs::remove_all(&db, "mail", Uuid::now_v7()).await.unwrap();
     let steps = db.take();
     assert!(!steps.contains("SCAN"), "{steps}");
+}
+
+#[tokio::test]
+async fn what_somebody_has_used_of_their_quotas_is_found_without_those_of_others() {
+    let db = Planned::new().await;
+    budgets::quotas_of(&db, UserId::new(), &[QuotaMetric::Answers, QuotaMetric::Tokens]).await.unwrap();
+    db.has("USING INDEX sqlite_autoindex_budgets_1 (scope=? AND scope_id=?)");
 }
