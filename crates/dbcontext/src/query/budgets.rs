@@ -198,14 +198,13 @@ pub async fn expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> R
 /// Those of these holds that are still expired, removed.
 pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
     let backend = txn.get_database_backend();
-    let rows = ids.iter().map(|id| [(*id).into(), now.0.into()]);
-    let asked = Rows::new(backend, [Field::Uuid("id"), Field::Int("now")], rows);
+    let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
-        "DELETE FROM budget_holds WHERE EXISTS (SELECT 1 FROM {} WHERE w.id = budget_holds.id AND budget_holds.expires_at <= w.now) \
-         RETURNING id, scope, scope_id, amount, expires_at",
+        "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) AND expires_at <= $2 RETURNING id, scope, scope_id, amount, expires_at",
         asked.table()
     );
-    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), now.0.into()]);
+    Hold::find_by_statement(statement).all(txn).await.map_err(app_error)
 }
 
 /// What is held under these names.

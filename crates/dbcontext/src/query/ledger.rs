@@ -286,14 +286,14 @@ pub async fn expired_holds<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64
 
 /// Those of these holds that are still expired, removed.
 pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
-    let rows = ids.iter().map(|id| [(*id).into(), now.0.into()]);
-    let asked = Rows::new(txn.get_database_backend(), [Field::Uuid("id"), Field::Int("now")], rows);
+    let backend = txn.get_database_backend();
+    let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
-        "DELETE FROM credit_holds WHERE EXISTS (SELECT 1 FROM {} WHERE w.id = credit_holds.id AND credit_holds.expires_at <= w.now) \
-         RETURNING id, account_id, amount, expires_at",
+        "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) AND expires_at <= $2 RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
-    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), now.0.into()]);
+    Hold::find_by_statement(statement).all(txn).await.map_err(app_error)
 }
 
 /// What is held under these names.

@@ -20,6 +20,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    const ALL: [Self; 4] = [Self::Verification, Self::PasswordReset, Self::Invitation, Self::Claim];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Verification => "verification",
@@ -95,6 +97,7 @@ pub async fn take<C: ConnectionTrait>(
 /// Makes worthless what was sent about `subject`.
 pub async fn remove<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<(), AppError> {
     mail_token::Entity::delete_many()
+        .filter(mail_token::Column::Purpose.is_in(Purpose::ALL.map(Purpose::as_str)))
         .filter(mail_token::Column::Subject.eq(subject))
         .exec(db)
         .await

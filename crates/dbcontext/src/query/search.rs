@@ -146,11 +146,8 @@ pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[Touched]) -> 
     let backend = db.get_database_backend();
     let columns = [Column::Uuid("id"), Column::Uuid("mark")];
     let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.mark.into()]));
-    let sql = format!(
-        "DELETE FROM search_touched WHERE EXISTS \
-           (SELECT 1 FROM {} WHERE w.id = search_touched.message_id AND w.mark = search_touched.mark)",
-        rows.table()
-    );
+    let sql =
+        format!("DELETE FROM search_touched WHERE (message_id, mark) IN (SELECT w.id, w.mark FROM {})", rows.table());
     db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     Ok(())
 }

@@ -265,3 +265,19 @@ async fn what_somebody_has_used_of_their_quotas_is_found_without_those_of_others
     budgets::quotas_of(&db, UserId::new(), &[QuotaMetric::Answers, QuotaMetric::Tokens]).await.unwrap();
     db.has("USING INDEX sqlite_autoindex_budgets_1 (scope=? AND scope_id=?)");
 }
+
+#[tokio::test]
+async fn what_is_removed_is_found_by_its_key() {
+    let db = Planned::new().await;
+    let id = Uuid::now_v7();
+    ledger::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
+    db.has("SEARCH credit_holds USING INDEX sqlite_autoindex_credit_holds_1 (id=?)");
+    budgets::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
+    db.has("SEARCH budget_holds USING INDEX sqlite_autoindex_budget_holds_1 (id=?)");
+    super::search::forget_touched(&db, &[super::search::Touched { message_id: MessageId(id), mark: id }])
+        .await
+        .unwrap();
+    db.has("SEARCH search_touched USING INDEX sqlite_autoindex_search_touched_1 (message_id=?)");
+    mail_tokens::remove(&db, id).await.unwrap();
+    db.has("SEARCH mail_tokens USING INDEX mail_tokens_subject (purpose=? AND subject=?)");
+}
