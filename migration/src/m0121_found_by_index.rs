@@ -18,6 +18,10 @@ const INDEXES: &[(&str, &str, &str)] = &[
     // The ended chats of somebody whose account is deleted, and what they share of others.
     ("conversations_ended_chats", "conversations", "(created_by) WHERE kind = 'assistant' AND is_deleted"),
     ("chat_shares_user", "chat_shares", "(user_id)"),
+    // What the files of a workspace come to.
+    ("message_uploads_space", "message_uploads", "(workspace_id, size)"),
+    // The index that was there knows only reports that are not closed.
+    ("message_reports_message", "message_reports", "(message_id)"),
 ];
 
 #[async_trait::async_trait]

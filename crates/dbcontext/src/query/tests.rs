@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use appcore::{
-    ConversationId, MessageId, Timestamp, UserId, WorkspaceId,
+    ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
     page::PageRequest,
     view::{ConversationKind, QuotaMetric},
 };
@@ -280,4 +280,23 @@ async fn what_is_removed_is_found_by_its_key() {
     db.has("SEARCH search_touched USING INDEX sqlite_autoindex_search_touched_1 (message_id=?)");
     mail_tokens::remove(&db, id).await.unwrap();
     db.has("SEARCH mail_tokens USING INDEX mail_tokens_subject (purpose=? AND subject=?)");
+}
+
+/// Each message with a file asks for it where a workspace may not have any number of bytes.
+#[tokio::test]
+async fn the_bytes_of_a_workspace_are_added_up_in_an_index() {
+    let db = Planned::new().await;
+    uploads::in_workspace(&db, WorkspaceId::new()).await.unwrap();
+    db.has("SEARCH message_uploads USING COVERING INDEX message_uploads_space (workspace_id=?)");
+}
+
+#[tokio::test]
+async fn the_reports_of_a_message_are_found_without_those_of_others() {
+    let db = Planned::new().await;
+    let all = moderation::Filter::default();
+    moderation::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
+    db.has("SEARCH s USING COVERING INDEX message_reports_message (message_id=?)");
+    uploads::readable(&db, UserId::new(), UploadId::new()).await.unwrap();
+    let steps = db.take();
+    assert!(!steps.contains("SCAN r"), "{steps}");
 }
