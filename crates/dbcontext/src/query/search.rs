@@ -207,7 +207,8 @@ pub struct Named {
     pub name: String,
 }
 
-/// The people with whom somebody shares a workspace or a conversation, and oneself.
+/// The people with whom somebody shares a workspace or a conversation, and oneself. Whoever is in a channel is in its workspace, so its members are
+/// looked at only for guests, who don't see the workspace's.
 pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32) -> Result<Vec<Named>, AppError> {
     let sql = format!(
         "SELECT u.id, u.display_name AS name FROM users u WHERE NOT u.is_deleted AND u.id IN (\
@@ -216,7 +217,9 @@ pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32)
            UNION SELECT om.user_id FROM conversation_members am \
              JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted \
              JOIN conversation_members om ON om.conversation_id = c.id AND NOT om.is_deleted \
-             WHERE am.user_id = $1 AND NOT am.is_deleted) LIMIT {limit}"
+             WHERE am.user_id = $1 AND NOT am.is_deleted AND (c.kind NOT IN ({}) OR NOT EXISTS (SELECT 1 FROM workspace_members gw \
+               WHERE gw.workspace_id = c.workspace_id AND gw.user_id = $1 AND NOT gw.is_deleted AND gw.role <> 'guest'))) LIMIT {limit}",
+        access::kinds(|kind| kind.capabilities().is_channel)
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
     Named::find_by_statement(statement).all(db).await.map_err(app_error)

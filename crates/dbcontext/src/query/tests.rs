@@ -300,3 +300,48 @@ async fn the_reports_of_a_message_are_found_without_those_of_others() {
     let steps = db.take();
     assert!(!steps.contains("SCAN r"), "{steps}");
 }
+
+#[tokio::test]
+async fn people_are_found_by_their_workspaces_and_not_by_their_channels() {
+    let db = Planned::new().await;
+    let [me, colleague, guest, stranger] = [1, 2, 3, 4].map(|n| UserId(Uuid::from_u128(n)));
+    let mut sql = "PRAGMA foreign_keys = OFF;".to_owned();
+    for n in 1..=4 {
+        sql.push_str(&format!(
+            "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at) \
+             VALUES (x'{n:032}', '{n}@example.org', 'n{n}', 'n{n}', 'user', 0, 0);"
+        ));
+    }
+    // The first two are in one workspace and its channel, the others in another, of which one is a guest; and a pair is across.
+    for (workspace, user, role) in [(8, 1, "member"), (8, 2, "member"), (9, 3, "guest"), (9, 4, "member")] {
+        sql.push_str(&format!(
+            "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at) \
+             VALUES (x'{workspace:032}', x'{user:032}', '{role}', 0, 0);"
+        ));
+    }
+    for (id, workspace, kind) in [(81, 8, "private_channel"), (92, 9, "private_channel"), (83, 8, "single")] {
+        sql.push_str(&format!(
+            "INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
+             VALUES (x'{id:032}', x'{workspace:032}', '{kind}', 0, 0, x'{:032}', 0);",
+            1
+        ));
+    }
+    for (id, user) in [(81, 1), (81, 2), (92, 3), (92, 4), (83, 1), (83, 4)] {
+        sql.push_str(&format!(
+            "INSERT INTO conversation_members (conversation_id, user_id, role, joined_at) VALUES (x'{id:032}', x'{user:032}', 'member', 0);"
+        ));
+    }
+    db.execute_unprepared(&sql).await.unwrap();
+    let known = async |user| {
+        let mut found = super::search::acquaintances(&db, user, 10).await.unwrap();
+        found.sort_by_key(|one| one.id);
+        found.into_iter().map(|one| UserId(one.id)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(me).await, [me, colleague, stranger]);
+    assert_eq!(known(guest).await, [guest, stranger]);
+    assert_eq!(known(stranger).await, [me, guest, stranger]);
+    let steps = db.take();
+    assert!(
+        steps.contains("SEARCH gw USING INDEX sqlite_autoindex_workspace_members_1 (workspace_id=? AND user_id=?)")
+    );
+}
