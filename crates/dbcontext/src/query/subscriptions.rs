@@ -1,5 +1,7 @@
 //! Subscriptions, who has their seats, and who had a trial.
 
+use std::collections::HashMap;
+
 use appcore::{AppError, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
@@ -7,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::page;
+use super::{page, rows::Rows};
 use crate::{
     constraint::app_error,
     entity::{
@@ -137,6 +139,25 @@ pub async fn unseated<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> 
 pub async fn credits_of<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_credit::Model>, AppError> {
     let query = payment_credit::Entity::find().filter(payment_credit::Column::PaymentId.eq(payment_id));
     query.order_by_asc(payment_credit::Column::AccountId).all(db).await.map_err(app_error)
+}
+
+/// How many accounts got something by each of these payments; those by which none did are left out.
+pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Result<HashMap<Uuid, i64>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        payment_id: Uuid,
+        seats: i64,
+    }
+    if payments.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked = Rows::ids(db.get_database_backend(), payments.iter().copied());
+    let sql = format!(
+        "SELECT c.payment_id, COUNT(*) AS seats FROM {} JOIN payment_credits c ON c.payment_id = w.id GROUP BY c.payment_id",
+        asked.table()
+    );
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.payment_id, row.seats)).collect())
 }
 
 /// Says what accounts get by a payment.

@@ -345,3 +345,18 @@ async fn people_are_found_by_their_workspaces_and_not_by_their_channels() {
         steps.contains("SEARCH gw USING INDEX sqlite_autoindex_workspace_members_1 (workspace_id=? AND user_id=?)")
     );
 }
+
+#[tokio::test]
+async fn the_seats_of_a_page_of_subscriptions_are_counted_at_once() {
+    let db = Planned::new().await;
+    let (two, one, none) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+    for (payment, account) in [(1, 11), (1, 12), (2, 11)] {
+        let sql = format!(
+            "INSERT INTO payment_credits (payment_id, account_id, credits, created_at) VALUES (x'{payment:032}', x'{account:032}', 5, 0)"
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
+    let taken = subscriptions::seats_taken(&db, &[one, two, none]).await.unwrap();
+    assert_eq!((taken.get(&two), taken.get(&one), taken.get(&none)), (Some(&2), Some(&1), None));
+    db.has("SEARCH c USING COVERING INDEX sqlite_autoindex_payment_credits_1 (payment_id=?)");
+}

@@ -216,6 +216,8 @@ async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSu
     }
     let methods = payment_methods::by_ids(db, found.iter().filter_map(|row| row.method_id).collect()).await?;
     let methods: HashMap<Uuid, _> = methods.into_iter().map(|row| (row.id, row)).collect();
+    let of_workspaces = found.iter().filter(|row| row.workspace_id.is_some());
+    let taken = rows::seats_taken(db, &of_workspaces.filter_map(|row| row.payment_id).collect::<Vec<_>>()).await?;
     let mut views = Vec::new();
     for row in found {
         let plan = known.get(&row.plan_id).cloned().ok_or(Code::NotFound)?;
@@ -228,13 +230,8 @@ async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSu
             interval: plan.interval,
         });
         let is = |one: SubscriptionState| state == one;
-        let seats_used = match row.workspace_id {
-            Some(_) => Some(match row.payment_id {
-                Some(id) => rows::credits_of(db, id).await?.len() as i64,
-                None => 0,
-            }),
-            None => None,
-        };
+        let taken = row.payment_id.and_then(|id| taken.get(&id)).copied();
+        let seats_used = row.workspace_id.map(|_| taken.unwrap_or(0));
         let subscription = Subscription {
             id: row.id,
             status: match state {
