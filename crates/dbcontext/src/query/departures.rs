@@ -1,7 +1,7 @@
 //! What somebody leaves behind whose account has ended.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{boards, events::StoredEvent, raw};
 
@@ -34,8 +34,6 @@ pub const PERSONAL: &[&str] = &[
     "user_settings",
     "chat_shares",
 ];
-/// Events that are looked at in one query.
-const EVENTS: u64 = 200;
 
 /// Takes everything out of an account that tells of the person, and gives the address free.
 pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Timestamp) -> Result<(), AppError> {
@@ -148,22 +146,27 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     raw::run(db, sql, vec![user_id.into()]).await
 }
 
-/// Events that speak of somebody, in the conversations that they were in: some that come after `after`.
+/// The conversations that somebody is or was in, deleted ones too, and where their logs end.
+pub async fn logs<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: ConversationId,
+        last_seq: i64,
+    }
+    let sql = "SELECT c.id, c.last_seq FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id WHERE m.user_id = $1";
+    let found = raw::find::<_, Row>(db, sql, vec![user_id.into()]).await?;
+    Ok(found.into_iter().map(|row| (row.id, row.last_seq)).collect())
+}
+
+/// Events of a conversation that speak of somebody, among those whose numbers come after `after` and not after `up_to`.
 pub async fn events<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
-    after: Option<(ConversationId, i64)>,
+    id: ConversationId,
+    (after, up_to): (i64, i64),
 ) -> Result<Vec<StoredEvent>, AppError> {
-    let mut values: Vec<Value> = vec![user_id.into(), format!("%{user_id}%").into()];
-    let mut from = "";
-    if let Some((conversation_id, seq)) = after {
-        values.extend([conversation_id.into(), seq.into()]);
-        from = "AND (e.conversation_id, e.seq) > ($3, $4)";
-    }
-    let sql = format!(
-        "SELECT e.conversation_id, e.seq, e.payload FROM conversation_events e \
-         JOIN conversation_members m ON m.conversation_id = e.conversation_id AND m.user_id = $1 \
-         WHERE e.payload LIKE $2 {from} ORDER BY e.conversation_id, e.seq LIMIT {EVENTS}"
-    );
-    raw::find::<_, StoredEvent>(db, &sql, values).await
+    let sql = "SELECT e.conversation_id, e.seq, e.payload FROM conversation_events e \
+               WHERE e.conversation_id = $1 AND e.seq > $2 AND e.seq <= $3 AND e.payload LIKE $4 ORDER BY e.seq";
+    let values = vec![id.into(), after.into(), up_to.into(), format!("%{user_id}%").into()];
+    raw::find::<_, StoredEvent>(db, sql, values).await
 }

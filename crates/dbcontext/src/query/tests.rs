@@ -360,3 +360,22 @@ async fn the_seats_of_a_page_of_subscriptions_are_counted_at_once() {
     assert_eq!((taken.get(&two), taken.get(&one), taken.get(&none)), (Some(&2), Some(&1), None));
     db.has("SEARCH c USING COVERING INDEX sqlite_autoindex_payment_credits_1 (payment_id=?)");
 }
+
+#[tokio::test]
+async fn the_events_that_speak_of_somebody_are_found_log_by_log() {
+    let db = Planned::new().await;
+    let (user, other) = (UserId::new(), UserId::new());
+    let id = ConversationId::new();
+    for (seq, of) in [(1, user), (2, other), (3, user), (4, user)] {
+        let sql = format!(
+            "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) VALUES (x'{}', {seq}, 'x', '{of}', 0)",
+            id.0.simple()
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
+    let found = departures::events(&db, user, id, (0, 3)).await.unwrap();
+    assert_eq!(found.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
+    let steps = db.take();
+    let bounded = "USING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";
+    assert!(steps.contains(bounded) && !steps.contains("B-TREE"), "{steps}");
+}

@@ -40,6 +40,8 @@ pub(crate) const NOBODY: &str = "Deleted user";
 const STAND_BY: Duration = Duration::from_secs(60);
 /// Conversations that are left at the same time: the writer commits them together.
 const AT_ONCE: usize = 32;
+/// Events of a log that are looked at by one statement.
+const EVENTS: i64 = 1_000;
 
 /// Deletes the caller's account.
 pub async fn delete_me(app: &App, by: &Principal, password: Option<String>, device: &Device) -> Result<(), AppError> {
@@ -195,21 +197,24 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
 /// Takes the name out of the events that tell of the person.
 async fn rewrite_log(app: &App, user_id: UserId) -> Result<(), AppError> {
     let id = user_id.to_string();
-    let mut after = None;
-    loop {
-        let part = departures::events(app.db.writer(), user_id, after).await?;
-        let Some(last) = part.last() else { return Ok(()) };
-        after = Some((last.conversation_id, last.seq));
-        let mut changed = Vec::new();
-        for mut event in part {
-            let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
-            if anonymise(&mut payload, &id) {
-                event.payload = payload.to_string();
-                changed.push(event);
+    for (conversation_id, last_seq) in departures::logs(app.db.reader(), user_id).await? {
+        let mut after = -1;
+        while after < last_seq {
+            let up_to = after + EVENTS;
+            let part = departures::events(app.db.reader(), user_id, conversation_id, (after, up_to)).await?;
+            after = up_to;
+            let mut changed = Vec::new();
+            for mut event in part {
+                let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
+                if anonymise(&mut payload, &id) {
+                    event.payload = payload.to_string();
+                    changed.push(event);
+                }
             }
+            query::events::rewrite(app.db.writer(), changed, false).await?;
         }
-        query::events::rewrite(app.db.writer(), changed, false).await?;
     }
+    Ok(())
 }
 
 /// Whether the person was named in it.
