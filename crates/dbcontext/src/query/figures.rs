@@ -4,9 +4,11 @@ use appcore::{AppError, InstanceId, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::{ledger::id_at, raw};
+use super::{ledger::ids_between, raw};
 
 const MINUTE: i64 = 60_000;
+/// The id of a message is made shortly before the time is taken that is stored with it: by the same machine.
+const SLACK: i64 = 10 * MINUTE;
 
 /// How long a figure is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,19 +114,22 @@ pub async fn forget<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -
         .await
 }
 
-/// Messages that were written, by minute.
+/// Messages that were written, by minute. Their ids begin with their time, so only those of that time are read.
 pub async fn messages<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
-    counted(db, "messages", "COUNT(*)", "TRUE", from, to).await
+    let (after, before) = ids_between(Timestamp(from.0 - SLACK), Timestamp(to.0 + SLACK));
+    let made_then = ("id > $3 AND id < $4", vec![after.into(), before.into()]);
+    counted(db, "messages", "COUNT(*)", made_then, from, to).await
 }
 
 /// Tokens of questions and answers, by minute.
 pub async fn tokens<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
-    counted(db, "usage_requests", "CAST(SUM(input_tokens + output_tokens) AS BIGINT)", "TRUE", from, to).await
+    let tokens = "CAST(SUM(input_tokens + output_tokens) AS BIGINT)";
+    counted(db, "usage_requests", tokens, ("TRUE", Vec::new()), from, to).await
 }
 
 /// What models cost, in micro-credits, by minute.
 pub async fn costs<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
-    counted(db, "usage_requests", "CAST(SUM(cost) AS BIGINT)", "TRUE", from, to).await
+    counted(db, "usage_requests", "CAST(SUM(cost) AS BIGINT)", ("TRUE", Vec::new()), from, to).await
 }
 
 /// Lines of the audit log of one action, by minute.
@@ -134,24 +139,24 @@ pub async fn audited<C: ConnectionTrait>(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<(i64, i64)>, AppError> {
-    counted(db, "audit_log", "COUNT(*)", &format!("action = '{action}'"), from, to).await
+    counted(db, "audit_log", "COUNT(*)", ("action = $3", vec![action.into()]), from, to).await
 }
 
-/// Ids begin with their time, so only the rows of that time are read.
 async fn counted<C: ConnectionTrait>(
     db: &C,
     table: &str,
     what: &str,
-    condition: &str,
+    (condition, values): (&str, Vec<Value>),
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<(i64, i64)>, AppError> {
-    let (after, before) = id_at(from, to);
     let sql = format!(
         "SELECT created_at / {MINUTE} * {MINUTE} AS minute, {what} AS value FROM {table} \
-         WHERE id > $1 AND id < $2 AND created_at >= $3 AND created_at < $4 AND {condition} GROUP BY 1"
+         WHERE created_at >= $1 AND created_at < $2 AND {condition} GROUP BY 1"
     );
-    let rows: Vec<Counted> = raw::find(db, &sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await?;
+    let times: [Value; 2] = [from.0.into(), to.0.into()];
+    let values = times.into_iter().chain(values);
+    let rows: Vec<Counted> = raw::find(db, &sql, values).await?;
     Ok(rows.into_iter().map(|row| (row.minute, row.value)).collect())
 }
 

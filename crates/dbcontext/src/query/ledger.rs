@@ -349,8 +349,13 @@ pub async fn list<C: ConnectionTrait>(
 /// clocks differ.
 pub fn id_at(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     const DAY: i64 = 86_400_000;
+    ids_between(Timestamp(from.0.saturating_sub(DAY)), Timestamp(to.0.saturating_add(DAY)))
+}
+
+/// Between which ids those are that were made from one moment to another.
+pub(super) fn ids_between(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     let id = |at: i64| Uuid::from_u128(u128::from(at.clamp(0, (1 << 48) - 1).unsigned_abs()) << 80);
-    (id(from.0.saturating_sub(DAY)), id(to.0.saturating_add(DAY)))
+    (id(from.0), id(to.0))
 }
 
 /// Which entries are meant.

@@ -379,3 +379,27 @@ async fn the_events_that_speak_of_somebody_are_found_log_by_log() {
     let bounded = "USING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";
     assert!(steps.contains(bounded) && !steps.contains("B-TREE"), "{steps}");
 }
+
+/// Each instance counts them every ten seconds.
+#[tokio::test]
+async fn figures_are_counted_in_what_is_new() {
+    let db = Planned::new().await;
+    let (from, to) = (Timestamp(1_800_000_000_000), Timestamp(1_800_000_060_000));
+    let id = |at: i64| format!("x'{:012x}{}'", at, "70008000000000000000");
+    for (at, created_at) in [(from.0 - 86_400_000, from.0), (from.0 - 500, from.0), (to.0, to.0 - 1)] {
+        let sql = format!(
+            "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
+             VALUES ({}, x'{:032}', {at}, 'user', '', 'sent', {created_at})",
+            id(at),
+            1
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
+    // One whose id is of the day before is not looked at.
+    assert_eq!(figures::messages(&db, from, to).await.unwrap(), [(from.0, 2)]);
+    db.has("USING INDEX sqlite_autoindex_messages_1 (id>? AND id<?)");
+    figures::tokens(&db, from, to).await.unwrap();
+    db.has("USING INDEX usage_requests_time (created_at>? AND created_at<?)");
+    figures::audited(&db, "auth.sign_in_failed", from, to).await.unwrap();
+    db.has("USING INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
+}
