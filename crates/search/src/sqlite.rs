@@ -25,6 +25,9 @@ const RARE: i64 = 20_000;
 /// The part of all messages from which on looking everywhere finds enough: one in so many.
 const WIDE: i64 = 100;
 
+/// A statement and its parameters.
+type Question = (String, Vec<Box<dyn ToSql>>);
+
 const SCHEMA: &str = "
     CREATE VIRTUAL TABLE words USING fts5(body, others, scope, content='', contentless_delete=1, tokenize='ascii');
     CREATE TABLE documents(doc INTEGER PRIMARY KEY, message BLOB NOT NULL UNIQUE, conv INTEGER NOT NULL, author INTEGER, created_at INTEGER NOT NULL);
@@ -154,18 +157,38 @@ impl SqliteIndex {
 
     /// The newest messages that may answer, the newest first.
     pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
+        let Some((sql, values)) = self.question(plan)? else { return Ok(Vec::new()) };
+        let mut read = self.connection.prepare_cached(&sql)?;
+        let rows = read.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| {
+            Ok(Candidate {
+                number: row.get(0)?,
+                message: Uuid::from_bytes(row.get(1)?),
+                conversation: Uuid::from_bytes(row.get(2)?),
+                author: row.get::<_, Option<[u8; 16]>>(3)?.map(Uuid::from_bytes),
+                created_at: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The statement that finds them; none where none can be.
+    fn question(&self, plan: &Plan) -> Result<Option<Question>, Error> {
         let conversations = self.numbers("conversations", "conv", &plan.conversations)?;
         let authors = plan.authors.as_ref().map(|authors| self.numbers("authors", "author", authors)).transpose()?;
         if conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let mut wanted: Vec<String> = plan.all.iter().map(|any| in_text(any)).collect();
         wanted.extend(authors.map(|authors| in_scope(authors.iter().map(|author| format!("a{author}")))));
         wanted.extend(plan.has.iter().map(|has| in_scope([flag(*has).to_owned()].into_iter())));
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(list(&conversations))];
-        let mut sql = "SELECT d.doc, d.message, c.id, a.id, d.created_at FROM documents d JOIN conversations c ON c.conv = d.conv \
-                       LEFT JOIN authors a ON a.author = d.author WHERE d.conv IN (SELECT value FROM json_each(?1))"
-            .to_owned();
+        // Without words, and with many conversations, all messages are gone through from the newest on: of an expression SQLite doesn't know that there is
+        // an index, by which it would read all of the conversations and put them in order.
+        let conv = if wanted.is_empty() && self.are_large_part(&conversations)? { "+d.conv" } else { "d.conv" };
+        let mut sql = format!(
+            "SELECT d.doc, d.message, c.id, a.id, d.created_at FROM documents d JOIN conversations c ON c.conv = d.conv \
+             LEFT JOIN authors a ON a.author = d.author WHERE {conv} IN (SELECT value FROM json_each(?1))"
+        );
         let mut condition = |text: &str, value: Box<dyn ToSql>| {
             values.push(value);
             sql.push_str(&text.replace("{}", &format!("?{}", values.len())));
@@ -191,27 +214,22 @@ impl SqliteIndex {
             }
         }
         condition(" ORDER BY d.doc DESC LIMIT {}", Box::new(plan.limit));
-        let mut read = self.connection.prepare_cached(&sql)?;
-        let rows = read.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| {
-            Ok(Candidate {
-                number: row.get(0)?,
-                message: Uuid::from_bytes(row.get(1)?),
-                conversation: Uuid::from_bytes(row.get(2)?),
-                author: row.get::<_, Option<[u8; 16]>>(3)?.map(Uuid::from_bytes),
-                created_at: row.get(4)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(Some((sql, values)))
+    }
+
+    /// Whether so much of all messages is in these conversations that looking everywhere finds enough.
+    fn are_large_part(&self, conversations: &[i64]) -> Result<bool, Error> {
+        let sql = "SELECT COALESCE(SUM(messages), 0), COALESCE(SUM(messages) FILTER (WHERE conv IN (SELECT value FROM json_each(?1))), 0) \
+                   FROM conversations";
+        let mut read = self.connection.prepare_cached(sql)?;
+        let (all, visible): (i64, i64) = read.query_row([list(conversations)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(visible * WIDE >= all)
     }
 
     /// Whether the words are so rare, or the conversations so large a part of all, that looking everywhere costs less than naming each
     /// conversation.
     fn is_found_everywhere(&self, plan: &Plan, conversations: &[i64]) -> Result<bool, Error> {
-        let sql = "SELECT COALESCE(SUM(messages), 0), COALESCE(SUM(messages) FILTER (WHERE conv IN (SELECT value FROM json_each(?1))), 0) \
-                   FROM conversations";
-        let mut read = self.connection.prepare_cached(sql)?;
-        let (all, visible): (i64, i64) = read.query_row([list(conversations)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if visible * WIDE >= all {
+        if self.are_large_part(conversations)? {
             return Ok(true);
         }
         let mut count = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;

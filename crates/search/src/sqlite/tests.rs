@@ -86,6 +86,30 @@ fn a_common_word_is_looked_for_by_conversation() {
     assert_eq!(found(&index, &plan("common", &[10])).len(), 500);
 }
 
+fn steps(index: &SqliteIndex, plan: &Plan) -> String {
+    let (sql, values) = index.question(plan).unwrap().unwrap();
+    let mut explain = index.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = explain.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| row.get::<_, String>(3));
+    steps.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("; ")
+}
+
+/// What is meant without a word: the newest of all one may read.
+#[test]
+fn messages_without_words_are_read_from_the_newest_on_and_not_put_in_order() {
+    let many = (0..300).map(|number| document(number + 100, 10, "word"));
+    let (_folder, index) = index(many.chain([document(1, 20, "word"), document(2, 30, "word")]));
+    let of_large = plan("", &[10, 20]);
+    assert_eq!(found(&index, &Plan { limit: 3, ..of_large.clone() }), [1, 399, 398]);
+    assert!(!steps(&index, &of_large).contains("B-TREE"), "{}", steps(&index, &of_large));
+    let below = Plan { below: Some(FIRST + 2), ..of_large };
+    assert_eq!(found(&index, &below), [101, 100]);
+    assert!(!steps(&index, &below).contains("B-TREE"), "{}", steps(&index, &below));
+    // Of a small conversation by its own index.
+    let of_small = plan("", &[20]);
+    assert_eq!(found(&index, &of_small), [1]);
+    assert!(steps(&index, &of_small).contains("documents_conv"), "{}", steps(&index, &of_small));
+}
+
 #[test]
 fn the_file_is_kept_unless_it_is_of_another_version() {
     let (folder, index) = index([document(1, 10, "here")]);
