@@ -167,11 +167,11 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(kind) = filter.kind {
         which.push_str(&format!(" AND n.kind = '{kind}'"));
     }
-    let sql = format!(
-        "SELECT n.* {which} ORDER BY n.created_at DESC, n.id DESC LIMIT {} OFFSET {}",
-        page.page_size,
-        page.offset()
-    );
+    // Unread ones are few and have an index, but not in this order. By the sign SQLite doesn't know that there is one of all in this order, which it
+    // would go through.
+    let at = if filter.is_unread { "+n.created_at" } else { "n.created_at" };
+    let sql =
+        format!("SELECT n.* {which} ORDER BY {at} DESC, n.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
     let found =
         NotificationRow::find_by_statement(statement(db, sql, vec![user.into()])).all(db).await.map_err(app_error)?;
     let total = page::count(db, &which, [user.into()]).await?;

@@ -403,3 +403,14 @@ async fn figures_are_counted_in_what_is_new() {
     figures::audited(&db, "auth.sign_in_failed", from, to).await.unwrap();
     db.has("USING INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
 }
+
+/// The app asks for them each time that it begins.
+#[tokio::test]
+async fn unread_notifications_are_found_without_those_that_were_read() {
+    let db = Planned::new().await;
+    let unread = notifications::Filter { is_unread: true, kind: None };
+    notifications::list(&db, UserId::new(), unread, PageRequest::new(None, None)).await.unwrap();
+    let steps = db.take();
+    // The page, and how many there are.
+    assert_eq!(steps.matches("SEARCH n USING INDEX notifications_unread (user_id=?)").count(), 2, "{steps}");
+}
