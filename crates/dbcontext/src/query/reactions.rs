@@ -38,14 +38,22 @@ pub async fn first<C: ConnectionTrait>(
     most: usize,
 ) -> Result<Vec<Reacted>, AppError> {
     let rows = asked.into_iter().map(|(message, emoji)| [message.0.into(), emoji.into()]);
-    let asked = Rows::new(db.get_database_backend(), [Column::Uuid("message_id"), Column::Text("emoji")], rows);
-    let sql = format!(
-        "SELECT p.message_id, p.emoji, p.user_id FROM \
-           (SELECT r.message_id, r.emoji, r.user_id, ROW_NUMBER() OVER (PARTITION BY r.message_id, r.emoji ORDER BY r.seq) AS place \
-            FROM {} JOIN reactions r ON r.message_id = w.message_id AND r.emoji = w.emoji) AS p \
-         WHERE p.place <= {most} ORDER BY p.place",
-        asked.table()
+    let backend = db.get_database_backend();
+    let asked = Rows::new(backend, [Column::Uuid("message_id"), Column::Text("emoji")], rows);
+    // Thousands may have reacted: only the beginning of an index is read of each.
+    let first = format!(
+        "SELECT r.user_id FROM reactions r WHERE r.message_id = w.message_id AND r.emoji = w.emoji ORDER BY r.seq LIMIT {most}"
     );
+    let same = "p.message_id = w.message_id AND p.emoji = w.emoji";
+    let from = if backend == DatabaseBackend::Postgres {
+        format!(
+            "{} CROSS JOIN LATERAL ({first}) AS f JOIN reactions p ON {same} AND p.user_id = f.user_id",
+            asked.table()
+        )
+    } else {
+        format!("{} JOIN reactions p ON {same} AND p.user_id IN ({first})", asked.table())
+    };
+    let sql = format!("SELECT p.message_id, p.emoji, p.user_id FROM {from} ORDER BY p.seq");
     Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 

@@ -414,3 +414,21 @@ async fn unread_notifications_are_found_without_those_that_were_read() {
     // The page, and how many there are.
     assert_eq!(steps.matches("SEARCH n USING INDEX notifications_unread (user_id=?)").count(), 2, "{steps}");
 }
+
+#[tokio::test]
+async fn the_first_who_have_reacted_are_read_without_the_others() {
+    let db = Planned::new().await;
+    let message = MessageId(Uuid::from_u128(1));
+    for (emoji, user, seq) in [("a", 11, 3), ("a", 12, 1), ("a", 13, 2), ("b", 11, 5), ("c", 12, 4)] {
+        let sql = format!(
+            "INSERT INTO reactions (message_id, emoji, user_id, seq) VALUES (x'{:032}', '{emoji}', x'{user:032x}', {seq})",
+            1
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
+    let asked = vec![(message, "a".to_owned()), (message, "b".to_owned())];
+    let found = reactions::first(&db, asked, 2).await.unwrap();
+    let found: Vec<_> = found.iter().map(|one| (one.emoji.as_str(), one.user_id.0.as_u128())).collect();
+    assert_eq!(found, [("a", 12), ("a", 13), ("b", 11)]);
+    db.has("SEARCH r USING INDEX reactions_shown (message_id=? AND emoji=?)");
+}
