@@ -243,6 +243,8 @@ export class Outbox {
       if (!(error instanceof ApiError)) {
         this.#tell(conversation_id, { kind: 'waiting', client_id });
         this.#storage.wake();
+        // Only the answer is missing: no hello comes that would go on with it.
+        if (this.#line.ready) this.#hold(conversation_id, FIRST_PAUSE);
         return false;
       }
       const tries = (this.#tries.get(client_id) ?? 0) + 1;

@@ -207,6 +207,22 @@ describe('the outbox', () => {
     expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
   });
 
+  it('asks again by itself when only the answer was lost', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'hello', null);
+    const first = desk.line.next();
+    first.reject(new Error('no answer'));
+    await settled();
+    expect(desk.shown('c1')).toEqual([['hello', 'waiting']]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    const again = desk.line.next();
+    expect(again.payload.client_id).toBe(first.payload.client_id);
+    again.resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
+  });
+
   it('takes up after a reload what was left, in its order', async () => {
     const before = new Desk();
     await before.outbox.open('me');
