@@ -281,9 +281,10 @@ export class MessagesStore {
       await this.#line.request('sync', { cursors: Object.fromEntries(cursors) });
     } catch (error) {
       // Without a connection the next hello asks again.
-      if (!(error instanceof ApiError)) return;
-      // A refusal that names no conversation is followed by `sync.done`, which does.
-      if (!SAID_AGAIN.has(error.code)) for (const log of near) this.#doubtful.add(log.id);
+      if (!this.#line.ready) return;
+      // A refusal that names no conversation is followed by `sync.done`, which does; where no answer came nothing is known.
+      const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);
+      if (!isSaidAgain) for (const log of near) this.#doubtful.add(log.id);
     } finally {
       this.#isSyncing = false;
     }

@@ -68,6 +68,17 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['text 1', 'text 2', 'text 3']);
   });
 
+  it('asks again for what is missing when only the answer was lost', async () => {
+    const { server, line, log } = await open();
+    server.create();
+    await log.load();
+    line.receive(created(3));
+    await vi.advanceTimersByTimeAsync(200);
+    line.next().reject(new Error('no answer'));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(line.next()).toMatchObject({ type: 'sync', payload: { cursors: { c1: 1 } } });
+  });
+
   it('does not ask when the missing one was only late', async () => {
     const { server, line, log } = await open();
     server.create();
