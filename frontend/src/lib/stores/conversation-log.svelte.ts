@@ -76,6 +76,8 @@ export class ConversationLog {
   #flush: (() => void) | null = null;
   #isMending = false;
   protected readTo = 0;
+  /** How far the server has told that the reader has read. */
+  #heardTo = 0;
   /** Something here was marked as unread since the reader came in. */
   keepsUnread = false;
   #limit = PAGE;
@@ -190,6 +192,8 @@ export class ConversationLog {
   async open(read: number, last: number): Promise<void> {
     this.#limit = Math.min(MOST_AT_ONCE, Math.max(PAGE, last - read + READ_BEFORE_UNREAD));
     this.readBefore = read;
+    // Marked as unread elsewhere, while this device was away: reading it again is news.
+    this.readTo = Math.min(this.readTo, read);
     this.keepsUnread = false;
     this.#unreadFrom = null;
     if (this.#state.loaded) this.markUnread();
@@ -345,6 +349,7 @@ export class ConversationLog {
   }
 
   #place(userId: string, { delivered, read }: Position): void {
+    if (userId === this.host.me().id) this.#heardTo = Math.max(this.#heardTo, read);
     const have = this.positions.get(userId);
     if (have && have.delivered >= delivered && have.read >= read) return;
     this.positions.set(userId, {
@@ -499,6 +504,7 @@ export class ConversationLog {
     this.keepsUnread = true;
     this.readTo = read;
     this.readBefore = read;
+    this.#heardTo = read;
     this.markUnread(true);
   }
 
@@ -509,9 +515,10 @@ export class ConversationLog {
     this.host.tell('receipt', { conversation_id: this.id, seq, state: 'read' });
   }
 
-  /** What was said without a connection was not heard. */
+  /** What was said without a connection was not heard. What was is not said again: it may have been marked as unread elsewhere since. */
   repeatRead(): void {
-    if (this.readTo > 0) this.host.tell('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });
+    if (this.readTo > this.#heardTo)
+      this.host.tell('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });
   }
 
   /** A message that is quoted but not loaded; `null` where there is none any more. */

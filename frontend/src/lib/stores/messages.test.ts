@@ -235,6 +235,34 @@ describe('the messages store', () => {
     expect(line.told.map((one) => one.payload.seq)).toEqual([3, 4]);
   });
 
+  it('does not tell again what was heard: it may be unread since, on another device', async () => {
+    const { line, log } = await open();
+    const read = (seq: number) =>
+      line.receive({
+        type: 'receipt',
+        payload: { conversation_id: 'c1', user_id: 'me', delivered_seq: seq, read_seq: seq }
+      });
+    log.markRead(4);
+    read(4);
+    line.lose();
+    line.greet();
+    expect(line.told.map((one) => one.payload.seq)).toEqual([4]);
+
+    line.receive({ type: 'conversation.unread', payload: { conversation_id: 'c1', read_seq: 1 } });
+    line.lose();
+    log.markRead(3);
+    line.greet();
+    expect(line.told.map((one) => one.payload.seq)).toEqual([4, 3]);
+  });
+
+  it('tells once more what is read again after it was marked as unread elsewhere', async () => {
+    const { line, log } = await open();
+    log.markRead(4);
+    await log.open(1, 4);
+    log.markRead(4);
+    expect(line.told.map((one) => one.payload.seq)).toEqual([4, 4]);
+  });
+
   it('ends where its last event is, also one that no page tells of', async () => {
     const { server, line, log } = await open();
     server.create();
