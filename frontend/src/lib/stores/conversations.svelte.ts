@@ -53,6 +53,8 @@ export class Conversations {
   readonly #session: Session;
   readonly #presence: Presence;
   #loading: Promise<void> | undefined;
+  /** A hello that came while the list was being read. */
+  #early: HelloPayload | undefined;
   #resyncTimer: ReturnType<typeof setTimeout> | undefined;
   /** What a resync named, until it is read anew. */
   #doubtful: Set<Id> | 'all' = new Set();
@@ -69,7 +71,7 @@ export class Conversations {
     });
     connection.onHello((hello) => {
       this.#view();
-      this.#compare(hello);
+      this.#greet(hello);
     });
   }
 
@@ -184,6 +186,9 @@ export class Conversations {
   load(): Promise<void> {
     this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = undefined;
+      const hello = this.#early;
+      this.#early = undefined;
+      if (hello) this.#greet(hello);
     });
     return this.#loading;
   }
@@ -262,6 +267,7 @@ export class Conversations {
     clearTimeout(this.#resyncTimer);
     this.#resyncTimer = undefined;
     this.#doubtful = new Set();
+    this.#early = undefined;
     this.#items.clear();
     this.#drafts.clear();
     this.isLoaded = false;
@@ -351,9 +357,16 @@ export class Conversations {
     if (conversation.id === this.#openId) this.#completeMembers();
   }
 
+  /** The connection stands: nothing was heard before it. */
+  #greet(hello: HelloPayload): void {
+    // The answer may be from before it, and may fail without it.
+    if (this.#loading) this.#early = hello;
+    else if (this.isLoaded) this.#compare(hello);
+    else if (this.error !== null) void this.load();
+  }
+
   /** What the hello names and we do not have, or have older, has changed while we were away; so has what it leaves out. */
   #compare(hello: HelloPayload): void {
-    if (!this.isLoaded) return;
     const named = new Set(hello.conversations.map(({ id }) => id));
     const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
     const missing = [...this.#items.values()]

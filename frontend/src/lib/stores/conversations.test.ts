@@ -308,6 +308,28 @@ describe('the list', () => {
     await expect.poll(() => api.asked).toEqual(['/conversations', '/conversations']);
   });
 
+  it('is compared with a hello that came while it was being read', async () => {
+    let open: () => void = () => undefined;
+    api.gate = new Promise((resolve) => (open = resolve));
+    const loading = store.load();
+    greet([{ id: 'c1', last_seq: 8 }]);
+    api.single.set('c1', conversation({ last_seq: 8, unread: 5 }));
+    open();
+    await loading;
+    await expect.poll(() => store.get('c1')?.unread).toBe(5);
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1']);
+  });
+
+  it('is read when the connection is there, where that failed before', async () => {
+    greet([]);
+    expect(api.asked).toEqual([]);
+    vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(0, 'network', ''));
+    await store.load();
+    greet([{ id: 'c1', last_seq: 3 }]);
+    await expect.poll(() => store.isLoaded).toBe(true);
+    expect([store.error, api.asked]).toEqual([null, ['/conversations']]);
+  });
+
   it('is read anew after a resync, though a reading was under way', async () => {
     let open: () => void = () => undefined;
     api.gate = new Promise((resolve) => (open = resolve));
