@@ -39,6 +39,8 @@ interface Waiting {
 const OPEN = 1;
 /** A loss that heals within this time is nobody's business. */
 const SAY_AFTER = 2000;
+/** Longer than a server takes to start anew: then it is this device that was away. */
+const LONG = 60_000;
 const BACKOFF_FIRST = 500;
 const BACKOFF_MOST = 20_000;
 const OPEN_WITHIN = 10_000;
@@ -71,6 +73,7 @@ export class Connection {
   #wanted = false;
   #hellos = 0;
   #wasLost = false;
+  #wasAway = false;
   #attempt = 0;
   #heartbeat = 25_000;
   #lastHeard = 0;
@@ -106,6 +109,11 @@ export class Connection {
   /** The latest hello ended a loss that was said. */
   get wasLost(): boolean {
     return this.#wasLost;
+  }
+
+  /** The latest hello came after so long a silence that one has very likely been busy on another device. */
+  get wasAway(): boolean {
+    return this.#wasAway;
   }
 
   on(handler: (frame: ServerFrame) => void): () => void {
@@ -173,7 +181,7 @@ export class Connection {
   reset(): void {
     this.stop();
     this.#hellos = 0;
-    this.#wasLost = false;
+    this.#wasLost = this.#wasAway = false;
   }
 
   /** The browser lost or found its network. */
@@ -225,13 +233,14 @@ export class Connection {
 
   #receive(socket: Socket, data: unknown): void {
     if (this.#socket !== socket || typeof data !== 'string') return;
+    const silence = Date.now() - this.#lastHeard;
     this.#lastHeard = Date.now();
     clearTimeout(this.#pongTimer);
     this.#pongTimer = undefined;
     const frame = parseFrame(data);
     if (!frame) return;
     this.#answer(frame);
-    if (frame.type === 'hello') this.#greeted(frame.payload as HelloPayload);
+    if (frame.type === 'hello') this.#greeted(frame.payload as HelloPayload, silence);
     for (const handler of this.#handlers) {
       try {
         handler(frame as ServerFrame);
@@ -245,7 +254,8 @@ export class Connection {
     }
   }
 
-  #greeted(hello: HelloPayload): void {
+  #greeted(hello: HelloPayload, silence: number): void {
+    this.#wasAway = this.#hellos > 0 && silence > LONG;
     clearTimeout(this.#openTimer);
     clearTimeout(this.#sayTimer);
     this.#sayTimer = undefined;

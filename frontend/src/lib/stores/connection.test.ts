@@ -227,6 +227,24 @@ describe('frames', () => {
     expect(connection.isLost).toBe(true);
   });
 
+  it('say whether nothing was heard for long before', () => {
+    connection.start();
+    last().hello();
+    expect(connection.wasAway).toBe(false);
+    last().end(1006);
+    vi.advanceTimersByTime(1_000);
+    last().hello();
+    expect(connection.wasAway).toBe(false);
+    isOnline = false;
+    connection.networkChanged();
+    vi.advanceTimersByTime(61_000);
+    isOnline = true;
+    connection.networkChanged();
+    vi.advanceTimersByTime(0);
+    last().hello();
+    expect(connection.wasAway).toBe(true);
+  });
+
   it('greet what is made while the line stands with the very next hello', () => {
     connection.start();
     last().hello();

@@ -361,6 +361,8 @@ export class Conversations {
   #greet(hello: HelloPayload): void {
     // The answer may be from before it, and may fail without it.
     if (this.#loading) this.#early = hello;
+    // What was read on another device has moved nothing in the log.
+    else if (this.isLoaded && this.#connection.wasAway) void this.load();
     else if (this.isLoaded) this.#compare(hello);
     else if (this.error !== null) void this.load();
   }

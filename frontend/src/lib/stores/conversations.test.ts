@@ -98,6 +98,7 @@ class FakeApi extends Api {
 let api: FakeApi;
 let say: (type: string, payload: object) => void;
 let greet: (conversations: HelloPayload['conversations']) => void;
+let line: { wasAway: boolean };
 let presence: Presence;
 let store: Conversations;
 
@@ -105,7 +106,8 @@ beforeEach(() => {
   vi.stubGlobal('document', { visibilityState: 'visible', hasFocus: () => true });
   api = new FakeApi();
   say = () => undefined;
-  const connection = {
+  line = { wasAway: false };
+  const connection = Object.assign(line, {
     on: (handler: (frame: ServerFrame) => void) => {
       const earlier = say;
       say = (type, payload) => {
@@ -117,7 +119,7 @@ beforeEach(() => {
       greet = (conversations) => handler({ conversations } as HelloPayload);
     },
     notify: () => undefined
-  } as unknown as Connection;
+  }) as unknown as Connection;
   presence = new Presence(connection, { choose: () => Promise.resolve() });
   store = new Conversations(api, connection, { account: { id: 'me' } } as Session, presence);
   api.list = [conversation()];
@@ -300,6 +302,16 @@ describe('the list', () => {
     await expect.poll(() => store.get('c4')?.id).toBe('c4');
     await expect.poll(() => store.get('c3')).toBeUndefined();
     expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations/c4', '/conversations/c3']);
+  });
+
+  it('is read anew after a long silence: it may have been read on another device', async () => {
+    await store.load();
+    api.list = [conversation({ unread: 0, read_seq: 3 })];
+    greet([{ id: 'c1', last_seq: 3 }]);
+    expect(store.get('c1')?.unread).toBe(1);
+    line.wasAway = true;
+    greet([{ id: 'c1', last_seq: 3 }]);
+    await expect.poll(() => store.get('c1')?.unread).toBe(0);
   });
 
   it('reads the list where a hello differs in much of it', async () => {
