@@ -14,7 +14,7 @@ import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
 import { FileStorage } from '#lib/chat/file-storage.ts';
 import { BrowserOutboxStorage, LEFT } from '#lib/chat/outbox-storage.ts';
 import { tellChanged } from '#lib/pwa/device.ts';
-import { Kept, PICTURES, READ } from '#lib/pwa/kept.ts';
+import { isChange, Kept, PICTURES, READ } from '#lib/pwa/kept.ts';
 import { sendLeft } from '#lib/pwa/left.ts';
 
 /** The page itself, as every address gets it. */
@@ -86,8 +86,7 @@ function answer(event: FetchEvent): void {
   const path = pathOf(url);
   if (request.method !== 'GET') {
     // Whoever signs out leaves nothing behind, nor does whoever was here before.
-    if (/^\/r1\/(auth\/(logout|signin|signup)|users\/me$)/.test(path) && request.method !== 'PATCH')
-      event.waitUntil(kept.forget());
+    if (isChange(request.method, path)) event.waitUntil(kept.forget());
     return;
   }
   if (request.mode === 'navigate') {

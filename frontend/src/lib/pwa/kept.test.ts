@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Kept, PICTURES, READ, type Kind } from './kept.ts';
+import { isChange, Kept, PICTURES, READ, type Kind } from './kept.ts';
 
 /** As much of a browser's caches as is used. */
 class FakeCaches {
@@ -85,5 +85,15 @@ describe('what was read', () => {
     expect([...caches.all.values()].flatMap((held) => [...held.keys()])).toEqual([]);
     await keep(READ, '/c', 1);
     expect(caches.urls(READ)).toEqual(['/c']);
+  });
+
+  it('is forgotten where somebody else may sit here from now on', () => {
+    const made = ['/r1/auth/signin', '/r1/auth/signin/challenge', '/r1/auth/signup', '/r1/auth/passkeys/signin/finish'];
+    for (const path of [...made, '/r1/auth/logout']) expect(isChange('POST', path)).toBe(true);
+    expect(isChange('DELETE', '/r1/users/me')).toBe(true);
+    // Whoever shows once more who they are begins with this, too.
+    for (const path of ['/r1/auth/passkeys/signin/start', '/r1/auth/refresh'])
+      expect(isChange('POST', path)).toBe(false);
+    expect(isChange('PATCH', '/r1/users/me')).toBe(false);
   });
 });

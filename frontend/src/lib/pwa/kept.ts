@@ -18,6 +18,11 @@ interface Known {
   readonly size: number;
 }
 
+/** Whether a request may have somebody else sit here from now on. By a provider that is no request of a page: whoever arrives from there says so. */
+export function isChange(method: string, path: string): boolean {
+  return method !== 'PATCH' && /^\/r1\/(auth\/(logout|signin|signup|passkeys\/signin\/finish)|users\/me$)/.test(path);
+}
+
 export interface Bounds {
   readonly bytes: number;
   readonly answers: number;

@@ -142,6 +142,8 @@ export class Session {
 
   /** The person signed in at a page that is not ours: this tab and the others learn who it is. */
   async arrive(): Promise<void> {
+    // It may be somebody else than who was here before.
+    this.#forgetRead();
     await this.load();
     if (this.state === 'signed-in') this.#channel?.postMessage('signed-in');
   }

@@ -236,6 +236,12 @@ describe('a session', () => {
     expect([session.state, storage.getItem('natter.session')]).toEqual(['signed-out', null]);
   });
 
+  it('that comes from elsewhere may be somebody else’s than what was read here', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.arrive();
+    expect([session.state, forgotten, channel.said]).toEqual(['signed-in', 1, ['signed-in']]);
+  });
+
   it('follows the other tabs, and leads them', async () => {
     api.answers.set('GET /users/me', elena);
     channel.hear('signed-in');
