@@ -42,6 +42,8 @@ export function provideChat({ api, connection, session, conversations, entrance 
     sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
     await sync.exchange();
   });
+  const settle = () => drafts.settle();
+  addEventListener('pagehide', settle);
   const typing = new TypingStore(connection);
   useDelivered(id, conversations, messages);
   onDestroy(() => {
@@ -50,6 +52,8 @@ export function provideChat({ api, connection, session, conversations, entrance 
     leave();
     bringSync();
     sync?.close();
+    removeEventListener('pagehide', settle);
+    drafts.close();
     files.close();
   });
   return setChat({ messages, drafts, typing, people, files, comparing: new Comparing() });

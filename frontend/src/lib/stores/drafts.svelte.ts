@@ -18,7 +18,8 @@ export class DraftsStore {
   /** Which message one is about to answer. */
   readonly #replies = new Map<string, string>();
   readonly #storage: DraftStorage | undefined;
-  readonly #waiting = new Map<string, ReturnType<typeof setTimeout>>();
+  /** What is to be written to the disk, and when. */
+  readonly #waiting = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly keep: () => void }>();
   #prefix = PREFIX;
   #barePrefix = BARE;
   #editPrefix = EDIT;
@@ -49,9 +50,18 @@ export class DraftsStore {
   }
 
   close(): void {
+    this.settle();
     this.#texts.clear();
     this.#bare.clear();
     this.#replies.clear();
+  }
+
+  /** The page may go away: what waits is written to the disk now. */
+  settle(): void {
+    for (const { timer, keep } of [...this.#waiting.values()]) {
+      clearTimeout(timer);
+      keep();
+    }
   }
 
   /** Where something was begun, and what. */
@@ -123,9 +133,9 @@ export class DraftsStore {
     const key = this.#prefix + conversationId;
     const keep = () => this.#keep(key, this.#texts.get(conversationId) ?? null);
     if (text.length < LONG) {
-      clearTimeout(this.#waiting.get(key));
+      clearTimeout(this.#waiting.get(key)?.timer);
       keep();
-    } else if (!this.#waiting.has(key)) this.#waiting.set(key, setTimeout(keep, REST));
+    } else if (!this.#waiting.has(key)) this.#waiting.set(key, { timer: setTimeout(keep, REST), keep });
   }
 
   #keep(key: string, text: string | null): void {

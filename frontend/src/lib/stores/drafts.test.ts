@@ -65,6 +65,25 @@ describe('drafts', () => {
     expect(again.get('c1').length).toBeGreaterThan(5_000);
   });
 
+  it('are on the disk at once where they are long and the page goes away', () => {
+    vi.useFakeTimers();
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'x'.repeat(5_000));
+    drafts.set('c1', 'x'.repeat(5_001));
+    drafts.settle();
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect(again.get('c1')).toHaveLength(5_001);
+    drafts.set('c1', 'x'.repeat(5_002));
+    drafts.close();
+    vi.advanceTimersByTime(1_000);
+    again.open('me');
+    expect(again.get('c1')).toHaveLength(5_002);
+    vi.useRealTimers();
+  });
+
   it('remember what they answer', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
