@@ -46,7 +46,10 @@ export function createApp(): App {
     storage,
     channel: new BroadcastChannel('natter.session'),
     startOver: (where) => (where === 'home' ? location.replace(withBase('/')) : location.reload()),
-    forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget')
+    forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget'),
+    left: (userId) => {
+      import('./left-behind.ts').then(({ tidyAfter }) => tidyAfter(userId, storage)).catch(() => undefined);
+    }
   });
   const connection = new Connection(api);
   connection.on(({ type }: { type: string }) => {

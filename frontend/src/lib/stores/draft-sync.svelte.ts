@@ -5,7 +5,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/api/later.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
-import type { DraftsStore } from './drafts.svelte.ts';
+import { dropKept, type DraftsStore, type DraftStorage } from './drafts.svelte.ts';
 
 export interface DraftLine {
   readonly ready: boolean;
@@ -59,7 +59,7 @@ export class DraftSync {
     this.#drafts = drafts;
     this.#shown = shown;
     this.#storage = storage;
-    this.#name = `natter.drafts.${userId}`;
+    this.#name = nameOf(userId);
     this.#restore();
     drafts.onwritten = (key) => this.#written(key);
     this.#leave = [line.on((frame) => this.#hear(frame)), () => (drafts.onwritten = undefined)];
@@ -175,12 +175,27 @@ export class DraftSync {
   }
 
   #restore(): void {
-    try {
-      const kept = JSON.parse(this.#storage?.getItem(this.#name) ?? '[]') as [string, Known][];
-      for (const [key, known] of kept) this.#known.set(key, known);
-    } catch {
-      // As if nothing had been kept.
-    }
+    for (const [key, known] of kept(this.#storage, this.#name)) this.#known.set(key, known);
+  }
+}
+
+/** Whoever signs out leaves no draft in this browser but what the server hasn't got. */
+export function forgetTold(storage: DraftStorage, userId: Id): void {
+  const name = nameOf(userId);
+  const isLeft = ([, { isDirty, isStored }]: [string, Known]) => isDirty || !isStored;
+  const known = kept(storage, name);
+  for (const one of known) if (!isLeft(one)) dropKept(storage, userId, one[0]);
+  storage.setItem(name, JSON.stringify(known.filter(isLeft)));
+}
+
+const nameOf = (userId: Id) => `natter.drafts.${userId}`;
+
+function kept(storage: Pick<Storage, 'getItem'> | undefined, name: string): [string, Known][] {
+  try {
+    return JSON.parse(storage?.getItem(name) ?? '[]') as [string, Known][];
+  } catch {
+    // As if nothing had been kept.
+    return [];
   }
 }
 

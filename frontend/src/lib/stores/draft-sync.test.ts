@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/api/later.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
-import { DraftSync } from './draft-sync.svelte.ts';
+import { DraftSync, forgetTold } from './draft-sync.svelte.ts';
 import { DraftsStore } from './drafts.svelte.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
@@ -36,15 +36,26 @@ class Server {
   });
 }
 
-function open(server: Server) {
-  const drafts = new DraftsStore(undefined);
+class MemoryStorage {
+  readonly items = new Map<string, string>();
+  get length() {
+    return this.items.size;
+  }
+  key = (index: number) => [...this.items.keys()][index] ?? null;
+  getItem = (key: string) => this.items.get(key) ?? null;
+  setItem = (key: string, value: string) => void this.items.set(key, value);
+  removeItem = (key: string) => void this.items.delete(key);
+}
+
+function open(server: Server, storage?: MemoryStorage) {
+  const drafts = new DraftsStore(storage);
   drafts.open('me');
   const handlers: ((frame: ServerFrame) => void)[] = [];
   const line = {
     ready: true,
     on: (handler: (frame: ServerFrame) => void) => (handlers.push(handler), () => undefined)
   };
-  const sync = new DraftSync(server as unknown as Api, line, drafts, 'me', () => undefined, undefined);
+  const sync = new DraftSync(server as unknown as Api, line, drafts, 'me', () => undefined, storage);
   const tell = (draft: Draft) =>
     handlers.forEach((hear) =>
       hear({ id: '1', type: 'draft.updated', timestamp: iso(Date.now()), payload: draft } as unknown as ServerFrame)
@@ -195,5 +206,27 @@ describe('drafts on several devices', () => {
     await sync.exchange();
     await vi.advanceTimersByTimeAsync(0);
     expect(server.rows.get('c1/')?.content).toBe('text');
+  });
+
+  it('go from this browser with whoever signs out, but for what the server has not got', async () => {
+    const server = new Server();
+    const storage = new MemoryStorage();
+    const { drafts, line } = open(server, storage);
+    drafts.set('c1', 'told');
+    drafts.setBare('c1', true);
+    drafts.setReply('c1', 'm1');
+    await vi.advanceTimersByTimeAsync(1_000);
+    line.ready = false;
+    drafts.set('c2', 'in a tunnel');
+    await vi.advanceTimersByTimeAsync(1_000);
+    forgetTold(storage, 'me');
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([...again.all()]).toEqual([['c2', 'in a tunnel']]);
+    expect([again.isBare('c1'), again.replyOf('c1')]).toEqual([false, null]);
+    line.ready = true;
+    await open(server, storage).sync.exchange();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.rows.get('c2/')?.content).toBe('in a tunnel');
   });
 });

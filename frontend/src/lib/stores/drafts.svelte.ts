@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
 
-type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
+export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
 const PREFIX = 'natter.draft.';
 const BARE = 'natter.bare.';
@@ -9,6 +9,11 @@ const REPLY = 'natter.reply.';
 /** A long text is not written to the disk with each key, but as often as this. */
 const LONG = 4_000;
 const REST = 400;
+
+/** Takes one draft of that account out of this browser. */
+export function dropKept(storage: DraftStorage, userId: string, key: string): void {
+  for (const prefix of [PREFIX, BARE, REPLY]) storage.removeItem(`${prefix}${userId}.${key}`);
+}
 
 /** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
 export class DraftsStore {

@@ -16,6 +16,8 @@ interface SessionOptions {
   startOver?: (where: 'here' | 'home') => void;
   /** Nobody is signed in here any more: what was read is not to be kept. */
   forget?: () => void;
+  /** Somebody has signed out on purpose. */
+  left?: (userId: Id) => void;
 }
 
 /** Who is signed in here. The tokens themselves stay in cookies; a hint in local storage only saves a pointless question. */
@@ -38,6 +40,7 @@ export class Session {
   readonly #channel: BroadcastChannel | undefined;
   readonly #startOver: (where: 'here' | 'home') => void;
   readonly #forgetRead: () => void;
+  readonly #left: (userId: Id) => void;
 
   constructor(api: Api, options: SessionOptions = {}) {
     this.#api = api;
@@ -45,6 +48,7 @@ export class Session {
     this.#channel = options.channel;
     this.#startOver = options.startOver ?? (() => undefined);
     this.#forgetRead = options.forget ?? (() => undefined);
+    this.#left = options.left ?? (() => undefined);
     this.account = parseAccount(this.#storage?.getItem(HINT));
     this.#pageOf = this.account?.id;
     api.onSignedOut = () => this.expire();
@@ -227,8 +231,10 @@ export class Session {
   }
 
   #leaveEverywhere(): void {
+    const userId = this.account?.id;
     this.leave();
     this.#channel?.postMessage('signed-out');
+    if (userId !== undefined) this.#left(userId);
   }
 
   #enter(own: User, sessionId: string | null = this.sessionId): void {

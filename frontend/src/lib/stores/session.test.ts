@@ -57,6 +57,7 @@ let storage: ReturnType<typeof memory>;
 let session: Session;
 let startedOver: string[];
 let forgotten: number;
+let left: string[];
 
 beforeEach(() => {
   api = new FakeApi();
@@ -64,11 +65,13 @@ beforeEach(() => {
   storage = memory();
   startedOver = [];
   forgotten = 0;
+  left = [];
   session = new Session(api, {
     storage,
     channel: channel as unknown as BroadcastChannel,
     startOver: (where) => startedOver.push(where),
-    forget: () => forgotten++
+    forget: () => forgotten++,
+    left: (userId) => left.push(userId)
   });
 });
 
@@ -240,6 +243,16 @@ describe('a session', () => {
     api.answers.set('GET /users/me', elena);
     await session.arrive();
     expect([session.state, forgotten, channel.said]).toEqual(['signed-in', 1, ['signed-in']]);
+  });
+
+  it('that is left on purpose says whose it was', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    api.onSignedOut?.();
+    expect(left).toEqual([]);
+    await session.load();
+    await session.signOut();
+    expect(left).toEqual(['u1']);
   });
 
   it('follows the other tabs, and leads them', async () => {
