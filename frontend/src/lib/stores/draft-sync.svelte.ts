@@ -28,6 +28,8 @@ const REST = 900;
 /** What is told so late says when it was written. */
 const LATE = 5_000;
 const MOST = 200;
+/** Of what was sent so long ago nothing is told late any more. */
+const SETTLED = 60 * 60_000;
 /** No refusals: it is told again after a sign-in, or when there is room. */
 const LATER: ReadonlySet<number> = new Set([401, 429]);
 
@@ -88,7 +90,14 @@ export class DraftSync {
       // The next hello asks again.
       return;
     }
+    this.#trim();
     for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#tell(key);
+  }
+
+  /** All of it is written to the disk with each key: what is over is not kept. */
+  #trim(): void {
+    for (const [key, { at, isDirty }] of this.#known)
+      if (!isDirty && this.#drafts.get(key) === '' && this.#now() - at > SETTLED) this.#known.delete(key);
   }
 
   #now(): number {

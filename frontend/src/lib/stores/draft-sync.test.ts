@@ -229,4 +229,18 @@ describe('drafts on several devices', () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(server.rows.get('c2/')?.content).toBe('in a tunnel');
   });
+
+  it('that were sent long ago are no longer known', async () => {
+    const server = new Server();
+    const storage = new MemoryStorage();
+    const { drafts, sync } = open(server, storage);
+    for (const key of ['c1', 'c2']) drafts.set(key, 'begun');
+    await vi.advanceTimersByTimeAsync(1_000);
+    drafts.set('c1', '');
+    await vi.advanceTimersByTimeAsync(2 * 60 * 60_000);
+    await sync.exchange();
+    drafts.set('c3', 'x');
+    const known = JSON.parse(storage.getItem('natter.drafts.me') ?? '[]') as [string, unknown][];
+    expect(known.map(([key]) => key)).toEqual(['c2', 'c3']);
+  });
 });
