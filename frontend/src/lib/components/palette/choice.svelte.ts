@@ -1,3 +1,5 @@
+import { isComposing } from '#lib/composing.ts';
+
 /** Which of the options is the chosen one, moved by the keys of a combobox while the focus stays in its input. */
 export class Choice<T> {
   index = $state(0);
@@ -22,7 +24,7 @@ export class Choice<T> {
   }
 
   key(event: KeyboardEvent): void {
-    if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (isComposing(event) || event.altKey || event.ctrlKey || event.metaKey) return;
     const count = this.#options().length;
     if (count === 0) return;
     const next = {
