@@ -40,7 +40,7 @@ export class ConversationMembers {
     this.#leave = [
       connection.on((frame) => this.#apply(frame)),
       // Who came and who went meanwhile is in no log.
-      connection.onReturn(this.list, () => void this.list.load())
+      connection.onReturn(this.list, () => void this.list.refresh())
     ];
   }
 
@@ -107,7 +107,7 @@ export class ConversationMembers {
         return;
       }
       case 'resync':
-        if (frame.payload.conversation_ids?.includes(this.#id) !== false) void this.list.load();
+        if (frame.payload.conversation_ids?.includes(this.#id) !== false) void this.list.refresh();
     }
   }
 

@@ -15,6 +15,8 @@ export class Listing<T> {
   readonly #ask: (page: number) => Promise<Page<T>>;
   readonly #keyOf: ((item: T) => unknown) | undefined;
   #askedAt: number | null = null;
+  /** The first of the pages that are there. */
+  #first = 1;
   #turn = 0;
   /** How often something was put or dropped: an answer that was on its way by then doesn’t know of it. */
   #changes = 0;
@@ -47,13 +49,22 @@ export class Listing<T> {
   load(page = 1): Promise<void> {
     this.#again = () => this.load(page);
     this.#askedAt = Date.now();
-    return this.#take(page, (items) => items);
+    return this.#take(page, page, (items) => items);
+  }
+
+  /** Reads what is there anew, as many pages as it has: whoever looks at the last of them stays there. */
+  refresh(): Promise<void> {
+    if (!this.isKnown) return this.load();
+    this.#again = () => this.refresh();
+    this.#askedAt = Date.now();
+    return this.#take(this.#first, this.page, (items) => items);
   }
 
   /** Adds the next page at the end. */
   more(): Promise<void> {
     this.#again = () => this.more();
-    return this.#take(this.page + 1, (items) => [...this.items, ...this.#without(items)]);
+    const next = this.page + 1;
+    return this.#take(next, next, (items) => [...this.items, ...this.#without(items, this.items)], this.#first);
   }
 
   /** What was asked last is asked again. */
@@ -78,30 +89,39 @@ export class Listing<T> {
     this.items = left;
   }
 
-  #without(items: T[]): T[] {
+  #without(items: T[], others: readonly T[]): T[] {
     const keyOf = this.#keyOf;
     if (!keyOf) return items;
-    const known = new Set(this.items.map(keyOf));
+    const known = new Set(others.map(keyOf));
     return items.filter((item) => !known.has(keyOf(item)));
   }
 
-  async #take(page: number, merge: (items: T[]) => T[]): Promise<void> {
+  async #take(from: number, to: number, merge: (items: T[]) => T[], first = from): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
     this.isLoading = true;
     this.error = null;
     try {
+      let found: T[];
       let answer: Page<T>;
+      let page: number;
       for (let again = 0; ; again += 1) {
         const changes = this.#changes;
-        answer = await this.#ask(page);
-        // A later question was asked meanwhile: its answer is the one to show.
-        if (turn !== this.#turn) return;
+        found = [];
+        for (page = from; ; page += 1) {
+          answer = await this.#ask(page);
+          // A later question was asked meanwhile: its answer is the one to show.
+          if (turn !== this.#turn) return;
+          found = [...found, ...this.#without(answer.items, found)];
+          // It may have become shorter.
+          if (page === to || page * answer.page_size >= answer.total) break;
+        }
         if (changes === this.#changes || again === AGAIN) break;
       }
-      this.items = merge(answer.items);
+      this.items = merge(found);
       this.total = answer.total;
       this.page = page;
+      this.#first = first;
     } catch (error) {
       if (turn !== this.#turn) return;
       this.error = error;

@@ -50,6 +50,35 @@ describe('a list', () => {
     expect([list.items, list.error]).toEqual([['a', 'b', 'c'], null]);
   });
 
+  it('is read anew as far as it was brought, in its place', async () => {
+    let there = ['a', 'b', 'c', 'd', 'e'];
+    const asked: number[] = [];
+    const list = new Listing<string>(
+      async (page) => {
+        asked.push(page);
+        return { items: there.slice(page * 2 - 2, page * 2), page, page_size: 2, total: there.length };
+      },
+      (item) => item
+    );
+    await list.refresh();
+    await list.more();
+    expect(list.items).toEqual(['a', 'b', 'c', 'd']);
+    there = ['new', ...there];
+    await list.refresh();
+    expect([list.items, list.page, list.hasMore]).toEqual([['new', 'a', 'b', 'c'], 2, true]);
+    await list.more();
+    expect(list.items).toEqual(['new', 'a', 'b', 'c', 'd', 'e']);
+    there = ['a'];
+    await list.refresh();
+    expect([list.items, list.page, list.hasMore]).toEqual([['a'], 1, false]);
+    // A page that is shown alone stays alone.
+    there = ['a', 'b', 'c', 'd', 'e'];
+    await list.load(2);
+    asked.length = 0;
+    await list.refresh();
+    expect([list.items, asked]).toEqual([['c', 'd'], [2]]);
+  });
+
   it('is read again where something came or went while it was read', async () => {
     let there = ['a', 'b'];
     const waiting: (() => void)[] = [];

@@ -55,7 +55,7 @@ export class Notifications {
       for (const { id } of page.items) this.#counted.add(id);
       this.#unread = page.total;
       if (page.total <= page.items.length) this.onGone((id) => !this.#counted.has(id));
-      if (this.#shown?.isKnown) void this.#shown.load();
+      if (this.#shown?.isKnown) void this.#shown.refresh();
     } catch {
       // The next hello asks again.
     }

@@ -96,6 +96,6 @@ export class OwnTasks {
 
   #lookSoon(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.list.load(), LOOK_AFTER);
+    this.#timer = setTimeout(() => void this.list.refresh(), LOOK_AFTER);
   }
 }

@@ -21,17 +21,17 @@ export class Pins {
   follow(line: Line): () => void {
     const leave = line.on((frame) => {
       if (frame.type === 'message.pinned') {
-        if (frame.payload.conversation_id === this.#id) void this.list.load();
+        if (frame.payload.conversation_id === this.#id) void this.list.refresh();
       } else if (frame.type === 'message.unpinned' || frame.type === 'message.deleted') {
         this.list.drop(({ id }) => id === frame.payload.message_id);
       } else if (frame.type === 'message.updated') {
         this.#update(frame.payload.message);
       } else if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
-        if (!named || named.includes(this.#id)) void this.list.load();
+        if (!named || named.includes(this.#id)) void this.list.refresh();
       }
     });
-    const leaveReturn = line.onReturn(this.list, () => void this.list.load());
+    const leaveReturn = line.onReturn(this.list, () => void this.list.refresh());
     return () => {
       leave();
       leaveReturn();

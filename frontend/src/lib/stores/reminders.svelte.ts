@@ -15,10 +15,10 @@ export class Reminders {
   constructor(api: Api, line: Line) {
     this.#api = api;
     this.list = new Listing((page) => api.get('/reminders', { page, page_size: PAGE_SIZE }));
-    line.onReturn(this.list, () => void this.list.load());
+    line.onReturn(this.list, () => void this.list.refresh());
     // Asked for on another device, or over.
     line.on(({ type }: { type: string }) => {
-      if ((type === 'reminders.own' || type === 'resync') && this.list.isKnown) void this.list.load();
+      if ((type === 'reminders.own' || type === 'resync') && this.list.isKnown) void this.list.refresh();
     });
   }
 

@@ -38,7 +38,7 @@ export class Saved {
     line.onReturn(this.list, () => {
       this.#returns += 1;
       this.#told.clear();
-      void this.list.load();
+      void this.list.refresh();
     });
     void this.list.load();
   }
@@ -71,7 +71,7 @@ export class Saved {
     if (this.has(id)) return;
     this.#told.set(id, true);
     // The message itself is read with the list.
-    void this.list.load();
+    void this.list.refresh();
   }
 
   /** One of them has another text. */

@@ -25,7 +25,7 @@ export class ScheduledMessages {
       if (scheduled) this.#put(scheduled);
       else this.list.drop((one) => one.id === id);
     });
-    line.onReturn(this.list, () => void this.list.load());
+    line.onReturn(this.list, () => void this.list.refresh());
     void this.list.load();
   }
 

@@ -76,7 +76,7 @@ export class FollowedThreads {
   #soon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.list.load();
+      void this.list.refresh();
     }, GATHER_MS);
   }
 }

@@ -36,9 +36,9 @@ export class WorkspaceList<T extends Made, Wish extends AssistantWish | PromptWi
   follow(line: Line): () => void {
     const leave = line.on((frame) => {
       const isAbout = frame.type === this.#kind.event && frame.payload.workspace_id === this.#workspaceId;
-      if (isAbout && this.list.isKnown) void this.list.load();
+      if (isAbout && this.list.isKnown) void this.list.refresh();
     });
-    const leaveReturn = line.onReturn(this.list, () => void this.list.load());
+    const leaveReturn = line.onReturn(this.list, () => void this.list.refresh());
     return () => {
       leave();
       leaveReturn();
