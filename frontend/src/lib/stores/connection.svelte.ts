@@ -76,6 +76,8 @@ export class Connection {
   #wasAway = false;
   #attempt = 0;
   #heartbeat = 25_000;
+  /** How far the server's clock was ahead of this one at the latest hello. */
+  #ahead = 0;
   #lastHeard = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #sayTimer: ReturnType<typeof setTimeout> | undefined;
@@ -114,6 +116,11 @@ export class Connection {
   /** The latest hello came after so long a silence that one has very likely been busy on another device. */
   get wasAway(): boolean {
     return this.#wasAway;
+  }
+
+  /** What time it is by the server's clock, in milliseconds since 1970: what it says of times is to be compared with that. */
+  get now(): number {
+    return Date.now() + this.#ahead;
   }
 
   on(handler: (frame: ServerFrame) => void): () => void {
@@ -256,6 +263,8 @@ export class Connection {
 
   #greeted(hello: HelloPayload, silence: number): void {
     this.#wasAway = this.#hellos > 0 && silence > LONG;
+    const serverTime = Date.parse(hello.server_time);
+    if (Number.isFinite(serverTime)) this.#ahead = serverTime - Date.now();
     clearTimeout(this.#openTimer);
     clearTimeout(this.#sayTimer);
     this.#sayTimer = undefined;

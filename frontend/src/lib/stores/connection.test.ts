@@ -227,6 +227,17 @@ describe('frames', () => {
     expect(connection.isLost).toBe(true);
   });
 
+  it('say what time it is where this device is wrong about it', () => {
+    connection.start();
+    expect(connection.now).toBe(Date.now());
+    const server_time = new Date(Date.now() + 600_000).toISOString();
+    last().say('hello', { session_id: 's', user_id: 'u', heartbeat_seconds: 25, server_time, conversations: [] });
+    vi.advanceTimersByTime(1_000);
+    expect(connection.now).toBe(Date.parse(server_time) + 1_000);
+    last().hello();
+    expect(connection.now).toBe(Date.parse(server_time) + 1_000);
+  });
+
   it('say whether nothing was heard for long before', () => {
     connection.start();
     last().hello();
