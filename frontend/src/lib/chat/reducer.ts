@@ -286,6 +286,8 @@ function replace(state: LogState, message: Message, version: number, reason: str
   const entry: Entry = { message, version, reason };
   const index = findIndexById(state.entries, message.id);
   const have = state.entries[index];
+  // What is said in another line is never shown here.
+  if (!have && !isIn(state.line, message)) return state;
   if (!have) return { ...state, unseen: new Map(state.unseen).set(message.id, entry) };
   if (have.version >= version) return state;
   const gaps = new Map(state.gaps);

@@ -29,6 +29,14 @@ describe('a thread', () => {
     expect(thread.cursor).toBe(4);
   });
 
+  it('leaves nothing in the main line of what is changed in it', () => {
+    const changed = message(2, { thread_id: 'm1', content: 'other words' });
+    const done = frame('message.completed', { seq: 4, message: { ...changed, content: 'an answer' } });
+    const events = [created(1), reply(2, 1), frame('message.updated', { seq: 3, message: changed }), done];
+    const state = apply(MAIN, ...events.map(event));
+    expect([ids(state), state.unseen.size, state.cursor]).toEqual([['m1'], 0, 4]);
+  });
+
   it('is counted at its message by what is said in it, once', () => {
     const state = apply(MAIN, event(created(1)), event(reply(2, 1)), event(reply(2, 1)), event(reply(3, 2)));
     const thread = state.entries[0]?.message.thread;
