@@ -55,6 +55,8 @@ const MOST_AT_ONCE = 200;
 const READ_BEFORE_UNREAD = 20;
 /** A hole in an answer's text heals when the server has stored the text; it does so once a second. */
 const MEND_AFTER = 300;
+/** Where it can't be asked for, as without a network, that is tried ever more seldom. */
+const MEND_AT_LATEST = 15_000;
 
 export class ConversationLog {
   #state = $state.raw<LogState>(EMPTY);
@@ -75,6 +77,7 @@ export class ConversationLog {
   #deltas: Delta[] = [];
   #flush: (() => void) | null = null;
   #isMending = false;
+  #mendAfter = MEND_AFTER;
   protected readTo = 0;
   /** How far the server has told that the reader has read. */
   #heardTo = 0;
@@ -373,9 +376,11 @@ export class ConversationLog {
     setTimeout(() => {
       void this.#fetchTorn().finally(() => {
         this.#isMending = false;
-        if (this.#state.gaps.size > 0) this.#mend();
+        const isTorn = this.#state.gaps.size > 0;
+        this.#mendAfter = isTorn ? Math.min(MEND_AT_LATEST, this.#mendAfter * 2) : MEND_AFTER;
+        if (isTorn) this.#mend();
       });
-    }, MEND_AFTER);
+    }, this.#mendAfter);
   }
 
   async #fetchTorn(): Promise<void> {

@@ -166,6 +166,20 @@ describe('the messages store', () => {
     expect(texts()).toEqual(['One two three']);
   });
 
+  it('asks ever more seldom for such a text while it does not come', async () => {
+    const { server, line, log, get } = await open();
+    const answer = server.create({ status: 'streaming', content: '' });
+    await log.load();
+    get.mockRejectedValue(new ApiError(0, 'network', 'away'));
+    line.receive({
+      type: 'message.delta',
+      payload: { conversation_id: 'c1', message_id: answer.id, offset: 5, text: ' there' }
+    });
+    get.mockClear();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(get.mock.calls.length).toBeLessThan(25);
+  });
+
   it('finds what was written while the page was loading, although nothing follows', async () => {
     const { server, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
