@@ -234,6 +234,8 @@ export class ConversationLog {
     const basis = this.#state.known;
     try {
       const page = await this.page({ ...this.before(oldest), limit: OLDER_PAGE });
+      // Read anew meanwhile, it begins elsewhere: between that and this page there would be a hole.
+      if (!this.find(oldest.id) && !this.isGone(oldest.id)) return;
       this.apply({ kind: 'page', part: 'older', items: page.items, hasMore: page.has_more, basis });
     } catch (error) {
       this.#olderError = error;

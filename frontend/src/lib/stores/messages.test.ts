@@ -180,6 +180,27 @@ describe('the messages store', () => {
     expect(get.mock.calls.length).toBeLessThan(25);
   });
 
+  it('puts no older page before what was read anew meanwhile', async () => {
+    const server = new ModelServer();
+    for (let count = 0; count < 120; count++) server.create();
+    const { log, get, texts } = await open(server);
+    await log.load();
+    let arrive: () => void = () => undefined;
+    const older = server.page(41, 100);
+    get.mockImplementationOnce(async () => {
+      await new Promise<void>((resolve) => (arrive = resolve));
+      return { items: older.items, has_more: older.hasMore };
+    });
+    const loading = log.loadOlder();
+    for (let count = 0; count < 1_000; count++) server.create();
+    await log.startOver();
+    arrive();
+    await loading;
+    expect([texts().length, texts()[0], log.hasOlder]).toEqual([80, 'text 1041', true]);
+    await log.loadOlder();
+    expect(texts()[0]).toBe('text 941');
+  });
+
   it('finds what was written while the page was loading, although nothing follows', async () => {
     const { server, log, texts } = await open();
     const answer = server.create({ status: 'streaming', content: '' });
