@@ -28,6 +28,7 @@ export class Recorder {
   #recorder: MediaRecorder | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
+  #isTaken = false;
   readonly #name: () => string;
 
   constructor(name: () => string) {
@@ -63,6 +64,14 @@ export class Recorder {
       await ended;
     }
     return this.recording;
+  }
+
+  /** For whoever sends it: however often that is pressed, it is given once. */
+  async take(): Promise<Choice | null> {
+    const recording = await this.finish();
+    if (!recording || this.#isTaken) return null;
+    this.#isTaken = true;
+    return recording;
   }
 
   close(): void {
