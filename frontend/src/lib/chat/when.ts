@@ -1,8 +1,9 @@
 import { dateFormat, daysBetween, hourCycle } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
+import { today } from '#lib/today.ts';
 
 /** “Today, Friday 20 November”, and with its year when that is another one. */
-export function dayLabel(time: number, now = Date.now()): string {
+export function dayLabel(time: number, now = today().getTime()): string {
   const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
   const date = dateFormat({
     weekday: 'long',

@@ -1,5 +1,6 @@
 import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
+import { today } from '#lib/today.ts';
 
 const DAY = 86_400_000;
 
@@ -52,7 +53,7 @@ export function bareClock(time: number): string {
 }
 
 /** When something was, as short as a list needs it: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
-export function shortTime(timestamp: string, now = new Date()): string {
+export function shortTime(timestamp: string, now = today()): string {
   const at = new Date(timestamp);
   const locale = regional();
   const days = daysBetween(at, now);
@@ -63,7 +64,7 @@ export function shortTime(timestamp: string, now = new Date()): string {
 }
 
 /** When something was, in a sentence: “3 minutes ago”, “today at 08:40”, “11 November”. */
-export function longTime(timestamp: string, now = new Date()): string {
+export function longTime(timestamp: string, now = today()): string {
   const at = new Date(timestamp);
   const locale = regional();
   const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
