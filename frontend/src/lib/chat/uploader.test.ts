@@ -84,6 +84,18 @@ describe('uploading', () => {
     expect(desk.states).toHaveLength(10);
   });
 
+  it('leaves with the composer what was chosen after the message had taken its files', async () => {
+    const desk = new Desk();
+    vi.spyOn(desk.files, 'bring').mockResolvedValue(desk.uploader);
+    await desk.add('a', 'b');
+    const taken = desk.files.chosen('c1');
+    await desk.add('c');
+    desk.files.handOver('c1', taken);
+    expect(desk.states).toEqual([['c', 'uploading']]);
+    desk.files.handOver('c1', desk.files.chosen('c1'));
+    expect([desk.states, desk.files.begun.size]).toEqual([[], 0]);
+  });
+
   it('waits for the connection, and says how much is there', async () => {
     const desk = new Desk();
     await desk.add('a');

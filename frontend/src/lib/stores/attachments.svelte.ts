@@ -101,10 +101,11 @@ export class Attachments implements OutgoingFiles {
     return this.of(conversationId).map(toTaken);
   }
 
-  /** A message has taken it. */
-  handOver(conversationId: string): void {
-    const taken = this.chosen(conversationId);
-    this.begun.delete(conversationId);
+  /** A message has taken these. */
+  handOver(conversationId: string, taken: readonly Taken[]): void {
+    const left = this.begun.get(conversationId)?.filter((key) => !taken.some((one) => one.key === key)) ?? [];
+    if (left.length > 0) this.begun.set(conversationId, left);
+    else this.begun.delete(conversationId);
     if (taken.length > 0) void this.bring().then((uploader) => uploader.handOver(taken));
   }
 
