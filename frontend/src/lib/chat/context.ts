@@ -8,6 +8,7 @@ import { People } from '#lib/stores/people.svelte.ts';
 import { TypingStore } from '#lib/stores/typing.svelte.ts';
 import { Comparing } from './comparing.svelte.ts';
 import { useDelivered } from './delivered.svelte.ts';
+import { BrowserOutboxStorage } from './outbox-storage.ts';
 
 /** What conversations need from sign-in to sign-out. */
 export interface Chat {
@@ -28,7 +29,8 @@ export function provideChat({ api, connection, session, conversations, entrance 
   const files = new Attachments(api, entrance);
   files.open(id);
   const leave = connection.onHello(() => files.resume());
-  const messages = new MessagesStore(api, connection, people, files);
+  const channel = new BroadcastChannel('natter.outbox');
+  const messages = new MessagesStore(api, connection, people, files, new BrowserOutboxStorage(), channel);
   messages.open({ kind: 'user', id, name });
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
@@ -48,6 +50,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
   useDelivered(id, conversations, messages);
   onDestroy(() => {
     messages.close();
+    channel.close();
     typing.close();
     leave();
     bringSync();

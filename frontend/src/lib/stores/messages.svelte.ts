@@ -11,7 +11,7 @@ import type { OutgoingFiles } from './attachments.svelte.ts';
 import { ConversationLog, type LogHost } from './conversation-log.svelte.ts';
 import type { ThreadLog } from './thread-log.svelte.ts';
 import type { People } from './people.svelte.ts';
-import { Outbox, type OutboxLine } from './outbox.svelte.ts';
+import { Outbox, type OutboxChannel, type OutboxLine } from './outbox.svelte.ts';
 
 /** What of the connection is used here. */
 export interface MessagesLine extends OutboxLine {
@@ -56,7 +56,8 @@ export class MessagesStore {
     line: MessagesLine,
     people: Pick<People, 'learn'>,
     files: OutgoingFiles,
-    storage: OutboxStorage = new BrowserOutboxStorage()
+    storage: OutboxStorage = new BrowserOutboxStorage(),
+    channel?: OutboxChannel
   ) {
     this.#line = line;
     this.outbox = new Outbox(
@@ -64,7 +65,8 @@ export class MessagesStore {
       storage,
       (id, input) => this.#place(id, input),
       (id, message) => api.post(`/conversations/${id}/messages`, message) as Promise<Message>,
-      files
+      files,
+      channel
     );
     this.#host = {
       api,

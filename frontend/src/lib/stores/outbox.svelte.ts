@@ -23,6 +23,9 @@ export interface OutboxLine {
   request(type: string, payload: unknown): Promise<AckPayload>;
 }
 
+/** Tells the other tabs, which may have taken up the same messages. */
+export type OutboxChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
+
 /** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
 const MOST_TRIES = 5;
 const FIRST_PAUSE = 1_000;
@@ -48,14 +51,19 @@ export class Outbox {
   readonly #tell: (conversationId: string, input: LogInput) => void;
   readonly #post: Post;
   readonly #files: OutgoingFiles;
+  readonly #channel: OutboxChannel | undefined;
 
   constructor(
     line: OutboxLine,
     storage: OutboxStorage,
     tell: (conversationId: string, input: LogInput) => void,
     post: Post,
-    files: OutgoingFiles
+    files: OutgoingFiles,
+    channel?: OutboxChannel
   ) {
+    this.#channel = channel;
+    // What was taken back there is not sent from here.
+    channel?.addEventListener('message', ({ data }) => this.#forget(String(data)));
     this.#line = line;
     this.#storage = storage;
     this.#tell = (conversationId, input) => {
@@ -177,9 +185,16 @@ export class Outbox {
   takeBack(clientId: string): readonly Taken[] {
     const outgoing = this.#find(clientId);
     if (!outgoing) return [];
+    this.#forget(clientId);
+    this.#channel?.postMessage(clientId);
+    return outgoing.files ?? [];
+  }
+
+  #forget(clientId: string): void {
+    const outgoing = this.#find(clientId);
+    if (!outgoing) return;
     this.#drop(clientId);
     this.#tell(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
-    return outgoing.files ?? [];
   }
 
   /** Sends it without the files that could not be uploaded. */

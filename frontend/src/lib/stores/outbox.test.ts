@@ -8,6 +8,20 @@ const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/pn
 
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
+/** What one tab says on it is heard by the others. */
+class Tab extends EventTarget {
+  static all: Tab[] = [];
+
+  constructor() {
+    super();
+    Tab.all.push(this);
+  }
+
+  postMessage(data: unknown) {
+    for (const tab of Tab.all) if (tab !== this) tab.dispatchEvent(new MessageEvent('message', { data }));
+  }
+}
+
 class Desk {
   readonly line = new FakeLine();
   readonly post = vi.fn(async () => ({ seq: 7 }));
@@ -15,13 +29,17 @@ class Desk {
   readonly logs = new Map<string, LogState>();
   readonly outbox: Outbox;
 
-  constructor(readonly storage = new MemoryOutboxStorage()) {
+  constructor(
+    readonly storage = new MemoryOutboxStorage(),
+    channel?: EventTarget & Pick<BroadcastChannel, 'postMessage'>
+  ) {
     this.outbox = new Outbox(
       this.line,
       storage,
       (id, input: LogInput) => this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input)),
       this.post,
-      this.files
+      this.files,
+      channel as BroadcastChannel | undefined
     );
   }
 
@@ -205,6 +223,25 @@ describe('the outbox', () => {
     desk.line.greet();
     desk.outbox.resume();
     expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
+  });
+
+  it('sends nothing that was taken back in another tab', async () => {
+    const storage = new MemoryOutboxStorage();
+    const here = new Desk(storage, new Tab());
+    const there = new Desk(storage, new Tab());
+    here.line.ready = there.line.ready = false;
+    await here.outbox.open('me');
+    here.outbox.send('c1', 'in anger', null);
+    const left = here.outbox.send('c1', 'calmly', null);
+    await there.outbox.open('me');
+    expect(there.shown('c1')).toHaveLength(2);
+    const [first] = there.logs.get('c1')?.outbox ?? [];
+    there.outbox.discard(first?.client_id ?? '');
+    expect(here.shown('c1')).toEqual([['calmly', 'waiting']]);
+    here.line.ready = true;
+    here.outbox.resume();
+    expect(here.line.requests.map(({ payload }) => payload.client_id)).toEqual([left]);
+    Tab.all = [];
   });
 
   it('asks again by itself when only the answer was lost', async () => {
