@@ -61,6 +61,7 @@ export class NotesServer {
         const id = path.split('/').pop() ?? '';
         if (isStale(id, body.version)) throw new ApiError(409, 'stale', 'stale');
         const { title, content, pinned } = body;
+        if (content === 'fault') throw new ApiError(500, 'internal', 'Something went wrong.');
         if (content === 'refused') throw new ApiError(422, 'invalid', 'Too long.');
         return Promise.resolve(this.store(id, { title, content, pinned, deleted_at: null }));
       },

@@ -231,6 +231,7 @@ export class Notes {
   }
 
   async #push(): Promise<void> {
+    let failure: ApiError | undefined;
     for (const { id } of [...this.#notes.values()].filter((note) => note.isDirty && !this.#problems.has(note.id))) {
       const note = this.#notes.get(id);
       if (!note?.isDirty) continue;
@@ -240,10 +241,13 @@ export class Notes {
         if (!(error instanceof ApiError)) throw error;
         if (error.code === 'stale') this.#again = true;
         else if (error.status === 404) this.#lost(note);
-        else if (error.status === 422) this.#problems.set(id, sentence(error));
+        else if (error.status === 422 || error.status === 413) this.#problems.set(id, sentence(error));
+        // The server fails at this very note: the others don't wait for it.
+        else if (error.status === 500) failure = error;
         else throw error;
       }
     }
+    if (failure) throw failure;
   }
 
   async #pushText(note: KeptNote): Promise<void> {

@@ -103,6 +103,19 @@ it('deletes everywhere, forgets what was never sent, and says what is refused', 
   expect(notes.stateOf(id)).toBe('saved');
 });
 
+it('sends what comes behind one at which the server fails, and that one when it no longer does', async () => {
+  const notes = await open();
+  const [first, second] = [notes.create(), notes.create()];
+  notes.write(first, { content: 'fault' });
+  notes.write(second, { content: 'other' });
+  await rest();
+  expect([server.notes.get(second)?.content, notes.stateOf(second), notes.waiting]).toEqual(['other', 'saved', 1]);
+  expect(notes.error).not.toBeNull();
+  notes.write(first, { content: 'better' });
+  await rest();
+  expect([server.notes.get(first)?.content, notes.waiting, notes.error]).toEqual(['better', 0, null]);
+});
+
 it('keeps what is brought back while its deletion is on its way', async () => {
   const notes = await open();
   const id = notes.create();
