@@ -26,7 +26,8 @@ export { useChat };
 export function provideChat({ api, connection, session, conversations, entrance }: App): Chat {
   const { id, display_name: name } = session.user;
   const people = new People(api);
-  const files = new Attachments(api, entrance);
+  const filesChannel = new BroadcastChannel('natter.files');
+  const files = new Attachments(api, entrance, filesChannel);
   files.open(id);
   const leave = connection.onHello(() => files.resume());
   const channel = new BroadcastChannel('natter.outbox');
@@ -58,6 +59,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
     removeEventListener('pagehide', settle);
     drafts.close();
     files.close();
+    filesChannel.close();
   });
   return setChat({ messages, drafts, typing, people, files, comparing: new Comparing() });
 }

@@ -96,6 +96,22 @@ describe('uploading', () => {
     expect([desk.states, desk.files.begun.size]).toEqual([[], 0]);
   });
 
+  it('has begun no more what a message of another tab has taken, and leaves it there', async () => {
+    const here = new Desk();
+    await here.add('a', 'b');
+    here.going[0]?.arrive();
+    await settled();
+    const there = new Desk(here.storage);
+    await there.uploader.restore();
+    expect(there.states.map(([name]) => name)).toEqual(['a', 'b']);
+    const [a, b] = there.files.chosen('c1');
+    // A message here waits for this one.
+    there.uploader.handOver([b!]);
+    there.uploader.letGo([a!.key, b!.key]);
+    expect([there.states, there.files.all.has(b!.key)]).toEqual([[['b', 'uploading']], true]);
+    expect([here.storage.kept.size, there.removed.mock.calls]).toEqual([2, []]);
+  });
+
   it('waits for the connection, and says how much is there', async () => {
     const desk = new Desk();
     await desk.add('a');

@@ -164,6 +164,17 @@ export class Uploader {
     if (id) this.#api.delete(`/uploads/${id}`).catch(() => undefined);
   }
 
+  /** A message of another tab has taken them, or they were removed there: they are no longer begun here. */
+  letGo(keys: readonly string[]): void {
+    for (const key of keys) {
+      // What a message of this tab waits for stays.
+      if (this.#jobs.get(key)?.conversationId == null) continue;
+      const preview = this.#files.all.get(key)?.preview;
+      this.#drop(key);
+      if (preview) URL.revokeObjectURL(preview);
+    }
+  }
+
   retry(key: string): void {
     const job = this.#jobs.get(key);
     if (!job || this.#files.all.get(key)?.state !== 'failed') return;
@@ -300,6 +311,11 @@ export class Uploader {
   }
 
   #forget(key: string): void {
+    this.#drop(key);
+    void this.#storage.remove(this.#userId, key);
+  }
+
+  #drop(key: string): void {
     const job = this.#jobs.get(key);
     this.#jobs.delete(key);
     this.#files.all.delete(key);
@@ -308,7 +324,6 @@ export class Uploader {
       if (keys.length > 0) this.#files.begun.set(job.conversationId, keys);
       else this.#files.begun.delete(job.conversationId);
     }
-    void this.#storage.remove(this.#userId, key);
     clearTimeout(job?.timer);
     job?.abort.abort();
     for (const tell of job?.done ?? []) tell();

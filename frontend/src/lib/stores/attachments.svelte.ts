@@ -25,6 +25,9 @@ export interface Choice {
   readonly picked: Picked;
 }
 
+/** Tells the other tabs, which may have taken up the same files. */
+export type FilesChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
+
 const NONE: readonly Attached[] = [];
 
 export class Attachments implements OutgoingFiles {
@@ -37,12 +40,17 @@ export class Attachments implements OutgoingFiles {
 
   readonly #api: Api;
   readonly #entrance: Entrance;
+  readonly #channel: FilesChannel | undefined;
   #userId = '';
   #uploader: Promise<Uploader> | undefined;
 
-  constructor(api: Api, entrance: Entrance) {
+  constructor(api: Api, entrance: Entrance, channel?: FilesChannel) {
     this.#api = api;
     this.#entrance = entrance;
+    this.#channel = channel;
+    channel?.addEventListener('message', ({ data }) => {
+      void this.#uploader?.then((uploader) => uploader.letGo(data as string[]));
+    });
   }
 
   open(userId: string): void {
@@ -89,6 +97,7 @@ export class Attachments implements OutgoingFiles {
   }
 
   remove(key: string): void {
+    this.#channel?.postMessage([key]);
     void this.bring().then((uploader) => uploader.remove(key));
   }
 
@@ -106,7 +115,9 @@ export class Attachments implements OutgoingFiles {
     const left = this.begun.get(conversationId)?.filter((key) => !taken.some((one) => one.key === key)) ?? [];
     if (left.length > 0) this.begun.set(conversationId, left);
     else this.begun.delete(conversationId);
-    if (taken.length > 0) void this.bring().then((uploader) => uploader.handOver(taken));
+    if (taken.length === 0) return;
+    this.#channel?.postMessage(taken.map(({ key }) => key));
+    void this.bring().then((uploader) => uploader.handOver(taken));
   }
 
   /** Its message was refused, and is written again. */
