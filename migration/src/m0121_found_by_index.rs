@@ -22,6 +22,12 @@ const INDEXES: &[(&str, &str, &str)] = &[
     ("message_uploads_space", "message_uploads", "(workspace_id, size)"),
     // The index that was there knows only reports that are not closed.
     ("message_reports_message", "message_reports", "(message_id)"),
+    // Guests, who are few: whether one is in a conversation.
+    (
+        "workspace_members_guests",
+        "workspace_members",
+        "(workspace_id, role, user_id) WHERE role = 'guest' AND NOT is_deleted",
+    ),
 ];
 
 #[async_trait::async_trait]

@@ -227,8 +227,8 @@ pub async fn of_answer<C: ConnectionTrait>(
             JOIN sections s ON s.id = m.section_id AND s.user_id = m.user_id \
             WHERE m.conversation_id = $2 AND m.user_id = $3 AND NOT m.is_deleted) \
            OR f.assistant_id IN (SELECT c.workspace_id FROM conversations c WHERE c.id = $2 AND NOT EXISTS ( \
-             SELECT 1 FROM conversation_members g JOIN workspace_members r ON r.workspace_id = c.workspace_id AND r.user_id = g.user_id \
-               AND r.role = '{}' AND NOT r.is_deleted WHERE g.conversation_id = c.id AND NOT g.is_deleted)) \
+             SELECT 1 FROM workspace_members r CROSS JOIN conversation_members g WHERE r.workspace_id = c.workspace_id AND r.role = '{}' \
+               AND NOT r.is_deleted AND g.conversation_id = c.id AND g.user_id = r.user_id AND NOT g.is_deleted)) \
          ORDER BY f.id",
         ConversationKind::Assistant,
         WorkspaceRole::Guest

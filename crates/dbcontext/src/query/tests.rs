@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use appcore::{
-    ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
+    AssistantId, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
     page::PageRequest,
     view::{ConversationKind, QuotaMetric},
 };
@@ -431,4 +431,15 @@ async fn the_first_who_have_reacted_are_read_without_the_others() {
     let found: Vec<_> = found.iter().map(|one| (one.emoji.as_str(), one.user_id.0.as_u128())).collect();
     assert_eq!(found, [("a", 12), ("a", 13), ("b", 11)]);
     db.has("SEARCH r USING INDEX reactions_shown (message_id=? AND emoji=?)");
+}
+
+/// Each answer of an assistant asks for it.
+#[tokio::test]
+async fn whether_a_guest_is_there_is_found_without_all_members() {
+    let db = Planned::new().await;
+    knowledge::of_answer(&db, AssistantId::new(), ConversationId::new(), None).await.unwrap();
+    let steps = db.take();
+    assert!(steps.contains("INDEX workspace_members_guests (workspace_id=? AND role=?)"), "{steps}");
+    let by_key = "SEARCH g USING INDEX sqlite_autoindex_conversation_members_1 (conversation_id=? AND user_id=?)";
+    assert!(steps.contains(by_key), "{steps}");
 }
