@@ -31,7 +31,7 @@ export class DraftsStore {
   #replyPrefix = REPLY;
   /** Told of what is written here. */
   onwritten: ((key: string) => void) | undefined;
-  /** What another device wrote last. */
+  /** What another device wrote last; null once one writes on here. */
   told = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
 
   constructor(storage: DraftStorage | undefined) {
@@ -80,6 +80,8 @@ export class DraftsStore {
 
   set(conversationId: string, text: string): void {
     this.#put(conversationId, text);
+    // One has gone on with it here.
+    if (this.told?.key === conversationId) this.told = null;
     this.onwritten?.(conversationId);
   }
 

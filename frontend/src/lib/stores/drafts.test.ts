@@ -98,6 +98,17 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
+  it('say what another device wrote until one goes on here', () => {
+    const drafts = new DraftsStore(new MemoryStorage());
+    drafts.open('me');
+    drafts.adopt('c1', 'from the phone', null);
+    expect(drafts.told).toEqual({ key: 'c1', text: 'from the phone' });
+    drafts.set('c2', 'elsewhere');
+    expect(drafts.told).not.toBeNull();
+    drafts.set('c1', '');
+    expect(drafts.told).toBeNull();
+  });
+
   it('of a message’s other text are kept beside those of new ones', () => {
     const storage = new MemoryStorage();
     const drafts = new DraftsStore(storage);
