@@ -120,7 +120,7 @@ async fn what_is_open_in_a_workspace_is_found_without_its_other_conversations() 
     conversations::browse(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
     db.has("SEARCH c USING INDEX conversations_open (workspace_id=? AND kind=?)");
     conversations::is_title_taken(&db, workspace, "Plans", ConversationId::new()).await.unwrap();
-    db.has("USING INDEX conversations_title (workspace_id=? AND search_title=?)");
+    db.has("INDEX conversations_title (workspace_id=? AND search_title=?)");
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn notifications_are_removed_without_a_look_at_all_of_them() {
     // The others are found as before.
     let read = |place| notifications::ReadTo { user_id: UserId::new(), place, seq: 5 };
     notifications::passed(&db, &[read(notifications::Place::MainLine(ConversationId::new()))]).await.unwrap();
-    db.has("USING INDEX notifications_unread (user_id=? AND conversation_id=? AND seq<?)");
+    db.has("INDEX notifications_unread (user_id=? AND conversation_id=? AND seq<?)");
     let all = notifications::Filter { is_unread: false, kind: None };
     notifications::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
     db.has("SEARCH n USING INDEX notifications_listed (user_id=?)");
@@ -263,7 +263,7 @@ async fn the_jobs_of_something_are_found_without_all_that_wait() {
 async fn what_somebody_has_used_of_their_quotas_is_found_without_those_of_others() {
     let db = Planned::new().await;
     budgets::quotas_of(&db, UserId::new(), &[QuotaMetric::Answers, QuotaMetric::Tokens]).await.unwrap();
-    db.has("USING INDEX sqlite_autoindex_budgets_1 (scope=? AND scope_id=?)");
+    db.has("INDEX sqlite_autoindex_budgets_1 (scope=? AND scope_id=?)");
 }
 
 #[tokio::test]
@@ -397,11 +397,11 @@ async fn figures_are_counted_in_what_is_new() {
     }
     // One whose id is of the day before is not looked at.
     assert_eq!(figures::messages(&db, from, to).await.unwrap(), [(from.0, 2)]);
-    db.has("USING INDEX sqlite_autoindex_messages_1 (id>? AND id<?)");
+    db.has("INDEX sqlite_autoindex_messages_1 (id>? AND id<?)");
     figures::tokens(&db, from, to).await.unwrap();
-    db.has("USING INDEX usage_requests_time (created_at>? AND created_at<?)");
+    db.has("INDEX usage_requests_time (created_at>? AND created_at<?)");
     figures::audited(&db, "auth.sign_in_failed", from, to).await.unwrap();
-    db.has("USING INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
+    db.has("INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
 }
 
 /// The app asks for them each time that it begins.
