@@ -171,19 +171,29 @@ pub async fn positions_at<C: ConnectionTrait>(
     Ok(found.into_iter().filter_map(position).collect())
 }
 
+#[derive(FromQueryResult)]
+struct Head {
+    id: ConversationId,
+    last_seq: i64,
+}
+
 /// How far these conversations have come. Deleted ones are in it too: their last event may still have to be told.
 pub async fn heads<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = ConversationId>,
 ) -> Result<Vec<(ConversationId, i64)>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Head {
-        id: ConversationId,
-        last_seq: i64,
-    }
     let asked = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
     let sql = format!("SELECT c.id, c.last_seq FROM {} JOIN conversations c ON c.id = w.id", asked.table());
     let heads = Head::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
+}
+
+/// How far those conversations have come in which something has happened since `since`, by the log: it names no others.
+pub async fn heads_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    let sql = "SELECT c.id, c.last_seq FROM conversations c \
+               WHERE c.id IN (SELECT e.conversation_id FROM conversation_events e WHERE e.created_at >= $1) AND c.last_seq > 0";
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
+    let heads = Head::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 

@@ -54,16 +54,11 @@ pub async fn positions<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// Conversations that have come farther than they were looked through, among those in which something has happened since: some of them.
-pub async fn waiting<C: ConnectionTrait>(
-    db: &C,
-    since: Timestamp,
-    limit: u32,
-) -> Result<Vec<(ConversationId, i64)>, AppError> {
-    let sql = format!(
-        "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
-         WHERE c.last_activity_at >= $1 AND c.last_seq > COALESCE(p.seq, 0) LIMIT {limit}"
-    );
+/// Conversations that have come farther than they were looked through, among those in which something has happened since. All conversations are read
+/// for it.
+pub async fn waiting<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
+               WHERE c.last_activity_at >= $1 AND c.last_seq > COALESCE(p.seq, 0)";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
     let found = Position::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())

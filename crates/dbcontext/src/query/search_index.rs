@@ -52,11 +52,9 @@ pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(
 }
 
 /// Conversations that were read less far, or farther, than they have come, and their last events.
-pub async fn waiting<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<(Uuid, i64)>, AppError> {
-    let sql = format!(
-        "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN search_conversations s ON s.id = c.id \
-         WHERE c.last_seq <> COALESCE(s.seq, 0) LIMIT {limit}"
-    );
+pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
+    let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN search_conversations s ON s.id = c.id \
+               WHERE c.last_seq <> COALESCE(s.seq, 0)";
     let found = Position::find_by_statement(statement(db, sql, [])).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }

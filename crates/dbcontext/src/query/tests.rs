@@ -211,6 +211,35 @@ async fn a_log_is_resumed_before_the_first_event_after_a_moment() {
 }
 
 #[tokio::test]
+async fn what_has_happened_since_a_moment_is_found_by_the_log() {
+    let db = Planned::new().await;
+    let literal = |id: Uuid| format!("x'{}'", id.simple());
+    let nobody = literal(Uuid::nil());
+    let mut sql = "PRAGMA foreign_keys = OFF;".to_owned();
+    let conversations = [(ConversationId::new(), 10), (ConversationId::new(), 20)];
+    for (conversation, moment) in conversations {
+        let id = literal(conversation.0);
+        sql.push_str(&format!(
+            "INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
+               VALUES ({id}, {nobody}, 'group', 3, {moment}, {nobody}, 0);"
+        ));
+        for seq in 1..=3 {
+            sql.push_str(&format!(
+                "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
+                   VALUES ({id}, {seq}, 'x', '', {moment});"
+            ));
+        }
+    }
+    db.execute_unprepared(&sql).await.unwrap();
+    assert_eq!(events::heads_since(&db, Timestamp(20)).await.unwrap(), [(conversations[1].0, 3)]);
+    let steps = db.take();
+    assert!(steps.contains("SEARCH e USING INDEX conversation_events_created (created_at>?)"), "{steps}");
+    assert!(!steps.contains("SCAN"), "{steps}");
+    assert_eq!(events::heads_since(&db, Timestamp(10)).await.unwrap().len(), 2);
+    assert!(events::heads_since(&db, Timestamp(21)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn notifications_are_removed_without_a_look_at_all_of_them() {
     let db = Planned::new().await;
     notifications::older(&db, Timestamp(5), 1_000).await.unwrap();

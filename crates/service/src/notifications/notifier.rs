@@ -33,7 +33,12 @@ use super::{
     happenings::{Happenings, matters},
     missed, tell, tell_of_end,
 };
-use crate::{App, lookout::Lookout, push, removal::in_parts};
+use crate::{
+    App,
+    lookout::{Look, Lookout},
+    push,
+    removal::in_parts,
+};
 
 /// How long it is waited for more to come, at least; and how much longer it rests than it has worked.
 const GATHER: Duration = Duration::from_millis(100);
@@ -112,7 +117,7 @@ async fn listen(mut listener: Listener, news: Arc<News>) {
 async fn keep(app: Weak<App>, news: Arc<News>) {
     let mut lookout = Lookout::new(SWEEP);
     loop {
-        let wait = lookout.wait(news.is_incomplete.load(Ordering::Relaxed));
+        let wait = lookout.wait(&news.is_incomplete);
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         tokio::time::sleep(GATHER).await;
         let Some(app) = app.upgrade() else { return };
@@ -120,20 +125,10 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
             return;
         }
         let begun = Instant::now();
-        let is_due = lookout.is_due(news.is_incomplete.load(Ordering::Relaxed));
-        if is_due {
-            news.is_incomplete.store(false, Ordering::Relaxed);
-        }
-        let rest = match turn(&app, &news, is_due).await {
-            Ok(()) => {
-                if is_due {
-                    lookout.looked();
-                }
-                (begun.elapsed() * REST).min(LONGEST_REST)
-            }
+        let rest = match turn(&app, &news, &mut lookout).await {
+            Ok(()) => (begun.elapsed() * REST).min(LONGEST_REST),
             Err(error) => {
                 tracing::warn!(%error, "it could not be found out who is to be told of what");
-                lookout.failed();
                 AFTER_FAILURE
             }
         };
@@ -142,12 +137,13 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
     }
 }
 
-async fn turn(app: &App, news: &News, is_due: bool) -> Result<(), AppError> {
-    if is_due {
-        let since = app.clock.now().minus(TOO_OLD);
-        for (id, head) in notifying::waiting(app.db.reader(), since, 1_000).await? {
+async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<(), AppError> {
+    if let Some(look) = lookout.due(&news.is_incomplete, app.clock.now()) {
+        for (id, head) in waiting(app, look).await? {
             news.hear(id, head);
         }
+        // What is heard of stays until it was looked through.
+        lookout.looked(look);
     }
     // What comes meanwhile is for the next turn: otherwise there would be no rest while people write, and some conversations would get no turn.
     let all = news.take();
@@ -181,6 +177,14 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<(), AppError> {
         }
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// The conversations that a look finds: all that were not looked through, or whatever has come since.
+async fn waiting(app: &App, look: Look) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    match look.since {
+        Some(since) => events::heads_since(app.db.reader(), since).await,
+        None => notifying::waiting(app.db.reader(), app.clock.now().minus(TOO_OLD)).await,
+    }
 }
 
 /// Looks through what is new in these conversations. `false`: another instance is at it.

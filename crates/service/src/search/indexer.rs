@@ -27,9 +27,12 @@ use uuid::Uuid;
 use super::{
     document::{self, Texts},
     files,
-    index::{SearchIndex, Writing},
+    index::{self, SearchIndex, Writing},
 };
-use crate::{App, lookout::Lookout};
+use crate::{
+    App,
+    lookout::{Look, Lookout},
+};
 
 /// How long it rests after it has read what was new: as long as it took, so that what people send goes before, and long enough for more to come.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
@@ -175,7 +178,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
     let mut lookout = Lookout::new(SWEEP);
     let mut is_filling = true;
     loop {
-        let until_sweep = lookout.wait(news.is_incomplete.load(Relaxed));
+        let until_sweep = lookout.wait(&news.is_incomplete);
         let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(LOOK) };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(app) = app.upgrade() else { return };
@@ -183,21 +186,13 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
             return;
         }
         let begun = Instant::now();
-        let is_due = lookout.is_due(news.is_incomplete.load(Relaxed));
-        if is_due {
-            news.is_incomplete.store(false, Relaxed);
-        }
-        match turn(&app, &news, is_due).await {
+        match turn(&app, &news, &mut lookout).await {
             Ok(Turn { fills }) => {
                 is_filling = fills;
                 news.is_filling.store(fills, Relaxed);
-                if is_due {
-                    lookout.looked();
-                }
             }
             Err(error) => {
                 tracing::warn!(%error, "messages could not be read into the search index");
-                lookout.failed();
                 drop(app);
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
@@ -216,7 +211,7 @@ struct Turn {
 }
 
 /// Reads what is new, and some of what is old.
-async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
+async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<Turn, AppError> {
     let index = app.search.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {
@@ -224,17 +219,20 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
         begin_filling(app, index).await?;
         return Ok(Turn { fills: true });
     }
-    if is_due {
-        for (id, head) in index.waiting(&app.db).await? {
+    let look = lookout.due(&news.is_incomplete, app.clock.now());
+    if let Some(look) = look {
+        for (id, head) in waiting(app, index, look).await? {
             news.hear(id, head);
         }
+        // What is heard of stays until it is read.
+        lookout.looked(look);
     }
     // What comes meanwhile is for the next turn: otherwise nothing else would be read while people write, and some conversations would get no turn.
     let all = news.take();
     let read = read_all(app, index, news, &all).await;
     news.end_taking();
     read?;
-    if (news.is_touched.swap(false, Relaxed) || is_due)
+    if (news.is_touched.swap(false, Relaxed) || look.is_some())
         && let Err(error) = read_touched(app, index, news).await
     {
         news.is_touched.store(true, Relaxed);
@@ -246,6 +244,19 @@ async fn turn(app: &App, news: &News, is_due: bool) -> Result<Turn, AppError> {
         Some(Fill { is_done: false, .. }) => Ok(Turn { fills: read_old(app, index).await? }),
         Some(_) => Ok(Turn { fills: false }),
     }
+}
+
+/// The conversations that a look finds not to be in the index as they are.
+async fn waiting(app: &App, index: &dyn SearchIndex, look: Look) -> Result<Vec<(Uuid, i64)>, AppError> {
+    let Some(since) = look.since else { return index.waiting(&app.db).await };
+    let heads = events::heads_since(app.db.reader(), since).await?;
+    let mut waiting = Vec::new();
+    for some in heads.chunks(CONVERSATIONS) {
+        let heads: Vec<(Uuid, i64)> = some.iter().map(|(id, head)| (id.0, *head)).collect();
+        let read = index.positions(heads.iter().map(|(id, _)| *id).collect()).await?;
+        waiting.extend(index::unequal(heads, read));
+    }
+    Ok(waiting)
 }
 
 /// From here on what is new comes from the log, and what was there before is read from the newest to the oldest.

@@ -51,7 +51,7 @@ pub(super) trait SearchIndex: Send + Sync {
     /// How far these conversations were read; those that never were may be left out.
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
 
-    /// Conversations that were read less far, or farther, than they have come, and their last events: some of them.
+    /// Conversations that were read less far, or farther, than they have come, and their last events. All are looked at.
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError>;
 
     /// The right to write, until what is written is committed. None: another instance has it.
@@ -87,10 +87,14 @@ pub(super) fn open(config: &Config, db: &Database) -> anyhow::Result<Box<dyn Sea
 
 /// Conversations that have come less far than they were read, or farther, and how far they have come.
 async fn behind(db: &Database, read: Vec<(Uuid, i64)>) -> Result<Vec<(Uuid, i64)>, AppError> {
-    let heads = rows::all_heads(db.reader()).await?;
+    Ok(unequal(rows::all_heads(db.reader()).await?, read))
+}
+
+/// Those of these conversations that have come less far than they were read, or farther.
+pub(super) fn unequal(heads: Vec<(Uuid, i64)>, read: Vec<(Uuid, i64)>) -> Vec<(Uuid, i64)> {
     let read: HashMap<Uuid, i64> = read.into_iter().collect();
     let is_waiting = |(id, head): &(Uuid, i64)| read.get(id).copied().unwrap_or(0) != *head;
-    Ok(heads.into_iter().filter(is_waiting).collect())
+    heads.into_iter().filter(is_waiting).collect()
 }
 
 #[cfg(test)]

@@ -8,9 +8,6 @@ use uuid::Uuid;
 
 use super::{SearchIndex, Writing};
 
-/// Conversations that are found to be behind at once.
-const BEHIND: u32 = 1_000;
-
 pub(super) struct Tables {
     db: Database,
 }
@@ -44,7 +41,7 @@ impl SearchIndex for Tables {
     }
 
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
-        rows::waiting(db.reader(), BEHIND).await
+        rows::waiting(db.reader()).await
     }
 
     async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
