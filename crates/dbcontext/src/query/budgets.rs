@@ -187,10 +187,16 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Holds that nobody has settled or renewed in time.
-pub async fn expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Hold>, AppError> {
-    let sql = "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
-    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+/// Holds that nobody has settled or renewed in time, behind the one that `after` names by when it expired.
+pub async fn expired<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    after: (Timestamp, Uuid),
+    most: u64,
+) -> Result<Vec<Hold>, AppError> {
+    let sql = "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
+               ORDER BY expires_at, id LIMIT $4";
+    let values = [now.0.into(), after.0.0.into(), after.1.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Hold::find_by_statement(statement).all(db).await.map_err(app_error)
 }

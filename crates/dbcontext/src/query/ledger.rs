@@ -238,15 +238,21 @@ pub async fn expiring<C: ConnectionTrait>(
     Expiring::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
-/// Accounts with credits that have expired.
-pub async fn with_expired<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Uuid>, AppError> {
+/// Accounts with credits that have expired, behind `after`.
+pub async fn with_expired<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    after: Uuid,
+    most: u64,
+) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         account_id: Uuid,
     }
     let sql = "SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
-               WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held LIMIT $2";
-    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+               WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held \
+               AND g.account_id > $2 ORDER BY g.account_id LIMIT $3";
+    let values = [now.0.into(), after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.account_id).collect())
@@ -276,10 +282,16 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Holds that nobody has settled or renewed in time.
-pub async fn expired_holds<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<Hold>, AppError> {
-    let sql = "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
-    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+/// Holds that nobody has settled or renewed in time, behind the one that `after` names by when it expired.
+pub async fn expired_holds<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    after: (Timestamp, Uuid),
+    most: u64,
+) -> Result<Vec<Hold>, AppError> {
+    let sql = "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
+               ORDER BY expires_at, id LIMIT $4";
+    let values = [now.0.into(), after.0.0.into(), after.1.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Hold::find_by_statement(statement).all(db).await.map_err(app_error)
 }

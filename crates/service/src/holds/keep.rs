@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use appcore::{AppError, credits::MicroCredits, view::QuotaMetric};
+use appcore::{AppError, Timestamp, credits::MicroCredits, view::QuotaMetric};
 use dbcontext::{
     constraint::app_error,
     query::{
@@ -23,6 +23,8 @@ use crate::ledger;
 
 /// Expired holds that one transaction releases.
 const SWEEP_HOLDS: u64 = 500;
+/// Before all holds.
+const FIRST: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
 /// How often blocks are looked after.
 const TEND: Duration = Duration::from_millis(500);
 
@@ -124,23 +126,71 @@ impl Holds {
         query::execute(self.db.writer(), pieces).await
     }
 
+    /// Releases what has expired. A hold that can't be released keeps no other.
     pub(crate) async fn sweep(&self) -> Result<(), AppError> {
-        let (now, db) = (self.clock.now(), self.db.reader());
-        let mut expired: Vec<(Purse, Uuid)> = Vec::new();
-        for hold in counters::expired(db, now, SWEEP_HOLDS).await? {
-            expired.push((Purse::Counter(CounterId::of(&hold.scope, hold.scope_id)?), hold.id));
+        let now = self.clock.now();
+        let of_counters = self.sweep_counters(now).await;
+        let of_accounts = self.sweep_accounts(now).await;
+        of_counters.and(of_accounts)
+    }
+
+    async fn sweep_counters(&self, now: Timestamp) -> Result<(), AppError> {
+        let mut after = FIRST;
+        loop {
+            let part = counters::expired(self.db.reader(), now, after, SWEEP_HOLDS).await?;
+            let Some(last) = part.last() else { return Ok(()) };
+            after = (last.expires_at, last.id);
+            let mut expired = Vec::with_capacity(part.len());
+            for hold in part {
+                match CounterId::of(&hold.scope, hold.scope_id) {
+                    Ok(counter) => expired.push((Purse::Counter(counter), hold.id)),
+                    Err(error) => tracing::error!(%error, hold = %hold.id, "an expired hold is of nothing"),
+                }
+            }
+            self.release(&expired, now).await?;
         }
-        let of_accounts = accounts::expired_holds(db, now, SWEEP_HOLDS).await?;
-        expired.extend(of_accounts.into_iter().map(|hold| (Purse::Credits(hold.account_id), hold.id)));
+    }
+
+    async fn sweep_accounts(&self, now: Timestamp) -> Result<(), AppError> {
+        let mut after = FIRST;
+        loop {
+            let part = accounts::expired_holds(self.db.reader(), now, after, SWEEP_HOLDS).await?;
+            let Some(last) = part.last() else { return Ok(()) };
+            after = (last.expires_at, last.id);
+            let expired: Vec<(Purse, Uuid)> =
+                part.into_iter().map(|hold| (Purse::Credits(hold.account_id), hold.id)).collect();
+            self.release(&expired, now).await?;
+        }
+    }
+
+    /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
+    async fn release(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
+        let mut left = vec![expired];
+        while let Some(some) = left.pop() {
+            let Err(error) = self.release_together(some, now).await else { continue };
+            if !self.db.is_available() {
+                return Err(error);
+            }
+            if let [(_, hold)] = some {
+                tracing::warn!(%error, %hold, "an expired hold could not be released");
+            } else {
+                let (one, other) = some.split_at(some.len() / 2);
+                left.extend([one, other]);
+            }
+        }
+        Ok(())
+    }
+
+    async fn release_together(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
         if expired.is_empty() {
             return Ok(());
         }
         let tx = self.db.begin().await.map_err(app_error)?;
         let mut purses = Locked::open(&tx, expired.iter().map(|(purse, _)| *purse), now).await?;
-        let removed = purses.remove(&tx, expired, Which::Expired).await?;
-        tracing::info!(holds = removed.len(), "what was held for calls that nobody settled is free again");
+        let removed = purses.remove(&tx, expired.iter().copied(), Which::Expired).await?;
         purses.store(&tx).await?;
         tx.commit().await.map_err(app_error)?;
+        tracing::info!(holds = removed.len(), "what was held for calls that nobody settled is free again");
         self.tell(removed.iter().map(|hold| &hold.purse));
         Ok(())
     }

@@ -12,13 +12,14 @@ use dbcontext::{
     },
 };
 use proptest::{prelude::*, test_runner::TestRunner};
+use sea_orm::{ConnectionTrait as _, Statement};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
 use crate::{
     accounts::tests::stage::stages,
-    ledger::{Books, Holder, Source, verify},
+    ledger::{self, Books, Holder, Source, verify},
 };
 
 /// When the stages stand still: their own holds are kept by the same clock.
@@ -195,6 +196,45 @@ async fn what_nobody_settles_expires_and_its_late_cost_is_booked() {
         book(&db, &holds, held, 40, clock.now()).await;
         assert_eq!(figures(&db, account).await, (60, 0, 0));
         adds_up(&db).await;
+    }
+}
+
+/// Books already that credits of the account have expired, and that so many were left that are held: it can't be booked once more.
+async fn damage(db: &Database, account: Uuid, held: i64) {
+    let grant = rows::grants(db.writer(), &[account]).await.unwrap().remove(0);
+    let sql = "INSERT INTO ledger_entries (id, account_id, from_account, to_account, kind, amount, balance_after, source, source_id, created_at) \
+               VALUES ($1, $2, $3, $4, 'expire', 1, 0, 'grant', $5, 0)";
+    let source_id = format!("{}:{held}", grant.id);
+    let values = [Uuid::now_v7().into(), account.into(), account.into(), Uuid::now_v7().into(), source_id.into()];
+    let statement = Statement::from_sql_and_values(db.writer().get_database_backend(), sql, values);
+    db.writer().execute_raw(statement).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
+    for stage in stages().await {
+        let app = stage.try_instance(&[]).await.unwrap();
+        let db = app.db.clone();
+        let clock = Clock::stopped_at(NOW);
+        let holds = Arc::clone(&instances(&db, &clock)[0]);
+        let accounts: [Uuid; 3] = std::array::from_fn(|_| Uuid::now_v7());
+        for id in accounts {
+            let until = Some(NOW.plus(EXPIRY));
+            in_books(&db, id, NOW, |book| book.buy(MicroCredits(100), &Source::new("payment", id), until)).await;
+            assert!(take(&holds, id, 60, Origin::Own).await.is_some());
+        }
+        damage(&db, accounts[1], 60).await;
+        holds.forget_all();
+        clock.advance(EXPIRY * 2);
+        holds.sweep().await.unwrap();
+        // What was held expires with the next look.
+        for (id, expected) in accounts.into_iter().zip([(60, 0, 0), (100, 60, 0), (60, 0, 0)]) {
+            assert_eq!(figures(&db, id).await, expected);
+        }
+        ledger::expire(&db, clock.now()).await.unwrap();
+        for (id, expected) in accounts.into_iter().zip([(0, 0, 0), (100, 60, 0), (0, 0, 0)]) {
+            assert_eq!(figures(&db, id).await, expected);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use self::{
     books::Books,
 };
 
-/// Accounts with expired credits that one look takes on.
+/// Accounts with expired credits that are found at once.
 const SWEEP: u64 = 500;
 
 /// Whose an account is.
@@ -73,18 +73,32 @@ pub(crate) const fn none() -> Credits {
     Credits { balance: zero, held: zero, available: zero, owed: zero, granted: zero }
 }
 
-/// Lets expired credits go, as far as they aren't held.
+/// Lets expired credits go, as far as they aren't held. An account on which that can't be booked keeps no other waiting.
 pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError> {
-    for account in rows::with_expired(db.reader(), now, SWEEP).await? {
-        let tx = db.begin().await.map_err(app_error)?;
-        let mut books = Books::lock(&tx, &[account], now).await?;
-        if let Some(book) = books.get_mut(account) {
-            book.expire();
+    let mut after = Uuid::nil();
+    loop {
+        let accounts = rows::with_expired(db.reader(), now, after, SWEEP).await?;
+        let Some(last) = accounts.last() else { return Ok(()) };
+        after = *last;
+        for account in accounts {
+            if let Err(error) = expire_account(db, account, now).await {
+                if !db.is_available() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, %account, "an account's expired credits could not be booked");
+            }
         }
-        books.store(&tx).await?;
-        tx.commit().await.map_err(app_error)?;
     }
-    Ok(())
+}
+
+async fn expire_account(db: &Database, account: Uuid, now: Timestamp) -> Result<(), AppError> {
+    let tx = db.begin().await.map_err(app_error)?;
+    let mut books = Books::lock(&tx, &[account], now).await?;
+    if let Some(book) = books.get_mut(account) {
+        book.expire();
+    }
+    books.store(&tx).await?;
+    tx.commit().await.map_err(app_error)
 }
 
 /// Recomputes every account from its entries.
