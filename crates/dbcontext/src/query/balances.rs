@@ -16,13 +16,14 @@ use crate::{
     },
 };
 
-/// Accounts that somebody has to look at.
-pub async fn due<C: ConnectionTrait>(db: &C, most: u64) -> Result<Vec<Uuid>, AppError> {
+/// Accounts that somebody has to look at, behind `after`.
+pub async fn due<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
     use ledger_account::Column;
     let query = ledger_account::Entity::find().select_only().column(Column::Id);
     // As it stands in the index.
     let is_due = Column::IsDue.into_expr().eq(super::literal(1));
-    query.filter(is_due).limit(most).into_tuple().all(db).await.map_err(app_error)
+    let query = query.filter(is_due).filter(Column::Id.into_expr().gt(after)).order_by_asc(Column::Id);
+    query.limit(most).into_tuple().all(db).await.map_err(app_error)
 }
 
 /// Has somebody look at an account.

@@ -239,11 +239,11 @@ pub async fn waiting<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Payments for which an event waits, though what it waits for is there.
-pub async fn awaited<C: ConnectionTrait>(db: &C, most: u64) -> Result<Vec<Uuid>, AppError> {
+/// Payments behind `after` for which an event waits, though what it waits for is there.
+pub async fn awaited<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
     let sql = "SELECT DISTINCT p.id FROM payment_events e JOIN payments p ON p.gateway = e.gateway AND p.charge = e.charge \
-               AND p.stage = 'paid' WHERE e.applied_at IS NULL AND e.charge IS NOT NULL LIMIT $1";
-    ids(db, sql, [i64::try_from(most).unwrap_or(i64::MAX).into()]).await
+               AND p.stage = 'paid' WHERE e.applied_at IS NULL AND e.charge IS NOT NULL AND p.id > $1 ORDER BY p.id LIMIT $2";
+    ids(db, sql, [after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]).await
 }
 
 /// Events that have waited since `before` for a charge that no payment has wait no longer, and what was sent is no longer kept. Says how many.

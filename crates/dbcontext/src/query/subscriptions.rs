@@ -114,25 +114,35 @@ pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> R
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
-/// Workspaces that have a seat for a member who has none: the subscription, and the member.
-pub async fn unseated<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<(Uuid, UserId)>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        id: Uuid,
-        user_id: UserId,
-    }
+/// A workspace that has a seat for a member who has none: its subscription, and the member.
+#[derive(Clone, Copy, Debug, FromQueryResult)]
+pub struct Unseated {
+    pub id: Uuid,
+    pub user_id: UserId,
+    /// Since when they are a member.
+    pub since: Timestamp,
+}
+
+/// Members without a seat who could have one, in their order, behind the one that `after` names by since when they are a member.
+pub async fn unseated<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    after: (Timestamp, UserId),
+    most: u64,
+) -> Result<Vec<Unseated>, AppError> {
     let sql = format!(
-        "SELECT s.id, m.user_id FROM subscriptions s JOIN workspace_members m ON m.workspace_id = s.workspace_id \
+        "SELECT s.id, m.user_id, m.created_at AS since FROM subscriptions s JOIN workspace_members m ON m.workspace_id = s.workspace_id \
          JOIN users u ON u.id = m.user_id WHERE s.workspace_id IS NOT NULL AND s.payment_id IS NOT NULL AND s.period_end > $1 \
          AND s.state <> 'ended' AND m.is_deleted = FALSE AND u.is_deleted = FALSE AND m.role <> '{}' \
          AND NOT EXISTS (SELECT 1 FROM payment_credits c WHERE c.payment_id = s.payment_id AND c.account_id = m.user_id) \
          AND (SELECT COUNT(*) FROM payment_credits c WHERE c.payment_id = s.payment_id) < s.seats \
-         ORDER BY m.created_at, m.user_id LIMIT $2",
+         AND (m.created_at, m.user_id) > ($2, $3) ORDER BY m.created_at, m.user_id LIMIT $4",
         WorkspaceRole::Guest.as_str()
     );
-    let values = [now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
-    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
-    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| (row.id, row.user_id)).collect())
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let values = [now.0.into(), after.0.0.into(), after.1.into(), most.into()];
+    let rows = Unseated::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    rows.all(db).await.map_err(app_error)
 }
 
 /// What each account got by a payment.

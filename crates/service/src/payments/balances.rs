@@ -34,7 +34,7 @@ use crate::{
     mail::{self, Letter, Recipient},
 };
 
-/// Accounts that one look takes.
+/// Accounts that one look claims, and that it finds at once.
 const MOST: u64 = 100;
 /// How often an instance looks at most.
 const PACE: Duration = Duration::from_secs(1);
@@ -99,23 +99,25 @@ pub(crate) fn stir(app: &App) {
 
 async fn look(app: &App) -> Result<(), AppError> {
     let now = app.clock.now();
-    let mut ids = rows::claim_top_ups(app.db.writer(), now, now.plus(app.config.payment.reconcile_after), MOST).await?;
-    let claimed = ids.len();
-    let due = rows::due(app.db.reader(), MOST).await?;
-    if due.len() as u64 >= MOST {
-        stir(app);
+    let claimed = rows::claim_top_ups(app.db.writer(), now, now.plus(app.config.payment.reconcile_after), MOST).await?;
+    let mut some: Vec<(Uuid, bool)> = claimed.iter().map(|id| (*id, true)).collect();
+    let mut after = Uuid::nil();
+    loop {
+        let due = rows::due(app.db.reader(), after, MOST).await?;
+        let next = due.last().copied();
+        some.extend(due.into_iter().filter(|id| !claimed.contains(id)).map(|id| (id, false)));
+        // Some at the same time: a gateway may take long to answer about one.
+        stream::iter(std::mem::take(&mut some))
+            .for_each_concurrent(AT_ONCE, |(id, is_claimed)| async move {
+                if let Err(error) = look_at(app, id, is_claimed).await {
+                    tracing::warn!(%error, account = %id, "a balance could not be looked after");
+                }
+            })
+            .await;
+        // What fails stays due, and keeps none behind it waiting.
+        let Some(next) = next else { return Ok(()) };
+        after = next;
     }
-    let others: Vec<Uuid> = due.into_iter().filter(|id| !ids.contains(id)).collect();
-    ids.extend(others);
-    // Some at the same time: a gateway may take long to answer about one.
-    stream::iter(ids.into_iter().enumerate())
-        .for_each_concurrent(AT_ONCE, |(place, id)| async move {
-            if let Err(error) = look_at(app, id, place < claimed).await {
-                tracing::warn!(%error, account = %id, "a balance could not be looked after");
-            }
-        })
-        .await;
-    Ok(())
 }
 
 /// What there is to do about an account. It can be done again at any time.

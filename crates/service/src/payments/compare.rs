@@ -36,7 +36,7 @@ const EDGE: Duration = Duration::from_secs(3_600);
 const PART: u64 = 200;
 /// Payments that are asked about at the same time, where a gateway has no list.
 const AT_ONCE: usize = 8;
-/// After so many answers in a row that didn't come the comparison is left for later.
+/// After so many in a row that could not be compared the comparison is left for later.
 const IN_VAIN: usize = 5;
 /// The most payments of two days that are compared.
 const MOST: u64 = 20_000;
@@ -89,23 +89,29 @@ async fn look_at(app: &App, gateway: &dyn Gateway, now: Timestamp) -> Result<(),
 /// Compares the two days before this one.
 async fn compare(app: &App, gateway: &dyn Gateway, day: Timestamp) -> Result<(), AppError> {
     let (from, until) = (Timestamp(day.0 - 2 * DAY), day);
-    let mut comparison = Comparison { app, gateway, now: app.clock.now(), equal: Vec::new() };
-    match gateway.list(from, until).await.map_err(failed)? {
-        Listing::Charges(listed) => comparison.with_list(listed, from, until).await?,
-        Listing::Each => comparison.one_by_one(from, until).await?,
+    let mut comparison =
+        Comparison { app, gateway, now: app.clock.now(), equal: Vec::new(), is_whole: true, in_vain: 0 };
+    let compared = match gateway.list(from, until).await.map_err(failed)? {
+        Listing::Charges(listed) => comparison.with_list(listed, from, until).await,
+        Listing::Each => comparison.one_by_one(from, until).await,
         Listing::Denied => {
             let name = gateway.name().as_str();
             tracing::warn!(
                 gateway = name,
                 "it doesn't list what it took: what it took for something unknown isn't found"
             );
-            comparison.one_by_one(from, until).await?;
+            comparison.one_by_one(from, until).await
         }
-    }
+    };
     for part in comparison.equal.chunks(PART as usize) {
         reconciliation::heal(app.db.writer(), gateway.name().as_str(), part.to_vec(), comparison.now).await?;
     }
-    Ok(())
+    compared?;
+    if comparison.is_whole {
+        return Ok(());
+    }
+    // What is written down already is not written down again.
+    Err(AppError::unavailable(anyhow::anyhow!("some of it could not be compared")))
 }
 
 async fn fetch(app: &App, gateway: &dyn Gateway, row: &payment::Model) -> Result<Snapshot, AppError> {
@@ -118,6 +124,10 @@ struct Comparison<'a> {
     now: Timestamp,
     /// Payments that are the same on both sides.
     equal: Vec<Uuid>,
+    /// What the gateway has told of could be compared.
+    is_whole: bool,
+    /// How many in a row could not be compared.
+    in_vain: usize,
 }
 
 impl Comparison<'_> {
@@ -132,22 +142,43 @@ impl Comparison<'_> {
                 found.iter().filter_map(|row| Some((row.charge.as_deref()?, row))).collect();
             for one in part {
                 let ours = one.payment_id.and_then(|id| by_id.get(&id)).or_else(|| by_charge.get(one.charge.as_str()));
-                match ours {
-                    Some(row) => self.listed(row, one).await?,
+                let compared = match ours {
+                    Some(row) => self.listed(row, one).await,
                     None => {
                         let theirs = Some((one.money.amount, one.money.currency));
-                        self.differs(Kind::UnknownHere, &one.charge, None, None, theirs, false).await?;
+                        self.differs(Kind::UnknownHere, &one.charge, None, None, theirs, false).await
                     }
-                }
+                };
+                self.note(&one.charge, compared)?;
             }
         }
         let told: std::collections::HashSet<&str> = listed.iter().map(|one| one.charge.as_str()).collect();
         let (from, until) = (from.plus(EDGE), until.minus(EDGE));
         for row in reconciliation::paid_between(app.db.writer(), name, from, until, MOST).await? {
             if row.charge.as_deref().is_some_and(|charge| !told.contains(charge)) {
-                let ours = Some(row.amount);
-                self.differs(Kind::NotPaidThere, &row.id.to_string(), Some(&row), ours, None, false).await?;
+                let (ours, subject) = (Some(row.amount), row.id.to_string());
+                let compared = self.differs(Kind::NotPaidThere, &subject, Some(&row), ours, None, false).await;
+                self.note(&subject, compared)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Takes note of what became of one of them: where it can't be compared, the others are.
+    fn note(&mut self, subject: &str, compared: Result<(), AppError>) -> Result<(), AppError> {
+        let Err(error) = compared else {
+            self.in_vain = 0;
+            return Ok(());
+        };
+        self.is_whole = false;
+        self.skip(subject, &error)
+    }
+
+    fn skip(&mut self, subject: &str, error: &AppError) -> Result<(), AppError> {
+        tracing::warn!(%error, gateway = self.gateway.name().as_str(), subject, "a payment could not be compared");
+        self.in_vain += 1;
+        if self.in_vain == IN_VAIN {
+            return Err(AppError::unavailable(anyhow::anyhow!("nothing of it can be compared")));
         }
         Ok(())
     }
@@ -169,22 +200,17 @@ impl Comparison<'_> {
     async fn one_by_one(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (app, name) = (self.app, self.gateway.name().as_str());
         let begun = reconciliation::begun_between(app.db.writer(), name, from, until, MOST).await?;
-        let mut in_vain = 0;
         for part in begun.chunks(AT_ONCE) {
             let asked: Vec<_> = part.iter().map(|row| fetch(app, self.gateway, row)).collect();
             for (row, found) in part.iter().zip(join_all(asked).await) {
+                let subject = row.id.to_string();
                 match found {
                     Ok(found) => {
-                        in_vain = 0;
-                        self.one(row, found.remote).await?;
+                        let compared = self.one(row, found.remote).await;
+                        self.note(&subject, compared)?;
                     }
-                    Err(error) => {
-                        in_vain += 1;
-                        tracing::warn!(%error, payment = %row.id, "a payment could not be compared");
-                    }
-                }
-                if in_vain == IN_VAIN {
-                    return Err(AppError::unavailable(anyhow::anyhow!("it doesn't answer")));
+                    // It is asked about again tomorrow.
+                    Err(error) => self.skip(&subject, &error)?,
                 }
             }
         }

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ::payment::{GatewayName, News, Remote, Snapshot, Stage};
-use appcore::{AppError, Code};
+use appcore::{AppError, Code, Timestamp};
 use dbcontext::{constraint::app_error, entity::payment, query::payments as rows};
 use futures_util::{
     future::join_all,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{apply, compare, failed, gateway_of, known, refund, setups, stage, subscriptions};
 use crate::App;
 
-/// Payments of a gateway that one look asks about.
+/// Payments of a gateway that one look asks about, and those with waiting events that it finds at once.
 const MOST: u64 = 100;
 /// How many of them are asked about at the same time.
 pub(super) const AT_ONCE: usize = 16;
@@ -59,6 +59,12 @@ async fn every<F: Future<Output = Result<(), AppError>>>(app: &App, what: &str, 
 }
 
 async fn look(app: &App, gateway: GatewayName) -> Result<(), AppError> {
+    let payments = look_at_payments(app, gateway).await;
+    let refunds = look_at_refunds(app, gateway).await;
+    payments.and(refunds)
+}
+
+async fn look_at_payments(app: &App, gateway: GatewayName) -> Result<(), AppError> {
     let now = app.clock.now();
     let next = now.plus(app.config.payment.reconcile_after);
     // Some at a time: a gateway that is away lets each of them wait.
@@ -70,6 +76,12 @@ async fn look(app: &App, gateway: GatewayName) -> Result<(), AppError> {
             }
         })
         .await;
+    Ok(())
+}
+
+async fn look_at_refunds(app: &App, gateway: GatewayName) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let next = now.plus(app.config.payment.reconcile_after);
     let due = rows::claim_due_refunds(app.db.writer(), gateway.as_str(), now, next, MOST).await?;
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
@@ -84,22 +96,33 @@ async fn look(app: &App, gateway: GatewayName) -> Result<(), AppError> {
 /// Applies events that have waited for what is there now, and forgets those that nothing comes for.
 async fn look_at_events(app: &App) -> Result<(), AppError> {
     let now = app.clock.now();
-    apply_awaited(app).await?;
-    let forgotten = rows::forget_foreign(app.db.writer(), now, now.minus(FOREIGN)).await?;
-    if forgotten > 0 {
-        tracing::info!(forgotten, "events about charges that aren't ours wait no longer");
-    }
-    match app.config.payment.event_retention_days {
+    let applied = apply_awaited(app).await;
+    let forgotten = forget_foreign(app, now).await;
+    let removed = match app.config.payment.event_retention_days {
         0 => Ok(()),
         days => rows::remove_events(app.db.writer(), now.minus(DAY * days), OLD).await,
-    }
+    };
+    applied.and(forgotten).and(removed)
 }
 
 async fn apply_awaited(app: &App) -> Result<(), AppError> {
-    for id in rows::awaited(app.db.reader(), MOST).await? {
-        if let Err(error) = apply_waiting(app, id).await {
-            tracing::error!(%error, payment = %id, "what has waited for a payment could not be applied");
+    let mut after = Uuid::nil();
+    loop {
+        let part = rows::awaited(app.db.reader(), after, MOST).await?;
+        let Some(last) = part.last() else { return Ok(()) };
+        after = *last;
+        for id in part {
+            if let Err(error) = apply_waiting(app, id).await {
+                tracing::error!(%error, payment = %id, "what has waited for a payment could not be applied");
+            }
         }
+    }
+}
+
+async fn forget_foreign(app: &App, now: Timestamp) -> Result<(), AppError> {
+    let forgotten = rows::forget_foreign(app.db.writer(), now, now.minus(FOREIGN)).await?;
+    if forgotten > 0 {
+        tracing::info!(forgotten, "events about charges that aren't ours wait no longer");
     }
     Ok(())
 }

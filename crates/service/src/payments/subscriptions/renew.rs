@@ -37,12 +37,21 @@ pub(in crate::payments) async fn look(app: &App, now: Timestamp) -> Result<(), A
             }
         })
         .await;
-    for (id, user_id) in rows::unseated(app.db.reader(), now, MOST).await? {
-        if let Err(error) = take_seat(app, id, user_id).await {
-            tracing::warn!(%error, subscription = %id, "a member could not be given a seat");
+    give_seats(app, now).await
+}
+
+async fn give_seats(app: &App, now: Timestamp) -> Result<(), AppError> {
+    let mut after = (Timestamp(i64::MIN), UserId(Uuid::nil()));
+    loop {
+        let part = rows::unseated(app.db.reader(), now, after, MOST).await?;
+        let Some(last) = part.last() else { return Ok(()) };
+        after = (last.since, last.user_id);
+        for rows::Unseated { id, user_id, .. } in part {
+            if let Err(error) = take_seat(app, id, user_id).await {
+                tracing::warn!(%error, subscription = %id, "a member could not be given a seat");
+            }
         }
     }
-    Ok(())
 }
 
 /// Does what is due of a subscription. It can be done again at any time.
