@@ -490,13 +490,18 @@ pub async fn forgotten<C: ConnectionTrait>(db: &C, limit: usize) -> Result<Vec<F
     raw::find(db, &sql, vec![]).await
 }
 
-/// Files whose vectors are of another model than this one.
-pub async fn of_other_space<C: ConnectionTrait>(db: &C, space: &str, limit: usize) -> Result<Vec<FileRow>, AppError> {
+/// Files behind this one whose vectors are of another model than this one.
+pub async fn of_other_space<C: ConnectionTrait>(
+    db: &C,
+    space: &str,
+    after: Option<KnowledgeFileId>,
+    limit: usize,
+) -> Result<Vec<FileRow>, AppError> {
     let sql = format!(
-        "SELECT f.* FROM knowledge_files f WHERE f.state = '{}' AND f.space <> $1 ORDER BY f.id LIMIT {limit}",
+        "SELECT f.* FROM knowledge_files f WHERE f.state = '{}' AND f.space <> $1 AND f.id > $2 ORDER BY f.id LIMIT {limit}",
         KnowledgeState::Ready
     );
-    raw::find(db, &sql, vec![space.into()]).await
+    raw::find(db, &sql, vec![space.into(), after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
 /// Has a file be embedded anew; `false` where somebody else was faster.

@@ -257,24 +257,36 @@ pub(crate) async fn follow(app: Weak<App>) {
     }
 }
 
+/// Asks for all of them. A file for which that fails keeps none behind it waiting, and is come to again.
 async fn embed_anew(app: &App, space: &str) -> Result<(), AppError> {
+    let (mut after, mut failed) = (None, None);
     loop {
-        let files = rows::of_other_space(app.db.reader(), space, PART).await?;
-        if files.is_empty() {
-            return Ok(());
-        }
+        let files = rows::of_other_space(app.db.reader(), space, after, PART).await?;
+        let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
+        after = Some(last.id);
         for file in files {
-            let now = app.clock.now();
-            let tx = app.db.begin().await.map_err(app_error)?;
-            if rows::outdate(&tx, file.id, space, now).await? {
-                let job = ReadJob { file_id: file.id };
-                match file.added_by {
-                    Some(user_id) => jobs::ask_for(&tx, now, &job, (user_id, file.workspace_id)).await?,
-                    None => jobs::ask(&tx, now, &job).await?,
+            let id = file.id;
+            if let Err(error) = embed_file_anew(app, file, space).await {
+                if !app.db.is_available() {
+                    return Err(error);
                 }
+                tracing::warn!(%error, file = %id, "a file could not be handed to the present embedding model");
+                failed = Some(error);
             }
-            tx.commit().await.map_err(app_error)?;
         }
         jobs::wake(app);
     }
+}
+
+async fn embed_file_anew(app: &App, file: FileRow, space: &str) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if rows::outdate(&tx, file.id, space, now).await? {
+        let job = ReadJob { file_id: file.id };
+        match file.added_by {
+            Some(user_id) => jobs::ask_for(&tx, now, &job, (user_id, file.workspace_id)).await?,
+            None => jobs::ask(&tx, now, &job).await?,
+        }
+    }
+    tx.commit().await.map_err(app_error)
 }

@@ -9,13 +9,18 @@ use dbcontext::query::{
     self,
     knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
+use sea_orm::ConnectionTrait as _;
 
 use super::{
     ReadJob, embed_anew,
     search::{BLOCK, nearest},
     words,
 };
-use crate::{App, accounts::tests::stage::stages, jobs::Stored as _};
+use crate::{
+    App,
+    accounts::tests::stage::{Stage, stages},
+    jobs::Stored as _,
+};
 
 const SPACE: &str = "embed-1";
 
@@ -85,6 +90,38 @@ async fn whoever_has_many_files_read_keeps_nobody_else_waiting() {
         }
         assert_eq!(read, [0, 3, 1, 2].map(|n: usize| given[n]));
     }
+}
+
+#[tokio::test]
+async fn a_file_that_fails_keeps_none_behind_it_waiting() {
+    // On PostgreSQL a trigger is a function, too.
+    let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
+    let app = stage.instance().await;
+    let db = app.db.writer();
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        let row = ready(SPACE, None);
+        assert!(rows::insert(db, &row).await.unwrap());
+        assert!(rows::begin_space(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
+        let text = "The heron stands in the reeds.".to_owned();
+        let piece = PieceRow { file_id: row.id, number: 0, text, page: None, heading: None, line: None };
+        assert!(rows::cut(db, row.id, (vec![piece], Vec::new()), Timestamp(2)).await.unwrap());
+        given.push(row.id);
+    }
+    let stuck = format!(
+        "CREATE TRIGGER stuck BEFORE UPDATE ON knowledge_files WHEN OLD.id = x'{}' BEGIN SELECT RAISE(ABORT, 'it is a test'); END",
+        given[0].0.simple()
+    );
+    db.execute_unprepared(&stuck).await.unwrap();
+    let ids = |files: Vec<FileRow>| -> Vec<KnowledgeFileId> { files.into_iter().map(|file| file.id).collect() };
+    let without_words = async || ids(rows::without_words(db, None, 10).await.unwrap());
+    let of_other_space = async || ids(rows::of_other_space(db, "embed-2", None, 10).await.unwrap());
+    assert!(words::fill(&app).await.is_err() && embed_anew(&app, "embed-2").await.is_err());
+    assert_eq!((without_words().await, of_other_space().await), (vec![given[0]], vec![given[0]]));
+    db.execute_unprepared("DROP TRIGGER stuck").await.unwrap();
+    words::fill(&app).await.unwrap();
+    embed_anew(&app, "embed-2").await.unwrap();
+    assert_eq!((without_words().await, of_other_space().await), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test]

@@ -214,15 +214,22 @@ pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<PieceId> {
     hits.into_iter().take(most).map(|hit| hit.piece).collect()
 }
 
-/// Writes down the words of files that were cut before there was a place for them.
+/// Writes down the words of files that were cut before there was a place for them. A file for which that fails keeps none behind it waiting, and is come
+/// to again.
 pub(super) async fn fill(app: &App) -> Result<(), AppError> {
-    let mut after = None;
+    let (mut after, mut failed) = (None, None);
     loop {
         let files = rows::without_words(app.db.reader(), after, FILES).await?;
-        let Some(last) = files.last() else { return Ok(()) };
+        let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(last.id);
         for file in files {
-            fill_file(app, file.id, &file.name).await?;
+            if let Err(error) = fill_file(app, file.id, &file.name).await {
+                if !app.db.is_available() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, file = %file.id, "the words of a file could not be written down");
+                failed = Some(error);
+            }
         }
     }
 }
