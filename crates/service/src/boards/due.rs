@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use appcore::{
-    AppError, NotificationId, TaskId, Timestamp,
+    AppError, Code, NotificationId, TaskId, Timestamp, UserId,
     view::{NotificationKind, Task},
 };
 use dbcontext::query::{boards, tasks as rows};
@@ -68,25 +68,36 @@ async fn remind(app: &App, job: DueJob) -> Result<(), AppError> {
         return Ok(());
     }
     let people = if task.assignee_ids.is_empty() { vec![task.created_by] } else { task.assignee_ids.clone() };
+    let mut failed = None;
     for user_id in people {
-        // Whoever is out of the conversation is not told of it.
-        if access::reader(app, user_id, task.conversation_id).await.is_err() {
-            continue;
+        // The others are told, and with the next attempt nobody is told twice.
+        if let Err(error) = remind_person(app, job, &task, user_id).await {
+            tracing::warn!(%error, task = %job.task_id, user = %user_id, "somebody could not be reminded of a task");
+            failed = Some(error);
         }
-        let notice = Notice {
-            id: notice_id(job),
-            user_id,
-            kind: NotificationKind::Reminder,
-            conversation_id: Some(task.conversation_id),
-            message_id: task.message_id,
-            upload_id: None,
-            detail: Some(job.due_at.to_string()),
-            title: Some(task.title.clone()),
-            text: Some(String::new()),
-        };
-        notify(app, notice).await?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+async fn remind_person(app: &App, job: DueJob, task: &Task, user_id: UserId) -> Result<(), AppError> {
+    match access::reader(app, user_id, task.conversation_id).await {
+        Ok(_) => {}
+        // Whoever is out of the conversation is not told of it.
+        Err(error) if error.code() == Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let notice = Notice {
+        id: notice_id(job),
+        user_id,
+        kind: NotificationKind::Reminder,
+        conversation_id: Some(task.conversation_id),
+        message_id: task.message_id,
+        upload_id: None,
+        detail: Some(job.due_at.to_string()),
+        title: Some(task.title.clone()),
+        text: Some(String::new()),
+    };
+    notify(app, notice).await
 }
 
 /// However often the job is repeated it is the same: the task's random half and the time.
