@@ -435,20 +435,6 @@ pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> 
     Told::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
 }
 
-/// Removes them.
-pub async fn remove<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<(), AppError> {
-    if told.is_empty() {
-        return Ok(());
-    }
-    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
-    let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
-    let rows = Rows::new(db.get_database_backend(), columns, rows);
-    let sql =
-        format!("DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {})", rows.table());
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
-}
-
 #[derive(FromQueryResult)]
 struct SettingsRow {
     level: String,

@@ -347,7 +347,7 @@ async fn remove_old(app: &App) -> Result<u64, AppError> {
     let before = app.clock.now().minus(KEPT);
     in_parts(REMOVED, || async {
         let old = rows::older(app.db.reader(), before, REMOVED).await?;
-        rows::remove(app.db.writer(), &old).await?;
+        rows::withdraw(app.db.writer(), &old).await?;
         Ok::<_, AppError>(old.len() as u64)
     })
     .await
