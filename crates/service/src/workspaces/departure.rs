@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -93,17 +93,28 @@ async fn each(
     member: Option<UserId>,
     change: impl Fn(ConversationId) -> Change,
 ) -> Result<(), AppError> {
-    let mut last = None;
+    let (mut last, mut failed) = (None, None);
     loop {
         let found = conversations::of_workspace(app.db.writer(), workspace, member, last, READ).await?;
-        let Some(next) = found.last() else { return Ok(()) };
+        let Some(next) = found.last() else { return failed.map_or(Ok(()), Err) };
         last = Some(*next);
-        let changes = stream::iter(found.into_iter().map(|id| app.writer.submit(change(id))));
-        let done = changes.buffer_unordered(AT_ONCE).map(|outcome| match outcome {
-            // Somebody else was quicker, with the same result.
-            Err(error) if error.code() == Code::NotFound => Ok(()),
-            outcome => outcome.map(drop),
+        let changes = found.into_iter().map(|id| {
+            let submitted = app.writer.submit(change(id));
+            async move { (id, submitted.await) }
         });
-        done.try_collect::<()>().await?;
+        let mut done = stream::iter(changes).buffer_unordered(AT_ONCE);
+        while let Some((id, outcome)) = done.next().await {
+            match outcome {
+                Ok(_) => {}
+                // Somebody else was quicker, with the same result.
+                Err(error) if error.code() == Code::NotFound => {}
+                // Others would fare no better.
+                Err(error @ AppError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, conversation = %id, "what has ended in a workspace goes on in a conversation");
+                    failed = Some(error);
+                }
+            }
+        }
     }
 }
