@@ -6,7 +6,7 @@ use dbcontext::{constraint::app_error, query::uploads as rows};
 use super::{image::THUMBNAILS, store::Object};
 use crate::{
     App,
-    jobs::{Ended, Job, Work},
+    jobs::{self, Ended, Job, Work},
     sweep::SweepJob,
 };
 
@@ -36,12 +36,15 @@ async fn sweep_conversation(app: &App, id: ConversationId) -> Result<(), AppErro
             return Ok(());
         }
         for upload in part {
+            let now = app.clock.now();
             let tx = app.db.begin().await.map_err(app_error)?;
             rows::detach_from(&tx, id, upload).await?;
-            rows::mark_removed(&tx, &[upload], app.clock.now()).await?;
+            rows::mark_removed(&tx, &[upload], now).await?;
+            // Nothing says any more that it was of this conversation: what breaks off from here on is done again by a job of its own.
+            jobs::ask(&tx, now, &SweepJob::Upload(upload)).await?;
             tx.commit().await.map_err(app_error)?;
-            sweep(app, upload).await?;
         }
+        jobs::wake(app);
     }
 }
 
