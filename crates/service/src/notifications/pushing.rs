@@ -49,14 +49,19 @@ impl PushJob {
             return Ok(());
         }
         let sent = devices.iter().map(|device| deliver(app, device, &message));
+        let mut failed = None;
         for (device, outcome) in devices.iter().zip(futures_util::future::join_all(sent).await) {
-            match outcome {
-                Outcome::Sent | Outcome::Refused => {}
-                Outcome::Gone => rows::remove(app.db.writer(), device.id).await?,
-                Outcome::Later(wait) => self.try_again(app, device.id, wait).await?,
+            let noted = match outcome {
+                Outcome::Sent | Outcome::Refused => Ok(()),
+                Outcome::Gone => rows::remove(app.db.writer(), device.id).await,
+                Outcome::Later(wait) => self.try_again(app, device.id, wait).await,
+            };
+            if let Err(error) = noted {
+                tracing::warn!(%error, device = %device.id, "what became of waking a device could not be noted");
+                failed = Some(error);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// What devices get; none where somebody knows it already, or doesn't want to know.
