@@ -50,7 +50,6 @@ use dbcontext::{
     Database,
     query::{self, budgets::BudgetId, gateway_models},
 };
-use futures_util::TryFutureExt as _;
 use uuid::Uuid;
 
 pub use crate::accounts::key_policy::KeyPolicy;
@@ -295,6 +294,8 @@ impl Gateway {
 async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn EventBus>) {
     let mut tick = tokio::time::interval(READ_AGAIN);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Something has changed that could not be read.
+    let mut is_behind = false;
     loop {
         let is_due = tokio::select! {
             message = listener.recv() => match message {
@@ -310,6 +311,7 @@ async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn Ev
                         gateway.budgets_changed(&ids);
                         if let Err(error) = gateway.reload_budgets().await {
                             tracing::warn!(%error, "which budgets there are could not be read anew");
+                            is_behind = true;
                         }
                     }
                     false
@@ -329,11 +331,16 @@ async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn Ev
                 Some(_) => false,
                 None => return,
             },
-            _ = tick.tick() => bus.upgrade().is_some_and(|bus| !bus.is_connected()),
+            _ = tick.tick() => is_behind || bus.upgrade().is_some_and(|bus| !bus.is_connected()),
         };
         let Some(gateway) = gateway.upgrade() else { return };
-        if is_due && let Err(error) = gateway.reload().and_then(|()| gateway.reload_budgets()).await {
-            tracing::warn!(%error, "the gateway's models and budgets could not be read anew");
+        if is_due {
+            let models = gateway.reload().await;
+            let read = models.and(gateway.reload_budgets().await);
+            is_behind = read.is_err();
+            if let Err(error) = read {
+                tracing::warn!(%error, "the gateway's models and budgets could not be read anew");
+            }
         }
     }
 }
