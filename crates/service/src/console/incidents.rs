@@ -230,8 +230,14 @@ pub(super) async fn bury(app: &App) -> Result<(), AppError> {
             felt: instances::read(&gone).and_then(|instance| i64::try_from(instance.connections).ok()),
             people: None,
         };
-        rows::end_of(app.db.writer(), gone.id, gone.seen_at).await?;
-        rows::notice(app.db.writer(), row).await?;
+        let said = async {
+            rows::end_of(app.db.writer(), gone.id, gone.seen_at).await?;
+            rows::notice(app.db.writer(), row).await
+        };
+        // They are taken away already: nobody says it of the others later.
+        if let Err(error) = said.await {
+            tracing::warn!(%error, instance = %gone.id, "it could not be noted that an instance is gone");
+        }
     }
     Ok(())
 }

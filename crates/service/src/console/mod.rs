@@ -72,10 +72,11 @@ pub(crate) async fn keep(app: Arc<App>) {
 }
 
 async fn note(app: &App, noted: &mut Noted, watch: &mut Watch) -> Result<(), AppError> {
-    noted.note(app).await?;
-    watch.count(app).await?;
-    instances::show(app, noted.latency(), noted.delivery()).await?;
-    incidents::bury(app).await
+    // One that fails keeps no other: an instance that isn't shown counts as gone.
+    let figures = noted.note(app).await;
+    let counted = watch.count(app).await;
+    let shown = instances::show(app, noted.latency(), noted.delivery()).await;
+    figures.and(counted).and(shown).and(incidents::bury(app).await)
 }
 
 /// The figures of a time that ends now.
