@@ -36,7 +36,7 @@ use sea_orm::ConnectionTrait;
 pub use self::{
     kind::{Ended, Job, Kind, Stored, Work},
     lease::{Lease, Over},
-    worker::{Workers, start_workers},
+    worker::{Workers, caught, start_workers},
 };
 
 /// The program that the engine works for.

@@ -173,9 +173,9 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
     let ended = if failures(&claim) > host.config().jobs.max_attempts.saturating_add(MOST_DEATHS) {
         Ok(Ended::Hopeless("no worker got to the end of it".to_owned()))
     } else {
-        // What it leaves half done in memory ends with it.
-        let run = AssertUnwindSafe((kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining }));
-        span.around(run.catch_unwind()).await.unwrap_or_else(|cause| Err(panicked(&*cause)))
+        // Otherwise its lease would run out and it would be claimed again, without an end.
+        let run = (kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining });
+        span.around(caught(run)).await
     };
     if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
         span.fail(outcome(&ended));
@@ -196,7 +196,12 @@ fn failures(claim: &job::Model) -> u32 {
     claim.attempt.saturating_sub(claim.attempts_before).unsigned_abs()
 }
 
-/// Work that panics has failed. Otherwise its lease would run out and it would be claimed again, without an end.
+/// Work that panics has failed, and whoever does it goes on.
+pub async fn caught<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
+    // What it leaves half done in memory ends with it.
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|cause| Err(panicked(&*cause)))
+}
+
 fn panicked(cause: &(dyn Any + Send)) -> AppError {
     let said = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     AppError::internal(anyhow!("it panicked: {}", said.unwrap_or("without a word")))
@@ -259,6 +264,17 @@ mod tests {
 
     use super::*;
     use crate::{Job, Stored, ask};
+
+    #[tokio::test]
+    async fn what_panics_has_failed() {
+        async fn work(is_broken: bool) -> Result<(), AppError> {
+            assert!(!is_broken, "a bug");
+            Ok(())
+        }
+        assert!(caught(work(false)).await.is_ok());
+        let error = caught(work(true)).await.unwrap_err();
+        assert!(error.to_string().contains("a bug"), "{error}");
+    }
 
     /// A program with two kinds of jobs.
     struct Program {

@@ -12,7 +12,7 @@ use metrics::metrics;
 use sea_orm::ConnectionTrait as _;
 
 use super::log;
-use crate::App;
+use crate::{App, jobs::caught};
 
 /// How old an outbox entry must be before somebody else than its writer acts on it: well above what an entry lives for where nothing is wrong
 /// (0.2 s and a commit), and well below the two seconds within which everybody online is to have the events. A claim holds for as long.
@@ -41,7 +41,7 @@ impl Relay {
 
 /// Publishes up to `most` outbox entries again. Whether there may be more of them.
 async fn round(app: &App, most: &mut u32) -> bool {
-    let published = match tokio::time::timeout(ROUND, publish_again(app, *most)).await {
+    let published = match tokio::time::timeout(ROUND, caught(publish_again(app, *most))).await {
         Ok(published) => published,
         Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the round took too long"))),
     };

@@ -26,7 +26,10 @@ use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, watch};
 
 use super::journal::{Journal, Turns};
-use crate::holds::{self, Holds, Settlement};
+use crate::{
+    holds::{self, Holds, Settlement},
+    jobs::caught,
+};
 
 /// Rows that may wait, some 10 MiB.
 const BOUND: usize = 20_000;
@@ -211,7 +214,7 @@ impl Shared {
     async fn write(&self, group: Vec<Entry>) {
         let mut wait = FIRST_WAIT;
         loop {
-            match self.store(&group).await {
+            match caught(self.store(&group)).await {
                 Ok(()) => return,
                 Err(AppError::Unavailable(error)) => {
                     tracing::warn!(%error, rows = group.len(), "what requests used could not be written yet");

@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
-use crate::ledger;
+use crate::{jobs::caught, ledger};
 
 /// Expired holds that one transaction releases.
 const SWEEP_HOLDS: u64 = 500;
@@ -39,13 +39,13 @@ async fn keep(holds: Weak<Holds>, every: Duration) {
     loop {
         tick.tick().await;
         let Some(holds) = holds.upgrade() else { return };
-        if let Err(error) = holds.renew().await {
+        if let Err(error) = caught(holds.renew()).await {
             tracing::warn!(%error, "what is held for calls that are under way could not be renewed");
         }
-        if let Err(error) = holds.sweep().await {
+        if let Err(error) = caught(holds.sweep()).await {
             tracing::warn!(%error, "expired holds could not be released");
         }
-        if let Err(error) = ledger::expire(&holds.db, holds.clock.now()).await {
+        if let Err(error) = caught(ledger::expire(&holds.db, holds.clock.now())).await {
             tracing::warn!(%error, "expired credits could not be booked");
         }
     }

@@ -240,7 +240,7 @@ pub(crate) async fn follow(app: Weak<App>) {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
         if !are_filled {
-            match words::fill(&app).await {
+            match jobs::caught(words::fill(&app)).await {
                 Ok(()) => are_filled = true,
                 Err(error) => tracing::warn!(%error, "words of files that were cut before are written down soon"),
             }
@@ -250,7 +250,7 @@ pub(crate) async fn follow(app: Weak<App>) {
         if known.as_ref() == Some(&embedder.space) && since < LOOK_ANYWAY {
             continue;
         }
-        match embed_anew(&app, &embedder.space).await {
+        match jobs::caught(embed_anew(&app, &embedder.space)).await {
             Ok(()) => (known, since) = (Some(embedder.space), 0),
             Err(error) => tracing::warn!(%error, "files of another embedding model are looked for again soon"),
         }

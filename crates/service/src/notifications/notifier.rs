@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     App,
+    jobs::caught,
     lookout::{Look, Lookout},
     push,
     removal::in_parts,
@@ -150,7 +151,7 @@ async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<(), AppEr
     let mut left: Vec<_> = all.chunks(CONVERSATIONS).collect();
     let mut failed = None;
     while let Some(some) = left.pop() {
-        match look_through(app, news, some).await {
+        match caught(look_through(app, news, some)).await {
             Ok(true) => {}
             Ok(false) => {
                 // Whoever looks may have looked before this came.

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     App, entitlements,
+    jobs::caught,
     ledger::Holder,
     mail::{self, Letter, Recipient},
 };
@@ -53,7 +54,7 @@ pub(crate) async fn keep(app: Arc<App>) {
             () = app.payments.stirred.notified() => {}
             () = app.stopping.cancelled() => return,
         }
-        if let Err(error) = look(&app).await {
+        if let Err(error) = caught(look(&app)).await {
             tracing::warn!(%error, "balances could not be looked after");
         }
         tokio::select! {

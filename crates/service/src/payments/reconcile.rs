@@ -15,7 +15,7 @@ use futures_util::{
 use uuid::Uuid;
 
 use super::{apply, compare, failed, gateway_of, known, refund, setups, stage, subscriptions};
-use crate::App;
+use crate::{App, jobs::caught};
 
 /// Payments of a gateway that one look asks about, and those with waiting events that it finds at once.
 const MOST: u64 = 100;
@@ -52,7 +52,7 @@ async fn every<F: Future<Output = Result<(), AppError>>>(app: &App, what: &str, 
             _ = tick.tick() => {}
             () = app.stopping.cancelled() => return,
         }
-        if let Err(error) = look().await {
+        if let Err(error) = caught(look()).await {
             tracing::warn!(%error, what, "payments could not be reconciled");
         }
     }

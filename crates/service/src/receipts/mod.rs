@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     App, access,
+    jobs::caught,
     notifications::{self, Place, ReadTo},
 };
 
@@ -147,7 +148,7 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
         // In one order on every instance, so that two statements can't deadlock.
         reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
         if !reaches.is_empty()
-            && let Err(error) = store.move_to(&reaches).await
+            && let Err(error) = caught(store.move_to(&reaches)).await
         {
             tracing::warn!(%error, "receipts could not be stored; readers send them again with their next one");
         }

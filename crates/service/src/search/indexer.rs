@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     App,
+    jobs::caught,
     lookout::{Look, Lookout},
 };
 
@@ -186,7 +187,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
             return;
         }
         let begun = Instant::now();
-        match turn(&app, &news, &mut lookout).await {
+        match caught(turn(&app, &news, &mut lookout)).await {
             Ok(Turn { fills }) => {
                 is_filling = fills;
                 news.is_filling.store(fills, Relaxed);
@@ -231,7 +232,7 @@ async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<Turn, App
     let all = news.take();
     let read = read_all(app, index, news, &all).await;
     news.end_taking();
-    read?;
+    let failed = read?;
     if (news.is_touched.swap(false, Relaxed) || look.is_some())
         && let Err(error) = read_touched(app, index, news).await
     {
@@ -239,11 +240,12 @@ async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<Turn, App
         return Err(error);
     }
     // It may have been forgotten meanwhile.
-    match index.fill().await? {
-        None => Ok(Turn { fills: true }),
-        Some(Fill { is_done: false, .. }) => Ok(Turn { fills: read_old(app, index).await? }),
-        Some(_) => Ok(Turn { fills: false }),
-    }
+    let fills = match index.fill().await? {
+        None => true,
+        Some(Fill { is_done: false, .. }) => read_old(app, index).await?,
+        Some(_) => false,
+    };
+    failed.map_or(Ok(Turn { fills }), Err)
 }
 
 /// The conversations that a look finds not to be in the index as they are.
@@ -290,22 +292,43 @@ async fn read_old(app: &App, index: &dyn SearchIndex) -> Result<bool, AppError> 
     Ok(!is_done)
 }
 
-/// Reads what is new in all of these conversations, some at a time; what isn't read waits again.
-async fn read_all(app: &App, index: &dyn SearchIndex, news: &News, all: &[(Uuid, Head)]) -> Result<(), AppError> {
-    let mut left = all;
-    while !left.is_empty() {
-        let (some, others) = left.split_at(left.len().min(CONVERSATIONS));
+/// Reads what is new in all of these conversations, some at a time; what isn't read waits again. Answers why, where something of one of them can't be
+/// read: the others are.
+async fn read_all(
+    app: &App,
+    index: &dyn SearchIndex,
+    news: &News,
+    all: &[(Uuid, Head)],
+) -> Result<Option<AppError>, AppError> {
+    let put_back = |some: &[(Uuid, Head)]| some.iter().for_each(|(id, head)| news.put(*id, *head));
+    let mut left: Vec<_> = all.chunks(CONVERSATIONS).collect();
+    let mut failed = None;
+    while let Some(some) = left.pop() {
         // Another instance may write for long.
-        let read = if app.stopping.is_cancelled() { None } else { Some(read(app, index, news, some.to_vec()).await) };
-        let Some(Ok(())) = read else {
-            for (id, head) in left {
-                news.put(*id, *head);
+        if app.stopping.is_cancelled() {
+            left.push(some);
+            break;
+        }
+        match caught(read(app, index, news, some.to_vec())).await {
+            Ok(()) => {}
+            // Others would fare no better.
+            Err(error) if !matches!(error, AppError::Internal(_)) => {
+                left.push(some);
+                left.into_iter().for_each(put_back);
+                return Err(error);
             }
-            return read.unwrap_or(Ok(()));
-        };
-        left = others;
+            Err(_) if some.len() > 1 => {
+                let (one, other) = some.split_at(some.len() / 2);
+                left.extend([one, other]);
+            }
+            Err(error) => {
+                put_back(some);
+                failed = Some(error);
+            }
+        }
     }
-    Ok(())
+    left.into_iter().for_each(put_back);
+    Ok(failed)
 }
 
 /// Reads what is new in these conversations.

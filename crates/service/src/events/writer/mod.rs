@@ -61,6 +61,8 @@ use commit::{Committed, Committer};
 pub(crate) use files::no_such_file;
 pub use limits::Limits;
 
+use crate::jobs::caught;
+
 /// Changes that go into one transaction at most.
 const MAX_GROUP: usize = 256;
 /// Changes that may wait; whoever comes then waits for a place.
@@ -287,7 +289,8 @@ impl Task {
                 Some(unsure) => self.committer.commit_again(changes, now, &acknowledged, unsure).await,
             }
         };
-        let result = self.db.commit_within(COMMIT_TIMEOUT, committing).await;
+        // A change that panics is refused like one that the database refuses: nothing more would ever be committed here.
+        let result = caught(self.db.commit_within(COMMIT_TIMEOUT, committing)).await;
         if result.is_err() {
             self.outbox.put_back(acknowledged);
         }
