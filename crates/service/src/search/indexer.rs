@@ -4,6 +4,9 @@
 //! the words of its messages, so whatever breaks off is repeated, and what is repeated changes nothing: the log says which messages have changed, and what
 //! they are now is read from where they lie. One instance writes at a time.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
