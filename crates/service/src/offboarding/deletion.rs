@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use appcore::{
-    ApiKeyId, AppError, Code, SessionId, UserId, WorkspaceId,
+    ApiKeyId, AppError, Code, ConversationId, SessionId, UserId, WorkspaceId,
     auth::Principal,
     event::{BusMessage, Signal},
 };
@@ -17,7 +17,6 @@ use dbcontext::{
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -31,15 +30,13 @@ use crate::{
     mail::MailJob,
     membership::ChangeNotice,
     presence, sweep,
-    workspaces::{emoji, invitations},
+    workspaces::{emoji, invitations, submit_all},
 };
 
 /// What is left of a name.
 pub(crate) const NOBODY: &str = "Deleted user";
 /// How long the job leaves the work to the request that asked for it.
 const STAND_BY: Duration = Duration::from_secs(60);
-/// Conversations that are left at the same time: the writer commits them together.
-const AT_ONCE: usize = 32;
 /// Events of a log that are looked at by one statement.
 const EVENTS: i64 = 1_000;
 
@@ -149,10 +146,12 @@ impl Stored for ForgetJob {
 impl Job<App> for ForgetJob {
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let forgetting = async {
-            pass_on(work.app, self.user_id).await?;
-            departures::purge_chats(work.app.db.writer(), self.user_id).await?;
-            rewrite_log(work.app, self.user_id).await?;
+            // What can't be forgotten in one place is forgotten in all others, and tried again.
+            let passed_on = pass_on(work.app, self.user_id).await;
+            let purged = departures::purge_chats(work.app.db.writer(), self.user_id).await;
+            let rewritten = rewrite_log(work.app, self.user_id).await;
             work.app.db.forget_removed();
+            passed_on.and(purged).and(rewritten)?;
             // Their last connections have ended by then, so their last-seen time is written no more.
             tokio::time::sleep(presence::GRACE * 2).await;
             work.app.presence.forget(self.user_id).await;
@@ -169,15 +168,16 @@ impl Job<App> for ForgetJob {
 /// Leaves all conversations and workspaces; what was owned passes to another member.
 async fn pass_on(app: &App, user_id: UserId) -> Result<(), AppError> {
     let conversations = departures::conversations(app.db.writer(), user_id).await?;
-    stream::iter(conversations)
-        .map(|conversation_id| app.writer.submit(Change::Depart(Depart { conversation_id, user_id })))
-        .buffer_unordered(AT_ONCE)
-        .try_for_each(|_| async { Ok(()) })
-        .await?;
+    let depart = |conversation_id| Change::Depart(Depart { conversation_id, user_id });
+    let changes = conversations.into_iter().map(|id| (id, depart(id))).collect();
+    let mut failed = submit_all(app, changes).await?;
     for workspace in departures::workspaces(app.db.writer(), user_id).await? {
-        leave_workspace(app, workspace, user_id).await?;
+        if let Err(error) = leave_workspace(app, workspace, user_id).await {
+            tracing::warn!(%error, %workspace, "somebody whose account was deleted is still in a workspace");
+            failed = Some(error);
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<(), AppError> {
@@ -196,23 +196,37 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
 
 /// Takes the name out of the events that tell of the person.
 async fn rewrite_log(app: &App, user_id: UserId) -> Result<(), AppError> {
-    let id = user_id.to_string();
-    for (conversation_id, last_seq) in departures::logs(app.db.reader(), user_id).await? {
-        let mut after = -1;
-        while after < last_seq {
-            let up_to = after + EVENTS;
-            let part = departures::events(app.db.reader(), user_id, conversation_id, (after, up_to)).await?;
-            after = up_to;
-            let mut changed = Vec::new();
-            for mut event in part {
-                let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
-                if anonymise(&mut payload, &id) {
-                    event.payload = payload.to_string();
-                    changed.push(event);
-                }
-            }
-            query::events::rewrite(app.db.writer(), changed, false).await?;
+    let mut failed = None;
+    for (conversation, last_seq) in departures::logs(app.db.reader(), user_id).await? {
+        if let Err(error) = rewrite_log_of(app, user_id, conversation, last_seq).await {
+            tracing::warn!(%error, %conversation, "a log still has the name of somebody whose account was deleted");
+            failed = Some(error);
         }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn rewrite_log_of(
+    app: &App,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    last_seq: i64,
+) -> Result<(), AppError> {
+    let id = user_id.to_string();
+    let mut after = -1;
+    while after < last_seq {
+        let up_to = after + EVENTS;
+        let part = departures::events(app.db.reader(), user_id, conversation_id, (after, up_to)).await?;
+        after = up_to;
+        let mut changed = Vec::new();
+        for mut event in part {
+            let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
+            if anonymise(&mut payload, &id) {
+                event.payload = payload.to_string();
+                changed.push(event);
+            }
+        }
+        query::events::rewrite(app.db.writer(), changed, false).await?;
     }
     Ok(())
 }

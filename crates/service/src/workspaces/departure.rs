@@ -98,23 +98,33 @@ async fn each(
         let found = conversations::of_workspace(app.db.writer(), workspace, member, last, READ).await?;
         let Some(next) = found.last() else { return failed.map_or(Ok(()), Err) };
         last = Some(*next);
-        let changes = found.into_iter().map(|id| {
-            let submitted = app.writer.submit(change(id));
-            async move { (id, submitted.await) }
-        });
-        let mut done = stream::iter(changes).buffer_unordered(AT_ONCE);
-        while let Some((id, outcome)) = done.next().await {
-            match outcome {
-                Ok(_) => {}
-                // Somebody else was quicker, with the same result.
-                Err(error) if error.code() == Code::NotFound => {}
-                // Others would fare no better.
-                Err(error @ AppError::Unavailable(_)) => return Err(error),
-                Err(error) => {
-                    tracing::warn!(%error, conversation = %id, "what has ended in a workspace goes on in a conversation");
-                    failed = Some(error);
-                }
+        let changes = found.into_iter().map(|id| (id, change(id))).collect();
+        if let Some(error) = submit_all(app, changes).await? {
+            failed = Some(error);
+        }
+    }
+}
+
+/// Ends something in these conversations. Answers why, where it goes on in one of them: in the others it ends.
+pub(crate) async fn submit_all(
+    app: &App,
+    changes: Vec<(ConversationId, Change)>,
+) -> Result<Option<AppError>, AppError> {
+    let submitted = stream::iter(changes).map(|(id, change)| async move { (id, app.writer.submit(change).await) });
+    let mut submitted = submitted.buffer_unordered(AT_ONCE);
+    let mut failed = None;
+    while let Some((id, outcome)) = submitted.next().await {
+        match outcome {
+            Ok(_) => {}
+            // Somebody else was quicker, with the same result.
+            Err(error) if error.code() == Code::NotFound => {}
+            // Others would fare no better.
+            Err(error @ AppError::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, conversation = %id, "what has ended goes on in a conversation");
+                failed = Some(error);
             }
         }
     }
+    Ok(failed)
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub(crate) use departure::DepartureJob;
+pub(crate) use departure::{DepartureJob, submit_all};
 pub use domains::{join, offered};
 pub use members::{NewMember, Who, add_member, leave, members, remove_member, set_role};
 
