@@ -479,15 +479,20 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<O
     Ok(removed)
 }
 
-/// Files that nobody can ask any more: their assistant, their section or their workspace was deleted.
-pub async fn forgotten<C: ConnectionTrait>(db: &C, limit: usize) -> Result<Vec<FileRow>, AppError> {
+/// Files behind this one that nobody can ask any more: their assistant, their section or their workspace was deleted.
+pub async fn forgotten<C: ConnectionTrait>(
+    db: &C,
+    after: Option<KnowledgeFileId>,
+    limit: usize,
+) -> Result<Vec<FileRow>, AppError> {
     let sql = format!(
         "SELECT f.* FROM knowledge_files f LEFT JOIN assistants a ON a.id = f.assistant_id AND NOT a.is_deleted \
          LEFT JOIN sections s ON s.id = f.section_id \
          LEFT JOIN workspaces w ON w.id = f.workspace_id AND NOT w.is_deleted \
-         WHERE (a.id IS NULL AND s.id IS NULL AND f.assistant_id <> f.workspace_id) OR w.id IS NULL ORDER BY f.id LIMIT {limit}"
+         WHERE f.id > $1 AND ((a.id IS NULL AND s.id IS NULL AND f.assistant_id <> f.workspace_id) OR w.id IS NULL) \
+         ORDER BY f.id LIMIT {limit}"
     );
-    raw::find(db, &sql, vec![]).await
+    raw::find(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
 /// Files behind this one whose vectors are of another model than this one.

@@ -21,13 +21,16 @@ impl Job<App> for KnowledgeSweepJob {
 }
 
 async fn sweep(app: &App) -> Result<(), AppError> {
+    let (mut after, mut failed) = (None, None);
     loop {
-        let files = rows::forgotten(app.db.writer(), PART).await?;
-        if files.is_empty() {
-            return Ok(());
-        }
+        let files = rows::forgotten(app.db.writer(), after, PART).await?;
+        let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
+        after = Some(last.id);
         for file in files {
-            remove(app, file.id).await?;
+            if let Err(error) = remove(app, file.id).await {
+                tracing::warn!(%error, file = %file.id, "a file that nobody can ask any more could not be removed");
+                failed = Some(error);
+            }
         }
     }
 }
