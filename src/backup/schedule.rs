@@ -107,14 +107,19 @@ impl Schedule {
         }
         let mut archives = self.archives().await?;
         archives.truncate(archives.len().saturating_sub(self.keep));
+        let mut failed = None;
         for (_, path) in archives {
-            self.store.delete(&path).await.with_context(|| format!("the old backup {path} can't be deleted"))?;
+            // One that stays must not keep the others, or the disk fills with them.
+            if let Err(error) = self.store.delete(&path).await {
+                failed = Some(anyhow::Error::new(error).context(format!("the old backup {path} can't be deleted")));
+                continue;
+            }
             if !self.is_remote {
                 // The setting may have the key, and then there is none beside it.
                 let _ = fs::remove_file(key_beside(&self.folder.join(path.as_ref())));
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// The archives that are there, oldest first.
