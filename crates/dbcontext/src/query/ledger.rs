@@ -249,9 +249,10 @@ pub async fn with_expired<C: ConnectionTrait>(
     struct Row {
         account_id: Uuid,
     }
-    let sql = "SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
-               WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held \
-               AND g.account_id > $2 ORDER BY g.account_id LIMIT $3";
+    // They are found by when they expire: in the order of accounts all grants would be read.
+    let sql = "WITH expired AS MATERIALIZED (SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
+                 WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held) \
+               SELECT account_id FROM expired WHERE account_id > $2 ORDER BY account_id LIMIT $3";
     let values = [now.0.into(), after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;

@@ -240,6 +240,19 @@ async fn what_has_happened_since_a_moment_is_found_by_the_log() {
 }
 
 #[tokio::test]
+async fn what_has_expired_is_found_by_its_time() {
+    let db = Planned::new().await;
+    ledger::with_expired(&db, Timestamp(5), Uuid::nil(), 10).await.unwrap();
+    db.has("SEARCH g USING INDEX credit_grants_expiry (expires_at>? AND expires_at<?)");
+    ledger::expired_holds(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
+    db.has("INDEX credit_holds_expiry (expires_at>? AND expires_at<?)");
+    budgets::expired(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
+    db.has("INDEX budget_holds_expiry (expires_at>? AND expires_at<?)");
+    balances::due(&db, Uuid::nil(), 10).await.unwrap();
+    db.has("INDEX ledger_accounts_due (id>?)");
+}
+
+#[tokio::test]
 async fn notifications_are_removed_without_a_look_at_all_of_them() {
     let db = Planned::new().await;
     notifications::older(&db, Timestamp(5), 1_000).await.unwrap();
