@@ -3,6 +3,23 @@ const MARKED = /\/marked\/lib\/marked\.esm\.js$/;
 /** The first class behind the lexer: from here on, tokens become HTML. */
 const RENDERER = /var \w+=class\{options;parser;constructor/;
 const DEVALUE = '\0natter:devalue';
+/** Where Svelte and SvelteKit ask whether a page has come from a server already drawn, and what they shall find. None has. */
+const DRAWN = [
+  [
+    /\/svelte\/src\/internal\/client\/dom\/hydration\.js$/,
+    [
+      ['export let hydrating = false;', 'export const hydrating = false;'],
+      ['\thydrating = value;', '']
+    ]
+  ],
+  [
+    /\/@sveltejs\/kit\/src\/runtime\/client\/client\.js$/,
+    [
+      ['should_hydrate ? hydrate : mount', 'mount'],
+      ['await _hydrate(target, data);', '']
+    ]
+  ]
+];
 
 /** `marked` without what makes HTML: the app draws the tokens itself. */
 export function lexerOnly(code) {
@@ -11,6 +28,15 @@ export function lexerOnly(code) {
   const kept = exported.filter((name) => / as (Lexer|Tokenizer)$/.test(name));
   if (end < 0 || kept.length !== 2) throw new Error('marked is built in another way: look where its lexer ends');
   return `${code.slice(0, end)}export{${kept.join(',')}};`;
+}
+
+/** A module of Svelte or SvelteKit without what takes over a page that a server has drawn; undefined for any other. */
+export function neverDrawn(code, id) {
+  const changes = DRAWN.find(([file]) => file.test(id))?.[1];
+  return changes?.reduce((left, [from, to]) => {
+    if (left.split(from).length !== 2) throw new Error(`${id} has not once “${from}”: look how it takes over a page`);
+    return left.replace(from, () => to);
+  }, code);
 }
 
 export function slim() {
@@ -29,7 +55,10 @@ export const stringify = (value) => JSON.stringify(value);
 export const parse = (text) => JSON.parse(text);
 export { none as uneval, none as unflatten, none as stringifyAsync };`;
     },
-    transform: (code, id) => (MARKED.test(id) ? { code: lexerOnly(code), map: null } : null)
+    transform(code, id) {
+      const slimmed = MARKED.test(id) ? lexerOnly(code) : neverDrawn(code, id);
+      return slimmed === undefined ? null : { code: slimmed, map: null };
+    }
   };
 }
 
