@@ -91,7 +91,9 @@ export default defineConfig({
     sveltekit({
       // No server rendering: every path that is not a file is the one page, which then reads the path.
       adapter: adapter({ fallback: 'index.html', precompress: true }),
-      inlineStyleThreshold: 4096
+      inlineStyleThreshold: 4096,
+      // Also of a component that has none: a single one of the old kind would bring along what Svelte does for them all.
+      compilerOptions: { runes: true }
     })
   ],
   server: {
