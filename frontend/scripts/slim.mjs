@@ -21,13 +21,25 @@ const DRAWN = [
   ]
 ];
 
-/** `marked` without what makes HTML: the app draws the tokens itself. */
+/** What makes a regular expression of parts, and the grammar of the first Markdown of all, which nothing here is written in. */
+const EXPRESSION = /function (\w+)\(\w+,\w+=""\)\{let \w+=typeof/;
+const PEDANTIC = /,pedantic:\w+\}/g;
+
+/** `marked` without what makes HTML, for the app draws the tokens itself, and without the grammar that it doesn't use. */
 export function lexerOnly(code) {
   const end = code.search(RENDERER);
   const exported = /export\{([^}]*)\}/.exec(code)?.[1].split(',') ?? [];
   const kept = exported.filter((name) => / as (Lexer|Tokenizer)$/.test(name));
-  if (end < 0 || kept.length !== 2) throw new Error('marked is built in another way: look where its lexer ends');
-  return `${code.slice(0, end)}export{${kept.join(',')}};`;
+  const lexer = code.slice(0, end);
+  const expression = EXPRESSION.exec(lexer)?.[1];
+  if (end < 0 || kept.length !== 2 || !expression || lexer.match(PEDANTIC)?.length !== 2)
+    throw new Error('marked is built in another way: look where its lexer ends');
+  const used = lexer
+    .replace(PEDANTIC, '}')
+    .replaceAll('this.options.pedantic', '!1')
+    // So that an expression that nothing uses any more is left out.
+    .replaceAll(`=${expression}(`, `=/* @__PURE__ */${expression}(`);
+  return `${used}export{${kept.join(',')}};`;
 }
 
 /** A module of Svelte or SvelteKit without what takes over a page that a server has drawn; undefined for any other. */

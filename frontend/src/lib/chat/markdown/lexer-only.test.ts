@@ -20,6 +20,21 @@ it('keeps the lexer of the package alone, and it reads as the whole does', async
   const tokens = new kept.Lexer().lex(text);
   expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer().lex(text)));
   expect(code).not.toContain('<blockquote>');
+  expect(code).not.toContain('options.pedantic');
+});
+
+it.each([
+  'a\n=\n\nb\n-\nc\n***\n# d #\n#e\n',
+  '1. a\n   - b\n\n     c\n2) d\n* e\n+ f\n   1. g\n> h\ni\n> - j\n',
+  '~~~js\na\n~~~\n\n    b\n\n```\nc',
+  '*a _b **c** d_ e*__f__ ~g~ ~~h~~ `i` \\*j\\* “*k*” l*m*n o_p_q',
+  '[a](<b c> "d") ![e](f) [g] [h][g] <https://i.example> https://j.example www.k.example l@m.example\n\n[g]: n\n',
+  'a  \nb\nc\\\nd <b>e</b> <!-- f --> &amp; &#65;',
+  '| a | b |\n|:-|-:|\n| `c` \\| d | e |\n\n<div>\nf\n</div>\n\ng'
+])('reads with breaks as the whole does: %j', async (text) => {
+  const { kept } = await built();
+  const tokens = new kept.Lexer({ breaks: true, gfm: true }).lex(text);
+  expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer({ breaks: true, gfm: true }).lex(text)));
 });
 
 it('refuses a package that is built in another way', () => {
