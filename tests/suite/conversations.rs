@@ -22,6 +22,32 @@ async fn a_pair_has_one_conversation() {
 }
 
 #[tokio::test]
+async fn what_is_begun_again_by_the_same_client_id_is_one_conversation() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = json!({ "kind": "assistant", "client_id": "one" });
+    // As it is where an answer is lost: asked again while the first is on its way, and later.
+    let (one, other) =
+        tokio::join!(anna.post("/r1/conversations", chat.clone()), anna.post("/r1/conversations", chat.clone()));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 201]);
+    let again = anna.post("/r1/conversations", chat.clone()).await.data_with(200);
+    assert_eq!(again["id"], one.data()["id"]);
+    assert_eq!(again["id"], other.data()["id"]);
+    // Another one of hers, and one of somebody else, are others.
+    let next = anna.post("/r1/conversations", json!({ "kind": "assistant", "client_id": "two" })).await.data_with(201);
+    let of_ben = ben.post("/r1/conversations", chat).await.data_with(201);
+    assert!(next["id"] != again["id"] && of_ben["id"] != again["id"]);
+    // A channel has its own title.
+    let channel = json!({ "kind": "public_channel", "title": "Plans", "client_id": "three" });
+    let plans = anna.post("/r1/conversations", channel.clone()).await.data_with(201);
+    assert_eq!(anna.post("/r1/conversations", channel).await.data_with(200)["id"], plans["id"]);
+    let unnamed = json!({ "kind": "assistant", "client_id": "" });
+    anna.post("/r1/conversations", unnamed).await.names_field("client_id");
+}
+
+#[tokio::test]
 async fn each_kind_keeps_its_rules() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

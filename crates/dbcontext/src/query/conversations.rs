@@ -208,7 +208,7 @@ pub async fn is_title_taken<C: ConnectionTrait>(
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// The conversation of a pair.
+/// The conversation of a pair, or the one that somebody has begun by an id of theirs.
 pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
     let found = conversation::Entity::find()
         .filter(conversation::Column::PairKey.eq(pair_key))
@@ -244,8 +244,8 @@ pub async fn of_workspace<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| row.id).collect())
 }
 
-/// Stores a new conversation; `false` when the pair already has one, when an open one of the workspace has its title, or when this very one is
-/// there: a commit of unknown outcome was tried again.
+/// Stores a new conversation; `false` when its key (of a pair, or of who begins it) already has one, when an open one of the workspace has its
+/// title, or when this very one is there: a commit of unknown outcome was tried again.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
     let id = row.id;
     // Not an error that is caught: that would end a transaction in PostgreSQL.

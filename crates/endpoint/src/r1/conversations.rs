@@ -3,6 +3,7 @@
 use appcore::{
     AppError, AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
     page::{Page, PageRequest, Slice},
+    text::ClientId,
     view::{
         AssistantMember, Conversation, ConversationKind, HistoryScope, LoggedEvent, Member, MemberRole, MentionAll,
         Notify, OwnMembership, Posting,
@@ -127,11 +128,15 @@ pub struct CreateConversationRequest {
     pub member_ids: Option<Vec<UserId>>,
     /// For `assistant`: left out, the default one. In a `group` it becomes a member.
     pub assistant_id: Option<AssistantId>,
+    /// Chosen by the client: the same one again is answered with the first conversation.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
+    pub client_id: Option<String>,
 }
 
 /// Begin a conversation
 ///
-/// Two people have one `single` conversation in a workspace: where it is there already, the answer is 200 with it.
+/// Two people have one `single` conversation in a workspace: where it is there already, the answer is 200 with it. So it is for a `client_id` by
+/// which one has begun one.
 #[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(Forbidden, NotFound, NameTaken))]
 impl Endpoint for CreateConversation {
     type Request = CreateConversationRequest;
@@ -148,6 +153,7 @@ impl Endpoint for CreateConversation {
             workspace_id: request.workspace_id,
             member_ids: request.member_ids.unwrap_or_default(),
             assistant_id: request.assistant_id,
+            client_id: request.client_id.map(ClientId::parse).transpose()?,
         };
         let (conversation, is_new) = conversations::create(ctx.app(), ctx.user()?, new).await?;
         Ok(if is_new { Reply::of(conversation) } else { Reply::ok(conversation) })

@@ -6,6 +6,7 @@ use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     auth::{Permission, Principal},
     line::parse_line,
+    text::ClientId,
     view::{Conversation, ConversationKind, HistoryScope, MemberRole, MentionAll, Posting},
 };
 use dbcontext::query;
@@ -37,9 +38,11 @@ pub struct NewConversation {
     /// The others; the caller is one in any case.
     pub member_ids: Vec<UserId>,
     pub assistant_id: Option<AssistantId>,
+    /// The same one again is the same conversation.
+    pub client_id: Option<ClientId>,
 }
 
-/// Begins a conversation. `false` beside it: the pair had one already, and this is it.
+/// Begins a conversation. `false` beside it: the pair had one already, or it was begun by the same `client_id`, and this is it.
 pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(Conversation, bool), AppError> {
     if new.member_ids.len() > MAX_MEMBERS {
         return Err(AppError::field("member_ids", "too_long", format!("Add up to {MAX_MEMBERS} people at a time.")));
@@ -73,7 +76,10 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     }
     let assistant = assistant(app, by, workspace_id, &new).await?;
     let own_role = if able.has_owner { MemberRole::Owner } else { MemberRole::Member };
-    let pair_key = together.first().filter(|_| able.is_pair).map(|other| pair_key(workspace_id, by.user_id, *other));
+    let pair_key = match together.first().filter(|_| able.is_pair) {
+        Some(other) => Some(pair_key(workspace_id, by.user_id, *other)),
+        None => new.client_id.as_ref().map(|client_id| begun_key(by.user_id, client_id)),
+    };
     let change = CreateConversation {
         id: ConversationId::new(),
         workspace_id,
@@ -144,6 +150,11 @@ async fn assistant(
 fn pair_key(workspace: WorkspaceId, one: UserId, other: UserId) -> String {
     let (low, high) = if one < other { (one, other) } else { (other, one) };
     format!("{workspace}:{low}:{high}")
+}
+
+/// What somebody begins by an id of theirs is there once, too.
+fn begun_key(by: UserId, client_id: &ClientId) -> String {
+    format!("{by} {}", client_id.as_str())
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ impl Cluster {
             workspace_id: None,
             member_ids: Vec::new(),
             assistant_id: None,
+            client_id: None,
         };
         let chat = conversations::create(&app, &by, new).await.unwrap().0.id;
         Reader { app, by, chat, envelope: self.bus.listen() }

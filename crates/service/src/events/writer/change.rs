@@ -187,7 +187,7 @@ pub struct CreateConversation {
     pub created_by: UserId,
     pub members: Vec<(UserId, MemberRole)>,
     pub assistant: Option<AssistantId>,
-    /// For `single`: the pair that has one conversation.
+    /// What it is the only one for: of a `single` the pair, else who begins it with the id that they have chosen.
     pub pair_key: Option<String>,
 }
 

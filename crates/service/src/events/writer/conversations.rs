@@ -55,6 +55,12 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
+        // A channel that is begun once more has its own title.
+        if let Some(key) = &new.pair_key
+            && query::conversations::of_pair(batch.db, key).await?.is_some()
+        {
+            return Ok(Outcome::Created(Created::Existing));
+        }
         check_title(batch, new.id, new.workspace_id, new.kind, new.title.as_deref()).await?;
         return Ok(Outcome::Created(Created::Existing));
     }

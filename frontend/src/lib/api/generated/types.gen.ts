@@ -2299,6 +2299,10 @@ export type CreateColumnRequest = {
 
 export type CreateConversationRequest = {
     assistant_id?: AssistantId | null;
+    /**
+     * Chosen by the client: the same one again is answered with the first conversation.
+     */
+    client_id?: string | null;
     history?: HistoryScope | null;
     kind: ConversationKind;
     /**
