@@ -17,6 +17,7 @@ import type {
 import { changedBy, withMember } from '#lib/chat/conversation-change.ts';
 import { conversationName, knowsEverybody, othersIn } from '#lib/chat/conversation-name.ts';
 import { isWaiting } from '#lib/chat/kinds.ts';
+import { Repeatable } from '#lib/chat/repeatable.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
@@ -59,6 +60,7 @@ export class Conversations {
   /** What a resync named, until it is read anew. */
   #doubtful: Set<Id> | 'all' = new Set();
   readonly #reads = new Set<Read>();
+  readonly #begun = new Repeatable();
 
   constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
     this.#api = api;
@@ -209,7 +211,10 @@ export class Conversations {
   }
 
   async create(conversation: NewConversation): Promise<Conversation> {
-    const created = await this.#api.post('/conversations', conversation);
+    // Where no answer came, the same wish once more is the same conversation.
+    const client_id = this.#begun.idOf(conversation);
+    const created = await this.#api.post('/conversations', { client_id, ...conversation });
+    this.#begun.done();
     this.#put(created);
     if (!created.members) return this.refresh(created.id);
     return created;

@@ -444,6 +444,26 @@ describe('the list', () => {
     expect(store.isEmpty).toBe(false);
   });
 
+  it('are begun once where the answer is lost and the same is wished again', async () => {
+    const ids: unknown[] = [];
+    let isLost = true;
+    vi.spyOn(api, 'post').mockImplementation((...sent: unknown[]) => {
+      ids.push((sent[1] as { client_id?: string }).client_id);
+      return isLost ? Promise.reject(new ApiError(0, 'network', '')) : Promise.resolve(conversation());
+    });
+    const group = { kind: 'group' as const, member_ids: ['mai', 'ben'] };
+    await expect(store.create(group)).rejects.toBeInstanceOf(ApiError);
+    isLost = false;
+    await store.create(group);
+    expect(ids[0]).toBeTypeOf('string');
+    expect(ids[1]).toBe(ids[0]);
+    // It is there: the same once more is another one.
+    await store.create(group);
+    await store.create({ ...group, client_id: 'chosen' });
+    expect(ids[2]).not.toBe(ids[0]);
+    expect(ids[3]).toBe('chosen');
+  });
+
   it('says that it could not be read, and can be asked again', async () => {
     vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(503, 'unavailable', ''));
     await store.load();

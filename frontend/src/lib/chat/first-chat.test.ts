@@ -1,0 +1,67 @@
+import { beforeEach, expect, it } from 'vitest';
+import type { Conversation, NewConversation } from '#lib/api/types.ts';
+import { FirstChat } from './first-chat.ts';
+
+const WISH: NewConversation = { kind: 'assistant', assistant_id: 'ada' };
+
+/** A server that makes one conversation for each `client_id`, and loses the answers that it is told to lose. */
+class Server {
+  readonly made = new Map<string, Conversation>();
+  loses = 0;
+
+  readonly create = ({ client_id }: NewConversation): Promise<Conversation> => {
+    const id = client_id ?? `unnamed ${this.made.size}`;
+    const chat = this.made.get(id) ?? ({ id, last_message: null } as Conversation);
+    this.made.set(id, chat);
+    if (this.loses === 0) return Promise.resolve(chat);
+    this.loses -= 1;
+    return Promise.reject(new Error('no answer'));
+  };
+}
+
+const kept = new Map<string, string>();
+const storage = {
+  getItem: (key: string) => kept.get(key) ?? null,
+  setItem: (key: string, value: string) => void kept.set(key, value),
+  removeItem: (key: string) => void kept.delete(key)
+};
+
+beforeEach(() => kept.clear());
+
+it('makes one chat where the answer is lost and the question is asked again', async () => {
+  const server = new Server();
+  const first = new FirstChat(storage);
+  server.loses = 2;
+  await expect(first.make(WISH, server.create)).rejects.toThrow();
+  await expect(first.make(WISH, server.create)).rejects.toThrow();
+  const chat = await first.make(WISH, server.create);
+  expect([...server.made.values()]).toEqual([chat]);
+});
+
+it('knows the chat still after the page was loaded anew, and where nothing is kept while the page lives', async () => {
+  const server = new Server();
+  const chat = await new FirstChat(storage).make(WISH, server.create);
+  expect(await new FirstChat(storage).make(WISH, server.create)).toBe(chat);
+  const without = new FirstChat(undefined);
+  expect(await without.make(WISH, server.create)).toBe(await without.make(WISH, server.create));
+});
+
+it('makes another one for the next question, for another assistant, and where that one was written in', async () => {
+  const server = new Server();
+  const first = new FirstChat(storage);
+  const chat = await first.make(WISH, server.create);
+  first.done();
+  const next = await first.make(WISH, server.create);
+  expect(next.id).not.toBe(chat.id);
+  const other = await first.make({ ...WISH, assistant_id: 'bob' }, server.create);
+  expect(other.id).not.toBe(next.id);
+  server.made.set(other.id, { ...other, last_message: {} } as Conversation);
+  const fresh = await first.make({ ...WISH, assistant_id: 'bob' }, server.create);
+  expect(fresh.id).not.toBe(other.id);
+  expect(fresh.last_message).toBeNull();
+});
+
+it('goes on where what is kept can’t be read', async () => {
+  kept.set('natter.first-chat', '{');
+  expect(await new FirstChat(storage).make(WISH, new Server().create)).toMatchObject({ last_message: null });
+});
