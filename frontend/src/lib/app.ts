@@ -14,6 +14,7 @@ import { Shell } from './stores/shell.svelte.ts';
 import { Sidebar } from './stores/sidebar.svelte.ts';
 import { Workspaces } from './stores/workspaces.svelte.ts';
 import { withBase } from '#lib/address.ts';
+import { whenWoken } from './wake.ts';
 
 /** Everything that lives as long as the page. */
 export interface App {
@@ -74,8 +75,11 @@ export function createApp(): App {
     settings: new Settings(storage, matchMedia('(prefers-color-scheme: dark)')),
     shell: new Shell()
   };
+  whenWoken(() => api.resume());
   connection.onHello(() => {
     api.dropEarly();
+    // A device that sleeps in front of somebody tells of it by nothing else.
+    if (connection.wasAway) api.resume();
     // Not in time for this hello, it is there for the next one.
     import('./arrive.ts').then(({ arrive }) => arrive(app)).catch(() => undefined);
   });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api as Client, ApiError, newId, type ApiOptions, type Locks, type Renewal } from './client.ts';
 
 /** These servers have calls of their own. */
@@ -253,6 +253,87 @@ describe('a server that wants us to slow down', () => {
     api.onSignedOut = ended;
     await expect(api.get('/users/me')).rejects.toMatchObject({ code: 'address_banned' });
     expect([banned.mock.calls, ended.mock.calls]).toEqual([[[300]], []]);
+  });
+});
+
+describe('a line that has died without a word', () => {
+  /** Answers nothing, unless it is told to; knows who has given up. */
+  function silence() {
+    const asked: { path: string; signal: AbortSignal | null | undefined; answer: (data: unknown) => void }[] = [];
+    const fetch = vi.fn(
+      (input: RequestInfo | URL, init?: RequestInit) =>
+        new Promise<Response>((resolve) => {
+          const answer = (data: unknown) => resolve(new Response(JSON.stringify({ status: 'success', data })));
+          asked.push({ path: String(input), signal: init?.signal, answer });
+        })
+    );
+    return { asked, fetch: fetch as unknown as typeof globalThis.fetch };
+  }
+
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('ends a read after half a minute, which can then be tried again', async () => {
+    const server = silence();
+    const api = new Api({ fetch: server.fetch });
+    const read = api.get('/things').catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(29_999);
+    expect(server.asked[0]?.signal?.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await read).toMatchObject({ status: 0, code: 'timeout', isNetwork: true });
+    expect(server.asked[0]?.signal?.aborted).toBe(true);
+    const again = api.get('/things');
+    server.asked[1]?.answer('there');
+    expect(await again).toBe('there');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('holds up for ever what may take long, and what changes something', async () => {
+    const server = silence();
+    const api = new Api({ fetch: server.fetch });
+    const ended = vi.fn();
+    for (const path of ['/users/me/export', '/admin/checks', '/admin/profile?seconds=60', '/payments/1?wait=20'])
+      void api.get(path).finally(ended);
+    void api.post('/things', {}).finally(ended);
+    await vi.advanceTimersByTimeAsync(120_000);
+    api.resume();
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(ended).not.toHaveBeenCalled();
+    expect(server.asked).toHaveLength(5);
+  });
+
+  it('is left when the device wakes: what was being read begins anew, and not what has just begun', async () => {
+    const server = silence();
+    const api = new Api({ fetch: server.fetch });
+    const old = api.get('/old');
+    await vi.advanceTimersByTimeAsync(20_000);
+    const fresh = api.get('/fresh');
+    api.resume();
+    expect(server.asked.map(({ path }) => path)).toEqual(['/r1/old', '/r1/fresh', '/r1/old']);
+    expect(server.asked.map(({ signal }) => signal?.aborted)).toEqual([true, false, false]);
+    // Its half a minute begins anew, and what comes on the line of before counts no more.
+    server.asked[0]?.answer('before');
+    await vi.advanceTimersByTimeAsync(20_000);
+    server.asked[2]?.answer('now');
+    server.asked[1]?.answer('fresh');
+    expect(await Promise.all([old, fresh])).toEqual(['now', 'fresh']);
+    api.resume();
+    expect(server.asked).toHaveLength(3);
+  });
+
+  it('keeps no renewal of the session: it is asked for again under its key', async () => {
+    const keys: unknown[] = [];
+    const fetch = (_: RequestInfo | URL, init?: RequestInit) => {
+      keys.push((init?.headers as Record<string, string>)['Idempotency-Key']);
+      return keys.length === 1
+        ? new Promise<Response>(() => undefined)
+        : Promise.resolve(new Response(JSON.stringify({ status: 'success', data: {} })));
+    };
+    const renewed = new Api({ fetch: fetch as typeof globalThis.fetch, wait: now }).refresh();
+    await vi.advanceTimersByTimeAsync(30_000);
+    await renewed;
+    expect(keys).toHaveLength(2);
+    expect(keys[1]).toBe(keys[0]);
   });
 });
 

@@ -6,6 +6,8 @@
  * refresh whose answer was lost is asked for again under the same `Idempotency-Key`.
  *
  * What changes one thing is sent in the order in which it was asked for.
+ *
+ * What only reads has an end: on a line that has died without a word nothing would ever come.
  */
 import type { AnswerOf, BodyOf, PathOf, QueryOf } from './calls.ts';
 import type * as Described from './generated/types.gen.ts';
@@ -82,6 +84,12 @@ const REFRESH_TRIES = 3;
 
 /** A wrong answer at one of these is about what was shown there, not about the session. */
 const ENTRANCES = ['/auth/signin', '/auth/passkeys/signin'];
+/** An answer that isn't there by then (milliseconds) won't come. */
+const READ_WITHIN = 30_000;
+/** What has waited longer than this when a device wakes is asked for on a line of before. */
+const OF_BEFORE = 5_000;
+/** These may take long: what is put together for a file, what looks at everything, what waits until something happens. */
+const LONG = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
 const PATIENCE_TRIES = 5;
 /** Whoever has to wait longer than this (seconds) is told so instead. */
 const PATIENCE_LONGEST = 30;
@@ -106,6 +114,8 @@ export class Api {
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
   readonly #turns = new Turns();
+  /** Begins what is being read anew, each where it is of before that moment. */
+  readonly #reads = new Set<(before: number) => void>();
   #refreshing: Promise<void> | undefined;
 
   constructor(options: ApiOptions = {}) {
@@ -157,6 +167,11 @@ export class Api {
   /** From here on events arrive, and an answer from before them would be out of date. */
   dropEarly(): void {
     this.#early.clear();
+  }
+
+  /** The device was asleep, or has another network: what was being read begins anew. */
+  resume(): void {
+    for (const again of this.#reads) again(Date.now() - OF_BEFORE);
   }
 
   #call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
@@ -268,30 +283,73 @@ export class Api {
   async #send<T>(method: string, path: string, body: unknown, extra: Record<string, string> = {}): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json', 'X-Natter-Transport': 'cookie', ...extra };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
-    const ask = () =>
-      this.#fetch(BASE + path, {
-        method,
-        headers,
-        credentials: 'same-origin',
-        cache: 'no-store',
-        // A renewal goes on when the page is left, so that its cookies arrive.
-        keepalive: 'Idempotency-Key' in extra,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) })
-      });
-    let response: Response;
-    try {
+    const ask = async (signal?: AbortSignal) => {
+      const fetched = () =>
+        this.#fetch(BASE + path, {
+          method,
+          headers,
+          credentials: 'same-origin',
+          cache: 'no-store',
+          // A renewal goes on when the page is left, so that its cookies arrive.
+          keepalive: 'Idempotency-Key' in extra,
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          ...(signal && { signal })
+        });
       const early = method === 'GET' ? this.#early.get(path) : undefined;
       this.#early.delete(path);
-      response = await (early ? early.catch(ask) : ask());
-    } catch {
-      throw new ApiError(0, 'network', 'The server could not be reached.');
-    }
-    const text = await response.text().catch(() => undefined);
+      try {
+        const response = await (early ? early.catch(fetched) : fetched());
+        return { response, text: await response.text().catch(() => undefined) };
+      } catch {
+        throw new ApiError(0, 'network', 'The server could not be reached.');
+      }
+    };
+    // A renewal may be asked for again, too, and everything waits for it.
+    const hasEnd = method === 'GET' ? !LONG.test(path) : path === '/auth/refresh';
+    const { response, text } = await (hasEnd ? this.#inTime(ask) : ask());
     const envelope = readEnvelope(text);
     if (response.ok && envelope) return envelope.data as T;
     const error = failureOf(response.status, text, (header) => response.headers.get(header));
     if (error.code === 'address_banned') this.onBanned?.(error.retryAfter ?? 60);
     throw error;
+  }
+
+  /** An answer, or that none came in time. */
+  #inTime<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let attempt = new AbortController();
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      let since = 0;
+      const end = () => {
+        clearTimeout(timer);
+        this.#reads.delete(again);
+      };
+      const begin = () => {
+        const mine = (attempt = new AbortController());
+        since = Date.now();
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          end();
+          reject(new ApiError(0, 'timeout', 'The server took too long to answer.'));
+          mine.abort();
+        }, READ_WITHIN);
+        const isLatest = () => mine === attempt;
+        ask(mine.signal)
+          .finally(() => isLatest() && end())
+          .then(
+            (answer) => isLatest() && resolve(answer),
+            (error: Error) => isLatest() && reject(error)
+          );
+      };
+      const again = (before: number) => {
+        if (since > before) return;
+        const old = attempt;
+        begin();
+        old.abort();
+      };
+      this.#reads.add(again);
+      begin();
+    });
   }
 }
 

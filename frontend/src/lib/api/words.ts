@@ -13,6 +13,7 @@ export type Refused = Pick<ApiError, 'code' | 'message'> & {
 /** What the app says in every language, and better than the server: it knows where it is read, and the way on. */
 const OWN: Record<string, (refused: Refused) => string> = {
   network: m.error_network,
+  timeout: m.error_timeout,
   invalid_credentials: m.error_invalid_credentials,
   too_many_signins: ({ retryAfter }) => m.error_too_many_signins({ wait: waitInWords(retryAfter ?? 60) }),
   too_many_answers: m.error_too_many_answers,

@@ -1,0 +1,17 @@
+/** Whoever looks at another tab for a moment has not slept. */
+const SLEEP = 5_000;
+
+/** Runs that when the page comes back after a while out of sight, and when the network does; answers how to stop. */
+export function whenWoken(run: () => void): () => void {
+  let hiddenAt = Infinity;
+  const look = () => {
+    if (document.visibilityState === 'hidden') hiddenAt = Date.now();
+    else if (Date.now() - hiddenAt > SLEEP) run();
+  };
+  document.addEventListener('visibilitychange', look);
+  addEventListener('online', run);
+  return () => {
+    document.removeEventListener('visibilitychange', look);
+    removeEventListener('online', run);
+  };
+}
