@@ -155,6 +155,63 @@ test('what was chosen offline is sent when the connection is back', async ({ arr
   await ben.sees('from the train');
 });
 
+test('whoever signs out is asked where a message is not sent, and leaves none of it', async ({ arrive, server }) => {
+  const { anna, ben, id, bensApi } = await annaWithBen(arrive, server);
+  const { page } = anna;
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await page.route('**/r1/uploads', async (route) => {
+    await held;
+    await route.abort().catch(() => {}); // The page is another one.
+  });
+  await attach(anna, text('plan.txt', 'the plan'));
+  await anna.write('with the plan');
+  await expect(anna.log.getByText('Uploading, ')).toBeVisible();
+  await attach(anna, text('second.txt', 'another plan'));
+  const kept = () =>
+    page.evaluate(async () => {
+      const done = (asked) =>
+        new Promise((resolve, reject) => {
+          asked.onsuccess = () => resolve(asked.result);
+          asked.onerror = () => reject(asked.error);
+        });
+      const keys = Object.keys(localStorage).filter((key) => /^natter\.(draft|reply|searches)/.test(key));
+      for (const [name, store] of [
+        ['natter-outbox', 'messages'],
+        ['natter-files', 'files']
+      ]) {
+        const database = await done(indexedDB.open(name));
+        keys.push(...(await done(database.transaction(store).objectStore(store).getAllKeys())));
+        database.close();
+      }
+      return keys;
+    });
+  // The message, and two files.
+  await expect.poll(async () => (await kept()).length).toBeGreaterThanOrEqual(3);
+  await page.goto('/settings');
+  const signOut = page.getByRole('button', { name: 'Sign out', exact: true });
+  const asked = page.getByRole('alertdialog', { name: 'Sign out all the same?' });
+  await signOut.click();
+  await expect(asked).toContainText(`A message isn’t sent in ${ben.name}.`);
+  await asked.getByRole('button', { name: 'Cancel' }).click();
+  await expect(asked).toHaveCount(0);
+  await expect(page.getByRole('heading', { name: 'Profile' })).toBeVisible();
+  await signOut.click();
+  await asked.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+  await expect.poll(kept).toEqual([]);
+  release();
+  await page.unroute('**/r1/uploads');
+
+  await anna.signIn();
+  await page.goto(`/c/${id}`);
+  await bensApi.send(id, 'what is the plan?');
+  await anna.sees('what is the plan?');
+  await expect(anna.log.getByText('with the plan')).toHaveCount(0);
+  await expect(tray(anna)).toHaveCount(0);
+  await expect(ben.log.getByText('with the plan')).toHaveCount(0);
+});
+
 test('a large file goes on after a lost connection where it was', async ({ arrive, server }) => {
   const { anna, ben } = await annaWithBen(arrive, server);
   const asked = [];

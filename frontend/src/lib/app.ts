@@ -49,7 +49,9 @@ export function createApp(): App {
     startOver: (where) => (where === 'home' ? location.replace(withBase('/')) : location.reload()),
     forget: () => navigator.serviceWorker?.controller?.postMessage('natter.forget'),
     left: (userId) => {
-      import('./left-behind.ts').then(({ tidyAfter }) => tidyAfter(userId, storage)).catch(() => undefined);
+      import('./left-behind.ts')
+        .then(({ placesOf, tidyAfter }) => tidyAfter(userId, placesOf(storage)))
+        .catch(() => undefined);
     }
   });
   const connection = new Connection(api);
@@ -87,7 +89,7 @@ export function createApp(): App {
 }
 
 /** A browser may forbid storage; then nothing is remembered, and all else works. */
-function safeStorage(): Storage | undefined {
+export function safeStorage(): Storage | undefined {
   try {
     localStorage.getItem('natter.theme');
     return localStorage;

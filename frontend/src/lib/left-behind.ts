@@ -1,10 +1,67 @@
 import type { Id } from '#lib/api/types.ts';
+import { FileStorage } from '#lib/chat/file-storage.ts';
+import { BrowserOutboxStorage, type OutboxStorage } from '#lib/chat/outbox-storage.ts';
+import type { Outgoing } from '#lib/chat/state.ts';
+import { hasKeptNotes } from '#lib/notes/kept.ts';
 import { RecentSearches } from '#lib/search/recent.svelte.ts';
-import { forgetTold } from '#lib/stores/draft-sync.svelte.ts';
+import { untold } from '#lib/stores/draft-sync.svelte.ts';
+import type { DraftStorage } from '#lib/stores/drafts.svelte.ts';
 
-/** Somebody has signed out: of what they wrote this browser keeps what the server hasn't got, for when they are back. */
-export function tidyAfter(userId: Id, storage: Storage | undefined): void {
-  if (!storage) return;
-  forgetTold(storage, userId);
-  new RecentSearches(storage, userId).clear();
+/** Where this browser keeps what somebody wrote. */
+export interface Places {
+  readonly storage: DraftStorage | undefined;
+  readonly outbox: Pick<OutboxStorage, 'load' | 'remove'>;
+  readonly files: Pick<FileStorage, 'load' | 'remove'>;
+  readonly notes: {
+    /** Those that the server has yet to hear of. */
+    unsent(userId: Id): Promise<number>;
+    forget(userId: Id): Promise<void>;
+  };
 }
+
+/** What the server hasn't got. */
+export interface Unsent {
+  readonly messages: readonly Outgoing[];
+  readonly notes: number;
+  readonly drafts: number;
+}
+
+export function placesOf(storage: DraftStorage | undefined): Places {
+  return { storage, outbox: new BrowserOutboxStorage(), files: new FileStorage(), notes: NOTES };
+}
+
+export async function unsentOf(userId: Id, { storage, outbox, notes }: Places): Promise<Unsent> {
+  return {
+    messages: await outbox.load(userId),
+    notes: await notes.unsent(userId),
+    drafts: storage ? untold(storage, userId) : 0
+  };
+}
+
+/** Somebody has signed out, or has deleted their account: nothing of what they wrote or looked for stays in this browser. */
+export async function tidyAfter(userId: Id, { storage, outbox, files, notes }: Places): Promise<void> {
+  if (storage) {
+    new RecentSearches(storage, userId).clear();
+    // Drafts, with what is known of them.
+    const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
+    for (const key of keys) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
+  }
+  for (const { client_id } of await outbox.load(userId)) await outbox.remove(userId, client_id);
+  for (const { taken } of await files.load(userId)) await files.remove(userId, taken.key);
+  await notes.forget(userId);
+}
+
+/** Most have none, and bring nothing of them. */
+const NOTES: Places['notes'] = {
+  unsent: async (userId) => {
+    if (!(await hasKeptNotes())) return 0;
+    const { BrowserNoteStorage } = await import('#lib/notes/storage.ts');
+    const { notes } = await new BrowserNoteStorage().load(userId);
+    return notes.filter(({ isDirty, isGone }) => isDirty && !isGone).length;
+  },
+  forget: async (userId) => {
+    if (!(await hasKeptNotes())) return;
+    const { forgetNotes } = await import('#lib/notes/of.svelte.ts');
+    await forgetNotes(userId);
+  }
+};

@@ -3,10 +3,19 @@ import type { App } from '#lib/app.ts';
 /** What this browser calls the notes that it keeps. */
 export const DATABASE = 'natter-notes';
 
+/** Whether this browser keeps any. */
+export async function hasKeptNotes(): Promise<boolean> {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => name === DATABASE);
+  } catch {
+    return false;
+  }
+}
+
 /** Where notes are kept on this device, what was written without a connection is sent and what is new is fetched, whatever page is looked at. */
 export async function keepNotesInStep(app: App): Promise<void> {
   try {
-    if (!(await indexedDB.databases()).some(({ name }) => name === DATABASE)) return;
+    if (!(await hasKeptNotes())) return;
     const { notesOf } = await import('./of.svelte.ts');
     notesOf(app);
   } catch {

@@ -1,3 +1,4 @@
+import type { Id } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import { Notes } from '#lib/stores/notes.svelte.ts';
 import { copyTitle } from './device.ts';
@@ -14,4 +15,11 @@ export function notesOf({ api, connection, session }: App): Notes {
   const notes = new Notes({ api, line: connection, storage, userId: account, copied: copyTitle });
   known = { notes, account, close: notes.open() };
   return notes;
+}
+
+/** Whose they are has signed out: they are neither in this page nor in this browser any more. */
+export async function forgetNotes(userId: Id): Promise<void> {
+  known?.close();
+  known = undefined;
+  await new BrowserNoteStorage().clear(userId);
 }

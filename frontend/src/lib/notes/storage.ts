@@ -1,5 +1,5 @@
 /** Where notes are kept in this browser, so that they are there without a connection. */
-import { createStore, delMany, entries, set, type UseStore } from 'idb-keyval';
+import { createStore, delMany, entries, keys, set, type UseStore } from 'idb-keyval';
 import type { Id, Timestamp } from '#lib/api/types.ts';
 import { DATABASE } from './kept.ts';
 
@@ -60,6 +60,17 @@ export class BrowserNoteStorage implements NoteStorage {
 
   async putSince(userId: Id, since: Timestamp | null): Promise<void> {
     await this.#try((store) => set(`${userId}/${SINCE}`, since, store));
+  }
+
+  /** All that is kept of somebody. */
+  async clear(userId: Id): Promise<void> {
+    await this.#try(async (store) => {
+      const all = await keys<string>(store);
+      await delMany(
+        all.filter((key) => key.startsWith(`${userId}/`)),
+        store
+      );
+    });
   }
 
   async #try<T>(act: (store: UseStore) => Promise<T>): Promise<T | undefined> {

@@ -5,7 +5,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/api/later.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
-import { dropKept, type DraftsStore, type DraftStorage } from './drafts.svelte.ts';
+import { DraftsStore, type DraftStorage } from './drafts.svelte.ts';
 
 export interface DraftLine {
   readonly ready: boolean;
@@ -47,6 +47,7 @@ export class DraftSync {
   readonly #leave: (() => void)[];
   /** How far the server's clock is ahead of this one. */
   #ahead = 0;
+  #isClosed = false;
 
   constructor(
     api: Api,
@@ -68,6 +69,7 @@ export class DraftSync {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const leave of this.#leave) leave();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
@@ -176,6 +178,8 @@ export class DraftSync {
 
   #note(key: string, known: Known): void {
     this.#known.set(key, known);
+    // Whose drafts they are has gone, and leaves nothing.
+    if (this.#isClosed) return;
     try {
       this.#storage?.setItem(this.#name, JSON.stringify([...this.#known]));
     } catch {
@@ -188,13 +192,14 @@ export class DraftSync {
   }
 }
 
-/** Whoever signs out leaves no draft in this browser but what the server hasn't got. */
-export function forgetTold(storage: DraftStorage, userId: Id): void {
-  const name = nameOf(userId);
-  const isLeft = ([, { isDirty, isStored }]: [string, Known]) => isDirty || !isStored;
-  const known = kept(storage, name);
-  for (const one of known) if (!isLeft(one)) dropKept(storage, userId, one[0]);
-  storage.setItem(name, JSON.stringify(known.filter(isLeft)));
+/** How many drafts of somebody’s are in this browser alone. */
+export function untold(storage: DraftStorage, userId: Id): number {
+  const told = new Set(
+    kept(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
+  );
+  const drafts = new DraftsStore(storage);
+  drafts.open(userId);
+  return [...drafts.all().keys()].filter((key) => !told.has(key)).length;
 }
 
 const nameOf = (userId: Id) => `natter.drafts.${userId}`;

@@ -10,11 +10,6 @@ const REPLY = 'natter.reply.';
 const LONG = 4_000;
 const REST = 400;
 
-/** Takes one draft of that account out of this browser. */
-export function dropKept(storage: DraftStorage, userId: string, key: string): void {
-  for (const prefix of [PREFIX, BARE, REPLY]) storage.removeItem(`${prefix}${userId}.${key}`);
-}
-
 /** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
 export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();

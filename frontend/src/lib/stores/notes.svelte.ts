@@ -199,7 +199,7 @@ export class Notes {
       const gone = [...this.#notes.values()].filter(({ id, base, isDirty }) => base > 0 && !isDirty && !seen.has(id));
       await this.#forget(gone.map(({ id }) => id));
     }
-    await storage.putSince(userId, this.#since);
+    if (!this.#isClosed) await storage.putSince(userId, this.#since);
   }
 
   /** What the server has of a note. */
@@ -289,6 +289,8 @@ export class Notes {
 
   #keep(note: KeptNote): void {
     this.#notes.set(note.id, note);
+    // Whose they are has gone.
+    if (this.#isClosed) return;
     const { storage, userId } = this.#options;
     void storage.put(userId, note).then((isKept) => (this.isForgetful = !isKept));
   }

@@ -42,6 +42,17 @@ it('keeps what is written on this device at once, and on the server when the key
   expect(later.stateOf(id)).toBe('saved');
 });
 
+it('keeps nothing that comes after whose they are has left', async () => {
+  const notes = new Notes({ api: server.api, line, storage, userId: 'u', copied: (title) => title });
+  const close = notes.open();
+  await vi.advanceTimersByTimeAsync(0);
+  server.store('a', { title: 'Call', content: 'x' });
+  const asked = notes.sync();
+  close();
+  await asked;
+  expect([storage.kept.size, storage.since]).toEqual([0, null]);
+});
+
 it('takes up what other devices write and delete', async () => {
   for (const id of ['a', 'b', 'c']) server.store(id, { title: id, content: 'x' });
   const notes = await open();

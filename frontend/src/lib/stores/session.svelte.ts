@@ -54,7 +54,7 @@ export class Session {
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
       // Another tab signed in or out: this one follows.
-      if (event.data === 'signed-out') this.#forget();
+      if (event.data === 'signed-out') this.#leaveHere();
       if (event.data === 'signed-in' && this.state !== 'signed-in') void this.load();
     });
   }
@@ -231,9 +231,15 @@ export class Session {
   }
 
   #leaveEverywhere(): void {
-    const userId = this.account?.id;
-    this.leave();
+    this.leftOnPurpose = true;
+    this.#leaveHere();
     this.#channel?.postMessage('signed-out');
+  }
+
+  /** Each tab tidies up: one that still has something open might write it down behind the others. */
+  #leaveHere(): void {
+    const userId = this.account?.id;
+    this.#forget();
     if (userId !== undefined) this.#left(userId);
   }
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { Account } from '#lib/api/types.ts';
 import { Session } from './session.svelte.ts';
@@ -253,6 +253,10 @@ describe('a session', () => {
     await session.load();
     await session.signOut();
     expect(left).toEqual(['u1']);
+    await session.load();
+    vi.spyOn(api, 'delete').mockResolvedValue(undefined as never);
+    await session.deleteAccount('secret');
+    expect(left).toEqual(['u1', 'u1']);
   });
 
   it('follows the other tabs, and leads them', async () => {
@@ -260,7 +264,7 @@ describe('a session', () => {
     channel.hear('signed-in');
     await expect.poll(() => session.state).toBe('signed-in');
     channel.hear('signed-out');
-    expect(session.state).toBe('signed-out');
+    expect([session.state, left]).toEqual(['signed-out', ['u1']]);
     api.answers.set('POST /auth/signup', { user: elena, session_id: 's1' });
     await session.signUp({ display_name: '', email: '', password: '' });
     await session.signOut();
