@@ -35,6 +35,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
   messages.open({ kind: 'user', id, name });
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
+  messages.isBegun = (key) => drafts.get(key) !== '';
   for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.setDraft(key, text);
   let sync: DraftSync | undefined;
   const bringSync = connection.onHello(async () => {

@@ -68,7 +68,7 @@ export class ConversationLog {
   /** What models think before they write, by the message that it becomes. */
   readonly thoughts = new SvelteMap<string, Thoughts>();
 
-  readonly #builder = new RowBuilder();
+  #builder = new RowBuilder();
   readonly #watch = new Watch(
     () => this.streaming.map(({ id, content }) => ({ id, length: content.length })),
     (id) => this.#fetchAnswer(id)
@@ -397,6 +397,21 @@ export class ConversationLog {
       // Anything else is asked again.
       if (error instanceof ApiError && error.status === 404) this.apply({ kind: 'removed', id });
     }
+  }
+
+  /** One is about to say something here, which has not come to the log yet. */
+  get hasUnsent(): boolean {
+    return this.#state.outbox.length > 0;
+  }
+
+  /** Of what was read nothing stays; it is read anew when somebody comes in. */
+  unload(): void {
+    this.#flush?.();
+    this.#flush = null;
+    this.#deltas = [];
+    this.apply({ kind: 'expired' });
+    this.#builder = new RowBuilder();
+    this.thoughts.clear();
   }
 
   /** It is no longer shown. */

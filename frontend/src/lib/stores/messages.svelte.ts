@@ -1,5 +1,5 @@
 /**
- * All conversations that have been opened, fed by the one connection. After each hello and each resync every log asks
+ * The conversations that were opened last, fed by the one connection. After each hello and each resync every log asks
  * for what came after its cursor, in one question.
  */
 import { ApiError, type Api } from '#lib/api/client.ts';
@@ -31,11 +31,18 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 /** “Delivered” is told this long after the last message came, once for all of them. */
 const DELIVERED_AFTER = 400;
+/** So many conversations stay as they were read. */
+const MOST_LOADED = 10;
 const NOBODY: Sender = { kind: 'user', id: null, name: '' };
 
 export class MessagesStore {
   readonly outbox: Outbox;
+  /** Those that were shown last come last. */
   readonly #logs = new Map<string, ConversationLog>();
+  /** Those that are on the screen; one may come before it has gone, as at another address. */
+  readonly #shown = new Set<{ readonly id: string }>();
+  /** Whether something is begun in a conversation: that stays loaded. */
+  isBegun: (conversationId: string) => boolean = () => false;
   /** Threads that are shown, by the message that they belong to. */
   readonly #threads = new Map<string, ThreadLog>();
   readonly #line: MessagesLine;
@@ -108,6 +115,35 @@ export class MessagesStore {
       this.#logs.set(id, log);
     }
     return log;
+  }
+
+  /** It is on the screen from now on; answers how to say that it no longer is. */
+  show(id: string): () => void {
+    const shownLast = () => {
+      const log = this.#logs.get(id);
+      if (log && this.#logs.delete(id)) this.#logs.set(id, log);
+    };
+    const here = { id };
+    this.conversation(id);
+    this.#shown.add(here);
+    shownLast();
+    this.#unloadOldest();
+    return () => {
+      this.#shown.delete(here);
+      shownLast();
+    };
+  }
+
+  #unloadOldest(): void {
+    const shown = new Set([...this.#shown].map(({ id }) => id));
+    const loaded = [...this.#logs.values()].filter((log) => log.isLoaded || shown.has(log.id));
+    let over = loaded.length - MOST_LOADED;
+    for (const log of loaded) {
+      if (over <= 0) return;
+      if (shown.has(log.id) || log.hasUnsent || this.isBegun(log.id)) continue;
+      log.unload();
+      over -= 1;
+    }
   }
 
   /** The thread of a message, with that message before its replies. What it is made of comes with what shows it. */

@@ -403,4 +403,50 @@ describe('the messages store', () => {
     await log.edit('m1', '@all', [{ kind: 'all' }], true);
     expect(patch.mock.lastCall?.[1]).toEqual({ content: '@all', mentions: [{ kind: 'all' }], confirm: true });
   });
+
+  it('keeps the ten conversations that were shown last, and reads others anew', async () => {
+    const { server, store, line, get } = await open();
+    server.create();
+    const visit = async (id: string) => {
+      const leave = store.show(id);
+      await store.conversation(id).open(0, 1);
+      return leave;
+    };
+    const loaded = (count: number) =>
+      Array.from({ length: count }, (_, at) => `c${at + 1}`).filter((id) => store.conversation(id).isLoaded);
+    for (let at = 1; at <= 10; at++) (await visit(`c${at}`))();
+    // Shown again: the second one has been out of sight for longest.
+    (await visit('c1'))();
+    expect(get).toHaveBeenCalledTimes(10);
+    (await visit('c11'))();
+    expect(loaded(11)).toEqual(['c1', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', 'c9', 'c10', 'c11']);
+    const second = store.conversation('c2');
+    expect([second.items, second.find('m1')]).toEqual([[], null]);
+    // What happens there meanwhile is read with it, and asked for no earlier.
+    server.create();
+    line.receive({ ...created(2), payload: { ...created(2).payload, conversation_id: 'c2' } });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(line.requests).toEqual([]);
+    (await visit('c2'))();
+    expect(second.items.map(({ view }) => view.content)).toEqual(['text 1', 'text 2']);
+  });
+
+  it('keeps what is on the screen, what is not sent, and where something is begun', async () => {
+    const { server, store, line } = await open();
+    server.create();
+    store.isBegun = (id) => id === 'c3';
+    line.ready = false;
+    const visit = async (id: string) => {
+      const leave = store.show(id);
+      await store.conversation(id).open(0, 1);
+      return leave;
+    };
+    await visit('c1');
+    (await visit('c2'))();
+    store.conversation('c2').send('not yet');
+    for (let at = 3; at <= 20; at++) (await visit(`c${at}`))();
+    const loaded = Array.from({ length: 20 }, (_, at) => store.conversation(`c${at + 1}`).isLoaded);
+    expect(loaded.flatMap((isLoaded, at) => (isLoaded ? [at + 1] : []))).toEqual([1, 2, 3, 14, 15, 16, 17, 18, 19, 20]);
+    expect(store.conversation('c2').items.at(-1)?.view.content).toBe('not yet');
+  });
 });
