@@ -191,8 +191,10 @@ export class MessagesStore {
     if (isDurable(frame)) {
       const main = this.conversation(frame.payload.conversation_id);
       for (const line of this.#linesOf(main.id)) line.hear(frame);
-      if (frame.type === 'message.created' && frame.payload.message.sender.id !== this.#me.id) {
-        this.received(frame.payload.conversation_id, frame.payload.seq);
+      if (frame.type === 'message.created') {
+        const { conversation_id, seq, message } = frame.payload;
+        if (message.sender.id !== this.#me.id) this.received(conversation_id, seq);
+        else if (message.client_id) this.outbox.arrived(message.client_id, seq);
       }
       if (this.#isGone(frame)) this.#forget(frame.payload.conversation_id);
       return;

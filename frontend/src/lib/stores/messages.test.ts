@@ -390,6 +390,22 @@ describe('the messages store', () => {
     expect(log.items[0]?.view).toMatchObject({ own: true, sending: null });
   });
 
+  it('does not send what is there already, as from another tab', async () => {
+    const { line, log, store } = await open();
+    await log.load();
+    line.ready = false;
+    const client_id = log.send('mine');
+    expect(store.outbox.waiting).toBe(1);
+    line.ready = true;
+    const sender = { kind: 'user' as const, id: 'me', name: 'Elena' };
+    line.receive(frame('message.created', { seq: 1, message: message(1, { client_id, content: 'mine', sender }) }));
+    expect(store.outbox.waiting).toBe(0);
+    store.outbox.resume();
+    await settled();
+    expect(line.requests.filter(({ type }) => type === 'message.send')).toEqual([]);
+    expect(log.items.map(({ view }) => [view.content, view.sending])).toEqual([['mine', null]]);
+  });
+
   it('says with another text whom it mentions', async () => {
     const { log, texts, server, patch } = await open();
     server.create();

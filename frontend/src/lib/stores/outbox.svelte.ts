@@ -26,6 +26,9 @@ export interface OutboxLine {
 /** Tells the other tabs, which may have taken up the same messages. */
 export type OutboxChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
 
+/** What becomes of a message in one tab. One that was taken back is told by its id alone. */
+type Told = string | { readonly sent: string; readonly seq: number } | { readonly changed: Outgoing };
+
 /** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
 const MOST_TRIES = 5;
 const FIRST_PAUSE = 1_000;
@@ -62,8 +65,7 @@ export class Outbox {
     channel?: OutboxChannel
   ) {
     this.#channel = channel;
-    // What was taken back there is not sent from here.
-    channel?.addEventListener('message', ({ data }) => this.#forget(String(data)));
+    channel?.addEventListener('message', ({ data }) => this.#hear(data as Told));
     this.#line = line;
     this.#storage = storage;
     this.#tell = (conversationId, input) => {
@@ -190,6 +192,32 @@ export class Outbox {
     return outgoing.files ?? [];
   }
 
+  /** What was taken back or sent there is not sent from here; what is tried again there has not failed here either. */
+  #hear(told: Told): void {
+    if (typeof told === 'string') this.#forget(told);
+    else if ('sent' in told) this.arrived(told.sent, told.seq);
+    else this.#follow(told.changed);
+  }
+
+  #follow(changed: Outgoing): void {
+    const { client_id, conversation_id, content, mentions = [], files = [], state, failure } = changed;
+    if (!this.#find(client_id)) return;
+    this.#put(changed);
+    this.#tell(conversation_id, { kind: 'reworded', client_id, content, mentions });
+    this.#tell(conversation_id, { kind: 'files', client_id, files });
+    if (state === 'failed' && failure) this.#tell(conversation_id, { kind: 'refused', client_id, failure });
+    else this.#tell(conversation_id, { kind: 'waiting', client_id });
+  }
+
+  /** The server has it: from here, from another tab, or from when no page was open. */
+  arrived(clientId: string, seq: number): void {
+    const outgoing = this.#find(clientId);
+    if (!outgoing) return;
+    this.#drop(clientId);
+    if (outgoing.files) this.#files.sent(outgoing.files);
+    this.#tell(outgoing.conversation_id, { kind: 'acked', client_id: clientId, seq });
+  }
+
   #forget(clientId: string): void {
     const outgoing = this.#find(clientId);
     if (!outgoing) return;
@@ -248,9 +276,9 @@ export class Outbox {
           ? await this.#post(conversation_id, message)
           : await this.#line.request('message.send', { conversation_id, ...message });
       this.#pauses = 0;
-      this.#drop(client_id);
-      this.#files.sent(files);
-      this.#tell(conversation_id, { kind: 'acked', client_id, seq: ack.seq ?? 0 });
+      const seq = ack.seq ?? 0;
+      this.arrived(client_id, seq);
+      this.#channel?.postMessage({ sent: client_id, seq } satisfies Told);
       return true;
     } catch (error) {
       // It may have been discarded, or another account may be here by now.
@@ -315,8 +343,13 @@ export class Outbox {
 
   #change(outgoing: Outgoing, change: Partial<Outgoing>): void {
     const changed = { ...outgoing, ...change };
-    this.#queue = this.#queue.map((one) => (one.client_id === changed.client_id ? changed : one));
+    this.#put(changed);
     void this.#keep(changed);
+    this.#channel?.postMessage({ changed } satisfies Told);
+  }
+
+  #put(changed: Outgoing): void {
+    this.#queue = this.#queue.map((one) => (one.client_id === changed.client_id ? changed : one));
   }
 
   async #keep(outgoing: Outgoing): Promise<void> {

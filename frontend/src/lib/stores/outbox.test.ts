@@ -225,6 +225,58 @@ describe('the outbox', () => {
     expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
   });
 
+  it('shows nothing as unsent, and sends nothing once more, that went out from another tab', async () => {
+    Tab.all = [];
+    const storage = new MemoryOutboxStorage();
+    const writing = new Desk(storage, new Tab());
+    writing.line.ready = false;
+    await writing.outbox.open('me');
+    writing.outbox.send('c1', 'from the train', null, [], [taken('f1')]);
+    await settled();
+    const other = new Desk(storage, new Tab());
+    other.line.ready = false;
+    await other.outbox.open('me');
+    expect([other.outbox.waiting, other.shown('c1')]).toEqual([1, [['from the train', 'waiting']]]);
+    writing.line.greet();
+    writing.outbox.resume();
+    await settled();
+    writing.files.arrive();
+    await settled();
+    writing.line.next().resolve({ seq: 4 });
+    await settled();
+    expect([other.outbox.waiting, other.shown('c1')]).toEqual([0, [['from the train', 'sent']]]);
+    expect(other.files.gone).toEqual(['f1']);
+    other.line.greet();
+    other.outbox.resume();
+    await settled();
+    expect(other.line.requests).toEqual([]);
+  });
+
+  it('shows a message that failed as another tab has it: in other words, tried again, failed again', async () => {
+    Tab.all = [];
+    const storage = new MemoryOutboxStorage();
+    const one = new Desk(storage, new Tab());
+    await one.outbox.open('me');
+    const id = one.outbox.send('c1', '@all lunch', null);
+    one.line.refuse('confirm_mention');
+    await settled();
+    const other = new Desk(storage, new Tab());
+    await other.outbox.open('me');
+    expect(other.shown('c1')).toEqual([['@all lunch', 'failed']]);
+    one.outbox.reword(id, '@here lunch', [{ kind: 'here' }]);
+    await settled();
+    expect(other.shown('c1')).toEqual([['@here lunch', 'waiting']]);
+    expect(other.line.requests).toEqual([]);
+    one.line.refuse('forbidden');
+    await settled();
+    expect(other.shown('c1')).toEqual([['@here lunch', 'failed']]);
+    // It is the same there, too, when that tab tries.
+    other.outbox.retry(id);
+    expect(other.line.next().payload).toMatchObject({ client_id: id, content: '@here lunch' });
+    expect(one.shown('c1')).toEqual([['@here lunch', 'waiting']]);
+    expect(one.line.requests).toEqual([]);
+  });
+
   it('sends nothing that was taken back in another tab', async () => {
     const storage = new MemoryOutboxStorage();
     const here = new Desk(storage, new Tab());
