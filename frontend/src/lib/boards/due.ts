@@ -1,4 +1,5 @@
 import { clock, dateFormat, daysBetween, regional } from '#lib/components/shell/when.ts';
+import { thisMinute } from '#lib/minute.ts';
 
 /** When something is due, as short as a card needs it: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
 export function dueLabel(timestamp: string, now = new Date()): string {
@@ -15,7 +16,7 @@ export function dueLabel(timestamp: string, now = new Date()): string {
   return dateFormat({ day: 'numeric', month: 'short', ...(isThisYear ? {} : { year: 'numeric' }) }).format(at);
 }
 
-export function isLate(timestamp: string | null, now = Date.now()): boolean {
+export function isLate(timestamp: string | null, now = thisMinute().getTime()): boolean {
   return timestamp !== null && Date.parse(timestamp) < now;
 }
 

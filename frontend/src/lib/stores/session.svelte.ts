@@ -1,5 +1,6 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Account, Challenge, CustomStatus, Id, Proof, Tokens, User } from '#lib/api/types.ts';
+import { thisMinute } from '#lib/minute.ts';
 
 /**
  * `ended`: the session is over, but the page of the one who had it stays as it is until somebody signs in.
@@ -68,7 +69,7 @@ export class Session {
   /** What one says of oneself now. */
   get status(): CustomStatus | null {
     const said = this.account?.custom_status ?? null;
-    return said?.until && Date.parse(said.until) <= Date.now() ? null : said;
+    return said?.until && Date.parse(said.until) <= thisMinute().getTime() ? null : said;
   }
 
   /** Worth showing the app to: signed in, or very likely so, or about to be again. */

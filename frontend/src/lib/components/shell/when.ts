@@ -1,7 +1,9 @@
+import { thisMinute } from '#lib/minute.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
 import { today } from '#lib/today.ts';
 
+const HOUR = 3_600_000;
 const DAY = 86_400_000;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
@@ -64,7 +66,7 @@ export function shortTime(timestamp: string, now = today()): string {
 }
 
 /** When something was, in a sentence: “3 minutes ago”, “today at 08:40”, “11 November”. */
-export function longTime(timestamp: string, now = today()): string {
+export function longTime(timestamp: string, now = nowFor(timestamp)): string {
   const at = new Date(timestamp);
   const locale = regional();
   const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
@@ -77,6 +79,9 @@ export function longTime(timestamp: string, now = today()): string {
   const isThisYear = at.getFullYear() === now.getFullYear();
   return at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) });
 }
+
+/** What is less than an hour old grows older by the minute, all else by the day. */
+const nowFor = (timestamp: string) => (Date.now() - Date.parse(timestamp) < HOUR ? thisMinute() : today());
 
 /** A day with its year where that is not this one: “11 November”. */
 export function shortDate(timestamp: string, now = new Date()): string {
@@ -94,12 +99,12 @@ export function exactTime(timestamp: string): string {
   return dateFormat({ dateStyle: 'medium', timeStyle: 'medium', hourCycle: hourCycle() }).format(new Date(timestamp));
 }
 
-export function isPast(timestamp: string, now = new Date()): boolean {
+export function isPast(timestamp: string, now = thisMinute()): boolean {
   return Date.parse(timestamp) <= now.getTime();
 }
 
 /** How long until then: “in 4 minutes”. */
-export function untilTime(timestamp: string, now = new Date()): string {
+export function untilTime(timestamp: string, now = thisMinute()): string {
   const format = new Intl.RelativeTimeFormat(regional(), { numeric: 'always' });
   const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));
   if (minutes < 90) return format.format(minutes, 'minute');
