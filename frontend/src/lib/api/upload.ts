@@ -29,6 +29,10 @@ const WHOLE = `${base}/r1/uploads`;
 const PARTS = `${base}/r1/uploads/tus`;
 const SAID = `${base}/r1/transcriptions`;
 const MOST_CONFLICTS = 3;
+/** A line on which nothing has gone up for so long (milliseconds) has died without a word. */
+const SILENT = 60_000;
+/** What has gone up is stored and answered by then. */
+const ANSWERED_WITHIN = 120_000;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
 export function upload(api: Api, request: Request): Promise<Upload> {
@@ -117,21 +121,37 @@ function ask(
 ): Promise<XMLHttpRequest> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = () => request.abort();
+    const wait = (milliseconds: number) => {
+      clearTimeout(timer);
+      timer = setTimeout(stop, milliseconds);
+    };
     const lost = () => reject(new ApiError(0, 'network', 'The server could not be reached.'));
     signal.addEventListener('abort', stop);
     request.open(method, url);
     const all = { Accept: 'application/json', 'X-Natter-Transport': 'cookie', ...headers };
     for (const [name, value] of Object.entries(all)) request.setRequestHeader(name, value);
-    if (onprogress) request.upload.onprogress = ({ loaded }) => onprogress(Math.min(loaded, body?.size ?? loaded));
+    if (onprogress) {
+      request.upload.onprogress = ({ loaded }) => {
+        wait(SILENT);
+        onprogress(Math.min(loaded, body?.size ?? loaded));
+      };
+      request.upload.onload = () => wait(ANSWERED_WITHIN);
+    }
     request.onerror = lost;
     request.onabort = lost;
     request.onload = () => {
       if (request.status >= 200 && request.status < 300) resolve(request);
       else reject(failureOf(request.status, request.responseText, (name) => request.getResponseHeader(name)));
     };
-    request.onloadend = () => signal.removeEventListener('abort', stop);
+    request.onloadend = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    };
     request.send(body);
+    // How long a model listens to a recording nobody knows.
+    if (!body || onprogress) wait(SILENT);
   });
 }
 
