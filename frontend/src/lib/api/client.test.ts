@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api as Client, ApiError, newId, type ApiOptions, type Locks, type Renewal } from './client.ts';
 
 /** These servers have calls of their own. */
-type Calling = Record<'get' | 'post', (path: string, ...sent: unknown[]) => Promise<unknown>>;
+type Calling = Record<'get' | 'post' | 'put' | 'delete', (path: string, ...sent: unknown[]) => Promise<unknown>>;
 const Api = Client as unknown as new (options: ApiOptions) => Calling & Omit<Client, keyof Calling>;
 
 interface Call {
@@ -319,6 +319,36 @@ describe('a line that has died without a word', () => {
     expect(await Promise.all([old, fresh])).toEqual(['now', 'fresh']);
     api.resume();
     expect(server.asked).toHaveLength(3);
+  });
+
+  it('ends what the server does once, and begins that anew on a device that wakes', async () => {
+    const server = silence();
+    const api = new Api({ fetch: server.fetch });
+    const sent = api.post('/conversations/c1/messages', { client_id: 'a' });
+    await vi.advanceTimersByTimeAsync(10_000);
+    api.resume();
+    expect(server.asked.map(({ path }) => path)).toEqual(Array(2).fill('/r1/conversations/c1/messages'));
+    server.asked[1]?.answer({ seq: 1 });
+    expect(await sent).toEqual({ seq: 1 });
+    const made = api.post('/conversations', { client_id: 'b' }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(await made).toMatchObject({ code: 'timeout' });
+  });
+
+  it('ends what may be done twice, and does not begin that anew: something else may come first', async () => {
+    const server = silence();
+    const api = new Api({ fetch: server.fetch });
+    const written = [
+      api.put('/notes/n1', {}),
+      api.delete('/notes/n2?version=1'),
+      api.put('/conversations/c1/draft', {})
+    ];
+    const ends = written.map((one) => one.catch((error: unknown) => error));
+    await vi.advanceTimersByTimeAsync(10_000);
+    api.resume();
+    expect(server.asked).toHaveLength(3);
+    await vi.advanceTimersByTimeAsync(20_000);
+    for (const end of ends) expect(await end).toMatchObject({ code: 'timeout' });
   });
 
   it('keeps no renewal of the session: it is asked for again under its key', async () => {

@@ -7,7 +7,7 @@
  *
  * What changes one thing is sent in the order in which it was asked for.
  *
- * What only reads has an end: on a line that has died without a word nothing would ever come.
+ * What only reads, or may be asked for twice, has an end: on a line that has died without a word nothing would ever come.
  */
 import type { AnswerOf, BodyOf, PathOf, QueryOf } from './calls.ts';
 import type * as Described from './generated/types.gen.ts';
@@ -90,6 +90,10 @@ const READ_WITHIN = 30_000;
 const OF_BEFORE = 5_000;
 /** These may take long: what is put together for a file, what looks at everything, what waits until something happens. */
 const LONG = /\/(?:export|checks|profile)(?:\?|$)|[?&]wait=/;
+/** The server knows each of these by an id of its own, and does it once. */
+const ONCE = /^POST \/(?:auth\/refresh|conversations(?:\/[\w-]+\/messages)?)$/;
+/** These may be asked for twice, and not later than something else. */
+const TWICE = /^(?:PUT \/|DELETE \/notes\/)/;
 const PATIENCE_TRIES = 5;
 /** Whoever has to wait longer than this (seconds) is told so instead. */
 const PATIENCE_LONGEST = 30;
@@ -114,7 +118,7 @@ export class Api {
   readonly #newKey: () => string;
   readonly #early: Map<string, Promise<Response>>;
   readonly #turns = new Turns();
-  /** Begins what is being read anew, each where it is of before that moment. */
+  /** Begins anew what is being read or sent, each where it is of before that moment. */
   readonly #reads = new Set<(before: number) => void>();
   #refreshing: Promise<void> | undefined;
 
@@ -304,9 +308,9 @@ export class Api {
         throw new ApiError(0, 'network', 'The server could not be reached.');
       }
     };
-    // A renewal may be asked for again, too, and everything waits for it.
-    const hasEnd = method === 'GET' ? !LONG.test(path) : path === '/auth/refresh';
-    const { response, text } = await (hasEnd ? this.#inTime(ask) : ask());
+    const what = `${method} ${path}`;
+    const mayBeginAnew = method === 'GET' ? !LONG.test(path) : ONCE.test(what);
+    const { response, text } = await (mayBeginAnew || TWICE.test(what) ? this.#inTime(ask, mayBeginAnew) : ask());
     const envelope = readEnvelope(text);
     if (response.ok && envelope) return envelope.data as T;
     const error = failureOf(response.status, text, (header) => response.headers.get(header));
@@ -315,7 +319,7 @@ export class Api {
   }
 
   /** An answer, or that none came in time. */
-  #inTime<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  #inTime<T>(ask: (signal: AbortSignal) => Promise<T>, mayBeginAnew: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       let attempt = new AbortController();
       let timer: ReturnType<typeof setTimeout> | undefined;
@@ -347,7 +351,7 @@ export class Api {
         begin();
         old.abort();
       };
-      this.#reads.add(again);
+      if (mayBeginAnew) this.#reads.add(again);
       begin();
     });
   }
