@@ -25,6 +25,8 @@ type Times = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** So long the keys rest before the server is told. */
 const REST = 900;
+/** What the server could not be told is told again after so long. */
+const AGAIN = 15_000;
 /** What is told so late says when it was written. */
 const LATE = 5_000;
 const MOST = 200;
@@ -47,6 +49,7 @@ export class DraftSync {
   readonly #leave: (() => void)[];
   /** How far the server's clock is ahead of this one. */
   #ahead = 0;
+  #again: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
   constructor(
@@ -73,6 +76,7 @@ export class DraftSync {
     for (const leave of this.#leave) leave();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
+    clearTimeout(this.#again);
   }
 
   /** The connection stands: what was written elsewhere comes here, and what was written here goes there. */
@@ -93,7 +97,7 @@ export class DraftSync {
       return;
     }
     this.#trim();
-    for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#tell(key);
+    this.#tellAgain();
   }
 
   /** All of it is written to the disk with each key: what is over is not kept. */
@@ -150,8 +154,16 @@ export class DraftSync {
       // What the server doesn't take stays in this browser.
       if (error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status))
         this.#note(key, { at: known.at, isDirty: false, isStored: false });
+      // Where the line is lost as well, the next hello is sooner.
+      else if (!this.#isClosed) this.#again ??= setTimeout(() => this.#tellAgain(), AGAIN);
     }
     return false;
+  }
+
+  #tellAgain(): void {
+    clearTimeout(this.#again);
+    this.#again = undefined;
+    for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#tell(key);
   }
 
   #hear(frame: ServerFrame): void {

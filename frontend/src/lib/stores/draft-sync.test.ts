@@ -208,6 +208,24 @@ describe('drafts on several devices', () => {
     expect(server.rows.get('c1/')?.content).toBe('text');
   });
 
+  it('are told again where only the answer is lost, also when nobody writes on', async () => {
+    const server = new Server();
+    const { drafts, sync } = open(server);
+    server.put.mockRejectedValueOnce(new ApiError(0, 'timeout', ''));
+    drafts.set('c1', 'half a sentence');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.rows.get('c1/')).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(server.rows.get('c1/')?.content).toBe('half a sentence');
+    server.put.mockRejectedValueOnce(new ApiError(503, 'unavailable', ''));
+    drafts.set('c1', 'a sentence');
+    await vi.advanceTimersByTimeAsync(1_000);
+    sync.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.rows.get('c1/')?.content).toBe('half a sentence');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('are known to be in this browser alone, as what is written without a connection', async () => {
     const server = new Server();
     const storage = new MemoryStorage();
