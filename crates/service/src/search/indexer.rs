@@ -248,6 +248,8 @@ async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<Turn, App
         Some(Fill { is_done: false, .. }) => read_old(app, index).await?,
         Some(_) => false,
     };
+    // Also where something could not be read: it may stay so for long.
+    news.is_filling.store(fills, Relaxed);
     failed.map_or(Ok(Turn { fills }), Err)
 }
 
