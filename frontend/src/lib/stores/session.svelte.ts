@@ -9,6 +9,14 @@ import { thisMinute } from '#lib/minute.ts';
 export type SessionState = 'unknown' | 'signed-in' | 'ended' | 'signed-out' | 'unreachable';
 
 const HINT = 'natter.session';
+/** A tab that hears so late (milliseconds) that somebody has left was asleep. */
+const LATE = 10_000;
+
+/** What the other tabs are told when somebody leaves. */
+interface Left {
+  readonly left: Id;
+  readonly at: number;
+}
 
 interface SessionOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
@@ -55,8 +63,10 @@ export class Session {
     api.onSignedOut = () => this.expire();
     this.#channel?.addEventListener('message', (event) => {
       // Another tab signed in or out: this one follows.
-      if (event.data === 'signed-out') this.#leaveHere();
-      if (event.data === 'signed-in' && this.state !== 'signed-in') void this.load();
+      const told = event.data as string | Left;
+      if (typeof told !== 'string') this.#follow(told);
+      else if (told === 'signed-out') this.#forget();
+      else if (told === 'signed-in' && this.state !== 'signed-in') void this.load();
     });
   }
 
@@ -232,16 +242,21 @@ export class Session {
   }
 
   #leaveEverywhere(): void {
-    this.leftOnPurpose = true;
-    this.#leaveHere();
+    const left = this.account?.id;
+    this.leave();
+    if (left !== undefined) {
+      this.#left(left);
+      this.#channel?.postMessage({ left, at: Date.now() } satisfies Left);
+    }
     this.#channel?.postMessage('signed-out');
   }
 
   /** Each tab tidies up: one that still has something open might write it down behind the others. */
-  #leaveHere(): void {
-    const userId = this.account?.id;
+  #follow({ left, at }: Left): void {
+    // Who is back by then has written something new, which is not to go with what was left.
+    const isBack = Date.now() - at > LATE && parseAccount(this.#storage?.getItem(HINT))?.id === left;
     this.#forget();
-    if (userId !== undefined) this.#left(userId);
+    if (!isBack) this.#left(left);
   }
 
   #enter(own: User, sessionId: string | null = this.sessionId): void {

@@ -263,11 +263,24 @@ describe('a session', () => {
     api.answers.set('GET /users/me', elena);
     channel.hear('signed-in');
     await expect.poll(() => session.state).toBe('signed-in');
-    channel.hear('signed-out');
+    channel.hear({ left: 'u1', at: Date.now() });
     expect([session.state, left]).toEqual(['signed-out', ['u1']]);
     api.answers.set('POST /auth/signup', { user: elena, session_id: 's1' });
     await session.signUp({ display_name: '', email: '', password: '' });
     await session.signOut();
-    expect(channel.said).toEqual(['signed-in', 'signed-out']);
+    expect(channel.said).toEqual(['signed-in', { left: 'u1', at: expect.any(Number) as number }, 'signed-out']);
+  });
+
+  it('that another tab has ended while this one slept takes nothing from who is back meanwhile', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    const at = Date.now() - 3_600_000;
+    channel.hear({ left: 'u1', at });
+    expect([session.state, left]).toEqual(['signed-out', []]);
+    // Nobody is, or somebody else.
+    channel.hear({ left: 'u1', at });
+    storage.setItem('natter.session', JSON.stringify({ ...elena, id: 'u2' }));
+    channel.hear({ left: 'u1', at });
+    expect(left).toEqual(['u1', 'u1']);
   });
 });
