@@ -18,7 +18,11 @@ class Browser {
     this.items.set(`natter.draft.${userId}.c2`, 'told');
     this.items.set(`natter.searches.${userId}`, '[]');
     this.messages.set(userId, [{ client_id: 'm1', conversation_id: 'c1', content: 'Hello?' } as Outgoing]);
-    this.chosen.set(userId, [{ taken: { key: 'f1' } } as KeptFile]);
+    const [taken, chosen] = [null, 'c3'].map((conversationId) => ({
+      taken: { key: `f${conversationId}` },
+      conversationId
+    }));
+    this.chosen.set(userId, [taken, chosen] as KeptFile[]);
     this.written.set(userId, 2);
   }
 
@@ -71,7 +75,8 @@ it('nothing of whoever has left stays in the browser, and all of others does', a
   expect(await unsentOf('anna', browser.places)).toMatchObject({
     messages: [{ client_id: 'm1' }],
     notes: 2,
-    drafts: 1
+    // What is written in c1, the other words of a message, and the file in c3; the message has taken the other one along.
+    drafts: 3
   });
   await tidyAfter('anna', browser.places);
   expect(browser.of('anna')).toEqual([]);
@@ -92,7 +97,7 @@ it('whoever signs out is asked where something is not sent, and stays if they wa
   const staying = signOut(app, browser.places);
   await expect.poll(() => asked.question?.body).toContain('A message isn’t sent in #harbour.');
   expect(asked.question?.body).toContain('2 notes aren’t saved on the server yet.');
-  expect(asked.question?.body).toContain('A draft is only on this device.');
+  expect(asked.question?.body).toContain('3 drafts are only on this device.');
   asked.question?.answer(false);
   expect([await staying, isOut]).toEqual([false, false]);
   const leaving = signOut(app, browser.places);

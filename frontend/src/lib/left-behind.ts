@@ -5,7 +5,7 @@ import type { Outgoing } from '#lib/chat/state.ts';
 import { hasKeptNotes } from '#lib/notes/kept.ts';
 import { RecentSearches } from '#lib/search/recent.svelte.ts';
 import { untold } from '#lib/stores/draft-sync.svelte.ts';
-import type { DraftStorage } from '#lib/stores/drafts.svelte.ts';
+import { EDIT, type DraftStorage } from '#lib/stores/drafts.svelte.ts';
 
 /** Where this browser keeps what somebody wrote. */
 export interface Places {
@@ -23,6 +23,7 @@ export interface Places {
 export interface Unsent {
   readonly messages: readonly Outgoing[];
   readonly notes: number;
+  /** Also of what one’s message was to say instead, and where nothing but files was chosen. */
   readonly drafts: number;
 }
 
@@ -30,11 +31,13 @@ export function placesOf(storage: DraftStorage | undefined): Places {
   return { storage, outbox: new BrowserOutboxStorage(), files: new FileStorage(), notes: NOTES };
 }
 
-export async function unsentOf(userId: Id, { storage, outbox, notes }: Places): Promise<Unsent> {
+export async function unsentOf(userId: Id, { storage, outbox, files, notes }: Places): Promise<Unsent> {
+  const drafts = new Set(storage ? [...untold(storage, userId), ...editsOf(storage, userId)] : []);
+  for (const { conversationId } of await files.load(userId)) if (conversationId !== null) drafts.add(conversationId);
   return {
     messages: await outbox.load(userId),
     notes: await notes.unsent(userId),
-    drafts: storage ? untold(storage, userId) : 0
+    drafts: drafts.size
   };
 }
 
@@ -43,13 +46,19 @@ export async function tidyAfter(userId: Id, { storage, outbox, files, notes }: P
   if (storage) {
     new RecentSearches(storage, userId).clear();
     // Drafts, with what is known of them.
-    const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
-    for (const key of keys) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
+    for (const key of keysOf(storage)) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
   }
   for (const { client_id } of await outbox.load(userId)) await outbox.remove(userId, client_id);
   for (const { taken } of await files.load(userId)) await files.remove(userId, taken.key);
   await notes.forget(userId);
 }
+
+const keysOf = (storage: DraftStorage) =>
+  Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
+
+/** Of which messages somebody has begun to change what they say. */
+const editsOf = (storage: DraftStorage, userId: Id) =>
+  keysOf(storage).filter((key) => key.startsWith(`${EDIT}${userId}.`));
 
 /** Most have none, and bring nothing of them. */
 const NOTES: Places['notes'] = {

@@ -83,6 +83,7 @@ export class DraftSync {
   async exchange(): Promise<void> {
     try {
       const { items, total } = await this.#api.get('/drafts', { page_size: MOST });
+      if (this.#isClosed) return;
       for (const draft of items) this.#take(draft);
       const there = new Set(items.map(keyOf));
       for (const key of this.#drafts.all().keys()) {
@@ -183,6 +184,7 @@ export class DraftSync {
   }
 
   #adopt(key: string, text: string, replyTo: Id | null, at: number): void {
+    if (this.#isClosed) return;
     this.#note(key, { at, isDirty: false, isStored: true });
     this.#drafts.adopt(key, text, replyTo);
     if (!key.includes('/')) this.#shown(key, text);
@@ -204,14 +206,14 @@ export class DraftSync {
   }
 }
 
-/** How many drafts of somebody’s are in this browser alone. */
-export function untold(storage: DraftStorage, userId: Id): number {
+/** Where drafts of somebody’s are that this browser alone has. */
+export function untold(storage: DraftStorage, userId: Id): string[] {
   const told = new Set(
     kept(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
   );
   const drafts = new DraftsStore(storage);
   drafts.open(userId);
-  return [...drafts.all().keys()].filter((key) => !told.has(key)).length;
+  return [...drafts.all().keys()].filter((key) => !told.has(key));
 }
 
 const nameOf = (userId: Id) => `natter.drafts.${userId}`;

@@ -232,15 +232,40 @@ describe('drafts on several devices', () => {
     const { drafts, line } = open(server, storage);
     drafts.set('c1', 'told');
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(untold(storage, 'me')).toBe(0);
+    expect(untold(storage, 'me')).toEqual([]);
     line.ready = false;
     drafts.set('c1', 'told, and more');
     drafts.set('c2', 'in a tunnel');
     drafts.set('c3', 'sent');
     drafts.set('c3', '');
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(untold(storage, 'me')).toBe(2);
-    expect(untold(storage, 'you')).toBe(0);
+    expect(untold(storage, 'me')).toEqual(['c1', 'c2']);
+    expect(untold(storage, 'you')).toEqual([]);
+  });
+
+  it('of whoever has signed out are not written down by an answer that comes after that', async () => {
+    const server = new Server();
+    const storage = new MemoryStorage();
+    const { drafts, sync } = open(server, storage);
+    const row = { conversation_id: 'c1', thread_id: null, reply_to: null, content: 'from the phone' };
+    const elsewhere = { ...row, updated_at: iso(Date.now() + 60_000) };
+    server.rows.set('c1/', elsewhere);
+    const [asked, told] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { get, put } = { get: server.get.getMockImplementation(), put: server.put.getMockImplementation() };
+    server.get.mockImplementationOnce(() => asked.promise.then(() => get!()));
+    server.put.mockImplementationOnce((path, body) => told.promise.then(() => put!(path, body)));
+    drafts.set('c1', 'mine');
+    await vi.advanceTimersByTimeAsync(1_000);
+    const exchanged = sync.exchange();
+    sync.close();
+    drafts.close();
+    storage.items.clear();
+    asked.resolve();
+    told.resolve();
+    await exchanged;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([...storage.items.keys()]).toEqual([]);
+    expect(server.put).toHaveBeenCalledTimes(1);
   });
 
   it('that were sent long ago are no longer known', async () => {

@@ -4,7 +4,7 @@ export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 
 
 const PREFIX = 'natter.draft.';
 const BARE = 'natter.bare.';
-const EDIT = 'natter.edit.';
+export const EDIT = 'natter.edit.';
 const REPLY = 'natter.reply.';
 /** A long text is not written to the disk with each key, but as often as this. */
 const LONG = 4_000;
