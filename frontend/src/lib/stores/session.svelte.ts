@@ -164,7 +164,8 @@ export class Session {
   }
 
   async signOut(): Promise<void> {
-    // The socket may end before the answer is here: that is no surprise then.
+    // The socket may end before the answer is here: that is no surprise then, and who left is forgotten by then.
+    const left = this.account?.id;
     this.leftOnPurpose = true;
     try {
       await this.#api.post('/auth/logout');
@@ -175,7 +176,7 @@ export class Session {
         throw error;
       }
     }
-    this.#leaveEverywhere();
+    this.#leaveEverywhere(left);
   }
 
   /** Does not wait for whose page this was to come back. */
@@ -210,6 +211,7 @@ export class Session {
   }
 
   async deleteAccount(password: string | undefined): Promise<void> {
+    const left = this.account?.id;
     this.leftOnPurpose = true;
     try {
       await this.#api.delete('/users/me', { password });
@@ -217,7 +219,7 @@ export class Session {
       this.leftOnPurpose = false;
       throw error;
     }
-    this.#leaveEverywhere();
+    this.#leaveEverywhere(left);
   }
 
   /** The server no longer knows this session. Whoever was in the middle of something may go on after signing in again. */
@@ -241,8 +243,7 @@ export class Session {
     this.#channel?.postMessage('signed-in');
   }
 
-  #leaveEverywhere(): void {
-    const left = this.account?.id;
+  #leaveEverywhere(left: Id | undefined): void {
     this.leave();
     if (left !== undefined) {
       this.#left(left);

@@ -259,6 +259,19 @@ describe('a session', () => {
     expect(left).toEqual(['u1', 'u1']);
   });
 
+  it('that had ended already when somebody left says whose it was, too', async () => {
+    api.answers.set('GET /users/me', elena);
+    await session.load();
+    vi.spyOn(api, 'post').mockImplementation(() => {
+      // As where it can't be renewed either.
+      api.onSignedOut?.();
+      return Promise.reject(new ApiError(401, 'unauthenticated', ''));
+    });
+    await session.signOut();
+    expect([session.state, left]).toEqual(['signed-out', ['u1']]);
+    expect(channel.said).toEqual([{ left: 'u1', at: expect.any(Number) as number }, 'signed-out']);
+  });
+
   it('follows the other tabs, and leads them', async () => {
     api.answers.set('GET /users/me', elena);
     channel.hear('signed-in');
