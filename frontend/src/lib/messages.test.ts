@@ -4,9 +4,9 @@ import { expect, it } from 'vitest';
 
 type Messages = Record<string, unknown>;
 
-const read = (language: string) =>
-  JSON.parse(readFileSync(join(import.meta.dirname, `../../messages/${language}.json`), 'utf8')) as Messages;
-const [en, vi] = [read('en'), read('vi')];
+const written = (language: string) =>
+  readFileSync(join(import.meta.dirname, `../../messages/${language}.json`), 'utf8');
+const [en, vi] = ['en', 'vi'].map((language) => JSON.parse(written(language)) as Messages) as [Messages, Messages];
 
 const placeholders = (message: unknown) => [...new Set(JSON.stringify(message).match(/\{\w+\}/g))].toSorted();
 
@@ -14,6 +14,15 @@ it('says in each language what it says in the other', () => {
   expect(Object.keys(vi).toSorted()).toEqual(Object.keys(en).toSorted());
   for (const [key, message] of Object.entries(en)) expect(placeholders(vi[key]), key).toEqual(placeholders(message));
 });
+
+it.each(['en', 'vi'])(
+  'says each thing once in %s: of two of one name the second would be said in place of the first',
+  (language) => {
+    const keys = [...written(language).matchAll(/^ {2}"(\w+)":/gm)].map(([, key]) => key);
+    expect(keys.length).toBeGreaterThan(1_000);
+    expect(keys.filter((key, at) => keys.indexOf(key) !== at)).toEqual([]);
+  }
+);
 
 /** What was written so once, and is said otherwise by the rules in docs/contributing.md. */
 const OLD = [

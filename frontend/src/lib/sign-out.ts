@@ -14,7 +14,7 @@ export async function signOut(
   const { session } = app;
   const unsent = await unsentOf(session.user.id, places);
   const lost = await lostBy(unsent, (id) => nameOf(app, id));
-  if (lost !== '' && !(await confirmed({ title: m.leave_title(), body: lost, action: m.sign_out() }))) return false;
+  if (lost !== '' && !(await confirmed({ title: m.sign_out_title(), body: lost, action: m.sign_out() }))) return false;
   await session.signOut();
   return true;
 }
@@ -26,14 +26,14 @@ export async function lostBy(
 ): Promise<string> {
   const said: string[] = [];
   const [only] = messages;
-  if (messages.length > 1) said.push(m.leave_messages({ count: messages.length }));
+  if (messages.length > 1) said.push(m.sign_out_messages({ count: messages.length }));
   else if (only) {
     const name = await nameOf(only.conversation_id);
-    said.push(name === '' ? m.leave_message() : m.leave_message_in({ name }));
+    said.push(name === '' ? m.sign_out_message() : m.sign_out_message_in({ name }));
   }
-  if (notes > 0) said.push(notes === 1 ? m.leave_note() : m.leave_notes({ count: notes }));
-  if (drafts > 0) said.push(drafts === 1 ? m.leave_draft() : m.leave_drafts({ count: drafts }));
-  return said.length === 0 ? '' : [...said, m.leave_deleted()].join(' ');
+  if (notes > 0) said.push(notes === 1 ? m.sign_out_note() : m.sign_out_notes({ count: notes }));
+  if (drafts > 0) said.push(drafts === 1 ? m.sign_out_draft() : m.sign_out_drafts({ count: drafts }));
+  return said.length === 0 ? '' : [...said, m.sign_out_deleted()].join(' ');
 }
 
 /** As it is called in the list; empty where that can't be read now. */
