@@ -37,7 +37,8 @@ test(
     await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Make owner' }).click();
     await anna.page.getByRole('main').locator('header').getByRole('button', { name: 'More actions' }).click();
     await anna.page.getByRole('menuitem', { name: 'Leave conversation' }).click();
-    await anna.page.getByRole('alertdialog').getByRole('button', { name: 'Leave conversation' }).click();
+    const leaving = anna.page.getByRole('alertdialog', { name: 'Leave “Early birds”?' });
+    await leaving.getByRole('button', { name: 'Leave conversation' }).click();
     await expect(anna.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
 
     await ben.openConversation('Early birds');
