@@ -12,7 +12,10 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, Call, Forwarded, GatewayError, Meter, Usage,
-    dialect::{Post, costly, fields::Fields},
+    dialect::{
+        Post, costly,
+        fields::{self, Fields, counted},
+    },
     forward::{JSON, Stop},
     heavy::off_loop,
     route::{Attempt, Tries},
@@ -115,12 +118,15 @@ pub(crate) fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, 
         (rest.next() == Some(&b':')).then(|| rest.next() == Some(&b'"'))
     });
     let is_right = is_text == Some(base64);
-    let head: Head<'_> = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
+    let Ok(head) = serde_json::from_slice::<Head<'_>>(&answer) else {
+        let mended = fields::mended(&answer, &[]).filter(|mended| serde_json::from_str::<Head<'_>>(mended).is_ok());
+        return pass(mended.ok_or(AiError::Garbled)?.into(), base64, meter);
+    };
     if head.data.is_none() {
         let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
         return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
     }
-    count(head.usage.and_then(|usage| usage.prompt_tokens), meter);
+    count(head.usage.as_ref().and_then(|usage| counted(&usage["prompt_tokens"])), meter);
     if is_right {
         return Ok(answer);
     }
@@ -136,12 +142,8 @@ pub(crate) fn pass(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, 
 struct Head<'a> {
     #[serde(borrow)]
     data: Option<&'a serde_json::value::RawValue>,
-    usage: Option<Counts>,
-}
-
-#[derive(serde::Deserialize)]
-struct Counts {
-    prompt_tokens: Option<u64>,
+    /// Whatever a server writes there, its vectors stand.
+    usage: Option<Value>,
 }
 
 pub(crate) fn count(input: Option<u64>, meter: &Meter) {
@@ -193,6 +195,16 @@ mod tests {
             let passed = pass(sent.to_string().into(), base64, &meter).unwrap();
             assert_eq!(&serde_json::from_slice::<Value>(&passed).unwrap(), expected);
             assert_eq!(meter.usage(), Usage { input: Some(3), output: Some(0), ..Usage::default() });
+        }
+        for usage in [
+            r#""usage":{"prompt_tokens":3.0}"#,
+            r#""usage":{"prompt_tokens":"3"}"#,
+            r#""usage":null,"usage":{"prompt_tokens":3}"#,
+        ] {
+            let (meter, answer) =
+                (Meter::default(), format!(r#"{{"data":[{{"index":0,"embedding":[0.5]}}],{usage}}}"#));
+            assert!(pass(answer.into(), false, &meter).is_ok(), "{usage}");
+            assert_eq!(meter.usage().input, Some(3), "{usage}");
         }
         let failed = pass(json!({"error": {"code": 429}}).to_string().into(), true, &Meter::default());
         assert_eq!(failed.unwrap_err().error, AiError::Busy { retry_after: None });

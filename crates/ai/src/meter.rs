@@ -86,11 +86,11 @@ impl Usage {
     #[must_use]
     pub fn updated(self, later: Self) -> Self {
         Self {
-            input: later.input.or(self.input),
-            cached: later.cached.or(self.cached),
-            cache_write: later.cache_write.or(self.cache_write),
-            output: later.output.or(self.output),
-            reasoning: later.reasoning.or(self.reasoning),
+            input: updated(self.input, later.input),
+            cached: updated(self.cached, later.cached),
+            cache_write: updated(self.cache_write, later.cache_write),
+            output: updated(self.output, later.output),
+            reasoning: updated(self.reasoning, later.reasoning),
             audio: later.audio.or(self.audio),
             audio_output: later.audio_output.or(self.audio_output),
             searches: later.searches.or(self.searches),
@@ -154,6 +154,11 @@ impl Usage {
         let estimated = self.estimated || bounded != self;
         Self { estimated, ..bounded }
     }
+}
+
+/// A count by a later report. Some servers end with one of nothing but zeros.
+pub(crate) fn updated(before: Option<u64>, later: Option<u64>) -> Option<u64> {
+    later.filter(|count| *count > 0).or(before).or(later)
 }
 
 /// Who answered.

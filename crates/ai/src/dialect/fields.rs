@@ -159,9 +159,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A count of a provider's, however it writes it: some say 12.0, and −1 where they don't know.
+/// A count of a provider's, however it writes it: some say 12.0 or "12", and −1 where they don't know.
 pub(crate) fn counted(value: &Value) -> Option<u64> {
-    let float = || value.as_f64().filter(|float| (0.0..=1e15).contains(float));
+    let written = || value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
+    let float = || value.as_f64().or_else(written).filter(|float| (0.0..=1e15).contains(float));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
     value.as_u64().or_else(|| float().map(|float| float.ceil() as u64))
 }

@@ -134,6 +134,15 @@ const OF_ANOTHER_PLACE: [&str; 8] = [
     "access model",
 ];
 
+fn is_nothing(error: &Value) -> bool {
+    match error {
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        other => *other == false || *other == 0,
+    }
+}
+
 /// What an error object says.
 #[derive(Debug, Default)]
 struct Told {
@@ -161,6 +170,8 @@ impl Told {
         let error = match object.get("error") {
             Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
             Some(Value::Null) | None => return None,
+            // Some servers say with each answer that there was none.
+            Some(error) if is_nothing(error) => return None,
             Some(Value::String(message)) => {
                 return Some(Self { message: message.to_lowercase(), told: message.clone(), ..Self::default() });
             }

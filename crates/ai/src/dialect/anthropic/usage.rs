@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Usage, dialect::fields::counted};
+use crate::{Usage, dialect::fields::counted, meter::updated};
 
 /// Whatever a server writes there, its answer stands.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -33,10 +33,10 @@ impl From<Value> for MessageUsage {
 impl MessageUsage {
     /// A later report, whose totals replace the earlier ones.
     pub fn update(&mut self, later: Self) {
-        self.input_tokens = later.input_tokens.or(self.input_tokens);
-        self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
-        self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
-        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.input_tokens = updated(self.input_tokens, later.input_tokens);
+        self.cache_read_input_tokens = updated(self.cache_read_input_tokens, later.cache_read_input_tokens);
+        self.cache_creation_input_tokens = updated(self.cache_creation_input_tokens, later.cache_creation_input_tokens);
+        self.output_tokens = updated(self.output_tokens, later.output_tokens);
         self.searches = later.searches.or(self.searches);
         self.containers = later.containers.or(self.containers);
     }

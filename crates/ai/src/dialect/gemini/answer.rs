@@ -23,8 +23,7 @@ struct Frame {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Candidate {
-    #[serde(default)]
-    index: u32,
+    index: Option<Value>,
     content: Option<Content>,
     finish_reason: Option<String>,
     logprobs_result: Option<LogprobsResult>,
@@ -48,10 +47,8 @@ struct Part {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InlineData {
-    #[serde(default)]
-    mime_type: String,
-    #[serde(default)]
-    data: String,
+    mime_type: Option<String>,
+    data: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +164,8 @@ impl GeminiReader {
             out.push(Event::Finish { choice: 0, finish: Finish::Filtered });
         }
         for candidate in candidates {
-            let choice = candidate.index;
+            let choice =
+                candidate.index.as_ref().and_then(counted).and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
             for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
                 self.read_part(choice, part, out);
             }
@@ -190,8 +188,11 @@ impl GeminiReader {
             out.push(if is_thought { Event::Thinking { choice, text } } else { Event::Text { choice, text } });
         }
         // Pictures among the thoughts are drafts.
-        if let Some(made) = part.inline_data.filter(|made| !is_thought && made.mime_type.starts_with("image/")) {
-            out.push(Event::Picture { choice, mime: made.mime_type, data: made.data });
+        if let Some(InlineData { mime_type: Some(mime), data: Some(data) }) = part.inline_data
+            && !is_thought
+            && mime.starts_with("image/")
+        {
+            out.push(Event::Picture { choice, mime, data });
         }
         if let Some(call) = part.function_call {
             let count = self.calls.entry(choice).or_default();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     AiError, GatewayError, Meter,
+    dialect::fields,
     embeddings::{Wish, count, read_vector, write_vector},
     wire::failure::{self, Failure},
 };
@@ -48,7 +49,7 @@ pub(super) fn read(answers: &[Bytes], wish: &Wish, model: &str, meter: &Meter) -
             let vector = write_vector(&vector, wish.base64);
             data.push(json!({"object": "embedding", "index": data.len(), "embedding": vector}));
         }
-        let tokens = value["usageMetadata"]["promptTokenCount"].as_u64();
+        let tokens = fields::counted(&value["usageMetadata"]["promptTokenCount"]);
         counted = counted.zip(tokens).map(|(before, tokens)| before.saturating_add(tokens));
     }
     if data.len() != wish.texts.len() {

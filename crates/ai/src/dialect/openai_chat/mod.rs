@@ -64,9 +64,10 @@ impl Dialect for OpenAi {
 /// What a `finish_reason` means.
 pub(crate) fn finish(reason: &str) -> Finish {
     match reason {
-        "length" => Finish::Length,
-        "content_filter" => Finish::Filtered,
-        "tool_calls" | "function_call" => Finish::ToolCalls,
+        // Some servers have names of their own for it.
+        "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => Finish::Length,
+        "content_filter" | "sensitive" | "safety" | "refusal" => Finish::Filtered,
+        "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
         _ => Finish::Stop,
     }
 }

@@ -134,6 +134,8 @@ struct Whole<'a> {
     #[serde(borrow)]
     choices: Option<Vec<Ended<'a>>>,
     usage: Option<CompletionUsage>,
+    /// Groq's own, with usage that nobody asked for.
+    x_groq: Option<Value>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -142,11 +144,21 @@ struct Whole<'a> {
 
 #[derive(Deserialize)]
 struct Ended<'a> {
-    index: Option<u32>,
+    #[serde(borrow)]
+    index: Option<&'a RawValue>,
     #[serde(borrow)]
     delta: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
+    /// As Kimi says it.
+    usage: Option<CompletionUsage>,
+}
+
+impl Ended<'_> {
+    /// Which of the choices it is; the first where that can't be read.
+    fn place(&self) -> u32 {
+        self.index.and_then(|index| index.get().parse().ok()).unwrap_or(0)
+    }
 }
 
 #[derive(Deserialize)]
@@ -177,7 +189,7 @@ impl Roles {
                 *self = if is_said { Self::Said } else { Self::LeftOut(BTreeSet::new()) };
             }
             let Self::LeftOut(choices) = self else { return parts };
-            if !choices.insert(choice.index.unwrap_or(0)) || is_said {
+            if !choices.insert(choice.place()) || is_said {
                 continue;
             }
             parts.push(match role {
@@ -195,7 +207,18 @@ impl Roles {
 
 impl Whole<'_> {
     fn is_error(&self) -> bool {
-        self.error.is_some() || self.object.is_some_and(|object| object.get() == r#""error""#)
+        // Some servers say with each answer that there was none.
+        let is_told = |error: &RawValue| !matches!(error.get(), r#""""# | "{}" | "[]" | "false" | "0");
+        self.error.is_some_and(is_told) || self.object.is_some_and(|object| object.get() == r#""error""#)
+    }
+
+    fn usage(&self) -> Option<CompletionUsage> {
+        let of_choice = || self.choices.iter().flatten().find_map(|choice| choice.usage);
+        let of_groq = || {
+            let usage = self.x_groq.as_ref().map(|groq| &groq["usage"]).filter(|usage| usage.is_object())?;
+            Some(CompletionUsage::from(usage.clone()))
+        };
+        self.usage.or_else(of_choice).or_else(of_groq)
     }
 
     /// The first reason why a choice has ended.
@@ -225,7 +248,7 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     if let Some(finish) = whole.finish() {
         meter.finished(finish);
     }
-    if let Some(usage) = whole.usage {
+    if let Some(usage) = whole.usage() {
         meter.report(usage.into());
     }
     meter.close();
@@ -308,15 +331,16 @@ impl ChatTap {
         let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
         if let Some(choices) = &mut self.choices {
             for choice in chunk.choices.iter().flatten() {
-                *choices.entry(choice.index.unwrap_or(0)).or_default() |= choice.finish_reason.is_some();
+                *choices.entry(choice.place()).or_default() |= choice.finish_reason.is_some();
             }
         }
         if let Some(finish) = chunk.finish() {
             self.has_finish = true;
             meter.finished(finish);
         }
-        if let Some(usage) = chunk.usage {
-            self.has_usage = true;
+        // Whoever asked for usage finds it where it belongs.
+        self.has_usage |= chunk.usage.is_some();
+        if let Some(usage) = chunk.usage() {
             meter.report(usage.into());
         }
         let added = self.roles.add(&data, chunk.choices.as_deref().unwrap_or_default());

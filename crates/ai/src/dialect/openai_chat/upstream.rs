@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::usage::CompletionUsage;
+use super::usage;
 use crate::{
     AiError, Finish, GatewayError,
+    dialect::fields::data_url,
     neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
     takes::{self, Thoughts},
@@ -299,6 +301,19 @@ struct Call {
     /// What the upstream calls it.
     index: Option<u64>,
     id: String,
+    name: String,
+    /// So far.
+    arguments: String,
+}
+
+impl Call {
+    /// Whether a piece with a name begins another call, although it comes by this one's id or index: some servers number all calls alike, and some say
+    /// the name with each piece.
+    fn is_over(&self, index: Option<u64>, name: &str, has_arguments: bool) -> bool {
+        let is_elsewhere = index.is_some() && self.index.is_some() && index != self.index;
+        let is_whole = || serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok();
+        is_elsewhere || ((has_arguments || self.name != name) && is_whole())
+    }
 }
 
 impl Reader for ChatReader {
@@ -326,10 +341,7 @@ impl Reader for ChatReader {
             None | Some(Value::Null) => {}
             Some(_) => return Err(AiError::Garbled.into()),
         }
-        if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
-            let usage: CompletionUsage = serde_json::from_value(usage.clone()).map_err(|_| AiError::Garbled)?;
-            out.push(Event::Usage(usage.into()));
-        }
+        out.extend(usage::of_chunk(&value).map(|usage| Event::Usage(usage.into())));
         Ok(())
     }
 
@@ -350,9 +362,16 @@ impl ChatReader {
                     break;
                 }
             }
+            let parts = || said.get("content").and_then(Value::as_array).into_iter().flatten();
+            // As Mistral has them.
+            for part in parts().filter(|part| part["type"] == "thinking") {
+                out.extend(text_of(part, "thinking")?.map(|text| Event::Thinking { choice, text }));
+            }
             if let Some(text) = text_of(said, "content")? {
                 out.push(Event::Text { choice, text });
             }
+            let images = said.get("images").and_then(Value::as_array).into_iter().flatten();
+            out.extend(images.chain(parts()).filter_map(|image| picture(choice, image)));
             if let Some(text) = text_of(said, "refusal")? {
                 out.push(Event::Refusal { choice, text });
             }
@@ -379,44 +398,58 @@ impl ChatReader {
         let function = value.get("function");
         let text = |name| function.and_then(|function| function.get(name)).and_then(Value::as_str);
         let name = text("name").filter(|name| !name.is_empty());
+        let arguments = match function.and_then(|function| function.get("arguments")) {
+            Some(Value::String(json)) => json.clone(),
+            // Some servers send the object itself.
+            Some(object @ Value::Object(_)) => object.to_string(),
+            _ => String::new(),
+        };
         let known = || self.calls.iter().rev().filter(move |call| call.choice == choice);
-        let of_index = |index| known().find(|call| call.index == Some(index)).map(|call| call.tool);
+        let of_index = |index| known().find(|call| call.index == Some(index));
+        let of_id = |id: &str| {
+            let here = known().find(|call| call.id == id && call.index == index);
+            here.or_else(|| known().find(|call| call.id == id))
+        };
         let place = match (id, index) {
             // More of a call may come by another id each time.
-            (Some(id), _) => {
-                let of_id = known().find(|call| call.id == id).map(|call| call.tool);
-                of_id.or_else(|| index.filter(|_| name.is_none()).and_then(of_index))
-            }
+            (Some(id), _) => of_id(id).or_else(|| index.filter(|_| name.is_none()).and_then(of_index)),
             (None, Some(index)) => of_index(index),
             (None, None) if name.is_some() => None,
-            (None, None) => known().next().map(|call| call.tool),
+            (None, None) => known().next(),
         };
+        let is_over = |call: &Call| name.is_some_and(|name| call.is_over(index, name, !arguments.is_empty()));
+        let place = place.filter(|call| !is_over(call)).map(|call| call.tool);
         let tool = match (place, name) {
             (Some(tool), _) => tool,
             (None, Some(name)) => {
-                let tool = self.calls.iter().filter(|call| call.choice == choice).count();
-                let tool = u32::try_from(tool).unwrap_or(u32::MAX);
-                let id = id.map_or_else(super::new_call_id, str::to_owned);
+                let tool = u32::try_from(known().count()).unwrap_or(u32::MAX);
+                let is_new = |id: &&str| !known().any(|call| call.id == *id);
+                let own = id.filter(is_new).map_or_else(super::new_call_id, str::to_owned);
                 let google = value.get("extra_content").and_then(|extra| extra.get("google"));
                 let signature = google.and_then(|google| google.get("thought_signature")).and_then(Value::as_str);
-                self.calls.push(Call { choice, tool, index, id: id.clone() });
                 let signature = signature.map(str::to_owned);
-                out.push(Event::Call { choice, tool, id, name: name.to_owned(), signature });
+                let (id, name) = (id.unwrap_or_default().to_owned(), name.to_owned());
+                out.push(Event::Call { choice, tool, id: own, name: name.clone(), signature });
+                self.calls.push(Call { choice, tool, index, id, name, arguments: String::new() });
                 tool
             }
             // More of a call that never began.
             (None, None) => return,
         };
-        let arguments = match function.and_then(|function| function.get("arguments")) {
-            Some(Value::String(json)) => json.clone(),
-            // Some servers send the object itself.
-            Some(object @ Value::Object(_)) => object.to_string(),
-            _ => return,
-        };
         if !arguments.is_empty() {
+            if let Some(call) = self.calls.iter_mut().find(|call| (call.choice, call.tool) == (choice, tool)) {
+                call.arguments.push_str(&arguments);
+            }
             out.push(Event::Arguments { choice, tool, json: arguments });
         }
     }
+}
+
+/// A picture that the model has made, as OpenRouter and `LiteLLM` send it. One that is named by its address is left where it is.
+fn picture(choice: u32, image: &Value) -> Option<Event> {
+    let url = image["image_url"]["url"].as_str().or(image["image_url"].as_str())?;
+    let (mime, data) = data_url(url)?;
+    Some(Event::Picture { choice, mime: mime.to_owned(), data: data.to_owned() })
 }
 
 fn text_of(said: &Value, name: &str) -> Result<Option<String>, AiError> {

@@ -16,11 +16,24 @@ impl From<Value> for CompletionUsage {
         // As OpenRouter tells of them, and Perplexity.
         let searches = counted(&said["server_tool_use"]["web_search_requests"]);
         let [heard, spoken] = [prompt, completion].map(|details| counted(&details["audio_tokens"]));
+        let first = |values: [&Value; 4]| values.into_iter().find_map(counted);
         Self(Usage {
-            input: counted(&said["prompt_tokens"]),
-            cached: counted(&prompt["cached_tokens"]),
-            cache_write: None,
-            output: counted(&said["completion_tokens"]),
+            input: counted(&said["prompt_tokens"]).or_else(|| counted(&said["input_tokens"])),
+            // As OpenAI tells of them, DeepSeek, Kimi, and who stands before Claude.
+            cached: first([
+                &prompt["cached_tokens"],
+                &said["prompt_cache_hit_tokens"],
+                &said["cached_tokens"],
+                &said["cache_read_input_tokens"],
+            ]),
+            // As OpenRouter and LiteLLM tell of them.
+            cache_write: first([
+                &prompt["cache_write_tokens"],
+                &prompt["cache_creation_tokens"],
+                &prompt["cached_creation_tokens"],
+                &said["cache_creation_input_tokens"],
+            ]),
+            output: counted(&said["completion_tokens"]).or_else(|| counted(&said["output_tokens"])),
             reasoning: counted(&completion["reasoning_tokens"]),
             audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
             audio_output: spoken,
@@ -36,6 +49,13 @@ impl From<CompletionUsage> for Usage {
     fn from(usage: CompletionUsage) -> Self {
         usage.0
     }
+}
+
+/// What an answer or a piece of one says of its usage: Kimi says it within a choice, Groq beside them.
+pub(crate) fn of_chunk(chunk: &Value) -> Option<CompletionUsage> {
+    let choices = chunk["choices"].as_array().into_iter().flatten().map(|choice| &choice["usage"]);
+    let places = [&chunk["usage"]].into_iter().chain(choices).chain([&chunk["x_groq"]["usage"]]);
+    places.into_iter().find(|usage| usage.is_object()).map(|usage| CompletionUsage::from(usage.clone()))
 }
 
 /// The object `usage` of an answer.

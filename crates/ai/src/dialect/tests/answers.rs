@@ -344,3 +344,119 @@ fn events_of_messages_have_their_names_though_a_relay_leaves_them_out() {
         assert_eq!(passed, named);
     }
 }
+
+/// The calls that a stream of OpenAI's kind comes to, each with its name and arguments, where its pieces are these.
+fn calls_of(pieces: &[Value]) -> Vec<(String, String)> {
+    let mut frames: Vec<Value> =
+        pieces.iter().map(|piece| json!({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]})).collect();
+    frames.push(json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}));
+    let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Responses, &frames).unwrap();
+    let output = events.last().unwrap()["response"]["output"].as_array().unwrap().clone();
+    let ids: std::collections::BTreeSet<&str> = output.iter().filter_map(|call| call["call_id"].as_str()).collect();
+    assert!(ids.len() == output.len() && !ids.contains(""), "{output:?}");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    output.iter().map(|call| (text(&call["name"]), text(&call["arguments"]))).collect()
+}
+
+#[test]
+fn calls_that_are_numbered_alike_stay_apart() {
+    let call = |id: Value, index: Value, name: &str, arguments: &str| json!({"id": id, "index": index, "function": {"name": name, "arguments": arguments}});
+    let two = [("f".to_owned(), "{\"a\":1}".to_owned()), ("g".to_owned(), "{\"b\":2}".to_owned())];
+    let none = Value::Null;
+    for (id, index) in [
+        (json!(""), json!(0)),
+        (none.clone(), json!(0)),
+        (json!("c"), none.clone()),
+        (json!("c"), json!(0)),
+        (none.clone(), none),
+    ] {
+        let pieces =
+            [call(id.clone(), index.clone(), "f", "{\"a\":1}"), call(id.clone(), index.clone(), "g", "{\"b\":2}")];
+        assert_eq!(calls_of(&pieces), two, "{id} {index}");
+    }
+    // One id and two places, in pieces that are interleaved.
+    let more = |index: u64, arguments: &str| json!({"id": "c", "index": index, "function": {"arguments": arguments}});
+    let begun = |index: u64, name: &str| call(json!("c"), json!(index), name, "");
+    let pieces = [begun(0, "f"), begun(1, "g"), more(0, "{\"a\""), more(1, "{\"b\":"), more(0, ":1}"), more(1, "2}")];
+    assert_eq!(calls_of(&pieces), two);
+    // The name comes with each piece of one call, and once more behind it.
+    let pieces = ["", "{\"a\"", ":1}", ""].map(|arguments| call(json!(""), json!(0), "f", arguments));
+    assert_eq!(calls_of(&pieces), two[..1]);
+    // One tool twice.
+    let pieces = ["{\"a\":1}", "{\"a\":1}"].map(|arguments| call(json!("f"), json!(0), "f", arguments));
+    assert_eq!(calls_of(&pieces), [two[0].clone(), two[0].clone()]);
+}
+
+#[test]
+fn thoughts_and_pictures_of_an_answer_are_read_wherever_a_server_has_them() {
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}});
+    let parts =
+        json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "Look."}]);
+    let said = json!({"role": "assistant", "content": parts, "images": [image]});
+    for (name, frame) in [
+        ("message", json!({"choices": [{"index": 0, "message": said, "finish_reason": "model_length"}]})),
+        ("delta", json!({"choices": [{"index": 0, "delta": said, "finish_reason": "model_length"}]})),
+    ] {
+        let response = if name == "message" {
+            whole(ProviderKind::OPENAI, ApiStyle::Responses, &frame).unwrap().0
+        } else {
+            let (events, _) = streamed(ProviderKind::OPENAI, ApiStyle::Responses, &[frame]).unwrap();
+            events.last().unwrap()["response"].clone()
+        };
+        assert_eq!(response["status"], "incomplete", "{name}");
+        assert_eq!(response["output"][0]["summary"][0]["text"], "hm", "{name}");
+        assert_eq!(response["output"][1]["content"][0]["text"], "Look.", "{name}");
+        assert_eq!(response["output"][2]["result"], "iVBO", "{name}");
+    }
+}
+
+#[test]
+fn usage_is_read_wherever_a_server_has_it_and_zeros_undo_nothing() {
+    let end = |more: Value| {
+        let mut frame = json!({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]});
+        frame.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        frame
+    };
+    let counts = json!({"prompt_tokens": "12", "completion_tokens": 3, "prompt_cache_hit_tokens": 4});
+    let counted = Usage { input: Some(12), output: Some(3), cached: Some(4), ..Usage::default() };
+    let of_kimi =
+        json!({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop", "usage": counts}]});
+    for frames in [
+        vec![end(json!({"usage": counts}))],
+        vec![end(json!({"x_groq": {"id": "r", "usage": counts}}))],
+        vec![of_kimi],
+        vec![
+            end(json!({"usage": counts})),
+            json!({"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0}}),
+        ],
+    ] {
+        let (_, usage) = streamed(ProviderKind::OPENAI, ApiStyle::Messages, &frames).unwrap();
+        assert_eq!(usage, counted, "{frames:?}");
+        let (mut tap, meter) = (super::openai_chat::pass::ChatTap::new(false, false), crate::Meter::default());
+        for frame in &frames {
+            crate::relay::Tap::pass(&mut tap, format!("data: {frame}\n\n").into(), &meter).unwrap();
+        }
+        crate::relay::Tap::pass(&mut tap, "data: [DONE]\n\n".into(), &meter).unwrap();
+        assert_eq!(meter.usage(), counted, "{frames:?}");
+    }
+    let of_claude = [
+        json!({"type": "message_start", "message": {"usage": {"input_tokens": 8, "cache_read_input_tokens": 4, "output_tokens": 0}}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 3}}),
+        json!({"type": "message_stop"}),
+    ];
+    assert_eq!(streamed(ProviderKind::ANTHROPIC, ApiStyle::Chat, &of_claude).unwrap().1, counted);
+}
+
+#[test]
+fn an_answer_stands_though_it_says_that_there_was_no_error() {
+    for nothing in [json!(""), json!({}), json!([]), json!(false), Value::Null] {
+        let mut answer = whole_answer(ProviderKind::OPENAI);
+        answer["error"] = nothing.clone();
+        assert!(whole(ProviderKind::OPENAI, ApiStyle::Messages, &answer).is_ok(), "{nothing}");
+        let read = super::openai_chat::pass::meter_whole(answer.to_string().as_bytes(), &crate::Meter::default());
+        assert_eq!(read, Ok(()), "{nothing}");
+    }
+    let odd = json!({"candidates": [{"index": null, "finishReason": "STOP", "content": {"parts": [{"text": "a"}, {"inlineData": {"data": null}}]}}]});
+    assert!(whole(ProviderKind::GEMINI, ApiStyle::Chat, &odd).is_ok());
+}
