@@ -87,7 +87,7 @@ impl Words {
 /// Reads a response that is no success.
 pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure {
     let value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let told = Told::read(&value).unwrap_or_default();
+    let told = Told::read(&value).unwrap_or_else(|| Told::read_loosely(&value, body));
     let wait = retry_after(head, SystemTime::now()).or(told.retry_delay);
     let error = told.classify(status.as_u16(), wait);
     tracing::warn!(
@@ -122,6 +122,28 @@ pub fn unknown() -> Failure {
 /// What a provider says with 402 where less would have been enough: its price is more than what is left.
 const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
 
+/// How providers say that a question is longer than its model takes.
+const TOO_LONG: [&str; 17] = [
+    "context length",
+    "context_length_exceeded",
+    "maximum context",
+    "context window",
+    "maximum number of tokens",
+    "context size",
+    "prompt is too long",
+    "input is too long",
+    "prompt too long",
+    // xAI, vLLM, Kimi, GLM, Qwen, Copilot, Groq and Cohere.
+    "maximum prompt length",
+    "maximum model length",
+    "exceeded model token limit",
+    "prompt exceeds max length",
+    "range of input length",
+    "prompt token count of",
+    "reduce the length of the messages",
+    "too many tokens: total",
+];
+
 /// What a provider says with 403 where its model is for others than this account, or for other places.
 const OF_ANOTHER_PLACE: [&str; 8] = [
     "country",
@@ -133,6 +155,40 @@ const OF_ANOTHER_PLACE: [&str; 8] = [
     "access to this model",
     "access model",
 ];
+
+/// The words of a message, in whatever it is packed: a text, an error within it, or a list of them, each with its place.
+fn words(said: &Value) -> String {
+    const DEEPEST: usize = 4;
+    fn read(said: &Value, depth: usize) -> String {
+        if depth == DEEPEST {
+            return String::new();
+        }
+        match said {
+            Value::String(text) => match serde_json::from_str::<Value>(text) {
+                Ok(packed @ (Value::Object(_) | Value::Array(_))) => {
+                    let inner = read(&packed, depth + 1);
+                    if inner.is_empty() { text.clone() } else { inner }
+                }
+                _ => text.clone(),
+            },
+            Value::Array(items) => {
+                let items = items.iter().take(8).map(|item| read(item, depth + 1)).filter(|text| !text.is_empty());
+                items.collect::<Vec<_>>().join("; ")
+            }
+            Value::Object(fields) => {
+                let names = ["message", "msg", "error", "detail", "description"];
+                let mut texts = names.iter().filter_map(|name| fields.get(*name)).map(|inner| read(inner, depth + 1));
+                let text = texts.find(|text| !text.is_empty()).unwrap_or_default();
+                let place = fields.get("loc").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                let place: Vec<String> =
+                    place.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
+                if place.is_empty() || text.is_empty() { text } else { format!("{}: {text}", place.join(".")) }
+            }
+            _ => String::new(),
+        }
+    }
+    read(said, 0)
+}
 
 fn is_nothing(error: &Value) -> bool {
     match error {
@@ -190,8 +246,13 @@ impl Told {
                 _ => {}
             }
         }
-        told.told = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
-        told.message = told.told.to_lowercase();
+        told.say(error.get("message").map(words).unwrap_or_default());
+        // OpenRouter says that somebody failed, and what they said beside it.
+        if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(words)
+            && !raw.is_empty()
+        {
+            told.say(format!("{}: {raw}", told.told));
+        }
         told.param = error.get("param").and_then(Value::as_str).map(str::to_owned);
         let code = error.get("code").and_then(Value::as_str).filter(|code| code.parse::<u16>().is_err());
         told.code = code.map(str::to_owned);
@@ -199,6 +260,31 @@ impl Told {
             told.read_detail(detail);
         }
         Some(told)
+    }
+
+    /// Reads what is no error object, but comes with a status that says it is an error: FastAPI's `detail`, what frameworks and gateways have instead, or a
+    /// plain text.
+    fn read_loosely(value: &Value, body: &[u8]) -> Self {
+        let mut told = Self::default();
+        if let Value::Object(_) = value {
+            let names = ["message", "detail", "errors", "error_message", "error_msg", "msg", "Message"];
+            let said = names.iter().find_map(|name| value.get(*name)).map(words).unwrap_or_default();
+            told.say(said);
+            let words = ["code", "type"].into_iter().filter_map(|name| value.get(name).and_then(Value::as_str));
+            told.words = words.map(str::to_lowercase).collect();
+        } else if value.is_null() {
+            let text = std::str::from_utf8(body).unwrap_or_default().trim();
+            // A page is for people who look at it.
+            if !text.starts_with('<') && text != "null" {
+                told.say(text.to_owned());
+            }
+        }
+        told
+    }
+
+    fn say(&mut self, told: String) {
+        self.message = told.to_lowercase();
+        self.told = told;
     }
 
     fn read_detail(&mut self, detail: &Value) {
@@ -241,17 +327,8 @@ impl Told {
         {
             return AiError::Credentials;
         }
-        if self.says(&["context_length_exceeded", "exceed_context_size_error"])
-            || (matches!(status, 0 | 400 | 413 | 422)
-                && self.mentions(&[
-                    "context length",
-                    "maximum context",
-                    "context window",
-                    "maximum number of tokens",
-                    "context size",
-                    "prompt is too long",
-                    "input is too long",
-                ]))
+        if self.says(&["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"])
+            || (matches!(status, 0 | 400 | 413 | 422) && self.mentions(&TOO_LONG))
             || (matches!(status, 0 | 429) && self.is_over_a_limit_alone())
         {
             return AiError::TooLong;
@@ -327,7 +404,7 @@ fn retry_after(head: &HeaderMap, now: SystemTime) -> Option<Duration> {
         return Some(wait / 1_000);
     }
     let value = text("retry-after")?;
-    seconds(value)
+    seconds(value.strip_suffix('s').unwrap_or(value))
         .or_else(|| httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default()))
 }
 
@@ -368,6 +445,7 @@ mod tests {
     fn waits_are_read_in_every_form() {
         assert_eq!(response(429, &[("retry-after", "7")], &Value::Null), busy(7_000));
         assert_eq!(response(429, &[("retry-after", "9"), ("retry-after-ms", "250")], &Value::Null), busy(250));
+        assert_eq!(response(429, &[("retry-after", "7s")], &Value::Null), busy(7_000));
         assert_eq!(response(429, &[("retry-after", "-1")], &Value::Null), AiError::Busy { retry_after: None });
         assert_eq!(response(429, &[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")], &Value::Null), busy(0));
         let told = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [
@@ -517,6 +595,58 @@ mod tests {
             code: Some("invalid_function_parameters".to_owned()),
         };
         assert_eq!(failure, Failure { error: AiError::Rejected, told: Some(words), of_stream_options: false });
+    }
+
+    #[test]
+    fn words_are_found_in_whatever_they_are_packed() {
+        let of = |body: &str| {
+            let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
+            (failure.error, failure.told.map(|words| words.message))
+        };
+        for (body, said) in [
+            (r#"{"message":"No tools."}"#, "No tools."),
+            (r#"{"detail":"No tools."}"#, "No tools."),
+            (r#"{"detail":[{"loc":["body","seed",0],"msg":"Extra inputs","type":"x"}]}"#, "body.seed.0: Extra inputs"),
+            (r#"{"errors":[{"message":"One."},{"message":"Two."}]}"#, "One.; Two."),
+            (r#"{"error":{"message":{"message":"No tools."}}}"#, "No tools."),
+            (r#"{"error":{"message":"{\"error\":{\"message\":\"No tools.\"}}"}}"#, "No tools."),
+            (
+                r#"{"error":{"message":"It failed","metadata":{"raw":"{\"error\":\"No tools.\"}"}}}"#,
+                "It failed: No tools.",
+            ),
+            ("No tools.\n", "No tools."),
+        ] {
+            assert_eq!(of(body), (AiError::Rejected, Some(said.to_owned())), "{body}");
+        }
+        for silent in ["", "<html>No tools.</html>", "[]", "{}", "7"] {
+            assert_eq!(of(silent), (AiError::Rejected, None), "{silent}");
+        }
+        let deep = format!("{}\"x\"{}", r#"{"message":"#.repeat(50), "}".repeat(50));
+        assert_eq!(of(&deep), (AiError::Rejected, None));
+    }
+
+    #[test]
+    fn a_question_that_is_too_long_is_known_in_the_words_of_many() {
+        for said in [
+            "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+            "The decoder prompt (length 5001) is longer than the maximum model length of 4096.",
+            "Invalid request: Your request exceeded model token limit: 262144",
+            "Prompt exceeds max length",
+            "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 98304]",
+            "prompt token count of 140000 exceeds the limit of 128000",
+            "Please reduce the length of the messages or completion.",
+            "too many tokens: total number of tokens in the prompt cannot exceed 4081",
+            "prompt too long; exceeded max context length by 4 tokens",
+        ] {
+            assert_eq!(response(400, &[], &json!({"error": {"message": said}})), AiError::TooLong, "{said}");
+            assert_eq!(response(400, &[], &json!({"detail": said})), AiError::TooLong, "{said}");
+            let packed = json!({"error": {"message": "Provider returned error", "metadata": {"raw": said}}});
+            assert_eq!(response(400, &[], &packed), AiError::TooLong, "{said}");
+        }
+        assert_eq!(
+            response(429, &[], &json!({"error": {"message": "too many tokens"}})),
+            AiError::Busy { retry_after: None }
+        );
     }
 
     #[test]
