@@ -180,6 +180,45 @@ fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
     }
 }
 
+/// A tool's parameters as OpenAI takes them: no list without its items.
+pub(crate) fn for_openai(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    with_items(&mut schema);
+    schema
+}
+
+fn with_items(schema: &mut Value) {
+    let is_list = is_of_type(schema, "array") == Some(true);
+    let Value::Object(fields) = schema else { return };
+    // Where nothing is said, some programs say null, and PHP says that there is a list of no properties.
+    fields.retain(|name, value| match name.as_str() {
+        "required" | "items" | "type" | "enum" => !value.is_null(),
+        "properties" => value.is_object(),
+        _ => true,
+    });
+    if is_list && !fields.contains_key("items") && !fields.contains_key("prefixItems") {
+        fields.insert("items".to_owned(), json!({}));
+    }
+    each_within(fields, with_items);
+}
+
+/// Whether OpenAI can hold a model to this: every object is closed, and requires all that it has. Anthropic does without the latter.
+pub(crate) fn is_strict(schema: &Value) -> bool {
+    let Some(fields) = schema.as_object() else { return true };
+    if ["allOf", "oneOf", "not", "if", "patternProperties"].iter().any(|name| fields.contains_key(*name)) {
+        return false;
+    }
+    let named = |name: &str| fields.get(name).and_then(Value::as_object).into_iter().flatten();
+    let is_object = is_of_type(schema, "object").unwrap_or(fields.contains_key("properties"));
+    let required: HashSet<&str> = list(fields, "required").iter().filter_map(Value::as_str).collect();
+    let is_closed = fields.get("additionalProperties").is_some_and(|others| *others == false);
+    if is_object && !(is_closed && named("properties").all(|(name, _)| required.contains(name.as_str()))) {
+        return false;
+    }
+    let within = ["properties", "$defs", "definitions"].into_iter().flat_map(named).map(|(_, schema)| schema);
+    within.chain(list(fields, "anyOf")).chain(fields.get("items")).all(is_strict)
+}
+
 /// The schema of an answer as Anthropic takes it: every object closed, and what it doesn't hold an answer to told to the model in words.
 pub(crate) fn for_claude(schema: &Value) -> Value {
     let mut schema = schema.clone();

@@ -18,6 +18,9 @@ use crate::{
     neutral::{Reader, Request},
 };
 
+/// How the hosts of OpenAI's own service and of Azure's clouds end.
+const PUBLIC: [&str; 4] = ["openai.com", ".azure.com", ".azure.us", ".azure.cn"];
+
 pub(crate) struct OpenAi;
 
 impl Dialect for OpenAi {
@@ -34,8 +37,7 @@ impl Dialect for OpenAi {
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
-        let is_public =
-            base.host_str().is_some_and(|host| host.ends_with("openai.com") || host.ends_with(".azure.com"));
+        let is_public = base.host_str().is_some_and(|host| PUBLIC.iter().any(|end| host.ends_with(end)));
         upstream::write(question, model, if is_public { Server::OpenAi } else { Server::Other })
     }
 

@@ -12,7 +12,7 @@ use crate::{
     dialect::fields::data_url,
     neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
-    takes::{self, Thoughts},
+    takes::{self, Thinking, Thoughts},
     wire::failure::{self, Failure},
 };
 
@@ -24,6 +24,33 @@ pub(crate) enum Server {
     /// It refuses what it doesn't know.
     Mistral,
     Other,
+}
+
+/// OpenAI takes no more of them.
+const MOST_STOPS: usize = 4;
+
+/// OpenAI's models that think, which refuse what all others take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    /// But for the one that only chats.
+    Gpt5,
+    /// o1, o3, o4-mini.
+    O,
+    Other,
+}
+
+impl Family {
+    fn of(model: &str) -> Self {
+        let plain = takes::plain(model);
+        let is_of_o = |number: char| plain.strip_prefix('o').is_some_and(|rest| rest.starts_with(number));
+        if plain.starts_with("gpt-5") && !plain.contains("-chat") {
+            Self::Gpt5
+        } else if ['1', '3', '4'].into_iter().any(is_of_o) {
+            Self::O
+        } else {
+            Self::Other
+        }
+    }
 }
 
 /// Writes a request.
@@ -38,17 +65,25 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("model", Some(model.into()));
     let thoughts = takes::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
-    let limit = if server == Server::OpenAi { "max_completion_tokens" } else { "max_tokens" };
+    let kind = Family::of(model);
+    // OpenAI's models that think know no other name for it, wherever they stand.
+    let is_new = server == Server::OpenAi || matches!(kind, Family::Gpt5 | Family::O);
+    let limit = if is_new { "max_completion_tokens" } else { "max_tokens" };
     put(limit, request.max_output.map(Into::into));
     put("temperature", request.temperature.map(Into::into));
     put("top_p", request.top_p.map(Into::into));
-    put("stop", (!request.stop.is_empty()).then(|| json!(request.stop)));
+    // Four are taken, and none by models that think.
+    let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(MOST_STOPS).collect();
+    put("stop", (!stops.is_empty() && kind == Family::Other).then(|| json!(stops)));
     put("n", request.choices.map(Into::into));
     put("seed", request.seed.map(Into::into));
     put("presence_penalty", request.presence_penalty.map(Into::into));
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
-    put("verbosity", request.verbosity.clone().map(Into::into));
+    // Models before GPT-5 refuse it, and so do servers that don't have one.
+    let is_plain = takes::of_question(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
+    let is_verbose = kind == Family::Gpt5 || (server == Server::OpenAi && kind == Family::Other && !is_plain);
+    put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
     if let Some(top) = request.logprobs {
         put("logprobs", Some(true.into()));
         put("top_logprobs", (top > 0).then(|| top.into()));
@@ -62,7 +97,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     if !request.tools.is_empty() {
         put("tools", Some(request.tools.iter().map(tool).collect()));
         put("tool_choice", request.tool_choice.as_ref().map(tool_choice));
-        put("parallel_tool_calls", request.parallel_tools.map(Into::into));
+        put("parallel_tool_calls", request.parallel_tools.filter(|_| kind != Family::O).map(Into::into));
     }
     if request.stream {
         put("stream", Some(true.into()));
@@ -244,11 +279,13 @@ fn tool(tool: &Tool) -> Value {
         function["description"] = description.as_str().into();
     }
     let parameters = tool.parameters.as_ref().map(schema::parameters);
-    if let Some(strict) = tool.strict.filter(|_| !parameters.as_ref().is_some_and(|parameters| parameters.is_merged)) {
+    let is_strict =
+        parameters.as_ref().is_none_or(|parameters| !parameters.is_merged && schema::is_strict(&parameters.schema));
+    if let Some(strict) = tool.strict.filter(|strict| is_strict || !strict) {
         function["strict"] = strict.into();
     }
     if let Some(parameters) = parameters {
-        function["parameters"] = parameters.schema;
+        function["parameters"] = schema::for_openai(&parameters.schema);
     }
     json!({"type": "function", "function": function})
 }
@@ -277,8 +314,8 @@ fn response_format(format: &Format) -> Option<Value> {
             if let Some(description) = description {
                 written["description"] = description.as_str().into();
             }
-            if let Some(strict) = strict {
-                written["strict"] = (*strict).into();
+            if let Some(strict) = strict.filter(|strict| !strict || schema::is_strict(schema)) {
+                written["strict"] = strict.into();
             }
             Some(json!({"type": "json_schema", "json_schema": written}))
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{API_STYLES, KINDS, read, translated};
 use crate::{ApiStyle, ProviderKind};
 
-const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": false});
+const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false});
 
 /// A round of tools, two calls in parallel, as each API has it.
 fn tool_round(style: ApiStyle) -> Value {
@@ -122,7 +122,7 @@ fn a_system_prompt_alone_is_asked_as_text() {
 
 #[test]
 fn a_schema_for_the_answer_reaches_every_upstream() {
-    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
     let format = json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}}});
     let openai = translated(ApiStyle::Chat, ProviderKind::OPENAI, &chat(&format));
     assert_eq!(openai["response_format"], format["response_format"]);
@@ -132,9 +132,7 @@ fn a_schema_for_the_answer_reaches_every_upstream() {
         json!({"responseMimeType": "application/json", "responseJsonSchema": schema})
     );
     let anthropic = translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &chat(&format));
-    let mut closed = schema.clone();
-    closed["additionalProperties"] = false.into();
-    assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": closed}}));
+    assert_eq!(anthropic["output_config"], json!({"format": {"type": "json_schema", "schema": schema}}));
     let flat = json!({"model": "m", "input": "Hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}}});
     assert_eq!(
         translated(ApiStyle::Responses, ProviderKind::OPENAI, &flat)["response_format"],
@@ -390,4 +388,35 @@ fn a_result_at_gemini_goes_by_the_call_before_it_and_holds_no_reference() {
         (&response(4)["name"], &response(4)["response"]),
         (&json!("find"), &json!({"result": "{\"$ref\":\"#/a\"}"}))
     );
+}
+
+#[test]
+fn models_of_openai_that_think_are_asked_for_what_they_take() {
+    let body = chat(
+        &json!({"max_tokens": 9, "stop": ["a", "b", "", "c", "d", "e"], "verbosity": "low", "parallel_tool_calls": true,
+        "tools": [{"type": "function", "function": {"name": "f"}}]}),
+    );
+    let request = read(ApiStyle::Chat, &body).unwrap();
+    let written = |model: &str, base: &str| {
+        let base = base.parse().unwrap();
+        ProviderKind::OPENAI.dialect().write(&request, model, &base).unwrap()
+    };
+    let (public, own) = ("https://api.openai.com/v1", "http://vllm.internal/v1");
+    let stops = json!(["a", "b", "c", "d"]);
+    for (model, base, limit, stop, verbosity, parallel) in [
+        ("gpt-4o", public, "max_completion_tokens", &stops, false, true),
+        ("gpt-4o", own, "max_tokens", &stops, false, true),
+        ("gpt-5-mini", public, "max_completion_tokens", &Value::Null, true, true),
+        ("openai/gpt-5.1", own, "max_completion_tokens", &Value::Null, true, true),
+        ("gpt-5-chat-latest", public, "max_completion_tokens", &stops, false, true),
+        ("o4-mini", own, "max_completion_tokens", &Value::Null, false, false),
+        ("my-deployment", "https://mine.openai.azure.us/openai/v1", "max_completion_tokens", &stops, true, true),
+        ("llama-4", own, "max_tokens", &stops, false, true),
+    ] {
+        let body = written(model, base);
+        assert_eq!(body[limit], 9, "{model} at {base}");
+        assert_eq!(&body["stop"], stop, "{model} at {base}");
+        let has = |name: &str| body.get(name).is_some();
+        assert_eq!((has("verbosity"), has("parallel_tool_calls")), (verbosity, parallel), "{model} at {base}");
+    }
 }

@@ -93,6 +93,36 @@ fn a_choice_on_top_is_not_strict_any_more() {
 }
 
 #[test]
+fn what_anthropic_holds_a_model_to_and_openai_cannot_is_not_strict_there() {
+    let schema = |required: Value, inner: Value| json!({"type": "object", "properties": {"a": {"type": "string"}, "in": inner}, "required": required, "additionalProperties": false});
+    let text = || json!({"type": ["string", "null"]});
+    let closed = schema(json!(["a", "in"]), text());
+    let list = |items: &Value| schema(json!(["a", "in"]), json!({"type": "array", "items": items}));
+    for (schema, strict) in [
+        (closed.clone(), json!(true)),
+        (list(&closed), json!(true)),
+        (schema(json!(["a"]), text()), Value::Null),
+        (schema(json!(["a", "in"]), json!({"type": "object", "properties": {}})), Value::Null),
+        (list(&schema(json!(["a"]), text())), Value::Null),
+        (schema(json!(["a", "in"]), json!({"anyOf": [text(), schema(json!([]), text())]})), Value::Null),
+    ] {
+        assert_eq!(asked(ProviderKind::OPENAI, &schema)["strict"], strict, "{schema}");
+        let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}],
+            "output_config": {"format": {"type": "json_schema", "schema": schema}}});
+        let format = translated(ApiStyle::Messages, ProviderKind::OPENAI, &body)["response_format"].clone();
+        assert_eq!(format["json_schema"]["strict"], strict, "{schema}");
+        assert_eq!(format["json_schema"]["schema"], schema);
+    }
+}
+
+#[test]
+fn a_list_says_what_it_is_of() {
+    let odd = json!({"type": "object", "required": null, "properties": {"tags": {"type": "array"}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": null}}, "more": {"type": "object", "properties": [], "required": null}}});
+    let expected = json!({"type": "object", "properties": {"tags": {"type": "array", "items": {}}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": {}}}, "more": {"type": "object"}}});
+    assert_eq!(parameters(ProviderKind::OPENAI, &odd), expected);
+}
+
+#[test]
 fn a_schema_that_goes_round_in_circles_has_an_end() {
     let part = json!({"$ref": "#"});
     let schema = json!({"anyOf": vec![part; 1_000], "allOf": [{"$ref": "#"}, {"$ref": "#"}], "properties": {"a": {"type": "string"}}});
