@@ -1,4 +1,4 @@
-//! Pictures that a caller names by their address, for providers that take them only in the request: they are fetched here, by the client that
+//! Pictures and documents that a caller names by their address, for providers that take them only in the request: they are fetched here, by the client that
 //! goes nowhere where it must not.
 
 use std::{collections::HashMap, time::Duration};
@@ -66,10 +66,10 @@ pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<
     Ok(())
 }
 
-/// Where a picture is that its provider doesn't open itself.
+/// Where a picture or document is that its provider doesn't open itself.
 fn address(media: &Media) -> Option<&str> {
     match &media.source {
-        Source::Url(url) if media.kind == MediaKind::Image && !is_googles(url) => Some(url),
+        Source::Url(url) if media.kind != MediaKind::Audio && !is_googles(url) => Some(url),
         Source::Url(_) | Source::Data { .. } => None,
     }
 }
@@ -92,7 +92,7 @@ fn picture(fetched: &Fetched) -> Result<(String, String), GatewayError> {
     }
     let mime = media_type(&fetched.body).ok_or_else(|| {
         GatewayError::invalid(
-            "There is no picture (PNG, JPEG, WebP, GIF or HEIC) at an address that was given for one.",
+            "There is no picture (PNG, JPEG, WebP, GIF or HEIC) and no PDF at an address that was given for one.",
         )
     })?;
     Ok((mime.to_owned(), STANDARD.encode(&fetched.body)))
@@ -104,6 +104,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [b'%', b'P', b'D', b'F', b'-', ..] => Some("application/pdf"),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
         [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i' | b'v', b'c' | b'x', ..] => Some("image/heic"),
         _ => None,
@@ -132,6 +133,7 @@ mod tests {
             (&b"\x89PNG\r\n\x1a\n"[..], Some("image/png")),
             (b"\xff\xd8\xff\xe0", Some("image/jpeg")),
             (b"GIF89a", Some("image/gif")),
+            (b"%PDF-1.7", Some("application/pdf")),
             (b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp")),
             (b"\0\0\0\x18ftypheic", Some("image/heic")),
             (b"<html>", None),

@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::GatewayError;
+use crate::{
+    GatewayError,
+    neutral::{MediaKind, Source},
+};
 
 /// How small letters and `_` begin where they are written as escapes: no program does that, but for whoever hides a word from a search.
 static ESCAPED: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| [r"\u005", r"\u006", r"\u007"].map(Finder::new));
@@ -205,14 +208,45 @@ fn shorten(value: &mut Value) {
 
 /// The content type and the base64 of a data URL.
 pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
-    let (mime, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let mime = mime.strip_suffix(";base64")?;
+    let scheme = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"))?;
+    let (mime, data) = url[scheme.len()..].split_once(',')?;
+    let mime = mime.strip_suffix(";base64").or_else(|| mime.strip_suffix(";BASE64"))?;
     Some((media_type(mime.split(';').next().unwrap_or(mime)), data))
 }
 
 /// A type as providers know it: `image/jpg` is what many programs say and none of them takes.
 pub(crate) fn media_type(mime: &str) -> &str {
     if mime.eq_ignore_ascii_case("image/jpg") { "image/jpeg" } else { mime }
+}
+
+/// How the base64 of what providers take begins.
+const BEGINNINGS: [(&str, &str); 5] = [
+    ("iVBORw0KGgo", "image/png"),
+    ("/9j/", "image/jpeg"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+    ("JVBERi", "application/pdf"),
+];
+
+/// What was sent, with its type by its first bytes where they tell: providers refuse what is called another picture than it is. Some programs write base64 in
+/// lines.
+pub(crate) fn data(mime: &str, data: &str) -> Source {
+    let has_spaces = memchr::memchr2(b'\n', b' ', data.as_bytes()).is_some();
+    let data: String = if has_spaces { data.split_ascii_whitespace().collect() } else { data.to_owned() };
+    let of_sound = |found: &str| found == "image/webp" && mime.starts_with("audio/");
+    let found = BEGINNINGS.iter().find(|(beginning, found)| data.starts_with(beginning) && !of_sound(found));
+    let mime = found.map_or_else(|| media_type(mime).to_ascii_lowercase(), |(_, found)| (*found).to_owned());
+    Source::Data { mime, data }
+}
+
+/// What was sent as this, as far as its type says: some programs send pictures as files, and documents as pictures.
+pub(crate) fn kind_of(source: &Source, sent_as: MediaKind) -> MediaKind {
+    match source {
+        Source::Data { mime, .. } if mime.starts_with("image/") => MediaKind::Image,
+        Source::Data { mime, .. } if mime.starts_with("audio/") => MediaKind::Audio,
+        Source::Data { mime, .. } if mime == "application/pdf" => MediaKind::File,
+        _ => sent_as,
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,13 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
 }
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
+static THOUGHT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
+
+/// Whether a text stands behind a key.
+fn is_text(rest: &[u8]) -> bool {
+    let value = rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+    value.is_some_and(|value| value.starts_with(b"\""))
+}
 
 /// The body without the thoughts of other models, which this gateway has written and nobody has signed: Anthropic refuses them. None where there are none.
 fn without_unsigned(body: &Bytes) -> Option<Bytes> {
@@ -54,7 +61,10 @@ fn without_unsigned(body: &Bytes) -> Option<Bytes> {
         let value = value.strip_prefix(b":").map(<[u8]>::trim_ascii_start).and_then(|value| value.strip_prefix(b"\""));
         value.is_some_and(|value| value.starts_with(b"\"") || value.starts_with(MARK.as_bytes()))
     };
-    if !SIGNATURE.find_iter(body).any(is_none) {
+    // A thought may come without the field as well.
+    let thoughts = THOUGHT.find_iter(body).filter(|at| is_text(&body[at + THOUGHT.needle().len()..])).count();
+    let signatures = SIGNATURE.find_iter(body).filter(|at| is_text(&body[at + SIGNATURE.needle().len()..])).count();
+    if thoughts <= signatures && !SIGNATURE.find_iter(body).any(is_none) {
         return None;
     }
     let mut value: Value = serde_json::from_slice(body).ok()?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::fields::{Fields, media_type, told},
+    dialect::fields::{Fields, data, told},
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
@@ -59,6 +59,10 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
         }
     }
     for tool in fields.objects("tools")? {
+        // All tools are told at once, so that none is searched for.
+        if tool.text("type")?.is_some_and(|kind| kind.starts_with("tool_search_tool")) {
+            continue;
+        }
         // A question that is only counted goes without those that Anthropic runs.
         if max_output.is_some() || is_callers(&tool)? {
             request.tools.push(read_tool(&tool)?);
@@ -124,7 +128,11 @@ fn read_block(block: &Fields<'_>) -> Read<Part> {
         "tool_use" => Ok(Part::Call(ToolCall {
             id: block.needed_text("id")?.to_owned(),
             name: block.needed_text("name")?.to_owned(),
-            arguments: block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string),
+            arguments: match block.get("input") {
+                // Some programs send the text that it came in.
+                Some(Value::String(text)) if text.trim_start().starts_with('{') => text.clone(),
+                input => input.map_or_else(|| "{}".to_owned(), Value::to_string),
+            },
             signature: None,
         })),
         "tool_result" => Ok(Part::Result(ToolResult {
@@ -134,6 +142,8 @@ fn read_block(block: &Fields<'_>) -> Read<Part> {
         })),
         "thinking" => Ok(thoughts::read(text("thinking")?, block.text("signature")?)),
         "redacted_thinking" => Ok(Part::Redacted(text("data")?)),
+        // What stands for the conversation before it.
+        "compaction" => Ok(Part::Text(text("content")?)),
         "tool_reference" => Ok(Part::Text(format!("Tool available: {}", block.needed_text("tool_name")?))),
         // What Anthropic ran itself, and what came of it.
         kind if kind.ends_with("_tool_use") || kind.ends_with("_tool_result") || kind == "container_upload" => {
@@ -146,10 +156,7 @@ fn read_block(block: &Fields<'_>) -> Read<Part> {
 fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
     let source = block.needed_object("source")?;
     let source = match source.needed_text("type")? {
-        "base64" => Source::Data {
-            mime: media_type(source.needed_text("media_type")?).to_owned(),
-            data: source.needed_text("data")?.to_owned(),
-        },
+        "base64" => data(source.needed_text("media_type")?, source.needed_text("data")?),
         "url" => Source::Url(source.needed_text("url")?.to_owned()),
         _ => return Err(source.error("type", "A source must be base64 or url; stored files aren't kept here.")),
     };

@@ -1,9 +1,13 @@
 //! Requests of messages, written for Anthropic.
 
+use std::borrow::Cow;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::{
     GatewayError,
+    dialect::openai_chat::upstream::hashed,
     neutral::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
@@ -64,7 +68,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
-    put("metadata", request.user.as_ref().map(|user| json!({"user_id": user})));
+    put("metadata", request.user.as_deref().map(|user| json!({"user_id": nameless(user)})));
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let (thinking, effort) =
         if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens, most), None) };
@@ -88,6 +92,17 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         put("tool_choice", tool_choice(request));
     }
     Ok(Value::Object(body))
+}
+
+/// Anthropic takes 256 letters, and no address or telephone number: such a user is told by a hash, which is as good for telling users apart.
+fn nameless(user: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 256;
+    let is_of_number = |letter: char| letter.is_ascii_digit() || matches!(letter, '+' | '-' | '(' | ')' | ' ');
+    let is_number = user.len() >= 7 && user.chars().all(is_of_number);
+    if user.chars().count() <= LONGEST && !user.contains('@') && !is_number {
+        return user.into();
+    }
+    hashed(user).into()
 }
 
 /// Thinking of models that find out by themselves how much of it a question needs: whether they do, and how hard they try. Their thoughts come empty
@@ -216,6 +231,9 @@ fn media_block(media: &Media) -> Result<Value, GatewayError> {
     match media.kind {
         MediaKind::Image => Ok(json!({"type": "image", "source": source})),
         MediaKind::File => {
+            let source = read_text(media).map_or(Ok(source), |text| {
+                text.map(|text| json!({"type": "text", "media_type": "text/plain", "data": text}))
+            })?;
             let mut document = json!({"type": "document", "source": source});
             if let Some(name) = &media.name {
                 document["title"] = name.as_str().into();
@@ -224,6 +242,15 @@ fn media_block(media: &Media) -> Result<Value, GatewayError> {
         }
         MediaKind::Audio => Err(GatewayError::invalid("This model doesn't take sound.")),
     }
+}
+
+/// What stands in a file of text, which Anthropic takes as such alone. None: it is no text.
+fn read_text(media: &Media) -> Option<Result<String, GatewayError>> {
+    let Source::Data { mime, data } = &media.source else { return None };
+    let is_text = mime.starts_with("text/")
+        || ["json", "xml", "yaml", "javascript", "sql"].iter().any(|kind| mime.ends_with(kind));
+    let read = || String::from_utf8(STANDARD.decode(data).ok()?).ok();
+    is_text.then(|| read().ok_or_else(|| GatewayError::invalid("A file of text isn't text in UTF-8 with base64.")))
 }
 
 fn tool_use(call: &ToolCall) -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::fields::{Fields, data_url},
+    dialect::fields::{Fields, data, data_url, kind_of},
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
@@ -50,6 +50,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
             .ok_or_else(|| fields.error("reasoning_effort", "`reasoning_effort` isn't one of the known efforts."))?;
         request.reasoning = Some(Reasoning { effort: Some(effort), budget: None, shown: true });
     }
+    read_thinking(&fields, &mut request)?;
     read_cache_key(&fields, &mut request)?;
     let messages = fields.objects("messages")?;
     if messages.is_empty() {
@@ -68,6 +69,43 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Wishes)> {
 
 fn request_streams(fields: &Fields<'_>) -> Read<bool> {
     Ok(fields.flag("stream")?.unwrap_or(false))
+}
+
+/// How much is to be thought in the words of OpenRouter (`reasoning`), Anthropic (`thinking`) and Gemini (`extra_body.google`), which many programs send to
+/// this API as well. What OpenAI calls it goes before them.
+fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
+    if request.reasoning.is_some() {
+        return Ok(());
+    }
+    let effort = |object: &Fields<'_>, name: &str| object.get(name).and_then(Value::as_str).and_then(Effort::parse);
+    let (off, shown) = (|| Reasoning { effort: Some(Effort::None), budget: None, shown: false }, true);
+    if let Some(reasoning) = fields.get("reasoning").filter(|reasoning| reasoning.is_object()) {
+        let reasoning = Fields::at(reasoning, fields.place("reasoning"))?;
+        let (effort, budget) = (effort(&reasoning, "effort"), reasoning.count("max_tokens")?);
+        let is_on = reasoning.flag("enabled")?;
+        let shown = !reasoning.flag("exclude")?.unwrap_or(false);
+        request.reasoning = match (effort, budget, is_on) {
+            (_, _, Some(false)) => Some(off()),
+            (None, None, None) => None,
+            (None, None, Some(true)) => Some(Reasoning { effort: Some(Effort::Medium), budget, shown }),
+            (effort, budget, _) => Some(Reasoning { effort, budget, shown }),
+        };
+    } else if let Some(thinking) = fields.get("thinking").filter(|thinking| thinking.is_object()) {
+        let thinking = Fields::at(thinking, fields.place("thinking"))?;
+        request.reasoning = match thinking.text("type")? {
+            Some("disabled") => Some(off()),
+            Some(_) => Some(Reasoning { effort: None, budget: thinking.count("budget_tokens")?, shown }),
+            None => None,
+        };
+    } else if let Some(config) = fields.get("extra_body").or(fields.get("google")) {
+        let config = [&config["google"]["thinking_config"], &config["thinking_config"]];
+        let Some(config) = config.into_iter().find(|config| config.is_object()) else { return Ok(()) };
+        let shown = config["include_thoughts"] == true;
+        let budget = config["thinking_budget"].as_u64();
+        let effort = config["thinking_level"].as_str().and_then(|level| Effort::parse(&level.to_ascii_lowercase()));
+        request.reasoning = Some(Reasoning { effort, budget, shown });
+    }
+    Ok(())
 }
 
 fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
@@ -117,7 +155,7 @@ fn read_message(message: &Fields<'_>, request: &mut Request) -> Read<()> {
             }
             if let Some(call) = message.object("function_call")? {
                 let name = call.needed_text("name")?.to_owned();
-                let arguments = call.text("arguments")?.unwrap_or("{}").to_owned();
+                let arguments = read_arguments(&call)?;
                 parts.push(Part::Call(ToolCall { id: format!("call_{name}"), name, arguments, signature: None }));
             }
             request.say(Speaker::Assistant, parts);
@@ -148,8 +186,16 @@ fn read_call(call: &Fields<'_>) -> Read<ToolCall> {
         return Ok(ToolCall { id, name: custom.needed_text("name")?.to_owned(), arguments, signature });
     }
     let function = call.needed_object("function")?;
-    let arguments = function.text("arguments")?.unwrap_or("{}").to_owned();
+    let arguments = read_arguments(&function)?;
     Ok(ToolCall { id, name: function.needed_text("name")?.to_owned(), arguments, signature })
+}
+
+/// JSON as a text. Some programs send the object itself.
+pub(crate) fn read_arguments(call: &Fields<'_>) -> Read<String> {
+    match call.get("arguments") {
+        Some(object @ Value::Object(_)) => Ok(object.to_string()),
+        _ => Ok(call.text("arguments")?.unwrap_or("{}").to_owned()),
+    }
 }
 
 fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
@@ -187,7 +233,12 @@ pub(crate) fn read_cache_key(fields: &Fields<'_>, request: &mut Request) -> Read
 
 fn read_part(part: &Fields<'_>) -> Read<Part> {
     match part.needed_text("type")? {
-        "text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
+        "text" | "input_text" | "output_text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
+        "thinking" => {
+            let text = part.get("thinking").map(thought).unwrap_or_default();
+            Ok(thoughts::read(text, part.text("signature")?))
+        }
+        "redacted_thinking" => Ok(Part::Redacted(part.text("data")?.unwrap_or_default().to_owned())),
         "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
         "image_url" => {
             // Some clients send the address itself.
@@ -198,7 +249,8 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
                     (image.needed_text("url")?, image.text("detail")?.map(str::to_owned))
                 }
             };
-            Ok(Part::Media(Media { kind: MediaKind::Image, source: source(part, url)?, detail, name: None }))
+            let source = source(part, url)?;
+            Ok(Part::Media(Media { kind: kind_of(&source, MediaKind::Image), source, detail, name: None }))
         }
         "input_audio" => {
             let audio = part.needed_object("input_audio")?;
@@ -211,24 +263,31 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
         }
         "file" => {
             let file = part.needed_object("file")?;
-            let data = file.text("file_data")?.ok_or_else(|| {
+            let sent = file.text("file_data")?.ok_or_else(|| {
                 part.error("file", "Only files with `file_data` can be sent; stored files aren't kept here.")
             })?;
-            let source = match data_url(data) {
-                Some(_) => source(part, data)?,
-                None => Source::Data { mime: "application/pdf".to_owned(), data: data.to_owned() },
-            };
+            let is_address = data_url(sent).is_some() || sent.starts_with("http");
+            let source = if is_address { source(part, sent)? } else { data("application/pdf", sent) };
             let name = file.text("filename")?.map(str::to_owned);
-            Ok(Part::Media(Media { kind: MediaKind::File, source, detail: None, name }))
+            Ok(Part::Media(Media { kind: kind_of(&source, MediaKind::File), source, detail: None, name }))
         }
         other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
+    }
+}
+
+/// A thought as Anthropic has it, and as Mistral has it, in parts.
+fn thought(said: &Value) -> String {
+    match said {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
     }
 }
 
 /// Where a picture or file comes from.
 pub(crate) fn source(part: &Fields<'_>, url: &str) -> Read<Source> {
     match data_url(url) {
-        Some((mime, data)) => Ok(Source::Data { mime: mime.to_owned(), data: data.to_owned() }),
+        Some((mime, text)) => Ok(data(mime, text)),
         None if url.starts_with("https://") || url.starts_with("http://") => Ok(Source::Url(url.to_owned())),
         None => Err(part.error("url", "Send an https address or a data URL with base64.")),
     }
@@ -239,8 +298,9 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     for tool in fields.objects("tools")? {
         match tool.text("type")?.unwrap_or("function") {
             "function" => {
-                let function = read_function(&tool.needed_object("function")?)?;
-                tools.push(Tool { cached: cache_control(&tool), ..function });
+                let object = tool.needed_object("function")?;
+                let cached = cache_control(&tool).or_else(|| cache_control(&object));
+                tools.push(Tool { cached, ..read_function(&object)? });
             }
             "custom" => {
                 let custom = tool.needed_object("custom")?;

@@ -129,10 +129,12 @@ fn refuse_addresses(request: &Request) -> Result<(), GatewayError> {
 /// apart.
 fn short_user(user: &str) -> String {
     const LONGEST: usize = 64;
-    if user.chars().count() <= LONGEST {
-        return user.to_owned();
-    }
-    Sha256::digest(user).iter().fold(String::with_capacity(LONGEST), |mut hash, byte| {
+    if user.chars().count() <= LONGEST { user.to_owned() } else { hashed(user) }
+}
+
+/// A name that says nothing but whose it is.
+pub(crate) fn hashed(name: &str) -> String {
+    Sha256::digest(name).iter().fold(String::new(), |mut hash, byte| {
         // Writing into a string can't fail.
         let _ = write!(hash, "{byte:02x}");
         hash

@@ -6,8 +6,10 @@ use super::names;
 use crate::{
     GatewayError,
     dialect::{
-        fields::{Fields, data_url, told},
-        openai_chat::request::{free_arguments, read_cache_key, read_free, read_function, read_schema, source},
+        fields::{Fields, data, data_url, kind_of, told},
+        openai_chat::request::{
+            free_arguments, read_arguments, read_cache_key, read_free, read_function, read_schema, source,
+        },
     },
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
@@ -154,7 +156,7 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             let call = ToolCall {
                 id: item.needed_text("call_id")?.to_owned(),
                 name: names::flat(item.text("namespace")?, item.needed_text("name")?),
-                arguments: item.text("arguments")?.unwrap_or("{}").to_owned(),
+                arguments: read_arguments(item)?,
                 signature: None,
             };
             request.say(Speaker::Assistant, [Part::Call(call)]);
@@ -190,6 +192,8 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         }
         // What led to them, and what only says what there was.
         "tool_search_call" | "mcp_list_tools" => {}
+        // What only OpenAI can read, and what a client keeps for itself.
+        "compaction" | "compaction_summary" | "context_compaction" | "compaction_trigger" | "ghost_snapshot" => {}
         "item_reference" => return Err(referenced(item.place("type"))),
         kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
             request.say(Speaker::User, [Part::Text(told(kind, item))]);
@@ -216,25 +220,27 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
         "input_text" | "output_text" | "text" => Ok(Part::Text(part.needed_text("text")?.to_owned())),
         "refusal" => Ok(Part::Text(part.needed_text("refusal")?.to_owned())),
         "input_image" => {
-            let url = part.text("image_url")?;
+            // Some programs send it as chat completions have it.
+            let url = match part.get("image_url") {
+                Some(Value::Object(_)) => part.needed_object("image_url")?.text("url")?,
+                _ => part.text("image_url")?,
+            };
             let url = url.ok_or_else(|| {
                 part.error("image_url", "Send the picture in `image_url`; stored files aren't kept here.")
             })?;
             let detail = part.text("detail")?.map(str::to_owned);
-            Ok(media(MediaKind::Image, source(part, url)?, detail, None))
+            let source = source(part, url)?;
+            Ok(media(kind_of(&source, MediaKind::Image), source, detail, None))
         }
         "input_file" => {
             let name = part.text("filename")?.map(str::to_owned);
-            let data = part.text("file_data")?.or(part.text("file_url")?);
-            let data = data.ok_or_else(|| {
+            let sent = part.text("file_data")?.or(part.text("file_url")?);
+            let sent = sent.ok_or_else(|| {
                 part.error("file_data", "Send the file in `file_data`; stored files aren't kept here.")
             })?;
-            let source = if data_url(data).is_some() || data.starts_with("http") {
-                source(part, data)?
-            } else {
-                Source::Data { mime: "application/pdf".to_owned(), data: data.to_owned() }
-            };
-            Ok(media(MediaKind::File, source, None, name))
+            let is_address = data_url(sent).is_some() || sent.starts_with("http");
+            let source = if is_address { source(part, sent)? } else { data("application/pdf", sent) };
+            Ok(media(kind_of(&source, MediaKind::File), source, None, name))
         }
         "input_audio" => {
             let audio = part.needed_object("input_audio")?;

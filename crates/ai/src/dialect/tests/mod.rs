@@ -2,6 +2,7 @@
 
 mod answers;
 mod caches;
+mod files;
 mod free_tools;
 mod fuzz;
 mod reminders;

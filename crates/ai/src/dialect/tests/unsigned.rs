@@ -36,6 +36,13 @@ fn a_thought_without_a_signature_is_cut_out() {
             "{said}"
         );
     }
+    for unsigned in [
+        json!({"type": "thinking", "thinking": "hm"}),
+        json!({"type": "thinking", "thinking": "hm", "signature": null}),
+    ] {
+        assert_eq!(passed(&asked(&json!([unsigned, text])))["messages"][1]["content"], json!([text]));
+        assert_eq!(passed(&asked(&json!([own, unsigned, call])))["messages"][1]["content"], json!([own, call]));
+    }
     let ours = json!({"type": "thinking", "thinking": "hm", "signature": "nt1."});
     assert_eq!(passed(&asked(&json!([ours, text])))["messages"][1]["content"], json!([text]));
     let written = passed(&asked(&json!([other])));
@@ -48,6 +55,7 @@ fn everything_else_passes_as_bytes() {
         r#"{"type":"thinking","thinking":"hm","signature":"sig"}"#,
         r#"{"type":"text","text":"\"signature\": \"\""}"#,
         r#"{"type":"tool_use","input":{"signature":""}}"#,
+        r#"{"type":"tool_use","input":{"thinking":"hm"}}"#,
     ] {
         let body = format!(
             r#"{{ "model":"up",  "messages":[ {{"role":"assistant","content":[{content}]}} ],"max_tokens":9.0 }}"#
