@@ -227,10 +227,11 @@ pub(crate) fn for_claude(schema: &Value) -> Value {
 }
 
 fn close(schema: &mut Value) {
+    take_reference(schema);
     let is_object = is_of_type(schema, "object").unwrap_or(schema.get("properties").is_some());
     let Value::Object(fields) = schema else { return };
     let is_reference = fields.contains_key("$ref");
-    let (mut kept, mut told) = (Map::new(), Vec::new());
+    let (mut kept, mut told, mut is_nullable) = (Map::new(), Vec::new(), false);
     for (name, value) in std::mem::take(fields) {
         match name.as_str() {
             "$ref" | "$defs" | "definitions" => _ = kept.insert(name, value),
@@ -239,6 +240,7 @@ fn close(schema: &mut Value) {
             "oneOf" => _ = kept.entry("anyOf").or_insert(value),
             "additionalProperties" if value.is_boolean() => {}
             _ if is_held(&name, &value) => _ = kept.insert(name, value),
+            "nullable" if value == true => is_nullable = true,
             "examples" | "example" | "nullable" | "readOnly" | "writeOnly" | "deprecated" => {}
             _ if name.starts_with('$') => {}
             _ => {
@@ -246,6 +248,11 @@ fn close(schema: &mut Value) {
                 told.extend((bound.len() <= LONGEST_TOLD).then(|| format!("{name}: {bound}")));
             }
         }
+    }
+    // As OpenAPI says it.
+    if is_nullable && let Some(Value::String(kind)) = kept.get("type") {
+        let kinds = json!([kind, "null"]);
+        kept.insert("type".to_owned(), kinds);
     }
     if is_object && !is_reference {
         kept.insert("additionalProperties".to_owned(), false.into());
@@ -258,6 +265,16 @@ fn close(schema: &mut Value) {
     }
     each_within(&mut kept, close);
     *fields = kept;
+}
+
+/// A reference that stands alone in `allOf`, as older libraries write one that has a description, is the reference: Anthropic takes none within `allOf`.
+fn take_reference(schema: &mut Value) {
+    let Some(fields) = schema.as_object() else { return };
+    let [only] = list(fields, "allOf") else { return };
+    let has_more = ["properties", "$defs", "definitions"].iter().any(|name| fields.contains_key(*name));
+    if only.get("$ref").is_some() && !has_more {
+        *schema = only.clone();
+    }
 }
 
 /// Whether Anthropic holds an answer to this.

@@ -1,5 +1,5 @@
-//! Names of tools as every provider takes them: up to 64 of `A-Z a-z 0-9 _ -`. Clients name tools after servers and their methods, longer and with dots; for
-//! one of them a provider refuses the whole request.
+//! Names of tools as every provider takes them: up to 64 of `A-Z a-z 0-9 _ -`, the first of them a letter or `_` (at Gemini). Clients name tools after
+//! servers and their methods, longer and with dots; for one of them a provider refuses the whole request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,7 +44,11 @@ pub(crate) fn fit(request: &mut Request) {
 }
 
 fn is_plain(name: &str) -> bool {
-    name.len() <= LONGEST && name.chars().all(is_sign)
+    name.len() <= LONGEST && name.starts_with(is_first) && name.chars().all(is_sign)
+}
+
+fn is_first(char: char) -> bool {
+    char.is_ascii_alphabetic() || char == '_'
 }
 
 fn is_sign(char: char) -> bool {
@@ -54,7 +58,8 @@ fn is_sign(char: char) -> bool {
 /// The beginning of a name and its hash. `salt`: how many others have had the same.
 fn short(name: &str, salt: u32) -> String {
     let plain = name.chars().take(KEPT).map(|char| if is_sign(char) { char } else { '_' });
-    let mut short: String = plain.chain(['_']).collect();
+    let before = (!name.starts_with(is_first)).then_some('_');
+    let mut short: String = before.into_iter().chain(plain).chain(['_']).collect();
     for byte in Sha256::digest(format!("{salt}{name}")).iter().take(4) {
         // Writing into a string can't fail.
         let _ = write!(short, "{byte:02x}");

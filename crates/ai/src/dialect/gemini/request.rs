@@ -130,11 +130,14 @@ fn generation_config(request: &Request, model: &str) -> Map<String, Value> {
     put("topK", request.top_k.map(Into::into));
     put("candidateCount", request.choices.filter(|&choices| choices > 1).map(Into::into));
     put("maxOutputTokens", request.max_output.map(Into::into));
-    // No more than five are taken.
-    put("stopSequences", (!request.stop.is_empty()).then(|| request.stop.iter().take(5).cloned().collect()));
-    put("seed", request.seed.map(Into::into));
-    put("presencePenalty", request.presence_penalty.map(Into::into));
-    put("frequencyPenalty", request.frequency_penalty.map(Into::into));
+    // No more than five are taken, and none that is empty.
+    let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).take(5).collect();
+    put("stopSequences", (!stops.is_empty()).then(|| json!(stops)));
+    put("seed", request.seed.map(|seed| short_seed(seed).into()));
+    // Newer models refuse them, and zero is what they have anyway.
+    let weighs = |penalty: &f64| *penalty != 0.0 && is_old(model);
+    put("presencePenalty", request.presence_penalty.filter(weighs).map(Into::into));
+    put("frequencyPenalty", request.frequency_penalty.filter(weighs).map(Into::into));
     if let Some(top) = request.logprobs {
         put("responseLogprobs", Some(true.into()));
         put("logprobs", (top > 0).then(|| top.into()));
@@ -151,6 +154,17 @@ fn generation_config(request: &Request, model: &str) -> Map<String, Value> {
     config
 }
 
+/// Gemini's seeds have 32 bits, everybody else's 64.
+fn short_seed(seed: i64) -> i32 {
+    const POSITIVE: i64 = 0x7fff_ffff;
+    i32::try_from(seed).or_else(|_| i32::try_from(seed & POSITIVE)).unwrap_or_default()
+}
+
+/// Whether a model is older than 2.5.
+fn is_old(model: &str) -> bool {
+    ["gemini-1", "gemini-2.0"].iter().any(|old| model.contains(old))
+}
+
 /// The main number of a model's version; 2 where its name doesn't say, and the newest where it says `latest`.
 fn generation(model: &str) -> u32 {
     if model.ends_with("-latest") {
@@ -162,7 +176,7 @@ fn generation(model: &str) -> u32 {
 }
 
 fn thinking_config(reasoning: &Reasoning, model: &str) -> Option<Value> {
-    if ["gemini-1", "gemini-2.0"].iter().any(|old| model.contains(old)) {
+    if is_old(model) {
         return None;
     }
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));

@@ -420,3 +420,22 @@ fn models_of_openai_that_think_are_asked_for_what_they_take() {
         assert_eq!((has("verbosity"), has("parallel_tool_calls")), (verbosity, parallel), "{model} at {base}");
     }
 }
+
+#[test]
+fn numbers_and_stops_are_those_that_gemini_takes() {
+    let config = |fields: &Value, model: &str| {
+        let request = read(ApiStyle::Chat, &chat(fields)).unwrap();
+        let base = ProviderKind::GEMINI.dialect().public_url().parse().unwrap();
+        ProviderKind::GEMINI.dialect().write(&request, model, &base).unwrap()["generationConfig"].clone()
+    };
+    let asked = json!({"seed": 7, "frequency_penalty": 0.5, "presence_penalty": 0, "stop": ["", "END"]});
+    assert_eq!(config(&asked, "gemini-2.5-flash"), json!({"seed": 7, "stopSequences": ["END"]}));
+    assert_eq!(
+        config(&asked, "gemini-2.0-flash"),
+        json!({"seed": 7, "stopSequences": ["END"], "frequencyPenalty": 0.5})
+    );
+    for (seed, short) in [(i64::from(i32::MAX) + 8, 7), (-3, -3), (i64::MIN + 5, 5), (1_234_567_890_123, 1_912_276_171)]
+    {
+        assert_eq!(config(&json!({"seed": seed}), "gemini-3-pro"), json!({"seed": short}), "{seed}");
+    }
+}

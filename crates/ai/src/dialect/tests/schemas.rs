@@ -164,6 +164,8 @@ fn an_answer_of_claude_is_of_closed_objects_and_its_bounds_are_told() {
             json!({"oneOf": [{"type": "object", "properties": {"a": {"type": "string"}}}, {"$ref": "#/$defs/N", "description": "n"}]}),
             json!({"anyOf": [{"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false}, {"$ref": "#/$defs/N"}]}),
         ),
+        (json!({"allOf": [{"$ref": "#/$defs/M"}], "description": "m", "default": null}), json!({"$ref": "#/$defs/M"})),
+        (json!({"type": "string", "nullable": true}), json!({"type": ["string", "null"]})),
         (
             json!({"enum": [{"minimum": 1}], "default": {"maximum": 2}}),
             json!({"enum": [{"minimum": 1}], "default": {"maximum": 2}}),

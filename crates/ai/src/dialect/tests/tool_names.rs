@@ -112,3 +112,13 @@ fn two_names_are_never_one() {
     assert_ne!(names[0], names[1]);
     assert_eq!((names[1] == taken, renamed[&names[0]].as_str()), (true, "files.read"));
 }
+
+#[test]
+fn a_name_begins_with_a_letter() {
+    for (name, begins) in [("21st_magic", "_21st_magic_"), ("-x", "_-x_"), ("", "__")] {
+        let request = fitted(ApiStyle::Chat, name);
+        let sent = request.tools[0].name.as_str();
+        assert!(sent.starts_with(begins) && sent.len() == begins.len() + 8, "{sent}");
+        assert_eq!(request.renamed[sent], name);
+    }
+}
