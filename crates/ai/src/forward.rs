@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
     ai::written,
+    call_ids,
     dialect::{
         Head,
         anthropic::{
@@ -274,6 +275,7 @@ impl Ai {
             self.signatures().bring(&**shelf, *key, &parsed.request).await;
         }
         self.signatures().restore(&mut parsed.request);
+        call_ids::mend(&mut parsed.request);
         tool_names::fit(&mut parsed.request);
         Ok(parsed)
     }

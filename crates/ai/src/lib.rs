@@ -13,6 +13,7 @@
 
 mod ai;
 mod call;
+mod call_ids;
 mod chat;
 mod conversation;
 mod count;

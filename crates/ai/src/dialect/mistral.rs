@@ -9,7 +9,10 @@ use serde_json::Value;
 
 use super::{
     Dialect, Hearing, Place, Post,
-    openai_chat::{OpenAi, upstream},
+    openai_chat::{
+        OpenAi,
+        upstream::{self, hashed},
+    },
 };
 use crate::{
     GatewayError,
@@ -20,6 +23,9 @@ use crate::{
 /// Fields of OpenAI's that it refuses.
 const UNKNOWN: [&str; 8] =
     ["stream_options", "user", "verbosity", "logprobs", "top_logprobs", "reasoning_effort", "seed", "prompt_cache_key"];
+
+/// Its ids of calls have nine letters and digits, and it takes no others.
+const ID: usize = 9;
 
 pub(crate) struct Mistral;
 
@@ -46,6 +52,8 @@ impl Dialect for Mistral {
         for field in UNKNOWN {
             fields.shift_remove(field);
         }
+        let messages = fields.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
+        messages.for_each(shorten_ids);
         if fields.get("tool_choice").is_some_and(|choice| choice == "required") {
             fields.insert("tool_choice".to_owned(), "any".into());
         }
@@ -63,4 +71,18 @@ impl Dialect for Mistral {
     fn hearing(&self) -> Hearing {
         Hearing::Form
     }
+}
+
+/// Gives calls of other models, and what came of them, ids as it has them.
+fn shorten_ids(message: &mut Value) {
+    let shorten = |id: &mut Value| {
+        if let Some(own) =
+            id.as_str().filter(|id| id.len() != ID || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        {
+            *id = Value::from(&hashed(own)[..ID]);
+        }
+    };
+    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
+    calls.filter_map(|call| call.get_mut("id")).for_each(shorten);
+    message.get_mut("tool_call_id").into_iter().for_each(shorten);
 }

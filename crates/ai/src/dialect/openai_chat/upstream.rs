@@ -95,8 +95,15 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     put("reasoning_effort", effort.map(|effort| effort.name().into()));
     put("response_format", response_format(&request.format));
     if !request.tools.is_empty() {
-        put("tools", Some(request.tools.iter().map(tool).collect()));
-        put("tool_choice", request.tool_choice.as_ref().map(tool_choice));
+        // Only OpenAI knows a choice of some of them: others are offered those alone.
+        let some = match &request.tool_choice {
+            Some(ToolChoice::Among { names, required }) if server != Server::OpenAi => Some((names, *required)),
+            _ => None,
+        };
+        let is_offered = |tool: &&Tool| some.is_none_or(|(names, _)| names.contains(&tool.name));
+        put("tools", Some(request.tools.iter().filter(is_offered).map(tool).collect()));
+        let choice = some.map(|(_, required)| Value::from(if required { "required" } else { "auto" }));
+        put("tool_choice", choice.or_else(|| request.tool_choice.as_ref().map(tool_choice)));
         put("parallel_tool_calls", request.parallel_tools.filter(|_| kind != Family::O).map(Into::into));
     }
     if request.stream {

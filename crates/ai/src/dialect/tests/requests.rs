@@ -319,6 +319,14 @@ fn mistral_is_asked_without_what_it_refuses() {
         json!({"model": "up", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "random_seed": 7, "tools": [tool],
             "tool_choice": "any", "max_tokens": 20})
     );
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "look", "arguments": "{}"}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"},
+        {"role": "assistant", "tool_calls": [call("toolu_01AbC"), call("aB3456789")]},
+        {"role": "tool", "tool_call_id": "toolu_01AbC", "content": "1"}, {"role": "tool", "tool_call_id": "aB3456789", "content": "2"}]});
+    let messages = translated(ApiStyle::Chat, mistral, &body)["messages"].clone();
+    let id = messages[1]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    assert_eq!((&messages[2]["tool_call_id"], &messages[3]["tool_call_id"]), (&json!(id), &json!("aB3456789")));
     let named = json!({"type": "function", "function": {"name": "look"}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": [tool], "tool_choice": named});
     assert_eq!(translated(ApiStyle::Chat, mistral, &body)["tool_choice"], named);
