@@ -28,7 +28,7 @@ use crate::{
     conversation::{self, Conversation},
     demo::Demo,
     dialect::{Place, costly},
-    forward::{Stop, check_events},
+    forward::Stop,
     given::{self, Followed, Given},
     heavy::off_loop,
     keys::{KeyLease, KeyPool},
@@ -41,7 +41,7 @@ use crate::{
     shelf::SharedShelf,
     signatures::Signatures,
     takes::{self, OwnTakes},
-    wire::{Http, content_type, failure::Failure},
+    wire::{Http, Opened, failure::Failure},
 };
 
 /// The name of the model that the built-in demo goes by.
@@ -424,15 +424,16 @@ impl Ai {
         let url = upstream.address(attempt.model, true);
         let response = upstream.post(attempt, &url, body, true, deadline).await?;
         let mut listener = self.listener(attempt);
-        if content_type(response.headers()) == "application/json" {
-            let body = upstream.http.whole(response, deadline).await?;
-            let events = listener.whole(&body, meter)?;
-            let ends = listener.conclude(meter)?;
-            let said = Conversation::new(listener).tell(events, ends, meter)?;
-            return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
-        }
-        check_events(&response)?;
-        let (body, limits) = (upstream.http.body(response), Arc::clone(&self.limits));
+        let body = match upstream.http.open(response, deadline).await? {
+            Opened::Stream(body) => body,
+            Opened::Whole(body) => {
+                let events = listener.whole(&body, meter)?;
+                let ends = listener.conclude(meter)?;
+                let said = Conversation::new(listener).tell(events, ends, meter)?;
+                return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
+            }
+        };
+        let limits = Arc::clone(&self.limits);
         let mut relay =
             Relay::new(ApiStyle::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
         relay.first().await?;

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::{Response, Url};
+use reqwest::Url;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -42,7 +42,7 @@ use crate::{
     tool_names,
     translate::{Listener, Translation, read_whole},
     web_pictures,
-    wire::{content_type, events::is_stream, failure::Failure},
+    wire::{ByteStream, Opened, events::is_stream, failure::Failure},
 };
 
 pub(crate) const JSON: &str = "application/json";
@@ -178,14 +178,16 @@ impl Ai {
             openai_chat::pass::meter_whole(&body, &call.meter)?;
             return Ok(Begun::Whole(body));
         }
-        if content_type(response.headers()) == JSON {
-            let head = head(call.style, attempt.model);
-            let writer = openai_chat::caller::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
-            return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
-        }
-        let relay = self
-            .relay(call, attempt, response, ChatTap::new(request.wants_usage, request.wants_several), deadline)
-            .await?;
+        let body = match upstream.http.open(response, deadline).await? {
+            Opened::Stream(body) => body,
+            Opened::Whole(body) => {
+                let head = head(call.style, attempt.model);
+                let writer = openai_chat::caller::ChatWriter::new(&head, Wishes { usage: request.wants_usage });
+                return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
+            }
+        };
+        let tap = ChatTap::new(request.wants_usage, request.wants_several);
+        let relay = self.relay(call, body, tap, deadline).await?;
         Ok(Begun::Chat(Box::new(relay)))
     }
 
@@ -215,13 +217,16 @@ impl Ai {
             anthropic::pass::meter_whole(&body, &call.meter, request.pays_for_code)?;
             return Ok(Begun::Whole(body));
         }
-        if content_type(response.headers()) == JSON {
-            let writer =
-                anthropic::caller::MessageWriter::new(head(call.style, attempt.model), call.meter.estimated_question());
-            return self.whole_as_frames(call, attempt, (response, None), Box::new(writer), deadline).await;
-        }
+        let body = match upstream.http.open(response, deadline).await? {
+            Opened::Stream(body) => body,
+            Opened::Whole(body) => {
+                let head = head(call.style, attempt.model);
+                let writer = anthropic::caller::MessageWriter::new(head, call.meter.estimated_question());
+                return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
+            }
+        };
         let tap = MessagesTap::reading(MessageEvents::new(request.pays_for_code));
-        let relay = self.relay(call, attempt, response, tap, deadline).await?;
+        let relay = self.relay(call, body, tap, deadline).await?;
         Ok(Begun::Messages(Box::new(relay)))
     }
 
@@ -244,11 +249,21 @@ impl Ai {
         let response = upstream.post(attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
+            let body = if is_stream(&body) { openai_responses::pieces::of_stream(&body)? } else { body };
             openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
             return Ok(Begun::Whole(body));
         }
+        let body = match upstream.http.open(response, deadline).await? {
+            Opened::Stream(body) => body,
+            Opened::Whole(body) if is_stream(&body) => stream::iter([Ok(body)]).boxed(),
+            Opened::Whole(body) => {
+                openai_responses::pass::meter_whole(&body, &call.meter, record.as_ref())?;
+                let whole: Value = serde_json::from_slice(&body).map_err(|_| AiError::Garbled)?;
+                return Ok(Begun::Frames(openai_responses::pieces::frames(&whole)));
+            }
+        };
         let tap = ResponsesTap::reading(ResponseEvents::kept(record));
-        let relay = self.relay(call, attempt, response, tap, deadline).await?;
+        let relay = self.relay(call, body, tap, deadline).await?;
         Ok(Begun::Responses(Box::new(relay)))
     }
 
@@ -308,32 +323,33 @@ impl Ai {
             return Ok(Begun::Whole(translating.await.map_err(Stop::Told)??.into()));
         }
         let writer = parsed.format.writer(head, call.meter.estimated_question());
-        if content_type(response.headers()) == JSON {
-            return self.whole_as_frames(call, attempt, (response, Some(&parsed.request)), writer, deadline).await;
-        }
+        let body = match upstream.http.open(response, deadline).await? {
+            Opened::Stream(body) => body,
+            Opened::Whole(body) => {
+                return self.whole_as_frames(call, attempt, (&body, Some(&parsed.request)), writer);
+            }
+        };
         let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
         let tap = Translation::new(listener, writer);
-        let relay = self.relay(call, attempt, response, tap, deadline).await?;
+        let relay = self.relay(call, body, tap, deadline).await?;
         Ok(Begun::Translated(Box::new(relay)))
     }
 
     /// An answer in one piece for a caller who asked for a stream.
-    async fn whole_as_frames(
+    fn whole_as_frames(
         &self,
         call: &Call,
         attempt: &Attempt<'_>,
-        (response, question): (Response, Option<&Request>),
+        (body, question): (&Bytes, Option<&Request>),
         writer: Box<dyn Writer>,
-        deadline: Instant,
     ) -> Result<Begun, Stop> {
-        let body = attempt.upstream.http.whole(response, deadline).await?;
         let listener = self.listener(attempt);
         let listener = match question {
             Some(question) => listener.with_tools(question).sharing(self.sharing(call)),
             None => listener,
         };
         let translation = Translation::new(listener, writer);
-        Ok(Begun::Frames(translation.whole(&body, &call.meter)?))
+        Ok(Begun::Frames(translation.whole(body, &call.meter)?))
     }
 
     pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> Listener {
@@ -343,13 +359,10 @@ impl Ai {
     async fn relay<T: Tap>(
         &self,
         call: &Call,
-        attempt: &Attempt<'_>,
-        response: Response,
+        body: ByteStream,
         tap: T,
         deadline: Instant,
     ) -> Result<Relay<T>, Failure> {
-        check_events(&response)?;
-        let body = attempt.upstream.http.body(response);
         let limits = Arc::clone(self.limits());
         let mut relay = Relay::new(call.style, tap, body, Arc::clone(&call.meter), limits, deadline);
         relay.first().await?;
@@ -457,15 +470,4 @@ fn behind(frames: Frames, under_way: Arc<UnderWay>) -> Frames {
         }
     };
     frames.then(told).boxed()
-}
-
-pub(crate) fn check_events(response: &Response) -> Result<(), Failure> {
-    match content_type(response.headers()) {
-        EVENTS | "text/plain" | "application/octet-stream" | "" => Ok(()),
-        other => {
-            let content_type = other.get(..40).unwrap_or(other);
-            tracing::warn!(content_type, "a provider's answer is of an unknown type");
-            Err(AiError::Garbled.into())
-        }
-    }
 }

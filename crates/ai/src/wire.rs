@@ -3,7 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod failure;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -33,6 +33,13 @@ pub struct Http {
 
 /// The bytes of an answer as they come.
 pub(crate) type ByteStream = BoxStream<'static, Result<Bytes, AiError>>;
+
+/// What comes where a stream was asked for: its type and its first bytes tell.
+pub(crate) enum Opened {
+    Stream(ByteStream),
+    /// JSON.
+    Whole(Bytes),
+}
 
 impl Http {
     /// Redirects are not followed, since they would carry the key elsewhere; the environment's proxies are not used.
@@ -94,10 +101,46 @@ impl Http {
         if span.is_some() { body.inspect(move |_| _ = &span).boxed() } else { body.boxed() }
     }
 
+    /// Opens the answer to a question for a stream. Some servers answer in one piece all the same, and some label either wrongly.
+    pub(crate) async fn open(&self, mut response: Response, deadline: Instant) -> Result<Opened, AiError> {
+        if content_type(response.headers()) == "application/json" {
+            return Ok(Opened::Whole(self.whole(response, deadline).await?));
+        }
+        let mut first = Bytes::new();
+        while first.trim_ascii().is_empty() {
+            let patience = deadline.min(Instant::now() + self.limits.idle);
+            let next = timeout_at(patience, response.chunk()).await.map_err(|_| AiError::Timeout)?;
+            let Some(more) = next.map_err(of_transport)? else { break };
+            first = more;
+        }
+        if matches!(events::without_mark(&first).trim_ascii_start().first(), Some(b'{' | b'[')) {
+            return Ok(Opened::Whole(self.whole_from(first, response, deadline).await?));
+        }
+        match content_type(response.headers()) {
+            "text/event-stream" | "text/plain" | "application/octet-stream" | "" => {}
+            other if !events::is_stream(&first) => {
+                let content_type = other.get(..40).unwrap_or(other);
+                tracing::warn!(content_type, "a provider's answer is of an unknown type");
+                return Err(AiError::Garbled);
+            }
+            _ => {}
+        }
+        Ok(Opened::Stream(stream::once(ready(Ok(first))).chain(self.body(response)).boxed()))
+    }
+
     /// The whole of an answer.
-    pub(crate) async fn whole(&self, mut response: Response, deadline: Instant) -> Result<Bytes, AiError> {
+    pub(crate) async fn whole(&self, response: Response, deadline: Instant) -> Result<Bytes, AiError> {
+        self.whole_from(Bytes::new(), response, deadline).await
+    }
+
+    /// The whole of an answer of which this has come.
+    async fn whole_from(&self, begun: Bytes, mut response: Response, deadline: Instant) -> Result<Bytes, AiError> {
         let reading = async {
-            let first = response.chunk().await.map_err(of_transport)?.unwrap_or_default();
+            let first = if begun.is_empty() {
+                response.chunk().await.map_err(of_transport)?.unwrap_or_default()
+            } else {
+                begun
+            };
             let Some(second) = response.chunk().await.map_err(of_transport)? else { return Ok(first) };
             let mut whole = BytesMut::from(first);
             whole.extend_from_slice(&second);

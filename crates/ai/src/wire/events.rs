@@ -137,8 +137,13 @@ pub(crate) enum Event {
 
 /// Whether what is to be an answer in one piece is a stream: some relays send one unasked, or call it JSON.
 pub(crate) fn is_stream(body: &[u8]) -> bool {
-    let body = body.trim_ascii_start();
-    [&b"data:"[..], b"event:", b":", b"id:"].iter().any(|beginning| body.starts_with(beginning))
+    let body = without_mark(body).trim_ascii_start();
+    [&b"data:"[..], b"event:", b":", b"id:", b"retry:"].iter().any(|beginning| body.starts_with(beginning))
+}
+
+/// A text without the mark of its encoding.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
 /// Reads an event. The data is copied only where it stands on several lines.
@@ -146,7 +151,7 @@ pub(crate) fn read(event: &Bytes) -> Event {
     let mut data: Option<Bytes> = None;
     let mut is_error = false;
     let mut start = 0;
-    let bytes = event.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(event);
+    let bytes = without_mark(event);
     let offset = event.len() - bytes.len();
     while start < bytes.len() {
         let end = memchr2(b'\n', b'\r', &bytes[start..]).map_or(bytes.len(), |at| start + at);

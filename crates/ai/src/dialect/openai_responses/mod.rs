@@ -4,4 +4,5 @@ pub(crate) mod answer;
 pub(crate) mod hosted;
 mod names;
 pub(crate) mod pass;
+pub(crate) mod pieces;
 pub(crate) mod request;

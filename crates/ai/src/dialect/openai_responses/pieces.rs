@@ -1,0 +1,180 @@
+//! A response in one piece where a stream was asked for, and a stream where one piece was: some servers and relays answer so.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::pass::ResponseEvents;
+use crate::{
+    AiError,
+    dialect::pass::EventReader as _,
+    wire::{
+        events::{self, Event, Splitter},
+        failure::Failure,
+    },
+};
+
+/// The response that a stream ends with.
+pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
+    let mut splitter = Splitter::default();
+    splitter.push([body, b"\n\n"].concat().into());
+    while let Some(event) = splitter.next() {
+        let (Event::Data(data) | Event::Error(data) | Event::Bare(data)) = events::read(&event) else { continue };
+        let Ok(mut said) = serde_json::from_slice::<Value>(&data) else { continue };
+        if let Some(failure) = ResponseEvents::failure(&said) {
+            return Err(failure);
+        }
+        if matches!(said["type"].as_str(), Some("response.completed" | "response.incomplete")) {
+            return Ok(said["response"].take().to_string().into());
+        }
+    }
+    Err(AiError::Cut.into())
+}
+
+/// The events of a response.
+pub(crate) fn frames(response: &Value) -> Bytes {
+    let mut frames = Frames::default();
+    let mut begun = response.clone();
+    begun["status"] = "in_progress".into();
+    begun["output"] = json!([]);
+    begun["usage"] = Value::Null;
+    begun["incomplete_details"] = Value::Null;
+    for kind in ["response.created", "response.in_progress"] {
+        frames.add(kind, json!({ "response": begun }));
+    }
+    for (index, item) in response["output"].as_array().into_iter().flatten().enumerate() {
+        frames.add_item(index, item);
+    }
+    let is_whole = response["status"] != "incomplete";
+    let kind = if is_whole { "response.completed" } else { "response.incomplete" };
+    frames.add(kind, json!({ "response": response }));
+    frames.text.into()
+}
+
+#[derive(Default)]
+struct Frames {
+    text: Vec<u8>,
+    count: u64,
+}
+
+impl Frames {
+    fn add(&mut self, kind: &str, mut data: Value) {
+        data["type"] = kind.into();
+        data["sequence_number"] = self.count.into();
+        self.count += 1;
+        // Writing into a vector can't fail.
+        let _ = write!(self.text, "event: {kind}\ndata: {data}\n\n");
+    }
+
+    fn add_item(&mut self, index: usize, item: &Value) {
+        let mut begun = item.clone();
+        if !begun["status"].is_null() {
+            begun["status"] = "in_progress".into();
+        }
+        for (field, nothing) in
+            [("content", json!([])), ("summary", json!([])), ("arguments", json!("")), ("input", json!(""))]
+        {
+            // Only as much as there is of it: an item of another type has none of them.
+            if begun[field].is_array() || begun[field].is_string() {
+                begun[field] = nothing;
+            }
+        }
+        self.add("response.output_item.added", json!({"output_index": index, "item": begun}));
+        let within = |more: Value| {
+            let mut data = json!({"item_id": item["id"], "output_index": index});
+            if let (Some(fields), Value::Object(more)) = (data.as_object_mut(), more) {
+                fields.extend(more);
+            }
+            data
+        };
+        for (name, at, of) in
+            [("content", "content_index", "content"), ("summary", "summary_index", "reasoning_summary")]
+        {
+            for (place, part) in item[name].as_array().into_iter().flatten().enumerate() {
+                let (kind, field) = match part["type"].as_str() {
+                    Some("output_text") => ("output_text", "text"),
+                    Some("refusal") => ("refusal", "refusal"),
+                    Some("summary_text") => ("reasoning_summary_text", "text"),
+                    Some("reasoning_text") => ("reasoning_text", "text"),
+                    _ => continue,
+                };
+                let mut empty = part.clone();
+                empty[field] = "".into();
+                self.add(&format!("response.{of}_part.added"), within(json!({at: place, "part": empty})));
+                let mut delta = json!({at: place, "delta": part[field]});
+                let mut done = json!({at: place, field: part[field]});
+                if kind == "output_text" {
+                    delta["logprobs"] = json!([]);
+                    done["logprobs"] = json!([]);
+                }
+                self.add(&format!("response.{kind}.delta"), within(delta));
+                self.add(&format!("response.{kind}.done"), within(done));
+                self.add(&format!("response.{of}_part.done"), within(json!({at: place, "part": part})));
+            }
+        }
+        for (kind, called, field) in [
+            ("function_call", "function_call_arguments", "arguments"),
+            ("custom_tool_call", "custom_tool_call_input", "input"),
+        ] {
+            if item["type"] == kind {
+                self.add(&format!("response.{called}.delta"), within(json!({"delta": item[field]})));
+                self.add(&format!("response.{called}.done"), within(json!({field: item[field], "name": item["name"]})));
+            }
+        }
+        self.add("response.output_item.done", json!({"output_index": index, "item": item}));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Meter, dialect::openai_responses::pass::ResponsesTap, relay::Tap as _};
+
+    fn response(status: &str) -> Value {
+        json!({"id": "resp_1", "object": "response", "status": status, "error": null, "output": [
+            {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+            {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "Look.", "annotations": []}]},
+            {"id": "fc_1", "type": "function_call", "status": "completed", "call_id": "c", "name": "f", "arguments": "{\"a\":1}"},
+            {"id": "ig_1", "type": "image_generation_call", "status": "completed", "result": "iVBO"}],
+            "usage": {"input_tokens": 3, "output_tokens": 2}})
+    }
+
+    #[test]
+    fn a_response_in_one_piece_becomes_the_stream_of_it() {
+        for status in ["completed", "incomplete"] {
+            let whole = response(status);
+            let text = frames(&whole);
+            let (mut tap, meter) = (ResponsesTap::default(), Meter::default());
+            let passed = tap.pass(text.clone(), &meter).unwrap().unwrap();
+            assert!(tap.is_done() && passed == text);
+            assert_eq!((meter.usage().input, meter.usage().output), (Some(3), Some(2)));
+            let events: Vec<Value> = std::str::from_utf8(&text)
+                .unwrap()
+                .lines()
+                .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+                .collect();
+            for (number, event) in events.iter().enumerate() {
+                assert_eq!(event["sequence_number"], number);
+            }
+            let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
+            assert_eq!(of("response.output_item.added").len(), 4);
+            assert_eq!(of("response.output_item.added")[2]["item"]["arguments"], "");
+            assert_eq!(of("response.output_text.delta")[0]["delta"], "Look.");
+            assert_eq!(of("response.reasoning_summary_text.delta")[0]["delta"], "hm");
+            assert_eq!(of("response.function_call_arguments.done")[0]["arguments"], "{\"a\":1}");
+            assert_eq!(events.last().unwrap()["response"], whole);
+            assert_eq!(of_stream(&text).unwrap(), whole.to_string());
+        }
+    }
+
+    #[test]
+    fn a_stream_without_its_end_or_with_an_error_is_no_response() {
+        let text = frames(&response("completed"));
+        let cut = &text[..text.len() / 2];
+        assert_eq!(of_stream(cut).unwrap_err(), AiError::Cut.into());
+        let failed =
+            "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}\n\n";
+        assert_eq!(of_stream(failed.as_bytes()).unwrap_err().error, AiError::Busy { retry_after: None });
+    }
+}
