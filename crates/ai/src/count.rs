@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, Call, GatewayError,
-    dialect::{Count, anthropic},
+    dialect::{Count, anthropic, halves},
     forward::Stop,
     heavy::off_loop,
     neutral::Request,
@@ -49,7 +49,7 @@ impl Ai {
 async fn read(call: &Call) -> Result<Request, GatewayError> {
     let body = call.body.clone();
     let reading = off_loop(body.len(), move || {
-        let body: Value = serde_json::from_slice(&body).map_err(|error| GatewayError::unreadable(&error))?;
+        let body = halves::read(&body)?;
         let mut request = anthropic::request::read_to_count(&body)?;
         tool_names::fit(&mut request);
         Ok::<_, GatewayError>(request)

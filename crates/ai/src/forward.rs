@@ -21,7 +21,7 @@ use crate::{
             self,
             pass::{MessageEvents, MessagesTap},
         },
-        costly,
+        costly, halves,
         openai_chat::{
             self,
             pass::{ChatTap, Rewritten},
@@ -387,7 +387,7 @@ async fn rewritten(
 
 impl ParsedCall {
     fn read(style: ApiStyle, body: &[u8], record: Option<Record>) -> Result<Self, GatewayError> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+        let body = halves::read(body)?;
         let (request, format) = match style {
             ApiStyle::Chat => {
                 let (request, wishes) = openai_chat::request::read(&body)?;

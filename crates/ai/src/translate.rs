@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    Usage,
+    AiError, Usage,
+    dialect::halves::{self, Halves},
     meter::{Meter, quarters},
     neutral::{Answer, Event, Order, Reader, Request, Writer},
     relay::Tap,
@@ -30,6 +31,8 @@ pub(crate) struct Listener {
     /// The callers' own names of tools, by those that they went out with.
     renamed: BTreeMap<String, String>,
     is_done: bool,
+    /// Of characters that were cut, once there is one.
+    halves: Option<Halves>,
     /// What failed behind events that were good.
     failed: Option<Failure>,
 }
@@ -45,7 +48,8 @@ impl Listener {
     pub fn new(reader: Box<dyn Reader>, signatures: Arc<Signatures>) -> Self {
         let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
         let order = Order::default();
-        Self { reader, signatures, sharing: None, order, free, free_calls, renamed, is_done: false, failed: None }
+        let (halves, failed) = (None, None);
+        Self { reader, signatures, sharing: None, order, free, free_calls, renamed, is_done: false, halves, failed }
     }
 
     /// Keeps signatures for other instances, too.
@@ -65,7 +69,7 @@ impl Listener {
         splitter.push(block);
         while let Some(event) = splitter.next() {
             let read = match events::read(&event) {
-                events::Event::Data(data) => self.reader.read(&data, &mut said),
+                events::Event::Data(data) => self.read(&data, &mut said),
                 events::Event::Error(data) | events::Event::Bare(data) => Err(failure::of_event(&data)),
                 events::Event::Nothing => Ok(()),
             };
@@ -98,12 +102,34 @@ impl Listener {
             return self.rest(&Bytes::copy_from_slice(body), meter);
         }
         let mut said = Vec::new();
-        self.reader.read_whole(body, &mut said)?;
+        if let Err(failure) = self.reader.read_whole(body, &mut said) {
+            let mended = halves::without(body).ok_or(failure)?;
+            said.clear();
+            self.reader.read_whole(&mended, &mut said)?;
+        }
         self.take_in(&mut said, meter);
         Ok(said)
     }
 
+    /// Reads an event, also one with half of a character.
+    fn read(&mut self, data: &[u8], said: &mut Vec<Event>) -> Result<(), Failure> {
+        let read = self.reader.read(data, said);
+        let is_garbled = read.as_ref().is_err_and(|failure| failure.error == AiError::Garbled);
+        match is_garbled.then(|| halves::marked(data)).flatten() {
+            Some(marked) => {
+                if self.halves.is_none() {
+                    self.halves = Some(Halves::default());
+                }
+                self.reader.read(&marked, said)
+            }
+            None => read,
+        }
+    }
+
     fn take_in(&mut self, said: &mut Vec<Event>, meter: &Meter) {
+        if let Some(halves) = &mut self.halves {
+            halves.join(said);
+        }
         count(said, meter);
         self.signatures.keep(said);
         if let Some(sharing) = &self.sharing {

@@ -4,6 +4,7 @@ pub(crate) mod anthropic;
 pub(crate) mod costly;
 pub(crate) mod fields;
 pub(crate) mod gemini;
+pub(crate) mod halves;
 pub(crate) mod mistral;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;

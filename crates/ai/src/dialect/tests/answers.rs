@@ -460,3 +460,17 @@ fn an_answer_stands_though_it_says_that_there_was_no_error() {
     let odd = json!({"candidates": [{"index": null, "finishReason": "STOP", "content": {"parts": [{"text": "a"}, {"inlineData": {"data": null}}]}}]});
     assert!(whole(ProviderKind::GEMINI, ApiStyle::Chat, &odd).is_ok());
 }
+
+#[test]
+fn a_character_that_is_cut_in_halves_comes_whole() {
+    let piece = |text: &str| format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#) + "\n\n";
+    let frames = [piece(r"a\ud83d"), piece(r"\ude00b"), "data: [DONE]\n\n".to_owned()].concat();
+    for style in API_STYLES {
+        let (text, _) = stream_bytes(ProviderKind::OPENAI, style, vec![frames.clone().into()]).unwrap();
+        assert!(text.contains("😀b") && !text.contains('\u{fffd}'), "{style:?}: {text}");
+    }
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"a\ud83d"}]}"#;
+    let asked = crate::dialect::halves::read(body.as_bytes()).unwrap();
+    assert_eq!(asked["messages"][0]["content"], "a\u{fffd}");
+    assert!(crate::dialect::halves::read(b"{").is_err());
+}

@@ -1,0 +1,167 @@
+//! Characters that were cut in halves. Who counts in UTF-16 may cut a text between the halves of an emoji, and writes each of them as an escape (`\ud83d`):
+//! JSON that can't be read. The pieces of an answer are joined again; a question has a sign in the place of what is lost.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::{GatewayError, neutral::Event};
+
+/// What stands for a half while a piece is read: private characters of the last plane, which nobody writes.
+const MARKS: u32 = 0x10_0000;
+/// The halves, by their code units: those that come first, and those behind them.
+const FIRST: u32 = 0xd800;
+const SECOND: u32 = 0xdc00;
+const BEHIND: u32 = 0xe000;
+const LOST: char = char::REPLACEMENT_CHARACTER;
+
+/// JSON with a mark for each half that stands alone. None: there is none.
+pub(crate) fn marked(json: &[u8]) -> Option<Vec<u8>> {
+    rewritten(json, |unit| char::from_u32(MARKS + unit - FIRST).unwrap_or(LOST))
+}
+
+/// JSON with a sign that something is lost for each half that stands alone. None: there is none.
+pub(crate) fn without(json: &[u8]) -> Option<Vec<u8>> {
+    rewritten(json, |_| LOST)
+}
+
+/// The JSON of a question.
+pub(crate) fn read(body: &[u8]) -> Result<Value, GatewayError> {
+    serde_json::from_slice(body).or_else(|error| {
+        let mended = without(body).and_then(|mended| serde_json::from_slice(&mended).ok());
+        mended.ok_or_else(|| GatewayError::unreadable(&error))
+    })
+}
+
+fn rewritten(json: &[u8], write: impl Fn(u32) -> char) -> Option<Vec<u8>> {
+    let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
+    while let Some(found) = memchr::memchr(b'\\', &json[at..]) {
+        at += found;
+        let Some(unit) = unit_at(json, at) else {
+            at = json.len().min(at + 2);
+            continue;
+        };
+        let is_pair = (FIRST..SECOND).contains(&unit)
+            && unit_at(json, at + 6).is_some_and(|second| (SECOND..BEHIND).contains(&second));
+        let end = at + if is_pair { 12 } else { 6 };
+        if !is_pair && (FIRST..BEHIND).contains(&unit) {
+            out.extend_from_slice(&json[copied..at]);
+            out.extend_from_slice(write(unit).encode_utf8(&mut [0; 4]).as_bytes());
+            copied = end;
+        }
+        at = end;
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.extend_from_slice(&json[copied..]);
+    Some(out)
+}
+
+/// The code unit that is written as an escape here.
+fn unit_at(json: &[u8], at: usize) -> Option<u32> {
+    let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// The half that a mark stands for.
+fn half(mark: char) -> Option<u32> {
+    u32::from(mark).checked_sub(MARKS).map(|half| half + FIRST).filter(|unit| *unit < BEHIND)
+}
+
+/// Which of the texts of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Text,
+    Refusal,
+    Thinking,
+    Arguments(u32),
+}
+
+/// Joins the halves in the pieces of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Halves {
+    /// First halves that wait for the second.
+    waiting: HashMap<(u32, Kind), u32>,
+}
+
+impl Halves {
+    pub fn join(&mut self, events: &mut Vec<Event>) {
+        events.retain_mut(|event| {
+            let (place, text) = match event {
+                Event::Text { choice, text } => ((*choice, Kind::Text), text),
+                Event::Refusal { choice, text } => ((*choice, Kind::Refusal), text),
+                Event::Thinking { choice, text } => ((*choice, Kind::Thinking), text),
+                Event::Arguments { choice, tool, json } => ((*choice, Kind::Arguments(*tool)), json),
+                _ => return true,
+            };
+            *text = self.joined(place, text);
+            !text.is_empty()
+        });
+    }
+
+    fn joined(&mut self, place: (u32, Kind), text: &str) -> String {
+        let mut first = self.waiting.remove(&place);
+        let mut joined = String::with_capacity(text.len());
+        for char in text.chars() {
+            match (first.take(), half(char)) {
+                (Some(first), Some(second)) if second >= SECOND => {
+                    let code = 0x1_0000 + ((first - FIRST) << 10) + (second - SECOND);
+                    joined.push(char::from_u32(code).unwrap_or(LOST));
+                    continue;
+                }
+                (Some(_), _) => joined.push(LOST),
+                (None, _) => {}
+            }
+            match half(char) {
+                Some(unit) if unit < SECOND => first = Some(unit),
+                Some(_) => joined.push(LOST),
+                None => joined.push(char),
+            }
+        }
+        if let Some(first) = first {
+            self.waiting.insert(place, first);
+        }
+        joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_halves_that_stand_alone_are_marked() {
+        let whole = r#"{"a":"\ud83d\ude00 \\ud83d \n \u00e9","b":"😀"}"#;
+        assert_eq!((marked(whole.as_bytes()), without(whole.as_bytes())), (None, None));
+        let lost = |json: &str| without(json.as_bytes()).map(|json| String::from_utf8(json).unwrap());
+        assert_eq!(lost(r#"["a\ud83d","\uDE00b",1]"#).as_deref(), Some("[\"a\u{fffd}\",\"\u{fffd}b\",1]"));
+        assert_eq!(lost(r#"["\ud83d\u0041"]"#).as_deref(), Some("[\"\u{fffd}\\u0041\"]"));
+        for cut in [r#"["\ud83d"#, r#"["\ud8"#, r"\", r"\u", r"\uzzzz"] {
+            let _ = lost(cut);
+        }
+    }
+
+    #[test]
+    fn the_pieces_of_a_text_are_joined() {
+        let mut halves = Halves::default();
+        let mut said = |choice: u32, json: &str| {
+            let json = marked(json.as_bytes()).unwrap_or_else(|| json.as_bytes().to_vec());
+            let mut events = vec![Event::Text { choice, text: serde_json::from_slice(&json).unwrap() }];
+            halves.join(&mut events);
+            events.pop().map(|event| match event {
+                Event::Text { text, .. } => text,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(said(0, r#""a\ud83d""#).as_deref(), Some("a"));
+        assert_eq!(said(1, r#""\ud83c""#), None, "another choice");
+        assert_eq!(said(0, r#""\ude00b""#).as_deref(), Some("😀b"));
+        assert_eq!(said(1, r#""\udf89""#).as_deref(), Some("🎉"));
+        assert_eq!(said(0, r#""\ude00 \ud83d""#).as_deref(), Some("\u{fffd} "));
+        assert_eq!(said(0, r#""x""#).as_deref(), Some("\u{fffd}x"));
+    }
+}
