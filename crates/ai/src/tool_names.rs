@@ -2,7 +2,7 @@
 //! servers and their methods, longer and with dots; for one of them a provider refuses the whole request.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt::Write as _,
 };
 
@@ -14,8 +14,11 @@ const LONGEST: usize = 64;
 /// Letters that a name keeps, before its hash.
 const KEPT: usize = 50;
 
-/// Gives each tool that no provider would take by its name another one, wherever it stands, and notes its own.
+/// Gives each tool that no provider would take by its name another one, wherever it stands, and notes its own. Of several by one name the first stands: tools
+/// that were found on the way may be there already.
 pub(crate) fn fit(request: &mut Request) {
+    let mut known = HashSet::new();
+    request.tools.retain(|tool| known.insert(tool.name.clone()));
     let mut odd = BTreeSet::new();
     each_name(request, |name| {
         if !is_plain(name) {

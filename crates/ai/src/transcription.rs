@@ -78,7 +78,8 @@ impl Recording {
     /// Whether the text is to come as it is heard.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.field("stream") == Some("true")
+        // Python writes it so.
+        self.field("stream").is_some_and(|stream| stream.eq_ignore_ascii_case("true") || stream == "1")
     }
 
     fn format(&self) -> Result<Format, GatewayError> {

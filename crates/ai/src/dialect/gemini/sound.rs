@@ -18,7 +18,7 @@ pub(super) fn question(recording: &Recording, format: Format) -> Value {
     if let Some(prompt) = recording.field("prompt") {
         let _ = write!(asked, " Words and style to expect: {prompt}");
     }
-    let sound = json!({"mimeType": recording.content_type, "data": STANDARD.encode(&recording.file)});
+    let sound = json!({"mimeType": mime(recording), "data": STANDARD.encode(&recording.file)});
     let mut body = json!({"contents": [{"role": "user", "parts": [{"inlineData": sound}, {"text": asked}]}]});
     let mut config = json!({});
     if let Some(temperature) = recording.field("temperature").and_then(|text| text.parse::<f64>().ok()) {
@@ -33,4 +33,57 @@ pub(super) fn question(recording: &Recording, format: Format) -> Value {
     }
     body["generationConfig"] = config;
     body
+}
+
+/// The type of a recording as Gemini knows it. Many programs send none, so that its name tells.
+fn mime(recording: &Recording) -> String {
+    let said = recording.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_told = said.starts_with("audio/") || said.starts_with("video/");
+    let end = recording.file_name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let kind = if is_told { said.strip_prefix("audio/").unwrap_or_default() } else { end.as_str() };
+    let known = match kind {
+        "wav" | "wave" | "x-wav" | "vnd.wave" => "wav",
+        "mp3" | "mpeg" | "mpga" => "mp3",
+        "m4a" | "mp4" | "x-m4a" => "mp4",
+        "ogg" | "oga" | "opus" => "ogg",
+        "flac" | "x-flac" => "flac",
+        "webm" => "webm",
+        "aac" => "aac",
+        "aif" | "aiff" | "x-aiff" => "aiff",
+        _ => return said,
+    };
+    format!("audio/{known}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_recording_is_of_the_type_that_its_name_tells_where_nothing_else_does() {
+        for (content_type, name, expected) in [
+            ("audio/wav", "a.mp3", "audio/wav"),
+            ("audio/x-wav", "a", "audio/wav"),
+            ("audio/mpeg", "a", "audio/mp3"),
+            ("application/octet-stream", "Voice.M4A", "audio/mp4"),
+            ("", "a.ogg", "audio/ogg"),
+            ("audio/webm;codecs=opus", "blob", "audio/webm"),
+            ("video/mp4", "a.mp4", "video/mp4"),
+            ("application/octet-stream", "recording", "application/octet-stream"),
+        ] {
+            let recording = Recording {
+                route: Arc::default(),
+                request_id: String::new(),
+                file: bytes::Bytes::from_static(b"RIFF"),
+                file_name: name.to_owned(),
+                content_type: content_type.to_owned(),
+                fields: Vec::new(),
+                meter: Arc::default(),
+            };
+            let asked = question(&recording, Format::Json);
+            assert_eq!(asked["contents"][0]["parts"][0]["inlineData"]["mimeType"], expected, "{content_type} {name}");
+        }
+    }
 }

@@ -135,6 +135,13 @@ fn repeated(fields: &Fields<'_>) -> Value {
             *value = asked.clone();
         }
     }
+    // By them the answer knows where a function stands, also those that came on the way.
+    if let Some(tools) = repeated["tools"].as_array_mut() {
+        let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
+        let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
+        let later = lists.filter_map(|item| item["tools"].as_array()).flatten();
+        tools.extend(later.filter(|tool| tool["type"] == "namespace").cloned());
+    }
     repeated
 }
 

@@ -183,6 +183,28 @@ fn a_function_in_a_namespace_goes_by_one_name_and_comes_back_with_both() {
 }
 
 #[test]
+fn a_namespace_that_came_on_the_way_comes_back_and_no_tool_is_there_twice() {
+    let function = json!({"type": "function", "name": "close", "parameters": {"type": "object", "properties": {}}});
+    let space = json!({"type": "namespace", "name": "agents", "tools": [function]});
+    let body = json!({"model": "m", "tools": [function], "input": [
+        {"type": "additional_tools", "role": "developer", "tools": [space]},
+        {"type": "tool_search_call", "call_id": "c", "arguments": {}},
+        {"type": "tool_search_output", "call_id": "c", "tools": [space, function]},
+        {"role": "user", "content": "x"}]});
+    let (mut request, repeated) = openai_responses::request::read(&body).unwrap();
+    crate::tool_names::fit(&mut request);
+    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["agents__close", "close"]);
+    let call = json!({"id": "c1", "function": {"name": "agents__close", "arguments": "{}"}});
+    let answer = json!({"choices": [{"index": 0, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
+    let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
+    let (answer, usage) = read_whole(answer.to_string().as_bytes(), listener, &Meter::default()).unwrap();
+    let response = openai_responses::answer::whole(&head(), &repeated, &answer, &usage);
+    let output = &response["output"][0];
+    assert_eq!((&output["namespace"], &output["name"]), (&json!("agents"), &json!("close")));
+}
+
+#[test]
 fn what_only_openai_runs_is_left_out_and_what_it_found_stays_as_text() {
     let function = json!({"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}});
     let body = json!({
