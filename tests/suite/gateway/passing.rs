@@ -66,3 +66,37 @@ async fn files_of_the_provider_s_account_are_nobody_s() {
         assert!(stage.upstream.asked().is_empty(), "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn a_response_comes_as_it_was_asked_for_however_the_provider_sends_it() {
+    let setup = Setup::new().set("ai.providers.fake.responses", true);
+    let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
+    let style = API_STYLES[1];
+    let text = json!({ "type": "output_text", "text": "Hello.", "annotations": [] });
+    let message =
+        json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [text] });
+    let response = json!({ "id": "resp_1", "object": "response", "status": "completed", "error": null, "output": [message],
+        "usage": { "input_tokens": 5, "output_tokens": 2 } });
+    stage.upstream.then(Behaviour::Body(response.clone()));
+    let answer = stage.program.post(style, asked_at(style, true)).await;
+    assert_eq!(streamed_text(&answer), "Hello.");
+    let frames = frames(&answer);
+    let (first, last) = (frames.first().unwrap(), frames.last().unwrap());
+    assert_eq!((&first["type"], &last["type"]), (&json!("response.created"), &json!("response.completed")));
+    assert_eq!(last["response"], response);
+
+    let created =
+        json!({ "type": "response.created", "sequence_number": 0, "response": { "id": "resp_1", "error": null } });
+    let completed = json!({ "type": "response.completed", "sequence_number": 1, "response": response });
+    stage.upstream.then(Behaviour::Frames(vec![created, completed]));
+    let answer = stage.program.post(style, asked_at(style, false)).await;
+    assert_eq!((answer.status, &answer.body), (200, &response), "{answer:?}");
+
+    // It may be named like any other.
+    stage.upstream.then(Behaviour::Body(response.clone()));
+    let mut next = asked_at(style, false);
+    next["previous_response_id"] = json!("resp_1");
+    assert_eq!(stage.program.post(style, next).await.status, 200);
+    let asked = stage.upstream.asked().pop().unwrap().body;
+    assert_eq!(asked["input"][1]["content"][0]["text"], "Hello.", "{asked}");
+}

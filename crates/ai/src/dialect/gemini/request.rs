@@ -218,6 +218,10 @@ fn write_tools(request: &Request, body: &mut Value) {
         _ => true,
     };
     let declarations: Vec<Value> = request.tools.iter().filter(offered).map(declaration).collect();
+    // A choice of none of them is refused.
+    if declarations.is_empty() {
+        return;
+    }
     body["tools"] = json!([{"functionDeclarations": declarations}]);
     if let Some(mode) = mode {
         let mut config = json!({ "mode": mode });
