@@ -54,8 +54,8 @@ impl From<CompletionUsage> for Usage {
 /// What an answer or a piece of one says of its usage: Kimi says it within a choice, Groq beside them.
 pub(crate) fn of_chunk(chunk: &Value) -> Option<CompletionUsage> {
     let choices = chunk["choices"].as_array().into_iter().flatten().map(|choice| &choice["usage"]);
-    let places = [&chunk["usage"]].into_iter().chain(choices).chain([&chunk["x_groq"]["usage"]]);
-    places.into_iter().find(|usage| usage.is_object()).map(|usage| CompletionUsage::from(usage.clone()))
+    let mut places = [&chunk["usage"]].into_iter().chain(choices).chain([&chunk["x_groq"]["usage"]]);
+    places.find(|usage| usage.is_object()).map(|usage| CompletionUsage::from(usage.clone()))
 }
 
 /// The object `usage` of an answer.
