@@ -22,19 +22,14 @@ use crate::origin::is_listed;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID";
-/// What the libraries of OpenAI and Anthropic send beside them, and how all others of theirs begin.
-const OF_LIBRARIES: [&str; 7] = [
-    "x-api-key",
-    "anthropic-version",
-    "anthropic-beta",
-    "anthropic-dangerous-direct-browser-access",
-    "openai-organization",
-    "openai-project",
-    "openai-beta",
-];
-const OF_STAINLESS: &str = "x-stainless-";
-const RESPONSE_HEADERS: HeaderValue =
-    HeaderValue::from_static("X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset");
+/// What the libraries of OpenAI and Anthropic, and programs that know gateways, send beside them, and how all others of theirs begin.
+const OF_LIBRARIES: [&str; 6] =
+    ["x-api-key", "x-app", "x-client-request-id", "http-referer", "x-title", "cache-control"];
+const BEGINNINGS: [&str; 3] = ["x-stainless-", "anthropic-", "openai-"];
+/// With those by which these libraries decide when they ask again.
+const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "X-Request-Id, Request-Id, Retry-After, Retry-After-Ms, X-Should-Retry, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
+);
 /// How long a browser may remember, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const YES: HeaderValue = HeaderValue::from_static("true");
@@ -68,7 +63,8 @@ fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
     let names = asked.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase());
     let allowed = names.filter(|name| {
         let is_plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        OF_LIBRARIES.contains(&name.as_str()) || name.strip_prefix(OF_STAINLESS).is_some_and(is_plain)
+        let is_begun = || BEGINNINGS.iter().any(|beginning| name.strip_prefix(beginning).is_some_and(is_plain));
+        OF_LIBRARIES.contains(&name.as_str()) || is_begun()
     });
     let text = std::iter::once(REQUEST_HEADERS.to_owned()).chain(allowed).collect::<Vec<_>>().join(", ");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(REQUEST_HEADERS))
@@ -105,6 +101,7 @@ mod tests {
                 ", x-stainless-os, x-stainless-retry-count",
             ),
             ("x-api-key, anthropic-version,anthropic-beta", ", x-api-key, anthropic-version, anthropic-beta"),
+            ("http-referer,x-title,openai-project", ", http-referer, x-title, openai-project"),
             ("x-forwarded-for, cookie, x-stainless-a b, x-stainless-a\tb, ,", ""),
         ] {
             assert_eq!(allowed(asked), format!("{REQUEST_HEADERS}{added}"));
