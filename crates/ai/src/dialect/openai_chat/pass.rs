@@ -155,6 +155,11 @@ struct Ended<'a> {
 }
 
 impl Ended<'_> {
+    /// Why it has ended. Some servers say an empty reason with each piece until then.
+    fn end(&self) -> Option<&str> {
+        self.finish_reason.map(|reason| reason.get().trim_matches('"')).filter(|reason| !reason.is_empty())
+    }
+
     /// Which of the choices it is; the first where that can't be read.
     fn place(&self) -> u32 {
         self.index.and_then(|index| index.get().parse().ok()).unwrap_or(0)
@@ -223,8 +228,7 @@ impl Whole<'_> {
 
     /// The first reason why a choice has ended.
     fn finish(&self) -> Option<Finish> {
-        let mut reasons = self.choices.iter().flatten().filter_map(|choice| choice.finish_reason);
-        reasons.next().map(|reason| super::finish(reason.get().trim_matches('"')))
+        self.choices.iter().flatten().find_map(Ended::end).map(super::finish)
     }
 }
 
@@ -331,7 +335,7 @@ impl ChatTap {
         let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
         if let Some(choices) = &mut self.choices {
             for choice in chunk.choices.iter().flatten() {
-                *choices.entry(choice.place()).or_default() |= choice.finish_reason.is_some();
+                *choices.entry(choice.place()).or_default() |= choice.end().is_some();
             }
         }
         if let Some(finish) = chunk.finish() {
@@ -609,6 +613,18 @@ mod tests {
         }
         assert_eq!(tap.pass(Bytes::from_static(b"id: 7\n\n"), &meter).unwrap(), None);
         assert_eq!(tap.pass(Bytes::from_static(b": ping\n\n"), &meter).unwrap().unwrap(), ": ping\n\n");
+    }
+
+    #[test]
+    fn an_empty_reason_is_no_end() {
+        let piece = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\"},\"finish_reason\":\"\"}]}\n\n";
+        let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+        for _ in 0..2 {
+            tap.pass(Bytes::from_static(piece.as_bytes()), &meter).unwrap();
+            assert!(!tap.is_whole());
+        }
+        assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
+        assert!(pass(false, &[piece, DONE]).0.contains(r#""finish_reason":"stop""#));
     }
 
     #[test]
