@@ -19,6 +19,10 @@ use crate::{
 const MAX_TOKENS: u64 = 8_192;
 /// Anthropic takes no smaller budget for thinking.
 const LEAST_BUDGET: u64 = 1_024;
+/// Models before the adaptive ones that go on with no beginning of their answer: the last word is the user's.
+const ENDS_WITH_USER: [&str; 2] = ["claude-opus-4-6", "claude-sonnet-4-6"];
+/// More marks for the cache are refused.
+const MOST_MARKS: usize = 4;
 const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
@@ -49,10 +53,15 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
             system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
         messages.push(json!({"role": "user", "content": text}));
     }
+    let takes = takes::of_question(request, model);
+    let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
+    let has_beginning = messages.last().is_some_and(|message| message["role"] == "assistant");
+    if has_beginning && (is_adaptive || ENDS_WITH_USER.iter().any(|name| takes::plain(model).starts_with(name))) {
+        messages.push(json!({"role": "user", "content": "Continue."}));
+    }
     if request.format == Format::Json {
         system = Some(system.map_or_else(|| JSON_ONLY.to_owned(), |text| format!("{text}\n\n{JSON_ONLY}")));
     }
-    let takes = takes::of_question(request, model);
     let most = takes.and_then(|takes| takes.most_output).unwrap_or(u64::MAX);
     let mut max_tokens = request.max_output.unwrap_or_else(|| MAX_TOKENS.min(most));
     let mut body = Map::new();
@@ -69,7 +78,6 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("stop_sequences", (!stops.is_empty()).then(|| json!(stops)));
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_deref().map(|user| json!({"user_id": nameless(user)})));
-    let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let (thinking, effort) =
         if is_adaptive { adaptive(request) } else { (thinking(request, &mut max_tokens, most), None) };
     let mut output = Map::new();
@@ -91,7 +99,38 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         put("tools", Some(tools.into()));
         put("tool_choice", tool_choice(request));
     }
+    limit_marks(&mut body);
     Ok(Value::Object(body))
+}
+
+/// Leaves the last marks for the cache of the conversation, where there are more than Anthropic takes; what stands above it changes least, and keeps its own.
+fn limit_marks(body: &mut Map<String, Value>) {
+    fn clear<'a>(blocks: impl Iterator<Item = &'a mut Value>, excess: &mut usize) {
+        for block in blocks {
+            if *excess > 0 && block.as_object_mut().and_then(|fields| fields.shift_remove("cache_control")).is_some() {
+                *excess -= 1;
+            }
+        }
+    }
+    let list = |body: &Map<String, Value>, name: &str| -> usize {
+        let blocks = body.get(name).and_then(Value::as_array).into_iter().flatten();
+        let count = |block: &Value| {
+            let inner = block["content"].as_array().into_iter().flatten();
+            inner.chain([block]).filter(|block| block.get("cache_control").is_some()).count()
+        };
+        blocks.map(count).sum()
+    };
+    let marks: usize = ["tools", "system", "messages"].into_iter().map(|name| list(body, name)).sum();
+    let mut excess = marks.saturating_sub(MOST_MARKS);
+    if excess == 0 {
+        return;
+    }
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
+    let blocks = messages.filter_map(|message| message.get_mut("content")?.as_array_mut()).flatten();
+    clear(blocks, &mut excess);
+    for name in ["tools", "system"] {
+        clear(body.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten(), &mut excess);
+    }
 }
 
 /// Anthropic takes 256 letters, and no address or telephone number: such a user is told by a hash, which is as good for telling users apart.

@@ -45,3 +45,20 @@ fn the_key_of_a_cache_reaches_openai() {
         assert_eq!(translated(ApiStyle::Responses, kind, &body).get("prompt_cache_key"), None, "{kind:?}");
     }
 }
+
+#[test]
+fn no_more_marks_than_anthropic_takes() {
+    let mark = || json!({"type": "ephemeral"});
+    let text = |text: &str| json!([{"type": "text", "text": text, "cache_control": mark()}]);
+    let mut messages = vec![json!({"role": "system", "content": text("s")})];
+    for place in 0..5 {
+        messages.push(json!({"role": "user", "content": text(&format!("u{place}"))}));
+        messages.push(json!({"role": "assistant", "content": "a"}));
+    }
+    messages.push(json!({"role": "user", "content": "last"}));
+    let body = json!({"model": "m", "messages": messages});
+    let written = super::translated(ApiStyle::Chat, ProviderKind::ANTHROPIC, &body);
+    let is_marked = |turn: usize| written["messages"][turn]["content"][0].get("cache_control").is_some();
+    assert_eq!([0, 2, 4, 6, 8].map(is_marked), [false, false, true, true, true], "{written}");
+    assert_eq!(written["system"][0]["cache_control"], mark());
+}

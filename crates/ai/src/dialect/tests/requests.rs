@@ -447,3 +447,13 @@ fn numbers_and_stops_are_those_that_gemini_takes() {
         assert_eq!(config(&json!({"seed": seed}), "gemini-3-pro"), json!({"seed": short}), "{seed}");
     }
 }
+
+#[test]
+fn the_last_word_is_the_users_where_claude_takes_no_beginning() {
+    let body = chat(&json!({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "Once"}]}));
+    let request = read(ApiStyle::Chat, &body).unwrap();
+    for (model, turns) in [("claude-sonnet-4-5", 2), ("claude-sonnet-4-6", 3), ("claude-opus-5", 3), ("up", 2)] {
+        let written = crate::dialect::anthropic::upstream::write(&request, model).unwrap();
+        assert_eq!(written["messages"].as_array().unwrap().len(), turns, "{model}");
+    }
+}
