@@ -113,7 +113,8 @@ fn cited<'a>(block: &Fields<'a>) -> Read<Option<Fields<'a>>> {
     }
 }
 
-fn read_block(block: &Fields<'_>) -> Read<Part> {
+/// A block of a message.
+pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
     let text = |name: &str| Ok::<_, GatewayError>(block.text(name)?.unwrap_or_default().to_owned());
     match block.needed_text("type")? {
         "text" => Ok(Part::Text(block.needed_text("text")?.to_owned())),

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     GatewayError,
-    dialect::fields::{Fields, data, data_url, kind_of},
+    dialect::{
+        anthropic::request::read_block,
+        fields::{Fields, data, data_url, kind_of},
+    },
     neutral::{
         Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
         ToolResult,
@@ -271,6 +274,8 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
             let name = file.text("filename")?.map(str::to_owned);
             Ok(Part::Media(Media { kind: kind_of(&source, MediaKind::File), source, detail: None, name }))
         }
+        // As Anthropic has them: some programs have one form for all models.
+        "image" | "document" | "tool_use" | "tool_result" => read_block(part),
         other => Err(part.error("type", format!("Parts of type `{other}` aren't known."))),
     }
 }
@@ -298,7 +303,12 @@ fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     for tool in fields.objects("tools")? {
         match tool.text("type")?.unwrap_or("function") {
             "function" => {
-                let object = tool.needed_object("function")?;
+                // Some programs have it as the API of responses, or Anthropic's.
+                let object = match tool.object("function")? {
+                    None if tool.get("name").is_some() => tool.clone(),
+                    None => tool.needed_object("function")?,
+                    Some(function) => function,
+                };
                 let cached = cache_control(&tool).or_else(|| cache_control(&object));
                 tools.push(Tool { cached, ..read_function(&object)? });
             }
@@ -347,7 +357,7 @@ pub(crate) fn read_function(function: &Fields<'_>) -> Read<Tool> {
     Ok(Tool {
         name: function.needed_text("name")?.to_owned(),
         description: function.text("description")?.map(str::to_owned),
-        parameters: function.get("parameters").cloned(),
+        parameters: function.get("parameters").or(function.get("input_schema")).cloned(),
         strict: function.flag("strict")?,
         cached: None,
     })

@@ -217,6 +217,8 @@ fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {
     match item.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
+        // What a tool has answered with, as some programs send it.
+        Some(object @ Value::Object(_)) => Ok(vec![Part::Text(object.to_string())]),
         Some(_) => item.objects(name)?.iter().map(read_part).collect(),
     }
 }

@@ -85,6 +85,18 @@ fn what_programs_write_in_other_forms_is_read() {
     );
     assert_eq!(claude["tools"][0]["cache_control"], json!({"type": "ephemeral"}));
 
+    let of_claude = json!({"model": "m", "messages": [
+        {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "31"}]}],
+        "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"a": {}}}}]});
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &of_claude);
+    assert_eq!(gemini["contents"][0]["parts"][0]["inlineData"]["data"], PNG);
+    assert_eq!(gemini["contents"][1]["parts"][0]["functionCall"]["args"], json!({"a": 1}));
+    assert_eq!(gemini["contents"][2]["parts"][0]["functionResponse"]["response"], json!({"result": 31}));
+    let declared = &gemini["tools"][0]["functionDeclarations"][0];
+    assert_eq!((&declared["name"], &declared["parametersJsonSchema"]["properties"]), (&json!("f"), &json!({"a": {}})));
+
     let kept = json!({"model": "m", "max_tokens": 9, "messages": [
         {"role": "user", "content": "x"},
         {"role": "assistant", "content": [{"type": "compaction", "content": "It rained."}, {"type": "tool_use", "id": "c", "name": "f", "input": "{\"a\":1}"}]},
