@@ -10,7 +10,7 @@ use super::usage;
 use crate::{
     AiError, Finish, GatewayError,
     dialect::fields::data_url,
-    neutral::{Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
+    neutral::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
     takes::{self, Thinking, Thoughts},
     wire::failure::{self, Failure},
@@ -43,13 +43,25 @@ impl Family {
     fn of(model: &str) -> Self {
         let plain = takes::plain(model);
         let is_of_o = |number: char| plain.strip_prefix('o').is_some_and(|rest| rest.starts_with(number));
-        if plain.starts_with("gpt-5") && !plain.contains("-chat") {
+        if ["gpt-5", "gpt-6"].iter().any(|name| plain.starts_with(name)) && !plain.contains("-chat") {
             Self::Gpt5
         } else if ['1', '3', '4'].into_iter().any(is_of_o) {
             Self::O
         } else {
             Self::Other
         }
+    }
+}
+
+/// The only effort that OpenAI takes of a model beside tools, at chat completions: from 5.4 on it thinks there no more, and from 5.6 on that has to be said.
+/// None: it takes any.
+fn beside_tools(model: &str) -> Option<Option<&'static str>> {
+    let plain = takes::plain(model);
+    let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
+    if is_of(&["gpt-5.6", "gpt-6"]) {
+        Some(Some(Effort::None.name()))
+    } else {
+        is_of(&["gpt-5.4", "gpt-5.5"]).then_some(None)
     }
 }
 
@@ -91,8 +103,12 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     let effort = request
         .reasoning
         .as_ref()
-        .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(crate::neutral::Effort::of_budget)));
-    put("reasoning_effort", effort.map(|effort| effort.name().into()));
+        .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget)));
+    let effort = match beside_tools(model) {
+        Some(only) if server == Server::OpenAi && !request.tools.is_empty() => only,
+        _ => effort.map(Effort::name),
+    };
+    put("reasoning_effort", effort.map(Into::into));
     put("response_format", response_format(&request.format));
     if !request.tools.is_empty() {
         // Only OpenAI knows a choice of some of them: others are offered those alone.

@@ -457,3 +457,23 @@ fn the_last_word_is_the_users_where_claude_takes_no_beginning() {
         assert_eq!(written["messages"].as_array().unwrap().len(), turns, "{model}");
     }
 }
+
+#[test]
+fn newer_models_of_openai_are_asked_for_no_effort_beside_tools() {
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let asked = |model: &str, base: &str, tools: &Value| {
+        let request = read(ApiStyle::Chat, &chat(&json!({"reasoning_effort": "high", "tools": tools}))).unwrap();
+        let base = base.parse().unwrap();
+        ProviderKind::OPENAI.dialect().write(&request, model, &base).unwrap()["reasoning_effort"].clone()
+    };
+    let (public, own) = ("https://api.openai.com/v1", "https://openrouter.ai/api/v1");
+    for (model, base, effort) in [
+        ("gpt-5.2", public, json!("high")),
+        ("gpt-5.4-mini", public, Value::Null),
+        ("gpt-5.6-sol", public, json!("none")),
+        ("openai/gpt-5.6-sol", own, json!("high")),
+    ] {
+        assert_eq!(asked(model, base, &tools), effort, "{model}");
+        assert_eq!(asked(model, base, &json!([])), "high", "{model}");
+    }
+}
