@@ -1,11 +1,12 @@
 //! Ids of calls as every provider takes them: none twice, none empty, and none longer than 40 letters (OpenAI). What some servers give their calls is kept in
-//! conversations that go on elsewhere, where one such id has the whole question refused, or a result told of another call.
+//! conversations that go on elsewhere, where one such id has the whole question refused, or a result told of another call. So has a call without its result, and
+//! a result without its call: a round that was broken off, or a conversation that a program has shortened.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    dialect::openai_chat::upstream::hashed,
-    neutral::{Part, Request},
+    dialect::openai_chat::upstream::{hashed, split_text},
+    neutral::{Part, Request, Speaker, ToolResult, Turn},
 };
 
 const LONGEST: usize = 40;
@@ -43,6 +44,64 @@ pub(crate) fn mend(request: &mut Request) {
             _ => {}
         }
     }
+    pair(request);
+}
+
+/// Leaves each call with one result in the turn behind it, and no result without its call.
+fn pair(request: &mut Request) {
+    let mut paired = Vec::with_capacity(request.turns.len());
+    let mut open: Vec<String> = Vec::new();
+    for mut turn in std::mem::take(&mut request.turns) {
+        match turn.speaker {
+            Speaker::User => turn.parts = answered(turn.parts, &std::mem::take(&mut open)),
+            Speaker::Assistant => {
+                let parts = answered(Vec::new(), &open);
+                if !parts.is_empty() {
+                    paired.push(Turn { speaker: Speaker::User, parts });
+                }
+                let id = |part: &Part| match part {
+                    Part::Call(call) => Some(call.id.clone()),
+                    _ => None,
+                };
+                open = turn.parts.iter().filter_map(id).collect();
+            }
+            Speaker::System => {}
+        }
+        paired.push(turn);
+    }
+    request.turns = paired;
+}
+
+/// What the user's side says, with a result for each of these calls and for no others.
+fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
+    let mut said: Vec<Part> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let Part::Result(result) = part else {
+            said.push(part);
+            continue;
+        };
+        let before = said.iter_mut().find_map(|part| match part {
+            Part::Result(before) if before.id == result.id => Some(before),
+            _ => None,
+        });
+        match before {
+            Some(before) => before.parts.extend(result.parts),
+            None if calls.contains(&result.id) => said.push(Part::Result(result)),
+            None => {
+                let text = split_text(&result.parts).0;
+                said.push(Part::Text(format!("[What a tool has answered]\n{text}")));
+                said.extend(result.parts.into_iter().filter(|part| matches!(part, Part::Media(_))));
+            }
+        }
+    }
+    let is_answered = |id: &&String| said.iter().any(|part| matches!(part, Part::Result(result) if result.id == **id));
+    let broken = calls.iter().filter(|id| !is_answered(id)).map(|id| {
+        let parts = vec![Part::Text("It was broken off before it had a result.".to_owned())];
+        Part::Result(ToolResult { id: id.clone(), parts, is_error: true })
+    });
+    let mut all: Vec<Part> = broken.collect();
+    all.append(&mut said);
+    all
 }
 
 fn mended(id: &str, taken: &HashSet<String>) -> String {
@@ -57,7 +116,7 @@ fn mended(id: &str, taken: &HashSet<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::neutral::{Speaker, ToolCall, ToolResult};
+    use crate::neutral::ToolCall;
 
     /// The ids of a conversation: rounds of calls, each with its results.
     fn ids(rounds: &[(&[&str], &[&str])]) -> Vec<(Vec<String>, Vec<String>)> {
@@ -98,11 +157,33 @@ mod tests {
             let all: HashSet<&String> = calls.iter().chain(later).collect();
             assert!(all.len() == 3 && !all.iter().any(|id| id.is_empty()), "{found:?}");
         }
-        // A call that nobody has answered, and a result that comes twice.
+    }
+
+    #[test]
+    fn each_call_has_one_result_and_each_result_its_call() {
+        let (a, b) = ("a".to_owned(), "b".to_owned());
         let found = ids(&[(&["a", "b"], &["a"]), (&["a"], &["a", "a"])]);
-        assert_eq!(found[0], (vec!["a".to_owned(), "b".to_owned()], vec!["a".to_owned()]));
-        assert!(found[1].0[0] != "a" && found[1].1 == vec![found[1].0[0].clone(); 2], "{found:?}");
-        assert_eq!(ids(&[(&[], &["lost"])]), [(vec!["lost".to_owned()], Vec::new())], "a result without its call");
+        assert_eq!(found[0], (vec![a.clone(), b.clone()], vec![b.clone(), a.clone()]), "b was broken off");
+        assert!(found[1].0[0] != "a" && found[1].0 == found[1].1, "of two results one is made: {found:?}");
+
+        let result = |id: &str, text: &str| {
+            Part::Result(ToolResult { id: id.to_owned(), parts: vec![Part::Text(text.to_owned())], is_error: false })
+        };
+        let call = |id: &str| Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() });
+        let text = |text: &str| Part::Text(text.to_owned());
+        let mut request = Request::default();
+        request.say(Speaker::User, [result("lost", "31"), text("x")]);
+        request.say(Speaker::Assistant, [call("a")]);
+        request.say(Speaker::System, [text("be brief")]);
+        request.say(Speaker::Assistant, [call("b")]);
+        mend(&mut request);
+        let turn = |at: usize| (request.turns[at].speaker, &request.turns[at].parts);
+        assert_eq!(turn(0), (Speaker::User, &vec![text("[What a tool has answered]\n31"), text("x")]));
+        let (speaker, parts) = turn(3);
+        let is_of_a = |part: &Part| matches!(part, Part::Result(result) if result.id == "a" && result.is_error);
+        assert!(speaker == Speaker::User && parts.iter().all(is_of_a) && parts.len() == 1, "{parts:?}");
+        assert_eq!(turn(4), (Speaker::Assistant, &vec![call("b")]), "what is asked for now may be answered yet");
+        assert_eq!(request.turns.len(), 5);
     }
 
     #[test]
