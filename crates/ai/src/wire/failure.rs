@@ -246,7 +246,8 @@ impl Told {
                 _ => {}
             }
         }
-        told.say(error.get("message").map(words).unwrap_or_default());
+        let message = error.get("message").map(words).filter(|message| !message.is_empty());
+        told.say(message.unwrap_or_else(|| words(error)));
         // OpenRouter says that somebody failed, and what they said beside it.
         if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(words)
             && !raw.is_empty()
@@ -609,6 +610,8 @@ mod tests {
             (r#"{"detail":[{"loc":["body","seed",0],"msg":"Extra inputs","type":"x"}]}"#, "body.seed.0: Extra inputs"),
             (r#"{"errors":[{"message":"One."},{"message":"Two."}]}"#, "One.; Two."),
             (r#"{"error":{"message":{"message":"No tools."}}}"#, "No tools."),
+            (r#"{"error":{"error":{"message":"No tools."},"code":"x"}}"#, "No tools."),
+            (r#"{"error":["No tools."]}"#, "No tools."),
             (r#"{"error":{"message":"{\"error\":{\"message\":\"No tools.\"}}"}}"#, "No tools."),
             (
                 r#"{"error":{"message":"It failed","metadata":{"raw":"{\"error\":\"No tools.\"}"}}}"#,

@@ -54,7 +54,8 @@ impl Dialect for Anthropic {
     }
 
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<Count>, GatewayError> {
-        let (body, _) = openai_chat::pass::replace_model(body, model)?;
+        let signed = pass::without_unsigned(body);
+        let (body, _) = openai_chat::pass::replace_model(signed.as_ref().unwrap_or(body), model)?;
         Ok(Some(Count { post: Post { place: Place::of(["messages", "count_tokens"]), body }, field: "input_tokens" }))
     }
 }

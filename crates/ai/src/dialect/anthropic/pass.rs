@@ -55,7 +55,7 @@ fn is_text(rest: &[u8]) -> bool {
 }
 
 /// The body without the thoughts of other models, which this gateway has written and nobody has signed: Anthropic refuses them. None where there are none.
-fn without_unsigned(body: &Bytes) -> Option<Bytes> {
+pub(super) fn without_unsigned(body: &Bytes) -> Option<Bytes> {
     let is_none = |at: usize| {
         let value = body[at + SIGNATURE.needle().len()..].trim_ascii_start();
         let value = value.strip_prefix(b":").map(<[u8]>::trim_ascii_start).and_then(|value| value.strip_prefix(b"\""));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::anthropic::pass::rewrite;
+use crate::{ProviderKind, neutral::Request};
 
 fn passed(body: &Value) -> Value {
     serde_json::from_slice(&rewrite(&body.to_string().into(), "up", false).unwrap().body).unwrap()
@@ -47,6 +48,17 @@ fn a_thought_without_a_signature_is_cut_out() {
     assert_eq!(passed(&asked(&json!([ours, text])))["messages"][1]["content"], json!([text]));
     let written = passed(&asked(&json!([other])));
     assert_eq!(written["messages"], json!([{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]));
+}
+
+#[test]
+fn a_question_that_is_counted_has_no_thought_without_a_signature_either() {
+    let (other, text) =
+        (json!({"type": "thinking", "thinking": "hm", "signature": "nt1."}), json!({"type": "text", "text": "hi"}));
+    let body = asked(&json!([other, text])).to_string().into();
+    let dialect = ProviderKind::ANTHROPIC.dialect();
+    let count = dialect.count(&body, &Request::default(), "up").unwrap().unwrap();
+    let written: Value = serde_json::from_slice(&count.post.body).unwrap();
+    assert_eq!(written["messages"][1]["content"], json!([text]));
 }
 
 #[test]
