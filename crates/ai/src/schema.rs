@@ -34,15 +34,18 @@ pub(crate) fn parameters(schema: &Value) -> Parameters {
     let fields = schema.as_object();
     if fields.is_some_and(|fields| COMPOSED.iter().any(|name| fields.contains_key(*name))) {
         let mut merging = Merging { root: schema, left: MOST_PARTS, has_merged: false };
-        let object = merging.read(schema, 0).unwrap_or_default();
-        return Parameters { schema: object.write(), is_merged: merging.has_merged };
+        let mut schema = merging.read(schema, 0).unwrap_or_default().write();
+        tidy(&mut schema);
+        return Parameters { schema, is_merged: merging.has_merged };
     }
     let mut fields = fields.cloned().unwrap_or_default();
     fields.insert("type".to_owned(), "object".into());
     if !fields.get("properties").is_some_and(Value::is_object) {
         fields.insert("properties".to_owned(), json!({}));
     }
-    Parameters { schema: fields.into(), is_merged: false }
+    let mut schema = Value::Object(fields);
+    tidy(&mut schema);
+    Parameters { schema, is_merged: false }
 }
 
 /// An object that is put together.
@@ -180,14 +183,8 @@ fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
     }
 }
 
-/// A tool's parameters as OpenAI takes them: no list without its items.
-pub(crate) fn for_openai(schema: &Value) -> Value {
-    let mut schema = schema.clone();
-    with_items(&mut schema);
-    schema
-}
-
-fn with_items(schema: &mut Value) {
+/// A schema without what is refused wherever it stands: a list without its items (OpenAI), and fields that say nothing.
+fn tidy(schema: &mut Value) {
     let is_list = is_of_type(schema, "array") == Some(true);
     let Value::Object(fields) = schema else { return };
     // Where nothing is said, some programs say null, and PHP says that there is a list of no properties.
@@ -199,7 +196,7 @@ fn with_items(schema: &mut Value) {
     if is_list && !fields.contains_key("items") && !fields.contains_key("prefixItems") {
         fields.insert("items".to_owned(), json!({}));
     }
-    each_within(fields, with_items);
+    each_within(fields, tidy);
 }
 
 /// Whether OpenAI can hold a model to this: every object is closed, and requires all that it has. Anthropic does without the latter.
@@ -292,7 +289,8 @@ fn is_held(name: &str, value: &Value) -> bool {
     }
 }
 
-/// A schema as Gemini takes it: without the mark of its dialect, with definitions where it looks for them, and nothing beside a reference.
+/// A schema as Gemini takes it: without the mark of its dialect, with definitions where it looks for them, nothing beside a reference, nothing required that is
+/// no property, and no empty text to choose.
 pub(crate) fn for_gemini(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Some(fields) = schema.as_object_mut().filter(|fields| !fields.contains_key("$defs"))
@@ -313,7 +311,26 @@ fn bare(schema: &mut Value) {
     {
         *reference = format!("#/$defs/{name}");
     }
+    let known: HashSet<String> = fields
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect();
+    keep_in(fields, "required", |name| name.as_str().is_some_and(|name| known.contains(name)));
+    keep_in(fields, "enum", |value| value != "");
     each_within(fields, bare);
+}
+
+/// Leaves of a list what is to be kept, and of one that had something else alone nothing.
+fn keep_in(fields: &mut Map<String, Value>, name: &str, is_kept: impl Fn(&Value) -> bool) {
+    let Some(Value::Array(values)) = fields.get_mut(name) else { return };
+    let before = values.len();
+    values.retain(is_kept);
+    if before > 0 && values.is_empty() {
+        fields.shift_remove(name);
+    }
 }
 
 /// Does something with each schema that stands within one. Data (`enum`, `default`, …) are none, whatever they look like.

@@ -310,7 +310,7 @@ fn tool(tool: &Tool) -> Value {
         function["strict"] = strict.into();
     }
     if let Some(parameters) = parameters {
-        function["parameters"] = schema::for_openai(&parameters.schema);
+        function["parameters"] = parameters.schema;
     }
     json!({"type": "function", "function": function})
 }

@@ -119,7 +119,9 @@ fn what_anthropic_holds_a_model_to_and_openai_cannot_is_not_strict_there() {
 fn a_list_says_what_it_is_of() {
     let odd = json!({"type": "object", "required": null, "properties": {"tags": {"type": "array"}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": null}}, "more": {"type": "object", "properties": [], "required": null}}});
     let expected = json!({"type": "object", "properties": {"tags": {"type": "array", "items": {}}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": {}}}, "more": {"type": "object"}}});
-    assert_eq!(parameters(ProviderKind::OPENAI, &odd), expected);
+    for kind in KINDS {
+        assert_eq!(parameters(kind, &odd), expected, "{kind:?}");
+    }
 }
 
 #[test]
@@ -185,6 +187,18 @@ fn an_answer_of_claude_is_of_closed_objects_and_its_bounds_are_told() {
         }
         assert_eq!(written, expected, "{inner}");
     }
+}
+
+#[test]
+fn gemini_is_asked_for_no_property_that_is_none_and_for_no_empty_choice() {
+    let schema = json!({"type": "object", "required": ["a", "gone"], "properties": {
+        "a": {"type": "string", "enum": ["", "x"]}, "b": {"type": "string", "enum": [""]},
+        "c": {"type": "object", "anyOf": [{"required": ["gone"]}, {"required": []}], "properties": {"required": {"type": "array", "items": {}}}}}});
+    let expected = json!({"type": "object", "required": ["a"], "properties": {
+        "a": {"type": "string", "enum": ["x"]}, "b": {"type": "string"},
+        "c": {"type": "object", "anyOf": [{}, {"required": []}], "properties": {"required": {"type": "array", "items": {}}}}}});
+    assert_eq!(parameters(ProviderKind::GEMINI, &schema), expected);
+    assert_eq!(schema::for_gemini(&schema), expected);
 }
 
 #[test]
