@@ -1,6 +1,6 @@
 //! Answers of messages, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ pub(crate) struct AnthropicReader {
     usage: MessageUsage,
     /// Block → place among the calls.
     calls: BTreeMap<u64, u32>,
+    /// Blocks of calls whose arguments have not come. One that ends so is called without any.
+    bare: BTreeSet<u64>,
     is_done: bool,
 }
 
@@ -31,6 +33,10 @@ impl Reader for AnthropicReader {
             Some("message_start") => self.read_usage(&event["message"]["usage"], out)?,
             Some("content_block_start") => self.read_block(index, &event["content_block"], false, out),
             Some("content_block_delta") => self.read_delta(index, &event["delta"], out),
+            Some("content_block_stop") if self.bare.remove(&index) => {
+                let call = self.calls.get(&index).copied();
+                out.extend(call.map(|tool| Event::Arguments { choice: 0, tool, json: "{}".to_owned() }));
+            }
             Some("message_delta") => {
                 read_stop(&event["delta"], out);
                 self.read_usage(&event["usage"], out)?;
@@ -91,13 +97,15 @@ impl AnthropicReader {
                 if is_whole || has_input {
                     let json = if input.is_object() { input.to_string() } else { "{}".to_owned() };
                     out.push(Event::Arguments { choice, tool, json });
+                } else {
+                    self.bare.insert(index);
                 }
             }
             _ => {}
         }
     }
 
-    fn read_delta(&self, index: u64, delta: &Value, out: &mut Vec<Event>) {
+    fn read_delta(&mut self, index: u64, delta: &Value, out: &mut Vec<Event>) {
         let choice = 0;
         let text = |name: &str| delta[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         match delta["type"].as_str() {
@@ -107,8 +115,11 @@ impl AnthropicReader {
                 out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));
             }
             Some("input_json_delta") => {
-                let tool = self.calls.get(&index).copied();
-                out.extend(tool.zip(text("partial_json")).map(|(tool, json)| Event::Arguments { choice, tool, json }));
+                let said = self.calls.get(&index).copied().zip(text("partial_json"));
+                if let Some((tool, json)) = said {
+                    self.bare.remove(&index);
+                    out.push(Event::Arguments { choice, tool, json });
+                }
             }
             _ => {}
         }

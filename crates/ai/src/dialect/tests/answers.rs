@@ -474,3 +474,28 @@ fn a_character_that_is_cut_in_halves_comes_whole() {
     assert_eq!(asked["messages"][0]["content"], "a\u{fffd}");
     assert!(crate::dialect::halves::read(b"{").is_err());
 }
+
+#[test]
+fn a_call_of_claude_without_arguments_has_an_empty_object_of_them() {
+    let start = |index: u64, id: &str| json!({"type": "content_block_start", "index": index, "content_block": {"type": "tool_use", "id": id, "name": "f", "input": {}}});
+    let piece = |index: u64, json: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": json}});
+    let stop = |index: u64| json!({"type": "content_block_stop", "index": index});
+    let frames = [
+        json!({"type": "message_start", "message": {"usage": {"input_tokens": 1}}}),
+        start(0, "a"),
+        piece(0, ""),
+        stop(0),
+        start(1, "b"),
+        piece(1, "{\"x\":"),
+        piece(1, "1}"),
+        stop(1),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 2}}),
+        json!({"type": "message_stop"}),
+    ];
+    let (chunks, _) = streamed(ProviderKind::ANTHROPIC, ApiStyle::Chat, &frames).unwrap();
+    let arguments = |place: u64| -> String {
+        let calls = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]);
+        calls.filter(|call| call["index"] == place).filter_map(|call| call["function"]["arguments"].as_str()).collect()
+    };
+    assert_eq!((arguments(0), arguments(1)), ("{}".to_owned(), "{\"x\":1}".to_owned()));
+}
