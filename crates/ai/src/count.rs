@@ -62,7 +62,8 @@ async fn ask(call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Op
     let dialect = upstream.kind.dialect();
     // Whose own form it is reads it itself, with all that is new in it.
     let request = if dialect.passes(call.style) { Request::default() } else { read(call).await.map_err(Stop::Told)? };
-    let Some(Count { post, field }) = dialect.count(&call.body, &request, attempt.model).map_err(Stop::Told)? else {
+    // What can't be written as it stands, such as a picture by its address, is guessed.
+    let Ok(Some(Count { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
         return Ok(None);
     };
     let betas = if dialect.passes(call.style) { call.betas_for(upstream) } else { None };

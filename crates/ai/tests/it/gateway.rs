@@ -385,6 +385,19 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
 }
 
 #[tokio::test]
+async fn what_can_t_be_counted_as_it_stands_is_estimated() {
+    let picture = json!({"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": [picture]}]});
+    let upstream = Upstream::start(vec![answer(200, JSON, r#"{"totalTokens":7}"#)]).await;
+    let providers = vec![provider("first", ProviderKind::GEMINI, &upstream, &["k"])];
+    let ai = Ai::build(AiSettings { providers, limits: limits(), ..AiSettings::default() }).unwrap();
+    let route = Route { asked: "m".to_owned(), deployments: vec![deployment("first", 0)], ..Route::default() };
+    let call = Call::new(ApiStyle::Messages, body.to_string().into(), Arc::new(route), String::new());
+    assert!(ai.count_tokens(call).await.unwrap() > 1_000, "a picture is a thousand");
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
 async fn a_whole_answer_to_a_stream_comes_as_frames() {
     let (_upstream, ai, route) = one(vec![answer(200, JSON, WHOLE)]).await;
     let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &question(true)).await;
