@@ -18,7 +18,13 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     let two_sided = request.two_sided();
     let request = &*two_sided;
     let mut system = request.system_text();
-    let mut contents = Vec::with_capacity(request.turns.len());
+    let mut contents = Vec::with_capacity(request.turns.len() + 1);
+    let is_call = |part: &Part| matches!(part, Part::Call(_));
+    let begins = request.turns.first().filter(|turn| turn.speaker == Speaker::Assistant);
+    if begins.is_some_and(|turn| turn.parts.iter().any(is_call)) {
+        // A call comes behind somebody who has said something, or it is refused.
+        contents.push(json!({"role": "user", "parts": [{"text": "Continue."}]}));
+    }
     for (place, turn) in request.turns.iter().enumerate() {
         let role = match turn.speaker {
             Speaker::User | Speaker::System => "user",

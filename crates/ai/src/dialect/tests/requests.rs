@@ -477,3 +477,18 @@ fn newer_models_of_openai_are_asked_for_no_effort_beside_tools() {
         assert_eq!(asked(model, base, &json!([])), "high", "{model}");
     }
 }
+
+#[test]
+fn a_conversation_that_begins_with_a_call_has_somebody_before_it() {
+    let call = json!({"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+    let result = json!({"role": "tool", "tool_call_id": "c", "content": "1"});
+    let body = chat(&json!({"messages": [call, result]}));
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
+    let roles: Vec<&str> =
+        gemini["contents"].as_array().unwrap().iter().filter_map(|content| content["role"].as_str()).collect();
+    assert_eq!(roles, ["user", "model", "user"]);
+    let greeting =
+        chat(&json!({"messages": [{"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Hi"}]}));
+    let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &greeting);
+    assert_eq!(gemini["contents"][0]["role"], "model", "what is said alone may come first");
+}
