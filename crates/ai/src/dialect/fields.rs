@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::memmem::Finder;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -237,6 +238,15 @@ pub(crate) fn data(mime: &str, data: &str) -> Source {
     let found = BEGINNINGS.iter().find(|(beginning, found)| data.starts_with(beginning) && !of_sound(found));
     let mime = found.map_or_else(|| media_type(mime).to_ascii_lowercase(), |(_, found)| (*found).to_owned());
     Source::Data { mime, data }
+}
+
+/// What stands in a file of text. None: it is of another type. An error: it isn't text in UTF-8 with base64.
+pub(crate) fn text_of_file(source: &Source) -> Option<Result<String, ()>> {
+    let Source::Data { mime, data } = source else { return None };
+    let is_text = mime.starts_with("text/")
+        || ["json", "xml", "yaml", "javascript", "sql"].iter().any(|kind| mime.ends_with(kind));
+    let read = || String::from_utf8(STANDARD.decode(data).ok()?).ok();
+    is_text.then(|| read().ok_or(()))
 }
 
 /// What was sent as this, as far as its type says: some programs send pictures as files, and documents as pictures.

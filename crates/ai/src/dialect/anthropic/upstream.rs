@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::{
     GatewayError,
-    dialect::openai_chat::upstream::hashed,
+    dialect::{fields::text_of_file, openai_chat::upstream::hashed},
     neutral::{
         Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
@@ -270,9 +269,14 @@ fn media_block(media: &Media) -> Result<Value, GatewayError> {
     match media.kind {
         MediaKind::Image => Ok(json!({"type": "image", "source": source})),
         MediaKind::File => {
-            let source = read_text(media).map_or(Ok(source), |text| {
-                text.map(|text| json!({"type": "text", "media_type": "text/plain", "data": text}))
-            })?;
+            // It takes texts as such alone.
+            let source = match text_of_file(&media.source) {
+                None => source,
+                Some(Ok(text)) => json!({"type": "text", "media_type": "text/plain", "data": text}),
+                Some(Err(())) => {
+                    return Err(GatewayError::invalid("A file of text isn't text in UTF-8 with base64."));
+                }
+            };
             let mut document = json!({"type": "document", "source": source});
             if let Some(name) = &media.name {
                 document["title"] = name.as_str().into();
@@ -281,15 +285,6 @@ fn media_block(media: &Media) -> Result<Value, GatewayError> {
         }
         MediaKind::Audio => Err(GatewayError::invalid("This model doesn't take sound.")),
     }
-}
-
-/// What stands in a file of text, which Anthropic takes as such alone. None: it is no text.
-fn read_text(media: &Media) -> Option<Result<String, GatewayError>> {
-    let Source::Data { mime, data } = &media.source else { return None };
-    let is_text = mime.starts_with("text/")
-        || ["json", "xml", "yaml", "javascript", "sql"].iter().any(|kind| mime.ends_with(kind));
-    let read = || String::from_utf8(STANDARD.decode(data).ok()?).ok();
-    is_text.then(|| read().ok_or_else(|| GatewayError::invalid("A file of text isn't text in UTF-8 with base64.")))
 }
 
 fn tool_use(call: &ToolCall) -> Value {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::usage;
 use crate::{
     AiError, Finish, GatewayError,
-    dialect::fields::data_url,
+    dialect::fields::{data_url, text_of_file},
     neutral::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
     schema,
     takes::{self, Thinking, Thoughts},
@@ -249,6 +249,10 @@ fn media_part(media: &Media) -> Value {
         }
         (MediaKind::File, Source::Data { .. }) => {
             let name = media.name.as_deref().unwrap_or("file");
+            // As a file a text is refused.
+            if let Some(Ok(text)) = text_of_file(&media.source) {
+                return json!({"type": "text", "text": format!("{name}:\n{text}")});
+            }
             json!({"type": "file", "file": {"filename": name, "file_data": url}})
         }
         _ => {

@@ -57,12 +57,18 @@ fn what_is_sent_goes_by_its_first_bytes() {
 }
 
 #[test]
-fn a_file_of_text_is_a_text_to_claude() {
+fn a_file_of_text_is_a_text_to_claude_and_openai() {
     for mime in ["text/plain", "text/csv", "application/json"] {
         let text = "{\"xin\": \"chào\"}";
         let body = as_file(&format!("data:{mime};base64,{}", STANDARD.encode(text)));
         let expected = json!({"type": "text", "media_type": "text/plain", "data": text});
         assert_eq!(at_claude(&body)["source"], expected, "{mime}");
+        let openai = translated(ApiStyle::Chat, ProviderKind::OPENAI, &body);
+        assert_eq!(
+            openai["messages"][0]["content"][1],
+            json!({"type": "text", "text": format!("a:\n{text}")}),
+            "{mime}"
+        );
     }
     let broken = as_file(&format!("data:text/plain;base64,{}", STANDARD.encode([0xff, 0xfe])));
     let request = read(ApiStyle::Chat, &broken).unwrap();
