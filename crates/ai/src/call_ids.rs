@@ -44,7 +44,40 @@ pub(crate) fn mend(request: &mut Request) {
             _ => {}
         }
     }
+    gather(&mut request.turns);
     pair(request);
+}
+
+/// Brings together what came of a round of calls, where instructions stand between the results: it is one answer.
+fn gather(turns: &mut Vec<Turn>) {
+    let mut gathered: Vec<Turn> = Vec::with_capacity(turns.len());
+    let mut answer: Option<usize> = None;
+    for mut turn in std::mem::take(turns) {
+        match turn.speaker {
+            Speaker::Assistant => answer = None,
+            Speaker::System => {}
+            Speaker::User => {
+                let first = match answer {
+                    Some(place) => gathered.get_mut(place),
+                    None => None,
+                };
+                if let Some(first) = first {
+                    let parts = std::mem::take(&mut turn.parts).into_iter();
+                    let (results, others): (Vec<Part>, Vec<Part>) =
+                        parts.partition(|part| matches!(part, Part::Result(_)));
+                    first.parts.extend(results);
+                    if others.is_empty() {
+                        continue;
+                    }
+                    turn.parts = others;
+                } else {
+                    answer = Some(gathered.len());
+                }
+            }
+        }
+        gathered.push(turn);
+    }
+    *turns = gathered;
 }
 
 /// Leaves each call with one result in the turn behind it, and no result without its call.
@@ -184,6 +217,30 @@ mod tests {
         assert!(speaker == Speaker::User && parts.iter().all(is_of_a) && parts.len() == 1, "{parts:?}");
         assert_eq!(turn(4), (Speaker::Assistant, &vec![call("b")]), "what is asked for now may be answered yet");
         assert_eq!(request.turns.len(), 5);
+    }
+
+    #[test]
+    fn results_are_one_answer_though_instructions_stand_between_them() {
+        let result = |id: &str| Part::Result(ToolResult { id: id.to_owned(), parts: Vec::new(), is_error: false });
+        let call = |id: &str| Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() });
+        let text = |text: &str| Part::Text(text.to_owned());
+        let mut request = Request::default();
+        request.say(Speaker::Assistant, [call("a"), call("b"), call("c")]);
+        request.say(Speaker::User, [result("a")]);
+        request.say(Speaker::System, [text("be brief")]);
+        request.say(Speaker::User, [result("b"), text("x")]);
+        request.say(Speaker::System, [text("be kind")]);
+        request.say(Speaker::User, [result("c")]);
+        mend(&mut request);
+        let turns: Vec<(Speaker, Vec<Part>)> =
+            request.turns.into_iter().skip(1).map(|turn| (turn.speaker, turn.parts)).collect();
+        let expected = [
+            (Speaker::User, vec![result("a"), result("b"), result("c")]),
+            (Speaker::System, vec![text("be brief")]),
+            (Speaker::User, vec![text("x")]),
+            (Speaker::System, vec![text("be kind")]),
+        ];
+        assert_eq!(turns, expected);
     }
 
     #[test]
