@@ -377,7 +377,9 @@ impl Call {
     /// the name with each piece.
     fn is_over(&self, index: Option<u64>, name: &str, has_arguments: bool) -> bool {
         let is_elsewhere = index.is_some() && self.index.is_some() && index != self.index;
-        let is_whole = || serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok();
+        // Looked at in full only where an object may have ended: what comes in many pieces would be read as many times.
+        let is_whole =
+            || self.arguments.trim_end().ends_with('}') && serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok();
         is_elsewhere || ((has_arguments || self.name != name) && is_whole())
     }
 }
@@ -483,7 +485,7 @@ impl ChatReader {
             (None, None) if name.is_some() => None,
             (None, None) => known().next(),
         };
-        let is_over = |call: &Call| name.is_some_and(|name| call.is_over(index, name, !arguments.is_empty()));
+        let is_over = |call: &Call| name.is_some_and(|name| call.is_over(index, name, !arguments.trim().is_empty()));
         let place = place.filter(|call| !is_over(call)).map(|call| call.tool);
         let tool = match (place, name) {
             (Some(tool), _) => tool,
