@@ -319,7 +319,8 @@ fn read_usage(said: &Value) -> Usage {
 /// Reads what billing needs of an answer in one piece; fails where it is none.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&Record>) -> Result<(), Failure> {
     let response: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-    if let Some(failure) = failed(&response).or_else(|| failure::of_value(&response)) {
+    let unsaid = || (response["status"] == "failed").then(failure::unknown);
+    if let Some(failure) = failed(&response).or_else(|| failure::of_value(&response)).or_else(unsaid) {
         return Err(failure);
     }
     if !response["output"].is_array() {
