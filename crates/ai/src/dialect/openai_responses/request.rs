@@ -22,6 +22,10 @@ type Read<T> = Result<T, GatewayError>;
 
 /// What would need an answer that was stored.
 const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+/// What stands for a conversation that was shortened at OpenAI.
+pub(crate) const UNREADABLE: &str =
+    "[What was said before this was shortened to a form that only its provider can read.]";
+
 /// What an answer repeats of its request, with its default.
 fn defaults() -> Value {
     json!({
@@ -199,8 +203,12 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         }
         // What led to them, and what only says what there was.
         "tool_search_call" | "mcp_list_tools" => {}
-        // What only OpenAI can read, and what a client keeps for itself.
-        "compaction" | "compaction_summary" | "context_compaction" | "compaction_trigger" | "ghost_snapshot" => {}
+        // Only OpenAI can read it. That something is missing is said, so that nobody goes on as if it had never been.
+        "compaction" | "compaction_summary" | "context_compaction" => {
+            request.say(Speaker::User, [Part::Text(UNREADABLE.to_owned())]);
+        }
+        // What a client keeps for itself.
+        "compaction_trigger" | "ghost_snapshot" => {}
         "item_reference" => return Err(referenced(item.place("type"))),
         kind if kind.ends_with("_output") || kind == "mcp_approval_response" => {
             request.say(Speaker::User, [Part::Text(told(kind, item))]);
@@ -218,7 +226,7 @@ fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::Text(text.clone())]),
         // What a tool has answered with, as some programs send it.
-        Some(object @ Value::Object(_)) => Ok(vec![Part::Text(object.to_string())]),
+        Some(object @ Value::Object(_)) if name == "output" => Ok(vec![Part::Text(object.to_string())]),
         Some(_) => item.objects(name)?.iter().map(read_part).collect(),
     }
 }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{read, translated, write};
+use super::{openai_responses, read, translated, write};
 use crate::{ApiStyle, ProviderKind, neutral::Effort};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAA";
@@ -116,7 +116,10 @@ fn what_programs_write_in_other_forms_is_read() {
     let items = json!({"model": "m", "input": [
         {"type": "compaction", "encrypted_content": "gAAAA"}, {"type": "ghost_snapshot", "ghost_commit": {}}, {"role": "user", "content": "x"}]});
     let openai = translated(ApiStyle::Responses, ProviderKind::OPENAI, &items);
-    assert_eq!(openai["messages"], json!([{"role": "user", "content": "x"}]));
+    let texts = [openai_responses::request::UNREADABLE, "x"].map(|text| json!({"type": "text", "text": text}));
+    assert_eq!(openai["messages"], json!([{"role": "user", "content": texts}]));
+    let object = json!({"model": "m", "input": [{"role": "user", "content": {"type": "input_text", "text": "x"}}]});
+    assert!(read(ApiStyle::Responses, &object).is_err(), "only what a tool has answered with may be an object");
 }
 
 #[test]
