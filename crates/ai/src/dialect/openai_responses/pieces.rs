@@ -15,9 +15,9 @@ use crate::{
     },
 };
 
-/// The response that a stream ends with.
+/// The response that a stream ends with. Where its end leaves out what was said, it is what came before.
 pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
-    let mut splitter = Splitter::default();
+    let (mut splitter, mut items) = (Splitter::default(), Vec::new());
     splitter.push([body, b"\n\n"].concat().into());
     while let Some(event) = splitter.next() {
         let (Event::Data(data) | Event::Error(data) | Event::Bare(data)) = events::read(&event) else { continue };
@@ -25,8 +25,16 @@ pub(crate) fn of_stream(body: &[u8]) -> Result<Bytes, Failure> {
         if let Some(failure) = ResponseEvents::failure(&said) {
             return Err(failure);
         }
-        if matches!(said["type"].as_str(), Some("response.completed" | "response.incomplete")) {
-            return Ok(said["response"].take().to_string().into());
+        match said["type"].as_str() {
+            Some("response.output_item.done") => items.push(said["item"].take()),
+            Some("response.completed" | "response.incomplete") => {
+                let mut response = said["response"].take();
+                if response.is_object() && response["output"].as_array().is_none_or(Vec::is_empty) {
+                    response["output"] = items.into();
+                }
+                return Ok(response.to_string().into());
+            }
+            _ => {}
         }
     }
     Err(AiError::Cut.into())
@@ -166,6 +174,17 @@ mod tests {
             assert_eq!(events.last().unwrap()["response"], whole);
             assert_eq!(of_stream(&text).unwrap(), whole.to_string());
         }
+    }
+
+    #[test]
+    fn what_the_end_of_a_stream_leaves_out_has_come_before_it() {
+        let item = response("completed")["output"][1].clone();
+        let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
+        let end =
+            json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}});
+        let text = format!("data: {done}\n\ndata: {end}\n\n");
+        let read: Value = serde_json::from_slice(&of_stream(text.as_bytes()).unwrap()).unwrap();
+        assert_eq!(read["output"], json!([item]));
     }
 
     #[test]
