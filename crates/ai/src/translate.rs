@@ -208,7 +208,11 @@ impl FreeCall {
     fn input(self) -> Event {
         let Self { choice, tool, arguments } = self;
         let read: Option<serde_json::Value> = serde_json::from_str(&arguments).ok();
-        let text = read.and_then(|read| read.get("input")?.as_str().map(str::to_owned));
+        let text = read.and_then(|read| match read.as_object() {
+            // Nothing was written, as Claude says it.
+            Some(fields) if fields.is_empty() => Some(String::new()),
+            _ => read.get("input")?.as_str().map(str::to_owned),
+        });
         // A model that doesn't keep to the one field means what it wrote.
         Event::Input { choice, tool, text: text.unwrap_or(arguments) }
     }

@@ -133,7 +133,9 @@ fn a_whole_answer_has_the_call_and_nonsense_is_its_text() {
         ]}}]})
         .to_string()
     };
-    for (arguments, text) in [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON")] {
+    for (arguments, text) in
+        [(json!({ "input": PATCH }).to_string().as_str(), PATCH), ("not JSON", "not JSON"), ("{}", ""), ("[]", "[]")]
+    {
         let listener = Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
         let question = Request { free: vec!["apply_patch".to_owned()], ..Request::default() };
         let listener = listener.with_tools(&question);
