@@ -234,8 +234,9 @@ const BEGINNINGS: [(&str, &str); 5] = [
 pub(crate) fn data(mime: &str, data: &str) -> Source {
     let has_spaces = memchr::memchr2(b'\n', b' ', data.as_bytes()).is_some();
     let data: String = if has_spaces { data.split_ascii_whitespace().collect() } else { data.to_owned() };
-    let of_sound = |found: &str| found == "image/webp" && mime.starts_with("audio/");
-    let found = BEGINNINGS.iter().find(|(beginning, found)| data.starts_with(beginning) && !of_sound(found));
+    // Sound and films begin with `RIFF` as well; behind it stands what it is, here the end of `WEBP`.
+    let is_other = |found: &str| found == "image/webp" && data.get(12..16) != Some("RUJQ");
+    let found = BEGINNINGS.iter().find(|(beginning, found)| data.starts_with(beginning) && !is_other(found));
     let mime = found.map_or_else(|| media_type(mime).to_ascii_lowercase(), |(_, found)| (*found).to_owned());
     Source::Data { mime, data }
 }

@@ -45,6 +45,13 @@ fn what_is_sent_goes_by_its_first_bytes() {
         let part = at_claude(&body);
         assert_eq!((&part["type"], &part["source"]), (&json!("document"), &document), "{body}");
     }
+    for (bytes, mime) in
+        [(b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"), (b"RIFF\x24\0\0\0WAVEfmt ", "application/octet-stream")]
+    {
+        let body = as_file(&format!("data:application/octet-stream;base64,{}", STANDARD.encode(bytes)));
+        let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
+        assert_eq!(gemini["contents"][0]["parts"][1]["inlineData"]["mimeType"], mime);
+    }
     let source = json!({"type": "base64", "media_type": "image/jpeg", "data": PNG});
     let messages = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "image", "source": source}]}]});
     let openai = translated(ApiStyle::Messages, ProviderKind::OPENAI, &messages);
