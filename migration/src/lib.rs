@@ -83,6 +83,7 @@ mod m0113_numbered_names;
 mod m0114_key_passes;
 mod m0119_wanted_scope;
 mod m0121_found_by_index;
+mod m0122_tus_metadata;
 
 pub struct Migrator;
 
@@ -170,6 +171,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0114_key_passes::Migration),
             Box::new(m0119_wanted_scope::Migration),
             Box::new(m0121_found_by_index::Migration),
+            Box::new(m0122_tus_metadata::Migration),
         ]
     }
 }

@@ -75,6 +75,7 @@ for (const [how, options] of [
   ['in one request', {}],
   ['with the first piece in the first request', { uploadDataDuringCreation: true }],
   ['in pieces of 1 MiB', { chunkSize: 1024 * 1024 }],
+  ['where only POST passes', { overridePatchMethod: true }],
 ]) {
   test(`a file comes ${how}`, async () => {
     const anna = await Person.signUp(server.url, 'Anna');

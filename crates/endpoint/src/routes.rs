@@ -74,10 +74,9 @@ impl Routes {
         if has_fields {
             endpoints.fields.capture_match_info(&mut request);
         }
-        let method = request.method();
+        let method = r1::tus::method(request.request(), endpoints.path);
         // Whoever may read may ask for the head alone; actix leaves the body out.
-        let takes =
-            |def: &&&EndpointDef| def.method == *method || (def.method == Method::GET && *method == Method::HEAD);
+        let takes = |def: &&&EndpointDef| def.method == method || (def.method == Method::GET && method == Method::HEAD);
         let def = endpoints.defs.iter().find(takes);
         let (http, payload) = request.into_parts();
         let response = match def {

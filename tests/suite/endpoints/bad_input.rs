@@ -4,7 +4,7 @@ use endpoint::{BodyForm, EndpointDef, FailureForm};
 use reqwest::Method;
 use support::{Answer, Application, Caller, Value, json};
 
-use super::calls::{World, method, with_unknown_ids};
+use super::calls::{World, begun, method, with_unknown_ids};
 
 /// A caller's mistake, said in the envelope.
 #[track_caller]
@@ -41,7 +41,7 @@ async fn an_id_that_belongs_to_nothing_is_not_found() {
                 .fold(def.path.to_owned(), |path, field| path.replace(&format!("{{{field}}}"), &"9".repeat(2_000))),
         ];
         for path in paths {
-            let mut request = caller.request(method(def), &path);
+            let mut request = begun(def, caller, &path);
             if let Some(body) = &body {
                 request = request.json(body);
             }

@@ -11,7 +11,7 @@ use appcore::{
     view::UserRole,
 };
 use endpoint::{Access, EndpointDef};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use support::{
     Answer, Application, Authenticator, Caller, Credentials, Member, Setup, Value, json, new_email, new_id, wait_until,
 };
@@ -705,7 +705,7 @@ impl World {
 
 /// Sends the call as `caller`.
 pub async fn send(def: &EndpointDef, caller: &Caller, call: &Call) -> Answer {
-    let mut request = caller.request(method(def), &call.path);
+    let mut request = begun(def, caller, &call.path);
     if let Some(body) = &call.body {
         request = request.json(body);
     }
@@ -715,6 +715,12 @@ pub async fn send(def: &EndpointDef, caller: &Caller, call: &Call) -> Answer {
     } else {
         caller.send(request).await
     }
+}
+
+/// A request of the endpoint to `path`, with what each of its kind says.
+pub fn begun(def: &EndpointDef, caller: &Caller, path: &str) -> RequestBuilder {
+    let request = caller.request(method(def), path);
+    if def.path.starts_with("/r1/uploads/tus") { request.header("tus-resumable", "1.0.0") } else { request }
 }
 
 /// The client's word for the endpoint's method: the two speak other versions of one library.

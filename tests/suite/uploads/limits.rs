@@ -144,7 +144,7 @@ async fn only_ones_own_files_that_are_there_wait_with_a_message() {
         anna.post(&chat, later(&[&own["id"], other])).await.names_field("attachment_ids");
     }
     assert_eq!(app.database.number("SELECT count(*) FROM scheduled_uploads").await, 0, "nobody else's file is held");
-    assert_eq!(anna.delete(&announced).await.status, 204);
+    assert_eq!(tus::ask(&anna, reqwest::Method::DELETE, &announced).await.status, 204);
     let waits = anna.post(&chat, later(&[&own["id"]])).await.data_with(202);
     // What waits takes up space, however old it is.
     app.database.run("UPDATE uploads SET created_at = 1").await;

@@ -16,9 +16,12 @@ pub(super) async fn append(member: &Member, path: &str, offset: usize, bytes: im
     member.send(request.header("content-type", "application/offset+octet-stream").body(bytes)).await
 }
 
+pub(super) async fn ask(member: &Member, method: Method, path: &str) -> Answer {
+    member.send(member.request(method, path).header("tus-resumable", "1.0.0")).await
+}
+
 async fn offset(member: &Member, path: &str) -> Option<usize> {
-    let answer = member.send(member.request(Method::HEAD, path).header("tus-resumable", "1.0.0")).await;
-    answer.header("upload-offset")?.parse().ok()
+    ask(member, Method::HEAD, path).await.header("upload-offset")?.parse().ok()
 }
 
 #[tokio::test]
@@ -64,6 +67,42 @@ async fn what_the_server_can_do_is_told_before_anything_else() {
 }
 
 #[tokio::test]
+async fn what_was_said_of_a_file_is_told_again() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    for metadata in ["filename YS50eHQ=", "filename d29ybGRfZG9taW5hdGlvbl9wbGFuLnBkZg==,is_confidential"] {
+        let path = create(&anna, 3, metadata).await.header("location").unwrap().to_owned();
+        assert_eq!(ask(&anna, Method::HEAD, &path).await.header("upload-metadata"), Some(metadata));
+        append(&anna, &path, 0, "abc").await;
+        assert_eq!(ask(&anna, Method::HEAD, &path).await.header("upload-metadata"), Some(metadata));
+    }
+    let path = create(&anna, 3, "").await.header("location").unwrap().to_owned();
+    assert_eq!(ask(&anna, Method::HEAD, &path).await.header("upload-metadata"), None);
+}
+
+#[tokio::test]
+async fn a_client_that_knows_post_alone_names_its_method() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let named = |method: &str, path: &str| {
+        let request = anna.request(Method::POST, path).header("tus-resumable", "1.0.0");
+        request.header("x-http-method-override", method)
+    };
+    let path = create(&anna, 3, "").await.header("location").unwrap().to_owned();
+    let piece =
+        named("PATCH", &path).header("upload-offset", 0).header("content-type", "application/offset+octet-stream");
+    let added = anna.send(piece.body("ab")).await;
+    assert_eq!((added.status, added.header("upload-offset")), (204, Some("2")));
+    let shown = anna.send(named("HEAD", &path)).await;
+    assert_eq!((shown.status, shown.header("upload-offset")), (200, Some("2")));
+    assert_eq!(anna.send(named("DELETE", &path)).await.status, 204);
+    assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 404);
+    // It is no way to another method anywhere else.
+    anna.send(named("DELETE", "/r1/users/me")).await.refused(405, "method_not_allowed");
+    anna.send(named("GET", "/r1/uploads/tus/x")).await.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
 async fn what_came_before_a_line_broke_stays() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
@@ -95,21 +134,32 @@ async fn lies_and_strangers_are_refused() {
     let refused = anna.send(other).await;
     assert_eq!(refused.header("tus-version"), Some("1.0.0"));
     refused.refused(412, "tus_version");
-    anna.send(anna.request(Method::POST, "/r1/uploads/tus")).await.names_field("upload_length");
+    ask(&anna, Method::POST, "/r1/uploads/tus").await.names_field("upload_length");
+    let silent = anna.request(Method::POST, "/r1/uploads/tus").header("upload-length", 1);
+    anna.send(silent).await.refused(412, "tus_version");
+    for concat in ["partial", "final;/r1/uploads/tus/a /r1/uploads/tus/b"] {
+        let parallel = anna.request(Method::POST, "/r1/uploads/tus").header("tus-resumable", "1.0.0");
+        let parallel = parallel.header("upload-length", 1).header("upload-concat", concat);
+        anna.send(parallel).await.names_field("upload_concat");
+    }
 
     let path = create(&anna, 10, "").await.header("location").unwrap().to_owned();
     append(&ben, &path, 0, "hello").await.refused(404, "not_found");
-    assert_eq!(ben.send(ben.request(Method::HEAD, &path)).await.status, 404);
-    ben.delete(&path).await.refused(404, "not_found");
+    assert_eq!(ask(&ben, Method::HEAD, &path).await.status, 404);
+    ask(&ben, Method::DELETE, &path).await.refused(404, "not_found");
+    for method in [Method::HEAD, Method::PATCH, Method::DELETE] {
+        assert_eq!(anna.send(anna.request(method, &path)).await.status, 412);
+    }
     let plain = anna
         .request(Method::PATCH, &path)
+        .header("tus-resumable", "1.0.0")
         .header("upload-offset", 0)
         .header("content-type", "text/plain")
         .body("hello");
     anna.send(plain).await.refused(415, "unsupported_media_type");
     append(&anna, &path, 0, "hello").await;
-    assert_eq!(anna.delete(&path).await.status, 204);
-    assert_eq!(anna.send(anna.request(Method::HEAD, &path)).await.status, 404);
+    assert_eq!(ask(&anna, Method::DELETE, &path).await.status, 204);
+    assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 404);
     assert!(stored(&app).is_empty());
 
     // Its content is what its claim was not.
@@ -147,8 +197,7 @@ async fn a_file_whose_pieces_are_gone_is_not_taken_in() {
     // As if an instance had died before it put them together, and what came first were lost.
     app.database.run("UPDATE uploads SET size = 5").await;
     app.database.run("UPDATE upload_parts SET position = 2, size = 3").await;
-    let asked = anna.send(anna.request(Method::HEAD, &path)).await;
-    assert_eq!(asked.status, 503);
+    assert_eq!(ask(&anna, Method::HEAD, &path).await.status, 503);
     let id = path.rsplit('/').next().unwrap();
     assert_eq!(anna.get(&format!("/r1/uploads/{id}")).await.data()["status"], "pending");
 }

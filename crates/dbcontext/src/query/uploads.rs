@@ -112,6 +112,22 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
     raw::run(db, sql, values).await
 }
 
+/// Keeps what a client of tus says of its file.
+pub async fn set_metadata<C: ConnectionTrait>(db: &C, id: UploadId, metadata: &str) -> Result<(), AppError> {
+    raw::run(db, "UPDATE uploads SET tus_metadata = $2 WHERE id = $1", vec![id.into(), metadata.into()]).await
+}
+
+/// What [`set_metadata`] has kept.
+pub async fn metadata<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Option<String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        tus_metadata: Option<String>,
+    }
+    let sql = "SELECT tus_metadata FROM uploads WHERE id = $1";
+    let row: Option<Row> = raw::find_one(db, sql, vec![id.into()]).await?;
+    Ok(row.and_then(|row| row.tus_metadata))
+}
+
 /// Says how much space a file takes that is still coming; `false` where it does not come any more.
 pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Result<bool, AppError> {
     let sql = format!(

@@ -76,6 +76,10 @@ impl Endpoint for CreateTusUpload {
 
     async fn handle(ctx: &Ctx, request: CreateTusUploadRequest) -> Result<Reply<Raw>, AppError> {
         check_version(request.tus_resumable.as_deref())?;
+        if ctx.http().headers().contains_key("upload-concat") {
+            let sentence = "A file comes here in one line: send it without parallel parts.";
+            return Err(AppError::field("upload_concat", "invalid", sentence));
+        }
         let metadata = request.upload_metadata.unwrap_or_default();
         let announced = Announced {
             name: named(&metadata, "filename").unwrap_or_default(),
@@ -86,7 +90,7 @@ impl Endpoint for CreateTusUpload {
             duration_ms: request.duration_ms,
             conversation_id: request.conversation_id,
         };
-        let mut progress = resumable::create(ctx.app(), ctx.user()?, announced).await?;
+        let mut progress = resumable::create(ctx.app(), ctx.user()?, announced, &metadata).await?;
         if is_pieces(ctx.http().headers()) {
             progress = append(ctx, progress.id, Some(0), request.body).await?;
         } else if progress.length == 0 {
@@ -119,7 +123,9 @@ impl Endpoint for ShowTusUpload {
         check_version(request.tus_resumable.as_deref())?;
         let progress = resumable::progress(ctx.app(), ctx.user()?, request.id).await?;
         let reply = with_progress(empty(StatusCode::OK), &progress);
-        Ok(with(reply, HeaderName::from_static("upload-length"), &progress.length.to_string()))
+        let reply = with(reply, HeaderName::from_static("upload-length"), &progress.length.to_string());
+        let metadata = resumable::metadata(ctx.app(), progress.id).await?;
+        Ok(metadata.iter().fold(reply, |reply, text| with(reply, HeaderName::from_static("upload-metadata"), text)))
     }
 }
 
@@ -199,8 +205,20 @@ pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
     Some(response.finish())
 }
 
+/// The method that a request stands for: some clients and proxies know no other than `POST`, and name it in a header.
+pub(crate) fn method(http: &HttpRequest, path: &str) -> Method {
+    let named = || http.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
+    let is_override = *http.method() == Method::POST && path.starts_with(ROOT);
+    match is_override.then(named).flatten() {
+        Some(b"PATCH") => Method::PATCH,
+        Some(b"DELETE") => Method::DELETE,
+        Some(b"HEAD") => Method::HEAD,
+        _ => http.method().clone(),
+    }
+}
+
 fn check_version(version: Option<&str>) -> Result<(), AppError> {
-    if version.is_none_or(|version| version == VERSION) { Ok(()) } else { Err(Code::TusVersion.into()) }
+    if version == Some(VERSION) { Ok(()) } else { Err(Code::TusVersion.into()) }
 }
 
 fn is_pieces(headers: &HeaderMap) -> bool {

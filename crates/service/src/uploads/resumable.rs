@@ -39,15 +39,23 @@ pub struct Progress {
     pub expires_at: Timestamp,
 }
 
-/// Announces a file that will come.
-pub async fn create(app: &App, by: &Principal, announced: Announced) -> Result<Progress, AppError> {
+/// Announces a file that will come; `metadata`: what its client says of it.
+pub async fn create(app: &App, by: &Principal, announced: Announced, metadata: &str) -> Result<Progress, AppError> {
     let length = announced.size.unwrap_or_default();
     let (id, _) = announce(app, by, announced).await?;
+    if !metadata.is_empty() {
+        rows::set_metadata(app.db.writer(), id, metadata).await?;
+    }
     Ok(Progress { id, offset: 0, length, expires_at: expiry(app.clock.now()) })
 }
 
 fn expiry(created_at: Timestamp) -> Timestamp {
     Timestamp(created_at.0.saturating_add(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// What its client said of a file, as it was written.
+pub async fn metadata(app: &App, id: UploadId) -> Result<Option<String>, AppError> {
+    rows::metadata(app.db.writer(), id).await
 }
 
 /// How far the caller's file has come. One that is all there and was not looked at yet, because an instance died, is now.
