@@ -49,7 +49,7 @@ pub struct SendMessageRequest {
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
     /// May be empty where there are files. At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
-    /// No control characters but line breaks and tabs; CR LF becomes LF.
+    /// Control characters but line breaks and tabs are left out; CR LF becomes LF.
     pub content: String,
     pub reply_to: Option<MessageId>,
     /// Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.

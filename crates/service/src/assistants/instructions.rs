@@ -1,7 +1,7 @@
 //! What somebody wants all assistants to know of them and to keep to. It goes with what is asked where nobody else reads the answers: in a
 //! group others would see its effect.
 
-use appcore::{AppError, auth::Principal};
+use appcore::{AppError, auth::Principal, text::plain};
 use dbcontext::query::user_settings;
 
 use crate::App;
@@ -22,17 +22,10 @@ pub async fn set_own(app: &App, by: &Principal, text: String) -> Result<String, 
 
 /// Instructions of at most so many characters, without what stands around them.
 pub(crate) fn parse(text: &str, most: usize) -> Result<String, AppError> {
-    let text = text.replace("\r\n", "\n").trim().to_owned();
+    let text = plain(text.to_owned()).trim().to_owned();
     if text.chars().count() > most {
         let message = format!("Instructions can have up to {most} characters.");
         return Err(AppError::field("instructions", "too_long", message));
-    }
-    if text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\t')) {
-        return Err(AppError::field(
-            "instructions",
-            "invalid",
-            "The text contains control characters. Remove them and try again.",
-        ));
     }
     Ok(text)
 }
@@ -46,8 +39,8 @@ mod tests {
         assert_eq!(parse(" Be brief.\r\nUse metres.\n", MAX_CHARS).unwrap(), "Be brief.\nUse metres.");
         assert_eq!(parse(" \n", MAX_CHARS).unwrap(), "");
         assert!(parse(&"ơ".repeat(MAX_CHARS), MAX_CHARS).is_ok());
-        for refused in ["ơ".repeat(MAX_CHARS + 1), "a\0b".to_owned(), "a\u{1b}b".to_owned()] {
-            assert_eq!(parse(&refused, MAX_CHARS).unwrap_err().fields()[0].field, "instructions");
-        }
+        assert_eq!(parse("a\0b\u{1b}\r\nc", MAX_CHARS).unwrap(), "ab\nc");
+        let long = "ơ".repeat(MAX_CHARS + 1);
+        assert_eq!(parse(&long, MAX_CHARS).unwrap_err().fields()[0].field, "instructions");
     }
 }

@@ -6,6 +6,7 @@ use appcore::{
     event::Event,
     line::{check_search, parse_line},
     page::{Page, PageRequest},
+    text::plain,
     view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},
 };
 use dbcontext::query::prompts::{self as rows, PromptRow, SeenPrompt};
@@ -221,17 +222,13 @@ fn is_mark(letter: char) -> bool {
 }
 
 fn parse_content(text: String) -> Result<String, AppError> {
-    let text = if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text };
+    let text = plain(text);
     if text.trim().is_empty() {
         return Err(AppError::field("content", "required", "Write the prompt first."));
     }
     if text.chars().count() > MAX_CONTENT {
         let message = format!("Prompts can have up to {MAX_CONTENT} characters.");
         return Err(AppError::field("content", "too_long", message));
-    }
-    if text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\t')) {
-        let message = "The text contains control characters. Remove them and try again.";
-        return Err(AppError::field("content", "invalid", message));
     }
     if variables(&text).len() > MAX_VARIABLES {
         let message = format!("A prompt can have up to {MAX_VARIABLES} variables.");

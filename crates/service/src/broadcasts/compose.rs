@@ -6,6 +6,7 @@ use appcore::{
     AppError, BroadcastId, Code, Timestamp,
     auth::Principal,
     line,
+    text::plain,
     view::{Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, PresenceStatus, Severity},
 };
 use dbcontext::{
@@ -253,17 +254,10 @@ fn stored(value: &impl serde::Serialize) -> Result<String, AppError> {
 }
 
 fn body(text: &str) -> Result<String, AppError> {
-    let text = text.replace("\r\n", "\n");
+    let text = plain(text.to_owned());
     let text = text.trim();
     if text.chars().count() > MAX_BODY {
         return Err(AppError::field("body", "too_long", format!("Use {MAX_BODY} characters or fewer.")));
-    }
-    if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
-        return Err(AppError::field(
-            "body",
-            "invalid",
-            "The text contains control characters. Remove them and try again.",
-        ));
     }
     Ok(text.to_owned())
 }

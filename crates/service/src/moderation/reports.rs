@@ -7,6 +7,7 @@ use appcore::{
     auth::Principal,
     event::Event,
     page::{Page, PageRequest},
+    text::plain,
     view::{
         Message, Report, ReportDeed, ReportDetails, ReportReason, ReportReceipt, ReportStatus, SenderKind, Warning,
     },
@@ -86,12 +87,13 @@ fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
 }
 
 fn checked(words: Option<&str>) -> Result<Option<String>, AppError> {
-    let Some(words) = words.map(str::trim).filter(|words| !words.is_empty()) else { return Ok(None) };
+    let words = plain(words.unwrap_or_default().to_owned());
+    let words = words.trim();
+    if words.is_empty() {
+        return Ok(None);
+    }
     if words.chars().count() > MAX_WORDS {
         return Err(AppError::field("words", "too_long", format!("Use {MAX_WORDS} characters or fewer.")));
-    }
-    if words.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\t')) {
-        return Err(AppError::field("words", "invalid", "Control characters are not allowed here."));
     }
     Ok(Some(words.to_owned()))
 }

@@ -20,6 +20,13 @@ it.each(['.', '\u200ba', 'ㄱ', '⠁', '👩\u200d💻', '\u0301', '\u06dd', '\u
   (text) => expect(isBlank(text)).toBe(false)
 );
 
-it('control characters are left out of what is sent, but for tabs and line breaks', () => {
-  expect(withoutControls('a\u0000b\u0007\tc\r\nd\u001b[0m\u007f\u0085 \u200d😀')).toBe('ab\tc\r\nd[0m \u200d😀');
+it.each([
+  ['a\u0000b\u0007\tc\u007f \u200d😀', 'ab\tc \u200d😀'],
+  ['a\r\nb\rc\vd\fe\u0085f', 'a\nb\nc\nd\ne\nf'],
+  ['\u001b[32mok\u001b[0m', 'ok'],
+  ['\u001b[1;38:5:1ma\u001b[Kb', 'ab'],
+  ['\u001bb\u001b[1', 'b[1'],
+  ['\u001b[1\nb', '[1\nb']
+])('%j is sent without control characters but tabs and line breaks', (text, sent) => {
+  expect(withoutControls(text)).toBe(sent);
 });

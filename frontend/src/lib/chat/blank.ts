@@ -6,9 +6,13 @@ export function isBlank(text: string): boolean {
   return text.search(SEEN) === -1;
 }
 
-/** Control characters but tabs and the ends of lines: they come with what is pasted, and no message may hold them. */
-const CONTROL = /(?![\t\n\r])\p{Cc}/gu;
+/** The end of a line as slides, PDFs and old systems write it. */
+const LINE = /\r\n?|[\v\f\u0085]/g;
+const ESCAPE = '\u001b';
+/** A terminal’s colours, and control characters but tabs and the ends of lines: they come with what is pasted, and no message holds them. */
+const CONTROL = new RegExp(String.raw`${ESCAPE}\[[ -?]*[@-~]|(?![\t\n])\p{Cc}`, 'gu');
 
+/** As the server keeps it (`text.rs`). */
 export function withoutControls(text: string): string {
-  return text.replace(CONTROL, '');
+  return text.replace(LINE, '\n').replace(CONTROL, '');
 }

@@ -6633,7 +6633,7 @@ export type SendMessageRequest = {
     confirm?: boolean | null;
     /**
      * May be empty where there are files. At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
-     * No control characters but line breaks and tabs; CR LF becomes LF.
+     * Control characters but line breaks and tabs are left out; CR LF becomes LF.
      */
     content: string;
     forward_of?: MessageId | null;
