@@ -16,6 +16,18 @@ const AS_LETTERS = new RegExp(
 );
 const LETTER = 'a';
 
+/** Whether the stars are those of a sum, such as `2*3*4` and `x**2 + y**2`. */
+export function isProduct(raw: string, before = '', after = ''): boolean {
+  const [, first = '', last = ''] = /^\*+([a-z\d(])(?:.*([a-z\d)]))?\*+$/is.exec(raw) ?? [];
+  const beside = before + first + (last || first) + after;
+  return first !== '' && /^[a-z\d)][a-z\d(][a-z\d)][a-z\d(]$/i.test(beside) && /[\d()]/.test(beside);
+}
+
+/** Whether single marks stand between numbers or words, as in `10~20, 30~40`. */
+export function isRange(raw: string, before = '', after = ''): boolean {
+  return !raw.startsWith('~~') && (/[\p{L}\p{N}]/u.test(before) || /\p{N}/u.test(after));
+}
+
 /** The text in which `marked` looks for what ends an emphasis, with letters for such punctuation. */
 export function maskBeside(masked: string): string {
   return masked.replace(AS_LETTERS, (mark) => LETTER.repeat(mark.length));

@@ -5,7 +5,7 @@
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
 import { addressAt } from './address.ts';
-import { maskBeside, opensBeside } from './emphasis.ts';
+import { isProduct, isRange, maskBeside, opensBeside } from './emphasis.ts';
 import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
@@ -13,6 +13,17 @@ import { MATH } from './math.ts';
 export const DEEPEST = 16;
 /** A head of many columns makes every line below it a row of as many cells, however short the line is. */
 export const MOST_CELLS = 3_000;
+
+/** Numbers of a date, such as the Korean `2026. 1. 5.`, which are no lists in each other. */
+const DATE = /^ {0,3}\d{1,9}[.)] +\d{1,9}[.)](?:\s|$)/;
+/** More than a number, or a face: `>= 5`, `>90%`, `>_<`. */
+const MORE = /^ {0,3}>(?:=|[$€£¥]?\d(?!\d*[.)]\s)|[._~]{1,2}[<>]|[:;]-?[()DPO3/\\|])/;
+/** What its backslashes belong to: a shrug, however well it was escaped, and a folder of another machine. */
+const SHRUG = /^\\{1,3}_\(ツ\)\\?_\/¯/;
+const SHARE = /^\\\\[\w.$-]+(?=\\[\w$])/;
+/** A drive, and a path on it, in which stars and lines are no marks. */
+const DRIVE = /(?<![\p{L}\p{N}])[a-z]:$/iu;
+const PATH = /^\\[\w.$~*?%-][^\s`"<>|]*/;
 
 const HOOKS = { emStrongMask: maskBeside } as NonNullable<MarkedOptions['hooks']>;
 
@@ -46,11 +57,17 @@ class BoundedTokenizer extends Tokenizer {
   #inlines = 0;
 
   override blockquote(src: string): Tokens.Blockquote | undefined {
-    return this.#inBlock(() => super.blockquote(src));
+    return MORE.test(src) ? undefined : this.#inBlock(() => super.blockquote(src));
   }
 
   override list(src: string): Tokens.List | undefined {
-    return this.#inBlock(() => super.list(src));
+    return DATE.test(src) ? undefined : this.#inBlock(() => super.list(src));
+  }
+
+  /** A sign or two below a line are none: the `--` before a name, a list that is begun. */
+  override lheading(src: string): Tokens.Heading | undefined {
+    const heading = super.lheading(src);
+    return heading && /(?:===|---)\s*$/.test(heading.raw) ? heading : undefined;
   }
 
   override table(src: string): Tokens.Table | undefined {
@@ -69,11 +86,28 @@ class BoundedTokenizer extends Tokenizer {
   }
 
   override emStrong(src: string, masked: string, before?: string): Tokens.Em | Tokens.Strong | undefined {
-    return this.#inInline(() => super.emStrong(src, masked, opensBeside(src, masked) ? '' : before));
+    const token = this.#inInline(() => super.emStrong(src, masked, opensBeside(src, masked) ? '' : before));
+    if (!token || !isProduct(token.raw, before, src[token.raw.length])) return token;
+    const [raw] = /^\*+/.exec(token.raw) ?? [''];
+    return { type: 'text', raw, text: raw } as Tokens.Generic as Tokens.Em;
   }
 
   override del(src: string, masked: string, before?: string): Tokens.Del | undefined {
-    return this.#inInline(() => super.del(src, masked, opensBeside(src, masked) ? '' : before));
+    const token = this.#inInline(() => super.del(src, masked, opensBeside(src, masked) ? '' : before));
+    return token && isRange(token.raw, before, src[token.raw.length]) ? undefined : token;
+  }
+
+  override escape(src: string): Tokens.Escape | undefined {
+    const shrug = SHRUG.exec(src)?.[0];
+    if (shrug !== undefined) return { type: 'escape', raw: shrug, text: String.raw`\_(ツ)_/¯` };
+    const share = SHARE.exec(src)?.[0];
+    return share === undefined ? super.escape(src) : { type: 'escape', raw: share, text: share };
+  }
+
+  override inlineText(src: string): Tokens.Text | undefined {
+    const token = super.inlineText(src);
+    const path = token && DRIVE.test(token.raw) ? PATH.exec(src.slice(token.raw.length))?.[0] : undefined;
+    return token && path !== undefined ? { ...token, raw: token.raw + path, text: token.text + path } : token;
   }
 
   override link(src: string): Tokens.Link | Tokens.Image | undefined {

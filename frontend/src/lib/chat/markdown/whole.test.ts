@@ -214,7 +214,27 @@ describe('a text is shown whole', () => {
     ['3) three\n2) two\n1) one', '3)three2)two1)one'],
     ['1. a\n1. b\n1. c', '1.a2.b3.c'],
     ['1986. A good year', '1986.A good year'],
-    ['- [x] done\n\n- [ ] open', 'doneopen']
+    ['- [x] done\n\n- [ ] open', 'doneopen'],
+    ['Bye\n--\nAnna', 'Bye--Anna'],
+    ['a\n-', 'a-'],
+    ['a\n=', 'a='],
+    ['2026. 1. 5.'],
+    ['- 24. 12. 2026', '24. 12. 2026'],
+    ['>= 5'],
+    ['>90% of it'],
+    ['>_<'],
+    ['>:('],
+    ['>> >= 5', '>= 5'],
+    ['2*3*4 and 5*x + 3*y'],
+    ['2**10 and 3**2'],
+    ['x**2 + y**2'],
+    ['10~20개, 30~40개'],
+    ['~5개, 10~20개'],
+    ['월~금 9~18시'],
+    ['¯\\_(ツ)_/¯'],
+    ['¯\\\\\\_(ツ)\\_/¯', '¯\\_(ツ)_/¯'],
+    ['\\\\server\\share'],
+    ['C:\\*.txt and D:\\_a\\_b']
   ])('as it was meant: %s', (text, shown = text) => {
     expect(drawn(parse(text)).replaceAll('\u200b', '')).toBe(shown);
   });
@@ -254,7 +274,12 @@ describe('emphasis beside writing without spaces', () => {
     }
   );
 
-  it('is struck out as well', () => {
-    expect(parse('见~~旧的，~~新的')).toMatchObject([{ children: [{}, { type: 'del' }, {}] }]);
+  it.each(['见~~旧的，~~新的', '(~old~) new', '~취소~는 없다', 'a~~1~~2'])('is struck out as well: %s', (text) => {
+    expect(JSON.stringify(parse(text))).toContain('"del"');
+    expect(drawn(parse(text))).not.toContain('~');
+  });
+
+  it.each(['第2**AI**の', '1**a**', '**5**6', 'a*b*c'])('stands beside figures that are no sum: %s', (text) => {
+    expect(drawn(parse(text))).not.toContain('*');
   });
 });
