@@ -5,16 +5,28 @@
 
 import { UNSPACED } from './unspaced.ts';
 
-/** An address of the web, and all that follows it without a space. */
-const BEGUN = /^(?:(?:https?|ftp):\/\/|www\.)[a-z\d-][^\s<]*/i;
+/** An address of the web, and all that follows it without a space or a sign that stands in none. */
+const BEGUN = /^(?:(?:https?|ftp):\/\/[\p{L}\p{N}-]|www\.[a-z\d-])[^\s<>"`]*/iu;
 /** Punctuation beyond ASCII, and what can't be seen. */
 const MARK = String.raw`(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]`;
-/** The host, which ends where such letters come. */
-const HOST = new RegExp(String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNSPACED})[^/?#])+`, 'u');
+/** What follows an address without being a part of it: such writing, and pictures. */
+const UNJOINED = String.raw`(?:${UNSPACED}|[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}])`;
+const NEXT = String.raw`https?:\/\/`;
+/** The host, which ends where such letters come; one that begins with them has an end that tells it from what follows. */
+const HOST = new RegExp(
+  [
+    String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNJOINED}|${NEXT})[^/?#,;'()|*])+`,
+    String.raw`^\w+:\/\/(?:[\p{L}\p{N}-]+\.)+(?:[a-z]{2,}|\p{L}{2,}(?=[/?#:]|$))(?::\d+)?`
+  ].join('|'),
+  'iu'
+);
 /** Behind the host such letters are a part of the address where they begin a name: `/wiki/北京`, but not `/docs에서`. */
-const REST = new RegExp(String.raw`^(?:(?!${MARK}|${UNSPACED}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNSPACED})+)*`, 'u');
+const REST = new RegExp(
+  String.raw`^(?:(?!${MARK}|${UNJOINED}|[,;|]+${NEXT}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNJOINED})+)*`,
+  'iu'
+);
 
-const STOPS = '?!.,:;*_\'"~';
+const STOPS = '?!.,:;*_\'"~|\\';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
 /** Of an entity such as `&hellip;`. */
 const LONGEST_NAME = 32;
@@ -23,7 +35,8 @@ const LONGEST_NAME = 32;
 export function addressAt(text: string): string | null {
   const begun = BEGUN.exec(text)?.[0];
   if (begun === undefined) return null;
-  const host = HOST.exec(begun)?.[0] ?? '';
+  const host = HOST.exec(begun)?.[0];
+  if (host === undefined) return null;
   const rest = begun.slice(host.length);
   return withoutTail(/^[/?#]/.test(rest) ? host + (REST.exec(rest)?.[0] ?? '') : host);
 }

@@ -4,7 +4,7 @@ import type { Inline } from './tree.ts';
 const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
 /** Signs that can't be seen, or that turn the text around. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu;
-const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\]`;
+const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
 /** An address with its scheme, or as one begins. */
 const ADDRESS = new RegExp(
   String.raw`(?:\p{L}[\p{L}\p{N}+.-]*:[\\/]+(?:[^\s/@]*@)?|\bwww\.)(${HOST}|[\p{L}\p{N}_-]+)`,

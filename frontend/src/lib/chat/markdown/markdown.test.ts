@@ -149,9 +149,29 @@ describe('links', () => {
     ['https://a.example/?a[]=1&b[x]', 'https://a.example/?a[]=1&b[x]'],
     ['https://a.example/x&hellip;', 'https://a.example/x'],
     ['https://a.example/x&y;', 'https://a.example/x'],
-    ['https://a.example/?to=https://b.example/y', 'https://a.example/?to=https://b.example/y']
+    ['https://a.example/?to=https://b.example/y', 'https://a.example/?to=https://b.example/y'],
+    ['{"url":"https://a.example/x","id":1}', 'https://a.example/x'],
+    ['`https://a.example/x', 'https://a.example/x'],
+    ['|https://a.example/x|', 'https://a.example/x'],
+    ['https://a.example(see)', 'https://a.example'],
+    ['https://a.example/x😀', 'https://a.example/x'],
+    ['https://a.example👍🏽', 'https://a.example'],
+    ['https://a.example/👍🏽 ok', 'https://a.example/👍🏽'],
+    ['https://пример.example/x', 'https://пример.example/x'],
+    ['https://übung.example', 'https://übung.example'],
+    ['见http://例え.example/x。', 'http://例え.example/x'],
+    ['https://例子.测试/路径', 'https://例子.测试/路径'],
+    ['https://a.example和b.example都可以', 'https://a.example']
   ])('end where their address does: %s', (source, address) => {
     expect(addresses(source)).toEqual([address]);
+  });
+
+  it('are several where commas part them', () => {
+    expect(addresses('https://a.example,https://b.example/x,https://c.example')).toEqual([
+      'https://a.example',
+      'https://b.example/x',
+      'https://c.example'
+    ]);
   });
 
   it('keep every sign of what stands around an address', () => {
@@ -299,12 +319,17 @@ describe('what a link says', () => {
     }
   );
 
-  it.each(['the docs', 'https://evil.example', 'evil.example', 'www.evil.example/x', 'Version 2.3.7', 'Mr. Smith'])(
-    'stays what it was: %s',
-    (label) => {
-      expect(shown(label)).toBe(label);
-    }
-  );
+  it.each([
+    'the docs',
+    '[a]',
+    'https://evil.example',
+    'evil.example',
+    'www.evil.example/x',
+    'Version 2.3.7',
+    'Mr. Smith'
+  ])('stays what it was: %s', (label) => {
+    expect(shown(label)).toBe(label);
+  });
 
   it('knows the site of a mail address', () => {
     expect(shown('me@c.example', 'mailto:me@c.example')).toBe('me@c.example');
