@@ -25,6 +25,7 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 use crate::{
     body::{BodyForm, BodyStream},
     description::Description,
+    file_name::header_text,
 };
 
 /// At most so many wrong fields are named.
@@ -200,11 +201,7 @@ impl Source {
     }
 
     pub fn header<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
-        let text = self
-            .http
-            .headers()
-            .get(name.replace('_', "-"))
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned().into());
+        let text = self.http.headers().get(name.replace('_', "-")).map(|value| header_text(value.as_bytes()).into());
         Text { name, text, errors: &mut self.errors, what: PhantomData }
     }
 

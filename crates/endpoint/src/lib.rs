@@ -16,6 +16,7 @@ mod ctx;
 mod description;
 mod endpoint_trait;
 mod failure;
+mod file_name;
 mod gate;
 pub mod health;
 mod input;

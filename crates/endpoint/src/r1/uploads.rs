@@ -1,6 +1,6 @@
 //! Files that people upload.
 
-use std::{borrow::Cow, convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use appcore::{
@@ -12,11 +12,10 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
-use percent_encoding::percent_decode_str;
 use service::uploads::{self, Announced, FileFilter};
 
 use super::conversations::USUAL_LIMIT;
-use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
+use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, file_name};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<UploadFile>(),
@@ -67,7 +66,7 @@ impl Endpoint for UploadFile {
         let header = |name| ctx.http().headers().get(name).and_then(|value| value.to_str().ok());
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let mut announced = Announced {
-            name: request.x_filename.as_deref().map(decoded).unwrap_or_default(),
+            name: request.x_filename.as_deref().map(file_name::decoded).unwrap_or_default(),
             media_type: content_type.to_owned(),
             size: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             kind: request.kind.unwrap_or(UploadKind::File),
@@ -112,26 +111,6 @@ async fn receive(
     Ok(Reply::of(receiving.finish(ctx.app()).await?))
 }
 
-/// A name as it stands in a header.
-pub(super) fn decoded(name: &str) -> String {
-    percent_decode_str(name).decode_utf8_lossy().into_owned()
-}
-
-/// The name of a form's file. Of a plain one browsers write three characters in a way of their own; some programs write a second one, of any letters
-/// (RFC 5987).
-fn form_name(disposition: &[u8], plain: Option<&str>) -> Option<String> {
-    let disposition = String::from_utf8_lossy(disposition);
-    let extended = disposition.split(';').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let (charset, rest) = value.trim().split_once('\'')?;
-        let (_, written) = rest.split_once('\'')?;
-        let is_it = name.trim().eq_ignore_ascii_case("filename*") && charset.eq_ignore_ascii_case("utf-8");
-        if is_it { percent_decode_str(written).decode_utf8().ok().map(Cow::into_owned) } else { None }
-    });
-    let decoded = |name: &str| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
-    extended.or_else(|| plain.map(decoded))
-}
-
 /// The file of a form.
 struct FormFile {
     name: Option<String>,
@@ -151,7 +130,7 @@ async fn read_form(content_type: &str, body: BodyStream) -> Result<FormFile, App
     while let Some(part) = parts.next_field().await.map_err(unreadable)? {
         if part.name() == Some("file") {
             let disposition = part.headers().get("content-disposition").map(|value| value.as_bytes());
-            let name = form_name(disposition.unwrap_or_default(), part.file_name());
+            let name = file_name::of_form(disposition.unwrap_or_default(), part.file_name());
             let media_type = part.content_type().map(ToString::to_string).unwrap_or_default();
             let bytes = part.bytes().await.map_err(unreadable)?;
             return if bytes.len() > MAX_FORM_FILE {
@@ -233,28 +212,5 @@ impl Endpoint for ListFiles {
             limit: request.limit.unwrap_or(USUAL_LIMIT),
         };
         Ok(Reply::of(uploads::of_conversation(ctx.app(), ctx.user()?, request.id, filter).await?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_forms_file_has_the_name_that_its_program_gave_it() {
-        for (disposition, plain, name) in [
-            ("form-data; name=file; filename=\"a.csv\"", Some("a.csv"), Some("a.csv")),
-            // https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
-            ("form-data; filename=\"a %22b%22.csv\"", Some("a %22b%22.csv"), Some("a \"b\".csv")),
-            ("form-data; filename=\"100%25.csv\"", Some("100%25.csv"), Some("100%25.csv")),
-            // https://www.rfc-editor.org/rfc/rfc5987
-            ("form-data; filename=\"a.csv\"; filename*=UTF-8''k%E1%BA%BF.csv", Some("a.csv"), Some("kế.csv")),
-            ("form-data; filename*=utf-8'vi'k%E1%BA%BF.csv", None, Some("kế.csv")),
-            ("form-data; filename=\"a.csv\"; filename*=UTF-8''%FF.csv", Some("a.csv"), Some("a.csv")),
-            ("form-data; filename=\"a.csv\"; filename*=koi8-r''%C1.csv", Some("a.csv"), Some("a.csv")),
-            ("form-data; name=file", None, None),
-        ] {
-            assert_eq!(form_name(disposition.as_bytes(), plain).as_deref(), name, "{disposition}");
-        }
     }
 }

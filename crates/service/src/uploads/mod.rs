@@ -51,8 +51,9 @@ use store::Store;
 
 /// How long a file is kept that no message carries.
 pub const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest name, in characters.
+/// The longest name, in bytes, as file systems have it; the longest ending that is kept where one is cut.
 const MAX_NAME: usize = 255;
+const MAX_EXTENSION: usize = 16;
 /// Numbers that tell a recording's loudness.
 const PEAKS: usize = 64;
 /// Files that are looked at, and pictures that are made smaller, at the same time; their memory is weighed beside that.
@@ -378,12 +379,25 @@ impl Readable {
 fn file_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let cleaned: String = last.chars().filter(|char| !char.is_control()).collect();
-    let cut: String = cleaned.trim().chars().take(MAX_NAME).collect();
+    let cut = cut_name(cleaned.trim());
     if cut.is_empty() || cut.chars().all(|char| char == '.') {
         return "file".to_owned();
     }
     // A name that would be refused elsewhere is made a plain one: nobody renames a file for us.
     parse_line("name", &cut, MAX_NAME).unwrap_or_else(|_| plain_name(&cut))
+}
+
+/// As much of a name as a file system takes, with what it ends with.
+fn cut_name(name: &str) -> String {
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if extension.len() <= MAX_EXTENSION => (stem, &name[stem.len()..]),
+        _ => (name, ""),
+    };
+    let mut end = stem.len().min(MAX_NAME - extension.len());
+    while !stem.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{extension}", &stem[..end])
 }
 
 fn plain_name(name: &str) -> String {
@@ -455,4 +469,24 @@ pub(crate) fn away(cause: impl Into<anyhow::Error>) -> AppError {
 fn transcript_state(app: &App, kind: UploadKind) -> Option<TranscriptState> {
     let is_written = kind == UploadKind::Voice && app.config.ai.transcription_model.is_some();
     is_written.then_some(TranscriptState::Pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_fits_on_a_disk() {
+        for (name, cut) in [
+            ("a.txt".to_owned(), "a.txt".to_owned()),
+            ("x".repeat(300), "x".repeat(255)),
+            (format!("{}.txt", "ế".repeat(200)), format!("{}.txt", "ế".repeat(83))),
+            (format!("{}.tar.gz", "x".repeat(300)), format!("{}.gz", "x".repeat(252))),
+            (format!("a.{}", "x".repeat(300)), format!("a.{}", "x".repeat(253))),
+            ("../..\\a.txt ".to_owned(), "a.txt".to_owned()),
+            ("..".to_owned(), "file".to_owned()),
+        ] {
+            assert_eq!(file_name(&name), cut);
+        }
+    }
 }

@@ -1,0 +1,154 @@
+//! What a file is called: browsers, mail programs and scripts each write names beyond ASCII in a header in a way of their own.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
+
+/// The text of a header: UTF-8, or else Latin-1, as HTTP had it.
+pub(crate) fn header_text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| latin(bytes), str::to_owned)
+}
+
+fn latin(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// A name as it stands in a header of its own: percent-encoded, or in one of the other ways.
+pub(crate) fn decoded(name: &str) -> String {
+    let other = extended(name).or_else(|| words(name));
+    other.unwrap_or_else(|| percent_decode_str(name).decode_utf8_lossy().into_owned())
+}
+
+/// The name of a form's file. Of a plain one browsers write three characters in a way of their own; some programs write a second one, of any letters
+/// (RFC 5987), or words as mail has them (RFC 2047). `plain` is the name where none is found here.
+pub(crate) fn of_form(disposition: &[u8], plain: Option<&str>) -> Option<String> {
+    let disposition = header_text(disposition);
+    let all = parameters(&disposition);
+    let value = |wanted: &str| all.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let usual =
+        |name: &str| words(name).unwrap_or_else(|| name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"));
+    value("filename*").and_then(extended).or_else(|| value("filename").or(plain).map(usual))
+}
+
+/// What stands behind the first `;`, by its names in small letters.
+fn parameters(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once(';') {
+        let Some((name, value)) = after.split_once('=') else { break };
+        let name = name.rsplit(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let value = value.trim_start();
+        let (value, behind) = if let Some(quoted) = value.strip_prefix('"') {
+            unquoted(quoted)
+        } else {
+            let (value, behind) = value.split_at(value.find(';').unwrap_or(value.len()));
+            (value.trim_end().to_owned(), behind)
+        };
+        found.push((name, value));
+        rest = behind;
+    }
+    found
+}
+
+/// A text up to the quotation mark that ends it, and what stands behind that. Other backslashes are those of folders.
+fn unquoted(quoted: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut letters = quoted.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return (text, &quoted[at + 1..]),
+            '\\' if letters.peek().is_some_and(|(_, next)| *next == '"') => {
+                letters.next();
+                text.push('"');
+            }
+            _ => text.push(letter),
+        }
+    }
+    (text, "")
+}
+
+/// `UTF-8'en'na%C3%AFve.txt`.
+fn extended(value: &str) -> Option<String> {
+    let (charset, rest) = value.trim().split_once('\'')?;
+    let (_, written) = rest.split_once('\'')?;
+    read(charset, percent_decode_str(written).collect()).filter(|name| !name.is_empty())
+}
+
+/// `=?UTF-8?B?bmHDr3ZlLnR4dA==?=`, several of them in a row, and nothing else.
+fn words(name: &str) -> Option<String> {
+    let words: Option<String> = name.split_ascii_whitespace().map(word).collect();
+    words.filter(|name| !name.is_empty())
+}
+
+fn word(word: &str) -> Option<String> {
+    let mut parts = word.strip_prefix("=?")?.strip_suffix("?=")?.splitn(3, '?');
+    let (charset, form, written) = (parts.next()?, parts.next()?, parts.next()?);
+    let bytes = match form {
+        "B" | "b" => STANDARD.decode(written).ok()?,
+        "Q" | "q" => {
+            let written = written.replace('%', "%25").replace('=', "%").replace('_', "%20");
+            percent_decode_str(&written).collect()
+        }
+        _ => return None,
+    };
+    read(charset, bytes)
+}
+
+fn read(charset: &str, bytes: Vec<u8>) -> Option<String> {
+    match charset.to_ascii_lowercase().as_str() {
+        "utf-8" | "utf8" => String::from_utf8(bytes).ok(),
+        "iso-8859-1" | "latin1" | "us-ascii" => Some(latin(&bytes)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forms_file_has_the_name_that_its_program_gave_it() {
+        for (disposition, plain, name) in [
+            ("form-data; name=file; filename=\"a.csv\"", Some("a.csv"), Some("a.csv")),
+            // https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+            ("form-data; filename=\"a %22b%22.csv\"", Some("a %22b%22.csv"), Some("a \"b\".csv")),
+            ("form-data; filename=\"100%25.csv\"", Some("100%25.csv"), Some("100%25.csv")),
+            // https://www.rfc-editor.org/rfc/rfc5987
+            ("form-data; filename=\"a.csv\"; filename*=UTF-8''k%E1%BA%BF.csv", Some("a.csv"), Some("kế.csv")),
+            ("form-data; filename*=utf-8'vi'k%E1%BA%BF.csv", None, Some("kế.csv")),
+            ("form-data; filename*=UTF-8''k%E1%BA%BF.csv; filename=\"a.csv\"", Some("a.csv"), Some("kế.csv")),
+            ("form-data; filename*=iso-8859-1'en'na%EFve.csv", None, Some("naïve.csv")),
+            ("form-data; filename=\"a.csv\"; filename*=UTF-8''%FF.csv", Some("a.csv"), Some("a.csv")),
+            ("form-data; filename=\"a.csv\"; filename*=koi8-r''%C1.csv", Some("a.csv"), Some("a.csv")),
+            ("form-data; filename=\"a.csv\"; filename*=UTF-8''", Some("a.csv"), Some("a.csv")),
+            // https://www.rfc-editor.org/rfc/rfc2047
+            ("form-data; filename=\"=?UTF-8?B?a+G6vy5jc3Y=?=\"", None, Some("kế.csv")),
+            ("form-data; filename=\"=?utf-8?Q?k=E1=BA=BF_1?= =?utf-8?q?.csv?=\"", None, Some("kế 1.csv")),
+            ("form-data; filename=\"=?UTF-8?X?a?=\"", None, Some("=?UTF-8?X?a?=")),
+            ("form-data; FileName = \"a;b.csv\" ; name=\"file\"", None, Some("a;b.csv")),
+            ("form-data; flag; filename=a.csv", None, Some("a.csv")),
+            ("form-data; filename=\"a\\\"b\\c.csv\"", None, Some("a\"b\\c.csv")),
+            ("form-data; filename=\"a", None, Some("a")),
+            ("form-data; name=\"filename=x\"", Some("a.csv"), Some("a.csv")),
+            ("form-data; name=file", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(of_form(disposition.as_bytes(), plain).as_deref(), name, "{disposition}");
+        }
+        assert_eq!(of_form(b"form-data; filename=\"na\xefve.csv\"", None).as_deref(), Some("naïve.csv"));
+    }
+
+    #[test]
+    fn a_name_in_a_header_of_its_own_is_read() {
+        for (text, name) in [
+            ("k%E1%BA%BF.csv", "kế.csv"),
+            ("100%.csv", "100%.csv"),
+            ("UTF-8''k%E1%BA%BF.csv", "kế.csv"),
+            ("=?UTF-8?B?a+G6vy5jc3Y=?=", "kế.csv"),
+            ("it's 'x'.csv", "it's 'x'.csv"),
+            ("", ""),
+        ] {
+            assert_eq!(decoded(text), name);
+        }
+        assert_eq!((header_text("ế".as_bytes()), header_text(b"na\xefve")), ("ế".to_owned(), "naïve".to_owned()));
+    }
+}
