@@ -31,6 +31,7 @@ const CLAIMS = {
   no_nonce: ({ nonce: _, ...claims }) => claims,
   // No lie: some providers say these only when they are asked for them.
   thin: ({ email: _, email_verified: __, name: ___, ...claims }) => claims,
+  nameless: ({ name: _, ...claims }) => claims,
   // No lies either: what Auth0, Keycloak and others put beside the standard's claims, or in their place.
   odd: (claims) => ({
     ...claims,

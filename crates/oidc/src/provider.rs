@@ -168,12 +168,14 @@ impl Provider {
             .map_err(exchange_failed)?;
         let token = tokens.id_token.ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
         let identity = self.verify(&token, Some(&trip.nonce), now).await?;
-        match &discovery.userinfo_endpoint {
-            Some(place) if identity.email.is_none() => {
-                user_info::fill_in(&self.http, place, &tokens.access_token, identity, self.trusts_email).await
-            }
-            _ => Ok(identity),
+        let Some(place) = &discovery.userinfo_endpoint else { return Ok(identity) };
+        if identity.email.is_some() && identity.name.is_some() {
+            return Ok(identity);
         }
+        let known = identity.clone();
+        let filled = user_info::fill_in(&self.http, place, &tokens.access_token, identity, self.trusts_email).await;
+        // Nobody is kept out for a name.
+        if known.email.is_some() { Ok(filled.unwrap_or(known)) } else { filled }
     }
 
     /// Whom an ID token is about.

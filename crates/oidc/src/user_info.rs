@@ -1,4 +1,4 @@
-//! What a provider says of somebody beside the ID token: some put no address into that.
+//! What a provider says of somebody beside the ID token: some put no address or no name into that.
 
 use openidconnect::{
     AccessToken,
@@ -33,7 +33,10 @@ pub(crate) async fn fill_in(
     if person.subject != identity.subject {
         return Err(OidcError::invalid("the provider tells of somebody else than its token"));
     }
+    let name = identity.name.clone().or_else(|| person.name());
+    if identity.email.is_some() {
+        return Ok(Identity { name, ..identity });
+    }
     let address = Address::of(&person, trusts_email);
-    let name = identity.name.or_else(|| person.name());
     Ok(Identity { email: address.email, email_verified: address.is_verified, name, ..identity })
 }

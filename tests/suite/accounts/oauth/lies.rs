@@ -66,6 +66,10 @@ async fn an_address_is_verified_where_the_provider_says_so_and_is_believed() {
     let thin = stage.who(&stage.sign_in("idp", "thin").await).await;
     assert_eq!((&thin["email"], &thin["email_verified"]), (&json!("thin@idp.test"), &json!(true)));
     assert_eq!(thin["display_name"], "thin");
+    stage.provider.order("oidc", json!({ "lie": "nameless" })).await;
+    stage.provider.knows("oidc", "grace", json!({ "name": "Grace Hopper" })).await;
+    let grace = stage.who(&stage.sign_in("idp", "grace").await).await;
+    assert_eq!((&grace["email"], &grace["display_name"]), (&json!("grace@idp.test"), &json!("Grace Hopper")));
     stage.provider.order("oidc", json!({ "lie": null })).await;
     // Without an address there can be no account.
     stage.provider.knows("oidc", "nobody", json!({ "email": null })).await;
