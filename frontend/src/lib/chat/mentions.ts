@@ -33,7 +33,10 @@ const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
 const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
 /** A letter with its marks; of hangul, which may be written in parts, all of them. */
-const LETTER = /\P{M}[\p{M}\u1160-\u11ff]*|\p{M}+/gu;
+const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
+/** What keyboards write for a sign of theirs, as the server's search has it. */
+const QUOTE = /[\u2018\u2019\u201b\u02bc\u2032]/g;
+const DASH = /[\u2010-\u2015\u2212]/g;
 
 interface Known {
   readonly name: Name;
@@ -67,12 +70,14 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   let plainFrom = 0;
   for (let at = 0; at < text.length; at++) {
     const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
-    if (!SIGN.test(sign) || !mayBegin(text, at, sign)) continue;
+    // One name may follow another without a space.
+    const isBehind = sign === '@' && at > 0 && at === plainFrom;
+    if (!SIGN.test(sign) || !(isBehind || mayBegin(text, at, sign))) continue;
     let end = -1;
     const found = knownOf(names).find((one) => {
       if (one.sign !== sign) return false;
       end = endOf(one.text, text, at + 1);
-      return end !== -1 && mayEnd(text, end, sign);
+      return end !== -1 && (mayEnd(text, end, sign) || isBefore(text, end, names));
     });
     if (!found) continue;
     if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
@@ -84,9 +89,14 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   return pieces;
 }
 
-/** Letters in one case and one form, however they were typed. */
+/** Letters in one case, form and width, however they were typed. */
 function folded(text: string): string {
-  return (text.match(LETTER) ?? []).map((letter) => letter.normalize('NFC').toLowerCase()).join('');
+  return (text.match(LETTER) ?? []).map(foldedLetter).join('');
+}
+
+function foldedLetter(letter: string): string {
+  const one = letter.normalize('NFKC').toUpperCase().toLowerCase();
+  return one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ').replace(QUOTE, "'").replace(DASH, '-');
 }
 
 /** Where the name ends that stands there; -1 where it doesn't. */
@@ -96,7 +106,7 @@ function endOf(name: string, text: string, at: number): number {
   while (said.length < name.length) {
     const letter = LETTER.exec(text)?.[0];
     if (letter === undefined) return -1;
-    said += letter.normalize('NFC').toLowerCase();
+    said += foldedLetter(letter);
     if (!name.startsWith(said)) return -1;
   }
   return LETTER.lastIndex;
@@ -108,7 +118,20 @@ const isOfWord = (sign: string) => PART.test(sign) && !UNSPACED.test(sign);
 function mayBegin(text: string, at: number, sign: string): boolean {
   const last = text[at - 1] ?? '';
   const before = /[\udc00-\udfff]/.test(last) ? text.slice(at - 2, at) : last;
-  return !isOfWord(before) && !(sign === '@' && /[./-]/.test(before));
+  // Dots and dashes that follow no word are those of a sentence.
+  const isOfPath = before === '/' || (/[.-]/.test(before) && isOfWord(text[at - 2] ?? ''));
+  return !isOfWord(before) && !(sign === '@' && isOfPath);
+}
+
+/** Whether another name begins there. */
+function isBefore(text: string, at: number, names: readonly Name[]): boolean {
+  return (
+    /[@＠]/.test(text[at] ?? '') &&
+    knownOf(names).some((one) => {
+      const end = one.sign === '@' ? endOf(one.text, text, at + 1) : -1;
+      return end !== -1 && mayEnd(text, end, '@');
+    })
+  );
 }
 
 /** The name is whole, and no beginning of a path or an address. */

@@ -167,22 +167,34 @@ fn is_address(text: &str) -> bool {
     ["http://", "https://", "mailto:", "tel:", "/c/"].iter().any(|begin| text.starts_with(begin))
 }
 
-/// Letters in one case and one form, however they were typed.
+/// Letters in one case, form and width, however they were typed.
 fn folded(text: &str) -> String {
-    text.nfc().flat_map(char::to_lowercase).collect()
+    let letters = text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    let folded: String = letters.map(plain_sign).collect();
+    folded.replace("i\u{307}", "i")
+}
+
+/// What keyboards write for a sign of theirs.
+const fn plain_sign(letter: char) -> char {
+    match letter {
+        '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => '\'',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        'ς' => 'σ',
+        other => other,
+    }
 }
 
 /// What may be a name in a folded text: a few words after each `@`, which some names have in parts and others as one.
 fn names_in(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for (at, _) in text.match_indices('@').filter(|(at, _)| may_begin(&text[..*at])).take(MAX_SIGNS) {
+    for (at, _) in text.match_indices('@').filter(|(at, _)| may_be_one(&text[..*at])).take(MAX_SIGNS) {
         let after = &text[at + 1..];
         let mut words = 0;
         let mut last = None;
         let ends = after.char_indices().map(|(end, next)| (end, Some(next))).chain([(after.len(), None)]);
         for (end, next) in ends.take(MAX_NAME + 1) {
             let name = &after[..end];
-            if end > 0 && may_end(&after[end..]) && name.trim() == name {
+            if end > 0 && (may_end(&after[end..]) || after[end..].starts_with('@')) && name.trim() == name {
                 names.insert(name.to_owned());
             }
             words += usize::from(!next.is_some_and(is_part) && last.is_some_and(is_part));
@@ -198,11 +210,26 @@ fn names_in(text: &str) -> BTreeSet<String> {
 /// Where which of these names stand in a text, all of it folded: of those that fit at one place the longest.
 fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     let mut named: Vec<(usize, &str)> = Vec::new();
-    for (at, _) in text.match_indices('@').filter(|(at, _)| may_begin(&text[..*at])) {
+    // One name may follow another without a space.
+    let mut ended = None;
+    let is_before = |rest: &str| {
+        let next = rest.strip_prefix('@');
+        next.is_some_and(|next| {
+            names.iter().any(|name| !name.is_empty() && next.strip_prefix(name.as_str()).is_some_and(may_end))
+        })
+    };
+    for (at, _) in text.match_indices('@') {
+        if ended != Some(at) && !may_begin(&text[..at]) {
+            continue;
+        }
         let after = &text[at + 1..];
-        let fits = |name: &&String| !name.is_empty() && after.strip_prefix(name.as_str()).is_some_and(may_end);
+        let fits = |name: &&String| {
+            let rest = after.strip_prefix(name.as_str()).filter(|_| !name.is_empty());
+            rest.is_some_and(|rest| may_end(rest) || is_before(rest))
+        };
         if let Some(name) = names.iter().filter(fits).max_by_key(|name| name.len()) {
             named.push((at, name));
+            ended = Some(at + 1 + name.len());
         }
     }
     named
@@ -220,8 +247,19 @@ fn joins(letter: char) -> bool {
 
 /// Whether a name may begin behind this: no word, path or address goes on there.
 fn may_begin(before: &str) -> bool {
-    let last = before.chars().next_back();
-    !last.is_some_and(|last| joins(last) || matches!(last, '.' | '/' | '-')) && !ends_in_address(before)
+    let mut letters = before.chars().rev();
+    let goes_on = match letters.next() {
+        Some('/') => true,
+        // Dots and dashes that follow no word are those of a sentence.
+        Some('.' | '-') => letters.next().is_some_and(joins),
+        last => last.is_some_and(joins),
+    };
+    !goes_on && !ends_in_address(before)
+}
+
+/// Whether a name may begin behind this, or behind the one that this ends with.
+fn may_be_one(before: &str) -> bool {
+    may_begin(before) || before.chars().rev().take(MAX_NAME).any(|letter| letter == '@')
 }
 
 /// An address has no spaces, and no letters beyond ASCII that would be certain to belong to it.
