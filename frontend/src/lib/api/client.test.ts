@@ -181,6 +181,11 @@ describe('the refresh', () => {
     await expect(refused.get('/a')).rejects.toMatchObject({ status: 401 });
     expect(ended).toHaveBeenCalledTimes(1);
 
+    const page = new Api({ fetch: (async () => new Response('<h1>Sign in</h1>', { status: 401 })) as typeof fetch });
+    page.onSignedOut = ended;
+    await expect(page.get('/a')).rejects.toMatchObject({ status: 502 });
+    expect(ended).toHaveBeenCalledTimes(1);
+
     const lost = new Api({
       fetch: fakeServer((call) => (call.path === '/r1/auth/refresh' ? 'lost' : no(401, 'unauthenticated'))).fetch,
       wait: now

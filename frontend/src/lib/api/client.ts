@@ -373,9 +373,12 @@ export function failureOf(
   text: string | undefined,
   header: (name: string) => string | null
 ): ApiError {
-  const envelope = readEnvelope(text);
-  // A proxy before the server may answer with a page instead of the envelope.
-  const status = answered >= 200 && answered < 300 ? 502 : answered;
+  // A proxy before the server may answer with a page instead of the envelope, or with JSON of its own.
+  const read = readEnvelope(text);
+  const envelope = typeof read?.code === 'string' ? read : undefined;
+  // One that wants a sign-in of its own says nothing about ours.
+  const isNoWord = (answered >= 200 && answered < 300) || (answered === 401 && !envelope);
+  const status = isNoWord ? 502 : answered;
   const wait = Number(header('retry-after'));
   return new ApiError(
     status,

@@ -14,6 +14,9 @@ it('tells what a proxy refuses from what the server does', () => {
   // A page in place of an answer.
   expect(told(200)).toMatch(/doesn’t answer/);
   expect(told(405)).toMatch(/between you and the server/);
+  for (const text of ['', '[]', 'null', '{"code":413,"message":{"en":"no"},"errors":"x"}', '{"success":false}'])
+    expect(told(413, text)).toMatch(/too large for the proxy/);
+  expect(told(504, '{"code":504}')).toMatch(/doesn’t answer/);
   expect(told(413, JSON.stringify({ code: 'too_large', message: 'Too large for us.' }))).toBe('Too large for us.');
 });
 

@@ -287,9 +287,9 @@ export class Session {
   }
 }
 
-/** A network that is refused for a while says nothing about who is signed in. */
+/** A network that is refused for a while says nothing about who is signed in, and neither does a proxy. */
 function isRefused(error: unknown): boolean {
-  if (!(error instanceof ApiError) || error.code === 'address_banned') return false;
+  if (!(error instanceof ApiError) || /^(?:address_banned$|http_)/.test(error.code)) return false;
   return error.status === 401 || error.status === 403;
 }
 

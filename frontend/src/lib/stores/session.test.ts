@@ -193,10 +193,10 @@ describe('a session', () => {
     expect([session.state, channel.said]).toEqual(['signed-in', ['signed-in']]);
   });
 
-  it('outlives a ban of the network', async () => {
+  it.each(['address_banned', 'http_403'])('outlives a ban of the network, or of a proxy: %s', async (code) => {
     storage.setItem('natter.session', JSON.stringify(elena));
     const returning = new Session(api, { storage });
-    api.answers.set('GET /users/me', new ApiError(403, 'address_banned', '', undefined, [], 300));
+    api.answers.set('GET /users/me', new ApiError(403, code, '', undefined, [], 300));
     await returning.load();
     expect([returning.state, returning.isLikely]).toEqual(['unreachable', true]);
   });
