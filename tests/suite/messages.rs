@@ -236,7 +236,7 @@ async fn control_characters_are_left_out_and_line_breaks_are_one_kind() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
-    for control in ["\0", "\u{1}", "\u{8}", "\u{1b}", "\u{1b}[0;32m", "\u{7f}", "\u{9b}"] {
+    for control in ["\u{1}", "\u{8}", "\u{1b}", "\u{1b}[0;32m", "\u{7f}", "\u{9b}"] {
         assert_eq!(anna.send_message(&chat, &format!("a{control}b")).await["content"], "ab");
         anna.send_as(&chat, &new_id(), control).await.names_field("content");
     }
