@@ -34,7 +34,11 @@ export default defineConfig({
                 // early, without its version, and take itself for outdated at each error: the page would load for ever.
                 { name: 'payload', test: /runtime\/client\/payload\.js|vite\/preload-helper/, priority: 3 },
                 // Styles that several parts bring along: in a file of scripts, all who need them would load those too.
-                { name: (id) => basename(id, '.css'), test: /\/src\/styles\/(pages|sheet|writing)\.css$/, priority: 3 },
+                {
+                  name: (id) => basename(id, '.css'),
+                  test: /\/src\/styles\/(pages|sheet|tables|writing)\.css$/,
+                  priority: 3
+                },
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
                 // Files of what pages need at first: what all do, what those of the app do, what only one does. Whatever is opened
                 // by a click stays out of them.
