@@ -9,6 +9,8 @@ export default defineConfig({
     environment: 'node',
     // A process for each file took most of the time. What a file changes for all is undone behind it.
     isolate: false,
+    // Thousands of drawn cases take a second or two; a machine that does something else as well takes longer.
+    testTimeout: 60_000,
     setupFiles: ['./vitest.setup.ts']
   }
 });
