@@ -67,21 +67,18 @@ function knownOf(names: readonly Name[]): readonly Known[] {
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
   const pieces: Piece[] = [];
+  const whole = wholeNames(text, names);
   let plainFrom = 0;
   for (let at = 0; at < text.length; at++) {
     const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
-    // One name may follow another without a space.
+    // Behind another name no space is needed.
     const isBehind = sign === '@' && at > 0 && at === plainFrom;
     if (!SIGN.test(sign) || !(isBehind || mayBegin(text, at, sign))) continue;
-    let end = -1;
-    const found = knownOf(names).find((one) => {
-      if (one.sign !== sign) return false;
-      end = endOf(one.text, text, at + 1);
-      return end !== -1 && (mayEnd(text, end, sign) || isBefore(text, end, names));
-    });
+    const found = whole.get(at) ?? (sign === '@' ? null : nameAt(text, at, sign, names, whole));
     if (!found) continue;
     if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
-    pieces.push({ text: text.slice(at, end), kind: found.name.kind, id: found.name.id });
+    const { end, name } = found;
+    pieces.push({ text: text.slice(at, end), kind: name.kind, id: name.id });
     plainFrom = end;
     at = end - 1;
   }
@@ -123,15 +120,33 @@ function mayBegin(text: string, at: number, sign: string): boolean {
   return !isOfWord(before) && !(sign === '@' && isOfPath);
 }
 
-/** Whether another name begins there. */
-function isBefore(text: string, at: number, names: readonly Name[]): boolean {
-  return (
-    /[@＠]/.test(text[at] ?? '') &&
-    knownOf(names).some((one) => {
-      const end = one.sign === '@' ? endOf(one.text, text, at + 1) : -1;
-      return end !== -1 && mayEnd(text, end, '@');
-    })
-  );
+interface Found {
+  readonly name: Name;
+  readonly end: number;
+}
+
+/** The names behind `@`, from the last one on: they may follow each other without a space. */
+function wholeNames(text: string, names: readonly Name[]): Map<number, Found> {
+  const whole = new Map<number, Found>();
+  for (const { index } of [...text.matchAll(/[@＠]/g)].toReversed()) {
+    const found = nameAt(text, index, '@', names, whole);
+    if (found) whole.set(index, found);
+  }
+  return whole;
+}
+
+function nameAt(
+  text: string,
+  at: number,
+  sign: string,
+  names: readonly Name[],
+  whole: ReadonlyMap<number, Found>
+): Found | null {
+  for (const one of knownOf(names)) {
+    const end = one.sign === sign ? endOf(one.text, text, at + 1) : -1;
+    if (end !== -1 && (mayEnd(text, end, sign) || whole.has(end))) return { name: one.name, end };
+  }
+  return null;
 }
 
 /** The name is whole, and no beginning of a path or an address. */

@@ -6,7 +6,10 @@
 //! Names are looked for in a message's plain text: what is code, a link or a quote asks nobody. The app does the same
 //! (`frontend/src/lib/chat/mentions.ts`), and both are held to the cases beside it.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use appcore::{AppError, AssistantId, Code, ConversationId, UserId, view::MentionKind};
 use dbcontext::query::{self, assistants::Mention, conversations::MemberAssistant};
@@ -209,25 +212,23 @@ fn names_in(text: &str) -> BTreeSet<String> {
 
 /// Where which of these names stand in a text, all of it folded: of those that fit at one place the longest.
 fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
-    let mut named: Vec<(usize, &str)> = Vec::new();
-    // One name may follow another without a space.
-    let mut ended = None;
-    let is_before = |rest: &str| {
-        let next = rest.strip_prefix('@');
-        next.is_some_and(|next| {
-            names.iter().any(|name| !name.is_empty() && next.strip_prefix(name.as_str()).is_some_and(may_end))
-        })
-    };
-    for (at, _) in text.match_indices('@') {
-        if ended != Some(at) && !may_begin(&text[..at]) {
-            continue;
-        }
+    // From the last one on: names may follow each other without a space.
+    let mut whole: BTreeMap<usize, &'a str> = BTreeMap::new();
+    for (at, _) in text.rmatch_indices('@') {
         let after = &text[at + 1..];
         let fits = |name: &&String| {
             let rest = after.strip_prefix(name.as_str()).filter(|_| !name.is_empty());
-            rest.is_some_and(|rest| may_end(rest) || is_before(rest))
+            rest.is_some_and(|rest| may_end(rest) || whole.contains_key(&(text.len() - rest.len())))
         };
-        if let Some(name) = names.iter().filter(fits).max_by_key(|name| name.len()) {
+        let longest = names.iter().filter(fits).max_by_key(|name| name.len());
+        if let Some(name) = longest {
+            whole.insert(at, name.as_str());
+        }
+    }
+    let mut named = Vec::new();
+    let mut ended = None;
+    for (at, name) in whole {
+        if ended == Some(at) || may_begin(&text[..at]) {
             named.push((at, name));
             ended = Some(at + 1 + name.len());
         }
