@@ -36,7 +36,7 @@ export default defineConfig({
                 // Styles that several parts bring along: in a file of scripts, all who need them would load those too.
                 {
                   name: (id) => basename(id, '.css'),
-                  test: /\/src\/styles\/(pages|sheet|tables|writing)\.css$/,
+                  test: /\/src\/styles\/(lines|pages|sheet|tables|writing)\.css$/,
                   priority: 3
                 },
                 { name: 'framework', test: /node_modules\/(svelte|esm-env|clsx)\//, priority: 2 },
