@@ -227,9 +227,10 @@ async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
         holds.forget_all();
         clock.advance(EXPIRY * 2);
         holds.sweep().await.unwrap();
-        // What was held expires with the next look.
-        for (id, expected) in accounts.into_iter().zip([(60, 0, 0), (100, 60, 0), (60, 0, 0)]) {
-            assert_eq!(figures(&db, id).await, expected);
+        // What was held expires with the next look, which may have been one of the instance's own.
+        for (id, expected) in accounts.into_iter().zip([0, 60, 0]) {
+            let (_, held, _) = figures(&db, id).await;
+            assert_eq!(held, expected);
         }
         ledger::expire(&db, clock.now()).await.unwrap();
         for (id, expected) in accounts.into_iter().zip([(0, 0, 0), (100, 60, 0), (0, 0, 0)]) {
