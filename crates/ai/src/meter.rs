@@ -422,9 +422,14 @@ mod tests {
         meter.deliver(400);
         meter.report(usage(7, 1));
         assert_eq!(meter.usage(), Usage { estimated: true, ..usage(7, 100) }, "cut after a first report");
+        meter.report(usage(7, 3));
         meter.report(usage(7, 0));
         meter.close();
-        assert_eq!(meter.usage(), usage(7, 0));
+        assert_eq!(meter.usage(), usage(7, 3), "a zero that comes last takes nothing back");
+        let silent = Meter::default();
+        silent.report(usage(7, 0));
+        silent.close();
+        assert_eq!(silent.usage(), usage(7, 0));
     }
 
     #[test]

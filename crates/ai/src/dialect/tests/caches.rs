@@ -23,7 +23,8 @@ fn marks_of_the_chat_form_reach_claude() {
     );
     assert_eq!(
         claude["messages"][0]["content"],
-        json!([{"type": "text", "text": "hello", "cache_control": mark}, {"type": "text", "text": "more"}])
+        json!([{"type": "text", "text": "hello"}, {"type": "text", "text": "more"}]),
+        "Claude takes four marks: the oldest of a message goes"
     );
     assert_eq!(
         claude["messages"][2]["content"],
