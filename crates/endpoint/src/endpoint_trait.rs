@@ -189,24 +189,27 @@ fn run<E: Endpoint>(
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
+        // On the heap, and made when the request has come: otherwise whoever sends slowly holds the room of all that is to be done with it, several
+        // times over, since each future around this one has a copy.
         let facts = OnceCell::new();
         let handled = async {
             let mut request = E::Request::read(&mut source)?;
             let found = E::handle_before(&ctx, &mut request).await?;
             E::handle(&ctx, request, facts.get_or_init(|| found)).await
-        };
+        }
+        .boxed_local();
         let result = match within(def, &ctx, handled).await {
             Ok(result) => result,
             Err(ended) => Err(ended),
         };
-        E::handle_after(&ctx, facts.get(), result.as_ref()).await;
+        E::handle_after(&ctx, facts.get(), result.as_ref()).boxed_local().await;
         answer::finish(ctx, def, result.and_then(Reply::encode))
     }
     .boxed_local()
 }
 
 /// Waits until the deadline, and where that is asked for no longer than the client does.
-async fn within<T>(def: &EndpointDef, ctx: &Ctx, handled: impl Future<Output = T>) -> Result<T, AppError> {
+async fn within<T>(def: &EndpointDef, ctx: &Ctx, handled: LocalBoxFuture<'_, T>) -> Result<T, AppError> {
     let in_time = async {
         let deadline = def.deadline.of(&ctx.app().config);
         let result = actix_web::rt::time::timeout(deadline, handled).await;
@@ -274,7 +277,22 @@ const fn same(path: &[u8], start: usize, end: usize, name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
+
+    /// What a request may take until all of it has come, in bytes.
+    const WAITING: usize = 9 << 10;
+
+    #[test]
+    fn a_request_that_comes_slowly_takes_little() {
+        let sizes = crate::all().map(|def| {
+            let (http, payload) = TestRequest::default().to_http_parts();
+            (size_of_val(&*(def.call)(def, http, payload)), def.name)
+        });
+        let large: Vec<_> = sizes.filter(|(size, _)| *size > WAITING).collect();
+        assert_eq!(large, []);
+    }
 
     #[test]
     fn a_path_has_exactly_the_fields_of_the_request() {
