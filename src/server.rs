@@ -127,7 +127,8 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 tracing::debug!("a connection is closed: its address has as many as it may");
             }
             let peer = socket.peer_addr().ok();
-            let served = slot.is_some().then(|| http.call((ClientSocket::new(socket), peer)));
+            // On the heap: each future around it would have room for it twice, as long as the connection is there.
+            let served = slot.is_some().then(|| Box::pin(http.call((ClientSocket::new(socket), peer))));
             async move {
                 // A socket that is taken over for WebSocket leaves the count here; people's connections have a limit of their own.
                 let _slot = slot;
