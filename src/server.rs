@@ -20,6 +20,7 @@ use actix_service::{Service as _, apply_fn_factory, fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::{Config, Role};
+use futures_util::FutureExt as _;
 use middleware::{
     address, auth::Credentials, below, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
 };
@@ -115,8 +116,9 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
+            // On the heap, or whoever asks for no upgrade would have room for it, too.
             .upgrade(fn_service(move |(request, framed)| {
-                take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed)
+                take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed).boxed_local()
             }))
             .on_connect_ext(|socket: &ClientSocket, data| _ = data.insert(socket.client().clone()))
             .h1(map_config(application, |_| AppConfig::default()));

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use appcore::{AppError, Code, auth::Principal};
+use futures_util::FutureExt as _;
 use middleware::{
     address, auth, firewall, flood_guard, guard,
     guard::Access,
@@ -24,6 +25,8 @@ use crate::{
 ///
 /// The whole order, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS (actix middleware, in
 /// the program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
+///
+/// Steps that may ask a database are on the heap: a body may take half a minute to come, and until then the request would have room for them.
 pub(crate) async fn enter(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -56,7 +59,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     let principal = match def.access {
         Access::Public => None,
         Access::User | Access::Member(_) | Access::Admin | Access::Key => {
-            let identified = identify(def.access, &app, credentials.as_ref()).await;
+            let identified = identify(def.access, &app, credentials.as_ref()).boxed_local().await;
             if def.access == Access::Key {
                 flood_guard::note_key(&app, credentials.as_ref(), identified.as_ref().err());
             }
@@ -64,8 +67,8 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
                 Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     // Who guesses credentials is counted by address.
-                    rate_limit::count(&app, http, def.rate, None).await?;
-                    firewall::note_refused(&app, http, credentials.as_ref(), &refusal).await;
+                    rate_limit::count(&app, http, def.rate, None).boxed_local().await?;
+                    firewall::note_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await;
                     return Err(refusal);
                 }
             }

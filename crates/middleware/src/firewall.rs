@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 use appcore::{AppError, Code, limit::Violation};
+use futures_util::FutureExt as _;
 use service::App;
 
 use crate::{address, auth::Credentials};
@@ -12,7 +13,7 @@ pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     let source = || address::source(request.request(), &app.config);
     app.firewall.check(|| source().address)?;
     if is_probe(request.path()) {
-        app.firewall.note(source(), Violation::Probe).await;
+        app.firewall.note(source(), Violation::Probe).boxed_local().await;
     }
     Ok(())
 }
