@@ -95,6 +95,7 @@ const FLOORS: [&[&str]; 10] = [
         "csv",
         "emoji",
         "firewall",
+        "halves",
         "jobs",
         "limits",
         "links",

@@ -22,6 +22,7 @@ pub mod events;
 pub mod exports;
 pub mod firewall;
 pub mod gateway;
+mod halves;
 mod holds;
 pub mod jobs;
 pub mod knowledge;

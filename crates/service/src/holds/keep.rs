@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
-use crate::{jobs::caught, ledger};
+use crate::{halves::in_halves, jobs::caught, ledger};
 
 /// Expired holds that one transaction releases.
 const SWEEP_HOLDS: u64 = 500;
@@ -165,20 +165,12 @@ impl Holds {
 
     /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
     async fn release(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
-        let mut left = vec![expired];
-        while let Some(some) = left.pop() {
-            let Err(error) = self.release_together(some, now).await else { continue };
-            if !self.db.is_available() {
-                return Err(error);
-            }
-            if let [(_, hold)] = some {
-                tracing::warn!(%error, %hold, "an expired hold could not be released");
-            } else {
-                let (one, other) = some.split_at(some.len() / 2);
-                left.extend([one, other]);
-            }
+        let work = |some: Vec<(Purse, Uuid)>| async move { self.release_together(&some, now).await.map(|()| true) };
+        let rest = in_halves(expired, usize::MAX, |_| self.db.is_available(), work).await;
+        for ((_, hold), error) in &rest.failed {
+            tracing::warn!(%error, %hold, "an expired hold could not be released");
         }
-        Ok(())
+        rest.error.map_or(Ok(()), Err)
     }
 
     async fn release_together(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {

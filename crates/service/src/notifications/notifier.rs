@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     App,
+    halves::{in_halves, is_of_one},
     jobs::caught,
     lookout::{Look, Lookout},
     push,
@@ -82,10 +83,6 @@ impl News {
 
     fn take(&self) -> Vec<(ConversationId, i64)> {
         std::mem::take(&mut *self.heads.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
-    }
-
-    fn put_back(&self, some: &[(ConversationId, i64)]) {
-        some.iter().for_each(|(id, head)| self.hear(*id, *head));
     }
 }
 
@@ -148,36 +145,17 @@ async fn turn(app: &App, news: &News, lookout: &mut Lookout) -> Result<(), AppEr
     }
     // What comes meanwhile is for the next turn: otherwise there would be no rest while people write, and some conversations would get no turn.
     let all = news.take();
-    let mut left: Vec<_> = all.chunks(CONVERSATIONS).collect();
-    let mut failed = None;
-    while let Some(some) = left.pop() {
-        match caught(look_through(app, news, some)).await {
-            Ok(true) => {}
-            Ok(false) => {
-                // Whoever looks may have looked before this came.
-                left.push(some);
-                left.into_iter().for_each(|some| news.put_back(some));
-                tokio::time::sleep(AGAIN).await;
-                break;
-            }
-            // Others would fare no better.
-            Err(error) if !matches!(error, AppError::Internal(_)) => {
-                left.push(some);
-                left.into_iter().for_each(|some| news.put_back(some));
-                return Err(error);
-            }
-            // Something of one of them can't be read: the others must not suffer for it.
-            Err(_) if some.len() > 1 => {
-                let (one, other) = some.split_at(some.len() / 2);
-                left.extend([one, other]);
-            }
-            Err(error) => {
-                news.put_back(some);
-                failed = Some(error);
-            }
-        }
+    let work = |some: Vec<(ConversationId, i64)>| async move { caught(look_through(app, news, &some)).await };
+    let mut rest = in_halves(&all, CONVERSATIONS, is_of_one, work).await;
+    rest.rows().for_each(|(id, head)| news.hear(*id, *head));
+    if let Some(error) = rest.error {
+        return Err(error);
     }
-    failed.map_or(Ok(()), Err)
+    if !rest.left.is_empty() {
+        // Whoever looks may have looked before this came.
+        tokio::time::sleep(AGAIN).await;
+    }
+    rest.failed.pop().map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// The conversations that a look finds: all that were not looked through, or whatever has come since.

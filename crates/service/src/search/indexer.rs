@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     App,
+    halves::{in_halves, is_of_one},
     jobs::caught,
     lookout::{Look, Lookout},
 };
@@ -305,35 +306,19 @@ async fn read_all(
     news: &News,
     all: &[(Uuid, Head)],
 ) -> Result<Option<AppError>, AppError> {
-    let put_back = |some: &[(Uuid, Head)]| some.iter().for_each(|(id, head)| news.put(*id, *head));
-    let mut left: Vec<_> = all.chunks(CONVERSATIONS).collect();
-    let mut failed = None;
-    while let Some(some) = left.pop() {
+    let work = |some: Vec<(Uuid, Head)>| async move {
         // Another instance may write for long.
         if app.stopping.is_cancelled() {
-            left.push(some);
-            break;
+            return Ok(false);
         }
-        match caught(read(app, index, news, some.to_vec())).await {
-            Ok(()) => {}
-            // Others would fare no better.
-            Err(error) if !matches!(error, AppError::Internal(_)) => {
-                left.push(some);
-                left.into_iter().for_each(put_back);
-                return Err(error);
-            }
-            Err(_) if some.len() > 1 => {
-                let (one, other) = some.split_at(some.len() / 2);
-                left.extend([one, other]);
-            }
-            Err(error) => {
-                put_back(some);
-                failed = Some(error);
-            }
-        }
+        caught(read(app, index, news, some)).await.map(|()| true)
+    };
+    let mut rest = in_halves(all, CONVERSATIONS, is_of_one, work).await;
+    rest.rows().for_each(|(id, head)| news.put(*id, *head));
+    match rest.error {
+        Some(error) => Err(error),
+        None => Ok(rest.failed.pop().map(|(_, error)| error)),
     }
-    left.into_iter().for_each(put_back);
-    Ok(failed)
 }
 
 /// Reads what is new in these conversations.
