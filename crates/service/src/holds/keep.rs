@@ -28,6 +28,34 @@ const FIRST: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
 /// How often blocks are looked after.
 const TEND: Duration = Duration::from_millis(500);
 
+/// Whose holds are swept.
+#[derive(Clone, Copy)]
+enum Of {
+    /// Budgets and quotas.
+    Counters,
+    Accounts,
+}
+
+/// A hold that has expired, and the purse that it is of.
+struct Expired {
+    id: Uuid,
+    expires_at: Timestamp,
+    purse: Result<Purse, AppError>,
+}
+
+impl From<counters::Hold> for Expired {
+    fn from(hold: counters::Hold) -> Self {
+        let purse = CounterId::of(&hold.scope, hold.scope_id).map(Purse::Counter);
+        Self { id: hold.id, expires_at: hold.expires_at, purse }
+    }
+}
+
+impl From<accounts::Hold> for Expired {
+    fn from(hold: accounts::Hold) -> Self {
+        Self { id: hold.id, expires_at: hold.expires_at, purse: Ok(Purse::Credits(hold.account_id)) }
+    }
+}
+
 pub(super) fn start(holds: &Arc<Holds>) {
     tokio::spawn(keep(Arc::downgrade(holds), holds.expiry / 4));
     tokio::spawn(tend(Arc::downgrade(holds)));
@@ -129,21 +157,21 @@ impl Holds {
     /// Releases what has expired. A hold that can't be released keeps no other.
     pub(crate) async fn sweep(&self) -> Result<(), AppError> {
         let now = self.clock.now();
-        let of_counters = self.sweep_counters(now).await;
-        let of_accounts = self.sweep_accounts(now).await;
+        let of_counters = self.sweep_all(Of::Counters, now).await;
+        let of_accounts = self.sweep_all(Of::Accounts, now).await;
         of_counters.and(of_accounts)
     }
 
-    async fn sweep_counters(&self, now: Timestamp) -> Result<(), AppError> {
+    async fn sweep_all(&self, of: Of, now: Timestamp) -> Result<(), AppError> {
         let mut after = FIRST;
         loop {
-            let part = counters::expired(self.db.reader(), now, after, SWEEP_HOLDS).await?;
+            let part = self.expired(of, now, after).await?;
             let Some(last) = part.last() else { return Ok(()) };
             after = (last.expires_at, last.id);
             let mut expired = Vec::with_capacity(part.len());
             for hold in part {
-                match CounterId::of(&hold.scope, hold.scope_id) {
-                    Ok(counter) => expired.push((Purse::Counter(counter), hold.id)),
+                match hold.purse {
+                    Ok(purse) => expired.push((purse, hold.id)),
                     Err(error) => tracing::error!(%error, hold = %hold.id, "an expired hold is of nothing"),
                 }
             }
@@ -151,16 +179,17 @@ impl Holds {
         }
     }
 
-    async fn sweep_accounts(&self, now: Timestamp) -> Result<(), AppError> {
-        let mut after = FIRST;
-        loop {
-            let part = accounts::expired_holds(self.db.reader(), now, after, SWEEP_HOLDS).await?;
-            let Some(last) = part.last() else { return Ok(()) };
-            after = (last.expires_at, last.id);
-            let expired: Vec<(Purse, Uuid)> =
-                part.into_iter().map(|hold| (Purse::Credits(hold.account_id), hold.id)).collect();
-            self.release(&expired, now).await?;
-        }
+    /// Some that have expired, behind the one that `after` names.
+    async fn expired(&self, of: Of, now: Timestamp, after: (Timestamp, Uuid)) -> Result<Vec<Expired>, AppError> {
+        let db = self.db.reader();
+        Ok(match of {
+            Of::Counters => {
+                counters::expired(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
+            }
+            Of::Accounts => {
+                accounts::expired_holds(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
+            }
+        })
     }
 
     /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
