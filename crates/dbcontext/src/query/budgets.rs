@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     page,
     pieces::{Change, Piece, execute},
+    raw,
     rows::{Column as Field, Rows},
 };
 use crate::{
@@ -196,7 +197,7 @@ pub async fn expired<C: ConnectionTrait>(
 ) -> Result<Vec<Hold>, AppError> {
     let sql = "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
                ORDER BY expires_at, id LIMIT $4";
-    let values = [now.0.into(), after.0.0.into(), after.1.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Hold::find_by_statement(statement).all(db).await.map_err(app_error)
 }

@@ -8,6 +8,7 @@ use super::{
     access,
     messages::PAGE_CHARS,
     pieces::{Change, Piece},
+    raw,
     rows::{Column, Rows},
 };
 use crate::{constraint::app_error, entity::conversation_event};
@@ -27,7 +28,7 @@ pub async fn after<C: ConnectionTrait>(
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
         sql,
-        [id.into(), after_seq.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+        [id.into(), after_seq.into(), raw::limit(limit)],
     );
     conversation_event::Model::find_by_statement(statement).all(db).await.map_err(app_error)
 }

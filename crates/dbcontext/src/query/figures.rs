@@ -265,8 +265,7 @@ pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timest
 pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -> Result<Vec<IncidentRow>, AppError> {
     let sql = "SELECT id, kind, detail, instance_id, began_at, ended_at, felt, people FROM incidents \
                WHERE began_at >= $1 OR ended_at >= $1 OR ended_at IS NULL ORDER BY began_at DESC LIMIT $2";
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut rows: Vec<IncidentRow> = raw::find(db, sql, vec![from.0.into(), most.into()]).await?;
+    let mut rows: Vec<IncidentRow> = raw::find(db, sql, vec![from.0.into(), raw::limit(most)]).await?;
     rows.reverse();
     Ok(rows)
 }

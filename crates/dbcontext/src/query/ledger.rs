@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     page,
     pieces::{Change, Piece, execute},
+    raw,
     rows::{Column as Field, Rows},
 };
 use crate::{
@@ -233,7 +234,7 @@ pub async fn expiring<C: ConnectionTrait>(
     let sql = "SELECT account_id, CAST(SUM(remaining) AS BIGINT) AS remaining, expires_at FROM credit_grants \
                WHERE remaining > 0 AND expires_at >= $1 AND expires_at < $2 GROUP BY account_id, expires_at \
                ORDER BY expires_at, account_id LIMIT $3";
-    let values = [from.0.into(), to.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let values = [from.0.into(), to.0.into(), raw::limit(most)];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Expiring::find_by_statement(statement).all(db).await.map_err(app_error)
 }
@@ -253,7 +254,7 @@ pub async fn with_expired<C: ConnectionTrait>(
     let sql = "WITH expired AS MATERIALIZED (SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
                  WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held) \
                SELECT account_id FROM expired WHERE account_id > $2 ORDER BY account_id LIMIT $3";
-    let values = [now.0.into(), after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let values = [now.0.into(), after.into(), raw::limit(most)];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.account_id).collect())
@@ -292,7 +293,7 @@ pub async fn expired_holds<C: ConnectionTrait>(
 ) -> Result<Vec<Hold>, AppError> {
     let sql = "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
                ORDER BY expires_at, id LIMIT $4";
-    let values = [now.0.into(), after.0.0.into(), after.1.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Hold::find_by_statement(statement).all(db).await.map_err(app_error)
 }

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::page;
+use super::{page, raw};
 use crate::{
     constraint::app_error,
     entity::{
@@ -131,8 +131,7 @@ async fn claim_of<C: ConnectionTrait>(
     next: Timestamp,
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let values = [next.0.into(), gateway.into(), now.0.into(), most.into(), now.0.into()];
+    let values = [next.0.into(), gateway.into(), now.0.into(), raw::limit(most), now.0.into()];
     ids(db, sql, values).await
 }
 
@@ -161,7 +160,7 @@ pub(super) async fn claim<C: ConnectionTrait>(
         "UPDATE {table} SET {column} = $1 WHERE id IN (SELECT id FROM {table} WHERE {column} IS NOT NULL AND {column} <= $2 \
          ORDER BY {column} LIMIT $3) AND {column} <= $4 RETURNING id"
     );
-    let values = [next.0.into(), now.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into(), now.0.into()];
+    let values = [next.0.into(), now.0.into(), raw::limit(most), now.0.into()];
     ids(db, &sql, values).await
 }
 
@@ -246,7 +245,7 @@ pub async fn awaited<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Resu
                  JOIN payments p ON p.gateway = e.gateway AND p.charge = e.charge AND p.stage = 'paid' \
                  WHERE e.applied_at IS NULL AND e.charge IS NOT NULL) \
                SELECT id FROM awaited WHERE id > $1 ORDER BY id LIMIT $2";
-    ids(db, sql, [after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]).await
+    ids(db, sql, [after.into(), raw::limit(most)]).await
 }
 
 /// Events that have waited since `before` for a charge that no payment has wait no longer, and what was sent is no longer kept. Says how many.
@@ -263,7 +262,7 @@ pub async fn forget_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: 
 pub async fn remove_events<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<(), AppError> {
     let sql = "DELETE FROM payment_events WHERE (gateway, event_id) IN \
                (SELECT gateway, event_id FROM payment_events WHERE verified_at <= $1 ORDER BY verified_at LIMIT $2)";
-    let values = [before.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let values = [before.0.into(), raw::limit(most)];
     db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
     Ok(())
 }

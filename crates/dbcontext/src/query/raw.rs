@@ -13,6 +13,11 @@ pub(super) fn statement<C: ConnectionTrait>(
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
+/// The parameter of a `LIMIT` or an `OFFSET`: the database counts in signed numbers.
+pub(super) fn limit(rows: u64) -> Value {
+    i64::try_from(rows).unwrap_or(i64::MAX).into()
+}
+
 /// Runs one, and answers how many rows it has changed.
 pub(super) async fn execute<C: ConnectionTrait>(
     db: &C,

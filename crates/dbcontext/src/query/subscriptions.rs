@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{page, rows::Rows};
+use super::{page, raw, rows::Rows};
 use crate::{
     constraint::app_error,
     entity::{
@@ -139,8 +139,7 @@ pub async fn unseated<C: ConnectionTrait>(
          AND (m.created_at, m.user_id) > ($2, $3) ORDER BY m.created_at, m.user_id LIMIT $4",
         WorkspaceRole::Guest.as_str()
     );
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let values = [now.0.into(), after.0.0.into(), after.1.into(), most.into()];
+    let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
     let rows = Unseated::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
     rows.all(db).await.map_err(app_error)
 }

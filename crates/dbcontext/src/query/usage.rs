@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     page,
     pieces::{Change, Piece},
+    raw,
     rows::{Column, rounded},
 };
 use crate::{
@@ -265,8 +266,8 @@ pub async fn grouped<C: ConnectionTrait>(
     let total =
         page::count(db, &format!("FROM (SELECT 1 AS one {from} GROUP BY {column}) AS g"), values.clone()).await?;
     let (limit, offset) = (values.len() + 1, values.len() + 2);
-    values.push(i64::try_from(page.page_size).unwrap_or(i64::MAX).into());
-    values.push(i64::try_from(page.offset()).unwrap_or(i64::MAX).into());
+    values.push(raw::limit(page.page_size));
+    values.push(raw::limit(page.offset()));
     let sql = format!(
         "SELECT {shown}, {missing}, {sums} {from} GROUP BY {column} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}"
     );
@@ -300,7 +301,7 @@ pub async fn spent_since<C: ConnectionTrait>(
 /// Forgets requests from before; the sums of days stay. At most so many at once.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let sql = "DELETE FROM usage_requests WHERE id IN (SELECT id FROM usage_requests WHERE created_at < $1 LIMIT $2)";
-    let values = [before.0.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let values = [before.0.into(), raw::limit(most)];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
 }
