@@ -57,11 +57,7 @@ fn gather(turns: &mut Vec<Turn>) {
             Speaker::Assistant => answer = None,
             Speaker::System => {}
             Speaker::User => {
-                let first = match answer {
-                    Some(place) => gathered.get_mut(place),
-                    None => None,
-                };
-                if let Some(first) = first {
+                if let Some(first) = answer.and_then(|place| gathered.get_mut(place)) {
                     let parts = std::mem::take(&mut turn.parts).into_iter();
                     let (results, others): (Vec<Part>, Vec<Part>) =
                         parts.partition(|part| matches!(part, Part::Result(_)));
@@ -108,18 +104,23 @@ fn pair(request: &mut Request) {
 /// What the user's side says, with a result for each of these calls and for no others.
 fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
     let mut said: Vec<Part> = Vec::with_capacity(parts.len());
+    // Where the result of each call stands, once there is one.
+    let mut places: HashMap<&str, Option<usize>> = calls.iter().map(|id| (id.as_str(), None)).collect();
     for part in parts {
         let Part::Result(result) = part else {
             said.push(part);
             continue;
         };
-        let before = said.iter_mut().find_map(|part| match part {
-            Part::Result(before) if before.id == result.id => Some(before),
-            _ => None,
-        });
-        match before {
-            Some(before) => before.parts.extend(result.parts),
-            None if calls.contains(&result.id) => said.push(Part::Result(result)),
+        match places.get_mut(result.id.as_str()) {
+            Some(Some(place)) => {
+                if let Some(Part::Result(before)) = said.get_mut(*place) {
+                    before.parts.extend(result.parts);
+                }
+            }
+            Some(place) => {
+                *place = Some(said.len());
+                said.push(Part::Result(result));
+            }
             None => {
                 let text = split_text(&result.parts).0;
                 said.push(Part::Text(format!("[What a tool has answered]\n{text}")));
@@ -127,8 +128,8 @@ fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
             }
         }
     }
-    let is_answered = |id: &&String| said.iter().any(|part| matches!(part, Part::Result(result) if result.id == **id));
-    let broken = calls.iter().filter(|id| !is_answered(id)).map(|id| {
+    let is_open = |id: &&String| places.get(id.as_str()).is_some_and(Option::is_none);
+    let broken = calls.iter().filter(is_open).map(|id| {
         let parts = vec![Part::Text("It was broken off before it had a result.".to_owned())];
         Part::Result(ToolResult { id: id.clone(), parts, is_error: true })
     });
