@@ -48,23 +48,22 @@ pub(crate) fn rewrite(body: &Bytes, model: &str, is_held: bool) -> Result<Rewrit
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
 static THOUGHT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
 
-/// Whether a text stands behind a key.
-fn is_text(rest: &[u8]) -> bool {
-    let value = rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
-    value.is_some_and(|value| value.starts_with(b"\""))
+/// The text of a field from its first letter on, where one stands behind this key.
+fn text_of<'a>(body: &'a [u8], at: usize, key: &Finder<'_>) -> Option<&'a [u8]> {
+    let value = body[at + key.needle().len()..].trim_ascii_start().strip_prefix(b":")?;
+    value.trim_ascii_start().strip_prefix(b"\"")
 }
 
 /// The body without the thoughts of other models, which this gateway has written and nobody has signed: Anthropic refuses them. None where there are none.
 pub(super) fn without_unsigned(body: &Bytes) -> Option<Bytes> {
-    let is_none = |at: usize| {
-        let value = body[at + SIGNATURE.needle().len()..].trim_ascii_start();
-        let value = value.strip_prefix(b":").map(<[u8]>::trim_ascii_start).and_then(|value| value.strip_prefix(b"\""));
-        value.is_some_and(|value| value.starts_with(b"\"") || value.starts_with(MARK.as_bytes()))
-    };
+    let (mut signatures, mut has_none) = (0, false);
+    for signature in SIGNATURE.find_iter(body).filter_map(|at| text_of(body, at, &SIGNATURE)) {
+        signatures += 1;
+        has_none |= signature.starts_with(b"\"") || signature.starts_with(MARK.as_bytes());
+    }
     // A thought may come without the field as well.
-    let thoughts = THOUGHT.find_iter(body).filter(|at| is_text(&body[at + THOUGHT.needle().len()..])).count();
-    let signatures = SIGNATURE.find_iter(body).filter(|at| is_text(&body[at + SIGNATURE.needle().len()..])).count();
-    if thoughts <= signatures && !SIGNATURE.find_iter(body).any(is_none) {
+    let thoughts = || THOUGHT.find_iter(body).filter(|at| text_of(body, *at, &THOUGHT).is_some()).count();
+    if !has_none && thoughts() <= signatures {
         return None;
     }
     let mut value: Value = serde_json::from_slice(body).ok()?;
