@@ -1,6 +1,6 @@
 //! Money that went back to payers.
 
-use appcore::{Timestamp, UserId, credits::MicroCredits};
+use appcore::{PaymentRefundId, Timestamp, UserId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "payment_refunds")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub id: PaymentRefundId,
     pub payment_id: Uuid,
     pub reference: Option<String>,
     pub amount: i64,

@@ -1,6 +1,6 @@
 //! Payments, what gateways have told of them, refunds and disputes.
 
-use appcore::{AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
+use appcore::{AppError, PaymentRefundId, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect as _, QueryTrait as _, Statement, sea_query::OnConflict,
@@ -116,11 +116,11 @@ pub async fn claim_due_refunds<C: ConnectionTrait>(
     now: Timestamp,
     next: Timestamp,
     most: u64,
-) -> Result<Vec<Uuid>, AppError> {
+) -> Result<Vec<PaymentRefundId>, AppError> {
     let sql = "UPDATE payment_refunds SET check_at = $1 WHERE id IN (SELECT r.id FROM payment_refunds r \
                JOIN payments p ON p.id = r.payment_id WHERE p.gateway = $2 AND r.check_at IS NOT NULL AND r.check_at <= $3 \
                ORDER BY r.check_at LIMIT $4) AND check_at <= $5 RETURNING id";
-    claim_of(db, sql, gateway, now, next, most).await
+    Ok(claim_of(db, sql, gateway, now, next, most).await?.into_iter().map(PaymentRefundId).collect())
 }
 
 async fn claim_of<C: ConnectionTrait>(
@@ -289,7 +289,10 @@ pub async fn refunds_done<C: ConnectionTrait>(
     query.filter(Column::State.eq("done")).order_by_asc(Column::Id).all(db).await.map_err(app_error)
 }
 
-pub async fn refund<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<payment_refund::Model>, AppError> {
+pub async fn refund<C: ConnectionTrait>(
+    db: &C,
+    id: PaymentRefundId,
+) -> Result<Option<payment_refund::Model>, AppError> {
     payment_refund::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 

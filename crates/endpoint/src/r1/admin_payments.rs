@@ -184,7 +184,7 @@ impl Endpoint for DecideRefund {
         by: &Confirmed,
     ) -> Result<Reply<AdminPaymentDetails>, AppError> {
         let DecideRefundRequest { id, refund_id, decision, reason } = request;
-        let decided = payments::decide_refund(ctx.app(), by, id.0, refund_id.0, decision, reason);
+        let decided = payments::decide_refund(ctx.app(), by, id.0, refund_id, decision, reason);
         Ok(Reply::of(decided.await?))
     }
 }

@@ -1,14 +1,13 @@
 //! What news change about a payment, under the lock of its row. Nothing here commits.
 
 use ::payment::{DisputeState, Money, News, Notice, RefundNews, RefundState, Stage, Standing};
-use appcore::{AppError, Timestamp, credits::MicroCredits};
+use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
     query::{payments as rows, plans as plan_rows},
 };
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{
     balances,
@@ -276,7 +275,7 @@ async fn refunded<C: ConnectionTrait>(
     let RefundNews { ref reference, ours, money, state, at } = *told;
     let mut claims = Claims::read(txn, row.id).await?;
     let is_meant = |refund: &payment_refund::Model| {
-        refund.reference.as_ref() == Some(reference) || ours.is_some_and(|id| refund.id == id)
+        refund.reference.as_ref() == Some(reference) || ours.is_some_and(|id| refund.id.0 == id)
     };
     let place = match claims.refunds.iter().position(is_meant) {
         Some(place) => place,
@@ -318,7 +317,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     txn: &C,
     row: &mut payment::Model,
     claims: &mut Claims,
-    id: Uuid,
+    id: PaymentRefundId,
     state: RefundState,
     at: Option<Timestamp>,
     now: Timestamp,

@@ -4,7 +4,7 @@
 //! comes to the same in whatever order they are told. Nothing here commits.
 
 use ::payment::{DisputeState, RefundState, Stage};
-use appcore::{AppError, Code, Timestamp, UserId, credits::MicroCredits};
+use appcore::{AppError, Code, PaymentRefundId, Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
     query::{ledger as ledger_rows, payments as rows, plans as plan_rows, subscriptions as subscription_rows},
@@ -25,7 +25,7 @@ pub(super) struct Claims {
 #[derive(Clone, Copy)]
 pub(super) enum Claim<'a> {
     Refund {
-        id: Uuid,
+        id: PaymentRefundId,
         /// How often it was done after it had failed: what is booked for it then is booked under another name.
         reversals: i64,
     },

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ::payment::{GatewayError, RefundOrder, RefundState, Refunded, Stage};
 use appcore::{
-    AppError, Code, Timestamp, UserId,
+    AppError, Code, PaymentRefundId, Timestamp, UserId,
     credits::MicroCredits,
     view::{AdminPaymentDetails, Payment, RefundDecision},
 };
@@ -91,7 +91,7 @@ pub(super) fn new(
     now: Timestamp,
 ) -> payment_refund::Model {
     payment_refund::Model {
-        id: Uuid::now_v7(),
+        id: PaymentRefundId::new(),
         payment_id,
         reference: None,
         amount,
@@ -118,7 +118,7 @@ pub(super) fn is_stuck(refund: &payment_refund::Model) -> bool {
 }
 
 /// Asks the gateway for a refund that is under way, or what became of it.
-pub(super) async fn complete(app: &App, id: Uuid) -> Result<(), AppError> {
+pub(super) async fn complete(app: &App, id: PaymentRefundId) -> Result<(), AppError> {
     let Some(attempt) = begin(app, id).await? else { return Ok(()) };
     let said = ask(app, &attempt).await;
     end(app, &attempt, said).await
@@ -142,7 +142,7 @@ enum Said {
 }
 
 /// Writes a try down. None: there is nothing to ask any more.
-async fn begin(app: &App, id: Uuid) -> Result<Option<Attempt>, AppError> {
+async fn begin(app: &App, id: PaymentRefundId) -> Result<Option<Attempt>, AppError> {
     let Some(found) = rows::refund(app.db.writer(), id).await? else { return Ok(None) };
     let at = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -183,7 +183,7 @@ async fn ask(app: &App, attempt: &Attempt) -> Said {
     };
     let refund = &attempt.refund;
     let order = RefundOrder {
-        refund_id: refund.id,
+        refund_id: refund.id.0,
         money: ::payment::Money::new(refund.amount, payment.price.currency),
         payment,
         created_at: refund.created_at,
@@ -262,7 +262,7 @@ pub async fn decide_refund(
     app: &App,
     by: &Confirmed,
     payment_id: Uuid,
-    refund_id: Uuid,
+    refund_id: PaymentRefundId,
     decision: RefundDecision,
     reason: String,
 ) -> Result<AdminPaymentDetails, AppError> {

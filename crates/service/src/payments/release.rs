@@ -42,7 +42,7 @@ pub async fn details(app: &App, id: Uuid) -> Result<AdminPaymentDetails, AppErro
     });
     let refunds = rows::refunds(db, id).await?.into_iter().take(MOST as usize).map(|refund| {
         Ok(PaymentRefund {
-            id: refund.id,
+            id: refund.id.0,
             amount: refund.amount,
             state: refund.state.parse::<RefundState>().map_err(AppError::internal)?.as_str().to_owned(),
             is_stuck: refund::is_stuck(&refund),
