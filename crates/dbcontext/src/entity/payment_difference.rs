@@ -1,6 +1,6 @@
 //! Where a gateway and we don't say the same.
 
-use appcore::Timestamp;
+use appcore::{PaymentDifferenceId, Timestamp};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "payment_differences")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub id: PaymentDifferenceId,
     pub gateway: String,
     pub kind: String,
     /// The payment's id, or what the gateway calls it.

@@ -1,6 +1,6 @@
 //! Payment methods that are being saved, without buying anything.
 
-use appcore::{Timestamp, UserId, WorkspaceId};
+use appcore::{PaymentMethodSetupId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "payment_method_setups")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub id: PaymentMethodSetupId,
     /// The person's or the workspace's.
     pub account_id: Uuid,
     pub user_id: UserId,

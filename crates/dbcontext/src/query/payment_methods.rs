@@ -1,6 +1,6 @@
 //! What payers have saved, and what they are about to save.
 
-use appcore::{AppError, Timestamp, page::PageRequest};
+use appcore::{AppError, PaymentMethodSetupId, Timestamp, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait as _,
     QueryFilter, QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
@@ -101,14 +101,17 @@ pub async fn insert_setup<C: ConnectionTrait>(db: &C, row: payment_method_setup:
     Ok(())
 }
 
-pub async fn setup<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<payment_method_setup::Model>, AppError> {
+pub async fn setup<C: ConnectionTrait>(
+    db: &C,
+    id: PaymentMethodSetupId,
+) -> Result<Option<payment_method_setup::Model>, AppError> {
     payment_method_setup::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
 /// [`setup`], locked until the transaction ends.
 pub async fn lock_setup<C: ConnectionTrait>(
     txn: &C,
-    id: Uuid,
+    id: PaymentMethodSetupId,
 ) -> Result<Option<payment_method_setup::Model>, AppError> {
     payment_method_setup::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
@@ -126,6 +129,7 @@ pub async fn claim_due_setups<C: ConnectionTrait>(
     now: Timestamp,
     next: Timestamp,
     most: u64,
-) -> Result<Vec<Uuid>, AppError> {
-    super::payments::claim(db, "payment_method_setups", "check_at", now, next, most).await
+) -> Result<Vec<PaymentMethodSetupId>, AppError> {
+    let due = super::payments::claim(db, "payment_method_setups", "check_at", now, next, most).await?;
+    Ok(due.into_iter().map(PaymentMethodSetupId).collect())
 }

@@ -1,6 +1,6 @@
 //! The daily comparison with the gateways, and where it found that they say something else.
 
-use appcore::{AppError, Timestamp, page::PageRequest};
+use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect as _, Statement,
@@ -132,7 +132,10 @@ pub async fn list<C: ConnectionTrait>(
 }
 
 /// One of them, locked until the transaction ends.
-pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<payment_difference::Model>, AppError> {
+pub async fn lock<C: ConnectionTrait>(
+    txn: &C,
+    id: PaymentDifferenceId,
+) -> Result<Option<payment_difference::Model>, AppError> {
     payment_difference::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 

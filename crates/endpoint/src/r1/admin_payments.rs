@@ -247,7 +247,7 @@ impl Endpoint for ClosePaymentDifference {
 
     async fn handle(ctx: &Ctx, request: ClosePaymentDifferenceRequest) -> Result<Reply<PaymentDifference>, AppError> {
         let ClosePaymentDifferenceRequest { id, note } = request;
-        Ok(Reply::of(payments::close_difference(ctx.app(), ctx.user()?, id.0, note).await?))
+        Ok(Reply::of(payments::close_difference(ctx.app(), ctx.user()?, id, note).await?))
     }
 }
 

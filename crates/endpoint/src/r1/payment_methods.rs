@@ -159,7 +159,7 @@ impl Endpoint for BeginPaymentMethodSetup {
         let gateway = gateway.parse::<GatewayName>().map_err(|_| unknown())?;
         let begun = setups::begin(ctx.app(), *payer, gateway, return_url).await?;
         Ok(Reply::of(BegunPaymentMethodSetup {
-            setup_id: PaymentMethodSetupId(begun.setup_id),
+            setup_id: begun.setup_id,
             redirect_url: begun.redirect_url,
             expires_at: begun.expires_at,
         }))
@@ -179,7 +179,7 @@ impl Endpoint for ReadPaymentMethodSetup {
     type Response = PaymentMethodSetup;
 
     async fn handle(ctx: &Ctx, request: PaymentMethodSetupRequest) -> Result<Reply<PaymentMethodSetup>, AppError> {
-        Ok(Reply::of(setups::read(ctx.app(), ctx.user()?, request.id.0).await?))
+        Ok(Reply::of(setups::read(ctx.app(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -213,7 +213,7 @@ impl Endpoint for EndDemoPaymentMethodSetup {
                 return Err(AppError::field("outcome", "invalid", says));
             }
         };
-        Ok(Reply::of(setups::end_demo(ctx.app(), ctx.user()?, request.id.0, outcome).await?))
+        Ok(Reply::of(setups::end_demo(ctx.app(), ctx.user()?, request.id, outcome).await?))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use ::payment::{Currency, Gateway, Listed, Listing, Money, Remote, Snapshot, Stage};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PaymentDifferenceId, Timestamp,
     auth::Principal,
     page::{Page, PageRequest},
     view::{DifferenceState, PaymentDifference},
@@ -273,7 +273,7 @@ impl Comparison<'_> {
         let currency =
             theirs.map(|(_, currency)| currency.code().to_owned()).or_else(|| row.map(|row| row.currency.clone()));
         let new = payment_difference::Model {
-            id: Uuid::now_v7(),
+            id: PaymentDifferenceId::new(),
             gateway: name.to_owned(),
             kind: kind.as_str().to_owned(),
             subject: subject.to_owned(),
@@ -302,7 +302,12 @@ pub async fn differences(
 }
 
 /// Says that an administrator has seen to a difference.
-pub async fn close(app: &App, by: &Principal, id: Uuid, note: String) -> Result<PaymentDifference, AppError> {
+pub async fn close(
+    app: &App,
+    by: &Principal,
+    id: PaymentDifferenceId,
+    note: String,
+) -> Result<PaymentDifference, AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
     let mut row = reconciliation::lock(&tx, id).await?.ok_or(Code::NotFound)?;
     if row.state != DifferenceState::Open.as_str() {
@@ -319,7 +324,7 @@ pub async fn close(app: &App, by: &Principal, id: Uuid, note: String) -> Result<
 
 fn view(row: payment_difference::Model) -> Result<PaymentDifference, AppError> {
     Ok(PaymentDifference {
-        id: row.id,
+        id: row.id.0,
         gateway: row.gateway,
         kind: row.kind,
         payment_id: row.payment_id,

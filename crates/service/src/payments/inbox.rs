@@ -1,7 +1,7 @@
 //! What gateways tell: verified, then stored and applied in one transaction.
 
 use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice, Telling};
-use appcore::{AppError, Code};
+use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
 use super::{apply, reconcile, setups::FinishSetupJob};
@@ -85,8 +85,9 @@ pub(super) async fn store(
     if !rows::insert_event(&tx, event).await? {
         return Ok(Acknowledged::AppliedBefore);
     }
-    if let About::Setup(setup_id) = notice.about {
+    if let About::Setup(id) = notice.about {
         if notice.is_ours {
+            let setup_id = PaymentMethodSetupId(id);
             jobs::ask(&tx, now, &FinishSetupJob { setup_id }).await?;
         }
         rows::mark_event(&tx, name, &notice.event_id, None, None, Some(now)).await?;

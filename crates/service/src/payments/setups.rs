@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::payment::{DemoSetupOutcome, GatewayName, Keep, SetupOrder, SetupState};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PaymentMethodSetupId, Timestamp,
     auth::Principal,
     view::{PaymentMethodSetup, SetupStatus},
 };
@@ -44,7 +44,7 @@ const LOOK: u64 = 100;
 /// Where something is saved.
 #[derive(Clone, Debug)]
 pub struct BegunSetup {
-    pub setup_id: Uuid,
+    pub setup_id: PaymentMethodSetupId,
     pub redirect_url: String,
     pub expires_at: Timestamp,
 }
@@ -52,7 +52,7 @@ pub struct BegunSetup {
 /// Asks what became of it, because the gateway says that there is something to know.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct FinishSetupJob {
-    pub setup_id: Uuid,
+    pub setup_id: PaymentMethodSetupId,
 }
 
 impl Stored for FinishSetupJob {
@@ -63,7 +63,7 @@ impl Stored for FinishSetupJob {
     }
 
     fn subject(&self) -> Uuid {
-        self.setup_id
+        self.setup_id.0
     }
 }
 
@@ -94,7 +94,7 @@ pub async fn begin(
     }
     let now = app.clock.now();
     let row = Model {
-        id: Uuid::now_v7(),
+        id: PaymentMethodSetupId::new(),
         account_id: payer.account(),
         user_id: payer.user_id,
         workspace_id: payer.workspace_id,
@@ -113,7 +113,7 @@ pub async fn begin(
     let user = users::by_id(app.db.reader(), payer.user_id).await?.ok_or(Code::Unauthenticated)?;
     let customer = subscriptions::customer_of(app, payer, name).await?;
     let order = SetupOrder {
-        setup_id: row.id,
+        setup_id: row.id.0,
         keep: Keep { customer: customer.as_deref(), email: &user.email },
         return_url: &back,
         expires_at: row.expires_at,
@@ -130,7 +130,7 @@ pub async fn begin(
 }
 
 /// One of the caller's own.
-async fn own(app: &App, by: &Principal, id: Uuid) -> Result<Model, AppError> {
+async fn own(app: &App, by: &Principal, id: PaymentMethodSetupId) -> Result<Model, AppError> {
     let row = rows::setup(app.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if row.user_id != by.user_id {
         // Those of a workspace are also seen by others who pay for it.
@@ -140,7 +140,7 @@ async fn own(app: &App, by: &Principal, id: Uuid) -> Result<Model, AppError> {
     Ok(row)
 }
 
-pub async fn read(app: &App, by: &Principal, id: Uuid) -> Result<PaymentMethodSetup, AppError> {
+pub async fn read(app: &App, by: &Principal, id: PaymentMethodSetupId) -> Result<PaymentMethodSetup, AppError> {
     view(app, own(app, by, id).await?).await
 }
 
@@ -150,7 +150,7 @@ async fn view(app: &App, row: Model) -> Result<PaymentMethodSetup, AppError> {
         None => None,
     };
     Ok(PaymentMethodSetup {
-        id: row.id,
+        id: row.id.0,
         status: status(&row)?,
         gateway: row.gateway,
         method: method.as_ref().map(subscriptions::method_view),
@@ -164,7 +164,7 @@ fn status(row: &Model) -> Result<SetupStatus, AppError> {
 }
 
 /// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes on.
-pub async fn finish(app: &App, gateway: GatewayName, id: Option<Uuid>) -> Result<String, AppError> {
+pub async fn finish(app: &App, gateway: GatewayName, id: Option<PaymentMethodSetupId>) -> Result<String, AppError> {
     let row = match id {
         Some(id) => rows::setup(app.db.reader(), id).await?.filter(|row| row.gateway == gateway.as_str()),
         None => None,
@@ -175,14 +175,14 @@ pub async fn finish(app: &App, gateway: GatewayName, id: Option<Uuid>) -> Result
     {
         tracing::info!(%error, setup = %row.id, "the gateway could not be asked when the payer came back");
     }
-    Ok(way_back(Some(&row.return_path), BILLING, "setup", row.id))
+    Ok(way_back(Some(&row.return_path), BILLING, "setup", row.id.0))
 }
 
 /// Chooses what becomes of a demo one.
 pub async fn end_demo(
     app: &App,
     by: &Principal,
-    id: Uuid,
+    id: PaymentMethodSetupId,
     outcome: DemoSetupOutcome,
 ) -> Result<PaymentMethodSetup, AppError> {
     let row = own(app, by, id).await?;
@@ -208,7 +208,7 @@ pub(super) async fn look(app: &App, now: Timestamp) -> Result<(), AppError> {
 }
 
 /// Asks the gateway what became of it. It can be done again at any time.
-async fn ask(app: &App, id: Uuid) -> Result<(), AppError> {
+async fn ask(app: &App, id: PaymentMethodSetupId) -> Result<(), AppError> {
     let Some(row) = rows::setup(app.db.writer(), id).await? else { return Ok(()) };
     let name: GatewayName = row.gateway.parse().map_err(AppError::internal)?;
     let recurring = app.payments.gateway(name).and_then(|gateway| gateway.recurring());
@@ -220,7 +220,7 @@ async fn ask(app: &App, id: Uuid) -> Result<(), AppError> {
 }
 
 /// What became of it, under the lock of its row. What is kept late is kept.
-async fn apply(app: &App, id: Uuid, state: SetupState) -> Result<(), AppError> {
+async fn apply(app: &App, id: PaymentMethodSetupId, state: SetupState) -> Result<(), AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     let Some(mut row) = rows::lock_setup(&tx, id).await? else { return Ok(()) };
