@@ -1,6 +1,6 @@
 //! Accounts that buy credits by themselves.
 
-use appcore::{Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use appcore::{PaymentMethodId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -14,7 +14,7 @@ pub struct Model {
     /// Who has said so, and is written to.
     pub user_id: UserId,
     pub plan_id: Uuid,
-    pub method_id: Uuid,
+    pub method_id: PaymentMethodId,
     pub currency: String,
     pub threshold: MicroCredits,
     /// In the smallest unit of the currency.

@@ -1,6 +1,6 @@
 //! Payments.
 
-use appcore::{Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use appcore::{PaymentMethodId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -48,7 +48,7 @@ pub struct Model {
     /// Who pays, as they were then: JSON.
     pub buyer: Option<String>,
     /// What it is charged to, where that was saved before.
-    pub method_id: Option<Uuid>,
+    pub method_id: Option<PaymentMethodId>,
     /// When an administrator has refused it: what is paid for it afterwards goes back.
     pub refused_at: Option<Timestamp>,
 }

@@ -1,6 +1,6 @@
 //! What a gateway keeps for later charges, as far as it is shown.
 
-use appcore::{Timestamp, UserId};
+use appcore::{PaymentMethodId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "payment_methods")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub id: PaymentMethodId,
     /// The person's or the workspace's.
     pub account_id: Uuid,
     pub user_id: UserId,

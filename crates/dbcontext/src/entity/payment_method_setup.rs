@@ -1,6 +1,6 @@
 //! Payment methods that are being saved, without buying anything.
 
-use appcore::{PaymentMethodSetupId, Timestamp, UserId, WorkspaceId};
+use appcore::{PaymentMethodId, PaymentMethodSetupId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -18,7 +18,7 @@ pub struct Model {
     pub reference: Option<String>,
     pub redirect_url: Option<String>,
     pub return_path: String,
-    pub method_id: Option<Uuid>,
+    pub method_id: Option<PaymentMethodId>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub check_at: Option<Timestamp>,

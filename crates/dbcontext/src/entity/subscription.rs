@@ -1,6 +1,6 @@
 //! What a person or a workspace has, and until when.
 
-use appcore::{Timestamp, UserId, WorkspaceId};
+use appcore::{PaymentMethodId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -32,7 +32,7 @@ pub struct Model {
     pub next_plan_id: Option<Uuid>,
     pub next_seats: Option<i64>,
     /// What the next period is charged to.
-    pub method_id: Option<Uuid>,
+    pub method_id: Option<PaymentMethodId>,
     /// How often the next period was charged, and whether one such charge is under way.
     pub attempts: i64,
     pub is_charging: i64,

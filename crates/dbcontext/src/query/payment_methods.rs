@@ -1,6 +1,6 @@
 //! What payers have saved, and what they are about to save.
 
-use appcore::{AppError, PaymentMethodSetupId, Timestamp, page::PageRequest};
+use appcore::{AppError, PaymentMethodId, PaymentMethodSetupId, Timestamp, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait as _,
     QueryFilter, QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-pub async fn by_id<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<Model>, AppError> {
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: PaymentMethodId) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<Uuid>) -> Result<Vec<Model>, AppError> {
+pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<PaymentMethodId>) -> Result<Vec<Model>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -64,7 +64,7 @@ pub async fn put<C: ConnectionTrait>(txn: &C, row: Model) -> Result<Option<Model
         .map_err(app_error)
 }
 
-pub async fn remove<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<(), AppError> {
+pub async fn remove<C: ConnectionTrait>(txn: &C, id: PaymentMethodId) -> Result<(), AppError> {
     Entity::delete_by_id(id).exec(txn).await.map_err(app_error)?;
     Ok(())
 }
@@ -76,7 +76,7 @@ pub async fn default_of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<
 }
 
 /// Has an account charged by this one.
-pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: Uuid) -> Result<(), AppError> {
+pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: PaymentMethodId) -> Result<(), AppError> {
     let sql = "UPDATE payment_methods SET is_default = CASE WHEN id = $1 THEN 1 ELSE 0 END WHERE account_id = $2";
     let values = [id.into(), account_id.into()];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
@@ -86,7 +86,11 @@ pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: Uui
 }
 
 /// The newest of an account's but this one.
-pub async fn another<C: ConnectionTrait>(db: &C, account_id: Uuid, id: Uuid) -> Result<Option<Model>, AppError> {
+pub async fn another<C: ConnectionTrait>(
+    db: &C,
+    account_id: Uuid,
+    id: PaymentMethodId,
+) -> Result<Option<Model>, AppError> {
     let query = Entity::find().filter(Column::AccountId.eq(account_id)).filter(Column::Id.ne(id));
     query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).one(db).await.map_err(app_error)
 }

@@ -70,7 +70,7 @@ impl Endpoint for UsePaymentMethod {
         request: UsePaymentMethodRequest,
         payer: &Payer,
     ) -> Result<Reply<PaymentMethod>, AppError> {
-        Ok(Reply::of(subscriptions::use_method(ctx.app(), *payer, request.id.0).await?))
+        Ok(Reply::of(subscriptions::use_method(ctx.app(), *payer, request.id).await?))
     }
 }
 
@@ -91,7 +91,7 @@ impl Endpoint for RemovePaymentMethod {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemovePaymentMethodRequest, payer: &Payer) -> Result<Reply<NoData>, AppError> {
-        subscriptions::forget(ctx.app(), *payer, request.id.0).await?;
+        subscriptions::forget(ctx.app(), *payer, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -88,7 +88,7 @@ impl Endpoint for BeginPayment {
         let order = Order {
             plan_id: plan_id.0,
             gateway: gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown("gateway"))?,
-            method_id: payment_method_id.map(|id| id.0),
+            method_id: payment_method_id,
             currency: currency
                 .map(|currency| currency.parse::<Currency>())
                 .transpose()

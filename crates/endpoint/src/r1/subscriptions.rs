@@ -207,8 +207,7 @@ impl Endpoint for PaySubscription {
         let PaySubscriptionRequest { gateway, payment_method_id, workspace_id: _, return_url } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
-        let method_id = payment_method_id.map(|id| id.0);
-        let order = PayOrder { gateway, method_id, return_url, address: ctx.address() };
+        let order = PayOrder { gateway, method_id: payment_method_id, return_url, address: ctx.address() };
         Ok(Reply::of(subscriptions::pay(ctx.app(), *payer, order).await?.into()))
     }
 }

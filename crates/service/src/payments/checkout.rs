@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ::payment::{Currency, GatewayError, GatewayName, Keep, Money, Stage, SubscriptionState};
 use appcore::{
-    AppError, Code, Timestamp, UserId,
+    AppError, Code, PaymentMethodId, Timestamp, UserId,
     view::{PaymentStatus, PlanKind, Price, PricingPlan},
 };
 use dbcontext::{
@@ -40,7 +40,7 @@ pub struct Order {
     /// None: that of the method.
     pub gateway: Option<GatewayName>,
     /// What was saved, to be charged at once.
-    pub method_id: Option<Uuid>,
+    pub method_id: Option<PaymentMethodId>,
     /// None: the plan's first that the gateway takes.
     pub currency: Option<Currency>,
     /// What it costs as the payer was shown, seats counted.

@@ -7,7 +7,7 @@
 
 use ::payment::{Currency, Stage};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PaymentMethodId, Timestamp,
     credits::MicroCredits,
     view::{CreditSettings, LowBalance as LowBalanceView, PlanKind, StoppedTopUp, TopUp},
 };
@@ -41,7 +41,7 @@ pub(super) struct Standing {
 #[derive(Clone, Debug)]
 pub struct TopUpOrder {
     pub plan_id: Uuid,
-    pub method_id: Uuid,
+    pub method_id: PaymentMethodId,
     /// None: the plan's first that the method's gateway takes.
     pub currency: Option<Currency>,
     pub threshold: MicroCredits,
@@ -198,7 +198,7 @@ pub async fn settings(app: &App, payer: Payer) -> Result<CreditSettings, AppErro
     let stopped = row.stopped.as_deref().map(str::parse).transpose();
     let top_up = TopUp {
         plan_id: row.plan_id,
-        method_id: method.map(|method| method.id),
+        method_id: method.map(|method| method.id.0),
         price: price.map_or(0, |price| price.amount),
         threshold: row.threshold,
         monthly_limit: row.monthly_limit,

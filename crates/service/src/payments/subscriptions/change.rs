@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ::payment::{Change, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, Terms};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PaymentMethodId, Timestamp,
     credits::MicroCredits,
     view::{ChangePreview, PlanChange, PlanKind, Price, PricingPlan, QuotaUse, Subscription},
 };
@@ -210,7 +210,7 @@ pub struct PayOrder {
     /// None: the one by which it was paid before, or that of the method.
     pub gateway: Option<GatewayName>,
     /// What was saved, to be charged at once.
-    pub method_id: Option<Uuid>,
+    pub method_id: Option<PaymentMethodId>,
     pub return_url: Option<String>,
     pub address: Option<IpAddr>,
 }

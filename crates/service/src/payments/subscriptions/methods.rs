@@ -2,7 +2,7 @@
 
 use ::payment::{GatewayName, Kept, SubscriptionState};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PaymentMethodId, Timestamp,
     page::{Page, PageRequest},
     view::PaymentMethod,
 };
@@ -87,7 +87,7 @@ async fn put<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<payment_method::Model, AppError> {
     let new = payment_method::Model {
-        id: Uuid::now_v7(),
+        id: PaymentMethodId::new(),
         account_id: payer.account(),
         user_id: payer.user_id,
         gateway: gateway.to_owned(),
@@ -138,7 +138,7 @@ fn renews(row: &subscription::Model) -> Result<bool, AppError> {
 
 pub(in crate::payments) fn view(row: &payment_method::Model) -> PaymentMethod {
     PaymentMethod {
-        id: row.id,
+        id: row.id.0,
         gateway: row.gateway.clone(),
         brand: row.brand.clone(),
         last4: row.last4.clone(),
@@ -166,7 +166,11 @@ pub async fn methods(app: &App, payer: Payer, page: PageRequest) -> Result<Page<
 }
 
 /// One that a payer has saved.
-pub(in crate::payments) async fn own(app: &App, payer: Payer, id: Uuid) -> Result<payment_method::Model, AppError> {
+pub(in crate::payments) async fn own(
+    app: &App,
+    payer: Payer,
+    id: PaymentMethodId,
+) -> Result<payment_method::Model, AppError> {
     let found = method_rows::by_id(app.db.writer(), id).await?.filter(|row| row.account_id == payer.account());
     found.ok_or_else(|| Code::NotFound.into())
 }
@@ -176,7 +180,7 @@ fn charging() -> AppError {
 }
 
 /// Has what comes next charged to one of them, a plan that goes on too.
-pub async fn use_method(app: &App, payer: Payer, id: Uuid) -> Result<PaymentMethod, AppError> {
+pub async fn use_method(app: &App, payer: Payer, id: PaymentMethodId) -> Result<PaymentMethod, AppError> {
     let mut method = own(app, payer, id).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -206,7 +210,7 @@ pub async fn use_method(app: &App, payer: Payer, id: Uuid) -> Result<PaymentMeth
 }
 
 /// Removes one, at the gateway too. Another one takes its place; the only one of a plan that renews stays.
-pub async fn forget(app: &App, payer: Payer, id: Uuid) -> Result<(), AppError> {
+pub async fn forget(app: &App, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
     let method = own(app, payer, id).await?;
     leave(app, payer, &method).await?;
     let name = method.gateway.parse().map_err(AppError::internal)?;

@@ -215,7 +215,7 @@ async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSu
         known.insert(row.id, plans::view(row)?);
     }
     let methods = payment_methods::by_ids(db, found.iter().filter_map(|row| row.method_id).collect()).await?;
-    let methods: HashMap<Uuid, _> = methods.into_iter().map(|row| (row.id, row)).collect();
+    let methods: HashMap<_, _> = methods.into_iter().map(|row| (row.id, row)).collect();
     let of_workspaces = found.iter().filter(|row| row.workspace_id.is_some());
     let taken = rows::seats_taken(db, &of_workspaces.filter_map(|row| row.payment_id).collect::<Vec<_>>()).await?;
     let mut views = Vec::new();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ::payment::{DemoOutcome, DemoSetupOutcome, DisputeState, GatewayName, Money, News, Stage};
-use appcore::{AppError, UserId, auth::Principal, page::PageRequest, view::PlanInterval};
+use appcore::{AppError, PaymentMethodId, UserId, auth::Principal, page::PageRequest, view::PlanInterval};
 use dbcontext::{
     entity::{payment, subscription},
     query::{payments as payment_rows, subscriptions as rows},
@@ -101,9 +101,9 @@ async fn tell(app: &App, by: &Principal, id: Uuid, outcome: DemoOutcome) {
 }
 
 /// What was saved, the newest first.
-async fn saved(app: &App, payer: Payer, which: usize) -> Option<Uuid> {
+async fn saved(app: &App, payer: Payer, which: usize) -> Option<PaymentMethodId> {
     let kept = methods(app, payer, PageRequest::new(None, Some(10))).await.unwrap();
-    kept.items.get(which).map(|method| method.id)
+    kept.items.get(which).map(|method| PaymentMethodId(method.id))
 }
 
 fn order(plan_id: Uuid) -> Order {
@@ -236,7 +236,7 @@ async fn check(
     let defaults = kept.iter().filter(|method| method.is_default).count();
     assert_eq!(defaults, usize::from(!kept.is_empty()), "one of what is saved is charged: {kept:?}");
     let row = rows::of(app.db.writer(), user_id.0).await.unwrap()?;
-    assert!(row.method_id.is_none_or(|id| kept.iter().any(|method| method.id == id)), "{row:?} {kept:?}");
+    assert!(row.method_id.is_none_or(|id| kept.iter().any(|method| method.id == id.0)), "{row:?} {kept:?}");
     let state = state(&row).unwrap();
     let is_over = row.ends_at <= now;
     assert_eq!(state == ::payment::SubscriptionState::Ended, row.due_at.is_none(), "{row:?}");
