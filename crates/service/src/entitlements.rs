@@ -210,7 +210,7 @@ async fn current_plan(app: &App, held: Option<&subscription::Model>) -> Result<O
     let standing = standing(row);
     let plan = plan_rows::by_id(app.db.reader(), row.plan_id).await?;
     Ok(plan.map(|plan| CurrentPlan {
-        id: plan.id,
+        id: plan.id.0,
         name: plan.name,
         renews_at: standing.renews_at,
         cancel_at: standing.cancel_at,

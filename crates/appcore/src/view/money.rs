@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::stored_by_name;
-use crate::{Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use crate::{PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 
 /// What somebody may use, and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -163,7 +163,8 @@ pub struct Price {
 /// Something that can be bought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PricingPlan {
-    pub id: Uuid,
+    #[schema(value_type = String, format = Uuid)]
+    pub id: PlanId,
     pub name: String,
     pub kind: PlanKind,
     /// Of subscriptions.

@@ -1,6 +1,6 @@
 //! Accounts that buy credits by themselves.
 
-use appcore::{PaymentMethodId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -13,7 +13,7 @@ pub struct Model {
     pub workspace_id: Option<WorkspaceId>,
     /// Who has said so, and is written to.
     pub user_id: UserId,
-    pub plan_id: Uuid,
+    pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
     pub currency: String,
     pub threshold: MicroCredits,

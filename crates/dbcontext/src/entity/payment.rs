@@ -1,6 +1,6 @@
 //! Payments.
 
-use appcore::{PaymentMethodId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -10,7 +10,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: UserId,
-    pub plan_id: Uuid,
+    pub plan_id: PlanId,
     pub gateway: String,
     pub amount: i64,
     pub currency: String,

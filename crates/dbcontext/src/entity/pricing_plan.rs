@@ -1,6 +1,6 @@
 //! What can be bought.
 
-use appcore::{Timestamp, credits::MicroCredits};
+use appcore::{PlanId, Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -8,7 +8,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "pricing_plans")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub id: PlanId,
     pub name: String,
     pub kind: String,
     pub interval: Option<String>,
@@ -24,7 +24,7 @@ pub struct Model {
     pub position: i64,
     pub created_at: Timestamp,
     /// The id of the first version of it. None: it is the first.
-    pub family: Option<Uuid>,
+    pub family: Option<PlanId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

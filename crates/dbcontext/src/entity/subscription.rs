@@ -1,6 +1,6 @@
 //! What a person or a workspace has, and until when.
 
-use appcore::{PaymentMethodId, Timestamp, UserId, WorkspaceId};
+use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -14,7 +14,7 @@ pub struct Model {
     pub workspace_id: Option<WorkspaceId>,
     /// Who pays, and is written to.
     pub user_id: UserId,
-    pub plan_id: Uuid,
+    pub plan_id: PlanId,
     /// Of the period; none in a trial.
     pub payment_id: Option<Uuid>,
     pub state: String,
@@ -29,7 +29,7 @@ pub struct Model {
     /// Until when it holds: the time after the period's end in which it may still be paid is part of it.
     pub ends_at: Timestamp,
     /// What it becomes with the next period.
-    pub next_plan_id: Option<Uuid>,
+    pub next_plan_id: Option<PlanId>,
     pub next_seats: Option<i64>,
     /// What the next period is charged to.
     pub method_id: Option<PaymentMethodId>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use appcore::{AppError, Timestamp, UserId};
+use appcore::{AppError, PlanId, Timestamp, UserId};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect as _, Statement, sea_query::OnConflict,
@@ -25,11 +25,11 @@ pub async fn list<C: ConnectionTrait>(db: &C, inactive_too: bool) -> Result<Vec<
     query.all(db).await.map_err(app_error)
 }
 
-pub async fn by_id<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<Uuid>) -> Result<Vec<pricing_plan::Model>, AppError> {
+pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<PlanId>) -> Result<Vec<pricing_plan::Model>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -37,17 +37,17 @@ pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<Uuid>) -> Result<Vec<pr
 }
 
 /// A plan, locked until the transaction ends: nobody buys it meanwhile.
-pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
+pub async fn lock<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
 /// A plan, locked for those who buy it until the transaction ends: nobody changes it meanwhile.
-pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
+pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_shared().one(txn).await.map_err(app_error)
 }
 
 /// The version of a plan that is offered, the newest one.
-pub async fn offered<C: ConnectionTrait>(db: &C, family: Uuid) -> Result<Option<pricing_plan::Model>, AppError> {
+pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     use pricing_plan::Column;
     let is_of = Condition::any().add(Column::Id.eq(family)).add(Column::Family.eq(family));
     let query = pricing_plan::Entity::find().filter(Column::IsActive.eq(1_i64)).filter(is_of);
@@ -55,7 +55,7 @@ pub async fn offered<C: ConnectionTrait>(db: &C, family: Uuid) -> Result<Option<
 }
 
 /// Whether somebody has bought it, has begun to, has it in a trial or gets it with the next period.
-pub async fn is_sold<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
+pub async fn is_sold<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, AppError> {
     let bought = payment::Entity::find().filter(payment::Column::PlanId.eq(id)).one(db).await.map_err(app_error)?;
     let is_held =
         Condition::any().add(subscription::Column::PlanId.eq(id)).add(subscription::Column::NextPlanId.eq(id));

@@ -1,8 +1,7 @@
 //! What an installation has earned, in days of UTC.
 
-use appcore::{AppError, Timestamp, credits::MicroCredits};
+use appcore::{AppError, PlanId, Timestamp, credits::MicroCredits};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use uuid::Uuid;
 
 use super::{ledger::id_at, raw};
 
@@ -28,7 +27,7 @@ pub struct DayOfCredits {
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Subscribed {
     pub state: String,
-    pub plan_id: Uuid,
+    pub plan_id: PlanId,
     pub currency: Option<String>,
     pub count: i64,
     pub seats: i64,

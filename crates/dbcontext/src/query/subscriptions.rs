@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use appcore::{AppError, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
+use appcore::{AppError, PlanId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
@@ -182,7 +182,7 @@ pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::
 pub async fn begin_trial<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
-    plan_id: Uuid,
+    plan_id: PlanId,
     now: Timestamp,
 ) -> Result<bool, AppError> {
     let sql = "INSERT INTO subscription_trials (account_id, plan_id, created_at) VALUES ($1, $2, $3) ON CONFLICT (account_id) DO NOTHING";

@@ -135,7 +135,7 @@ impl Endpoint for SetTopUp {
         let SetTopUpRequest { plan_id, method_id, currency, threshold, monthly_limit, workspace_id: _ } = request;
         let unknown = || AppError::field("currency", "invalid", "This currency isn't known here.");
         let currency = currency.map(|code| code.parse().map_err(|_| unknown())).transpose()?;
-        let order = TopUpOrder { plan_id: plan_id.0, method_id, currency, threshold, monthly_limit };
+        let order = TopUpOrder { plan_id, method_id, currency, threshold, monthly_limit };
         Ok(Reply::of(topups::set_top_up(ctx.app(), *payer, order).await?))
     }
 }

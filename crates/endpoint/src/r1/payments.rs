@@ -86,7 +86,7 @@ impl Endpoint for BeginPayment {
         } = request;
         let unknown = |field: &'static str| AppError::field(field, "invalid", "This isn't known here.");
         let order = Order {
-            plan_id: plan_id.0,
+            plan_id,
             gateway: gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown("gateway"))?,
             method_id: payment_method_id,
             currency: currency

@@ -141,6 +141,6 @@ impl Endpoint for ChangePlan {
             plan.trial_days = trial_days.unwrap_or(plan.trial_days);
             plan.is_active = is_active.unwrap_or(plan.is_active);
         };
-        Ok(Reply::of(plans::change(ctx.app(), ctx.user()?, id.0, edit).await?))
+        Ok(Reply::of(plans::change(ctx.app(), ctx.user()?, id, edit).await?))
     }
 }

@@ -64,7 +64,7 @@ impl Endpoint for BeginTrial {
     type Response = Subscription;
 
     async fn handle(ctx: &Ctx, request: BeginTrialRequest) -> Result<Reply<Subscription>, AppError> {
-        Ok(Reply::of(subscriptions::try_out(ctx.app(), ctx.user()?, request.plan_id.0).await?))
+        Ok(Reply::of(subscriptions::try_out(ctx.app(), ctx.user()?, request.plan_id).await?))
     }
 }
 
@@ -131,7 +131,7 @@ impl Endpoint for PreviewSubscriptionChange {
         request: PreviewSubscriptionChangeRequest,
         payer: &Payer,
     ) -> Result<Reply<ChangePreview>, AppError> {
-        Ok(Reply::of(subscriptions::preview(ctx.app(), *payer, request.plan_id.0, request.seats).await?))
+        Ok(Reply::of(subscriptions::preview(ctx.app(), *payer, request.plan_id, request.seats).await?))
     }
 }
 
@@ -171,7 +171,7 @@ impl Endpoint for ChangeSubscription {
         payer: &Payer,
     ) -> Result<Reply<ChangedSubscription>, AppError> {
         let ChangeSubscriptionRequest { plan_id, seats, price, workspace_id: _ } = request;
-        let changed = subscriptions::change(ctx.app(), *payer, plan_id.0, seats, price, ctx.address()).await?;
+        let changed = subscriptions::change(ctx.app(), *payer, plan_id, seats, price, ctx.address()).await?;
         Ok(Reply::of(ChangedSubscription {
             subscription: changed.subscription,
             payment_id: changed.payment_id.map(PaymentId),

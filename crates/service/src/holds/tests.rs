@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use appcore::{Clock, Timestamp, UserId, credits::MicroCredits, view::QuotaMetric};
+use appcore::{Clock, PlanId, Timestamp, UserId, credits::MicroCredits, view::QuotaMetric};
 use dbcontext::{
     Database,
     entity::{pricing_plan, subscription},
@@ -264,7 +264,7 @@ async fn what_was_held_before_a_question_was_sent_is_taken_over_by_another_insta
 
 /// Somebody whose plan allows so many calls a day.
 async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
-    let (user_id, plan_id) = (UserId::new(), Uuid::now_v7());
+    let (user_id, plan_id) = (UserId::new(), PlanId::new());
     let plan = pricing_plan::Model {
         id: plan_id,
         name: "Calls".to_owned(),

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ::payment::{Currency, GatewayError, GatewayName, Keep, Money, Stage, SubscriptionState};
 use appcore::{
-    AppError, Code, PaymentMethodId, Timestamp, UserId,
+    AppError, Code, PaymentMethodId, PlanId, Timestamp, UserId,
     view::{PaymentStatus, PlanKind, Price, PricingPlan},
 };
 use dbcontext::{
@@ -36,7 +36,7 @@ pub(super) const BILLING: &str = "/plans/billing";
 /// What is to be bought.
 #[derive(Clone, Debug)]
 pub struct Order {
-    pub plan_id: Uuid,
+    pub plan_id: PlanId,
     /// None: that of the method.
     pub gateway: Option<GatewayName>,
     /// What was saved, to be charged at once.
@@ -104,7 +104,7 @@ pub(super) fn gateway_of_method(
 pub(super) fn begun(
     app: &App,
     user_id: UserId,
-    plan_id: Uuid,
+    plan_id: PlanId,
     gateway: &str,
     price: Money,
     now: Timestamp,

@@ -2,7 +2,7 @@
 
 use ::payment::{Cycle, SubscriptionDeed, SubscriptionState};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PlanId, Timestamp,
     credits::MicroCredits,
     view::{PlanKind, PricingPlan},
 };
@@ -134,9 +134,9 @@ fn first_period(
 }
 
 /// Whether two plans are versions of the same one.
-async fn is_version<C: ConnectionTrait>(txn: &C, one: Uuid, other: Uuid) -> Result<bool, AppError> {
+async fn is_version<C: ConnectionTrait>(txn: &C, one: PlanId, other: PlanId) -> Result<bool, AppError> {
     let found = plan_rows::by_ids(txn, vec![one, other]).await?;
-    let family = |id: Uuid| found.iter().find(|plan| plan.id == id).map(plans::family);
+    let family = |id: PlanId| found.iter().find(|plan| plan.id == id).map(plans::family);
     Ok(one == other || (family(one).is_some() && family(one) == family(other)))
 }
 

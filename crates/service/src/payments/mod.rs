@@ -34,7 +34,7 @@ use std::{
 
 use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, Known, Money, Stage, Surroundings};
 use appcore::{
-    AppError, Code, UserId,
+    AppError, Code, PlanId, UserId,
     auth::Principal,
     config::Config,
     page::{Page, PageRequest},
@@ -220,10 +220,10 @@ async fn view(app: &App, row: payment::Model) -> Result<Payment, AppError> {
 }
 
 async fn views(app: &App, found: Vec<payment::Model>) -> Result<Vec<Payment>, AppError> {
-    let mut ids: Vec<Uuid> = found.iter().map(|row| row.plan_id).collect();
+    let mut ids: Vec<PlanId> = found.iter().map(|row| row.plan_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let names: HashMap<Uuid, String> =
+    let names: HashMap<PlanId, String> =
         plan_rows::by_ids(app.db.reader(), ids).await?.into_iter().map(|plan| (plan.id, plan.name)).collect();
     let now = app.clock.now();
     let refunded = found.iter().filter(|row| row.refunded > 0).map(|row| row.id).collect();
@@ -250,7 +250,7 @@ async fn views(app: &App, found: Vec<payment::Model>) -> Result<Vec<Payment>, Ap
                 currency: row.currency,
                 workspace_id: row.workspace_id,
                 subscription_id: row.subscription_id,
-                plan_id: row.plan_id,
+                plan_id: row.plan_id.0,
                 created_at: row.created_at,
                 expires_at: row.expires_at,
                 paid_at: row.paid_at,

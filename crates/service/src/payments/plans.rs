@@ -2,7 +2,7 @@
 
 use ::payment::{Currency, Money};
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, PlanId, Timestamp,
     auth::Principal,
     credits::MicroCredits,
     view::{PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
@@ -59,7 +59,7 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
 }
 
 /// A plan that is offered. Until the transaction ends nobody changes it, so what is paid is what was read here.
-pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<pricing_plan::Model, AppError> {
+pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<pricing_plan::Model, AppError> {
     let plan = rows::lock_shared(txn, id).await?.ok_or(Code::NotFound)?;
     if plan.is_active != 0 {
         return Ok(plan);
@@ -81,13 +81,13 @@ fn changed(plan: &PricingPlan) -> AppError {
 }
 
 /// Of which plan it is a version.
-pub(super) fn family(plan: &pricing_plan::Model) -> Uuid {
+pub(super) fn family(plan: &pricing_plan::Model) -> PlanId {
     plan.family.unwrap_or(plan.id)
 }
 
 fn row(
     definition: Definition,
-    (id, family): (Uuid, Option<Uuid>),
+    (id, family): (PlanId, Option<PlanId>),
     position: i64,
     created_at: Timestamp,
 ) -> Result<pricing_plan::Model, AppError> {
@@ -151,7 +151,7 @@ pub async fn create(app: &App, by: &Principal, mut definition: Definition) -> Re
     check(&definition)?;
     normalize(&mut definition);
     let position = rows::list(app.db.reader(), true).await?.iter().map(|plan| plan.position).max().unwrap_or(0) + 1;
-    let new = row(definition, (Uuid::now_v7(), None), position, app.clock.now())?;
+    let new = row(definition, (PlanId::new(), None), position, app.clock.now())?;
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::add(&tx, vec![new.clone()]).await?;
     audit::record(&tx, Entry::by(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
@@ -163,7 +163,7 @@ pub async fn create(app: &App, by: &Principal, mut definition: Definition) -> Re
 pub async fn change(
     app: &App,
     by: &Principal,
-    id: Uuid,
+    id: PlanId,
     edit: impl FnOnce(&mut Definition),
 ) -> Result<PricingPlan, AppError> {
     let tx = app.db.begin().await.map_err(app_error)?;
@@ -195,7 +195,7 @@ pub async fn change(
         let family = family(&old);
         old.is_active = 0;
         rows::store(&tx, old).await?;
-        let new = row(after, (Uuid::now_v7(), Some(family)), position, app.clock.now())?;
+        let new = row(after, (PlanId::new(), Some(family)), position, app.clock.now())?;
         rows::add(&tx, vec![new.clone()]).await?;
         new
     };
@@ -238,7 +238,7 @@ pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> 
         // The same on every instance that starts at the same time.
         row(
             definition,
-            (Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + number), None),
+            (PlanId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + number)), None),
             i64::try_from(number).unwrap_or(0),
             now,
         )

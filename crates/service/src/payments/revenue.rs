@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use appcore::{
-    AppError, Timestamp,
+    AppError, PlanId, Timestamp,
     credits::MicroCredits,
     view::{
         PlanInterval, Price, PricingPlan, Revenue, RevenueCredits, RevenueGroup, RevenueGrouping, RevenueMoney,
@@ -15,7 +15,6 @@ use dbcontext::query::{
     revenue::{self as rows, DayOfCredits, DayOfMoney, Subscribed},
 };
 use time::Date;
-use uuid::Uuid;
 
 use super::plans;
 use crate::App;
@@ -74,7 +73,7 @@ pub async fn revenue(
     });
     let (groups, total) = (groups.collect(), total.view());
     let subscribed = rows::subscribed(db, now).await?;
-    let mut ids: Vec<Uuid> = subscribed.iter().map(|row| row.plan_id).collect();
+    let mut ids: Vec<PlanId> = subscribed.iter().map(|row| row.plan_id).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut known = BTreeMap::new();
@@ -206,7 +205,7 @@ fn counts(subscribed: &[Subscribed]) -> SubscriptionCounts {
 }
 
 /// What those come to in a month that go on and are paid.
-fn monthly(subscribed: &[Subscribed], plans: &BTreeMap<Uuid, PricingPlan>) -> Vec<Price> {
+fn monthly(subscribed: &[Subscribed], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
     // Of a year, so that nothing is lost of a price that twelve doesn't divide.
     let mut yearly: BTreeMap<&str, i64> = BTreeMap::new();
     for row in subscribed.iter().filter(|row| matches!(row.state.as_str(), "active" | "past_due")) {
@@ -260,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_paid_for_a_year_counts_with_a_twelfth() {
         let plan = |interval, amount| PricingPlan {
-            id: Uuid::now_v7(),
+            id: PlanId::new(),
             name: "Team".to_owned(),
             kind: appcore::view::PlanKind::Subscription,
             interval: Some(interval),

@@ -7,7 +7,7 @@
 
 use ::payment::{Currency, Stage};
 use appcore::{
-    AppError, Code, PaymentMethodId, Timestamp,
+    AppError, Code, PaymentMethodId, PlanId, Timestamp,
     credits::MicroCredits,
     view::{CreditSettings, LowBalance as LowBalanceView, PlanKind, StoppedTopUp, TopUp},
 };
@@ -18,7 +18,6 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 use time::{Date, OffsetDateTime};
-use uuid::Uuid;
 
 use super::{
     balances::{self, LowBalance, MOST_CREDITS},
@@ -40,7 +39,7 @@ pub(super) struct Standing {
 /// What somebody chooses.
 #[derive(Clone, Debug)]
 pub struct TopUpOrder {
-    pub plan_id: Uuid,
+    pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
     /// None: the plan's first that the method's gateway takes.
     pub currency: Option<Currency>,
@@ -197,7 +196,7 @@ pub async fn settings(app: &App, payer: Payer) -> Result<CreditSettings, AppErro
     let method = method_rows::by_id(db, row.method_id).await?.filter(|method| method.account_id == row.id);
     let stopped = row.stopped.as_deref().map(str::parse).transpose();
     let top_up = TopUp {
-        plan_id: row.plan_id,
+        plan_id: row.plan_id.0,
         method_id: method.map(|method| method.id.0),
         price: price.map_or(0, |price| price.amount),
         threshold: row.threshold,

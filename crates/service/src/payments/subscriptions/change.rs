@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ::payment::{Change, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, Terms};
 use appcore::{
-    AppError, Code, PaymentMethodId, Timestamp,
+    AppError, Code, PaymentMethodId, PlanId, Timestamp,
     credits::MicroCredits,
     view::{ChangePreview, PlanChange, PlanKind, Price, PricingPlan, QuotaUse, Subscription},
 };
@@ -44,7 +44,7 @@ struct Plan {
 }
 
 /// What would follow from a change, before anybody decides for it.
-pub async fn preview(app: &App, payer: Payer, plan_id: Uuid, seats: Option<i64>) -> Result<ChangePreview, AppError> {
+pub async fn preview(app: &App, payer: Payer, plan_id: PlanId, seats: Option<i64>) -> Result<ChangePreview, AppError> {
     let now = app.clock.now();
     let row = rows::of(app.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(app.db.writer(), row, plan_id, seats, now).await?;
@@ -79,7 +79,7 @@ async fn beyond(
 async fn plan_change<C: ConnectionTrait>(
     db: &C,
     row: subscription::Model,
-    plan_id: Uuid,
+    plan_id: PlanId,
     seats: Option<i64>,
     now: Timestamp,
 ) -> Result<Plan, AppError> {
@@ -125,7 +125,7 @@ fn bad_seats() -> AppError {
 pub async fn change(
     app: &App,
     payer: Payer,
-    plan_id: Uuid,
+    plan_id: PlanId,
     seats: Option<i64>,
     shown: Option<Price>,
     address: Option<IpAddr>,

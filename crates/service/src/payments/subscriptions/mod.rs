@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use ::payment::{Course, Cycle, SubscriptionDeed, SubscriptionState};
 use appcore::{
-    AppError, Code, Timestamp, UserId, WorkspaceId,
+    AppError, Code, PlanId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
     credits::MicroCredits,
     page::{Page, PageRequest},
@@ -207,7 +207,7 @@ pub async fn list_all(
 
 async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSubscription>, AppError> {
     let db = app.db.writer();
-    let mut ids: Vec<Uuid> = found.iter().flat_map(|row| [Some(row.plan_id), row.next_plan_id]).flatten().collect();
+    let mut ids: Vec<PlanId> = found.iter().flat_map(|row| [Some(row.plan_id), row.next_plan_id]).flatten().collect();
     ids.sort_unstable();
     ids.dedup();
     let mut known = HashMap::new();
@@ -225,7 +225,7 @@ async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSu
         let course = course(app, &row)?;
         let price = price_of(&plan, &row);
         let next_plan = row.next_plan_id.and_then(|id| known.get(&id)).map(|plan| PlanName {
-            id: plan.id,
+            id: plan.id.0,
             name: plan.name.clone(),
             interval: plan.interval,
         });
@@ -272,7 +272,7 @@ pub(super) fn price_of(plan: &PricingPlan, row: &subscription::Model) -> Option<
 }
 
 /// Tries a plan without paying. Once for each account, and only where there is no subscription.
-pub async fn try_out(app: &App, by: &Principal, plan_id: Uuid) -> Result<Subscription, AppError> {
+pub async fn try_out(app: &App, by: &Principal, plan_id: PlanId) -> Result<Subscription, AppError> {
     let now = app.clock.now();
     let plan = plan_rows::by_id(app.db.reader(), plan_id).await?.filter(|plan| plan.is_active != 0);
     let plan = plans::view(plan.ok_or(Code::NotFound)?)?;

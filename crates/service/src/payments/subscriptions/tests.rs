@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ::payment::{DemoOutcome, DemoSetupOutcome, DisputeState, GatewayName, Money, News, Stage};
-use appcore::{AppError, PaymentMethodId, UserId, auth::Principal, page::PageRequest, view::PlanInterval};
+use appcore::{AppError, PaymentMethodId, PlanId, UserId, auth::Principal, page::PageRequest, view::PlanInterval};
 use dbcontext::{
     entity::{payment, subscription},
     query::{payments as payment_rows, subscriptions as rows},
@@ -106,7 +106,7 @@ async fn saved(app: &App, payer: Payer, which: usize) -> Option<PaymentMethodId>
     kept.items.get(which).map(|method| PaymentMethodId(method.id))
 }
 
-fn order(plan_id: Uuid) -> Order {
+fn order(plan_id: PlanId) -> Order {
     Order {
         plan_id,
         gateway: Some(GatewayName::DEMO),
@@ -120,7 +120,7 @@ fn order(plan_id: Uuid) -> Order {
     }
 }
 
-async fn perform(app: &App, by: &Principal, plans: &[Uuid], deed: Deed) {
+async fn perform(app: &App, by: &Principal, plans: &[PlanId], deed: Deed) {
     let payer = Payer { user_id: by.user_id, workspace_id: None };
     let nth = async |which: usize| all_payments(app, by.user_id).await.into_iter().nth(which);
     match deed {
