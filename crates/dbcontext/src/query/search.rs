@@ -37,11 +37,16 @@ pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Ind
     Indexed::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The newest messages with ids below this one.
-pub async fn indexed_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> Result<Vec<Indexed>, AppError> {
-    let sql = format!("{INDEXED} WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
+/// The newest messages with ids below this one: their ids alone, which can be read whatever they say.
+pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> Result<Vec<Uuid>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: MessageId,
+    }
+    let sql = format!("SELECT m.id FROM messages m WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [below.into()]);
-    Indexed::find_by_statement(statement).all(db).await.map_err(app_error)
+    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| row.id.0).collect())
 }
 
 /// What a file of a message says.

@@ -288,10 +288,10 @@ async fn read_old(app: &App, index: &dyn SearchIndex) -> Result<bool, AppError> 
         return Ok(true);
     };
     let Some(Fill { below, is_done: false }) = writing.fill().await? else { return Ok(false) };
-    let found = rows::indexed_below(app.db.reader(), below, OLD).await?;
-    let is_done = found.len() < usize::try_from(OLD).unwrap_or(usize::MAX);
-    let below = found.last().map_or(below, |last| last.id.0);
-    let mut changes = changes(app, found).await?;
+    let ids = rows::ids_below(app.db.reader(), below, OLD).await?;
+    let is_done = ids.len() < usize::try_from(OLD).unwrap_or(usize::MAX);
+    let below = ids.last().copied().unwrap_or(below);
+    let mut changes = changes(app, ids).await?;
     changes.reverse();
     let fill = Some(Fill { below, is_done });
     commit(writing, Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
@@ -385,11 +385,7 @@ async fn read(app: &App, index: &dyn SearchIndex, news: &News, some: Vec<(Uuid, 
             news.put(id.0, Head { seq: head, since });
         }
     }
-    let touched: Vec<Uuid> = touched.into_iter().collect();
-    let found = rows::indexed(app.db.reader(), &touched).await?;
-    let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
-    batch.changes = changes(app, found).await?;
-    batch.changes.extend(touched.into_iter().filter(|id| !there.contains(id)).map(Change::Remove));
+    batch.changes = changes(app, touched.into_iter().collect()).await?;
     commit(writing, batch).await
 }
 
@@ -420,8 +416,7 @@ async fn read_touched(app: &App, index: &dyn SearchIndex, news: &News) -> Result
     // Those that are not in it yet are read with what they say now.
     let is_in_it = |id: &Uuid| fill.is_done || *id >= fill.below;
     let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
-    let found = rows::indexed(app.db.reader(), &ids).await?;
-    let changes = changes(app, found).await?;
+    let changes = changes(app, ids).await?;
     commit(writing, Batch { changes, ..Batch::default() }).await?;
     rows::forget_touched(app.db.writer(), &touched).await?;
     if is_full {
@@ -437,11 +432,38 @@ async fn lost(app: &App, writing: Box<dyn Writing>, why: &str) -> Result<(), App
     app.search.index.clear().await
 }
 
-/// Words are taken apart beside what else this thread does.
-async fn changes(app: &App, found: Vec<rows::Indexed>) -> Result<Vec<Change>, AppError> {
-    let mut found = found;
+/// What is to be done with these messages, in the order of their ids. One that can't be read is set aside: it is not found, and what comes after it is.
+async fn changes(app: &App, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
     // Ids rise with time, and so do the places of what is new.
+    ids.sort_unstable();
+    let mut changes = Vec::with_capacity(ids.len());
+    let mut left = vec![ids.as_slice()];
+    while let Some(some) = left.pop() {
+        match caught(changes_of(app, some)).await {
+            Ok(read) => changes.extend(read),
+            // Others would fare no better.
+            Err(error) if !matches!(error, AppError::Internal(_)) => return Err(error),
+            Err(_) if some.len() > 1 => {
+                let (one, other) = some.split_at(some.len() / 2);
+                left.extend([other, one]);
+            }
+            Err(error) => {
+                // Where no message at all can be read, it isn't the fault of this one.
+                rows::indexed(app.db.reader(), &[Uuid::max()]).await?;
+                tracing::warn!(%error, id = ?some.first(), "a message can't be read into the search index: nobody will find it");
+                changes.extend(some.iter().copied().map(Change::Remove));
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Words are taken apart beside what else this thread does.
+async fn changes_of(app: &App, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
+    let mut found = rows::indexed(app.db.reader(), ids).await?;
     found.sort_by_key(|row| row.id.0);
+    let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
+    let gone: Vec<Change> = ids.iter().copied().filter(|id| !there.contains(id)).map(Change::Remove).collect();
     let texts = files::texts(app, &found).await?;
     let is_little = found.len() < 20 && texts.is_empty();
     let nothing = Texts::default();
@@ -450,10 +472,12 @@ async fn changes(app: &App, found: Vec<rows::Indexed>) -> Result<Vec<Change>, Ap
         document::change(row, said)
     };
     if is_little {
-        return Ok(found.into_iter().map(change).collect());
+        return Ok(found.into_iter().map(change).chain(gone).collect());
     }
-    let work = move || found.into_iter().map(change).collect();
-    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
+    let work = move || found.into_iter().map(change).collect::<Vec<_>>();
+    let mut changes = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+    changes.extend(gone);
+    Ok(changes)
 }
 
 /// The message that an event is about.
