@@ -123,7 +123,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
             return;
         }
         let begun = Instant::now();
-        let rest = match turn(&app, &news, &mut lookout).await {
+        let rest = match caught(turn(&app, &news, &mut lookout)).await {
             Ok(()) => (begun.elapsed() * REST).min(LONGEST_REST),
             Err(error) => {
                 tracing::warn!(%error, "it could not be found out who is to be told of what");
@@ -315,7 +315,7 @@ async fn forget(app: Weak<App>) {
     loop {
         tokio::time::sleep(REMOVAL).await;
         let Some(app) = app.upgrade() else { return };
-        match remove_old(&app).await {
+        match caught(remove_old(&app)).await {
             Ok(removed) => tracing::debug!(removed, "old notifications were removed"),
             Err(error) => tracing::warn!(%error, "old notifications could not be removed"),
         }
