@@ -123,11 +123,12 @@ pub struct Unseated {
     pub since: Timestamp,
 }
 
-/// Members without a seat who could have one, in their order, behind the one that `after` names by since when they are a member.
+/// Members without a seat who could have one, in their order, behind the one that `after` names: by since when they are a member, by themselves, and by the
+/// subscription, since somebody may have come into two workspaces at one time.
 pub async fn unseated<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    after: (Timestamp, UserId),
+    after: (Timestamp, UserId, Uuid),
     most: u64,
 ) -> Result<Vec<Unseated>, AppError> {
     let sql = format!(
@@ -136,10 +137,11 @@ pub async fn unseated<C: ConnectionTrait>(
          AND s.state <> 'ended' AND m.is_deleted = FALSE AND u.is_deleted = FALSE AND m.role <> '{}' \
          AND NOT EXISTS (SELECT 1 FROM payment_credits c WHERE c.payment_id = s.payment_id AND c.account_id = m.user_id) \
          AND (SELECT COUNT(*) FROM payment_credits c WHERE c.payment_id = s.payment_id) < s.seats \
-         AND (m.created_at, m.user_id) > ($2, $3) ORDER BY m.created_at, m.user_id LIMIT $4",
+         AND (m.created_at, m.user_id, s.id) > ($2, $3, $4) ORDER BY m.created_at, m.user_id, s.id LIMIT $5",
         WorkspaceRole::Guest.as_str()
     );
-    let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
+    let (since, user_id, id) = after;
+    let values = [now.0.into(), since.0.into(), user_id.into(), id.into(), raw::limit(most)];
     let rows = Unseated::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
     rows.all(db).await.map_err(app_error)
 }

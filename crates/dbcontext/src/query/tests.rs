@@ -404,6 +404,43 @@ async fn the_seats_of_a_page_of_subscriptions_are_counted_at_once() {
 }
 
 #[tokio::test]
+async fn a_page_of_members_without_a_seat_ends_between_two_workspaces_of_one_of_them() {
+    let db = Planned::new().await;
+    let mut sql = "PRAGMA foreign_keys = OFF;".to_owned();
+    for user in [1, 2] {
+        sql.push_str(&format!(
+            "INSERT INTO users (id, email, display_name, search_name, role, created_at, updated_at) \
+             VALUES (x'{user:032}', '{user}@example.org', 'n{user}', 'n{user}', 'user', 0, 0);"
+        ));
+    }
+    for workspace in [8, 9] {
+        sql.push_str(&format!(
+            "INSERT INTO subscriptions (id, account_id, workspace_id, user_id, plan_id, payment_id, state, seats, anchor_day, period, \
+             starts_at, period_end, ends_at, updated_at) \
+             VALUES (x'{workspace:032}', x'{workspace:032}', x'{workspace:032}', x'{0:032}', x'{0:032}', x'{workspace:032}', 'active', 5, 1, 1, \
+             0, 100, 100, 0);",
+            1
+        ));
+        // All come at one time, as by an import.
+        for user in [1, 2] {
+            sql.push_str(&format!(
+                "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at) \
+                 VALUES (x'{workspace:032}', x'{user:032}', 'member', 7, 7);"
+            ));
+        }
+    }
+    db.execute_unprepared(&sql).await.unwrap();
+    let mut after = (Timestamp(i64::MIN), UserId(Uuid::nil()), Uuid::nil());
+    let mut found = Vec::new();
+    while let [one] = subscriptions::unseated(&db, Timestamp(50), after, 1).await.unwrap()[..] {
+        after = (one.since, one.user_id, one.id);
+        found.push((one.user_id.0, one.id));
+    }
+    let expected = [(1, 8), (1, 9), (2, 8), (2, 9)];
+    assert_eq!(found, expected.map(|(user, workspace)| (Uuid::from_u128(user), Uuid::from_u128(workspace))));
+}
+
+#[tokio::test]
 async fn the_events_that_speak_of_somebody_are_found_log_by_log() {
     let db = Planned::new().await;
     let (user, other) = (UserId::new(), UserId::new());

@@ -41,11 +41,11 @@ pub(in crate::payments) async fn look(app: &App, now: Timestamp) -> Result<(), A
 }
 
 async fn give_seats(app: &App, now: Timestamp) -> Result<(), AppError> {
-    let mut after = (Timestamp(i64::MIN), UserId(Uuid::nil()));
+    let mut after = (Timestamp(i64::MIN), UserId(Uuid::nil()), Uuid::nil());
     loop {
         let part = rows::unseated(app.db.reader(), now, after, MOST).await?;
         let Some(last) = part.last() else { return Ok(()) };
-        after = (last.since, last.user_id);
+        after = (last.since, last.user_id, last.id);
         for rows::Unseated { id, user_id, .. } in part {
             if let Err(error) = take_seat(app, id, user_id).await {
                 tracing::warn!(%error, subscription = %id, "a member could not be given a seat");
