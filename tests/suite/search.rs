@@ -304,6 +304,42 @@ async fn readers(app: &Application) {
     assert!(found(&ben, "ostrich").await.is_empty());
 }
 
+/// The words that are known are everyone's.
+#[tokio::test]
+async fn what_begins_so_is_found_however_many_words_of_others_do() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let hidden = anna.open_channel("private_channel", "Hidden").await;
+    for letter in 'a'..='z' {
+        anna.send_message(&hidden, &format!("project{letter} project{letter}")).await;
+    }
+    let chat = ben.open_single(&anna).await;
+    ben.send_message(&chat, "projectzz begins").await;
+    ben.send_message(&chat, "see inv2026").await;
+    finds(&ben, "inv2026", &["see inv2026"]).await;
+    finds(&anna, "\"projectz projectz\"", &["projectz projectz"]).await;
+    for (q, expected) in [("proj", "projectzz begins"), ("project", "projectzz begins"), ("inv20", "see inv2026")] {
+        assert_eq!(found(&ben, q).await, [expected], "{q}");
+    }
+}
+
+#[tokio::test]
+async fn how_far_was_searched_tells_nothing_of_what_may_not_be_read() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
+    let late = anna.post("/r1/conversations", body).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    // As many as are compared at once.
+    for n in 0..500 {
+        anna.send_message(&late, &format!("ibis {n}")).await;
+    }
+    anna.post(&format!("/r1/conversations/{late}/members"), json!({ "user_id": ben.id })).await;
+    let sent = anna.send_message(&late, "ibis after").await;
+    finds(&ben, "ibis", &["ibis after"]).await;
+    let data = ask(&ben, &[("q", "ibis"), ("limit", "1")]).await.data();
+    assert_eq!((texts(&data), &data["searched_to"]), (vec!["ibis after".to_owned()], &sent["created_at"]));
+}
+
 /// Scripts that put no spaces between words.
 #[tokio::test]
 async fn thai_japanese_and_korean_are_found_by_their_parts() {

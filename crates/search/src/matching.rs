@@ -59,8 +59,8 @@ impl<'a> Matcher<'a> {
         let mut instead = Vec::with_capacity(self.query.wanted.len());
         let mut before: Vec<Hit> = Vec::new();
         let alternatives = self.reading.alternatives.iter().map(Some).chain(std::iter::repeat(None));
-        for (wanted, others) in self.query.wanted.iter().zip(alternatives) {
-            let hits = hits(wanted, others, text, &found);
+        for (number, (wanted, others)) in self.query.wanted.iter().zip(alternatives).enumerate() {
+            let hits = hits(wanted, (others, self.reading.beginning(number)), text, &found);
             let best = hits.iter().max_by_key(|hit| hit.points)?;
             score += best.points;
             let is_typo = matches!(best.likeness, Likeness::Near(_));
@@ -76,11 +76,19 @@ impl<'a> Matcher<'a> {
     }
 }
 
-fn hits(wanted: &Wanted, others: Option<&HashMap<String, Likeness>>, text: &str, found: &Tokens) -> Vec<Hit> {
+/// What a text has of a wanted word: as it was typed, or what may stand in its place (`others`, or whatever begins so).
+fn hits(
+    wanted: &Wanted,
+    (others, beginning): (Option<&HashMap<String, Likeness>>, Option<&str>),
+    text: &str,
+    found: &Tokens,
+) -> Vec<Hit> {
     let exact = wanted.any.iter().flat_map(|atom| places(atom, found)).map(|place| (place, Likeness::Exact));
     let like = found.words.iter().chain(&found.others).filter_map(|token| {
-        let likeness = others?.get(&token.term)?;
-        Some(((token.position, token.position, token.range.clone()), *likeness))
+        let named = others.and_then(|others| others.get(&token.term)).copied();
+        let begun = || beginning.filter(|begun| token.term.len() > begun.len() && token.term.starts_with(*begun));
+        let likeness = named.or_else(|| begun().map(|_| Likeness::Beginning))?;
+        Some(((token.position, token.position, token.range.clone()), likeness))
     });
     exact
         .chain(like)

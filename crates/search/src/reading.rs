@@ -9,6 +9,8 @@ use crate::{
 
 /// Words that stand for one that was typed.
 const ALTERNATIVES: usize = 20;
+/// Letters from which on everything that begins so may be looked for.
+const BEGINNING: usize = 3;
 
 /// How a word is like the one that was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,16 +29,20 @@ pub enum Likeness {
 pub struct Reading {
     /// For each wanted word, what may stand in its place.
     pub alternatives: Vec<HashMap<String, Likeness>>,
+    /// For each wanted word, what any word may begin with, where not all that do are among its alternatives. There may be none at the end.
+    pub beginnings: Vec<Option<String>>,
 }
 
 impl Reading {
     /// As it was typed; what was typed last may be a beginning.
     #[must_use]
     pub fn exact(query: &Query, words: &Dictionary) -> Self {
-        Self { alternatives: query.wanted.iter().map(|wanted| beginnings(wanted, words)).collect() }
+        let alternatives = query.wanted.iter().map(|wanted| beginnings(wanted, words)).collect();
+        Self { alternatives, ..Self::default() }
     }
 
-    /// With what may be meant: words with a typo, parts of words.
+    /// With what may be meant: words with a typo, parts of words, and whatever begins so. The commonest words that begin so may all be others': what
+    /// somebody may read is found all the same.
     #[must_use]
     pub fn wide(query: &Query, words: &Dictionary) -> Self {
         let understood = |wanted: &Wanted| {
@@ -52,7 +58,8 @@ impl Reading {
             }
             found
         };
-        Self { alternatives: query.wanted.iter().map(understood).collect() }
+        let beginnings = query.wanted.iter().map(|wanted| beginning_of_more(wanted, words)).collect();
+        Self { alternatives: query.wanted.iter().map(understood).collect(), beginnings }
     }
 
     /// Also as another reading of the same query understands them.
@@ -63,19 +70,29 @@ impl Reading {
                 mine.entry(word).or_insert(likeness);
             }
         }
+        self.beginnings.resize(self.beginnings.len().max(other.beginnings.len()), None);
+        for (mine, others) in self.beginnings.iter_mut().zip(other.beginnings) {
+            *mine = mine.take().or(others);
+        }
+    }
+
+    /// What any word may begin with in the place of the wanted word with this number.
+    pub(crate) fn beginning(&self, number: usize) -> Option<&str> {
+        self.beginnings.get(number)?.as_deref()
     }
 
     /// What the index is asked for.
     #[must_use]
     pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {
         let alternatives = self.alternatives.iter().map(Some).chain(std::iter::repeat(None));
-        let of = |(wanted, others): (&Wanted, Option<&HashMap<String, Likeness>>)| {
+        let of = |(number, (wanted, others)): (usize, (&Wanted, Option<&HashMap<String, Likeness>>))| {
             let mut others: Vec<Atom> =
                 others.into_iter().flatten().map(|(word, _)| Atom::Word(word.clone())).collect();
             others.sort();
-            wanted.any.iter().cloned().chain(others).collect()
+            let more = self.beginning(number).map(|begun| Atom::Beginning(begun.to_owned()));
+            wanted.any.iter().cloned().chain(others).chain(more).collect()
         };
-        query.wanted.iter().zip(alternatives).map(of).collect()
+        query.wanted.iter().zip(alternatives).enumerate().map(of).collect()
     }
 }
 
@@ -85,10 +102,17 @@ fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Likeness> 
     begun.map(|begun| (begun, Likeness::Beginning)).collect()
 }
 
+/// What a word begins with of whose ends the words that are known don't tell all: there are more than are named, or it has digits.
+fn beginning_of_more(wanted: &Wanted, words: &Dictionary) -> Option<String> {
+    let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
+    let is_cut = || words.beginning(word, ALTERNATIVES).len() >= ALTERNATIVES;
+    (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Term;
+    use crate::{Matcher, Term};
 
     fn dictionary() -> Dictionary {
         let words = ["whale", "whales", "whole", "narwhale", "plum"];
@@ -121,5 +145,29 @@ mod tests {
         assert_eq!(found(&reading.alternatives[1]), like);
         let word = |text: &str| Atom::Word(text.to_owned());
         assert_eq!(reading.atoms(&query)[1], [word("whale"), word("narwhale"), word("whales"), word("whole")]);
+    }
+
+    #[test]
+    fn a_beginning_finds_all_that_begin_so_however_many_words_do() {
+        let words: Vec<String> = (b'a'..=b'z').map(|letter| format!("project{}", char::from(letter))).collect();
+        let terms = words.iter().zip(1..).map(|(text, number)| Term { number, text: text.clone(), count: 1 });
+        let dictionary = Dictionary::default().with(terms.collect());
+        for (asked, text) in [("project", "projectz begins"), ("inv20", "see inv2026")] {
+            let query = Query::parse(asked, 0).unwrap();
+            assert!(Matcher::new(&query, &Reading::exact(&query, &dictionary)).matches(text).is_none());
+            let wide = Reading::wide(&query, &dictionary);
+            assert!(wide.atoms(&query)[0].contains(&Atom::Beginning(asked.to_owned())));
+            assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
+            assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
+        }
+        // Of few all are named, and what was not typed last is whole.
+        for asked in ["projectz", "project plan"] {
+            let query = Query::parse(asked, 0).unwrap();
+            assert!(Reading::wide(&query, &dictionary).beginnings.iter().all(Option::is_none));
+        }
+        let mut reading = Reading::default();
+        let query = Query::parse("project", 0).unwrap();
+        reading.add(Reading::wide(&query, &dictionary));
+        assert_eq!(reading.beginning(0), Some("project"));
     }
 }

@@ -307,7 +307,9 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         return search.read(db, &Way::Words).await;
     }
     if visible <= WINDOW {
-        return search.read(db, &Way::Named).await;
+        // For a beginning the index gathers all messages of everybody that have such a word: these few are sooner read.
+        let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Beginning(_)));
+        return search.read(db, if has_beginning { &Way::Since(0) } else { &Way::Named }).await;
     }
     let newest = count(db, "SELECT COALESCE(MAX(doc), 0) AS count FROM search_documents", []).await?;
     let top = plan.below.unwrap_or(newest + 1);

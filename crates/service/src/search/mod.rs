@@ -192,7 +192,7 @@ struct Window {
     hits: Vec<Hit>,
     /// There may be more below this number.
     next: Option<i64>,
-    /// When the last message that was looked at was sent.
+    /// When the last message that was looked at, and that may be read, was sent.
     end: Option<i64>,
     /// How the words were understood.
     reading: Reading,
@@ -397,10 +397,9 @@ async fn planned(
 async fn window(app: &App, asked: &PlannedSearch, reading: &Reading, below: i64) -> Result<Window, AppError> {
     let candidates = candidates(app, asked, reading, false, below).await?;
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
-    let last = candidates.last().filter(|_| is_full);
-    let (next, end) = (last.map(|last| last.number), last.map(|last| last.created_at));
-    let (hits, reading) = compare(app, asked, reading, false, candidates).await?;
-    Ok(Window { hits, next, end, reading })
+    let next = candidates.last().filter(|_| is_full).map(|last| last.number);
+    let Compared { hits, end, reading } = compare(app, asked, reading, false, candidates).await?;
+    Ok(Window { hits, next, end: end.filter(|_| is_full), reading })
 }
 
 /// The newest messages that answer with similar words, and all that answer with those that were typed.
@@ -416,7 +415,7 @@ async fn similar(
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
     let exact = candidates(app, asked, exact, false, below).await?;
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
-    let (hits, reading) = compare(app, asked, &wide, true, found).await?;
+    let Compared { hits, reading, .. } = compare(app, asked, &wide, true, found).await?;
     Ok(Window { hits, next: None, end: None, reading })
 }
 
@@ -442,21 +441,33 @@ fn understood(query: &Query, is_wide: bool, texts: impl Iterator<Item = impl AsR
     if is_wide { Reading::wide(query, &words) } else { Reading::exact(query, &words) }
 }
 
-/// Reads what may answer, as far as it may be read, and compares it: the best first, and how the words were understood.
+/// What was read and compared.
+struct Compared {
+    /// The best first.
+    hits: Vec<Hit>,
+    /// When the last of what may be read was sent: when others were tells of what may not be.
+    end: Option<i64>,
+    /// How the words were understood.
+    reading: Reading,
+}
+
+/// Reads what may answer, as far as it may be read, and compares it.
 async fn compare(
     app: &App,
     asked: &PlannedSearch,
     reading: &Reading,
     is_wide: bool,
     candidates: Vec<Candidate>,
-) -> Result<(Vec<Hit>, Reading), AppError> {
+) -> Result<Compared, AppError> {
     if candidates.is_empty() {
-        return Ok((Vec::new(), reading.clone()));
+        return Ok(Compared { hits: Vec::new(), end: None, reading: reading.clone() });
     }
     let has_own_words = app.search.index.has_own_words();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let texts = rows::compared(app.db.reader(), asked.user, &ids, CHARS).await?;
     let mut texts: HashMap<Uuid, rows::Compared> = texts.into_iter().map(|text| (text.id.0, text)).collect();
+    let last = candidates.iter().rev().find(|candidate| texts.contains_key(&candidate.message));
+    let end = last.map(|last| last.created_at);
     let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
     let (query, mut words) = (asked.query.clone(), reading.clone());
     let work = move || {
@@ -521,7 +532,7 @@ async fn compare(
         let score = if sort == SearchSort::Newest { 0 } else { hit.score };
         std::cmp::Reverse((score, hit.candidate.number))
     });
-    Ok((hits, reading))
+    Ok(Compared { hits, end, reading })
 }
 
 /// The messages themselves, as they may be read now.
