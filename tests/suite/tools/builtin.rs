@@ -139,13 +139,30 @@ async fn a_search_finds_what_the_asker_may_read_and_in_company_only_what_all_do(
 
     // Ben reads the answer in the group, too.
     let add = json!({ "assistant_id": own.ada["id"] });
-    own.chat.anna.post(&format!("/r1/conversations/{shared}/members"), add).await.data_with(201);
+    own.chat.anna.post(&format!("/r1/conversations/{shared}/members"), add.clone()).await.data_with(201);
     own.chat.id = shared;
     own.will_call("search_messages", json!({ "query": "lighthouse" }));
     own.chat.anna.send_message(&own.chat.id, "@Ada what about the lighthouse?").await;
     let call = own.ended().await;
     let found = call["result"].as_str().unwrap();
     assert!(found.contains("painted red") && !found.contains("is sold") && !found.contains("surprise"), "{found}");
+
+    // Nor is anybody told by an answer what was said before they came.
+    let (anna, ben) = (&own.chat.anna, &own.ben);
+    let new = json!({ "kind": "group", "title": "Watch", "member_ids": [ben.id, third.id], "workspace_id": team, "history": "from_join" });
+    let watch = anna.post("/r1/conversations", new).await.data_with(201)["id"].as_str().unwrap().to_owned();
+    let members = format!("/r1/conversations/{watch}/members");
+    anna.post(&members, add).await.data_with(201);
+    anna.send_message(&watch, "The lighthouse is green").await;
+    anna.post(&members, json!({ "user_id": fourth.id })).await.data_with(201);
+    anna.send_message(&watch, "The lighthouse is blue").await;
+    finds(ben, "lighthouse in:Watch", &["The lighthouse is green", "The lighthouse is blue"]).await;
+    own.chat.id = watch;
+    own.will_call("search_messages", json!({ "query": "lighthouse" }));
+    own.chat.anna.send_message(&own.chat.id, "@Ada and this lighthouse?").await;
+    let call = own.ended().await;
+    let found = call["result"].as_str().unwrap();
+    assert!(found.contains("is blue") && !found.contains("is green"), "{found}");
 }
 
 #[tokio::test]

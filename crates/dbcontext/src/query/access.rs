@@ -138,6 +138,22 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
         .transpose()
 }
 
+/// The event after which begins what all members of a conversation may read.
+pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        seq: i64,
+    }
+    let sql = format!(
+        "SELECT CAST(COALESCE(MAX({}), 0) AS BIGINT) AS seq FROM conversation_members rm JOIN conversations c ON c.id = rm.conversation_id \
+         WHERE rm.conversation_id = $1 AND NOT rm.is_deleted",
+        member_reads_after("c", "rm")
+    );
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
+    let found = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    Ok(found.map_or(0, |row| row.seq))
+}
+
 /// Who of these people owns or administers the workspace of which of these conversations.
 pub async fn workspace_admins<C: ConnectionTrait>(
     db: &C,

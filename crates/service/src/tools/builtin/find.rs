@@ -1,6 +1,7 @@
 //! Messages that whoever asked may read, found by the search.
 //!
-//! Where others read the answer, only the conversation itself is searched: an answer tells nobody what they can't read themselves.
+//! Where others read the answer, only the conversation itself is searched, and of it what everybody there may read: an answer tells nobody what they
+//! can't read themselves.
 
 use appcore::{
     AppError, ConversationId, UserId,
@@ -50,6 +51,11 @@ pub(super) async fn call(
         return Err("Nothing can be searched here any more.".to_owned());
     };
     let is_alone = place.kind.capabilities().asks_every_message;
+    let after = if is_alone {
+        0
+    } else {
+        query::access::all_read_after(app.db.reader(), conversation).await.map_err(failed)?
+    };
     let ask = Ask {
         text,
         kind_of_hit: SearchType::Message,
@@ -64,7 +70,8 @@ pub(super) async fn call(
         Err(error @ AppError::Invalid(_)) => return Err(error.sentence().into_owned()),
         Err(error) => return Err(failed(error)),
     };
-    let said: Vec<String> = found.items.iter().filter_map(|hit| said(app, hit)).collect();
+    let is_for_all = |hit: &&SearchHit| is_alone || hit.message.as_ref().is_some_and(|message| message.seq > after);
+    let said: Vec<String> = found.items.iter().filter(is_for_all).filter_map(|hit| said(app, hit)).collect();
     if said.is_empty() {
         return Ok("Nothing was found.".to_owned());
     }
