@@ -313,7 +313,7 @@ impl Shown {
             Ok(Part::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
                 // What stands in it doesn't end it.
-                let text = text.replace("</file", "<\\/file");
+                let text = without_end(&text);
                 let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
                 let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };
                 self.say(&format!("<file name={name:?}{what}>\n{text}{rest}\n</file>"));
@@ -428,6 +428,18 @@ fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, UnseenRe
     Ok(Part::Text { text, is_cut })
 }
 
+/// A text in which nothing ends the file that it stands in, however that is written.
+fn without_end(text: &str) -> String {
+    let mut parts = text.split("</");
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_end = part.trim_start().get(..4).is_some_and(|name| name.eq_ignore_ascii_case("file"));
+        written.push_str(if is_end { "<\\/" } else { "</" });
+        written.push_str(part);
+    }
+    written
+}
+
 /// A text without the half of a character at its end. NUL, which nobody's JSON needs, is left out.
 fn beginning(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\u{fffd}').replace('\0', "")
@@ -474,5 +486,6 @@ mod tests {
         assert!(document(vec![section(&"x".repeat(500_000), None)], None).is_cut);
         assert_eq!(document(Vec::new(), Some(3)).text, "");
         assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
+        assert_eq!(without_end("a</file></ FILE></p>đ</"), "a<\\/file><\\/ FILE></p>đ</");
     }
 }
