@@ -84,8 +84,17 @@ async fn files_of_a_workspace_are_its_admins_business_and_not_for_guests() {
             "mentions": [{ "kind": "assistant", "id": library.assistant }],
         });
         anna.post(&format!("/r1/conversations/{group}/messages"), body).await.data_with(201);
-        let answer = socket.expect_in("message.completed", &group).await.payload["message"]["answer"].clone();
+        let message = socket.expect_in("message.completed", &group).await.payload["message"].clone();
+        let answer = &message["answer"];
         assert_eq!(answer.get("knowledge").is_some_and(Value::is_object), is_known, "{answer}");
+        if is_known {
+            // Nor does a guest who comes after it read on in them.
+            let cited = format!("/r1/messages/{}/citations/1", message["id"].as_str().unwrap());
+            let new = json!({ "user_id": cara.id });
+            anna.post(&format!("/r1/conversations/{group}/members"), new).await.data_with(201);
+            assert!(ben.get(&cited).await.data()["text"].as_str().unwrap().contains("twenty-five"));
+            cara.get(&cited).await.refused(404, "not_found");
+        }
     }
     dora.delete(&one).await.data();
     assert_eq!(library.rows("knowledge_files").await, 0);

@@ -22,6 +22,7 @@ use std::{sync::Weak, time::Duration};
 
 use appcore::{
     AppError, Code, KnowledgeFileId, MessageId, UploadId,
+    access::is_insider,
     auth::Principal,
     credits::MicroCredits,
     view::{CitedPiece, Knowledge, KnowledgeFile, KnowledgeLimits, KnowledgeState, Message, UploadStatus},
@@ -198,12 +199,21 @@ pub async fn remove(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Resul
     Ok(())
 }
 
-/// A place that an answer cites, with what stands around it. For those who may read the answer.
+/// A place that an answer cites, with what stands around it. For those who may read the answer; from a workspace's file for no guests, who may have
+/// come after it.
 pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<CitedPiece, AppError> {
     let found = query::messages::find(app.db.reader(), by.user_id, id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
     let citations = message.answer.filter(|_| message.deleted_at.is_none()).map(|answer| answer.citations);
     let cited = citations.into_iter().flatten().find(|citation| u64::from(citation.n) == n).ok_or(Code::NotFound)?;
+    let gone = || AppError::refused(Code::NotFound, "This file isn't part of the assistant's knowledge any more.");
+    let file = rows::get(app.db.reader(), cited.file_id).await?.ok_or_else(gone)?;
+    if file.is_of_workspace() {
+        let place = query::access::find(app.db.reader(), message.conversation_id, by.user_id).await?;
+        if !place.and_then(|place| place.workspace_role).is_some_and(is_insider) {
+            return Err(gone());
+        }
+    }
     let number = i32::try_from(cited.piece).map_err(AppError::internal)?;
     let around = [number - 1, number, number.saturating_add(1)].map(|number| (cited.file_id, number));
     let mut pieces = rows::pieces(app.db.reader(), &around).await?;
@@ -211,9 +221,7 @@ pub async fn cited(app: &App, by: &Principal, id: MessageId, n: u64) -> Result<C
         let place = pieces.iter().position(|piece| piece.number == number)?;
         Some(pieces.swap_remove(place).text)
     };
-    let text = take(number).ok_or_else(|| {
-        AppError::refused(Code::NotFound, "This file isn't part of the assistant's knowledge any more.")
-    })?;
+    let text = take(number).ok_or_else(gone)?;
     let may_read_file = uploaded::readable(app.db.reader(), by.user_id, cited.upload_id).await?.is_some();
     Ok(CitedPiece {
         n: cited.n,
