@@ -452,8 +452,11 @@ def by_hand(folder):
     read = ["Hà Nội;12,50", "Köln;9,00"]
     files = {
         "table.csv": (b"\xef\xbb\xbf" + rows.encode(), read),
-        "table-utf16.csv": (rows.encode("utf-16"), UNREAD),
-        "table-1252.csv": (rows.replace("Hà Nội", "Tromsø").encode("cp1252"), UNREAD),
+        "table-utf16.csv": (rows.encode("utf-16"), ["Stadt: Hà Nội; Preis: 12,50", "Stadt: Köln; Preis: 9,00"]),
+        "table-1252.csv": (
+            rows.replace("Hà Nội", "Tromsø").encode("cp1252"),
+            ["Stadt: Tromsø; Preis: 12,50", "Stadt: Köln; Preis: 9,00"],
+        ),
         "table.tsv": ("Name\tTask\nAnna\tsteers the Swallow\n".encode(), ["Anna\tsteers the Swallow"]),
         "handbook.md": (b"# House\n\nShoes are left at the door.\n", ["# House", "Shoes are left at the door."]),
         "data.json": (b'{"boat": "Swallow", "seats": 40}\n', ['"boat": "Swallow"', '"seats": 40']),

@@ -15,6 +15,7 @@ mod sheet;
 mod slides;
 mod table;
 mod word;
+mod written;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessing
 const SLIDES: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 const OPEN_TEXT: &str = "application/vnd.oasis.opendocument.text";
 const OPEN_SLIDES: &str = "application/vnd.oasis.opendocument.presentation";
+/// What is no UTF-8 has no type of text; these names say that it is one.
+const UNKNOWN: &str = "application/octet-stream";
+const WRITTEN: [&str; 11] = ["csv", "htm", "html", "ini", "log", "markdown", "md", "sql", "srt", "tsv", "txt"];
 /// Excel since 2007 and before, and OpenDocument.
 const SHEETS: [&str; 3] = [
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -110,14 +114,20 @@ impl Format {
             "text/csv" => Some(Self::Table(b',')),
             "text/tab-separated-values" => Some(Self::Table(b'\t')),
             "application/json" | "application/xml" | "application/yaml" | "image/svg+xml" => Some(Self::Plain),
-            text if text.starts_with("text/") => Some(match extension.as_str() {
-                "md" | "markdown" | "mdx" => Self::Markdown,
-                "html" | "htm" | "xhtml" => Self::Html,
-                "csv" => Self::Table(b','),
-                "tsv" => Self::Table(b'\t'),
-                _ => Self::Plain,
-            }),
+            text if text.starts_with("text/") => Some(Self::named(&extension)),
+            UNKNOWN if WRITTEN.contains(&extension.as_str()) => Some(Self::named(&extension)),
             _ => None,
+        }
+    }
+
+    /// Of a text with such an end of its name.
+    fn named(extension: &str) -> Self {
+        match extension {
+            "md" | "markdown" | "mdx" => Self::Markdown,
+            "html" | "htm" | "xhtml" => Self::Html,
+            "csv" => Self::Table(b','),
+            "tsv" => Self::Table(b'\t'),
+            _ => Self::Plain,
         }
     }
 }
@@ -138,10 +148,10 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unre
         Format::Slides => slides::read(bytes)?,
         Format::OpenText => open_document::text(bytes)?,
         Format::OpenSlides => open_document::slides(bytes)?,
-        Format::Html => html::read(utf8(bytes)?)?,
-        Format::Markdown => markdown::sections(utf8(bytes)?),
-        Format::Table(delimiter) => table::read(utf8(bytes)?, delimiter),
-        Format::Plain => plain::read(utf8(bytes)?),
+        Format::Html => html::read(&written::text(bytes)?)?,
+        Format::Markdown => markdown::sections(&written::text(bytes)?),
+        Format::Table(delimiter) => table::read(&written::text(bytes)?, delimiter),
+        Format::Plain => plain::read(&written::text(bytes)?),
     };
     let pages = (format == Format::Pdf).then(|| u32::try_from(sections.len()).unwrap_or(u32::MAX));
     let sections: Vec<Section> = sections.into_iter().map(cleaned).filter(|section| !section.text.is_empty()).collect();
@@ -155,14 +165,6 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Unre
         return Err(Unreadable::TooLong);
     }
     Ok(Document { sections, pages })
-}
-
-fn utf8(bytes: &[u8]) -> Result<&str, Unreadable> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.len() > MAX_TEXT {
-        return Err(Unreadable::TooLong);
-    }
-    std::str::from_utf8(bytes).map_err(|_| Unreadable::Damaged)
 }
 
 /// Without what databases can't keep, and without blank lines around it.
@@ -193,7 +195,9 @@ mod tests {
             (OPEN_SLIDES, "a.odp", Some(Format::OpenSlides)),
             ("image/png", "a.pdf", None),
             ("application/zip", "a.docx", None),
-            ("application/octet-stream", "a.txt", None),
+            (UNKNOWN, "a.txt", Some(Format::Plain)),
+            (UNKNOWN, "a.CSV", Some(Format::Table(b','))),
+            (UNKNOWN, "a.exe", None),
         ] {
             assert_eq!(Format::of(media_type, name), format, "{media_type} {name}");
         }
@@ -203,7 +207,8 @@ mod tests {
     fn what_has_no_text_is_no_knowledge() {
         assert_eq!(read("text/plain", "a.txt", b" \n\0\t "), Err(Unreadable::Empty));
         assert_eq!(read("text/plain", "a.txt", b""), Err(Unreadable::Empty));
-        assert_eq!(read("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Damaged));
+        assert_eq!(read("text/plain", "a.txt", b"\xff\xfe"), Err(Unreadable::Empty));
+        assert_eq!(read(UNKNOWN, "a.txt", b"\x89PNG\0\x01"), Err(Unreadable::Damaged));
         assert_eq!(read("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(Unreadable::Damaged));
         assert_eq!(read(WORD, "a.docx", b"PK\x03\x04"), Err(Unreadable::Damaged));
         assert_eq!(read("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
@@ -214,5 +219,11 @@ mod tests {
         let found = read("text/plain", "a.rs", b"\xef\xbb\xbf\r\n\r\nfn main() {}\r\n").unwrap();
         assert_eq!(found.pages, None);
         assert_eq!(found.sections, [Section { text: "fn main() {}".to_owned(), line: Some(3), ..Section::default() }]);
+    }
+
+    #[test]
+    fn tables_that_excel_writes_are_read() {
+        let found = read(UNKNOWN, "a.csv", b"Stadt;Preis\r\nK\xf6ln;9,00 \x80\r\n").unwrap();
+        assert_eq!(found.sections[0].text, "Stadt: Köln; Preis: 9,00 €");
     }
 }

@@ -22,7 +22,7 @@ async fn what_is_in_a_file_decides_and_not_what_it_says() {
     let (anna, path) = (&library.anna, library.path());
     for (name, claimed, bytes) in [
         ("handbook.pdf", "application/pdf", b"ID3\x03\0\0\0\0\0\x21".to_vec()),
-        ("handbook.txt", "text/plain", b"\0\x01\x02\x03".to_vec()),
+        ("handbook.exe", "text/plain", b"\0\x01\x02\x03".to_vec()),
         ("handbook.docx", "text/plain", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec()),
     ] {
         let upload = anna.upload(name, claimed, bytes).await;
@@ -32,8 +32,12 @@ async fn what_is_in_a_file_decides_and_not_what_it_says() {
     let honest = library.give("handbook.pdf", "application/pdf", HANDBOOK).await;
     assert_eq!(library.until(&honest, "ready").await["media_type"], "text/plain");
     // A beginning makes no PDF.
-    for (name, bytes) in [("broken.pdf", "%PDF-1.7\nnothing of the kind"), ("blank.txt", " \n\t\n ")] {
-        let file = library.give(name, "text/plain", bytes).await;
+    for (name, bytes) in [
+        ("broken.pdf", &b"%PDF-1.7\nnothing of the kind"[..]),
+        ("blank.txt", b" \n\t\n "),
+        ("binary.txt", b"\x89\0\x01\x02"),
+    ] {
+        let file = library.give(name, "text/plain", bytes.to_vec()).await;
         let failed = library.until(&file, "failed").await;
         assert!(failed["error"].as_str().unwrap().ends_with('.'), "{failed}");
         assert_eq!(failed["pieces"], 0);

@@ -1,0 +1,94 @@
+//! How texts are written: in UTF-8, and as programs for Windows still do.
+
+use std::borrow::Cow;
+
+use crate::{MAX_TEXT, Unreadable};
+
+/// What stands at 0x80 to 0x9f in Windows-1252. At five places there is nothing.
+const HIGH: [char; 32] = [
+    '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•',
+    '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+];
+/// So many letters with marks, and other signs of that kind, follow each other at most. In scripts of their own whole words do.
+const LONGEST_RUN: usize = 3;
+
+/// The text that these bytes are, without the mark that may stand before it.
+pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.len() > MAX_TEXT {
+        return Err(Unreadable::TooLong);
+    }
+    if let Some(units) = bytes.strip_prefix(b"\xff\xfe") {
+        return wide(units, u16::from_le_bytes);
+    }
+    if let Some(units) = bytes.strip_prefix(b"\xfe\xff") {
+        return wide(units, u16::from_be_bytes);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Cow::Borrowed(text)),
+        Err(_) => western(bytes).map(Cow::Owned).ok_or(Unreadable::Damaged),
+    }
+}
+
+/// UTF-16, of which a unit is read so.
+fn wide(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'static, str>, Unreadable> {
+    let (units, rest) = bytes.as_chunks::<2>();
+    let text: Result<String, _> = char::decode_utf16(units.iter().map(|two| unit(*two))).collect();
+    text.ok().filter(|_| rest.is_empty()).map(Cow::Owned).ok_or(Unreadable::Damaged)
+}
+
+/// Windows-1252, as far as it looks like that.
+fn western(bytes: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(bytes.len());
+    let mut run = 0;
+    for byte in bytes {
+        run = if byte.is_ascii() { 0 } else { run + 1 };
+        let letter = match *byte {
+            high @ 0x80..=0x9f => HIGH[usize::from(high - 0x80)],
+            other => char::from(other),
+        };
+        let is_none = letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{c}');
+        if is_none || run > LONGEST_RUN {
+            return None;
+        }
+        text.push(letter);
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_windows_are_read() {
+        for (bytes, expected) in [
+            (&b"\xef\xbb\xbfplain"[..], "plain"),
+            (b"Stra\xdfe in K\xf6ln; 12 \x80 \x96 \x84so\x93", "Straße in Köln; 12 € – „so“"),
+            (b"\xff\xfeH\0\xe0\0 \0N\0\xd9\x1ei\0", "Hà Nội"),
+            (b"\xfe\xff\0H\0\xe0", "Hà"),
+            ("Hà Nội".as_bytes(), "Hà Nội"),
+            (b"", ""),
+        ] {
+            assert_eq!(text(bytes).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_or_in_a_script_that_is_not_known_is_none() {
+        for bytes in [
+            &b"\0\x01\xff"[..],
+            b"caf\xe9\0",
+            b"\x81\xe9",
+            // Half a unit, and half a character.
+            b"\xff\xfeH\0x",
+            b"\xff\xfe\0\xd8",
+            // "Привет" in Windows-1251, "港口" in GBK.
+            b"\xcf\xf0\xe8\xe2\xe5\xf2",
+            b"\xb8\xdb\xbf\xda",
+        ] {
+            assert_eq!(text(bytes), Err(Unreadable::Damaged), "{bytes:?}");
+        }
+        assert_eq!(text(&vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
+    }
+}
