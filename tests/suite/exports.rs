@@ -89,6 +89,22 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
 }
 
 #[tokio::test]
+async fn a_chat_with_an_assistant_is_written_with_what_both_say() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    anna.send_message(&chat, "What is a port?").await;
+    let answer = socket.expect_in("message.completed", &chat).await.payload["message"].clone();
+    let markdown = text(&anna, &chat, json!({ "format": "markdown" })).await;
+    let place = |part: &str| markdown.find(part).unwrap_or_else(|| panic!("{part} is not in {markdown}"));
+    let name = format!("\n**{}** ", answer["sender"]["name"].as_str().unwrap());
+    let content = format!("\n{}\n", answer["content"].as_str().unwrap());
+    assert!(place("\n**Anna** ") < place("\nWhat is a port?\n") && place(&name) < place(&content), "{markdown}");
+    ben.post(&at(&chat), json!({ "format": "markdown" })).await.refused(404, "not_found");
+}
+
+#[tokio::test]
 async fn nothing_in_an_export_runs() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
