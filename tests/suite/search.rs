@@ -340,6 +340,19 @@ async fn how_far_was_searched_tells_nothing_of_what_may_not_be_read() {
     assert_eq!((texts(&data), &data["searched_to"]), (vec!["ibis after".to_owned()], &sent["created_at"]));
 }
 
+#[tokio::test]
+async fn a_message_that_can_not_be_read_hides_no_other() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for text in ["an osprey", "a damaged osprey", "the last osprey"] {
+        anna.send_message(&chat, text).await;
+    }
+    finds(&ben, "osprey", &["an osprey", "a damaged osprey", "the last osprey"]).await;
+    app.database.run("UPDATE messages SET mentions = '{' WHERE content = 'a damaged osprey'").await;
+    finds(&ben, "osprey", &["an osprey", "the last osprey"]).await;
+}
+
 /// Scripts that put no spaces between words.
 #[tokio::test]
 async fn thai_japanese_and_korean_are_found_by_their_parts() {

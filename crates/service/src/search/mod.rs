@@ -556,7 +556,14 @@ async fn shown_hits(
     let mut shown = Vec::with_capacity(hits.len());
     for hit in hits {
         let Some(row) = found.remove(&hit.candidate.message) else { continue };
-        let message = Message::try_from(row)?;
+        let message = match Message::try_from(row) {
+            Ok(message) => message,
+            Err(error) => {
+                // The others are found all the same.
+                tracing::warn!(%error, id = %hit.candidate.message, "a message that was found can't be read");
+                continue;
+            }
+        };
         let (mut places, mut file) = (Cow::Borrowed(&hit.found.highlights), None);
         if hit.is_in_files {
             let texts = said.remove(&message.id.0).unwrap_or_default();
