@@ -22,6 +22,7 @@ use sea_orm::ConnectionTrait;
 use crate::{
     App,
     csv::{inert, table},
+    jobs::caught,
     removal::in_parts,
 };
 
@@ -136,7 +137,8 @@ pub(crate) async fn forget_old(app: Arc<App>, days: u32) {
     loop {
         tick.tick().await;
         let before = Clock::system().now().minus(DAY * days);
-        if let Err(error) = in_parts(SWEEP_ROWS, || rows::forget(app.db.writer(), before, SWEEP_ROWS)).await {
+        let forget = || rows::forget(app.db.writer(), before, SWEEP_ROWS);
+        if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
             tracing::warn!(%error, "old lines of the audit log were not removed");
         }
     }

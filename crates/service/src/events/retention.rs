@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dbcontext::query;
 
-use crate::{App, removal::in_parts};
+use crate::{App, jobs::caught, removal::in_parts};
 
 /// How often old events are looked for.
 const PERIOD: Duration = Duration::from_secs(3_600);
@@ -19,7 +19,8 @@ pub async fn keep(app: Arc<App>, days: u32) {
     loop {
         tick.tick().await;
         let before = app.clock.now().minus(DAY * days);
-        if let Err(error) = in_parts(BATCH.into(), || query::events::trim(app.db.writer(), before, BATCH)).await {
+        let trim = || query::events::trim(app.db.writer(), before, BATCH);
+        if let Err(error) = caught(in_parts(BATCH.into(), trim)).await {
             tracing::warn!(%error, "old events could not be removed");
         }
     }

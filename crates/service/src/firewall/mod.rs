@@ -36,7 +36,10 @@ use metrics::metrics;
 use tokio::sync::Notify;
 
 use self::{book::Book, violations::Violations};
-use crate::audit::{self, Action, Entry};
+use crate::{
+    audit::{self, Action, Entry},
+    jobs::caught,
+};
 
 /// How often the table is read, for what the bus did not tell.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -306,12 +309,12 @@ impl Firewall {
         sweeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
-                () = self.is_due.notified() => self.read().await,
+                () = self.is_due.notified() => caught(self.read()).await,
                 _ = reading.tick() => {
                     self.violations.sweep();
-                    self.read().await
+                    caught(self.read()).await
                 }
-                _ = sweeping.tick() => rows::forget(self.db.writer(), self.clock.now().minus(KEEP)).await,
+                _ = sweeping.tick() => caught(rows::forget(self.db.writer(), self.clock.now().minus(KEEP))).await,
             };
             if let Err(error) = done {
                 tracing::debug!(%error, "the table of bans could not be read");

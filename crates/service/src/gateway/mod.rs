@@ -80,6 +80,7 @@ use crate::{
     App,
     accounts::api_keys,
     holds::{Holds, Purse},
+    jobs::caught,
     limits::KeyLimits,
     redis::Redis,
     removal::in_parts,
@@ -354,7 +355,7 @@ async fn forget_old(gateway: Weak<Gateway>) {
         let Some(gateway) = gateway.upgrade() else { return };
         let before = gateway.clock.now().minus(DAY * gateway.settings.retention_days);
         let forget = || query::usage::forget(gateway.db.writer(), before, SWEEP_ROWS);
-        if let Err(error) = in_parts(SWEEP_ROWS, forget).await {
+        if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
             tracing::warn!(%error, "old requests were not removed");
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     App,
     audit::{self, Action, Entry},
     entitlements,
+    jobs::caught,
 };
 
 /// The payment methods of this installation.
@@ -59,7 +60,7 @@ pub(crate) async fn follow(app: Weak<App>, mut listener: Listener) {
     loop {
         {
             let Some(app) = app.upgrade() else { return };
-            if let Err(error) = read(&app).await {
+            if let Err(error) = caught(read(&app)).await {
                 tracing::warn!(%error, "the switches of the payment methods could not be read");
             }
         }
