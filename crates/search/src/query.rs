@@ -265,8 +265,10 @@ fn exact(text: &str, is_phrase: bool) -> Vec<Atom> {
         1 => {
             let term = terms.remove(0);
             // A lone character of a script without spaces stands at the beginning of pairs.
-            let is_part = term.chars().count() == 1 && term.chars().all(is_unspaced);
-            vec![if is_beginning || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
+            let is_letter = term.chars().count() == 1;
+            let is_part = is_letter && term.chars().all(is_unspaced);
+            // Very much begins with one letter, and a query may have many of these.
+            vec![if is_beginning && !is_letter || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
         }
         _ => {
             let whole = found.others.into_iter().next().filter(|_| !is_phrase).map(|token| token.term);
@@ -352,6 +354,7 @@ mod tests {
         assert_eq!(query.unwanted, [word("spam"), phrase(&["bad", "luck"])]);
         assert_eq!(query.wanted[0].word.as_deref(), Some("tran"));
         assert_eq!((query.wanted[1].word.as_ref(), query.wanted[2].word.as_ref()), (None, None));
+        assert_eq!(any(&parse("p* pl*")), [vec![word("p")], vec![Atom::Beginning("pl".to_owned())]]);
     }
 
     #[test]
