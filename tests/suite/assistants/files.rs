@@ -109,6 +109,17 @@ async fn what_was_shown_before_is_seen_and_what_was_deleted_is_not() {
 }
 
 #[tokio::test]
+async fn a_message_whose_files_can_not_be_read_ends_no_chat() {
+    let mut chat = start(UpstreamKind::OpenAi).await;
+    let upload = chat.anna.upload("a.txt", "text/plain", "the secret is 42").await;
+    ask(&mut chat, "small", "Read this", &[&upload]).await;
+    chat.app.database.run("UPDATE messages SET attachments = '{' WHERE content = 'Read this'").await;
+    ask(&mut chat, "small", "And now?", &[]).await;
+    let asked = asked(&chat);
+    assert!(asked.contains("Read this") && asked.contains("And now?") && !asked.contains("secret"), "{asked}");
+}
+
+#[tokio::test]
 async fn files_take_a_part_of_the_window() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let mut uploads = vec![chat.anna.upload("long.txt", "text/plain", "word ".repeat(40_000)).await];

@@ -67,7 +67,7 @@ pub(crate) async fn request<C: ConnectionTrait>(
         None => query::messages::context(db, answer.conversation_id, part, CONTEXT_MESSAGES).await?,
     };
     let several = has_several_people(&history);
-    let mut shown = files.read(&history).await?;
+    let mut shown = files.read(&history).await;
     let (mut turns, mut seen, mut has_files) = (Vec::new(), Vec::new(), false);
     for message in &history {
         let files = shown.remove(&message.id).unwrap_or_default();

@@ -99,7 +99,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// The files of these messages, the oldest of which comes first. The newest are read first, as far as there is room.
-    pub(super) async fn read(&self, history: &[NamedMessage]) -> Result<HashMap<MessageId, Shown>, AppError> {
+    pub(super) async fn read(&self, history: &[NamedMessage]) -> HashMap<MessageId, Shown> {
         let mut read = HashMap::new();
         let mut room = Room {
             pictures: MAX_PICTURES,
@@ -110,7 +110,14 @@ impl<'a> FileReader<'a> {
         };
         for message in history.iter().rev().filter(|message| message.deleted_at.is_none()) {
             let Some(attachments) = &message.attachments else { continue };
-            let attachments: Vec<Upload> = serde_json::from_str(attachments).map_err(AppError::internal)?;
+            let attachments: Vec<Upload> = match serde_json::from_str(attachments) {
+                Ok(attachments) => attachments,
+                Err(error) => {
+                    // Otherwise nothing would be answered here any more.
+                    tracing::warn!(%error, id = %message.id, "it can't be read which files a message has");
+                    continue;
+                }
+            };
             let mut shown = Shown::default();
             for upload in &attachments {
                 let part = self.part(upload, &mut room).await;
@@ -118,7 +125,7 @@ impl<'a> FileReader<'a> {
             }
             read.insert(message.id, shown);
         }
-        Ok(read)
+        read
     }
 
     async fn part(&self, upload: &Upload, room: &mut Room) -> Result<Part, UnseenReason> {
