@@ -282,6 +282,30 @@ test('what a file says is found, and shown where it was found', async ({ arrive,
   await expect(anna.log.getByText('From last night')).toBeInViewport();
 });
 
+test('a reply that is found opens in its thread', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  const { page } = anna;
+  await anna.openChatWith(ben);
+  const id = new URL(page.url()).pathname.split('/').at(-1);
+  const his = await apiOf(server, ben);
+  const root = await his.call('POST', `/r1/conversations/${id}/messages`, {
+    client_id: randomUUID(),
+    content: 'Where do we eat?'
+  });
+  const reply = { client_id: randomUUID(), content: 'At the osteria', thread_id: root.id };
+  await his.call('POST', `/r1/conversations/${id}/messages`, reply);
+  for (let n = 0; n < 30; n += 1) await his.send(id, `Something else, number ${n}`);
+  await findable(his, 'osteria', 1);
+  await page.goto('/search?q=osteria');
+  const hit = page.getByRole('region', { name: 'Results' }).getByRole('link', { name: /osteria/ });
+  await expect(hit).toContainText('in a thread');
+  await hit.click();
+  const thread = page.getByRole('complementary', { name: 'Thread' });
+  await expect(thread.getByRole('article').filter({ hasText: 'At the osteria' })).toBeInViewport();
+  await expect(thread.getByText('Where do we eat?').first()).toBeVisible();
+  await anna.expectFlawless('a reply that was found');
+});
+
 for (const [size, options] of [
   ['1440', { viewport: { width: 1440, height: 900 } }],
   ['390', PHONE]
