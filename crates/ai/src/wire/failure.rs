@@ -122,6 +122,11 @@ pub fn unknown() -> Failure {
 /// What a provider says with 402 where less would have been enough: its price is more than what is left.
 const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
 
+/// How Anthropic's message begins where its account has no money, and Google's where a key is none. Providers repeat what is wrong in a question ("Invalid
+/// value: …"), so that whoever writes these words into one must not take the key from everybody.
+const OUT_OF_MONEY: [&str; 2] = ["your credit balance is too low", "credit balance is too low"];
+const OF_A_BAD_KEY: [&str; 2] = ["api key not valid", "api key expired"];
+
 /// How providers say that a question is longer than its model takes.
 const TOO_LONG: [&str; 17] = [
     "context length",
@@ -308,6 +313,11 @@ impl Told {
         self.words.iter().any(|word| words.contains(&word.as_str()))
     }
 
+    /// Whether it is the provider who says so, and not what it repeats of a question.
+    fn begins(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.message.trim_start().starts_with(phrase))
+    }
+
     fn mentions(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.message.contains(phrase))
     }
@@ -319,12 +329,12 @@ impl Told {
         }
         if self.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
             || status == 402
-            || self.mentions(&["credit balance is too low"])
+            || self.begins(&OUT_OF_MONEY)
         {
             return AiError::Quota;
         }
         if self.says(&["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"])
-            || (status == 400 && self.mentions(&["api key not valid", "api key expired"]))
+            || (status == 400 && self.begins(&OF_A_BAD_KEY))
         {
             return AiError::Credentials;
         }
@@ -562,6 +572,23 @@ mod tests {
         assert_eq!(response(403, &[], &named), AiError::UnknownModel);
         let refused = json!({"error": {"message": "It was flagged.", "code": "invalid_api_key"}});
         assert_eq!(response(403, &[], &refused), AiError::Credentials);
+    }
+
+    #[test]
+    fn what_is_repeated_of_a_question_says_nothing_of_the_key() {
+        let refused = |message: &str| response(400, &[], &json!({"error": {"message": message, "code": 400}}));
+        for (own, expected) in [
+            ("Your credit balance is too low to access the Anthropic API.", AiError::Quota),
+            ("API key not valid. Please pass a valid API key.", AiError::Credentials),
+            ("API key expired. Please renew the API key.", AiError::Credentials),
+        ] {
+            assert_eq!(refused(own), expected, "{own}");
+            for repeated in
+                [format!("Invalid value: '{own}'. Supported values are: 'user'."), format!("tools[0]: {own}")]
+            {
+                assert_eq!(refused(&repeated), AiError::Rejected, "{repeated}");
+            }
+        }
     }
 
     #[test]
