@@ -25,6 +25,8 @@ use crate::{
 /// What is kept of one key, and of all together, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
 const ALL_BYTES: usize = 16 * 1024 * 1024;
+/// What one question may name of before, in bytes: all that is kept of its key, and as much again, for a piece may be named twice.
+const MOST_NAMED: usize = 2 * KEY_BYTES;
 /// So long something is known.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
 /// A conversation has no more answers than this.
@@ -162,7 +164,7 @@ impl Given {
             return Ok(None);
         }
         let mut items = previous.as_deref().map(|id| self.conversation(key, id)).transpose()?.unwrap_or_default();
-        let before = items.len();
+        let (before, mut bytes) = (items.len(), 0);
         for (place, item) in own.into_iter().enumerate() {
             if !is_reference(&item) {
                 items.push(item);
@@ -170,7 +172,13 @@ impl Given {
             }
             let id = item["id"].as_str().unwrap_or_default();
             match self.item(key, id) {
-                Some(item) => items.push(item),
+                Some((item, length)) => {
+                    bytes += length;
+                    if bytes > MOST_NAMED {
+                        return Err(too_much_named(place));
+                    }
+                    items.push(item);
+                }
                 None if id.starts_with("rs_") => {}
                 None => return Err(unknown_item(place, id)),
             }
@@ -194,7 +202,7 @@ impl Given {
         for answer in answers.iter().rev() {
             items.extend(answer.asked.iter().filter_map(|item| serde_json::from_str::<Value>(item).ok()));
             for id in &answer.said {
-                items.push(self.item(key, id).ok_or_else(unknown_answer)?);
+                items.push(self.item(key, id).ok_or_else(unknown_answer)?.0);
             }
         }
         Ok(items)
@@ -206,9 +214,10 @@ impl Given {
         (at.elapsed() < KNOWN_FOR).then(|| entry.clone())
     }
 
-    fn item(&self, key: ApiKeyId, id: &str) -> Option<Value> {
+    /// An item, and how long it is in JSON.
+    fn item(&self, key: ApiKeyId, id: &str) -> Option<(Value, usize)> {
         match self.find(key, id)? {
-            Entry::Item(json) => serde_json::from_str(&json).ok(),
+            Entry::Item(json) => Some((serde_json::from_str(&json).ok()?, json.len())),
             Entry::Answer(_) => None,
         }
     }
@@ -391,6 +400,15 @@ fn unknown_item(place: usize, id: &str) -> GatewayError {
     GatewayError::invalid_param(format!("input[{place}].id"), message)
 }
 
+/// Few bytes name many: whoever names a long item often enough would fill the memory.
+fn too_much_named(place: usize) -> GatewayError {
+    let message = format!(
+        "A question can name up to {} MiB of what was answered before. Send the items themselves, each once.",
+        MOST_NAMED / (1024 * 1024)
+    );
+    GatewayError::invalid_param(format!("input[{place}].id"), message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -490,6 +508,16 @@ mod tests {
         assert_eq!(filled(&given, key, &asked(json!([reference("fc_9")]))), Err(Some("input[0].id".to_owned())));
         let told = asked(json!([{"role": "user", "content": "the word \"item_reference\""}]));
         assert_eq!(filled(&given, key, &told), Ok(Value::Null));
+    }
+
+    #[test]
+    fn a_few_bytes_do_not_name_more_than_a_key_may_have_kept() {
+        let (given, key) = (Arc::new(Given::default()), ApiKeyId::new());
+        let long = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": "x".repeat(KEY_BYTES / 2)});
+        ask(&given, key, &json!({"model": "m", "input": "x"}), &json!({"id": "resp_1", "output": [long]}));
+        let naming = |times: usize| json!({"model": "m", "input": vec![json!({"type": "item_reference", "id": "msg_1"}); times]});
+        assert_eq!(filled(&given, key, &naming(3)).unwrap()["input"].as_array().unwrap().len(), 3);
+        assert_eq!(filled(&given, key, &naming(10_000)), Err(Some("input[3].id".to_owned())));
     }
 
     #[test]
