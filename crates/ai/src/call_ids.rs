@@ -13,32 +13,34 @@ const LONGEST: usize = 40;
 /// Letters of the hash of a longer one.
 const KEPT: usize = 32;
 
-/// A call under the id that it came with.
-struct Call {
-    id: String,
-    is_answered: bool,
+/// The calls under the id that they came with, by their own ids.
+#[derive(Default)]
+struct Calls {
+    ids: Vec<String>,
+    /// So many of them have a result, the first ones.
+    answered: usize,
 }
 
 /// Gives each call that needs it another id, and the results after it theirs. The same conversation gets the same ids each time: caches of providers live on
 /// that.
 pub(crate) fn mend(request: &mut Request) {
-    let mut taken = HashSet::new();
-    let mut calls: HashMap<String, Vec<Call>> = HashMap::new();
+    let (mut taken, mut next) = (HashSet::new(), 0);
+    let mut calls: HashMap<String, Calls> = HashMap::new();
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         match part {
             Part::Call(call) => {
-                let id = mended(&call.id, &taken);
+                let id = mended(&call.id, &taken, &mut next);
                 taken.insert(id.clone());
                 let of_id = calls.entry(std::mem::replace(&mut call.id, id.clone())).or_default();
-                of_id.retain(|call| !call.is_answered);
-                of_id.push(Call { id, is_answered: false });
+                of_id.ids.drain(..std::mem::take(&mut of_id.answered));
+                of_id.ids.push(id);
             }
             Part::Result(result) => {
                 let Some(of_id) = calls.get_mut(&result.id) else { continue };
-                let place = of_id.iter().position(|call| !call.is_answered).unwrap_or(of_id.len().saturating_sub(1));
-                if let Some(call) = of_id.get_mut(place) {
-                    call.is_answered = true;
-                    result.id.clone_from(&call.id);
+                let place = of_id.answered.min(of_id.ids.len().saturating_sub(1));
+                if let Some(id) = of_id.ids.get(place) {
+                    result.id.clone_from(id);
+                    of_id.answered = place + 1;
                 }
             }
             _ => {}
@@ -138,13 +140,20 @@ fn answered(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
     all
 }
 
-fn mended(id: &str, taken: &HashSet<String>) -> String {
+/// `next`: the number of the id that was made last, for none before it is free.
+fn mended(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
     let short = if id.len() > LONGEST { format!("call_{}", &hashed(id)[..KEPT]) } else { id.to_owned() };
     if !short.is_empty() && !taken.contains(&short) {
         return short;
     }
-    let free = (taken.len()..).map(|number| format!("call_{number}")).find(|id| !taken.contains(id));
-    free.unwrap_or(short)
+    *next = taken.len().max(*next);
+    loop {
+        let made = format!("call_{next}");
+        if !taken.contains(&made) {
+            return made;
+        }
+        *next += 1;
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +251,22 @@ mod tests {
             (Speaker::System, vec![text("be kind")]),
         ];
         assert_eq!(turns, expected);
+    }
+
+    #[test]
+    fn thousands_of_calls_cost_no_more_than_they_are() {
+        const CALLS: usize = 40_000;
+        // Ids that stand where others would be made, and as many calls that have none.
+        let own: Vec<String> = (0..CALLS).map(|number| format!("call_{}", CALLS + number)).collect();
+        let mut all: Vec<&str> = own.iter().map(String::as_str).collect();
+        all.resize(2 * CALLS, "");
+        let begun = std::time::Instant::now();
+        let found = ids(&[(all.as_slice(), all.as_slice()), (&[""], &[""])]);
+        // A search through all of them for each would take minutes.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+        let (calls, results) = &found[0];
+        assert!(calls == results && calls[..CALLS] == own);
+        assert_eq!(calls.iter().chain(&found[1].0).collect::<HashSet<_>>().len(), 2 * CALLS + 1);
     }
 
     #[test]

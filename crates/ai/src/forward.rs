@@ -283,16 +283,21 @@ impl Ai {
     /// Reads a call into the neutral form.
     async fn read(&self, call: &Call) -> Result<ParsedCall, GatewayError> {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
-        let mut parsed = off_loop(body.len(), move || ParsedCall::read(style, &body, record)).await??;
+        let size = body.len();
+        let mut parsed = off_loop(size, move || ParsedCall::read(style, &body, record)).await??;
         if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
             && self.signs_calls(&call.route)
         {
             self.signatures().bring(&**shelf, *key, &parsed.request).await;
         }
-        self.signatures().restore(&mut parsed.request);
-        call_ids::mend(&mut parsed.request);
-        tool_names::fit(&mut parsed.request);
-        Ok(parsed)
+        let signatures = Arc::clone(self.signatures());
+        let mending = off_loop(size, move || {
+            signatures.restore(&mut parsed.request);
+            call_ids::mend(&mut parsed.request);
+            tool_names::fit(&mut parsed.request);
+            parsed
+        });
+        mending.await
     }
 
     async fn translate(
