@@ -41,7 +41,7 @@ impl Ai {
     /// Asks for embeddings; the call's API doesn't matter.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
-        let wish = off_loop(body.len(), move || read(&body)).await??;
+        let wish = Arc::new(off_loop(body.len(), move || read(&body)).await??);
         let size = call.estimated();
         call.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
@@ -95,18 +95,25 @@ pub(crate) fn read(body: &Bytes) -> Result<Wish, GatewayError> {
     Ok(Wish { texts, dimensions: fields.count("dimensions")?, base64 })
 }
 
-async fn embed(call: &Call, wish: &Wish, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
-    let upstream = attempt.upstream;
-    let dialect = upstream.kind.dialect();
-    let left = costly::without_costly(&call.body, &call.passing(upstream)).map_err(Stop::Told)?;
-    let body = left.as_ref().unwrap_or(&call.body);
-    let posts = dialect.write_embedding(body, wish, attempt.model).map_err(Stop::Told)?;
+async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: Instant) -> Result<Bytes, Stop> {
+    let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
+    let (body, passes) = (call.body.clone(), call.passing(upstream));
+    let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
+    let writing = off_loop(body.len(), move || {
+        let left = costly::without_costly(&body, &passes)?;
+        kind.dialect().write_embedding(left.as_ref().unwrap_or(&body), &asked, &model)
+    });
+    let posts = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
         let response = upstream.post(attempt, &upstream.url(&place), body, false, deadline).await?;
         answers.push(upstream.http.whole(response, deadline).await?);
     }
-    Ok(dialect.read_embedding(answers, wish, attempt.model, &call.meter)?)
+    // Vectors of many texts are the largest answers that there are.
+    let size = answers.iter().map(Bytes::len).sum();
+    let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
+    let reading = off_loop(size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
+    Ok(reading.await.map_err(Stop::Told)??)
 }
 
 /// The provider's answer, with its vectors in the right encoding.
