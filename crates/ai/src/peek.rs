@@ -15,6 +15,8 @@ use crate::{
     dialect::{
         anthropic::hosted as claude_hosted,
         fields::{self, has_escaped, whole},
+        gemini::request::is_googles,
+        halves,
         openai_responses::hosted,
     },
     gateway_error::GatewayError,
@@ -85,6 +87,8 @@ struct Head<'a> {
     max_tool_calls: Option<&'a RawValue>,
     #[serde(borrow)]
     web_search_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prediction: Option<&'a RawValue>,
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
@@ -126,18 +130,23 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MOST_CHOICES}.")));
     }
     let (max_output, choices) = match style {
-        // Both go on to the provider, and which of them it heeds is its affair.
+        // Where both are there, which of them a provider heeds is its affair.
         ApiStyle::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
         ApiStyle::Responses => (head.max_output_tokens, 1),
         ApiStyle::Messages => (head.max_tokens, 1),
     };
+    // None at all is to many servers as if no limit were named.
+    let max_output = max_output.filter(|most| *most > 0);
+    // What was predicted wrongly is billed as if it had been written, beside what the limit is for.
+    let predicted = head.prediction.map_or(0, |text| estimate(text.get().as_bytes()));
+    let max_output = max_output.map(|most| most.saturating_add(predicted));
     let survey = survey(body);
     if survey.items > MOST_ITEMS {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let message = format!("A question can have up to {MOST_ITEMS} messages and parts of them.");
         return Err(GatewayError::invalid_param(field, message));
     }
-    let has_sound = style == ApiStyle::Chat && speaks_of_sound(body);
+    let has_sound = survey.has_film || speaks_of_sound(body);
     let stream = head.stream.unwrap_or(false);
     let assumed = AssumedUses::of(stream);
     let (tools, has_open_tools) = match style {
@@ -166,7 +175,24 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
 /// is held for what sound costs, and pays for what it used.
 fn speaks_of_sound(body: &[u8]) -> bool {
     let has = |name: &[u8]| memmem::find(body, name).is_some();
-    has(b"\"input_audio\"") || (has(b"\"modalities\"") && has(b"\"audio\"")) || has_escaped(body)
+    has(b"\"input_audio\"")
+        || (has(b"\"modalities\"") && has(b"\"audio\""))
+        || has_escaped(body)
+        || names_recording(body)
+}
+
+/// Escapes of large letters and of the slash: no program writes these, but for whoever hides a type from a search.
+const HIDDEN: [&[u8]; 3] = [br"\u004", br"\u002f", br"\u002F"];
+
+/// Whether the type of a recording stands somewhere: files and documents of every form may be one, which Gemini hears.
+fn names_recording(body: &[u8]) -> bool {
+    let is_kind = |before: &[u8]| {
+        let before = before.strip_suffix(b"\\").unwrap_or(before);
+        let kind = before.last_chunk::<5>();
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"audio") || kind.eq_ignore_ascii_case(b"video"))
+    };
+    memchr_iter(b'/', body).any(|at| is_kind(&body[..at]))
+        || HIDDEN.iter().any(|hidden| memmem::find(body, hidden).is_some())
 }
 
 fn is_zero(raw: &RawValue) -> bool {
@@ -192,6 +218,8 @@ const MEDIA_TOKENS: u64 = 1_000;
 const MEDIA_BYTES_PER_TOKEN: u64 = 300;
 /// Tokens of a document that is named by its address or its id, about.
 const DOCUMENT_TOKENS: u64 = 20_000;
+/// Tokens of a film that is named by its address, about: five minutes.
+const FILM_TOKENS: u64 = 100_000;
 /// So many letters without a space are no word: each is about half a token.
 const LONGEST_WORD: usize = 64;
 
@@ -205,26 +233,37 @@ struct Survey {
     tokens: u64,
     /// Messages and parts, where they are many.
     items: usize,
+    /// It may name a film, which has sound.
+    has_film: bool,
 }
 
 fn survey(body: &[u8]) -> Survey {
     let mut media = Media::default();
     // Most bodies have neither media nor many parts, and are not gone through.
     if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
-        let mut reader = serde_json::Deserializer::from_slice(body);
-        let place = Place { parent: "", key: "", depth: 0, is_argument: false, in_list: false };
-        if place.deserialize_with(&mut media, &mut reader).is_err() {
-            media = Media { items: media.items, ..Media::default() };
-        }
+        // Half of a character in a text hides none of them from who mends it.
+        let found = media_in(body).or_else(|cut| halves::without(body).map_or(Err(cut), |mended| media_in(&mended)));
+        media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
     }
     let text = quarters(body) + dense(body).saturating_sub(media.bytes);
-    Survey { tokens: text.saturating_sub(media.bytes).div_ceil(4) + media.tokens, items: media.items }
+    let tokens = text.saturating_sub(media.bytes).div_ceil(4) + media.tokens;
+    Survey { tokens, items: media.items, has_film: media.has_film }
+}
+
+/// What in a body is no text; where it can't be read, how many items were found until then.
+fn media_in(body: &[u8]) -> Result<Media, usize> {
+    let mut media = Media::default();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let place = Place { parent: "", key: "", depth: 0, is_argument: false, in_list: false };
+    match place.deserialize_with(&mut media, &mut reader) {
+        Ok(()) => Ok(media),
+        Err(_) => Err(media.items),
+    }
 }
 
 fn has_candidate(body: &[u8]) -> bool {
-    [&b"\"image_url\""[..], b"\"input_audio\"", b"\"source\"", b"\"file_"]
-        .iter()
-        .any(|name| memmem::find(body, name).is_some())
+    let names = [&b"\"image_url\""[..], b"\"input_audio\"", b"\"source\"", b"\"file_"];
+    names.iter().any(|name| memmem::find(body, name).is_some()) || has_escaped(body)
 }
 
 /// One more quarter of a token for each letter that is a part of no word.
@@ -242,6 +281,16 @@ struct Media {
     tokens: u64,
     /// Objects in lists: messages, parts, tools.
     items: usize,
+    has_film: bool,
+}
+
+impl Media {
+    /// Something stands at an address: so many tokens, about, unless it is a film that Gemini watches.
+    fn name(&mut self, address: &str, tokens: u64) {
+        let is_film = is_googles(address);
+        self.has_film |= is_film;
+        self.tokens += if is_film { FILM_TOKENS } else { tokens };
+    }
 }
 
 /// Where a value stands.
@@ -271,7 +320,7 @@ impl Place<'_> {
             ("image_url", "url") | (_, "image_url") | ("input_audio", "data") => true,
             ("source", "data" | "url") | (_, "file_data") => true,
             (_, "file_id" | "file_url") => {
-                media.tokens += DOCUMENT_TOKENS;
+                media.name(text, DOCUMENT_TOKENS);
                 return;
             }
             _ => false,
@@ -280,7 +329,7 @@ impl Place<'_> {
             return;
         }
         if text.starts_with("https://") || text.starts_with("http://") {
-            media.tokens += MEDIA_TOKENS;
+            media.name(text, if self.key == "file_data" { DOCUMENT_TOKENS } else { MEDIA_TOKENS });
         } else if text.len() >= SHORTEST_MEDIA {
             media.bytes += (text.len() + escapes) as u64;
             media.tokens += MEDIA_TOKENS + text.len() as u64 / MEDIA_BYTES_PER_TOKEN;
@@ -383,6 +432,21 @@ mod tests {
         assert_eq!(look(ApiStyle::Chat, r#"{"model":"a\/b","stream":true}"#), Ok(("a/b".to_owned(), true, None, 1)));
         let hidden = r#"{"model":"m","max_tokens":900,"max_completion_tokens":1}"#;
         assert_eq!(look(ApiStyle::Chat, hidden), Ok(("m".to_owned(), false, Some(900), 1)));
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none_and_a_prediction_counts_beside_it() {
+        let most = |style, rest: &str| look(style, &format!(r#"{{"model":"m",{rest}}}"#)).unwrap().2;
+        assert_eq!(most(ApiStyle::Chat, r#""max_tokens":0"#), None);
+        assert_eq!(most(ApiStyle::Chat, r#""max_tokens":0,"max_completion_tokens":7"#), Some(7));
+        assert_eq!(most(ApiStyle::Responses, r#""max_output_tokens":0"#), None);
+        assert_eq!(most(ApiStyle::Messages, r#""max_tokens":0"#), None);
+        let text = "what was said ".repeat(1_000);
+        let predicted = format!(r#""prediction":{{"type":"content","content":"{text}"}}"#);
+        assert_eq!(most(ApiStyle::Chat, &predicted), None);
+        let with_limit = most(ApiStyle::Chat, &format!(r#"{predicted},"max_tokens":1"#)).unwrap();
+        assert!((3_500..3_600).contains(&with_limit), "{with_limit}");
+        assert_eq!(most(ApiStyle::Chat, r#""prediction":null,"max_tokens":1"#), Some(1));
     }
 
     #[tokio::test]
@@ -496,6 +560,46 @@ mod tests {
         assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
         assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input\u005faudio"}]}]"#));
         assert!(!has_sound(r#","modalities":["text"]"#) && !has_sound(r#","messages":"my \"audio\"""#));
+    }
+
+    #[test]
+    fn recordings_and_films_are_known_in_every_form() {
+        let found = |style: ApiStyle, content: &str| {
+            let field = if style == ApiStyle::Responses { "input" } else { "messages" };
+            let body = format!(r#"{{"model":"m","{field}":[{{"role":"user","content":[{content}]}}]}}"#);
+            let wanted = peek(style, &Bytes::from(body)).unwrap().wanted;
+            (wanted.has_sound, wanted.input > FILM_TOKENS)
+        };
+        let [chat, responses, messages] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
+        for (style, sent) in [
+            (chat, r#"{"type":"file","file":{"file_data":"data:audio/mp3;base64,AAAA"}}"#),
+            (chat, r#"{"type":"image_url","image_url":{"url":"data:VIDEO\/mp4;base64,AAAA"}}"#),
+            (chat, r#"{"type":"file","file":{"file_data":"data:\u0041UDIO/mp3;base64,AAAA"}}"#),
+            (responses, r#"{"type":"input_audio","input_audio":{"format":"wav","data":"AAAA"}}"#),
+            (responses, r#"{"type":"input_file","file_data":"data:audio\u002fwav;base64,AAAA"}"#),
+            (messages, r#"{"type":"document","source":{"type":"base64","media_type":"audio/wav","data":"AAAA"}}"#),
+        ] {
+            assert_eq!(found(style, sent), (true, false), "{sent}");
+        }
+        let film = "https://www.youtube.com/watch?v=x";
+        for (style, named) in [
+            (chat, format!(r#"{{"type":"image_url","image_url":{{"url":"{film}"}}}}"#)),
+            (chat, format!(r#"{{"type":"image\u005furl","image\u005furl":{{"url":"{film}"}}}}"#)),
+            (
+                chat,
+                format!(r#"{{"type":"text","text":"\ud83d"}},{{"type":"image_url","image_url":{{"url":"{film}"}}}}"#),
+            ),
+            (responses, format!(r#"{{"type":"input_file","file_url":"{film}"}}"#)),
+            (messages, format!(r#"{{"type":"document","source":{{"type":"url","url":"{film}"}}}}"#)),
+        ] {
+            assert_eq!(found(style, &named), (true, true), "{named}");
+        }
+        for (style, plain) in [
+            (chat, r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#),
+            (messages, r#"{"type":"text","text":"see https://www.youtube.com/watch?v=x and audio"}"#),
+        ] {
+            assert_eq!(found(style, plain), (false, false), "{plain}");
+        }
     }
 
     #[test]
