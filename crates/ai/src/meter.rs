@@ -8,7 +8,7 @@ use std::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{GatewayError, chat::Finish};
@@ -17,6 +17,9 @@ use crate::{GatewayError, chat::Finish};
 const MOST_TOKENS: u64 = 1_000_000_000;
 /// What a provider is taken to write in a second, where nobody saw it.
 const TOKENS_PER_SECOND: u64 = 60;
+
+/// So long a provider may take to read a question, without writing anything that nobody sees.
+const READING: Duration = Duration::from_secs(5);
 
 /// How often tools that a provider runs itself are taken to be used for an answer, where nothing bounds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,8 +190,8 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct State {
     reported: Option<Usage>,
-    /// No later report can come.
-    is_final: bool,
+    /// The answer is whole: no later report can come.
+    is_closed: bool,
     finish: Option<Finish>,
     served: Served,
     tries: u32,
@@ -199,6 +202,17 @@ struct State {
 }
 
 impl State {
+    /// Whether the last report tells all.
+    fn is_final(&self) -> bool {
+        self.is_closed && self.reported.is_some_and(|usage| usage.input.is_some() && usage.output.is_some())
+    }
+
+    /// Whether nothing is left to be told: the answer is whole, or it has ended and the provider has counted it.
+    fn is_told(&self) -> bool {
+        let is_counted = || self.reported.is_some_and(|usage| usage.output.is_some_and(|output| output > 0));
+        self.is_closed || (self.finish.is_some() && is_counted())
+    }
+
     /// With the search that the answer has cost, where there is one.
     fn searched(&self, usage: Usage) -> Usage {
         if !self.searches || usage.total() == 0 {
@@ -216,7 +230,7 @@ impl Meter {
         let delivered = self.delivered.load(Ordering::Relaxed).div_ceil(4);
         let asked = self.asked.load(Ordering::Relaxed);
         let usage = match state.reported {
-            Some(usage) if state.is_final || delivered == 0 => usage,
+            Some(usage) if state.is_final() || delivered == 0 => usage,
             // Some providers report while they stream; what they delivered after the last report counts.
             Some(usage) => {
                 let output = usage.output.unwrap_or(0).max(delivered);
@@ -231,14 +245,23 @@ impl Meter {
     }
 
     /// What to bill where the caller left before the end: what a provider was given to read, and at least what it will have written by
-    /// `now`, of `most` tokens. Providers bill both, whoever still waits for it.
+    /// `now`, of `most` tokens: what nobody saw before the first words, and those. Providers bill all of it, whoever still waits for it.
     #[must_use]
     pub fn usage_left(&self, now: Instant, most: u64) -> Usage {
         let usage = self.usage();
-        let Some(asked_at) = self.state().asked_at.filter(|_| usage.total() == 0) else { return usage };
-        let written = now.saturating_duration_since(asked_at).as_secs().saturating_mul(TOKENS_PER_SECOND).min(most);
-        let input = Some(self.asked.load(Ordering::Relaxed));
-        self.state().searched(Usage { input, output: Some(written), estimated: true, ..usage })
+        let state = self.state();
+        let Some(asked_at) = state.asked_at.filter(|_| !state.is_told()) else { return usage };
+        let in_silence = |time: Duration| time.as_secs().saturating_mul(TOKENS_PER_SECOND);
+        if usage.total() == 0 {
+            let written = in_silence(now.saturating_duration_since(asked_at)).min(most);
+            let input = Some(self.asked.load(Ordering::Relaxed));
+            return state.searched(Usage { input, output: Some(written), estimated: true, ..usage });
+        }
+        let began = self.first_token_at().unwrap_or(now);
+        let thought = in_silence(began.saturating_duration_since(asked_at).saturating_sub(READING));
+        let said = usage.output.unwrap_or(0);
+        let written = said.saturating_add(thought).min(most).max(said);
+        Usage { output: Some(written), estimated: usage.estimated || written > said, ..usage }
     }
 
     /// When the first piece of the answer came.
@@ -278,7 +301,7 @@ impl Meter {
     pub(crate) fn ask(&self, provider: &str, model: &str, key_tail: &str) {
         let mut state = self.state();
         state.tries += 1;
-        state.reported = None;
+        (state.reported, state.is_closed) = (None, false);
         state.asked_at = Some(Instant::now());
         state.searches = searches_always(model);
         let served = &mut state.served;
@@ -328,8 +351,7 @@ impl Meter {
 
     /// The answer is whole; the last report stands.
     pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.is_final = state.reported.is_some_and(|usage| usage.input.is_some() && usage.output.is_some());
+        self.state().is_closed = true;
     }
 
     // The state is consistent between any two statements, so a poisoned lock is safe to use.
@@ -350,8 +372,6 @@ pub(crate) fn quarters(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn usage(input: u64, output: u64) -> Usage {
@@ -379,6 +399,32 @@ mod tests {
         meter.ask("other", "small", "");
         meter.deliver(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_left(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
+    }
+
+    #[test]
+    fn who_leaves_pays_for_what_was_thought_before_the_first_words() {
+        let meter = Meter::default();
+        meter.estimate_question(1_000);
+        meter.ask("main", "gpt-5-mini", "");
+        let asked_at = Instant::now().checked_sub(Duration::from_secs(25)).expect("the machine has run for so long");
+        meter.state().asked_at = Some(asked_at);
+        meter.deliver(quarters(b"twenty characters..."));
+        let left = |output| Usage { estimated: true, ..usage(1_000, output) };
+        assert_eq!(meter.usage(), left(5));
+        assert_eq!(meter.usage_left(Instant::now(), 10_000), left(20 * TOKENS_PER_SECOND + 5));
+        assert_eq!(meter.usage_left(Instant::now(), 500), left(500), "no more than was asked for");
+        meter.finished(Finish::Stop);
+        assert_eq!(meter.usage_left(Instant::now(), 500), left(500), "it has not been counted yet");
+        meter.report(usage(7, 900));
+        assert_eq!(meter.usage_left(Instant::now(), 10_000), usage(7, 900), "it has");
+
+        let silent = Meter::default();
+        silent.ask("main", "small", "");
+        silent.state().asked_at = Some(asked_at);
+        silent.deliver(quarters(b"twenty characters..."));
+        silent.finished(Finish::Stop);
+        silent.close();
+        assert_eq!(silent.usage_left(Instant::now(), 10_000).output, Some(5), "a provider that never counts");
     }
 
     #[test]

@@ -72,11 +72,9 @@ impl Settling {
 
 impl Drop for Settling {
     fn drop(&mut self) {
-        // Some libraries hang up on the last frame.
-        if self.meter.finish().is_some() {
-            self.settle(DONE);
-        } else if let Some(admission) = self.admission.take() {
-            admission.settle_left(&self.meter, Code::ClientGone.status());
-        }
+        let Some(admission) = self.admission.take() else { return };
+        // Some libraries hang up on the last frame; others before it is told what the answer has cost.
+        let status = if self.meter.finish().is_some() { DONE } else { Code::ClientGone.status() };
+        admission.settle_left(&self.meter, status);
     }
 }
