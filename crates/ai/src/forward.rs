@@ -160,11 +160,13 @@ impl Ai {
     }
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
-        let request = rewritten(call, attempt, openai_chat::pass::rewrite).await?;
+        let upstream = attempt.upstream;
+        let knows_newer = openai_chat::knows_newer_limit(&upstream.base, attempt.model);
+        let rewrite = move |body: &Bytes, model: &str| openai_chat::pass::rewrite(body, model, knows_newer);
+        let request = rewritten(call, attempt, rewrite).await?;
         if request.searches {
             call.meter.search();
         }
-        let upstream = attempt.upstream;
         let response = upstream
             .post(attempt, &upstream.address(attempt.model, request.stream), request.body, request.stream, deadline)
             .await?;

@@ -49,6 +49,23 @@ async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_openai_s_own_is_told_the_limit_by_its_older_name() {
+    let stage = Stage::start().await;
+    for both in [false, true] {
+        let mut asked = question(false);
+        let fields = asked.as_object_mut().unwrap();
+        fields.insert("max_completion_tokens".to_owned(), json!(50));
+        if !both {
+            fields.remove("max_tokens");
+        }
+        assert_eq!(stage.program.post(API_STYLES[0], asked).await.status, 200);
+        let came = stage.upstream.asked().pop().unwrap().body;
+        let limits = (&came["max_tokens"], came.get("max_completion_tokens"));
+        assert_eq!(limits, (&json!(50), None), "{came}");
+    }
+}
+
+#[tokio::test]
 async fn files_of_the_provider_s_account_are_nobody_s() {
     for (kind, style, part) in [
         (UpstreamKind::OpenAi, API_STYLES[0], json!({ "type": "file", "file": { "file_id": "file-1" } })),

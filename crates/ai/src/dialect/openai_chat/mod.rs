@@ -37,8 +37,7 @@ impl Dialect for OpenAi {
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
-        let is_public = base.host_str().is_some_and(|host| PUBLIC.iter().any(|end| host.ends_with(end)));
-        upstream::write(question, model, if is_public { Server::OpenAi } else { Server::Other })
+        upstream::write(question, model, if is_public(base) { Server::OpenAi } else { Server::Other })
     }
 
     fn reader(&self) -> Box<dyn Reader> {
@@ -61,6 +60,18 @@ impl Dialect for OpenAi {
     fn hearing(&self) -> Hearing {
         Hearing::Form
     }
+}
+
+fn is_public(base: &Url) -> bool {
+    base.host_str().is_some_and(|host| PUBLIC.iter().any(|end| host.ends_with(end)))
+}
+
+/// Whether a model at this address is known to take `max_completion_tokens`. Others may take no notice of it, and write without a limit.
+pub(crate) fn knows_newer_limit(base: &Url, model: &str) -> bool {
+    // As Groq has it, Gemini, and who stands before OpenAI or Azure.
+    let is_like_openai =
+        || base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "openai"));
+    is_public(base) || is_like_openai() || upstream::wants_newer_limit(model)
 }
 
 /// What a `finish_reason` means.

@@ -10,13 +10,17 @@ use std::{
 
 use bytes::Bytes;
 use memchr::{memchr, memmem::Finder};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
 use super::{upstream::reason, usage::CompletionUsage};
 use crate::{
     AiError, Finish, GatewayError,
-    dialect::{fields::mended, pass::is_sound},
+    dialect::{
+        costly::without,
+        fields::{may_have, mended},
+        pass::is_sound,
+    },
     meter::{Meter, quarters},
     relay::Tap,
     wire::{
@@ -57,8 +61,38 @@ pub(crate) struct Rewritten {
     pub pays_for_code: bool,
 }
 
-/// The caller's request with the upstream's model, and a stream's with `include_usage`.
-pub(crate) fn rewrite(body: &Bytes, model: &str) -> Result<Rewritten, GatewayError> {
+const OLDER_LIMIT: &str = "max_tokens";
+const NEWER_LIMIT: &str = "max_completion_tokens";
+static NEWER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEWER_LIMIT)]);
+
+/// The body with the limit of its answers under one name, which its server knows: some know the older one alone, take no notice of the other, and write without
+/// a limit. Of both the newer counts, as it does at OpenAI, which refuses both. None: it may stay as it is.
+fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Limits<'a> {
+        max_tokens: Option<IgnoredAny>,
+        #[serde(borrow)]
+        max_completion_tokens: Option<&'a RawValue>,
+    }
+    if !may_have(body, NEWER.as_slice()) {
+        return None;
+    }
+    let limits: Limits<'_> = serde_json::from_slice(body).ok()?;
+    let newer = limits.max_completion_tokens?;
+    if knows_newer {
+        limits.max_tokens?;
+        return without(body, OLDER_LIMIT).map(|(body, _)| body);
+    }
+    let (alone, _) = without(body, NEWER_LIMIT)?;
+    // It may stand there and be null.
+    let plain = without(&alone, OLDER_LIMIT).map_or_else(|| alone.clone(), |(body, _)| body);
+    Some(replace(&plain, vec![(beginning(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
+}
+
+/// The caller's request with the upstream's model, and a stream's with `include_usage`. `knows_newer`: the server takes the newer name of the limit.
+pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Rewritten, GatewayError> {
+    let limited = with_one_limit(body, knows_newer);
+    let body = limited.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let stream = head.stream.unwrap_or(false);
     let options = head.stream_options.filter(|_| stream);
@@ -524,7 +558,7 @@ mod tests {
     use crate::Usage;
 
     fn rewritten(body: &str) -> (String, bool) {
-        let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "up\"stream").unwrap();
+        let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "up\"stream", true).unwrap();
         (String::from_utf8(out.body.to_vec()).unwrap(), out.wants_usage)
     }
 
@@ -546,6 +580,58 @@ mod tests {
             rewritten(r#"{"stream":true,"stream_options":{"x":1},"model":"m"}"#),
             (r#"{"stream":true,"stream_options":{"x":1,"include_usage":true},"model":"up\"stream"}"#.to_owned(), false)
         );
+    }
+
+    #[test]
+    fn a_server_is_told_one_limit_by_the_name_that_it_knows() {
+        let sent = |body: &str, knows_newer: bool| {
+            let out = rewrite(&Bytes::copy_from_slice(body.as_bytes()), "m", knows_newer).unwrap();
+            String::from_utf8(out.body.to_vec()).unwrap()
+        };
+        for (body, newer, older) in [
+            (
+                r#"{"model":"m", "max_tokens":5}"#,
+                r#"{"model":"m", "max_tokens":5}"#,
+                r#"{"model":"m", "max_tokens":5}"#,
+            ),
+            (
+                r#"{"model":"m", "max_completion_tokens":5}"#,
+                r#"{"model":"m", "max_completion_tokens":5}"#,
+                r#"{"max_tokens":5,"model":"m"}"#,
+            ),
+            (
+                r#"{"max_tokens":9,"model":"m","max_completion_tokens":5}"#,
+                r#"{"model":"m","max_completion_tokens":5}"#,
+                r#"{"max_tokens":5,"model":"m"}"#,
+            ),
+            (
+                r#"{"max_tokens":null,"max\u005fcompletion_tokens":5,"model":"m"}"#,
+                r#"{"max_tokens":null,"max\u005fcompletion_tokens":5,"model":"m"}"#,
+                r#"{"max_tokens":5,"model":"m"}"#,
+            ),
+            (
+                r#"{"max_tokens":9,"max_completion_tokens":null,"model":"m"}"#,
+                r#"{"max_tokens":9,"max_completion_tokens":null,"model":"m"}"#,
+                r#"{"max_tokens":9,"max_completion_tokens":null,"model":"m"}"#,
+            ),
+        ] {
+            assert_eq!((sent(body, true).as_str(), sent(body, false).as_str()), (newer, older), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_of_a_server_says_which_limit_it_knows() {
+        let knows = |base: &str, model: &str| super::super::knows_newer_limit(&base.parse().unwrap(), model);
+        for (base, model, expected) in [
+            ("https://api.openai.com/v1", "gpt-4o", true),
+            ("https://mine.openai.azure.com/openai/v1", "my-deployment", true),
+            ("https://api.groq.com/openai/v1", "llama-4", true),
+            ("http://127.0.0.1:4000/v1", "openai/gpt-5-mini", true),
+            ("http://127.0.0.1:11434/v1", "gemma4:12b", false),
+            ("https://openai.example.org/v1", "gpt-4o", false),
+        ] {
+            assert_eq!(knows(base, model), expected, "{base} {model}");
+        }
     }
 
     fn pass(wants_usage: bool, blocks: &[&'static str]) -> (String, Usage) {

@@ -53,6 +53,11 @@ impl Family {
     }
 }
 
+/// Whether a model knows no other name for the limit of its answers than the newer one: OpenAI's that think, wherever they stand.
+pub(super) fn wants_newer_limit(model: &str) -> bool {
+    matches!(Family::of(model), Family::Gpt5 | Family::O)
+}
+
 /// The only effort that OpenAI takes of a model beside tools, at chat completions: from 5.4 on it thinks there no more, and from 5.6 on that has to be said.
 /// None: it takes any.
 fn beside_tools(model: &str) -> Option<Option<&'static str>> {
@@ -78,8 +83,7 @@ pub(crate) fn write(request: &Request, model: &str, server: Server) -> Result<Va
     let thoughts = takes::of_question(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
     let kind = Family::of(model);
-    // OpenAI's models that think know no other name for it, wherever they stand.
-    let is_new = server == Server::OpenAi || matches!(kind, Family::Gpt5 | Family::O);
+    let is_new = server == Server::OpenAi || wants_newer_limit(model);
     let limit = if is_new { "max_completion_tokens" } else { "max_tokens" };
     put(limit, request.max_output.map(Into::into));
     put("temperature", request.temperature.map(Into::into));

@@ -154,7 +154,8 @@ proptest! {
         let cut = text.as_bytes()[..cut.min(text.len())].to_vec();
         for body in [text.into_bytes(), named.into_bytes(), cut, bytes].map(Bytes::from) {
             let rewritten = [
-                openai_chat::pass::rewrite(&body, "up"),
+                openai_chat::pass::rewrite(&body, "up", true),
+                openai_chat::pass::rewrite(&body, "up", false),
                 anthropic::pass::rewrite(&body, "up", true),
                 openai_responses::pass::rewrite(&body, "gpt-5", Terms { is_kept: true, ..Terms::default() }),
                 openai_responses::pass::rewrite(&body, "up", Terms { hosted: true, ..Terms::default() }),
