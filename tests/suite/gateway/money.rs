@@ -170,6 +170,20 @@ async fn tools_that_openai_runs_are_held_and_paid_for() {
 }
 
 #[tokio::test]
+async fn a_limit_of_nothing_holds_as_much_as_none() {
+    let setup = Setup::new().set("gateway.assumed_output", 5_000);
+    let (stage, key, caller) = spending_with(setup, 1_000).await;
+    for (style, field) in API_STYLES.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {
+        let mut asked = asked_at(style, true);
+        asked[field] = json!(0);
+        let refused = caller.post(style, asked).await;
+        assert!(matches!(refused.status, 402 | 429), "{style}: {refused:?}");
+    }
+    assert!(stage.upstream.asked().is_empty(), "nobody got so far");
+    assert_eq!(spent(&stage, &key).await, 0);
+}
+
+#[tokio::test]
 async fn no_budget_means_none_and_a_wrong_price_can_be_undone() {
     let (stage, key, caller) = spending(1_000).await;
     let admin = stage.app.admin().await;
