@@ -1,9 +1,12 @@
 //! What has to be known of a call before it goes out: its model, whether it streams, what it may cost.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use bytes::Bytes;
-use memchr::{memchr_iter, memmem};
+use memchr::{
+    memchr_iter,
+    memmem::{self, Finder},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
@@ -14,7 +17,7 @@ use crate::{
     call::ApiStyle,
     dialect::{
         anthropic::hosted as claude_hosted,
-        fields::{self, has_escaped, whole},
+        fields::{self, has_escaped, may_have, whole},
         gemini::request::is_googles,
         halves,
         openai_responses::hosted,
@@ -43,6 +46,8 @@ pub struct Wanted {
     pub input: u64,
     /// The most tokens that one answer may have; `None`: any number.
     pub max_output: Option<u64>,
+    /// Tokens of what the answer is said to be: where that was wrong it is billed as if it had been written, beside what the limit is for.
+    pub predicted: u64,
     /// How many answers there are to be.
     pub choices: u64,
     /// Sound is sent or asked for.
@@ -51,15 +56,21 @@ pub struct Wanted {
     pub tools: ToolUses,
     /// They may do more than that: its caller sets no bound.
     pub has_open_tools: bool,
+    /// Its provider may shorten the conversation on the way: all of it is read twice then, and written for twice.
+    pub is_shortened: bool,
 }
 
 impl Wanted {
     /// One answer in words.
     #[must_use]
     pub fn words(input: u64, max_output: Option<u64>) -> Self {
-        Self { input, max_output, choices: 1, has_sound: false, tools: ToolUses::default(), has_open_tools: false }
+        let (has_sound, tools, has_open_tools, is_shortened) = (false, ToolUses::default(), false, false);
+        Self { input, max_output, predicted: 0, choices: 1, has_sound, tools, has_open_tools, is_shortened }
     }
 }
+
+/// How the edit of Anthropic's is called that shortens a conversation.
+static SHORTENING: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new("\"compact_")]);
 
 /// More answers to one question are refused.
 const MOST_CHOICES: u64 = 128;
@@ -137,9 +148,8 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
     };
     // None at all is to many servers as if no limit were named.
     let max_output = max_output.filter(|most| *most > 0);
-    // What was predicted wrongly is billed as if it had been written, beside what the limit is for.
-    let predicted = head.prediction.map_or(0, |text| estimate(text.get().as_bytes()));
-    let max_output = max_output.map(|most| most.saturating_add(predicted));
+    let prediction = head.prediction.filter(|_| style == ApiStyle::Chat);
+    let predicted = prediction.map_or(0, |text| estimate(text.get().as_bytes()));
     let survey = survey(body);
     if survey.items > MOST_ITEMS {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
@@ -162,13 +172,11 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         }
         ApiStyle::Messages => claude_hosted::may_use(head.tools, assumed)?,
     };
-    Ok(Peek {
-        model,
-        stream,
-        is_repeatable: head.seed.is_some() || head.temperature.is_some_and(is_zero),
-        wanted: Wanted { input: survey.tokens, max_output, choices, has_sound, tools, has_open_tools },
-        mended: None,
-    })
+    let is_shortened = style == ApiStyle::Messages && may_have(body, SHORTENING.as_slice());
+    let input = survey.tokens;
+    let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
+    let wanted = Wanted { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
+    Ok(Peek { model, stream, is_repeatable, wanted, mended: None })
 }
 
 /// Whether sound is a part of the question or of the answer that is asked for (`modalities`). A text that has these words may say so, too: it
@@ -442,11 +450,26 @@ mod tests {
         assert_eq!(most(ApiStyle::Responses, r#""max_output_tokens":0"#), None);
         assert_eq!(most(ApiStyle::Messages, r#""max_tokens":0"#), None);
         let text = "what was said ".repeat(1_000);
-        let predicted = format!(r#""prediction":{{"type":"content","content":"{text}"}}"#);
-        assert_eq!(most(ApiStyle::Chat, &predicted), None);
-        let with_limit = most(ApiStyle::Chat, &format!(r#"{predicted},"max_tokens":1"#)).unwrap();
-        assert!((3_500..3_600).contains(&with_limit), "{with_limit}");
-        assert_eq!(most(ApiStyle::Chat, r#""prediction":null,"max_tokens":1"#), Some(1));
+        let predicted = |prediction: &str| {
+            let body = Bytes::from(format!(r#"{{"model":"m","max_tokens":1,"prediction":{prediction}}}"#));
+            let wanted = peek(ApiStyle::Chat, &body).unwrap().wanted;
+            (wanted.max_output, wanted.predicted)
+        };
+        let (limit, tokens) = predicted(&format!(r#"{{"type":"content","content":"{text}"}}"#));
+        assert!(limit == Some(1) && (3_500..3_600).contains(&tokens), "{tokens}");
+        assert_eq!(predicted("null"), (Some(1), 0));
+    }
+
+    #[test]
+    fn a_conversation_that_may_be_shortened_on_the_way_is_known() {
+        let is_shortened = |style: ApiStyle, edit: &str| {
+            let body = format!(r#"{{"model":"m","context_management":{{"edits":[{{"type":"{edit}"}}]}}}}"#);
+            peek(style, &Bytes::from(body)).unwrap().wanted.is_shortened
+        };
+        assert!(is_shortened(ApiStyle::Messages, "compact_20260112"));
+        assert!(is_shortened(ApiStyle::Messages, r"compact\u005f20260112"));
+        assert!(!is_shortened(ApiStyle::Messages, "clear_tool_uses_20250919"));
+        assert!(!is_shortened(ApiStyle::Chat, "compact_20260112"));
     }
 
     #[tokio::test]

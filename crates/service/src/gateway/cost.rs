@@ -32,12 +32,14 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
     let sound = |price: Option<MicroCredits>| price.filter(|_| wanted.has_sound);
     let dearest =
         |usual: MicroCredits, others: &[Option<MicroCredits>]| others.iter().copied().flatten().fold(usual, Ord::max);
+    let times = 1 + u64::from(wanted.is_shortened);
+    let (asked, output) = (wanted.input.saturating_mul(times), output.saturating_mul(times));
     // The question may have more tokens than it looks, and so be a long one.
     let tiers = [price.of_input(0), price.of_input(wanted.input.saturating_mul(2))];
     let costs = tiers.map(|price| {
         let input = dearest(price.input, &[price.cached, price.cache_write, sound(price.audio)]);
         let answer = dearest(price.output, &[sound(price.audio_output)]);
-        MicroCredits::rounded_up(input.of_tokens(wanted.input) + answer.of_tokens(output))
+        MicroCredits::rounded_up(input.of_tokens(asked) + answer.of_tokens(output))
     });
     costs[0].max(costs[1]) + of_tools(price, wanted.tools)
 }
@@ -46,7 +48,7 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
 /// small budget. `most`: what its model writes at most.
 pub(super) fn most_output(wanted: Wanted, assumed: u64, most: Option<u64>) -> u64 {
     let each = wanted.max_output.unwrap_or(assumed);
-    each.min(most.unwrap_or(u64::MAX)).saturating_mul(wanted.choices)
+    each.min(most.unwrap_or(u64::MAX)).saturating_add(wanted.predicted).saturating_mul(wanted.choices)
 }
 
 #[cfg(test)]

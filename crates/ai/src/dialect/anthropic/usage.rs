@@ -15,10 +15,16 @@ pub(crate) struct MessageUsage {
     output_tokens: Option<u64>,
     searches: Option<u64>,
     containers: Option<u64>,
+    /// What it took to shorten the conversation on the way, which the counts above leave out: input, of the cache, to the cache, output.
+    shortening: [Option<u64>; 4],
 }
 
 impl From<Value> for MessageUsage {
     fn from(said: Value) -> Self {
+        let shortening = |name: &str| {
+            let rounds = said["iterations"].as_array().into_iter().flatten().filter(|one| one["type"] == "compaction");
+            rounds.filter_map(|one| counted(&one[name])).reduce(u64::saturating_add)
+        };
         Self {
             input_tokens: counted(&said["input_tokens"]),
             cache_read_input_tokens: counted(&said["cache_read_input_tokens"]),
@@ -26,6 +32,8 @@ impl From<Value> for MessageUsage {
             output_tokens: counted(&said["output_tokens"]),
             searches: counted(&said["server_tool_use"]["web_search_requests"]),
             containers: None,
+            shortening: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
+                .map(shortening),
         }
     }
 }
@@ -39,6 +47,9 @@ impl MessageUsage {
         self.output_tokens = updated(self.output_tokens, later.output_tokens);
         self.searches = later.searches.or(self.searches);
         self.containers = later.containers.or(self.containers);
+        for (before, later) in self.shortening.iter_mut().zip(later.shortening) {
+            *before = updated(*before, later);
+        }
     }
 
     /// The web is searched once more. What is told of it at the end goes before that: what failed there costs nothing.
@@ -56,12 +67,15 @@ impl MessageUsage {
 
 impl From<MessageUsage> for Usage {
     fn from(usage: MessageUsage) -> Self {
-        let parts = [usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens];
+        let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add);
+        let [asked, read, written, said] = usage.shortening;
+        let cached = sum(&[usage.cache_read_input_tokens, read]);
+        let cache_write = sum(&[usage.cache_creation_input_tokens, written]);
         Self {
-            input: parts.into_iter().flatten().reduce(u64::saturating_add),
-            cached: usage.cache_read_input_tokens,
-            cache_write: usage.cache_creation_input_tokens,
-            output: usage.output_tokens,
+            input: sum(&[usage.input_tokens, asked, cached, cache_write]),
+            cached,
+            cache_write,
+            output: sum(&[usage.output_tokens, said]),
             searches: usage.searches,
             containers: usage.containers,
             ..Self::default()
@@ -79,4 +93,26 @@ pub(crate) fn write(usage: &Usage) -> Value {
         "cache_creation_input_tokens": written,
         "output_tokens": usage.output.unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_takes_to_shorten_a_conversation_is_counted() {
+        let mut usage = MessageUsage::default();
+        for said in [
+            json!({"input_tokens": 23_000, "cache_read_input_tokens": 5, "output_tokens": 1}),
+            json!({"output_tokens": 1_000, "iterations": [
+                {"type": "compaction", "input_tokens": 180_000, "cache_read_input_tokens": 7, "output_tokens": 3_500},
+                {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000}]}),
+        ] {
+            usage.update(serde_json::from_value(said).unwrap());
+        }
+        let counted = Usage::from(usage);
+        assert_eq!((counted.input, counted.cached), (Some(203_012), Some(12)));
+        assert_eq!((counted.cache_write, counted.output), (None, Some(4_500)));
+        assert_eq!(Usage::from(MessageUsage::default()), Usage::default());
+    }
 }

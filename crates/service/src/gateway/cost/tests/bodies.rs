@@ -2,6 +2,7 @@
 //!
 //! What docs/gateway.md excepts is what no provider is bound to, and the usages that are made here keep within it:
 //! - the input, with what tools read, has no more tokens than are estimated;
+//! - a conversation is shortened once, to no more than an answer may have;
 //! - an answer without a limit is no longer than the usual one, [`ASSUMED`];
 //! - tools without a bound do no more than is thought, which a stream can outgrow, and OpenAI's in an answer in one piece;
 //! - chat completions search once, and each tool that runs code has one container.
@@ -60,6 +61,8 @@ fn field(style: ApiStyle) -> BoxedStrategy<(&'static str, Value)> {
         ("messages", sound),
         ("web_search_options", json!({})),
         ("web_search_options", Value::Null),
+        ("context_management", json!({ "edits": [{ "type": "compact_20260112" }] })),
+        ("prediction", json!({ "type": "content", "content": "What may be written. ".repeat(20) })),
         ("metadata", json!({ "max_tokens": 1, "n": 100, "max_tool_calls": 1, "tools": [{ "type": "web_search" }] })),
     ];
     let later =
@@ -89,9 +92,12 @@ fn written(fields: &[(&'static str, Value)]) -> String {
 /// What a provider may do for a request that it reads so.
 #[derive(Debug)]
 struct Allowed {
-    /// Tokens of each answer, where that is said, and how many answers.
+    /// Tokens of each answer, where that is said, what is predicted of it, and how many answers.
     output: Option<u64>,
+    predicted: u64,
     answers: u64,
+    /// How often the question is read, and answered.
+    times: u64,
     searches: u64,
     images: u64,
     /// Searches and pictures together.
@@ -112,10 +118,15 @@ impl Allowed {
             let is_of = |tool: &&&Value| tool["type"].as_str().is_some_and(|name| name.starts_with(kind));
             tools.iter().filter(is_of).copied().collect::<Vec<_>>()
         };
-        let allowed = Self { output: None, answers: 1, searches: 0, images: 0, calls: u64::MAX, containers: 0 };
+        let (answers, times, calls) = (1, 1, u64::MAX);
+        let allowed = Self { output: None, predicted: 0, answers, times, searches: 0, images: 0, calls, containers: 0 };
         match style {
             ApiStyle::Chat => Self {
                 output: named("max_tokens").max(named("max_completion_tokens")),
+                predicted: match &sent["prediction"] {
+                    Value::Null => 0,
+                    prediction => prediction.to_string().len().div_ceil(4) as u64,
+                },
                 answers: named("n").unwrap_or(1),
                 searches: u64::from(!sent["web_search_options"].is_null()),
                 ..allowed
@@ -146,6 +157,7 @@ impl Allowed {
                 let each = of("web_search").into_iter().map(|tool| count(&tool["max_uses"]).unwrap_or(searches));
                 Self {
                     output: named("max_tokens"),
+                    times: if sent["context_management"].is_null() { 1 } else { 2 },
                     searches: each.sum(),
                     containers: u64::from(!free && !of("code_execution").is_empty()),
                     ..allowed
@@ -171,8 +183,9 @@ proptest! {
         let sent: Value = serde_json::from_slice(mended.as_ref().unwrap_or(&body)).unwrap();
         let allowed = Allowed::by(style, &sent);
         let part = |of: u64, share: usize| of * shares[share] / 100;
-        let output = allowed.output.unwrap_or(ASSUMED).min(model_most.unwrap_or(u64::MAX));
-        let (asked, answered) = (part(wanted.input, 0), part(output * allowed.answers, 1));
+        let output = allowed.output.unwrap_or(ASSUMED).min(model_most.unwrap_or(u64::MAX)) + allowed.predicted;
+        let (asked, answered) =
+            (part(wanted.input * allowed.times, 0), part(output * allowed.answers * allowed.times, 1));
         let is_sound = |(name, _): &(&str, Value)| matches!(*name, "modalities" | "messages");
         let has_sound = style == ApiStyle::Chat && fields.iter().any(is_sound);
         let (heard, spoken) = if has_sound { (part(asked, 2), part(answered, 3)) } else { (0, 0) };
