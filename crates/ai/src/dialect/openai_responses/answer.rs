@@ -71,9 +71,11 @@ fn message(id: &str, status: &str, content: &[Value]) -> Value {
 }
 
 fn function_call(id: &str, status: &str, call: &ToolCall) -> Value {
+    // Programs read them as JSON, once they are all there.
+    let arguments = if call.arguments.is_empty() && status == "completed" { "{}" } else { &call.arguments };
     json!({
         "id": id, "type": "function_call", "status": status, "call_id": call.id, "name": call.name,
-        "arguments": call.arguments,
+        "arguments": arguments,
     })
 }
 

@@ -476,6 +476,20 @@ fn a_character_that_is_cut_in_halves_comes_whole() {
 }
 
 #[test]
+fn a_call_without_arguments_has_an_empty_object_of_them_in_every_form() {
+    let call = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}});
+    let body = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": null, "tool_calls": [call]}, "finish_reason": "tool_calls"}]});
+    for (style, place, expected) in [
+        (ApiStyle::Chat, "/choices/0/message/tool_calls/0/function/arguments", json!("{}")),
+        (ApiStyle::Responses, "/output/0/arguments", json!("{}")),
+        (ApiStyle::Messages, "/content/0/input", json!({})),
+    ] {
+        let (answer, _) = whole(ProviderKind::OPENAI, style, &body).unwrap();
+        assert_eq!(answer.pointer(place), Some(&expected), "{answer}");
+    }
+}
+
+#[test]
 fn a_call_of_claude_without_arguments_has_an_empty_object_of_them() {
     let start = |index: u64, id: &str| json!({"type": "content_block_start", "index": index, "content_block": {"type": "tool_use", "id": id, "name": "f", "input": {}}});
     let piece = |index: u64, json: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": json}});
