@@ -219,6 +219,8 @@ struct Told {
     retry_delay: Option<Duration>,
     /// A quota that is renewed only once a day.
     per_day: bool,
+    /// A page for people, as a firewall before the provider has it.
+    is_page: bool,
 }
 
 impl Told {
@@ -281,7 +283,8 @@ impl Told {
         } else if value.is_null() {
             let text = std::str::from_utf8(body).unwrap_or_default().trim();
             // A page is for people who look at it.
-            if !text.starts_with('<') && text != "null" {
+            told.is_page = body.trim_ascii_start().starts_with(b"<");
+            if !told.is_page && text != "null" {
                 told.say(text.to_owned());
             }
         }
@@ -351,7 +354,10 @@ impl Told {
             429 => {
                 AiError::Busy { retry_after: if self.per_day { Some(until_renewal(SystemTime::now())) } else { wait } }
             }
-            403 if self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => AiError::UnknownModel,
+            // A firewall knows nothing of keys: it is about what stands in the question, or where it comes from.
+            403 if self.is_page || self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => {
+                AiError::UnknownModel
+            }
             403 if self.is_declined() => AiError::Declined,
             401 | 403 => AiError::Credentials,
             404 => AiError::UnknownModel,
@@ -589,6 +595,18 @@ mod tests {
                 assert_eq!(refused(&repeated), AiError::Rejected, "{repeated}");
             }
         }
+    }
+
+    #[test]
+    fn a_page_of_a_firewall_says_nothing_of_the_key() {
+        let refused = |status: u16, body: &str| {
+            of_response(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), body.as_bytes()).error
+        };
+        for page in ["<!DOCTYPE html><title>Attention required</title>", "\n <html>\u{fffd}</html>"] {
+            assert_eq!(refused(403, page), AiError::UnknownModel, "{page}");
+            assert_eq!(refused(401, page), AiError::Credentials, "{page}");
+        }
+        assert_eq!(refused(403, "Forbidden"), AiError::Credentials);
     }
 
     #[test]
