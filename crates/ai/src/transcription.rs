@@ -18,6 +18,7 @@ use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Forwarded, GatewayError, Limits, Meter, Route,
     dialect::{Hearing, Place, openai_chat::usage},
     forward::{EVENTS, JSON, Stop},
+    heavy::off_loop,
     neutral::Event,
     relay::Relay,
     route::{Attempt, Tries},
@@ -125,8 +126,12 @@ impl Ai {
             let asked = match attempt.upstream.kind.dialect().hearing() {
                 Hearing::Form => pass(&recording, format, &attempt, (self.limits(), deadline)).await,
                 Hearing::Question(write) => {
-                    let question = (format, write(&recording, format));
-                    listen(&recording, question, &attempt, deadline).await
+                    let asked = recording.clone();
+                    // The recording is a text in it.
+                    match off_loop(asked.file.len(), move || write(&asked, format).to_string()).await {
+                        Ok(question) => listen(&recording, (format, question), &attempt, deadline).await,
+                        Err(error) => Err(Stop::Told(error)),
+                    }
                 }
                 Hearing::None => Err(Stop::Told(GatewayError::invalid("This model doesn't take sound."))),
             };
@@ -218,7 +223,7 @@ fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
 /// Asks the model what it hears.
 async fn listen(
     recording: &Recording,
-    (format, question): (Format, Value),
+    (format, question): (Format, String),
     attempt: &Attempt<'_>,
     deadline: Instant,
 ) -> Result<Heard, Stop> {
@@ -228,8 +233,7 @@ async fn listen(
     }
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);
-    let body = question.to_string().into();
-    let response = upstream.post(attempt, &url, body, false, deadline).await?;
+    let response = upstream.post(attempt, &url, question.into(), false, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let mut events = Vec::new();
     upstream.kind.dialect().reader().read_whole(&answer, &mut events)?;

@@ -42,7 +42,7 @@ impl Endpoint for Transcribe {
 async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
     let content_type = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Form { model, file, file_name, content_type, fields } = read(content_type.unwrap_or_default(), body).await?;
-    let wanted = Wanted { has_sound: true, ..Wanted::words(ai::sound_tokens(file.len() as u64), None) };
+    let wanted = Wanted { has_sound: true, ..Wanted::words(tokens(&file, &fields), None) };
     let admission = asking.admit(GatewayEndpoint::Transcriptions, &model, wanted).await?;
     let meter = Arc::new(Meter::default());
     let recording = Recording {
@@ -60,6 +60,12 @@ async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Res
         return asking.serve_stream(admission, meter, answer).await;
     }
     asking.serve(admission, meter, answer, None).await
+}
+
+/// The recording, and what is said of it: a model that hears it reads that as well.
+fn tokens(file: &[u8], fields: &[(String, String)]) -> u64 {
+    let said: usize = fields.iter().map(|(_, value)| ai::estimate_tokens(value)).sum();
+    ai::sound_tokens(file.len() as u64).saturating_add(said as u64)
 }
 
 /// What was sent, in whatever order.
@@ -105,6 +111,13 @@ async fn read(content_type: &str, body: Bytes) -> Result<Form, GatewayError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_of_a_recording_counts_with_it() {
+        let prompt = ("prompt".to_owned(), "Natter! ".repeat(1_000));
+        assert_eq!(tokens(&[0; 3_000], &[]), ai::sound_tokens(3_000));
+        assert_eq!(tokens(&[0; 3_000], &[prompt]), ai::sound_tokens(3_000) + 2_000);
+    }
 
     #[actix_web::test]
     async fn a_form_is_read_in_any_order() {
