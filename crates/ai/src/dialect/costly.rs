@@ -40,6 +40,13 @@ const FIELDS: [(&str, &[&str]); 10] = [
     // Answers are not stored with the provider's key.
     ("store", &["false"]),
 ];
+/// Fields that name other models, as LiteLLM, Anthropic and OpenRouter have them: they pass where `models` does.
+const OF_MODELS: [&str; 2] = ["fallbacks", "preset"];
+/// Tools that ask another model or cost beside the tokens, by how their types begin, each with what it passes by. Their provider runs them, whatever its settings
+/// say of such: Anthropic's advisor is another model of the caller's choice, at its own price.
+const TOOLS: [(&str, &str); 2] = [("advisor", "models"), ("openrouter", "plugins")];
+static TOOL_MARKS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["\"advisor", "\"openrouter"].map(Finder::new));
+
 /// Betas of Anthropic that cost more, or read what is stored, by their beginnings.
 const BETAS: [&str; 2] = ["fast-mode", "files-api"];
 
@@ -85,26 +92,58 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
     // What is wrong with it is said by who reads all of it.
     let Ok(Fields(fields)) = serde_json::from_slice(body) else { return Ok(None) };
     refuse_stored(body, &fields)?;
+    let passes = |name: &str| passed.iter().any(|passed| passed == name);
     let is_kept = |(name, value): &&(Cow<'_, str>, &RawValue)| {
         let plain = value.get().trim_matches('"');
         let is_known = |(known, free): &(&str, &[&str])| *known == name && plain != "null" && !free.contains(&plain);
-        !FIELDS.iter().any(is_known) || passed.iter().any(|passed| passed == name)
+        let names_models = OF_MODELS.iter().any(|known| *known == name) && plain != "null";
+        (!FIELDS.iter().any(is_known) || passes(name)) && (!names_models || passes("models"))
     };
-    let kept: Vec<_> = fields.iter().filter(is_kept).collect();
-    Ok((kept.len() < fields.len()).then(|| written(&kept)))
+    let mut is_same = true;
+    let mut kept: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(fields.len());
+    for (name, value) in fields.iter().filter(is_kept) {
+        let own = if name == "tools" { own_tools(value, passes) } else { None };
+        is_same &= own.is_none();
+        kept.push((&**name, own.map_or_else(|| value.get().into(), Cow::Owned)));
+    }
+    is_same &= kept.len() == fields.len();
+    Ok((!is_same).then(|| written(&kept)))
+}
+
+/// The tools without those that ask other models or cost, unless they pass. None: there are none of them.
+fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+    }
+    if !may_have(tools.get().as_bytes(), TOOL_MARKS.as_slice()) {
+        return None;
+    }
+    let tools: Vec<&RawValue> = serde_json::from_str(tools.get()).ok()?;
+    let is_kept = |tool: &&&RawValue| match serde_json::from_str::<Kind<'_>>(tool.get()) {
+        Ok(Kind { kind }) => {
+            let kind = kind.unwrap_or_default();
+            TOOLS.iter().all(|(beginning, by)| !kind.starts_with(beginning) || passes(by))
+        }
+        // Of a type that stands there twice it is the provider's affair which one it heeds.
+        Err(_) => !may_have(tool.get().as_bytes(), TOOL_MARKS.as_slice()),
+    };
+    let kept: Vec<&str> = tools.iter().filter(is_kept).map(|tool| tool.get()).collect();
+    (kept.len() < tools.len()).then(|| format!("[{}]", kept.join(",")))
 }
 
 /// The body without this field, and what stood there. None: it doesn't have it.
 pub(crate) fn without<'a>(body: &'a Bytes, left_out: &str) -> Option<(Bytes, &'a RawValue)> {
     let Fields(fields) = serde_json::from_slice(body).ok()?;
     let (_, value) = fields.iter().find(|(name, _)| name == left_out)?;
-    let kept: Vec<_> = fields.iter().filter(|(name, _)| name != left_out).collect();
+    let kept = fields.iter().filter(|(name, _)| name != left_out);
+    let kept: Vec<(&str, Cow<'_, str>)> = kept.map(|(name, value)| (&**name, value.get().into())).collect();
     Some((written(&kept), *value))
 }
 
-fn written(fields: &[&(Cow<'_, str>, &RawValue)]) -> Bytes {
-    let written: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{}:{}", Value::from(&**name), value.get())).collect();
+fn written(fields: &[(&str, Cow<'_, str>)]) -> Bytes {
+    let written: Vec<String> = fields.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
     format!("{{{}}}", written.join(",")).into()
 }
 
@@ -180,6 +219,29 @@ mod tests {
         }
         let escaped = r#"{"model":"m","\u006dodels":["dear"]}"#;
         assert_eq!(without(escaped, &[]), Ok(r#"{"model":"m"}"#.to_owned()));
+    }
+
+    #[test]
+    fn what_names_other_models_passes_as_models_do() {
+        let tool = |kind: &str| format!(r#"{{"type":"{kind}","name":"x","model":"dear"}}"#);
+        let body = |tools: &[String]| format!(r#"{{"model":"m","tools":[{}]}}"#, tools.join(","));
+        let (own, advisor, router) = (tool("custom"), tool("advisor_20260301"), tool("openrouter:web_search"));
+        let hidden = [
+            tool(r"\u0061dvisor_20260301"),
+            tool(r"openrouter\u003afusion"),
+            r#"{"type":"custom","type":"advisor_1"}"#.to_owned(),
+        ];
+        let all = [[own.clone(), advisor.clone(), router.clone()].as_slice(), hidden.as_slice()].concat();
+        assert_eq!(without(&body(&all), &[]), Ok(body(std::slice::from_ref(&own))));
+        let both = body(&[own.clone(), advisor.clone(), router.clone()]);
+        assert_eq!(without(&both, &["models"]), Ok(body(&[own.clone(), advisor])));
+        assert_eq!(without(&both, &["plugins"]), Ok(body(&[own.clone(), router])));
+        assert_eq!(without(&both, &["models", "plugins"]), Ok(both.clone()));
+        let told = body(&[r#"{"name":"f","description":"an \"advisor\""}"#.to_owned()]);
+        assert_eq!(without(&told, &[]), Ok(told.clone()));
+        let named = r#"{"model":"m","fallbacks":["dear"],"preset":"dear","messages":[]}"#;
+        assert_eq!(without(named, &[]), Ok(r#"{"model":"m","messages":[]}"#.to_owned()));
+        assert_eq!(without(named, &["models"]), Ok(named.to_owned()));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::{Usage, dialect::fields::counted, meter::updated};
 
+/// Rounds of a message that its totals leave out: those that shorten its conversation, and those of another model that is asked for advice.
+const BESIDE: [&str; 2] = ["compaction", "advisor_message"];
+
 /// Whatever a server writes there, its answer stands.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(from = "Value")]
@@ -15,14 +18,15 @@ pub(crate) struct MessageUsage {
     output_tokens: Option<u64>,
     searches: Option<u64>,
     containers: Option<u64>,
-    /// What it took to shorten the conversation on the way, which the counts above leave out: input, of the cache, to the cache, output.
-    shortening: [Option<u64>; 4],
+    /// What was done beside the answer, which the counts above leave out: input, of the cache, to the cache, output.
+    beside: [Option<u64>; 4],
 }
 
 impl From<Value> for MessageUsage {
     fn from(said: Value) -> Self {
-        let shortening = |name: &str| {
-            let rounds = said["iterations"].as_array().into_iter().flatten().filter(|one| one["type"] == "compaction");
+        let beside = |name: &str| {
+            let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| BESIDE.contains(&kind));
+            let rounds = said["iterations"].as_array().into_iter().flatten().filter(is_beside);
             rounds.filter_map(|one| counted(&one[name])).reduce(u64::saturating_add)
         };
         Self {
@@ -32,8 +36,8 @@ impl From<Value> for MessageUsage {
             output_tokens: counted(&said["output_tokens"]),
             searches: counted(&said["server_tool_use"]["web_search_requests"]),
             containers: None,
-            shortening: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
-                .map(shortening),
+            beside: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
+                .map(beside),
         }
     }
 }
@@ -47,7 +51,7 @@ impl MessageUsage {
         self.output_tokens = updated(self.output_tokens, later.output_tokens);
         self.searches = later.searches.or(self.searches);
         self.containers = later.containers.or(self.containers);
-        for (before, later) in self.shortening.iter_mut().zip(later.shortening) {
+        for (before, later) in self.beside.iter_mut().zip(later.beside) {
             *before = updated(*before, later);
         }
     }
@@ -68,7 +72,7 @@ impl MessageUsage {
 impl From<MessageUsage> for Usage {
     fn from(usage: MessageUsage) -> Self {
         let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add);
-        let [asked, read, written, said] = usage.shortening;
+        let [asked, read, written, said] = usage.beside;
         let cached = sum(&[usage.cache_read_input_tokens, read]);
         let cache_write = sum(&[usage.cache_creation_input_tokens, written]);
         Self {
@@ -100,19 +104,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_it_takes_to_shorten_a_conversation_is_counted() {
+    fn what_was_done_beside_an_answer_is_counted() {
         let mut usage = MessageUsage::default();
         for said in [
             json!({"input_tokens": 23_000, "cache_read_input_tokens": 5, "output_tokens": 1}),
             json!({"output_tokens": 1_000, "iterations": [
                 {"type": "compaction", "input_tokens": 180_000, "cache_read_input_tokens": 7, "output_tokens": 3_500},
+                {"type": "advisor_message", "model": "other", "input_tokens": 800, "output_tokens": 500},
                 {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000}]}),
         ] {
             usage.update(serde_json::from_value(said).unwrap());
         }
         let counted = Usage::from(usage);
-        assert_eq!((counted.input, counted.cached), (Some(203_012), Some(12)));
-        assert_eq!((counted.cache_write, counted.output), (None, Some(4_500)));
+        assert_eq!((counted.input, counted.cached), (Some(203_812), Some(12)));
+        assert_eq!((counted.cache_write, counted.output), (None, Some(5_000)));
         assert_eq!(Usage::from(MessageUsage::default()), Usage::default());
     }
 }
