@@ -88,7 +88,8 @@ impl Answers {
     }
 
     pub async fn find(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
-        let (answers, max_age) = (self.0.as_ref()?, wish.max_age?);
+        // A long one was not kept, and takes long to be looked for.
+        let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
     }
 
