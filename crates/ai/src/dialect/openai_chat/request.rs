@@ -371,7 +371,8 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
         Some(Value::String(choice)) => match choice.as_str() {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
-            "required" => Ok(Some(ToolChoice::Required)),
+            // The latter as Anthropic and Mistral have it.
+            "required" | "any" => Ok(Some(ToolChoice::Required)),
             _ => Err(wrong()),
         },
         Some(_) => {
@@ -383,6 +384,13 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
                 let names: Read<Vec<String>> = allowed.objects("tools")?.into_iter().map(of_function).collect();
                 let required = allowed.text("mode")? == Some("required");
                 return Ok(Some(ToolChoice::Among { names: names?, required }));
+            }
+            // As Anthropic has it.
+            match choice.text("type")? {
+                Some("auto") => return Ok(Some(ToolChoice::Auto)),
+                Some("none") => return Ok(Some(ToolChoice::None)),
+                Some("any" | "required") => return Ok(Some(ToolChoice::Required)),
+                _ => {}
             }
             let function = match choice.object("function")? {
                 Some(function) => function,

@@ -275,7 +275,8 @@ fn read_tool_choice(fields: &Fields<'_>) -> Read<Option<ToolChoice>> {
         Some(Value::String(choice)) => match choice.as_str() {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
-            "required" => Ok(Some(ToolChoice::Required)),
+            // The latter as Anthropic and Mistral have it.
+            "required" | "any" => Ok(Some(ToolChoice::Required)),
             _ => Err(wrong()),
         },
         Some(_) => {

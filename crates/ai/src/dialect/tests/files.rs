@@ -4,7 +4,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{openai_responses, read, translated, write};
-use crate::{ApiStyle, ProviderKind, neutral::Effort};
+use crate::{
+    ApiStyle, ProviderKind,
+    neutral::{Effort, ToolChoice},
+};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAA";
 const PDF: &str = "JVBERi0xLjcKJeLjz9M=";
@@ -127,6 +130,26 @@ fn what_programs_write_in_other_forms_is_read() {
     assert_eq!(openai["messages"], json!([{"role": "user", "content": texts}]));
     let object = json!({"model": "m", "input": [{"role": "user", "content": {"type": "input_text", "text": "x"}}]});
     assert!(read(ApiStyle::Responses, &object).is_err(), "only what a tool has answered with may be an object");
+}
+
+#[test]
+fn a_choice_of_tools_is_read_in_the_words_of_others() {
+    let tool = json!({"type": "function", "name": "f", "function": {"name": "f"}});
+    let choice = |style: ApiStyle, choice: Value| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "input": "x", "tools": [tool], "tool_choice": choice});
+        read(style, &body).unwrap().tool_choice
+    };
+    for (said, meant) in [
+        (json!("any"), ToolChoice::Required),
+        (json!({"type": "any"}), ToolChoice::Required),
+        (json!({"type": "auto"}), ToolChoice::Auto),
+        (json!({"type": "none"}), ToolChoice::None),
+        (json!({"type": "tool", "name": "f"}), ToolChoice::Named("f".to_owned())),
+        (json!({"type": "function", "function": {"name": "f"}}), ToolChoice::Named("f".to_owned())),
+    ] {
+        assert_eq!(choice(ApiStyle::Chat, said.clone()), Some(meant), "{said}");
+    }
+    assert_eq!(choice(ApiStyle::Responses, json!("any")), Some(ToolChoice::Required));
 }
 
 #[test]
