@@ -425,7 +425,7 @@ impl Gateway {
         if endpoint == GatewayEndpoint::Embeddings {
             return 0;
         }
-        most_output(wanted, self.settings.assumed_output, model.definition.capabilities.max_output)
+        most_output(wanted, self.settings.assumed_output, model.most_output)
     }
 }
 

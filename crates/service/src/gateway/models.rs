@@ -43,6 +43,8 @@ pub struct Model {
     /// None: nobody knows it.
     pub price: Option<ModelPrice>,
     pub price_version: Arc<str>,
+    /// The longest answer of all that may answer, in tokens. None: that is not known of one of them.
+    pub most_output: Option<u64>,
     /// Where it can be had; alike for all requests.
     pub route: Arc<ai::Route>,
 }
@@ -312,6 +314,7 @@ fn model(
         (None, None) => (None, "none".into()),
     };
     let deployed = deploy(&definition);
+    let said = definition.capabilities.max_output;
     let mut definition = definition;
     // Somebody who says nothing of what a model can do means what is known of it.
     if let Some(known) = known
@@ -330,7 +333,18 @@ fn model(
             failure: fallback(&definition.fallbacks.failure),
         },
     };
-    Model { name: name.into(), definition, source, price, price_version, route: Arc::new(route) }
+    let most_output = said.or_else(|| longest(&route, known));
+    Model { name: name.into(), definition, source, price, price_version, most_output, route: Arc::new(route) }
+}
+
+/// The longest answer of all along a route. `known`: what is known of the model itself, whose deployments may have names of their own.
+fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u64> {
+    let of = |deployment: &ai::Deployment| prices::find(&deployment.model);
+    let own = route.deployments.iter().map(|deployment| of(deployment).or(known));
+    let ai::Fallbacks { context_length, content_policy, failure } = &route.fallbacks;
+    let others = [context_length, content_policy, failure].into_iter().flatten().map(of);
+    let all: Option<Vec<u64>> = own.chain(others).map(|known| known?.capabilities.max_output).collect();
+    all?.into_iter().max()
 }
 
 /// Where a model can be had, with what is said of it.
@@ -390,6 +404,43 @@ mod tests {
         assert!(
             table.find("MAIN/large").is_some() && table.find("main/other").is_none() && table.find("other").is_none()
         );
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_the_longest_of_all_that_may_write_it() {
+        let of = |model: &str| prices::find(model).and_then(|known| known.capabilities.max_output);
+        let (short, long) = (of("gpt-4o-mini"), of("gpt-5-mini"));
+        assert!(short < long && short.is_some());
+        let had = |models: &[&str]| -> Vec<serde_json::Value> {
+            models.iter().map(|model| serde_json::json!({ "provider": "main", "model": model })).collect()
+        };
+        let defined = [
+            row("both", serde_json::json!({ "deployments": had(&["gpt-4o-mini", "gpt-5-mini"]) })),
+            row(
+                "falls",
+                serde_json::json!({ "deployments": had(&["gpt-4o-mini"]), "fallbacks": { "failure": ["both"] } }),
+            ),
+            row("gpt-4o-mini", serde_json::json!({ "deployments": had(&["of-my-own"]) })),
+            row(
+                "lost",
+                serde_json::json!({ "deployments": had(&["gpt-4o-mini"]), "fallbacks": { "failure": ["small"] } }),
+            ),
+            row(
+                "said",
+                serde_json::json!({ "deployments": had(&["gpt-5-mini"]), "capabilities": { "max_output": 9 } }),
+            ),
+        ];
+        let table = table(&defined);
+        for (name, most) in [
+            ("both", long),
+            ("falls", long),
+            ("gpt-4o-mini", short),
+            ("lost", None),
+            ("said", Some(9)),
+            ("small", None),
+        ] {
+            assert_eq!(table.find(name).unwrap().most_output, most, "{name}");
+        }
     }
 
     #[test]
