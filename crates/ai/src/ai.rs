@@ -27,7 +27,7 @@ use crate::{
     ProviderSettings, Route,
     conversation::{self, Conversation},
     demo::Demo,
-    dialect::{Place, costly},
+    dialect::{Place, costly, openai_chat},
     forward::Stop,
     given::{self, Followed, Given},
     heavy::off_loop,
@@ -302,6 +302,16 @@ impl Ai {
         let hands_on =
             |upstream: &Upstream| costly::passing(&upstream.passes, of_key).iter().any(|name| name == costly::SEARCH);
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))
+    }
+
+    /// Whether one of those that may answer may take no notice of the limit of its answers.
+    #[must_use]
+    pub fn may_ignore_limits(&self, route: &Route) -> bool {
+        let upstreams = self.upstreams();
+        route.all().any(|Deployment { provider, model, .. }| {
+            let upstream = upstreams.find(provider).filter(|upstream| upstream.kind == ProviderKind::OPENAI);
+            upstream.is_some_and(|upstream| openai_chat::may_ignore_limit(&upstream.base, model))
+        })
     }
 
     /// Whether one of those that may answer signs the calls of tools.

@@ -161,7 +161,7 @@ impl Ai {
 
     async fn pass_chat(&self, call: &Call, attempt: &Attempt<'_>, deadline: Instant) -> Result<Begun, Stop> {
         let upstream = attempt.upstream;
-        let knows_newer = openai_chat::knows_newer_limit(&upstream.base, attempt.model);
+        let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
         let rewrite = move |body: &Bytes, model: &str| openai_chat::pass::rewrite(body, model, knows_newer);
         let request = rewritten(call, attempt, rewrite).await?;
         if request.searches {

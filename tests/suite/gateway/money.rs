@@ -292,6 +292,29 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_or_is_cut() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_no_notice_of_a_limit_is_not_heard_to_the_end() {
+    let (mut stage, key, caller) = spending(300).await;
+    let price = json!({ "input": 1_000_000, "output": 1_000_000 });
+    let deployments = json!([{ "provider": "fake", "model": "gpt-5-mini" }]);
+    let body = json!({ "price": price, "deployments": deployments });
+    stage.app.admin().await.put("/r1/admin/models/small", body).await.data();
+    stage.upstream.then(Behaviour::step(&"word ".repeat(400)));
+    stage.upstream.release(20);
+    let mut stream = caller.request(Method::POST, API_STYLES[0]).json(&question(true)).send().await.unwrap();
+    let mut text = String::new();
+    while read_words(&mut stream, &mut text, 20).await && text.matches("word ").count() < 400 {
+        stage.upstream.release(20);
+    }
+    while let Some(chunk) = stream.chunk().await.unwrap() {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(text.contains("insufficient_quota") && !text.contains("[DONE]"), "{text}");
+    let _ = stage.upstream.wait_until_left(1).await;
+    let spent = spent(&stage, &key).await;
+    assert!((200..=350).contains(&spent), "{spent}");
+}
+
+#[tokio::test]
 async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted_once() {
     for kind in UpstreamKind::ALL {
         let (stage, key, caller) = budgets::spending_on(kind, 100_000).await;

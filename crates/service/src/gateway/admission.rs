@@ -337,7 +337,8 @@ async fn admit(
     let held = gateway.hold(&bill, worst, Origin::Blocks).await?;
     let worst = Amounts { count: 0, ..worst };
     let has_open_output = request.wanted.max_output.is_none();
-    let is_growing = (has_open_output || has_open_tools) && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
+    let may_outgrow = has_open_output || has_open_tools || gateway.ai.may_ignore_limits(&model.route);
+    let is_growing = may_outgrow && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
         is_growing.then(|| gateway.bill(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
@@ -474,7 +475,7 @@ impl Admission {
     }
 
     /// Holds as much again, where the call is about to cost more than is held for it, as its caller allows its answer any length; and where it does,
-    /// as its tools have no bound.
+    /// as its tools have no bound, or its server takes no notice of the limit.
     #[must_use]
     pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
         let bill = Arc::clone(self.growing.as_ref()?);

@@ -66,12 +66,26 @@ fn is_public(base: &Url) -> bool {
     base.host_str().is_some_and(|host| PUBLIC.iter().any(|end| host.ends_with(end)))
 }
 
-/// Whether a model at this address is known to take `max_completion_tokens`. Others may take no notice of it, and write without a limit.
-pub(crate) fn knows_newer_limit(base: &Url, model: &str) -> bool {
+/// Hosts of others who say that they take `max_completion_tokens`.
+const KNOWING: [&str; 3] = ["openrouter.ai", "api.x.ai", "api.cerebras.ai"];
+
+/// Whether a server is known to take `max_completion_tokens`. Others may take no notice of it, and write without a limit.
+fn knows_newer_limit(base: &Url) -> bool {
+    let is_knowing = || base.host_str().is_some_and(|host| KNOWING.contains(&host));
     // As Groq has it, Gemini, and who stands before OpenAI or Azure.
     let is_like_openai =
         || base.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "openai"));
-    is_public(base) || is_like_openai() || upstream::wants_newer_limit(model)
+    is_public(base) || is_knowing() || is_like_openai()
+}
+
+/// Whether a model at this address is told its limit by the newer name.
+pub(crate) fn has_newer_limit(base: &Url, model: &str) -> bool {
+    knows_newer_limit(base) || upstream::wants_newer_limit(model)
+}
+
+/// Whether a model at this address may take no notice of its limit: it goes by a name of OpenAI's that knows the newer one alone, at a server that may not know it.
+pub(crate) fn may_ignore_limit(base: &Url, model: &str) -> bool {
+    !knows_newer_limit(base) && upstream::wants_newer_limit(model)
 }
 
 /// What a `finish_reason` means.

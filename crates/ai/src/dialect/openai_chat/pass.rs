@@ -554,7 +554,10 @@ pub(crate) fn text_length(value: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{has_newer_limit, may_ignore_limit},
+        *,
+    };
     use crate::Usage;
 
     fn rewritten(body: &str) -> (String, bool) {
@@ -621,16 +624,21 @@ mod tests {
 
     #[test]
     fn only_what_is_known_of_a_server_says_which_limit_it_knows() {
-        let knows = |base: &str, model: &str| super::super::knows_newer_limit(&base.parse().unwrap(), model);
+        let of = |base: &str, model: &str| {
+            let base = base.parse().unwrap();
+            (has_newer_limit(&base, model), may_ignore_limit(&base, model))
+        };
         for (base, model, expected) in [
-            ("https://api.openai.com/v1", "gpt-4o", true),
-            ("https://mine.openai.azure.com/openai/v1", "my-deployment", true),
-            ("https://api.groq.com/openai/v1", "llama-4", true),
-            ("http://127.0.0.1:4000/v1", "openai/gpt-5-mini", true),
-            ("http://127.0.0.1:11434/v1", "gemma4:12b", false),
-            ("https://openai.example.org/v1", "gpt-4o", false),
+            ("https://api.openai.com/v1", "gpt-4o", (true, false)),
+            ("https://api.openai.com/v1", "gpt-5", (true, false)),
+            ("https://mine.openai.azure.com/openai/v1", "my-deployment", (true, false)),
+            ("https://api.groq.com/openai/v1", "llama-4", (true, false)),
+            ("https://openrouter.ai/api/v1", "openai/gpt-5", (true, false)),
+            ("http://127.0.0.1:4000/v1", "openai/gpt-5-mini", (true, true)),
+            ("http://127.0.0.1:11434/v1", "gemma4:12b", (false, false)),
+            ("https://openai.example.org/v1", "gpt-4o", (false, false)),
         ] {
-            assert_eq!(knows(base, model), expected, "{base} {model}");
+            assert_eq!(of(base, model), expected, "{base} {model}");
         }
     }
 
