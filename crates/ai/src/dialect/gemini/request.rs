@@ -14,6 +14,10 @@ use crate::{
 /// Stands where a thought's signature was lost; without one Gemini 3 refuses a call of the conversation.
 const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
 
+/// What models before 3 are told that may call tools and are to answer with JSON: they refuse a type of the answer beside tools.
+const JSON_BESIDE_TOOLS: &str =
+    "When you call no tool, answer with a single JSON object and nothing else, without a fence of code around it.";
+
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
     let two_sided = request.two_sided();
     let request = &*two_sided;
@@ -42,10 +46,12 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
         contents.push(json!({"role": "user", "parts": [{"text": text}]}));
     }
     let mut body = json!({ "contents": contents });
-    if let Some(text) = system {
-        body["systemInstruction"] = json!({"parts": [{"text": text}]});
+    let told = format_in_words(request, model);
+    let config = generation_config(request, model, told.is_some());
+    let instructions: Vec<String> = system.into_iter().chain(told).collect();
+    if !instructions.is_empty() {
+        body["systemInstruction"] = json!({"parts": [{"text": instructions.join("\n\n")}]});
     }
-    let config = generation_config(request, model);
     if !config.is_empty() {
         body["generationConfig"] = config.into();
     }
@@ -124,7 +130,20 @@ fn function_response(request: &Request, place: usize, result: &ToolResult) -> Va
     json!({"functionResponse": {"id": result.id, "name": name, "response": response}})
 }
 
-fn generation_config(request: &Request, model: &str) -> Map<String, Value> {
+/// What a model has to be told in words of the form of its answer. None: it has a field for it.
+fn format_in_words(request: &Request, model: &str) -> Option<String> {
+    if request.tools.is_empty() || !model.contains("gemini-") || generation(model) >= 3 {
+        return None;
+    }
+    match &request.format {
+        Format::Text => None,
+        Format::Json => Some(JSON_BESIDE_TOOLS.to_owned()),
+        Format::Schema { schema, .. } => Some(format!("{JSON_BESIDE_TOOLS} It has to fit this JSON Schema:\n{schema}")),
+    }
+}
+
+/// `is_told`: the form of the answer has been said in words.
+fn generation_config(request: &Request, model: &str, is_told: bool) -> Map<String, Value> {
     let mut config = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -150,6 +169,7 @@ fn generation_config(request: &Request, model: &str) -> Map<String, Value> {
     }
     match &request.format {
         Format::Text => {}
+        _ if is_told => {}
         Format::Json => put("responseMimeType", Some("application/json".into())),
         Format::Schema { schema, .. } => {
             put("responseMimeType", Some("application/json".into()));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{KINDS, translated};
+use super::{KINDS, read, translated};
 use crate::{ApiStyle, ProviderKind, schema};
 
 /// A tool with these parameters as an upstream gets it.
@@ -199,6 +199,35 @@ fn gemini_is_asked_for_no_property_that_is_none_and_for_no_empty_choice() {
         "c": {"type": "object", "anyOf": [{}, {"required": []}], "properties": {"required": {"type": "array", "items": {}}}}}});
     assert_eq!(parameters(ProviderKind::GEMINI, &schema), expected);
     assert_eq!(schema::for_gemini(&schema), expected);
+}
+
+#[test]
+fn gemini_before_3_is_told_in_words_of_json_beside_tools() {
+    let schema = json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "string"}}});
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let asked = |model: &str, tools: &Value, format: Value| {
+        let body = json!({"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "x"}],
+            "tools": tools, "response_format": format});
+        let base = ProviderKind::GEMINI.dialect().public_url().parse().unwrap();
+        let request = read(ApiStyle::Chat, &body).unwrap();
+        let written = ProviderKind::GEMINI.dialect().write(&request, model, &base).unwrap();
+        let text = written["systemInstruction"]["parts"][0]["text"].as_str().unwrap().to_owned();
+        (text, written["generationConfig"]["responseMimeType"].clone())
+    };
+    let by_schema = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+    for format in [json!({"type": "json_object"}), by_schema.clone()] {
+        let (text, kind) = asked("gemini-2.5-flash", &tools, format.clone());
+        assert!(text.starts_with("Be brief.\n\n") && text.contains("JSON object"), "{text}");
+        assert_eq!(text.contains(&schema.to_string()), format == by_schema, "{text}");
+        assert_eq!(kind, Value::Null);
+        for (model, tools) in
+            [("gemini-2.5-flash", &json!([])), ("gemini-3-pro", &tools), ("gemini-flash-latest", &tools)]
+        {
+            let expected = ("Be brief.".to_owned(), json!("application/json"));
+            assert_eq!(asked(model, tools, format.clone()), expected, "{model}");
+        }
+    }
+    assert_eq!(asked("gemini-2.5-flash", &tools, json!({"type": "text"})), ("Be brief.".to_owned(), Value::Null));
 }
 
 #[test]
