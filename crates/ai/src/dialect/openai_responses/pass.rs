@@ -429,7 +429,11 @@ impl EventReader for ResponseEvents {
 
     fn failure(said: &Value) -> Option<Failure> {
         match said["type"].as_str() {
-            Some("response.failed") => Some(failed(&said["response"]).unwrap_or_else(failure::unknown)),
+            // Some servers have the error beside the response.
+            Some("response.failed") => {
+                let told = failed(&said["response"]).or_else(|| failure::of_value(said));
+                Some(told.unwrap_or_else(failure::unknown))
+            }
             // The error's fields stand beside the type, or under a name of their own.
             Some("error") => failure::of_value(said).or_else(|| failure::of_value(&json!({ "error": said }))),
             _ => failure::of_value(said),
@@ -644,6 +648,9 @@ mod tests {
         tap.pass(bytes(DELTA), &meter).unwrap();
         assert_eq!(tap.end(Bytes::new(), &meter), Err(AiError::Cut.into()));
         assert!(meter.usage().estimated);
+        let beside = "data: {\"type\":\"response.failed\",\"response\":{\"error\":null},\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow\"}}\n\n";
+        let failed = tap.pass(bytes(beside), &meter).unwrap_err().error;
+        assert_eq!(failed, AiError::Busy { retry_after: None }, "the error may stand beside the response");
         let both = Bytes::from([DELTA, FAILED].concat());
         assert_eq!(tap.pass(both, &meter).unwrap().unwrap(), DELTA);
         assert!(tap.failure().is_some());
