@@ -281,8 +281,11 @@ impl ResponseWriter {
             if call.arguments.is_empty() {
                 call.arguments.push_str("{}");
             }
-            let done = json!({"item_id": id, "output_index": index, "name": call.name, "arguments": call.arguments});
-            self.event("response.function_call_arguments.done", done, out);
+            if !self.names.is_search(&call.name) {
+                let done =
+                    json!({"item_id": id, "output_index": index, "name": call.name, "arguments": call.arguments});
+                self.event("response.function_call_arguments.done", done, out);
+            }
             let item = self.names.restore(function_call(&id, "completed", &call));
             self.done(index, item, out);
         }
@@ -370,6 +373,10 @@ impl Writer for ResponseWriter {
             Event::Arguments { choice: 0, tool, json: more } => {
                 let Some(open) = self.calls.iter_mut().find(|open| open.tool == *tool) else { return };
                 open.call.arguments.push_str(more);
+                // A search has no such events: it is there when it is done.
+                if self.names.is_search(&open.call.name) {
+                    return;
+                }
                 let delta = json!({"item_id": open.id, "output_index": open.index, "delta": more});
                 self.event("response.function_call_arguments.delta", delta, out);
             }

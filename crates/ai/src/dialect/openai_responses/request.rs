@@ -118,6 +118,14 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
             request.tools.push(read_free(tool, grammar.as_ref())?);
             request.free.push(tool.needed_text("name")?.to_owned());
         }
+        // What OpenAI would look for is left out: all tools are told at once then.
+        names::SEARCH if is_clients(tool)? => request.tools.push(Tool {
+            name: names::SEARCH.to_owned(),
+            description: tool.text("description")?.map(str::to_owned),
+            parameters: tool.get("parameters").cloned(),
+            strict: None,
+            cached: None,
+        }),
         "namespace" => {
             let space = tool.needed_text("name")?;
             for function in tool.objects("tools")? {
@@ -144,7 +152,7 @@ fn repeated(fields: &Fields<'_>) -> Value {
         let items = fields.get("input").and_then(Value::as_array).into_iter().flatten();
         let lists = items.filter(|item| item["type"] == "additional_tools" || item["type"] == "tool_search_output");
         let later = lists.filter_map(|item| item["tools"].as_array()).flatten();
-        tools.extend(later.filter(|tool| tool["type"] == "namespace").cloned());
+        tools.extend(later.filter(|tool| tool["type"] == "namespace" || tool["type"] == names::SEARCH).cloned());
     }
     repeated
 }
@@ -196,12 +204,29 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
             request.say(Speaker::Assistant, [thought]);
         }
         // Tools that came on the way: declared by the client, or found by its search.
-        "additional_tools" | "tool_search_output" => {
+        kind @ ("additional_tools" | "tool_search_output") => {
+            let before = request.tools.len();
             for tool in item.objects("tools")? {
                 read_tool(&tool, request)?;
             }
+            if let (true, Some(id)) = (kind == "tool_search_output" && is_clients(item)?, item.text("call_id")?) {
+                let found: Vec<&str> = request.tools.iter().skip(before).map(|tool| tool.name.as_str()).collect();
+                let text = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+                let parts = vec![Part::Text(format!("Tools available: {text}"))];
+                request.say(Speaker::User, [Part::Result(ToolResult { id: id.to_owned(), parts, is_error: false })]);
+            }
         }
-        // What led to them, and what only says what there was.
+        // What the client has looked for.
+        "tool_search_call" if is_clients(item)? && item.get("call_id").is_some() => {
+            let call = ToolCall {
+                id: item.needed_text("call_id")?.to_owned(),
+                name: names::SEARCH.to_owned(),
+                arguments: read_arguments(item)?,
+                signature: None,
+            };
+            request.say(Speaker::Assistant, [Part::Call(call)]);
+        }
+        // What led to tools at OpenAI, and what only says what there was.
         "tool_search_call" | "mcp_list_tools" => {}
         // Only OpenAI can read it. That something is missing is said, so that nobody goes on as if it had never been.
         "compaction" | "compaction_summary" | "context_compaction" => {
@@ -219,6 +244,11 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         other => return Err(item.error("type", format!("Items of type `{other}` aren't available here."))),
     }
     Ok(())
+}
+
+/// Whether it is a search for tools that the client does itself.
+fn is_clients(search: &Fields<'_>) -> Read<bool> {
+    Ok(search.text("execution")? == Some("client"))
 }
 
 fn read_content(item: &Fields<'_>, name: &str) -> Read<Vec<Part>> {

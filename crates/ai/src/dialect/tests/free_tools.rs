@@ -207,6 +207,50 @@ fn a_namespace_that_came_on_the_way_comes_back_and_no_tool_is_there_twice() {
 }
 
 #[test]
+fn a_search_for_tools_is_a_function_and_comes_back_as_the_client_knows_it() {
+    let parameters = json!({"type": "object", "properties": {"query": {"type": "string"}}});
+    let search =
+        json!({"type": "tool_search", "execution": "client", "description": "Finds tools.", "parameters": parameters});
+    let space = json!({"type": "namespace", "name": "mail", "tools": [{"type": "function", "name": "send"}]});
+    let asked = json!({"type": "tool_search_call", "call_id": "c1", "execution": "client", "status": "completed", "arguments": {"query": "mail"}});
+    let found = json!({"type": "tool_search_output", "call_id": "c1", "execution": "client", "status": "completed", "tools": [space]});
+    let body = json!({"model": "m", "input": [{"role": "user", "content": "x"}, asked, found], "tools": [search]});
+    let openai = translated(ApiStyle::Responses, ProviderKind::OPENAI, &body);
+    let names: Vec<&Value> = openai["tools"].as_array().unwrap().iter().map(|tool| &tool["function"]["name"]).collect();
+    assert_eq!(names, ["mail__send", "tool_search"]);
+    let call = &openai["messages"][1]["tool_calls"][0];
+    assert_eq!((&call["id"], &call["function"]["name"]), (&json!("c1"), &json!("tool_search")));
+    assert_eq!(call["function"]["arguments"], json!({"query": "mail"}).to_string());
+    let result = json!({"role": "tool", "tool_call_id": "c1", "content": "Tools available: mail__send"});
+    assert_eq!(openai["messages"][2], result);
+
+    let (_, repeated) = openai_responses::request::read(&body).unwrap();
+    let said =
+        json!({"index": 0, "id": "c2", "function": {"name": "tool_search", "arguments": "{\"query\":\"rain\"}"}});
+    let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [said]}, "finish_reason": "tool_calls"}]});
+    let is_known = |item: &Value| {
+        let told = (&item["type"], &item["call_id"], &item["execution"], &item["arguments"]);
+        told == (&json!("tool_search_call"), &json!("c2"), &json!("client"), &json!({"query": "rain"}))
+    };
+    let listener = || Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
+    let (answer, usage) = read_whole(chunk.to_string().as_bytes(), listener(), &Meter::default()).unwrap();
+    let whole = openai_responses::answer::whole(&head(), &repeated, &answer, &usage);
+    assert!(is_known(&whole["output"][0]), "{whole}");
+    let writer = openai_responses::answer::ResponseWriter::new(head(), repeated, None);
+    let (mut tap, meter) = (Translation::new(listener(), Box::new(writer)), Meter::default());
+    let out = tap.pass(format!("data: {chunk}\n\ndata: [DONE]\n\n").into(), &meter).unwrap().unwrap();
+    let text = String::from_utf8(out.to_vec()).unwrap();
+    assert!(!text.contains("function_call"), "{text}");
+    let events: Vec<Value> =
+        text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let done = events.iter().find(|event| event["type"] == "response.output_item.done").unwrap();
+    assert!(is_known(&done["item"]), "{done}");
+
+    let by_openai = json!({"model": "m", "input": "x", "tools": [{"type": "tool_search"}]});
+    assert!(read(ApiStyle::Responses, &by_openai).unwrap().tools.is_empty());
+}
+
+#[test]
 fn what_only_openai_runs_is_left_out_and_what_it_found_stays_as_text() {
     let function = json!({"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}});
     let body = json!({
