@@ -17,7 +17,7 @@ use crate::{
         fields::{self, Fields, counted},
     },
     forward::{JSON, Stop},
-    heavy::off_loop,
+    heavy::{answer_off_loop, off_loop},
     route::{Attempt, Tries},
     wire::failure::{self, Failure},
 };
@@ -112,7 +112,7 @@ async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: I
     // Vectors of many texts are the largest answers that there are.
     let size = answers.iter().map(Bytes::len).sum();
     let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
-    let reading = off_loop(size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
+    let reading = answer_off_loop(size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
     Ok(reading.await.map_err(Stop::Told)??)
 }
 

@@ -33,7 +33,7 @@ use crate::{
         },
     },
     given::Record,
-    heavy::off_loop,
+    heavy::{answer_off_loop, off_loop},
     neutral::{Answer, Request, Writer},
     relay::{Relay, Tap},
     route::{Attempt, Persistence, Tries},
@@ -323,7 +323,7 @@ impl Ai {
             let body = upstream.http.whole(response, deadline).await?;
             let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
-            let translating = off_loop(body.len(), move || {
+            let translating = answer_off_loop(body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
                 Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });

@@ -10,6 +10,8 @@ use crate::{ErrorKind, GatewayError};
 const LARGE: usize = 256 * 1024;
 /// So many are read at the same time: each takes several times its size while it is.
 static PLACES: Semaphore = Semaphore::const_new(2);
+/// So many answers of providers are read at the same time.
+static ANSWERS: Semaphore = Semaphore::const_new(4);
 /// So long one waits for a place.
 const PATIENCE: Duration = Duration::from_secs(10);
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -27,6 +29,27 @@ pub(crate) async fn off_loop<T: Send + 'static>(
         let message = "Too many large requests are being read. Please try again in a moment.";
         GatewayError::new(ErrorKind::Unavailable, message).with_retry_after(COME_AGAIN)
     })?;
+    beside(place, work).await
+}
+
+/// Does what is done with so many bytes of an answer. It has been paid for: it waits for its place as long as that takes, and large questions don't keep it
+/// waiting.
+pub(crate) async fn answer_off_loop<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GatewayError> {
+    if size <= LARGE {
+        return Ok(work());
+    }
+    // Nobody closes it.
+    let place = ANSWERS.acquire().await.ok();
+    beside(place, work).await
+}
+
+async fn beside<T: Send + 'static>(
+    place: impl Send + 'static,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GatewayError> {
     // Whoever asked may leave; the place is free when the work is done.
     let working = spawn_blocking(move || {
         let _place = place;
@@ -68,6 +91,7 @@ mod tests {
         let (threads, begun) = two.await.unwrap();
         assert!(threads.iter().all(|thread| *thread != here));
         assert!(begun.try_recv().is_err(), "the third one waits");
+        assert_eq!(answer_off_loop(LARGE + 1, || 7).await.ok(), Some(7), "an answer waits for no question");
         drop(ends);
         for work in works {
             assert!(work.await.unwrap().is_ok_and(|done| done));
