@@ -69,6 +69,12 @@ impl OwnTakes {
         *self == Self::default()
     }
 
+    /// The longest answer, in tokens, where that is said.
+    #[must_use]
+    pub fn most_output(&self) -> Option<u64> {
+        self.most_output
+    }
+
     /// Whether the model thinks by efforts, where that is said.
     pub(crate) fn thinks(&self) -> Option<bool> {
         self.thinking.as_ref().filter(|thinking| **thinking != Thinking::Any).map(Thinking::has_efforts)

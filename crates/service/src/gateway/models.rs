@@ -314,7 +314,6 @@ fn model(
         (None, None) => (None, "none".into()),
     };
     let deployed = deploy(&definition);
-    let said = definition.capabilities.max_output;
     let mut definition = definition;
     // Somebody who says nothing of what a model can do means what is known of it.
     if let Some(known) = known
@@ -333,17 +332,22 @@ fn model(
             failure: fallback(&definition.fallbacks.failure),
         },
     };
-    let most_output = said.or_else(|| longest(&route, known));
+    let most_output = longest(&route, known);
     Model { name: name.into(), definition, source, price, price_version, most_output, route: Arc::new(route) }
 }
 
-/// The longest answer of all along a route. `known`: what is known of the model itself, whose deployments may have names of their own.
+/// The longest answer of all along a route. `known`: what is known of the model itself, whose deployments may have names of their own. What is said to be less
+/// than what is known shortens no question that passes as it is.
 fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u64> {
-    let of = |deployment: &ai::Deployment| prices::find(&deployment.model);
-    let own = route.deployments.iter().map(|deployment| of(deployment).or(known));
+    let of = |deployment: &ai::Deployment, known: Option<&'static prices::Known>| {
+        let said = deployment.takes.as_deref().and_then(OwnTakes::most_output);
+        let known = prices::find(&deployment.model).or(known);
+        said.max(known.and_then(|known| known.capabilities.max_output))
+    };
+    let own = route.deployments.iter().map(|deployment| of(deployment, known));
     let ai::Fallbacks { context_length, content_policy, failure } = &route.fallbacks;
-    let others = [context_length, content_policy, failure].into_iter().flatten().map(of);
-    let all: Option<Vec<u64>> = own.chain(others).map(|known| known?.capabilities.max_output).collect();
+    let others = [context_length, content_policy, failure].into_iter().flatten().map(|deployment| of(deployment, None));
+    let all: Option<Vec<u64>> = own.chain(others).collect();
     all?.into_iter().max()
 }
 
@@ -429,6 +433,13 @@ mod tests {
                 "said",
                 serde_json::json!({ "deployments": had(&["gpt-5-mini"]), "capabilities": { "max_output": 9 } }),
             ),
+            row("own", serde_json::json!({ "deployments": had(&["of-my-own"]), "capabilities": { "max_output": 9 } })),
+            row(
+                "own-falls",
+                serde_json::json!({
+                    "deployments": had(&["of-my-own"]), "capabilities": { "max_output": 9 }, "fallbacks": { "failure": ["both"] },
+                }),
+            ),
         ];
         let table = table(&defined);
         for (name, most) in [
@@ -436,7 +447,9 @@ mod tests {
             ("falls", long),
             ("gpt-4o-mini", short),
             ("lost", None),
-            ("said", Some(9)),
+            ("said", long),
+            ("own", Some(9)),
+            ("own-falls", long),
             ("small", None),
         ] {
             assert_eq!(table.find(name).unwrap().most_output, most, "{name}");
