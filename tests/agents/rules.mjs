@@ -10,7 +10,7 @@ const isSchema = (schema) =>
 function* openai({ messages, tools = [], user, max_tokens, max_completion_tokens, stop = [] }) {
   if (user && user.length > 64) yield `a user of ${user.length} letters`;
   if (max_tokens && max_completion_tokens) yield 'two limits of the answer';
-  if (stop.length > 4 && Array.isArray(stop)) yield `${stop.length} stops`;
+  if (Array.isArray(stop) && stop.length > 4) yield `${stop.length} stops`;
   for (const { type, function: tool } of tools) {
     if (type !== 'function') yield `a tool of the type ${type}`;
     else if (!NAME.test(tool.name)) yield `the tool ${tool.name}`;
@@ -19,7 +19,7 @@ function* openai({ messages, tools = [], user, max_tokens, max_completion_tokens
   for (const [at, message] of messages.entries()) {
     if (message.role !== 'assistant' && message.content === '') yield `message ${at} is empty`;
     for (const { id } of message.tool_calls ?? []) {
-      if (id.length > 40) yield `the id ${id} has ${id.length} letters`;
+      if (id?.length > 40) yield `the id ${id} has ${id.length} letters`;
       const results = messages.slice(at + 1).findIndex(({ role }) => role !== 'tool');
       const answers = messages.slice(at + 1, results < 0 ? undefined : at + 1 + results);
       if (!answers.some(({ tool_call_id }) => tool_call_id === id)) yield `the call ${id} has no result behind it`;
