@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import cases from './mentions.json';
 import {
   askedAt,
+  asWritten,
   calledAnew,
   calledIn,
   callsMe,
@@ -55,6 +56,30 @@ describe('mentions', () => {
 
   const name = fc.constantFrom('Quill', 'Mai Trần', '小明', '田中', 'สมชาย', '민수', 'C++');
   const formed = fc.constantFrom('NFC', 'NFD');
+
+  it('are of names with any marks in them, as the list of names writes them', () => {
+    const letters = fc.constantFrom(...'aB1 ._*`~[]()<>$|&;#!\\-é明');
+    const name = fc.string({ unit: letters, minLength: 1, maxLength: 8 }).map((name) => `A${name.trim()}z`);
+    fc.assert(
+      fc.property(name, name, (name, other) => {
+        const named = [name, other].map((name): Name => ({ id: name, name, kind: 'assistant' }));
+        const text = `@${asWritten(name)} and **@${asWritten(other)}**, _see_ \`code\` ~~x~~`;
+        expect(calledIn(text, named).map(({ id }) => id)).toEqual([...new Set([name, other])]);
+      })
+    );
+    expect(['a_b_c', 'Mai Trần', 'C++', 'R&D', 'O(n)'].filter((name) => asWritten(name) !== name)).toEqual([]);
+    expect(asWritten('_Anna_B*')).toBe(String.raw`\_Anna_B\*`);
+  });
+
+  it('are of whom is known first by a name that several have', () => {
+    const [first, second] = ['u1', 'u2'].map((id): Name => ({ id, name: 'Anna', kind: 'person' }));
+    if (!first || !second) throw new Error('two of them');
+    expect(calledIn('@Anna', [{ name: 'Anna', kind: 'me' }, first, second])).toEqual([]);
+    expect(calledIn('@Anna', [second, { name: 'Anna', kind: 'me' }, first, second])).toEqual([
+      { kind: 'user', id: 'u2' }
+    ]);
+    expect(calledAnew('@Anna!', [first, second], [{ kind: 'user', id: 'u2' }])).toEqual([{ kind: 'user', id: 'u2' }]);
+  });
 
   it('call from between any two signs of scripts without spaces, in any form', () => {
     const unspaced = fc.constantFrom('看', 'の', 'カ', 'ー', '에', 'ก', '。', '，', '「', '」', '');

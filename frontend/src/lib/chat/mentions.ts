@@ -178,7 +178,9 @@ export function calledIn(text: string, names: readonly Name[]): Mention[] {
 
 /** Whom a text calls that says something else than before. Those called before whose names aren’t known stay: who can say that they are not in it. */
 export function calledAnew(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
-  const called = calledIn(text, names);
+  // Of several with one name, whoever was called is meant.
+  const first = names.filter(({ id }) => id && before.some((mention) => mention.id === id));
+  const called = calledIn(text, [...first, ...names]);
   const isUnknown = ({ id }: Mention) => id != null && !names.some((name) => name.id === id);
   return [...called, ...before.filter(isUnknown)];
 }
@@ -225,6 +227,12 @@ export interface Asked {
   readonly at: number;
   readonly query: string;
 }
+
+/** Signs that would be marks in a name; a line between letters is none. */
+const MARKS = /[\\`*~\]<$|]|&(?=[#\w]+;)|(?<![\p{L}\p{N}]_*)_|_(?!_*[\p{L}\p{N}])/gu;
+
+/** How a name is written, so that it is read as it is. */
+export const asWritten = (name: string): string => name.replace(MARKS, String.raw`\$&`);
 
 /** What is being typed after an `@` right before the caret, if anything is. */
 export function askedAt(text: string, caret: number): Asked | null {

@@ -7,7 +7,7 @@ import type { Upload } from '#lib/api/files.ts';
 import { ApiError } from '#lib/api/client.ts';
 import type { Scheduled } from '#lib/api/later.ts';
 import { sentenceSoon } from '#lib/api/sentence-soon.ts';
-import type { AssistantMember, Conversation, Sender } from '#lib/api/types.ts';
+import type { AssistantMember, Conversation, Mention, Sender } from '#lib/api/types.ts';
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { MOST_KNOWN } from '#lib/stores/conversations.svelte.ts';
@@ -230,6 +230,8 @@ export class Pane {
     }));
     return [...this.names, ...(this.#channelKey ? channels : []), ...this.emoji];
   });
+  /** Whom one has chosen by name, the last one first: several may have the same. */
+  #meant: readonly Name[] = [];
   /** The workspace's assistants that answer where they are mentioned, once somebody has begun to. */
   #askable = $state.raw<readonly Name[]>([]);
   #hasAsked = false;
@@ -372,9 +374,12 @@ export class Pane {
     return this.#chat.people.search(this.id, query, most);
   }
 
-  /** Somebody was called by name: from now on that name is known here. */
-  learn(person: Reader): void {
-    if (!this.others.some(({ id }) => id === person.id)) this.#chat.people.learn(this.id, person);
+  /** Somebody was chosen by name: from now on that name is known here, and means them. */
+  mean(named: Name): void {
+    const { id = '', name, kind } = named;
+    this.#meant = [named, ...this.#meant];
+    if (kind === 'person' && !this.others.some((other) => other.id === id))
+      this.#chat.people.learn(this.id, { id, name });
   }
 
   /** Those who have read up to `seq`, and whether everybody has at least received it. */
@@ -528,7 +533,7 @@ export class Pane {
       ...(this.isAlsoTold && { also_to_conversation: true }),
       ...this.#bare
     };
-    const clientId = this.log.send(content, this.replyTo?.id ?? null, calledIn(content, this.names), files, placed);
+    const clientId = this.log.send(content, this.replyTo?.id ?? null, this.#calledIn(content), files, placed);
     if (this.rights.canCompare && this.canChooseModel) this.#chat.comparing.ask(this.id, clientId);
     this.#answer(null);
     this.isAlsoTold = false;
@@ -538,16 +543,24 @@ export class Pane {
   /** A message that was to notify everybody notifies those who are online. */
   callHere({ clientId, content }: MessageView): void {
     const said = withHere(content, this.names);
-    if (clientId) this.log.reword(clientId, said, calledIn(said, this.names));
+    if (clientId) this.log.reword(clientId, said, this.#calledIn(said));
   }
 
   get #bare(): Pick<Placed, 'previews'> {
     return this.#chat.drafts.isBare(this.key) ? { previews: false } : {};
   }
 
+  get #callable(): readonly Name[] {
+    return [...this.#meant, ...this.names];
+  }
+
+  #calledIn(content: string): Mention[] {
+    return calledIn(content, this.#callable);
+  }
+
   /** Has something said here later. */
   async schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
-    const mentions = calledIn(content, this.names);
+    const mentions = this.#calledIn(content);
     const scheduled = await this.#app.api.post(`/conversations/${this.id}/messages`, {
       // Also where another time was chosen meanwhile: what has come already keeps its own.
       client_id: this.#scheduling.idOf([content, attachmentIds, this.replyTo?.id]),
@@ -576,7 +589,7 @@ export class Pane {
     const isConfirmed = this.#unconfirmed === content;
     this.#unconfirmed = null;
     try {
-      await this.log.edit(id, content, calledAnew(content, this.names, before), isConfirmed);
+      await this.log.edit(id, content, calledAnew(content, this.#callable, before), isConfirmed);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
       throw error;

@@ -124,8 +124,19 @@ function toItem(item: Tokens.ListItem, mark: string | null): Item {
 }
 
 function toInlines(tokens: readonly Token[]): Inline[] {
-  // The box of a task is drawn with its item.
-  return tokens.filter(({ type }) => type !== 'checkbox').map((token) => toInline(token as Known));
+  const inlines: Inline[] = [];
+  let last: Inline | undefined;
+  for (const token of tokens) {
+    // The box of a task is drawn with its item.
+    if (token.type === 'checkbox') continue;
+    const inline = toInline(token as Known);
+    // A name may have escaped marks in it: it is one text with them.
+    if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
+    else inlines.push((last = inline));
+    // Behind a sign that is escaped no name begins.
+    if (/^\\[@#:]/.test(token.raw)) last = undefined;
+  }
+  return inlines;
 }
 
 function toInline(token: Known): Inline {
