@@ -19,6 +19,8 @@ mod written;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::written::utf16;
+
 /// The longest text that is taken out of one file, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
 
@@ -212,6 +214,18 @@ mod tests {
         assert_eq!(read("application/pdf", "a.pdf", b"%PDF-1.7 nothing"), Err(Unreadable::Damaged));
         assert_eq!(read(WORD, "a.docx", b"PK\x03\x04"), Err(Unreadable::Damaged));
         assert_eq!(read("text/plain", "a.txt", &vec![b'a'; MAX_TEXT + 1]), Err(Unreadable::TooLong));
+    }
+
+    #[test]
+    fn texts_of_windows_are_read() {
+        let written = |text: &str| {
+            [&b"\xff\xfe"[..], &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()].concat()
+        };
+        for (name, text) in [("a.txt", "nửa chữ\r\n😀"), ("a.md", "# Một\n\nhai"), ("a.csv", "a,b\n1,2")] {
+            let found = read("text/plain", name, &written(text));
+            assert!(found.is_ok(), "{name}");
+            assert_eq!(found, read("text/plain", name, text.as_bytes()), "{name}");
+        }
     }
 
     #[test]

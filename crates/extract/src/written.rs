@@ -18,11 +18,9 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     if bytes.len() > MAX_TEXT {
         return Err(Unreadable::TooLong);
     }
-    if let Some(units) = bytes.strip_prefix(b"\xff\xfe") {
-        return wide(units, u16::from_le_bytes);
-    }
-    if let Some(units) = bytes.strip_prefix(b"\xfe\xff") {
-        return wide(units, u16::from_be_bytes);
+    if let Some(units) = units(bytes) {
+        let text = char::decode_utf16(units).collect::<Result<String, _>>().ok();
+        return text.filter(|_| bytes.len().is_multiple_of(2)).map(Cow::Owned).ok_or(Unreadable::Damaged);
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Cow::Borrowed(text)),
@@ -30,11 +28,22 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
     }
 }
 
-/// UTF-16, of which a unit is read so.
-fn wide(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Cow<'static, str>, Unreadable> {
-    let (units, rest) = bytes.as_chunks::<2>();
-    let text: Result<String, _> = char::decode_utf16(units.iter().map(|two| unit(*two))).collect();
-    text.ok().filter(|_| rest.is_empty()).map(Cow::Owned).ok_or(Unreadable::Damaged)
+/// A text in UTF-16, as Windows writes it; `None` without the mark that it begins with. Half a character, where it was cut, is U+FFFD.
+#[must_use]
+pub fn utf16(bytes: &[u8]) -> Option<String> {
+    let letters = char::decode_utf16(units(bytes)?);
+    Some(letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+}
+
+/// The units of UTF-16 behind its mark.
+fn units(bytes: &[u8]) -> Option<impl Iterator<Item = u16>> {
+    let (mark, rest) = bytes.split_first_chunk::<2>()?;
+    let unit: fn([u8; 2]) -> u16 = match mark {
+        [0xff, 0xfe] => u16::from_le_bytes,
+        [0xfe, 0xff] => u16::from_be_bytes,
+        _ => return None,
+    };
+    Some(rest.as_chunks::<2>().0.iter().copied().map(unit))
 }
 
 /// Windows-1252, as far as it looks like that.
@@ -71,6 +80,23 @@ mod tests {
             (b"", ""),
         ] {
             assert_eq!(text(bytes).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn utf_16_is_known_by_its_mark() {
+        for (bytes, found) in [
+            (&b"\xff\xfeh\0i\0"[..], Some("hi")),
+            (b"\xfe\xff\0h\0i", Some("hi")),
+            (b"\xff\xfe=\xd8\0\xde", Some("😀")),
+            (b"\xff\xfeh\0=\xd8", Some("h\u{fffd}")),
+            (b"\xff\xfeh\0i", Some("h")),
+            (b"\xff\xfe", Some("")),
+            (b"h\0i\0", None),
+            (b"\xff", None),
+            (b"hi", None),
+        ] {
+            assert_eq!(utf16(bytes).as_deref(), found, "{bytes:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The files of a conversation as a model gets them: pictures where it sees pictures, PDFs as they are where it reads their pages, text as text. Of what it can't read it is told, so that
 //! it can say so; and so are people, by the answer's figures.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
 use appcore::{
@@ -449,7 +449,8 @@ fn without_end(text: &str) -> String {
 
 /// A text without the half of a character at its end. NUL, which nobody's JSON needs, is left out.
 fn beginning(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end_matches('\u{fffd}').replace('\0', "")
+    let text = extract::utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
+    text.trim_end_matches('\u{fffd}').replace('\0', "")
 }
 
 /// The size of a picture's larger thumbnail.
@@ -494,5 +495,6 @@ mod tests {
         assert_eq!(document(Vec::new(), Some(3)).text, "");
         assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
         assert_eq!(without_end("a</file></ FILE></p>đ</"), "a<\\/file><\\/ FILE></p>đ</");
+        assert_eq!(beginning(b"\xff\xfeh\0i\0\0\0=\xd8"), "hi");
     }
 }

@@ -143,15 +143,22 @@ fn is_written(media_type: &str, head: &[u8]) -> bool {
     }
 }
 
-/// Whether it is UTF-8 without what no text has. The end of the head may lie within a character.
+/// Whether it is UTF-8, or UTF-16 with its mark, without what no text has. The end of the head may lie within a character.
 fn is_text(head: &[u8]) -> bool {
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
+    if let Some(text) = extract::utf16(head) {
+        let whole = text.strip_suffix(char::REPLACEMENT_CHARACTER).unwrap_or(&text);
+        return is_plain(whole) && !whole.contains(char::REPLACEMENT_CHARACTER);
+    }
+    match std::str::from_utf8(head) {
+        Ok(text) => is_plain(text),
         Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+            is_plain(std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default())
         }
-        Err(_) => return false,
-    };
+        Err(_) => false,
+    }
+}
+
+fn is_plain(text: &str) -> bool {
     !text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\r' | '\t' | '\u{c}' | '\u{1b}'))
 }
 
@@ -172,6 +179,13 @@ mod tests {
             (b"\0\x01\x02", "image/png", UNKNOWN),
             (b"\0\x01\x02", "text/plain", UNKNOWN),
             (b"hello", "nonsense", "text/plain"),
+            (b"\xff\xfeh\0i\0", "", "text/plain"),
+            (b"\xff\xfea\0,\0b\0", "text/csv", "text/csv"),
+            (b"\xfe\xff\0h\0i", "image/png", "text/plain"),
+            (b"\xff\xfeh\0=\xd8", "text/plain", "text/plain"),
+            (b"\xff\xfe=\xd8h\0", "text/plain", UNKNOWN),
+            (b"\xff\xfeh\0\x01\0", "text/plain", UNKNOWN),
+            (b"\xff\xfe\0\0h\0\0\0", "text/plain", UNKNOWN),
             ("nửa chữ".as_bytes(), "", "text/plain"),
             (&"chữ".as_bytes()[..3], "", "text/plain"),
             (b"BMW: 3 of them", "text/plain", "text/plain"),
