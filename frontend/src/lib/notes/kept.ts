@@ -3,10 +3,10 @@ import type { App } from '#lib/app.ts';
 /** What this browser calls the notes that it keeps. */
 export const DATABASE = 'natter-notes';
 
-/** Whether this browser keeps any. */
+/** Whether this browser keeps any, or can't say so. */
 export async function hasKeptNotes(): Promise<boolean> {
   try {
-    return (await indexedDB.databases()).some(({ name }) => name === DATABASE);
+    return !('databases' in indexedDB) || (await indexedDB.databases()).some(({ name }) => name === DATABASE);
   } catch {
     return false;
   }
