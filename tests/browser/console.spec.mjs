@@ -205,7 +205,19 @@ test('an admin finds failed jobs, puts them back and deletes them', async ({ bro
   const path = `/r1/admin/jobs/${job.id}`;
   expect(done).toEqual([`POST ${path}/requeue`, `DELETE ${path}`, 'POST /r1/admin/jobs/requeue', 'DELETE all']);
   await page.setViewportSize(PHONE.viewport);
+  // Why it failed has the room that a row's buttons would take: they are with its details.
+  items = [{ ...job, error: 'connection refused by the host of mails, port 587: tried its addresses one by one' }];
+  await page.goto('/admin/jobs?status=dead');
+  const { width } = await row.getByText('connection refused').boundingBox();
+  expect(width).toBeGreaterThan(150);
+  await expect(row.getByRole('button', { name: 'Try mail again' })).toBeHidden();
   await admin.expectFlawless('jobs on a phone');
+  await row.getByRole('button', { name: 'Details of mail' }).click();
+  await admin.expectFlawless('the details of a job on a phone');
+  await page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByText('No failed jobs.')).toBeVisible();
+  await expect(page.getByRole('dialog')).toBeHidden();
+  expect(done.at(-1)).toBe(`POST ${path}/requeue`);
   // The real list, too.
   await page.unroute(/\/r1\/admin\/jobs\?/);
   await page.goto('/admin/jobs');
