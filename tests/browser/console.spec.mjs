@@ -192,7 +192,7 @@ test('an admin finds failed jobs, puts them back and deletes them', async ({ bro
   items = [job];
   await page.getByLabel('Filter by state').selectOption({ label: 'Running' });
   await expect(page).toHaveURL(/status=running/);
-  await expect(page.getByText('No jobs. All is done.')).toBeVisible();
+  await expect(page.getByText('No jobs. Everything is done.')).toBeVisible();
   await page.getByLabel('Filter by state').selectOption({ label: 'All jobs' });
   await row.getByRole('button', { name: 'Delete mail' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();

@@ -30,6 +30,8 @@ const OLD = [
   /\bat once\b/,
   /\bany more\b/,
   /\bwhoever\b/,
+  /\bnobody\b/,
+  /\ball is\b/,
   /\bgoes on\b/,
   /\banew\b/,
   /\bstands?\b/,

@@ -114,7 +114,7 @@ impl Known {
             return Err("The assistant’s files are being read again for another embedding model.".to_owned());
         }
         let Some(question) = question(turns) else { return Ok(Consulted::default()) };
-        let payer = asker.or(assistant.created_by).ok_or("Nobody who could pay for the search is left.")?;
+        let payer = asker.or(assistant.created_by).ok_or("No one is left to pay for the search.")?;
         // The default assistant is in none; a section's files are in one.
         let workspace_id = assistant.workspace_id.or(files.first().map(|file| file.workspace_id));
         let payer = Asker { user_id: payer, workspace_id };

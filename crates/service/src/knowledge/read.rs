@@ -139,7 +139,7 @@ async fn read(app: &App, holder: &Holder, file: FileRow) -> Result<(), Trouble> 
         return Ok(());
     }
     let payer = holder.payer(&file);
-    let payer = payer.ok_or_else(|| lasting("Nobody who could pay for reading it is left. Give the file again."))?;
+    let payer = payer.ok_or_else(|| lasting("No one is left to pay for reading it. Add the file again."))?;
     job.set(app, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
         cut_file(app, holder, &file).await?;

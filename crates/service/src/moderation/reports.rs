@@ -80,7 +80,7 @@ fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
     let refused = |sentence| Err(AppError::refused(Code::WrongState, sentence));
     match message.sender.kind {
         SenderKind::User if message.sender.id == Some(by.user_id.0) => refused("You can't report your own messages."),
-        SenderKind::System => refused("Nobody wrote this message, so it can't be reported."),
+        SenderKind::System => refused("No one wrote this message, so it can't be reported."),
         _ if message.hidden_at.is_some() => refused(HIDDEN),
         _ => Ok(()),
     }
@@ -175,7 +175,7 @@ pub async fn resolve(app: &App, by: &Principal, id: ReportId, resolution: Resolu
     let warned = match (resolution.deeds.contains(&ReportDeed::Warn), report.author.kind, report.author.id) {
         (true, SenderKind::User, Some(author)) => Some(UserId(author)),
         (true, ..) => {
-            return Err(AppError::refused(Code::WrongState, "There is nobody to warn: the author has no account."));
+            return Err(AppError::refused(Code::WrongState, "The author has no account, so no one can be warned."));
         }
         (false, ..) => None,
     };

@@ -80,10 +80,7 @@ pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Res
 pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Outcome, AppError> {
     let conversation_id = hide.conversation_id;
     if batch.capabilities(conversation_id)?.asks_every_message {
-        return Err(AppError::refused(
-            Code::WrongState,
-            "In a chat with an assistant there is nobody to hide it from.",
-        ));
+        return Err(AppError::refused(Code::WrongState, "Messages in chats with an assistant can't be hidden."));
     }
     let mut message = target(batch, conversation_id, hide.message_id).await?;
     if message.hidden_at.is_some() == hide.is_hidden {

@@ -23,7 +23,7 @@ const SHOWN: usize = 20;
 pub(super) fn begun(batch: &Batch<'_>, send: &SendMessage) -> Result<Option<Poll>, AppError> {
     let Some(new) = &send.poll else { return Ok(None) };
     if batch.capabilities(send.conversation_id)?.asks_every_message {
-        return Err(AppError::field("poll", "invalid", "In a chat with an assistant there is nobody to vote."));
+        return Err(AppError::field("poll", "invalid", "Chats with an assistant can't have polls."));
     }
     let options = new.options.iter().map(|option| moderation::filtered(batch, send.conversation_id, option));
     let options = options.collect::<Result<Vec<_>, _>>()?;

@@ -126,7 +126,7 @@ pub(super) fn solve(batch: &mut Batch<'_>, solve: &Solve) -> Result<Outcome, App
     let mut message = batch.edits.message(conversation_id, solve.message_id).ok_or(Code::NotFound)?;
     let now = batch.now;
     let Some(thread) = &mut message.thread else {
-        return Err(AppError::refused(Code::WrongState, "Nobody has replied in this thread yet."));
+        return Err(AppError::refused(Code::WrongState, "No one has replied in this thread yet."));
     };
     if thread.solved_at.is_some() == solve.is_solved {
         return Ok(Outcome::Message(Box::new(message)));
