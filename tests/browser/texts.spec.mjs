@@ -118,3 +118,59 @@ test('the looks of messages', async ({ arrive, server }) => {
   await expect(ben.log.locator('.bubble.jumbo')).toBeVisible();
   await expect(ben.log.locator('.hljs-keyword')).toHaveText('const');
 });
+
+test('what is written from right to left is, and code in it is not', async ({ arrive, server }) => {
+  const { anna, api, id } = await conversation(arrive, server, PHONE);
+  const text = [
+    'مرحبا بكم',
+    'and from here',
+    '- أولا\n- ثانيا',
+    '> قال',
+    '```js\nconst a = f(1);\n```',
+    'انظر `f(1)` هنا'
+  ];
+  await api.send(id, text.join('\n\n'));
+  await anna.sees('مرحبا بكم');
+  const prose = anna.log.locator('.prose').filter({ hasText: 'مرحبا بكم' });
+  /** Where the words of something begin, and the room that it has. */
+  const begins = (selector, words) =>
+    prose
+      .locator(selector)
+      .filter({ hasText: words })
+      .last()
+      .evaluate((element, words) => {
+        const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+        let node = walker.nextNode();
+        while (!node.data.includes(words)) node = walker.nextNode();
+        const range = document.createRange();
+        range.setStart(node, node.data.indexOf(words));
+        range.setEnd(node, node.data.indexOf(words) + words.length);
+        const [word, room] = [range.getBoundingClientRect(), element.getBoundingClientRect()];
+        return word.right > room.right - 4 ? 'right' : word.left < room.left + 4 ? 'left' : 'between';
+      }, words);
+  expect(await begins('p', 'مرحبا')).toBe('right');
+  expect(await begins('p', 'and')).toBe('left');
+  expect(await begins('li > .inset', 'أولا')).toBe('right');
+  expect(await begins('pre > code', 'const')).toBe('left');
+  const sides = (selector, name) =>
+    prose
+      .locator(selector)
+      .first()
+      .evaluate((element, name) => getComputedStyle(element)[name], name);
+  expect([await sides('li', 'paddingRight'), await sides('li', 'paddingLeft')]).toEqual(['22px', '0px']);
+  expect([await sides('blockquote', 'borderRightWidth'), await sides('blockquote', 'borderLeftWidth')]).toEqual([
+    '2px',
+    '0px'
+  ]);
+  // The brackets stand behind the name, as in code they do.
+  const order = await prose.locator(':not(pre) > code').evaluate((element) => {
+    const at = (start, end) => {
+      const range = document.createRange();
+      range.setStart(element.firstChild, start);
+      range.setEnd(element.firstChild, end);
+      return range.getBoundingClientRect().left;
+    };
+    return at(0, 1) < at(1, 2);
+  });
+  expect(order).toBe(true);
+});
