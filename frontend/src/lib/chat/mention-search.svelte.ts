@@ -1,5 +1,6 @@
 /** Whom one may mean by what one types after an `@`: those known here, and in a large conversation those the server finds. */
-import { matching, type Name } from './mentions.ts';
+import type { Name } from './mentions.ts';
+import { matching } from './naming.ts';
 import type { Pane } from './pane.svelte.ts';
 
 const TYPING_PAUSE = 150;

@@ -1,18 +1,8 @@
 import fc from '#lib/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import cases from './mentions.json';
-import {
-  askedAt,
-  asWritten,
-  calledAnew,
-  calledIn,
-  callsMe,
-  cutMentions,
-  isCalled,
-  matching,
-  withHere,
-  type Name
-} from './mentions.ts';
+import { calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
+import { askedAt, asWritten, calledAnew, matching, withHere } from './naming.ts';
 
 const names: Name[] = [
   { name: 'Mai', kind: 'person' },

@@ -23,7 +23,7 @@ import type { Compared } from './comparing.svelte.ts';
 import type { Chat } from './context.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { closedBy, isAssistantChat, isChannel, isPersonal, mayCallAll, mayManage, type Closed } from './kinds.ts';
-import { calledAnew, calledIn, callsMe, isCalled, withHere, type Name } from './mentions.ts';
+import { calledIn, callsMe, isCalled, type Name } from './mentions.ts';
 import { setNames } from './names.ts';
 import { Repeatable } from './repeatable.ts';
 import type { MessageView } from './rows.ts';
@@ -541,9 +541,12 @@ export class Pane {
   }
 
   /** A message that was to notify everybody notifies those who are online. */
-  callHere({ clientId, content }: MessageView): void {
-    const said = withHere(content, this.names);
-    if (clientId) this.log.reword(clientId, said, this.#calledIn(said));
+  async callHere({ clientId, content }: MessageView): Promise<void> {
+    if (!clientId) return;
+    await this.#attempt(async () => {
+      const said = (await import('./naming.ts')).withHere(content, this.names);
+      this.log.reword(clientId, said, this.#calledIn(said));
+    });
   }
 
   get #bare(): Pick<Placed, 'previews'> {
@@ -585,6 +588,7 @@ export class Pane {
 
   /** What was refused because it notifies many is confirmed by saying it again. */
   async #reword(id: string, content: string): Promise<void> {
+    const { calledAnew } = await import('./naming.ts');
     const before = this.log.find(id)?.mentions ?? [];
     const isConfirmed = this.#unconfirmed === content;
     this.#unconfirmed = null;
