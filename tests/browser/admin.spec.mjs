@@ -26,6 +26,7 @@ test(
     await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
     const row = page.getByRole('row').filter({ hasText: '203.0.113.0/24' });
     await expect(row).toContainText('Keeps guessing passwords');
+    await expect(row).toContainText(server.admin.display_name);
     await expect(row).toContainText(/in (2 hours|1\d\d minutes)/);
     await admin.expectFlawless('the bans');
     await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Firewall' });
