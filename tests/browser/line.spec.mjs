@@ -16,6 +16,7 @@ test('where no WebSocket gets through, messages come and go all the same', async
     void socket.close({ code: 1011 });
   });
   await anna.page.reload();
+  await expect(anna.page.getByText('This network blocks live updates.')).toBeVisible({ timeout: 20_000 });
   await anna.sees('by a socket');
   await anna.write('by plain calls');
   await ben.sees('by plain calls');

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
+import { m } from '#lib/paraglide/messages.js';
 import { StreamSocket } from './stream-socket.ts';
+
+const { toast } = vi.hoisted(() => ({ toast: vi.fn() }));
+vi.mock('#lib/components/ui/toast/toast.svelte.ts', () => ({ toast }));
 
 /** An answer that goes on for as long as the test wants. */
 class Stream {
@@ -140,4 +144,34 @@ it('asks for answers that end where something holds back one that does not', asy
   } finally {
     vi.useRealTimers();
   }
+});
+
+it('says once why things are slower, and not before something has come', async () => {
+  vi.resetModules();
+  toast.mockClear();
+  const kept = new Map<string, string>();
+  vi.stubGlobal('sessionStorage', {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => kept.set(key, value)
+  });
+  const open = async () => {
+    const { StreamSocket } = await import('./stream-socket.ts');
+    const one = new StreamSocket(api, ask);
+    const heard = vi.fn();
+    one.onmessage = heard;
+    return { one, heard, stream: streams.at(-1) };
+  };
+  const [first, second] = [await open(), await open()];
+  expect(toast).not.toHaveBeenCalled();
+  for (const { stream } of [first, second]) stream?.write(event('hello', {}));
+  await vi.waitFor(() => expect([first.heard.mock.calls.length, second.heard.mock.calls.length]).toEqual([1, 1]));
+  expect(toast.mock.calls).toEqual([[m.live_blocked()]]);
+  // Loaded anew, the tab knows it.
+  vi.resetModules();
+  const third = await open();
+  third.stream?.write(event('hello', {}));
+  await vi.waitFor(() => expect(third.heard).toHaveBeenCalledOnce());
+  expect(toast).toHaveBeenCalledOnce();
+  for (const { one } of [first, second, third]) one.close();
+  vi.unstubAllGlobals();
 });

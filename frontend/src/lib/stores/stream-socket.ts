@@ -6,6 +6,8 @@
 import { base } from '#lib/address.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ClientFrame, Id, Message, ReceiptCommand, SendCommand } from '#lib/api/types.ts';
+import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
 import type { Socket } from './connection.svelte.ts';
 
 const CONNECTING = 0;
@@ -25,6 +27,8 @@ const GREETED_WITHIN = 5_000;
 const WAIT = 20;
 /** Between those: what happened just now comes once more with the next one. */
 const PAUSE = 2_000;
+/** That it was said in this tab. */
+const SAID = 'natter.live-blocked';
 
 export class StreamSocket implements Socket {
   onopen: Socket['onopen'] = null;
@@ -37,6 +41,7 @@ export class StreamSocket implements Socket {
   readonly #fetch: typeof fetch;
   /** Of the place where one is, so the next connection knows it too. */
   static #polls = false;
+  static #isSaid = false;
 
   #stream = new AbortController();
   #lastEventId: string | undefined;
@@ -143,7 +148,21 @@ export class StreamSocket implements Socket {
     }
     // Who goes on where they were is neither greeted nor brought up to date anew.
     if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
+    if (type === 'hello') this.#sayWhy();
     this.onmessage?.({ data });
+  }
+
+  /** Once in a tab one is told why things are slower. */
+  #sayWhy(): void {
+    if (StreamSocket.#isSaid) return;
+    StreamSocket.#isSaid = true;
+    try {
+      if (sessionStorage.getItem(SAID)) return;
+      sessionStorage.setItem(SAID, '1');
+    } catch {
+      // Nothing can be kept: it is said again after a reload.
+    }
+    toast(m.live_blocked());
   }
 
   /** Passing events of larger conversations come for those that are shown: that is said with the request. */
