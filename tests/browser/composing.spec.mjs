@@ -109,6 +109,34 @@ test('a name calls in plain text, also between words without spaces, and not in 
   await expect(anna.page.getByRole('option', { name: ben.name })).toBeVisible();
 });
 
+test('a name with marks in it is chosen from the list and called, and of two of one name the chosen one', async ({
+  arrive,
+  server
+}) => {
+  const [anna, ben, carla] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carla')];
+  const [annas, bens, carlas] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
+  for (const api of [bens, carlas]) await api.call('PATCH', '/r1/users/me', { display_name: '*Star_B*' });
+  const group = await annas.openGroup('Stars', bens, carlas);
+  await anna.page.reload();
+  await anna.openConversation('Stars');
+  const mentions = async () => {
+    const counts = [bens, carlas].map(async (api) => (await api.call('GET', `/r1/conversations/${group}`)).own);
+    return (await Promise.all(counts)).map(({ unread_mentions }) => unread_mentions);
+  };
+  for (const at of [1, 0]) {
+    await anna.composer.pressSequentially('@*St');
+    const options = anna.page.getByRole('option', { name: '*Star_B*' });
+    await expect(options).toHaveCount(2);
+    await options.nth(at).click();
+    await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* `);
+    await anna.composer.pressSequentially(`number ${at}`);
+    await anna.composer.press('Enter');
+    await expect(anna.log.getByText(`number ${at}`)).toBeVisible();
+  }
+  await expect(anna.log.locator('.at')).toHaveText(['@*Star_B*', '@*Star_B*']);
+  await expect.poll(mentions).toEqual([1, 1]);
+});
+
 test('what shows nothing is no message', async ({ arrive }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
