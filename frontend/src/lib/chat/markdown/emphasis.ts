@@ -28,6 +28,14 @@ export function isRange(raw: string, before = '', after = ''): boolean {
   return !raw.startsWith('~~') && (/[\p{L}\p{N}]/u.test(before) || /\p{N}/u.test(after));
 }
 
+/** Whether the marks are those of a face, such as `*_*`, or of a name that programs have, such as `__init__.py`. */
+export function isFace(raw: string, after: string): boolean {
+  return (
+    /^([*_~])(?!\1)(?:(?!\p{Emoji_Presentation})[\p{P}\p{S}])+\1$/u.test(raw) ||
+    (/^__[a-z_]+__$/.test(raw) && /^(?:\(|\.[a-z])/.test(after))
+  );
+}
+
 /** The text in which `marked` looks for what ends an emphasis, with letters for such punctuation. */
 export function maskBeside(masked: string): string {
   return masked.replace(AS_LETTERS, (mark) => LETTER.repeat(mark.length));

@@ -5,7 +5,7 @@
  */
 import { Lexer, Tokenizer, type MarkedOptions, type Token, type Tokens } from 'marked';
 import { addressAt } from './address.ts';
-import { isProduct, isRange, maskBeside, opensBeside } from './emphasis.ts';
+import { isFace, isProduct, isRange, maskBeside, opensBeside } from './emphasis.ts';
 import { CHANNEL, safeHref } from './links.ts';
 import { MATH } from './math.ts';
 
@@ -87,14 +87,15 @@ class BoundedTokenizer extends Tokenizer {
 
   override emStrong(src: string, masked: string, before?: string): Tokens.Em | Tokens.Strong | undefined {
     const token = this.#inInline(() => super.emStrong(src, masked, opensBeside(src, masked) ? '' : before));
-    if (!token || !isProduct(token.raw, before, src[token.raw.length])) return token;
-    const [raw] = /^\*+/.exec(token.raw) ?? [''];
-    return { type: 'text', raw, text: raw } as Tokens.Generic as Tokens.Em;
+    if (!token) return undefined;
+    const { raw } = token;
+    if (isFace(raw, src.slice(raw.length))) return asText(raw);
+    return isProduct(raw, before, src[raw.length]) ? asText(/^\*+/.exec(raw)?.[0] ?? raw) : token;
   }
 
   override del(src: string, masked: string, before?: string): Tokens.Del | undefined {
     const token = this.#inInline(() => super.del(src, masked, opensBeside(src, masked) ? '' : before));
-    return token && isRange(token.raw, before, src[token.raw.length]) ? undefined : token;
+    return token && (isFace(token.raw, '') || isRange(token.raw, before, src[token.raw.length])) ? undefined : token;
   }
 
   override escape(src: string): Tokens.Escape | undefined {
@@ -147,6 +148,8 @@ class BoundedTokenizer extends Tokenizer {
     return token;
   }
 }
+
+const asText = (raw: string) => ({ type: 'text', raw, text: raw }) as Tokens.Generic as Tokens.Em;
 
 /** The cells of a line as `marked` parts them: a bar behind a backslash is text. */
 function cellsOf(line: string): string[] {

@@ -274,6 +274,17 @@ describe('emphasis beside writing without spaces', () => {
     }
   );
 
+  it.each(['*_*', 'ok *-* bye', '(*^▽^*)', '~_~', '(*_*)', 'see __init__.py', 'a.__class__.name', 'obj.__str__()'])(
+    'is no face, and no name in a program: %s',
+    (text) => {
+      expect(drawn(parse(text))).toBe(text);
+    }
+  );
+
+  it.each(['**!**', '*😀*', '*a-*', '__init__ it', '***', '~~-~~'])('is more than a face: %s', (text) => {
+    expect(drawn(parse(text))).not.toBe(text);
+  });
+
   it.each(['见~~旧的，~~新的', '(~old~) new', '~취소~는 없다', 'a~~1~~2'])('is struck out as well: %s', (text) => {
     expect(JSON.stringify(parse(text))).toContain('"del"');
     expect(drawn(parse(text))).not.toContain('~');
