@@ -279,3 +279,26 @@ test('in a group of more than twenty everybody is counted, listed and can be cal
   await expect(row.getByText('Admin', { exact: true })).toHaveCount(0);
   await anna.expectFlawless('the details of a large group');
 });
+
+test('a link to a message is copied, and opens its conversation at it', async ({ arrive, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
+  const { id: chat } = await bens.call('POST', '/r1/conversations', { kind: 'single', member_ids: [annas.id] });
+  await bens.send(chat, 'The place where we meet');
+  await anna.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await anna.openConversation(ben.name);
+  const meant = anna.log.getByRole('article').filter({ hasText: 'The place where we meet' });
+  await meant.hover();
+  await meant.getByRole('button', { name: 'More actions' }).click();
+  await anna.page.getByRole('menuitem', { name: 'Copy link' }).click();
+  await expect(anna.page.getByText('Link copied')).toBeVisible();
+  const link = await anna.page.evaluate(() => navigator.clipboard.readText());
+  expect(link).toMatch(new RegExp(`^${server.url}/c/${chat}/m/[\\da-f-]{36}$`));
+  for (let number = 1; number <= 60; number += 1) await bens.send(chat, `Word ${number}.`);
+
+  await ben.page.goto(link);
+  const there = ben.log.getByRole('article').filter({ hasText: 'The place where we meet' });
+  await expect(there).toHaveClass(/found/);
+  await expect(there).toBeInViewport();
+  await expect(ben.log.getByText('Word 60.')).not.toBeInViewport();
+});
