@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 use appcore::{AppError, Code, limit::Violation};
-use futures_util::FutureExt as _;
 use service::App;
 
 use crate::{address, auth::Credentials};
@@ -13,7 +12,7 @@ pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     let source = || address::source(request.request(), &app.config);
     app.firewall.check(|| source().address)?;
     if is_probe(request.path()) {
-        app.firewall.note(source(), Violation::Probe).boxed_local().await;
+        Box::pin(app.firewall.note(source(), Violation::Probe)).await;
     }
     Ok(())
 }

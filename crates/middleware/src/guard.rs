@@ -5,7 +5,6 @@ use appcore::{
     AppError, Code,
     auth::{Permission, Principal, Scope},
 };
-use futures_util::FutureExt as _;
 use service::{App, membership};
 
 /// Who may call.
@@ -76,7 +75,7 @@ pub async fn check(
         Access::Public | Access::User | Access::Key => Ok(()),
         Access::Member(permission) => {
             let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
-            membership::admit(app, principal, id, permission).boxed_local().await
+            Box::pin(membership::admit(app, principal, id, permission)).await
         }
         Access::Admin if principal.is_admin() => Ok(()),
         Access::Admin => Err(Code::Forbidden.into()),

@@ -8,7 +8,6 @@ use appcore::{
     AppError, UserId,
     limit::{RateGroup, Violation},
 };
-use futures_util::FutureExt as _;
 use service::{
     App,
     limits::{ConcurrencyPermit, RateDecision, Subject},
@@ -34,7 +33,7 @@ pub async fn count(
     let Some((verdict, lease)) = app.limits.take(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(verdict);
     if let Err(refusal) = verdict.check() {
-        app.firewall.note(source, Violation::RateLimited).boxed_local().await;
+        Box::pin(app.firewall.note(source, Violation::RateLimited)).await;
         return Err(refusal);
     }
     Ok(lease)
