@@ -245,7 +245,8 @@ impl Meter {
     }
 
     /// What to bill where the caller left before the end: what a provider was given to read, and at least what it will have written by
-    /// `now`, of `most` tokens: what nobody saw before the first words, and those. Providers bill all of it, whoever still waits for it.
+    /// `now`, of `most` tokens: what nobody saw before the first words, and those. Providers bill all of it, whoever still waits for it. What they have
+    /// counted by then has their thoughts in it.
     #[must_use]
     pub fn usage_left(&self, now: Instant, most: u64) -> Usage {
         let usage = self.usage();
@@ -259,9 +260,10 @@ impl Meter {
         }
         let began = self.first_token_at().unwrap_or(now);
         let thought = in_silence(began.saturating_duration_since(asked_at).saturating_sub(READING));
-        let said = usage.output.unwrap_or(0);
-        let written = said.saturating_add(thought).min(most).max(said);
-        Usage { output: Some(written), estimated: usage.estimated || written > said, ..usage }
+        let delivered = self.delivered.load(Ordering::Relaxed).div_ceil(4);
+        let counted = usage.output.unwrap_or(0);
+        let written = delivered.saturating_add(thought).min(most).max(counted);
+        Usage { output: Some(written), estimated: usage.estimated || written > counted, ..usage }
     }
 
     /// When the first piece of the answer came.
@@ -378,6 +380,17 @@ mod tests {
         Usage { input: Some(input), output: Some(output), ..Usage::default() }
     }
 
+    /// The meter of a call whose first words came so many seconds after it was asked.
+    fn begun_after(seconds: u64) -> Meter {
+        let meter = Meter::default();
+        meter.estimate_question(1_000);
+        meter.ask("main", "gpt-5-mini", "");
+        let asked_at = meter.state().asked_at.expect("it was asked");
+        meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("nothing has come");
+        meter.deliver(quarters(b"twenty characters..."));
+        meter
+    }
+
     #[test]
     fn a_call_without_output_is_free() {
         let meter = Meter::default();
@@ -403,28 +416,34 @@ mod tests {
 
     #[test]
     fn who_leaves_pays_for_what_was_thought_before_the_first_words() {
-        let meter = Meter::default();
-        meter.estimate_question(1_000);
-        meter.ask("main", "gpt-5-mini", "");
-        let asked_at = Instant::now().checked_sub(Duration::from_secs(25)).expect("the machine has run for so long");
-        meter.state().asked_at = Some(asked_at);
-        meter.deliver(quarters(b"twenty characters..."));
+        let now = Instant::now();
+        let meter = begun_after(25);
         let left = |output| Usage { estimated: true, ..usage(1_000, output) };
         assert_eq!(meter.usage(), left(5));
-        assert_eq!(meter.usage_left(Instant::now(), 10_000), left(20 * TOKENS_PER_SECOND + 5));
-        assert_eq!(meter.usage_left(Instant::now(), 500), left(500), "no more than was asked for");
+        assert_eq!(meter.usage_left(now, 10_000), left(20 * TOKENS_PER_SECOND + 5));
+        assert_eq!(meter.usage_left(now, 500), left(500), "no more than was asked for");
         meter.finished(Finish::Stop);
-        assert_eq!(meter.usage_left(Instant::now(), 500), left(500), "it has not been counted yet");
+        assert_eq!(meter.usage_left(now, 500), left(500), "it has not been counted yet");
         meter.report(usage(7, 900));
-        assert_eq!(meter.usage_left(Instant::now(), 10_000), usage(7, 900), "it has");
+        assert_eq!(meter.usage_left(now, 10_000), usage(7, 900), "it has");
+        assert_eq!(begun_after(5).usage_left(now, 10_000), left(5), "so long it may have read");
 
-        let silent = Meter::default();
-        silent.ask("main", "small", "");
-        silent.state().asked_at = Some(asked_at);
-        silent.deliver(quarters(b"twenty characters..."));
+        let silent = begun_after(25);
         silent.finished(Finish::Stop);
         silent.close();
-        assert_eq!(silent.usage_left(Instant::now(), 10_000).output, Some(5), "a provider that never counts");
+        assert_eq!(silent.usage_left(now, 10_000), left(5), "a provider that never counts");
+    }
+
+    #[test]
+    fn what_was_thought_is_not_paid_for_twice_where_a_provider_counts_as_it_writes() {
+        let left = |reported: u64| {
+            let meter = begun_after(25);
+            meter.report(usage(7, reported));
+            meter.usage_left(Instant::now(), 10_000)
+        };
+        let thought = 20 * TOKENS_PER_SECOND;
+        assert_eq!(left(thought + 300), usage(7, thought + 300), "it counts its thoughts");
+        assert_eq!(left(5), Usage { estimated: true, ..usage(7, thought + 5) }, "it has not counted them yet");
     }
 
     #[test]
