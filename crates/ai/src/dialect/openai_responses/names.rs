@@ -1,5 +1,5 @@
-//! Functions that stand in a namespace, and the search by which a client finds more of them. Only this dialect has such; to an upstream they are functions by one
-//! name.
+//! Functions that stand in a namespace, and the search by which a client finds more of them. Only this dialect has such; to an upstream they are functions by
+//! one name.
 
 use std::collections::BTreeMap;
 
