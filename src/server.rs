@@ -116,7 +116,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            // On the heap, or whoever asks for no upgrade would have room for it, too.
+            // On the heap: otherwise connections that ask for no upgrade would take room for it, too.
             .upgrade(fn_service(move |(request, framed)| {
                 take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed).boxed_local()
             }))
@@ -129,7 +129,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 tracing::debug!("a connection is closed: its address has as many as it may");
             }
             let peer = socket.peer_addr().ok();
-            // On the heap: each future around it would have room for it twice, as long as the connection is there.
+            // On the heap: otherwise each future around it takes room for it twice, for as long as the connection is there.
             let served = slot.is_some().then(|| Box::pin(http.call((ClientSocket::new(socket), peer))));
             async move {
                 // A socket that is taken over for WebSocket leaves the count here; people's connections have a limit of their own.

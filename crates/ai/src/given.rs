@@ -25,7 +25,7 @@ use crate::{
 /// What is kept of one key, and of all together, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
 const ALL_BYTES: usize = 16 * 1024 * 1024;
-/// What one question may name of before, in bytes: all that is kept of its key, and as much again, for a piece may be named twice.
+/// What one question may name piece by piece, in bytes: all that is kept of its key, and as much again, for a piece may be named twice.
 const MOST_NAMED: usize = 2 * KEY_BYTES;
 /// So long something is known.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
@@ -400,7 +400,7 @@ fn unknown_item(place: usize, id: &str) -> GatewayError {
     GatewayError::invalid_param(format!("input[{place}].id"), message)
 }
 
-/// Few bytes name many: whoever names a long item often enough would fill the memory.
+/// A name is short and what it names is long: whoever names it often enough would fill the memory.
 fn too_much_named(place: usize) -> GatewayError {
     let message = format!(
         "A question can name up to {} MiB of what was answered before. Send the items themselves, each once.",

@@ -46,7 +46,7 @@ pub struct Wanted {
     pub input: u64,
     /// The most tokens that one answer may have; `None`: any number.
     pub max_output: Option<u64>,
-    /// Tokens of what the answer is said to be: where that was wrong it is billed as if it had been written, beside what the limit is for.
+    /// Tokens of what the answer is expected to be (`prediction`): those that turn out wrong are billed as if they had been written, beside the limit.
     pub predicted: u64,
     /// How many answers there are to be.
     pub choices: u64,
@@ -69,7 +69,7 @@ impl Wanted {
     }
 }
 
-/// How the edit of Anthropic's is called that shortens a conversation.
+/// How the types of Anthropic's edits begin that shorten a conversation.
 static SHORTENING: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new("\"compact_")]);
 
 /// More answers to one question are refused.
@@ -146,7 +146,7 @@ pub(crate) fn peek(style: ApiStyle, body: &Bytes) -> Result<Peek<'_>, GatewayErr
         ApiStyle::Responses => (head.max_output_tokens, 1),
         ApiStyle::Messages => (head.max_tokens, 1),
     };
-    // None at all is to many servers as if no limit were named.
+    // To many servers a limit of 0 is none.
     let max_output = max_output.filter(|most| *most > 0);
     let prediction = head.prediction.filter(|_| style == ApiStyle::Chat);
     let predicted = prediction.map_or(0, |text| estimate(text.get().as_bytes()));
@@ -249,7 +249,7 @@ fn survey(body: &[u8]) -> Survey {
     let mut media = Media::default();
     // Most bodies have neither media nor many parts, and are not gone through.
     if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
-        // Half of a character in a text hides none of them from who mends it.
+        // A question that can't be read for half of a character in a text is mended where it is translated: what it names counts.
         let found = media_in(body).or_else(|cut| halves::without(body).map_or(Err(cut), |mended| media_in(&mended)));
         media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
     }

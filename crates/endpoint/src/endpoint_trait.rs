@@ -189,7 +189,7 @@ fn run<E: Endpoint>(
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
-        // On the heap, and made when the request has come: otherwise whoever sends slowly holds the room of all that is to be done with it, several
+        // On the heap, and made when the request has come: otherwise a request that comes slowly takes room for all that is to be done with it, several
         // times over, since each future around this one has a copy.
         let facts = OnceCell::new();
         let handled = async {

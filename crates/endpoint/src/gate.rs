@@ -26,7 +26,7 @@ use crate::{
 /// The whole order, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS (actix middleware, in
 /// the program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
 ///
-/// Steps that may ask a database are on the heap: a body may take half a minute to come, and until then the request would have room for them.
+/// Steps that may ask a database are on the heap: a body may take half a minute to come, and until then the request would take room for them.
 pub(crate) async fn enter(
     def: &'static EndpointDef,
     http: HttpRequest,

@@ -122,8 +122,8 @@ pub fn unknown() -> Failure {
 /// What a provider says with 402 where less would have been enough: its price is more than what is left.
 const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
 
-/// How Anthropic's message begins where its account has no money, and Google's where a key is none. Providers repeat what is wrong in a question ("Invalid
-/// value: …"), so that whoever writes these words into one must not take the key from everybody.
+/// How Anthropic's message begins where its account has no money, and Google's where a key isn't valid. Only the beginning counts: providers repeat what is
+/// wrong in a question ("Invalid value: …"), and whoever writes these words into one must not take the key from everybody.
 const OUT_OF_MONEY: [&str; 2] = ["your credit balance is too low", "credit balance is too low"];
 const OF_A_BAD_KEY: [&str; 2] = ["api key not valid", "api key expired"];
 
