@@ -29,7 +29,7 @@ pub(crate) async fn off_loop<T: Send + 'static>(
         let message = "Too many large requests are being read. Please try again in a moment.";
         GatewayError::new(ErrorKind::Unavailable, message).with_retry_after(COME_AGAIN)
     })?;
-    beside(place, work).await
+    beside(place, "request", work).await
 }
 
 /// Does what is done with so many bytes of an answer. It has been paid for: it waits for its place as long as that takes, and large questions don't keep it
@@ -43,11 +43,13 @@ pub(crate) async fn answer_off_loop<T: Send + 'static>(
     }
     // Nobody closes it.
     let place = ANSWERS.acquire().await.ok();
-    beside(place, work).await
+    beside(place, "answer", work).await
 }
 
+/// `what`: what is read.
 async fn beside<T: Send + 'static>(
     place: impl Send + 'static,
+    what: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
     // Whoever asked may leave; the place is free when the work is done.
@@ -56,8 +58,8 @@ async fn beside<T: Send + 'static>(
         work()
     });
     working.await.map_err(|error| {
-        tracing::error!(%error, "a large request could not be read");
-        GatewayError::new(ErrorKind::Internal, "The request couldn't be read.")
+        tracing::error!(%error, what, "something large could not be read");
+        GatewayError::new(ErrorKind::Internal, format!("The {what} couldn't be read."))
     })
 }
 
@@ -92,6 +94,8 @@ mod tests {
         assert!(threads.iter().all(|thread| *thread != here));
         assert!(begun.try_recv().is_err(), "the third one waits");
         assert_eq!(answer_off_loop(LARGE + 1, || 7).await.ok(), Some(7), "an answer waits for no question");
+        let broken = answer_off_loop::<()>(LARGE + 1, || panic!("it is broken")).await;
+        assert_eq!(broken.unwrap_err().message(), "The answer couldn't be read.");
         drop(ends);
         for work in works {
             assert!(work.await.unwrap().is_ok_and(|done| done));
