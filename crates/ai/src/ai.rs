@@ -432,6 +432,7 @@ impl Ai {
         let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(Stop::Told)?;
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
+        meter.sent();
         let response = upstream.post(attempt, &url, body, true, deadline).await?;
         let mut listener = self.listener(attempt);
         let body = match upstream.http.open(response, deadline).await? {

@@ -106,6 +106,7 @@ async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: I
     let posts = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
+        call.meter.sent();
         let response = upstream.post(attempt, &upstream.url(&place), body, false, deadline).await?;
         answers.push(upstream.http.whole(response, deadline).await?);
     }

@@ -167,6 +167,7 @@ impl Ai {
         if request.searches {
             call.meter.search();
         }
+        call.meter.sent();
         let response = upstream
             .post(attempt, &upstream.address(attempt.model, request.stream), request.body, request.stream, deadline)
             .await?;
@@ -200,6 +201,7 @@ impl Ai {
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
         let wishes = (request.stream, betas.as_deref());
+        call.meter.sent();
         let response = upstream
             .post_message(
                 &upstream.address(attempt.model, request.stream),
@@ -248,6 +250,7 @@ impl Ai {
         };
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;
+        call.meter.sent();
         let response = upstream.post(attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
@@ -317,6 +320,7 @@ impl Ai {
             off_loop(call.body.len(), move || written(kind, &base, &question.request, &model, own.as_deref()));
         let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
         let url = upstream.address(attempt.model, stream);
+        call.meter.sent();
         let response = upstream.post(attempt, &url, body, stream, deadline).await?;
         let head = head(call.style, attempt.model);
         if !stream {

@@ -304,7 +304,7 @@ impl Meter {
         let mut state = self.state();
         state.tries += 1;
         (state.reported, state.is_closed) = (None, false);
-        state.asked_at = Some(Instant::now());
+        state.asked_at = None;
         state.searches = searches_always(model);
         let served = &mut state.served;
         for (field, value) in
@@ -318,6 +318,11 @@ impl Meter {
     /// Who is asked searches the web for the answer.
     pub(crate) fn search(&self) {
         self.state().searches = true;
+    }
+
+    /// The question goes out: from now on a provider is at work. Before that its pictures are fetched, and it may wait to be written.
+    pub(crate) fn sent(&self) {
+        self.state().asked_at.get_or_insert_with(Instant::now);
     }
 
     /// The provider that was asked refused, or could not be reached.
@@ -385,6 +390,7 @@ mod tests {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         meter.ask("main", "gpt-5-mini", "");
+        meter.sent();
         let asked_at = meter.state().asked_at.expect("it was asked");
         meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("nothing has come");
         meter.deliver(quarters(b"twenty characters..."));
@@ -405,11 +411,14 @@ mod tests {
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "nobody was asked");
         meter.ask("main", "small", "");
+        assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "the question has not gone out");
+        meter.sent();
         assert_eq!(meter.usage_left(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
         assert_eq!(meter.usage_left(later(600), 500).output, Some(500), "no more than was asked for");
         meter.refused();
         assert_eq!(meter.usage_left(later(10), 500), usage(0, 0));
         meter.ask("other", "small", "");
+        meter.sent();
         meter.deliver(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_left(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
     }
@@ -451,6 +460,7 @@ mod tests {
         let meter = Meter::default();
         meter.estimate_question(1_000);
         meter.ask("main", "gpt-4o-search-preview", "");
+        meter.sent();
         assert_eq!(meter.usage().searches, None, "it has not answered");
         let later = Instant::now() + Duration::from_secs(2);
         assert_eq!(meter.usage_left(later, 500).searches, Some(1), "its caller has left");

@@ -170,6 +170,7 @@ async fn pass(
     headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
     upstream.sign(headers, &attempt.lease)?;
     *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
+    recording.meter.sent();
     let response = upstream.http.send(request, recording.is_stream(), deadline).await?;
     if recording.is_stream() && wire::content_type(response.headers()) == EVENTS {
         let body = upstream.http.body(response);
@@ -233,6 +234,7 @@ async fn listen(
     }
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);
+    recording.meter.sent();
     let response = upstream.post(attempt, &url, question.into(), false, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let mut events = Vec::new();
