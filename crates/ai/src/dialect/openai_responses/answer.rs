@@ -120,7 +120,7 @@ pub(crate) fn whole(head: &Head, repeated: &Value, answer: &Answer, usage: &Usag
         Block::Thinking { text, signature } => thought(&new_id("rs"), text, signature.as_deref()),
         Block::Redacted(data) => redacted(&new_id("rs"), data),
         Block::Picture { data, .. } => picture(data),
-        Block::Call(call) => names.restore(function_call(&new_id("fc"), "completed", call)),
+        Block::Call(call) => names.restore(function_call(&new_id(names.prefix(&call.name)), "completed", call)),
         Block::FreeCall(call) => free_call(&new_id("ctc"), "completed", call),
     };
     let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(item).collect()).unwrap_or_default();
@@ -366,7 +366,7 @@ impl Writer for ResponseWriter {
                     arguments: String::new(),
                     signature: signature.clone(),
                 };
-                let id = new_id("fc");
+                let id = new_id(self.names.prefix(name));
                 let index = self.add(self.names.restore(function_call(&id, "in_progress", &call)), out);
                 self.calls.push(OpenCall { id, index, tool: *tool, call });
             }

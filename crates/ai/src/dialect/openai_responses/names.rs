@@ -46,6 +46,11 @@ impl Names {
         self.searches && name == SEARCH
     }
 
+    /// How the id of a call of this name begins. OpenAI looks at it when the conversation goes on there.
+    pub fn prefix(&self, name: &str) -> &'static str {
+        if self.is_search(name) { "tsc" } else { "fc" }
+    }
+
     /// A call as its client knows it: with its namespace, or as a search for tools.
     pub fn restore(&self, mut item: Value) -> Value {
         if item["name"].as_str().is_some_and(|name| self.is_search(name)) {

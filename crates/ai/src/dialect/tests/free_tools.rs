@@ -231,6 +231,7 @@ fn a_search_for_tools_is_a_function_and_comes_back_as_the_client_knows_it() {
     let is_known = |item: &Value| {
         let told = (&item["type"], &item["call_id"], &item["execution"], &item["arguments"]);
         told == (&json!("tool_search_call"), &json!("c2"), &json!("client"), &json!({"query": "rain"}))
+            && item["id"].as_str().is_some_and(|id| id.starts_with("tsc_"))
     };
     let listener = || Listener::new(reader(ProviderKind::OPENAI), std::sync::Arc::default());
     let (answer, usage) = read_whole(chunk.to_string().as_bytes(), listener(), &Meter::default()).unwrap();
