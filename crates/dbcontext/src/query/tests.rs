@@ -459,6 +459,54 @@ async fn the_events_that_speak_of_somebody_are_found_log_by_log() {
     assert!(steps.contains(bounded) && !steps.contains("B-TREE"), "{steps}");
 }
 
+#[tokio::test]
+async fn whoever_works_through_a_log_comes_past_an_event_that_can_not_be_read() {
+    let db = Planned::new().await;
+    let (id, whole) = (ConversationId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
+    let message = |seq: u128| MessageId(Uuid::from_u128(seq));
+    for seq in 1..=9 {
+        let payload = if seq == 4 || seq == 5 { "CAST(x'ff' AS TEXT)" } else { "'{}'" };
+        // The fifth is a later one about the message of the first.
+        let about = if seq == 5 { format!("x'{:032}'", 1) } else { "NULL".to_owned() };
+        let sql = format!(
+            "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
+             SELECT x'{seq:032}', x'{0:032}', {seq}, 'user', '', 'sent', 0 WHERE {seq} <> 5; \
+             INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at, message_id) VALUES \
+               (x'{0:032}', {seq}, 'message.created', {payload}, 0, {about}), (x'{1:032}', {seq}, 'message.created', '{{}}', 0, NULL)",
+            1, 2
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
+    // Of several it isn't known in whose way it stands.
+    assert!(events::next_of_each(&db, &[(id, 0), (whole, 0)], 500).await.is_err());
+    assert_eq!(events::next_of_each(&db, &[(whole, 0)], 500).await.unwrap().len(), 9);
+    let (mut seen, mut found) = (0, Vec::new());
+    while seen < 9 {
+        db.take();
+        let next = events::next_of_each(&db, &[(id, seen)], 500).await.unwrap();
+        assert_eq!(
+            next.iter().map(|row| row.seq).collect::<Vec<_>>(),
+            (seen + 1..).take(next.len()).collect::<Vec<_>>()
+        );
+        seen = next.last().unwrap().seq;
+        found.extend(next);
+        if found.len() == 4 {
+            let steps = db.take();
+            let bounded = "SEARCH e USING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq=?)";
+            assert!(
+                steps.contains(bounded)
+                    && steps.contains("SEARCH m USING INDEX messages_seq (conversation_id=? AND seq=?)"),
+                "{steps}"
+            );
+        }
+    }
+    let place = |row: &crate::entity::conversation_event::Model| (row.kind.clone(), row.payload.clone());
+    let changed = |seq| ("message.updated".to_owned(), format!("{{\"message_id\":\"{}\"}}", message(seq)));
+    assert_eq!(found.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
+    assert_eq!([place(&found[3]), place(&found[4])], [changed(4), changed(1)]);
+    assert_eq!(found.iter().filter(|row| row.kind == "message.created").count(), 7);
+}
+
 /// Each instance counts them every ten seconds.
 #[tokio::test]
 async fn figures_are_counted_in_what_is_new() {

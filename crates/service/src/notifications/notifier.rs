@@ -192,7 +192,7 @@ async fn look_through(app: &App, news: &News, some: &[(ConversationId, i64)]) ->
     let now = app.clock.now();
     let mut happenings = Happenings::default();
     let mut reached: HashMap<ConversationId, i64> = HashMap::new();
-    for row in events::after_each(app.db.reader(), &behind, EVENTS).await? {
+    for row in events::next_of_each(app.db.reader(), &behind, EVENTS).await? {
         happenings.take(&row, now.minus(TOO_OLD));
         reached.insert(row.conversation_id, row.seq);
     }
@@ -335,9 +335,10 @@ async fn remove_old(app: &App) -> Result<u64, AppError> {
 #[cfg(test)]
 mod tests {
     use appcore::{NotificationId, UserId};
+    use sea_orm::ConnectionTrait as _;
 
     use super::*;
-    use crate::accounts::tests::stage::{principal, sign_up, stages};
+    use crate::accounts::tests::stage::{Stage, principal, sign_up, stages};
 
     fn told(user_id: UserId, created_at: Timestamp) -> NotificationRow {
         NotificationRow {
@@ -376,5 +377,32 @@ mod tests {
             let left = rows::older(app.db.writer(), app.clock.now(), 10).await.unwrap();
             assert_eq!(left, [Told { user_id: anna, id: young[0].id }]);
         }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_can_not_be_read_holds_up_none_that_comes_after_it() {
+        // PostgreSQL takes no text that can't be read.
+        let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
+        let app = stage.instance().await;
+        let id = ConversationId::new();
+        let mut sql = format!(
+            "PRAGMA foreign_keys = OFF; \
+             INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
+             VALUES (x'{0}', x'{0}', 'group', 3, 0, x'{0}', 0);",
+            id.0.simple()
+        );
+        for (seq, payload) in [(1, "'{}'"), (2, "CAST(x'ff' AS TEXT)"), (3, "'{}'")] {
+            sql.push_str(&format!(
+                "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
+                 VALUES (x'{}', {seq}, 'message.created', {payload}, 0);",
+                id.0.simple()
+            ));
+        }
+        app.db.writer().execute_unprepared(&sql).await.unwrap();
+        // What stands before it, it, and what stands behind it.
+        for _ in 0..3 {
+            assert!(look_through(&app, &News::default(), &[(id, 3)]).await.unwrap());
+        }
+        assert_eq!(notifying::positions(app.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
     }
 }

@@ -356,7 +356,7 @@ async fn read(app: &App, index: &dyn SearchIndex, news: &News, some: Vec<(Uuid, 
     if behind.is_empty() {
         return Ok(());
     }
-    let log = events::after_each(app.db.reader(), &behind, EVENTS).await?;
+    let log = events::next_of_each(app.db.reader(), &behind, EVENTS).await?;
     if log.is_empty() {
         return lost(app, writing, "events that were not searchable yet are no longer there").await;
     }

@@ -66,30 +66,50 @@ async fn a_conversation_that_can_not_be_read_keeps_no_other_out() {
     }
 }
 
+/// A group with so many events, written past the writer.
+fn group(id: Uuid, events: usize) -> String {
+    format!(
+        "PRAGMA foreign_keys = OFF; \
+         INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
+         VALUES (x'{0}', x'{0}', 'group', {events}, 0, x'{0}', 0);",
+        id.simple()
+    )
+}
+
+/// What can't be read as a text. PostgreSQL takes none.
+const DAMAGED: &str = "CAST(x'ff' AS TEXT)";
+
+/// A message that says this, and its event; both may be [`DAMAGED`].
+fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&str>) -> String {
+    let whole = format!("'{{\"message\":{{\"id\":\"{id}\"}}}}'");
+    let (id, of, payload) = (id.simple(), of.simple(), payload.unwrap_or(&whole));
+    format!(
+        "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
+         VALUES (x'{id}', x'{of}', {seq}, 'user', {content}, 'sent', {seq}); \
+         INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
+         VALUES (x'{of}', {seq}, 'message.created', {payload}, {seq});"
+    )
+}
+
+/// The messages of a conversation that speak of a heron, the newest first.
+async fn herons(index: &dyn SearchIndex, conversation: Uuid) -> Vec<Uuid> {
+    let all = vec![vec![Atom::Word("heron".to_owned())]];
+    let plan = Plan { all, conversations: vec![conversation], limit: 10, ..Plan::default() };
+    let found = index.candidates(plan).await.unwrap();
+    found.into_iter().map(|candidate| candidate.message).collect()
+}
+
 #[tokio::test]
 async fn a_message_that_can_not_be_read_is_set_aside_whether_it_is_old_or_new() {
-    // PostgreSQL takes no text that can't be read.
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let app = stage.instance().await;
     let conversation = Uuid::from_u128(1);
     let ids: Vec<Uuid> = (0..8).map(|_| Uuid::now_v7()).collect();
     let put = |at: usize| {
-        let content = if at == 2 || at == 6 { "CAST(x'ff' AS TEXT)" } else { "'a heron'" };
-        let (id, of, seq) = (ids[at], conversation.simple(), at + 1);
-        format!(
-            "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
-             VALUES (x'{}', x'{of}', {seq}, 'user', {content}, 'sent', {seq}); \
-             INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
-             VALUES (x'{of}', {seq}, 'message.created', '{{\"message\":{{\"id\":\"{id}\"}}}}', {seq});",
-            id.simple()
-        )
+        let content = if at == 2 || at == 6 { DAMAGED } else { "'a heron'" };
+        put_message(ids[at], conversation, at + 1, content, None)
     };
-    let mut old = format!(
-        "PRAGMA foreign_keys = OFF; \
-         INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
-         VALUES (x'{0}', x'{0}', 'group', 5, 0, x'{0}', 0);",
-        conversation.simple()
-    );
+    let mut old = group(conversation, 5);
     (0..5).for_each(|at| old.push_str(&put(at)));
     app.db.writer().execute_unprepared(&old).await.unwrap();
     app.search.index.clear().await.unwrap();
@@ -97,19 +117,40 @@ async fn a_message_that_can_not_be_read_is_set_aside_whether_it_is_old_or_new() 
     // It fills the index as soon as it starts.
     let app = stage.instance().await;
     let index = app.search.index.as_ref();
-    let found = async || {
-        let all = vec![vec![Atom::Word("heron".to_owned())]];
-        let plan = Plan { all, conversations: vec![conversation], limit: 10, ..Plan::default() };
-        let found = index.candidates(plan).await.unwrap();
-        found.into_iter().map(|candidate| candidate.message).collect::<Vec<Uuid>>()
-    };
     until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;
-    assert_eq!(found().await, [4, 3, 1, 0].map(|at| ids[at]));
+    assert_eq!(herons(index, conversation).await, [4, 3, 1, 0].map(|at| ids[at]));
 
     let mut new = (5..8).map(put).collect::<String>();
     new.push_str("UPDATE conversations SET last_seq = 8;");
     app.db.writer().execute_unprepared(&new).await.unwrap();
     let head = Head { seq: 8, since: Instant::now() };
     read(&app, index, &News::default(), vec![(conversation, head)]).await.unwrap();
-    assert_eq!(found().await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
+    assert_eq!(herons(index, conversation).await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
+}
+
+#[tokio::test]
+async fn an_event_that_can_not_be_read_keeps_nothing_out() {
+    let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
+    let app = stage.instance().await;
+    let index = app.search.index.as_ref();
+    until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let ids: Vec<Uuid> = (0..5).map(|_| Uuid::now_v7()).collect();
+    let mut all = group(one, 4) + &group(other, 1);
+    for at in 0..4 {
+        all.push_str(&put_message(ids[at], one, at + 1, "'a heron'", Some(DAMAGED).filter(|_| at == 2)));
+    }
+    all.push_str(&put_message(ids[4], other, 1, "'a heron'", None));
+    app.db.writer().execute_unprepared(&all).await.unwrap();
+    let news = News::default();
+    news.hear(one, 4);
+    news.hear(other, 1);
+    until(async || {
+        let failed = read_all(&app, index, &news, &news.take()).await.unwrap();
+        assert!(failed.is_none(), "{failed:?}");
+        news.is_empty()
+    })
+    .await;
+    assert_eq!(herons(index, one).await, [3, 2, 1, 0].map(|at| ids[at]));
+    assert_eq!(herons(index, other).await, [ids[4]]);
 }
