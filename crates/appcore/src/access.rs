@@ -52,11 +52,16 @@ impl Access {
         Err(if self.is_open_to_them() { Code::Removed } else { Code::NotFound })
     }
 
+    /// What was said before somebody joined is hidden from them.
+    #[must_use]
+    pub fn hides_history(&self) -> bool {
+        self.history == HistoryScope::FromJoin && self.kind.capabilities().may_hide_history
+    }
+
     /// What they may read begins after this event.
     #[must_use]
     pub fn reads_after(&self) -> i64 {
-        let is_hidden = self.history == HistoryScope::FromJoin && self.kind.capabilities().may_hide_history;
-        if is_hidden { self.joined_at_seq } else { 0 }
+        if self.hides_history() { self.joined_at_seq } else { 0 }
     }
 
     /// Why they may not be told of it, or take part in it, if that is so.

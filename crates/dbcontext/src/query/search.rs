@@ -275,12 +275,13 @@ pub struct Compared {
     pub is_saved: bool,
 }
 
-/// Those of these messages that somebody may read now and that are shown, in any order, with at most `chars` of their texts.
+/// Those of these messages that somebody may read now, that are shown and that were said after this event of their conversation, in any order, with at
+/// most `chars` of their texts.
 pub async fn compared<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     ids: &[Uuid],
-    chars: u32,
+    (after_seq, chars): (i64, u32),
 ) -> Result<Vec<Compared>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
@@ -289,10 +290,11 @@ pub async fn compared<C: ConnectionTrait>(
            (m.attachments IS NOT NULL AND EXISTS (SELECT 1 FROM message_uploads f JOIN upload_texts t ON t.upload_id = f.upload_id \
              AND t.length > 0 WHERE f.message_id = m.id)) AS has_file_text, \
            (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
-           EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {}",
+           EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {} AND m.seq > $3",
         shown(&unfold(backend, &[Column::Uuid("id")]))
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), user.into()]);
+    let values = [asked.parameter()?.into(), user.into(), after_seq.into()];
+    let statement = Statement::from_sql_and_values(backend, sql, values);
     Compared::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 

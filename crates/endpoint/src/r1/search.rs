@@ -147,6 +147,7 @@ impl Endpoint for Search {
             sort: request.sort.unwrap_or_default(),
             limit: request.limit,
             cursor: request.cursor,
+            ..Ask::default()
         };
         Ok(Reply::of(search::search(ctx.app(), ctx.user()?, ask).await?))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ai::{ChatMessage, ChatRequest, estimate_tokens, turn_tokens, window};
 use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId,
-    view::{AnswerContext, HistoryScope, MessageStatus, SeenFile, SenderKind},
+    view::{AnswerContext, MessageStatus, SeenFile, SenderKind},
 };
 use dbcontext::{
     entity::assistant,
@@ -140,9 +140,8 @@ async fn reads<C: ConnectionTrait>(db: &C, question: &NamedMessage, asker: Optio
     };
     // Somebody who has left meanwhile has asked this at least.
     let after = if access.role.is_some() { access.reads_after() } else { question.seq - 1 };
-    let is_alike = access.history == HistoryScope::All || !access.kind.capabilities().may_hide_history;
     let alone = access.kind.capabilities().asks_every_message.then_some(asker);
-    Ok(Reads { after, is_alike, alone })
+    Ok(Reads { after, is_alike: !access.hides_history(), alone })
 }
 
 /// Whether anybody but one person speaks beside the assistant, so that names are needed.

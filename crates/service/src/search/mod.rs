@@ -135,6 +135,8 @@ pub struct Ask {
     pub authors: Vec<UserId>,
     /// In one of these; anywhere where they are none.
     pub conversations: Vec<ConversationId>,
+    /// Of the one conversation, what was said after this event; 0 for all of it.
+    pub after_seq: i64,
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -201,6 +203,7 @@ struct Window {
 /// What a search is made of, read.
 struct PlannedSearch {
     user: UserId,
+    after_seq: i64,
     query: Query,
     plan: Plan,
     sort: SearchSort,
@@ -390,7 +393,7 @@ async fn planned(
         below: None,
         limit: WINDOW,
     };
-    Ok(Some(PlannedSearch { user, query, plan, sort: ask.sort, conversations, zone }))
+    Ok(Some(PlannedSearch { user, after_seq: ask.after_seq, query, plan, sort: ask.sort, conversations, zone }))
 }
 
 /// The next messages that answer with these words.
@@ -464,7 +467,7 @@ async fn compare(
     }
     let has_own_words = app.search.index.has_own_words();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
-    let texts = rows::compared(app.db.reader(), asked.user, &ids, CHARS).await?;
+    let texts = rows::compared(app.db.reader(), asked.user, &ids, (asked.after_seq, CHARS)).await?;
     let mut texts: HashMap<Uuid, rows::Compared> = texts.into_iter().map(|text| (text.id.0, text)).collect();
     let last = candidates.iter().rev().find(|candidate| texts.contains_key(&candidate.message));
     let end = last.map(|last| last.created_at);

@@ -51,16 +51,17 @@ pub(super) async fn call(
         return Err("Nothing can be searched here any more.".to_owned());
     };
     let is_alone = place.kind.capabilities().asks_every_message;
-    let after = if is_alone {
-        0
-    } else {
+    let after_seq = if !is_alone && place.hides_history() {
         query::access::all_read_after(app.db.reader(), conversation).await.map_err(failed)?
+    } else {
+        0
     };
     let ask = Ask {
         text,
         kind_of_hit: SearchType::Message,
         workspace_id: Some(place.workspace_id),
         conversations: if is_alone { Vec::new() } else { vec![conversation] },
+        after_seq,
         limit: Some(limit),
         ..Ask::default()
     };
@@ -70,8 +71,7 @@ pub(super) async fn call(
         Err(error @ AppError::Invalid(_)) => return Err(error.sentence().into_owned()),
         Err(error) => return Err(failed(error)),
     };
-    let is_for_all = |hit: &&SearchHit| is_alone || hit.message.as_ref().is_some_and(|message| message.seq > after);
-    let said: Vec<String> = found.items.iter().filter(is_for_all).filter_map(|hit| said(app, hit)).collect();
+    let said: Vec<String> = found.items.iter().filter_map(|hit| said(app, hit)).collect();
     if said.is_empty() {
         return Ok("Nothing was found.".to_owned());
     }
