@@ -162,6 +162,18 @@ test('what is written from right to left is, and code in it is not', async ({ ar
     '2px',
     '0px'
   ]);
+  // Behind words from left to right each has its own side.
+  await api.send(id, 'Two of these\n\n- one\n- أولا\n- [ ] ثانيا\n\n> قال\n\n| أ | ب |\n|---|---|\n| ج | د |');
+  const mixed = anna.log.locator('.prose').filter({ hasText: 'Two of these' });
+  const directions = mixed.locator('li, blockquote, table');
+  await expect(directions).toHaveCount(5);
+  expect(await directions.evaluateAll((all) => all.map((one) => getComputedStyle(one).direction))).toEqual([
+    'ltr',
+    'rtl',
+    'rtl',
+    'rtl',
+    'rtl'
+  ]);
   // The brackets stand behind the name, as in code they do.
   const order = await prose.locator(':not(pre) > code').evaluate((element) => {
     const at = (start, end) => {
