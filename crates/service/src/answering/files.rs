@@ -303,7 +303,8 @@ impl<'a> FileReader<'a> {
 
 impl Shown {
     fn add(&mut self, upload: &Upload, part: Result<Part, UnseenReason>) {
-        let (name, media_type) = (&upload.name, &upload.media_type);
+        // Its name ends no file, either.
+        let (name, media_type) = (without_end(&upload.name), &upload.media_type);
         let (how, reason, tokens) = match part {
             Ok(Part::Picture(picture)) => {
                 self.say(&format!("[The picture {name:?} is attached.]"));
@@ -343,7 +344,7 @@ impl Shown {
             }
         };
         let tokens = tokens.map(|tokens| tokens as u64);
-        self.seen.push(SeenFile { upload_id: upload.id, name: name.clone(), how, reason, tokens });
+        self.seen.push(SeenFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
     }
 
     fn say(&mut self, text: &str) {
@@ -437,11 +438,12 @@ fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, UnseenRe
 
 /// A text in which nothing ends the file that it stands in, however that is written.
 fn without_end(text: &str) -> String {
-    let mut parts = text.split("</");
+    let mut parts = text.split('<');
     let mut written = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let is_end = part.trim_start().get(..4).is_some_and(|name| name.eq_ignore_ascii_case("file"));
-        written.push_str(if is_end { "<\\/" } else { "</" });
+        let name = part.trim_start().strip_prefix('/').and_then(|name| name.trim_start().get(..4));
+        let is_end = name.is_some_and(|name| name.eq_ignore_ascii_case("file"));
+        written.push_str(if is_end { "<\\" } else { "<" });
         written.push_str(part);
     }
     written
@@ -494,7 +496,7 @@ mod tests {
         assert!(document(vec![section(&"x".repeat(500_000), None)], None).is_cut);
         assert_eq!(document(Vec::new(), Some(3)).text, "");
         assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
-        assert_eq!(without_end("a</file></ FILE></p>đ</"), "a<\\/file><\\/ FILE></p>đ</");
+        assert_eq!(without_end("a</file></ FILE>< /file></p>đ</"), "a<\\/file><\\/ FILE><\\ /file></p>đ</");
         assert_eq!(beginning(b"\xff\xfeh\0i\0\0\0=\xd8"), "hi");
     }
 }
