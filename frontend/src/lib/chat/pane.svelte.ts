@@ -376,8 +376,10 @@ export class Pane {
 
   /** Somebody was chosen by name: from now on that name is known here, and means them. */
   mean(named: Name): void {
-    const { id = '', name, kind } = named;
-    this.#meant = [named, ...this.#meant];
+    const { id, name, kind } = named;
+    // Everybody is everybody, as long as they may be called.
+    if (!id) return;
+    this.#meant = [named, ...this.#meant.filter((one) => one.id !== id)];
     if (kind === 'person' && !this.others.some((other) => other.id === id))
       this.#chat.people.learn(this.id, { id, name });
   }
