@@ -29,7 +29,7 @@ const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessing
 const SLIDES: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
 const OPEN_TEXT: &str = "application/vnd.oasis.opendocument.text";
 const OPEN_SLIDES: &str = "application/vnd.oasis.opendocument.presentation";
-/// What is no UTF-8 has no type of text; these names say that it is one.
+/// The type of a text in neither UTF-8 nor UTF-16, too; these ends of names say that it is one.
 const UNKNOWN: &str = "application/octet-stream";
 const WRITTEN: [&str; 11] = ["csv", "htm", "html", "ini", "log", "markdown", "md", "sql", "srt", "tsv", "txt"];
 /// Excel since 2007 and before, and OpenDocument.

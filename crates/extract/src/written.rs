@@ -9,7 +9,7 @@ const HIGH: [char; 32] = [
     '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•',
     '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
 ];
-/// So many letters with marks, and other signs of that kind, follow each other at most. In scripts of their own whole words do.
+/// So many letters beyond ASCII, with marks, or signs follow each other at most. Where more do, whole words consist of them: that is another script.
 const LONGEST_RUN: usize = 3;
 
 /// The text that these bytes are, without the mark that may stand before it.

@@ -267,7 +267,7 @@ fn exact(text: &str, is_phrase: bool) -> Vec<Atom> {
             // A lone character of a script without spaces stands at the beginning of pairs.
             let is_letter = term.chars().count() == 1;
             let is_part = is_letter && term.chars().all(is_unspaced);
-            // Very much begins with one letter, and a query may have many of these.
+            // So many words begin with one letter that a query of several such would read most of the index.
             vec![if is_beginning && !is_letter || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
         }
         _ => {

@@ -29,7 +29,7 @@ pub enum Likeness {
 pub struct Reading {
     /// For each wanted word, what may stand in its place.
     pub alternatives: Vec<HashMap<String, Likeness>>,
-    /// For each wanted word, what any word may begin with, where not all that do are among its alternatives. There may be none at the end.
+    /// For each wanted word, what any word may begin with, where not all that do are among its alternatives. Words behind the end have none.
     pub beginnings: Vec<Option<String>>,
 }
 

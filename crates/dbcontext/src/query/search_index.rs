@@ -307,7 +307,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         return search.read(db, &Way::Words).await;
     }
     if visible <= WINDOW {
-        // For a beginning the index gathers all messages of everybody that have such a word: these few are sooner read.
+        // For a beginning the index gathers the messages with such words from all conversations: to read all messages of these few is faster.
         let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Beginning(_)));
         return search.read(db, if has_beginning { &Way::Since(0) } else { &Way::Named }).await;
     }
