@@ -84,15 +84,14 @@ impl Reading {
     /// What the index is asked for.
     #[must_use]
     pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {
-        let alternatives = self.alternatives.iter().map(Some).chain(std::iter::repeat(None));
-        let of = |(number, (wanted, others)): (usize, (&Wanted, Option<&HashMap<String, Likeness>>))| {
-            let mut others: Vec<Atom> =
-                others.into_iter().flatten().map(|(word, _)| Atom::Word(word.clone())).collect();
+        let of = |(number, wanted): (usize, &Wanted)| {
+            let others = self.alternatives.get(number).into_iter().flatten();
+            let mut others: Vec<Atom> = others.map(|(word, _)| Atom::Word(word.clone())).collect();
             others.sort();
             let more = self.beginning(number).map(|begun| Atom::Beginning(begun.to_owned()));
             wanted.any.iter().cloned().chain(others).chain(more).collect()
         };
-        query.wanted.iter().zip(alternatives).enumerate().map(of).collect()
+        query.wanted.iter().enumerate().map(of).collect()
     }
 }
 

@@ -137,8 +137,8 @@ async fn an_event_that_can_not_be_read_keeps_nothing_out() {
     let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let ids: Vec<Uuid> = (0..5).map(|_| Uuid::now_v7()).collect();
     let mut all = group(one, 4) + &group(other, 1);
-    for at in 0..4 {
-        all.push_str(&put_message(ids[at], one, at + 1, "'a heron'", Some(DAMAGED).filter(|_| at == 2)));
+    for (at, id) in ids[..4].iter().enumerate() {
+        all.push_str(&put_message(*id, one, at + 1, "'a heron'", Some(DAMAGED).filter(|_| at == 2)));
     }
     all.push_str(&put_message(ids[4], other, 1, "'a heron'", None));
     app.db.writer().execute_unprepared(&all).await.unwrap();
