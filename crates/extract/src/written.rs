@@ -2,67 +2,45 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+
 use crate::{MAX_TEXT, Unreadable};
 
-/// What stands at 0x80 to 0x9f in Windows-1252. At five places there is nothing.
-const HIGH: [char; 32] = [
-    '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•',
-    '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
-];
 /// So many letters beyond ASCII, with marks, or signs follow each other at most. Where more do, whole words consist of them: that is another script.
 const LONGEST_RUN: usize = 3;
 
 /// The text that these bytes are, without the mark that may stand before it.
 pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Unreadable> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
+    let bytes = &bytes[mark..];
     if bytes.len() > MAX_TEXT {
         return Err(Unreadable::TooLong);
     }
-    if let Some(units) = units(bytes) {
-        let text = char::decode_utf16(units).collect::<Result<String, _>>().ok();
-        return text.filter(|_| bytes.len().is_multiple_of(2)).map(Cow::Owned).ok_or(Unreadable::Damaged);
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Cow::Borrowed(text)),
-        Err(_) => western(bytes).map(Cow::Owned).ok_or(Unreadable::Damaged),
-    }
+    let text = match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
+        None if encoding == UTF_8 => western(bytes),
+        text => text,
+    };
+    text.ok_or(Unreadable::Damaged)
 }
 
 /// A text in UTF-16, as Windows writes it; `None` without the mark that it begins with. Half a character, where it was cut, is U+FFFD.
 #[must_use]
 pub fn utf16(bytes: &[u8]) -> Option<String> {
-    let letters = char::decode_utf16(units(bytes)?);
-    Some(letters.map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
-}
-
-/// The units of UTF-16 behind its mark.
-fn units(bytes: &[u8]) -> Option<impl Iterator<Item = u16>> {
-    let (mark, rest) = bytes.split_first_chunk::<2>()?;
-    let unit: fn([u8; 2]) -> u16 = match mark {
-        [0xff, 0xfe] => u16::from_le_bytes,
-        [0xfe, 0xff] => u16::from_be_bytes,
-        _ => return None,
-    };
-    Some(rest.as_chunks::<2>().0.iter().copied().map(unit))
+    let (encoding, mark) = Encoding::for_bom(bytes).filter(|(encoding, _)| *encoding != UTF_8)?;
+    let whole_units = bytes[mark..].as_chunks::<2>().0.as_flattened();
+    let (text, _) = encoding.decode_without_bom_handling(whole_units);
+    Some(text.into_owned())
 }
 
 /// Windows-1252, as far as it looks like that.
-fn western(bytes: &[u8]) -> Option<String> {
-    let mut text = String::with_capacity(bytes.len());
-    let mut run = 0;
-    for byte in bytes {
-        run = if byte.is_ascii() { 0 } else { run + 1 };
-        let letter = match *byte {
-            high @ 0x80..=0x9f => HIGH[usize::from(high - 0x80)],
-            other => char::from(other),
-        };
-        let is_none = letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{c}');
-        if is_none || run > LONGEST_RUN {
-            return None;
-        }
-        text.push(letter);
+fn western(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    if bytes.split(u8::is_ascii).any(|run| run.len() > LONGEST_RUN) {
+        return None;
     }
-    Some(text)
+    let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
+    // Bytes without a letter in Windows-1252 become some, as in browsers.
+    let is_control = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{c}');
+    (!text.contains(is_control)).then_some(text)
 }
 
 #[cfg(test)]
@@ -93,6 +71,7 @@ mod tests {
             (b"\xff\xfeh\0i", Some("h")),
             (b"\xff\xfe", Some("")),
             (b"h\0i\0", None),
+            (b"\xef\xbb\xbfhi", None),
             (b"\xff", None),
             (b"hi", None),
         ] {
@@ -106,6 +85,10 @@ mod tests {
             &b"\0\x01\xff"[..],
             b"caf\xe9\0",
             b"\x81\xe9",
+            b"a\x8d",
+            b"a\x8f",
+            b"a\x90",
+            b"a\x9d",
             // Half a unit, and half a character.
             b"\xff\xfeH\0x",
             b"\xff\xfe\0\xd8",
