@@ -24,24 +24,25 @@ use crate::{
 
 /// Has the web searched for an answer of chat completions.
 pub(crate) const SEARCH: &str = "web_search_options";
-/// Such fields, each with the values that cost nothing more.
-const FIELDS: [(&str, &[&str]); 10] = [
+/// Such fields, each with the values that cost nothing more and what it passes by.
+const FIELDS: [(&str, &[&str], &str); 12] = [
     // Of OpenRouter and the like.
-    ("models", &[]),
-    ("route", &[]),
-    ("provider", &[]),
-    ("plugins", &[]),
-    ("transforms", &[]),
+    ("models", &[], "models"),
+    ("route", &[], "route"),
+    ("provider", &[], "provider"),
+    ("plugins", &[], "plugins"),
+    ("transforms", &[], "transforms"),
+    // Other models, as LiteLLM, Anthropic and OpenRouter name them.
+    ("fallbacks", &[], "models"),
+    ("preset", &[], "models"),
     // Each search is paid for.
-    (SEARCH, &[]),
-    ("service_tier", &["auto", "default", "flex", "standard", "standard_only"]),
-    ("speed", &["standard"]),
-    ("inference_geo", &["global"]),
+    (SEARCH, &[], SEARCH),
+    ("service_tier", &["auto", "default", "flex", "standard", "standard_only"], "service_tier"),
+    ("speed", &["standard"], "speed"),
+    ("inference_geo", &["global"], "inference_geo"),
     // Answers are not stored with the provider's key.
-    ("store", &["false"]),
+    ("store", &["false"], "store"),
 ];
-/// Fields that name other models, as LiteLLM, Anthropic and OpenRouter have them: they pass where `models` does.
-const OF_MODELS: [&str; 2] = ["fallbacks", "preset"];
 /// Tools that ask another model or cost beside the tokens, by how their types begin, each with what it passes by. Their provider runs them, whatever its settings
 /// say of such: Anthropic's advisor is another model of the caller's choice, at its own price.
 const TOOLS: [(&str, &str); 2] = [("advisor", "models"), ("openrouter", "plugins")];
@@ -95,9 +96,10 @@ pub(crate) fn without_costly(body: &Bytes, passed: &[String]) -> Result<Option<B
     let passes = |name: &str| passed.iter().any(|passed| passed == name);
     let is_kept = |(name, value): &&(Cow<'_, str>, &RawValue)| {
         let plain = value.get().trim_matches('"');
-        let is_known = |(known, free): &(&str, &[&str])| *known == name && plain != "null" && !free.contains(&plain);
-        let names_models = OF_MODELS.iter().any(|known| *known == name) && plain != "null";
-        (!FIELDS.iter().any(is_known) || passes(name)) && (!names_models || passes("models"))
+        let is_costly = |(known, free, by): &(&str, &[&str], &str)| {
+            *known == name && plain != "null" && !free.contains(&plain) && !passes(by)
+        };
+        !FIELDS.iter().any(is_costly)
     };
     let mut is_same = true;
     let mut kept: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(fields.len());
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_key_can_name_all_that_is_left_out() {
-        for name in FIELDS.iter().map(|(name, _)| *name).chain(BETAS) {
+        for name in FIELDS.map(|(_, _, by)| by).into_iter().chain(TOOLS.map(|(_, by)| by)).chain(BETAS) {
             assert!(name.parse::<GatewayPass>().is_ok(), "{name}");
         }
     }
