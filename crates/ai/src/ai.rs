@@ -645,7 +645,7 @@ impl Upstream {
 async fn without_stream_options(body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
     let writing = off_loop(body.len(), move || {
-        let (plain, options) = costly::without(&body, "stream_options")?;
+        let (plain, options) = costly::without(&body, &["stream_options"])?;
         let is_ours =
             serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));
         Some((plain, is_ours))

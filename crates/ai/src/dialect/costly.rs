@@ -135,11 +135,12 @@ fn own_tools(tools: &RawValue, passes: impl Fn(&str) -> bool) -> Option<String> 
     (kept.len() < tools.len()).then(|| format!("[{}]", kept.join(",")))
 }
 
-/// The body without this field, and what stood there. None: it doesn't have it.
-pub(crate) fn without<'a>(body: &'a Bytes, left_out: &str) -> Option<(Bytes, &'a RawValue)> {
+/// The body without these fields, and what stood in the first of them. None: it has none of them.
+pub(crate) fn without<'a>(body: &'a Bytes, left_out: &[&str]) -> Option<(Bytes, &'a RawValue)> {
     let Fields(fields) = serde_json::from_slice(body).ok()?;
-    let (_, value) = fields.iter().find(|(name, _)| name == left_out)?;
-    let kept = fields.iter().filter(|(name, _)| name != left_out);
+    let is_left_out = |name: &str| left_out.contains(&name);
+    let (_, value) = fields.iter().find(|(name, _)| is_left_out(name))?;
+    let kept = fields.iter().filter(|(name, _)| !is_left_out(name));
     let kept: Vec<(&str, Cow<'_, str>)> = kept.map(|(name, value)| (&**name, value.get().into())).collect();
     Some((written(&kept), *value))
 }

@@ -81,11 +81,10 @@ fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
     let newer = limits.max_completion_tokens?;
     if knows_newer {
         limits.max_tokens?;
-        return without(body, OLDER_LIMIT).map(|(body, _)| body);
+        return without(body, &[OLDER_LIMIT]).map(|(body, _)| body);
     }
-    let (alone, _) = without(body, NEWER_LIMIT)?;
-    // It may stand there and be null.
-    let plain = without(&alone, OLDER_LIMIT).map_or_else(|| alone.clone(), |(body, _)| body);
+    // The older one may stand there and be null.
+    let (plain, _) = without(body, &[OLDER_LIMIT, NEWER_LIMIT])?;
     Some(replace(&plain, vec![(beginning(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
 }
 
