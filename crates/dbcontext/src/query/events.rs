@@ -6,14 +6,16 @@ use uuid::Uuid;
 
 use super::{
     access,
-    messages::PAGE_CHARS,
     pieces::{Change, Piece},
     raw,
     rows::{Column, Rows},
 };
 use crate::{constraint::app_error, entity::conversation_event};
 
-/// The log of a conversation after `after_seq`, oldest first: at most `limit` events, and no more once they hold [`PAGE_CHARS`].
+/// How much of a log is read at once, in bytes: unlike characters, they needn't be read to be counted.
+const PAGE_BYTES: usize = 2_000_000;
+
+/// The log of a conversation after `after_seq`, oldest first: at most `limit` events, and no more once they hold [`PAGE_BYTES`].
 pub async fn after<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -21,9 +23,9 @@ pub async fn after<C: ConnectionTrait>(
     limit: u64,
 ) -> Result<Vec<conversation_event::Model>, AppError> {
     let sql = format!(
-        "SELECT * FROM (SELECT e.*, SUM(LENGTH(e.payload)) OVER (ORDER BY e.seq) - LENGTH(e.payload) AS bulk FROM \
+        "SELECT * FROM (SELECT e.*, SUM(OCTET_LENGTH(e.payload)) OVER (ORDER BY e.seq) - OCTET_LENGTH(e.payload) AS bulk FROM \
            (SELECT * FROM conversation_events WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS e) AS p \
-         WHERE bulk < {PAGE_CHARS} ORDER BY seq"
+         WHERE bulk < {PAGE_BYTES} ORDER BY seq"
     );
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
@@ -34,7 +36,7 @@ pub async fn after<C: ConnectionTrait>(
 }
 
 /// The beginnings of what comes after these numbers in their conversations: at most `limit` events of each, and no more in all once they hold
-/// [`PAGE_CHARS`]. A conversation whose log was trimmed may be left out.
+/// [`PAGE_BYTES`]. A conversation whose log was trimmed may be left out.
 pub async fn after_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
@@ -44,13 +46,18 @@ pub async fn after_each<C: ConnectionTrait>(
     let rows = positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]);
     let asked = Rows::new(db.get_database_backend(), columns, rows);
     // The numbers have no gaps, so they bound how many there are. What is taken is shared: the first of each conversation, then the second of each.
+    // What the events say is read last: to sort them takes their lengths alone.
     let sql = format!(
-        "SELECT * FROM (SELECT e.*, SUM(LENGTH(e.payload)) OVER (ORDER BY e.seq - w.seen, e.conversation_id) - LENGTH(e.payload) AS bulk FROM {} \
-           JOIN conversation_events e ON e.conversation_id = w.id AND e.seq > w.seen AND e.seq <= w.seen + {limit}) AS p \
-         WHERE bulk < {PAGE_CHARS} ORDER BY conversation_id, seq",
+        "SELECT e.* FROM (SELECT e.conversation_id, e.seq, \
+             SUM(OCTET_LENGTH(e.payload)) OVER (ORDER BY e.seq - w.seen, e.conversation_id) - OCTET_LENGTH(e.payload) AS bulk FROM {} \
+             JOIN conversation_events e ON e.conversation_id = w.id AND e.seq > w.seen AND e.seq <= w.seen + {limit}) AS p \
+           JOIN conversation_events e ON e.conversation_id = p.conversation_id AND e.seq = p.seq WHERE p.bulk < {PAGE_BYTES}",
         asked.table()
     );
-    conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    let found = conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await;
+    let mut events = found.map_err(app_error)?;
+    events.sort_unstable_by_key(|event| (event.conversation_id, event.seq));
+    Ok(events)
 }
 
 /// [`after_each`] for those who work through the logs, whom an event that can't be read would keep from all that comes after it. Whoever asks for one
@@ -98,6 +105,45 @@ async fn in_place_of<C: ConnectionTrait>(
         created_at: Timestamp(0),
         group_id: None,
     })
+}
+
+/// An event of the log without what it says.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct EventAbout {
+    pub conversation_id: ConversationId,
+    pub seq: i64,
+    pub kind: String,
+    /// The message that it is about, where that is known without what it says.
+    pub message_id: Option<MessageId>,
+    /// What it says of a message otherwise: a JSON text, or bytes that are none.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// What the events after these numbers are about, as [`after_each`] gives them: at most `limit` in all.
+pub async fn about_each<C: ConnectionTrait>(
+    db: &C,
+    positions: &[(ConversationId, i64)],
+    limit: u32,
+) -> Result<Vec<EventAbout>, AppError> {
+    let backend = db.get_database_backend();
+    let columns = [Column::Uuid("id"), Column::Int("seen")];
+    let rows = positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]);
+    let asked = Rows::new(backend, columns, rows);
+    let bytes =
+        if backend == DatabaseBackend::Postgres { "CONVERT_TO(e.payload, 'UTF8')" } else { "CAST(e.payload AS BLOB)" };
+    let sql = format!(
+        "SELECT e.conversation_id, e.seq, e.kind, COALESCE(e.message_id, m.id) AS message_id, \
+           CASE WHEN e.message_id IS NULL AND m.id IS NULL AND e.kind LIKE 'message.%' THEN {bytes} END AS payload \
+         FROM (SELECT e.conversation_id, e.seq FROM {} \
+             JOIN conversation_events e ON e.conversation_id = w.id AND e.seq > w.seen AND e.seq <= w.seen + {limit} \
+             ORDER BY e.seq - w.seen, e.conversation_id LIMIT {limit}) AS p \
+           JOIN conversation_events e ON e.conversation_id = p.conversation_id AND e.seq = p.seq \
+           LEFT JOIN messages m ON m.conversation_id = e.conversation_id AND m.seq = e.seq",
+        asked.table()
+    );
+    let mut events = EventAbout::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    events.sort_unstable_by_key(|event| (event.conversation_id, event.seq));
+    Ok(events)
 }
 
 /// An event of the log, to be written anew.

@@ -507,6 +507,57 @@ async fn whoever_works_through_a_log_comes_past_an_event_that_can_not_be_read() 
     assert_eq!(found.iter().filter(|row| row.kind == "message.created").count(), 7);
 }
 
+#[tokio::test]
+async fn what_events_are_about_is_known_without_what_they_say() {
+    let db = Planned::new().await;
+    let (id, other) = (ConversationId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
+    let message = |id: u128| Some(MessageId(Uuid::from_u128(id)));
+    let bytes = |id: u128| format!("x'{id:032x}'");
+    let mut sql = format!(
+        "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
+         VALUES ({}, {}, 1, 'user', '', 'sent', 0);",
+        bytes(7),
+        bytes(1)
+    );
+    let (no_text, none) = ("CAST(x'ff' AS TEXT)", "NULL".to_owned());
+    for (chat, seq, kind, payload, about) in [
+        (1, 1, "message.created", no_text, &none),
+        (1, 2, "message.updated", no_text, &bytes(8)),
+        (1, 3, "message.deleted", "'{\"message_id\":3}'", &none),
+        (1, 4, "message.deleted", no_text, &none),
+        (1, 5, "member.added", no_text, &none),
+        (2, 1, "message.deleted", "'{}'", &none),
+    ] {
+        sql.push_str(&format!(
+            "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at, message_id) \
+             VALUES ({}, {seq}, '{kind}', {payload}, 0, {about});",
+            bytes(chat)
+        ));
+    }
+    db.execute_unprepared(&sql).await.unwrap();
+    let about = async |positions: &[(ConversationId, i64)], limit| {
+        let found = events::about_each(&db, positions, limit).await.unwrap();
+        found
+            .into_iter()
+            .map(|event| (event.conversation_id, event.seq, event.message_id, event.payload))
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        (id, 1, message(7), None),
+        (id, 2, message(8), None),
+        (id, 3, None, Some(br#"{"message_id":3}"#.to_vec())),
+        (id, 4, None, Some(vec![0xff])),
+        (id, 5, None, None),
+    ];
+    assert_eq!(about(&[(id, 0)], 500).await, expected);
+    let steps = db.take();
+    let bounded = "USING COVERING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";
+    assert!(steps.contains(bounded), "{steps}");
+    // What is taken is shared, and bounded in all.
+    let shared = [expected[0].clone(), expected[1].clone(), (other, 1, None, Some(b"{}".to_vec()))];
+    assert_eq!(about(&[(id, 0), (other, 0)], 3).await, shared);
+}
+
 /// Each instance counts them every ten seconds.
 #[tokio::test]
 async fn figures_are_counted_in_what_is_new() {
