@@ -21,7 +21,10 @@ use appcore::{
     AppError, ConversationId,
     event::{BusMessage, Listener, Signal, Topic},
 };
-use dbcontext::query::{events, search as rows};
+use dbcontext::query::{
+    events::{self, EventAbout},
+    search as rows,
+};
 use metrics::metrics;
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
@@ -50,9 +53,9 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(30);
 /// How often it is looked whether somebody has emptied the index.
 const LOOK: Duration = Duration::from_secs(3);
-/// Conversations that are read at once, and events of each.
+/// Conversations that are read at once, and events of all of them.
 const CONVERSATIONS: usize = 200;
-const EVENTS: u32 = 500;
+const EVENTS: u32 = 1_000;
 /// Old messages that are read at once, and messages that were touched.
 const OLD: u32 = 500;
 const TOUCHED: u32 = 100;
@@ -356,7 +359,7 @@ async fn read(app: &App, index: &dyn SearchIndex, news: &News, some: Vec<(Uuid, 
     if behind.is_empty() {
         return Ok(());
     }
-    let log = events::next_of_each(app.db.reader(), &behind, EVENTS).await?;
+    let log = events::about_each(app.db.reader(), &behind, EVENTS).await?;
     if log.is_empty() {
         return lost(app, writing, "events that were not searchable yet are no longer there").await;
     }
@@ -371,7 +374,7 @@ async fn read(app: &App, index: &dyn SearchIndex, news: &News, some: Vec<(Uuid, 
         if row.kind == "conversation.deleted" {
             batch.gone.push(row.conversation_id.0);
         } else if changes_messages(&row.kind) {
-            touched.extend(message(&row.payload));
+            touched.extend(message(&row));
         }
     }
     for (id, seen) in &behind {
@@ -481,7 +484,7 @@ async fn changes_of(app: &App, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
 }
 
 /// The message that an event is about.
-fn message(payload: &str) -> Option<Uuid> {
+fn message(event: &EventAbout) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct About {
         message: Option<Id>,
@@ -491,6 +494,9 @@ fn message(payload: &str) -> Option<Uuid> {
     struct Id {
         id: Uuid,
     }
-    let about: About = serde_json::from_str(payload).ok()?;
+    if let Some(id) = event.message_id {
+        return Some(id.0);
+    }
+    let about: About = serde_json::from_slice(event.payload.as_deref()?).ok()?;
     about.message.map(|message| message.id).or(about.message_id)
 }
