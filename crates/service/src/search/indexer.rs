@@ -42,7 +42,11 @@ use crate::{
     lookout::{Look, Lookout},
 };
 
-/// How long it rests after it has read what was new: as long as it took, so that what people send goes before, and long enough for more to come.
+/// How long it rests after it has read what was new, as many times as long as it took, so that what people send goes before; and long enough for more to
+/// come.
+const REST: u32 = 1;
+/// While something waits to be written.
+const REST_WHILE_BUSY: u32 = 4;
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_millis(500);
 /// How soon it is looked again while another instance writes.
@@ -206,9 +210,10 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
                 continue;
             }
         }
+        let times = if app.writer.waiting() > 0 { REST_WHILE_BUSY } else { REST };
         drop(app);
         if !is_filling {
-            tokio::time::sleep(begun.elapsed().clamp(SHORTEST_REST, LONGEST_REST)).await;
+            tokio::time::sleep((begun.elapsed() * times).clamp(SHORTEST_REST, LONGEST_REST)).await;
         }
     }
 }
