@@ -30,6 +30,17 @@ pub enum Change {
     Remove(Uuid),
 }
 
+impl Change {
+    /// The message's id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Put(document) => document.message,
+            Self::Remove(id) => *id,
+        }
+    }
+}
+
 /// What is written at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {

@@ -2,8 +2,10 @@
 
 use appcore::AppError;
 
-/// What nothing came of.
-pub(crate) struct Rest<T> {
+/// What came of it, and what nothing came of.
+pub(crate) struct Rest<T, R> {
+    /// What each part came to, in any order.
+    pub done: Vec<R>,
     /// Those that are in the way of others, each with why.
     pub failed: Vec<(T, AppError)>,
     /// Those that nobody came to, because it was broken off.
@@ -12,7 +14,7 @@ pub(crate) struct Rest<T> {
     pub error: Option<AppError>,
 }
 
-impl<T> Rest<T> {
+impl<T, R> Rest<T, R> {
     /// All that is to be tried again.
     pub fn rows(&self) -> impl Iterator<Item = &T> {
         self.left.iter().chain(self.failed.iter().map(|(row, _)| row))
@@ -20,19 +22,19 @@ impl<T> Rest<T> {
 }
 
 /// Works on `most` rows together, else on halves of them until the one that is in the way. It is broken off where `work` says that it is not to go on
-/// (`false`), and where it fails with what would be no better for others (`is_of_one`).
-pub(crate) async fn in_halves<T: Copy, F: Future<Output = Result<bool, AppError>>>(
+/// (`None`), and where it fails with what would be no better for others (`is_of_one`).
+pub(crate) async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
     rows: &[T],
     most: usize,
     is_of_one: impl Fn(&AppError) -> bool,
     work: impl Fn(Vec<T>) -> F,
-) -> Rest<T> {
+) -> Rest<T, R> {
     let mut parts: Vec<&[T]> = rows.chunks(most).collect();
-    let (mut failed, mut error) = (Vec::new(), None);
+    let (mut done, mut failed, mut error) = (Vec::new(), Vec::new(), None);
     while let Some(part) = parts.pop() {
         match work(part.to_vec()).await {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Some(result)) => done.push(result),
+            Ok(None) => {
                 parts.push(part);
                 break;
             }
@@ -51,7 +53,7 @@ pub(crate) async fn in_halves<T: Copy, F: Future<Output = Result<bool, AppError>
             }
         }
     }
-    Rest { failed, left: parts.concat(), error }
+    Rest { done, failed, left: parts.concat(), error }
 }
 
 /// Whether a failure is of something that can't be read. Otherwise others would fare no better.
@@ -61,30 +63,23 @@ pub(crate) fn is_of_one(error: &AppError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use anyhow::anyhow;
 
     use super::*;
 
-    /// Works on 1 to 10, at most four at once, as this says. What was done, and the rest.
-    async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, Rest<u8>) {
+    /// Works on 1 to 10, at most four at once, as this says (`false`: it is not to go on). What was done, and the rest.
+    async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, Rest<u8, Vec<u8>>) {
         let rows: Vec<u8> = (1..=10).collect();
-        let done = RefCell::new(Vec::new());
         let rest = in_halves(&rows, 4, is_of_one, |some| {
-            let worked = work(&some);
-            if matches!(worked, Ok(true)) {
-                done.borrow_mut().extend(some);
-            }
-            std::future::ready(worked)
+            std::future::ready(work(&some).map(|goes_on| goes_on.then_some(some)))
         })
         .await;
-        let mut done = done.into_inner();
+        let mut done = rest.done.concat();
         done.sort_unstable();
         (done, rest)
     }
 
-    fn again(rest: &Rest<u8>) -> Vec<u8> {
+    fn again(rest: &Rest<u8, Vec<u8>>) -> Vec<u8> {
         let mut rows: Vec<u8> = rest.rows().copied().collect();
         rows.sort_unstable();
         rows
@@ -118,7 +113,7 @@ mod tests {
         let (done, rest) = worked(|some| Ok(!some.contains(&1))).await;
         assert_eq!((done, again(&rest)), ((5..=10).collect::<Vec<_>>(), vec![1, 2, 3, 4]));
         assert!(rest.failed.is_empty() && rest.error.is_none());
-        let none = in_halves(&[0_u8; 0], 4, is_of_one, |_| std::future::ready(Ok(false))).await;
+        let none = in_halves(&[0_u8; 0], 4, is_of_one, |_| std::future::ready(Ok(None::<()>))).await;
         assert_eq!(none.rows().count(), 0);
     }
 }

@@ -194,7 +194,7 @@ impl Holds {
 
     /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
     async fn release(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
-        let work = |some: Vec<(Purse, Uuid)>| async move { self.release_together(&some, now).await.map(|()| true) };
+        let work = |some: Vec<(Purse, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
         let rest = in_halves(expired, usize::MAX, |_| self.db.is_available(), work).await;
         for ((_, hold), error) in &rest.failed {
             tracing::warn!(%error, %hold, "an expired hold could not be released");

@@ -166,15 +166,15 @@ async fn waiting(app: &App, look: Look) -> Result<Vec<(ConversationId, i64)>, Ap
     }
 }
 
-/// Looks through what is new in these conversations. `false`: another instance is at it.
-async fn look_through(app: &App, news: &News, some: &[(ConversationId, i64)]) -> Result<bool, AppError> {
+/// Looks through what is new in these conversations. None: another instance is at it.
+async fn look_through(app: &App, news: &News, some: &[(ConversationId, i64)]) -> Result<Option<()>, AppError> {
     let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
     // Without a lock at first: mostly another instance has been faster, or there is nobody else.
     let seen: HashMap<_, _> = notifying::positions(app.db.reader(), &ids).await?.into_iter().collect();
     if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
-        return Ok(true);
+        return Ok(Some(()));
     }
-    let Some(turn) = begin(app).await? else { return Ok(false) };
+    let Some(turn) = begin(app).await? else { return Ok(None) };
     let seen: HashMap<_, _> = match &turn {
         Some(tx) => notifying::positions(tx, &ids).await?.into_iter().collect(),
         None => seen,
@@ -216,7 +216,7 @@ async fn look_through(app: &App, news: &News, some: &[(ConversationId, i64)]) ->
         }
     };
     store(app, turn, happenings, found, reached, now).await?;
-    Ok(true)
+    Ok(Some(()))
 }
 
 /// The right to do it until the end of the transaction; where there is one process it needs none, and nobody waits for what is read before
@@ -233,11 +233,11 @@ async fn begin(app: &App) -> Result<Option<Option<Transaction>>, AppError> {
     Ok(None)
 }
 
-async fn give_up(turn: Option<Transaction>) -> Result<bool, AppError> {
+async fn give_up(turn: Option<Transaction>) -> Result<Option<()>, AppError> {
     if let Some(tx) = turn {
         tx.rollback().await.map_err(app_error)?;
     }
-    Ok(true)
+    Ok(Some(()))
 }
 
 async fn store(
@@ -401,7 +401,7 @@ mod tests {
         app.db.writer().execute_unprepared(&sql).await.unwrap();
         // What stands before it, it, and what stands behind it.
         for _ in 0..3 {
-            assert!(look_through(&app, &News::default(), &[(id, 3)]).await.unwrap());
+            assert!(look_through(&app, &News::default(), &[(id, 3)]).await.unwrap().is_some());
         }
         assert_eq!(notifying::positions(app.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
     }

@@ -317,9 +317,9 @@ async fn read_all(
     let work = |some: Vec<(Uuid, Head)>| async move {
         // Another instance may write for long.
         if app.stopping.is_cancelled() {
-            return Ok(false);
+            return Ok(None);
         }
-        caught(read(app, index, news, some)).await.map(|()| true)
+        caught(read(app, index, news, some)).await.map(Some)
     };
     let mut rest = in_halves(all, CONVERSATIONS, is_of_one, work).await;
     rest.rows().for_each(|(id, head)| news.put(*id, *head));
@@ -444,26 +444,27 @@ async fn lost(app: &App, writing: Box<dyn Writing>, why: &str) -> Result<(), App
 async fn changes(app: &App, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
     // Ids rise with time, and so do the places of what is new.
     ids.sort_unstable();
-    let mut changes = Vec::with_capacity(ids.len());
-    let mut left = vec![ids.as_slice()];
-    while let Some(some) = left.pop() {
-        match caught(changes_of(app, some)).await {
-            Ok(read) => changes.extend(read),
-            // Others would fare no better.
-            Err(error) if !matches!(error, AppError::Internal(_)) => return Err(error),
-            Err(_) if some.len() > 1 => {
-                let (one, other) = some.split_at(some.len() / 2);
-                left.extend([other, one]);
-            }
-            Err(error) => {
-                // Where no message at all can be read, it isn't the fault of this one.
-                rows::indexed(app.db.reader(), &[Uuid::max()]).await?;
-                tracing::warn!(%error, id = ?some.first(), "a message can't be read into the search index: nobody will find it");
-                changes.extend(some.iter().copied().map(Change::Remove));
-            }
+    let work = |some: Vec<Uuid>| async move {
+        match (caught(changes_of(app, &some)).await, some.as_slice()) {
+            (Err(error), [id]) if is_of_one(&error) => set_aside(app, *id, &error).await.map(Some),
+            (read, _) => read.map(Some),
         }
+    };
+    let rest = in_halves(&ids, ids.len().max(1), is_of_one, work).await;
+    if let Some(error) = rest.error {
+        return Err(error);
     }
+    let mut changes: Vec<Change> = rest.done.into_iter().flatten().collect();
+    changes.sort_by_key(Change::id);
     Ok(changes)
+}
+
+/// What is done with a message that can't be read.
+async fn set_aside(app: &App, id: Uuid, error: &AppError) -> Result<Vec<Change>, AppError> {
+    // Where no message at all can be read, it isn't the fault of this one, and others would fare no better.
+    rows::indexed(app.db.reader(), &[Uuid::max()]).await.map_err(AppError::unavailable)?;
+    tracing::warn!(%error, %id, "a message can't be read into the search index: nobody will find it");
+    Ok(vec![Change::Remove(id)])
 }
 
 /// Words are taken apart beside what else this thread does.
