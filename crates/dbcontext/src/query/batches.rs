@@ -216,7 +216,7 @@ fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<Statement, 
          ORDER BY c.id FOR UPDATE OF c",
         rows.table()
     );
-    Ok(pieces::execute_if(Piece::new(claim, &rows)?, seen.len(), pieces))
+    pieces::execute_if(Piece::new(claim, &rows)?, seen.len(), pieces)
 }
 
 /// Who of these people is a member of which of these conversations.

@@ -148,7 +148,11 @@ fn commit(connection: &mut Connection, opener: &Opener, pieces: &[Piece]) -> Res
 
 fn execute(connection: &Connection, pieces: &[Piece]) -> Result<()> {
     for piece in pieces {
-        connection.prepare_cached(piece.sql())?.execute(params_from_iter(piece.values()))?;
+        let (sql, times) = piece.steps();
+        let mut statement = connection.prepare_cached(sql)?;
+        for values in times {
+            statement.execute(params_from_iter(values))?;
+        }
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())

@@ -12,21 +12,45 @@ use crate::constraint::app_error;
 /// A statement that changes something, and what it is about.
 #[derive(Debug)]
 pub struct Piece {
+    /// Its parameters are `values`, or one that all `rows` are.
     sql: Cow<'static, str>,
     values: Vec<Field>,
+    rows: Option<LoneRows>,
+}
+
+/// Rows that SQLite takes one by one where that takes no call for each: their JSON costs more than storing them.
+#[derive(Debug)]
+struct LoneRows {
+    /// Takes one row, field by field.
+    sql: &'static str,
+    /// Fields of a row.
+    width: usize,
+    fields: Vec<Field>,
 }
 
 impl Piece {
     pub(crate) fn new<const N: usize>(sql: impl Into<Cow<'static, str>>, rows: &Rows<N>) -> Result<Self, AppError> {
-        Ok(Self { sql: sql.into(), values: vec![rows.parameter()?.into()] })
+        Ok(Self { sql: sql.into(), values: vec![rows.parameter()?.into()], rows: None })
     }
 
-    pub(crate) fn sql(&self) -> &str {
-        &self.sql
+    /// What is to be executed for it, again and again: a statement, and the parameters of each time.
+    pub(crate) fn steps(&self) -> (&str, impl Iterator<Item = &[Field]>) {
+        let (sql, fields, width) = match &self.rows {
+            Some(rows) => (rows.sql, &rows.fields, rows.width),
+            None => (self.sql.as_ref(), &self.values, self.values.len().max(1)),
+        };
+        (sql, fields.chunks(width))
     }
 
-    pub(crate) fn values(&self) -> &[Field] {
-        &self.values
+    /// It as one statement with its parameters.
+    fn whole(self) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
+        let Some(rows) = self.rows else { return Ok((self.sql, self.values)) };
+        if rows.fields.len() == rows.width {
+            return Ok((rows.sql.into(), rows.fields));
+        }
+        let arrays: Vec<&[Field]> = rows.fields.chunks(rows.width).collect();
+        let parameter = serde_json::to_string(&arrays).map_err(AppError::internal)?;
+        Ok((self.sql, vec![parameter.into()]))
     }
 }
 
@@ -59,20 +83,19 @@ impl<const N: usize> Change<N> {
         Self { columns, sql, postgres: OnceLock::new(), sqlite: OnceLock::new(), lone: OnceLock::new() }
     }
 
-    /// A lone row, which is all there is while little is written, reaches SQLite field by field: JSON costs it more than storing.
     pub fn piece(
         &'static self,
         backend: DatabaseBackend,
         rows: impl IntoIterator<Item = [Field; N]>,
     ) -> Result<Piece, AppError> {
-        let rows: Vec<[Field; N]> = rows.into_iter().collect();
-        if backend == DatabaseBackend::Sqlite && rows.len() == 1 {
-            let sql = self.lone.get_or_init(|| self.of_fields());
-            return Ok(Piece { sql: sql.as_str().into(), values: rows.into_iter().flatten().collect() });
-        }
         let text = if backend == DatabaseBackend::Postgres { &self.postgres } else { &self.sqlite };
-        let sql = text.get_or_init(|| self.of_rows(backend));
-        Piece::new(sql.as_str(), &Rows::new(backend, self.columns, rows))
+        let sql = text.get_or_init(|| self.of_rows(backend)).as_str();
+        if backend == DatabaseBackend::Postgres {
+            return Piece::new(sql, &Rows::new(backend, self.columns, rows));
+        }
+        let lone = self.lone.get_or_init(|| self.of_fields());
+        let rows = LoneRows { sql: lone, width: N, fields: rows.into_iter().flatten().collect() };
+        Ok(Piece { sql: sql.into(), values: Vec::new(), rows: Some(rows) })
     }
 
     fn of_rows(&self, backend: DatabaseBackend) -> String {
@@ -101,43 +124,45 @@ impl<const N: usize> Change<N> {
 /// Executes pieces that don't depend on each other.
 pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
     let backend = db.get_database_backend();
-    let sql = match (backend, pieces.as_slice()) {
+    let (texts, values): (Vec<_>, Vec<_>) =
+        pieces.into_iter().map(Piece::whole).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let sql = match (backend, texts.as_slice()) {
         (_, []) => return Ok(()),
-        (_, [piece]) => piece.sql.to_string(),
-        (DatabaseBackend::Postgres, pieces) => format!("WITH {} SELECT 1", expressions(pieces, 1, |rows| rows)),
+        (_, [text]) => text.to_string(),
+        (DatabaseBackend::Postgres, texts) => format!("WITH {} SELECT 1", expressions(texts, 1, |rows| rows)),
         // They follow each other, and take one parameter after the other.
-        (_, pieces) => pieces.iter().map(|piece| piece.sql.as_ref()).collect::<Vec<_>>().join("; "),
+        (_, texts) => texts.join("; "),
     };
-    let values = values(pieces).map(Value::from);
+    let values = values.into_iter().flatten().map(Value::from);
     db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(app_error)?;
     Ok(())
 }
 
 /// For PostgreSQL, one statement: if `claim` yields as many rows as are asked for, all of `pieces` are executed, otherwise none of
 /// them. It answers what `claim` yields.
-pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Statement {
+pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Result<Statement, AppError> {
+    let (claim, held) = claim.whole()?;
+    let (texts, values): (Vec<_>, Vec<_>) =
+        pieces.into_iter().map(Piece::whole).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
     // A piece whose rows are none changes nothing.
     let guarded = |rows| format!("(CASE WHEN (SELECT COUNT(*) FROM claimed) = $2 THEN {rows} ELSE '[]' END)");
-    let sql = format!("WITH claimed AS ({}), {} SELECT * FROM claimed", claim.sql, expressions(&pieces, 3, guarded));
+    let sql = format!("WITH claimed AS ({claim}), {} SELECT * FROM claimed", expressions(&texts, 3, guarded));
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
-    let values = claim.values.into_iter().chain([wanted.into()]).chain(values(pieces)).map(Value::from);
-    Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
+    let values = held.into_iter().chain([wanted.into()]).chain(values.into_iter().flatten()).map(Value::from);
+    Ok(Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values))
 }
 
-/// The pieces as common table expressions of PostgreSQL, with their rows as the parameters from `first` on.
-fn expressions(pieces: &[Piece], first: usize, rows: impl Fn(String) -> String) -> String {
-    let numbered = |(place, piece): (usize, &Piece)| {
-        format!("p{place} AS ({})", piece.sql.replace("$1", &rows(format!("${}", first + place))))
+/// Statements as common table expressions of PostgreSQL, with their rows as the parameters from `first` on.
+fn expressions(texts: &[Cow<'static, str>], first: usize, rows: impl Fn(String) -> String) -> String {
+    let numbered = |(place, text): (usize, &Cow<'static, str>)| {
+        format!("p{place} AS ({})", text.replace("$1", &rows(format!("${}", first + place))))
     };
-    pieces.iter().enumerate().map(numbered).collect::<Vec<_>>().join(", ")
-}
-
-fn values(pieces: Vec<Piece>) -> impl Iterator<Item = Field> {
-    pieces.into_iter().flat_map(|piece| piece.values)
+    texts.iter().enumerate().map(numbered).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::SqlxSqliteConnector;
     use uuid::Uuid;
 
     use super::*;
@@ -145,8 +170,8 @@ mod tests {
 
     type Kept = (Vec<u8>, Option<Vec<u8>>, String, Option<String>, i64, String);
 
-    /// What `count` rows look like to SQLite, each with its number, and the types of its columns.
-    async fn stored(count: i64) -> Vec<Kept> {
+    /// What `count` rows look like to SQLite, each with its number, and the types of its columns. In one call they are JSON.
+    async fn stored(count: i64, in_one_call: bool) -> Vec<Kept> {
         static INSERT: Change<5> = Change::insert(
             "things",
             [Column::Uuid("id"), Column::Uuid("of"), Column::Text("name"), Column::Text("note"), Column::Int("size")],
@@ -168,16 +193,25 @@ mod tests {
         });
         let inserted = INSERT.piece(DatabaseBackend::Sqlite, rows).unwrap();
         let updated = UPDATE.piece(DatabaseBackend::Sqlite, (0..count).map(|number| [7.into(), id(number).into()]));
-        assert_eq!(sqlite.commit(vec![inserted, updated.unwrap()]).await.unwrap(), Stored::Executed);
+        let pieces = vec![inserted, updated.unwrap()];
+        if in_one_call {
+            let db = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
+            execute(&db, pieces).await.unwrap();
+        } else {
+            assert_eq!(sqlite.commit(pieces).await.unwrap(), Stored::Executed);
+        }
         let sql = "SELECT id, of, name, note, size, typeof(id) || typeof(name) || typeof(size) FROM things ORDER BY id";
         sqlx::query_as(sql).fetch_all(&sqlite.writer).await.unwrap()
     }
 
     #[tokio::test]
-    async fn a_lone_row_is_stored_as_one_of_many_is() {
-        let (lone, many) = (stored(1).await, stored(3).await);
-        assert_eq!((lone.len(), many.len()), (1, 3));
-        assert_eq!(lone[0], many[0]);
+    async fn rows_are_stored_the_same_one_by_one_and_together() {
+        let many = stored(3, true).await;
+        assert_eq!(stored(3, false).await, many);
+        for in_one_call in [false, true] {
+            assert_eq!(stored(1, in_one_call).await, many[..1]);
+            assert!(stored(0, in_one_call).await.is_empty());
+        }
         let (id, of, name, note, size, types) = &many[2];
         assert_eq!((id.len(), id[15], of, note), (16, 2, &None, &None));
         assert_eq!((name.as_str(), *size, types.as_str()), ("a \"name\"\n2 ☕", i64::MAX, "blobtextinteger"));
