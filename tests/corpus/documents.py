@@ -452,7 +452,7 @@ def by_hand(folder):
     read = ["Hà Nội;12,50", "Köln;9,00"]
     files = {
         "table.csv": (b"\xef\xbb\xbf" + rows.encode(), read),
-        "table-utf16.csv": (rows.encode("utf-16"), ["Stadt: Hà Nội; Preis: 12,50", "Stadt: Köln; Preis: 9,00"]),
+        "table-utf16.csv": (rows.encode("utf-16"), read),
         "table-1252.csv": (
             rows.replace("Hà Nội", "Tromsø").encode("cp1252"),
             ["Stadt: Tromsø; Preis: 12,50", "Stadt: Köln; Preis: 9,00"],
