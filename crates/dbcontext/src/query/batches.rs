@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, FromQueryResult, RuntimeErr};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, postgres::PgArguments};
 use uuid::Uuid;
 
 use super::{
@@ -179,9 +180,15 @@ pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Pi
             Stored::Repeated => Claim::Repeated,
         });
     }
-    match Held::find_by_statement(execute_where_seen(seen, pieces)?).all(db.log()).await {
+    let (sql, arguments) = execute_where_seen(seen, pieces)?;
+    // By sqlx itself: arrays of sea-orm hold no NULL.
+    let cause = |error: sqlx::Error| RuntimeErr::SqlxError(error.into());
+    let acquired = db.log().get_postgres_connection_pool().acquire().await;
+    let mut connection = acquired.map_err(|error| app_error(DbErr::Conn(cause(error))))?;
+    let executed: Result<Vec<Uuid>, _> = sqlx::query_scalar_with(sql, arguments).fetch_all(&mut *connection).await;
+    match executed.map_err(|error| DbErr::Query(cause(error))) {
         Ok(held) => {
-            let held: HashSet<ConversationId> = held.into_iter().map(|row| row.id).collect();
+            let held: HashSet<ConversationId> = held.into_iter().map(ConversationId).collect();
             let moved: Vec<_> = seen.iter().map(|seen| seen.id).filter(|id| !held.contains(id)).collect();
             Ok(if moved.is_empty() { Claim::Executed } else { Claim::Moved(moved) })
         }
@@ -190,14 +197,9 @@ pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Pi
     }
 }
 
-/// A conversation that is still as it was seen.
-#[derive(FromQueryResult)]
-struct Held {
-    id: ConversationId,
-}
-
-/// One statement, and so one transaction, of PostgreSQL; it answers what is [`Held`], and does nothing unless that is everything.
-fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<Statement, AppError> {
+/// One statement, and so one transaction, of PostgreSQL; it answers which conversations are still as they were seen, and does nothing unless that is
+/// everything.
+fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
     let mut rows = Vec::with_capacity(seen.len());
     for seen in seen {
         let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role }));
@@ -285,7 +287,7 @@ pub async fn existing<C: ConnectionTrait>(
 }
 
 /// Stores messages: plain ones of the main line by a statement that has no columns for threads, forwards and polls, the others by one that has.
-pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> Result<Vec<Piece>, AppError> {
+pub fn insert_messages(messages: Vec<NewMessage>) -> Vec<Piece> {
     static PLAIN: Change<14> = Change::insert("messages", PLAIN_COLUMNS);
     static PLACED: Change<19> = Change::insert("messages", {
         let mut columns = [Column::Uuid("thread_id"); 19];
@@ -305,7 +307,7 @@ pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> R
         .partition(|message| message.thread.is_some() || message.forwarded.is_some() || message.poll.is_some());
     let mut pieces = Vec::with_capacity(1);
     if !plain.is_empty() {
-        pieces.push(PLAIN.piece(backend, plain.into_iter().map(plain_fields))?);
+        pieces.push(PLAIN.piece(plain.into_iter().map(plain_fields)));
     }
     if !placed.is_empty() {
         let rows = placed.into_iter().map(|mut message| {
@@ -316,9 +318,9 @@ pub fn insert_messages(backend: DatabaseBackend, messages: Vec<NewMessage>) -> R
             let also = thread.is_some_and(|thread| thread.also_to_conversation).into();
             [a, b, c, d, e, f, g, h, i, j, k, l, m, n, root, no, also, forwarded.into(), poll.into()]
         });
-        pieces.push(PLACED.piece(backend, rows)?);
+        pieces.push(PLACED.piece(rows));
     }
-    Ok(pieces)
+    pieces
 }
 
 const PLAIN_COLUMNS: [Column; 14] = [
@@ -358,7 +360,7 @@ fn plain_fields(message: NewMessage) -> [Field; 14] {
 }
 
 /// Appends to the log.
-pub fn insert(backend: DatabaseBackend, events: Vec<NewEvent>) -> Result<Piece, AppError> {
+pub fn insert(events: Vec<NewEvent>) -> Piece {
     static INSERT: Change<7> = Change::insert(
         "conversation_events",
         [
@@ -382,7 +384,7 @@ pub fn insert(backend: DatabaseBackend, events: Vec<NewEvent>) -> Result<Piece, 
             event.message_id.map(|id| id.0).into(),
         ]
     });
-    INSERT.piece(backend, rows)
+    INSERT.piece(rows)
 }
 
 /// How far a conversation's numbers have come.
@@ -396,7 +398,7 @@ pub struct Head {
 }
 
 /// Writes back how far each conversation's numbers have come.
-pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Result<Piece, AppError> {
+pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Piece {
     const COLUMNS: [Column; 5] =
         [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Int("talked"), Column::Uuid("id")];
     static POSTGRES: Change<5> = Change::new(
@@ -416,7 +418,7 @@ pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Resu
         [head.last_seq.into(), head.last_no.into(), now.0.into(), talked.into(), head.id.0.into()]
     });
     let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
-    update.piece(backend, rows)
+    update.piece(rows)
 }
 
 /// The last message that somebody has written in a conversation.
@@ -427,10 +429,7 @@ pub struct Written {
 }
 
 /// Whoever has written something has received and read what is before it. In the order in which readers' positions are written.
-pub fn read_by_writing(
-    backend: DatabaseBackend,
-    written: &BTreeMap<(ConversationId, UserId), Written>,
-) -> Result<Piece, AppError> {
+pub fn read_by_writing(backend: DatabaseBackend, written: &BTreeMap<(ConversationId, UserId), Written>) -> Piece {
     // Numbered parameters of SQLite would count across statements: the place in the log is there twice.
     const COLUMNS: [Column; 5] = [
         Column::Int("no"),
@@ -457,21 +456,21 @@ pub fn read_by_writing(
     let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
     let rows =
         written.iter().map(|((id, user), at)| [at.no.into(), at.seq.into(), at.seq.into(), id.0.into(), user.0.into()]);
-    update.piece(backend, rows)
+    update.piece(rows)
 }
 
 /// The outbox entry of a batch: its events have to be published.
-pub fn insert_outbox_entry(backend: DatabaseBackend, id: Uuid, now: Timestamp) -> Result<Piece, AppError> {
+pub fn insert_outbox_entry(id: Uuid, now: Timestamp) -> Piece {
     static INSERT: Change<2> = Change::insert("event_groups", [Column::Uuid("id"), Column::Int("created_at")]);
-    INSERT.piece(backend, [[id.into(), now.0.into()]])
+    INSERT.piece([[id.into(), now.0.into()]])
 }
 
 /// The bus has taken the events of these batches.
-pub fn remove_outbox_entries(backend: DatabaseBackend, ids: &[Uuid]) -> Result<Piece, AppError> {
+pub fn remove_outbox_entries(ids: &[Uuid]) -> Piece {
     static DELETE: Change<1> = Change::new(
         [Column::Uuid("id")],
         "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",
         "DELETE FROM event_groups WHERE id = ?",
     );
-    DELETE.piece(backend, ids.iter().map(|id| [(*id).into()]))
+    DELETE.piece(ids.iter().map(|id| [(*id).into()]))
 }

@@ -148,7 +148,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<()
             row.scope_id.into(),
         ]
     });
-    execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
 /// Keeps amounts back. The budgets count them already.
@@ -175,7 +175,7 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
             hold.expires_at.0.into(),
         ]
     });
-    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![INSERT.piece(rows)]).await
 }
 
 /// Removes holds, where they are still there: one that has expired is not.
@@ -225,13 +225,13 @@ pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>
 }
 
 /// Requests that are still under way keep their holds until then.
-pub fn renew(backend: DatabaseBackend, ids: &[Uuid], expires_at: Timestamp) -> Result<Piece, AppError> {
+pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
         "UPDATE budget_holds SET expires_at = w.expires_at FROM {} WHERE budget_holds.id = w.id",
         "UPDATE budget_holds SET expires_at = ? WHERE id = ?",
     );
-    UPDATE.piece(backend, ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
+    UPDATE.piece(ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
 }
 
 /// Sets a budget, or sets it anew.

@@ -196,7 +196,7 @@ pub struct StoredText {
 }
 
 /// Puts payloads without a message's later text in place.
-pub fn rewrite_texts(backend: DatabaseBackend, events: Vec<StoredEvent>) -> Result<Piece, AppError> {
+pub fn rewrite_texts(events: Vec<StoredEvent>) -> Piece {
     static UPDATE: Change<3> = Change::new(
         [Column::Text("payload"), Column::Uuid("conversation_id"), Column::Int("seq")],
         "UPDATE conversation_events SET payload = w.payload, message_id = NULL FROM {} \
@@ -204,7 +204,7 @@ pub fn rewrite_texts(backend: DatabaseBackend, events: Vec<StoredEvent>) -> Resu
         "UPDATE conversation_events SET payload = ?, message_id = NULL WHERE conversation_id = ? AND seq = ?",
     );
     let rows = events.into_iter().map(|event| [event.payload.into(), event.conversation_id.0.into(), event.seq.into()]);
-    UPDATE.piece(backend, rows)
+    UPDATE.piece(rows)
 }
 
 /// Whether something that this batch wrote is in the log.

@@ -73,7 +73,7 @@ pub async fn open<C: ConnectionTrait>(
         "INSERT INTO ledger_accounts (id, kind, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
     );
     let rows = ids.iter().map(|id| [(*id).into(), kind.into(), now.0.into()]);
-    execute(db, vec![OPEN.piece(db.get_database_backend(), rows)?]).await
+    execute(db, vec![OPEN.piece(rows)]).await
 }
 
 pub async fn account<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<ledger_account::Model>, AppError> {
@@ -106,7 +106,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Mode
     let rows = changed
         .iter()
         .map(|row| [row.balance.0.into(), row.held.0.into(), row.owed.0.into(), row.is_due.into(), row.id.into()]);
-    execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
 /// Entries are only ever added.
@@ -145,7 +145,7 @@ pub async fn insert_entries<C: ConnectionTrait>(txn: &C, entries: Vec<ledger_ent
             row.created_at.0.into(),
         ]
     });
-    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![INSERT.piece(rows)]).await
 }
 
 /// What is left of the credits of locked accounts: what expires first comes first.
@@ -188,7 +188,7 @@ pub async fn insert_grants<C: ConnectionTrait>(txn: &C, grants: Vec<credit_grant
             row.created_at.0.into(),
         ]
     });
-    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![INSERT.piece(rows)]).await
 }
 
 pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCredits)]) -> Result<(), AppError> {
@@ -201,7 +201,7 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
         return Ok(());
     }
     let rows = changed.iter().map(|(id, remaining)| [remaining.0.into(), (*id).into()]);
-    execute(txn, vec![UPDATE.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
 /// What the credits of an account came to of which something is left.
@@ -271,7 +271,7 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
     let rows = holds
         .iter()
         .map(|hold| [hold.id.into(), hold.account_id.into(), hold.amount.0.into(), hold.expires_at.0.into()]);
-    execute(txn, vec![INSERT.piece(txn.get_database_backend(), rows)?]).await
+    execute(txn, vec![INSERT.piece(rows)]).await
 }
 
 /// Removes holds, where they are still there: one that has expired is not.
@@ -321,13 +321,13 @@ pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>
 }
 
 /// What is under way keeps its holds until then.
-pub fn renew(backend: DatabaseBackend, ids: &[Uuid], expires_at: Timestamp) -> Result<Piece, AppError> {
+pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
         "UPDATE credit_holds SET expires_at = w.expires_at FROM {} WHERE credit_holds.id = w.id",
         "UPDATE credit_holds SET expires_at = ? WHERE id = ?",
     );
-    UPDATE.piece(backend, ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
+    UPDATE.piece(ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
 }
 
 /// What was taken back from an account for refunds and disputes, and what of that was given back.

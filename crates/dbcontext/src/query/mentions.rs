@@ -1,6 +1,6 @@
 //! Who is mentioned by which message: rows that are counted above what somebody has read.
 
-use appcore::{AppError, ConversationId, UserId};
+use appcore::{ConversationId, UserId};
 use sea_orm::DatabaseBackend;
 use uuid::Uuid;
 
@@ -32,24 +32,24 @@ pub(super) const fn everybody(backend: DatabaseBackend) -> &'static str {
     }
 }
 
-pub fn insert(backend: DatabaseBackend, mentions: Vec<NewMention>) -> Result<Piece, AppError> {
+pub fn insert(mentions: Vec<NewMention>) -> Piece {
     static INSERT: Change<3> = Change::new(
         COLUMNS,
         "INSERT INTO mentions (user_id, conversation_id, no) SELECT w.user_id, w.conversation_id, w.no FROM {} WHERE TRUE \
          ON CONFLICT (user_id, conversation_id, no) DO NOTHING",
         "INSERT INTO mentions (user_id, conversation_id, no) VALUES (?, ?, ?) ON CONFLICT (user_id, conversation_id, no) DO NOTHING",
     );
-    INSERT.piece(backend, mentions.into_iter().map(fields))
+    INSERT.piece(mentions.into_iter().map(fields))
 }
 
 /// Takes back what a message does not say any more.
-pub fn remove(backend: DatabaseBackend, mentions: Vec<NewMention>) -> Result<Piece, AppError> {
+pub fn remove(mentions: Vec<NewMention>) -> Piece {
     static REMOVE: Change<3> = Change::new(
         COLUMNS,
         "DELETE FROM mentions WHERE (user_id, conversation_id, no) IN (SELECT w.user_id, w.conversation_id, w.no FROM {})",
         "DELETE FROM mentions WHERE user_id = ? AND conversation_id = ? AND no = ?",
     );
-    REMOVE.piece(backend, mentions.into_iter().map(fields))
+    REMOVE.piece(mentions.into_iter().map(fields))
 }
 
 const COLUMNS: [Column; 3] = [Column::Uuid("user_id"), Column::Uuid("conversation_id"), Column::Int("no")];

@@ -1,7 +1,7 @@
 //! Messages: read by the members of their conversation only.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -307,7 +307,7 @@ pub struct Words {
 }
 
 /// Gives messages another text, and lets them mention others.
-pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, Words)>, now: Timestamp) -> Result<Piece, AppError> {
+pub fn edit(edited: Vec<(MessageId, Words)>, now: Timestamp) -> Piece {
     static UPDATE: Change<4> = Change::new(
         [Column::Text("content"), Column::Text("mentions"), Column::Int("at"), Column::Uuid("id")],
         "UPDATE messages SET content = w.content, mentions = w.mentions, edited_at = w.at, previews = NULL FROM {} WHERE messages.id = w.id",
@@ -315,7 +315,7 @@ pub fn edit(backend: DatabaseBackend, edited: Vec<(MessageId, Words)>, now: Time
     );
     let rows =
         edited.into_iter().map(|(id, words)| [words.content.into(), words.mentions.into(), now.0.into(), id.0.into()]);
-    UPDATE.piece(backend, rows)
+    UPDATE.piece(rows)
 }
 
 /// What is shown of a message beside its text.
@@ -332,7 +332,7 @@ pub struct Marks {
 }
 
 /// Gives messages other marks.
-pub fn mark(backend: DatabaseBackend, marked: Vec<(MessageId, Marks)>) -> Result<Piece, AppError> {
+pub fn mark(marked: Vec<(MessageId, Marks)>) -> Piece {
     static UPDATE: Change<7> = Change::new(
         [
             Column::Text("reactions"),
@@ -351,15 +351,11 @@ pub fn mark(backend: DatabaseBackend, marked: Vec<(MessageId, Marks)>) -> Result
         let [reactions, pinned_at, thread, last_no, at, solved_at] = fields(marks);
         [reactions, pinned_at, thread, last_no, at, solved_at, id.0.into()]
     });
-    UPDATE.piece(backend, rows)
+    UPDATE.piece(rows)
 }
 
 /// Gives messages another text and other marks: of one message there is one statement.
-pub fn edit_marked(
-    backend: DatabaseBackend,
-    edited: Vec<(MessageId, Words, Marks)>,
-    now: Timestamp,
-) -> Result<Piece, AppError> {
+pub fn edit_marked(edited: Vec<(MessageId, Words, Marks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<10> = Change::new(
         [
             Column::Text("content"),
@@ -394,7 +390,7 @@ pub fn edit_marked(
             id.0.into(),
         ]
     });
-    UPDATE.piece(backend, rows)
+    UPDATE.piece(rows)
 }
 
 fn fields(marks: Marks) -> [Field; 6] {
@@ -410,7 +406,7 @@ fn fields(marks: Marks) -> [Field; 6] {
 }
 
 /// Takes the texts away and leaves the places, with the replies to them.
-pub fn delete_all(backend: DatabaseBackend, ids: Vec<(MessageId, Marks)>, now: Timestamp) -> Result<Piece, AppError> {
+pub fn delete_all(ids: Vec<(MessageId, Marks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<6> = Change::new(
         [
             Column::Int("at"),
@@ -429,7 +425,7 @@ pub fn delete_all(backend: DatabaseBackend, ids: Vec<(MessageId, Marks)>, now: T
         let [_, _, thread, last_no, at, solved_at] = fields(marks);
         [now.0.into(), thread, last_no, at, solved_at, id.0.into()]
     });
-    UPDATE.piece(backend, rows)
+    UPDATE.piece(rows)
 }
 
 /// Takes the text away and leaves the place.
@@ -444,7 +440,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -
 }
 
 /// Takes away what people have kept of deleted messages.
-pub fn remove_kept(backend: DatabaseBackend, ids: &[MessageId]) -> Result<Vec<Piece>, AppError> {
+pub fn remove_kept(ids: &[MessageId]) -> [Piece; 2] {
     static REACTIONS: Change<1> = Change::new(
         [Column::Uuid("id")],
         "DELETE FROM reactions WHERE message_id IN (SELECT w.id FROM {})",
@@ -455,7 +451,7 @@ pub fn remove_kept(backend: DatabaseBackend, ids: &[MessageId]) -> Result<Vec<Pi
         "DELETE FROM saved_messages WHERE message_id IN (SELECT w.id FROM {})",
         "DELETE FROM saved_messages WHERE message_id = ?",
     );
-    [&REACTIONS, &SAVED].map(|change| change.piece(backend, ids.iter().map(|id| [id.0.into()]))).into_iter().collect()
+    [&REACTIONS, &SAVED].map(|change| change.piece(ids.iter().map(|id| [id.0.into()])))
 }
 
 /// Puts an assistant's message into the state `status`.

@@ -7,7 +7,7 @@ use appcore::{
     page::PageRequest,
     view::{self, ReportDeed, ReportReason, ReportStatus, SenderKind},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
@@ -410,10 +410,7 @@ pub async fn turns<C: ConnectionTrait>(
 }
 
 /// Notes when people wrote.
-pub fn take_turns(
-    backend: DatabaseBackend,
-    turns: &BTreeMap<(ConversationId, UserId), Timestamp>,
-) -> Result<Piece, AppError> {
+pub fn take_turns(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Piece {
     static UPSERT: Change<3> = Change::new(
         [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("at")],
         "INSERT INTO slow_turns (conversation_id, user_id, at) SELECT w.conversation_id, w.user_id, w.at FROM {} WHERE TRUE \
@@ -421,8 +418,5 @@ pub fn take_turns(
         "INSERT INTO slow_turns (conversation_id, user_id, at) VALUES (?, ?, ?) \
          ON CONFLICT (conversation_id, user_id) DO UPDATE SET at = excluded.at",
     );
-    UPSERT.piece(
-        backend,
-        turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]),
-    )
+    UPSERT.piece(turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]))
 }

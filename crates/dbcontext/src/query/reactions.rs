@@ -57,19 +57,19 @@ pub async fn first<C: ConnectionTrait>(
     Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-pub fn insert(backend: DatabaseBackend, new: Vec<(Reacted, i64)>) -> Result<Piece, AppError> {
+pub fn insert(new: Vec<(Reacted, i64)>) -> Piece {
     static INSERT: Change<4> = Change::insert("reactions", [KEY[0], KEY[1], KEY[2], Column::Int("seq")]);
     let rows =
         new.into_iter().map(|(key, seq)| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into(), seq.into()]);
-    INSERT.piece(backend, rows)
+    INSERT.piece(rows)
 }
 
-pub fn remove(backend: DatabaseBackend, gone: Vec<Reacted>) -> Result<Piece, AppError> {
+pub fn remove(gone: Vec<Reacted>) -> Piece {
     static DELETE: Change<3> = Change::new(
         KEY,
         "DELETE FROM reactions WHERE (message_id, emoji, user_id) IN (SELECT w.message_id, w.emoji, w.user_id FROM {})",
         "DELETE FROM reactions WHERE message_id = ? AND emoji = ? AND user_id = ?",
     );
     let rows = gone.into_iter().map(|key| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into()]);
-    DELETE.piece(backend, rows)
+    DELETE.piece(rows)
 }

@@ -98,18 +98,18 @@ pub struct NewFollower {
     pub read_no: i64,
 }
 
-pub fn follow(backend: DatabaseBackend, new: &[NewFollower]) -> Result<Piece, AppError> {
+pub fn follow(new: &[NewFollower]) -> Piece {
     static INSERT: Change<3> = Change::new(
         [Column::Uuid("user_id"), Column::Uuid("root_id"), Column::Int("read_no")],
         "INSERT INTO thread_followers (user_id, root_id, read_no) SELECT w.user_id, w.root_id, w.read_no FROM {} WHERE TRUE \
          ON CONFLICT (user_id, root_id) DO NOTHING",
         "INSERT INTO thread_followers (user_id, root_id, read_no) VALUES (?, ?, ?) ON CONFLICT (user_id, root_id) DO NOTHING",
     );
-    INSERT.piece(backend, new.iter().map(|one| [one.user_id.0.into(), one.root_id.0.into(), one.read_no.into()]))
+    INSERT.piece(new.iter().map(|one| [one.user_id.0.into(), one.root_id.0.into(), one.read_no.into()]))
 }
 
 /// Whoever has replied has read what is before.
-pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Result<Piece, AppError> {
+pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Piece {
     static POSTGRES: Change<3> = Change::new(
         [Column::Int("no"), Column::Uuid("user_id"), Column::Uuid("root_id")],
         "UPDATE thread_followers SET read_no = GREATEST(read_no, w.no) FROM {} \
@@ -123,7 +123,7 @@ pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Resul
         "UPDATE thread_followers SET read_no = MAX(read_no, ?) WHERE user_id = ? AND root_id = ?",
     );
     let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };
-    update.piece(backend, read.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
+    update.piece(read.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
 }
 
 /// How far a follower has read.

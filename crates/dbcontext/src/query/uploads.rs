@@ -374,7 +374,7 @@ pub struct Attachment {
 }
 
 /// Has messages carry files.
-pub fn attach(backend: DatabaseBackend, attachments: Vec<Attachment>) -> Result<Piece, AppError> {
+pub fn attach(attachments: Vec<Attachment>) -> Piece {
     static INSERT: Change<5> = Change::insert(
         "message_uploads",
         [
@@ -394,7 +394,7 @@ pub fn attach(backend: DatabaseBackend, attachments: Vec<Attachment>) -> Result<
             file.size.into(),
         ]
     });
-    INSERT.piece(backend, rows)
+    INSERT.piece(rows)
 }
 
 #[derive(FromQueryResult)]

@@ -39,7 +39,7 @@ pub struct UsageFilter {
 }
 
 /// Stores requests.
-pub fn insert(backend: DatabaseBackend, requests: &[Model]) -> Result<Piece, AppError> {
+pub fn insert(requests: &[Model]) -> Piece {
     static INSERT: Change<23> = Change::insert(
         "usage_requests",
         [
@@ -95,7 +95,7 @@ pub fn insert(backend: DatabaseBackend, requests: &[Model]) -> Result<Piece, App
             request.tries.into(),
         ]
     });
-    INSERT.piece(backend, rows)
+    INSERT.piece(rows)
 }
 
 /// What one model was used for on one day by one key of one person.
@@ -110,10 +110,7 @@ struct Sum {
 }
 
 /// Adds requests to the sums of their days, under the names that their models have here. In one order, so that two instances can't deadlock.
-pub fn add_up<'a>(
-    backend: DatabaseBackend,
-    requests: impl IntoIterator<Item = (&'a Model, &'a str)>,
-) -> Result<Piece, AppError> {
+pub fn add_up<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> Piece {
     static UPSERT: Change<10> = Change::new(
         [
             Column::Int("day"),
@@ -166,7 +163,7 @@ pub fn add_up<'a>(
             sum.cost.0.into(),
         ]
     });
-    UPSERT.piece(backend, rows)
+    UPSERT.piece(rows)
 }
 
 /// Whether a request was stored: a commit whose answer got lost may have succeeded.

@@ -180,7 +180,7 @@ mod tests {
         },
     };
 
-    use sea_orm::{ConnectionTrait as _, DatabaseBackend};
+    use sea_orm::ConnectionTrait as _;
 
     use super::{Connection, Order};
     use crate::{
@@ -200,7 +200,7 @@ mod tests {
     }
 
     async fn insert(db: &Database, ids: &[i64]) -> Stored {
-        let piece = |id: &i64| INSERT.piece(DatabaseBackend::Sqlite, [[(*id).into()]]).unwrap();
+        let piece = |id: &i64| INSERT.piece([[(*id).into()]]);
         db.sqlite().unwrap().commit(ids.iter().map(piece).collect()).await.unwrap()
     }
 
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(insert(&db, &[1]).await, Stored::Executed);
         db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("as a defect would"))).unwrap();
         // The order that finds out may be lost with the thread; none after it is.
-        let piece = || INSERT.piece(DatabaseBackend::Sqlite, [[2.into()]]).unwrap();
+        let piece = || INSERT.piece([[2.into()]]);
         let first = db.sqlite().unwrap().commit(vec![piece()]).await;
         if first.is_err() {
             assert_eq!(insert(&db, &[2]).await, Stored::Executed);

@@ -1,56 +1,62 @@
 //! Statements that change something and go to the database in one call: PostgreSQL gets them as one statement, because each one is a round
 //! trip, and SQLite as statements that follow each other, because each call wakes a thread.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, mem, sync::OnceLock};
 
+use anyhow::anyhow;
 use appcore::AppError;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement, Value};
+use sqlx::{Arguments as _, AssertSqlSafe, postgres::PgArguments};
 
 use super::rows::{self, Column, Field, Rows};
 use crate::constraint::app_error;
 
 /// A statement that changes something, and what it is about.
 #[derive(Debug)]
-pub struct Piece {
-    /// Its parameters are `values`, or one that all `rows` are.
-    sql: Cow<'static, str>,
-    values: Vec<Field>,
-    rows: Option<LoneRows>,
-}
+pub struct Piece(Form);
 
-/// Rows that SQLite takes one by one where that takes no call for each: their JSON costs more than storing them.
 #[derive(Debug)]
-struct LoneRows {
-    /// Takes one row, field by field.
-    sql: &'static str,
-    /// Fields of a row.
-    width: usize,
-    fields: Vec<Field>,
+enum Form {
+    Whole {
+        sql: String,
+        values: Vec<Field>,
+    },
+    Rows {
+        texts: &'static Texts,
+        columns: &'static [Column],
+        /// Of each row, one row after the other.
+        fields: Vec<Field>,
+    },
 }
 
 impl Piece {
-    pub(crate) fn new<const N: usize>(sql: impl Into<Cow<'static, str>>, rows: &Rows<N>) -> Result<Self, AppError> {
-        Ok(Self { sql: sql.into(), values: vec![rows.parameter()?.into()], rows: None })
+    pub(crate) fn new<const N: usize>(sql: String, rows: &Rows<N>) -> Result<Self, AppError> {
+        Ok(Self(Form::Whole { sql, values: vec![rows.parameter()?.into()] }))
     }
 
-    /// What is to be executed for it, again and again: a statement, and the parameters of each time.
+    /// What SQLite executes for it: a statement, and the parameters of each time. Rows go one by one, for there no row costs a call, and JSON costs more than
+    /// storing.
     pub(crate) fn steps(&self) -> (&str, impl Iterator<Item = &[Field]>) {
-        let (sql, fields, width) = match &self.rows {
-            Some(rows) => (rows.sql, &rows.fields, rows.width),
-            None => (self.sql.as_ref(), &self.values, self.values.len().max(1)),
+        let (sql, fields, width) = match &self.0 {
+            Form::Whole { sql, values } => (sql.as_str(), values, values.len()),
+            Form::Rows { texts, columns, fields } => (texts.lone.as_str(), fields, columns.len()),
         };
-        (sql, fields.chunks(width))
+        (sql, fields.chunks(width.max(1)))
     }
 
     /// It as one statement with its parameters.
-    fn whole(self) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
-        let Some(rows) = self.rows else { return Ok((self.sql, self.values)) };
-        if rows.fields.len() == rows.width {
-            return Ok((rows.sql.into(), rows.fields));
+    fn whole(self, backend: DatabaseBackend) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
+        let (texts, columns, fields) = match self.0 {
+            Form::Whole { sql, values } => return Ok((sql.into(), values)),
+            Form::Rows { texts, columns, fields } => (texts, columns, fields),
+        };
+        // A lone row, which is all there is while little is written.
+        if backend == DatabaseBackend::Sqlite && fields.len() == columns.len() {
+            return Ok((texts.lone.as_str().into(), fields));
         }
-        let arrays: Vec<&[Field]> = rows.fields.chunks(rows.width).collect();
-        let parameter = serde_json::to_string(&arrays).map_err(AppError::internal)?;
-        Ok((self.sql, vec![parameter.into()]))
+        let parameter = rows::json(backend, columns, fields.chunks(columns.len()))?;
+        let sql = texts.rows.replace("{}", &rows::unfold(backend, columns));
+        Ok((sql.into(), vec![parameter.into()]))
     }
 }
 
@@ -58,9 +64,7 @@ impl Piece {
 pub(crate) struct Change<const N: usize> {
     columns: [Column; N],
     sql: Sql,
-    postgres: OnceLock<String>,
-    sqlite: OnceLock<String>,
-    lone: OnceLock<String>,
+    texts: OnceLock<Texts>,
 }
 
 enum Sql {
@@ -68,6 +72,14 @@ enum Sql {
     Insert(&'static str),
     /// `{}` stands for the table that the rows are. `lone` has a row's fields as its parameters, in their order.
     Other { rows: &'static str, lone: &'static str },
+}
+
+#[derive(Debug)]
+struct Texts {
+    /// `{}` stands for the table that the rows are.
+    rows: String,
+    /// Takes one row, field by field. Only SQLite does.
+    lone: String,
 }
 
 impl<const N: usize> Change<N> {
@@ -80,84 +92,98 @@ impl<const N: usize> Change<N> {
     }
 
     const fn by(columns: [Column; N], sql: Sql) -> Self {
-        Self { columns, sql, postgres: OnceLock::new(), sqlite: OnceLock::new(), lone: OnceLock::new() }
+        Self { columns, sql, texts: OnceLock::new() }
     }
 
-    pub fn piece(
-        &'static self,
-        backend: DatabaseBackend,
-        rows: impl IntoIterator<Item = [Field; N]>,
-    ) -> Result<Piece, AppError> {
-        let text = if backend == DatabaseBackend::Postgres { &self.postgres } else { &self.sqlite };
-        let sql = text.get_or_init(|| self.of_rows(backend)).as_str();
-        if backend == DatabaseBackend::Postgres {
-            return Piece::new(sql, &Rows::new(backend, self.columns, rows));
-        }
-        let lone = self.lone.get_or_init(|| self.of_fields());
-        let rows = LoneRows { sql: lone, width: N, fields: rows.into_iter().flatten().collect() };
-        Ok(Piece { sql: sql.into(), values: Vec::new(), rows: Some(rows) })
+    pub fn piece(&'static self, rows: impl IntoIterator<Item = [Field; N]>) -> Piece {
+        let texts = self.texts.get_or_init(|| self.texts());
+        Piece(Form::Rows { texts, columns: &self.columns, fields: rows.into_iter().flatten().collect() })
     }
 
-    fn of_rows(&self, backend: DatabaseBackend) -> String {
-        let table = rows::unfold(backend, &self.columns);
+    fn texts(&self) -> Texts {
         match self.sql {
             Sql::Insert(into) => {
-                let names = self.names();
-                format!("INSERT INTO {into} ({names}) SELECT {names} FROM {table}")
+                let names = self.columns.map(Column::name).join(", ");
+                Texts {
+                    rows: format!("INSERT INTO {into} ({names}) SELECT {names} FROM {{}}"),
+                    lone: format!("INSERT INTO {into} ({names}) VALUES ({})", ["?"; N].join(", ")),
+                }
             }
-            Sql::Other { rows, .. } => rows.replace("{}", &table),
+            Sql::Other { rows, lone } => Texts { rows: rows.to_owned(), lone: lone.to_owned() },
         }
-    }
-
-    fn of_fields(&self) -> String {
-        match self.sql {
-            Sql::Insert(into) => format!("INSERT INTO {into} ({}) VALUES ({})", self.names(), ["?"; N].join(", ")),
-            Sql::Other { lone, .. } => lone.to_owned(),
-        }
-    }
-
-    fn names(&self) -> String {
-        self.columns.map(Column::name).join(", ")
     }
 }
 
 /// Executes pieces that don't depend on each other.
 pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(), AppError> {
     let backend = db.get_database_backend();
-    let (texts, values): (Vec<_>, Vec<_>) =
-        pieces.into_iter().map(Piece::whole).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    let sql = match (backend, texts.as_slice()) {
+    let mut texts = Vec::with_capacity(pieces.len());
+    let mut values = Vec::new();
+    for piece in pieces {
+        let (sql, parameters) = piece.whole(backend)?;
+        // Statements of SQLite follow each other, and take one parameter after the other.
+        let is_numbered = backend == DatabaseBackend::Postgres;
+        texts.push(if is_numbered { sql.replace("$1", &format!("${}", values.len() + 1)).into() } else { sql });
+        values.extend(parameters.into_iter().map(Value::from));
+    }
+    let sql = match (backend, texts.as_mut_slice()) {
         (_, []) => return Ok(()),
-        (_, [text]) => text.to_string(),
-        (DatabaseBackend::Postgres, texts) => format!("WITH {} SELECT 1", expressions(texts, 1, |rows| rows)),
-        // They follow each other, and take one parameter after the other.
+        (_, [text]) => mem::take(text).into_owned(),
+        (DatabaseBackend::Postgres, texts) => format!("WITH {} SELECT 1", expressions(texts)),
         (_, texts) => texts.join("; "),
     };
-    let values = values.into_iter().flatten().map(Value::from);
     db.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.map_err(app_error)?;
     Ok(())
 }
 
-/// For PostgreSQL, one statement: if `claim` yields as many rows as are asked for, all of `pieces` are executed, otherwise none of
-/// them. It answers what `claim` yields.
-pub(crate) fn execute_if(claim: Piece, count: usize, pieces: Vec<Piece>) -> Result<Statement, AppError> {
-    let (claim, held) = claim.whole()?;
-    let (texts, values): (Vec<_>, Vec<_>) =
-        pieces.into_iter().map(Piece::whole).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    // A piece whose rows are none changes nothing.
-    let guarded = |rows| format!("(CASE WHEN (SELECT COUNT(*) FROM claimed) = $2 THEN {rows} ELSE '[]' END)");
-    let sql = format!("WITH claimed AS ({claim}), {} SELECT * FROM claimed", expressions(&texts, 3, guarded));
-    let wanted = i64::try_from(count).unwrap_or(i64::MAX);
-    let values = held.into_iter().chain([wanted.into()]).chain(values.into_iter().flatten()).map(Value::from);
-    Ok(Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values))
+/// For PostgreSQL, one statement: if `claim`, which takes one parameter, yields as many rows as are asked for, all of `pieces` are executed, otherwise none
+/// of them. It answers what `claim` yields.
+pub(crate) fn execute_if(
+    claim: Piece,
+    count: usize,
+    pieces: Vec<Piece>,
+) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
+    const HOLDS: &str = "(SELECT COUNT(*) FROM claimed) = $2";
+    let mut arguments = PgArguments::default();
+    let (claim, values) = claim.whole(DatabaseBackend::Postgres)?;
+    add(&mut arguments, values)?;
+    add(&mut arguments, vec![i64::try_from(count).unwrap_or(i64::MAX).into()])?;
+    let mut texts = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let first = arguments.len() + 1;
+        texts.push(match piece.0 {
+            Form::Whole { sql, values } => {
+                add(&mut arguments, values)?;
+                // A piece whose rows are none changes nothing.
+                sql.replace("$1", &format!("(CASE WHEN {HOLDS} THEN ${first} ELSE '[]' END)")).into()
+            }
+            Form::Rows { texts, columns, fields } => {
+                rows::bind(&mut arguments, columns, &fields)?;
+                texts.rows.replace("{}", &rows::unfold_arrays(columns, first, HOLDS)).into()
+            }
+        });
+    }
+    let sql = format!("WITH claimed AS ({claim}), {} SELECT * FROM claimed", expressions(&texts));
+    Ok((AssertSqlSafe(sql), arguments))
 }
 
-/// Statements as common table expressions of PostgreSQL, with their rows as the parameters from `first` on.
-fn expressions(texts: &[Cow<'static, str>], first: usize, rows: impl Fn(String) -> String) -> String {
-    let numbered = |(place, text): (usize, &Cow<'static, str>)| {
-        format!("p{place} AS ({})", text.replace("$1", &rows(format!("${}", first + place))))
-    };
-    texts.iter().enumerate().map(numbered).collect::<Vec<_>>().join(", ")
+fn add(arguments: &mut PgArguments, values: Vec<Field>) -> Result<(), AppError> {
+    for value in values {
+        let added = match value {
+            Field::Null => arguments.add(None::<String>),
+            Field::Uuid(id) => arguments.add(id),
+            Field::Text(text) => arguments.add(&*text),
+            Field::Int(number) => arguments.add(number),
+            Field::Bool(flag) => arguments.add(flag),
+        };
+        added.map_err(|cause| AppError::internal(anyhow!(cause)))?;
+    }
+    Ok(())
+}
+
+/// Statements as common table expressions of PostgreSQL.
+fn expressions(texts: &[Cow<'static, str>]) -> String {
+    texts.iter().enumerate().map(|(place, text)| format!("p{place} AS ({text})")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -191,9 +217,9 @@ mod tests {
             let name = format!("a \"name\"\n{number} ☕");
             [id(number).into(), None::<Uuid>.into(), name.into(), None::<String>.into(), (i64::MAX - 7).into()]
         });
-        let inserted = INSERT.piece(DatabaseBackend::Sqlite, rows).unwrap();
-        let updated = UPDATE.piece(DatabaseBackend::Sqlite, (0..count).map(|number| [7.into(), id(number).into()]));
-        let pieces = vec![inserted, updated.unwrap()];
+        let inserted = INSERT.piece(rows);
+        let updated = UPDATE.piece((0..count).map(|number| [7.into(), id(number).into()]));
+        let pieces = vec![inserted, updated];
         if in_one_call {
             let db = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
             execute(&db, pieces).await.unwrap();

@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 use appcore::{AppError, event::BusMessage};
 use dbcontext::query;
 use metrics::metrics;
-use sea_orm::ConnectionTrait as _;
 
 use super::log;
 use crate::{App, jobs::caught};
@@ -95,7 +94,7 @@ async fn publish_again(app: &App, most: u32) -> Result<Option<usize>, AppError> 
         // The entries are still there: a later round tries again, here or on another instance.
         return Ok(None);
     }
-    let removal = query::batches::remove_outbox_entries(db.get_database_backend(), &entries)?;
+    let removal = query::batches::remove_outbox_entries(&entries);
     query::execute(db, vec![removal]).await?;
     metrics().events.relayed(count);
     tracing::info!(batches = entries.len(), events = count, "published again what had not gone out");
@@ -108,6 +107,7 @@ mod tests {
         Timestamp,
         event::{BusError, EventBus, Left, Listener, MemoryBus},
     };
+    use sea_orm::ConnectionTrait as _;
     use tokio::sync::oneshot;
 
     use super::*;

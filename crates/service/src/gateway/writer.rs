@@ -22,7 +22,6 @@ use dbcontext::{
     query::{self, usage},
 };
 use metrics::{Call, metrics};
-use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, watch};
 
 use super::journal::{Journal, Turns};
@@ -252,9 +251,8 @@ impl Shared {
         let _turn = self.holds.turn().await;
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
-            let backend = tx.get_database_backend();
             let named = group.iter().filter_map(|entry| Some((entry.row.as_ref()?, &*entry.model)));
-            let pieces = vec![usage::insert(backend, &rows)?, usage::add_up(backend, named)?];
+            let pieces = vec![usage::insert(&rows), usage::add_up(named)];
             query::execute(&tx, pieces).await?;
         }
         holds::settle(&tx, &settlements, self.clock.now()).await?;

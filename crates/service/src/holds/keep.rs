@@ -14,7 +14,6 @@ use dbcontext::{
         ledger as accounts,
     },
 };
-use sea_orm::ConnectionTrait;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
@@ -140,13 +139,13 @@ impl Holds {
     }
 
     async fn renew_these(&self, in_counters: &[Uuid], in_accounts: &[Uuid]) -> Result<(), AppError> {
-        let (backend, expires_at) = (self.db.writer().get_database_backend(), self.clock.now().plus(self.expiry));
+        let expires_at = self.clock.now().plus(self.expiry);
         let mut pieces = Vec::new();
         if !in_counters.is_empty() {
-            pieces.push(counters::renew(backend, in_counters, expires_at)?);
+            pieces.push(counters::renew(in_counters, expires_at));
         }
         if !in_accounts.is_empty() {
-            pieces.push(accounts::renew(backend, in_accounts, expires_at)?);
+            pieces.push(accounts::renew(in_accounts, expires_at));
         }
         if pieces.is_empty() {
             return Ok(());

@@ -340,8 +340,7 @@ async fn an_outbox_entry_that_is_being_published_again_can_be_removed() {
         let now = Clock::system().now();
         let claimed =
             query::events::claim_unpublished(fixture.db.writer(), Timestamp(i64::MAX), now, 64).await.unwrap();
-        let backend = fixture.db.writer().get_database_backend();
-        let removal = query::batches::remove_outbox_entries(backend, &claimed).unwrap();
+        let removal = query::batches::remove_outbox_entries(&claimed);
         let removed = query::execute(fixture.db.writer(), vec![removal]);
         tokio::time::timeout(Duration::from_secs(10), removed).await.expect("nobody holds them").unwrap();
         let again = query::events::claim_unpublished(fixture.db.writer(), now, now, 64).await.unwrap();

@@ -246,7 +246,7 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     let state = batch.conversation(conversation_id)?;
     let (last_seq, last_no) = (state.last_seq, state.last_no);
     let head = Head { id: conversation_id, last_seq, last_no, has_talked: false };
-    let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now)?;
+    let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now);
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;
     batch.ask(SweepJob::Conversation(conversation_id).new_job()?);

@@ -175,7 +175,7 @@ impl Edits {
 
     /// What stores the changes since the last time.
     pub fn take_pieces(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
-        let mut pieces = self.reactions.take_pieces(backend)?;
+        let mut pieces = self.reactions.take_pieces();
         let (edited, marked) = (std::mem::take(&mut self.edited), std::mem::take(&mut self.marked));
         let deleted = std::mem::take(&mut self.deleted);
         let known = |id: &MessageId| self.messages.get(id);
@@ -184,27 +184,27 @@ impl Edits {
         let texts = edited.difference(&marked).filter_map(known).map(|it| Ok((it.id, words_of(it)?)));
         let texts = texts.collect::<Result<Vec<_>, AppError>>()?;
         if !texts.is_empty() {
-            pieces.push(query::messages::edit(backend, texts, now)?);
+            pieces.push(query::messages::edit(texts, now));
         }
         let marks = marked.difference(&edited).filter(is_there).filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
         let marks = marks.collect::<Result<Vec<_>, AppError>>()?;
         if !marks.is_empty() {
-            pieces.push(query::messages::mark(backend, marks)?);
+            pieces.push(query::messages::mark(marks));
         }
         let both = edited.intersection(&marked).filter_map(known);
         let both = both.map(|it| Ok((it.id, words_of(it)?, marks_of(it)?))).collect::<Result<Vec<_>, AppError>>()?;
         if !both.is_empty() {
-            pieces.push(query::messages::edit_marked(backend, both, now)?);
+            pieces.push(query::messages::edit_marked(both, now));
         }
         if !deleted.is_empty() {
             let gone = deleted.iter().filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
-            pieces.push(query::messages::delete_all(backend, gone.collect::<Result<Vec<_>, AppError>>()?, now)?);
+            pieces.push(query::messages::delete_all(gone.collect::<Result<Vec<_>, AppError>>()?, now));
             let deleted: Vec<MessageId> = deleted.into_iter().collect();
-            pieces.extend(query::messages::remove_kept(backend, &deleted)?);
+            pieces.extend(query::messages::remove_kept(&deleted));
         }
         if !self.rewritten.is_empty() {
             let rewritten = std::mem::take(&mut self.rewritten).into_values().collect();
-            pieces.push(query::events::rewrite_texts(backend, rewritten)?);
+            pieces.push(query::events::rewrite_texts(rewritten));
         }
         if !self.followers.is_empty() {
             // Each once: who replies follows from the reply on, whoever else is named.
@@ -213,11 +213,11 @@ impl Edits {
                 let known = new.entry((one.user_id, one.root_id)).or_insert(one);
                 known.read_no = known.read_no.max(one.read_no);
             }
-            pieces.push(query::threads::follow(backend, &new.into_values().collect::<Vec<_>>())?);
+            pieces.push(query::threads::follow(&new.into_values().collect::<Vec<_>>()));
         }
         if !self.repliers.is_empty() {
             let read: Vec<NewFollower> = std::mem::take(&mut self.repliers).into_values().collect();
-            pieces.push(query::threads::read_by_replying(backend, &read)?);
+            pieces.push(query::threads::read_by_replying(backend, &read));
         }
         Ok(pieces)
     }

@@ -11,7 +11,6 @@ use dbcontext::query::{
     self, Piece,
     uploads::{Attachment, StoredUpload},
 };
-use sea_orm::DatabaseBackend;
 
 use super::{
     batch::Batch,
@@ -30,8 +29,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub fn into_pieces(self, backend: DatabaseBackend) -> Result<Option<Piece>, AppError> {
-        if self.attached.is_empty() { Ok(None) } else { query::uploads::attach(backend, self.attached).map(Some) }
+    pub fn into_pieces(self) -> Option<Piece> {
+        (!self.attached.is_empty()).then(|| query::uploads::attach(self.attached))
     }
 
     fn of(&self, owner: UserId, id: UploadId) -> Option<&StoredUpload> {

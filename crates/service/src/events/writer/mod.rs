@@ -324,12 +324,9 @@ impl Task {
 
     async fn remove_acknowledged(&mut self) {
         let entries = self.outbox.take();
-        let backend = self.db.log().get_database_backend();
-        let removed = match query::batches::remove_outbox_entries(backend, &entries) {
-            // Whoever has something to commit waits behind this.
-            Ok(piece) => self.db.commit_within(COMMIT_TIMEOUT, query::execute(self.db.log(), vec![piece])).await,
-            Err(error) => Err(error),
-        };
+        let removal = vec![query::batches::remove_outbox_entries(&entries)];
+        // Whoever has something to commit waits behind this.
+        let removed = self.db.commit_within(COMMIT_TIMEOUT, query::execute(self.db.log(), removal)).await;
         if let Err(error) = removed {
             // The relay publishes them again; receivers drop what they have.
             tracing::warn!(%error, "acknowledged outbox entries could not be removed");

@@ -8,7 +8,7 @@ use appcore::{
     view::{Message, Reaction},
 };
 use dbcontext::query::{self, Piece, reactions::Reacted};
-use sea_orm::{ConnectionTrait, DatabaseBackend};
+use sea_orm::ConnectionTrait;
 
 use super::{
     batch::Batch,
@@ -75,7 +75,7 @@ impl Reactions {
         self.changed.retain(|reacted, _| reacted.message_id != message);
     }
 
-    pub fn take_pieces(&mut self, backend: DatabaseBackend) -> Result<Vec<Piece>, AppError> {
+    pub fn take_pieces(&mut self) -> Vec<Piece> {
         let (mut new, mut gone) = (Vec::new(), Vec::new());
         for (reacted, (is_there, seq)) in std::mem::take(&mut self.changed) {
             match (self.stored.contains(&reacted), is_there) {
@@ -92,12 +92,12 @@ impl Reactions {
         }
         let mut pieces = Vec::new();
         if !new.is_empty() {
-            pieces.push(query::reactions::insert(backend, new)?);
+            pieces.push(query::reactions::insert(new));
         }
         if !gone.is_empty() {
-            pieces.push(query::reactions::remove(backend, gone)?);
+            pieces.push(query::reactions::remove(gone));
         }
-        Ok(pieces)
+        pieces
     }
 }
 

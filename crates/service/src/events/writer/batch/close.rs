@@ -73,35 +73,35 @@ impl Batch<'_> {
         }
         let mut pieces = self.edits.take_pieces(backend, self.now)?;
         if !self.new_messages.is_empty() {
-            pieces.extend(query::batches::insert_messages(backend, self.new_messages)?);
+            pieces.extend(query::batches::insert_messages(self.new_messages));
         }
         if !written.is_empty() {
-            pieces.push(query::batches::read_by_writing(backend, &written)?);
+            pieces.push(query::batches::read_by_writing(backend, &written));
         }
         if !self.new_turns.is_empty() {
-            pieces.push(query::moderation::take_turns(backend, &self.new_turns)?);
+            pieces.push(query::moderation::take_turns(&self.new_turns));
         }
         let (new, gone): (Vec<_>, Vec<_>) = self.mentions.into_iter().partition(|(_, is_there)| *is_there);
         let rows = |mentions: Vec<(NewMention, bool)>| mentions.into_iter().map(|(mention, _)| mention).collect();
         if !new.is_empty() {
-            pieces.push(query::mentions::insert(backend, rows(new))?);
+            pieces.push(query::mentions::insert(rows(new)));
         }
         if !gone.is_empty() {
-            pieces.push(query::mentions::remove(backend, rows(gone))?);
+            pieces.push(query::mentions::remove(rows(gone)));
         }
-        pieces.extend(self.files.into_pieces(backend)?);
+        pieces.extend(self.files.into_pieces());
         let noted = self.id.filter(|_| !self.events.is_empty());
         if !self.events.is_empty() {
-            pieces.push(query::batches::insert(backend, self.events)?);
+            pieces.push(query::batches::insert(self.events));
         }
         if let Some(id) = noted {
-            pieces.push(query::batches::insert_outbox_entry(backend, id, self.now)?);
+            pieces.push(query::batches::insert_outbox_entry(id, self.now));
         }
         if !heads.is_empty() {
-            pieces.push(query::batches::advance(backend, &heads, self.now)?);
+            pieces.push(query::batches::advance(backend, &heads, self.now));
         }
         if !told.is_empty() {
-            pieces.push(query::batches::remove_outbox_entries(backend, told)?);
+            pieces.push(query::batches::remove_outbox_entries(told));
         }
         let mut signals = Vec::new();
         if !self.jobs.is_empty() {
