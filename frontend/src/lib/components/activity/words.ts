@@ -8,8 +8,8 @@ export function heading({ kind, actor, title }: Notification): string {
   return actor?.name ?? title;
 }
 
-/** What has happened, after the name of who did it: “mentioned you”. */
-export function deed({ kind, count, detail, actor }: Notification): string {
+/** What has happened, after the name of who did it: “mentioned you”. Who else did it is not known, but between two people. */
+export function deed({ kind, count, detail, actor }: Notification, isPair = false): string {
   switch (kind) {
     case 'mention':
       return detail ? m.activity_mentioned_all({ how: `@${detail}` }) : m.activity_mentioned();
@@ -19,7 +19,8 @@ export function deed({ kind, count, detail, actor }: Notification): string {
       return count > 1 ? m.activity_replied_more({ count }) : m.activity_replied();
     case 'message':
       if (actor?.kind === 'assistant' && count === 1) return m.activity_answered();
-      return count > 1 ? m.activity_wrote_more({ count }) : m.activity_wrote();
+      if (count === 1) return m.activity_wrote();
+      return isPair ? m.activity_wrote_you({ count }) : m.activity_wrote_more({ count });
     case 'reaction':
       return count > 1 ? m.activity_reacted_more({ count: count - 1 }) : m.activity_reacted();
     case 'reminder':
