@@ -78,9 +78,9 @@ test(
     const incidents = page.getByRole('region', { name: 'Incidents' }).getByRole('listitem');
     await expect(incidents.first()).toContainText('Jobs failed');
     await expect(incidents.last()).toContainText('Redis can’t be reached');
-    await expect(incidents.last()).toContainText('noticed by 2 instances');
+    await expect(incidents.last()).toContainText('Noticed by 2 instances');
     // Who felt it.
-    await expect(incidents.first()).toContainText('1 job waited for somebody to look at it.');
+    await expect(incidents.first()).toContainText('1 job needed someone to look at it.');
     await expect(incidents.last()).toContainText(
       '1,204 changes reached the other instances up to a second late. Up to 38 people were here.'
     );

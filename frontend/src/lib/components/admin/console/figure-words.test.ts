@@ -54,7 +54,7 @@ it('says who felt an incident, and nothing where nobody has counted', () => {
     'The AI provider main can’t be asked'
   );
   expect(feltWords({ ...incident, kind: 'dead_letters', people: null })).toBe(
-    '12 jobs waited for somebody to look at them.'
+    '12 jobs needed someone to look at them.'
   );
   expect(feltWords({ ...incident, kind: 'of a newer server' as 'ai' })).toBe('');
 });
