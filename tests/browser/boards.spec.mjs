@@ -169,7 +169,7 @@ test('two people plan on one board, by mouse and by keyboard', { tag: '@gate' },
   const id = (await apiOf(server, ben)).id ?? (await (await apiOf(server, ben)).call('GET', '/r1/users/me')).id;
   const due = new Date(Date.now() + 24 * 3_600_000).toISOString();
   await ben.page.goto('/tasks');
-  await expect(ben.page.getByText('No tasks for you')).toBeVisible();
+  await expect(ben.page.getByText('No tasks yet')).toBeVisible();
   await ben.expectFlawless('no tasks of one’s own');
   await shoot(ben.page, 'tasks-empty-1440');
   await api.call('POST', `/r1/conversations/${chat}/tasks`, {
