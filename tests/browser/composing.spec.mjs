@@ -127,6 +127,8 @@ test('a name with marks in it is chosen from the list and called, and of two of 
     await anna.composer.pressSequentially('@*St');
     const options = anna.page.getByRole('option', { name: '*Star_B*' });
     await expect(options).toHaveCount(2);
+    // Beside the name, which says nothing here.
+    await expect(options.nth(at)).toContainText('Online');
     await options.nth(at).click();
     await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* `);
     await anna.composer.pressSequentially(`number ${at}`);

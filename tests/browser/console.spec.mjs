@@ -206,13 +206,18 @@ test('an admin finds failed jobs, puts them back and deletes them', async ({ bro
   expect(done).toEqual([`POST ${path}/requeue`, `DELETE ${path}`, 'POST /r1/admin/jobs/requeue', 'DELETE all']);
   await page.setViewportSize(PHONE.viewport);
   // Why it failed has the room that a row's buttons would take: they are with its details.
-  items = [{ ...job, error: 'connection refused by the host of mails, port 587: tried its addresses one by one' }];
+  const lines = Array.from({ length: 40 }, (_, at) => `   ${at}: mail::deliver`).join('\n');
+  items = [
+    { ...job, error: `connection refused by the host of mails, port 587: tried its addresses one by one\n${lines}` }
+  ];
   await page.goto('/admin/jobs?status=dead');
-  const { width } = await row.getByText('connection refused').boundingBox();
+  const { width, height } = await row.getByText('connection refused').boundingBox();
   expect(width).toBeGreaterThan(150);
+  expect(height).toBeLessThan(100);
   await expect(row.getByRole('button', { name: 'Try mail again' })).toBeHidden();
   await admin.expectFlawless('jobs on a phone');
   await row.getByRole('button', { name: 'Details of mail' }).click();
+  await expect(page.getByRole('dialog').getByText('connection refused')).toHaveCSS('white-space-collapse', 'preserve');
   await admin.expectFlawless('the details of a job on a phone');
   await page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByText('No failed jobs.')).toBeVisible();

@@ -13,6 +13,7 @@ test(
     const { page } = anna;
     await page.getByRole('link', { name: 'Notes' }).click();
     await expect(page.getByRole('heading', { name: 'No notes yet' })).toBeVisible();
+    await expect(page.getByText('Notes are private')).toHaveCount(1);
     await anna.expectFlawless('no notes');
     await shoot(page, 'notes-empty-1440');
     await page.getByRole('button', { name: 'New note' }).first().click();

@@ -186,3 +186,65 @@ test('what is written from right to left is, and code in it is not', async ({ ar
   });
   expect(order).toBe(true);
 });
+
+test('what is written from right to left is read in its order wherever it is repeated', async ({ arrive, server }) => {
+  const { anna, api, id } = await conversation(arrive, server);
+  await api.call('PATCH', '/r1/users/me', { display_name: 'נועה לוי' });
+  await api.send(id, '| الاسم | n |\n|---|---|\n| Anna | 1 |\n| فاطمة الزهراء | 2 |');
+  await api.send(id, '- [x] تم');
+  await api.send(id, 'العربية أولاً، then words');
+  const { page } = anna;
+  await page.reload();
+  await anna.sees('then words');
+  const words = (locator) =>
+    locator.evaluate((element) => {
+      const parts = [];
+      for (const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT); walker.nextNode();) {
+        for (const { 0: text, index } of walker.currentNode.data.matchAll(/\S+/g)) {
+          const range = new Range();
+          range.setStart(walker.currentNode, index);
+          range.setEnd(walker.currentNode, index + text.length);
+          parts.push({ text, left: range.getBoundingClientRect().left });
+        }
+      }
+      return parts.sort((one, other) => other.left - one.left).map(({ text }) => text);
+    });
+  // From its right end on, as in the message itself: here, in the list of conversations, and where it is found.
+  const inOrder = ['العربية', 'أولاً،', 'words', 'then'];
+  expect(await words(anna.log.getByText('then words'))).toEqual(inOrder);
+  const row = page.getByRole('complementary').getByRole('link', { name: 'נועה לוי' }).locator('xpath=ancestor::div[1]');
+  expect(await words(row.getByText('then words'))).toEqual(inOrder);
+  // Names stand beside the pictures that they belong to, and the cells of a column below each other.
+  const edge = (locator, side) =>
+    locator.evaluate((element, side) => {
+      const range = new Range();
+      range.selectNodeContents(element);
+      return Math.round(range.getBoundingClientRect()[side]);
+    }, side);
+  const picture = await row.locator('.av').first().boundingBox();
+  const name = await edge(row.getByRole('link', { name: 'נועה לוי' }), 'left');
+  expect(name - picture.x - picture.width).toBeLessThan(20);
+  const cells = anna.log.getByRole('cell');
+  expect(await edge(cells.filter({ hasText: 'Anna' }), 'right')).toBe(
+    await edge(cells.filter({ hasText: 'فاطمة الزهراء' }), 'right')
+  );
+  // A tick lies within its box.
+  const [box, mark] = [anna.log.locator('.tick.done'), anna.log.locator('.tick.done svg')];
+  const [around, within] = [await box.boundingBox(), await mark.boundingBox()];
+  expect(Math.abs(around.y + around.height / 2 - within.y - within.height / 2)).toBeLessThan(1);
+  await page.goto(`/search?q=${encodeURIComponent('العربية')}`);
+  expect(await words(page.getByRole('main').locator('[data-hit] .bidi'))).toEqual(inOrder);
+});
+
+test('a long name stays in the message that calls it, on a phone', async ({ arrive, server }) => {
+  const { anna, api, id } = await conversation(arrive, server, PHONE);
+  const name = 'Wolfeschlegelsteinhausenbergerdorff-Königsberg von und zu Hohenlohe-Langenburg';
+  await api.call('PATCH', '/r1/users/me', { display_name: name });
+  await api.send(id, `@${name} wrote this.`);
+  await anna.page.reload();
+  await anna.sees('wrote this.');
+  const { x, width } = await anna.log.locator('.at').boundingBox();
+  expect(x + width).toBeLessThanOrEqual(PHONE.viewport.width);
+  // Above it each line of it begins at its left.
+  await expect(anna.log.locator('.who').last()).toHaveCSS('text-align', 'start');
+});
