@@ -164,3 +164,27 @@ test('one who has no credits left is told where they ask, and goes on as soon as
   await anna.composer.press('Enter');
   await anna.sees('Fine, thanks.');
 });
+
+test('a model without a price is asked without credits, and nothing says otherwise', async ({
+  arrive,
+  server,
+  upstream
+}) => {
+  const admin = await apiOf(server, server.admin);
+  const deployments = [{ provider: 'fake', model: 'small', weight: 1, priority: 0 }];
+  await admin.call('PUT', '/r1/admin/models/small', { deployments });
+  const ben = await arrive('Ben');
+  const { page } = ben;
+  await ben.openAssistant();
+  await expect(page.getByRole('link', { name: 'Credits 0 Buy credits' })).toBeVisible();
+  upstream.next({ words: ['For nothing.'] });
+  await ben.write('How are you?');
+  await ben.sees('For nothing.');
+  const strip = page.getByRole('status').filter({ hasText: 'You’re out of credits.' });
+  await expect(strip).toHaveCount(0);
+
+  const price = { input: 1_000_000, cached: 100_000, output: 2_000_000 };
+  await admin.call('PUT', '/r1/admin/models/small', { deployments, price });
+  await page.reload();
+  await expect(strip).toBeVisible();
+});

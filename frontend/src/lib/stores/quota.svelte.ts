@@ -35,11 +35,11 @@ export class Quota {
     return value === null ? this.#wasCharging : value.credits !== null;
   }
 
-  /** Of answers in chats; null where there is none, or nothing is known. */
-  get shortage(): Shortage | null {
+  /** Of answers in chats; null where there is none, or nothing is known. A model that costs nothing is asked without credits, but no oftener than the plan allows. */
+  shortage(needsCredits: boolean): Shortage | null {
     const { value } = this.entitlements;
     if (!value?.credits) return null;
-    if (value.credits.available <= 0) return { kind: 'credits' };
+    if (needsCredits && value.credits.available <= 0) return { kind: 'credits' };
     for (const { metric, used, limit, resets_at } of value.quotas)
       if (resets_at && used >= limit && (metric === 'answers' || metric === 'tokens'))
         return { kind: 'quota', metric, resets: resets_at };

@@ -2,6 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Capability, Model } from '#lib/api/assistants.ts';
 import { useApp } from '#lib/app.ts';
 import { usePane } from '#lib/chat/pane.svelte.ts';
+import { useHealing } from '#lib/components/healing.svelte.ts';
 import { getLocale } from '#lib/paraglide/runtime.js';
 import { Models } from '#lib/stores/models.svelte.ts';
 
@@ -32,8 +33,9 @@ export function useChatModel(): ChatModel {
   const { list } = modelsOf(api);
 
   $effect(() => {
-    if (pane.assistant && !list.isKnown && !list.isLoading) void list.load();
+    if (pane.assistant && !list.isKnown && !list.isLoading && !list.error) void list.load();
   });
+  useHealing(() => list);
 
   const model = $derived(
     pane.assistant &&
