@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { AnswerFacts } from '#lib/api/assistants.ts';
-import { credits, duration, summary } from './facts.ts';
+import { credits, duration, summary, thoughtFor } from './facts.ts';
 
 const FACTS: AnswerFacts = {
   first_token_ms: 1_200,
@@ -27,13 +27,19 @@ it('shows as many digits of a cost as say something', () => {
 });
 
 it('says durations as one would', () => {
-  expect([80, 1_240, 11_020, 59_700, 125_000].map(duration)).toEqual([
+  expect([0, 49, 80, 1_240, 11_020, 59_700, 125_000].map(duration)).toEqual([
+    '< 0.1 s',
+    '< 0.1 s',
     '0.1 s',
     '1.2 s',
     '11 s',
-    '1 min 0 s',
+    '1 min',
     '2 min 5 s'
   ]);
+});
+
+it('gives no figure for a thought of less than a second', () => {
+  expect([0, 999, 1_000].map(thoughtFor)).toEqual(['Thought for a moment', 'Thought for a moment', 'Thought for 1 s']);
 });
 
 it('sums an answer up by its cost, else by its length', () => {

@@ -12,13 +12,20 @@ export function credits(micro: number): string {
   return number(amount, amount < 0.1 ? 3 : 2);
 }
 
-/** “1.2 s”, “11 s”, “2 min 5 s” */
+/** “< 0.1 s”, “1.2 s”, “11 s”, “2 min 5 s” */
 export function duration(milliseconds: number): string {
   const seconds = milliseconds / 1_000;
+  if (seconds < 0.05) return m.facts_seconds({ count: `< ${number(0.1, 1)}` });
   if (seconds < 10) return m.facts_seconds({ count: number(seconds, 1) });
   const whole = Math.round(seconds);
   if (whole < 60) return m.facts_seconds({ count: number(whole, 0) });
-  return m.facts_minutes({ minutes: Math.floor(whole / 60), seconds: whole % 60 });
+  const [minutes, rest] = [Math.floor(whole / 60), whole % 60];
+  return rest === 0 ? m.time_minutes({ count: minutes }) : m.facts_minutes({ minutes, seconds: rest });
+}
+
+/** How long a model thought: less than a second is no figure that anyone reads. */
+export function thoughtFor(milliseconds: number): string {
+  return milliseconds < 1_000 ? m.thought_moment() : m.thought_for({ time: duration(milliseconds) });
 }
 
 /** In a line: “0.9 credits, 11 s”. */

@@ -18,7 +18,7 @@ describe('amounts', () => {
     expect(tokens(21_940)).toBe('21,940');
     expect(tokens(18_240_000)).toBe('18.2M');
     expect([average(10 / 30), average(0), average(12.4)]).toEqual(['0.3', '0', '12']);
-    expect([seconds(0), seconds(410), seconds(11_200)]).toEqual(['0 s', '0.4 s', '11 s']);
+    expect([seconds(0), seconds(410), seconds(11_200)]).toEqual(['< 0.1 s', '0.4 s', '11 s']);
     expect([percent(0, 0), percent(1, 250), percent(56, 100)]).toEqual(['0%', '0.4%', '56%']);
   });
 

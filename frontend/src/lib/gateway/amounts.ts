@@ -54,8 +54,9 @@ export function percent(part: number, whole: number): string {
   }).format(share);
 }
 
-/** “0.4 s”, “11 s” */
+/** “< 0.1 s”, “0.4 s”, “11 s” */
 export function seconds(milliseconds: number): string {
   const value = milliseconds / 1_000;
+  if (value < 0.05) return m.facts_seconds({ count: `< ${number(0.1, 1)}` });
   return m.facts_seconds({ count: number(value, value < 10 ? 1 : 0) });
 }
