@@ -1,8 +1,10 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Announcement, Severity } from '#lib/api/broadcasts.ts';
 import type { Id } from '#lib/api/types.ts';
+import { known } from '#lib/known.ts';
 
 const WEIGHT: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
+const weightOf = ({ severity }: Announcement) => known(WEIGHT, severity) ?? WEIGHT.info;
 /** A timer can’t wait longer. */
 const LONGEST = 2 ** 31 - 1;
 
@@ -91,9 +93,7 @@ export class Announcements {
   #become(items: Announcement[]): void {
     const now = Date.now();
     const left = items.filter(({ ends_at }) => ends_at === null || Date.parse(ends_at) > now);
-    this.#items = left.sort(
-      (a, b) => WEIGHT[a.severity] - WEIGHT[b.severity] || Date.parse(b.starts_at) - Date.parse(a.starts_at)
-    );
+    this.#items = left.sort((a, b) => weightOf(a) - weightOf(b) || Date.parse(b.starts_at) - Date.parse(a.starts_at));
     clearTimeout(this.#timer);
     const ends = left.flatMap(({ ends_at }) => (ends_at === null ? [] : [Date.parse(ends_at)]));
     if (ends.length > 0)

@@ -79,5 +79,7 @@ export function stateOf({ status, duration_ms }: ToolCall): string {
       return m.tool_interrupted();
     case 'stopped':
       return m.tool_stopped();
+    default:
+      return status;
   }
 }

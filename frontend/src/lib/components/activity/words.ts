@@ -29,6 +29,8 @@ export function deed({ kind, count, detail, actor }: Notification, isPair = fals
       return m.activity_export_ready();
     case 'system':
       return '';
+    default:
+      return kind;
   }
 }
 

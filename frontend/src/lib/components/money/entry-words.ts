@@ -1,5 +1,6 @@
 /** What stands in an account, and how payments ended, in words. */
 import type { PaymentStatus } from '#lib/api/money.ts';
+import { badgeIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const ENTRIES: Record<string, () => string> = {
@@ -36,9 +37,9 @@ const STATUSES: Record<PaymentStatus, { look: string; name: () => string }> = {
 };
 
 export function statusName(status: PaymentStatus): string {
-  return STATUSES[status].name();
+  return badgeIn(STATUSES, status).name;
 }
 
 export function statusLook(status: PaymentStatus): string {
-  return STATUSES[status].look;
+  return badgeIn(STATUSES, status).look;
 }

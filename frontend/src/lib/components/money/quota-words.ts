@@ -10,5 +10,7 @@ export function quotaName(metric: DailyMetric): string {
       return m.money_quota_calls();
     case 'tokens':
       return m.money_quota_tokens();
+    default:
+      return metric;
   }
 }

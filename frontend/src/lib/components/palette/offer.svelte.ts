@@ -9,6 +9,7 @@ import type { Conversation, User } from '#lib/api/types.ts';
 import { shortTime } from '#lib/components/shell/when.ts';
 import { Suggestions, type Suggestion } from '#lib/components/search/suggestions.svelte.ts';
 import { placeName } from '#lib/components/search/place-name.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { Asking } from '#lib/search/asking.svelte.ts';
 import type { Recent, RecentSearches } from '#lib/search/recent.svelte.ts';
@@ -275,6 +276,6 @@ export class Offer {
 /** Conversations with the same assistant are told apart by their time. */
 function aboutOf(conversation: Conversation): string {
   const { kind, assistants, last_activity_at } = conversation;
-  if (!isAssistantChat(conversation)) return KINDS[kind]();
+  if (!isAssistantChat(conversation)) return nameIn(KINDS, kind);
   return `${assistants?.[0]?.name ?? m.kind_assistant()} · ${shortTime(last_activity_at)}`;
 }

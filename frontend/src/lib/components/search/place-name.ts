@@ -1,5 +1,6 @@
 import type { FoundConversation } from '#lib/api/search.ts';
 import type { Conversations } from '#lib/stores/conversations.svelte.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const KINDS = {
@@ -17,7 +18,7 @@ export function placeName(
 ): string {
   if (!place) return '';
   const known = conversations.get(place.id);
-  return (known && conversations.nameOf(known)) || place.title || KINDS[place.kind]();
+  return (known && conversations.nameOf(known)) || place.title || nameIn(KINDS, place.kind);
 }
 
-export const kindName = (kind: FoundConversation['kind']): string => KINDS[kind]();
+export const kindName = (kind: FoundConversation['kind']): string => nameIn(KINDS, kind);

@@ -1,4 +1,5 @@
 /** How searches are written for people. */
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { regional } from '#lib/components/shell/when.ts';
 import type { SearchHas } from '#lib/api/search.ts';
@@ -18,7 +19,7 @@ const IS: readonly (readonly [string, () => string])[] = [
 
 const isHas = (value: string): value is SearchHas => value in HAS;
 
-export const hasWord = (has: SearchHas): string => HAS[has]();
+export const hasWord = (has: SearchHas): string => nameIn(HAS, has);
 
 /** What an operator takes. */
 export const operatorHint: Record<Operator, () => string> = {

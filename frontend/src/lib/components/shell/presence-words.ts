@@ -1,4 +1,5 @@
 import type { PresenceStatus } from '#lib/api/types.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const WORDS: Record<PresenceStatus, () => string> = {
@@ -10,5 +11,5 @@ const WORDS: Record<PresenceStatus, () => string> = {
 
 /** Nothing where nobody knows. */
 export function presenceInWords(status: PresenceStatus | undefined): string {
-  return status ? WORDS[status]() : '';
+  return status ? nameIn(WORDS, status) : '';
 }

@@ -1,4 +1,5 @@
 import type { CheckAbout } from '#lib/api/console.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const NAMES: Record<CheckAbout, () => string> = {
@@ -19,5 +20,5 @@ const NAMES: Record<CheckAbout, () => string> = {
 
 /** A newer server may look at what this app doesn’t know yet. */
 export function checkName(about: CheckAbout): string {
-  return (NAMES as Partial<typeof NAMES>)[about]?.() ?? about;
+  return nameIn(NAMES, about);
 }

@@ -2,6 +2,7 @@
 import type { FigureName, Figures, FiguresRange, Incident, IncidentKind } from '#lib/api/console.ts';
 import { clock, dateFormat } from '#lib/components/shell/when.ts';
 import { count, credits, tokens } from '#lib/gateway/amounts.ts';
+import { known } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 interface Look {
@@ -28,9 +29,9 @@ export const FIGURES: Record<FigureName, Look> = {
 
 /** All of the time in one number. */
 export function summary(name: FigureName, values: readonly (number | null)[]): number {
-  const known = values.filter((value) => value !== null);
-  if (FIGURES[name].union === 'most') return Math.max(0, ...known);
-  return known.reduce((sum, value) => sum + value, 0);
+  const there = values.filter((value) => value !== null);
+  if (known(FIGURES, name)?.union === 'most') return Math.max(0, ...there);
+  return there.reduce((sum, value) => sum + value, 0);
 }
 
 const LABELS: Record<FiguresRange, (time: Date) => string> = {
@@ -60,8 +61,8 @@ const INCIDENTS: Record<IncidentKind, { what: (of: { name: string }) => string; 
 
 /** A newer server may notice what this app doesn’t know yet. */
 export function incidentWords({ kind, detail }: Incident): { what: string; next: string } {
-  const known = (INCIDENTS as Partial<typeof INCIDENTS>)[kind];
-  return known ? { what: known.what({ name: detail ?? '' }), next: known.next() } : { what: kind, next: '' };
+  const words = known(INCIDENTS, kind);
+  return words ? { what: words.what({ name: detail ?? '' }), next: words.next() } : { what: kind, next: '' };
 }
 
 interface Amount {
@@ -90,10 +91,10 @@ const amountOf = (value: number): Amount => ({ count: value, amount: count(value
 
 /** Who felt it, as far as somebody has counted. */
 export function feltWords({ kind, felt, people, instances }: Incident): string {
-  const known = (FELT as Partial<typeof FELT>)[kind];
+  const words = known(FELT, kind);
   // Where one instance alone was without Redis there was nobody to tell late.
-  if (!known || typeof felt !== 'number' || (kind === 'redis' && instances < 2)) return '';
-  if (felt === 0) return known.none();
-  const concerned = people && known.people ? known.people(amountOf(people)) : '';
-  return `${known.some(amountOf(felt))} ${concerned}`.trim();
+  if (!words || typeof felt !== 'number' || (kind === 'redis' && instances < 2)) return '';
+  if (felt === 0) return words.none();
+  const concerned = people && words.people ? words.people(amountOf(people)) : '';
+  return `${words.some(amountOf(felt))} ${concerned}`.trim();
 }

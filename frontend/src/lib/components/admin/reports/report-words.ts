@@ -1,5 +1,6 @@
 import type { Report, ReportDeed, ReportStatus } from '#lib/api/moderation.ts';
 import { isAssistantChat, isChannel, isPair } from '#lib/chat/kinds.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const STATUSES: Record<ReportStatus, { look: string; name: () => string }> = {
@@ -12,7 +13,7 @@ const DEEDS: Record<ReportDeed, () => string> = { hide: m.report_did_hide, warn:
 
 /** What became of it. */
 export function outcomeOf({ deeds }: Report): string {
-  return deeds.length === 0 ? m.report_did_dismiss() : deeds.map((deed) => DEEDS[deed]()).join(', ');
+  return deeds.length === 0 ? m.report_did_dismiss() : deeds.map((deed) => nameIn(DEEDS, deed)).join(', ');
 }
 
 /** Where it was said: a channel by its name, anything else by what it is. */

@@ -1,5 +1,6 @@
 import type { AnyConversation } from '#lib/api/console.ts';
 import type { ConversationKind } from '#lib/api/types.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const CONVERSATION_KINDS: Record<ConversationKind, () => string> = {
@@ -12,10 +13,10 @@ export const CONVERSATION_KINDS: Record<ConversationKind, () => string> = {
 
 /** What it is called here: one without a title is what it is. */
 export function conversationName({ title, kind }: AnyConversation): string {
-  return title ?? CONVERSATION_KINDS[kind]();
+  return title ?? nameIn(CONVERSATION_KINDS, kind);
 }
 
 /** What stands below its name. */
 export function conversationAbout({ title, kind, id }: AnyConversation): string {
-  return title === null ? id : CONVERSATION_KINDS[kind]();
+  return title === null ? id : nameIn(CONVERSATION_KINDS, kind);
 }

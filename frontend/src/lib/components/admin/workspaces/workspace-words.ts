@@ -1,4 +1,5 @@
 import type { WorkspaceKind } from '#lib/api/console.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const KINDS: Record<WorkspaceKind, () => string> = {
@@ -8,5 +9,5 @@ const KINDS: Record<WorkspaceKind, () => string> = {
 };
 
 export function kindName(kind: WorkspaceKind): string {
-  return KINDS[kind]();
+  return nameIn(KINDS, kind);
 }
