@@ -188,3 +188,20 @@ test('a model without a price is asked without credits, and nothing says otherwi
   await page.reload();
   await expect(strip).toBeVisible();
 });
+
+test('usage, plans and billing have their titles at one place', async ({ arrive }) => {
+  const { page } = await arrive('Anna');
+  const tabs = page.getByRole('navigation', { name: 'Usage, plans and billing' });
+  const topOf = async (name) => {
+    await tabs.getByRole('link', { name, exact: true }).click();
+    const title = page.getByRole('main').getByRole('heading', { level: 1, name, exact: true });
+    await expect(title).toBeVisible();
+    return (await title.boundingBox()).y;
+  };
+  for (const viewport of [page.viewportSize(), PHONE.viewport]) {
+    await page.setViewportSize(viewport);
+    await page.goto('/plans');
+    const tops = [await topOf('Usage'), await topOf('Billing'), await topOf('Plans and credits')];
+    expect(new Set(tops).size, tops.join(', ')).toBe(1);
+  }
+});
