@@ -171,3 +171,18 @@ test('a profile opens from a message and from a mention', { tag: '@gate' }, asyn
   await expect(said).toBeFocused();
   await anna.expectFlawless('messages whose authors can be looked at');
 });
+
+test('one’s own new name, given elsewhere, stands in a list that is open', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await page.goto('/people');
+  await page.getByRole('searchbox', { name: 'Search people' }).fill(anna.name);
+  const own = page.getByRole('main').getByRole('button', { name: /\(You\)/ });
+  await expect(own).toContainText(anna.name);
+  const api = await apiOf(server, anna);
+  // It is told to who is connected: that may be a moment away yet.
+  await expect(async () => {
+    await api.call('PATCH', '/r1/users/me', { display_name: `${anna.name} Voss` });
+    await expect(own).toContainText(`${anna.name} Voss`, { timeout: 2_000 });
+  }).toPass();
+});
