@@ -180,6 +180,9 @@ mod cluster {
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let chat = anna.open_single(&ben).await;
         let ben = ben.at(&app.instances[1].url());
+        // Whom an incident reached is told by what was counted.
+        wait_until("people are counted", || async { series(&admin, "1h", "people").await.iter().any(Option::is_some) })
+            .await;
         app.redis.as_mut().unwrap().stop().await;
         wait_until("both notice", || async {
             anna.send_message(&chat, "meanwhile").await;
