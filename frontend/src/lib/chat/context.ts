@@ -24,7 +24,8 @@ const [useChat, setChat] = createContext<Chat>();
 export { useChat };
 
 export function provideChat({ api, connection, session, conversations, entrance }: App): Chat {
-  const { id, display_name: name } = session.user;
+  const me = session.user;
+  const { id } = me;
   const people = new People(api);
   const filesChannel = new BroadcastChannel('natter.files');
   const files = new Attachments(api, entrance, filesChannel);
@@ -32,7 +33,13 @@ export function provideChat({ api, connection, session, conversations, entrance 
   const leave = connection.onHello(() => files.resume());
   const channel = new BroadcastChannel('natter.outbox');
   const messages = new MessagesStore(api, connection, people, files, new BrowserOutboxStorage(), channel);
-  messages.open({ kind: 'user', id, name });
+  messages.open({
+    kind: 'user',
+    id,
+    get name() {
+      return session.nameOf(me);
+    }
+  });
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
   messages.isBegun = (key) => drafts.get(key) !== '';

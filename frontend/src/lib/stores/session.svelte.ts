@@ -76,6 +76,11 @@ export class Session {
     return this.account;
   }
 
+  /** Somebody’s name as it was read; one’s own as it is now. */
+  nameOf({ id, display_name }: Pick<User, 'id' | 'display_name'>): string {
+    return this.account?.id === id ? this.account.display_name : display_name;
+  }
+
   /** What one says of oneself now. */
   get status(): CustomStatus | null {
     const said = this.account?.custom_status ?? null;

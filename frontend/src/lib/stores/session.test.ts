@@ -223,6 +223,13 @@ describe('a session', () => {
     expect([session.state, session.ended, session.leftOnPurpose]).toEqual(['signed-out', false, true]);
   });
 
+  it('knows its own name as it is by now, and that of others as it was read', async () => {
+    api.answers.set('GET /users/me', { ...elena, display_name: 'Elena Voss-Brandt' });
+    await session.load();
+    const names = [elena, { id: 'u2', display_name: 'Amir' }].map((user) => session.nameOf(user));
+    expect(names).toEqual(['Elena Voss-Brandt', 'Amir']);
+  });
+
   it('has the account as it is by now, and lets nobody in by it', async () => {
     expect(session.askedAt).toBeNull();
     await session.refresh();
