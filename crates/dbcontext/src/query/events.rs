@@ -42,9 +42,7 @@ pub async fn after_each<C: ConnectionTrait>(
     positions: &[(ConversationId, i64)],
     limit: u32,
 ) -> Result<Vec<conversation_event::Model>, AppError> {
-    let columns = [Column::Uuid("id"), Column::Int("seen")];
-    let rows = positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]);
-    let asked = Rows::new(db.get_database_backend(), columns, rows);
+    let asked = behind(db.get_database_backend(), positions);
     // The numbers have no gaps, so they bound how many there are. What is taken is shared: the first of each conversation, then the second of each.
     // What the events say is read last: to sort them takes their lengths alone.
     let sql = format!(
@@ -58,6 +56,12 @@ pub async fn after_each<C: ConnectionTrait>(
     let mut events = found.map_err(app_error)?;
     events.sort_unstable_by_key(|event| (event.conversation_id, event.seq));
     Ok(events)
+}
+
+/// Conversations (`id`) and the numbers of the last events that are known of them (`seen`).
+fn behind(backend: DatabaseBackend, positions: &[(ConversationId, i64)]) -> Rows<2> {
+    let columns = [Column::Uuid("id"), Column::Int("seen")];
+    Rows::new(backend, columns, positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]))
 }
 
 /// [`after_each`] for those who work through the logs, whom an event that can't be read would keep from all that comes after it. Whoever asks for one
@@ -126,9 +130,7 @@ pub async fn about_each<C: ConnectionTrait>(
     limit: u32,
 ) -> Result<Vec<EventAbout>, AppError> {
     let backend = db.get_database_backend();
-    let columns = [Column::Uuid("id"), Column::Int("seen")];
-    let rows = positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]);
-    let asked = Rows::new(backend, columns, rows);
+    let asked = behind(backend, positions);
     let bytes =
         if backend == DatabaseBackend::Postgres { "CONVERT_TO(e.payload, 'UTF8')" } else { "CAST(e.payload AS BLOB)" };
     let sql = format!(

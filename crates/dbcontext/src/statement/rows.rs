@@ -28,6 +28,16 @@ impl Column {
             Self::Uuid(name) | Self::Text(name) | Self::Int(name) | Self::Bool(name) => name,
         }
     }
+
+    /// PostgreSQL's type of it.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Uuid(_) => "uuid",
+            Self::Text(_) => "text",
+            Self::Int(_) => "bigint",
+            Self::Bool(_) => "boolean",
+        }
+    }
 }
 
 /// What stands in a column of one row.
@@ -103,15 +113,7 @@ impl Serialize for Field {
 /// The table expression named `w` into which a statement's only parameter unfolds.
 pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
     if backend == DatabaseBackend::Postgres {
-        let fields: Vec<String> = columns
-            .iter()
-            .map(|column| match column {
-                Column::Uuid(name) => format!("{name} uuid"),
-                Column::Text(name) => format!("{name} text"),
-                Column::Int(name) => format!("{name} bigint"),
-                Column::Bool(name) => format!("{name} boolean"),
-            })
-            .collect();
+        let fields: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name(), column.kind())).collect();
         format!("json_to_recordset($1::json) AS w({})", fields.join(", "))
     } else {
         let fields: Vec<String> = columns
@@ -192,15 +194,7 @@ impl Serialize for Row<'_> {
 /// The table expression named `w` into which PostgreSQL unfolds what [`bind`] binds, where the first of it is parameter `first`; no row of it is there
 /// unless `condition` holds. It reads arrays six times as fast as JSON.
 pub(crate) fn unfold_arrays(columns: &[Column], first: usize, condition: &str) -> String {
-    let array = |(place, column): (usize, &Column)| {
-        let kind = match column {
-            Column::Uuid(_) => "uuid",
-            Column::Text(_) => "text",
-            Column::Int(_) => "bigint",
-            Column::Bool(_) => "boolean",
-        };
-        format!("${}::{kind}[]", first + place)
-    };
+    let array = |(place, column): (usize, &Column)| format!("${}::{}[]", first + place, column.kind());
     let arrays: Vec<String> = columns.iter().enumerate().map(array).collect();
     let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
     format!("(SELECT * FROM unnest({}) AS u({1}) WHERE {condition}) AS w({1})", arrays.join(", "), names.join(", "))
