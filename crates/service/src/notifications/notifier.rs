@@ -42,9 +42,10 @@ use crate::{
     removal::in_parts,
 };
 
-/// How long it is waited for more to come, at least; and how much longer it rests than it has worked.
+/// How long it is waited for more to come; and how many times as long it rests as it has worked.
 const GATHER: Duration = Duration::from_millis(100);
 const REST: u32 = 4;
+const SHORTEST_REST: Duration = Duration::from_millis(150);
 const LONGEST_REST: Duration = Duration::from_secs(2);
 /// How soon it is looked again while another instance looks.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -124,7 +125,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
         }
         let begun = Instant::now();
         let rest = match caught(turn(&app, &news, &mut lookout)).await {
-            Ok(()) => (begun.elapsed() * REST).min(LONGEST_REST),
+            Ok(()) => (begun.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST),
             Err(error) => {
                 tracing::warn!(%error, "it could not be found out who is to be told of what");
                 AFTER_FAILURE

@@ -47,7 +47,7 @@ use crate::{
 const REST: u32 = 1;
 /// While something waits to be written.
 const REST_WHILE_BUSY: u32 = 4;
-const SHORTEST_REST: Duration = Duration::from_millis(100);
+const SHORTEST_REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_millis(500);
 /// How soon it is looked again while another instance writes.
 const AGAIN: Duration = Duration::from_millis(250);
