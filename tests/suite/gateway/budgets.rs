@@ -107,8 +107,11 @@ async fn whoever_has_too_little_left_is_told_before_an_assistant_is_asked() {
     let setup = Setup::new().set("gateway.assumed_output", 100).set("ai.context_tokens", 1_000);
     let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;
     let admin = chat.app.admin().await;
-    let price = json!({ "input": 1_000_000, "output": 1_000_000 });
-    admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let charge = async |each: i64| {
+        let price = json!({ "input": each, "output": each });
+        admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    };
+    charge(1_000_000).await;
     let workspace = chat.anna.get(&format!("/r1/conversations/{}", chat.id)).await.data()["workspace_id"].clone();
     let budgets = [format!("user/{}", chat.anna.id), format!("workspace/{}", workspace.as_str().unwrap())];
     for budget in budgets.map(|budget| format!("/r1/admin/budgets/{budget}")) {
@@ -129,6 +132,11 @@ async fn whoever_has_too_little_left_is_told_before_an_assistant_is_asked() {
         refused.refused(402, "budget_exceeded");
         let said = refused.body["message"].as_str().unwrap_or_default();
         assert!(said.contains("AI budget is used up"), "{refused:?}");
+        // What costs nothing is answered all the same.
+        charge(0).await;
+        chat.ask("For nothing?").await;
+        chat.ended("message.completed").await;
+        charge(1_000_000).await;
         admin.delete(&budget).await.data();
     }
     chat.ask("And now?").await;

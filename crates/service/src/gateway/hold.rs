@@ -141,8 +141,9 @@ impl Gateway {
         self.hold(&bill, worst, Origin::Blocks).await
     }
 
-    /// What a use of models by somebody counts against.
+    /// What a use of models by somebody counts against: what costs nothing counts against no budget, as it needs no credits.
     pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> Bill {
+        let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.is_charging {
             return Bill { purses, otherwise: None };

@@ -344,6 +344,43 @@ async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_whic
 }
 
 #[tokio::test]
+async fn what_costs_nothing_is_let_in_however_used_up_budgets_and_credits_are() {
+    for stage in stages().await {
+        let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
+        let app = stage.try_instance(&settings).await.unwrap();
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
+        let (_, without_credits) = key(&app, &anna, PolicyChange::default()).await;
+        let policy = PolicyChange { workspace_id: Some(Some(workspace)), ..with_budget(0) };
+        let (_, without_budget) = key(&app, &anna, policy).await;
+        let without_credits = caller(&app, &without_credits).await;
+        assert!(matches!(ask(&app, &without_credits, "small").await, Err(Refusal::OutOfCredits)));
+        for (scope, of) in [(BudgetScope::User, anna.user_id.0), (BudgetScope::Workspace, workspace.0)] {
+            budgets::set(&app, &anna, scope, of, per(0, BudgetPeriod::None)).await.unwrap();
+        }
+        let without_budget = caller(&app, &without_budget).await;
+        assert!(matches!(ask(&app, &without_budget, "small").await, Err(Refusal::OutOfBudget(_))));
+        let asker = Asker { user_id: anna.user_id, workspace_id: Some(workspace) };
+        let queue = async |model: &str| queue_answers(&app, asker, model, 2).await.map(drop);
+        assert_eq!(queue("small").await.unwrap_err().code(), Code::BudgetExceeded);
+
+        // Nobody has given `large` a price, and `small` has one of nothing from now on.
+        let free = ModelPrice { input: MicroCredits::ZERO, output: MicroCredits::ZERO, ..PRICE };
+        priced_at(&app, &anna, free).await;
+        for model in ["large", "small"] {
+            for caller in [&without_credits, &without_budget] {
+                let call = ask(&app, caller, model).await.unwrap_or_else(|refusal| panic!("{model}: {refusal:?}"));
+                assert_eq!(call.settle(used(100, 10)), MicroCredits::ZERO);
+            }
+            queue(model).await.unwrap();
+            let round = Round { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
+            drop(hold_round(&app, asker, round).await.unwrap());
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_workspace() {
     for stage in stages().await {
         let (app, other) = (instance(&stage).await, instance(&stage).await);

@@ -413,7 +413,7 @@ fn decide(purses: &mut Locked, take: &Take, expires_at: Timestamp) -> Verdict {
     for purse in take.purses.iter().flatten() {
         let Some(left) = purses.left(*purse) else { continue };
         any = true;
-        // A purse that is used up refuses what costs nothing, too.
+        // Each takes something of it: budgets and credits are not asked for what costs nothing.
         if left < take.amounts.of(*purse) || left <= MicroCredits::ZERO {
             let (used, limit, resets_at) = purses.figures(*purse);
             return Verdict::Refused(Shortage { purse: *purse, used, limit, resets_at });
