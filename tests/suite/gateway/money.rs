@@ -10,6 +10,7 @@ use super::{
     budgets::{spending, spending_on, spending_with, spent},
     *,
 };
+use crate::assistants::Chat;
 
 async fn rows(stage: &Stage, key: &Value) -> Vec<Value> {
     let path = format!("/r1/usage/requests?page_size=100&key_id={}", key["id"].as_str().unwrap());
@@ -181,6 +182,25 @@ async fn a_limit_of_nothing_holds_as_much_as_none() {
     }
     assert!(stage.upstream.asked().is_empty(), "nobody got so far");
     assert_eq!(spent(&stage, &key).await, 0);
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_refused_to_programs_and_in_chats_where_that_is_set() {
+    let mut chat = Chat::start(Setup::new().set("gateway.unknown_price", "refuse"), UpstreamKind::OpenAi).await;
+    let (admin, program) = (chat.app.admin().await, chat.anna.program(&["gateway"]).await);
+    assert_eq!(program.post(API_STYLES[0], question(false)).await.status, 403);
+    let refused = chat.anna.send_as(&chat.id, &support::new_id(), "Hello?").await;
+    refused.names_field("model");
+    assert_eq!(refused.body["errors"][0]["code"], "no_price", "{refused:?}");
+    let test = admin.post("/r1/admin/setup/question", json!({})).await.data();
+    assert!(test["ok"] == false && test["error"].as_str().unwrap().contains("has no price"), "{test}");
+    assert!(chat.upstream.asked().is_empty(), "nobody got so far");
+    let price = json!({ "input": 1_000_000, "output": 1_000_000 });
+    admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let answer = chat.ask("Hello?").await;
+    chat.ended("message.completed").await;
+    let compare = format!("/r1/messages/{answer}/compare");
+    chat.anna.post(&compare, json!({ "model": "large" })).await.names_field("model");
 }
 
 #[tokio::test]

@@ -40,7 +40,8 @@ pub(crate) async fn hold(
     asking: &mut AnswerOptions,
 ) -> Result<Option<QueuedHold>, AppError> {
     let (by, id) = (access.user, access.id);
-    if !app.gateway.may_have_budgets(by) && !app.payments.is_charging() && !model_lists::are_there(app) {
+    let limits_nobody = !app.gateway.may_have_budgets(by) && !app.payments.is_charging();
+    if limits_nobody && !model_lists::are_there(app) && !app.gateway.wants_prices() {
         return Ok(None);
     }
     // What is sent to people costs nothing.
@@ -56,8 +57,12 @@ pub(crate) async fn hold(
     }
     let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
     let model = chosen_model(app, id, asking).await?;
-    let (model, _) = gateway::answering(app, model.as_deref());
+    let (model, route) = gateway::answering(app, model.as_deref());
     model_lists::check(app, asker, &model, "model")?;
+    // That there is no such model is said by its answer.
+    if route.is_ok() {
+        gateway::check_price(app, &model, "model")?;
+    }
     let queued = gateway::queue_answers(app, asker, &model, answers).await?;
     asking.holds = queued.as_ref().map(QueuedHold::ids).unwrap_or_default();
     Ok(queued)

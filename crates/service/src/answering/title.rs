@@ -73,8 +73,12 @@ impl TitleJob {
             messages: vec![ChatMessage::user(conversation)],
             ..ChatRequest::default()
         };
+        let (model, route) = gateway::answering(app, assistant.model.as_deref());
+        if gateway::check_price(app, &model, "model").is_err() {
+            return Ok(None);
+        }
         let written = async {
-            let route = gateway::answering(app, assistant.model.as_deref()).1?;
+            let route = route?;
             app.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > WRITTEN_BYTES).await
         };
         match tokio::time::timeout(PATIENCE, written).await {

@@ -54,7 +54,7 @@ pub(super) enum Trouble {
 impl Trouble {
     fn of_hold(error: AppError) -> Self {
         match error.code() {
-            // The last: a model that the workspace or the asker may not use.
+            // The last: a model that the workspace or the asker may not use, or that has no price.
             Code::OutOfCredits | Code::QuotaReached | Code::BudgetExceeded | Code::Invalid => Self::Refused(error),
             _ => Self::Ours(error),
         }

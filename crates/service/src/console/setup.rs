@@ -91,9 +91,15 @@ pub async fn try_mail(app: &App, by: &Principal) -> Result<MailTest, AppError> {
 /// Asks the model that answers where none is named, in the way of an assistant's answer.
 pub async fn try_question(app: &App, by: &Principal) -> Result<QuestionTest, AppError> {
     spend(app, by, "question").await?;
+    let (model, route) = gateway::answering(app, None);
+    if route.is_ok()
+        && let Err(refused) = gateway::check_price(app, &model, "model")
+    {
+        let error = Some(refused.sentence().into_owned());
+        return Ok(QuestionTest { ok: false, model: None, answer: None, duration_ms: 0, error });
+    }
     let begun = Instant::now();
     let asked = async {
-        let (model, route) = gateway::answering(app, None);
         let route = route?;
         let request = ChatRequest { messages: vec![ChatMessage::user(QUESTION.to_owned())], ..ChatRequest::default() };
         let is_enough = |text: &str| text.len() > SHOWN_CHARS * 4;

@@ -10,7 +10,6 @@ use ::ai::{ErrorKind, GatewayError, Meter, Route, ToolUses, Usage, Wanted};
 use appcore::{
     ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
-    config::UnknownPrice,
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
 };
@@ -300,9 +299,7 @@ fn allowed(app: &App, caller: &Caller, endpoint: GatewayEndpoint, asked: &str) -
     let table = gateway.table();
     let model = table.find(asked).filter(|model| gateway.allows(&table, caller, model));
     let model = model.ok_or_else(|| Refusal::UnknownModel(asked.to_owned()))?;
-    if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
-        return Err(Refusal::NoPrice(asked.to_owned()));
-    }
+    gateway.check_price(asked, Some(model.as_ref()))?;
     Ok(model)
 }
 

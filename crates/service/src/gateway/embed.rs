@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, Wanted};
-use appcore::{Code, config::UnknownPrice, credits::MicroCredits, view::GatewayEndpoint};
+use appcore::{Code, credits::MicroCredits, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::entity::usage_request;
 use serde::Deserialize;
@@ -91,9 +91,7 @@ pub(crate) async fn embed(
 ) -> Result<Embedded, EmbedFailure> {
     let gateway = &app.gateway;
     let model = &embedder.model;
-    if model.price.is_none() && gateway.settings.unknown_price == UnknownPrice::Refuse {
-        return Err(refused(Refusal::NoPrice(model.name.to_string())));
-    }
+    gateway.check_price(&model.name, Some(model.as_ref())).map_err(refused)?;
     let body = json!({ "model": &*model.name, "input": texts, "encoding_format": "base64" }).to_string();
     let estimated = texts.iter().map(|text| ::ai::estimate_tokens(text) as u64).sum();
     let amount = gateway.worst_case(model, GatewayEndpoint::Embeddings, Wanted::words(estimated, None));

@@ -13,7 +13,9 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Gateway, Refusal, admission::tokens, budgets::UsedUp, cost, model_lists, models::Model, writer::Entry};
+use super::{
+    Gateway, Refusal, admission::tokens, budgets::UsedUp, check_price, cost, model_lists, models::Model, writer::Entry,
+};
 use crate::{
     App, entitlements,
     holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
@@ -272,6 +274,7 @@ pub(crate) struct RoundHold {
 pub(crate) async fn hold_round(app: &App, asker: Asker, round: Round<'_>) -> Result<RoundHold, AppError> {
     let gateway = &app.gateway;
     model_lists::check(app, asker, round.model, "model")?;
+    check_price(app, round.model, "model")?;
     let model = gateway.find_model(round.model);
     let count = i64::from(round.is_first);
     let worst =

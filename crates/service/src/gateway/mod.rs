@@ -63,6 +63,7 @@ pub use hold::{Asker, Held, QueuedHold};
 pub(crate) use hold::{Round, RoundHold, hold_round, queue_answers};
 pub(crate) use models::{Model, known_model};
 pub use policy::PolicyChange;
+pub(crate) use prices::check_price;
 pub(crate) use record::{AnswerUse, answering, record};
 pub(crate) use side::SideCall;
 pub use transcribe::{MAX_RECORDING, check_dictation, dictate};

@@ -5,9 +5,14 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use appcore::{
+    AppError,
+    config::UnknownPrice,
     credits::MicroCredits,
     view::{LongPrice, ModelCapabilities, ModelPrice},
 };
+
+use super::{Gateway, Model, Refusal};
+use crate::App;
 
 /// Which edition of the table it is.
 const VERSION: &str = "litellm-1.109.1-2026-11-24";
@@ -35,6 +40,31 @@ pub(super) struct Known {
     pub price: ModelPrice,
     pub version: &'static str,
     pub capabilities: ModelCapabilities,
+}
+
+/// Refuses a model whose price nobody knows, by the field that names it, where the setting says so.
+pub(crate) fn check_price(app: &App, name: &str, field: &'static str) -> Result<(), AppError> {
+    let model = app.gateway.find_model(name);
+    if app.gateway.check_price(name, model.as_deref()).is_ok() {
+        return Ok(());
+    }
+    let message = format!("The model “{name}” has no price yet. Choose another one, or ask an admin to set its price.");
+    Err(AppError::field(field, "no_price", message))
+}
+
+impl Gateway {
+    /// Whether models are refused whose price nobody knows. The built-in demo has none, and costs nothing.
+    pub(crate) fn wants_prices(&self) -> bool {
+        self.settings.unknown_price == UnknownPrice::Refuse && self.ai.has_provider()
+    }
+
+    /// Refuses a model whose price nobody knows, where the setting says so.
+    pub(super) fn check_price(&self, name: &str, model: Option<&Model>) -> Result<(), Refusal> {
+        if model.is_some_and(|model| model.price.is_some()) || !self.wants_prices() {
+            return Ok(());
+        }
+        Err(Refusal::NoPrice(name.to_owned()))
+    }
 }
 
 static TABLE: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {

@@ -24,7 +24,7 @@ pub(crate) struct SideCall {
 }
 
 impl SideCall {
-    /// Holds what it may cost, with so many tokens of a question.
+    /// Holds what it may cost, with so many tokens of a question. Refuses a model whose price nobody knows, where that is set.
     pub async fn begin(
         app: &App,
         asker: Asker,
@@ -32,6 +32,7 @@ impl SideCall {
         (endpoint, estimated_input): (GatewayEndpoint, u64),
     ) -> Result<Self, Refusal> {
         let gateway = &app.gateway;
+        gateway.check_price(&model.name, Some(model.as_ref()))?;
         let has_sound = endpoint == GatewayEndpoint::Transcriptions;
         let worst = gateway.worst_case(model, endpoint, Wanted { has_sound, ..Wanted::words(estimated_input, None) });
         let held = gateway.hold_beside(asker, worst).await?;

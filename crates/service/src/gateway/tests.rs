@@ -20,8 +20,8 @@ use dbcontext::query::{
 use uuid::Uuid;
 
 use super::{
-    Admission, AnswerUse, Asker, CallRequest, Caller, Outcome, PolicyChange, Refusal, Round, authenticate, authorize,
-    budgets, hold_round,
+    Admission, AnswerUse, Asker, CallRequest, Caller, Outcome, PolicyChange, Refusal, Round, SideCall, authenticate,
+    authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
     models, queue_answers, record,
     usage::{self, UsageQuery},
@@ -655,6 +655,37 @@ async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_t
         assert_eq!(keys::create(&app, &confirmed(&app, &anna).await, new).await.unwrap_err().code(), Code::NotFound);
         let nobody = budgets::set(&app, &anna, BudgetScope::User, UserId::new().0, per(1, BudgetPeriod::Day)).await;
         assert_eq!(nobody.unwrap_err().code(), Code::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_model_whose_price_nobody_knows_is_refused_whatever_somebody_asks_it_for() {
+    const REFUSE: (&str, &str) = ("gateway.unknown_price", "refuse");
+    for stage in stages().await {
+        let app = stage.try_instance(&[SETTINGS, &[REFUSE]].concat()).await.unwrap();
+        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        priced(&app, &anna).await;
+        let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
+        let caller = caller(&app, &secret).await;
+        let asker = Asker { user_id: anna.user_id, workspace_id: None };
+        let round = async |app: &Arc<App>, model: &str| {
+            let round = Round { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
+            hold_round(app, asker, round).await.map(drop)
+        };
+        let side = async |model: &str| {
+            let model = app.gateway.find_model(model).unwrap();
+            SideCall::begin(&app, asker, &model, (GatewayEndpoint::Chat, 100)).await.map(drop)
+        };
+        assert!(ask(&app, &caller, "small").await.is_ok());
+        round(&app, "small").await.unwrap();
+        side("small").await.unwrap();
+        assert!(matches!(ask(&app, &caller, "large").await, Err(Refusal::NoPrice(_))));
+        assert!(matches!(side("large").await, Err(Refusal::NoPrice(_))));
+        let refused = round(&app, "large").await.unwrap_err();
+        assert_eq!((&*refused.fields()[0].field, &*refused.fields()[0].code), ("model", "no_price"));
+
+        let without_provider = stage.try_instance(&[REFUSE]).await.unwrap();
+        round(&without_provider, "demo").await.unwrap();
     }
 }
 

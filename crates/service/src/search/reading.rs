@@ -177,6 +177,7 @@ async fn told(
     let (name, route) = gateway::answering(app, model);
     gateway::model_lists::check(app, asker, &name, "assistant_id")?;
     let route = route.map_err(unavailable)?;
+    gateway::check_price(app, &name, "assistant_id")?;
     let model = app.gateway.find_model(&name);
     let held = match &model {
         Some(model) => {
