@@ -45,6 +45,24 @@ async fn a_picture_is_shown_to_others_until_it_is_removed() {
 }
 
 #[tokio::test]
+async fn ones_other_devices_are_told_of_another_picture_and_of_none() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let picture = drawn(&anna).await;
+    let (mut phone, mut laptop) = (anna.connect().await, anna.connect().await);
+    for is_set in [true, false] {
+        if is_set {
+            anna.put(OWN, json!({ "upload_id": picture })).await.data();
+        } else {
+            anna.delete(OWN).await.data();
+        }
+        for socket in [&mut phone, &mut laptop] {
+            assert_eq!(socket.expect("account.own").await.payload["user_id"], json!(anna.id));
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_picture_is_refused() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

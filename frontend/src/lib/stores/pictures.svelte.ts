@@ -7,7 +7,7 @@ import { perAccount } from './per-account.ts';
 /** Who comes into view at the same moment is asked about at once. */
 const GATHERED_FOR = 50;
 const MOST_AT_ONCE = 50;
-/** Nobody tells of a new picture: it is asked for again when its person is drawn anew after so long. */
+/** Nobody tells of others’ new pictures: they are asked for again when their people are drawn anew after so long. */
 const FRESH_FOR = 10 * 60_000;
 
 /** What people look like, asked for as they are drawn. */
@@ -34,6 +34,11 @@ export class Pictures {
     this.#asked.set(id, this.#now());
     if (this.#waiting.size === 0) setTimeout(() => void this.#ask(), GATHERED_FOR);
     this.#waiting.add(id);
+  }
+
+  /** Somebody who was drawn may look different now. */
+  again(id: Id): void {
+    if (this.#asked.delete(id)) this.want(id);
   }
 
   /** Takes what was uploaded for one's own. */
@@ -69,4 +74,11 @@ export class Pictures {
   }
 }
 
-export const picturesOf = perAccount((app: App) => new Pictures(app.api));
+export const picturesOf = perAccount(({ api, connection }: App) => {
+  const pictures = new Pictures(api);
+  // Perhaps chosen or removed in another tab.
+  connection.on((frame) => {
+    if (frame.type === 'account.own') pictures.again(frame.payload.user_id);
+  });
+  return pictures;
+});

@@ -53,6 +53,20 @@ describe('Pictures', () => {
     expect(store.of('anna')).toBeUndefined();
   });
 
+  it('asks at once for one that was changed elsewhere, of whom was drawn', async () => {
+    const has: Record<string, string> = { anna: 'a' };
+    const { asked, store } = pictures(has);
+    store.again('anna');
+    await vi.runAllTimersAsync();
+    expect(asked).toEqual([]);
+    store.want('anna');
+    await vi.runAllTimersAsync();
+    has.anna = 'b';
+    store.again('anna');
+    await vi.runAllTimersAsync();
+    expect([asked, store.of('anna')]).toEqual([['anna', 'anna'], 'b']);
+  });
+
   it('asks again for whom it could not ask', async () => {
     const { away, store } = pictures({ anna: 'a' });
     away(true);
