@@ -32,6 +32,9 @@ pub enum AiError {
     /// No such model here or at the provider.
     #[error("This assistant's model isn't available. Ask an admin to choose another one.")]
     UnknownModel,
+    /// A page for people came in place of an error: the provider, or a firewall before it, lets this call not through.
+    #[error("The AI provider, or something before it, refused this call. Ask an admin to check the way to it.")]
+    Barred,
     /// The provider refused the request as it is.
     #[error("The AI provider rejected this request. Edit your message and send it again.")]
     Rejected,
@@ -61,6 +64,7 @@ impl AiError {
             Self::Credentials => "provider_credentials",
             Self::Quota => "provider_quota",
             Self::UnknownModel => "model_unavailable",
+            Self::Barred => "provider_barred",
             Self::Rejected => "provider_rejected",
             Self::TooLong => "context_too_long",
             Self::Declined => "provider_declined",

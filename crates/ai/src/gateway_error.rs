@@ -247,13 +247,17 @@ impl From<Failure> for GatewayError {
             AiError::Credentials => (ErrorKind::BadUpstream, "The AI provider rejected this server's API key."),
             AiError::Quota => (ErrorKind::BadUpstream, "This server has used up its quota with the AI provider."),
             AiError::UnknownModel => (ErrorKind::UnknownModel, "The AI provider doesn't have this model."),
+            AiError::Barred => (
+                ErrorKind::BadUpstream,
+                "The AI provider, or something before it such as a firewall, refused this call.",
+            ),
             AiError::Rejected => (ErrorKind::Invalid, "The AI provider rejected this request."),
             AiError::TooLong => (ErrorKind::ContextTooLong, "The request is longer than the model takes."),
             AiError::Declined => (ErrorKind::Declined, "The AI provider declined this request."),
             AiError::Empty => (ErrorKind::BadUpstream, "The AI provider sent an empty answer."),
             AiError::TooLarge => (ErrorKind::BadUpstream, "The answer exceeded this server's length limit."),
         };
-        let lasting = matches!(error, AiError::Credentials | AiError::Quota | AiError::TooLarge);
+        let lasting = matches!(error, AiError::Credentials | AiError::Quota | AiError::Barred | AiError::TooLarge);
         // Only a caller's mistake is told in the provider's words: they say what to mend.
         let told =
             told.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined));
@@ -306,6 +310,14 @@ mod tests {
             busy.render(ApiStyle::Chat, "").headers,
             [("retry-after", "2".to_owned()), ("retry-after-ms", "1500".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_call_that_a_firewall_refused_is_no_model_that_is_missing() {
+        let error = GatewayError::from(Failure::from(AiError::Barred));
+        assert_eq!((error.status(ApiStyle::Chat), error.openai_code()), (502, Some("provider_error")));
+        assert!(error.message().contains("something before it"), "{}", error.message());
+        assert_eq!(error.render(ApiStyle::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
     }
 
     #[test]

@@ -355,9 +355,8 @@ impl Told {
                 AiError::Busy { retry_after: if self.per_day { Some(until_renewal(SystemTime::now())) } else { wait } }
             }
             // A firewall knows nothing of keys: it is about what stands in the question, or where it comes from.
-            403 if self.is_page || self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => {
-                AiError::UnknownModel
-            }
+            403 if self.is_page => AiError::Barred,
+            403 if self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => AiError::UnknownModel,
             403 if self.is_declined() => AiError::Declined,
             401 | 403 => AiError::Credentials,
             404 => AiError::UnknownModel,
@@ -603,7 +602,7 @@ mod tests {
             of_response(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), body.as_bytes()).error
         };
         for page in ["<!DOCTYPE html><title>Attention required</title>", "\n <html>\u{fffd}</html>"] {
-            assert_eq!(refused(403, page), AiError::UnknownModel, "{page}");
+            assert_eq!(refused(403, page), AiError::Barred, "{page}");
             assert_eq!(refused(401, page), AiError::Credentials, "{page}");
         }
         assert_eq!(refused(403, "Forbidden"), AiError::Credentials);
