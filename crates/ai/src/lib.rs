@@ -59,7 +59,7 @@ pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use given::Followed;
 pub use health::{ProviderHealth, ProviderState};
 pub use looks::PictureSize;
-pub use meter::{Meter, Served, ToolUses, Usage};
+pub use meter::{Beside, Meter, Served, ToolUses, Usage};
 pub use peek::{Peek, Wanted, look};
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use shelf::SharedShelf;

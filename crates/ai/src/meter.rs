@@ -58,6 +58,40 @@ pub struct ToolUses {
     pub images: u64,
 }
 
+/// Tokens of calls that a provider makes beside the one that answers: those by which Anthropic shortens a conversation on its way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// `cached` and `cache_write` included.
+    pub input: u64,
+    pub cached: u64,
+    pub cache_write: u64,
+    pub output: u64,
+    /// The most input of one of these calls: whether they are long ones.
+    pub longest: u64,
+}
+
+impl Beside {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached: self.cached.saturating_add(other.cached),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            output: self.output.saturating_add(other.output),
+            longest: self.longest.max(other.longest),
+        }
+    }
+
+    fn bounded(self) -> Self {
+        Self {
+            input: self.input.min(MOST_TOKENS),
+            cached: self.cached.min(MOST_TOKENS),
+            cache_write: self.cache_write.min(MOST_TOKENS),
+            output: self.output.min(MOST_TOKENS),
+            longest: self.longest.min(MOST_TOKENS),
+        }
+    }
+}
+
 /// Tokens, as the provider counted them; `None` where it did not say. Zero is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -80,6 +114,8 @@ pub struct Usage {
     pub containers: Option<u64>,
     /// Pictures that a tool of the provider's made.
     pub images: Option<u64>,
+    /// Of all these tokens, those of other calls than the one that answers: each call is long or not by itself.
+    pub beside: Beside,
     /// At least one of the counts is ours.
     pub estimated: bool,
 }
@@ -99,6 +135,7 @@ impl Usage {
             searches: later.searches.or(self.searches),
             containers: later.containers.or(self.containers),
             images: later.images.or(self.images),
+            beside: if later.beside == Beside::default() { self.beside } else { later.beside },
             estimated: later.estimated,
         }
     }
@@ -121,6 +158,7 @@ impl Usage {
             searches: sum(self.searches, other.searches),
             containers: sum(self.containers, other.containers),
             images: sum(self.images, other.images),
+            beside: self.beside.plus(other.beside),
             estimated: self.estimated || other.estimated,
         }
     }
@@ -152,6 +190,7 @@ impl Usage {
             searches: bound(self.searches),
             containers: bound(self.containers),
             images: bound(self.images),
+            beside: self.beside.bounded(),
             estimated: self.estimated,
         };
         let estimated = self.estimated || bounded != self;

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiSettings, AnswerBody, ApiStyle, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded, GatewayError,
-    Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
+    Ai, AiSettings, AnswerBody, ApiStyle, Beside, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded,
+    GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -84,6 +84,7 @@ const COUNTED: Usage = Usage {
     searches: None,
     containers: None,
     images: None,
+    beside: Beside { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
     estimated: false,
 };
 

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiError, AiSettings, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind, ProviderSettings,
-    Route, Secret, Usage,
+    Ai, AiError, AiSettings, Beside, ChatDelta, ChatMessage, ChatRequest, Finish, Limits, ProviderKind,
+    ProviderSettings, Route, Secret, Usage,
 };
 use appcore::breaker::Circuit;
 use futures_util::StreamExt;
@@ -98,6 +98,7 @@ const COUNTED: Usage = Usage {
     searches: None,
     containers: None,
     images: None,
+    beside: Beside { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },
     estimated: false,
 };
 

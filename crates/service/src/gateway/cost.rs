@@ -3,21 +3,42 @@
 use ::ai::{ToolUses, Usage, Wanted};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
-/// What so many tokens cost.
+/// What so many tokens cost. Calls that were made beside the answer are long or not by themselves, as is the one that answers.
 pub(crate) fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
+    let beside = usage.beside;
+    let without = |count: Option<u64>, beside: u64| count.map(|count| count.saturating_sub(beside));
+    let own = Usage {
+        input: without(usage.input, beside.input),
+        cached: without(usage.cached, beside.cached),
+        cache_write: without(usage.cache_write, beside.cache_write),
+        output: without(usage.output, beside.output),
+        ..*usage
+    };
+    let others = Usage {
+        input: Some(beside.input),
+        cached: Some(beside.cached),
+        cache_write: Some(beside.cache_write),
+        output: Some(beside.output),
+        ..Usage::default()
+    };
+    let of_own = of_tokens(&price.of_input(own.input.unwrap_or(0)), &own);
+    let of_others = of_tokens(&price.of_input(beside.longest), &others);
+    MicroCredits::rounded_up(of_own + of_others) + of_tools(price, usage.tools())
+}
+
+/// What tokens cost at these prices, in millionths.
+fn of_tokens(price: &ModelPrice, usage: &Usage) -> i128 {
     let (input, output) = (usage.input.unwrap_or(0), usage.output.unwrap_or(0));
-    let price = price.of_input(input);
     let cached = usage.cached.unwrap_or(0).min(input);
     let written = usage.cache_write.unwrap_or(0).min(input - cached);
     let spoken = usage.audio_output.unwrap_or(0).min(output);
     let heard = usage.audio.unwrap_or(0).saturating_sub(spoken).min(input - cached - written);
-    let millionths = price.input.of_tokens(input - cached - written - heard)
+    price.input.of_tokens(input - cached - written - heard)
         + price.cached.unwrap_or(price.input).of_tokens(cached)
         + price.cache_write.unwrap_or(price.input).of_tokens(written)
         + price.audio.unwrap_or(price.input).of_tokens(heard)
         + price.output.of_tokens(output - spoken)
-        + price.audio_output.unwrap_or(price.output).of_tokens(spoken);
-    MicroCredits::rounded_up(millionths) + of_tools(&price, usage.tools())
+        + price.audio_output.unwrap_or(price.output).of_tokens(spoken)
 }
 
 /// What tools of the provider's cost beside the tokens.
@@ -39,9 +60,16 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
     let costs = tiers.map(|price| {
         let input = dearest(price.input, &[price.cached, price.cache_write, sound(price.audio)]);
         let answer = dearest(price.output, &[sound(price.audio_output)]);
-        MicroCredits::rounded_up(input.of_tokens(asked) + answer.of_tokens(output))
+        (input.of_tokens(asked), answer.of_tokens(output))
     });
-    costs[0].max(costs[1]) + of_tools(price, wanted.tools)
+    let [(input, answer), (long_input, long_answer)] = costs;
+    // Of a conversation that is shortened one call may be long, and another one not.
+    let tokens = if wanted.is_shortened {
+        input.max(long_input) + answer.max(long_answer)
+    } else {
+        (input + answer).max(long_input + long_answer)
+    };
+    MicroCredits::rounded_up(tokens) + of_tools(price, wanted.tools)
 }
 
 /// The most tokens that all answers to a call have. `assumed`: who names no limit is held for the usual answer, as the longest possible one would use up every
@@ -55,6 +83,7 @@ pub(super) fn most_output(wanted: Wanted, assumed: u64, most: Option<u64>) -> u6
 mod tests {
     mod bodies;
 
+    use ::ai::Beside;
     use appcore::view::LongPrice;
     use proptest::prelude::*;
 
@@ -119,6 +148,14 @@ mod tests {
         assert_eq!(cost(&price, &usage(200, 0, 10)), MicroCredits(300));
         assert_eq!(cost(&price, &usage(201, 0, 10)), MicroCredits(552));
         assert_eq!(cost(&price, &usage(300, 100, 0)), MicroCredits(420));
+        // A conversation that was shortened on its way: the call that read all of it, and the one that answers.
+        let shortened = |input: u64, longest: u64| Usage {
+            beside: Beside { input, longest, cached: 50, output: 10, ..Beside::default() },
+            ..usage(100 + input, 50, 20)
+        };
+        assert_eq!(cost(&price, &shortened(150, 150)), MicroCredits(100 + 100 + 5 + 200), "neither is long");
+        assert_eq!(cost(&price, &shortened(250, 250)), MicroCredits(100 + 100 + 400 + 10 + 150), "one is");
+        assert_eq!(cost(&price, &shortened(250, 125)), MicroCredits(100 + 100 + 200 + 5 + 100), "they are two");
     }
 
     fn amounts() -> impl Strategy<Value = MicroCredits> {

@@ -3,10 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Usage, dialect::fields::counted, meter::updated};
+use crate::{Beside, Usage, dialect::fields::counted, meter::updated};
 
 /// Rounds of a message that its totals leave out: those that shorten its conversation, and those of another model that is asked for advice.
 const BESIDE: [&str; 2] = ["compaction", "advisor_message"];
+
+/// What together is the input of a round.
+const INPUT: [&str; 3] = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
 
 /// Whatever a server writes there, its answer stands.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -20,15 +23,17 @@ pub(crate) struct MessageUsage {
     containers: Option<u64>,
     /// What was done beside the answer, which the counts above leave out: input, of the cache, to the cache, output.
     beside: [Option<u64>; 4],
+    /// The most input of one of these rounds.
+    longest: Option<u64>,
 }
 
 impl From<Value> for MessageUsage {
     fn from(said: Value) -> Self {
-        let beside = |name: &str| {
-            let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| BESIDE.contains(&kind));
-            let rounds = said["iterations"].as_array().into_iter().flatten().filter(is_beside);
-            rounds.filter_map(|one| counted(&one[name])).reduce(u64::saturating_add)
-        };
+        let is_beside = |round: &&Value| round["type"].as_str().is_some_and(|kind| BESIDE.contains(&kind));
+        let rounds: Vec<&Value> = said["iterations"].as_array().into_iter().flatten().filter(is_beside).collect();
+        let beside = |name: &str| rounds.iter().filter_map(|round| counted(&round[name])).reduce(u64::saturating_add);
+        let input =
+            |round: &&Value| INPUT.iter().filter_map(|name| counted(&round[*name])).fold(0, u64::saturating_add);
         Self {
             input_tokens: counted(&said["input_tokens"]),
             cache_read_input_tokens: counted(&said["cache_read_input_tokens"]),
@@ -38,6 +43,7 @@ impl From<Value> for MessageUsage {
             containers: None,
             beside: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
                 .map(beside),
+            longest: rounds.iter().map(input).max(),
         }
     }
 }
@@ -54,6 +60,7 @@ impl MessageUsage {
         for (before, later) in self.beside.iter_mut().zip(later.beside) {
             *before = updated(*before, later);
         }
+        self.longest = updated(self.longest, later.longest);
     }
 
     /// The web is searched once more. What is told of it at the end goes before that: what failed there costs nothing.
@@ -75,6 +82,13 @@ impl From<MessageUsage> for Usage {
         let [asked, read, written, said] = usage.beside;
         let cached = sum(&[usage.cache_read_input_tokens, read]);
         let cache_write = sum(&[usage.cache_creation_input_tokens, written]);
+        let beside = Beside {
+            input: sum(&[asked, read, written]).unwrap_or(0),
+            cached: read.unwrap_or(0),
+            cache_write: written.unwrap_or(0),
+            output: said.unwrap_or(0),
+            longest: usage.longest.unwrap_or(0),
+        };
         Self {
             input: sum(&[usage.input_tokens, asked, cached, cache_write]),
             cached,
@@ -82,6 +96,7 @@ impl From<MessageUsage> for Usage {
             output: sum(&[usage.output_tokens, said]),
             searches: usage.searches,
             containers: usage.containers,
+            beside,
             ..Self::default()
         }
     }
@@ -118,6 +133,8 @@ mod tests {
         let counted = Usage::from(usage);
         assert_eq!((counted.input, counted.cached), (Some(203_812), Some(12)));
         assert_eq!((counted.cache_write, counted.output), (None, Some(5_000)));
+        let beside = Beside { input: 180_807, cached: 7, cache_write: 0, output: 4_000, longest: 180_007 };
+        assert_eq!(counted.beside, beside, "each of these rounds is long or not by itself");
         assert_eq!(Usage::from(MessageUsage::default()), Usage::default());
     }
 }

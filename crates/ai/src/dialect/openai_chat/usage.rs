@@ -38,9 +38,7 @@ impl From<Value> for CompletionUsage {
             audio: [heard, spoken].into_iter().flatten().reduce(u64::saturating_add),
             audio_output: spoken,
             searches: searches.or_else(|| counted(&said["num_search_queries"])),
-            containers: None,
-            images: None,
-            estimated: false,
+            ..Usage::default()
         })
     }
 }

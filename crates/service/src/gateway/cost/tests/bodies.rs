@@ -7,7 +7,7 @@
 //! - tools without a bound do no more than is thought, which a stream can outgrow, and OpenAI's in an answer in one piece;
 //! - chat completions search once, and each tool that runs code has one container.
 
-use ::ai::{ApiStyle, Peek, Usage, look};
+use ::ai::{ApiStyle, Beside, Peek, Usage, look};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use proptest::{prelude::*, sample::select};
@@ -191,7 +191,14 @@ proptest! {
         let (heard, spoken) = if has_sound { (part(asked, 2), part(answered, 3)) } else { (0, 0) };
         let searches = part(allowed.searches, 4);
         let images = part(allowed.images.min(allowed.calls.saturating_sub(searches)), 5);
+        let beside = if allowed.times > 1 {
+            let (input, output) = (part(asked, 2), part(answered, 3));
+            Beside { input, output, longest: input, cached: part(input, 6), cache_write: part(input, 7) }
+        } else {
+            Beside::default()
+        };
         let usage = Usage {
+            beside,
             input: Some(asked),
             output: Some(answered),
             cached: Some(part(asked, 6)),
