@@ -183,8 +183,10 @@ async fn an_admin_is_always_left() {
     let account = admin.request(reqwest::Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD }));
     admin.send(account).await.refused(409, "last_admin");
     anna.get("/r1/admin/users").await.refused(403, "forbidden");
+    let mut tab = anna.connect().await;
     assert_eq!(admin.patch(&annas, json!({ "role": "admin" })).await.data()["role"], "admin");
     // At once, without signing in anew.
+    tab.expect("account.own").await;
     anna.get("/r1/admin/users").await.data();
     assert_eq!(admin.get(&own).await.data()["is_last_admin"], json!(false));
     // Two who take the role from each other at the same time: one of them keeps it.
@@ -222,7 +224,9 @@ async fn somebody_is_let_in_or_out_by_an_admin() {
     let carl = app.sign_up("Carl").await;
     Authenticator::set_up(&carl).await;
     let carls = format!("/r1/admin/users/{}/second-factor", carl.id);
+    let mut tab = carl.connect().await;
     admin.delete(&carls).await.data();
+    tab.expect("account.own").await;
     admin.delete(&carls).await.refused(409, "wrong_state");
     carl.another_device().await.get("/r1/users/me").await.data();
 }

@@ -54,7 +54,9 @@ async fn an_address_is_proven_by_the_mail_that_is_sent_to_it() {
         .post("/r1/auth/reset-password", json!({ "token": token, "password": NEW_PASSWORD }))
         .await
         .refused(400, "token_invalid");
+    let mut other_tab = anna.connect().await;
     anna.post("/r1/auth/verify-email", json!({ "token": token })).await.data_with(200);
+    assert_eq!(other_tab.expect("account.own").await.payload["user_id"], json!(anna.id));
     assert_eq!(me(&anna).await["email_verified"], true, "the session that was shown goes on");
     verify(&app, &token).await.refused(400, "token_invalid");
 

@@ -43,7 +43,9 @@ async fn an_authenticator_is_asked_for_once_it_is_confirmed() {
     let authenticator = Authenticator::new(&second);
     anna.post("/r1/auth/totp/confirm", json!({ "code": first.code_in(0) })).await.refused(401, "mfa_invalid");
     let body = json!({ "code": authenticator.next_code() });
+    let mut other_tab = anna.connect().await;
     let codes = anna.post("/r1/auth/totp/confirm", body.clone()).await.data_with(200);
+    other_tab.expect("account.own").await;
     assert_eq!(codes["recovery_codes"].as_array().map(Vec::len), Some(10));
     anna.post("/r1/auth/totp/confirm", body).await.refused(409, "wrong_state");
     anna.post("/r1/auth/totp", json!({ "password": PASSWORD })).await.refused(409, "wrong_state");
@@ -62,6 +64,7 @@ async fn an_authenticator_is_asked_for_once_it_is_confirmed() {
     anna.send(removal(wrong_code(&authenticator))).await.refused(401, "mfa_invalid");
     let recovery = codes["recovery_codes"][0].as_str().unwrap().to_owned();
     anna.send(removal(recovery)).await.data_with(200);
+    other_tab.expect("account.own").await;
     app.anonymous().sign_in(&anna.email, PASSWORD).await.data_with(200);
 }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use appcore::{
     AppError, Code, UserId,
     auth::{Email, Password, Principal, token},
+    event::Event,
 };
 use dbcontext::{
     constraint::app_error,
@@ -80,11 +81,16 @@ pub async fn verify_email(
     if !is_signed_in && current.password_hash != account.password_hash {
         return Err(Code::PasswordWrong.into());
     }
-    if users::verify(&tx, account.id, now).await? {
+    let is_new = users::verify(&tx, account.id, now).await?;
+    if is_new {
         mail_tokens::remove(&tx, account.id.0).await?;
         audit::record(&tx, entry(Action::EmailVerified, account.id, device.ip())).await?;
     }
-    tx.commit().await.map_err(app_error)
+    tx.commit().await.map_err(app_error)?;
+    if is_new {
+        app.tell_own(account.id, &Event::OwnAccountChanged { user_id: account.id })?;
+    }
+    Ok(())
 }
 
 /// Checks the password of an account without a session here. Guesses count like failed sign-ins.

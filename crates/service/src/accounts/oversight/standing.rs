@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, UserId,
-    event::{BusMessage, Signal},
+    event::{BusMessage, Event, Signal},
     line::parse_line,
     view::{AdminUser, UserRole, UserStatus},
 };
@@ -88,6 +88,9 @@ pub(super) async fn apply(app: &App, by: &Confirmed, id: UserId, change: Change)
     // Here at once, elsewhere as fast as the bus is.
     app.accounts.standings.change_person(id).await;
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
+    if new_role.is_some() {
+        app.tell_own(id, &Event::OwnAccountChanged { user_id: id })?;
+    }
     tell_ended(app, ended).await;
     if suspends {
         tell_revoked(app, keys).await;
