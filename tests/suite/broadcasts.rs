@@ -386,7 +386,7 @@ mod cluster {
         assert!(stranger.drain().await.iter().all(|frame| frame.kind != "broadcast"));
     }
 
-    /// People who sign up or connect at the same time.
+    /// People who connect at the same time.
     const AT_ONCE: usize = 16;
 
     #[tokio::test]
@@ -394,8 +394,7 @@ mod cluster {
         const PEOPLE: usize = 200;
         let app = Setup::new().instances(2).start().await;
         let (admin, app) = (app.admin().await, &app);
-        let signing_up = (0..PEOPLE).map(|n| async move { app.sign_up(&format!("Person {n}")).await });
-        let people: Vec<Member> = stream::iter(signing_up).buffered(AT_ONCE).collect().await;
+        let people = app.crowd(PEOPLE).await;
         let connecting = people.iter().enumerate().map(|(n, person)| async move {
             let person = person.at(&app.instances[n % 2].url());
             person.connect().await

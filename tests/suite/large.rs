@@ -8,14 +8,8 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use support::{Application, Codec, Frame, Member, Setup, Socket, Value, json};
 
-/// People who sign up or connect at the same time.
+/// People who connect at the same time.
 const AT_ONCE: usize = 16;
-
-/// So many new people.
-async fn crowd(app: &Application, count: usize) -> Vec<Member> {
-    let people = (0..count).map(|n| async move { app.sign_up(&format!("Person {n}")).await });
-    stream::iter(people).buffered(AT_ONCE).collect().await
-}
 
 /// A group of `first` and the others.
 async fn group(first: &Member, others: &[Member]) -> String {
@@ -60,7 +54,7 @@ async fn a_message_to_three_hundred_is_a_durable_frame_for_each_and_receipts_for
     const PEOPLE: usize = 300;
     const VIEWERS: usize = 5;
     let app = Application::start().await;
-    let people = crowd(&app, PEOPLE).await;
+    let people = app.crowd(PEOPLE).await;
     let chat = group(&people[0], &people[1..]).await;
     let mut sockets = connect_all(&people).await;
     for socket in &mut sockets[..VIEWERS] {
@@ -94,7 +88,7 @@ async fn a_message_to_three_hundred_is_a_durable_frame_for_each_and_receipts_for
 #[tokio::test]
 async fn receipts_of_up_to_a_hundred_members_are_gathered_for_viewers() {
     let app = Application::start().await;
-    let people = crowd(&app, 25).await;
+    let people = app.crowd(25).await;
     let chat = group(&people[0], &people[1..]).await;
     let mut sockets = connect_all(&people).await;
     show(&mut sockets[0], &[&chat]).await;
@@ -132,7 +126,7 @@ async fn receipts_of_up_to_a_hundred_members_are_gathered_for_viewers() {
 #[tokio::test]
 async fn a_group_of_twenty_is_told_everything_and_one_of_twenty_one_only_who_shows_it() {
     let app = Application::start().await;
-    let people = crowd(&app, 21).await;
+    let people = app.crowd(21).await;
     let chat = group(&people[0], &people[1..20]).await;
     let (mut hers, mut his) = (people[0].connect().await, people[1].connect().await);
     types(&mut hers, &chat, true).await;
@@ -161,7 +155,7 @@ async fn a_group_of_twenty_is_told_everything_and_one_of_twenty_one_only_who_sho
 #[tokio::test]
 async fn a_view_names_eight_conversations_replaces_the_last_and_ends_with_the_membership() {
     let app = Setup::new().set("realtime.small_conversation", 2).start().await;
-    let people = crowd(&app, 3).await;
+    let people = app.crowd(3).await;
     let (chat, other) = (group(&people[0], &people[1..]).await, group(&people[0], &people[1..]).await);
     let (mut hers, mut his) = (people[0].connect().await, people[1].connect_with(Codec::MessagePack).await);
     show(&mut his, &[&chat]).await;
@@ -188,7 +182,7 @@ async fn a_view_names_eight_conversations_replaces_the_last_and_ends_with_the_me
 #[tokio::test]
 async fn a_stream_says_in_its_address_what_it_shows() {
     let app = Setup::new().set("realtime.small_conversation", 2).start().await;
-    let people = crowd(&app, 3).await;
+    let people = app.crowd(3).await;
     let chat = group(&people[0], &people[1..]).await;
     let mut hers = people[0].connect().await;
     let mut shown = people[1].event_stream_at(&format!("/r1/events?view={chat}"), None).await;
@@ -263,7 +257,7 @@ async fn presence_is_told_of_those_who_are_watched_and_may_be_seen() {
 async fn many_who_come_at_once_are_a_frame_a_second_for_each_watcher() {
     const PEOPLE: usize = 40;
     let app = Application::start().await;
-    let people = crowd(&app, PEOPLE + 1).await;
+    let people = app.crowd(PEOPLE + 1).await;
     let mut watcher = people[PEOPLE].connect().await;
     let answer = watcher.request("presence.watch", json!({ "user_ids": ids(&people[..PEOPLE]) })).await;
     assert_eq!(answer.payload["items"].as_array().unwrap().len(), PEOPLE);
@@ -301,7 +295,7 @@ mod cluster {
     #[tokio::test]
     async fn viewers_receipts_and_presence_cross_instances() {
         let app = Setup::new().instances(2).start().await;
-        let people = crowd(&app, 25).await;
+        let people = app.crowd(25).await;
         let chat = group(&people[0], &people[1..]).await;
         let mut hers = people[0].connect().await;
         let there = people[1].at(&app.instances[1].url());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures_util::{StreamExt as _, stream};
 use tempfile::TempDir;
 
 use crate::caller::Caller;
@@ -230,6 +231,12 @@ impl Application {
     /// A new account, signed in with a bearer token.
     pub async fn sign_up(&self, name: &str) -> Member {
         Member::sign_up(&self.url(), name).await
+    }
+
+    /// So many new accounts. Few at a time: hashes of passwords take their turns, and nobody waits for longer than five seconds.
+    pub async fn crowd(&self, count: usize) -> Vec<Member> {
+        let people = (0..count).map(|n| async move { self.sign_up(&format!("Person {n}")).await });
+        stream::iter(people).buffered(4).collect().await
     }
 
     /// A new account, signed in with cookies as a browser is.
