@@ -334,13 +334,13 @@ function takeToolCall(state: LogState, messageId: string, call: ToolCall): LogSt
   const calls = have.message.tool_calls ?? [];
   const at = calls.findIndex(({ id }) => id === call.id);
   // The answer to a decision and what is told to everybody come on two ways.
-  if (STAGE[calls[at]?.status ?? 'waiting'] > STAGE[call.status]) return state;
+  if ((STAGE[calls[at]?.status ?? 'waiting'] ?? 0) > (STAGE[call.status] ?? 3)) return state;
   const tool_calls = at === -1 ? [...calls, call] : calls.with(at, call);
   return replaceAt(state, index, { ...have, message: { ...have.message, tool_calls } });
 }
 
-/** A call only goes forward. */
-const STAGE: Record<ToolCallStatus, number> = {
+/** A call only goes forward. What a newer server says of one is taken as it comes. */
+const STAGE: Partial<Record<ToolCallStatus, number>> = {
   waiting: 0,
   queued: 1,
   running: 2,

@@ -1,7 +1,7 @@
 /** The icon of the tab: it has a dot while something is unread, and another while something concerns the reader. */
 export type Mark = 'none' | 'unread' | 'concerns';
 
-const COLOURS = { unread: '#f3f9fb', concerns: '#e5484d' } as const;
+const COLOURS: Record<Exclude<Mark, 'none'>, string> = { unread: '#f3f9fb', concerns: '#e5484d' };
 
 let wanted: Mark = 'none';
 let plain: string | undefined;

@@ -9,7 +9,8 @@ const PAGE_SIZE = 50;
 /** The server answers for so many at once whether they are here. */
 const MOST_WATCHED = 500;
 
-const RANK: Record<MemberRole, number> = { owner: 0, admin: 1, member: 2 };
+const RANK: Partial<Record<MemberRole, number>> = { owner: 0, admin: 1, member: 2 };
+const rankOf = (role: MemberRole) => RANK[role] ?? 3;
 
 /** The people in one conversation, page by page, looked for by name; live. */
 export class ConversationMembers {
@@ -79,7 +80,7 @@ export class ConversationMembers {
     const last = items.at(-1)?.role;
     if (last === undefined) return null;
     // They come in the order of their roles: those before the last one's are complete, and of the lowest are all the rest.
-    if (RANK[role] < RANK[last]) return loaded;
+    if (rankOf(role) < rankOf(last)) return loaded;
     return role === 'member' && last === 'member' ? total - (items.length - loaded) : null;
   }
 
@@ -124,5 +125,5 @@ export class ConversationMembers {
 
 /** As the server orders them. */
 function byRoleAndName(a: Member, b: Member): number {
-  return RANK[a.role] - RANK[b.role] || a.display_name.localeCompare(b.display_name);
+  return rankOf(a.role) - rankOf(b.role) || a.display_name.localeCompare(b.display_name);
 }

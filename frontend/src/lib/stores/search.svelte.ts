@@ -178,7 +178,7 @@ export class Search {
       })
     );
     if (turn !== this.#turn) return;
-    const counts = { ...this.counts };
+    const counts: typeof this.counts = { ...this.counts };
     others.forEach((type, at) => {
       const total = found[at]?.total;
       if (total) counts[type] = total;

@@ -1,13 +1,13 @@
 const KEPT = 'natter.sound';
 
 /** Frequencies of a sound’s notes, in Hz. */
-const SOUNDS = {
+const SOUNDS: Record<Exclude<Sound, 'none'>, readonly number[]> = {
   drop: [880, 587],
   chime: [659, 988],
   knock: [196, 196]
-} as const;
+};
 
-export type Sound = keyof typeof SOUNDS | 'none';
+export type Sound = 'none' | 'drop' | 'chime' | 'knock';
 
 export const SOUND_NAMES: readonly Sound[] = ['none', 'drop', 'chime', 'knock'];
 

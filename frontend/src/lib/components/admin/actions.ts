@@ -1,4 +1,5 @@
 import type { AuditAction } from '#lib/api/identity.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** Every action that is recorded, as people call it. The compiler asks for the name of a new one. */
@@ -105,7 +106,7 @@ const SUBJECTS: Record<string, () => string> = {
 
 /** A newer server may record what this app does not know yet. */
 export function actionName(action: string): string {
-  return NAMES[action as AuditAction]?.() ?? action;
+  return nameIn(NAMES, action as AuditAction);
 }
 
 /** What one can choose from, by what it is about. */

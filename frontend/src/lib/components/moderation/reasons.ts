@@ -1,4 +1,5 @@
 import type { ReportReason } from '#lib/api/moderation.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 const NAMES: Record<ReportReason, () => string> = {
@@ -14,7 +15,7 @@ const NAMES: Record<ReportReason, () => string> = {
 
 /** What somebody may find wrong with a message, as people call it. */
 export function reasonName(reason: ReportReason): string {
-  return NAMES[reason]?.() ?? reason;
+  return nameIn(NAMES, reason);
 }
 
 export function reasonOptions(): { value: ReportReason; label: string }[] {

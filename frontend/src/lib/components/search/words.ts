@@ -17,8 +17,6 @@ const IS: readonly (readonly [string, () => string])[] = [
   ['saved', m.search_is_saved]
 ];
 
-const isHas = (value: string): value is SearchHas => value in HAS;
-
 export const hasWord = (has: SearchHas): string => nameIn(HAS, has);
 
 /** What an operator takes. */
@@ -34,7 +32,7 @@ export const operatorHint: Record<Operator, () => string> = {
 
 /** A value as it is read: “1 Nov” and not 2026-11-01. */
 export function valueOf({ op, value }: Chip): string {
-  if (op === 'has') return isHas(value) ? HAS[value]() : value;
+  if (op === 'has') return hasWord(value as SearchHas);
   if (op === 'is') return IS.find(([name]) => name === value)?.[1]() ?? value;
   if (op === 'in') return value;
   if (op === 'from') return value === 'me' ? m.search_me() : value;

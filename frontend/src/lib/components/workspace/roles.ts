@@ -1,4 +1,5 @@
 import type { WorkspaceRole } from '#lib/api/types.ts';
+import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const roleNames: Record<WorkspaceRole, () => string> = {
@@ -15,5 +16,5 @@ export function rolesToGive(own: WorkspaceRole): WorkspaceRole[] {
 }
 
 export function roleOptions(own: WorkspaceRole): { value: WorkspaceRole; label: string }[] {
-  return rolesToGive(own).map((value) => ({ value, label: roleNames[value]() }));
+  return rolesToGive(own).map((value) => ({ value, label: nameIn(roleNames, value) }));
 }

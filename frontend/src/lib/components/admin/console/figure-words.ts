@@ -45,7 +45,7 @@ const LABELS: Record<FiguresRange, (time: Date) => string> = {
 export function timesOf({ from, step_seconds, range, series }: Figures): { key: string; label: string }[] {
   return (series[0]?.values ?? []).map((_, at) => {
     const time = new Date(Date.parse(from) + at * step_seconds * 1_000);
-    return { key: time.toISOString(), label: LABELS[range](time) };
+    return { key: time.toISOString(), label: (known(LABELS, range) ?? clock)(time) };
   });
 }
 
