@@ -8,22 +8,32 @@ const ACCENT =
 /** Joiners, marks of direction and the like. */
 // eslint-disable-next-line no-misleading-character-class -- each is meant by itself
 const UNSEEN = /[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0100}-\u{e01ef}]/gu;
-/** What is written for a sign where it is missing on the keyboard. */
+/** What is written for a letter where it is missing on the keyboard. */
 const PLAIN: Readonly<Record<string, string>> = {
-  ...{ đ: 'd', ð: 'd', ß: 'ss', ø: 'o', ł: 'l', æ: 'ae', œ: 'oe', þ: 'th', ı: 'i', ς: 'σ' },
-  ...{ '\u2018': "'", '\u2019': "'", '\u201b': "'", '\u02bc': "'", '\u2032': "'", '\u201c': '"', '\u201d': '"' },
-  ...{ '\u2010': '-', '\u2011': '-', '\u2012': '-', '\u2013': '-', '\u2014': '-', '\u2015': '-', '\u2212': '-' }
+  đ: 'd',
+  ð: 'd',
+  ß: 'ss',
+  ø: 'o',
+  ł: 'l',
+  æ: 'ae',
+  œ: 'oe',
+  þ: 'th',
+  ı: 'i',
+  ς: 'σ'
 };
-const REPLACED = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'g');
+
+/** What keyboards write for a sign of theirs. */
+export function plainSigns(text: string): string {
+  return text.replace(/[\u2018\u2019\u201b\u02bc\u2032]/g, "'").replace(/[\u2010-\u2015\u2212]/g, '-');
+}
 
 export function fold(text: string): string {
-  return text
-    .normalize('NFKC')
-    .normalize('NFD')
+  return plainSigns(text.normalize('NFKC').normalize('NFD'))
     .toLowerCase()
     .replace(ACCENT, '')
     .replace(UNSEEN, '')
-    .replace(REPLACED, (sign) => PLAIN[sign] ?? sign)
+    .replace(/[\u201c\u201d]/g, '"')
+    .replace(/[đðßøłæœþıς]/g, (letter) => PLAIN[letter] ?? letter)
     .replace(/\s+/g, ' ')
     .normalize('NFC');
 }

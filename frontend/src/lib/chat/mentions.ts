@@ -1,5 +1,6 @@
 /** Who can be called by `@name` in a conversation, and where that happens in a text. */
 import type { Mention } from '#lib/api/types.ts';
+import { fold, plainSigns } from '#lib/fold.ts';
 import { ownLines } from './markdown/own.ts';
 import { parse } from './markdown/parse.ts';
 import type { Inline } from './markdown/tree.ts';
@@ -33,18 +34,17 @@ const UNSPACED =
   /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
 /** A letter with its marks; of hangul, which may be written in parts, all of them. */
 const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
-/** What keyboards write for a sign of theirs, as the server's search has it. */
-const QUOTE = /[\u2018\u2019\u201b\u02bc\u2032]/g;
-const DASH = /[\u2010-\u2015\u2212]/g;
 
 interface Known {
   readonly name: Name;
   readonly sign: string;
   /** As it is compared. */
   readonly text: string;
+  /** Each letter, and how it may be typed without its marks, where it has some. */
+  readonly letters: readonly (readonly [string, string])[] | false;
 }
 
-/** The longest first. What is known in a conversation is asked about for each of its texts. */
+/** What is known in a conversation is asked about for each of its texts. */
 const known = new WeakMap<readonly Name[], readonly Known[]>();
 
 function knownOf(names: readonly Name[]): readonly Known[] {
@@ -52,16 +52,26 @@ function knownOf(names: readonly Name[]): readonly Known[] {
   if (!all) {
     all = names
       .filter(({ name }) => name !== '')
-      .map((name) => ({ name, sign: SIGNS[name.kind] ?? '@', text: folded(name.name) }))
-      .toSorted((a, b) => b.text.length - a.text.length);
+      .map((name) => {
+        const sign = SIGNS[name.kind] ?? '@';
+        const text = folded(name.name);
+        const letters = (text.match(LETTER) ?? []).map((letter) => [letter, fold(letter)] as const);
+        return {
+          name,
+          sign,
+          text,
+          letters: sign === '@' && letters.some(([letter, plain]) => letter !== plain) && letters
+        };
+      });
     known.set(names, all);
   }
   return all;
 }
 
 /**
- * Cuts a plain text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. The server has the same rules
- * for assistants (`events/writer/asked.rs`), and the cases of `mentions.json`.
+ * Cuts a plain text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. Marks may be left out where
+ * only one name is meant then. The server has the same rules for assistants (`events/writer/asked.rs`), and the cases of
+ * `mentions.json`.
  */
 export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
@@ -92,7 +102,7 @@ function folded(text: string): string {
 
 function foldedLetter(letter: string): string {
   const one = letter.normalize('NFKC').toUpperCase().toLowerCase();
-  return one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ').replace(QUOTE, "'").replace(DASH, '-');
+  return plainSigns(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
 }
 
 /** Where the name ends that stands there; -1 where it doesn't. */
@@ -106,6 +116,13 @@ function endOf(name: string, text: string, at: number): number {
     if (!name.startsWith(said)) return -1;
   }
   return LETTER.lastIndex;
+}
+
+/** The same of a name whose letters may have been typed without their marks. */
+function looseEnd(letters: Known['letters'], text: string, at: number): number {
+  let end = letters ? at : -1;
+  for (const forms of letters || []) end = Math.max(...forms.map((form) => (end === -1 ? -1 : endOf(form, text, end))));
+  return end;
 }
 
 const isOfWord = (sign: string) => PART.test(sign) && !UNSPACED.test(sign);
@@ -141,11 +158,21 @@ function nameAt(
   names: readonly Name[],
   whole: ReadonlyMap<number, Found>
 ): Found | null {
+  let best: Known | undefined;
+  let most = 0;
+  let isClear = true;
   for (const one of knownOf(names)) {
-    const end = one.sign === sign ? endOf(one.text, text, at + 1) : -1;
-    if (end !== -1 && (mayEnd(text, end, sign) || whole.has(end))) return { name: one.name, end };
+    if (one.sign !== sign) continue;
+    const exact = endOf(one.text, text, at + 1);
+    const end = exact === -1 ? looseEnd(one.letters, text, at + 1) : exact;
+    // The longest, and of several as long the one that is written with its marks.
+    const rank = 2 * end + Number(end === exact);
+    if (end === -1 || rank < most || !(mayEnd(text, end, sign) || whole.has(end))) continue;
+    isClear = rank > most || (isClear && one.text === best?.text);
+    if (rank > most) best = one;
+    most = rank;
   }
-  return null;
+  return best && isClear ? { name: best.name, end: most >> 1 } : null;
 }
 
 /** The name is whole, and no beginning of a path or an address. */
