@@ -5,6 +5,7 @@ import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig, type Plugin } from 'vite';
 import { firstLoad } from './scripts/first-load.mjs';
+import { isolate } from './scripts/isolate.mjs';
 import { icons, slim } from './scripts/slim.mjs';
 import { words } from './scripts/words.mjs';
 
@@ -95,6 +96,7 @@ export default defineConfig({
       strategy: ['localStorage', 'preferredLanguage', 'baseLocale']
     }),
     words(),
+    isolate(),
     sveltekit({
       // No server rendering: every path that is not a file is the one page, which then reads the path.
       adapter: adapter({ fallback: 'index.html', precompress: true }),

@@ -1,9 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { isolate } from './scripts/isolate.mjs';
 
 // Stores and pure logic only; whole pages are tested in a browser against the real server.
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [isolate(), svelte()],
   test: {
     include: ['src/**/*.test.ts'],
     environment: 'node',

@@ -4,6 +4,7 @@
 // bring theirs.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { ISOLATING } from './isolate.mjs';
 import { PAGES } from './pages.mjs';
 
 const SRC = join(import.meta.dirname, '../src');
@@ -79,11 +80,12 @@ export function words() {
       if (id === `\0${WORDS}` && !isBuild) return 'export const load = async () => undefined;';
       if (id === `\0${WORDS}`) {
         const tables = LOCALES.map((locale) => `${JSON.stringify(locale)}: () => import('${tableOf(locale)}')`);
-        return `import { getLocale } from '#lib/paraglide/runtime.js';
+        return `${ISOLATING}
+import { getLocale } from '#lib/paraglide/runtime.js';
 const tables = { ${tables.join(', ')} };
 let words;
 export const load = async () => { words ??= (await tables[getLocale()]()).words; };
-export const say = (place, inputs) => words[place](inputs);`.replace('#lib', join(SRC, 'lib'));
+export const say = (place, inputs) => words[place](inputs && isolatedIn(inputs));`.replace('#lib', join(SRC, 'lib'));
       }
       const locale = LOCALES.find((one) => id === `\0${tableOf(one)}`);
       if (!locale) return null;

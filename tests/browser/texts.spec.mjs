@@ -188,7 +188,7 @@ test('what is written from right to left is, and code in it is not', async ({ ar
 });
 
 test('what is written from right to left is read in its order wherever it is repeated', async ({ arrive, server }) => {
-  const { anna, api, id } = await conversation(arrive, server);
+  const { anna, ben, api, id } = await conversation(arrive, server);
   await api.call('PATCH', '/r1/users/me', { display_name: 'נועה לוי' });
   await api.send(id, '| الاسم | n |\n|---|---|\n| Anna | 1 |\n| فاطمة الزهراء | 2 |');
   await api.send(id, '- [x] تم');
@@ -214,6 +214,12 @@ test('what is written from right to left is read in its order wherever it is rep
   expect(await words(anna.log.getByText('then words'))).toEqual(inOrder);
   const row = page.getByRole('complementary').getByRole('link', { name: 'נועה לוי' }).locator('xpath=ancestor::div[1]');
   expect(await words(row.getByText('then words'))).toEqual(inOrder);
+  // A sentence of ours stays one though it begins with such a name.
+  await ben.composer.pressSequentially('a');
+  const typing = page.getByText('is typing');
+  await expect(typing).toBeVisible();
+  const said = (await words(typing)).map((word) => word.replace(/[\u2068\u2069]/g, ''));
+  expect(said).toEqual(['typing', 'is', 'נועה', 'לוי']);
   // Names stand beside the pictures that they belong to, and the cells of a column below each other.
   const edge = (locator, side) =>
     locator.evaluate((element, side) => {

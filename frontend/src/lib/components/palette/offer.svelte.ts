@@ -9,6 +9,7 @@ import type { Conversation, User } from '#lib/api/types.ts';
 import { shortTime } from '#lib/components/shell/when.ts';
 import { Suggestions, type Suggestion } from '#lib/components/search/suggestions.svelte.ts';
 import { placeName } from '#lib/components/search/place-name.ts';
+import { isolated } from '#lib/isolate.ts';
 import { nameIn } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { Asking } from '#lib/search/asking.svelte.ts';
@@ -277,5 +278,5 @@ export class Offer {
 function aboutOf(conversation: Conversation): string {
   const { kind, assistants, last_activity_at } = conversation;
   if (!isAssistantChat(conversation)) return nameIn(KINDS, kind);
-  return `${assistants?.[0]?.name ?? m.kind_assistant()} · ${shortTime(last_activity_at)}`;
+  return `${isolated(assistants?.[0]?.name ?? m.kind_assistant())} · ${shortTime(last_activity_at)}`;
 }
