@@ -382,10 +382,13 @@ pub(crate) fn split_project(written: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The last four characters of a key; none of one so short that they would give it away.
+/// What stands for a key that is so short that its last characters would give it away.
+const HIDDEN: &str = "••••";
+
+/// The last four characters of a key, or that there is one.
 fn tail(key: &str) -> &str {
     let start = key.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
-    if key.len() < 12 { "" } else { &key[start..] }
+    if key.len() < 12 { HIDDEN } else { &key[start..] }
 }
 
 impl Drop for KeyLease {

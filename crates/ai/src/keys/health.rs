@@ -94,4 +94,14 @@ mod tests {
         assert!(pool.rest(0, None) && pool.rest(1, None));
         assert!(pool.health().iter().all(|key| key.state == KeyState::Ready && key.wait.is_none()));
     }
+
+    #[test]
+    fn a_short_key_is_told_from_none_and_not_told() {
+        let tails = |keys: &[&str]| -> Vec<String> {
+            let keys = keys.iter().map(|&key| Secret::new(key)).collect();
+            KeyPool::new(keys, None, Duration::from_secs(1)).health().into_iter().map(|key| key.tail).collect()
+        };
+        assert_eq!(tails(&["short-1234", "no-longer-short-1234"]), ["••••", "1234"]);
+        assert_eq!(tails(&[]), [""]);
+    }
 }
