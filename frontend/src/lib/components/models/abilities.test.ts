@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { abilitiesOf } from './abilities.ts';
+
+const model = { id: 'small', name: 'Small' };
+const able = { images: true, pdf: true, audio: true, tools: true, reasoning: true };
+
+it.each([
+  [undefined, ['reads files']],
+  [able, ['sees images', 'sees PDFs', 'reads files', 'hears audio', 'uses tools', 'thinks']]
+])('says of a model that can %j what it does', (capabilities, words) => {
+  const abilities = abilitiesOf({ ...model, capabilities } as Parameters<typeof abilitiesOf>[0]);
+  expect(abilities.map(({ short }) => short())).toEqual(words);
+});
