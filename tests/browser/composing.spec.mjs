@@ -132,6 +132,9 @@ test('a name with marks in it is chosen from the list and called, and of two of 
     await options.nth(at).click();
     await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* `);
     await anna.composer.pressSequentially(`number ${at}`);
+    // Who was chosen stays with the draft.
+    await anna.page.reload();
+    await expect(anna.composer).toHaveValue(String.raw`@\*Star_B\* number ${at}`);
     await anna.composer.press('Enter');
     await expect(anna.log.getByText(`number ${at}`)).toBeVisible();
   }
