@@ -95,8 +95,8 @@ export default defineConfig({
       // The language is a matter of this browser: kept there, else what the browser prefers.
       strategy: ['localStorage', 'preferredLanguage', 'baseLocale']
     }),
-    words(),
     isolate(),
+    words(),
     sveltekit({
       // No server rendering: every path that is not a file is the one page, which then reads the path.
       adapter: adapter({ fallback: 'index.html', precompress: true }),

@@ -61,6 +61,16 @@ function functionOf(name, locale) {
   return `${code.slice(at + begin.length, end)}\n}`;
 }
 
+/** A message that is asked for in the reader's language alone, without what would let another be chosen. ESLint tells of who does. */
+function inOneLanguage(code) {
+  const plain = code.replace('experimentalStaticLocale ?? options.locale ?? getLocale()', 'getLocale()');
+  const given = plain.replace('((inputs, options = {}) => {', '((inputs) => {');
+  if (given !== plain) return given;
+  return plain
+    .replace('((inputs = {}, options = {}) => {', '(() => {')
+    .replaceAll(/\breturn (\w+)\(inputs\)/g, 'return $1()');
+}
+
 export function words() {
   let isBuild = false;
   /** The place of each message in the tables. Read when the messages are compiled. */
@@ -93,11 +103,11 @@ export const say = (place, inputs) => words[place](inputs && isolatedIn(inputs))
       return `import * as registry from '${join(COMPILED, 'registry.js')}';
 export const words = [${functions.join(',\n')}];`;
     },
-    transform(_, id) {
+    transform(code, id) {
       if (!isBuild || this.environment.name !== 'client' || !id.startsWith(join(COMPILED, 'messages/'))) return null;
       const name = id.slice(join(COMPILED, 'messages/').length, -'.js'.length);
       const place = placesOf().get(name);
-      if (place === undefined) return null;
+      if (place === undefined) return { code: inOneLanguage(code), map: null };
       return {
         code: `import { say } from '${WORDS}';\nexport const ${name} = (inputs) => say(${place}, inputs);`,
         map: null
