@@ -68,10 +68,20 @@ export default defineConfig({
                   test: (id) => isOurs(id) && first.isNeededBy(id, 'settings', 'start'),
                   priority: 0.4
                 },
-                { name: 'conversation', test: (id) => isOurs(id) && first.isNeededBy(id, 'conversation'), priority: 0 },
-                { name: 'settings', test: (id) => isOurs(id) && first.isNeededBy(id, 'settings'), priority: 0 },
-                { name: 'start', test: (id) => isOurs(id) && first.isNeededBy(id, 'start'), priority: 0 },
-                { name: 'doors', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors'), priority: 0 }
+                {
+                  name: 'conversation',
+                  test: (id) => isOurs(id) && first.isNeededBy(id, 'conversation'),
+                  priority: 0.3
+                },
+                { name: 'settings', test: (id) => isOurs(id) && first.isNeededBy(id, 'settings'), priority: 0.3 },
+                { name: 'start', test: (id) => isOurs(id) && first.isNeededBy(id, 'start'), priority: 0.3 },
+                { name: 'doors', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors'), priority: 0.3 },
+                // The outbox is read before what else uses it comes.
+                { name: 'kept', test: /node_modules\/idb-keyval\//, priority: 0.25 },
+                // What comes by itself right after them: as two files, for in a hundred the asking alone keeps a phone busy for longer
+                // than all that it reads in them.
+                { name: 'frame', test: (id) => first.comesSoon(id, 'frame'), priority: 0.2 },
+                { name: 'soon', test: (id) => first.comesSoon(id, 'conversation'), priority: 0.1 }
               ]
             }
           }

@@ -1,7 +1,7 @@
 // Which modules a page needs before it works, read from the graph of the build: what it imports, and what that imports, without what is
 // imported later. So a module that nobody needs at first stays out of the files of a first load by itself.
 import { basename } from 'node:path';
-import { PAGES } from './pages.mjs';
+import { PAGES, SOON } from './pages.mjs';
 
 const MESSAGES = /\/lib\/paraglide\/messages\/(?!_)/;
 /** Names every message; a page has those that it uses. */
@@ -23,6 +23,8 @@ const packageOf = (id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[
 export function firstLoad() {
   /** For each module the kinds of the pages that need it. */
   const pages = new Map();
+  /** The same for what comes right after it. */
+  const soon = new Map();
   return {
     plugin: {
       name: 'natter:first-load',
@@ -38,9 +40,8 @@ export function firstLoad() {
           ...roots('routes/+layout.svelte'),
           ...ids.filter((id) => /runtime\/client\/(client-)?entry\.js$/.test(id))
         ];
-        pages.clear();
-        for (const page of PAGES) {
-          const waiting = [...starts, ...page.files.flatMap(roots)];
+        const neededBy = (modules) => {
+          const waiting = [...modules];
           const seen = new Set();
           for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
             if (seen.has(id) || ALL_MESSAGES.test(id)) continue;
@@ -52,9 +53,21 @@ export function firstLoad() {
               for (const [, name] of (module.code ?? '').matchAll(/\bm\.(\w+)/g))
                 if (messages.has(name)) waiting.push(messages.get(name));
           }
+          return seen;
+        };
+        soon.clear();
+        for (const [kind, files] of Object.entries(SOON))
+          for (const file of files) {
+            const [root] = roots(`lib/${file}`);
+            if (!root) this.error(`nothing brings in src/lib/${file}, which SOON names: has it moved?`);
+            for (const id of neededBy([root])) soon.set(id, new Set(soon.get(id)).add(kind));
+          }
+        pages.clear();
+        for (const page of PAGES) {
+          const seen = neededBy([...starts, ...page.files.flatMap(roots)]);
+          for (const id of seen) pages.set(id, [...(pages.get(id) ?? []), page.kind]);
           const sizes = new Map();
           for (const id of seen) {
-            pages.set(id, [...(pages.get(id) ?? []), page.kind]);
             const name = packageOf(id);
             if (name) sizes.set(name, (sizes.get(name) ?? 0) + (this.getModuleInfo(id)?.code?.length ?? 0));
           }
@@ -68,6 +81,8 @@ export function firstLoad() {
       }
     },
     /** Whether a page of each of these kinds needs this module before it works. */
-    isNeededBy: (id, ...kinds) => kinds.every((kind) => pages.get(id)?.includes(kind))
+    isNeededBy: (id, ...kinds) => kinds.every((kind) => pages.get(id)?.includes(kind)),
+    /** Whether it comes right after every page, or right after a conversation, and is needed by none at first. */
+    comesSoon: (id, kind) => !pages.has(id) && soon.get(id)?.has(kind)
   };
 }

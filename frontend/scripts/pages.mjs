@@ -26,6 +26,33 @@ export const PAGES = [
   }
 ];
 
+/** What comes by itself as soon as a page is shown, below `src/lib`: what belongs to the frame of all pages, and to a conversation. */
+export const SOON = {
+  frame: [
+    'arrive.ts',
+    'components/activity/pass.ts',
+    'components/activity/rail-entry.svelte',
+    'components/moderation/warnings.svelte',
+    'components/money/credits-entry.svelte',
+    'components/shell/dialogs.svelte',
+    'components/shell/rail-work.svelte',
+    'components/threads/threads-entry.svelte',
+    'stores/draft-sync.svelte.ts'
+  ],
+  conversation: [
+    'chat/channel-links.ts',
+    'chat/uploader.ts',
+    'components/chat/composer.svelte',
+    'components/chat/drop-target.svelte',
+    'components/chat/empty-conversation.svelte',
+    'components/chat/later-parts.ts',
+    'components/chat/mention-list.svelte',
+    'components/files/tray.svelte',
+    'stores/message-tasks.svelte.ts',
+    'stores/own-emoji.svelte.ts'
+  ]
+};
+
 function door(name) {
   return {
     at: `/${name}`,
