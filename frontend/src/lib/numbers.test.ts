@@ -3,7 +3,8 @@ import { number } from './numbers.ts';
 
 it('writes a number in the app’s language, as where the reader lives, and not in the browser’s', () => {
   vi.stubGlobal('navigator', { languages: ['de-DE'] });
-  expect([number(1_204), number(0.346, 2)]).toEqual(['1,204', '0.35']);
+  expect([number(0), number(999), number(1_204)]).toEqual(['0', '999', '1,204']);
+  expect([number(0.346, 2), number(0.346), number(-3)]).toEqual(['0.35', '0', '-3']);
   vi.stubGlobal('navigator', { languages: ['de-DE', 'en-IN'] });
   expect(number(1_204_000)).toBe('12,04,000');
 });
