@@ -14,6 +14,7 @@ import { Shell } from './stores/shell.svelte.ts';
 import { Sidebar } from './stores/sidebar.svelte.ts';
 import { Workspaces } from './stores/workspaces.svelte.ts';
 import { withBase } from '#lib/address.ts';
+import { shown } from './shown.ts';
 import { whenWoken } from './wake.ts';
 
 /** Everything that lives as long as the page. */
@@ -83,7 +84,10 @@ export function createApp(): App {
     // A device that sleeps in front of somebody tells of it by nothing else.
     if (connection.wasAway) api.resume();
     // Not in time for this hello, it is there for the next one.
-    import('./arrive.ts').then(({ arrive }) => arrive(app)).catch(() => undefined);
+    shown
+      .then(() => import('./arrive.ts'))
+      .then(({ arrive }) => arrive(app))
+      .catch(() => undefined);
   });
   return app;
 }

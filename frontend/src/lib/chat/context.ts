@@ -1,5 +1,6 @@
 import { createContext, onDestroy } from 'svelte';
 import type { App } from '#lib/app.ts';
+import { shown } from '#lib/shown.ts';
 import { Attachments } from '#lib/stores/attachments.svelte.ts';
 import type { DraftSync } from '#lib/stores/draft-sync.svelte.ts';
 import { DraftsStore } from '#lib/stores/drafts.svelte.ts';
@@ -47,7 +48,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
   let sync: DraftSync | undefined;
   const bringSync = connection.onHello(async () => {
     // What can't be brought now comes with the next connection.
-    const brought = await import('#lib/stores/draft-sync.svelte.ts').catch(() => undefined);
+    const brought = await shown.then(() => import('#lib/stores/draft-sync.svelte.ts')).catch(() => undefined);
     if (!brought) return;
     const show = (key: string, text: string) => conversations.setDraft(key, text);
     sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());

@@ -1,7 +1,7 @@
 import fc from '#lib/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import type { Message, Sender } from '#lib/api/types.ts';
-import { RowBuilder, type Reader, type Row } from './rows.ts';
+import { hasMore, RowBuilder, type Reader, type Row } from './rows.ts';
 import type { Entry } from './state.ts';
 import { message, outgoing } from './testing.ts';
 
@@ -19,6 +19,16 @@ const shape = (rows: readonly Row[]) =>
   );
 
 describe('rows', () => {
+  it('tell words of a person from what has more below it', () => {
+    const isMore = (change: Partial<Message>) =>
+      hasMore(new RowBuilder().build([entry(1, change)], [], reader)[0]!.view);
+    expect(isMore({})).toBe(false);
+    expect(isMore({ reactions: [{ emoji: '👍', count: 1, user_ids: ['u2'] }] })).toBe(true);
+    expect(isMore({ pinned_at: '2026-11-20T09:00:00Z' })).toBe(true);
+    expect(isMore({ hidden_at: '2026-11-20T09:00:00Z' })).toBe(true);
+    expect(isMore({ sender: { kind: 'assistant', id: 'q', name: 'Quill' } })).toBe(true);
+  });
+
   it('join one author within a minute, and break for another', () => {
     const entries = [
       entry(1, at('09:00:00')),

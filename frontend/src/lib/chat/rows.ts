@@ -69,6 +69,13 @@ export function carries({ attachments, files, isHidden }: MessageView): boolean 
   return isHidden || attachments.length > 0 || files.length > 0;
 }
 
+/** It is more than words of a person: more of it is shown than its text. */
+export function hasMore(view: MessageView): boolean {
+  const { sender, previews, reactions, thread, forwarded, poll, isPinned } = view;
+  const isMore = thread !== null || forwarded !== null || poll !== null || isPinned || sender.kind !== 'user';
+  return isMore || carries(view) || previews.length > 0 || reactions.length > 0;
+}
+
 export interface Row {
   readonly key: string;
   readonly view: MessageView;

@@ -1,13 +1,19 @@
-/** Parts of a conversation that are small and come together. */
+/** What one needs soon after one has begun to read a conversation: it comes together, but for where one writes. */
 export { actionsOf } from '#lib/chat/actions.ts';
 export { longPress } from '#lib/chat/long-press.ts';
 export { GrowingMarkdown } from '#lib/chat/markdown/growing.ts';
 export { default as CatchUp } from '../catch-up/in-conversation.svelte';
+export { default as Attachments } from '../files/attachments.svelte';
 export { default as Forwarded } from '../forward/forwarded.svelte';
 export { default as Linked } from '../forward/linked.svelte';
 export { default as MessageFoot } from '../kept/message-foot.svelte';
 export { default as Poll } from '../polls/poll.svelte';
+export { default as Reactions } from '../reactions/reactions.svelte';
+export { default as AnswerEnd } from './answer-end.svelte';
+export { default as MessageDoubts } from './message-doubts.svelte';
+export { default as MessageTools } from './message-tools.svelte';
 export { default as ModelChoice } from './model-choice.svelte';
+export { default as Previews } from './previews.svelte';
 export { default as ReceiptColumn } from './receipt-column.svelte';
 export { default as ScheduledRows } from '../later/scheduled-rows.svelte';
 export { default as ThreadRule } from '../threads/thread-rule.svelte';

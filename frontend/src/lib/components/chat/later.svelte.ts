@@ -115,12 +115,6 @@ export async function bringLater(app: App, pane: Pane): Promise<void> {
       (part) => (later.Composer ??= part.default),
       () => toast(m.part_failed())
     ),
-    import('./message-tools.svelte').then((part) => (later.MessageTools ??= part.default)),
-    import('./message-doubts.svelte').then((part) => (later.MessageDoubts ??= part.default)),
-    import('./answer-end.svelte').then((part) => (later.AnswerEnd ??= part.default)),
-    import('../files/attachments.svelte').then((part) => (later.Attachments ??= part.default)),
-    import('./previews.svelte').then((part) => (later.Previews ??= part.default)),
-    import('../reactions/reactions.svelte').then((part) => (later.Reactions ??= part.default)),
     import('./later-parts.ts').then((parts) => Object.assign(later, parts)),
     import('#lib/stores/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, pane)),
     import('#lib/stores/message-tasks.svelte.ts').then(({ showTasks }) => showTasks(app, pane)),
