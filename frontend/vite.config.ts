@@ -111,6 +111,8 @@ export default defineConfig({
       // No server rendering: every path that is not a file is the one page, which then reads the path.
       adapter: adapter({ fallback: 'index.html', precompress: true }),
       inlineStyleThreshold: 4096,
+      // The app does it itself, once a page is quiet.
+      serviceWorker: { register: false },
       // Also of a component that has none: a single one of the old kind would bring along what Svelte does for them all.
       compilerOptions: { runes: true }
     })

@@ -25,6 +25,8 @@ const PATIENCE = 4_000;
 /** What is asked for to show conversations. */
 const KEPT =
   /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
+/** So many files are brought at the same time. */
+const AT_ONCE = 4;
 /** Opened by few, and large. */
 const LARGE = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
 
@@ -68,7 +70,9 @@ async function keepShell(): Promise<void> {
   const cache = await caches.open(SHELL);
   const files = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
   await cache.add(new Request(PAGE, { cache: 'reload', headers: { Accept: 'text/html' } }));
-  await cache.addAll(files.filter((file) => !LARGE.test(file)));
+  const needed = files.filter((file) => !LARGE.test(file));
+  // A few at once: whoever reads meanwhile asks for something, too.
+  for (let at = 0; at < needed.length; at += AT_ONCE) await cache.addAll(needed.slice(at, at + AT_ONCE));
 }
 
 async function takeOver(): Promise<void> {
