@@ -1,5 +1,6 @@
 // An OpenAI-compatible provider that streams one word each time the test lets it.
 
+import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 
 const DIMENSIONS = 64;
@@ -22,7 +23,7 @@ function embeddings({ input, model, encoding_format }) {
 
 export async function startUpstream() {
   let allowed = 0;
-  let wake = () => {};
+  const released = new EventEmitter();
   const plan = [];
   const server = createServer(async (request, response) => {
     let text = '';
@@ -50,7 +51,9 @@ export async function startUpstream() {
     write({ role: 'assistant', content: '' });
     for (const thought of next.thoughts ?? []) write({ reasoning_content: thought });
     for (const word of next.words ?? []) {
-      while (next.step && allowed === 0) await new Promise((resolve) => (wake = resolve));
+      while (next.step && allowed === 0) await once(released, 'words');
+      // Who has gone away takes none from those who come later.
+      if (response.destroyed) return;
       if (next.step) allowed -= 1;
       write({ content: word });
     }
@@ -78,7 +81,7 @@ export async function startUpstream() {
     /** Lets that many words more go out. */
     release: (words) => {
       allowed += words;
-      wake();
+      released.emit('words');
     },
     stop: () => {
       server.closeAllConnections();
