@@ -178,7 +178,6 @@ fn moved(page: &str, path: &str) -> String {
         .replace("window.natterBase = '';", &format!("window.natterBase = '{path}';"))
         .replace(" href=\"/", &format!(" href=\"{path}/"))
         .replace("import(\"/", &format!("import(\"{path}/"))
-        .replace("'/service-worker.js'", &format!("'{path}/service-worker.js'"))
 }
 
 /// Built-in files are served without copying.
@@ -284,12 +283,12 @@ mod tests {
         let built = concat!(
             "<link rel=\"icon\" href=\"/favicon.svg\" /><link href=\"/_app/a.css\" rel=\"stylesheet\">",
             "<script>window.natterBase = '';</script><a href=\"https://example.org/\"></a>",
-            "<script>{ __sveltekit_1 = { base: \"\", version: \"1\" }; import(\"/_app/a.js\"); const script_url = '/service-worker.js'; }</script>",
+            "<script>{ __sveltekit_1 = { base: \"\", version: \"1\" }; import(\"/_app/a.js\"); }</script>",
         );
         let expected = concat!(
             "<link rel=\"icon\" href=\"/chat/favicon.svg\" /><link href=\"/chat/_app/a.css\" rel=\"stylesheet\">",
             "<script>window.natterBase = '/chat';</script><a href=\"https://example.org/\"></a>",
-            "<script>{ __sveltekit_1 = { base: \"/chat\", version: \"1\" }; import(\"/chat/_app/a.js\"); const script_url = '/chat/service-worker.js'; }</script>",
+            "<script>{ __sveltekit_1 = { base: \"/chat\", version: \"1\" }; import(\"/chat/_app/a.js\"); }</script>",
         );
         assert_eq!(moved(built, "/chat"), expected);
 
