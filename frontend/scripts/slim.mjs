@@ -1,4 +1,6 @@
 // Parts of packages that no page uses and that the bundler can't leave out by itself, for they run something when they are loaded.
+import { Lexer } from 'marked';
+
 const MARKED = /\/marked\/lib\/marked\.esm\.js$/;
 /** The first class behind the lexer: from here on, tokens become HTML. */
 const RENDERER = /var \w+=class\{options;parser;constructor/;
@@ -21,25 +23,32 @@ const DRAWN = [
   ]
 ];
 
-/** What makes a regular expression of parts, and the grammar of the first Markdown of all, which nothing here is written in. */
-const EXPRESSION = /function (\w+)\(\w+,\w+=""\)\{let \w+=typeof/;
-const PEDANTIC = /,pedantic:\w+\}/g;
+/** Where the expressions begin that the rules are made of, the names of the elements, which more is made of, and the rules. */
+const EXPRESSIONS = /,\w+=\/\^\(\?:\[ \\t\]\*\(\?:\\n\|\$\)\)\+\//;
+const ELEMENTS = /,\w+="address\|article\|[^"]*"/;
+const RULES = /,(\w+)=\{normal:\w+,gfm:\w+,pedantic:\w+\},(\w+)=\{normal:\w+,gfm:\w+,breaks:\w+,pedantic:\w+\};/;
+/** Makes each rule when it is first asked for: for all of them a phone takes longer than for drawing a message. */
+const ONE_BY_ONE = `function natterRules(sources){const rules={};for(const name in sources)Object.defineProperty(rules,name,{configurable:true,get(){const value=new RegExp(...sources[name]);Object.defineProperty(rules,name,{value});return value}});return rules}`;
 
-/** `marked` without what makes HTML, for the app draws the tokens itself, and without the grammar that it doesn't use. */
+const sourcesOf = (rules) =>
+  JSON.stringify(Object.fromEntries(Object.entries(rules).map(([name, { source, flags }]) => [name, [source, flags]])));
+
+/** `marked` without what makes HTML, for the app draws the tokens itself, and with the rules alone that it uses: GitHub's, with breaks. */
 export function lexerOnly(code) {
   const end = code.search(RENDERER);
   const exported = /export\{([^}]*)\}/.exec(code)?.[1].split(',') ?? [];
   const kept = exported.filter((name) => / as (Lexer|Tokenizer)$/.test(name));
   const lexer = code.slice(0, end);
-  const expression = EXPRESSION.exec(lexer)?.[1];
-  if (end < 0 || kept.length !== 2 || !expression || lexer.match(PEDANTIC)?.length !== 2)
+  const from = lexer.search(EXPRESSIONS);
+  const elements = ELEMENTS.exec(lexer)?.[0];
+  const rules = RULES.exec(lexer);
+  if (end < 0 || kept.length !== 2 || from < 0 || !elements || !(rules?.index > from))
     throw new Error('marked is built in another way: look where its lexer ends');
-  const used = lexer
-    .replace(PEDANTIC, '}')
-    .replaceAll('this.options.pedantic', '!1')
-    // So that an expression that nothing uses any more is left out.
-    .replaceAll(`=${expression}(`, `=/* @__PURE__ */${expression}(`);
-  return `${used}export{${kept.join(',')}};`;
+  const { block, inline } = Lexer.rules;
+  const [all, blocks, inlines] = rules;
+  const made = `,${blocks}={gfm:natterRules(${sourcesOf(block.gfm)})},${inlines}={breaks:natterRules(${sourcesOf(inline.breaks)})};`;
+  const used = lexer.slice(0, from) + elements + made + lexer.slice(rules.index + all.length);
+  return `${used.replaceAll('this.options.pedantic', '!1')}${ONE_BY_ONE}export{${kept.join(',')}};`;
 }
 
 /** A module of Svelte or SvelteKit without what takes over a page that a server has drawn; undefined for any other. */

@@ -11,6 +11,10 @@ describe('isJumbo', () => {
     expect(isJumbo(text)).toBe(false);
   });
 
+  it.each(['ℹ️', 'Ⓜ️ ㊗️', '#️⃣*️⃣', '™️'])('signs that are almost letters are large: %s', (text) => {
+    expect(isJumbo(text)).toBe(true);
+  });
+
   const own: Name[] = ['ship_cat:', 'ship:'].map((name) => ({ id: name, name, kind: 'emoji' }));
   it.each([':ship_cat:', ':ship::ship_cat:', '🎉 :ship: 👍', ':ship:\n:ship:'])('%s is large', (text) => {
     expect(isJumbo(text, own)).toBe(true);

@@ -1,4 +1,5 @@
 /** How a person's message looks, by what is in it. */
+import { lazily } from '#lib/lazily.ts';
 import type { Block } from './markdown/tree.ts';
 import { cutMentions, type Name } from './mentions.ts';
 
@@ -12,13 +13,15 @@ const LONGEST_EMOJI = 40;
 
 const PICTURE = String.raw`(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f)\p{Emoji_Modifier}?`;
 const EMOJI = String.raw`(?:\p{Regional_Indicator}{2}|[\d#*]\ufe0f?\u20e3|\u{1f3f4}[\u{e0020}-\u{e007f}]+|${PICTURE}(?:\u200d(?:${PICTURE}|\p{Extended_Pictographic}))*)`;
-const JUMBO = new RegExp(`^(?:${EMOJI}\\s*){1,${MOST_JUMBO}}$`, 'u');
+const jumbo = lazily(() => new RegExp(`^(?:${EMOJI}\\s*){1,${MOST_JUMBO}}$`, 'u'));
+/** A text that begins so does with a word. To know all emoji takes a browser a while. */
+const WORD = /^\s*[a-z\u00c0-\u02af\u1e00-\u1eff]/i;
 
 /** Nothing but a few emoji, those of the workspace's `own` among them. */
 export function isJumbo(text: string, own: readonly Name[] = []): boolean {
-  if (text.length > MOST_JUMBO * LONGEST_EMOJI) return false;
+  if (text.length > MOST_JUMBO * LONGEST_EMOJI || WORD.test(text)) return false;
   const pieces = cutMentions(text.trim(), own);
-  return JUMBO.test(pieces.map(({ kind, text }) => (kind ? '👍' : text)).join(''));
+  return jumbo().test(pieces.map(({ kind, text }) => (kind ? '👍' : text)).join(''));
 }
 
 /** Code or a table alone has a frame of its own. */

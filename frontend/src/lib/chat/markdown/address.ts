@@ -3,6 +3,7 @@
  * them, or by a full stop that is none of ASCII, without anything between.
  */
 
+import { lazily } from '#lib/lazily.ts';
 import { UNSPACED } from './unspaced.ts';
 
 /** An address of the web, and all that follows it without a space or a sign that stands in none. */
@@ -13,18 +14,16 @@ const MARK = String.raw`(?!\p{ASCII})[\p{P}\p{Cf}\uff00-\uffef]`;
 const UNJOINED = String.raw`(?:${UNSPACED}|[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}])`;
 const NEXT = String.raw`https?:\/\/`;
 /** The host, which ends where such letters come; one that begins with them has an end that tells it from what follows. */
-const HOST = new RegExp(
-  [
-    String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNJOINED}|${NEXT})[^/?#,;'()|*])+`,
-    String.raw`^\w+:\/\/(?:[\p{L}\p{N}-]+\.)+(?:[a-z]{2,}|\p{L}{2,}(?=[/?#:]|$))(?::\d+)?`
-  ].join('|'),
-  'iu'
-);
+const hostAtStart = lazily(() => {
+  const joined = String.raw`^(?:\w+:\/\/)?(?:(?!${MARK}|${UNJOINED}|${NEXT})[^/?#,;'()|*])+`;
+  const ended = String.raw`^\w+:\/\/(?:[\p{L}\p{N}-]+\.)+(?:[a-z]{2,}|\p{L}{2,}(?=[/?#:]|$))(?::\d+)?`;
+  return new RegExp(`${joined}|${ended}`, 'iu');
+});
 /** Behind the host such letters are a part of the address where they begin a name: `/wiki/北京`, but not `/docs에서`. */
-const REST = new RegExp(
-  String.raw`^(?:(?!${MARK}|${UNJOINED}|[,;|]+${NEXT}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNJOINED})+)*`,
-  'iu'
-);
+const restAtStart = lazily(() => {
+  const rest = String.raw`^(?:(?!${MARK}|${UNJOINED}|[,;|]+${NEXT}).|(?<=[/=?&#_-])(?:(?!${MARK})${UNJOINED})+)*`;
+  return new RegExp(rest, 'iu');
+});
 
 const STOPS = '?!.,:;*_\'"~|\\';
 const OPENED_BY: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
@@ -35,10 +34,10 @@ const LONGEST_NAME = 32;
 export function addressAt(text: string): string | null {
   const begun = BEGUN.exec(text)?.[0];
   if (begun === undefined) return null;
-  const host = HOST.exec(begun)?.[0];
+  const host = hostAtStart().exec(begun)?.[0];
   if (host === undefined) return null;
   const rest = begun.slice(host.length);
-  return withoutTail(/^[/?#]/.test(rest) ? host + (REST.exec(rest)?.[0] ?? '') : host);
+  return withoutTail(/^[/?#]/.test(rest) ? host + (restAtStart().exec(rest)?.[0] ?? '') : host);
 }
 
 /** Without the stops of the sentence that it is in, and the brackets that it is in: those that it opened are its own. */

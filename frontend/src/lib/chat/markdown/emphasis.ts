@@ -3,17 +3,16 @@
  * which such writing does not have: `**重要。**次` would show its stars. So punctuation that is only written with it
  * counts as a letter, and any other does where such writing stands on the other side of the mark.
  */
-import { UNSPACED, WIDE_MARK } from './unspaced.ts';
+import { lazily } from '#lib/lazily.ts';
+import { mayBeUnspaced, UNSPACED, WIDE_MARK } from './unspaced.ts';
 
 const OTHER_MARK = String.raw`(?![*_~])[\p{P}\p{S}]`;
 const BESIDE = `(?:${UNSPACED}|${WIDE_MARK})`;
-const AS_LETTERS = new RegExp(
-  [
-    `(?<=[*~])${WIDE_MARK}|${WIDE_MARK}(?=[*~])`,
-    `(?<=${BESIDE}(?:\\*+|~+))${OTHER_MARK}|${OTHER_MARK}(?=(?:\\*+|~+)${BESIDE})`
-  ].join('|'),
-  'gu'
-);
+const asLetters = lazily(() => {
+  const wide = `(?<=[*~])${WIDE_MARK}|${WIDE_MARK}(?=[*~])`;
+  const other = `(?<=${BESIDE}(?:\\*+|~+))${OTHER_MARK}|${OTHER_MARK}(?=(?:\\*+|~+)${BESIDE})`;
+  return new RegExp(`${wide}|${other}`, 'gu');
+});
 const LETTER = 'a';
 
 /** Whether the stars are those of a sum, such as `2*3*4` and `x**2 + y**2`. */
@@ -31,14 +30,16 @@ export function isRange(raw: string, before = '', after = ''): boolean {
 /** Whether the marks are those of a face, such as `*_*`, or of a name that programs have, such as `__init__.py`. */
 export function isFace(raw: string, after: string): boolean {
   return (
-    /^([*_~])(?!\1)(?:(?!\p{Emoji_Presentation})[\p{P}\p{S}])+\1$/u.test(raw) ||
+    // No face has a letter; to know all signs takes a browser a while.
+    (!/[a-z\d]/i.test(raw) && /^([*_~])(?!\1)(?:(?!\p{Emoji_Presentation})[\p{P}\p{S}])+\1$/u.test(raw)) ||
     (/^__[a-z_]+__$/.test(raw) && /^(?:\(|\.[a-z])/.test(after))
   );
 }
 
 /** The text in which `marked` looks for what ends an emphasis, with letters for such punctuation. */
 export function maskBeside(masked: string): string {
-  return masked.replace(AS_LETTERS, (mark) => LETTER.repeat(mark.length));
+  if (!/[*~]/.test(masked) || !mayBeUnspaced(masked)) return masked;
+  return masked.replace(asLetters(), (mark) => LETTER.repeat(mark.length));
 }
 
 /** Whether the marks that `src` begins with may open although punctuation stands behind them: masked, it is a letter. */

@@ -1,13 +1,17 @@
+import fc from '#lib/property-testing.ts';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Lexer } from 'marked';
 import { expect, it } from 'vitest';
 import { lexerOnly } from '../../../../scripts/slim.mjs';
+import { MARKS } from './testing.ts';
 
-/** What the build makes of the package, loaded as it is. */
-async function built() {
+const OURS = { gfm: true, breaks: true };
+
+/** What the build makes of the package, loaded as it is; by another name once more. */
+async function built(name = '') {
   const code = lexerOnly(readFileSync(createRequire(import.meta.url).resolve('marked'), 'utf8'));
-  const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`;
+  const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}#${name}`;
   const kept = (await import(/* @vite-ignore */ url)) as { Lexer: typeof Lexer };
   return { code, kept };
 }
@@ -17,8 +21,8 @@ it('keeps the lexer of the package alone, and it reads as the whole does', async
   const text =
     '# A\n\n- [ ] *b* `c` [d][e] ~~f~~\n\n> g\n\n| h |\n| - |\n| i |\n\n[e]: https://j.example "k"\n\n<b>l</b>\n';
   expect(Object.keys(kept).sort()).toEqual(['Lexer', 'Tokenizer']);
-  const tokens = new kept.Lexer().lex(text);
-  expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer().lex(text)));
+  const tokens = new kept.Lexer({ ...OURS }).lex(text);
+  expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer({ ...OURS }).lex(text)));
   expect(code).not.toContain('<blockquote>');
   expect(code).not.toContain('options.pedantic');
 });
@@ -33,8 +37,30 @@ it.each([
   '| a | b |\n|:-|-:|\n| `c` \\| d | e |\n\n<div>\nf\n</div>\n\ng'
 ])('reads with breaks as the whole does: %j', async (text) => {
   const { kept } = await built();
-  const tokens = new kept.Lexer({ breaks: true, gfm: true }).lex(text);
-  expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer({ breaks: true, gfm: true }).lex(text)));
+  const tokens = new kept.Lexer({ ...OURS }).lex(text);
+  expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer({ ...OURS }).lex(text)));
+});
+
+it('reads any text as the whole does', async () => {
+  const { kept } = await built();
+  const text = fc.array(fc.constantFrom(...MARKS), { maxLength: 24, size: 'max' }).map((pieces) => pieces.join(''));
+  fc.assert(
+    fc.property(text, (text) => {
+      const tokens = new kept.Lexer({ ...OURS }).lex(text);
+      expect(JSON.stringify(tokens)).toBe(JSON.stringify(new Lexer({ ...OURS }).lex(text)));
+    }),
+    { numRuns: 1_000 }
+  );
+});
+
+it('makes a rule when it is first needed', async () => {
+  const { kept } = await built('that has read nothing yet');
+  const { block, inline } = kept.Lexer.rules;
+  const isMade = (rules: object, name: string) => Object.getOwnPropertyDescriptor(rules, name)?.get === undefined;
+  expect([isMade(block.gfm, 'table'), isMade(inline.breaks, 'link')]).toEqual([false, false]);
+  new kept.Lexer({ ...OURS }).inlineTokens('a [b](https://c.example)');
+  expect([isMade(block.gfm, 'table'), isMade(inline.breaks, 'link')]).toEqual([false, true]);
+  expect(String(inline.breaks.link)).toBe(String(Lexer.rules.inline.breaks.link));
 });
 
 it('refuses a package that is built in another way', () => {

@@ -27,13 +27,21 @@ const PATH = /^\\[\w.$~*?%-][^\s`"<>|]*/;
 
 const HOOKS = { emStrongMask: maskBeside } as NonNullable<MarkedOptions['hooks']>;
 
+const optionsWith = (tokenizer: Tokenizer): MarkedOptions => ({ gfm: true, breaks: true, tokenizer, hooks: HOOKS });
+
 export function lex(source: string): Token[] {
   const tokenizer = new BoundedTokenizer();
-  const options: MarkedOptions = { gfm: true, breaks: true, tokenizer, hooks: HOOKS };
+  const options = optionsWith(tokenizer);
   if (/\$|\\[([]/.test(source)) options.extensions = MATH;
   const tokens = new Lexer(options).lex(source);
   showUnused(tokens, new Set(tokenizer.used), (text) => new Lexer(options).inlineTokens(text));
   return tokens;
+}
+
+/** The same of a text that is one paragraph and has no formula: what only blocks are read with is not needed for it. */
+export function lexParagraph(text: string): Tokens.Paragraph {
+  const tokens = new Lexer(optionsWith(new BoundedTokenizer())).inlineTokens(text);
+  return { type: 'paragraph', raw: text, text, tokens };
 }
 
 /**

@@ -1,17 +1,17 @@
 /** Where a link leads, and what of that its text may say. */
+import { lazily } from '#lib/lazily.ts';
 import type { Inline } from './tree.ts';
 
 const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
 /** Signs that can't be seen, or that turn the text around. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu;
+const unseen = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
 const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
 /** An address with its scheme, or as one begins. */
-const ADDRESS = new RegExp(
-  String.raw`(?:\p{L}[\p{L}\p{N}+.-]*:[\\/]+(?:[^\s/@]*@)?|\bwww\.)(${HOST}|[\p{L}\p{N}_-]+)`,
-  'giu'
+const addresses = lazily(
+  () => new RegExp(String.raw`(?:\p{L}[\p{L}\p{N}+.-]*:[\\/]+(?:[^\s/@]*@)?|\bwww\.)(${HOST}|[\p{L}\p{N}_-]+)`, 'giu')
 );
 /** A host without a scheme, alone or with what may stand behind it; an address of mail. */
-const BARE = new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu');
+const bareAddress = lazily(() => new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu'));
 
 /** A conversation of this installation, as those who write link it (`chat/channel-links.ts`). */
 export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
@@ -33,15 +33,15 @@ export function safeHref(href: string): string | null {
 export function labelled(href: string, children: Inline[]): Inline[] {
   const label = wordsOf(children)
     .normalize('NFKC')
-    .replace(UNSEEN, '')
+    .replace(unseen(), '')
     .replace(/[。。]/g, '.')
     .trim();
   const host = hostOf(href);
-  const named = [...label.matchAll(ADDRESS)].map(([whole, name = '']) =>
+  const named = [...label.matchAll(addresses())].map(([whole, name = '']) =>
     /^www\./i.test(whole) ? `www.${name}` : name
   );
   if (named.some((name) => !isSame(name, host))) return [{ type: 'text', text: href }];
-  const bare = BARE.exec(label)?.[1];
+  const bare = bareAddress().exec(label)?.[1];
   if (bare && !isSame(bare, host)) return [...children, { type: 'text', text: ` (${host})` }];
   return children;
 }

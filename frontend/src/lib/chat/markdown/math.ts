@@ -1,5 +1,6 @@
 /** Formulas: `$…$` and `\(…\)` in a line, `$$…$$` and `\[…\]` on their own. */
 import type { MarkedOptions, Token, TokenizerThis, Tokens } from 'marked';
+import { lazily } from '#lib/lazily.ts';
 
 export interface MathToken extends Tokens.Generic {
   type: 'math';
@@ -13,9 +14,8 @@ const LONGEST = 2_000;
 /** What ends a piece of plain text in `marked` anyway. */
 const SPECIAL = /[$\\<![\]`*~_\n]/;
 /** Not a price: no space inside the signs, no letter or figure right behind them. */
-const DOLLARS = new RegExp(
-  `^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${LONGEST}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`,
-  'u'
+const inDollars = lazily(
+  () => new RegExp(`^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${LONGEST}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`, 'u')
 );
 /** “$5 or 6$” holds figures and words, and nothing that only a formula has. */
 const PRICE = /^[\d.,]+\s+[^\\^_=+*/<>{}|]*$/;
@@ -49,7 +49,7 @@ function display(src: string): MathToken | undefined {
 }
 
 function dollars(src: string): MathToken | undefined {
-  const [raw, text] = DOLLARS.exec(src) ?? [];
+  const [raw, text] = inDollars().exec(src) ?? [];
   return raw && text && !PRICE.test(text) ? { type: 'math', raw, text, display: false } : undefined;
 }
 

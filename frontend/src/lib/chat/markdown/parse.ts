@@ -1,9 +1,10 @@
 /** Markdown to the tree of `tree.ts`. The grammar is that of `lexer.ts`. */
 import type { MarkedToken, Token, Tokens } from 'marked';
 import { isBlank } from '../blank.ts';
-import { lex } from './lexer.ts';
+import { lex, lexParagraph } from './lexer.ts';
 import { CHANNEL, labelled, safeHref, wordsOf } from './links.ts';
 import type { MathToken } from './math.ts';
+import { mayHoldMarks, paragraphsOf } from './simple.ts';
 import type { Block, Inline, Item } from './tree.ts';
 
 type Known = MarkedToken | MathToken;
@@ -13,7 +14,9 @@ const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"'
 /** A text that the grammar fails on is shown as it was written. */
 export function parse(source: string): Block[] {
   try {
-    return toBlocks(lex(source));
+    const paragraphs = paragraphsOf(source);
+    if (!paragraphs) return toBlocks(lex(source));
+    return paragraphs.flatMap((text) => (mayHoldMarks(text) ? toBlocks([lexParagraph(text)]) : asWritten(text)));
   } catch {
     return asWritten(source);
   }

@@ -4,3 +4,8 @@
 export const UNSPACED = String.raw`[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Hang}\p{scx=Yiii}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]`;
 /** The punctuation that is only written with it. */
 export const WIDE_MARK = String.raw`(?=[\u3001-\u303f\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])[\p{P}\p{S}]`;
+
+/** Whether any sign of a text may be of either. To know them all takes a browser a while; most texts have none that is near. */
+export function mayBeUnspaced(text: string): boolean {
+  return /[\u00b7\u02bc-\u1dff\u2e80-\uffff]/.test(text);
+}

@@ -5,6 +5,7 @@ import { isBlank } from '../blank.ts';
 import { GrowingMarkdown } from './growing.ts';
 import { parse } from './parse.ts';
 import { plainText } from './plain.ts';
+import { MARKS, SCRIPTS } from './testing.ts';
 
 const values = (node: unknown): [string, unknown][] => (typeof node === 'object' && node ? Object.entries(node) : []);
 
@@ -29,92 +30,11 @@ function behind(node: unknown): string {
     .join(' ');
 }
 
-const SCRIPTS = ['w', 'É', 'đ', 'ж', 'ع', 'ש', '词', 'の', '한', 'ก', 'क', '😀'];
-const MARKUP = [
-  ...[' ', ' ', '\n', '\n', '\n\n', '\n    ', '\t', '  \n'],
-  ...[
-    '- ',
-    '+ ',
-    '* ',
-    '1. ',
-    '07) ',
-    '0. ',
-    '> ',
-    '>',
-    '# ',
-    '###',
-    '#',
-    '[ ] ',
-    '[x] ',
-    '---\n',
-    '\n===\n',
-    '\n***\n'
-  ],
-  ...['**', '*', '_', '__', '***', '~~', '~', '`', '``', '```', '```js ', '\n```\n', '~~~ '],
-  ...['[', ']', '](', ')', '(', '![', '][', ']: ', '[^1]: ', '\n[a]: https://c.example/a\n', '[a]', '"', "'"],
-  ...[
-    'https://c.example/p',
-    'www.c.example/p',
-    'me@c.example',
-    '<https://c.example/>',
-    '<',
-    '>',
-    '<b>',
-    '</b>',
-    '<!--',
-    '-->'
-  ],
-  ...[
-    '<script>',
-    '<pre>',
-    '|',
-    '|',
-    '\n|-|-|\n',
-    '|-',
-    '\\',
-    '\\|',
-    '&amp;',
-    '&lt;',
-    '&',
-    ';',
-    '&#65;',
-    '$',
-    '$$',
-    '\\(',
-    '\\)',
-    '\\[',
-    '\\]'
-  ],
-  ...[
-    '。',
-    '，',
-    '、',
-    '「',
-    '」',
-    '（',
-    '）',
-    '！',
-    '：',
-    '．',
-    '"',
-    '“',
-    '”',
-    '…',
-    '.',
-    ',',
-    '!',
-    '@',
-    '＠',
-    '\u200b',
-    '\u0301'
-  ]
-];
-
 /** A text of marks and words in any order, and the words. */
 const written = fc
   .array(
     fc.oneof(
-      fc.constantFrom(...MARKUP),
+      fc.constantFrom(...MARKS),
       fc.constantFrom(...SCRIPTS).map((letter) => ({ letter }))
     ),
     {
