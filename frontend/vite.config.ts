@@ -20,6 +20,8 @@ const woff2Only: Plugin = {
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 const first = firstLoad();
+/** Pages whose files would come with a conversation for the little that is used there, too: the start is there soon. */
+const LEFT = new Set(['settings', 'doors']);
 const isOurs = (id: string) => /\/src\/lib\/|@lucide\/svelte|virtual:words$/.test(id);
 
 export default defineConfig({
@@ -60,6 +62,13 @@ export default defineConfig({
                   name: 'errors',
                   test: /\/lib\/(api\/words\.ts|paraglide\/messages\/(error|auth_rule|password_rule)_\w+\.js)/,
                   priority: 0.9
+                },
+                // The little that the settings or the doors need at first and a conversation soon.
+                {
+                  name: (id) => (first.beside(id).includes('doors') ? 'soon-doors' : 'soon-settings'),
+                  test: (id) =>
+                    isOurs(id) && first.beside(id).length > 0 && first.beside(id).every((kind) => LEFT.has(kind)),
+                  priority: 0.7
                 },
                 { name: 'doorstep', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'start'), priority: 0.6 },
                 { name: 'form', test: (id) => isOurs(id) && first.isNeededBy(id, 'doors', 'settings'), priority: 0.5 },

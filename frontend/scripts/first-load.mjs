@@ -83,6 +83,8 @@ export function firstLoad() {
     /** Whether a page of each of these kinds needs this module before it works. */
     isNeededBy: (id, ...kinds) => kinds.every((kind) => pages.get(id)?.includes(kind)),
     /** Whether it comes right after every page, or right after a conversation, and is needed by none at first. */
-    comesSoon: (id, kind) => !pages.has(id) && soon.get(id)?.has(kind)
+    comesSoon: (id, kind) => !pages.has(id) && soon.get(id)?.has(kind),
+    /** The kinds of the pages that need at first what comes right after others: these would get all that those need. */
+    beside: (id) => (soon.has(id) ? [...new Set(pages.get(id))] : [])
   };
 }
