@@ -1,4 +1,5 @@
 // Parts of packages that no page uses and that the bundler can't leave out by itself, for they run something when they are loaded.
+import { readFileSync } from 'node:fs';
 import { Lexer } from 'marked';
 
 const MARKED = /\/marked\/lib\/marked\.esm\.js$/;
@@ -83,12 +84,27 @@ export { none as uneval, none as unflatten, none as stringifyAsync };`;
   };
 }
 
-/** Each icon is drawn by a component of ours: that of the package computes at every icon what is the same for all. */
+const ICON = /@lucide\/svelte\/dist\/icons\/[\w-]+\.svelte$/;
+const DRAWING = /const iconData = (\{.*\});/;
+
+/**
+ * An icon of the package as one element with its lines in it, which a browser copies. The package puts each together from its data, line by
+ * line, wherever one stands. How it is drawn says the class `i`, which each has; and none is read out: what has an icon says what it is
+ * (`icons.test.ts`).
+ */
+export function iconOf(code) {
+  const { node } = JSON.parse(DRAWING.exec(code)?.[1] ?? '{}');
+  if (!node) throw new Error('the icons are built in another way: look where their lines are');
+  const lines = node.map(([tag, attributes]) => {
+    const written = Object.entries(attributes).map(([name, value]) => `${name}="${value}"`);
+    return `<${tag} ${written.join(' ')} />`;
+  });
+  return `<script>let { class: look } = $props();</script>
+<svg viewBox="0 0 24 24" aria-hidden="true" class={look}>${lines.join('')}</svg>`;
+}
+
 export const icons = {
   name: 'natter:icons',
   enforce: 'pre',
-  resolveId(id, importer) {
-    const isIcon = id === '../Icon.svelte' && /@lucide\/svelte\/dist\/icons\//.test(importer ?? '');
-    return isIcon ? new URL('../src/lib/components/ui/icon.svelte', import.meta.url).pathname : null;
-  }
+  load: (id) => (ICON.test(id) ? iconOf(readFileSync(id, 'utf8')) : null)
 };
