@@ -22,6 +22,20 @@ export function parse(source: string): Block[] {
   }
 }
 
+/** What was read last stays: a message comes and goes with the view, and what is seen first is read before it is drawn. */
+const read = new Map<string, Block[]>();
+const MOST_READ = 200;
+
+/** The same of a message. */
+export function parseOnce(source: string): Block[] {
+  let blocks = read.get(source);
+  if (!blocks) {
+    if (read.size >= MOST_READ) read.clear();
+    read.set(source, (blocks = parse(source)));
+  }
+  return blocks;
+}
+
 export function asWritten(source: string): Block[] {
   return [{ type: 'paragraph', children: lines(source) }];
 }

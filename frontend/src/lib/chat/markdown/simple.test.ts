@@ -3,7 +3,7 @@ import fc from '#lib/property-testing.ts';
 import { expect, it } from 'vitest';
 import { HOSTILE } from './hostile.ts';
 import { lex } from './lexer.ts';
-import { parse, toBlocks } from './parse.ts';
+import { parse, parseOnce, toBlocks } from './parse.ts';
 import { mayHoldMarks, paragraphsOf } from './simple.ts';
 import { MARKS, SCRIPTS } from './testing.ts';
 
@@ -88,4 +88,13 @@ it.each([
   ['costs $5', null]
 ])('%j is as simple as that', (text, expected) => {
   expect(paragraphsOf(text)?.map((one) => (mayHoldMarks(one) ? 'marks' : '')) ?? null).toEqual(expected);
+});
+
+it('is read once, for as long as it is one of the last', () => {
+  const blocks = parseOnce('the **heron**');
+  expect(blocks).toEqual(parse('the **heron**'));
+  expect(parseOnce('the **heron**')).toBe(blocks);
+  for (let at = 0; at < 200; at++) parseOnce(`${at}`);
+  expect(parseOnce('the **heron**')).not.toBe(blocks);
+  expect(parseOnce('the **heron**')).toEqual(blocks);
 });
