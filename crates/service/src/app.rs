@@ -138,6 +138,11 @@ impl App {
         Ok(())
     }
 
+    /// Tells somebody's own connections that their account is another than it was.
+    pub(crate) fn tell_of_account(&self, user_id: UserId) -> Result<(), AppError> {
+        self.tell_own(user_id, &Event::OwnAccountChanged { user_id })
+    }
+
     /// Puts the instance together and starts its writer; the database is migrated already.
     pub async fn build(
         config: Arc<Config>,

@@ -10,7 +10,6 @@ use std::net::IpAddr;
 use appcore::{
     AppError, Code, UserId,
     auth::{Email, Password, Principal, token},
-    event::Event,
 };
 use dbcontext::{
     constraint::app_error,
@@ -88,7 +87,7 @@ pub async fn verify_email(
     }
     tx.commit().await.map_err(app_error)?;
     if is_new {
-        app.tell_own(account.id, &Event::OwnAccountChanged { user_id: account.id })?;
+        app.tell_of_account(account.id)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What one looks like: a picture that one has uploaded, kept as long as it is one's own.
 
-use appcore::{AppError, Code, UploadId, UserId, auth::Principal, event::Event, view::UserPicture};
+use appcore::{AppError, Code, UploadId, UserId, auth::Principal, view::UserPicture};
 use dbcontext::{
     constraint::app_error,
     query::{pictures as rows, uploads as uploaded, users},
@@ -35,7 +35,7 @@ pub async fn set_picture(app: &App, by: &Principal, upload_id: UploadId) -> Resu
     }
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    app.tell_own(by.user_id, &Event::OwnAccountChanged { user_id: by.user_id })?;
+    app.tell_of_account(by.user_id)?;
     Ok(UserPicture { user_id: by.user_id, upload_id })
 }
 
@@ -49,5 +49,5 @@ pub async fn remove_picture(app: &App, by: &Principal) -> Result<(), AppError> {
     }
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    app.tell_own(by.user_id, &Event::OwnAccountChanged { user_id: by.user_id })
+    app.tell_of_account(by.user_id)
 }

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal},
-    event::{BusMessage, Event, Signal},
+    event::{BusMessage, Signal},
     line::check_search,
     page::{Page, PageRequest},
     view::{ChosenPresence, User},
@@ -125,7 +125,7 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     if change.chosen_presence.is_some() {
         presence::announce(app, &presence::of(app, &[by.user_id]).await).await?;
     }
-    app.tell_own(by.user_id, &Event::OwnAccountChanged { user_id: by.user_id })?;
+    app.tell_of_account(by.user_id)?;
     Ok(seen(app, issue::own_view(&user)?).await)
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use appcore::{
     AppError, Timestamp, UserId,
     auth::Principal,
-    event::Event,
     line,
     view::{CustomStatus, Presence, PresenceStatus},
 };
@@ -51,7 +50,7 @@ pub async fn set_custom(app: &App, by: &Principal, change: StatusChange) -> Resu
     let status = (emoji.is_some() || text.is_some()).then_some(CustomStatus { emoji, text, until });
     users::set_custom_status(&tx, by.user_id, status.as_ref()).await?;
     tx.commit().await.map_err(app_error)?;
-    app.tell_own(by.user_id, &Event::OwnAccountChanged { user_id: by.user_id })?;
+    app.tell_of_account(by.user_id)?;
     announce(app, &of(app, &[by.user_id]).await).await
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use appcore::{
     AppError, Code, Language, SessionId, Timestamp, UserId,
     auth::{Email, Principal, token},
-    event::Event,
     page::{Page, PageRequest},
     view::{InvitedUser, SentLink, UserRole, UserSession},
 };
@@ -146,5 +145,5 @@ pub async fn remove_second_factor(app: &App, by: &Confirmed, id: UserId) -> Resu
     audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    app.tell_own(id, &Event::OwnAccountChanged { user_id: id })
+    app.tell_of_account(id)
 }

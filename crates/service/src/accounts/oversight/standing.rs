@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, UserId,
-    event::{BusMessage, Event, Signal},
+    event::{BusMessage, Signal},
     line::parse_line,
     view::{AdminUser, UserRole, UserStatus},
 };
@@ -89,7 +89,7 @@ pub(super) async fn apply(app: &App, by: &Confirmed, id: UserId, change: Change)
     app.accounts.standings.change_person(id).await;
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
     if new_role.is_some() {
-        app.tell_own(id, &Event::OwnAccountChanged { user_id: id })?;
+        app.tell_of_account(id)?;
     }
     tell_ended(app, ended).await;
     if suspends {

@@ -3,7 +3,6 @@
 use appcore::{
     AppError, Code, Secret,
     auth::{Principal, token},
-    event::Event,
 };
 use dbcontext::{
     constraint::app_error,
@@ -74,7 +73,7 @@ pub async fn confirm(app: &App, by: &Principal, code: &str) -> Result<Vec<Secret
     users::set_second_factor(&tx, account.id, true, now).await?;
     audit::record(&tx, Entry::by(by, Action::SecondFactorAdded, None)).await?;
     tx.commit().await.map_err(app_error)?;
-    app.tell_own(account.id, &Event::OwnAccountChanged { user_id: account.id })?;
+    app.tell_of_account(account.id)?;
     Ok(codes.into_iter().map(Secret::from).collect())
 }
 
@@ -95,5 +94,5 @@ pub async fn remove(app: &App, by: &Principal, code: &str) -> Result<(), AppErro
     users::set_second_factor(&tx, account.id, false, now).await?;
     audit::record(&tx, Entry::by(by, Action::SecondFactorRemoved, None)).await?;
     tx.commit().await.map_err(app_error)?;
-    app.tell_own(account.id, &Event::OwnAccountChanged { user_id: account.id })
+    app.tell_of_account(account.id)
 }
