@@ -13,7 +13,7 @@ class Browser {
   readonly written = new Map<string, number>();
 
   leave(userId: string): void {
-    for (const key of ['draft', 'bare', 'reply', 'edit']) this.items.set(`natter.${key}.${userId}.c1`, 'half');
+    for (const key of ['draft', 'bare', 'reply', 'meant', 'edit']) this.items.set(`natter.${key}.${userId}.c1`, 'half');
     this.items.set(`natter.drafts.${userId}`, '[["c2",{"isStored":true,"isDirty":false}]]');
     this.items.set(`natter.draft.${userId}.c2`, 'told');
     this.items.set(`natter.searches.${userId}`, '[]');

@@ -1,4 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
+import type { Name } from '#lib/chat/mentions.ts';
 
 export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
@@ -6,6 +7,7 @@ const PREFIX = 'natter.draft.';
 const BARE = 'natter.bare.';
 export const EDIT = 'natter.edit.';
 const REPLY = 'natter.reply.';
+const MEANT = 'natter.meant.';
 /** A long text is not written to the disk with each key, but as often as this. */
 const LONG = 4_000;
 const REST = 400;
@@ -17,6 +19,8 @@ export class DraftsStore {
   readonly #bare = new SvelteMap<string, true>();
   /** Which message one is about to answer. */
   readonly #replies = new Map<string, string>();
+  /** Whom the names in it mean: of several with one name, or many people, a text alone doesn’t say it. */
+  readonly #meant = new Map<string, readonly Name[]>();
   readonly #storage: DraftStorage | undefined;
   /** What is to be written to the disk, and when. */
   readonly #waiting = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly keep: () => void }>();
@@ -24,6 +28,7 @@ export class DraftsStore {
   #barePrefix = BARE;
   #editPrefix = EDIT;
   #replyPrefix = REPLY;
+  #meantPrefix = MEANT;
   /** Told of what is written here. */
   onwritten: ((key: string) => void) | undefined;
   /** What another device wrote last; null once one writes on here. */
@@ -39,11 +44,14 @@ export class DraftsStore {
     this.#barePrefix = `${BARE}${userId}.`;
     this.#editPrefix = `${EDIT}${userId}.`;
     this.#replyPrefix = `${REPLY}${userId}.`;
+    this.#meantPrefix = `${MEANT}${userId}.`;
     for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
       const key = this.#storage?.key(index);
       if (key?.startsWith(this.#barePrefix)) this.#bare.set(key.slice(this.#barePrefix.length), true);
       const reply = key?.startsWith(this.#replyPrefix) ? this.#storage?.getItem(key) : null;
       if (key && reply) this.#replies.set(key.slice(this.#replyPrefix.length), reply);
+      const names = key?.startsWith(this.#meantPrefix) ? namesIn(this.#storage?.getItem(key)) : [];
+      if (key && names.length > 0) this.#meant.set(key.slice(this.#meantPrefix.length), names);
       const text = key?.startsWith(this.#prefix) ? this.#storage?.getItem(key) : null;
       if (key && text) this.#texts.set(key.slice(this.#prefix.length), text);
     }
@@ -54,6 +62,7 @@ export class DraftsStore {
     this.#texts.clear();
     this.#bare.clear();
     this.#replies.clear();
+    this.#meant.clear();
   }
 
   /** The page may go away: what waits is written to the disk now. */
@@ -109,6 +118,23 @@ export class DraftsStore {
     this.#keep(this.#replyPrefix + conversationId, messageId);
   }
 
+  /** Who was chosen for it, the last one last; forgotten with the draft. */
+  meantIn(conversationId: string): readonly Name[] {
+    return this.#meant.get(conversationId) ?? [];
+  }
+
+  addMeant(conversationId: string, { id, name, kind }: Name): void {
+    if (!id) return;
+    const others = this.meantIn(conversationId).filter((one) => one.id !== id);
+    this.#putMeant(conversationId, [...others, { id, name, kind }]);
+  }
+
+  #putMeant(conversationId: string, names: readonly Name[]): void {
+    if (names.length > 0) this.#meant.set(conversationId, names);
+    else this.#meant.delete(conversationId);
+    this.#keep(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
+  }
+
   /** What one’s message was about to say instead, when the page went away in the middle of that. */
   editOf(messageId: string): string | null {
     return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
@@ -132,6 +158,7 @@ export class DraftsStore {
     if (isEmpty) this.#texts.delete(conversationId);
     else this.#texts.set(conversationId, text);
     if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
+    if (isEmpty && this.#meant.has(conversationId)) this.#putMeant(conversationId, []);
     const key = this.#prefix + conversationId;
     const keep = () => this.#keep(key, this.#texts.get(conversationId) ?? null);
     if (text.length < LONG) {
@@ -149,4 +176,19 @@ export class DraftsStore {
       // A full or forbidden storage keeps the draft as long as the page.
     }
   }
+}
+
+/** Those that were kept; of what is damaged, none. */
+function namesIn(kept: string | null | undefined): Name[] {
+  try {
+    const names: unknown = JSON.parse(kept ?? '[]');
+    return Array.isArray(names) ? names.filter(isName) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isName(kept: unknown): kept is Name {
+  const { id, name, kind: who } = (kept ?? {}) as Partial<Record<keyof Name, unknown>>;
+  return typeof id === 'string' && typeof name === 'string' && (who === 'person' || who === 'assistant');
 }

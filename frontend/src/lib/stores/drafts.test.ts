@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Name } from '#lib/chat/mentions.ts';
 import { DraftsStore } from './drafts.svelte.ts';
 
 class MemoryStorage {
@@ -11,6 +12,8 @@ class MemoryStorage {
   setItem = (key: string, value: string) => void this.#items.set(key, value);
   removeItem = (key: string) => void this.#items.delete(key);
 }
+
+const anna = (id: string): Name => ({ id, name: 'Anna', kind: 'person', about: 'not kept' });
 
 describe('drafts', () => {
   it('are kept for each conversation and each account', () => {
@@ -98,6 +101,48 @@ describe('drafts', () => {
     expect(storage.length).toBe(0);
   });
 
+  it('remember whom the names in them mean, the last one last and each once, until they are sent', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', '@Anna');
+    for (const id of ['u1', 'u2', 'u1']) drafts.addMeant('c1', anna(id));
+    drafts.addMeant('c1', { name: 'all', kind: 'all' });
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect(again.meantIn('c1')).toEqual(['u2', 'u1'].map((id) => ({ id, name: 'Anna', kind: 'person' })));
+    expect(again.meantIn('c2')).toEqual([]);
+    again.open('you');
+    expect(again.meantIn('c1')).toEqual([]);
+    again.open('me');
+    again.set('c1', '@Anna and');
+    expect(again.meantIn('c1')).toHaveLength(2);
+    again.set('c1', '');
+    expect(again.meantIn('c1')).toEqual([]);
+    expect(storage.length).toBe(0);
+  });
+
+  it('forget whom they meant when another device has sent them', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', '@Anna');
+    drafts.addMeant('c1', anna('u1'));
+    drafts.adopt('c1', '', null);
+    expect(drafts.meantIn('c1')).toEqual([]);
+    expect(storage.length).toBe(0);
+  });
+
+  it('take names that are damaged for none', () => {
+    for (const damaged of ['{', 'null', '{}', '[null, 1, {"id": "u1"}, {"id": "u1", "name": "Anna", "kind": "me"}]']) {
+      const storage = new MemoryStorage();
+      storage.setItem('natter.meant.me.c1', damaged);
+      const drafts = new DraftsStore(storage);
+      drafts.open('me');
+      expect(drafts.meantIn('c1')).toEqual([]);
+    }
+  });
+
   it('say what another device wrote until one goes on here', () => {
     const drafts = new DraftsStore(new MemoryStorage());
     drafts.open('me');
@@ -134,6 +179,8 @@ describe('drafts', () => {
     const drafts = new DraftsStore(storage);
     drafts.open('me');
     drafts.set('c1', 'text');
+    drafts.addMeant('c1', anna('u1'));
     expect(drafts.get('c1')).toBe('text');
+    expect(drafts.meantIn('c1')).toHaveLength(1);
   });
 });
