@@ -2,8 +2,6 @@
 
 /** From this part of the limit on it is said how many are left. */
 const SAID_FROM = 0.9;
-/** A text of so many code units fills the field, however its lines break: its height need not be measured. */
-export const FILLS_FIELD = 6_000;
 
 export function characters(text: string): number {
   let count = 0;

@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { FILLS_FIELD, growField } from './grow-field.ts';
+
+/** How high a field comes to be, and how often it was measured for that. */
+function grown(value: string): [string, number] {
+  let measured = 0;
+  const field = {
+    value,
+    style: { height: '300px' },
+    get scrollHeight() {
+      measured++;
+      return 84;
+    }
+  };
+  growField(field as HTMLTextAreaElement);
+  return [field.style.height, measured];
+}
+
+it('is as high as what stands in it, and measured only where that is not known', () => {
+  expect(grown('three lines')).toEqual(['84px', 1]);
+  expect(grown('')).toEqual(['0', 0]);
+  expect(grown('x'.repeat(FILLS_FIELD))).toEqual(['84px', 1]);
+  expect(grown('x'.repeat(FILLS_FIELD + 1))).toEqual(['100dvh', 0]);
+});

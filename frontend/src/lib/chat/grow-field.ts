@@ -1,0 +1,14 @@
+/** A text of so many code units fills the field, however its lines break: its height need not be measured. */
+export const FILLS_FIELD = 6_000;
+
+/** Makes a field as high as what stands in it. */
+export function growField(field: HTMLTextAreaElement): void {
+  const { length } = field.value;
+  if (length > FILLS_FIELD) {
+    field.style.height = '100dvh';
+    return;
+  }
+  field.style.height = '0';
+  // A single line is its least height, which need not be measured.
+  if (length > 0) field.style.height = `${field.scrollHeight}px`;
+}
