@@ -37,7 +37,7 @@ impl Demo {
             estimated: true,
             ..Usage::default()
         };
-        meter.ask("demo", "demo", "");
+        meter.ask("demo", "demo", None);
         meter.estimate_question(usage.input.unwrap_or_default());
         let words: Vec<String> = answer.split_inclusive(' ').map(str::to_owned).collect();
         let pause = self.pause;

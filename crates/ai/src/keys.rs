@@ -283,9 +283,9 @@ impl KeyLease {
         self.key.as_ref()
     }
 
-    /// The last characters of the key, by which an operator knows it.
-    pub fn tail(&self) -> &str {
-        self.key.as_ref().map_or("", |key| tail(key.expose()))
+    /// The last characters of the key, by which an operator knows it, where it has enough to show them.
+    pub fn tail(&self) -> Option<&str> {
+        self.key.as_ref().and_then(|key| tail(key.expose()))
     }
 
     /// This key's place in the pool, to leave it out when another is lent.
@@ -382,13 +382,10 @@ pub(crate) fn split_project(written: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// What stands for a key that is so short that its last characters would give it away.
-const HIDDEN: &str = "••••";
-
-/// The last four characters of a key, or that there is one.
-fn tail(key: &str) -> &str {
+/// The last four characters of a key; `None` where it is so short that they would give it away.
+fn tail(key: &str) -> Option<&str> {
     let start = key.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
-    if key.len() < 12 { HIDDEN } else { &key[start..] }
+    (key.len() >= 12).then(|| &key[start..])
 }
 
 impl Drop for KeyLease {

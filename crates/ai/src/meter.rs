@@ -209,8 +209,8 @@ pub struct Served {
     pub provider: String,
     /// The upstream's name of the model.
     pub model: String,
-    /// The last characters of the key.
-    pub key_tail: String,
+    /// The last characters of the key, where it has enough to show them.
+    pub key_tail: Option<String>,
 }
 
 /// The meter of one call.
@@ -339,19 +339,18 @@ impl Meter {
         self.state().tries
     }
 
-    pub(crate) fn ask(&self, provider: &str, model: &str, key_tail: &str) {
+    pub(crate) fn ask(&self, provider: &str, model: &str, key_tail: Option<&str>) {
         let mut state = self.state();
         state.tries += 1;
         (state.reported, state.is_closed) = (None, false);
         state.asked_at = None;
         state.searches = searches_always(model);
         let served = &mut state.served;
-        for (field, value) in
-            [(&mut served.provider, provider), (&mut served.model, model), (&mut served.key_tail, key_tail)]
-        {
+        for (field, value) in [(&mut served.provider, provider), (&mut served.model, model)] {
             field.clear();
             field.push_str(value);
         }
+        served.key_tail = key_tail.map(str::to_owned);
     }
 
     /// Who is asked searches the web for the answer.
@@ -428,7 +427,7 @@ mod tests {
     fn begun_after(seconds: u64) -> Meter {
         let meter = Meter::default();
         meter.estimate_question(1_000);
-        meter.ask("main", "gpt-5-mini", "");
+        meter.ask("main", "gpt-5-mini", None);
         meter.sent();
         let asked_at = meter.state().asked_at.expect("it was asked");
         meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("nothing has come");
@@ -449,14 +448,14 @@ mod tests {
         meter.estimate_question(1_000);
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "nobody was asked");
-        meter.ask("main", "small", "");
+        meter.ask("main", "small", None);
         assert_eq!(meter.usage_left(later(10), 500), usage(0, 0), "the question has not gone out");
         meter.sent();
         assert_eq!(meter.usage_left(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
         assert_eq!(meter.usage_left(later(600), 500).output, Some(500), "no more than was asked for");
         meter.refused();
         assert_eq!(meter.usage_left(later(10), 500), usage(0, 0));
-        meter.ask("other", "small", "");
+        meter.ask("other", "small", None);
         meter.sent();
         meter.deliver(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_left(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
@@ -498,7 +497,7 @@ mod tests {
     fn an_answer_that_the_web_is_searched_for_has_at_least_one_search() {
         let meter = Meter::default();
         meter.estimate_question(1_000);
-        meter.ask("main", "gpt-4o-search-preview", "");
+        meter.ask("main", "gpt-4o-search-preview", None);
         meter.sent();
         assert_eq!(meter.usage().searches, None, "it has not answered");
         let later = Instant::now() + Duration::from_secs(2);
@@ -507,7 +506,7 @@ mod tests {
         assert_eq!(meter.usage().searches, Some(1));
         meter.report(Usage { searches: Some(4), ..usage(7, 3) });
         assert_eq!(meter.usage().searches, Some(4), "the provider has counted them");
-        meter.ask("other", "small", "");
+        meter.ask("other", "small", None);
         meter.report(usage(7, 3));
         assert_eq!(meter.usage().searches, None);
         meter.search();

@@ -44,6 +44,7 @@ async fn a_provider_is_added_asked_changed_and_removed_without_a_restart() {
     let added = admin.post(LIST, local(&upstream)).await.data_with(201);
     assert_eq!((&added["source"], &added["base_url"]), (&json!("console"), &json!(upstream.url())));
     assert_eq!((&added["models"], &added["keys"][0]["tail"]), (&json!(["small"]), &json!("0001")));
+    assert_eq!(added["keys"][0]["has_key"], true);
     assert_eq!(ask(&program, "small").await.status, 200);
     assert_eq!(last_key(&upstream).as_deref(), Some(KEY));
     // It takes the demo's place, for those who name no model, too.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{KeyPool, Slot, tail};
-use crate::Secret;
 
 /// What a key is good for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,10 @@ pub enum KeyState {
 pub struct KeyHealth {
     /// Its place among the provider's keys.
     pub id: usize,
-    pub tail: String,
+    /// `false`: its provider needs none.
+    pub has_key: bool,
+    /// Its last characters. `None`: there is none, or it is too short to show any of it.
+    pub tail: Option<String>,
     pub state: KeyState,
     /// How long it still rests, or until it is probed.
     pub wait: Option<Duration>,
@@ -62,7 +64,8 @@ impl Slot {
         };
         KeyHealth {
             id,
-            tail: self.key.as_ref().map(Secret::expose).map_or("", tail).to_owned(),
+            has_key: self.key.is_some(),
+            tail: self.key.as_ref().and_then(|key| tail(key.expose())).map(str::to_owned),
             state,
             wait: until.map(|until| until.saturating_duration_since(now)),
             requests: self.used,
@@ -76,7 +79,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::AiError;
+    use crate::{AiError, Secret};
 
     #[tokio::test(start_paused = true)]
     async fn a_key_rests_as_long_as_it_is_told_and_comes_back_at_once() {
@@ -88,7 +91,7 @@ mod tests {
         lease.failed(&AiError::Credentials);
         drop(lease);
         let health = pool.health();
-        assert_eq!((health[0].tail.as_str(), health[0].state), ("1234", KeyState::Resting));
+        assert_eq!((health[0].tail.as_deref(), health[0].state), (Some("1234"), KeyState::Resting));
         assert_eq!(health[0].wait, Some(Duration::from_secs(60)));
         assert_eq!((health[1].state, health[1].requests, health[1].failures), (KeyState::Off, 1, 1));
         assert!(pool.rest(0, None) && pool.rest(1, None));
@@ -97,11 +100,12 @@ mod tests {
 
     #[test]
     fn a_short_key_is_told_from_none_and_not_told() {
-        let tails = |keys: &[&str]| -> Vec<String> {
+        let tails = |keys: &[&str]| -> Vec<(bool, Option<String>)> {
             let keys = keys.iter().map(|&key| Secret::new(key)).collect();
-            KeyPool::new(keys, None, Duration::from_secs(1)).health().into_iter().map(|key| key.tail).collect()
+            let health = KeyPool::new(keys, None, Duration::from_secs(1)).health();
+            health.into_iter().map(|key| (key.has_key, key.tail)).collect()
         };
-        assert_eq!(tails(&["short-1234", "no-longer-short-1234"]), ["••••", "1234"]);
-        assert_eq!(tails(&[]), [""]);
+        assert_eq!(tails(&["short-1234", "no-longer-short-1234"]), [(true, None), (true, Some("1234".to_owned()))]);
+        assert_eq!(tails(&[]), [(false, None)]);
     }
 }

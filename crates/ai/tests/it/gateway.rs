@@ -96,8 +96,8 @@ async fn a_plain_answer_passes_byte_for_byte() {
     assert_eq!((meter.usage(), meter.finish(), meter.tries()), (COUNTED, Some(Finish::Stop), 1));
     let served = meter.served();
     assert_eq!(
-        (served.provider.as_str(), served.model.as_str(), served.key_tail.as_str()),
-        ("first", "served", "1234")
+        (served.provider.as_str(), served.model.as_str(), served.key_tail.as_deref()),
+        ("first", "served", Some("1234"))
     );
     let request = upstream.requests().remove(0);
     assert!(request.contains(r#""model":"served""#), "{request}");

@@ -406,7 +406,11 @@ pub enum ProviderKeyState {
 pub struct ProviderKey {
     /// Its place among its provider's keys.
     pub id: String,
-    pub tail: String,
+    /// False: its provider needs none.
+    pub has_key: bool,
+    /// Its last characters. Null: there is none, or it is too short to show any of it.
+    #[schema(required)]
+    pub tail: Option<String>,
     pub state: ProviderKeyState,
     /// Until then it rests, or is off.
     pub resting_until: Option<Timestamp>,

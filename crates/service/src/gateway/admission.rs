@@ -246,8 +246,8 @@ pub struct Outcome {
     /// The upstream's name of the model that answered.
     pub model: String,
     pub deployment: String,
-    /// The last characters of the provider's key.
-    pub key_tail: String,
+    /// The last characters of the provider's key, where it has enough to show them.
+    pub key_tail: Option<String>,
     pub first_token_at: Option<Instant>,
     pub tries: u32,
 }
@@ -511,7 +511,7 @@ impl Admission {
         let Outcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
         let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
         self.gateway.limits.correct(self.key_id, self.limit, self.counted_tokens, usage.total());
-        self.gateway.key_tokens.add(&deployment, &key_tail, usage.total());
+        self.gateway.key_tokens.add(&deployment, key_tail.as_deref(), usage.total());
         let row = usage_request::Model {
             id: Uuid::now_v7(),
             created_at: self.created_at,

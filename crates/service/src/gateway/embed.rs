@@ -103,7 +103,7 @@ pub(crate) async fn embed(
     let (served, usage) = (meter.served(), meter.usage());
     let status = answered.as_ref().map_or_else(|error| error.status(ApiStyle::Chat), |_| 200);
     let cost = model.price.map(|price| cost(&price, &usage)).unwrap_or_default();
-    gateway.key_tokens.add(&served.provider, &served.key_tail, usage.total());
+    gateway.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
     let row = usage_request::Model {
         id: Uuid::now_v7(),
         created_at,

@@ -22,24 +22,22 @@ use crate::App;
 /// The longest rest that can be given.
 const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
 
-/// Tokens used with each key, by provider and the key's last characters.
+/// Tokens used with each key, by provider and the key's last characters, where it has enough to show them.
 #[derive(Default)]
-pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<String, u64>>>);
+pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<Option<String>, u64>>>);
 
 impl KeyTokens {
-    pub fn add(&self, provider: &str, tail: &str, tokens: u64) {
+    pub fn add(&self, provider: &str, tail: Option<&str>, tokens: u64) {
         if tokens == 0 {
             return;
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get_mut(provider).and_then(|keys| keys.get_mut(tail)) {
-            *known = known.saturating_add(tokens);
-            return;
-        }
-        all.entry(provider.to_owned()).or_default().insert(tail.to_owned(), tokens);
+        let keys = all.entry(provider.to_owned()).or_default();
+        let known = keys.entry(tail.map(str::to_owned)).or_default();
+        *known = known.saturating_add(tokens);
     }
 
-    fn of(&self, provider: &str, tail: &str) -> u64 {
+    fn of(&self, provider: &str, tail: &Option<String>) -> u64 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(provider).and_then(|keys| keys.get(tail)).copied().unwrap_or(0)
     }
@@ -71,6 +69,7 @@ pub fn list(app: &App) -> Vec<AiProvider> {
             requests: key.requests,
             failures: key.failures,
             tokens: gateway.key_tokens.of(&name, &key.tail),
+            has_key: key.has_key,
             tail: key.tail,
         };
         let keys = keys.into_iter().map(key).collect();

@@ -75,7 +75,7 @@ pub(crate) fn record(app: &App, answer: AnswerUse, held: Option<RoundHold>) -> O
     let usage = answer.usage;
     let price = model.as_ref().and_then(|model| model.price);
     let cost = price.map(|price| cost(&price, &usage));
-    gateway.key_tokens.add(&answer.served.provider, &answer.served.key_tail, usage.total());
+    gateway.key_tokens.add(&answer.served.provider, answer.served.key_tail.as_deref(), usage.total());
     let name: Arc<str> = model.as_ref().map_or_else(|| answer.model.as_str().into(), |model| Arc::clone(&model.name));
     let row = usage_request::Model {
         id: Uuid::now_v7(),

@@ -43,7 +43,7 @@ impl SideCall {
     pub fn settle(self, app: &App, id: Uuid, meter: &Meter, status: u16, duration: Duration) {
         let Self { held, asker, model, endpoint } = self;
         let (usage, served) = (meter.usage(), meter.served());
-        app.gateway.key_tokens.add(&served.provider, &served.key_tail, usage.total());
+        app.gateway.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
         let row = usage_request::Model {
             id: Uuid::now_v7(),
             created_at: app.clock.now(),

@@ -115,7 +115,7 @@ fn used(input: u64, output: u64) -> Outcome {
         usage: Usage { input: Some(input), output: Some(output), ..Usage::default() },
         model: "upstream-small".to_owned(),
         deployment: "main".to_owned(),
-        key_tail: String::new(),
+        key_tail: None,
         first_token_at: None,
         tries: 1,
     }

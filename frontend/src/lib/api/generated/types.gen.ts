@@ -5555,6 +5555,10 @@ export type PromptsChangedFrame = {
 export type ProviderKey = {
     failures: number;
     /**
+     * False: its provider needs none.
+     */
+    has_key: boolean;
+    /**
      * Its place among its provider's keys.
      */
     id: string;
@@ -5564,7 +5568,10 @@ export type ProviderKey = {
     requests: number;
     resting_until?: Timestamp | null;
     state: ProviderKeyState;
-    tail: string;
+    /**
+     * Its last characters. Null: there is none, or it is too short to show any of it.
+     */
+    tail: string | null;
     /**
      * Used by programs.
      */

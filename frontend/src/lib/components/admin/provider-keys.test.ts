@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { endOf } from './provider-keys.ts';
+import { endOf, tailOf } from './provider-keys.ts';
 
 it.each([
-  ['0001', '…0001'],
-  ['••••', '••••'],
-  ['', '–']
-])('shows a key that ends in “%s” as %s', (tail, shown) => {
-  expect(endOf({ tail })).toBe(shown);
+  { key: { has_key: true, tail: '0001' }, tail: '0001', end: '…0001' },
+  { key: { has_key: true, tail: null }, tail: '••••', end: '••••' },
+  { key: { has_key: false, tail: null }, tail: '–', end: '–' }
+])('shows $key as $end', ({ key, tail, end }) => {
+  expect([tailOf(key), endOf(key)]).toEqual([tail, end]);
 });
