@@ -33,7 +33,9 @@ pub enum AiError {
     #[error("This assistant's model isn't available. Ask an admin to choose another one.")]
     UnknownModel,
     /// A page for people came in place of an error: the provider, or a firewall before it, lets this call not through.
-    #[error("The AI provider, or something before it, refused this call. Ask an admin to check the way to it.")]
+    #[error(
+        "The AI provider, or something before it, refused this call. Ask an admin to check the connection to the provider."
+    )]
     Barred,
     /// The provider refused the request as it is.
     #[error("The AI provider rejected this request. Edit your message and send it again.")]
