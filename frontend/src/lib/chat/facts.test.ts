@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { AnswerFacts } from '#lib/api/assistants.ts';
-import { credits, duration, summary, thoughtFor } from './facts.ts';
+import { duration, summary, thoughtFor } from './facts.ts';
 
 const FACTS: AnswerFacts = {
   first_token_ms: 1_200,
@@ -14,17 +14,6 @@ const FACTS: AnswerFacts = {
   estimated: false,
   context: { used: 31_200, window: 200_000, messages: 6 }
 };
-
-it('shows as many digits of a cost as say something', () => {
-  expect([0, 12, 1_500, 45_000, 900_000, 12_345_678].map(credits)).toEqual([
-    '0',
-    '< 0.001',
-    '0.002',
-    '0.045',
-    '0.9',
-    '12.35'
-  ]);
-});
 
 it('says durations as one would', () => {
   expect([0, 49, 80, 1_240, 11_020, 59_700, 125_000].map(duration)).toEqual([

@@ -1,16 +1,8 @@
 /** What an answer took, in words. */
 import type { AnswerFacts } from '#lib/api/assistants.ts';
+import { inCredits } from '#lib/credits.ts';
 import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
-
-const MICRO = 1_000_000;
-
-/** Credits with as many digits as say something: 0.9, 12.35, below a thousandth “< 0.001”. */
-export function credits(micro: number): string {
-  const amount = micro / MICRO;
-  if (amount > 0 && amount < 0.001) return `< ${number(0.001, 3)}`;
-  return number(amount, amount < 0.1 ? 3 : 2);
-}
 
 /** “< 0.1 s”, “1.2 s”, “11 s”, “2 min 5 s” */
 export function duration(milliseconds: number): string {
@@ -30,7 +22,7 @@ export function thoughtFor(milliseconds: number): string {
 
 /** In a line: “0.9 credits, 11 s”. */
 export function summary({ cost, duration_ms, output_tokens }: AnswerFacts): string {
-  const price = cost === null ? null : m.facts_credits({ count: credits(cost) });
+  const price = cost === null ? null : inCredits(cost);
   const size = cost === null && output_tokens !== null ? m.facts_tokens({ count: number(output_tokens) }) : null;
   return [price ?? size, duration(duration_ms)].filter((part) => part !== null).join(', ');
 }

@@ -1,19 +1,10 @@
-/** Amounts of AI use, as people read and write them. The server counts in millionths of a credit. */
+/** Amounts of AI use, as people read and write them. */
 import { regional } from '#lib/components/shell/when.ts';
+import { MICRO } from '#lib/credits.ts';
 import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-const MICRO = 1_000_000;
-const LEAST_SHOWN = 0.001;
-
-/** “0”, “<0.001”, “0.024”, “38.4”, “1,203”. */
-export function credits(micro: number): string {
-  const value = micro / MICRO;
-  if (value > 0 && value < LEAST_SHOWN) return `<${number(LEAST_SHOWN, 3)}`;
-  return number(value, Math.abs(value) < 10 ? 3 : Math.abs(value) < 1_000 ? 1 : 0);
-}
-
-/** In an account book, where nothing is rounded away: “0.000512”, “1,203.4”. */
+/** Credits in an account book, where nothing is rounded away: “0.000512”, “1,203.4”. */
 export function booked(micro: number): string {
   return number(micro / MICRO, 6);
 }

@@ -1,7 +1,8 @@
 /** What the figures of the console are called, and how they are written. */
 import type { FigureName, Figures, FiguresRange, Incident, IncidentKind } from '#lib/api/console.ts';
 import { clock, dateFormat } from '#lib/components/shell/when.ts';
-import { count, credits, tokens } from '#lib/gateway/amounts.ts';
+import { credits } from '#lib/credits.ts';
+import { count, tokens } from '#lib/gateway/amounts.ts';
 import { known } from '#lib/known.ts';
 import { m } from '#lib/paraglide/messages.js';
 

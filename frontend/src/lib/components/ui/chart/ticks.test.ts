@@ -1,6 +1,6 @@
 import { scaleLinear } from 'd3-scale';
 import { expect, test } from 'vitest';
-import { credits } from '#lib/gateway/amounts.ts';
+import { credits } from '#lib/credits.ts';
 import { ticksOf } from './ticks.ts';
 
 function labels(most: number): string[] {
@@ -12,6 +12,6 @@ function labels(most: number): string[] {
 
 test('an axis says nothing twice', () => {
   expect(labels(0)).toEqual(['0']);
-  expect(labels(3)).toEqual(['0', '<0.001']);
+  expect(labels(3)).toEqual(['0', '< 0.001']);
   expect(labels(3_000_000)).toEqual(['0', '1', '2', '3']);
 });
