@@ -81,6 +81,22 @@ fn every_letter_is_written_in_every_language_with_its_link_once() {
 }
 
 #[test]
+fn one_credit_is_not_many() {
+    for (language, credits, said) in [
+        (Language::En, "1", "1 credit left"),
+        (Language::En, "0.5", "0.5 credits left"),
+        (Language::De, "1", "noch 1 Credit."),
+        (Language::De, "1,000", "noch 1,000 Credits"),
+    ] {
+        for workspace in [None, Some(text("Team"))] {
+            let letter = Letter::CreditsLow { workspace, credits: text(credits), page: page() };
+            let written = compose::write(&letter, language, "chat.example.org", Some(LINK.to_owned())).unwrap();
+            assert!(written.text.contains(said), "{}", written.text);
+        }
+    }
+}
+
+#[test]
 fn no_value_becomes_markup_or_another_header() {
     let letter = invitation("<img src=x onerror=alert(1)>", "Eve {{ 7 * 7 }}");
     let write = |letter| compose::write(letter, Language::En, "chat.example.org", Some(LINK.to_owned())).unwrap();

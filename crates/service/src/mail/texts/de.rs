@@ -193,7 +193,7 @@ pub(super) const TEXTS: Texts = Texts {
     credits_low: Text {
         subject: "Dein Guthaben geht zur Neige",
         before: &[
-            "{% if workspace %}Der Arbeitsbereich {{ workspace }} auf {{ host }} hat noch {{ credits }} Credits. Sind sie verbraucht, bezahlen seine Mitglieder mit ihren eigenen.{% else %}Du hast auf {{ host }} noch {{ credits }} Credits.{% endif %}",
+            "{% if workspace %}Der Arbeitsbereich {{ workspace }} auf {{ host }} hat noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}. Sind sie verbraucht, bezahlen seine Mitglieder mit ihren eigenen.{% else %}Du hast auf {{ host }} noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}.{% endif %}",
         ],
         action: "Credits kaufen",
         after: &[

@@ -187,7 +187,7 @@ pub(super) const TEXTS: Texts = Texts {
     credits_low: Text {
         subject: "Your credits are running low",
         before: &[
-            "{% if workspace %}The workspace {{ workspace }} on {{ host }} has {{ credits }} credits left. When they are used up, its members pay with their own.{% else %}You have {{ credits }} credits left on {{ host }}.{% endif %}",
+            "{% if workspace %}The workspace {{ workspace }} on {{ host }} has {{ credits }} credit{% if credits != '1' %}s{% endif %} left. When they are used up, its members pay with their own.{% else %}You have {{ credits }} credit{% if credits != '1' %}s{% endif %} left on {{ host }}.{% endif %}",
         ],
         action: "Buy credits",
         after: &["On the same page you can choose when you are told, and have credits bought by themselves."],
