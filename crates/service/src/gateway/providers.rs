@@ -22,24 +22,27 @@ use crate::App;
 /// The longest rest that can be given.
 const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
 
-/// Tokens used with each key, by provider and the key's last characters, where it has enough to show them.
+/// Tokens used with each key, by provider and the key's last characters; under nothing where it has none to show.
 #[derive(Default)]
-pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<Option<String>, u64>>>);
+pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<String, u64>>>);
 
 impl KeyTokens {
     pub fn add(&self, provider: &str, tail: Option<&str>, tokens: u64) {
         if tokens == 0 {
             return;
         }
+        let tail = tail.unwrap_or_default();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = all.entry(provider.to_owned()).or_default();
-        let known = keys.entry(tail.map(str::to_owned)).or_default();
-        *known = known.saturating_add(tokens);
+        if let Some(known) = all.get_mut(provider).and_then(|keys| keys.get_mut(tail)) {
+            *known = known.saturating_add(tokens);
+            return;
+        }
+        all.entry(provider.to_owned()).or_default().insert(tail.to_owned(), tokens);
     }
 
-    fn of(&self, provider: &str, tail: &Option<String>) -> u64 {
+    fn of(&self, provider: &str, tail: Option<&str>) -> u64 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(provider).and_then(|keys| keys.get(tail)).copied().unwrap_or(0)
+        all.get(provider).and_then(|keys| keys.get(tail.unwrap_or_default())).copied().unwrap_or(0)
     }
 }
 
@@ -68,7 +71,7 @@ pub fn list(app: &App) -> Vec<AiProvider> {
             resting_until: key.wait.map(|wait| now.plus(wait)),
             requests: key.requests,
             failures: key.failures,
-            tokens: gateway.key_tokens.of(&name, &key.tail),
+            tokens: gateway.key_tokens.of(&name, key.tail.as_deref()),
             has_key: key.has_key,
             tail: key.tail,
         };
