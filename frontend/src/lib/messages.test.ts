@@ -51,3 +51,52 @@ it('has no sentence of the old voice', () => {
   });
   expect(found).toEqual([]);
 });
+
+/** One of them is said otherwise: by a twin, or by the message's own plural. */
+const COUNTED =
+  /\{\w+\} (?:more |new )?(?:announcements|bytes|calls|characters|credits|days|drafts|files|hours|instances|messages|minutes|notes|payments|people|pieces|pictures|replies|results|seats|seconds|tokens|words|models)\b/;
+
+/** What counts from two on, because its callers say something else of one, or because there is never one. */
+const FROM_TWO_ON = [
+  'activity_replied_more',
+  'activity_wrote_more',
+  'activity_wrote_you',
+  'admin_model_context',
+  'announcement_body_hint',
+  'announcements_more',
+  'attach_too_many',
+  'chat_new_many',
+  'chat_notifies',
+  'chat_offline_many',
+  'chat_show_all',
+  'chat_too_long',
+  'chat_typing_many',
+  'context_of',
+  'dnd_minutes',
+  'files_many',
+  'hours',
+  'key_some_models',
+  'knowledge_all',
+  'knowledge_reading_of',
+  'mail_after_minutes',
+  'model_window',
+  'password_rule_length',
+  'report_times',
+  'search_count_more',
+  'slow_seconds',
+  'tool_field_short',
+  'users_idle_days'
+];
+
+it('says of one that it is one', () => {
+  const bare = Object.entries(en).filter(
+    ([key, message]) => typeof message === 'string' && COUNTED.test(message) && !isSaidOfOne(key)
+  );
+  expect(bare.map(([key]) => key).toSorted()).toEqual(FROM_TWO_ON);
+});
+
+/** `facts_tokens_one` of `facts_tokens`, `sign_out_note` of `sign_out_notes`, `thread_reply_one` of `thread_replies`. */
+function isSaidOfOne(key: string): boolean {
+  const single = key.replace(/ies$/, 'y').replace(/s$/, '');
+  return [`${key}_one`, `${single}_one`, ...(single === key ? [] : [single])].some((twin) => twin in en);
+}

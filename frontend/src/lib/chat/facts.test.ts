@@ -34,5 +34,6 @@ it('gives no figure for a thought of less than a second', () => {
 it('sums an answer up by its cost, else by its length', () => {
   expect(summary(FACTS)).toBe('0.9 credits, 11 s');
   expect(summary({ ...FACTS, cost: null })).toBe('486 tokens, 11 s');
+  expect(summary({ ...FACTS, cost: null, output_tokens: 1 })).toBe('1 token, 11 s');
   expect(summary({ ...FACTS, cost: null, output_tokens: null })).toBe('11 s');
 });

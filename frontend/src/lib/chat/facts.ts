@@ -20,9 +20,14 @@ export function thoughtFor(milliseconds: number): string {
   return milliseconds < 1_000 ? m.thought_moment() : m.thought_for({ time: duration(milliseconds) });
 }
 
+/** “486 tokens”, “1 token” */
+export function inTokens(count: number): string {
+  return count === 1 ? m.facts_tokens_one() : m.facts_tokens({ count: number(count) });
+}
+
 /** In a line: “0.9 credits, 11 s”. */
 export function summary({ cost, duration_ms, output_tokens }: AnswerFacts): string {
   const price = cost === null ? null : inCredits(cost);
-  const size = cost === null && output_tokens !== null ? m.facts_tokens({ count: number(output_tokens) }) : null;
+  const size = cost === null && output_tokens !== null ? inTokens(output_tokens) : null;
   return [price ?? size, duration(duration_ms)].filter((part) => part !== null).join(', ');
 }

@@ -95,6 +95,11 @@ it('says what is wrong with what was typed', () => {
   expect(problem('body', '')).toBeUndefined();
 });
 
+it('says of one character that it is one', () => {
+  const [field] = known(fieldsOf({ properties: { grade: { type: 'string', maxLength: 1 } } }, {}));
+  expect(['A', 'AB'].map((text) => problemOf(field!, text))).toEqual([undefined, 'Enter 1 character.']);
+});
+
 it('has no form for what no schema describes', () => {
   expect(fieldsOf(null, GIVEN)).toBeNull();
   expect(fieldsOf({ type: 'object' }, GIVEN)).toBeNull();

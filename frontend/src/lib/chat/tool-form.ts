@@ -133,7 +133,8 @@ export function problemOf({ kind, isRequired, schema }: ToolField, typed: string
   const { minLength: least, maxLength: most } = schema;
   if (kind !== 'line' && kind !== 'lines') return undefined;
   if (typeof least === 'number' && [...typed].length < least) return m.tool_field_short({ least });
-  return typeof most === 'number' && [...typed].length > most ? m.tool_field_long({ most }) : undefined;
+  if (typeof most !== 'number' || [...typed].length <= most) return undefined;
+  return most === 1 ? m.tool_field_long_one() : m.tool_field_long({ most });
 }
 
 function mayBeEmpty(kind: FieldKind, schema: Json): boolean {
