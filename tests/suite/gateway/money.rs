@@ -195,8 +195,14 @@ async fn a_model_without_a_price_is_refused_to_programs_and_in_chats_where_that_
     let test = admin.post("/r1/admin/setup/question", json!({})).await.data();
     assert!(test["ok"] == false && test["error"].as_str().unwrap().contains("has no price"), "{test}");
     assert!(chat.upstream.asked().is_empty(), "nobody got so far");
+    assert_eq!(chat.anna.get("/r1/models").await.data()["total"], 0);
+    assert_eq!(program.get("/v1/models/small").await.status, 404);
     let price = json!({ "input": 1_000_000, "output": 1_000_000 });
     admin.put("/r1/admin/models/small", json!({ "price": price })).await.data();
+    let shown = chat.anna.get("/r1/models").await.data();
+    assert_eq!((&shown["total"], &shown["items"][0]["name"]), (&json!(1), &json!("small")));
+    let shown = program.get("/v1/models").await;
+    assert!(shown.body["data"].as_array().unwrap().iter().all(|model| model["id"] != "large"), "{shown:?}");
     let answer = chat.ask("Hello?").await;
     chat.ended("message.completed").await;
     let compare = format!("/r1/messages/{answer}/compare");

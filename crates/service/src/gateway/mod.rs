@@ -195,6 +195,11 @@ impl Gateway {
         table.allows(&caller.policy.models, model) && self.lists.refusing(table, asker, model).is_none()
     }
 
+    /// Whether a key is told of a model: one that it may call, and whose price refuses it to nobody.
+    fn shows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
+        self.allows(table, caller, model) && self.check_price(&model.name, Some(model)).is_ok()
+    }
+
     async fn reload(&self) -> Result<(), AppError> {
         added::load(&self.db, &self.ai, self.key_secret.as_ref()).await?;
         let defined = gateway_models::all(self.db.writer()).await?;
@@ -377,13 +382,13 @@ pub async fn authenticate(app: &App, key: &str) -> Result<Caller, AppError> {
     Ok(Caller { principal, key_id, policy })
 }
 
-/// The models that a key may call, under all their names.
+/// The models that a key may call, under all their names; none that is refused for having no price.
 #[must_use]
 pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
     let table = app.gateway.table();
     let all = models::usable_of(app, &table);
     all.into_iter()
-        .filter(|usable| table.find(&usable.name).is_some_and(|model| app.gateway.allows(&table, caller, &model)))
+        .filter(|usable| table.find(&usable.name).is_some_and(|model| app.gateway.shows(&table, caller, &model)))
         .collect()
 }
 
@@ -391,7 +396,7 @@ pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
 #[must_use]
 pub fn may_call(app: &App, caller: &Caller, name: &str) -> bool {
     let table = app.gateway.table();
-    table.find(name).is_some_and(|model| app.gateway.allows(&table, caller, &model))
+    table.find(name).is_some_and(|model| app.gateway.shows(&table, caller, &model))
 }
 
 /// Keeps the answer to a question for those who ask it again.

@@ -23,7 +23,7 @@ use super::{
     Admission, AnswerUse, Asker, CallRequest, Caller, Outcome, PolicyChange, Refusal, Round, SideCall, authenticate,
     authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
-    models, queue_answers, record,
+    may_call, models, queue_answers, record,
     usage::{self, UsageQuery},
 };
 use crate::{
@@ -683,9 +683,16 @@ async fn a_model_whose_price_nobody_knows_is_refused_whatever_somebody_asks_it_f
         assert!(matches!(side("large").await, Err(Refusal::NoPrice(_))));
         let refused = round(&app, "large").await.unwrap_err();
         assert_eq!((&*refused.fields()[0].field, &*refused.fields()[0].code), ("model", "no_price"));
+        let listed = models::usable(&app, &anna, None, first_page()).await.unwrap().items;
+        for shown in [listed, models(&app, &caller)] {
+            assert_eq!(shown.iter().map(|model| &*model.name).collect::<Vec<_>>(), ["small"]);
+        }
+        assert!(may_call(&app, &caller, "fast") && !may_call(&app, &caller, "large"));
 
         let without_provider = stage.try_instance(&[REFUSE]).await.unwrap();
         round(&without_provider, "demo").await.unwrap();
+        let listed = models::usable(&without_provider, &anna, None, first_page()).await.unwrap().items;
+        assert!(listed.iter().any(|model| model.name == "demo"), "it is never refused");
     }
 }
 

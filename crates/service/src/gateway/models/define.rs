@@ -63,7 +63,7 @@ pub fn find(app: &App, name: &str) -> Result<GatewayModel, AppError> {
     found.ok_or_else(|| Code::NotFound.into())
 }
 
-/// The models that somebody may use in the app, in a workspace where one is named.
+/// The models that somebody may use in the app, in a workspace where one is named; none that is refused for having no price.
 pub async fn usable(
     app: &App,
     by: &Principal,
@@ -75,7 +75,10 @@ pub async fn usable(
     }
     let (table, asker) = (app.gateway.table(), Asker { user_id: by.user_id, workspace_id });
     let may_use = |usable: &UsableModel| {
-        table.find(&usable.name).is_some_and(|model| app.gateway.lists.refusing(&table, asker, &model).is_none())
+        table.find(&usable.name).is_some_and(|model| {
+            app.gateway.lists.refusing(&table, asker, &model).is_none()
+                && app.gateway.check_price(&model.name, Some(model.as_ref())).is_ok()
+        })
     };
     Ok(paged(usable_of(app, &table).into_iter().filter(may_use), page))
 }
