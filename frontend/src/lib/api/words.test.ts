@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
 import { ApiError, failureOf, type Details } from './client.ts';
-import { sentence } from './words.ts';
+import { sentence, translated } from './words.ts';
 
 afterEach(() => overwriteGetLocale(() => 'en'));
 
@@ -76,6 +76,21 @@ it('has for each code of the server a sentence in the reader’s language, or a 
     expect(isGeneral, code).toBe(left.has(code));
   }
   expect([...left].filter((code) => !codes.some((known) => known.code === code))).toEqual([]);
+});
+
+it('says in the reader’s language why a question is asked to no such model', () => {
+  const refused = (code: string) => ({
+    code: 'invalid',
+    message: 'The model “x” …',
+    fields: [{ field: 'model', code, message: 'The model “x” …' }]
+  });
+  expect(translated(refused('no_price'))).toBe('The model “x” …');
+  overwriteGetLocale(() => 'vi');
+  expect(translated(refused('no_price'))).toMatch(/chưa có giá/);
+  expect(translated(refused('not_allowed'))).toMatch(/Không dùng được/);
+  expect(translated(refused('too_long'))).toBe('The model “x” …');
+  const { code, message, fields } = refused('no_price');
+  expect(sentence(new ApiError(422, code, message, undefined, fields))).toMatch(/chưa có giá/);
 });
 
 it('says what is used up, when there is some again, and the way on', () => {

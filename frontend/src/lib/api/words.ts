@@ -1,13 +1,14 @@
 import { untilTime } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
-import { ApiError, type Details } from './client.ts';
+import { ApiError, type Details, type FieldError } from './client.ts';
 import { waitInWords } from './wait.ts';
 
 /** What the server has refused. */
 export type Refused = Pick<ApiError, 'code' | 'message'> & {
   readonly details?: Details | undefined;
   readonly retryAfter?: number | undefined;
+  readonly fields?: readonly FieldError[] | undefined;
 };
 
 /** What the app says in every language, and better than the server: it knows where it is read, and the way on. */
@@ -64,6 +65,12 @@ const TRANSLATED: Record<string, () => string> = {
   too_many_connections: m.error_too_many_connections
 };
 
+/** The same of one field, where what is refused is no form with fields of its own: a question, say. */
+const TRANSLATED_FIELDS: Record<string, () => string> = {
+  no_price: m.error_no_price,
+  not_allowed: m.error_model_not_allowed
+};
+
 /** What happened, and what to do next, as one sentence for a person. */
 export function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
@@ -76,8 +83,9 @@ export function sentence(error: unknown): string {
 
 /** A refusal that has no status any more, as one sentence for a person. */
 export function translated(refused: Refused): string {
-  const { code, message } = refused;
-  return OWN[code]?.(refused) ?? ((getLocale() !== 'en' && TRANSLATED[code]?.()) || message);
+  const { code, message, fields } = refused;
+  const inWords = TRANSLATED[code] ?? TRANSLATED_FIELDS[fields?.[0]?.code ?? ''];
+  return OWN[code]?.(refused) ?? ((getLocale() !== 'en' && inWords?.()) || message);
 }
 
 function quotaReached({ details }: Refused): string {

@@ -2,7 +2,7 @@
  * What a client knows of one conversation: the messages that it has loaded, how far in the event log it has come,
  * what it has heard of too early, and what it wants to send. `reducer.ts` is the only place that makes a new one.
  */
-import type { Details } from '#lib/api/client.ts';
+import type { Details, FieldError } from '#lib/api/client.ts';
 import type { DurableFrame, Mention, Message } from '#lib/api/types.ts';
 import type { Taken } from './attached.ts';
 
@@ -26,6 +26,8 @@ export interface Failure {
   readonly message: string;
   /** What else the server says of it; nothing in what an older version of the app has kept. */
   readonly details?: Details;
+  /** Of what it says which field is wrong, where it is one. */
+  readonly fields?: readonly FieldError[];
 }
 
 /** Where a message goes besides its conversation, and what it passes on. */

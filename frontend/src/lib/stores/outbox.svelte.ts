@@ -305,7 +305,8 @@ export class Outbox {
         else this.#pause(error.retryAfter);
         return false;
       }
-      const failure: Failure = { code: error.code, message: error.message, details: error.details };
+      const { code, message, details, fields } = error;
+      const failure: Failure = { code, message, details, fields };
       this.#change(outgoing, { state: 'failed', failure });
       this.#tell(conversation_id, { kind: 'refused', client_id, failure });
       return true;
