@@ -37,6 +37,9 @@ pub enum AiError {
         "The AI provider, or something before it, refused this call. Ask an admin to check the connection to the provider."
     )]
     Barred,
+    /// The provider serves no servers where this one is.
+    #[error("The AI provider doesn't serve the country this server is in. Ask an admin to choose another provider.")]
+    WrongCountry,
     /// The provider refused the request as it is.
     #[error("The AI provider rejected this request. Edit your message and send it again.")]
     Rejected,
@@ -67,6 +70,7 @@ impl AiError {
             Self::Quota => "provider_quota",
             Self::UnknownModel => "model_unavailable",
             Self::Barred => "provider_barred",
+            Self::WrongCountry => "provider_wrong_country",
             Self::Rejected => "provider_rejected",
             Self::TooLong => "context_too_long",
             Self::Declined => "provider_declined",

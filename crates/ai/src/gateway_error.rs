@@ -251,13 +251,19 @@ impl From<Failure> for GatewayError {
                 ErrorKind::BadUpstream,
                 "The AI provider, or something before it such as a firewall, refused this call.",
             ),
+            AiError::WrongCountry => {
+                (ErrorKind::BadUpstream, "The AI provider doesn't serve the country this server is in.")
+            }
             AiError::Rejected => (ErrorKind::Invalid, "The AI provider rejected this request."),
             AiError::TooLong => (ErrorKind::ContextTooLong, "The request is longer than the model takes."),
             AiError::Declined => (ErrorKind::Declined, "The AI provider declined this request."),
             AiError::Empty => (ErrorKind::BadUpstream, "The AI provider sent an empty answer."),
             AiError::TooLarge => (ErrorKind::BadUpstream, "The answer exceeded this server's length limit."),
         };
-        let lasting = matches!(error, AiError::Credentials | AiError::Quota | AiError::Barred | AiError::TooLarge);
+        let lasting = matches!(
+            error,
+            AiError::Credentials | AiError::Quota | AiError::Barred | AiError::WrongCountry | AiError::TooLarge
+        );
         // Only a caller's mistake is told in the provider's words: they say what to mend.
         let told =
             told.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::ContextTooLong | ErrorKind::Declined));
@@ -317,6 +323,14 @@ mod tests {
         let error = GatewayError::from(Failure::from(AiError::Barred));
         assert_eq!((error.status(ApiStyle::Chat), error.openai_code()), (502, Some("provider_error")));
         assert!(error.message().contains("something before it"), "{}", error.message());
+        assert_eq!(error.render(ApiStyle::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
+    }
+
+    #[test]
+    fn a_country_that_is_not_served_is_no_model_that_is_missing() {
+        let error = GatewayError::from(Failure::from(AiError::WrongCountry));
+        assert_eq!((error.status(ApiStyle::Chat), error.openai_code()), (502, Some("provider_error")));
+        assert_eq!(error.message(), "The AI provider doesn't serve the country this server is in.");
         assert_eq!(error.render(ApiStyle::Chat, "").headers, [("x-should-retry", "false".to_owned())]);
     }
 

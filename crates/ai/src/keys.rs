@@ -461,6 +461,7 @@ mod tests {
             (400_000, AiError::Declined, true, true),
             (400_000, AiError::UnknownModel, true, true),
             (400_000, AiError::Barred, true, true),
+            (400_000, AiError::WrongCountry, true, true),
             (400_000, AiError::Timeout, true, true),
             (400_000, AiError::Cut, true, true),
         ] {

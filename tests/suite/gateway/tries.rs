@@ -172,7 +172,7 @@ async fn one_members_large_question_takes_nothing_from_others() {
     let flagged = refusal(403, None, "Your input was flagged for \"violence\".", "moderation");
     let abroad =
         refusal(403, None, "Country, region, or territory not supported", "unsupported_country_region_territory");
-    for (behaviour, expected) in [(limited, 429), (too_large, 400), (too_dear, 400), (flagged, 400), (abroad, 404)] {
+    for (behaviour, expected) in [(limited, 429), (too_large, 400), (too_dear, 400), (flagged, 400), (abroad, 502)] {
         stage.upstream.then(behaviour.clone());
         let refused = stage.program.post(API_STYLES[0], large.clone()).await;
         assert_eq!(refused.status, expected, "{behaviour:?}: {refused:?}");

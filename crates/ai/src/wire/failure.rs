@@ -149,6 +149,12 @@ const TOO_LONG: [&str; 17] = [
     "too many tokens: total",
 ];
 
+/// What a provider says with 403 where it serves no servers of this one's country. Where it is a model that isn't had there, another one may be.
+const OF_ANOTHER_COUNTRY: [&str; 5] =
+    ["country, region, or territory", "your country", "your region", "your territory", "your location"];
+/// How Google's message begins then, which comes with 400.
+const OF_GOOGLES_COUNTRIES: [&str; 1] = ["user location is not supported"];
+
 /// What a provider says with 403 where its model is for others than this account, or for other places.
 const OF_ANOTHER_PLACE: [&str; 8] = [
     "country",
@@ -356,6 +362,8 @@ impl Told {
             }
             // A firewall knows nothing of keys: it is about what stands in the question, or where it comes from.
             403 if self.is_page => AiError::Barred,
+            400 if self.begins(&OF_GOOGLES_COUNTRIES) => AiError::WrongCountry,
+            403 if self.is_of_another_country() => AiError::WrongCountry,
             403 if self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => AiError::UnknownModel,
             403 if self.is_declined() => AiError::Declined,
             401 | 403 => AiError::Credentials,
@@ -366,6 +374,11 @@ impl Told {
             400..=499 => AiError::Rejected,
             _ => self.classify_words(wait),
         }
+    }
+
+    fn is_of_another_country(&self) -> bool {
+        self.says(&["unsupported_country_region_territory"])
+            || (self.mentions(&OF_ANOTHER_COUNTRY) && !self.mentions(&["model"]))
     }
 
     /// Whether it is one question that is larger than all of a limit: no wait makes it fit.
@@ -555,7 +568,14 @@ mod tests {
             (403, "gpt-4o requires moderation on OpenAI.", AiError::Declined),
             (403, "Blocked by our safety system", AiError::Declined),
             (403, "It violates our usage policies.", AiError::Declined),
-            (403, "Country, region, or territory not supported", AiError::UnknownModel),
+            // Where the server is, and what there is of models there.
+            (403, "Country, region, or territory not supported", AiError::WrongCountry),
+            (403, "Our API is not available in your region.", AiError::WrongCountry),
+            (403, "This service is not available in your country", AiError::WrongCountry),
+            (400, "User location is not supported for the API use.", AiError::WrongCountry),
+            (400, "Invalid value: 'User location is not supported for the API use.'", AiError::Rejected),
+            (403, "This model is not available in your region.", AiError::UnknownModel),
+            (403, "The model is not supported in this region.", AiError::UnknownModel),
             (403, "Project `proj_1` does not have access to model `gpt-5`", AiError::UnknownModel),
             (403, "Your API key has no access to the model with the specified model ID.", AiError::UnknownModel),
             (
@@ -575,6 +595,8 @@ mod tests {
         }
         let named = json!({"error": {"message": "No.", "code": "model_not_found"}});
         assert_eq!(response(403, &[], &named), AiError::UnknownModel);
+        let placed = json!({"error": {"message": "No.", "code": "unsupported_country_region_territory", "type": "request_forbidden"}});
+        assert_eq!(response(403, &[], &placed), AiError::WrongCountry);
         let refused = json!({"error": {"message": "It was flagged.", "code": "invalid_api_key"}});
         assert_eq!(response(403, &[], &refused), AiError::Credentials);
     }
