@@ -57,7 +57,7 @@ fn misaddressed(path: &str) -> Option<&'static str> {
         return Some("The address has `/v1` twice. Leave it out of the base URL, or out of the path.");
     }
     if path.contains("//") || path.ends_with('/') {
-        return Some("The address has a slash too many. Look at the end of the base URL, and of the path.");
+        return Some("The address has a slash too many. Check the end of the base URL and of the path.");
     }
     let model = path.strip_prefix("/v1/models/")?;
     model.contains('/').then_some("Write the slashes in a model's name as `%2F`.")

@@ -55,7 +55,7 @@ pub async fn look(app: &App) -> Quick {
     } else {
         Check::fault(
             CheckAbout::Database,
-            "The database can't be reached: nothing works until it is back. Start it, or look at the network on the way to it",
+            "The database can't be reached: nothing works until it is back. Start it, or check the network connection to it",
         )
     }];
     checks.extend(app.db.refusal().map(|refusal| match refusal {
@@ -108,7 +108,7 @@ async fn storage(app: &App) -> (Dependency, Vec<Check>) {
     let looked =
         tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), Files::of_this_process()));
     let Ok(Ok((room, no_room, files))) = timeout(PATIENCE, looked).await else {
-        let says = "The disk with server.data_dir does not answer. Look at it, and at the network where it is far away";
+        let says = "The disk with server.data_dir doesn't answer. Check it, and the network connection to it where it is remote";
         let down = Dependency { is_up: false, latency: None, circuit: None };
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
