@@ -30,6 +30,11 @@ test('an address is confirmed by the link in the mail', { tag: '@gate' }, async 
   const anna = await arrive('Anna');
   const note = anna.page.getByRole('region', { name: 'Verify your email' });
   await expect(note).toContainText(anna.email);
+  const below = await note.evaluate(
+    (one) =>
+      one.getBoundingClientRect().top - one.parentElement.querySelector('nav.scroll').getBoundingClientRect().bottom
+  );
+  expect(below, 'it comes late, and moves no conversation').toBeGreaterThanOrEqual(0);
   await anna.expectFlawless('the note');
   const first = await linkTo(server, anna.email, 'verify-email');
   await note.getByRole('button', { name: 'Resend link' }).click();
