@@ -73,6 +73,9 @@ struct Arguments {
     /// Only the AI gateway beside others.
     #[arg(long)]
     gateway: bool,
+    /// Only whether the AI gateway stays as it is for so many minutes of calls.
+    #[arg(long)]
+    steady: Option<u32>,
     /// Only what it costs to pay for calls from credits.
     #[arg(long)]
     credits: bool,
@@ -135,6 +138,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.gateway {
         return gateway::measure(&arguments.natter, &arguments.peers, arguments.rounds);
+    }
+    if let Some(minutes) = arguments.steady {
+        return gateway::steady::measure(&arguments.natter, &arguments.peers, minutes);
     }
     if arguments.credits {
         return gateway::credits::measure(&arguments.natter, &arguments.peers, arguments.rounds);

@@ -9,7 +9,7 @@ use support::Engine;
 use super::{
     PARALLEL, SLICE,
     load::{Call, Load},
-    peer::{Peer, Running},
+    peer::Peer,
     upstream,
 };
 use crate::machine::{self, Cores, Cpu, Quiet};
@@ -30,7 +30,7 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
     for round in 0..rounds {
         for at in [round % 2, (round + 1) % 2] {
             let running = kinds[at].start(cores, natter, peers, upstream.port)?;
-            let load = load_of(&running);
+            let load = Load::of(&running);
             runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE)).context("the first calls")?;
             let (quiet, before) = (Quiet::begin(cores)?, Cpu::of(running.server.process())?);
             let answered = runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE))?;
@@ -46,10 +46,10 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
     }
 
     let running = Peer::NatterPaid.start_on(Some(Engine::Postgres), cores, natter, peers, upstream.port)?;
-    let load = load_of(&running);
-    runtime.block_on(load.paced(PACE, Duration::from_secs(2))).context("the first calls")?;
+    let load = Load::of(&running);
+    runtime.block_on(load.paced(Call::Plain, PACE, Duration::from_secs(2))).context("the first calls")?;
     let (quiet, before) = (Quiet::begin(cores)?, Cpu::of(running.server.process())?);
-    let mut took = runtime.block_on(load.paced(PACE, PACED_FOR))?;
+    let mut took = runtime.block_on(load.paced(Call::Plain, PACE, PACED_FOR))?;
     let cpu = Cpu::of(running.server.process())?.since(before).total();
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1e3;
@@ -59,8 +59,4 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
     println!("| CPU of a call, ms | {each:.4} |\n| p50, ms | {:.2} |\n| p99, ms | {:.2} |", at(50), at(99));
     eprintln!("others had {:.1} %", quiet.disturbance()? * 100.0);
     Ok(())
-}
-
-fn load_of(running: &Running) -> Load {
-    Load { address: running.server.address, key: running.key.clone(), path: running.path }
 }

@@ -13,6 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::peer::Running;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     Plain,
@@ -28,6 +30,10 @@ pub struct Load {
 }
 
 impl Load {
+    pub fn of(running: &Running) -> Self {
+        Self { address: running.server.address, key: running.key.clone(), path: running.path }
+    }
+
     /// As many calls as are answered in this time; how many were.
     pub async fn all(&self, call: Call, parallel: usize, duration: Duration) -> anyhow::Result<f64> {
         let (end, request) = (Instant::now() + duration, self.request(call));
@@ -44,9 +50,9 @@ impl Load {
     }
 
     /// So many calls a second for this time, each begun at its planned moment; how long each took from that moment on.
-    pub async fn paced(&self, per_second: u32, duration: Duration) -> anyhow::Result<Vec<Duration>> {
+    pub async fn paced(&self, call: Call, per_second: u32, duration: Duration) -> anyhow::Result<Vec<Duration>> {
         const CONNECTIONS: u32 = 64;
-        let request = self.request(Call::Plain);
+        let request = self.request(call);
         let begun = Instant::now();
         let planned = |number: u32| begun + Duration::from_secs(1) / per_second * number;
         let calls = u32::try_from(duration.as_secs())? * per_second;

@@ -7,6 +7,7 @@
 pub mod credits;
 mod load;
 mod peer;
+pub mod steady;
 mod upstream;
 
 use std::{path::Path, time::Duration};
@@ -93,7 +94,7 @@ fn measure_one(
     upstream: u16,
 ) -> anyhow::Result<Outcome> {
     let running = peer.start(cores, natter, peers, upstream)?;
-    let load = Load { address: running.server.address, key: running.key.clone(), path: running.path };
+    let load = Load::of(&running);
     let direct = Load { address: (std::net::Ipv4Addr::LOCALHOST, upstream).into(), ..load.clone() };
     runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE)).context("the first calls")?;
     let process = running.server.process();
