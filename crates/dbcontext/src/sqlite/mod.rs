@@ -48,8 +48,11 @@ const SETTINGS: [(&str, &str); 5] = [
     // What is deleted is overwritten, in pages that are given free too.
     ("secure_delete", "ON"),
     ("temp_store", "memory"),
-    ("cache_size", "-16000"),
+    // KiB of pages, kept for each connection. A reader's are worth little: what another connection commits empties them.
+    ("cache_size", "-2000"),
 ];
+/// Of the connection that commits: what it writes itself leaves its pages as they are.
+const COMMITTER_CACHE: &str = "-8000";
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +112,8 @@ impl Sqlite {
             Box::pin(async move { Ok(!is_stuck) })
         });
         let writer = unless_stuck.connect_with(writing).await.context("cannot open the SQLite database")?;
-        let settings = SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG)]);
+        let settings =
+            SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG), ("cache_size", COMMITTER_CACHE)]);
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
         let opener = Opener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };
         let committer = Committer::open(opener).context("cannot open the SQLite database")?;
