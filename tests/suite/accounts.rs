@@ -7,6 +7,7 @@ mod devices;
 mod guesses;
 mod local_time;
 mod mail;
+mod names;
 mod oauth;
 mod picture;
 mod places;

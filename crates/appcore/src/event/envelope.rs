@@ -23,6 +23,8 @@ pub enum Topic {
     Viewers(ConversationId),
     /// Everyone who follows one of these, each once. At most [`MAX_NAMED`].
     Conversations(Vec<ConversationId>),
+    /// Everyone who follows one of these, and everyone who watches this person's presence, each once. Of conversations at most [`MAX_NAMED`].
+    Acquainted { user_id: UserId, conversation_ids: Vec<ConversationId> },
     /// All connections of the workspace's members.
     Workspace(WorkspaceId),
     /// All connections of this person.

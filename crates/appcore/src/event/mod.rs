@@ -487,6 +487,17 @@ pub enum Event {
     OwnAccountChanged {
         user_id: UserId,
     },
+    /// Somebody has another name or another picture, or their account was deleted: for those who share a conversation with them or watch their presence.
+    #[schema(title = "user.changed")]
+    UserChanged {
+        user_id: UserId,
+        display_name: String,
+        /// Their picture: `/files/{picture}/picture`. Null: they have none.
+        #[schema(required)]
+        picture: Option<UploadId>,
+        /// Whether the account is no longer there.
+        deleted: bool,
+    },
     // For one's own connections. The same `id` again: it stands for more by now. (Described, its schema would be wrapped and not be found.)
     Notification(#[schema(inline)] Notification),
     /// These are read, for one's own connections. `ids` is null where all are.
@@ -568,6 +579,7 @@ impl Event {
             Self::OwnTasksChanged { .. } => "tasks.own",
             Self::OwnRemindersChanged { .. } => "reminders.own",
             Self::OwnAccountChanged { .. } => "account.own",
+            Self::UserChanged { .. } => "user.changed",
             Self::ExportProgress { .. } => "export.progress",
             Self::ExportEnded { .. } => "export.ended",
             Self::NoteChanged { .. } => "note.changed",
@@ -660,6 +672,7 @@ impl Event {
             | Self::OwnTasksChanged { .. }
             | Self::OwnRemindersChanged { .. }
             | Self::OwnAccountChanged { .. }
+            | Self::UserChanged { .. }
             | Self::ExportProgress { .. }
             | Self::ExportEnded { .. }
             | Self::NoteChanged { .. }

@@ -1,7 +1,7 @@
 //! People. Who asks for somebody else sees them only where the two have a workspace in common.
 
 use appcore::{
-    AppError, Code, Language, Timestamp, UserId, WorkspaceId,
+    AppError, Code, Language, Timestamp, UploadId, UserId, WorkspaceId,
     page::PageRequest,
     view::{ChosenPresence, CustomStatus, PresenceStatus, UnknownName, UserRole, WorkspaceRole},
 };
@@ -78,6 +78,22 @@ pub(super) fn find_by_email(email: &str) -> sea_orm::Select<user::Entity> {
 /// An account, whoever asks: for its owner and for services that act for the owner.
 pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
     present().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
+}
+
+/// What others know somebody by.
+#[derive(FromQueryResult)]
+pub struct Appearance {
+    pub display_name: String,
+    pub picture: Option<UploadId>,
+    /// Whether the account is no longer there.
+    pub is_deleted: bool,
+}
+
+/// What others know somebody by, also of an account that was deleted.
+pub async fn appearance<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<Appearance>, AppError> {
+    let sql = "SELECT u.display_name, p.upload_id AS picture, u.is_deleted \
+               FROM users u LEFT JOIN user_pictures p ON p.user_id = u.id WHERE u.id = $1";
+    super::raw::find_one(db, sql, vec![id.into()]).await
 }
 
 /// [`by_id`], held against changes until the transaction ends.

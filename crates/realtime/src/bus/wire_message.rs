@@ -155,6 +155,7 @@ mod tests {
             }])),
             envelope(Topic::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
             envelope(Topic::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
+            envelope(Topic::Acquainted { user_id, conversation_ids: vec![conversation_id] }, None, Effect::None),
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
             BusMessage::Signal(Signal::StopGeneration(MessageId::new())),
             BusMessage::Signal(Signal::JobsWaiting),

@@ -309,6 +309,23 @@ async fn passing_news_reaches_each_connection_once() {
     assert_eq!(kinds(&second).len(), 3);
 }
 
+#[tokio::test]
+async fn news_of_a_person_reaches_followers_and_watchers_once_and_no_others() {
+    let (mut subscriptions, shared, other, now) = (subscriptions(), conversation(1), conversation(2), Instant::now());
+    let (anna, ben, carl, eve) = (UserId::new(), UserId::new(), UserId::new(), UserId::new());
+    let both = join(&mut subscriptions, ben, &[(shared, 0), (other, 0)]);
+    let watcher = join(&mut subscriptions, carl, &[(other, 0)]);
+    let stranger = join(&mut subscriptions, eve, &[(other, 0)]);
+    for out in [&both, &watcher] {
+        subscriptions.watch(out, vec![anna]);
+    }
+    subscriptions.watch(&stranger, vec![ben]);
+    subscriptions.receive(&passing(Topic::Acquainted { user_id: anna, conversation_ids: vec![shared] }), now);
+    assert_eq!((kinds(&both).len(), kinds(&watcher).len(), kinds(&stranger).len()), (1, 1, 0));
+    subscriptions.receive(&passing(Topic::Acquainted { user_id: anna, conversation_ids: Vec::new() }), now);
+    assert_eq!((kinds(&both).len(), kinds(&watcher).len(), kinds(&stranger).len()), (1, 1, 0));
+}
+
 /// A connection of somebody who is in a conversation of so many members.
 fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationId, members: u32) -> Rc<Outbound> {
     let out = stream(user, 1 << 20);

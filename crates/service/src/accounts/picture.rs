@@ -6,6 +6,7 @@ use dbcontext::{
     query::{pictures as rows, uploads as uploaded, users},
 };
 
+use super::notice::tell_others;
 use crate::{App, jobs, small_picture::SmallPicture, sweep::SweepJob};
 
 const PICTURE: SmallPicture = SmallPicture {
@@ -30,11 +31,15 @@ pub async fn set_picture(app: &App, by: &Principal, upload_id: UploadId) -> Resu
     let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
     PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
     let before = rows::set(&tx, by.user_id, upload_id, now).await?;
+    let is_other = before != Some(upload_id);
     if let Some(picture) = before.filter(|before| *before != upload_id) {
         jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
+    if is_other {
+        tell_others(app, by.user_id).await;
+    }
     app.tell_of_account(by.user_id)?;
     Ok(UserPicture { user_id: by.user_id, upload_id })
 }
@@ -44,10 +49,14 @@ pub async fn remove_picture(app: &App, by: &Principal) -> Result<(), AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    if let Some(picture) = rows::remove(&tx, by.user_id).await? {
+    let before = rows::remove(&tx, by.user_id).await?;
+    if let Some(picture) = before {
         jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
     }
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
+    if before.is_some() {
+        tell_others(app, by.user_id).await;
+    }
     app.tell_of_account(by.user_id)
 }

@@ -15,7 +15,8 @@ use dbcontext::{
 };
 
 use super::{
-    Device, guesses, hashing::Applicant, issue, password_hash::PasswordCheck, sessions::tell_ended, signup::parse_name,
+    Device, guesses, hashing::Applicant, issue, notice::tell_others, password_hash::PasswordCheck,
+    sessions::tell_ended, signup::parse_name,
 };
 use crate::{
     App,
@@ -117,10 +118,14 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
         users::set_chosen_presence(&tx, by.user_id, chosen, now).await?;
     }
     let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let is_renamed = user.display_name != current.display_name;
     tx.commit().await.map_err(app_error)?;
     tell_ended(app, ended).await;
     if display_name.is_some() {
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
+    }
+    if is_renamed {
+        tell_others(app, by.user_id).await;
     }
     if change.chosen_presence.is_some() {
         presence::announce(app, &presence::of(app, &[by.user_id]).await).await?;

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended},
+    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
     audit::{self, Action, Entry},
     events::{Change, Depart},
     jobs::{self, Ended, Job, Stored, Work},
@@ -95,6 +95,8 @@ impl Left {
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
         tell_ended(app, ended).await;
         tell_revoked(app, revoked).await;
+        // While it is known with whom they shared something.
+        tell_others(app, user_id).await;
         match pass_on(app, user_id).await {
             // The rest may take long, and the caller need not wait.
             Ok(()) => {

@@ -79,6 +79,14 @@ impl Subscriptions {
                     subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
+            Topic::Acquainted { user_id, conversation_ids } => {
+                self.stamp += 1;
+                let subscriptions = conversation_ids.iter().filter_map(|id| self.subscriptions.get(id));
+                let followers = subscriptions.flat_map(|subscription| &subscription.readers);
+                let watchers = self.watchers.get(user_id).into_iter().flatten();
+                let readers = followers.chain(watchers).filter(|out| out.takes(self.stamp));
+                self.deliveries.deliver(readers, &forms);
+            }
             Topic::Workspace(id) => {
                 let people = self.workspaces.get(id).into_iter().flatten().filter_map(|user| self.people.get(user));
                 self.deliveries.deliver(people.flat_map(|person| &person.connections), &forms);
