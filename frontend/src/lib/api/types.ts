@@ -211,6 +211,7 @@ export type SendCommand = Described.MessageSendCommand;
 
 export type HelloPayload = Described.HelloFrame['payload'];
 export type ReceiptPayload = Described.ReceiptFrame['payload'];
+export type UserChanged = Described.UserChangedFrame['payload'];
 export type MarkedUnread = Described.ConversationUnreadFrame['payload'];
 export type AckPayload = Described.AckFrame['payload'];
 export type ErrorPayload = Described.ErrorFrame['payload'];

@@ -32,6 +32,9 @@ export function provideChat({ api, connection, session, conversations, entrance 
   const files = new Attachments(api, entrance, filesChannel);
   files.open(id);
   const leave = connection.onHello(() => files.resume());
+  const hearNoMore = connection.on((frame) => {
+    if (frame.type === 'user.changed') people.hear(frame.payload);
+  });
   const channel = new BroadcastChannel('natter.outbox');
   const messages = new MessagesStore(api, connection, people, files, new BrowserOutboxStorage(), channel);
   messages.open({
@@ -63,6 +66,7 @@ export function provideChat({ api, connection, session, conversations, entrance 
     channel.close();
     typing.close();
     leave();
+    hearNoMore();
     bringSync();
     sync?.close();
     removeEventListener('pagehide', settle);

@@ -7,9 +7,10 @@
  * `basis`: an event that it had certainly seen when it asked. An answer never overwrites what a later event brought.
  */
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
-import type { DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
+import type { DurableFrame, Mention, Message, ThreadSummary, UserChanged } from '#lib/api/types.ts';
 import { amend, countReply, react, reactAtOnce, replaceAt, takeThread, undoReacting, type Reacting } from './amend.ts';
 import type { Taken } from './attached.ts';
+import { renamed } from './renamed.ts';
 import {
   EMPTY,
   findIndexById,
@@ -35,6 +36,7 @@ export type LogInput =
   | { kind: 'delta'; delta: Delta }
   | { kind: 'tool_call'; messageId: string; call: ToolCall }
   | { kind: 'thread'; messageId: string; thread: ThreadSummary | null }
+  | { kind: 'renamed'; who: UserChanged }
   | { kind: 'heard'; seq: number }
   | { kind: 'expired' }
   | { kind: 'queued'; outgoing: Outgoing }
@@ -75,6 +77,8 @@ export function reduce(state: LogState, input: LogInput): LogState {
       return takeToolCall(state, input.messageId, input.call);
     case 'thread':
       return takeThread(state, input.messageId, input.thread);
+    case 'renamed':
+      return { ...state, entries: renamed(state.entries, input.who) };
     case 'heard':
       return input.seq > state.known ? { ...state, known: input.seq } : state;
     case 'expired':

@@ -1,5 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Member, MemberRole, ServerFrame } from '#lib/api/types.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import type { Connection } from './connection.svelte.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
@@ -107,6 +108,9 @@ export class ConversationMembers {
         if (conversation_id === this.#id) this.list.drop((member) => member.user_id === user_id);
         return;
       }
+      case 'user.changed':
+        this.list.items = renamed(this.list.items, frame.payload);
+        return;
       case 'resync':
         if (frame.payload.conversation_ids?.includes(this.#id) !== false) void this.list.refresh();
     }

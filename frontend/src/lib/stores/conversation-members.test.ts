@@ -39,3 +39,12 @@ it('shows one role, and those who leave it are gone', async () => {
   await members.showAll();
   expect(members.list.items).toHaveLength(6);
 });
+
+it('calls somebody by another name as soon as that is told', async () => {
+  const { line, members } = open(50);
+  await members.list.load();
+  const payload = { user_id: 'u2', display_name: 'Mai Trần', picture: null, deleted: false };
+  line.receive({ type: 'user.changed', payload });
+  const names = members.list.items.map(({ display_name }) => display_name);
+  expect(names).toEqual(['Person 0', 'Person 1', 'Mai Trần', 'Person 3', 'Person 4', 'Person 5']);
+});

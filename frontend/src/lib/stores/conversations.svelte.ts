@@ -17,6 +17,7 @@ import type {
 import { changedBy, withMember } from '#lib/chat/conversation-change.ts';
 import { conversationName, knowsEverybody, othersIn } from '#lib/chat/conversation-name.ts';
 import { isWaiting } from '#lib/chat/kinds.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import { Repeatable } from '#lib/chat/repeatable.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from './connection.svelte.ts';
@@ -325,7 +326,7 @@ export class Conversations {
 
   /** Does what changes a conversation, and does it again behind an answer that was asked for before: that may be older. */
   #happen(id: Id | null | undefined, change: () => void): void {
-    for (const read of this.#reads) if (read.id === null || read.id === id) read.since.push(change);
+    for (const read of this.#reads) if (id === undefined || read.id === null || read.id === id) read.since.push(change);
     change();
   }
 
@@ -409,6 +410,12 @@ export class Conversations {
         if (conversation) this.#items.set(id, { ...conversation, member_count });
         return;
       }
+      case 'user.changed':
+        for (const [id, conversation] of [...this.#items]) {
+          const now = renamed(conversation, frame.payload);
+          if (now !== conversation) this.#items.set(id, now);
+        }
+        return;
       case 'member.added':
       case 'member.updated':
       case 'member.removed':

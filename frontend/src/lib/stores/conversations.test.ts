@@ -213,6 +213,18 @@ describe('the list', () => {
     expect(presence.of('nobody')).toBeUndefined();
   });
 
+  it('goes by the other name of somebody as soon as that is told, also where an answer is on its way', async () => {
+    const pair = { title: '', members: [member('me', 'Elena'), member('mai', 'Mai')], last_message: message(3, 'mai') };
+    api.list = [conversation(pair)];
+    await store.load();
+    const again = store.load();
+    say('user.changed', { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false });
+    const shown = () => [store.nameOf(store.get('c1')!), store.get('c1')!.last_message?.sender.name];
+    expect(shown()).toEqual(['Mai Trần', 'Mai Trần']);
+    await again;
+    expect(shown()).toEqual(['Mai Trần', 'Mai Trần']);
+  });
+
   it('is in the order of the last activity', async () => {
     api.list = [conversation(), conversation({ id: 'c2', last_activity_at: '2026-11-20T11:00:00.000Z' })];
     await store.load();

@@ -219,6 +219,9 @@ export class MessagesStore {
       case 'thread.own':
         this.#threads.get(frame.payload.message_id)?.hearOwn(frame.payload);
         break;
+      case 'user.changed':
+        for (const log of this.#all()) log.apply({ kind: 'renamed', who: frame.payload });
+        break;
       case 'receipt':
         this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
         break;

@@ -46,6 +46,19 @@ describe('the messages store', () => {
     expect(log.hasOlder).toBe(false);
   });
 
+  it('names whoever wrote by another name as soon as that is told', async () => {
+    const { server, line, log } = await open();
+    server.create();
+    server.create();
+    await log.load();
+    const { id } = log.items[0]!.view.sender;
+    line.receive({
+      type: 'user.changed',
+      payload: { user_id: id, display_name: 'Mai Trần', picture: null, deleted: false }
+    });
+    expect(log.items.map(({ view }) => view.sender.name)).toEqual(['Mai Trần', 'Mai Trần']);
+  });
+
   it('says what went wrong, and loads when asked again', async () => {
     const { log, get } = await open();
     get.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));

@@ -4,7 +4,7 @@
  */
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Id } from '#lib/api/types.ts';
+import type { Id, UserChanged } from '#lib/api/types.ts';
 
 export interface Person {
   readonly id: Id;
@@ -36,6 +36,11 @@ export class People {
       this.#names.set(conversationId, known);
     }
     if (known.get(id) !== name) known.set(id, name);
+  }
+
+  /** Somebody is called otherwise now. */
+  hear({ user_id: id, display_name: name }: UserChanged): void {
+    for (const [conversationId, names] of this.#names) if (names.has(id)) this.learn(conversationId, { id, name });
   }
 
   /** Asks for a name that isn't known. */

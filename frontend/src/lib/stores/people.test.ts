@@ -10,6 +10,17 @@ describe('names of people in a large conversation', () => {
     expect([people.nameOf('c2', 'mai'), people.in('c2')]).toEqual([undefined, []]);
   });
 
+  it('become others where somebody is known, once that is told', () => {
+    const people = new People({ get: vi.fn() });
+    people.learn('c1', { id: 'mai', name: 'Mai' });
+    people.learn('c2', { id: 'jo', name: 'Jonas' });
+    people.hear({ user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false });
+    expect([people.in('c1'), people.in('c2')]).toEqual([
+      [{ id: 'mai', name: 'Mai Trần' }],
+      [{ id: 'jo', name: 'Jonas' }]
+    ]);
+  });
+
   it('are asked for once, and again after a failure', async () => {
     const get = vi.fn().mockRejectedValueOnce(new Error('away')).mockResolvedValue({ display_name: 'Jonas' });
     const people = new People({ get });

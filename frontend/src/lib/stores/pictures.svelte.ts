@@ -1,13 +1,13 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
-import type { Id } from '#lib/api/types.ts';
+import type { Id, UserChanged } from '#lib/api/types.ts';
 import type { App } from '#lib/app.ts';
 import { perAccount } from './per-account.ts';
 
 /** Who comes into view at the same moment is asked about at once. */
 const GATHERED_FOR = 50;
 const MOST_AT_ONCE = 50;
-/** Nobody tells of others’ new pictures: they are asked for again when their people are drawn anew after so long. */
+/** While nothing is connected nobody tells of new pictures: they are asked for again when their people are drawn anew after so long. */
 const FRESH_FOR = 10 * 60_000;
 
 /** What people look like, asked for as they are drawn. */
@@ -39,6 +39,12 @@ export class Pictures {
   /** Somebody who was drawn may look different now. */
   again(id: Id): void {
     if (this.#asked.delete(id)) this.want(id);
+  }
+
+  /** Somebody has another picture, or none any more. */
+  hear({ user_id, picture }: UserChanged): void {
+    if (picture) this.#known.set(user_id, picture);
+    else this.#known.delete(user_id);
   }
 
   /** Takes what was uploaded for one's own. */
@@ -79,6 +85,7 @@ export const picturesOf = perAccount(({ api, connection }: App) => {
   // Perhaps chosen or removed in another tab.
   connection.on((frame) => {
     if (frame.type === 'account.own') pictures.again(frame.payload.user_id);
+    else if (frame.type === 'user.changed') pictures.hear(frame.payload);
   });
   return pictures;
 });

@@ -41,6 +41,18 @@ describe('Pictures', () => {
     expect(asked.map((ids) => ids.split(',').length)).toEqual([50, 10]);
   });
 
+  it('shows another picture, and none any more, as soon as that is told', async () => {
+    const { asked, store } = pictures({ anna: 'a' });
+    store.want('anna');
+    await vi.runAllTimersAsync();
+    const told = { user_id: 'anna', display_name: 'Anna', deleted: false };
+    store.hear({ ...told, picture: 'b' });
+    expect(store.of('anna')).toBe('b');
+    store.hear({ ...told, picture: null });
+    expect(store.of('anna')).toBeUndefined();
+    expect(asked).toEqual(['anna']);
+  });
+
   it('learns of another picture after a while', async () => {
     const has: Record<string, string> = { anna: 'a' };
     const { later, store } = pictures(has);

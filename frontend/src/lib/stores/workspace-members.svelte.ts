@@ -1,4 +1,5 @@
-import type { Id, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import type { Id, ServerFrame, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import { Listing } from './listing.svelte.ts';
 import type { Presence } from './presence.svelte.ts';
 import type { Workspaces } from './workspaces.svelte.ts';
@@ -28,6 +29,11 @@ export class WorkspaceMembers {
   search(query: string): Promise<void> {
     this.#query = query.trim();
     return this.list.load();
+  }
+
+  /** Somebody may be called otherwise now. */
+  hear(frame: ServerFrame): void {
+    if (frame.type === 'user.changed') this.list.items = renamed(this.list.items, frame.payload);
   }
 
   async add(email: string): Promise<void> {

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { renamed } from './renamed.ts';
+
+const anna = { user_id: 'anna', display_name: 'Anna Bell', picture: null, deleted: false };
+
+const told = () => ({
+  message: { sender: { kind: 'user', id: 'anna', name: 'Anna' }, content: 'Anna' },
+  quoted: { sender: { kind: 'user', id: 'ben', name: 'Anna' } },
+  assistant: { kind: 'assistant', id: 'anna', name: 'Anna' },
+  members: [
+    { user_id: 'anna', display_name: 'Anna' },
+    { user_id: 'ben', display_name: 'Ben' }
+  ],
+  user: { id: 'anna', display_name: 'Anna' }
+});
+
+describe('somebody who is called otherwise', () => {
+  it('has the new name wherever they are named, and others keep theirs', () => {
+    expect(renamed(told(), anna)).toEqual({
+      ...told(),
+      message: { sender: { kind: 'user', id: 'anna', name: 'Anna Bell' }, content: 'Anna' },
+      members: [
+        { user_id: 'anna', display_name: 'Anna Bell' },
+        { user_id: 'ben', display_name: 'Ben' }
+      ],
+      user: { id: 'anna', display_name: 'Anna Bell' }
+    });
+  });
+
+  it('leaves as the same objects what does not name them, or by the new name already', () => {
+    const before = told();
+    const after = renamed(before, anna);
+    expect([after.quoted, after.members[1]]).toEqual([before.quoted, before.members[1]]);
+    expect(after.quoted).toBe(before.quoted);
+    expect(after.members[1]).toBe(before.members[1]);
+    expect(renamed(after, anna)).toBe(after);
+  });
+
+  it('is nobody in particular once the account is deleted', () => {
+    const { message, members } = renamed(told(), { ...anna, display_name: 'Deleted user', deleted: true });
+    expect(message.sender).toEqual({ kind: 'deleted', id: null, name: 'Deleted user' });
+    expect(members[0]).toEqual({ user_id: 'anna', display_name: 'Deleted user' });
+  });
+});

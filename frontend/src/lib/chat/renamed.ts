@@ -1,0 +1,25 @@
+import type { UserChanged } from '#lib/api/types.ts';
+
+type Known = Record<string, unknown>;
+
+/** What the server has told, as it tells it now that somebody is called otherwise; the same object where it doesn’t name them. */
+export function renamed<T>(known: T, who: UserChanged): T {
+  if (typeof known !== 'object' || known === null) return known;
+  const changes: Known = nameIn(known as Known, who);
+  for (const [key, value] of Object.entries(known)) {
+    const now = renamed<unknown>(value, who);
+    if (now !== value) changes[key] = now;
+  }
+  if (Object.keys(changes).length === 0) return known;
+  return Object.assign(Array.isArray(known) ? [...known] : { ...known }, changes) as T;
+}
+
+function nameIn(known: Known, { user_id, display_name, deleted }: UserChanged): Known {
+  if (known.kind === 'user' && known.id === user_id && typeof known.name === 'string') {
+    if (deleted) return { kind: 'deleted', id: null, name: display_name };
+    return known.name === display_name ? {} : { name: display_name };
+  }
+  const isTheirs = known.user_id === user_id || known.id === user_id;
+  const isOther = typeof known.display_name === 'string' && known.display_name !== display_name;
+  return isTheirs && isOther ? { display_name } : {};
+}
