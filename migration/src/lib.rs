@@ -84,6 +84,7 @@ mod m0114_key_passes;
 mod m0119_wanted_scope;
 mod m0121_found_by_index;
 mod m0122_tus_metadata;
+mod m0123_doubled_indexes;
 
 pub struct Migrator;
 
@@ -172,6 +173,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0119_wanted_scope::Migration),
             Box::new(m0121_found_by_index::Migration),
             Box::new(m0122_tus_metadata::Migration),
+            Box::new(m0123_doubled_indexes::Migration),
         ]
     }
 }
