@@ -11,7 +11,8 @@ const told = () => ({
     { user_id: 'anna', display_name: 'Anna' },
     { user_id: 'ben', display_name: 'Ben' }
   ],
-  user: { id: 'anna', display_name: 'Anna' }
+  user: { id: 'anna', display_name: 'Anna' },
+  assignees: [{ id: 'anna', name: 'Anna' }]
 });
 
 describe('somebody who is called otherwise', () => {
@@ -23,7 +24,8 @@ describe('somebody who is called otherwise', () => {
         { user_id: 'anna', display_name: 'Anna Bell' },
         { user_id: 'ben', display_name: 'Ben' }
       ],
-      user: { id: 'anna', display_name: 'Anna Bell' }
+      user: { id: 'anna', display_name: 'Anna Bell' },
+      assignees: [{ id: 'anna', name: 'Anna Bell' }]
     });
   });
 
@@ -37,8 +39,9 @@ describe('somebody who is called otherwise', () => {
   });
 
   it('is nobody in particular once the account is deleted', () => {
-    const { message, members } = renamed(told(), { ...anna, display_name: 'Deleted user', deleted: true });
+    const { message, members, assignees } = renamed(told(), { ...anna, display_name: 'Deleted user', deleted: true });
     expect(message.sender).toEqual({ kind: 'deleted', id: null, name: 'Deleted user' });
     expect(members[0]).toEqual({ user_id: 'anna', display_name: 'Deleted user' });
+    expect(assignees).toEqual([{ id: 'anna', name: 'Deleted user' }]);
   });
 });

@@ -15,8 +15,9 @@ export function renamed<T>(known: T, who: UserChanged): T {
 }
 
 function nameIn(known: Known, { user_id, display_name, deleted }: UserChanged): Known {
-  if (known.kind === 'user' && known.id === user_id && typeof known.name === 'string') {
-    if (deleted) return { kind: 'deleted', id: null, name: display_name };
+  const { kind } = known;
+  if (known.id === user_id && (kind === 'user' || kind === undefined) && typeof known.name === 'string') {
+    if (deleted && kind) return { kind: 'deleted', id: null, name: display_name };
     return known.name === display_name ? {} : { name: display_name };
   }
   const isTheirs = known.user_id === user_id || known.id === user_id;

@@ -1,6 +1,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { BoardColumn, BoardFrame, NewTask, Task, TaskChange } from '#lib/api/boards.ts';
 import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import { before, between } from '#lib/boards/position.ts';
 
 const PAGE_SIZE = 200;
@@ -102,6 +103,10 @@ export class Board {
       if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
         if (!named || named.includes(this.#id)) this.#lookSoon();
+        return;
+      }
+      if (frame.type === 'user.changed') {
+        this.#tasks = new Map([...this.#tasks].map(([id, task]) => [id, renamed(task, frame.payload)]));
         return;
       }
       const told: { type: string } = frame;

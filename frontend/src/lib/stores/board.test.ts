@@ -130,3 +130,12 @@ it('takes what is told while it is being read after what it has read', async () 
   await reading;
   expect(order()).toContain('t4');
 });
+
+it('names those who have a task by another name as soon as that is told', () => {
+  tell('task.created', 4, { task: task('t4', 'V4', { assignees: [{ id: 'mai', name: 'Mai' }] }) });
+  line.receive({
+    type: 'user.changed',
+    payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
+  });
+  expect(board.get('t4')?.assignees).toEqual([{ id: 'mai', name: 'Mai Trần' }]);
+});

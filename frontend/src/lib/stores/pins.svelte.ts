@@ -1,6 +1,7 @@
 /** The pinned messages of a conversation, those pinned last first. */
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -26,6 +27,8 @@ export class Pins {
         this.list.drop(({ id }) => id === frame.payload.message_id);
       } else if (frame.type === 'message.updated') {
         this.#update(frame.payload.message);
+      } else if (frame.type === 'user.changed') {
+        this.list.items = renamed(this.list.items, frame.payload);
       } else if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
         if (!named || named.includes(this.#id)) void this.list.refresh();

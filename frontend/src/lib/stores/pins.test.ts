@@ -34,3 +34,17 @@ it('shows pinned messages as they are now, also after a time without a connectio
   await vi.waitFor(() => expect(shown()).toEqual(['two', 'one']));
   leave();
 });
+
+it('names whoever wrote them by another name as soon as that is told', async () => {
+  const items = [{ ...messageOf('m1', 'one'), sender: { kind: 'user', id: 'mai', name: 'Mai' } }];
+  const get = async () => ({ items, page: 1, page_size: 100, total: 1 });
+  const pins = new Pins({ get } as unknown as Api, 'c1');
+  const line = new FakeLine();
+  pins.follow(line);
+  await pins.list.load();
+  line.receive({
+    type: 'user.changed',
+    payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
+  });
+  expect(pins.list.items.map(({ sender }) => sender.name)).toEqual(['Mai Trần']);
+});

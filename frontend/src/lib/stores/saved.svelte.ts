@@ -3,6 +3,7 @@ import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/api/threads.ts';
 import type { Id, Message } from '#lib/api/types.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 import { perAccount } from './per-account.ts';
@@ -34,6 +35,7 @@ export class Saved {
       if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
       else if (frame.type === 'message.deleted') this.#forget(frame.payload.message_id);
       else if (frame.type === 'message.updated') this.#update(frame.payload.message);
+      else if (frame.type === 'user.changed') this.list.items = renamed(this.list.items, frame.payload);
     });
     line.onReturn(this.list, () => {
       this.#returns += 1;

@@ -112,3 +112,16 @@ it('asks again after a time in which nothing was heard, and keeps what was told 
   await learning;
   expect(saved.has('m55')).toBe(true);
 });
+
+it('names whoever wrote them by another name as soon as that is told', async () => {
+  const items = [{ message: { id: 'm1', sender: { kind: 'user', id: 'mai', name: 'Mai' } } }];
+  const line = new FakeLine();
+  const get = () => Promise.resolve({ items, page: 1, page_size: 50, total: 1 });
+  const saved = new Saved({ get } as unknown as Api, line);
+  await expect.poll(() => saved.list.items.length).toBe(1);
+  line.receive({
+    type: 'user.changed',
+    payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
+  });
+  expect(saved.list.items.map(({ message }) => message.sender.name)).toEqual(['Mai Trần']);
+});

@@ -3,6 +3,7 @@ import { isDurable } from '#lib/api/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '#lib/api/threads.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
+import { renamed } from '#lib/chat/renamed.ts';
 import type { Line } from './line.ts';
 import { Listing } from './listing.svelte.ts';
 
@@ -50,6 +51,7 @@ export class FollowedThreads {
 
   #hear(frame: ServerFrame): void {
     if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
+    else if (frame.type === 'user.changed') this.list.items = renamed(this.list.items, frame.payload);
     else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
   }
 
