@@ -86,8 +86,11 @@ test('what is written offline goes out once and in order', { tag: '@gate' }, asy
 
   const here = anna.page.locator('.convo .title p');
   await expect(here).toHaveText('Online');
+  const pane = anna.page.locator('.convo .pane');
+  const before = await pane.boundingBox();
   await anna.page.context().setOffline(true);
   await expect(anna.page.getByText('Offline').first()).toBeVisible();
+  expect(await pane.boundingBox(), 'what says it pushes no message up').toEqual(before);
   // Whether Ben is here is not known any more.
   await expect(here).toHaveText('');
   await anna.write('first');
@@ -106,6 +109,20 @@ test('what is written offline goes out once and in order', { tag: '@gate' }, asy
     .map(({ payload }) => payload.message.content);
   expect(contents.filter((content) => content !== 'while you were away')).toEqual(['before', 'first', 'second']);
   expect(contents).toHaveLength(4);
+});
+
+test('without a connection the list stays where it is', async ({ arrive }) => {
+  const { page } = await arrive('Anna');
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  const said = page.getByText('Your messages will be sent when you’re back online.');
+  await expect(page.getByRole('link', { name: 'Later' })).toBeVisible();
+  await expect(list).toBeVisible();
+  const { x, y, width } = await list.boundingBox();
+  await page.context().setOffline(true);
+  await expect(said).toBeVisible();
+  expect(await list.boundingBox()).toMatchObject({ x, y, width });
+  await page.context().setOffline(false);
+  await expect(said).toHaveCount(0);
 });
 
 test('the app reconnects by itself when the server is killed and started again', async ({ arrive, server }) => {
