@@ -1,4 +1,5 @@
 import type { Citation } from '#lib/api/knowledge.ts';
+import { isolated } from '#lib/isolate.ts';
 import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -7,11 +8,11 @@ type Place = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
 /** Where in its file a piece is, as far as that is known. */
 export function spotOf({ page, heading, line }: Place): string {
   const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
-  return [place, heading].filter(Boolean).join(', ');
+  return [place, isolated(heading)].filter(Boolean).join(', ');
 }
 
 export function placeOf(citation: Place): string {
-  return [citation.file_name, spotOf(citation)].filter(Boolean).join(', ');
+  return [isolated(citation.file_name), spotOf(citation)].filter(Boolean).join(', ');
 }
 
 /** Slides have pages, too, which no browser shows. */
