@@ -1,3 +1,4 @@
+import { bringFieldWords } from './api/fields.svelte.ts';
 import type { App } from './app.ts';
 import { arrive as announce } from './broadcasts/arrive.ts';
 import { keepNotesInStep } from './notes/kept.ts';
@@ -6,6 +7,7 @@ import { arrive as install } from './pwa/arrive.ts';
 
 /** The line is open: what no page waits for begins. */
 export function arrive(app: App): void {
+  void bringFieldWords();
   announce(app);
   install();
   locate(app.session);

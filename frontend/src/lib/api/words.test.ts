@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
 import { ApiError, failureOf, type Details } from './client.ts';
-import { sentence, translated } from './words.ts';
+import { bringFieldWords } from './fields.svelte.ts';
+import { fieldError, sentence, translated } from './words.ts';
 
 afterEach(() => overwriteGetLocale(() => 'en'));
 
@@ -78,7 +79,63 @@ it('has for each code of the server a sentence in the reader’s language, or a 
   expect([...left].filter((code) => !codes.some((known) => known.code === code))).toEqual([]);
 });
 
-it('says in the reader’s language why a question is asked to no such model', () => {
+/** Every code of a field in the server’s source: where it is refused, where its bounds are read, and the rules of passwords. */
+function fieldCodes(): Set<string> {
+  const root = join(import.meta.dirname, '../../../../crates');
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.rs') && !/\btests?\b/.test(file)
+  );
+  const refused = /(?:AppError::field|FieldError::new)\(\s*[^;]*?,\s*"([a-z_]+)"\s*,/g;
+  const bounds = /=> \("([a-z_]+)"\.into\(\), at_/g;
+  const rules = /\brule\([^;]*?, "([a-z_]+)",/g;
+  return new Set(
+    files.flatMap((file) => {
+      const code = readFileSync(join(root, file), 'utf8');
+      return [refused, bounds, rules].flatMap((pattern) => [...code.matchAll(pattern)].map(([, found = '']) => found));
+    })
+  );
+}
+
+/** Codes of fields that are left to the server’s own sentence, and why. */
+const LEFT_FIELDS: Record<string, string[]> = {
+  'only the server knows what of it is wrong': ['invalid'],
+  'fields of passwords have words of their own': ['no_upper', 'no_lower', 'no_digit', 'common', 'is_email']
+};
+
+it('has for each code of a field a sentence in the reader’s language, or a reason to have none', async () => {
+  overwriteGetLocale(() => 'vi');
+  await bringFieldWords();
+  const codes = fieldCodes();
+  for (const code of ['unknown', 'taken', 'too_long', 'too_small', 'nothing_found', 'common'])
+    expect(codes).toContain(code);
+  const left = Object.values(LEFT_FIELDS).flat();
+  const told = (code: string) =>
+    fieldError(
+      new ApiError(422, 'invalid', 'As the server says it.', undefined, [
+        { field: 'x', code, message: 'As the server says it.' }
+      ]),
+      'x'
+    );
+  expect([...codes].filter((code) => told(code) === 'As the server says it.').toSorted()).toEqual(left.toSorted());
+  // English readers have the server’s, which says more.
+  overwriteGetLocale(() => 'en');
+  expect(told('unknown')).toBe('As the server says it.');
+});
+
+it('says of a field how much of it there may be, and what it is that isn’t there', async () => {
+  overwriteGetLocale(() => 'vi');
+  await bringFieldWords();
+  const told = (field: string, code: string, message: string) =>
+    translated({ code: 'invalid', message, fields: [{ field, code, message }] });
+  expect(told('arguments', 'too_long', 'Use 64 KiB or less.')).toMatch(/là 64 KiB\. /);
+  expect(told('seats', 'too_large', 'At most 1,000.')).toMatch(/là 1\.000\. /);
+  expect(told('name', 'too_short', 'At least 2 characters.')).toMatch(/^Ít nhất là 2\. /);
+  expect(told('q', 'too_long', 'The search has too many words.')).toMatch(/^Quá dài/);
+  expect(told('model', 'unknown', 'This model isn’t available.')).toMatch(/mô hình khác/);
+  expect(told('tools', 'unknown', 'This server isn’t available.')).toMatch(/mục khác/);
+});
+
+it('says in the reader’s language why a question is asked to no such model', async () => {
   const refused = (code: string) => ({
     code: 'invalid',
     message: 'The model “x” …',
@@ -86,9 +143,10 @@ it('says in the reader’s language why a question is asked to no such model', (
   });
   expect(translated(refused('no_price'))).toBe('The model “x” …');
   overwriteGetLocale(() => 'vi');
+  await bringFieldWords();
   expect(translated(refused('no_price'))).toMatch(/chưa có giá/);
   expect(translated(refused('not_allowed'))).toMatch(/Không dùng được/);
-  expect(translated(refused('too_long'))).toBe('The model “x” …');
+  expect(translated(refused('invalid'))).toBe('The model “x” …');
   const { code, message, fields } = refused('no_price');
   expect(sentence(new ApiError(422, code, message, undefined, fields))).toMatch(/chưa có giá/);
 });

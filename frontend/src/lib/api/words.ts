@@ -2,6 +2,7 @@ import { untilTime } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { getLocale } from '#lib/paraglide/runtime.js';
 import { ApiError, type Details, type FieldError } from './client.ts';
+import { inWords } from './fields.svelte.ts';
 import { waitInWords } from './wait.ts';
 
 /** What the server has refused. */
@@ -65,12 +66,6 @@ const TRANSLATED: Record<string, () => string> = {
   too_many_connections: m.error_too_many_connections
 };
 
-/** The same of one field, where what is refused is no form with fields of its own: a question, say. */
-const TRANSLATED_FIELDS: Record<string, () => string> = {
-  no_price: m.error_no_price,
-  not_allowed: m.error_model_not_allowed
-};
-
 /** What happened, and what to do next, as one sentence for a person. */
 export function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return m.error_unknown();
@@ -84,8 +79,9 @@ export function sentence(error: unknown): string {
 /** A refusal that has no status any more, as one sentence for a person. */
 export function translated(refused: Refused): string {
   const { code, message, fields } = refused;
-  const inWords = TRANSLATED[code] ?? TRANSLATED_FIELDS[fields?.[0]?.code ?? ''];
-  return OWN[code]?.(refused) ?? ((getLocale() !== 'en' && inWords?.()) || message);
+  // A question, say, is no form with fields of its own.
+  const said = getLocale() === 'en' ? undefined : (TRANSLATED[code]?.() ?? (fields?.[0] && inWords(fields[0])));
+  return OWN[code]?.(refused) ?? said ?? message;
 }
 
 function quotaReached({ details }: Refused): string {
@@ -120,5 +116,6 @@ export function fieldError(error: unknown, field: string): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
   const found = error.fields.find((entry) => entry.field === field);
   const rule = field === 'password' && getLocale() !== 'en' ? PASSWORD_RULES[found?.code ?? ''] : undefined;
-  return rule ? m.auth_password_unmet({ rule: rule() }) : found?.message;
+  if (rule) return m.auth_password_unmet({ rule: rule() });
+  return found && (inWords(found) ?? found.message);
 }
