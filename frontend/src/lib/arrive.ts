@@ -1,13 +1,18 @@
-import { bringFieldWords } from './api/fields.svelte.ts';
+import { know } from './api/fields.svelte.ts';
 import type { App } from './app.ts';
 import { arrive as announce } from './broadcasts/arrive.ts';
 import { keepNotesInStep } from './notes/kept.ts';
+import { getLocale } from './paraglide/runtime.js';
 import { arrive as locate } from './people/arrive.svelte.ts';
 import { arrive as install } from './pwa/arrive.ts';
 
 /** The line is open: what no page waits for begins. */
 export function arrive(app: App): void {
-  void bringFieldWords();
+  if (getLocale() !== 'en')
+    import('./api/field-words.ts').then(
+      ({ sentenceOf }) => know(sentenceOf),
+      () => undefined // The server’s own are there.
+    );
   announce(app);
   install();
   locate(app.session);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
 import { ApiError, failureOf, type Details } from './client.ts';
-import { bringFieldWords } from './fields.svelte.ts';
+import { sentenceOf } from './field-words.ts';
+import { know } from './fields.svelte.ts';
 import { fieldError, sentence, translated } from './words.ts';
 
 afterEach(() => overwriteGetLocale(() => 'en'));
@@ -102,9 +103,9 @@ const LEFT_FIELDS: Record<string, string[]> = {
   'fields of passwords have words of their own': ['no_upper', 'no_lower', 'no_digit', 'common', 'is_email']
 };
 
-it('has for each code of a field a sentence in the reader’s language, or a reason to have none', async () => {
+it('has for each code of a field a sentence in the reader’s language, or a reason to have none', () => {
   overwriteGetLocale(() => 'vi');
-  await bringFieldWords();
+  know(sentenceOf);
   const codes = fieldCodes();
   for (const code of ['unknown', 'taken', 'too_long', 'too_small', 'nothing_found', 'common'])
     expect(codes).toContain(code);
@@ -122,9 +123,9 @@ it('has for each code of a field a sentence in the reader’s language, or a rea
   expect(told('unknown')).toBe('As the server says it.');
 });
 
-it('says of a field how much of it there may be, and what it is that isn’t there', async () => {
+it('says of a field how much of it there may be, and what it is that isn’t there', () => {
   overwriteGetLocale(() => 'vi');
-  await bringFieldWords();
+  know(sentenceOf);
   const told = (field: string, code: string, message: string) =>
     translated({ code: 'invalid', message, fields: [{ field, code, message }] });
   expect(told('arguments', 'too_long', 'Use 64 KiB or less.')).toMatch(/là 64 KiB\. /);
@@ -135,7 +136,7 @@ it('says of a field how much of it there may be, and what it is that isn’t the
   expect(told('tools', 'unknown', 'This server isn’t available.')).toMatch(/mục khác/);
 });
 
-it('says in the reader’s language why a question is asked to no such model', async () => {
+it('says in the reader’s language why a question is asked to no such model', () => {
   const refused = (code: string) => ({
     code: 'invalid',
     message: 'The model “x” …',
@@ -143,7 +144,7 @@ it('says in the reader’s language why a question is asked to no such model', a
   });
   expect(translated(refused('no_price'))).toBe('The model “x” …');
   overwriteGetLocale(() => 'vi');
-  await bringFieldWords();
+  know(sentenceOf);
   expect(translated(refused('no_price'))).toMatch(/chưa có giá/);
   expect(translated(refused('not_allowed'))).toMatch(/Không dùng được/);
   expect(translated(refused('invalid'))).toBe('The model “x” …');

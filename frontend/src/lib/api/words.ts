@@ -115,7 +115,7 @@ const PASSWORD_RULES: Record<string, () => string> = {
 export function fieldError(error: unknown, field: string): string | undefined {
   if (!(error instanceof ApiError)) return undefined;
   const found = error.fields.find((entry) => entry.field === field);
-  const rule = field === 'password' && getLocale() !== 'en' ? PASSWORD_RULES[found?.code ?? ''] : undefined;
-  if (rule) return m.auth_password_unmet({ rule: rule() });
-  return found && (inWords(found) ?? found.message);
+  if (!found || getLocale() === 'en') return found?.message;
+  const rule = field === 'password' ? PASSWORD_RULES[found.code] : undefined;
+  return rule ? m.auth_password_unmet({ rule: rule() }) : (inWords(found) ?? found.message);
 }

@@ -1,5 +1,4 @@
 import { ApiError } from '#lib/api/client.ts';
-import { bringFieldWords } from '#lib/api/fields.svelte.ts';
 import { fieldError, sentence } from '#lib/api/words.ts';
 
 type Problem = (value: string) => string | undefined;
@@ -58,7 +57,6 @@ export class Form<Field extends string> {
       await send({ ...this.values });
       return true;
     } catch (error) {
-      await bringFieldWords();
       this.#take(error);
       requestAnimationFrame(() => this.#focusFirstError(element));
       return false;
