@@ -7837,9 +7837,6 @@ export type User = {
     timezone: string | null;
 };
 
-/**
- * A person's account.
- */
 export type UserChangedFrame = {
     id: string;
     /**
@@ -7851,9 +7848,6 @@ export type UserChangedFrame = {
          */
         deleted: boolean;
         display_name: string;
-        /**
-         * Their picture: `/files/{picture}/picture`. Null: they have none.
-         */
         picture: UploadId | null;
         user_id: UserId;
     };
@@ -7865,6 +7859,9 @@ export type UserChangedFrame = {
     type: 'user.changed';
 };
 
+/**
+ * A person's account.
+ */
 export type UserId = string;
 
 export type UserPage = Page & {
