@@ -13,6 +13,8 @@ const ROWS: u64 = 500;
 /// Numbers of imported messages begin behind what was there.
 const FIRST: u64 = 1_000;
 const YEAR: u64 = 365 * 86_400_000;
+/// The rank of the conversation that is searched alone.
+const ONE: usize = 800;
 
 /// Somebody who searches.
 pub struct Searcher {
@@ -31,7 +33,7 @@ pub struct World {
     pub searchers: Vec<Searcher>,
     pub authors: Vec<Member>,
     pub conversations: Vec<String>,
-    /// Some of what was said: the conversation's rank and the text.
+    /// Some of what was said, and all in the conversation that is searched alone: the conversation's rank and the text.
     pub sample: Vec<(usize, String)>,
     pub corpus: Corpus,
     pub indexed_in: Duration,
@@ -42,7 +44,7 @@ pub struct World {
 
 /// The conversations that one is in who is in many, and one who is in many small ones.
 fn ranks() -> [Vec<usize>; 2] {
-    let wide = [1, 800].into_iter().chain((0..148).map(|n| 5 + 13 * n)).collect();
+    let wide = [1, ONE].into_iter().chain((0..148).map(|n| 5 + 13 * n)).collect();
     [wide, (1_400..1_550).collect()]
 }
 
@@ -85,9 +87,9 @@ impl World {
             Searcher { name: "narrow", share: share(&narrow), ranks: narrow, member: narrow_one, within: None },
             Searcher {
                 name: "one",
-                share: share(&[800]),
-                ranks: vec![800],
-                within: Some(conversations[800].clone()),
+                share: share(&[ONE]),
+                ranks: vec![ONE],
+                within: Some(conversations[ONE].clone()),
                 member: wide_one,
             },
         ];
@@ -135,7 +137,7 @@ async fn import(
             let comma = if number > made { "," } else { "" };
             let text = said.text.replace('\'', "''");
             let _ = write!(sql, "{comma}({id},{place},{seq},{seq},'user',{author},'{text}','complete',{at})");
-            if number % 10 == 0 {
+            if number % 10 == 0 || said.conversation == ONE {
                 sample.push((said.conversation, said.text));
             }
         }
