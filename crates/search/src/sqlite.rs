@@ -20,10 +20,10 @@ use crate::{
 const VERSION: i64 = 3;
 /// Numbers of messages begin here; below it is room for older ones that are brought in later.
 const FIRST: i64 = 1 << 40;
-/// Hits up to which the rarest word is looked up everywhere, and not only in the conversations that are asked about.
-const RARE: i64 = 20_000;
-/// The part of all messages from which on looking everywhere finds enough: one in so many.
-const WIDE: i64 = 100;
+/// What it costs to have the conversations among the words, in messages that are looked at otherwise: for each conversation, and for so many messages
+/// of them one. Measured with a million messages.
+const NAMED: i64 = 64;
+const NAMED_MESSAGES: i64 = 4;
 
 /// A statement and its parameters.
 type Question = (String, Vec<Box<dyn ToSql>>);
@@ -181,72 +181,92 @@ impl SqliteIndex {
         let mut wanted: Vec<String> = plan.all.iter().map(|any| in_text(any)).collect();
         wanted.extend(authors.map(|authors| in_scope(authors.iter().map(|author| format!("a{author}")))));
         wanted.extend(plan.has.iter().map(|has| in_scope([flag(*has).to_owned()].into_iter())));
+        let extent = self.extent(&conversations)?;
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(list(&conversations))];
-        // Without words, and with many conversations, all messages are gone through from the newest on: of an expression SQLite doesn't know that there is
-        // an index, by which it would read all of the conversations and put them in order.
-        let conv = if wanted.is_empty() && self.are_large_part(&conversations)? { "+d.conv" } else { "d.conv" };
+        let (from, conv) = if wanted.is_empty() {
+            // With many conversations all messages are gone through from the newest on: of an expression SQLite doesn't know that there is an index,
+            // by which it would read all of the conversations and put them in order, which costs as much again.
+            let is_wide = extent.looked_at(plan) / 2 <= extent.named;
+            let conv = if is_wide { "+d.conv" } else { "d.conv" };
+            ("documents d JOIN conversations c ON c.conv = d.conv", conv)
+        } else {
+            // FTS5 gives them from the newest on, so it stops when there are enough. Where it stands in a condition, or the planner may choose, all that
+            // have the words are gathered first.
+            let from =
+                "words CROSS JOIN documents d ON d.doc = words.rowid CROSS JOIN conversations c ON c.conv = d.conv";
+            (from, "d.conv")
+        };
+        let number = if wanted.is_empty() { "d.doc" } else { "words.rowid" };
         let mut sql = format!(
-            "SELECT d.doc, d.message, c.id, a.id, d.created_at FROM documents d JOIN conversations c ON c.conv = d.conv \
-             LEFT JOIN authors a ON a.author = d.author WHERE {conv} IN (SELECT value FROM json_each(?1))"
+            "SELECT d.doc, d.message, c.id, a.id, d.created_at FROM {from} LEFT JOIN authors a ON a.author = d.author \
+             WHERE {conv} IN (SELECT value FROM json_each(?1))"
         );
         let mut condition = |text: &str, value: Box<dyn ToSql>| {
             values.push(value);
             sql.push_str(&text.replace("{}", &format!("?{}", values.len())));
         };
-        if !wanted.is_empty() {
-            if !self.is_found_everywhere(plan, &conversations)? {
+        let unwanted = (!plan.none.is_empty()).then(|| in_text(&plan.none));
+        if wanted.is_empty() {
+            if let Some(unwanted) = unwanted {
+                condition(" AND d.doc NOT IN (SELECT rowid FROM words WHERE words MATCH {})", Box::new(unwanted));
+            }
+        } else {
+            if !self.is_found_everywhere(plan, &extent)? {
                 wanted.push(in_scope(conversations.iter().map(|conversation| format!("c{conversation}"))));
             }
-            let wanted = format!("({})", wanted.join(" AND "));
-            condition(" AND d.doc IN (SELECT rowid FROM words WHERE words MATCH {})", Box::new(wanted));
+            let unwanted = unwanted.map(|unwanted| format!(" NOT {unwanted}")).unwrap_or_default();
+            condition(" AND words MATCH {}", Box::new(format!("({}){unwanted}", wanted.join(" AND "))));
         }
-        if !plan.none.is_empty() {
-            let unwanted = in_text(&plan.none);
-            condition(" AND d.doc NOT IN (SELECT rowid FROM words WHERE words MATCH {})", Box::new(unwanted));
-        }
-        for (text, bound) in [
-            (" AND d.created_at >= {}", plan.from),
-            (" AND d.created_at < {}", plan.until),
-            (" AND d.doc < {}", plan.below),
-        ] {
+        for (text, bound) in [(" AND d.created_at >= {}", plan.from), (" AND d.created_at < {}", plan.until)] {
             if let Some(bound) = bound {
                 condition(text, Box::new(bound));
             }
         }
-        condition(" ORDER BY d.doc DESC LIMIT {}", Box::new(plan.limit));
+        if let Some(below) = plan.below {
+            condition(&format!(" AND {number} < {{}}"), Box::new(below));
+        }
+        condition(&format!(" ORDER BY {number} DESC LIMIT {{}}"), Box::new(plan.limit));
         Ok(Some((sql, values)))
     }
 
-    /// Whether so much of all messages is in these conversations that looking everywhere finds enough.
-    fn are_large_part(&self, conversations: &[i64]) -> Result<bool, Error> {
-        let sql = "SELECT COALESCE(SUM(messages), 0), COALESCE(SUM(messages) FILTER (WHERE conv IN (SELECT value FROM json_each(?1))), 0) \
-                   FROM conversations";
+    fn extent(&self, conversations: &[i64]) -> Result<Extent, Error> {
+        let sql = "SELECT COALESCE((SELECT MAX(doc) FROM documents) - (SELECT MIN(doc) FROM documents) + 1, 0), \
+                   (SELECT COALESCE(SUM(messages), 0) FROM conversations WHERE conv IN (SELECT value FROM json_each(?1)))";
         let mut read = self.connection.prepare_cached(sql)?;
-        let (all, visible): (i64, i64) = read.query_row([list(conversations)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(visible * WIDE >= all)
+        let extent = |row: &rusqlite::Row<'_>| {
+            let conversations = i64::try_from(conversations.len()).unwrap_or(i64::MAX);
+            Ok(Extent { all: row.get(0)?, named: row.get(1)?, conversations })
+        };
+        Ok(read.query_row([list(conversations)], extent)?)
     }
 
-    /// Whether the words are so rare, or the conversations so large a part of all, that looking everywhere costs less than naming each
-    /// conversation.
-    fn is_found_everywhere(&self, plan: &Plan, conversations: &[i64]) -> Result<bool, Error> {
-        if self.are_large_part(conversations)? {
+    /// Whether fewer messages with the words are looked at everywhere than it costs to name each conversation.
+    fn is_found_everywhere(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
+        let most = extent.conversations.saturating_mul(NAMED).saturating_add(extent.named / NAMED_MESSAGES);
+        if extent.looked_at(plan) <= most {
             return Ok(true);
         }
         let mut count = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;
-        let mut of = |term: &str| count.query_row([term], |row| row.get::<_, i64>(0)).optional();
+        let mut of =
+            |term: &str| Ok::<i64, Error>(count.query_row([term], |row| row.get(0)).optional()?.unwrap_or_default());
         for any in &plan.all {
-            let mut hits = 0;
+            let mut hits: i64 = 0;
             for atom in any {
-                hits += match atom {
-                    Atom::Word(word) => of(word)?.unwrap_or(0),
-                    Atom::Beginning(_) => RARE + 1,
-                    Atom::Phrase { terms, .. } => match terms.first() {
-                        Some(first) => of(first)?.unwrap_or(0),
-                        None => 0,
-                    },
+                let of_atom = match atom {
+                    Atom::Word(word) => of(word)?,
+                    Atom::Beginning(_) => i64::MAX,
+                    Atom::Phrase { terms, is_open } => {
+                        let whole = if *is_open { terms.len().saturating_sub(1) } else { terms.len() };
+                        let mut rarest = i64::MAX;
+                        for term in &terms[..whole] {
+                            rarest = rarest.min(of(term)?);
+                        }
+                        rarest
+                    }
                 };
+                hits = hits.saturating_add(of_atom);
             }
-            if hits <= RARE {
+            if hits <= most {
                 return Ok(true);
             }
         }
@@ -260,6 +280,22 @@ impl SqliteIndex {
             numbers.extend(read.query_row([id.as_bytes()], |row| row.get::<_, i64>(0)).optional()?);
         }
         Ok(numbers)
+    }
+}
+
+/// How many messages there are.
+struct Extent {
+    /// About, and not fewer.
+    all: i64,
+    /// In the conversations that are asked about.
+    named: i64,
+    conversations: i64,
+}
+
+impl Extent {
+    /// So many are looked at from the newest on until enough are of the conversations, as far as these are spread evenly.
+    fn looked_at(&self, plan: &Plan) -> i64 {
+        self.all.min(i64::from(plan.limit).saturating_mul(self.all) / self.named.max(1))
     }
 }
 

@@ -77,13 +77,31 @@ fn authors_files_and_times_narrow_it_down() {
 /// A small conversation beside large ones: its name is among what is looked for, and nothing else changes.
 #[test]
 fn a_common_word_is_looked_for_by_conversation() {
-    let many = (0..RARE.unsigned_abs() + 10).map(|number| document(u128::from(number) + 100, 10, "common"));
+    let many = (0..600).map(|number| document(number + 100, 10, "common"));
     let (_folder, index) = index(many.chain([document(1, 20, "common word"), document(2, 20, "word")]));
     let conversations = index.numbers("conversations", "conv", &[id(20)]).unwrap();
-    assert!(!index.is_found_everywhere(&plan("common", &[20]), &conversations).unwrap());
-    assert!(index.is_found_everywhere(&plan("word", &[20]), &conversations).unwrap());
+    let extent = index.extent(&conversations).unwrap();
+    let is_found_everywhere = |query| index.is_found_everywhere(&plan(query, &[20]), &extent).unwrap();
+    assert!(!is_found_everywhere("common") && is_found_everywhere("word"));
+    assert!(is_found_everywhere("\"common word\"") && !is_found_everywhere("\"common common\""));
+    assert!(!is_found_everywhere("common*") && !is_found_everywhere("common-wo*"));
     assert_eq!(found(&index, &plan("common", &[20])), [1]);
     assert_eq!(found(&index, &plan("common", &[10])).len(), 500);
+}
+
+/// However many have the words: FTS5 goes from the newest on, and stops.
+#[test]
+fn messages_with_words_are_not_gathered_to_be_put_in_order() {
+    let many = (0..300).map(|number| document(number + 100, 10, "word"));
+    let (_folder, index) = index(many.chain([document(1, 20, "word other"), document(2, 30, "word")]));
+    for conversations in [[10, 20].as_slice(), &[20]] {
+        for query in ["word", "word -other", "wor*"] {
+            let steps = steps(&index, &plan(query, conversations));
+            assert!(steps.starts_with("SCAN words") && !steps.contains("B-TREE"), "{query}: {steps}");
+        }
+    }
+    assert_eq!(found(&index, &Plan { limit: 2, below: Some(FIRST + 3), ..plan("word", &[10, 20]) }), [102, 101]);
+    assert_eq!(found(&index, &plan("word -other", &[20, 30])), [2]);
 }
 
 fn steps(index: &SqliteIndex, plan: &Plan) -> String {
