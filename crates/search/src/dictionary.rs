@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use fst::{Automaton as _, IntoStreamer as _, Map, MapBuilder, Streamer as _, automaton::Str};
+use fst::{Automaton as _, IntoStreamer as _, Map, MapBuilder, Streamer as _, automaton::Str, map::OpBuilder};
 use levenshtein_automata::{DFA, LevenshteinAutomatonBuilder};
 use memchr::memmem;
 
@@ -36,7 +36,7 @@ pub struct Term {
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
     settled: Arc<Settled>,
-    fresh: BTreeMap<String, u64>,
+    fresh: Arc<BTreeMap<String, u64>>,
     last: i64,
 }
 
@@ -69,11 +69,10 @@ impl Dictionary {
     #[must_use]
     pub fn with(&self, terms: Vec<Term>) -> Self {
         let mut extended = self.clone();
-        for term in terms {
-            extended.last = extended.last.max(term.number);
-            if is_kept(&term.text) {
-                extended.fresh.insert(term.text, term.count);
-            }
+        extended.last = terms.iter().map(|term| term.number).fold(self.last, i64::max);
+        let mut kept = terms.into_iter().filter(|term| is_kept(&term.text)).peekable();
+        if kept.peek().is_some() {
+            Arc::make_mut(&mut extended.fresh).extend(kept.map(|term| (term.text, term.count)));
         }
         if extended.fresh.len() > FRESH {
             extended.settle();
@@ -82,23 +81,23 @@ impl Dictionary {
     }
 
     fn settle(&mut self) {
-        let mut all = std::mem::take(&mut self.fresh);
-        let mut stream = self.settled.map.stream();
-        while let Some((word, count)) = stream.next() {
-            if let Ok(word) = std::str::from_utf8(word) {
-                all.entry(word.to_owned()).or_insert(count);
-            }
-        }
-        let mut builder = MapBuilder::memory();
+        let fresh = std::mem::take(&mut self.fresh);
         let mut lines = Vec::new();
-        for (word, count) in &all {
+        let mut together = || {
             // They come in their order, each once.
-            if builder.insert(word, *count).is_ok() {
-                lines.extend_from_slice(word.as_bytes());
+            let fresh = Map::from_iter(fresh.iter().map(|(word, count)| (word, *count)))?;
+            let mut union = OpBuilder::new().add(&self.settled.map).add(&fresh).union();
+            let mut builder = MapBuilder::memory();
+            while let Some((word, counts)) = union.next() {
+                // The fresh one knows better.
+                let count = counts.iter().max_by_key(|count| count.index).map_or(0, |count| count.value);
+                builder.insert(word, count)?;
+                lines.extend_from_slice(word);
                 lines.push(b'\n');
             }
-        }
-        let map = builder.into_inner().and_then(Map::new);
+            builder.into_inner().and_then(Map::new)
+        };
+        let map = together();
         match map {
             Ok(map) => self.settled = Arc::new(Settled { map, lines }),
             Err(error) => tracing::error!(%error, "the words could not be put together"),
@@ -123,7 +122,7 @@ impl Dictionary {
                 take(near, count);
             }
         }
-        for (near, count) in &self.fresh {
+        for (near, count) in self.fresh.as_ref() {
             if matches!(dfa.eval(near), levenshtein_automata::Distance::Exact(_)) {
                 take(near, *count);
             }
