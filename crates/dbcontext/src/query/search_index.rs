@@ -23,6 +23,8 @@ const RARE_PART: i64 = 100;
 const WINDOW: i64 = 10_000;
 /// Hits that those must have for it to be enough.
 const ENOUGH: usize = 100;
+/// The numbers of the conversations that are asked about, the first parameter. Within a `SELECT` they are read once, and not for each row.
+const NUMBERS: &str = "(SELECT unnest(CAST($1 AS text)::bigint[]))";
 /// The key of the lock that whoever writes holds to the end of the transaction.
 const WRITING: i64 = 0x6e61_7474_6572_0001;
 
@@ -299,10 +301,12 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     wanted.extend(authors.as_deref().map(postgres::authors));
     wanted.extend(plan.has.iter().map(|has| postgres::has(*has)));
     let search = CandidateSearch { plan, conversations, wanted };
-    if search.wanted.is_empty() {
-        return search.read(db, &Way::Newest).await;
-    }
     let (all, visible) = search.extent(db).await?;
+    if search.wanted.is_empty() {
+        // To read all of the conversations and put them in order takes twice as long for each message.
+        let looked_at = all.min(i64::from(plan.limit).saturating_mul(all) / visible.max(1));
+        return search.read(db, &Way::Newest { is_everywhere: looked_at / 2 <= visible }).await;
+    }
     if all < WINDOW || search.rarest(db, all).await? {
         return search.read(db, &Way::Words).await;
     }
@@ -326,8 +330,8 @@ struct CandidateSearch<'a> {
 
 /// How hits are come by.
 enum Way {
-    /// No words are asked for: the newest messages are read.
-    Newest,
+    /// No words are asked for: the newest messages are read, of all conversations until there are enough, or of those that are asked about.
+    Newest { is_everywhere: bool },
     /// All messages with the words are read.
     Words,
     /// The conversations are among the words.
@@ -337,15 +341,17 @@ enum Way {
 }
 
 impl CandidateSearch<'_> {
-    /// How many messages there are, and how many of them are in the conversations that are asked about.
+    /// About how many messages there are, and how many of them are in the conversations that are asked about.
     async fn extent<C: ConnectionTrait>(&self, db: &C) -> Result<(i64, i64), AppError> {
         #[derive(FromQueryResult)]
         struct Extent {
             everything: i64,
             visible: i64,
         }
-        let sql = "SELECT COALESCE(SUM(messages), 0)::bigint AS everything, \
-                   COALESCE(SUM(messages) FILTER (WHERE conv = ANY(CAST($1 AS text)::bigint[])), 0)::bigint AS visible FROM search_conversations";
+        let sql = format!(
+            "SELECT (SELECT COALESCE(MAX(doc) - MIN(doc) + 1, 0) FROM search_documents) AS everything, \
+               (SELECT COALESCE(SUM(messages), 0)::bigint FROM search_conversations WHERE conv IN {NUMBERS}) AS visible"
+        );
         let found = Extent::find_by_statement(statement(db, sql, [array(&self.conversations).into()]));
         let found = found.one(db).await.map_err(app_error)?;
         Ok(found.map_or((0, 0), |found| (found.everything, found.visible)))
@@ -396,7 +402,12 @@ impl CandidateSearch<'_> {
         }
         let plan = self.plan;
         let mut values: Vec<Value> = vec![array(&self.conversations).into()];
-        let mut conditions = vec!["conv = ANY(CAST($1 AS text)::bigint[])".to_owned()];
+        let mut conditions = vec![match way {
+            // The planner doesn't see that there is an index, and goes by the numbers of the messages.
+            Way::Newest { is_everywhere: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
+            Way::Newest { is_everywhere: false } => format!("conv = ANY(ARRAY{NUMBERS})"),
+            Way::Words | Way::Named | Way::Since(_) => format!("conv IN {NUMBERS}"),
+        }];
         let mut wanted = self.wanted.clone();
         if matches!(way, Way::Named) {
             wanted.push(postgres::conversations(&self.conversations));
@@ -419,32 +430,30 @@ impl CandidateSearch<'_> {
             condition("NOT words @@ CAST({} AS text)::tsquery", postgres::any(&plan.none).into());
         }
         let end = format!("ORDER BY doc DESC LIMIT {}", plan.limit);
-        let with = match way {
-            Way::Newest => {
-                format!("WITH h AS (SELECT * FROM search_documents WHERE {} {end})", conditions.join(" AND "))
-            }
+        let columns = "doc, message, conv, author, created_at";
+        let conditions = conditions.join(" AND ");
+        // What stands before `OFFSET 0` is read as it says, and not by what comes after: the planner would choose another index.
+        let hits = match way {
+            Way::Newest { .. } => format!("SELECT {columns} FROM search_documents WHERE {conditions} {end}"),
             Way::Words | Way::Named => {
                 values.push(postgres::all(&wanted).into());
                 format!(
-                    "WITH a AS MATERIALIZED (SELECT * FROM search_documents WHERE words @@ CAST(${} AS text)::tsquery), \
-                     h AS (SELECT * FROM a WHERE {} {end})",
-                    values.len(),
-                    conditions.join(" AND ")
+                    "SELECT {columns} FROM (SELECT * FROM search_documents WHERE words @@ CAST(${} AS text)::tsquery OFFSET 0) a \
+                     WHERE {conditions} {end}",
+                    values.len()
                 )
             }
             Way::Since(_) => {
-                // Read by their numbers first: the planner would go by the words.
                 values.push(postgres::all(&wanted).into());
                 format!(
-                    "WITH a AS MATERIALIZED (SELECT * FROM search_documents WHERE {}), \
-                     h AS (SELECT * FROM a WHERE words @@ CAST(${} AS text)::tsquery {end})",
-                    conditions.join(" AND "),
+                    "SELECT {columns} FROM (SELECT * FROM search_documents WHERE {conditions} OFFSET 0) a \
+                     WHERE words @@ CAST(${} AS text)::tsquery {end}",
                     values.len()
                 )
             }
         };
         let sql = format!(
-            "{with} SELECT h.doc, h.message, c.id AS conversation, u.id AS author, h.created_at FROM h \
+            "WITH h AS MATERIALIZED ({hits}) SELECT h.doc, h.message, c.id AS conversation, u.id AS author, h.created_at FROM h \
              JOIN search_conversations c ON c.conv = h.conv LEFT JOIN search_authors u ON u.author = h.author ORDER BY h.doc DESC"
         );
         let found = Row::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)?;
