@@ -159,6 +159,8 @@ impl Database {
                     ("lock_timeout", millis(lock)),
                     // A plan that was kept from when a table was empty reads all of it when it is full.
                     ("plan_cache_mode", "force_custom_plan".to_owned()),
+                    // Compiling a statement takes longer than any of them may.
+                    ("jit", "off".to_owned()),
                 ])
             });
         // Connections of its own, which wait for nobody's queries. The writer uses one at a time: the others stand in for one that is
