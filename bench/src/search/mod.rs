@@ -227,16 +227,16 @@ pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
     ensure!(size.messages >= 20_000, "fewer than 20,000 messages have no rare and no common words");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let databases = if size.on.is_empty() { vec![Database::Sqlite, Database::Postgres] } else { size.on.clone() };
+    let file = docs.join(REPORT);
     let mut outcomes = Vec::new();
     for database in databases {
         eprintln!("{}", database.name());
         outcomes.push(runtime.block_on(run(database, size))?);
+        // Whatever becomes of the other one.
+        std::fs::write(&file, report(size, &outcomes)?)?;
+        eprintln!("{} is written", file.display());
     }
-    let report = report(size, &outcomes)?;
-    print!("{report}");
-    let file = docs.join(REPORT);
-    std::fs::write(&file, report)?;
-    eprintln!("{} is written", file.display());
+    print!("{}", report(size, &outcomes)?);
     Ok(())
 }
 
