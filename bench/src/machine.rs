@@ -128,6 +128,11 @@ impl Cpu {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+pub fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// Resident memory of a process and of those it started, in bytes.
 pub fn memory(process: u32) -> anyhow::Result<u64> {
     let mut bytes = 0;

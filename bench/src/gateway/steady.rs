@@ -9,7 +9,7 @@ use super::{
     peer::Peer,
     upstream,
 };
-use crate::machine::{self, Cores, Cpu, Quiet, memory};
+use crate::machine::{self, Cores, Cpu, Quiet, mebibytes, memory};
 
 /// Calls a second, plain ones and streams.
 const PLAIN: u32 = 400;
@@ -44,9 +44,4 @@ pub fn measure(natter: &Path, peers: &Path, minutes: u32) -> anyhow::Result<()> 
         eprintln!("others had {:.1} %", quiet.disturbance()? * 100.0);
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -24,7 +24,7 @@ use corpus::{Corpus, PEOPLE, Random, mistyped};
 use tantivy_alone::Tantivy;
 use world::{Searcher, World};
 
-use crate::machine;
+use crate::machine::{self, mebibytes};
 
 /// The report's file in the folder of the documentation.
 const REPORT: &str = "benchmark-search.md";
@@ -428,10 +428,6 @@ fn at(took: &mut [Duration], percent: usize) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "figures to look at")]
 fn share(part: u64, of: u64) -> f64 {
     part as f64 / of.max(1) as f64
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    share(bytes, 1 << 20)
 }
 
 /// What is missed stands out.
