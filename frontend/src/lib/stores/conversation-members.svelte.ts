@@ -109,7 +109,7 @@ export class ConversationMembers {
         return;
       }
       case 'user.changed':
-        this.list.items = renamed(this.list.items, frame.payload);
+        this.list.change((items) => renamed(items, frame.payload));
         return;
       case 'resync':
         if (frame.payload.conversation_ids?.includes(this.#id) !== false) void this.list.refresh();

@@ -18,7 +18,7 @@ export class Listing<T> {
   /** The first of the pages that are there. */
   #first = 1;
   #turn = 0;
-  /** How often something was put or dropped: an answer that was on its way by then doesn’t know of it. */
+  /** How often something was put, dropped or changed: an answer that was on its way by then doesn’t know of it. */
   #changes = 0;
   #again: () => Promise<void> = () => this.load();
 
@@ -87,6 +87,12 @@ export class Listing<T> {
     const left = this.items.filter((item) => !isGone(item));
     this.total -= this.items.length - left.length;
     this.items = left;
+  }
+
+  /** What is there becomes what `changed` makes of it. */
+  change(changed: (items: T[]) => T[]): void {
+    this.#changes += 1;
+    this.items = changed(this.items);
   }
 
   #without(items: T[], others: readonly T[]): T[] {

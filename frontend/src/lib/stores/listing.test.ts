@@ -98,6 +98,26 @@ describe('a list', () => {
     expect([list.items, list.total, list.isLoading]).toEqual([['b'], 1, false]);
   });
 
+  it('is read again where what it has was changed while it was read', async () => {
+    const waiting: (() => void)[] = [];
+    let name = 'Anna';
+    const list = new Listing<string>(async () => {
+      const items = [name];
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return { items, page: 1, page_size: 2, total: 1 };
+    });
+    const loading = list.load();
+    name = 'Anna Bell';
+    list.change((items) => items.map(() => name));
+    waiting.shift()?.();
+    await expect.poll(() => waiting.length).toBe(1);
+    waiting.shift()?.();
+    await loading;
+    expect(list.items).toEqual(['Anna Bell']);
+    list.change((items) => items.map(() => 'Ann'));
+    expect(list.items).toEqual(['Ann']);
+  });
+
   it('shows the answer to the last question, whichever comes last', async () => {
     const waiting: ((page: Page<string>) => void)[] = [];
     const list = new Listing<string>(() => new Promise((resolve) => waiting.push(resolve)));

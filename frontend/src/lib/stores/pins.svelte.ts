@@ -28,7 +28,7 @@ export class Pins {
       } else if (frame.type === 'message.updated') {
         this.#update(frame.payload.message);
       } else if (frame.type === 'user.changed') {
-        this.list.items = renamed(this.list.items, frame.payload);
+        this.list.change((items) => renamed(items, frame.payload));
       } else if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
         if (!named || named.includes(this.#id)) void this.list.refresh();

@@ -35,7 +35,7 @@ export class Saved {
       if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
       else if (frame.type === 'message.deleted') this.#forget(frame.payload.message_id);
       else if (frame.type === 'message.updated') this.#update(frame.payload.message);
-      else if (frame.type === 'user.changed') this.list.items = renamed(this.list.items, frame.payload);
+      else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
     });
     line.onReturn(this.list, () => {
       this.#returns += 1;

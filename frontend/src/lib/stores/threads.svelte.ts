@@ -51,7 +51,7 @@ export class FollowedThreads {
 
   #hear(frame: ServerFrame): void {
     if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
-    else if (frame.type === 'user.changed') this.list.items = renamed(this.list.items, frame.payload);
+    else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
     else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
   }
 

@@ -33,7 +33,7 @@ export class WorkspaceMembers {
 
   /** Somebody may be called otherwise now. */
   hear(frame: ServerFrame): void {
-    if (frame.type === 'user.changed') this.list.items = renamed(this.list.items, frame.payload);
+    if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
   }
 
   async add(email: string): Promise<void> {
