@@ -191,13 +191,17 @@ impl Gateway {
 
     /// Whether a key may call a model: by its own list, its owner's and its workspace's.
     fn allows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
-        let asker = Asker { user_id: caller.principal.user_id, workspace_id: caller.policy.workspace_id };
-        table.allows(&caller.policy.models, model) && self.lists.refusing(table, asker, model).is_none()
+        table.allows(&caller.policy.models, model) && self.lists.refusing(table, caller.asker(), model).is_none()
     }
 
     /// Whether a key is told of a model: one that it may call, and whose price refuses it to nobody.
     fn shows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
-        self.allows(table, caller, model) && self.check_price(&model.name, Some(model)).is_ok()
+        table.allows(&caller.policy.models, model) && self.offers(table, caller.asker(), model)
+    }
+
+    /// Whether somebody is told of a model: neither a list of theirs nor its price refuses it.
+    fn offers(&self, table: &Table, asker: Asker, model: &Model) -> bool {
+        self.lists.refusing(table, asker, model).is_none() && self.check_price(&model.name, Some(model)).is_ok()
     }
 
     async fn reload(&self) -> Result<(), AppError> {
@@ -375,6 +379,12 @@ pub struct Caller {
     pub policy: Arc<KeyPolicy>,
 }
 
+impl Caller {
+    fn asker(&self) -> Asker {
+        Asker { user_id: self.principal.user_id, workspace_id: self.policy.workspace_id }
+    }
+}
+
 /// Whose key this is. Only keys are let in, whatever they may be used for.
 pub async fn authenticate(app: &App, key: &str) -> Result<Caller, AppError> {
     let (principal, policy) = api_keys::authenticate_key(app, key).await?;
@@ -386,10 +396,7 @@ pub async fn authenticate(app: &App, key: &str) -> Result<Caller, AppError> {
 #[must_use]
 pub fn models(app: &App, caller: &Caller) -> Vec<UsableModel> {
     let table = app.gateway.table();
-    let all = models::usable_of(app, &table);
-    all.into_iter()
-        .filter(|usable| table.find(&usable.name).is_some_and(|model| app.gateway.shows(&table, caller, &model)))
-        .collect()
+    models::usable_of(app, &table, |model| app.gateway.shows(&table, caller, model))
 }
 
 /// Whether a key may call the model that goes by this name.

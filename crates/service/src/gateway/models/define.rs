@@ -74,16 +74,11 @@ pub async fn usable(
         membership::admit(app, by, workspace_id, Permission::See).await?;
     }
     let (table, asker) = (app.gateway.table(), Asker { user_id: by.user_id, workspace_id });
-    let may_use = |usable: &UsableModel| {
-        table.find(&usable.name).is_some_and(|model| {
-            app.gateway.lists.refusing(&table, asker, &model).is_none()
-                && app.gateway.check_price(&model.name, Some(model.as_ref())).is_ok()
-        })
-    };
-    Ok(paged(usable_of(app, &table).into_iter().filter(may_use), page))
+    Ok(paged(usable_of(app, &table, |model| app.gateway.offers(&table, asker, model)).into_iter(), page))
 }
 
-pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel> {
+/// The models for which `may_use` holds, as they are told to whoever may use them.
+pub(in crate::gateway) fn usable_of(app: &App, table: &Table, may_use: impl Fn(&Model) -> bool) -> Vec<UsableModel> {
     let default = default_name(app).and_then(|default| table.find(&default)).map(|model| Arc::clone(&model.name));
     let usable = |model: &Arc<Model>| {
         let definition = &model.definition;
@@ -97,7 +92,7 @@ pub(in crate::gateway) fn usable_of(app: &App, table: &Table) -> Vec<UsableModel
             price: model.price,
         }
     };
-    table.models().map(usable).collect()
+    table.models().filter(|model| may_use(model)).map(usable).collect()
 }
 
 /// The model that answers where nobody names one; none where the only provider lists none.
