@@ -1,6 +1,6 @@
 //! What an index of messages is told and asked. It holds words, no texts, and it never decides what somebody may read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
@@ -83,6 +83,19 @@ pub struct Plan {
     /// Only what is numbered below it.
     pub below: Option<i64>,
     pub limit: u32,
+}
+
+impl Plan {
+    /// The words whose counts [`Self::most`] goes by.
+    pub fn terms(&self) -> BTreeSet<&str> {
+        self.all.iter().flatten().flat_map(Atom::terms).map(String::as_str).collect()
+    }
+
+    /// In how many messages each of `all` is at most, by how many each word is in; none where that can't be told.
+    #[must_use]
+    pub fn most(&self, counts: &HashMap<String, i64>) -> Vec<Option<i64>> {
+        self.all.iter().map(|any| any.iter().map(|atom| atom.most(counts)).sum()).collect()
+    }
 }
 
 /// A message that may answer.

@@ -1,6 +1,6 @@
 //! What somebody has typed into the search field.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     fold::folded,
@@ -87,6 +87,22 @@ pub enum Atom {
         terms: Vec<String>,
         is_open: bool,
     },
+}
+
+impl Atom {
+    /// The whole words that it has.
+    pub(crate) fn terms(&self) -> &[String] {
+        match self {
+            Self::Word(word) => std::slice::from_ref(word),
+            Self::Beginning(_) => &[],
+            Self::Phrase { terms, is_open } => &terms[..terms.len().saturating_sub(usize::from(*is_open))],
+        }
+    }
+
+    /// In how many messages it is at most, by how many each word is in; none where that can't be told.
+    pub(crate) fn most(&self, counts: &HashMap<String, i64>) -> Option<i64> {
+        self.terms().iter().map(|term| counts.get(term).copied().unwrap_or_default()).min()
+    }
 }
 
 /// A word or a phrase that must be there.

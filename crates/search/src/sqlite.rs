@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{collections::HashMap, fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, params, params_from_iter};
 use uuid::Uuid;
@@ -246,31 +246,13 @@ impl SqliteIndex {
         if extent.looked_at(plan) <= most {
             return Ok(true);
         }
-        let mut count = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;
-        let mut of =
-            |term: &str| Ok::<i64, Error>(count.query_row([term], |row| row.get(0)).optional()?.unwrap_or_default());
-        for any in &plan.all {
-            let mut hits: i64 = 0;
-            for atom in any {
-                let of_atom = match atom {
-                    Atom::Word(word) => of(word)?,
-                    Atom::Beginning(_) => i64::MAX,
-                    Atom::Phrase { terms, is_open } => {
-                        let whole = if *is_open { terms.len().saturating_sub(1) } else { terms.len() };
-                        let mut rarest = i64::MAX;
-                        for term in &terms[..whole] {
-                            rarest = rarest.min(of(term)?);
-                        }
-                        rarest
-                    }
-                };
-                hits = hits.saturating_add(of_atom);
-            }
-            if hits <= most {
-                return Ok(true);
-            }
+        let mut read = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;
+        let mut counts = HashMap::new();
+        for term in plan.terms() {
+            let count: Option<i64> = read.query_row([term], |row| row.get(0)).optional()?;
+            counts.extend(count.map(|count| (term.to_owned(), count)));
         }
-        Ok(false)
+        Ok(plan.most(&counts).into_iter().flatten().any(|hits| hits <= most))
     }
 
     fn numbers(&self, table: &str, column: &str, ids: &[Uuid]) -> Result<Vec<i64>, Error> {

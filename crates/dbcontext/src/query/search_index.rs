@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     raw::statement,
-    rows::{Column, Rows, rounded},
+    rows::{Column, Rows},
 };
 use crate::constraint::app_error;
 
@@ -237,7 +237,7 @@ async fn known<C: ConnectionTrait>(
         id: Uuid,
         number: i64,
     }
-    let asked = Rows::ids(db.get_database_backend(), rounded(ids));
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("SELECT t.id, t.{column} AS number FROM {} JOIN {table} t ON t.id = w.id", asked.table());
     let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
@@ -288,26 +288,27 @@ async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<()
 
 /// The newest messages that may answer, the newest first.
 pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<Candidate>, AppError> {
-    let conversations: Vec<i64> =
-        known(db, "search_conversations", "conv", &plan.conversations).await?.into_values().collect();
+    let extent = Extent::read(db, &plan.conversations).await?;
     let authors: Option<Vec<i64>> = match &plan.authors {
         Some(authors) => Some(known(db, "search_authors", "author", authors).await?.into_values().collect()),
         None => None,
     };
-    if conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
+    if extent.conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Vec::new());
     }
     let mut wanted: Vec<String> = plan.all.iter().map(|any| postgres::any(any)).collect();
     wanted.extend(authors.as_deref().map(postgres::authors));
     wanted.extend(plan.has.iter().map(|has| postgres::has(*has)));
+    let Extent { all, visible, newest, conversations } = extent;
     let search = CandidateSearch { plan, conversations, wanted };
-    let (all, visible) = search.extent(db).await?;
+    let limit = i64::from(plan.limit);
     if search.wanted.is_empty() {
         // To read all of the conversations and put them in order takes twice as long for each message.
-        let looked_at = all.min(i64::from(plan.limit).saturating_mul(all) / visible.max(1));
+        let looked_at = all.min(limit.saturating_mul(all) / visible.max(1));
         return search.read(db, &Way::Newest { is_everywhere: looked_at / 2 <= visible }).await;
     }
-    if all < WINDOW || search.rarest(db, all).await? {
+    let most = plan.most(&counts(db, &plan.terms()).await?);
+    if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE.min(all / RARE_PART)) {
         return search.read(db, &Way::Words).await;
     }
     if visible <= WINDOW {
@@ -315,11 +316,80 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Beginning(_)));
         return search.read(db, if has_beginning { &Way::Since(0) } else { &Way::Named }).await;
     }
-    let newest = count(db, "SELECT COALESCE(MAX(doc), 0) AS count FROM search_documents", []).await?;
     let top = plan.below.unwrap_or(newest + 1);
-    let window = WINDOW.saturating_mul(all) / visible.max(1);
-    let found = search.read(db, &Way::Since(top.saturating_sub(window))).await?;
-    if found.len() >= ENOUGH { Ok(found) } else { search.read(db, &Way::Words).await }
+    // Of so many messages enough have words that are as common in the conversations as everywhere, twice over.
+    let needed = (search.wanted.len() == most.len()).then(|| {
+        let more = |needed: i64, hits: Option<i64>| Some(needed.saturating_mul(all) / hits?.max(1));
+        most.into_iter().try_fold(limit.saturating_mul(2), more)
+    });
+    let few = needed
+        .flatten()
+        .filter(|needed| *needed < WINDOW)
+        .map(|needed| (needed, usize::try_from(plan.limit).unwrap_or(usize::MAX)));
+    for (messages, enough) in few.into_iter().chain([(WINDOW, ENOUGH)]) {
+        let window = messages.saturating_mul(all) / visible.max(1);
+        let found = search.read(db, &Way::Since(top.saturating_sub(window))).await?;
+        if found.len() >= enough {
+            return Ok(found);
+        }
+    }
+    search.read(db, &Way::Words).await
+}
+
+/// The conversations that are asked about, and how much there is.
+struct Extent {
+    /// By their numbers.
+    conversations: Vec<i64>,
+    /// Messages of them.
+    visible: i64,
+    /// About how many messages there are at all.
+    all: i64,
+    /// The number of the newest.
+    newest: i64,
+}
+
+impl Extent {
+    async fn read<C: ConnectionTrait>(db: &C, conversations: &[Uuid]) -> Result<Self, AppError> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            conv: i64,
+            messages: i64,
+            oldest: i64,
+            newest: i64,
+        }
+        let asked = Rows::ids(db.get_database_backend(), conversations.iter().copied());
+        let sql = format!(
+            "SELECT s.conv, s.messages, (SELECT COALESCE(MIN(doc), 0) FROM search_documents) AS oldest, \
+               (SELECT COALESCE(MAX(doc), 0) FROM search_documents) AS newest \
+             FROM {} JOIN search_conversations s ON s.id = w.id",
+            asked.table()
+        );
+        let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+        let (oldest, newest) = rows.first().map_or((0, 0), |row| (row.oldest, row.newest));
+        Ok(Self {
+            conversations: rows.iter().map(|row| row.conv).collect(),
+            visible: rows.iter().map(|row| row.messages).sum(),
+            all: newest - oldest + 1,
+            newest,
+        })
+    }
+}
+
+/// In how many messages each of these words is.
+async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<HashMap<String, i64>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        term: String,
+        df: i64,
+    }
+    if terms.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = terms.iter().map(|term| [(*term).to_owned().into()]);
+    let asked = Rows::new(db.get_database_backend(), [Column::Text("term")], rows);
+    let sql = format!("SELECT t.term, t.df FROM {} JOIN search_terms t ON t.term = w.term", asked.table());
+    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|row| (row.term, row.df)).collect())
 }
 
 struct CandidateSearch<'a> {
@@ -341,56 +411,6 @@ enum Way {
 }
 
 impl CandidateSearch<'_> {
-    /// About how many messages there are, and how many of them are in the conversations that are asked about.
-    async fn extent<C: ConnectionTrait>(&self, db: &C) -> Result<(i64, i64), AppError> {
-        #[derive(FromQueryResult)]
-        struct Extent {
-            everything: i64,
-            visible: i64,
-        }
-        let sql = format!(
-            "SELECT (SELECT COALESCE(MAX(doc) - MIN(doc) + 1, 0) FROM search_documents) AS everything, \
-               (SELECT COALESCE(SUM(messages), 0)::bigint FROM search_conversations WHERE conv IN {NUMBERS}) AS visible"
-        );
-        let found = Extent::find_by_statement(statement(db, sql, [array(&self.conversations).into()]));
-        let found = found.one(db).await.map_err(app_error)?;
-        Ok(found.map_or((0, 0), |found| (found.everything, found.visible)))
-    }
-
-    /// Whether one of what is wanted is rare.
-    async fn rarest<C: ConnectionTrait>(&self, db: &C, all: i64) -> Result<bool, AppError> {
-        let limit = RARE.min(all / RARE_PART);
-        for any in &self.plan.all {
-            let mut terms = Vec::new();
-            let mut is_common = false;
-            for atom in any {
-                match atom {
-                    Atom::Word(word) => terms.push(word.clone()),
-                    Atom::Beginning(_) => is_common = true,
-                    Atom::Phrase { terms: of, .. } => terms.extend(of.first().cloned()),
-                }
-            }
-            if is_common {
-                continue;
-            }
-            let asked = Rows::new(
-                db.get_database_backend(),
-                [Column::Text("term")],
-                terms.into_iter().map(|term| [term.into()]),
-            );
-            let sql = format!(
-                "SELECT COALESCE(SUM(t.df), 0)::bigint AS count FROM {} JOIN search_terms t ON t.term = w.term",
-                asked.table()
-            );
-            let statement = asked.statement(sql)?;
-            let hits = Count::find_by_statement(statement).one(db).await.map_err(app_error)?;
-            if hits.is_none_or(|hits| hits.count <= limit) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     async fn read<C: ConnectionTrait>(&self, db: &C, way: &Way) -> Result<Vec<Candidate>, AppError> {
         #[derive(FromQueryResult)]
         struct Row {
