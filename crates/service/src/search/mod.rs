@@ -227,12 +227,17 @@ impl Days for LocalDays<'_> {
     }
 }
 
-async fn zone(app: &App, user: UserId, named: Option<&str>) -> Result<TimeZone, AppError> {
-    if let Some(name) = named {
+async fn zone(app: &App, user: UserId, ask: &Ask) -> Result<TimeZone, AppError> {
+    if let Some(name) = &ask.timezone {
         return timezone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", timezone::REFUSED));
     }
     let account = users::by_id(app.db.reader(), user).await?;
     Ok(account.and_then(|account| timezone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
+}
+
+fn parsed(app: &App, ask: &Ask, zone: &TimeZone) -> Result<Query, AppError> {
+    Query::parse_by(&ask.text, &LocalDays { zone, now: app.clock.now() })
+        .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))
 }
 
 /// Searches what the caller may read now.
@@ -254,15 +259,18 @@ pub(crate) async fn search_for(app: &App, user: UserId, ask: Ask) -> Result<Sear
         ),
         None => None,
     };
-    let zone = zone(app, user, ask.timezone.as_deref()).await?;
-    let query = Query::parse_by(&ask.text, &LocalDays { zone: &zone, now: app.clock.now() })
-        .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))?;
     let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let _place = app.search.places.acquire().await.map_err(AppError::internal)?;
     let mut results = match ask.kind_of_hit {
-        SearchType::Conversation => others::conversations(app, user, &ask, limit).await?,
-        SearchType::Person => others::people(app, user, &ask, limit).await?,
-        SearchType::Message | SearchType::File => messages(app, user, ask, (query, zone), cursor, limit).await?,
+        SearchType::Conversation | SearchType::Person => {
+            parsed(app, &ask, &zone(app, user, &ask).await?)?;
+            if ask.kind_of_hit == SearchType::Person {
+                others::people(app, user, &ask, limit).await?
+            } else {
+                others::conversations(app, user, &ask, limit).await?
+            }
+        }
+        SearchType::Message | SearchType::File => messages(app, user, ask, cursor, limit).await?,
     };
     results.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(results)
@@ -272,19 +280,23 @@ async fn messages(
     app: &App,
     user: UserId,
     ask: Ask,
-    read: (Query, TimeZone),
     cursor: Option<Cursor>,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
-    let fill = app.search.index.fill().await?;
+    let (zone, fill, words, readable) = tokio::try_join!(
+        zone(app, user, &ask),
+        app.search.index.fill(),
+        app.search.words(),
+        rows::readable(app.db.reader(), user)
+    )?;
+    let query = parsed(app, &ask, &zone)?;
     let is_filling = fill.is_none_or(|fill| !fill.is_done);
     let total = cursor.is_none().then_some(SearchTotal { count: 0, is_all: true });
     let nothing = SearchResults { is_filling, total, ..SearchResults::default() };
     if fill.is_none() {
         return Ok(nothing);
     }
-    let Some(asked) = planned(app, user, &ask, read).await? else { return Ok(nothing) };
-    let words = app.search.words().await?;
+    let Some(asked) = planned(app, user, &ask, (query, zone), readable).await? else { return Ok(nothing) };
     let exact = Reading::exact(&asked.query, &words);
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
     let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);
@@ -339,6 +351,7 @@ async fn planned(
     user: UserId,
     ask: &Ask,
     read: (Query, TimeZone),
+    readable: Vec<Readable>,
 ) -> Result<Option<PlannedSearch>, AppError> {
     let (mut query, zone) = read;
     let db = app.db.reader();
@@ -357,7 +370,6 @@ async fn planned(
     if ask.kind_of_hit == SearchType::File {
         query.has.insert(Has::File);
     }
-    let readable = rows::readable(db, user).await?;
     let mut conversations: HashMap<Uuid, Readable> = readable
         .into_iter()
         .filter(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id))
