@@ -282,6 +282,18 @@ test('what a provider’s answer says is told in our words, and leaves no trace 
   await expect(page).toHaveURL(`${server.url}/sign-in?next=%2Fsettings`);
 });
 
+test('what the server refuses at the door is said in the reader’s language', async ({ browser, server }) => {
+  const { page } = await stranger(browser, server, { locale: 'vi-VN' });
+  await page.goto('/sign-up', { waitUntil: 'networkidle' });
+  await page.getByLabel('Tên hiển thị').fill('Lan');
+  // Longer than any server takes, which only the server knows.
+  await page.getByLabel('Email').fill(`${'lan.'.repeat(15)}lan@${'example.'.repeat(30)}com`);
+  await page.getByLabel('Mật khẩu', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Tạo tài khoản' }).click();
+  await expect(page.getByText('Quá dài hoặc quá nhiều. Hãy bớt lại.')).toBeVisible();
+  await page.context().close();
+});
+
 test('a passkey signs in without a name or a password', async ({ browser, server }) => {
   const anna = await stranger(browser, server);
   await giveAuthenticator(anna.page);

@@ -1,4 +1,3 @@
-import { know } from './api/fields.svelte.ts';
 import type { App } from './app.ts';
 import { arrive as announce } from './broadcasts/arrive.ts';
 import { keepNotesInStep } from './notes/kept.ts';
@@ -8,11 +7,8 @@ import { arrive as install } from './pwa/arrive.ts';
 
 /** The line is open: what no page waits for begins. */
 export function arrive(app: App): void {
-  if (getLocale() !== 'en')
-    import('./api/field-words.ts').then(
-      ({ sentenceOf }) => know(sentenceOf),
-      () => undefined // The server’s own are there.
-    );
+  // Where they don’t come, the server’s own are there.
+  if (getLocale() !== 'en') import('./api/field-words.ts').catch(() => undefined);
   announce(app);
   install();
   locate(app.session);

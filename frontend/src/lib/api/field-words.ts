@@ -1,6 +1,7 @@
 import { number } from '#lib/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { FieldError } from './client.ts';
+import { know } from './fields.svelte.ts';
 
 /** By the code alone, or by the field and the code where one can say more. */
 const SENTENCES: Record<string, (message: string) => string> = {
@@ -34,7 +35,7 @@ const SENTENCES: Record<string, (message: string) => string> = {
 };
 
 /** Why the server refuses a field, in the reader’s language; undefined: only the server knows. */
-export function sentenceOf({ field, code, message }: FieldError): string | undefined {
+function sentenceOf({ field, code, message }: FieldError): string | undefined {
   return (SENTENCES[`${field}.${code}`] ?? SENTENCES[code])?.(message);
 }
 
@@ -53,3 +54,6 @@ function least(message: string): string {
   const amount = amountIn(message);
   return amount ? m.refused_least({ least: amount }) : m.refused_more();
 }
+
+// Whoever brings this module, which is for readers of another language than the server’s, has its words.
+know(sentenceOf);

@@ -2,7 +2,7 @@ import type { FieldError } from './client.ts';
 
 type SentenceOf = (refused: FieldError) => string | undefined;
 
-/** Brought once the line is open, to whoever reads another language than the server’s: its own sentences say more. */
+/** Brought once the line is open, or where one signs up, to whoever reads another language than the server’s: its own sentences say more. */
 let sentenceOf = $state.raw<SentenceOf>();
 
 export const know = (given: SentenceOf) => (sentenceOf = given);

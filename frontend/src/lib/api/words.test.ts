@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
 import { ApiError, failureOf, type Details } from './client.ts';
-import { sentenceOf } from './field-words.ts';
-import { know } from './fields.svelte.ts';
+import './field-words.ts';
 import { fieldError, sentence, translated } from './words.ts';
 
 afterEach(() => overwriteGetLocale(() => 'en'));
@@ -105,7 +104,6 @@ const LEFT_FIELDS: Record<string, string[]> = {
 
 it('has for each code of a field a sentence in the reader’s language, or a reason to have none', () => {
   overwriteGetLocale(() => 'vi');
-  know(sentenceOf);
   const codes = fieldCodes();
   for (const code of ['unknown', 'taken', 'too_long', 'too_small', 'nothing_found', 'common'])
     expect(codes).toContain(code);
@@ -125,7 +123,6 @@ it('has for each code of a field a sentence in the reader’s language, or a rea
 
 it('says of a field how much of it there may be, and what it is that isn’t there', () => {
   overwriteGetLocale(() => 'vi');
-  know(sentenceOf);
   const told = (field: string, code: string, message: string) =>
     translated({ code: 'invalid', message, fields: [{ field, code, message }] });
   expect(told('arguments', 'too_long', 'Use 64 KiB or less.')).toMatch(/là 64 KiB\. /);
@@ -144,7 +141,6 @@ it('says in the reader’s language why a question is asked to no such model', (
   });
   expect(translated(refused('no_price'))).toBe('The model “x” …');
   overwriteGetLocale(() => 'vi');
-  know(sentenceOf);
   expect(translated(refused('no_price'))).toMatch(/chưa có giá/);
   expect(translated(refused('not_allowed'))).toMatch(/Không dùng được/);
   expect(translated(refused('invalid'))).toBe('The model “x” …');
