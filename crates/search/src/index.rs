@@ -9,6 +9,9 @@ use crate::{
     token::Tokens,
 };
 
+/// Words that an index tells at once: of all words of a large installation copies would take as much memory as everything else.
+pub const TERMS: usize = 50_000;
+
 /// A message, to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     dictionary::Term,
-    index::{Batch, Candidate, Change, Document, Fill, Plan},
+    index::{Batch, Candidate, Change, Document, Fill, Plan, TERMS},
     query::{Atom, Has},
 };
 
@@ -144,10 +144,10 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Words that came after the one with this number.
+    /// The first [`TERMS`] words that came after the one with this number.
     pub fn terms_after(&self, number: i64) -> Result<Vec<Term>, Error> {
-        let mut read =
-            self.connection.prepare_cached("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number")?;
+        let sql = format!("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number LIMIT {TERMS}");
+        let mut read = self.connection.prepare_cached(&sql)?;
         let rows = read.query_map([number], |row| {
             let count: i64 = row.get(2)?;
             Ok(Term { number: row.get(0)?, text: row.get(1)?, count: count.unsigned_abs() })

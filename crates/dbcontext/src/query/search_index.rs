@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ::search::{Atom, Batch, Candidate, Change, Document, Fill, Plan, Term, postgres};
+use ::search::{Atom, Batch, Candidate, Change, Document, Fill, Plan, TERMS, Term, postgres};
 use appcore::AppError;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
@@ -85,7 +85,7 @@ pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
     execute(tx, sql, []).await
 }
 
-/// Words that came after the one with this number.
+/// The first [`TERMS`] words that came after the one with this number.
 pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -93,7 +93,7 @@ pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<
         term: String,
         df: i64,
     }
-    let sql = "SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number";
+    let sql = format!("SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number LIMIT {TERMS}");
     let found = Row::find_by_statement(statement(db, sql, [number.into()])).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
 }

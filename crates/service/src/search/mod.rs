@@ -28,8 +28,8 @@ use std::{
 };
 
 use ::search::{
-    Candidate, Days, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, Term, Wanted, tokens,
-    utf16,
+    Candidate, Days, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, TERMS, Term, Wanted,
+    tokens, utf16,
 };
 use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
@@ -109,14 +109,18 @@ impl Search {
     /// All words that are written anywhere, up to now.
     async fn words(&self) -> Result<Dictionary, AppError> {
         let _one = self.reading_words.lock().await;
-        let known = self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let new = self.index.terms_after(known.last()).await?;
-        if new.is_empty() {
-            return Ok(known);
+        let mut known = self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
+        loop {
+            let new = self.index.terms_after(known.last()).await?;
+            let is_all = new.len() < TERMS;
+            if !new.is_empty() {
+                known = tokio::task::spawn_blocking(move || known.with(new)).await.map_err(AppError::internal)?;
+                *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
+            }
+            if is_all {
+                return Ok(known);
+            }
         }
-        let extended = tokio::task::spawn_blocking(move || known.with(new)).await.map_err(AppError::internal)?;
-        *self.words.write().unwrap_or_else(PoisonError::into_inner) = extended.clone();
-        Ok(extended)
     }
 
     pub(crate) async fn forget_words(&self) {
@@ -300,14 +304,15 @@ async fn messages(
     let exact = Reading::exact(&asked.query, &words);
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
     let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);
+    let found = candidates(app, &asked, &exact, false, below).await?;
     let mut window = if is_wide {
-        similar(app, &asked, &exact, &words, below).await?
+        similar(app, &asked, found.clone(), &words, below).await?
     } else {
-        window(app, &asked, &exact, below).await?
+        window(app, &asked, &exact, found.clone()).await?
     };
     let may_be_corrected = !ask.is_exact && asked.query.wanted.iter().any(|wanted| wanted.word.is_some());
     if cursor.is_none() && may_be_corrected && window.next.is_none() && window.hits.len() < FEW {
-        let wider = similar(app, &asked, &exact, &words, below).await?;
+        let wider = similar(app, &asked, found, &words, below).await?;
         if wider.hits.len() > window.hits.len() {
             (window, is_wide) = (wider, true);
         }
@@ -337,7 +342,7 @@ async fn messages(
         if items.len() >= limit || windows >= WINDOWS {
             break (Some(Cursor { is_wide, shown, below }), end);
         }
-        window = self::window(app, &asked, &exact, below).await?;
+        window = self::window(app, &asked, &exact, candidates(app, &asked, &exact, false, below).await?).await?;
         windows += 1;
     };
     let searched_to = searched_to.map(Timestamp);
@@ -408,27 +413,30 @@ async fn planned(
     Ok(Some(PlannedSearch { user, after_seq: ask.after_seq, query, plan, sort: ask.sort, conversations, zone }))
 }
 
-/// The next messages that answer with these words.
-async fn window(app: &App, asked: &PlannedSearch, reading: &Reading, below: i64) -> Result<Window, AppError> {
-    let candidates = candidates(app, asked, reading, false, below).await?;
+/// Those of these messages that answer with these words.
+async fn window(
+    app: &App,
+    asked: &PlannedSearch,
+    reading: &Reading,
+    candidates: Vec<Candidate>,
+) -> Result<Window, AppError> {
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let next = candidates.last().filter(|_| is_full).map(|last| last.number);
     let Compared { hits, end, reading } = compare(app, asked, reading, false, candidates).await?;
     Ok(Window { hits, next, end: end.filter(|_| is_full), reading })
 }
 
-/// The newest messages that answer with similar words, and all that answer with those that were typed.
+/// The newest messages that answer with similar words, and those of `exact` that answer with what was typed.
 async fn similar(
     app: &App,
     asked: &PlannedSearch,
-    exact: &Reading,
+    exact: Vec<Candidate>,
     words: &Dictionary,
     below: i64,
 ) -> Result<Window, AppError> {
     let wide = Reading::wide(&asked.query, words);
     let mut found = candidates(app, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
-    let exact = candidates(app, asked, exact, false, below).await?;
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
     let Compared { hits, reading, .. } = compare(app, asked, &wide, true, found).await?;
     Ok(Window { hits, next: None, end: None, reading })

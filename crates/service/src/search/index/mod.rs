@@ -39,7 +39,7 @@ pub(super) trait SearchIndex: Send + Sync {
         false
     }
 
-    /// Words that came after the one with this number.
+    /// The first [`TERMS`](::search::TERMS) words that came after the one with this number.
     async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError>;
 
     /// How far it is filled; none where nobody has begun.
