@@ -103,13 +103,20 @@ impl Corpus {
     }
 }
 
-/// The word of a rank, the commoner the shorter.
+/// The word of a rank, the commoner the shorter. Words lie as far apart as in life: where each row of syllables were a word, nobody could tell which of
+/// them is meant by a typo.
 fn english(rank: u64) -> String {
-    let (mut word, mut rest) = (String::new(), rank + 1);
-    while rest > 0 {
-        let (consonant, vowel) = (rest % 16, rest / 16 % 6);
-        word.push_str(CONSONANTS[usize::try_from(consonant).unwrap_or_default()]);
-        word.push_str(VOWELS[usize::try_from(vowel).unwrap_or_default()]);
+    let syllables = match rank {
+        0..30 => 1,
+        30..1_500 => 2,
+        1_500..20_000 => 3,
+        _ => 4,
+    };
+    let mut rest = Random::new(rank).draw();
+    let mut word = String::new();
+    for _ in 0..syllables {
+        word.push_str(CONSONANTS[usize::try_from(rest % 16).unwrap_or_default()]);
+        word.push_str(VOWELS[usize::try_from(rest / 16 % 6).unwrap_or_default()]);
         rest /= 96;
     }
     word + if rank.is_multiple_of(3) { "n" } else { "" }
