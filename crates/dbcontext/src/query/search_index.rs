@@ -425,8 +425,10 @@ impl CandidateSearch<'_> {
         let mut conditions = vec![match way {
             // The planner doesn't see that there is an index, and goes by the numbers of the messages.
             Way::Newest { is_everywhere: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
-            Way::Newest { is_everywhere: false } => format!("conv = ANY(ARRAY{NUMBERS})"),
-            Way::Words | Way::Named | Way::Since(_) => format!("conv IN {NUMBERS}"),
+            // By the index on both, also where most messages are new enough and the planner would read them all.
+            Way::Newest { is_everywhere: false } | Way::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
+            // Of messages that are there: each is looked up.
+            Way::Words | Way::Named => format!("conv IN {NUMBERS}"),
         }];
         let mut wanted = self.wanted.clone();
         if matches!(way, Way::Named) {
