@@ -94,6 +94,20 @@ impl Plan {
         self.all.iter().flatten().flat_map(Atom::terms).map(String::as_str).collect()
     }
 
+    /// About how many of `all` messages are gone through from the newest on until there are enough of the `visible` ones that are asked about, as far as
+    /// these are spread evenly.
+    #[must_use]
+    pub fn looked_at(&self, all: i64, visible: i64) -> i64 {
+        all.min(i64::from(self.limit).saturating_mul(all) / visible.max(1))
+    }
+
+    /// Where no words are asked for: whether all messages are gone through by time, rather than those of the conversations read and put in order, which
+    /// takes twice as long for each.
+    #[must_use]
+    pub fn goes_by_time(&self, all: i64, visible: i64) -> bool {
+        self.looked_at(all, visible) / 2 <= visible
+    }
+
     /// In how many messages each of `all` is at most, by how many each word is in; none where that can't be told.
     #[must_use]
     pub fn most(&self, counts: &HashMap<String, i64>) -> Vec<Option<i64>> {

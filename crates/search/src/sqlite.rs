@@ -184,10 +184,8 @@ impl SqliteIndex {
         let extent = self.extent(&conversations)?;
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(list(&conversations))];
         let (from, conv) = if wanted.is_empty() {
-            // With many conversations all messages are gone through from the newest on: of an expression SQLite doesn't know that there is an index,
-            // by which it would read all of the conversations and put them in order, which costs as much again.
-            let is_wide = extent.looked_at(plan) / 2 <= extent.named;
-            let conv = if is_wide { "+d.conv" } else { "d.conv" };
+            // Of an expression SQLite doesn't know that there is an index, by which it would read the conversations.
+            let conv = if plan.goes_by_time(extent.all, extent.named) { "+d.conv" } else { "d.conv" };
             ("documents d JOIN conversations c ON c.conv = d.conv", conv)
         } else {
             // FTS5 gives them from the newest on, so it stops when there are enough. Where it stands in a condition, or the planner may choose, all that
@@ -243,7 +241,7 @@ impl SqliteIndex {
     /// Whether fewer messages with the words are looked at everywhere than it costs to name each conversation.
     fn is_found_everywhere(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
         let most = extent.conversations.saturating_mul(NAMED).saturating_add(extent.named / NAMED_MESSAGES);
-        if extent.looked_at(plan) <= most {
+        if plan.looked_at(extent.all, extent.named) <= most {
             return Ok(true);
         }
         let mut read = self.connection.prepare_cached("SELECT df FROM terms WHERE term = ?1")?;
@@ -272,13 +270,6 @@ struct Extent {
     /// In the conversations that are asked about.
     named: i64,
     conversations: i64,
-}
-
-impl Extent {
-    /// So many are looked at from the newest on until enough are of the conversations, as far as these are spread evenly.
-    fn looked_at(&self, plan: &Plan) -> i64 {
-        self.all.min(i64::from(plan.limit).saturating_mul(self.all) / self.named.max(1))
-    }
 }
 
 /// The index in the file, if it is one of this version.

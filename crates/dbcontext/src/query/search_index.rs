@@ -303,9 +303,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     let search = CandidateSearch { plan, conversations, wanted };
     let limit = i64::from(plan.limit);
     if search.wanted.is_empty() {
-        // To read all of the conversations and put them in order takes twice as long for each message.
-        let looked_at = all.min(limit.saturating_mul(all) / visible.max(1));
-        return search.read(db, &Way::Newest { is_everywhere: looked_at / 2 <= visible }).await;
+        return search.read(db, &Way::Newest { goes_by_time: plan.goes_by_time(all, visible) }).await;
     }
     let most = plan.most(&counts(db, &plan.terms()).await?);
     if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE.min(all / RARE_PART)) {
@@ -401,7 +399,7 @@ struct CandidateSearch<'a> {
 /// How hits are come by.
 enum Way {
     /// No words are asked for: the newest messages are read, of all conversations until there are enough, or of those that are asked about.
-    Newest { is_everywhere: bool },
+    Newest { goes_by_time: bool },
     /// All messages with the words are read.
     Words,
     /// The conversations are among the words.
@@ -424,9 +422,9 @@ impl CandidateSearch<'_> {
         let mut values: Vec<Value> = vec![array(&self.conversations).into()];
         let mut conditions = vec![match way {
             // The planner doesn't see that there is an index, and goes by the numbers of the messages.
-            Way::Newest { is_everywhere: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
+            Way::Newest { goes_by_time: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
             // By the index on both, also where most messages are new enough and the planner would read them all.
-            Way::Newest { is_everywhere: false } | Way::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
+            Way::Newest { goes_by_time: false } | Way::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
             // Of messages that are there: each is looked up.
             Way::Words | Way::Named => format!("conv IN {NUMBERS}"),
         }];
