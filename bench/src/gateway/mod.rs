@@ -19,7 +19,7 @@ use self::{
     load::{Call, Load},
     peer::Peer,
 };
-use crate::machine::{self, Cores, Cpu, Quiet, memory};
+use crate::machine::{self, Cores, Cpu, Quiet, mebibytes, memory};
 
 const PARALLEL: usize = 32;
 const SLICE: Duration = Duration::from_secs(2);
@@ -71,15 +71,14 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
         };
         let Some(plain) = of_peer(|outcome| outcome.plain) else { continue };
         let shown = |value: fn(&Outcome) -> f64| of_peer(value).unwrap_or(f64::NAN);
-        #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
-        let memory = shown(|outcome| outcome.memory as f64) / f64::from(1 << 20);
         println!(
-            "| {} | {plain:.3} | {:.3} | {:.2} | {:.2} | {:.2} | {memory:.0} |",
+            "| {} | {plain:.3} | {:.3} | {:.2} | {:.2} | {:.2} | {:.0} |",
             peer.name(),
             shown(|outcome| outcome.streamed),
             shown(|outcome| outcome.added_p50),
             shown(|outcome| outcome.added_p99),
             shown(|outcome| outcome.first_frame),
+            shown(|outcome| mebibytes(outcome.memory)),
         );
     }
     Ok(())
