@@ -2,12 +2,13 @@
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    raw,
+    raw::{self, Gathered},
     rows::{Column, Rows, unfold},
 };
 use crate::constraint::app_error;
@@ -182,7 +183,7 @@ pub async fn about_all<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
 }
 
 /// A conversation that somebody may read.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Readable {
     pub id: ConversationId,
     pub workspace_id: WorkspaceId,
@@ -190,7 +191,13 @@ pub struct Readable {
     pub title: Option<String>,
     pub is_member: bool,
     pub is_archived: bool,
+    #[serde(deserialize_with = "stored")]
     pub last_activity_at: Timestamp,
+}
+
+/// A moment as it is stored.
+fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    i64::deserialize(deserializer).map(Timestamp)
 }
 
 /// What somebody may read now: their own conversations and those that are open to them.
@@ -201,8 +208,16 @@ pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Re
          FROM conversations c WHERE NOT c.is_deleted AND c.id IN ({})",
         access::readable("$1")
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    Readable::find_by_statement(statement).all(db).await.map_err(app_error)
+    let columns = [
+        Column::Uuid("id"),
+        Column::Uuid("workspace_id"),
+        Column::Text("kind"),
+        Column::Text("title"),
+        Column::Bool("is_member"),
+        Column::Bool("is_archived"),
+        Column::Int("last_activity_at"),
+    ];
+    raw::gather(db, &columns, &sql, [user.into()]).await?.rows()
 }
 
 /// Somebody by name.
@@ -260,7 +275,7 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
 }
 
 /// What is compared with a query.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Compared {
     pub id: MessageId,
     /// Its beginning.
@@ -282,7 +297,7 @@ pub async fn compared<C: ConnectionTrait>(
     user: UserId,
     ids: &[Uuid],
     (after_seq, chars): (i64, u32),
-) -> Result<Vec<Compared>, AppError> {
+) -> Result<Gathered<Compared>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
@@ -293,9 +308,17 @@ pub async fn compared<C: ConnectionTrait>(
            EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {} AND m.seq > $3",
         shown(&unfold(backend, &[Column::Uuid("id")]))
     );
-    let values = [asked.parameter()?.into(), user.into(), after_seq.into()];
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    Compared::find_by_statement(statement).all(db).await.map_err(app_error)
+    let columns = [
+        Column::Uuid("id"),
+        Column::Text("content"),
+        Column::Bool("is_cut"),
+        Column::Text("attachments"),
+        Column::Bool("has_file_text"),
+        Column::Bool("is_in_thread"),
+        Column::Bool("is_pinned"),
+        Column::Bool("is_saved"),
+    ];
+    raw::gather(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
 }
 
 /// Those of these messages that somebody may read now and that are shown, in any order.

@@ -488,12 +488,12 @@ async fn compare(
     let has_own_words = app.search.index.has_own_words();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let texts = rows::compared(app.db.reader(), asked.user, &ids, (asked.after_seq, CHARS)).await?;
-    let mut texts: HashMap<Uuid, rows::Compared> = texts.into_iter().map(|text| (text.id.0, text)).collect();
-    let last = candidates.iter().rev().find(|candidate| texts.contains_key(&candidate.message));
-    let end = last.map(|last| last.created_at);
     let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
     let (query, mut words) = (asked.query.clone(), reading.clone());
     let work = move || {
+        let mut texts: HashMap<Uuid, _> = texts.rows()?.into_iter().map(|text| (text.id.0, text)).collect();
+        let last = candidates.iter().rev().find(|candidate| texts.contains_key(&candidate.message));
+        let end = last.map(|last| last.created_at);
         if has_own_words {
             let said =
                 texts.values().map(|text| document::text(&text.content, &document::files(text.attachments.as_deref())));
@@ -524,9 +524,9 @@ async fn compare(
                 hits.push(hit);
             }
         }
-        (hits, open, words)
+        Ok::<_, AppError>((hits, open, words, end))
     };
-    let (mut hits, open, mut reading) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+    let (mut hits, open, mut reading, end) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)??;
     if !open.is_empty() {
         let ids: Vec<Uuid> = open.iter().map(|(hit, ..)| hit.candidate.message).collect();
         let said = files::by_message(rows::shown_file_texts(app.db.reader(), asked.user, &ids).await?);
