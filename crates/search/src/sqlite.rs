@@ -7,7 +7,9 @@ mod tests;
 
 use std::{collections::HashMap, fs, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
-use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, params, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, ToSql, Transaction, TransactionBehavior, params, params_from_iter,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -46,6 +48,14 @@ pub enum Error {
     Database(#[from] rusqlite::Error),
 }
 
+impl Error {
+    /// The file is there and can be read, but what is in it can't.
+    fn is_about_content(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        !matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+}
+
 /// Its calls block.
 #[derive(Debug)]
 pub struct SqliteIndex {
@@ -58,7 +68,8 @@ impl SqliteIndex {
         match existing(file) {
             Ok(Some(connection)) => return Ok(Self { connection }),
             Ok(None) => {}
-            Err(Error::File(error)) => return Err(error.into()),
+            // Where somebody else has it, it isn't broken.
+            Err(error) if !error.is_about_content() => return Err(error),
             Err(error) => tracing::warn!(%error, "the search index is made anew"),
         }
         for end in ["", "-wal", "-shm"] {
@@ -69,17 +80,22 @@ impl SqliteIndex {
                 _ => {}
             }
         }
-        let mut connection = connect(file)?;
-        let made = connection.transaction()?;
+        let mut index = Self { connection: connect(file)? };
+        let made = index.begin()?;
         made.execute_batch(SCHEMA)?;
         made.pragma_update(None, "user_version", VERSION)?;
         made.commit()?;
-        Ok(Self { connection })
+        Ok(index)
+    }
+
+    /// Waits until nobody else writes. One that reads before it writes is refused at once where somebody has written in between.
+    fn begin(&mut self) -> Result<Transaction<'_>, Error> {
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
     /// Writes all of it, or nothing.
     pub fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
-        let tx = self.connection.transaction()?;
+        let tx = self.begin()?;
         for change in &batch.changes {
             match change {
                 Change::Put(document) => put(&tx, document, batch.is_older)?,
@@ -108,7 +124,7 @@ impl SqliteIndex {
 
     /// Forgets everything, so that it is filled anew.
     pub fn clear(&mut self) -> Result<(), Error> {
-        let tx = self.connection.transaction()?;
+        let tx = self.begin()?;
         tx.execute("INSERT INTO words (words) VALUES ('delete-all')", [])?;
         for table in TABLES {
             tx.execute(&format!("DELETE FROM {table}"), [])?;

@@ -157,6 +157,27 @@ fn what_was_there_before_comes_below_and_everything_can_be_forgotten() {
     assert!(index.terms_after(0).unwrap().is_empty());
 }
 
+/// A command beside the server: whoever writes waits for the other one, who may have written since.
+#[test]
+fn two_write_in_turn() {
+    let (folder, mut index) = index([document(1, 10, "here")]);
+    let mut beside = SqliteIndex::open(&folder.path().join("search.db")).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..50 {
+                beside.clear().unwrap();
+            }
+        });
+        for message in 0..500 {
+            let changes = vec![Change::Put(document(message, 10, "there"))];
+            index.apply(&Batch { changes, ..Batch::default() }).unwrap();
+        }
+    });
+    let changes = vec![Change::Put(document(500, 10, "last"))];
+    index.apply(&Batch { changes, ..Batch::default() }).unwrap();
+    assert_eq!(found(&index, &plan("last", &[10])), [500]);
+}
+
 #[test]
 fn a_broken_file_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
