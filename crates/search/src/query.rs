@@ -110,7 +110,7 @@ impl Atom {
 pub struct Wanted {
     /// Any of these.
     pub any: Vec<Atom>,
-    /// The one word that it is, where it may have been typed wrongly or not to its end.
+    /// The one word that it is, where it may have been typed wrongly or not to its end: whole, if it has humps.
     pub word: Option<String>,
     /// As it was typed, in small letters.
     pub typed: String,
@@ -173,7 +173,8 @@ impl Query {
 
     fn take(&mut self, part: &str, is_last: bool, days: &dyn Days) {
         if let Some(unwanted) = part.strip_prefix('-').filter(|rest| !rest.is_empty()) {
-            self.unwanted.extend(exact(unwanted.trim_matches('"'), unwanted.starts_with('"')).into_iter().next());
+            let typed = Typed { is_phrase: unwanted.starts_with('"'), goes_on: false };
+            self.unwanted.extend(exact(unwanted.trim_matches('"'), typed).into_iter().next());
             return;
         }
         if let Some((name, value)) = part.split_once(':')
@@ -183,12 +184,14 @@ impl Query {
         }
         let is_phrase = part.starts_with('"');
         let text = if is_phrase { part.trim_matches('"') } else { part };
-        let any = exact(text, is_phrase);
+        let is_closed = is_phrase && part.len() > 1 && part.ends_with('"');
+        let goes_on = is_last && !is_closed && text.ends_with(char::is_alphanumeric);
+        let any = exact(text, Typed { is_phrase, goes_on });
         if any.is_empty() {
             return;
         }
         let word = match any.as_slice() {
-            [Atom::Word(word)] if !is_phrase => Some(word.clone()),
+            [Atom::Word(word)] | [Atom::Phrase { .. }, Atom::Word(word)] if !is_phrase => Some(word.clone()),
             _ => None,
         };
         let is_open = is_last && word.is_some();
@@ -268,11 +271,20 @@ fn name_in(value: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// What finds a word, or a phrase, as it is typed.
-fn exact(text: &str, is_phrase: bool) -> Vec<Atom> {
+/// How a word or a phrase was typed.
+#[derive(Clone, Copy)]
+struct Typed {
+    /// Behind a quotation mark.
+    is_phrase: bool,
+    /// Perhaps not to its end.
+    goes_on: bool,
+}
+
+/// What finds a word, or a phrase, as it is typed. Of one word that may go on, the [`Dictionary`](crate::Dictionary) knows how.
+fn exact(text: &str, Typed { is_phrase, goes_on }: Typed) -> Vec<Atom> {
     let (text, is_beginning) = match text.strip_suffix('*') {
         Some(text) if !is_phrase => (text, true),
-        _ => (text, false),
+        _ => (text, is_phrase && goes_on),
     };
     let found = tokens(text);
     let mut terms: Vec<String> = found.words.into_iter().map(|token| token.term).collect();
@@ -281,18 +293,23 @@ fn exact(text: &str, is_phrase: bool) -> Vec<Atom> {
         1 => {
             let term = terms.remove(0);
             // A lone character of a script without spaces stands at the beginning of pairs.
-            let is_letter = term.chars().count() == 1;
+            let is_letter = is_letter(&term);
             let is_part = is_letter && term.chars().all(is_unspaced);
-            // So many words begin with one letter that a query of several such would read most of the index.
             vec![if is_beginning && !is_letter || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
         }
         _ => {
             let whole = found.others.into_iter().next().filter(|_| !is_phrase).map(|token| token.term);
             let whole = whole.filter(|whole| *whole == terms.concat());
-            let phrase = Atom::Phrase { terms, is_open: is_beginning };
+            let is_open = (is_beginning || goes_on) && !terms.last().is_some_and(|last| is_letter(last));
+            let phrase = Atom::Phrase { terms, is_open };
             std::iter::once(phrase).chain(whole.map(Atom::Word)).collect()
         }
     }
+}
+
+/// So many words begin with one letter that a query of several such would read most of the index.
+fn is_letter(term: &str) -> bool {
+    term.chars().count() == 1
 }
 
 /// The days that a date means, from the first moment to the first one after it: `2026-11-23`, `2026-11`, `2026`, `today`, `yesterday`.
@@ -358,6 +375,10 @@ mod tests {
         Atom::Phrase { terms: terms.iter().map(|term| (*term).to_owned()).collect(), is_open: false }
     }
 
+    fn open(terms: &[&str]) -> Atom {
+        Atom::Phrase { terms: terms.iter().map(|term| (*term).to_owned()).collect(), is_open: true }
+    }
+
     fn any(query: &Query) -> Vec<Vec<Atom>> {
         query.wanted.iter().map(|wanted| wanted.any.clone()).collect()
     }
@@ -383,10 +404,31 @@ mod tests {
 
     #[test]
     fn identifiers_are_phrases() {
-        assert_eq!(any(&parse("NAT-1234")), [vec![phrase(&["nat", "1234"])]]);
-        assert_eq!(any(&parse("getUserName")), [vec![phrase(&["get", "user", "name"]), word("getusername")]]);
-        assert_eq!(any(&parse("今天天气")), [vec![phrase(&["今天", "天天", "天气"])]]);
+        assert_eq!(any(&parse("NAT-1234 ")), [vec![phrase(&["nat", "1234"])]]);
+        let humps = parse("getUserName ");
+        assert_eq!(any(&humps), [vec![phrase(&["get", "user", "name"]), word("getusername")]]);
+        assert_eq!((humps.wanted[0].word.as_deref(), humps.wanted[0].is_open), (Some("getusername"), false));
+        assert_eq!(any(&parse("今天天气 ")), [vec![phrase(&["今天", "天天", "天气"])]]);
         assert_eq!(any(&parse("猫")), [vec![Atom::Beginning("猫".to_owned())]]);
+    }
+
+    #[test]
+    fn phrases_are_found_while_they_are_typed() {
+        assert_eq!(any(&parse("NAT-12")), [vec![open(&["nat", "12"])]]);
+        assert_eq!(
+            any(&parse("see src/main.rs now")),
+            [vec![word("see")], vec![phrase(&["src", "main", "rs"])], vec![word("now")]]
+        );
+        assert_eq!(any(&parse("src/main.r")), [vec![phrase(&["src", "main", "r"])]]);
+        let humps = parse("getUserNa");
+        assert_eq!(any(&humps), [vec![open(&["get", "user", "na"]), word("getuserna")]]);
+        assert!(humps.wanted[0].is_open);
+        assert_eq!(any(&parse("\"good mor")), [vec![open(&["good", "mor"])]]);
+        assert_eq!(any(&parse("\"good mor\"")), [vec![phrase(&["good", "mor"])]]);
+        assert_eq!(any(&parse("\"good morning ")), [vec![phrase(&["good", "morning"])]]);
+        assert_eq!(any(&parse("\"goo")), [vec![Atom::Beginning("goo".to_owned())]]);
+        assert_eq!((any(&parse("\"good ")), any(&parse("\"g"))), (vec![vec![word("good")]], vec![vec![word("g")]]));
+        assert_eq!(parse("-\"bad lu").unwanted, [phrase(&["bad", "lu"])]);
     }
 
     #[test]

@@ -35,6 +35,7 @@ async fn both_find_the_same_for_whoever_may_read_it() {
             ("quartely ", &[all[1]]),
             ("quarterly dash", &[all[1]]),
             ("nat-1234", &[all[2]]),
+            ("nat-12", &[all[2]]),
             ("天气", &[all[3]]),
             ("\"good morning\"", &[all[4]]),
             ("good morning", &[all[4], all[5]]),

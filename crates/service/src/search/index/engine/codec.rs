@@ -79,7 +79,8 @@ fn words(plan: &Plan) -> String {
     for atom in plan.all.iter().filter_map(|any| any.first()) {
         match atom {
             Atom::Word(word) => words.push(word.clone()),
-            Atom::Phrase { terms, .. } => words.push(format!("\"{}\"", terms.join(" "))),
+            Atom::Phrase { terms, is_open: false } => words.push(format!("\"{}\"", terms.join(" "))),
+            Atom::Phrase { terms, is_open: true } => beginnings.insert(0, terms.join(" ")),
             Atom::Beginning(beginning) => beginnings.push(beginning.clone()),
         }
     }
@@ -140,6 +141,7 @@ mod tests {
                 vec![Atom::Beginning("pla".to_owned())],
                 vec![Atom::Word("tran".to_owned()), Atom::Word("trans".to_owned())],
                 vec![Atom::Phrase { terms: vec!["good".to_owned(), "morning".to_owned()], is_open: false }],
+                vec![Atom::Phrase { terms: vec!["nat".to_owned(), "12".to_owned()], is_open: true }],
             ],
             authors: Some(vec![id(MESSAGE)]),
             has: [Has::Link].into(),
@@ -150,7 +152,7 @@ mod tests {
             ..Plan::default()
         };
         let asked = question(&plan);
-        assert_eq!(asked["q"], "tran \"good morning\" pla");
+        assert_eq!(asked["q"], "tran \"good morning\" nat 12 pla");
         let filter = json!([
             format!("conversation IN [\"{CONVERSATION}\"]"),
             format!("author IN [\"{MESSAGE}\"]"),
