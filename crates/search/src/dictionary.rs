@@ -13,7 +13,7 @@ use memchr::memmem;
 
 use crate::token::is_unspaced;
 
-/// Letters from which on a word may have one edit, and two.
+/// Letters from which on a word may be one edit away from what was typed, and two: of whichever of both is longer, so that a letter may be missing.
 const ONE_EDIT: usize = 4;
 const TWO_EDITS: usize = 8;
 /// Letters that a part of a word has at least.
@@ -110,9 +110,16 @@ impl Dictionary {
     pub fn near(&self, word: &str, most: usize) -> Vec<(String, u8)> {
         let Some(dfa) = automaton(word) else { return Vec::new() };
         let mut found = Vec::new();
+        let typed = word.chars().count();
         let mut take = |near: &str, count: u64| {
             let distance = dfa.eval(near).to_u8();
-            if near != word && distance <= 2 {
+            let letters = near.chars().count().max(typed);
+            let is_near = match distance {
+                1 => letters >= ONE_EDIT,
+                2 => letters >= TWO_EDITS,
+                _ => false,
+            };
+            if is_near {
                 found.push((distance, near.chars().next() != word.chars().next(), u64::MAX - count, near.to_owned()));
             }
         };
@@ -196,9 +203,10 @@ fn automaton(word: &str) -> Option<DFA> {
     if !is_kept(word) {
         return None;
     }
+    // As many letters may be missing as there are edits.
     match word.chars().count() {
-        ..ONE_EDIT => None,
-        ONE_EDIT..TWO_EDITS => Some(one.build_dfa(word)),
+        letters if letters + 1 < ONE_EDIT => None,
+        letters if letters + 2 < TWO_EDITS => Some(one.build_dfa(word)),
         _ => Some(two.build_dfa(word)),
     }
 }
@@ -239,12 +247,16 @@ mod tests {
     #[test]
     fn a_typo_finds_the_nearest_words_first() {
         for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
-            assert_eq!(dictionary.near("mesage", 20), [("message".to_owned(), 1)]);
+            assert_eq!(dictionary.near("mesage", 20), [("message".to_owned(), 1), ("messages".to_owned(), 2)]);
             assert_eq!(dictionary.near("fomr", 20), [("form".to_owned(), 1)]);
             let near: Vec<(String, u8)> = dictionary.near("massages", 20);
             let near: Vec<(&str, u8)> = near.iter().map(|(word, distance)| (word.as_str(), *distance)).collect();
             assert_eq!(near, [("messages", 1), ("massage", 1), ("message", 2), ("passage", 2)]);
-            assert!(dictionary.near("fro", 20).is_empty(), "three letters have no typo");
+            // Where a letter is missing, the word that is meant counts.
+            assert_eq!(dictionary.near("fro", 20), [("from".to_owned(), 1)]);
+            assert_eq!(dictionary.near("frm", 20), [("from".to_owned(), 1), ("form".to_owned(), 1)]);
+            assert!(dictionary.near("fo", 20).is_empty() && dictionary.near("orm", 20) == [("form".to_owned(), 1)]);
+            assert_eq!(dictionary.near("mesaes", 20), [("messages".to_owned(), 2)]);
         }
     }
 
