@@ -156,7 +156,7 @@ impl<'a> Questions<'a> {
         for _ in 0..100_000 {
             for word in self.text(searcher)? {
                 let count = self.world.corpus.counts.get(word).copied().unwrap_or_default();
-                if counts.contains(&count) && word.len() >= letters && word.chars().all(char::is_alphabetic) {
+                if counts.contains(&count) && word.chars().count() >= letters && word.chars().all(char::is_alphabetic) {
                     return Ok(word);
                 }
             }
