@@ -288,11 +288,14 @@ async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<()
 
 /// The newest messages that may answer, the newest first.
 pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<Candidate>, AppError> {
-    let extent = Extent::read(db, &plan.conversations).await?;
-    let authors: Option<Vec<i64>> = match &plan.authors {
-        Some(authors) => Some(known(db, "search_authors", "author", authors).await?.into_values().collect()),
-        None => None,
+    let authors = async {
+        let Some(authors) = &plan.authors else { return Ok::<_, AppError>(None) };
+        let known = known(db, "search_authors", "author", authors).await?;
+        Ok(Some(known.into_values().collect::<Vec<i64>>()))
     };
+    let terms = plan.terms();
+    let (extent, authors, counts) =
+        tokio::try_join!(Extent::read(db, &plan.conversations), authors, counts(db, &terms))?;
     if extent.conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Vec::new());
     }
@@ -305,7 +308,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     if search.wanted.is_empty() {
         return search.read(db, &Way::Newest { goes_by_time: plan.goes_by_time(all, visible) }).await;
     }
-    let most = plan.most(&counts(db, &plan.terms()).await?);
+    let most = plan.most(&counts);
     if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE.min(all / RARE_PART)) {
         return search.read(db, &Way::Words).await;
     }
