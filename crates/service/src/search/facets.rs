@@ -17,18 +17,30 @@ use crate::{App, timezone};
 /// Of each kind of facets.
 const MOST: usize = 20;
 
-pub(super) async fn of(app: &App, asked: &PlannedSearch, hits: &[Hit]) -> Result<SearchFacets, AppError> {
+/// With nobody's name.
+pub(super) fn counted(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
     let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
-    let ids: Vec<Uuid> = author.iter().map(|(id, _)| *id).collect();
-    let names = rows::names(app.db.reader(), &ids).await?;
-    let names: HashMap<Uuid, String> = names.into_iter().map(|one| (one.id, one.name)).collect();
-    let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: names.get(&id).cloned(), count });
+    let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: None, count });
     let conversation = most(hits.iter().map(|hit| hit.candidate.conversation)).into_iter().map(|(id, count)| {
         let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
         SearchFacet { id, name, count }
     });
     let day = days(hits, &asked.zone);
-    Ok(SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day })
+    SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day }
+}
+
+/// Says who the people in it are.
+pub(super) async fn named(app: &App, mut facets: SearchFacets) -> Result<SearchFacets, AppError> {
+    let ids: Vec<Uuid> = facets.author.iter().map(|facet| facet.id).collect();
+    if ids.is_empty() {
+        return Ok(facets);
+    }
+    let names = rows::names(app.db.reader(), &ids).await?;
+    let mut names: HashMap<Uuid, String> = names.into_iter().map(|one| (one.id, one.name)).collect();
+    for facet in &mut facets.author {
+        facet.name = names.remove(&facet.id);
+    }
+    Ok(facets)
 }
 
 fn most(ids: impl Iterator<Item = Uuid>) -> Vec<(Uuid, u64)> {

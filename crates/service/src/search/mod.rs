@@ -37,8 +37,8 @@ use appcore::{
     auth::Principal,
     config::Config,
     view::{
-        ConversationKind, FoundConversation, FoundInFile, Message, SearchCorrection, SearchHas, SearchHit,
-        SearchResults, SearchSort, SearchTotal, SearchType, Upload,
+        ConversationKind, FoundConversation, FoundInFile, Message, SearchCorrection, SearchFacets, SearchHas,
+        SearchHit, SearchResults, SearchSort, SearchTotal, SearchType, Upload,
     },
 };
 use dbcontext::{
@@ -318,34 +318,38 @@ async fn messages(
             (window, is_wide) = (wider, true);
         }
     }
-    let (mut facets, mut total, mut corrections) = Default::default();
+    let (mut facets, mut total, mut corrections) = (SearchFacets::default(), None, Vec::new());
     if cursor.is_none() {
-        facets = facets::of(app, &asked, &window.hits).await?;
+        facets = facets::counted(&asked, &window.hits);
         total = Some(SearchTotal { count: count(window.hits.len()), is_all: window.next.is_none() });
         if is_wide {
             corrections = self::corrections(&asked.query, &window.hits);
         }
     }
-    let mut items = Vec::new();
-    let (mut windows, mut end) = (1, None);
-    let (next, searched_to) = loop {
-        let part: Vec<&Hit> = window.hits.iter().skip(shown).take(limit - items.len()).collect();
-        shown += part.len();
-        items.extend(shown_hits(app, &asked, &window.reading, &part).await?);
-        if shown < window.hits.len() {
-            // What comes meanwhile moves nothing.
-            let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
-            break (Some(Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) }), None);
+    let pages = async {
+        let mut items = Vec::new();
+        let (mut windows, mut end) = (1, None);
+        loop {
+            let part: Vec<&Hit> = window.hits.iter().skip(shown).take(limit - items.len()).collect();
+            shown += part.len();
+            items.extend(shown_hits(app, &asked, &window.reading, &part).await?);
+            if shown < window.hits.len() {
+                // What comes meanwhile moves nothing.
+                let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
+                let next = Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) };
+                return Ok::<_, AppError>((items, Some(next), None));
+            }
+            let Some(further) = window.next else { return Ok((items, None, None)) };
+            end = window.end.or(end);
+            (shown, below) = (0, further);
+            if items.len() >= limit || windows >= WINDOWS {
+                return Ok((items, Some(Cursor { is_wide, shown, below }), end));
+            }
+            window = self::window(app, &asked, &exact, candidates(app, &asked, &exact, false, below).await?).await?;
+            windows += 1;
         }
-        let Some(further) = window.next else { break (None, None) };
-        end = window.end.or(end);
-        (shown, below) = (0, further);
-        if items.len() >= limit || windows >= WINDOWS {
-            break (Some(Cursor { is_wide, shown, below }), end);
-        }
-        window = self::window(app, &asked, &exact, candidates(app, &asked, &exact, false, below).await?).await?;
-        windows += 1;
     };
+    let (facets, (items, next, searched_to)) = tokio::try_join!(facets::named(app, facets), pages)?;
     let searched_to = searched_to.map(Timestamp);
     let (next, is_corrected) = (next.map(Cursor::text), is_wide);
     Ok(SearchResults { items, next, facets, total, searched_to, is_corrected, corrections, is_filling, took_ms: 0 })
