@@ -95,6 +95,36 @@ async fn a_provider_is_added_asked_changed_and_removed_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_providers_keys_are_not_sent_to_another_address() {
+    let (upstream, other) = (Upstream::start(UpstreamKind::OpenAi).await, Upstream::start(UpstreamKind::OpenAi).await);
+    let app = setup().start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let program = anna.program(&["gateway"]).await;
+    admin.post(LIST, local(&upstream)).await.data_with(201);
+    let path = format!("{LIST}/local");
+    // Another path of the same origin keeps the keys.
+    let same = format!("{}/", upstream.url().trim_end_matches('/'));
+    let changed = admin.patch(&path, json!({ "base_url": same })).await.data();
+    assert_eq!(changed["keys"][0]["tail"], "0001");
+    // Another port doesn't, and neither does the way back.
+    for address in [other.url(), upstream.url()] {
+        let moved = admin.patch(&path, json!({ "base_url": address })).await.data();
+        assert!(!moved.to_string().contains("0001"), "{moved}");
+        ask(&program, "small").await;
+    }
+    assert!(!other.asked().is_empty(), "the other address is asked");
+    assert!(other.asked().iter().all(|asked| asked.key.as_deref() != Some(KEY)), "but not with the first one's key");
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM ai_providers WHERE keys IS NOT NULL").await, 0);
+    let change = json!({ "base_url": other.url(), "add_keys": [OTHER_KEY] });
+    let moved = admin.patch(&path, change).await.data();
+    assert_eq!(moved["keys"][0]["tail"], "0002");
+    assert_eq!(ask(&program, "small").await.status, 200);
+    assert_eq!(last_key(&other).as_deref(), Some(OTHER_KEY));
+    let public = admin.patch(&path, json!({ "base_url": null })).await.data();
+    assert!(!public.to_string().contains("0002"), "{public}");
+}
+
+#[tokio::test]
 async fn a_provider_that_could_not_be_asked_is_not_added() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = setup().provider(&upstream).start().await;

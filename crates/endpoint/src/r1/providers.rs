@@ -82,7 +82,7 @@ impl Endpoint for AddProvider {
 pub struct ChangeProviderRequest {
     #[from(path)]
     pub name: String,
-    /// Null: its kind's public service.
+    /// Null: its kind's public service. Another scheme, host or port removes the stored keys: send the new address's keys with it.
     #[schema(max_length = 500)]
     pub base_url: Option<Option<String>>,
     /// Beside those that it has.

@@ -103,12 +103,16 @@ pub async fn add(app: &App, by: &Confirmed, new: NewProvider) -> Result<AiProvid
     shown(app, &row.name)
 }
 
-/// Changes a provider that was added. Calls that begin later go by it.
+/// Changes a provider that was added. Calls that begin later go by it. A base URL with another origin removes the stored keys, so that they are
+/// never sent to an address that they were not entered for.
 pub async fn change(app: &App, by: &Confirmed, name: &str, change: ProviderChange) -> Result<AiProvider, AppError> {
     let mut row = stored(app, name).await?;
     let as_of = row.updated_at;
+    let mut moves = false;
     if let Some(base_url) = change.base_url {
-        row.base_url = parse_url(base_url.as_deref())?;
+        let base_url = parse_url(base_url.as_deref())?;
+        moves = origin(row.base_url.as_deref()) != origin(base_url.as_deref());
+        row.base_url = base_url;
     }
     if let Some(models) = change.models {
         row.models = parse_models(models)?;
@@ -116,7 +120,7 @@ pub async fn change(app: &App, by: &Confirmed, name: &str, change: ProviderChang
     if let Some(limit) = change.requests_per_minute {
         row.requests_per_minute = parse_limit(limit)?;
     }
-    if !change.add_keys.is_empty() || !change.remove_keys.is_empty() {
+    if moves || !change.add_keys.is_empty() || !change.remove_keys.is_empty() {
         let mut kept = open_keys(&row, app.config.auth.key_encryption_secret.as_ref())?;
         let places: BTreeSet<usize> = change
             .remove_keys
@@ -126,6 +130,10 @@ pub async fn change(app: &App, by: &Confirmed, name: &str, change: ProviderChang
             .ok_or_else(|| AppError::field("remove_keys", "unknown", "This provider has no such key."))?;
         for place in places.into_iter().rev() {
             kept.remove(place);
+        }
+        if moves {
+            // Keys belong to the origin that they were entered for.
+            kept.clear();
         }
         kept.extend(change.add_keys);
         put_keys(app, &mut row, kept)?;
@@ -211,6 +219,11 @@ fn parse_url(url: Option<&str>) -> Result<Option<String>, AppError> {
         return Err(AppError::field("base_url", "invalid", "Write the address without ? and #."));
     }
     Ok(Some(url.to_owned()))
+}
+
+/// Scheme, host and port that keys are sent to; `None` for the public service of the provider's kind.
+fn origin(base_url: Option<&str>) -> Option<url::Origin> {
+    base_url.and_then(|url| url::Url::parse(url).ok()).map(|url| url.origin())
 }
 
 /// The models, as they are stored.
