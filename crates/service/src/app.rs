@@ -50,6 +50,7 @@ use crate::{
     sweep::{KnowledgeSweepJob, SweepJob},
     tools,
     uploads::Uploads,
+    work_pools::WorkPools,
     workspaces::DepartureJob,
 };
 
@@ -113,6 +114,7 @@ pub struct App {
     pub outgoing: Outgoing,
     pub uploads: Arc<Uploads>,
     pub search: Search,
+    pub(crate) work: WorkPools,
     /// What was found of what this installation needs.
     pub(crate) checks: checks::Known,
     /// Named once everything is put together.
@@ -215,6 +217,7 @@ impl App {
             outgoing,
             uploads,
             search,
+            work: WorkPools::default(),
             checks: checks::Known::default(),
             program: OnceLock::new(),
             profiling: Arc::default(),

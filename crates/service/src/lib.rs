@@ -55,6 +55,7 @@ pub mod tools;
 pub mod typing;
 pub mod uploads;
 mod word_filter;
+mod work_pools;
 pub mod workspaces;
 
 pub use app::App;

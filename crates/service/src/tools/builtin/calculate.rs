@@ -8,12 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use appcore::UserId;
 use fend_core::{Context, Interrupt, evaluate_with_interrupt};
 use mcp::Tool;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
 
-use super::needed;
+use super::{failed, needed};
+use crate::{App, work_pools::WorkOwner};
 
 pub(super) const NAME: &str = "calculate";
 const LONGEST: usize = 300;
@@ -21,8 +22,6 @@ const LONGEST: usize = 300;
 const LONGEST_RESULT: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 const STACK: usize = 64 * 1024 * 1024;
-/// So many are worked on at the same time.
-static PLACES: Semaphore = Semaphore::const_new(2);
 const NO_END: &str = "This can't be calculated.";
 /// Beside letters and digits.
 const SIGNS: &str = " +-*/^%().,!";
@@ -39,10 +38,9 @@ pub(super) fn tool() -> Tool {
     super::reader(NAME, "Calculate", description, schema)
 }
 
-pub(super) async fn call(arguments: &Map<String, Value>) -> Result<String, String> {
+pub(super) async fn call(app: &App, asker: UserId, arguments: &Map<String, Value>) -> Result<String, String> {
     let expression = needed(arguments, "expression")?.to_owned();
-    let busy = |_| "The calculator isn't there.".to_owned();
-    let _place = PLACES.acquire().await.map_err(busy)?;
+    let _slot = app.work.compute.acquire(WorkOwner::user(asker)).await.map_err(failed)?;
     tokio::task::spawn_blocking(move || calculated(expression)).await.unwrap_or_else(|_| Err(NO_END.to_owned()))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use appcore::UserId;
 use bytes::Bytes;
 use extract::Section;
 use mcp::Tool;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{failed, needed};
-use crate::{App, uploads::text};
+use crate::{App, uploads::text, work_pools::WorkOwner};
 
 pub(super) const NAME: &str = "fetch_page";
 const LONGEST_ADDRESS: usize = 2_000;
@@ -28,7 +29,7 @@ pub(super) fn tool() -> Tool {
     super::reader(NAME, "Read a web page", description, schema)
 }
 
-pub(super) async fn call(app: &App, arguments: &Map<String, Value>) -> Result<String, String> {
+pub(super) async fn call(app: &App, asker: UserId, arguments: &Map<String, Value>) -> Result<String, String> {
     let address = needed(arguments, "url")?;
     let url = Url::parse(address).ok().filter(|url| address.len() <= LONGEST_ADDRESS && url.has_host());
     let url = url.ok_or("This isn't a whole address.")?;
@@ -45,7 +46,8 @@ pub(super) async fn call(app: &App, arguments: &Map<String, Value>) -> Result<St
         media_type.starts_with("text/") || ["json", "xml", "yaml"].iter().any(|end| media_type.ends_with(end));
     let is_ours = !is_text || std::str::from_utf8(&fetched.body).is_ok();
     let bytes: Bytes = if is_ours { fetched.body } else { String::from_utf8_lossy(&fetched.body).into_owned().into() };
-    match text::of_bytes(app, &name, &media_type, bytes).await.map_err(failed)? {
+    let slot = app.work.parsing.acquire(WorkOwner::user(asker)).await.map_err(failed)?;
+    match text::of_bytes(&name, &media_type, bytes, &slot).await.map_err(failed)? {
         Ok(document) => Ok(format!("{}\n\n{}", fetched.url, joined(&document.sections))),
         Err(why) => Err(format!("The page couldn't be read: {why}")),
     }

@@ -149,8 +149,8 @@ pub(super) async fn call(
     let called = async {
         match tool {
             find::NAME => find::call(app, conversation, asker, arguments).await,
-            fetch::NAME => fetch::call(app, arguments).await,
-            calculate::NAME => calculate::call(arguments).await,
+            fetch::NAME => fetch::call(app, asker, arguments).await,
+            calculate::NAME => calculate::call(app, asker, arguments).await,
             _ => Err("There is no such tool.".to_owned()),
         }
     };
