@@ -86,7 +86,7 @@ impl Fixture {
 
     async fn claim(&self, lease: Duration) -> Option<job::Model> {
         let due = jobs::due(self.db.reader(), KINDS).await.unwrap();
-        let claim = jobs::claim(self.db.writer(), "test", self.worker, lease).await.unwrap();
+        let claim = jobs::claim(self.db.writer(), ("test", &[]), self.worker, lease).await.unwrap();
         assert!(!due.is_empty() || claim.is_none(), "a job was claimed that nobody would have looked for");
         claim
     }
@@ -184,7 +184,9 @@ async fn workers_that_race_get_each_job_once() {
         }
         let racers = (0..8).map(|_| async {
             let mut got = Vec::new();
-            while let Some(claim) = jobs::claim(fixture.db.writer(), "test", InstanceId::new(), LONG).await.unwrap() {
+            while let Some(claim) =
+                jobs::claim(fixture.db.writer(), ("test", &[]), InstanceId::new(), LONG).await.unwrap()
+            {
                 got.push(claim.subject);
             }
             got
@@ -216,7 +218,7 @@ async fn a_worker_claims_only_the_kinds_that_it_has_a_place_for() {
         let due = async |kinds: &[&'static str]| jobs::due(fixture.db.reader(), kinds).await.unwrap();
         assert_eq!(due(&["another"]).await, [""; 0]);
         assert_eq!(due(&["another", "test"]).await, ["test"]);
-        let claim = async |kind| jobs::claim(fixture.db.writer(), kind, fixture.worker, LONG).await.unwrap();
+        let claim = async |kind| jobs::claim(fixture.db.writer(), (kind, &[]), fixture.worker, LONG).await.unwrap();
         assert_eq!(claim("another").await, None);
         assert_eq!(claim("test").await.map(|claim| claim.subject), Some(subject));
     }
@@ -298,7 +300,7 @@ async fn of_one_key_a_single_job_runs_however_many_claim_at_once() {
             for _ in 0..4 {
                 fixture.ask(&key).await;
             }
-            let claims = (0..4).map(|_| jobs::claim(fixture.db.writer(), "test", InstanceId::new(), LONG));
+            let claims = (0..4).map(|_| jobs::claim(fixture.db.writer(), ("test", &[]), InstanceId::new(), LONG));
             let claims = futures_util::future::join_all(claims).await;
             let claimed: Vec<job::Model> = claims.into_iter().filter_map(Result::unwrap).collect();
             assert_eq!(claimed.len(), 1, "round {round}");

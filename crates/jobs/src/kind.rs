@@ -47,6 +47,11 @@ pub trait Job<H>: Stored + DeserializeOwned + Send {
         USUAL_PLACES
     }
 
+    /// How many of these places one person's jobs take at most, so that others' find one.
+    fn per_person(config: &Config) -> usize {
+        Self::places(config).div_ceil(2)
+    }
+
     fn run(self, work: Work<'_, H>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 }
 
@@ -107,13 +112,14 @@ pub enum Ended {
 pub struct Kind<H> {
     pub(crate) name: &'static str,
     pub(crate) places: fn(&Config) -> usize,
+    pub(crate) per_person: fn(&Config) -> usize,
     pub(crate) run: for<'a> fn(Work<'a, H>) -> BoxFuture<'a, Result<Ended, AppError>>,
 }
 
 impl<H: Sync> Kind<H> {
     #[must_use]
     pub const fn of<J: Job<H>>() -> Self {
-        Self { name: J::KIND, places: J::places, run: run::<H, J> }
+        Self { name: J::KIND, places: J::places, per_person: J::per_person, run: run::<H, J> }
     }
 }
 

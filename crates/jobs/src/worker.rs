@@ -7,10 +7,11 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use appcore::{
-    AppError,
+    AppError, UserId,
     config::{Config, Role},
     event::{BusMessage, Listener, Signal},
 };
+use dashmap::DashMap;
 use dbcontext::{entity::job, query};
 use futures_util::FutureExt as _;
 use metrics::metrics;
@@ -116,24 +117,63 @@ async fn dispatch<H: Host>(
 }
 
 /// Where the jobs of each kind find their worker; the kind of which one was claimed last comes last.
-struct Places<H: 'static>(Vec<(&'static Kind<H>, Arc<Semaphore>)>);
+struct Places<H: 'static>(Vec<(&'static Kind<H>, KindPlaces)>);
+
+/// The places of one kind.
+struct KindPlaces {
+    free: Arc<Semaphore>,
+    per_person: usize,
+    /// How many each person's jobs take.
+    taken: Arc<DashMap<UserId, usize>>,
+}
+
+/// A place, until it is dropped.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    taken: Arc<DashMap<UserId, usize>>,
+    owner: Option<UserId>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(owner) = self.owner else { return };
+        self.taken.remove_if_mut(&owner, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
+    }
+}
 
 impl<H> Places<H> {
     fn of(kinds: &'static [Kind<H>], config: &Config) -> Self {
-        Self(kinds.iter().map(|kind| (kind, Arc::new(Semaphore::new((kind.places)(config))))).collect())
+        let places = |kind: &'static Kind<H>| {
+            let free = Arc::new(Semaphore::new((kind.places)(config)));
+            (kind, KindPlaces { free, per_person: (kind.per_person)(config), taken: Arc::default() })
+        };
+        Self(kinds.iter().map(places).collect())
     }
 
     /// The kinds of which one more can be worked on.
     fn free(&self) -> Vec<&'static str> {
-        self.0.iter().filter(|(_, places)| places.available_permits() > 0).map(|(kind, _)| kind.name).collect()
+        self.0.iter().filter(|(_, places)| places.free.available_permits() > 0).map(|(kind, _)| kind.name).collect()
+    }
+
+    /// The people whose jobs of this kind take as many places as they may.
+    fn busy(&self, name: &str) -> Vec<UserId> {
+        let Some((_, places)) = self.0.iter().find(|(kind, _)| kind.name == name) else { return Vec::new() };
+        places.taken.iter().filter(|taken| *taken.value() >= places.per_person).map(|taken| *taken.key()).collect()
     }
 
     /// What is done as fast as it is claimed never fills its places: without taking turns, a thousand of it would keep every kind behind it waiting.
-    fn take(&mut self, name: &str) -> Option<(&'static Kind<H>, OwnedSemaphorePermit)> {
+    fn take(&mut self, name: &str, owner: Option<UserId>) -> Option<(&'static Kind<H>, Place)> {
         let at = self.0.iter().position(|(kind, _)| kind.name == name)?;
         self.0[at..].rotate_left(1);
         let (kind, places) = self.0.last()?;
-        Some((kind, Arc::clone(places).try_acquire_owned().ok()?))
+        let permit = Arc::clone(&places.free).try_acquire_owned().ok()?;
+        if let Some(owner) = owner {
+            *places.taken.entry(owner).or_default() += 1;
+        }
+        Some((kind, Place { _permit: permit, taken: Arc::clone(&places.taken), owner }))
     }
 }
 
@@ -142,7 +182,7 @@ struct Taken<H: 'static> {
     kind: &'static Kind<H>,
     claim: job::Model,
     lease: Lease,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// Claims a job of a kind that there is a place for. Kinds that only a newer version knows wait for one.
@@ -153,9 +193,11 @@ async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<
     }
     for kind in query::jobs::due(db.reader(), &free).await? {
         let asked = Instant::now();
-        let Some(claim) = query::jobs::claim(db.writer(), kind, host.instance_id(), LEASE).await? else { continue };
+        let busy = places.busy(kind);
+        let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE).await?;
+        let Some(claim) = claimed else { continue };
         // Nobody else takes places, so the one that was free is free.
-        return Ok(places.take(kind).map(|(kind, place)| Taken {
+        return Ok(places.take(kind, claim.owner).map(|(kind, place)| Taken {
             kind,
             lease: Lease::new(&claim, asked),
             claim,
@@ -251,7 +293,7 @@ mod tests {
     use std::ffi::OsString;
 
     use appcore::{
-        InstanceId, Timestamp,
+        InstanceId, Timestamp, UserId, WorkspaceId,
         config::load_from,
         event::{EventBus, MemoryBus},
         view::JobStatus,
@@ -398,6 +440,28 @@ mod tests {
         work(Arc::clone(&program), last, draining, wake).await;
         let job = query::job_list::find(program.db.reader(), id).await.unwrap().unwrap();
         assert_eq!(job.status, JobStatus::Dead);
+    }
+
+    #[tokio::test]
+    async fn one_persons_jobs_leave_places_to_others() {
+        let program = program().await;
+        let (greedy, other, workspace) = (UserId::new(), UserId::new(), WorkspaceId::new());
+        for owner in [[greedy; 10].as_slice(), &[other]].concat() {
+            let job = Easy { id: Uuid::now_v7() };
+            crate::ask_for(program.db.writer(), Timestamp(0), &job, (owner, workspace)).await.unwrap();
+        }
+        let mut places = Places::of(KINDS, &program.config);
+        let mut running = Vec::new();
+        while let Some(taken) = next(&*program, &mut places).await.unwrap() {
+            running.push(taken);
+        }
+        let of =
+            |running: &[Taken<Program>], owner| running.iter().filter(|taken| taken.claim.owner == Some(owner)).count();
+        assert_eq!((of(&running, greedy), of(&running, other)), (4, 1), "of 8 places one person has half");
+        let at = running.iter().position(|taken| taken.claim.owner == Some(greedy)).unwrap();
+        drop(running.remove(at));
+        running.push(next(&*program, &mut places).await.unwrap().unwrap());
+        assert!(of(&running, greedy) == 4 && next(&*program, &mut places).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -8,6 +8,9 @@
 //! owner's last one, and never before the round that is being claimed, so a queue of thousands delays its owner only. Other jobs, and
 //! those that are tried again, have no `turn` and are claimed when they are due.
 //!
+//! A claim leaves out the jobs of people who have as many running on the claiming instance as they may: with all places taken by one person's, everybody
+//! else would wait until one of these ends, however the turns are.
+//!
 //! Of the jobs with one concurrency key one runs at a time; a unique index sees to it. A claim that meets a job whose key is taken sets it
 //! aside (`is_behind`), so that the next claim doesn't meet it again; whatever ends the running job lets one of them back in. So a claim
 //! reads a few rows of an index, however long the queue is.
@@ -197,16 +200,17 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
     Ok(found.into_iter().filter_map(|row| kinds.get(usize::try_from(row.place).ok()?).copied()).collect())
 }
 
-/// Claims the job of this kind that is next, if there is one, until `lease` has passed.
+/// Claims the job of this kind that is next, if there is one, until `lease` has passed. Jobs that it is the turn of and that belong to `busy` people are
+/// left out.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
-    kind: &str,
+    (kind, busy): (&str, &[UserId]),
     worker: InstanceId,
     lease: Duration,
 ) -> Result<Option<Model>, AppError> {
     for way in Way::ALL {
         loop {
-            match claim_first(db, way, kind, worker, lease).await? {
+            match claim_first(db, way, (kind, busy), worker, lease).await? {
                 Attempt::Claimed(job) => return Ok(Some(*job)),
                 Attempt::None => break,
                 Attempt::KeyTaken => {}
@@ -226,7 +230,7 @@ enum Attempt {
 async fn claim_first<C: ConnectionTrait>(
     db: &C,
     way: Way,
-    kind: &str,
+    (kind, busy): (&str, &[UserId]),
     worker: InstanceId,
     lease: Duration,
 ) -> Result<Attempt, AppError> {
@@ -248,13 +252,19 @@ async fn claim_first<C: ConnectionTrait>(
         unless_busy(now, "updated_at"),
     ]
     .join(", ");
+    let mut values: Vec<Value> = vec![worker.into(), millis(lease), kind.into()];
+    let mut idle = String::new();
+    if matches!(way, Way::InTurn) && !busy.is_empty() {
+        let numbers: Vec<String> = (values.len() + 1..).take(busy.len()).map(|number| format!("${number}")).collect();
+        idle = format!(" AND j.owner NOT IN ({})", numbers.join(", "));
+        values.extend(busy.iter().map(|owner| Value::from(*owner)));
+    }
     let sql = format!(
-        "WITH head AS MATERIALIZED (SELECT j.id, j.lane FROM jobs j WHERE j.kind = $3 AND {waiting} ORDER BY {order} LIMIT 1 {skip_locked}), \
+        "WITH head AS MATERIALIZED (SELECT j.id, j.lane FROM jobs j WHERE j.kind = $3 AND {waiting}{idle} ORDER BY {order} LIMIT 1 {skip_locked}), \
          busy AS MATERIALIZED (SELECT r.id FROM jobs r WHERE r.lane = (SELECT lane FROM head) AND r.id <> (SELECT id FROM head) \
            AND r.status = 'running' {share}) \
          UPDATE jobs SET is_behind = EXISTS (SELECT 1 FROM busy), {set} WHERE id = (SELECT id FROM head) RETURNING *"
     );
-    let values: [Value; 3] = [worker.into(), millis(lease), kind.into()];
     match Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).one(db).await {
         Ok(None) => Ok(Attempt::None),
         Ok(Some(job)) if job.is_behind => Ok(Attempt::KeyTaken),

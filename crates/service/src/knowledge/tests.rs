@@ -84,7 +84,7 @@ async fn whoever_has_many_files_read_keeps_nobody_else_waiting() {
         embed_anew(&app, "embed-2").await.unwrap();
         let mut read = Vec::new();
         while let Some(job) =
-            query::jobs::claim(db, ReadJob::KIND, app.instance_id, Duration::from_secs(60)).await.unwrap()
+            query::jobs::claim(db, (ReadJob::KIND, &[]), app.instance_id, Duration::from_secs(60)).await.unwrap()
         {
             read.push(job.subject);
         }

@@ -25,7 +25,7 @@ async fn whoever_links_to_much_keeps_nobody_elses_previews_waiting() {
         let mut read = Vec::new();
         let lease = Duration::from_secs(60);
         while let Some(job) =
-            query::jobs::claim(fixture.db.writer(), "preview", InstanceId::new(), lease).await.unwrap()
+            query::jobs::claim(fixture.db.writer(), ("preview", &[]), InstanceId::new(), lease).await.unwrap()
         {
             read.push(job.subject);
         }
