@@ -125,7 +125,7 @@ impl Endpoint for ExportMe {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
-        Ok(Reply::pieces(offboarding::export(ctx.shared_app(), by)))
+        Ok(Reply::pieces(offboarding::export(ctx.shared_app(), by).await?))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         oversight::{entry, keep_an_admin, lock, not_oneself},
     },
     audit::{self, Action},
+    work_pools::WorkOwner,
 };
 
 /// All of somebody's data, as they would export it themselves.
@@ -28,7 +29,7 @@ pub async fn export_of(
     let account = users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
     // Whose data it is; the credentials stay the administrator's.
     let whose = Principal { user_id: id, role: rows::role(&account)?, ..Principal::clone(by) };
-    Ok(export::pieces(app, whose, entry(by, Action::UserExported, id)))
+    export::pieces(app, whose, (entry(by, Action::UserExported, id), WorkOwner::user(by.user_id))).await
 }
 
 /// Deletes somebody's account. What others share with it stays usable.

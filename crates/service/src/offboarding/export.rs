@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
 
 use crate::{
@@ -19,7 +19,9 @@ use crate::{
     accounts::{identities, issue, passkeys, sessions},
     audit::{self, Action, Entry},
     gateway::keys,
-    notes, workspaces,
+    notes,
+    work_pools::{WorkOwner, WorkPool, WorkSlot},
+    workspaces,
 };
 
 /// Pieces that may wait for a reader who is slow.
@@ -28,26 +30,32 @@ const AHEAD: usize = 4;
 const PIECE: usize = 16 * 1024;
 
 /// The caller's own data.
-pub fn export(app: Arc<App>, by: Principal) -> impl Stream<Item = Result<Vec<u8>, AppError>> + use<> {
-    let entry = Entry::by(&by, Action::Exported, None);
-    pieces(app, by, entry)
-}
-
-/// The JSON of [`appcore::view::Export`], piece by piece: the data of `by`. `entry` says who has asked for it.
-pub(super) fn pieces(
+pub async fn export(
     app: Arc<App>,
     by: Principal,
-    entry: Entry,
-) -> impl Stream<Item = Result<Vec<u8>, AppError>> + use<> {
+) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
+    let entry = Entry::by(&by, Action::Exported, None);
+    let owner = WorkOwner::user(by.user_id);
+    pieces(app, by, (entry, owner)).await
+}
+
+/// The JSON of [`appcore::view::Export`], piece by piece: the data of `by`. The audit entry and the owner of the work say who asks for it.
+pub(super) async fn pieces(
+    app: Arc<App>,
+    by: Principal,
+    (entry, owner): (Entry, WorkOwner),
+) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
     let (sender, receiver) = mpsc::channel(AHEAD);
+    let slot = Some(app.work.export.acquire(owner).await?);
     tokio::spawn(async move {
-        let mut out = Out { sender, text: Vec::new(), first: true };
+        let pool = Arc::clone(&app.work.export);
+        let mut out = Out { sender, text: Vec::new(), first: true, slot, pool, owner };
         match write(&app, &by, entry, &mut out).await {
             Ok(()) | Err(Stopped::ReaderIsGone) => {}
             Err(Stopped::By(error)) => _ = out.sender.send(Err(error)).await,
         }
     });
-    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+    Ok(stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }))
 }
 
 /// Why the writing ended early.
@@ -67,6 +75,10 @@ struct Out {
     text: Vec<u8>,
     /// Whether the list is still empty.
     first: bool,
+    /// `None` while a slow reader is waited for: they keep nobody else waiting.
+    slot: Option<WorkSlot>,
+    pool: Arc<WorkPool>,
+    owner: WorkOwner,
 }
 
 impl Out {
@@ -92,7 +104,17 @@ impl Out {
     }
 
     async fn flush(&mut self) -> Result<(), Stopped> {
-        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| Stopped::ReaderIsGone)
+        let piece = Ok(std::mem::take(&mut self.text));
+        match self.sender.try_send(piece) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(Stopped::ReaderIsGone),
+            Err(TrySendError::Full(piece)) => {
+                self.slot = None;
+                self.sender.send(piece).await.map_err(|_| Stopped::ReaderIsGone)?;
+            }
+        }
+        self.slot = Some(self.pool.acquire_for_job(self.owner).await);
+        Ok(())
     }
 }
 
