@@ -92,13 +92,17 @@ pub struct UnreadFile {
     pub id: UploadId,
     pub name: String,
     pub media_type: String,
+    pub owner_id: Option<UserId>,
+    /// Of the conversation in which it was sent; one of them where there are several.
+    pub workspace_id: WorkspaceId,
 }
 
 /// The files of these messages that nobody has read, pictures and voice notes aside.
 pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<UnreadFile>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
     let sql = format!(
-        "SELECT DISTINCT u.id, u.name, u.media_type FROM {} JOIN message_uploads f ON f.message_id = w.id \
+        "SELECT DISTINCT u.id, u.name, u.media_type, u.owner_id, c.workspace_id FROM {} JOIN message_uploads f ON f.message_id = w.id \
+         JOIN messages m ON m.id = w.id JOIN conversations c ON c.id = m.conversation_id \
          JOIN uploads u ON u.id = f.upload_id WHERE u.kind = 'file' AND u.removed_at IS NULL AND u.media_type NOT LIKE 'image/%' \
            AND NOT EXISTS (SELECT 1 FROM upload_texts t WHERE t.upload_id = u.id)",
         asked.table()

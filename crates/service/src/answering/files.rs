@@ -21,6 +21,7 @@ use crate::{
         self, Object, is_readable,
         text::{self, Source},
     },
+    work_pools::WorkOwner,
 };
 
 /// Pictures that a model is shown for one answer, and their bytes together.
@@ -47,6 +48,7 @@ const SHARE: usize = 2;
 #[derive(Clone, Copy)]
 pub(crate) struct FileReader<'a> {
     app: &'a App,
+    owner: WorkOwner,
     sees_pictures: bool,
     /// How large it looks at them.
     picture_size: PictureSize,
@@ -82,7 +84,7 @@ enum Part {
 
 impl<'a> FileReader<'a> {
     /// For a model, of whose window so many tokens may be filled.
-    pub fn new(app: &'a App, model: Option<&Model>, tokens: usize) -> Self {
+    pub fn new(app: &'a App, owner: WorkOwner, model: Option<&Model>, tokens: usize) -> Self {
         let able = model.map(|model| &model.definition.capabilities);
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
         // Whichever deployment answers.
@@ -91,6 +93,7 @@ impl<'a> FileReader<'a> {
         let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
         Self {
             app,
+            owner,
             sees_pictures: able.is_some_and(|able| able.images),
             picture_size: size.unwrap_or(PictureSize::USUAL),
             reads_pdfs: able.is_some_and(|able| able.pdf),
@@ -262,7 +265,8 @@ impl<'a> FileReader<'a> {
         }
         let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
         let source = Source { id: upload.id, name, media_type, size: upload.size };
-        let document = match text::document(self.app, &source).await {
+        let slot = self.app.work.parsing.acquire_for_job(self.owner).await;
+        let document = match text::document(self.app, &source, &slot).await {
             Ok(Ok(document)) => document,
             Ok(Err(Unreadable::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
             Ok(Err(Unreadable::Type)) => return Err(UnseenReason::Type),

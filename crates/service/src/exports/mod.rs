@@ -7,7 +7,7 @@ mod job;
 use std::time::Duration;
 
 use appcore::{
-    AppError, Code, ConversationId, Timestamp, UploadId, UserId,
+    AppError, Code, ConversationId, Timestamp, UploadId, UserId, WorkspaceId,
     access::Access,
     auth::Principal,
     view::{ExportFormat, Upload, UploadKind},
@@ -49,18 +49,19 @@ pub struct Wanted {
 pub struct ExportableConversation {
     by: Principal,
     id: ConversationId,
+    workspace_id: WorkspaceId,
 }
 
 impl ExportableConversation {
     pub async fn ask(app: &App, by: &Principal, id: ConversationId) -> Result<Self, AppError> {
-        check(app, by.user_id, id).await?;
-        Ok(Self { by: by.clone(), id })
+        let workspace_id = check(app, by.user_id, id).await?.workspace_id;
+        Ok(Self { by: by.clone(), id, workspace_id })
     }
 }
 
 /// Begins an export. Answers the upload that it will be, which is pending until it is written.
 pub async fn begin(app: &App, conversation: &ExportableConversation, wanted: Wanted) -> Result<Upload, AppError> {
-    let ExportableConversation { by, id } = conversation;
+    let ExportableConversation { by, id, workspace_id } = conversation;
     if wanted.from.zip(wanted.to).is_some_and(|(from, to)| from > to) {
         return Err(AppError::field("to", "invalid", "This is before the beginning."));
     }
@@ -86,7 +87,7 @@ pub async fn begin(app: &App, conversation: &ExportableConversation, wanted: Wan
     };
     let tx = app.db.begin().await.map_err(app_error)?;
     uploads::insert(&tx, &new).await?;
-    jobs::ask(&tx, now, &job).await?;
+    jobs::ask_for(&tx, now, &job, (by.user_id, *workspace_id)).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(upload_id), KEPT).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);

@@ -21,6 +21,7 @@ use crate::{
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder},
     jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
+    work_pools::WorkOwner,
 };
 
 /// Files that one instance reads at the same time.
@@ -98,7 +99,7 @@ impl Job<App> for ReadJob {
             if failures > MOST_ATTEMPTS {
                 return Err(Trouble::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
             }
-            read(app, &holder, file).await
+            read(app, WorkOwner::of_job(claim), &holder, file).await
         };
         let read = tokio::select! {
             read = reading => read,
@@ -130,7 +131,7 @@ impl ReadJob {
     }
 }
 
-async fn read(app: &App, holder: &Holder, file: FileRow) -> Result<(), Trouble> {
+async fn read(app: &App, owner: WorkOwner, holder: &Holder, file: FileRow) -> Result<(), Trouble> {
     let job = ReadJob { file_id: file.id };
     let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(app).ok_or_else(|| lasting(NO_MODEL))?;
@@ -142,7 +143,7 @@ async fn read(app: &App, holder: &Holder, file: FileRow) -> Result<(), Trouble> 
     let payer = payer.ok_or_else(|| lasting("No one is left to pay for reading it. Add the file again."))?;
     job.set(app, holder, KnowledgeState::Reading, None).await?;
     if file.pieces == 0 {
-        cut_file(app, holder, &file).await?;
+        cut_file(app, owner, holder, &file).await?;
         holder.tell(app);
     }
     if !is_current {
@@ -171,10 +172,12 @@ async fn read(app: &App, holder: &Holder, file: FileRow) -> Result<(), Trouble> 
 }
 
 /// Takes the text out of a file, cuts it, and stores the pieces, all at once.
-async fn cut_file(app: &App, holder: &Holder, file: &FileRow) -> Result<(), Trouble> {
+async fn cut_file(app: &App, owner: WorkOwner, holder: &Holder, file: &FileRow) -> Result<(), Trouble> {
     let source =
         Source { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
-    let sections = text::sections(app, &source).await?;
+    let slot = app.work.parsing.acquire_for_job(owner).await;
+    let sections = text::sections(app, &source, &slot).await?;
+    drop(slot);
     let sections = sections.map_err(|why| Trouble::Lasting { sentence: why.to_string(), is_ours: false })?;
     let most = app.config.knowledge.max_pieces;
     let left = most.saturating_sub(rows::pieces_beside(app.db.writer(), file.assistant_id, file.id).await?);

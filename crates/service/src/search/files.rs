@@ -4,7 +4,7 @@
 //! is forgotten. The text is taken out by a process of its own, cut, and stored beside the file; then the file's messages are marked, so that
 //! the index reads them again. With the file its text goes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use appcore::{
     AppError, Code, UploadId,
@@ -15,7 +15,7 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     query::{
-        search::{self as rows, Indexed},
+        search::{self as rows, Indexed, UnreadFile},
         uploads,
     },
 };
@@ -28,12 +28,15 @@ use crate::{
     App,
     jobs::{self, Ended, Job, Stored, Work},
     uploads::text::{self, Source},
+    work_pools::WorkOwner,
 };
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: i64 = 64 * 1024 * 1024;
 /// So much of a file's text is searched, in bytes: about as many words as are indexed of a message.
 const MAX_TEXT: usize = 64 * 1024;
+/// Files of which this instance takes the text out at the same time.
+const PLACES: usize = 2;
 /// A file whose workers died so often has no text: it may be what kills them.
 const MOST_ATTEMPTS: i32 = 4;
 
@@ -56,16 +59,16 @@ impl Stored for FileTextJob {
 }
 
 impl Job<App> for FileTextJob {
-    /// Half of those that may read files: answers wait for theirs.
+    /// As many as may parse files: each waits for its slot.
     fn places(_config: &Config) -> usize {
-        1
+        PLACES
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         let Work { app, claim, lease, draining } = work;
         let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
         tokio::select! {
-            done = self.take_out(app, is_hopeless) => done.map(|()| Ended::Done),
+            done = self.take_out(app, WorkOwner::of_job(claim), is_hopeless) => done.map(|()| Ended::Done),
             _ = lease.keep(&app.db) => Ok(Ended::Lost),
             () = draining.cancelled() => Ok(Ended::HandedOn),
         }
@@ -73,7 +76,7 @@ impl Job<App> for FileTextJob {
 }
 
 impl FileTextJob {
-    async fn take_out(self, app: &App, is_hopeless: bool) -> Result<(), AppError> {
+    async fn take_out(self, app: &App, owner: WorkOwner, is_hopeless: bool) -> Result<(), AppError> {
         let id = self.upload_id;
         let is_read = rows::is_file_read(app.db.reader(), id).await?;
         let mut text = String::new();
@@ -83,7 +86,8 @@ impl FileTextJob {
             let size = file.size.unwrap_or_default();
             if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
                 let source = Source { id, name: file.name, media_type: file.media_type, size };
-                text = match text::sections(app, &source).await {
+                let slot = app.work.parsing.acquire_for_job(owner).await;
+                text = match text::sections(app, &source, &slot).await {
                     Ok(sections) => sections.map(|sections| joined(&sections)).unwrap_or_default(),
                     Err(error) if error.code() == Code::NotFound => return Ok(()),
                     Err(error) => return Err(error),
@@ -128,16 +132,19 @@ pub(super) async fn texts(app: &App, found: &[Indexed]) -> Result<HashMap<Uuid, 
         return Ok(HashMap::new());
     }
     let unread = rows::unread_files(app.db.reader(), &carrying).await?;
-    let unread: BTreeSet<UploadId> = unread
-        .into_iter()
-        .filter(|file| extract::is_readable(&file.media_type, &file.name))
-        .map(|file| file.id)
-        .collect();
+    let mut unread: Vec<UnreadFile> =
+        unread.into_iter().filter(|file| extract::is_readable(&file.media_type, &file.name)).collect();
+    unread.sort_unstable_by_key(|file| file.id);
+    unread.dedup_by_key(|file| file.id);
     if !unread.is_empty() {
         let now = app.clock.now();
         let tx = app.db.begin().await.map_err(app_error)?;
-        for upload_id in unread {
-            jobs::ask(&tx, now, &FileTextJob { upload_id }).await?;
+        for UnreadFile { id, owner_id, workspace_id, .. } in unread {
+            let job = FileTextJob { upload_id: id };
+            match owner_id {
+                Some(owner) => jobs::ask_for(&tx, now, &job, (owner, workspace_id)).await?,
+                None => jobs::ask(&tx, now, &job).await?,
+            }
         }
         tx.commit().await.map_err(app_error)?;
         jobs::wake(app);

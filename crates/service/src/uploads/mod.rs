@@ -58,8 +58,6 @@ const MAX_EXTENSION: usize = 16;
 const PEAKS: usize = 64;
 /// Files that are looked at, and pictures that are made smaller, at the same time; their memory is weighed beside that.
 const LOOKED_AT: usize = 2;
-/// Files whose text is read at the same time.
-const READ_AT_ONCE: usize = 2;
 
 /// The store, and who may look at files at the same time.
 pub struct Uploads {
@@ -67,14 +65,12 @@ pub struct Uploads {
     looking: Semaphore,
     /// Memory for decoding pictures, in MiB.
     decoding: Arc<Semaphore>,
-    reading: Semaphore,
 }
 
 impl Uploads {
     pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<Self>> {
         let (looking, decoding) = (Semaphore::new(LOOKED_AT), Arc::new(Semaphore::new(image::DECODING)));
-        let reading = Semaphore::new(READ_AT_ONCE);
-        Ok(Arc::new(Self { store: Store::open(config)?, looking, decoding, reading }))
+        Ok(Arc::new(Self { store: Store::open(config)?, looking, decoding }))
     }
 }
 

@@ -17,7 +17,9 @@ use tokio::{
 };
 
 use super::store::{Object, Pieces};
-use crate::App;
+#[cfg(doc)]
+use crate::work_pools::WorkPools;
+use crate::{App, work_pools::WorkSlot};
 
 /// How long a file may take, waits of a busy machine included.
 const PATIENCE: Duration = Duration::from_secs(8 * SECONDS);
@@ -34,32 +36,40 @@ pub(crate) struct Source {
 }
 
 /// The text of a file that was received whole. An error is ours and may be gone later; what is [`Unreadable`] stays so.
-pub(crate) async fn sections(app: &App, source: &Source) -> Result<Result<Vec<Section>, Unreadable>, AppError> {
-    Ok(document(app, source).await?.map(|document| document.sections))
+pub(crate) async fn sections(
+    app: &App,
+    source: &Source,
+    slot: &WorkSlot,
+) -> Result<Result<Vec<Section>, Unreadable>, AppError> {
+    Ok(document(app, source, slot).await?.map(|document| document.sections))
 }
 
-/// The text of a file that was received whole, with how many pages it has.
-pub(crate) async fn document(app: &App, source: &Source) -> Result<Outcome, AppError> {
+/// The text of a file that was received whole, with how many pages it has. The caller holds a slot of [`WorkPools::parsing`].
+pub(crate) async fn document(app: &App, source: &Source, _slot: &WorkSlot) -> Result<Outcome, AppError> {
     if !extract::is_readable(&source.media_type, &source.name) {
         return Ok(Err(Unreadable::Type));
     }
     let size = u64::try_from(source.size).unwrap_or_default();
     let pieces = app.uploads.store.read(Object::Whole(source.id), 0..size).await?;
     let task = Task { media_type: source.media_type.clone(), name: source.name.clone() };
-    in_turn(app, task, pieces).await
+    read_in_time(task, pieces).await
 }
 
-/// The text of what is no file of ours.
-pub(crate) async fn of_bytes(app: &App, name: &str, media_type: &str, bytes: Bytes) -> Result<Outcome, AppError> {
+/// The text of what is no file of ours. The caller holds a slot of [`WorkPools::parsing`].
+pub(crate) async fn of_bytes(
+    name: &str,
+    media_type: &str,
+    bytes: Bytes,
+    _slot: &WorkSlot,
+) -> Result<Outcome, AppError> {
     if !extract::is_readable(media_type, name) {
         return Ok(Err(Unreadable::Type));
     }
     let task = Task { media_type: media_type.to_owned(), name: name.to_owned() };
-    in_turn(app, task, stream::iter([Ok(bytes)]).boxed()).await
+    read_in_time(task, stream::iter([Ok(bytes)]).boxed()).await
 }
 
-async fn in_turn(app: &App, task: Task, pieces: Pieces) -> Result<Outcome, AppError> {
-    let _place = app.uploads.reading.acquire().await.map_err(AppError::internal)?;
+async fn read_in_time(task: Task, pieces: Pieces) -> Result<Outcome, AppError> {
     match timeout(PATIENCE, read(task, pieces)).await {
         Ok(read) => read,
         // It has used less than it may: the machine is busy.
