@@ -88,6 +88,8 @@ enum Search {
         #[arg(long)]
         wait: bool,
     },
+    /// Take the words of deleted messages out of the index now; a running server does so every hour
+    Purge,
 }
 
 #[derive(Subcommand)]
@@ -178,6 +180,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Config { reference: false } => print(&load()?.describe()),
         Command::Admin { action } => in_runtime(administer(load()?.config, action)),
         Command::Search { action: Search::Rebuild { wait } } => in_runtime(rebuild_search(load()?.config, wait)),
+        Command::Search { action: Search::Purge } => in_runtime(purge_search(load()?.config)),
         Command::Openapi => print(&endpoint::openapi::text()?),
         Command::ReadFile => Ok(extract::isolated::serve()?),
     }
@@ -223,6 +226,22 @@ async fn rebuild_search(config: Config, waits: bool) -> anyhow::Result<()> {
     if waits {
         watch_search(&config, &database).await?;
     }
+    Ok(database.close().await?)
+}
+
+async fn purge_search(config: Config) -> anyhow::Result<()> {
+    let database = connect(&config).await?;
+    schema::require_current(&database).await?;
+    let begun = Instant::now();
+    while !search::purge(&config, &database).await? {
+        anyhow::ensure!(
+            begun.elapsed() < GIVE_UP,
+            "The index has not read all messages within {} s. Is a server running?",
+            GIVE_UP.as_secs()
+        );
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    print("The words of deleted messages are gone from the index.\n")?;
     Ok(database.close().await?)
 }
 

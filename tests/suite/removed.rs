@@ -1,8 +1,11 @@
 //! Deleted means gone: what was edited or deleted is told to nobody any more, and stands in no file.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
-use support::{Application, Engine, Member, Socket, json, wait_until};
+use reqwest::Method;
+use support::{Application, Engine, Member, PASSWORD, Socket, json, new_id, wait_until};
+
+use crate::search::finds;
 
 const DELETED: &str = "SECRET-DELETED-TEXT";
 const EDITED: &str = "SECRET-FIRST-VERSION";
@@ -111,6 +114,84 @@ async fn what_was_deleted_leaves_the_files_also_after_a_kill() {
         [DELETED, EDITED, BETWEEN].iter().all(|gone| !stands_in_files(app.folder(), gone))
     })
     .await;
+}
+
+/// Words of a message, of a file, of a note, and the name of an account.
+const WORDS: [&str; 4] = ["quetzalcoatl", "archaeopteryx", "pachycephalos", "Xylophanes"];
+
+#[tokio::test]
+async fn words_of_what_was_deleted_are_in_no_file_table_or_key_after_a_purge() {
+    let app = Application::start().await;
+    let (anna, ben, gone) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up(WORDS[3]).await);
+    let chat = anna.open_single(&ben).await;
+    let said = anna.send_message(&chat, &format!("a {} flies by", WORDS[0])).await;
+    let file = anna.upload("birds.txt", "text/plain", format!("The {} had feathers.", WORDS[1])).await;
+    let sent = anna.send_files(&chat, "see the file", &[&file]).await.data_with(201);
+    finds(&ben, WORDS[0], &[&format!("a {} flies by", WORDS[0])]).await;
+    finds(&ben, WORDS[1], &["see the file"]).await;
+    let note = format!("/r1/notes/{}", new_id());
+    anna.put(&note, json!({ "title": "Thick heads", "content": WORDS[2], "version": 0 })).await.data_with(201);
+    gone.open_single(&ben).await;
+    for word in WORDS {
+        assert!(is_stored(&app, word).await, "{word} is found before it is deleted");
+    }
+
+    for message in [&said, &sent] {
+        anna.delete(&format!("/r1/messages/{}", message["id"].as_str().unwrap())).await.data();
+    }
+    anna.delete(&note).await.data();
+    let end = gone.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD }));
+    gone.send(end).await.data();
+    let purged = app.command(&["search", "purge"]).await;
+    assert!(purged.status.success(), "{purged:?}");
+    for word in WORDS {
+        wait_until(&format!("{word} is gone"), async || !is_stored(&app, word).await).await;
+    }
+}
+
+/// Whether a word is in any file of the installation, in any table, or in Redis.
+async fn is_stored(app: &Application, word: &str) -> bool {
+    if is_below(app.folder(), word) {
+        return true;
+    }
+    if app.database.engine == Engine::Postgres {
+        // The rows of all tables as text.
+        let of_table =
+            format!("format('SELECT count(*) AS c FROM %I t WHERE t::text ILIKE %L', table_name, '%{word}%')");
+        let counted = format!("(xpath('/row/c/text()', query_to_xml({of_table}, false, true, '')))[1]::text::bigint");
+        let tables = "information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
+        if app.database.number(&format!("SELECT sum({counted})::bigint FROM {tables}")).await > 0 {
+            return true;
+        }
+    }
+    app.redis.as_ref().is_some_and(|redis| is_in_redis(&redis.url(), word))
+}
+
+fn is_below(folder: &Path, word: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return is_below(&path, word);
+        }
+        holds(&std::fs::read(path).unwrap_or_default(), word)
+    })
+}
+
+fn is_in_redis(url: &str, word: &str) -> bool {
+    let redis = |arguments: &[&str]| {
+        let said = Command::new("redis-cli").args(["-u", url]).args(arguments).output().expect("redis-cli is there");
+        assert!(said.status.success(), "{said:?}");
+        said.stdout
+    };
+    redis(&["CONFIG", "SET", "rdbcompression", "no"]);
+    let keys = String::from_utf8(redis(&["--scan"])).unwrap();
+    keys.lines().any(|key| holds(key.as_bytes(), word) || holds(&redis(&["DUMP", key]), word))
+}
+
+/// Whatever the case.
+fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn stands_in_files(folder: &Path, text: &str) -> bool {

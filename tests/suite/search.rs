@@ -729,3 +729,27 @@ mod cluster {
         wait_until("all are found", all).await;
     }
 }
+
+#[tokio::test]
+async fn one_members_many_searches_keep_nobody_else_from_searching() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, &"bcdzazabcd bcdzazabce ".repeat(200)).await;
+    anna.send_message(&chat, "a puffin").await;
+    finds(&ben, "puffin", &["a puffin"]).await;
+    let phrase = format!("-\"{}\" {}", "bcdzazabcd ".repeat(20), "zaza ".repeat(22));
+    let greedy = futures_util::future::join_all((0..60).map(|_| ask(&anna, &[("q", phrase.trim())])));
+    let (greedy, ()) = tokio::join!(greedy, async {
+        for _ in 0..5 {
+            assert_eq!(found(&ben, "puffin").await, ["a puffin"]);
+        }
+    });
+    for answer in greedy {
+        if answer.status == 503 {
+            assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+        } else {
+            assert_eq!(answer.data()["timed_out"], false);
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //! Words with digits and those of scripts without spaces are not in it: nobody mistypes a number so that another one is meant.
 
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
     sync::{Arc, OnceLock},
 };
 
@@ -21,6 +22,10 @@ const PART: usize = 4;
 const LONGEST: usize = 40;
 /// New words that are kept beside the others; past it all are put together.
 const FRESH: usize = 5_000;
+/// Words that are kept at most, for a bounded memory and time: about 20 MB. Words that are first met later are found only as they are typed.
+const MAX_WORDS: usize = 1_000_000;
+/// Words that fit which one look-up examines, in the order of the alphabet: somebody may have written millions that fit.
+const MAX_EXAMINED: usize = 100_000;
 
 /// A word of the texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +75,8 @@ impl Dictionary {
     pub fn with(&self, terms: Vec<Term>) -> Self {
         let mut extended = self.clone();
         extended.last = terms.iter().map(|term| term.number).fold(self.last, i64::max);
-        let mut kept = terms.into_iter().filter(|term| is_kept(&term.text)).peekable();
+        let room = MAX_WORDS.saturating_sub(self.len());
+        let mut kept = terms.into_iter().filter(|term| is_kept(&term.text)).take(room).peekable();
         if kept.peek().is_some() {
             Arc::make_mut(&mut extended.fresh).extend(kept.map(|term| (term.text, term.count)));
         }
@@ -124,7 +130,8 @@ impl Dictionary {
             }
         };
         let mut stream = self.settled.map.search(&dfa).into_stream();
-        while let Some((near, count)) = stream.next() {
+        for _ in 0..MAX_EXAMINED {
+            let Some((near, count)) = stream.next() else { break };
             if let Ok(near) = std::str::from_utf8(near) {
                 take(near, count);
             }
@@ -142,14 +149,15 @@ impl Dictionary {
     /// The commonest words that begin so.
     #[must_use]
     pub fn beginning(&self, word: &str, most: usize) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = Commonest::new(most);
         let mut stream = self.settled.map.search(Str::new(word).starts_with()).into_stream();
-        while let Some((begun, count)) = stream.next() {
-            found.push((u64::MAX - count, begun.to_vec()));
+        for _ in 0..MAX_EXAMINED {
+            let Some((begun, count)) = stream.next() else { break };
+            found.offer(begun, count);
         }
         let fresh = self.fresh.range(word.to_owned()..).take_while(|(begun, _)| begun.starts_with(word));
-        found.extend(fresh.map(|(begun, count)| (u64::MAX - count, begun.as_bytes().to_vec())));
-        commonest(found, most)
+        fresh.for_each(|(begun, count)| found.offer(begun.as_bytes(), *count));
+        found.words()
     }
 
     /// The commonest words that have it in them, but not at their beginning.
@@ -159,36 +167,54 @@ impl Dictionary {
             return Vec::new();
         }
         let lines = &self.settled.lines;
-        let mut found = Vec::new();
-        for at in memmem::find_iter(lines, part.as_bytes()) {
+        let mut found = Commonest::new(most);
+        for at in memmem::find_iter(lines, part.as_bytes()).take(MAX_EXAMINED) {
             let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
             let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |length| at + length);
             let word = &lines[start..end];
             // Where a word has it twice, the first one says where it is.
             if start < at && memmem::find(word, part.as_bytes()) == Some(at - start) {
-                found.push((u64::MAX - self.settled.map.get(word).unwrap_or(0), word.to_vec()));
+                found.offer(word, self.settled.map.get(word).unwrap_or(0));
             }
         }
         let fresh = self.fresh.iter().filter(|(word, _)| word.find(part).is_some_and(|at| at > 0));
-        found.extend(fresh.map(|(word, count)| (u64::MAX - count, word.as_bytes().to_vec())));
-        commonest(found, most)
+        fresh.for_each(|(word, count)| found.offer(word.as_bytes(), *count));
+        found.words()
     }
 }
 
-fn commonest(mut found: Vec<(u64, Vec<u8>)>, most: usize) -> Vec<String> {
-    // Twice as many: a word may be among the settled and among the fresh ones.
-    if found.len() > 2 * most {
-        found.select_nth_unstable(2 * most);
-        found.truncate(2 * most);
+/// The commonest of the words that it is offered, in memory for these alone.
+struct Commonest {
+    most: usize,
+    /// The rarest first. Twice as many as are wanted: a word may be among the settled and among the fresh ones.
+    kept: BinaryHeap<(Reverse<u64>, Vec<u8>)>,
+}
+
+impl Commonest {
+    const fn new(most: usize) -> Self {
+        Self { most, kept: BinaryHeap::new() }
     }
-    found.sort_unstable();
-    let mut words: Vec<String> = Vec::with_capacity(most);
-    for word in found.into_iter().filter_map(|(_, word)| String::from_utf8(word).ok()) {
-        if words.len() < most && !words.contains(&word) {
-            words.push(word);
+
+    fn offer(&mut self, word: &[u8], count: u64) {
+        if self.kept.len() >= 2 * self.most {
+            let Some(rarest) = self.kept.peek() else { return };
+            if (Reverse(count), word) >= (rarest.0, rarest.1.as_slice()) {
+                return;
+            }
+            self.kept.pop();
         }
+        self.kept.push((Reverse(count), word.to_vec()));
     }
-    words
+
+    fn words(self) -> Vec<String> {
+        let mut words: Vec<String> = Vec::with_capacity(self.most);
+        for word in self.kept.into_sorted_vec().into_iter().filter_map(|(_, word)| String::from_utf8(word).ok()) {
+            if words.len() < self.most && !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        words
+    }
 }
 
 fn is_kept(word: &str) -> bool {

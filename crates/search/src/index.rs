@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 use crate::{
+    deadline::Deadline,
     query::{Atom, Has},
     token::Tokens,
 };
@@ -86,6 +87,8 @@ pub struct Plan {
     /// Only what is numbered below it.
     pub below: Option<i64>,
     pub limit: u32,
+    /// An index that can stops then, and finds nothing.
+    pub deadline: Deadline,
 }
 
 impl Plan {

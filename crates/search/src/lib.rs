@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows who may read what, nor where messages lie.
 
+mod deadline;
 mod dictionary;
 mod fold;
 mod index;
@@ -21,6 +22,7 @@ mod reading;
 mod sqlite;
 mod token;
 
+pub use deadline::Deadline;
 pub use dictionary::{Dictionary, Term};
 pub use fold::{folded, folded_line};
 pub use index::{Batch, Candidate, Change, Document, Fill, Plan, TERMS};

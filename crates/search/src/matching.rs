@@ -121,18 +121,44 @@ fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
         Atom::Beginning(beginning) => single(&|term| term.starts_with(beginning)),
         Atom::Phrase { terms, is_open } => {
             let Some((last, first)) = terms.split_last() else { return Vec::new() };
-            let runs = found.words.windows(terms.len()).filter(|run| {
-                let end = &run[first.len()].term;
-                run.iter().zip(first).all(|(token, term)| token.term == *term)
-                    && (end == last || *is_open && end.starts_with(last.as_str()))
-            });
-            let place = |run: &[Token]| {
-                let (begin, end) = (&run[0], &run[first.len()]);
-                (begin.position, end.position, begin.range.start..end.range.end)
+            let place = |start: usize| {
+                let (begin, end) = (&found.words[start], found.words.get(start + first.len())?);
+                let is_end = end.term == *last || *is_open && end.term.starts_with(last.as_str());
+                is_end.then_some((begin.position, end.position, begin.range.start..end.range.end))
             };
-            runs.map(place).collect()
+            runs(first, &found.words).into_iter().filter_map(place).collect()
         }
     }
+}
+
+/// The places among `words` at which `terms` follow each other, in time that is linear in both (Knuth, Morris and Pratt, "Fast Pattern Matching in
+/// Strings"): a text and a phrase may repeat one word hundreds of times.
+fn runs(terms: &[String], words: &[Token]) -> Vec<usize> {
+    if terms.is_empty() {
+        return (0..words.len()).collect();
+    }
+    // For each term: how many of the first terms stand before it as well, it included.
+    let mut borders = vec![0; terms.len()];
+    let mut border = 0;
+    for (at, term) in terms.iter().enumerate().skip(1) {
+        while border > 0 && terms[border] != *term {
+            border = borders[border - 1];
+        }
+        border += usize::from(terms[border] == *term);
+        borders[at] = border;
+    }
+    let (mut starts, mut matched) = (Vec::new(), 0);
+    for (at, word) in words.iter().enumerate() {
+        while matched > 0 && terms[matched] != word.term {
+            matched = borders[matched - 1];
+        }
+        matched += usize::from(terms[matched] == word.term);
+        if matched == terms.len() {
+            starts.push(at + 1 - matched);
+            matched = borders[matched - 1];
+        }
+    }
+    starts
 }
 
 fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
@@ -168,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Dictionary, Term};
+    use crate::{Deadline, Dictionary, Term};
 
     const NOW: i64 = 1_790_000_000_000;
 
@@ -181,7 +207,7 @@ mod tests {
     /// The texts that answer, the best first, with what is found in them.
     fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
         let query = Query::parse(query, NOW).unwrap();
-        let reading = Reading::wide(&query, &dictionary(texts));
+        let reading = Reading::wide(&query, &dictionary(texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let mut found: Vec<(u32, &str, Vec<&str>)> = texts
             .iter()
@@ -231,7 +257,7 @@ mod tests {
     fn a_typo_is_named_by_the_word_that_stands_there() {
         let query = Query::parse("dashbord late", NOW).unwrap();
         let texts = ["The Dashboard is late", "a dashbord, late"];
-        let reading = Reading::wide(&query, &dictionary(&texts));
+        let reading = Reading::wide(&query, &dictionary(&texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let instead = |text: &str| matcher.matches(text).unwrap().instead;
         assert_eq!(instead(texts[0]), [Some("dashboard".to_owned()), None]);
@@ -247,11 +273,20 @@ mod tests {
     }
 
     proptest! {
+        /// A phrase is found wherever its words follow each other, also where the places overlap.
+        #[test]
+        fn phrases_are_found_wherever_their_words_follow_each_other(text in "([ab] ){0,30}", terms in proptest::collection::vec("[ab]", 1..5)) {
+            let words = tokens(&text).words;
+            let is_there = |run: &[Token]| run.iter().zip(&terms).all(|(token, term)| token.term == *term);
+            let expected: Vec<usize> = words.windows(terms.len()).enumerate().filter(|(_, run)| is_there(run)).map(|(at, _)| at).collect();
+            prop_assert_eq!(runs(&terms, &words), expected);
+        }
+
         /// Whatever is searched in whatever text: highlights stand in it, in their order, counted as JavaScript counts.
         #[test]
         fn highlights_stand_in_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
-            let reading = Reading::wide(&query, &dictionary(&[&text]));
+            let reading = Reading::wide(&query, &dictionary(&[&text]), Deadline::default());
             if let Some(found) = Matcher::new(&query, &reading).matches(&text) {
                 let units: Vec<u16> = text.encode_utf16().collect();
                 let mut end = 0;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    deadline::Deadline,
     dictionary::Dictionary,
     query::{Atom, Query, Wanted},
 };
@@ -43,9 +44,11 @@ impl Reading {
 
     /// With what may be meant: words with a typo, parts of words, and whatever begins so. The commonest words that begin so may all be others': what
     /// somebody may read is found all the same.
+    /// Each word is looked up once, and none after the deadline: those are taken as they were typed.
     #[must_use]
-    pub fn wide(query: &Query, words: &Dictionary) -> Self {
-        let understood = |wanted: &Wanted| {
+    pub fn wide(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
+        let mut known: HashMap<(Option<String>, bool), HashMap<String, Likeness>> = HashMap::new();
+        let look_up = |wanted: &Wanted| {
             let mut found = beginnings(wanted, words);
             if let Some(word) = &wanted.word {
                 for (near, distance) in words.near(word, ALTERNATIVES) {
@@ -58,8 +61,16 @@ impl Reading {
             }
             found
         };
-        let beginnings = query.wanted.iter().map(|wanted| beginning_of_more(wanted, words)).collect();
-        Self { alternatives: query.wanted.iter().map(understood).collect(), beginnings }
+        let mut understood = |wanted: &Wanted| {
+            if deadline.is_over() {
+                return HashMap::new();
+            }
+            known.entry((wanted.word.clone(), wanted.is_open)).or_insert_with(|| look_up(wanted)).clone()
+        };
+        let alternatives: Vec<_> = query.wanted.iter().map(&mut understood).collect();
+        let of_more = |(wanted, found): (&Wanted, &HashMap<String, Likeness>)| beginning_of_more(wanted, found);
+        let beginnings = query.wanted.iter().zip(&alternatives).map(of_more).collect();
+        Self { alternatives, beginnings }
     }
 
     /// Also as another reading of the same query understands them.
@@ -102,9 +113,10 @@ fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Likeness> 
 }
 
 /// What a word begins with of whose ends the words that are known don't tell all: there are more than are named, or it has digits.
-fn beginning_of_more(wanted: &Wanted, words: &Dictionary) -> Option<String> {
+fn beginning_of_more(wanted: &Wanted, found: &HashMap<String, Likeness>) -> Option<String> {
     let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
-    let is_cut = || words.beginning(word, ALTERNATIVES).len() >= ALTERNATIVES;
+    // The word itself may be one of those that were looked up, and is left out.
+    let is_cut = || found.values().filter(|likeness| **likeness == Likeness::Beginning).count() + 1 >= ALTERNATIVES;
     (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
 }
 
@@ -138,12 +150,20 @@ mod tests {
     #[test]
     fn typos_and_parts_stand_beside_what_was_typed() {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
-        let reading = Reading::wide(&query, &dictionary());
+        let reading = Reading::wide(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
         let like = [("narwhale", Likeness::Part), ("whales", Likeness::Near(1)), ("whole", Likeness::Near(1))];
         assert_eq!(found(&reading.alternatives[1]), like);
         let word = |text: &str| Atom::Word(text.to_owned());
         assert_eq!(reading.atoms(&query)[1], [word("whale"), word("narwhale"), word("whales"), word("whole")]);
+    }
+
+    #[test]
+    fn after_the_deadline_words_are_taken_as_they_were_typed() {
+        let query = Query::parse("whale plun", 0).unwrap();
+        let reading = Reading::wide(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
+        assert!(reading.alternatives.iter().all(HashMap::is_empty));
+        assert_eq!(reading.atoms(&query), Reading::default().atoms(&query));
     }
 
     #[test]
@@ -154,7 +174,7 @@ mod tests {
         for (asked, text) in [("project", "projectz begins"), ("inv20", "see inv2026")] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(Matcher::new(&query, &Reading::exact(&query, &dictionary)).matches(text).is_none());
-            let wide = Reading::wide(&query, &dictionary);
+            let wide = Reading::wide(&query, &dictionary, Deadline::default());
             assert!(wide.atoms(&query)[0].contains(&Atom::Beginning(asked.to_owned())));
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
@@ -162,11 +182,11 @@ mod tests {
         // Of few all are named, and what was not typed last is whole.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
-            assert!(Reading::wide(&query, &dictionary).beginnings.iter().all(Option::is_none));
+            assert!(Reading::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none));
         }
         let mut reading = Reading::default();
         let query = Query::parse("project", 0).unwrap();
-        reading.add(Reading::wide(&query, &dictionary));
+        reading.add(Reading::wide(&query, &dictionary, Deadline::default()));
         assert_eq!(reading.beginning(0), Some("project"));
     }
 }

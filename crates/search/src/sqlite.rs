@@ -19,13 +19,16 @@ use crate::{
 };
 
 /// What an index must have been built by. Raise it with every change of the tokenizer or of what is indexed.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// Numbers of messages begin here; below it is room for older ones that are brought in later.
 const FIRST: i64 = 1 << 40;
 /// What it costs to have the conversations among the words, in messages that are looked at otherwise: for each conversation, and for so many messages
 /// of them one. Measured with a million messages.
 const NAMED: i64 = 64;
 const NAMED_MESSAGES: i64 = 4;
+
+/// Steps of SQLite's virtual machine between two looks at the clock.
+const STEPS: i32 = 1_000;
 
 /// A statement and its parameters.
 type Question = (String, Vec<Box<dyn ToSql>>);
@@ -37,8 +40,11 @@ const SCHEMA: &str = "
     CREATE TABLE authors(author INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);
     CREATE TABLE terms(number INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, df INTEGER NOT NULL);
     CREATE TABLE fill(one INTEGER PRIMARY KEY CHECK (one = 1), below BLOB NOT NULL, is_done INTEGER NOT NULL);
+    CREATE TABLE removed(one INTEGER PRIMARY KEY CHECK (one = 1), documents INTEGER NOT NULL);
     CREATE INDEX documents_conv ON documents(conv, doc);";
-const TABLES: [&str; 5] = ["documents", "conversations", "authors", "terms", "fill"];
+const TABLES: [&str; 6] = ["documents", "conversations", "authors", "terms", "fill", "removed"];
+/// Pages of the full-text index that are merged in one transaction of a purge.
+const PURGE_PAGES: i32 = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -133,6 +139,41 @@ impl SqliteIndex {
         Ok(())
     }
 
+    /// Whether messages were removed or changed since the last [purge](Self::purge_terms).
+    pub fn needs_purge(&self) -> Result<bool, Error> {
+        let mut read = self.connection.prepare_cached("SELECT 1 FROM removed")?;
+        Ok(read.exists([])?)
+    }
+
+    /// Merges some of the full-text index, so that the words of removed messages go from it: until then FTS5 only marks the messages as removed. Returns
+    /// `false` when there is nothing left to merge. The first step of a purge asks for all of it to be merged.
+    pub fn purge_step(&mut self, is_first: bool) -> Result<bool, Error> {
+        let pages = if is_first { -PURGE_PAGES } else { PURGE_PAGES };
+        let tx = self.begin()?;
+        let before = tx.total_changes();
+        tx.execute("INSERT INTO words (words, rank) VALUES ('merge', ?1)", [pages])?;
+        // As FTS5's documentation has it: fewer than two changes mean that nothing was merged.
+        let is_merged = tx.total_changes() - before >= 2;
+        tx.commit()?;
+        Ok(is_merged)
+    }
+
+    /// Ends a purge: removes words that no message has, corrects how many messages each word is in, and takes the log of the database's changes off the
+    /// disk.
+    pub fn purge_terms(&mut self) -> Result<(), Error> {
+        self.connection
+            .execute_batch("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, row)")?;
+        let tx = self.begin()?;
+        tx.execute("DELETE FROM terms WHERE term NOT IN (SELECT term FROM temp.vocabulary)", [])?;
+        let sql = "UPDATE terms SET df = v.doc FROM temp.vocabulary v WHERE v.term = terms.term AND v.doc <> terms.df";
+        tx.execute(sql, [])?;
+        tx.execute("DELETE FROM removed", [])?;
+        tx.commit()?;
+        // A reader may hold it up: the next checkpoint does it then.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// How far it is filled; none where nobody has begun.
     pub fn fill(&self) -> Result<Option<Fill>, Error> {
         let mut read = self.connection.prepare_cached("SELECT below, is_done FROM fill")?;
@@ -171,8 +212,21 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The newest messages that may answer, the newest first.
+    /// The newest messages that may answer, the newest first; none where they were not found by the plan's deadline.
     pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
+        let deadline = plan.deadline;
+        self.connection.progress_handler(STEPS, Some(move || deadline.is_over()))?;
+        let found = self.find(plan);
+        self.connection.progress_handler(STEPS, None::<fn() -> bool>)?;
+        match found {
+            Err(Error::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+                Ok(Vec::new())
+            }
+            found => found,
+        }
+    }
+
+    fn find(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
         let Some((sql, values)) = self.question(plan)? else { return Ok(Vec::new()) };
         let mut read = self.connection.prepare_cached(&sql)?;
         let rows = read.query_map(params_from_iter(values.iter().map(AsRef::as_ref)), |row| {
@@ -356,7 +410,16 @@ fn remove(tx: &Transaction<'_>, message: Uuid) -> Result<Option<i64>, Error> {
     let Some((number, conv)): Option<(i64, i64)> = found else { return Ok(None) };
     tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
     tx.prepare_cached("UPDATE conversations SET messages = messages - 1 WHERE conv = ?1")?.execute([conv])?;
+    note_removed(tx, 1)?;
     Ok(Some(number))
+}
+
+fn note_removed(tx: &Transaction<'_>, documents: i64) -> Result<(), Error> {
+    if documents > 0 {
+        let sql = "INSERT INTO removed (one, documents) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET documents = documents + excluded.documents";
+        tx.prepare_cached(sql)?.execute([documents])?;
+    }
+    Ok(())
 }
 
 fn forget(tx: &Transaction<'_>, conversation: Uuid) -> Result<(), Error> {
@@ -364,6 +427,7 @@ fn forget(tx: &Transaction<'_>, conversation: Uuid) -> Result<(), Error> {
     let mut read = tx.prepare_cached(sql)?;
     let numbers: Vec<i64> =
         read.query_map([conversation.as_bytes()], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()?;
+    note_removed(tx, i64::try_from(numbers.len()).unwrap_or(i64::MAX))?;
     for number in numbers {
         tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
         tx.prepare_cached("DELETE FROM documents WHERE doc = ?1")?.execute([number])?;

@@ -141,6 +141,8 @@ pub struct SearchResults {
     pub corrections: Vec<SearchCorrection>,
     /// What was there before the index is still being read, so older messages may be missing.
     pub is_filling: bool,
+    /// The search reached its time limit: there may be more than was found.
+    pub timed_out: bool,
     pub took_ms: u64,
 }
 

@@ -25,6 +25,8 @@ const WINDOW: i64 = 10_000;
 const ENOUGH: usize = 100;
 /// The numbers of the conversations that are asked about, the first parameter. Within a `SELECT` they are read once, and not for each row.
 const NUMBERS: &str = "(SELECT unnest(CAST($1 AS text)::bigint[]))";
+/// The words of a removed message `d`, each on a line of its own; what narrows a search down is no word.
+const LEXEMES: &str = "array_to_string(ARRAY(SELECT lexeme FROM unnest(tsvector_to_array(d.words)) AS lexeme WHERE lexeme NOT LIKE '=%'), E'\\n')";
 /// The key of the lock that whoever writes holds to the end of the transaction.
 const WRITING: i64 = 0x6e61_7474_6572_0001;
 
@@ -85,6 +87,14 @@ pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
     execute(tx, sql, []).await
 }
 
+/// Frees the space of removed messages and words, so that PostgreSQL writes over it. Not within a transaction.
+pub async fn vacuum<C: ConnectionTrait>(db: &C) -> Result<(), AppError> {
+    // Where another instance does so, or autovacuum, it need not be done twice.
+    let sql = "VACUUM (SKIP_LOCKED) search_documents, search_terms";
+    db.execute_unprepared(sql).await.map_err(app_error)?;
+    Ok(())
+}
+
 /// The first [`TERMS`] words that came after the one with this number.
 pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
     #[derive(FromQueryResult)]
@@ -125,7 +135,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
     // Before any is taken out: the places of those are kept for them.
     let mut next = edge(tx, batch.is_older).await?;
-    let kept = remove(tx, documents.keys().copied(), &mut counts).await?;
+    let (kept, mut gone) = remove(tx, documents.keys().copied(), &mut counts).await?;
     let mut terms: BTreeMap<&str, i64> = BTreeMap::new();
     let mut rows = Vec::with_capacity(put.len());
     for document in &put {
@@ -187,7 +197,8 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         );
         tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     }
-    forget(tx, &batch.gone).await?;
+    gone.extend(forget(tx, &batch.gone).await?);
+    forget_terms(tx, gone).await?;
     if !batch.positions.is_empty() {
         let columns = [Column::Uuid("id"), Column::Int("seq")];
         let positions = batch.positions.iter().map(|(id, seq)| [(*id).into(), (*seq).into()]);
@@ -243,28 +254,49 @@ async fn known<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
-/// The places of the messages that were there.
+/// The places of the messages that were there, and the words that they had.
 async fn remove<C: ConnectionTrait>(
     tx: &C,
     messages: impl Iterator<Item = Uuid>,
     counts: &mut BTreeMap<i64, i64>,
-) -> Result<HashMap<Uuid, i64>, AppError> {
+) -> Result<(HashMap<Uuid, i64>, Vec<String>), AppError> {
     #[derive(FromQueryResult)]
     struct Removed {
         doc: i64,
         message: Uuid,
         conv: i64,
+        terms: String,
     }
     let asked = Rows::ids(tx.get_database_backend(), messages);
     let sql = format!(
-        "DELETE FROM search_documents d USING {} WHERE d.message = w.id RETURNING d.doc, d.message, d.conv",
+        "DELETE FROM search_documents d USING {} WHERE d.message = w.id RETURNING d.doc, d.message, d.conv, {LEXEMES} AS terms",
         asked.table()
     );
     let removed = Removed::find_by_statement(asked.statement(sql)?).all(tx).await.map_err(app_error)?;
     for one in &removed {
         *counts.entry(one.conv).or_default() -= 1;
     }
-    Ok(removed.into_iter().map(|one| (one.message, one.doc)).collect())
+    let places = removed.iter().map(|one| (one.message, one.doc)).collect();
+    Ok((places, removed.into_iter().map(|one| one.terms).collect()))
+}
+
+/// Removes words from the counts of how many messages each is in, and those that no message has any more.
+async fn forget_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Result<(), AppError> {
+    let mut gone: BTreeMap<String, i64> = BTreeMap::new();
+    for term in documents.iter().flat_map(|words| words.lines()) {
+        *gone.entry(term.to_owned()).or_default() += 1;
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let columns = [Column::Text("term"), Column::Int("df")];
+    let rows =
+        Rows::new(tx.get_database_backend(), columns, gone.into_iter().map(|(term, df)| [term.into(), df.into()]));
+    let sql = format!("UPDATE search_terms t SET df = t.df - w.df FROM {} WHERE t.term = w.term", rows.table());
+    tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    let sql = format!("DELETE FROM search_terms t USING {} WHERE t.term = w.term AND t.df <= 0", rows.table());
+    tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// The first free place at one of both ends.
@@ -277,13 +309,23 @@ async fn edge<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppErro
     count(tx, &sql, []).await
 }
 
-async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<(), AppError> {
+/// Removes all messages of these conversations; the words that they had.
+async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<Vec<String>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Removed {
+        terms: String,
+    }
+    let mut gone = Vec::new();
     for id in conversations {
-        let sql = "DELETE FROM search_documents WHERE conv = (SELECT conv FROM search_conversations WHERE id = $1)";
-        execute(tx, sql, [(*id).into()]).await?;
+        let sql = format!(
+            "DELETE FROM search_documents d WHERE conv = (SELECT conv FROM search_conversations WHERE id = $1) RETURNING {LEXEMES} AS terms"
+        );
+        let removed =
+            Removed::find_by_statement(statement(tx, sql, [(*id).into()])).all(tx).await.map_err(app_error)?;
+        gone.extend(removed.into_iter().map(|one| one.terms));
         execute(tx, "UPDATE search_conversations SET messages = 0 WHERE id = $1", [(*id).into()]).await?;
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// The newest messages that may answer, the newest first.

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Dictionary, Matcher, Query, Reading, tokens};
+use crate::{Deadline, Dictionary, Matcher, Query, Reading, tokens};
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -204,4 +204,43 @@ proptest! {
         answering.reverse();
         prop_assert_eq!(found(&index, &plan(&asked, &[10])), answering);
     }
+}
+
+#[test]
+fn a_search_past_its_deadline_finds_nothing_and_the_next_one_is_answered() {
+    let documents = (1..=400).map(|number| document(number, 10, &format!("word{number} common")));
+    let (_folder, index) = index(documents);
+    let late = Plan { deadline: Deadline::after(std::time::Duration::ZERO), ..plan("common", &[10]) };
+    assert!(found(&index, &late).is_empty());
+    assert_eq!(found(&index, &plan("common", &[10])).len(), 400);
+}
+
+#[test]
+fn words_of_removed_messages_are_in_no_file_after_a_purge() {
+    let texts = (1..=300).map(|number| document(number, 10, &format!("kept{number} zanzibar")));
+    let (folder, mut index) =
+        index(texts.chain([document(900, 10, "removed quokka"), document(901, 20, "forgotten wombat")]));
+    let changes = vec![Change::Put(document(1, 10, "changed")), Change::Remove(id(900))];
+    index.apply(&Batch { changes, gone: vec![id(20)], ..Batch::default() }).unwrap();
+    assert!(index.needs_purge().unwrap());
+    let mut is_first = true;
+    while index.purge_step(is_first).unwrap() {
+        is_first = false;
+    }
+    index.purge_terms().unwrap();
+    assert!(!index.needs_purge().unwrap());
+    let bytes: Vec<u8> =
+        ["search.db", "search.db-wal"].iter().flat_map(|name| fs::read(folder.path().join(name)).unwrap()).collect();
+    let is_there = |word: &str| memchr::memmem::find(&bytes, word.as_bytes()).is_some();
+    for word in ["quokka", "wombat", "kept1 "] {
+        assert!(!is_there(word), "{word}");
+    }
+    assert!(is_there("zanzibar"));
+    let terms = index.terms_after(0).unwrap();
+    let count = |word: &str| terms.iter().find(|term| term.text == word).map(|term| term.count);
+    assert_eq!(
+        (count("zanzibar"), count("kept1"), count("quokka"), count("changed")),
+        (Some(299), None, None, Some(1))
+    );
+    assert_eq!(found(&index, &plan("zanzibar", &[10])).len(), 299);
 }

@@ -57,6 +57,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(30);
 /// How often it is looked whether somebody has emptied the index.
 const LOOK: Duration = Duration::from_secs(3);
+/// How often the words of removed messages are taken out of the index.
+const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Conversations that are read at once, and events of all of them.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 1_000;
@@ -189,6 +191,7 @@ fn changes_messages(kind: &str) -> bool {
 async fn keep(app: Weak<App>, news: Arc<News>) {
     let mut lookout = Lookout::new(SWEEP);
     let mut is_filling = true;
+    let mut purged_at = Instant::now();
     loop {
         let until_sweep = lookout.wait(&news.is_incomplete);
         let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(LOOK) };
@@ -208,6 +211,12 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
                 drop(app);
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
+            }
+        }
+        if purged_at.elapsed() >= PURGE_INTERVAL && !is_filling {
+            purged_at = Instant::now();
+            if let Err(error) = caught(app.search.purge()).await {
+                tracing::warn!(%error, "failed to purge the search index");
             }
         }
         let times = if app.writer.waiting() > 0 { REST_WHILE_BUSY } else { REST };

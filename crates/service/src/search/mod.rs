@@ -19,18 +19,17 @@ mod others;
 mod reading;
 
 use std::{
-    borrow::Cow,
     cmp::Reverse,
     collections::{BTreeSet, HashMap},
     ops::Range,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ::search::{
-    Candidate, Days, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, TERMS, Term, Wanted,
-    tokens, utf16,
+    Candidate, Days, Deadline, Dictionary, Has, Is, MAX_QUERY_CHARS, Match, Matcher, Plan, Query, Reading, TERMS, Term,
+    Wanted, tokens, utf16,
 };
 use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
@@ -49,7 +48,6 @@ use dbcontext::{
     },
 };
 use jiff::tz::TimeZone;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use answer::{Question, answer};
@@ -59,7 +57,7 @@ pub use indexer::Lag;
 pub(crate) use indexer::start;
 
 use self::{index::SearchIndex, indexer::News};
-use crate::{App, timezone};
+use crate::{App, timezone, work_pools::WorkOwner};
 
 /// Messages that are compared at once.
 const WINDOW: u32 = 500;
@@ -74,8 +72,8 @@ const EXCERPT: usize = 240;
 const EXCERPT_BEFORE: usize = 60;
 /// With fewer hits, similar words are looked for as well.
 const FEW: usize = 10;
-/// Searches that are answered at the same time.
-const AT_ONCE: usize = 8;
+/// How long one search works; then it answers with what it has.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const USUAL_LIMIT: u64 = 20;
 const MAX_LIMIT: u64 = 50;
 /// For a message of a conversation that one is in.
@@ -87,7 +85,6 @@ pub struct Search {
     words: RwLock<Dictionary>,
     /// One at a time reads new words.
     reading_words: tokio::sync::Mutex<()>,
-    places: Semaphore,
     news: Arc<News>,
 }
 
@@ -97,7 +94,6 @@ impl Search {
             index: index::open(config, db)?,
             words: RwLock::default(),
             reading_words: tokio::sync::Mutex::default(),
-            places: Semaphore::new(AT_ONCE),
             news: Arc::default(),
         })
     }
@@ -115,13 +111,21 @@ impl Search {
             let new = self.index.terms_after(known.last()).await?;
             let is_all = new.len() < TERMS;
             if !new.is_empty() {
-                known = tokio::task::spawn_blocking(move || known.with(new)).await.map_err(AppError::internal)?;
+                known = off_loop(move || known.with(new)).await?;
                 *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
             }
             if is_all {
                 return Ok(known);
             }
         }
+    }
+
+    /// Takes the words of removed messages out of the index's storage and this instance's memory.
+    pub(crate) async fn purge(&self) -> Result<(), AppError> {
+        if self.index.purge().await? {
+            self.forget_words().await;
+        }
+        Ok(())
     }
 
     pub(crate) async fn forget_words(&self) {
@@ -214,6 +218,7 @@ struct PlannedSearch {
     sort: SearchSort,
     conversations: HashMap<Uuid, Readable>,
     zone: TimeZone,
+    deadline: Deadline,
 }
 
 /// Days as they are now for whoever asks.
@@ -265,7 +270,8 @@ pub(crate) async fn search_for(app: &App, user: UserId, ask: Ask) -> Result<Sear
         None => None,
     };
     let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
-    let _place = app.search.places.acquire().await.map_err(AppError::internal)?;
+    let _slot = app.work.compute.acquire(WorkOwner::Person { user, workspace: ask.workspace_id }).await?;
+    let deadline = Deadline::after(TIME_LIMIT);
     let mut results = match ask.kind_of_hit {
         SearchType::Conversation | SearchType::Person => {
             parsed(app, &ask, &zone(app, user, &ask).await?)?;
@@ -275,8 +281,9 @@ pub(crate) async fn search_for(app: &App, user: UserId, ask: Ask) -> Result<Sear
                 others::conversations(app, user, &ask, limit).await?
             }
         }
-        SearchType::Message | SearchType::File => messages(app, user, ask, cursor, limit).await?,
+        SearchType::Message | SearchType::File => messages(app, user, ask, (cursor, limit), deadline).await?,
     };
+    results.timed_out = deadline.is_over();
     results.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(results)
 }
@@ -285,8 +292,8 @@ async fn messages(
     app: &App,
     user: UserId,
     ask: Ask,
-    cursor: Option<Cursor>,
-    limit: usize,
+    (cursor, limit): (Option<Cursor>, usize),
+    deadline: Deadline,
 ) -> Result<SearchResults, AppError> {
     let (zone, fill, words, readable) = tokio::try_join!(
         zone(app, user, &ask),
@@ -301,8 +308,11 @@ async fn messages(
     if fill.is_none() {
         return Ok(nothing);
     }
-    let Some(asked) = planned(app, user, &ask, (query, zone), readable).await? else { return Ok(nothing) };
-    let exact = Reading::exact(&asked.query, &words);
+    let Some(asked) = planned(app, user, &ask, (query, zone, deadline), readable).await? else { return Ok(nothing) };
+    let exact = {
+        let (query, words) = (asked.query.clone(), words.clone());
+        off_loop(move || Reading::exact(&query, &words)).await?
+    };
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
     let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);
     let found = candidates(app, &asked, &exact, false, below).await?;
@@ -342,7 +352,7 @@ async fn messages(
             let Some(further) = window.next else { return Ok((items, None, None)) };
             end = window.end.or(end);
             (shown, below) = (0, further);
-            if items.len() >= limit || windows >= WINDOWS {
+            if items.len() >= limit || windows >= WINDOWS || deadline.is_over() {
                 return Ok((items, Some(Cursor { is_wide, shown, below }), end));
             }
             window = self::window(app, &asked, &exact, candidates(app, &asked, &exact, false, below).await?).await?;
@@ -352,7 +362,17 @@ async fn messages(
     let (facets, (items, next, searched_to)) = tokio::try_join!(facets::named(app, facets), pages)?;
     let searched_to = searched_to.map(Timestamp);
     let (next, is_corrected) = (next.map(Cursor::text), is_wide);
-    Ok(SearchResults { items, next, facets, total, searched_to, is_corrected, corrections, is_filling, took_ms: 0 })
+    Ok(SearchResults {
+        items,
+        next,
+        facets,
+        total,
+        searched_to,
+        is_corrected,
+        corrections,
+        is_filling,
+        ..SearchResults::default()
+    })
 }
 
 /// What is asked for and where; none where there can be nothing.
@@ -360,10 +380,10 @@ async fn planned(
     app: &App,
     user: UserId,
     ask: &Ask,
-    read: (Query, TimeZone),
+    read: (Query, TimeZone, Deadline),
     readable: Vec<Readable>,
 ) -> Result<Option<PlannedSearch>, AppError> {
-    let (mut query, zone) = read;
+    let (mut query, zone, deadline) = read;
     let db = app.db.reader();
     if let Some(from) = ask.from {
         query.begin_at(from.millis());
@@ -414,8 +434,10 @@ async fn planned(
         is_wide: false,
         below: None,
         limit: WINDOW,
+        deadline,
     };
-    Ok(Some(PlannedSearch { user, after_seq: ask.after_seq, query, plan, sort: ask.sort, conversations, zone }))
+    let (after_seq, sort) = (ask.after_seq, ask.sort);
+    Ok(Some(PlannedSearch { user, after_seq, query, plan, sort, conversations, zone, deadline }))
 }
 
 /// Those of these messages that answer with these words.
@@ -426,9 +448,10 @@ async fn window(
     candidates: Vec<Candidate>,
 ) -> Result<Window, AppError> {
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
-    let next = candidates.last().filter(|_| is_full).map(|last| last.number);
-    let Compared { hits, end, reading } = compare(app, asked, reading, false, candidates).await?;
-    Ok(Window { hits, next, end: end.filter(|_| is_full), reading })
+    let last = candidates.last().filter(|_| is_full).map(|last| last.number);
+    let Compared { hits, end, reading, stopped_at } = compare(app, asked, reading, false, candidates).await?;
+    let next = stopped_at.or(last);
+    Ok(Window { hits, next, end: end.filter(|_| next.is_some()), reading })
 }
 
 /// The newest messages that answer with similar words, and those of `exact` that answer with what was typed.
@@ -439,7 +462,10 @@ async fn similar(
     words: &Dictionary,
     below: i64,
 ) -> Result<Window, AppError> {
-    let wide = Reading::wide(&asked.query, words);
+    let wide = {
+        let (query, words, deadline) = (asked.query.clone(), words.clone(), asked.deadline);
+        off_loop(move || Reading::wide(&query, &words, deadline)).await?
+    };
     let mut found = candidates(app, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
@@ -456,17 +482,30 @@ async fn candidates(
 ) -> Result<Vec<Candidate>, AppError> {
     let below = (below < i64::MAX).then_some(below);
     let plan = Plan { all: reading.atoms(&asked.query), is_wide, below, ..asked.plan.clone() };
-    app.search.index.candidates(plan).await
+    let found = app.search.index.candidates(plan);
+    match asked.deadline.remaining() {
+        Some(limit) => tokio::time::timeout(limit, found).await.unwrap_or_else(|_| Ok(Vec::new())),
+        None => found.await,
+    }
 }
 
 /// How the words are understood where the index knows by itself which are like others: by the words of what it has found.
-fn understood(query: &Query, is_wide: bool, texts: impl Iterator<Item = impl AsRef<str>>) -> Reading {
+fn understood(
+    query: &Query,
+    (is_wide, deadline): (bool, Deadline),
+    texts: impl Iterator<Item = impl AsRef<str>>,
+) -> Reading {
     let tokens =
         texts.map(|text| tokens(text.as_ref())).flat_map(|tokens| tokens.words.into_iter().chain(tokens.others));
     let words: BTreeSet<String> = tokens.map(|token| token.term).collect();
     let terms = words.into_iter().zip(1..).map(|(text, number)| Term { number, text, count: 1 });
     let words = Dictionary::default().with(terms.collect());
-    if is_wide { Reading::wide(query, &words) } else { Reading::exact(query, &words) }
+    if is_wide { Reading::wide(query, &words, deadline) } else { Reading::exact(query, &words) }
+}
+
+/// Runs what takes more than a moment on a blocking thread.
+async fn off_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
 }
 
 /// What was read and compared.
@@ -477,6 +516,8 @@ struct Compared {
     end: Option<i64>,
     /// How the words were understood.
     reading: Reading,
+    /// The number of the last message that was compared before the deadline, where there were more.
+    stopped_at: Option<i64>,
 }
 
 /// Reads what may answer, as far as it may be read, and compares it.
@@ -488,26 +529,33 @@ async fn compare(
     candidates: Vec<Candidate>,
 ) -> Result<Compared, AppError> {
     if candidates.is_empty() {
-        return Ok(Compared { hits: Vec::new(), end: None, reading: reading.clone() });
+        return Ok(Compared { hits: Vec::new(), end: None, reading: reading.clone(), stopped_at: None });
     }
     let has_own_words = app.search.index.has_own_words();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let texts = rows::compared(app.db.reader(), asked.user, &ids, (asked.after_seq, CHARS)).await?;
     let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
+    let deadline = asked.deadline;
     let (query, mut words) = (asked.query.clone(), reading.clone());
     let work = move || {
         let mut texts: HashMap<Uuid, _> = texts.rows()?.into_iter().map(|text| (text.id.0, text)).collect();
-        let last = candidates.iter().rev().find(|candidate| texts.contains_key(&candidate.message));
-        let end = last.map(|last| last.created_at);
+        let mut end = None;
         if has_own_words {
             let said =
                 texts.values().map(|text| document::text(&text.content, &document::files(text.attachments.as_deref())));
-            words = understood(&query, is_wide, said);
+            words = understood(&query, (is_wide, deadline), said);
         }
         let matcher = Matcher::new(&query, &words);
         let (mut hits, mut open) = (Vec::new(), Vec::new());
+        let (mut compared_to, mut stopped_at) = (None, None);
         for candidate in candidates {
+            if deadline.is_over() && compared_to.is_some() {
+                stopped_at = compared_to;
+                break;
+            }
+            compared_to = Some(candidate.number);
             let Some(text) = texts.remove(&candidate.message) else { continue };
+            end = Some(candidate.created_at);
             let is_so = |is: &Is| match is {
                 Is::Thread => text.is_in_thread,
                 Is::Pinned => text.is_pinned,
@@ -529,9 +577,9 @@ async fn compare(
                 hits.push(hit);
             }
         }
-        Ok::<_, AppError>((hits, open, words, end))
+        Ok::<_, AppError>((hits, open, words, (end, stopped_at)))
     };
-    let (mut hits, open, mut reading, end) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)??;
+    let (mut hits, open, mut reading, (end, stopped_at)) = off_loop(work).await??;
     if !open.is_empty() {
         let ids: Vec<Uuid> = open.iter().map(|(hit, ..)| hit.candidate.message).collect();
         let said = files::by_message(rows::shown_file_texts(app.db.reader(), asked.user, &ids).await?);
@@ -540,10 +588,13 @@ async fn compare(
             if has_own_words {
                 let all = open.iter().map(|(_, content, _)| content.as_str());
                 let in_files = said.values().flat_map(HashMap::values).map(String::as_str);
-                words.add(understood(&query, is_wide, all.chain(in_files)));
+                words.add(understood(&query, (is_wide, deadline), all.chain(in_files)));
             }
             let matcher = Matcher::new(&query, &words);
             let compared = |(hit, content, files): (Hit, String, Vec<Upload>)| {
+                if deadline.is_over() {
+                    return None;
+                }
                 let (text, _) = document::whole(&content, &files, said.get(&hit.candidate.message)?);
                 let found = matcher.matches(&text)?;
                 Some(Hit { score: hit.score + found.score, found, ..hit })
@@ -551,7 +602,7 @@ async fn compare(
             let compared: Vec<Hit> = open.into_iter().filter_map(compared).collect();
             (compared, words)
         };
-        let (compared, words) = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+        let (compared, words) = off_loop(work).await?;
         hits.extend(compared);
         reading = words;
     }
@@ -559,7 +610,7 @@ async fn compare(
         SearchSort::Newest => hits.sort_by_key(|hit| Reverse(hit.candidate.number)),
         SearchSort::Relevance => hits = ranked(hits),
     }
-    Ok(Compared { hits, end, reading })
+    Ok(Compared { hits, end, reading, stopped_at })
 }
 
 /// The best first, of those that are as good the newest. Words that may be meant by a typo take turns, the commonest of what was found first: otherwise what
@@ -608,7 +659,7 @@ async fn shown_hits(
     let ids: Vec<Uuid> = hits.iter().map(|hit| hit.candidate.message).collect();
     let found = rows::found(app.db.reader(), asked.user, &ids).await?;
     let mut found: HashMap<Uuid, _> = found.into_iter().map(|row| (row.id.0, row)).collect();
-    let mut shown = Vec::with_capacity(hits.len());
+    let mut messages = Vec::with_capacity(hits.len());
     for hit in hits {
         let Some(row) = found.remove(&hit.candidate.message) else { continue };
         let message = match Message::try_from(row) {
@@ -619,23 +670,41 @@ async fn shown_hits(
                 continue;
             }
         };
-        let (mut places, mut file) = (Cow::Borrowed(&hit.found.highlights), None);
-        if hit.is_in_files {
-            let texts = said.remove(&message.id.0).unwrap_or_default();
-            let (text, parts) = document::whole(&message.content, &message.attachments, &texts);
-            // It may say something else since.
-            let Some(found) = Matcher::new(&asked.query, reading).matches(&text) else { continue };
-            file = in_file(&message, &text, &parts, &found);
-            places = Cow::Owned(found.highlights);
-        }
-        let end = message.content.len();
-        let within: Vec<_> = places.iter().filter(|range| range.end <= end).cloned().collect();
-        let is_whole = within.iter().all(|range| message.content.get(range.clone()).is_some());
-        let highlights = if is_whole { utf16(&message.content, &within) } else { Vec::new() };
-        let conversation = asked.conversations.get(&message.conversation_id.0).map(place).transpose()?;
-        shown.push(SearchHit { message: Some(message), conversation, person: None, highlights, file });
+        let texts = hit.is_in_files.then(|| said.remove(&message.id.0).unwrap_or_default());
+        messages.push((message, hit.found.highlights.clone(), texts));
+    }
+    let (query, reading) = (asked.query.clone(), reading.clone());
+    let mut shown = off_loop(move || {
+        let located =
+            |(message, highlights, texts)| located(&Matcher::new(&query, &reading), message, highlights, texts);
+        messages.into_iter().filter_map(located).collect::<Vec<SearchHit>>()
+    })
+    .await?;
+    for hit in &mut shown {
+        let conversation = hit.message.as_ref().map(|message| message.conversation_id.0);
+        hit.conversation = conversation.and_then(|id| asked.conversations.get(&id)).map(place).transpose()?;
     }
     Ok(shown)
+}
+
+/// A message with the places of what was found: in its own text, or in the `texts` of its files. `None` where these don't say it any more.
+fn located(
+    matcher: &Matcher<'_>,
+    message: Message,
+    mut highlights: Vec<Range<usize>>,
+    texts: Option<document::Texts>,
+) -> Option<SearchHit> {
+    let mut file = None;
+    if let Some(texts) = texts {
+        let (text, parts) = document::whole(&message.content, &message.attachments, &texts);
+        let found = matcher.matches(&text)?;
+        file = in_file(&message, &text, &parts, &found);
+        highlights = found.highlights;
+    }
+    highlights.retain(|range| range.end <= message.content.len());
+    let is_whole = highlights.iter().all(|range| message.content.get(range.clone()).is_some());
+    let highlights = if is_whole { utf16(&message.content, &highlights) } else { Vec::new() };
+    Some(SearchHit { message: Some(message), highlights, file, ..SearchHit::default() })
 }
 
 /// What the first of a message's files says around the words that were found.
@@ -708,6 +777,16 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Stat
 /// Empties the index: the server fills it anew, also one that is running.
 pub async fn rebuild(config: &Config, db: &Database) -> anyhow::Result<()> {
     Ok(index::open(config, db)?.clear().await?)
+}
+
+/// Takes the words of removed messages out of the index, of which a running server has read everything. Returns `false` where it has not.
+pub async fn purge(config: &Config, db: &Database) -> anyhow::Result<bool> {
+    let index = index::open(config, db)?;
+    if index.fill().await?.is_none() || !index.waiting(db).await?.is_empty() {
+        return Ok(false);
+    }
+    index.purge().await?;
+    Ok(true)
 }
 
 /// Removes the index of an installation on SQLite that doesn't run; the next start fills it anew.

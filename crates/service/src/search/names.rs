@@ -8,6 +8,8 @@ use dbcontext::query::search::{self as rows, Readable};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
+use super::off_loop;
+
 /// People whose names are looked at.
 pub(super) const PEOPLE: u32 = 20_000;
 
@@ -19,8 +21,8 @@ pub(super) async fn authors<C: ConnectionTrait>(
 ) -> Result<BTreeSet<Uuid>, AppError> {
     let mut people = rows::acquaintances(db, user, PEOPLE).await?;
     people.extend(rows::known_assistants(db, user).await?);
-    let known: Vec<(Uuid, String)> = people.into_iter().map(|one| (one.id, folded(&one.name))).collect();
-    let mut meant = meant(names, &known);
+    let known = people.into_iter().map(|one| (one.id, one.name)).collect();
+    let mut meant = folded_and_meant(names, known).await?;
     if names.iter().any(|name| name == "me") {
         meant.insert(user.0);
     }
@@ -34,11 +36,21 @@ pub(super) async fn places<'a, C: ConnectionTrait>(
     names: &[String],
     among: impl Iterator<Item = &'a Readable>,
 ) -> Result<BTreeSet<Uuid>, AppError> {
-    let titled = among.filter_map(|one| Some((one.id.0, folded(one.title.as_deref()?))));
+    let titled = among.filter_map(|one| Some((one.id.0, one.title.clone()?)));
     let mut known: Vec<(Uuid, String)> = titled.collect();
     let partners = rows::partners(db, user).await?;
-    known.extend(partners.into_iter().map(|one| (one.id, folded(&one.name))));
-    Ok(meant(names, &known))
+    known.extend(partners.into_iter().map(|one| (one.id, one.name)));
+    folded_and_meant(names, known).await
+}
+
+/// [`meant`] of names as they are written, on a blocking thread: there may be thousands.
+async fn folded_and_meant(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
+    let names = names.to_vec();
+    off_loop(move || {
+        let known: Vec<(Uuid, String)> = known.into_iter().map(|(id, name)| (id, folded(&name))).collect();
+        meant(&names, &known)
+    })
+    .await
 }
 
 /// What goes by just one of the names; where nothing does, what fits one.

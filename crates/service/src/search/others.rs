@@ -7,20 +7,21 @@ use appcore::{
 };
 use dbcontext::query::search::{self as rows, Readable};
 
-use super::{Ask, count, names, place};
+use super::{Ask, count, names, off_loop, place};
 use crate::App;
 
 /// Conversations by their titles, those with the newest activity first.
 pub(super) async fn conversations(app: &App, user: UserId, ask: &Ask, limit: usize) -> Result<SearchResults, AppError> {
     let text = folded(ask.text.trim());
-    let mut found: Vec<Readable> = rows::readable(app.db.reader(), user)
-        .await?
-        .into_iter()
-        .filter(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id))
-        .filter(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind))
-        .filter(|one| one.title.as_deref().is_some_and(|title| names::fits(&folded(title), &text)))
-        .collect();
-    found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
+    let mut found: Vec<Readable> = rows::readable(app.db.reader(), user).await?;
+    found.retain(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id));
+    found.retain(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind));
+    let mut found = off_loop(move || {
+        found.retain(|one| one.title.as_deref().is_some_and(|title| names::fits(&folded(title), &text)));
+        found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
+        found
+    })
+    .await?;
     let total = Some(SearchTotal { count: count(found.len()), is_all: true });
     found.truncate(limit);
     let hit = |one: &Readable| Ok(SearchHit { conversation: Some(place(one)?), ..SearchHit::default() });
@@ -31,9 +32,14 @@ pub(super) async fn conversations(app: &App, user: UserId, ask: &Ask, limit: usi
 /// People by their names.
 pub(super) async fn people(app: &App, user: UserId, ask: &Ask, limit: usize) -> Result<SearchResults, AppError> {
     let text = folded(ask.text.trim());
-    let mut found = rows::acquaintances(app.db.reader(), user, names::PEOPLE).await?;
-    found.retain(|one| names::fits(&folded(&one.name), &text));
-    found.sort_by_key(|one| folded(&one.name));
+    let found = rows::acquaintances(app.db.reader(), user, names::PEOPLE).await?;
+    let mut found = off_loop(move || {
+        let named = found.into_iter().map(|one| (folded(&one.name), one));
+        let mut named: Vec<_> = named.filter(|(name, _)| names::fits(name, &text)).collect();
+        named.sort_by(|(one, _), (other, _)| one.cmp(other));
+        named.into_iter().map(|(_, one)| one).collect::<Vec<_>>()
+    })
+    .await?;
     let total = Some(SearchTotal { count: count(found.len()), is_all: true });
     found.truncate(limit);
     let items = found

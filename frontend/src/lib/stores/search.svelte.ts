@@ -69,6 +69,8 @@ export class Search {
   corrections = $state.raw<SearchCorrection[]>([]);
   isCorrected = $state(false);
   isFilling = $state(false);
+  /** The server reached its time limit: there may be more than was found. */
+  timedOut = $state(false);
   tookMs = $state(0);
   searchedTo = $state<Timestamp | null>(null);
   hasMore = $state(false);
@@ -128,6 +130,7 @@ export class Search {
       this.items = cursor ? [...this.items, ...this.#unknown(found.items)] : found.items;
       this.searchedTo = found.searched_to ?? null;
       this.isFilling = found.is_filling;
+      this.timedOut = found.timed_out;
       if (!cursor) {
         this.facets = found.facets;
         this.total = found.total ?? null;

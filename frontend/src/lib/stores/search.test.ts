@@ -13,6 +13,7 @@ const results = (ids: string[], more: Partial<SearchResults> = {}): SearchResult
   is_corrected: false,
   corrections: [],
   is_filling: false,
+  timed_out: false,
   took_ms: 1,
   ...more
 });

@@ -105,6 +105,19 @@ impl SearchIndex for FileIndex {
     async fn clear(&self) -> Result<(), AppError> {
         self.writing(SqliteIndex::clear).await
     }
+
+    /// In steps, between which messages are written.
+    async fn purge(&self) -> Result<bool, AppError> {
+        if !self.reading(SqliteIndex::needs_purge).await? {
+            return Ok(false);
+        }
+        let mut is_first = true;
+        while self.writing(move |index| index.purge_step(is_first)).await? {
+            is_first = false;
+        }
+        self.writing(SqliteIndex::purge_terms).await?;
+        Ok(true)
+    }
 }
 
 #[async_trait]

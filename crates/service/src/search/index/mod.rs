@@ -59,6 +59,9 @@ pub(super) trait SearchIndex: Send + Sync {
 
     /// Forgets everything, so that it is filled anew.
     async fn clear(&self) -> Result<(), AppError>;
+
+    /// Takes the words of removed messages out of its storage. Returns whether there may have been any.
+    async fn purge(&self) -> Result<bool, AppError>;
 }
 
 /// The right to write an index.

@@ -54,6 +54,11 @@ impl SearchIndex for Tables {
         rows::clear(&tx).await?;
         tx.commit().await.map_err(app_error)
     }
+
+    async fn purge(&self) -> Result<bool, AppError> {
+        rows::vacuum(self.db.writer()).await?;
+        Ok(true)
+    }
 }
 
 /// A transaction that holds the lock of whoever writes; none where another instance does.

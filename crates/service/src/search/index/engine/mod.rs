@@ -239,6 +239,11 @@ impl SearchIndex for Engine {
         }
         Ok(())
     }
+
+    /// It removes documents with their words by itself.
+    async fn purge(&self) -> Result<bool, AppError> {
+        Ok(false)
+    }
 }
 
 /// In a cluster whoever writes holds a lock of the database's.

@@ -1,0 +1,25 @@
+//! The time limit of a search.
+
+use std::time::{Duration, Instant};
+
+/// The time at which work on a query stops with what it has. The default has no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        Self(Instant::now().checked_add(limit))
+    }
+
+    /// `None`: there is no limit.
+    #[must_use]
+    pub fn remaining(self) -> Option<Duration> {
+        Some(self.0?.saturating_duration_since(Instant::now()))
+    }
+
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
+    }
+}
