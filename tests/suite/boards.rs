@@ -189,6 +189,24 @@ async fn whoever_reads_sees_the_board_and_whoever_writes_changes_it() {
 }
 
 #[tokio::test]
+async fn a_moved_or_deleted_task_leaves_no_reminder_behind() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let todo = column(&anna, &chat, "To do").await;
+    let made = task(&anna, &chat, &todo, "Once").await;
+    let reminders =
+        async || app.database.number("SELECT COUNT(*) FROM jobs WHERE kind = 'task_due' AND status = 'waiting'").await;
+    for (due, left) in [(json!("2040-01-01T00:00:00Z"), 1), (json!("2040-02-01T00:00:00Z"), 1), (json!(null), 0)] {
+        change(&anna, &made, json!({ "due_at": due })).await;
+        assert_eq!(reminders().await, left, "due at {due}");
+    }
+    change(&anna, &made, json!({ "due_at": "2040-01-01T00:00:00Z" })).await;
+    anna.delete(&format!("/r1/tasks/{}", id(&made))).await.data();
+    assert_eq!(reminders().await, 0);
+}
+
+#[tokio::test]
 async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];

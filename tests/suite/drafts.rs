@@ -76,6 +76,36 @@ async fn a_draft_is_on_all_devices_and_the_newest_counts() {
 }
 
 #[tokio::test]
+async fn moved_and_removed_scheduled_messages_and_reminders_leave_no_job_behind() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let root = anna.send_message(&chat, "a question").await;
+    let count = async |kind: &str| {
+        app.database.number(&format!("SELECT COUNT(*) FROM jobs WHERE kind = '{kind}' AND status = 'waiting'")).await
+    };
+    let month = later(Duration::from_secs(30 * 86_400));
+    let first = schedule(&anna, &chat, "first", &month, json!({})).await;
+    let second = schedule(&anna, &chat, "second", &month, json!({})).await;
+    for days in [40, 50] {
+        let moved = json!({ "send_at": later(Duration::from_secs(days * 86_400)) });
+        anna.patch(&path(&first, ""), moved).await.data();
+    }
+    assert_eq!(count("scheduled_message").await, 2, "a moved message has one job");
+    anna.delete(&path(&first, "")).await.data();
+    anna.post(&path(&second, "/send"), json!({})).await.data_with(201);
+    assert_eq!(count("scheduled_message").await, 0);
+
+    let on = format!("/r1/messages/{}/reminders", id(&root));
+    let kept = anna.post(&on, json!({ "at": month })).await.data_with(201);
+    let removed = anna.post(&on, json!({ "at": month })).await.data_with(201);
+    anna.delete(&format!("/r1/reminders/{}", id(&removed))).await.data();
+    assert_eq!(count("reminder").await, 1);
+    anna.delete(&format!("/r1/reminders/{}", id(&kept))).await.data();
+    assert_eq!(count("reminder").await, 0);
+}
+
+#[tokio::test]
 async fn a_message_is_sent_at_its_time() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);

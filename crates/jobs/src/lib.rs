@@ -32,6 +32,7 @@ use dbcontext::{
     query::{self, jobs::NewJob},
 };
 use sea_orm::ConnectionTrait;
+use uuid::Uuid;
 
 pub use self::{
     kind::{Ended, Job, Kind, Stored, Work},
@@ -79,6 +80,11 @@ pub async fn ask_after<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let piece = query::jobs::insert_after(db.get_database_backend(), vec![job.new_job()?], now, wait)?;
     query::execute(db, vec![piece]).await
+}
+
+/// Removes the jobs of kind `J` about `subject` that have not started, in the caller's transaction.
+pub async fn cancel<J: Stored>(db: &impl ConnectionTrait, subject: Uuid) -> Result<(), AppError> {
+    query::jobs::remove_waiting(db, J::KIND, subject).await
 }
 
 /// Tells the workers of all instances that there is something to do.

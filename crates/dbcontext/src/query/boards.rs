@@ -90,6 +90,11 @@ pub async fn count_in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> R
 
 /// Deletes the boards of conversations; `conversations` is the condition on their ids.
 pub async fn purge<C: ConnectionTrait>(db: &C, conversations: &str, values: &[Value]) -> Result<(), AppError> {
+    let due = format!(
+        "DELETE FROM jobs WHERE due_at IS NOT NULL AND status = 'waiting' \
+         AND subject IN (SELECT id FROM tasks WHERE conversation_id {conversations})"
+    );
+    raw::run(db, &due, values.to_vec()).await?;
     let assignees = format!(
         "DELETE FROM task_assignees WHERE task_id IN (SELECT id FROM tasks WHERE conversation_id {conversations})"
     );

@@ -40,6 +40,9 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     let sql =
         "DELETE FROM scheduled_uploads WHERE scheduled_id IN (SELECT id FROM scheduled_messages WHERE user_id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
+    let sql = "DELETE FROM jobs WHERE due_at IS NOT NULL AND status = 'waiting' AND subject IN \
+               (SELECT id FROM scheduled_messages WHERE user_id = $1 UNION ALL SELECT id FROM reminders WHERE user_id = $1)";
+    raw::run(db, sql, vec![id.into()]).await?;
     for table in PERSONAL {
         raw::run(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }

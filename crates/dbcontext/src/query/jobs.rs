@@ -364,6 +364,12 @@ pub async fn hasten<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Re
     change(db, set, vec![kind.into(), subject.into()]).await
 }
 
+/// Removes the jobs of a kind that wait to work on `subject`. One that runs is left to its worker.
+pub async fn remove_waiting<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<(), AppError> {
+    let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
+    execute(db, sql.to_owned(), vec![kind.into(), subject.into()]).await.map(drop)
+}
+
 /// Removes all jobs that work on `subject`, whatever has become of them; `false` where there was none.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
     let mut removed = Vec::new();

@@ -48,8 +48,9 @@ impl Job<App> for DueJob {
     }
 }
 
-/// Asks for the reminder of a task that is due at another time than before, in the caller's transaction.
+/// Replaces the reminder of a task that is due at another time than before, in the caller's transaction.
 pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task) -> Result<(), AppError> {
+    jobs::cancel::<DueJob>(db, task.id.0).await?;
     let Some(due_at) = task.due_at.filter(|due_at| *due_at > now) else { return Ok(()) };
     let at = if due_at.minus(BEFORE) > now { due_at.minus(BEFORE) } else { due_at };
     let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());

@@ -18,8 +18,8 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
-use crate::{App, access};
+use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
+use crate::{App, access, jobs};
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 10_000;
@@ -205,6 +205,7 @@ pub async fn delete(app: &App, by: &Principal, task_id: TaskId, version: Option<
     let board_version = boards::begin_change(&tx, id).await?;
     let task = rows::find(&tx, task_id).await?.ok_or(Code::NotFound)?;
     check_version(version, &task)?;
+    jobs::cancel::<DueJob>(&tx, task_id.0).await?;
     rows::delete(&tx, task_id).await?;
     tx.commit().await.map_err(app_error)?;
     tell_viewers(app, id, &Event::TaskDeleted { conversation_id: id, board_version, task_id })?;

@@ -182,6 +182,7 @@ pub async fn withdraw(app: &App, by: &Principal, id: BroadcastId) -> Result<Broa
             row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
             rows::update(&tx, row.clone()).await?;
             audit::record(&tx, Entry::by(by, Action::BroadcastWithdrawn, Some(id.to_string()))).await?;
+            jobs::cancel::<BroadcastJob>(&tx, id.0).await?;
             jobs::ask(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
             tx.commit().await.map_err(app_error)?;
             jobs::wake(app);
@@ -229,6 +230,7 @@ async fn count(app: &App, audience: &Audience) -> Result<i64, AppError> {
 async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> Result<(), AppError> {
     let job = BroadcastJob { broadcast_id: row.id };
     let until = |moment: Timestamp| Duration::from_millis(moment.0.saturating_sub(now.0).max(0).unsigned_abs());
+    jobs::cancel::<BroadcastJob>(db, row.id.0).await?;
     jobs::ask_after(db, now, &job, until(row.starts_at)).await?;
     match row.ends_at {
         Some(end) => jobs::ask_after(db, now, &job, until(end)).await,

@@ -71,9 +71,12 @@ pub async fn list(app: &App, by: &Principal, page: PageRequest) -> Result<Page<R
 }
 
 pub async fn remove(app: &App, by: &Principal, id: ReminderId) -> Result<(), AppError> {
-    if !rows::remove(app.db.writer(), by.user_id, id).await? {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, by.user_id, id).await? {
         return Err(Code::NotFound.into());
     }
+    jobs::cancel::<ReminderJob>(&tx, id.0).await?;
+    tx.commit().await.map_err(app_error)?;
     tell(app, by.user_id, id)
 }
 

@@ -1,7 +1,7 @@
 //! Messages that are sent later.
 //!
-//! One is a row and a [job](ScheduledJob) that is due at its time; both commit together. Whatever changes the time asks for another job, and a
-//! job that comes too early asks for one that doesn't. The message is sent by its `client_id`, as every other one is, so a job that is done again
+//! One is a row and a [job](ScheduledJob) that is due at its time; both commit together. A change of the time replaces the job, and a
+//! job that runs too early enqueues another one. The message is sent by its `client_id`, as every other one is, so a job that is done again
 //! after a kill sends nothing twice. What is refused stays, with the reason.
 
 use std::time::Duration;
@@ -195,6 +195,7 @@ pub async fn change(
     let Some(row) = rows::change(&tx, by.user_id, id, written(&payload)?, send_at).await? else {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };
+    jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
     jobs::ask_after(&tx, now, &ScheduledJob { scheduled_id: id }, wait(now, send_at)).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, row)
@@ -204,6 +205,7 @@ pub async fn change(
 pub async fn send_now(app: &App, by: &Principal, id: ScheduledId) -> Result<Message, AppError> {
     let row = own(app, by, id).await?;
     let sent = send(app, message_of(&row)?, true).await?;
+    jobs::cancel::<ScheduledJob>(app.db.writer(), id.0).await?;
     gone(app, &row).await?;
     Ok(sent.message)
 }
@@ -215,6 +217,7 @@ pub async fn remove(app: &App, by: &Principal, id: ScheduledId) -> Result<(), Ap
     if !rows::remove(&tx, by.user_id, id).await? {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     }
+    jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
     for upload in read(&row)?.attachments {
         jobs::ask(&tx, app.clock.now(), &SweepJob::Upload(upload)).await?;
     }
