@@ -76,6 +76,43 @@ async fn a_draft_is_on_all_devices_and_the_newest_counts() {
 }
 
 #[tokio::test]
+async fn drafts_and_scheduled_messages_reply_only_to_messages_their_author_can_read() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_single(&ben).await;
+    let own = anna.send_message(&chat, "ours").await;
+    let foreign = ben.send_message(&ben.open_single(&carl).await, "theirs").await;
+    let elsewhere = anna.send_message(&anna.open_single(&carl).await, "hers, in another chat").await;
+    let body = json!({ "kind": "group", "title": "Team", "member_ids": [ben.id, carl.id], "history": "from_join" });
+    let group = id(&ben.post("/r1/conversations", body).await.data_with(201)).to_owned();
+    let before = ben.send_message(&group, "said before she joined").await;
+    ben.post(&format!("/r1/conversations/{group}/members"), json!({ "user_id": anna.id })).await.data_with(201);
+    let refused = [
+        (&chat, foreign["id"].clone()),
+        (&chat, elsewhere["id"].clone()),
+        (&chat, json!(new_id())),
+        (&group, before["id"].clone()),
+    ];
+    for (chat, reply_to) in refused {
+        let draft = format!("/r1/conversations/{chat}/draft");
+        anna.put(&draft, json!({ "content": "a draft", "reply_to": reply_to })).await.refused(404, "not_found");
+        let emptied = anna.put(&draft, json!({ "content": "", "reply_to": reply_to })).await.data();
+        assert_eq!(emptied["reply_to"], Value::Null, "no unreadable id is stored with a removed draft");
+        let messages = format!("/r1/conversations/{chat}/messages");
+        let send_at = later(Duration::from_secs(3_600));
+        for field in ["reply_to", "thread_id"] {
+            let body = json!({ "client_id": new_id(), "content": "later", "send_at": send_at, field: reply_to });
+            anna.post(&messages, body).await.names_field(field);
+        }
+    }
+    assert_eq!(drafts(&anna).await, Vec::<String>::new());
+    assert_eq!(anna.get("/r1/scheduled").await.data()["total"], 0);
+    let draft = json!({ "content": "a draft", "reply_to": own["id"] });
+    let stored = anna.put(&format!("/r1/conversations/{chat}/draft"), draft).await.data();
+    assert_eq!(stored["reply_to"], own["id"]);
+}
+
+#[tokio::test]
 async fn moved_and_removed_scheduled_messages_and_reminders_leave_no_job_behind() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::query::drafts as rows;
 
-use super::{find, max_chars};
+use super::{find, max_chars, may_reply_to};
 use crate::{App, access};
 
 /// How many somebody may have.
@@ -39,6 +39,18 @@ pub async fn put(
         {
             return Err(AppError::refused(Code::TooMany, format!("You can have up to {MAX_DRAFTS} drafts.")));
         }
+    }
+    if let Some(reply_to) = draft.reply_to
+        && !may_reply_to(app, by.user_id, draft.conversation_id, reply_to).await?
+    {
+        if !draft.content.is_empty() {
+            return Err(AppError::refused(
+                Code::NotFound,
+                "The message you're replying to isn't in this conversation.",
+            ));
+        }
+        // A draft must be removable after its message is gone.
+        draft.reply_to = None;
     }
     let now = app.clock.now();
     // A device whose clock is ahead must not win for ever.

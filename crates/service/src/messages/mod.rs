@@ -138,6 +138,12 @@ pub async fn find(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
     query::messages::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?.try_into()
 }
 
+/// Whether `user` may reply to a message in this conversation: they can read it, and it is of this conversation.
+async fn may_reply_to(app: &App, user: UserId, id: ConversationId, reply_to: MessageId) -> Result<bool, AppError> {
+    let found = query::messages::find(app.db.reader(), user, reply_to).await?;
+    Ok(found.is_some_and(|message| message.conversation_id == id))
+}
+
 /// What a message is to say instead.
 #[derive(Clone, Debug)]
 pub struct Edit {

@@ -24,7 +24,7 @@ use dbcontext::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{InThread, SendMessage, check_mentions, content_beside, send};
+use super::{InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
 use crate::{
     App, access,
     events::{AnswerOptions, no_such_file},
@@ -99,6 +99,7 @@ pub async fn create(
         // Whom it concerns is not known before it is sent.
         super::mention_many(app, &access, &message.mentions, is_confirmed).await?;
     }
+    check_targets(app, &message).await?;
     space::check_sent(app, &access, &message.attachments).await?;
     if rows::count(app.db.reader(), user).await? >= MAX_SCHEDULED {
         return Err(AppError::refused(
@@ -145,6 +146,22 @@ pub async fn create(
     jobs::ask_after(&tx, now, &ScheduledJob { scheduled_id: row.id }, wait(now, send_at)).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, row)
+}
+
+/// Refuses a reply to a message that its sender can't read there, as it would be refused when it is sent.
+async fn check_targets(app: &App, message: &SendMessage) -> Result<(), AppError> {
+    let targets = [
+        ("reply_to", message.reply_to, "The message you're replying to isn't in this conversation."),
+        ("thread_id", message.thread.map(|thread| thread.root_id), "There is no such thread here."),
+    ];
+    for (field, target, sentence) in targets {
+        if let Some(target) = target
+            && !may_reply_to(app, message.sender, message.conversation_id, target).await?
+        {
+            return Err(AppError::field(field, "not_found", sentence));
+        }
+    }
+    Ok(())
 }
 
 /// The caller's, those that are sent first before the others.
