@@ -189,6 +189,61 @@ async fn whoever_reads_sees_the_board_and_whoever_writes_changes_it() {
 }
 
 #[tokio::test]
+async fn members_who_join_later_see_no_tasks_from_before_where_the_history_is_hidden() {
+    let app = Application::start().await;
+    let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
+    let late = app.sign_up("Late").await;
+    for (kind, history) in [("group", "from_join"), ("private_channel", "from_join"), ("group", "all")] {
+        let body = json!({ "kind": kind, "title": new_id(), "member_ids": [ben.id, carl.id], "history": history });
+        let chat = id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned();
+        let todo = column(&anna, &chat, "To do").await;
+        let sent = anna.send_message(&chat, "said before").await;
+        let before = task(&anna, &chat, &todo, "Before").await;
+        let archived = task(&anna, &chat, &todo, "Archived before").await;
+        change(&anna, &archived, json!({ "archived": true })).await;
+        anna.post(&at(&chat, "members"), json!({ "user_id": late.id })).await.data_with(201);
+        let body = json!({ "title": "From a message", "column_id": todo["id"], "message_id": sent["id"] });
+        let (mut bens, mut lates) = (ben.connect().await, late.connect().await);
+        let from_message = anna.post(&at(&chat, "tasks"), body).await.data_with(201);
+        change(&anna, &before, json!({ "description": "more of it" })).await;
+        let since = task(&anna, &chat, &todo, "Since").await;
+
+        let all = ["Before", "From a message", "Since"];
+        assert_eq!(titles(&ben, &chat).await, all, "{kind}, {history}");
+        let archive = at(&chat, "tasks?archived=true");
+        if history == "all" {
+            assert_eq!(titles(&late, &chat).await, all);
+            assert_eq!(late.get(&archive).await.data()["total"], 1);
+            continue;
+        }
+        assert_eq!(titles(&late, &chat).await, ["Since"], "{kind}");
+        assert_eq!(late.get(&at(&chat, "tasks")).await.data()["total"], 1);
+        assert_eq!(late.get(&archive).await.data()["total"], 0);
+        for hidden in [&before, &archived, &from_message] {
+            let path = format!("/r1/tasks/{}", id(hidden));
+            late.get(&path).await.refused(404, "not_found");
+            late.patch(&path, json!({ "title": "Mine" })).await.refused(404, "not_found");
+            late.patch(&path, json!({ "version": 99 })).await.refused(404, "not_found");
+            late.delete(&path).await.refused(404, "not_found");
+        }
+        // Events with such a task go to the others.
+        assert_eq!(bens.expect_in("task.created", &chat).await.payload["task"]["id"], from_message["id"]);
+        assert_eq!(bens.expect_in("task.updated", &chat).await.payload["task"]["id"], before["id"]);
+        assert_eq!(lates.expect_in("task.created", &chat).await.payload["task"]["id"], since["id"]);
+        let told = lates.drain().await;
+        assert!(told.iter().all(|frame| !frame.kind.starts_with("task.")), "{told:#?}");
+        // A task that they are assigned to is theirs to see.
+        change(&anna, &before, json!({ "assignee_ids": [late.id] })).await;
+        assert_eq!(late.get(&format!("/r1/tasks/{}", id(&before))).await.data()["description"], "more of it");
+        assert_eq!(titles(&late, &chat).await, ["Before", "Since"]);
+        // What they archive is what they see.
+        let path = format!("/r1/columns/{}/archive", id(&todo));
+        assert_eq!(late.post(&path, json!({})).await.data()["count"], 2);
+        assert_eq!(titles(&ben, &chat).await, ["From a message"]);
+    }
+}
+
+#[tokio::test]
 async fn a_moved_or_deleted_task_leaves_no_reminder_behind() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

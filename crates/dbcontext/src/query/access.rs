@@ -67,8 +67,34 @@ pub(super) fn reads_after(conversation: &str, user: &str) -> String {
 
 /// [`reads_after`] for the member whose row the statement names `member`.
 pub(super) fn member_reads_after(conversation: &str, member: &str) -> String {
+    format!("CASE WHEN {} THEN {member}.from_seq ELSE 0 END", hides_history(conversation))
+}
+
+/// The condition that the task named `task` is hidden from the member whose row the statement names `member`: it was created before they joined, or
+/// made from a message that they can't read. Tasks that they created or are assigned to are never hidden from them.
+pub(super) fn hides_task(task: &str, conversation: &str, member: &str) -> String {
     format!(
-        "CASE WHEN {conversation}.history = '{}' AND {conversation}.kind IN ({}) THEN {member}.from_seq ELSE 0 END",
+        "({member}.from_seq > 0 AND {} AND {task}.created_by <> {member}.user_id \
+           AND NOT EXISTS (SELECT 1 FROM task_assignees ta WHERE ta.task_id = {task}.id AND ta.user_id = {member}.user_id) \
+           AND ({task}.created_at < {member}.joined_at \
+             OR EXISTS (SELECT 1 FROM messages tm WHERE tm.id = {task}.message_id AND tm.seq <= {member}.from_seq)))",
+        hides_history(conversation)
+    )
+}
+
+/// The condition that a person, the parameter `user`, sees the task named `task` of the conversation named `conversation`, which they may read.
+pub(super) fn sees_task(task: &str, conversation: &str, user: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM conversation_members hm WHERE hm.conversation_id = {conversation}.id AND hm.user_id = {user} \
+           AND NOT hm.is_deleted AND {})",
+        hides_task(task, conversation, "hm")
+    )
+}
+
+/// The condition that the conversation named `conversation` hides its history from those who join later.
+fn hides_history(conversation: &str) -> String {
+    format!(
+        "{conversation}.history = '{}' AND {conversation}.kind IN ({})",
         HistoryScope::FromJoin,
         kinds(|kind| kind.capabilities().may_hide_history)
     )

@@ -76,10 +76,11 @@ pub struct OwnTaskFilter {
     pub due_before: Option<Timestamp>,
 }
 
-/// The tasks of a board, column by column, and how many there are. What is archived is listed by when it was.
+/// The tasks of a board that `reader` sees, column by column, and how many there are. What is archived is listed by when it was.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
+    reader: UserId,
     filter: TaskFilter,
     page: PageRequest,
 ) -> Result<(Vec<Task>, u64), AppError> {
@@ -89,9 +90,11 @@ pub async fn list<C: ConnectionTrait>(
         ("IS NULL", "b.position, t.position")
     };
     let mut rows = format!(
-        "FROM tasks t JOIN board_columns b ON b.id = t.column_id WHERE t.conversation_id = $1 AND t.archived_at {archived}"
+        "FROM tasks t JOIN board_columns b ON b.id = t.column_id JOIN conversations c ON c.id = t.conversation_id \
+         WHERE t.conversation_id = $1 AND t.archived_at {archived} AND {}",
+        access::sees_task("t", "c", "$2")
     );
-    let mut values: Vec<Value> = vec![id.into()];
+    let mut values: Vec<Value> = vec![id.into(), reader.into()];
     if let Some(column) = filter.column_id {
         values.push(column.into());
         rows += &format!(" AND t.column_id = ${}", values.len());
@@ -115,6 +118,32 @@ pub async fn list<C: ConnectionTrait>(
 pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>, AppError> {
     let row: Option<Row> = raw::find_one(db, "SELECT * FROM tasks WHERE id = $1", [id.into()]).await?;
     Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
+}
+
+/// Whether somebody who may read a task's conversation sees the task.
+pub async fn is_seen_by<C: ConnectionTrait>(db: &C, reader: UserId, id: TaskId) -> Result<bool, AppError> {
+    let rows = format!(
+        "FROM tasks t JOIN conversations c ON c.id = t.conversation_id WHERE t.id = $1 AND {}",
+        access::sees_task("t", "c", "$2")
+    );
+    Ok(page::count(db, &rows, [id.into(), reader.into()]).await? > 0)
+}
+
+/// The members who see a task, where it is hidden from others; `None` where every member sees it.
+pub async fn viewers<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Vec<UserId>>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Member {
+        user_id: UserId,
+    }
+    let members = "FROM tasks t JOIN conversations c ON c.id = t.conversation_id \
+                   JOIN conversation_members m ON m.conversation_id = c.id AND NOT m.is_deleted WHERE t.id = $1";
+    let hidden = access::hides_task("t", "c", "m");
+    if page::count(db, &format!("{members} AND {hidden}"), [id.into()]).await? == 0 {
+        return Ok(None);
+    }
+    let sql = format!("SELECT m.user_id {members} AND NOT {hidden}");
+    let found: Vec<Member> = raw::find(db, &sql, [id.into()]).await?;
+    Ok(Some(found.into_iter().map(|member| member.user_id).collect()))
 }
 
 /// Whether there is nothing left to do.
@@ -194,24 +223,35 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64
     page::count(db, "FROM tasks WHERE conversation_id = $1 AND archived_at IS NULL", [id.into()]).await
 }
 
-/// The first tasks that a column shows, in their order.
-pub async fn in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId, most: u64) -> Result<Vec<Task>, AppError> {
-    let sql =
-        format!("SELECT * FROM tasks WHERE column_id = $1 AND archived_at IS NULL ORDER BY position LIMIT {most}");
-    let rows: Vec<Row> = raw::find(db, &sql, [id.into()]).await?;
+/// The first tasks that a column shows to `reader`, in their order.
+pub async fn in_column<C: ConnectionTrait>(
+    db: &C,
+    id: BoardColumnId,
+    reader: UserId,
+    most: u64,
+) -> Result<Vec<Task>, AppError> {
+    let sql = format!(
+        "SELECT t.* FROM tasks t JOIN conversations c ON c.id = t.conversation_id \
+         WHERE t.column_id = $1 AND t.archived_at IS NULL AND {} ORDER BY t.position LIMIT {most}",
+        access::sees_task("t", "c", "$2")
+    );
+    let rows: Vec<Row> = raw::find(db, &sql, [id.into(), reader.into()]).await?;
     with_assignees(db, rows).await
 }
 
-/// Archives what a column shows up to that position.
-pub async fn archive_column<C: ConnectionTrait>(
-    db: &C,
-    id: BoardColumnId,
-    last: &str,
-    now: Timestamp,
-) -> Result<(), AppError> {
-    let sql = "UPDATE tasks SET archived_at = $3, updated_at = $3, version = version + 1 \
-               WHERE column_id = $1 AND archived_at IS NULL AND position <= $2";
-    raw::run(db, sql, [id.into(), last.to_owned().into(), now.into()]).await
+/// Archives tasks.
+pub async fn archive<C: ConnectionTrait>(db: &C, ids: &[TaskId], now: Timestamp) -> Result<(), AppError> {
+    let rows = Rows::new(
+        db.get_database_backend(),
+        [Column::Uuid("id"), Column::Int("at")],
+        ids.iter().map(|id| [id.0.into(), now.millis().into()]),
+    );
+    let sql = format!(
+        "UPDATE tasks SET archived_at = w.at, updated_at = w.at, version = version + 1 FROM {} WHERE tasks.id = w.id",
+        rows.table()
+    );
+    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    Ok(())
 }
 
 #[derive(FromQueryResult)]

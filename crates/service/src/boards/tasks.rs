@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use appcore::{
     AppError, BoardColumnId, Code, ConversationId, MessageId, TaskId, Timestamp, UserId,
     auth::Principal,
-    event::{Event, Topic},
+    event::{Event, MAX_NAMED, Topic},
     line::parse_line,
     page::{Page, PageRequest},
     text::Content,
@@ -71,7 +71,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Task>, AppError> {
     access::reader(app, by.user_id, id).await?;
-    let (items, total) = rows::list(app.db.reader(), id, filter, page).await?;
+    let (items, total) = rows::list(app.db.reader(), id, by.user_id, filter, page).await?;
     Ok(Page::new(items, page, total))
 }
 
@@ -89,6 +89,9 @@ pub async fn of_caller(
 pub async fn find(app: &App, by: &Principal, id: TaskId) -> Result<Task, AppError> {
     let task = rows::find(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
     access::reader(app, by.user_id, task.conversation_id).await?;
+    if !rows::is_seen_by(app.db.reader(), by.user_id, id).await? {
+        return Err(Code::NotFound.into());
+    }
     Ok(task)
 }
 
@@ -136,7 +139,8 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
     rows::set_assignees(&tx, task.id, &task.assignee_ids).await?;
     due::ask(&tx, now, &task).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_viewers(app, id, &Event::TaskCreated { conversation_id: id, board_version, task: task.clone().into() })?;
+    let event = Event::TaskCreated { conversation_id: id, board_version, task: task.clone().into() };
+    tell_of_task(app, &task, &event).await?;
     tell_assignees(app, &task, &[])?;
     Ok(task)
 }
@@ -193,7 +197,8 @@ pub async fn update(app: &App, by: &Principal, task_id: TaskId, change: TaskChan
         due::ask(&tx, task.updated_at, &task).await?;
     }
     tx.commit().await.map_err(app_error)?;
-    tell_viewers(app, id, &Event::TaskUpdated { conversation_id: id, board_version, task: task.clone().into() })?;
+    let event = Event::TaskUpdated { conversation_id: id, board_version, task: task.clone().into() };
+    tell_of_task(app, &task, &event).await?;
     tell_assignees(app, &task, &before.assignee_ids)?;
     Ok(task)
 }
@@ -212,19 +217,19 @@ pub async fn delete(app: &App, by: &Principal, task_id: TaskId, version: Option<
     tell_assignees(app, &task, &[])
 }
 
-/// Archives what a column shows, the first `MAX_AT_ONCE` of it. Answers how many tasks that were.
+/// Archives what a column shows to the caller, the first `MAX_AT_ONCE` of it. Answers how many tasks that were.
 pub async fn archive_column(app: &App, by: &Principal, column_id: BoardColumnId) -> Result<u64, AppError> {
     let id = boards::column(app.db.reader(), column_id).await?.ok_or(Code::NotFound)?.conversation_id;
     writer(app, by.user_id, id).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
     let first_version = boards::begin_change(&tx, id).await?;
-    let tasks = rows::in_column(&tx, column_id, MAX_AT_ONCE).await?;
-    let Some(last) = tasks.last() else {
+    let tasks = rows::in_column(&tx, column_id, by.user_id, MAX_AT_ONCE).await?;
+    if tasks.is_empty() {
         tx.rollback().await.map_err(app_error)?;
         return Ok(0);
-    };
+    }
     let now = app.clock.now();
-    rows::archive_column(&tx, column_id, &last.position, now).await?;
+    rows::archive(&tx, &tasks.iter().map(|task| task.id).collect::<Vec<_>>(), now).await?;
     // Each is a change of its own, so that a client can tell whether it has missed one.
     let more = i64::try_from(tasks.len() - 1).map_err(AppError::internal)?;
     boards::count_changes(&tx, id, more).await?;
@@ -233,7 +238,8 @@ pub async fn archive_column(app: &App, by: &Principal, column_id: BoardColumnId)
     for (board_version, task) in (first_version..).zip(tasks) {
         let task = Task { archived_at: Some(now), updated_at: now, version: task.version + 1, ..task };
         tell_assignees(app, &task, &[])?;
-        tell_viewers(app, id, &Event::TaskUpdated { conversation_id: id, board_version, task: task.into() })?;
+        let event = Event::TaskUpdated { conversation_id: id, board_version, task: task.clone().into() };
+        tell_of_task(app, &task, &event).await?;
     }
     Ok(count)
 }
@@ -328,6 +334,15 @@ async fn assignees<C: ConnectionTrait>(
         return Err(AppError::field("assignee_ids", "invalid", "Assign members of this conversation only."));
     }
     Ok(found)
+}
+
+/// Sends an event with a task to the viewers of its conversation. Where the task is hidden from members who joined later, it goes to the others by
+/// name.
+async fn tell_of_task(app: &App, task: &Task, event: &Event) -> Result<(), AppError> {
+    let Some(people) = rows::viewers(app.db.reader(), task.id).await? else {
+        return tell_viewers(app, task.conversation_id, event);
+    };
+    people.chunks(MAX_NAMED).try_for_each(|part| tell(app, Topic::Users(part.to_vec()), event))
 }
 
 /// Tells those whose task it is or was, wherever they are in the app.
