@@ -1,6 +1,6 @@
 //! Reports of messages and what is done about them, slow mode, unwanted words.
 
-use support::{Application, Member, Setup, Value, json, new_id};
+use support::{Application, Member, Setup, Value, json, new_id, wait_until};
 
 const SLOW: u64 = 3;
 
@@ -104,6 +104,39 @@ async fn a_report_is_taken_and_closed_and_its_author_is_warned() {
     let names =
         ["author_warned", "message_hidden", "report_closed", "report_dismissed", "report_released", "report_taken"];
     assert_eq!(done, names.map(|name| format!("moderation.{name}")));
+}
+
+#[tokio::test]
+async fn an_administrator_who_reads_a_message_that_nobody_reported_confirms_and_is_audited() {
+    let app = Setup::new().set("auth.fresh_for", 1).start().await;
+    let [anna, ben] = [app.sign_up("Anna").await, app.sign_up("Ben").await];
+    let admin = app.admin().await;
+    let chat = anna.open_single(&ben).await;
+    let (private, reported) = (ben.send_message(&chat, "private").await, ben.send_message(&chat, "reported").await);
+    report(&anna, &reported, "harassment").await;
+    let key = admin.program(&["read", "write"]).await;
+    wait_until("the sign-in is not fresh any more", || async {
+        admin.get("/r1/auth/confirm").await.data()["fresh_until"].is_null()
+    })
+    .await;
+    let reads = async || actions(&admin).await.iter().filter(|action| *action == "moderation.message_read").count();
+    let hidden = |message: &Value| format!("/r1/messages/{}/hidden", id(message));
+    for message in [&private, &reported] {
+        admin.post(&format!("/r1/admin/messages/{}/hide", id(message)), json!({})).await.data();
+        key.get(&hidden(message)).await.refused(403, "scope_missing");
+        // Its author needs nothing else, and isn't audited.
+        assert_eq!(ben.get(&hidden(message)).await.data()["content"], message["content"]);
+    }
+    admin.get(&hidden(&private)).await.refused(403, "fresh_sign_in_required");
+    assert_eq!(reads().await, 0, "a refused read is no read");
+    assert_eq!(admin.get(&hidden(&reported)).await.data()["content"], "reported");
+    assert_eq!(reads().await, 1);
+    let log = admin.get("/r1/admin/audit_log?action=moderation.message_read").await.data();
+    assert_eq!(
+        (&log["items"][0]["target"], &log["items"][0]["actor"]),
+        (&reported["id"], &json!(admin.id)),
+        "{log}"
+    );
 }
 
 #[tokio::test]

@@ -112,6 +112,8 @@ actions! {
     ReportClosed = "moderation.report_closed";
     MessageHidden = "moderation.message_hidden";
     MessageRestored = "moderation.message_restored";
+    /// A hidden message of somebody else, by an administrator.
+    HiddenMessageRead = "moderation.message_read";
     AuthorWarned = "moderation.author_warned";
     /// By those who manage a channel.
     SlowModeChanged = "moderation.slow_mode_changed";

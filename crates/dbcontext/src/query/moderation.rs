@@ -74,6 +74,11 @@ pub async fn count_unclosed<C: ConnectionTrait>(db: &C, reporter: UserId) -> Res
     page::count(db, "FROM message_reports WHERE reporter_id = $1 AND status <> 'closed'", [reporter.into()]).await
 }
 
+/// Whether somebody has ever reported a message.
+pub async fn is_reported<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<bool, AppError> {
+    Ok(page::count(db, "FROM message_reports WHERE message_id = $1", [message.into()]).await? > 0)
+}
+
 /// Which reports are listed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {

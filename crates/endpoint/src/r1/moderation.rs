@@ -64,8 +64,9 @@ pub struct MessageRequest {
 
 /// Read what a hidden message says
 ///
-/// For its author, and for administrators. To others it is not there.
-#[endpoint(GET "/r1/messages/{id}/hidden", tag = "moderation", access = Access::User, rate = RateGroup::Read)]
+/// For its author, and for administrators in a session: with a fresh sign-in where the message was never reported and they are not in its
+/// conversation. The audit log says that they have read it. To others it is not there.
+#[endpoint(GET "/r1/messages/{id}/hidden", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(ScopeMissing, FreshSignInRequired))]
 impl Endpoint for ShowHiddenMessage {
     type Request = MessageRequest;
     type Response = HiddenMessage;

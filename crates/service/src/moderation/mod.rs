@@ -1,7 +1,7 @@
 //! Moderation: members report messages, administrators look after the reports, and channels have rules of their own.
 //!
 //! A message is hidden by putting aside what it says: nobody who reads messages, searches them or asks an assistant about them has to look whether
-//! it is hidden. Its author and administrators read it [here](hidden). A report keeps what the message said until it is closed.
+//! it is hidden. Its author reads it [here](hidden), and so do administrators, with an entry in the audit log. A report keeps what the message said until it is closed.
 
 mod reports;
 
@@ -10,7 +10,7 @@ use appcore::{
     auth::Principal,
     event::Event,
     page::{Page, PageRequest},
-    view::{HiddenMessage, Message, Upload, UserRole, Warning, WordFilter},
+    view::{HiddenMessage, Message, Upload, Warning, WordFilter},
 };
 use dbcontext::query::{self, moderation as rows};
 
@@ -19,7 +19,8 @@ pub use reports::{Resolution, details, list, release, report, resolve, take};
 
 use crate::{
     App, access,
-    audit::{Action, Entry},
+    accounts::Confirmed,
+    audit::{self, Action, Entry},
     events::{Change, HideMessage, UpdateConversation},
     word_filter,
 };
@@ -38,14 +39,24 @@ pub async fn hide(app: &App, by: &Principal, id: MessageId, is_hidden: bool) -> 
     app.writer.submit(Change::Hide(hide)).await?.message()
 }
 
-/// What a hidden message says, for its author and for administrators.
+/// Content of a hidden message, for its author and for administrators.
+///
+/// An administrator needs a session, and a fresh sign-in where the message was never reported and they can't read its conversation: by
+/// hiding a message they could otherwise read any whose id they know. Each read by an administrator is in the audit log.
 pub async fn hidden(app: &App, by: &Principal, id: MessageId) -> Result<HiddenMessage, AppError> {
     let db = app.db.reader();
     let found = rows::hidden(db, id).await?.ok_or(Code::NotFound)?;
     let is_own = found.sender_kind == "user" && found.sender_id == Some(by.user_id.0);
-    let may_read = by.role == UserRole::Admin || (is_own && query::messages::find(db, by.user_id, id).await?.is_some());
-    if !may_read {
-        return Err(Code::NotFound.into());
+    let may_read = query::messages::find(db, by.user_id, id).await?.is_some();
+    if !(is_own && may_read) {
+        if !by.is_admin() {
+            return Err(Code::NotFound.into());
+        }
+        by.require_session()?;
+        if !may_read && !rows::is_reported(db, id).await? {
+            Confirmed::ask(app, by).await?;
+        }
+        audit::record(app.db.writer(), Entry::by(by, Action::HiddenMessageRead, Some(id.to_string()))).await?;
     }
     Ok(HiddenMessage {
         message_id: id,

@@ -81,6 +81,7 @@ const NAMES: Record<AuditAction, () => string> = {
   'moderation.report_closed': m.audit_moderation_report_closed,
   'moderation.message_hidden': m.audit_moderation_message_hidden,
   'moderation.message_restored': m.audit_moderation_message_restored,
+  'moderation.message_read': m.audit_moderation_message_read,
   'moderation.author_warned': m.audit_moderation_author_warned,
   'moderation.slow_mode_changed': m.audit_moderation_slow_mode_changed,
   'moderation.word_filter_changed': m.audit_moderation_word_filter_changed,
