@@ -1,5 +1,6 @@
 //! Limits: what is told of them, whom they count, and that several instances count as one.
 
+use endpoint::Access;
 use support::{Answer, Application, Caller, Codec, Credentials, Member, Setup, Socket, json, new_id};
 
 /// Everything of `group` is limited to `limit` calls a day.
@@ -209,12 +210,13 @@ async fn a_good_key_does_not_count_against_its_address_and_a_bad_one_does() {
         assert_eq!(nobody.send(request.header("x-forwarded-for", "203.0.113.7")).await.status, 200);
     }
 
-    // A guess, the key at another door, nobody: the address is refused then, but the key is not.
+    // A valid key where it lacks the scope doesn't count against its address either.
+    assert_eq!(flood(&program, "/r1/users/me").await, [403; 40]);
+    // A guess and an anonymous caller: the address is refused then, but the key is not.
     let guess = Caller::new(&app.url(), Credentials::Bearer(format!("{key}x")));
     let guesses = flood(&guess, "/v1/models").await;
     assert!(guesses.contains(&401) && guesses.contains(&429), "{guesses:?}");
     assert!(guesses.iter().all(|status| matches!(status, 401 | 429)), "{guesses:?}");
-    assert!(flood(&program, "/r1/users/me").await.contains(&429));
     assert!(flood(&nobody, "/v1/models").await.contains(&429));
     assert_eq!(flood(&program, "/v1/models").await, [200; 40]);
 
@@ -235,14 +237,39 @@ async fn a_good_key_keeps_to_the_limits_of_its_own() {
     assert!(allowed == 29 && statuses.iter().all(|status| matches!(status, 200 | 429)), "{statuses:?}");
 }
 
-/// The groups of the contract: everything under `auth/`, messages, files, the gateway, bringing people together; else by method.
+#[tokio::test]
+async fn refreshes_are_counted_by_sign_in_and_not_by_address() {
+    let app = limited("refresh", "fixed_window", 2).start().await;
+    let anonymous = app.anonymous();
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let mut token = anna.refresh_token().to_owned();
+    for left in [1, 0] {
+        let answer = anonymous.refresh(&token).await;
+        assert_eq!((number(&answer, "ratelimit-limit"), number(&answer, "ratelimit-remaining")), (2, left));
+        token = answer.data()["refresh_token"].as_str().unwrap().to_owned();
+    }
+    let refused = anonymous.refresh(&token).await;
+    refused.refused(429, "rate_limited");
+    assert!(number(&refused, "retry-after") >= 1, "{refused:?}");
+    // Another sign-in of the same person and a colleague are not concerned.
+    for other in [anna.another_device().await, ben] {
+        anonymous.refresh(other.refresh_token()).await.data();
+    }
+    // Unknown tokens count against their address.
+    for expected in [401, 401, 429] {
+        assert_eq!(anonymous.refresh("unknown").await.status, expected);
+    }
+}
+
+/// The groups of the contract: sign-up, sign-in and mail calls, renewing a session, messages, files, the gateway, bringing people together; else by method.
 #[test]
 fn every_endpoint_counts_against_the_group_of_its_address() {
     for def in endpoint::all() {
         let expected = match (def.method.as_str(), def.path) {
-            (_, path) if path.starts_with("/r1/auth/") => "auth",
-            // Anybody may call it.
-            ("POST", "/r1/notifications/unsubscribe") => "auth",
+            ("POST", "/r1/auth/refresh") => "refresh",
+            // What a sign-in page reads, and what needs a sign-in already.
+            ("GET", "/r1/auth/policy" | "/r1/auth/oauth/providers") => "read",
+            (_, path) if path.starts_with("/r1/auth/") && def.access == Access::Public => "auth",
             // It changes nothing, and is asked while one writes.
             ("POST", "/r1/broadcasts/preview") => "read",
             (

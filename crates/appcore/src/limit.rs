@@ -7,8 +7,10 @@ use serde::Deserialize;
 /// Calls that count against the same limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RateGroup {
-    /// Signing in and everything around it.
+    /// Sign-up, sign-in and the calls that send an email or follow one.
     Auth,
+    /// Renewing a session. Counted by token family.
+    Refresh,
     MessageSend,
     /// Files that come in.
     Upload,
@@ -25,8 +27,9 @@ pub enum RateGroup {
 }
 
 impl RateGroup {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Auth,
+        Self::Refresh,
         Self::MessageSend,
         Self::Upload,
         Self::Gateway,
@@ -41,6 +44,7 @@ impl RateGroup {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auth => "auth",
+            Self::Refresh => "refresh",
             Self::MessageSend => "message_send",
             Self::Upload => "upload",
             Self::Gateway => "gateway",
@@ -78,17 +82,17 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// What an address is banned for when it happens too often.
+/// Signs of an attack. An address with too many of them is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Violation {
-    /// A question that only a scanner asks: `/.env`, `/.git/config`, `/wp-login.php`.
+    /// A request that only scanners make: `/.env`, `/.git/config`, `/wp-login.php`.
     Probe,
-    /// A call beyond a limit.
+    /// A call without credentials beyond a limit that counts by address.
     RateLimited,
-    /// A wrong password, code or key.
+    /// A sign-in to an account that doesn't exist.
     FailedSignin,
-    /// Credentials that nobody of us has made.
+    /// Credentials that this installation has not issued.
     ForgedToken,
 }
 

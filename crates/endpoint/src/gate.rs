@@ -57,18 +57,26 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
         origin::check(http.headers(), &app.config)?;
     }
     let principal = match def.access {
-        Access::Public => None,
+        Access::Public => {
+            let address = || address::source(http, &app.config).address;
+            if app.firewall.is_banned_automatically(address) {
+                firewall::admit_public(&app, http, def.path, credentials.as_ref()).boxed_local().await?;
+            }
+            None
+        }
         Access::User | Access::Member(_) | Access::Admin | Access::Key => {
             let identified = identify(def.access, &app, credentials.as_ref()).boxed_local().await;
-            if def.access == Access::Key {
-                flood_guard::note_key(&app, credentials.as_ref(), identified.as_ref().err());
-            }
+            flood_guard::note_credentials(&app, credentials.as_ref(), identified.as_ref().err());
             match identified {
                 Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
                 Err(refusal) => {
+                    firewall::note_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
                     // Who guesses credentials is counted by address.
-                    rate_limit::count(&app, http, def.rate, None).boxed_local().await?;
-                    firewall::note_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await;
+                    if credentials.is_some() {
+                        rate_limit::count_refused(&app, http, def.rate).boxed_local().await?;
+                    } else {
+                        rate_limit::count(&app, http, def.rate, None).boxed_local().await?;
+                    }
                     return Err(refusal);
                 }
             }

@@ -1,29 +1,110 @@
-//! Keeps banned addresses out, and notes what only scanners ask for. The rules are the service's ([`service::firewall`]).
+//! Refuses banned addresses and counts probes of scanners. The rules are the service's ([`service::firewall`]).
+//!
+//! A ban by an administrator refuses every request. An automatic ban refuses requests without valid credentials, because others may share the
+//! address:
+//!
+//! - [`admit`] refuses probes and public pages such as `/health`. It serves the files of the web app, which a browser needs to renew its session or
+//!   to sign in.
+//! - [`admit_public`] refuses public API calls that change something, except those that verify the caller themselves ([`verifies_caller`]).
+//! - API calls and connections that need credentials answer 401 without them, as always: a client with an expired token must learn that it has to
+//!   renew it. [`note_refused`] refuses forged tokens.
 
-use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
+use actix_web::{
+    HttpRequest,
+    dev::ServiceRequest,
+    http::{Method, header::HeaderMap},
+    web::Data,
+};
 use appcore::{AppError, Code, limit::Violation};
 use service::App;
 
-use crate::{address, auth::Credentials};
+use crate::{
+    address,
+    auth::{self, Credentials},
+};
 
-/// Lets a request in, unless its address is kept out. Nothing is done for a request before, but writing its log line.
+/// First segments of paths whose handlers check credentials and automatic bans themselves.
+const CHECKED_LATER: [&str; 4] = ["r1", "v1", "files", "socket.io"];
+/// First segments of public paths that are not files of the web app.
+const PUBLIC: [&str; 5] = ["health", "metrics", "openapi.json", ".well-known", "docs"];
+/// Public calls elsewhere than below `/r1/auth` that verify the caller.
+const VERIFYING: [&str; 3] =
+    ["/r1/invitations/preview", "/r1/notifications/unsubscribe", "/r1/payments/webhooks/{gateway}"];
+/// Public calls below `/r1/auth` that verify nothing about the caller.
+const UNVERIFIED: [&str; 3] = ["/r1/auth/signup", "/r1/auth/forgot-password", "/r1/auth/resend-verification"];
+
+/// Admits a request unless its address is banned. Runs before everything but the log line and the flood guard.
 pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     let Some(app) = request.app_data::<Data<App>>() else { return Ok(()) };
     let source = || address::source(request.request(), &app.config);
-    app.firewall.check(|| source().address)?;
-    if is_probe(request.path()) {
-        Box::pin(app.firewall.note(source(), Violation::Probe)).await;
+    app.firewall.check_manual(|| source().address)?;
+    let is_probe = is_probe(request.path());
+    let is_refused = || app.firewall.is_banned_automatically(|| source().address) && !is_served_to_strangers(request);
+    if is_probe || is_refused() {
+        if Box::pin(has_valid_credentials(app, request.headers())).await? {
+            return Ok(());
+        }
+        app.firewall.check_automatic(|| source().address)?;
+        if is_probe {
+            Box::pin(app.firewall.note(source(), Violation::Probe)).await;
+        }
     }
     Ok(())
 }
 
-/// Notes credentials that were refused, where nobody of us has made them.
-pub async fn note_refused(app: &App, http: &HttpRequest, credentials: Option<&Credentials>, refusal: &AppError) {
+/// Refuses a public API call from an automatically banned address.
+pub async fn admit_public(
+    app: &App,
+    http: &HttpRequest,
+    path: &str,
+    credentials: Option<&Credentials>,
+) -> Result<(), AppError> {
+    let is_read = matches!(*http.method(), Method::GET | Method::HEAD);
+    if is_read || verifies_caller(path) || is_valid(auth::authenticate(app, credentials).await)? {
+        return Ok(());
+    }
+    app.firewall.check_automatic(|| address::source(http, &app.config).address)
+}
+
+/// Counts refused credentials as a violation if this installation has not issued them, and refuses them with the ban where there is one.
+pub async fn note_refused(
+    app: &App,
+    http: &HttpRequest,
+    credentials: Option<&Credentials>,
+    refusal: &AppError,
+) -> Result<(), AppError> {
     if let Some(credentials) = credentials
         && refusal.code() == Code::Unauthenticated
     {
-        app.note_refused_token(address::source(http, &app.config), &credentials.token).await;
+        app.note_refused_token(address::source(http, &app.config), &credentials.token).await?;
     }
+    Ok(())
+}
+
+async fn has_valid_credentials(app: &App, headers: &HeaderMap) -> Result<bool, AppError> {
+    let credentials = auth::find_key(headers).or_else(|| Credentials::find(headers, &app.config));
+    is_valid(auth::authenticate(app, credentials.as_ref()).await)
+}
+
+fn is_valid<T>(authenticated: Result<T, AppError>) -> Result<bool, AppError> {
+    match authenticated {
+        Ok(_) => Ok(true),
+        Err(refusal) if refusal.code() == Code::Unauthenticated => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a public call verifies the caller itself: by password, passkey, provider, refresh token, a token from an email or a link, or the signature of
+/// a payment provider.
+fn verifies_caller(path: &str) -> bool {
+    let is_sign_in = path.starts_with("/r1/auth/") && !UNVERIFIED.contains(&path);
+    is_sign_in || VERIFYING.contains(&path)
+}
+
+fn is_served_to_strangers(request: &ServiceRequest) -> bool {
+    let first = request.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    CHECKED_LATER.contains(&first) || (is_read && !PUBLIC.contains(&first))
 }
 
 /// Nothing of ours is at these addresses, and nobody who uses the app asks for them.
@@ -35,6 +116,22 @@ fn is_probe(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn during_an_automatic_ban_public_calls_are_served_that_verify_the_caller() {
+        for path in [
+            "/r1/auth/signin",
+            "/r1/auth/refresh",
+            "/r1/auth/passkeys/signin/finish",
+            "/r1/auth/reset-password",
+            "/r1/payments/webhooks/{gateway}",
+        ] {
+            assert!(verifies_caller(path), "{path}");
+        }
+        for path in ["/r1/auth/signup", "/r1/auth/forgot-password", "/r1/auth/resend-verification", "/r1/anything"] {
+            assert!(!verifies_caller(path), "{path}");
+        }
+    }
 
     #[test]
     fn only_scanners_ask_for_these() {

@@ -2,8 +2,8 @@
 //!
 //! It is coarse and stands in front of everything; what each kind of call may cost is counted behind it ([`crate::rate_limit`]). With the
 //! feature `flood-guard` requests are counted by `actix-governor`. Without it, and for handshakes, which actix-web's middleware never sees, we ask
-//! the same kind of counters ourselves. Trusted proxies are not counted, and neither is a request under `/v1` with an API key that was good a
-//! moment ago: a backend calls from one address, and its key has limits of its own. Whoever guesses keys is counted as everybody else.
+//! the same kind of counters ourselves. Trusted proxies are not counted, and neither are API calls with credentials that were valid a
+//! moment ago: many people and programs may share an address, and each has limits of its own. Requests with other credentials are counted.
 
 use std::{
     num::NonZeroU32,
@@ -26,7 +26,9 @@ type Counters = RateLimiter<Subject, DefaultKeyedStateStore<Subject>, DefaultClo
 
 /// How often those are forgotten who have not called for a while.
 const SWEEP: Duration = Duration::from_secs(10);
-/// What programs with keys of their own ask for.
+/// Calls that count against the limits of their user.
+const API: [&str; 2] = ["/r1/", GATEWAY];
+/// Calls that take API keys alone, and those in `x-api-key` too.
 const GATEWAY: &str = "/v1/";
 
 /// The counters of this instance; copies count together.
@@ -72,7 +74,11 @@ impl FloodGuard {
     /// Counts a request, or refuses it.
     #[cfg(not(feature = "flood-guard"))]
     pub fn check(&self, request: &ServiceRequest, config: &Config) -> Result<(), AppError> {
-        if has_good_key(request) { Ok(()) } else { self.admit(address::source(request.request(), config), config) }
+        if has_valid_credentials(request) {
+            Ok(())
+        } else {
+            self.admit(address::source(request.request(), config), config)
+        }
     }
 
     /// What counts requests before anything else sees them.
@@ -83,24 +89,30 @@ impl FloodGuard {
     }
 }
 
-/// Notes what was found of the key that a program sent. A refusal for another reason than that it is not good says nothing of it.
-pub fn note_key(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
+/// Records the result of authenticating these credentials. A refusal for another reason than invalid credentials changes nothing.
+pub fn note_credentials(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
     let Some(Credentials { token, .. }) = credentials.filter(|_| is_on(&app.config)) else { return };
     match refusal.map(AppError::code) {
-        None => app.good_keys.learn(token),
-        Some(Code::Unauthenticated) => app.good_keys.forget(token),
+        None => app.valid_credentials.insert(token),
+        Some(Code::Unauthenticated) => app.valid_credentials.remove(token),
         Some(_) => {}
     }
 }
 
-/// Whether a program asks with a key that was good a moment ago.
-fn has_good_key(request: &ServiceRequest) -> bool {
-    // Most requests are looked at no further.
-    if !request.path().starts_with(GATEWAY) {
+/// Whether this is an API call with credentials that were valid a moment ago. A cookie that a page of another site makes a browser send is not enough.
+fn has_valid_credentials(request: &ServiceRequest) -> bool {
+    let path = request.path();
+    if !API.iter().any(|root| path.starts_with(root)) {
         return false;
     }
     let Some(app) = request.app_data::<Data<App>>().filter(|app| is_on(&app.config)) else { return false };
-    auth::find_key(request.headers()).is_some_and(|key| app.good_keys.knows(&key.token))
+    let headers = request.headers();
+    let found =
+        if path.starts_with(GATEWAY) { auth::find_key(headers) } else { Credentials::find(headers, &app.config) };
+    found.is_some_and(|found| {
+        app.valid_credentials.contains(&found.token)
+            && !(found.by_cookie && address::source(request.request(), &app.config).is_foreign_page)
+    })
 }
 
 fn is_on(config: &Config) -> bool {
@@ -142,7 +154,7 @@ mod governed {
     use governor::{Quota, middleware::NoOpMiddleware};
     use service::{App, limits::Subject};
 
-    use super::{FloodGuard, has_good_key, refusal, subject};
+    use super::{FloodGuard, has_valid_credentials, refusal, subject};
     use crate::address;
 
     /// Counts by the address that we work out, not by the peer's.
@@ -166,7 +178,7 @@ mod governed {
         type KeyExtractionError = NotCounted;
 
         fn extract(&self, request: &ServiceRequest) -> Result<Subject, NotCounted> {
-            if has_good_key(request) {
+            if has_valid_credentials(request) {
                 return Err(NotCounted);
             }
             let app = request.app_data::<Data<App>>().ok_or(NotCounted)?;

@@ -1,11 +1,11 @@
-//! How often a caller may call: by user where that is known, else by address.
+//! How often a caller may call: by user where that is known, else by address; refreshes by token family.
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
     http::header::{HeaderName, HeaderValue},
 };
 use appcore::{
-    AppError, UserId,
+    AppError, RequestSource, SessionId, UserId,
     limit::{RateGroup, Violation},
 };
 use service::{
@@ -19,24 +19,55 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// Counts the call, and refuses it where it is one too many. What it answers is kept until the answer is there.
+/// Counts a call by its user, else by its address, and refuses it beyond the limit. The permit is held until the answer is complete.
+///
+/// Only a stranger's excess is a violation of the address: the limit of a user or key concerns nobody else there.
 pub async fn count(
     app: &App,
     http: &HttpRequest,
     group: RateGroup,
     user: Option<UserId>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
-    let source = address::source(http, &app.config);
-    let user = user.filter(|_| !app.limits.is_by_address(group)).map(Subject::User);
-    // Without an address it is a request that this program makes to itself.
-    let Some(subject) = user.or_else(|| Subject::of(source)) else { return Ok(None) };
-    let Some((verdict, lease)) = app.limits.take(group, subject).await else { return Ok(None) };
-    http.extensions_mut().insert(verdict);
-    if let Err(refusal) = verdict.check() {
-        Box::pin(app.firewall.note(source, Violation::RateLimited)).await;
-        return Err(refusal);
+    // Counted by `count_refresh`, once the endpoint knows the token family.
+    if group == RateGroup::Refresh {
+        return Ok(None);
     }
-    Ok(lease)
+    let source = address::source(http, &app.config);
+    let counted = take(app, http, group, source, user.map(Subject::User)).await;
+    if counted.is_err() && user.is_none() {
+        Box::pin(app.firewall.note(source, Violation::RateLimited)).await;
+    }
+    counted
+}
+
+/// Counts a call with refused credentials by its address. It is no violation: expired and revoked credentials are none, and forged ones are counted as
+/// such.
+pub async fn count_refused(app: &App, http: &HttpRequest, group: RateGroup) -> Result<(), AppError> {
+    take(app, http, group, address::source(http, &app.config), None).await.map(drop)
+}
+
+/// Counts a refresh by token family, or by address if the token is unknown.
+pub async fn count_refresh(
+    app: &App,
+    http: &HttpRequest,
+    family: Option<SessionId>,
+) -> Result<Option<ConcurrencyPermit>, AppError> {
+    take(app, http, RateGroup::Refresh, address::source(http, &app.config), family.map(Subject::Session)).await
+}
+
+async fn take(
+    app: &App,
+    http: &HttpRequest,
+    group: RateGroup,
+    source: RequestSource,
+    known: Option<Subject>,
+) -> Result<Option<ConcurrencyPermit>, AppError> {
+    let known = known.filter(|_| !app.limits.is_by_address(group));
+    // Without an address it is a request that this program makes to itself.
+    let Some(subject) = known.or_else(|| Subject::of(source)) else { return Ok(None) };
+    let Some((decision, permit)) = app.limits.take(group, subject).await else { return Ok(None) };
+    http.extensions_mut().insert(decision);
+    decision.check().map(|()| permit)
 }
 
 /// What the answer says of the limit that the call was counted against.

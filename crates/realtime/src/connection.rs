@@ -1,8 +1,8 @@
 //! The task of one connection: gives what the client sends to its session, in the form that the connection speaks.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
-use appcore::{AppError, Code, RequestSource, auth::Principal, limit::Violation};
+use appcore::{AppError, Code, RequestSource, auth::Principal};
 use bytes::Bytes;
 use metrics::{Counted, metrics};
 use service::conversations::Following;
@@ -57,7 +57,7 @@ impl Opening {
             ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal, country: source.country };
         let inbox = WsSession::start(client, permit);
         let counted = metrics().realtime.connect(wire.transport());
-        Live { shard, out, inbox, is_on_foreign_page: source.is_foreign_page, _counted: counted }
+        Live { shard, out, inbox, _counted: counted }
     }
 }
 
@@ -66,7 +66,6 @@ pub(crate) struct Live {
     shard: Rc<Shard>,
     out: Rc<Outbound>,
     inbox: Rc<Inbox>,
-    is_on_foreign_page: bool,
     _counted: Counted,
 }
 
@@ -86,12 +85,6 @@ impl Live {
     }
 
     pub(crate) fn close(&self, close: Close) {
-        if close == Close::FLOOD {
-            let source =
-                RequestSource { is_foreign_page: self.is_on_foreign_page, ..RequestSource::own(self.out.address()) };
-            let app = Arc::clone(self.shard.app());
-            actix_rt::spawn(async move { app.firewall.note(source, Violation::RateLimited).await });
-        }
         self.out.close(close);
     }
 

@@ -46,7 +46,7 @@ pub async fn answer(
     let begun = Instant::now();
     let (method, path, request_id) =
         (upgrade.request.method().clone(), upgrade.request.path().to_owned(), upgrade.request_id.clone());
-    let result = match admitted.and_then(|()| shard.app().firewall.check(|| upgrade.source.address)) {
+    let result = match admitted.and_then(|()| shard.app().firewall.check_manual(|| upgrade.source.address)) {
         Err(refusal) => Err((Rejection::from(refusal), Some(upgrade))),
         Ok(()) if upgrade.request.method() == Method::CONNECT => {
             Err((Rejection::from(Code::MethodNotAllowed), Some(upgrade)))

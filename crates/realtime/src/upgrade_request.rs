@@ -80,11 +80,11 @@ pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<Agreement> {
     is_on.then(|| Agreement::negotiate(headers)).flatten()
 }
 
-/// Whose token this is. One that nobody of us has made is noted.
+/// Identifies the owner of a token. A forged one is counted by the firewall.
 pub(crate) async fn recognise(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
     let recognised = accounts::authenticate(app, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {
-        app.note_refused_token(source, token).await;
+        app.note_refused_token(source, token).await?;
     }
     recognised
 }

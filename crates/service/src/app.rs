@@ -34,7 +34,7 @@ use crate::{
     holds::Holds,
     jobs::{Kind, Workers},
     knowledge,
-    limits::{BodyBudget, GoodKeys, Limits},
+    limits::{BodyBudget, Limits, ValidCredentials},
     mail::{self, MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     notifications,
@@ -98,7 +98,7 @@ pub struct App {
     pub(crate) presence_spoken: presence::Spoken,
     pub limits: Limits,
     /// Whose calls need not count against their address.
-    pub good_keys: GoodKeys,
+    pub valid_credentials: ValidCredentials,
     /// Memory for the bodies of requests.
     pub bodies: Arc<BodyBudget>,
     pub firewall: Arc<Firewall>,
@@ -205,7 +205,7 @@ impl App {
             presence_choices: presence::Choices::default(),
             presence_spoken: presence::Spoken::default(),
             limits,
-            good_keys: GoodKeys::default(),
+            valid_credentials: ValidCredentials::default(),
             bodies,
             firewall,
             answering: Answering::default(),

@@ -229,7 +229,8 @@ const EARLIER: &[Setting] = &[
     row(
         "auth.failed_signins_per_address",
         Kind::Number(1, 1_000_000),
-        Value("50"),
+        // One in five of 500 people who mistype their password on their first morning.
+        Value("100"),
         "The same for all accounts together, from one address: an office may share it.",
     ),
     row(
@@ -310,14 +311,22 @@ const EARLIER: &[Setting] = &[
         "rate_limit.flood_per_second",
         Kind::Number(0, 1_000_000),
         Value("200"),
-        "Requests and handshakes a second that one address (of IPv6 its /64) may send, whatever they ask for; 0: no such limit.",
+        "Requests and handshakes a second that one address (of IPv6 its /64) may send, API calls with valid credentials apart; 0: no such limit.",
     ),
-    row("rate_limit.flood_burst", Kind::Number(1, 10_000_000), Value("1000"), "How many of these may come at once."),
+    row("rate_limit.flood_burst", Kind::Number(1, 10_000_000), Value("10000"), "How many of these may come at once."),
 ];
 
 /// The limits of each group of calls, three rows each.
-static LIMITS: [[Setting; 3]; 9] = [
-    limit!("auth", "sliding_window", "120", "How sign-ups, sign-ins and what belongs to them are counted; by address."),
+static LIMITS: [[Setting; 3]; 10] = [
+    // 500 people behind one address on their first morning, three calls each (sign-up, confirmation, sign-in), and 100 calls a minute from then on.
+    limit!(
+        "auth",
+        "token_bucket",
+        "1500",
+        "900",
+        "How sign-ups, sign-ins and the calls for their emails are counted; by address, which many people may share."
+    ),
+    limit!("refresh", "token_bucket", "60", "How renewals of sessions are counted; by sign-in."),
     limit!("message_send", "token_bucket", "600", "How messages are counted, sent by request or by frame; by user."),
     limit!("upload", "token_bucket", "60", "How files that come in are counted; by user."),
     limit!("gateway", "token_bucket", "600", "How requests under /v1 are counted; by the user whose key it is."),
@@ -350,7 +359,7 @@ const LATER: &[Setting] = &[
         "firewall.violations_to_ban",
         Kind::Number(0, 10_000),
         Value("20"),
-        "Violations within the window after which an address (of IPv6 its /64) is banned; 0: never.",
+        "Violations within the window after which an address (of IPv6 its /64) is banned; 0: never. Requests with valid credentials are no violations and are served during such a ban.",
     ),
     row("firewall.window", WINDOW, Value("60"), "Seconds in which violations are counted together."),
     row(
@@ -363,7 +372,7 @@ const LATER: &[Setting] = &[
         "firewall.violations",
         Kind::Choices(&["probe", "rate_limited", "failed_signin", "forged_token"]),
         Value("probe,rate_limited,failed_signin,forged_token"),
-        "What counts as a violation. A probe asks for /.env, /.git/*, /wp-* or *.php.",
+        "What counts as a violation. probe: a request for /.env, /.git/*, /wp-* or *.php; rate_limited: a call without credentials beyond a limit by address; failed_signin: a sign-in to an account that doesn't exist; forged_token: credentials that this server has not issued.",
     ),
     row(
         "metrics.listen",

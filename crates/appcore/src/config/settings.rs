@@ -195,6 +195,7 @@ pub struct RateLimit {
     pub flood_per_second: u32,
     pub flood_burst: u32,
     auth: Limit,
+    refresh: Limit,
     message_send: Limit,
     upload: Limit,
     gateway: Limit,
@@ -209,6 +210,7 @@ impl RateLimit {
     pub const fn of(&self, group: RateGroup) -> Limit {
         match group {
             RateGroup::Auth => self.auth,
+            RateGroup::Refresh => self.refresh,
             RateGroup::MessageSend => self.message_send,
             RateGroup::Upload => self.upload,
             RateGroup::Gateway => self.gateway,

@@ -725,8 +725,15 @@ pub enum Signal {
     StopGeneration(MessageId),
     /// There is a job to claim.
     JobsWaiting,
-    /// This network is banned until then: its requests are refused and its connections closed.
-    Banned { network: IpNet, until: Timestamp },
+    /// This network is banned until then. A ban by an administrator refuses everybody and closes connections; an automatic one spares valid
+    /// credentials.
+    Banned {
+        network: IpNet,
+        until: Timestamp,
+        /// Made by an administrator. Earlier releases don't send it; the table of bans corrects it within seconds.
+        #[serde(default)]
+        is_manual: bool,
+    },
     /// A ban of this network was lifted. The table says whether another one is in force.
     BanLifted(IpNet),
     /// Cached data about this person is out of date.

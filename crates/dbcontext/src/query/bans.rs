@@ -28,10 +28,11 @@ pub struct Filter {
     pub is_automatic: Option<bool>,
 }
 
-/// Until when a network is kept out.
+/// Until when a network is banned, by the firewall or by an administrator.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ActiveBan {
     pub network: String,
+    pub is_automatic: bool,
     pub expires_at: Timestamp,
 }
 
@@ -76,11 +77,12 @@ pub async fn list<C: ConnectionTrait>(
 
 /// At most `most` networks that are kept out now, those for the longest time first.
 pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
-    let query = holding(now).select_only().column(ban::Column::Network);
+    let query = holding(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
     let latest = ban::Column::ExpiresAt.max();
     query
         .column_as(latest.clone(), "expires_at")
         .group_by(ban::Column::Network)
+        .group_by(ban::Column::IsAutomatic)
         .order_by_desc(latest)
         .limit(most)
         .into_model()
@@ -89,14 +91,16 @@ pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> 
         .map_err(app_error)
 }
 
-/// Until when this network is kept out, if it is.
+/// Until when this network is banned by the firewall, or by an administrator, if it is.
 pub async fn standing_of<C: ConnectionTrait>(
     db: &C,
     network: &str,
+    is_automatic: bool,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, AppError> {
     holding(now)
         .filter(ban::Column::Network.eq(network))
+        .filter(ban::Column::IsAutomatic.eq(is_automatic))
         .order_by_desc(ban::Column::ExpiresAt)
         .select_only()
         .column(ban::Column::ExpiresAt)
@@ -118,8 +122,8 @@ pub async fn count_automatic<C: ConnectionTrait>(db: &C, network: &str, since: T
         .map_err(app_error)
 }
 
-/// Ends a ban that holds; its network. None: there is no such ban.
-pub async fn lift<C: ConnectionTrait>(db: &C, id: BanId, now: Timestamp) -> Result<Option<String>, AppError> {
+/// Ends a ban in force and returns it. `None`: there is no such ban.
+pub async fn lift<C: ConnectionTrait>(db: &C, id: BanId, now: Timestamp) -> Result<Option<ban::Model>, AppError> {
     let row = ban::ActiveModel { lifted_at: Set(Some(now)), ..Default::default() };
     let lifted = ban::Entity::update_many()
         .set(row)
@@ -129,7 +133,7 @@ pub async fn lift<C: ConnectionTrait>(db: &C, id: BanId, now: Timestamp) -> Resu
         .exec_with_returning(db)
         .await
         .map_err(app_error)?;
-    Ok(lifted.into_iter().next().map(|ban| ban.network))
+    Ok(lifted.into_iter().next())
 }
 
 /// Ends every ban of this network; how many it were.

@@ -1,7 +1,7 @@
 //! Signing up, in and out.
 
 use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
-use middleware::cookies;
+use middleware::{cookies, rate_limit};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::accounts::{self, Method, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
@@ -194,13 +194,18 @@ pub struct RefreshRequest {
 /// Get new tokens for a refresh token
 ///
 /// The old one is dead then. Whoever uses it again ends the session, because one of the two must have stolen it.
-#[endpoint(POST "/r1/auth/refresh", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(MalformedRequest, Unauthenticated, RefreshReused))]
+#[endpoint(POST "/r1/auth/refresh", tag = "auth", access = Access::Public, rate = RateGroup::Refresh, errors(MalformedRequest, Unauthenticated, RefreshReused))]
 impl Endpoint for Refresh {
     type Request = RefreshRequest;
     type Response = Tokens;
 
     async fn handle(ctx: &Ctx, request: RefreshRequest) -> Result<Reply<Tokens>, AppError> {
         let token = request.refresh_token.or_else(|| ctx.refresh_cookie()).ok_or(Code::Unauthenticated)?;
+        let family = accounts::token_family(ctx.app(), &token).await?;
+        let _permit = rate_limit::count_refresh(ctx.app(), ctx.http(), family).await?;
+        if family.is_none() {
+            ctx.app().firewall.check_automatic(|| ctx.address())?;
+        }
         let pair = accounts::refresh(ctx.app(), &token, request.idempotency_key.as_deref(), ctx.device())
             .await
             .inspect_err(|error| {
@@ -215,7 +220,7 @@ impl Endpoint for Refresh {
 /// Sign out
 ///
 /// The access token stops working at once, on every instance, and its connections are closed.
-#[endpoint(POST "/r1/auth/logout", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+#[endpoint(POST "/r1/auth/logout", tag = "auth", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for LogOut {
     type Request = NoInput;
     type Response = NoData;
@@ -238,7 +243,7 @@ pub struct ChangePasswordRequest {
 /// Change one's password
 ///
 /// All other devices are signed out.
-#[endpoint(POST "/r1/auth/change-password", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(PasswordWrong, TooManySignins))]
+#[endpoint(POST "/r1/auth/change-password", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
 impl Endpoint for ChangePassword {
     type Request = ChangePasswordRequest;
     type Response = NoData;

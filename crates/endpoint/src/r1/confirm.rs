@@ -52,7 +52,7 @@ impl From<accounts::Freshness> for Freshness {
 ///
 /// As it must be to add or remove what one signs in with, and to make API keys. It is for a time after the sign-in, and again after
 /// `POST /r1/auth/confirm`.
-#[endpoint(GET "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+#[endpoint(GET "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowFreshness {
     type Request = NoInput;
     type Response = Freshness;
@@ -96,7 +96,7 @@ impl ConfirmSignInRequest {
 /// Show once more that it is oneself
 ///
 /// By one proof: the password, a code, a recovery code or a passkey. What is wrong counts like a failed sign-in.
-#[endpoint(POST "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(PasswordWrong, MfaInvalid, InvalidCredentials, TooManySignins, WrongState))]
+#[endpoint(POST "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, MfaInvalid, InvalidCredentials, TooManySignins, WrongState))]
 impl Endpoint for ConfirmSignIn {
     type Request = ConfirmSignInRequest;
     type Response = Freshness;

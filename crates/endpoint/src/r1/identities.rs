@@ -41,7 +41,7 @@ pub struct OauthProvider {
 }
 
 /// List the providers that one can sign in by
-#[endpoint(GET "/r1/auth/oauth/providers", tag = "auth", access = Access::Public, rate = RateGroup::Auth)]
+#[endpoint(GET "/r1/auth/oauth/providers", tag = "auth", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListOauthProviders {
     type Request = NoInput;
     type Response = Vec<OauthProvider>;
@@ -252,7 +252,7 @@ pub struct ListIdentitiesRequest {
 }
 
 /// List one's identities at providers
-#[endpoint(GET "/r1/auth/identities", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+#[endpoint(GET "/r1/auth/identities", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListIdentities {
     type Request = ListIdentitiesRequest;
     type Response = Page<Identity>;
@@ -277,7 +277,7 @@ pub struct UnlinkIdentityRequest {
 }
 
 /// Unlink an identity
-#[endpoint(DELETE "/r1/auth/identities/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, errors(LastMethod))]
+#[endpoint(DELETE "/r1/auth/identities/{id}", tag = "auth", access = Access::User, rate = RateGroup::Write, requires = Confirmed, errors(LastMethod))]
 impl Endpoint for UnlinkIdentity {
     type Request = UnlinkIdentityRequest;
     type Response = NoData;

@@ -150,7 +150,7 @@ pub struct UnsubscribeFromMailsRequest {
 /// Get no more mails about what one has missed
 ///
 /// For mail programs, without signing in. A token that nobody has changes nothing.
-#[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Auth)]
+#[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Write)]
 impl Endpoint for UnsubscribeFromMails {
     type Request = UnsubscribeFromMailsRequest;
     type Response = NoData;

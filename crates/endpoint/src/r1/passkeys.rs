@@ -57,7 +57,7 @@ impl From<OwnPasskey> for Passkey {
 }
 
 /// Begin to make a passkey
-#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Auth, requires = Enrolling, errors(Conflict))]
+#[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Write, requires = Enrolling, errors(Conflict))]
 impl Endpoint for StartPasskeyRegistration {
     type Request = NoInput;
     type Response = PasskeyChallenge;
@@ -79,7 +79,7 @@ pub struct FinishPasskeyRegistrationRequest {
 }
 
 /// Keep a passkey that was made
-#[endpoint(POST "/r1/auth/passkeys/register/finish", tag = "auth", access = Access::User, rate = RateGroup::Auth, status = 201, errors(InvalidCredentials, WrongState, Conflict))]
+#[endpoint(POST "/r1/auth/passkeys/register/finish", tag = "auth", access = Access::User, rate = RateGroup::Write, status = 201, errors(InvalidCredentials, WrongState, Conflict))]
 impl Endpoint for FinishPasskeyRegistration {
     type Request = FinishPasskeyRegistrationRequest;
     type Response = Passkey;
@@ -138,7 +138,7 @@ pub struct ListPasskeysRequest {
 }
 
 /// List one's passkeys
-#[endpoint(GET "/r1/auth/passkeys", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+#[endpoint(GET "/r1/auth/passkeys", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPasskeys {
     type Request = ListPasskeysRequest;
     type Response = Page<Passkey>;
@@ -158,7 +158,7 @@ pub struct RenamePasskeyRequest {
 }
 
 /// Give a passkey another name
-#[endpoint(PATCH "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth)]
+#[endpoint(PATCH "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RenamePasskey {
     type Request = RenamePasskeyRequest;
     type Response = Passkey;
@@ -175,7 +175,7 @@ pub struct RemovePasskeyRequest {
 }
 
 /// Remove a passkey
-#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, errors(LastMethod))]
+#[endpoint(DELETE "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Write, requires = Confirmed, errors(LastMethod))]
 impl Endpoint for RemovePasskey {
     type Request = RemovePasskeyRequest;
     type Response = NoData;

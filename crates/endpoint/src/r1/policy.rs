@@ -93,7 +93,7 @@ impl EntryPolicy {
 /// Read who may create an account
 ///
 /// And what a password and a message have to be, so that a form can say so while it is typed, and whether mail is sent.
-#[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Auth)]
+#[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ShowPolicy {
     type Request = NoInput;
     type Response = EntryPolicy;

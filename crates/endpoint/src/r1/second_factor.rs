@@ -70,7 +70,7 @@ pub struct Authenticator {
 /// Set an authenticator app up
 ///
 /// It counts once a code of it is confirmed.
-#[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Auth, status = 201, errors(PasswordWrong, FreshSignInRequired, WrongState))]
+#[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Write, status = 201, errors(PasswordWrong, FreshSignInRequired, WrongState))]
 impl Endpoint for EnrolAuthenticator {
     type Request = EnrolAuthenticatorRequest;
     type Response = Authenticator;
@@ -99,7 +99,7 @@ pub struct RecoveryCodes {
 /// Turn the second factor on
 ///
 /// The recovery codes are shown this once.
-#[endpoint(POST "/r1/auth/totp/confirm", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(MfaInvalid, WrongState, TooManySignins))]
+#[endpoint(POST "/r1/auth/totp/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(MfaInvalid, WrongState, TooManySignins))]
 impl Endpoint for ConfirmAuthenticator {
     type Request = AuthenticatorCodeRequest;
     type Response = RecoveryCodes;
@@ -117,7 +117,7 @@ pub struct RemoveAuthenticatorRequest {
 }
 
 /// Turn the second factor off
-#[endpoint(DELETE "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Auth, errors(MfaInvalid, WrongState, TooManySignins))]
+#[endpoint(DELETE "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(MfaInvalid, WrongState, TooManySignins))]
 impl Endpoint for RemoveAuthenticator {
     type Request = RemoveAuthenticatorRequest;
     type Response = NoData;

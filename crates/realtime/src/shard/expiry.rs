@@ -59,14 +59,14 @@ impl Shard {
         }
     }
 
-    /// Ends a connection that came in while its address was being banned.
+    /// Ends a connection that came in while an administrator banned its address.
     pub fn keep_out(&self, out: &Outbound) {
-        if self.app.firewall.check(|| out.address()).is_err() {
+        if self.app.firewall.check_manual(|| out.address()).is_err() {
             out.close(Close::BANNED);
         }
     }
 
-    /// Ends the connections of these addresses, which are banned.
+    /// Ends the connections of addresses that an administrator has banned. Connections have valid credentials, so automatic bans leave them open.
     pub(super) fn put_out(&self, is_banned: impl Fn(IpAddr) -> bool) {
         let concerns = |out: &&Rc<Outbound>| out.address().is_some_and(&is_banned);
         let banned: Vec<Rc<Outbound>> = self.wheel.borrow().all().filter(concerns).cloned().collect();
@@ -77,7 +77,7 @@ impl Shard {
 
     pub(super) fn check_sessions(self: &Rc<Self>) {
         // A ban of which the bus told nothing.
-        self.put_out(|address| self.app.firewall.banned_until(address).is_some());
+        self.put_out(|address| self.app.firewall.banned_manually_until(address).is_some());
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             if let Err(error) = shard.put_out_ended().await {

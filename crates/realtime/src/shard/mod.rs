@@ -224,8 +224,8 @@ impl Shard {
             }
             BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.end(keys.into_iter().map(CredentialId::ApiKey)),
             BusMessage::Signal(Signal::Gap) => self.note_outage(now),
-            BusMessage::Signal(Signal::Banned { network, .. }) => {
-                self.put_out(|address| network.contains(&address) && self.app.firewall.may_ban(address));
+            BusMessage::Signal(Signal::Banned { network, is_manual, .. }) => {
+                self.put_out(|address| is_manual && network.contains(&address) && self.app.firewall.may_ban(address));
             }
             BusMessage::Signal(Signal::WhoShows { question, user_id, conversation_id }) => {
                 if self.subscriptions.borrow().is_shown(user_id, conversation_id) {

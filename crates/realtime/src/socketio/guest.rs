@@ -78,8 +78,8 @@ struct Stranger {
 impl Stranger {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
         let (app, source) = (shard.app(), self.caller.source);
-        // It may have been banned since it came in.
-        app.firewall.check(|| source.address)?;
+        // An administrator may have banned it since it came in.
+        app.firewall.check_manual(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
             (Some(token), _) => recognise(app, token, source).await?,
             (None, Some(token)) if token.by_cookie && source.is_foreign_page => {

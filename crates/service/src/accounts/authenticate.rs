@@ -56,24 +56,28 @@ pub async fn authenticate(app: &App, access_token: &str) -> Result<Principal, Ap
 }
 
 /// Whether the token was not signed by this installation. An expired one, or one of an ended session, was; so may be an unknown API key, which
-/// can't be guessed.
+/// can't be guessed, and a token of an unknown signing key: after a change of keys all clients show such ones until they sign in again.
 async fn is_forged(app: &App, access_token: &str) -> bool {
     if api_keys::is_key(access_token) {
         return false;
     }
     let accounts = &app.accounts;
     match accounts.proofs.check(&accounts.keys, access_token, app.clock.now()).await {
-        Ok(_) | Err(Rejection::Expired) => false,
-        Err(Rejection::Malformed | Rejection::OtherKind | Rejection::UnknownKey | Rejection::Forged) => true,
+        Ok(_) | Err(Rejection::Expired | Rejection::UnknownKey) => false,
+        Err(Rejection::Malformed | Rejection::OtherKind | Rejection::Forged) => true,
     }
 }
 
 impl App {
-    /// Records refused credentials as a violation, if this installation has not issued them.
-    pub async fn note_refused_token(&self, source: RequestSource, token: &str) {
-        if source.accountable().is_some() && is_forged(self, token).await {
-            self.firewall.note(source, Violation::ForgedToken).await;
+    /// Counts refused credentials as a violation if this installation has not issued them. Returns `AddressBanned` if the firewall had banned the
+    /// address already.
+    pub async fn note_refused_token(&self, source: RequestSource, token: &str) -> Result<(), AppError> {
+        if source.accountable().is_none() || !is_forged(self, token).await {
+            return Ok(());
         }
+        self.firewall.check_automatic(|| source.address)?;
+        self.firewall.note(source, Violation::ForgedToken).await;
+        Ok(())
     }
 }
 

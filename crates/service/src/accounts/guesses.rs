@@ -4,6 +4,9 @@
 //! The first bound is narrow, so that a typo locks out only its author. The other two are wider: they stop guesses at many accounts, and from
 //! many addresses. An address from which the account was signed in before neither counts against the account's bound nor is refused by it, so
 //! strangers who guess can't lock the owner out.
+//!
+//! An address that the firewall has banned may still sign in, because others may share it. Meanwhile, accounts that were not used there before get a
+//! fourth, narrow bound together, so that a ban leaves a guesser fewer guesses and not more.
 
 use appcore::{AppError, UserId, auth::token};
 
@@ -49,6 +52,9 @@ pub(crate) async fn begin(app: &App, name: &str, account: Option<UserId>, device
     if !is_known {
         let limit = settings.failed_signins_per_account;
         subjects.push(Subject { name: format!("signin:account:{name}"), limit });
+        if app.firewall.is_banned_automatically(|| device.source().address) {
+            subjects.push(Subject { name: format!("signin:banned:{address}"), limit: settings.failed_signins });
+        }
     }
     let attempt = app.attempts.begin(subjects, settings.failed_window).await?;
     let priority = if is_known {

@@ -58,7 +58,7 @@ pub use picture::{pictures, remove_picture, set_picture};
 pub(crate) use profile::fill_in_presence;
 pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
 pub use reauthenticate::{Confirmed, Freshness, Means, Proof, confirm, freshness};
-pub use refresh::refresh;
+pub use refresh::{refresh, token_family};
 pub use sessions::logout;
 pub use signin::signin;
 pub use signup::{SignUp, signup};

@@ -5,7 +5,7 @@
 //! with a key that only the shown token yields. Everybody else who shows a used token ends the session.
 
 use appcore::{
-    AppError, Code, Timestamp,
+    AppError, Code, SessionId, Timestamp,
     auth::{seal, token},
 };
 use dbcontext::{
@@ -30,6 +30,15 @@ const PURPOSE: &[u8] = b"refresh successor";
 /// Ours have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;
 const MAX_KEY_BYTES: usize = 255;
+
+/// Returns the family of a refresh token, which is its sign-in. `None`: the token is unknown.
+pub async fn token_family(app: &App, shown: &str) -> Result<Option<SessionId>, AppError> {
+    if shown.len() > MAX_TOKEN_BYTES {
+        return Ok(None);
+    }
+    let row = rows::token(app.db.reader(), &token::fingerprint(shown)).await?;
+    Ok(row.map(|(_, session)| session.id))
+}
 
 /// Exchanges a refresh token for new tokens.
 pub async fn refresh(

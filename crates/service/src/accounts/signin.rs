@@ -30,8 +30,7 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     let guess = match guesses::begin(app, name, account_id, &device).await {
         Ok(guess) => guess,
         Err(refusal) => {
-            // A client that goes on regardless is left to the firewall.
-            app.firewall.note(device.source(), Violation::FailedSignin).await;
+            count_violation(app, account_id, &device).await;
             return Err(refusal);
         }
     };
@@ -70,5 +69,13 @@ async fn refuse(app: &App, account: Option<UserId>, device: &Device) -> AppError
 pub(super) async fn note_failure(app: &App, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
     audit::note(app, Entry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
-    app.firewall.note(device.source(), Violation::FailedSignin).await;
+    count_violation(app, account, device).await;
+}
+
+/// Counts a sign-in to an account that doesn't exist as a violation: guessing accounts is a sign of an attack. A wrong password of an existing account
+/// is none, since people mistype theirs; [`guesses`] limits those.
+async fn count_violation(app: &App, account: Option<UserId>, device: &Device) {
+    if account.is_none() {
+        app.firewall.note(device.source(), Violation::FailedSignin).await;
+    }
 }

@@ -4,6 +4,9 @@
 //! further ban within a week of the last one is longer. Violations are counted in Redis and may be lost; bans are rows, and every instance has a
 //! copy of those in force ([`Book`]). Another instance's ban arrives over the bus at once, or from the table within seconds while the bus is away.
 //!
+//! Many people may share an address, so violations are signs of an attack, and never a limit that one person or key exceeds. An automatic ban
+//! refuses strangers alone: a request with valid credentials is served, and open connections stay open. A ban by an administrator refuses everybody.
+//!
 //! A trusted proxy is never banned: the client's address is the one behind it, or unknown.
 
 mod book;
@@ -64,7 +67,10 @@ pub struct Firewall {
     clock: Clock,
     db: Database,
     bus: Arc<dyn EventBus>,
-    book: Book,
+    /// Bans by this firewall.
+    automatic: Book,
+    /// Bans by administrators.
+    manual: Book,
     violations: Violations,
     /// The table is to be read at once.
     is_due: Notify,
@@ -95,7 +101,8 @@ impl Firewall {
             clock,
             db,
             bus,
-            book: Book::default(),
+            automatic: Book::default(),
+            manual: Book::default(),
             is_due: Notify::new(),
         });
         if firewall.is_on {
@@ -107,41 +114,63 @@ impl Firewall {
         Ok(firewall)
     }
 
-    /// Refuses a banned address. While there are no bans, addresses are not even computed.
-    pub fn check(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
-        if self.book.is_empty() {
-            return Ok(());
-        }
-        match address().and_then(|address| self.banned_until(address)) {
-            None => Ok(()),
-            Some(until) => {
-                metrics().gates.kept_out();
-                let left = until.millis().saturating_sub(self.clock.now().millis());
-                let left = u64::try_from(left).unwrap_or_default().div_ceil(1_000).max(1);
-                let retry_after = Some(Duration::from_secs(left));
-                Err(AppError::Refused { code: Code::AddressBanned, message: None, retry_after })
-            }
-        }
+    /// Refuses an address that an administrator has banned, whoever calls from it. While there are no such bans, addresses are not even computed.
+    pub fn check_manual(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
+        self.check(&self.manual, address)
     }
 
-    /// Whether anything can keep this address out.
+    /// Refuses an address that the firewall has banned. Only for callers without valid credentials.
+    pub fn check_automatic(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
+        self.check(&self.automatic, address)
+    }
+
+    fn check(&self, book: &Book, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
+        if book.is_empty() {
+            return Ok(());
+        }
+        let Some(until) = address().and_then(|address| self.until(book, address)) else { return Ok(()) };
+        metrics().gates.kept_out();
+        let left = until.millis().saturating_sub(self.clock.now().millis());
+        let left = u64::try_from(left).unwrap_or_default().div_ceil(1_000).max(1);
+        let retry_after = Some(Duration::from_secs(left));
+        Err(AppError::Refused { code: Code::AddressBanned, message: None, retry_after })
+    }
+
+    /// Whether a ban of a network that this address is in applies to it.
     #[must_use]
     pub fn may_ban(&self, address: IpAddr) -> bool {
         self.is_on && !self.is_trusted(address)
     }
 
-    /// Until when an address is kept out, if it is.
+    /// Whether the firewall has banned this address. While there are no such bans, addresses are not even computed.
     #[must_use]
-    pub fn banned_until(&self, address: IpAddr) -> Option<Timestamp> {
-        if self.book.is_empty() {
+    pub fn is_banned_automatically(&self, address: impl FnOnce() -> Option<IpAddr>) -> bool {
+        !self.automatic.is_empty()
+            && address().is_some_and(|address| self.banned_automatically_until(address).is_some())
+    }
+
+    /// End of the firewall's own ban of this address.
+    #[must_use]
+    pub fn banned_automatically_until(&self, address: IpAddr) -> Option<Timestamp> {
+        self.until(&self.automatic, address)
+    }
+
+    /// End of an administrator's ban of this address.
+    #[must_use]
+    pub fn banned_manually_until(&self, address: IpAddr) -> Option<Timestamp> {
+        self.until(&self.manual, address)
+    }
+
+    fn until(&self, book: &Book, address: IpAddr) -> Option<Timestamp> {
+        if book.is_empty() {
             return None;
         }
         let address = address.to_canonical();
-        self.book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
+        book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
     }
 
-    /// Counts what an address did; what a page of another site made a browser send is not its doing. Where it was once too often, it is
-    /// banned when this returns.
+    /// Counts a violation of an address, unless a page of another site made a browser send it. If the address has reached the limit, it is banned
+    /// when this returns.
     pub async fn note(&self, source: RequestSource, violation: Violation) {
         let Some(address) = source.accountable().map(|address| address.to_canonical()) else { return };
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
@@ -162,8 +191,8 @@ impl Firewall {
         };
         metrics().gates.banned_one();
         tracing::info!(%network, %until, last = violation.as_str(), "an address is banned");
-        self.book.put(network, until);
-        self.tell(Signal::Banned { network, until }).await;
+        self.automatic.put(network, until);
+        self.tell(Signal::Banned { network, until, is_manual: false }).await;
     }
 
     /// Bans that hold, the newest first.
@@ -191,9 +220,9 @@ impl Firewall {
         audit::record(&tx, Entry::by(by, Action::BanAdded, target)).await?;
         tx.commit().await.map_err(app_error)?;
         if self.is_on {
-            self.book.put(network, ban.expires_at);
+            self.manual.put(network, ban.expires_at);
         }
-        self.tell(Signal::Banned { network, until: ban.expires_at }).await;
+        self.tell(Signal::Banned { network, until: ban.expires_at, is_manual: true }).await;
         Ok(view(ban))
     }
 
@@ -201,14 +230,14 @@ impl Firewall {
     pub async fn lift(&self, by: &Principal, id: BanId) -> Result<(), AppError> {
         let now = self.clock.now();
         let tx = self.db.begin().await.map_err(app_error)?;
-        let network = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
-        let until = rows::standing_of(&tx, &network, now).await?;
+        let ban::Model { network, is_automatic, .. } = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
+        let until = rows::standing_of(&tx, &network, is_automatic, now).await?;
         let target = Some(network.clone());
         audit::record(&tx, Entry::by(by, Action::BanLifted, target)).await?;
         tx.commit().await.map_err(app_error)?;
         let network: IpNet = network.parse().map_err(AppError::internal)?;
         if self.is_on {
-            self.book.set(network, until);
+            self.book(is_automatic).set(network, until);
         }
         self.tell(Signal::BanLifted(network)).await;
         Ok(())
@@ -242,7 +271,7 @@ impl Firewall {
     async fn ban_for(&self, network: IpNet, last: Violation) -> Result<Timestamp, AppError> {
         let (now, name) = (self.clock.now(), network.to_string());
         let tx = self.db.begin().await.map_err(app_error)?;
-        if let Some(until) = rows::standing_of(&tx, &name, now).await? {
+        if let Some(until) = rows::standing_of(&tx, &name, true, now).await? {
             return Ok(until);
         }
         let earlier = rows::count_automatic(&tx, &name, now.minus(QUIET)).await?;
@@ -285,16 +314,28 @@ impl Firewall {
     async fn read(&self) -> Result<(), AppError> {
         let began = Instant::now();
         let rows = rows::standing(self.db.reader(), self.clock.now(), MOST).await?;
-        let networks = rows.into_iter().filter_map(|row| Some((row.network.parse().ok()?, row.expires_at)));
-        let standing: HashMap<IpNet, Timestamp> = networks.collect();
-        self.book.replace(&standing, began);
+        let (mut automatic, mut manual) = (HashMap::new(), HashMap::new());
+        for row in rows {
+            if let Ok(network) = row.network.parse::<IpNet>() {
+                let standing = if row.is_automatic { &mut automatic } else { &mut manual };
+                standing.insert(network, row.expires_at);
+            }
+        }
+        self.automatic.replace(&automatic, began);
+        self.manual.replace(&manual, began);
         Ok(())
+    }
+
+    const fn book(&self, is_automatic: bool) -> &Book {
+        if is_automatic { &self.automatic } else { &self.manual }
     }
 
     async fn follow(self: Arc<Self>, mut envelope: Listener) {
         while let Some(message) = envelope.recv().await {
             match message {
-                BusMessage::Signal(Signal::Banned { network, until }) => self.book.put(network, until),
+                BusMessage::Signal(Signal::Banned { network, until, is_manual }) => {
+                    self.book(!is_manual).put(network, until);
+                }
                 // A ban may have been among what was lost.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
                 BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Gathered(_) => {}

@@ -1,4 +1,4 @@
-//! Bans: how long they are, whom they never meet, and that instances agree on them.
+//! Bans: their duration, who is exempt, and that instances agree on them.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,9 +24,10 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Seconds that an address is still kept out.
+/// Remaining seconds of the longest ban of an address.
 fn left(app: &App, text: &str) -> Option<i64> {
-    let until = app.firewall.banned_until(address(text))?;
+    let (firewall, address) = (&app.firewall, address(text));
+    let until = firewall.banned_automatically_until(address).max(firewall.banned_manually_until(address))?;
     Some(until.seconds() - app.clock.now().seconds())
 }
 
@@ -132,6 +133,40 @@ async fn of_two_bans_the_longer_holds_when_the_other_is_lifted() {
         assert_eq!(left(&app, "203.0.113.9"), Some(30));
         app.firewall.lift(&admin, short.id).await.unwrap();
         assert_eq!(left(&app, "203.0.113.9"), None);
+    }
+}
+
+#[tokio::test]
+async fn every_instance_knows_whether_a_ban_is_automatic() {
+    for stage in stages().await {
+        let (one, two) = (instance(&stage).await, instance(&stage).await);
+        let admin = admin(&one).await;
+        misbehave(&one, "203.0.113.9", 3).await;
+        one.firewall.ban(&admin, request("203.0.113.10", 60)).await.unwrap();
+        let kinds = |app: &App, text: &str| {
+            let (firewall, address) = (&app.firewall, address(text));
+            (
+                firewall.banned_automatically_until(address).is_some(),
+                firewall.banned_manually_until(address).is_some(),
+                firewall.check_automatic(|| Some(address)).is_err(),
+                firewall.check_manual(|| Some(address)).is_err(),
+            )
+        };
+        let is_known = |app: &App| {
+            kinds(app, "203.0.113.9") == (true, false, true, false)
+                && kinds(app, "203.0.113.10") == (false, true, false, true)
+        };
+        assert!(is_known(&one));
+        until(async || is_known(&two)).await;
+        // From the table alone.
+        let later = instance(&stage).await;
+        assert!(is_known(&later));
+
+        // Lifting one of the two leaves the other.
+        let manual = one.firewall.ban(&admin, request("203.0.113.9", 30)).await.unwrap();
+        assert_eq!(kinds(&one, "203.0.113.9"), (true, true, true, true));
+        one.firewall.lift(&admin, manual.id).await.unwrap();
+        assert_eq!(kinds(&one, "203.0.113.9"), (true, false, true, false));
     }
 }
 

@@ -69,7 +69,7 @@ impl BodyBudget {
 
     const fn most_of(&self, subject: Subject) -> usize {
         match subject {
-            Subject::User(_) => self.most_of_user,
+            Subject::User(_) | Subject::Session(_) => self.most_of_user,
             Subject::Address(_) | Subject::ForeignPages(_) => self.most_of_address,
         }
     }

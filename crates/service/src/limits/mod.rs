@@ -4,13 +4,13 @@
 //! every instance counts for itself.
 
 mod bodies;
-mod good_keys;
 mod keys;
 mod memory;
 mod redis;
 mod slices;
 #[cfg(test)]
 mod tests;
+mod valid_credentials;
 
 use std::{
     fmt,
@@ -19,15 +19,15 @@ use std::{
 };
 
 use appcore::{
-    AppError, Clock, Code, RequestSource, UserId,
+    AppError, Clock, Code, RequestSource, SessionId, UserId,
     config::RateLimit,
     limit::{RateGroup, Strategy},
 };
 use metrics::metrics;
 
 pub use self::bodies::{BodyBudget, BodyLease};
-pub use self::good_keys::GoodKeys;
 pub use self::keys::{Exceeded, Figure, Figures, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
+pub use self::valid_credentials::ValidCredentials;
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
 
@@ -35,6 +35,8 @@ use crate::redis::Redis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     User(UserId),
+    /// A sign-in, and with it its family of refresh tokens.
+    Session(SessionId),
     Address(IpAddr),
     /// What pages of other sites make browsers at this address send: it must not use up what the people there may do.
     ForeignPages(IpAddr),
@@ -57,7 +59,7 @@ impl Subject {
         match self {
             Self::Address(address) => Self::Address(network(address)),
             Self::ForeignPages(address) => Self::ForeignPages(network(address)),
-            Self::User(id) => Self::User(id),
+            Self::User(_) | Self::Session(_) => self,
         }
     }
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(formatter, "u:{id}"),
+            Self::Session(id) => write!(formatter, "s:{id}"),
             Self::Address(address) => write!(formatter, "a:{address}"),
             Self::ForeignPages(address) => write!(formatter, "f:{address}"),
         }

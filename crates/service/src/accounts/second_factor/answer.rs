@@ -1,6 +1,6 @@
 //! The second half of a sign-in.
 
-use appcore::{AppError, Code, Timestamp, UserId, limit::Violation};
+use appcore::{AppError, Code, Timestamp, UserId};
 use dbcontext::{
     Transaction,
     constraint::app_error,
@@ -41,13 +41,7 @@ pub async fn answer_challenge(
     // The account's row is locked first, as everywhere, so that there are no deadlocks.
     let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
     let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
-    let verdict = match try_answer(&tx, app, user_id, &answer, now).await {
-        Err(error) if error.code() == Code::TooManySignins => {
-            app.firewall.note(device.source(), Violation::RateLimited).await;
-            return Err(error);
-        }
-        tried => tried?,
-    };
+    let verdict = try_answer(&tx, app, user_id, &answer, now).await?;
     if verdict == CodeCheck::Wrong {
         pending_sign_ins::count_failure(&tx, pending.id, MAX_FAILURES).await?;
         tx.commit().await.map_err(app_error)?;
