@@ -98,6 +98,46 @@ async fn a_key_does_what_its_scopes_allow_and_never_touches_credentials() {
 }
 
 #[tokio::test]
+async fn administration_takes_the_scope_admin_which_only_administrators_give_and_have() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let role = async |role: &str| {
+        let admin = app.admin().await;
+        let change = json!({ "role": role, "reason": "A test" });
+        admin.patch(&format!("/r1/admin/users/{}", anna.id), change).await.data();
+    };
+    role("admin").await;
+    let fresh = anna.another_device().await;
+    let (usual, administering) = (fresh.program(&["read", "write", "gateway"]).await, fresh.program(&["admin"]).await);
+    let budget = format!("/r1/admin/budgets/user/{}", anna.id);
+    let limit = || json!({ "limit": 1_000_000, "period": "month" });
+    usual.get("/r1/admin/users").await.refused(403, "scope_missing");
+    usual.get("/r1/broadcasts").await.refused(403, "scope_missing");
+    usual.put(&budget, limit()).await.refused(403, "scope_missing");
+    assert_eq!(usual.get("/r1/users/me").await.status, 200);
+    administering.get("/r1/users/me").await.refused(403, "scope_missing");
+    administering.get("/r1/admin/users").await.data();
+    administering.get("/r1/api_keys").await.refused(403, "scope_missing");
+
+    // Where a person confirms once more, the key stands in for it.
+    app.database.run("UPDATE user_sessions SET created_at = 0, confirmed_at = NULL").await;
+    fresh.put(&budget, limit()).await.refused(403, "fresh_sign_in_required");
+    administering.put(&budget, limit()).await.data();
+    let body = json!({ "name": "Another", "scopes": ["admin"] });
+    fresh.post("/r1/api_keys", body.clone()).await.refused(403, "fresh_sign_in_required");
+
+    // It is worth nothing once its owner is no administrator, and nobody else gives it.
+    role("user").await;
+    wait_until("the key hears of it", || async { administering.get("/r1/admin/users").await.status == 403 }).await;
+    administering.put(&budget, limit()).await.refused(403, "forbidden");
+    let fresh = anna.another_device().await;
+    fresh.post("/r1/api_keys", body).await.names_field("scopes");
+    let key = fresh.program(&["read"]).await;
+    let path = format!("/r1/api_keys/{}", key.tokens["api_key_id"].as_str().unwrap());
+    fresh.patch(&path, json!({ "scopes": ["read", "admin"] })).await.names_field("scopes");
+}
+
+#[tokio::test]
 async fn sockets_ask_for_read_and_what_is_sent_on_them_for_write() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

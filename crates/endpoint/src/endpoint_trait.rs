@@ -173,7 +173,7 @@ impl EndpointDef {
     /// What an API key must be allowed to call it; `None`: no key may, or none is asked for.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
-        if self.access == Access::Public { None } else { guard::scope(&self.method, self.path) }
+        if self.access == Access::Public { None } else { guard::scope(self.access, &self.method, self.path) }
     }
 }
 

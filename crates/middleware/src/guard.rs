@@ -40,14 +40,16 @@ impl Access {
 /// is added there is out of their reach without anybody having to think of it.
 const OUT_OF_REACH: [&str; 4] = ["/r1/auth", "/r1/api_keys", "/r1/usersessions", "/r1/users/me/export"];
 
-/// What an API key must be allowed to call an endpoint; `None`: no key may.
+/// Scope that an API key needs to call an endpoint; `None`: no key may call it.
 #[must_use]
-pub fn scope(method: &Method, path: &str) -> Option<Scope> {
+pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
     let is_under = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if OUT_OF_REACH.iter().any(is_under) || (path == "/r1/users/me" && *method == Method::DELETE) {
         return None;
     }
-    Some(if is_under(&"/v1") {
+    Some(if access == Access::Admin || is_under(&"/r1/admin") {
+        Scope::Admin
+    } else if is_under(&"/v1") {
         Scope::Gateway
     } else if matches!(*method, Method::GET | Method::HEAD) {
         Scope::Read
@@ -69,7 +71,7 @@ pub async fn check(
     }
     let principal = principal.ok_or(Code::Unauthenticated)?;
     if principal.session_id().is_none() {
-        principal.require_scope(scope(http.method(), path).ok_or(Code::ScopeMissing)?)?;
+        principal.require_scope(scope(access, http.method(), path).ok_or(Code::ScopeMissing)?)?;
     }
     match access {
         Access::Public | Access::User | Access::Key => Ok(()),
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_reads_writes_or_uses_the_gateway_and_never_touches_credentials() {
+    fn a_key_reads_writes_uses_the_gateway_or_administers_and_never_touches_credentials() {
         for (method, path, expected) in [
             (Method::GET, "/r1/users/me", Some(Scope::Read)),
             (Method::PATCH, "/r1/users/me", Some(Scope::Write)),
@@ -103,7 +105,18 @@ mod tests {
             (Method::GET, "/v1/models", Some(Scope::Gateway)),
             (Method::DELETE, "/r1/messages/{id}", Some(Scope::Write)),
         ] {
-            assert_eq!(scope(&method, path), expected, "{method} {path}");
+            assert_eq!(scope(Access::User, &method, path), expected, "{method} {path}");
         }
+        for (access, method, path) in [
+            (Access::Admin, Method::GET, "/r1/admin/users"),
+            (Access::Admin, Method::DELETE, "/r1/admin/bans/{id}"),
+            // Administration elsewhere, and whatever else is below the path of the console.
+            (Access::Admin, Method::GET, "/r1/broadcasts"),
+            (Access::Admin, Method::POST, "/r1/broadcasts"),
+            (Access::User, Method::GET, "/r1/admin/something"),
+        ] {
+            assert_eq!(scope(access, &method, path), Some(Scope::Admin), "{method} {path}");
+        }
+        assert_eq!(scope(Access::Admin, &Method::GET, "/r1/api_keys"), None);
     }
 }

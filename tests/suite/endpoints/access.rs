@@ -3,6 +3,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use appcore::Code;
 use endpoint::{Access, FailureForm};
 use support::{Answer, Caller, Member};
 
@@ -58,6 +59,52 @@ async fn who_may_call_what_is_as_it_was_decided() {
         committed.lines().count(),
         "there are other endpoints than before; run scripts/describe and look at {SNAPSHOT}"
     );
+}
+
+#[tokio::test]
+async fn an_api_key_reaches_the_endpoints_of_its_scope_and_no_others() {
+    let world = World::start().await;
+    for def in endpoint::all().filter(|def| def.access != Access::Public) {
+        let mut call = None;
+        for (scope, key) in world.keys() {
+            let cell = ask(&world, def, key, &mut call).await;
+            let missing =
+                if def.failure == FailureForm::Envelope { "403 scope_missing" } else { "403 permission_error" };
+            let is_allowed = def.scope() == Some(*scope);
+            assert_eq!(cell != missing, is_allowed, "{} {} with {}: {cell}", def.method, def.path, scope.as_str());
+        }
+    }
+}
+
+/// Administration that changes something without a fresh sign-in: it can be undone, gives nobody money or access, and decides nothing for good.
+const UNCONFIRMED: [&str; 19] = [
+    "CreateBroadcast",
+    "PreviewBroadcast",
+    "ChangeBroadcast",
+    "WithdrawBroadcast",
+    "TakeReport",
+    "ReleaseReport",
+    "HideMessage",
+    "RestoreMessage",
+    "RequeueJob",
+    "RequeueJobs",
+    "RestProviderKey",
+    "ReviveProviderKey",
+    "TestProvider",
+    "TestGateway",
+    "ReconcilePayment",
+    "RefreshMcpServer",
+    "FinishSetup",
+    "TestMail",
+    "TestQuestion",
+];
+
+#[test]
+fn administration_that_cannot_be_undone_or_is_about_money_asks_for_a_fresh_sign_in() {
+    for def in endpoint::all().filter(|def| def.access == Access::Admin && def.method.as_str() != "GET") {
+        let asks = def.refusals.contains(&Code::FreshSignInRequired);
+        assert!(asks || UNCONFIRMED.contains(&def.name), "{} {} ({})", def.method, def.path, def.name);
+    }
 }
 
 /// Makes the call, on new things unless those of the last one are untouched because it was refused.

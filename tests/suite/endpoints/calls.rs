@@ -40,6 +40,8 @@ pub struct World {
     unwriting: Member,
     unasking: Member,
     able: Member,
+    /// Programs of the installation's admin with one scope each.
+    keys: [(Scope, Member); 4],
     keyring: Keyring,
     _folder: TempDir,
     workspace: String,
@@ -95,6 +97,12 @@ impl World {
         let unwriting = owner.program(&["read", "gateway"]).await;
         let unasking = owner.program(&["read", "write"]).await;
         let able = owner.program(&["read", "write", "gateway"]).await;
+        let keys = [
+            (Scope::Read, admin.program(&["read"]).await),
+            (Scope::Write, admin.program(&["write"]).await),
+            (Scope::Gateway, admin.program(&["gateway"]).await),
+            (Scope::Admin, admin.program(&["admin"]).await),
+        ];
         Self {
             app,
             owner,
@@ -108,6 +116,7 @@ impl World {
             unwriting,
             unasking,
             able,
+            keys,
             keyring,
             _folder: folder,
             workspace,
@@ -130,8 +139,13 @@ impl World {
             Some(Scope::Read) => &self.unreading,
             Some(Scope::Write) => &self.unwriting,
             Some(Scope::Gateway) => &self.unasking,
-            None => &self.able,
+            Some(Scope::Admin) | None => &self.able,
         }
+    }
+
+    /// An API key of the installation's admin for each scope.
+    pub const fn keys(&self) -> &[(Scope, Member); 4] {
+        &self.keys
     }
 
     pub fn anonymous(&self) -> Caller {

@@ -1,9 +1,9 @@
-//! What an API key may be used for.
+//! Scopes of API keys.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One of the things that a key may be used for.
+/// A scope of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -13,10 +13,12 @@ pub enum Scope {
     Write,
     /// The gateway under `/v1`.
     Gateway,
+    /// Administration of the installation, reading included, while the owner is an administrator.
+    Admin,
 }
 
 impl Scope {
-    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Gateway];
+    const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Gateway, Self::Admin];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Gateway => "gateway",
+            Self::Admin => "admin",
         }
     }
 

@@ -8,6 +8,7 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use service::{
+    accounts::Confirmed,
     audit::{self, Filter},
     firewall::{self, BanRequest},
 };
@@ -62,15 +63,15 @@ pub struct AddBanRequest {
 /// Keep an address or a network out
 ///
 /// Its requests are refused with `address_banned` and its connections closed, on every instance. Trusted proxies can't be banned.
-#[endpoint(POST "/r1/admin/bans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201)]
+#[endpoint(POST "/r1/admin/bans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed)]
 impl Endpoint for AddBan {
     type Request = AddBanRequest;
     type Response = Ban;
 
-    async fn handle(ctx: &Ctx, request: AddBanRequest) -> Result<Reply<Ban>, AppError> {
+    async fn handle(ctx: &Ctx, request: AddBanRequest, by: &Confirmed) -> Result<Reply<Ban>, AppError> {
         let AddBanRequest { address, seconds, reason } = request;
         let ban = BanRequest { address, seconds, reason };
-        Ok(Reply::of(ctx.app().firewall.ban(ctx.user()?, ban).await?))
+        Ok(Reply::of(ctx.app().firewall.ban(by, ban).await?))
     }
 }
 
@@ -81,13 +82,13 @@ pub struct LiftBanRequest {
 }
 
 /// Let an address in again
-#[endpoint(DELETE "/r1/admin/bans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(DELETE "/r1/admin/bans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for LiftBan {
     type Request = LiftBanRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: LiftBanRequest) -> Result<Reply<NoData>, AppError> {
-        ctx.app().firewall.lift(ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: LiftBanRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        ctx.app().firewall.lift(by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -240,14 +240,18 @@ pub struct ClosePaymentDifferenceRequest {
 }
 
 /// Say that a difference was seen to
-#[endpoint(POST "/r1/admin/payment_differences/{id}/close", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+#[endpoint(POST "/r1/admin/payment_differences/{id}/close", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ClosePaymentDifference {
     type Request = ClosePaymentDifferenceRequest;
     type Response = PaymentDifference;
 
-    async fn handle(ctx: &Ctx, request: ClosePaymentDifferenceRequest) -> Result<Reply<PaymentDifference>, AppError> {
+    async fn handle(
+        ctx: &Ctx,
+        request: ClosePaymentDifferenceRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<PaymentDifference>, AppError> {
         let ClosePaymentDifferenceRequest { id, note } = request;
-        Ok(Reply::of(payments::close_difference(ctx.app(), ctx.user()?, id, note).await?))
+        Ok(Reply::of(payments::close_difference(ctx.app(), by, id, note).await?))
     }
 }
 
@@ -292,14 +296,18 @@ pub struct SwitchGatewayRequest {
 /// Switch a payment method on or off
 ///
 /// For new payments, at once and on every instance. What was begun goes on.
-#[endpoint(PATCH "/r1/admin/gateways/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(PATCH "/r1/admin/gateways/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for SwitchGateway {
     type Request = SwitchGatewayRequest;
     type Response = PaymentGateway;
 
-    async fn handle(ctx: &Ctx, request: SwitchGatewayRequest) -> Result<Reply<PaymentGateway>, AppError> {
+    async fn handle(
+        ctx: &Ctx,
+        request: SwitchGatewayRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<PaymentGateway>, AppError> {
         let name: GatewayName = request.name.parse().map_err(|_| AppError::from(Code::NotFound))?;
-        Ok(Reply::of(payments::switch(ctx.app(), ctx.user()?, name, request.enabled).await?))
+        Ok(Reply::of(payments::switch(ctx.app(), by, name, request.enabled).await?))
     }
 }
 
@@ -342,14 +350,14 @@ pub struct GiveCreditsRequest {
 /// Give somebody, or a workspace, credits by hand, or take some away
 ///
 /// The reason stands in their account. What is taken away and isn't there any more is owed.
-#[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(NotFound, FreshSignInRequired, WrongState))]
+#[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(NotFound, WrongState))]
 impl Endpoint for GiveCredits {
     type Request = GiveCreditsRequest;
     type Response = Credits;
 
-    async fn handle(ctx: &Ctx, request: GiveCreditsRequest) -> Result<Reply<Credits>, AppError> {
+    async fn handle(ctx: &Ctx, request: GiveCreditsRequest, by: &Confirmed) -> Result<Reply<Credits>, AppError> {
         let GiveCreditsRequest { user_id, workspace_id, amount, reason } = request;
         let holder = Holder::named(user_id, workspace_id)?;
-        Ok(Reply::of(credits::give(ctx.app(), ctx.user()?, holder, amount, reason).await?))
+        Ok(Reply::of(credits::give(ctx.app(), by, holder, amount, reason).await?))
     }
 }

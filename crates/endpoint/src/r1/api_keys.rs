@@ -53,9 +53,9 @@ pub struct CreateApiKeyRequest {
     /// What it is for.
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// `read`: what GET gives, and following events; `write`: everything else; `gateway`: `/v1`. No key reaches the sign-in, keys and
-    /// devices, or deletes the account.
-    #[validate(length(min = 1, max = 10, message = "Choose at least one permission: read, write or gateway."))]
+    /// `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the installation, reading included. Only
+    /// administrators can give `admin`. No key reaches the sign-in, keys and devices, or deletes the account.
+    #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Vec<Scope>,
     /// Left out: it is good until it is revoked.
     pub expires_at: Option<Timestamp>,
@@ -124,7 +124,7 @@ pub struct ChangeApiKeyRequest {
     pub id: ApiKeyId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: Option<String>,
-    #[validate(length(min = 1, max = 10, message = "Choose at least one permission: read, write or gateway."))]
+    #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Option<Vec<Scope>>,
     /// Null: it is good until it is revoked.
     pub expires_at: Option<Option<Timestamp>>,

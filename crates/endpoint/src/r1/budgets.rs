@@ -7,7 +7,7 @@ use appcore::{
     view::{BudgetLimit, BudgetPeriod, BudgetScope, ScopedBudget},
 };
 use natter_macro::{dto, endpoint};
-use service::gateway::budgets;
+use service::{accounts::Confirmed, gateway::budgets};
 use uuid::Uuid;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -47,15 +47,15 @@ pub struct PutBudgetRequest {
 /// Set the budget of a person or a workspace
 ///
 /// It holds at once, on every instance. What was spent in the period before counts.
-#[endpoint(PUT "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(PUT "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutBudget {
     type Request = PutBudgetRequest;
     type Response = ScopedBudget;
 
-    async fn handle(ctx: &Ctx, request: PutBudgetRequest) -> Result<Reply<ScopedBudget>, AppError> {
+    async fn handle(ctx: &Ctx, request: PutBudgetRequest, by: &Confirmed) -> Result<Reply<ScopedBudget>, AppError> {
         let PutBudgetRequest { scope, id, limit, period } = request;
         let limit = BudgetLimit { limit, period };
-        Ok(Reply::of(budgets::set(ctx.app(), ctx.user()?, scope, holder(&id)?, limit).await?))
+        Ok(Reply::of(budgets::set(ctx.app(), by, scope, holder(&id)?, limit).await?))
     }
 }
 
@@ -69,13 +69,13 @@ pub struct LiftBudgetRequest {
 }
 
 /// Lift the budget of a person or a workspace
-#[endpoint(DELETE "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(DELETE "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for LiftBudget {
     type Request = LiftBudgetRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: LiftBudgetRequest) -> Result<Reply<NoData>, AppError> {
-        budgets::lift(ctx.app(), ctx.user()?, request.scope, holder(&request.id)?).await?;
+    async fn handle(ctx: &Ctx, request: LiftBudgetRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        budgets::lift(ctx.app(), by, request.scope, holder(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }

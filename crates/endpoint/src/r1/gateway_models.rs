@@ -9,7 +9,7 @@ use appcore::{
     },
 };
 use natter_macro::{dto, endpoint};
-use service::gateway::models;
+use service::{accounts::Confirmed, gateway::models};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, input::with_slashes};
 
@@ -105,12 +105,16 @@ pub struct PutGatewayModelRequest {
 /// Define a model
 ///
 /// It takes the place of what was defined before, and of what the configuration says of this name, at once and on every instance.
-#[endpoint(PUT "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+#[endpoint(PUT "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for PutGatewayModel {
     type Request = PutGatewayModelRequest;
     type Response = GatewayModel;
 
-    async fn handle(ctx: &Ctx, request: PutGatewayModelRequest) -> Result<Reply<GatewayModel>, AppError> {
+    async fn handle(
+        ctx: &Ctx,
+        request: PutGatewayModelRequest,
+        by: &Confirmed,
+    ) -> Result<Reply<GatewayModel>, AppError> {
         let definition = ModelDefinition {
             aliases: request.aliases.unwrap_or_default(),
             deployments: request.deployments.unwrap_or_default(),
@@ -119,7 +123,7 @@ impl Endpoint for PutGatewayModel {
             capabilities: request.capabilities.unwrap_or_default(),
             takes: request.takes.unwrap_or_default(),
         };
-        Ok(Reply::of(models::put(ctx.app(), ctx.user()?, &with_slashes(&request.name), definition).await?))
+        Ok(Reply::of(models::put(ctx.app(), by, &with_slashes(&request.name), definition).await?))
     }
 }
 
@@ -133,13 +137,13 @@ pub struct RemoveGatewayModelRequest {
 /// Remove a model's definition
 ///
 /// Where the configuration knows the model, that counts again.
-#[endpoint(DELETE "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(DELETE "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveGatewayModel {
     type Request = RemoveGatewayModelRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: RemoveGatewayModelRequest) -> Result<Reply<NoData>, AppError> {
-        models::remove(ctx.app(), ctx.user()?, &with_slashes(&request.name)).await?;
+    async fn handle(ctx: &Ctx, request: RemoveGatewayModelRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        models::remove(ctx.app(), by, &with_slashes(&request.name)).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -12,6 +12,7 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use service::{
+    accounts::Confirmed,
     audit::Action,
     tools::{
         ServerFields,
@@ -213,12 +214,12 @@ pub struct AddMcpServerRequest {
 /// Add a server of tools
 ///
 /// Its tools are asked for with `POST …/refresh`.
-#[endpoint(POST "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(WrongState))]
+#[endpoint(POST "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState))]
 impl Endpoint for AddMcpServer {
     type Request = AddMcpServerRequest;
     type Response = McpServer;
 
-    async fn handle(ctx: &Ctx, request: AddMcpServerRequest) -> Result<Reply<McpServer>, AppError> {
+    async fn handle(ctx: &Ctx, request: AddMcpServerRequest, by: &Confirmed) -> Result<Reply<McpServer>, AppError> {
         let secrets = request.secrets.unwrap_or_default();
         let fields = ServerFields {
             name: Some(request.name),
@@ -232,7 +233,7 @@ impl Endpoint for AddMcpServer {
             offered_to: request.offered_to,
             modes: BTreeMap::new(),
         };
-        Ok(Reply::of(servers::create(ctx.app(), ctx.user()?, request.transport, fields).await?))
+        Ok(Reply::of(servers::create(ctx.app(), by, request.transport, fields).await?))
     }
 }
 
@@ -286,12 +287,12 @@ pub struct ChangeMcpServerRequest {
 /// Change a server of tools
 ///
 /// Calls that begin later are made so. What is left out stays as it is.
-#[endpoint(PATCH "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(PATCH "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeMcpServer {
     type Request = ChangeMcpServerRequest;
     type Response = McpServer;
 
-    async fn handle(ctx: &Ctx, request: ChangeMcpServerRequest) -> Result<Reply<McpServer>, AppError> {
+    async fn handle(ctx: &Ctx, request: ChangeMcpServerRequest, by: &Confirmed) -> Result<Reply<McpServer>, AppError> {
         let fields = ServerFields {
             name: request.name,
             description: request.description,
@@ -304,20 +305,20 @@ impl Endpoint for ChangeMcpServer {
             offered_to: request.offered_to,
             modes: request.modes.unwrap_or_default(),
         };
-        Ok(Reply::of(servers::update(ctx.app(), ctx.user()?, request.id, fields).await?))
+        Ok(Reply::of(servers::update(ctx.app(), by, request.id, fields).await?))
     }
 }
 
 /// Remove a server of tools
 ///
 /// Assistants that have its tools do without them.
-#[endpoint(DELETE "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(DELETE "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveMcpServer {
     type Request = McpServerRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<NoData>, AppError> {
-        servers::remove(ctx.app(), ctx.user()?, request.id).await?;
+    async fn handle(ctx: &Ctx, request: McpServerRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        servers::remove(ctx.app(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

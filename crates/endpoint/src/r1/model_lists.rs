@@ -6,7 +6,7 @@ use appcore::{
     view::{BudgetScope, ModelList},
 };
 use natter_macro::{dto, endpoint};
-use service::gateway::model_lists;
+use service::{accounts::Confirmed, gateway::model_lists};
 use uuid::Uuid;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -46,14 +46,14 @@ pub struct PutModelListRequest {
 /// Limit a person or a workspace to some models
 ///
 /// Their keys and their chats, at once and on every instance. A key may call what its own list, its owner's and its workspace's have in common.
-#[endpoint(PUT "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(PUT "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutModelList {
     type Request = PutModelListRequest;
     type Response = ModelList;
 
-    async fn handle(ctx: &Ctx, request: PutModelListRequest) -> Result<Reply<ModelList>, AppError> {
+    async fn handle(ctx: &Ctx, request: PutModelListRequest, by: &Confirmed) -> Result<Reply<ModelList>, AppError> {
         let PutModelListRequest { scope, id, models } = request;
-        Ok(Reply::of(model_lists::set(ctx.app(), ctx.user()?, scope, holder(&id)?, models).await?))
+        Ok(Reply::of(model_lists::set(ctx.app(), by, scope, holder(&id)?, models).await?))
     }
 }
 
@@ -67,13 +67,13 @@ pub struct LiftModelListRequest {
 }
 
 /// Let a person or a workspace use every model again
-#[endpoint(DELETE "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(DELETE "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for LiftModelList {
     type Request = LiftModelListRequest;
     type Response = NoData;
 
-    async fn handle(ctx: &Ctx, request: LiftModelListRequest) -> Result<Reply<NoData>, AppError> {
-        model_lists::lift(ctx.app(), ctx.user()?, request.scope, holder(&request.id)?).await?;
+    async fn handle(ctx: &Ctx, request: LiftModelListRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        model_lists::lift(ctx.app(), by, request.scope, holder(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -11,7 +11,10 @@ use appcore::{
     },
 };
 use natter_macro::{dto, endpoint};
-use service::moderation::{self, ReportFilter, Resolution};
+use service::{
+    accounts::Confirmed,
+    moderation::{self, ReportFilter, Resolution},
+};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -245,15 +248,15 @@ pub struct ResolveReportRequest {
 /// Close a report
 ///
 /// With all others of the same message. What the message said is not kept with them any longer.
-#[endpoint(POST "/r1/admin/reports/{id}/resolve", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
+#[endpoint(POST "/r1/admin/reports/{id}/resolve", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ResolveReport {
     type Request = ResolveReportRequest;
     type Response = Report;
 
-    async fn handle(ctx: &Ctx, request: ResolveReportRequest) -> Result<Reply<Report>, AppError> {
+    async fn handle(ctx: &Ctx, request: ResolveReportRequest, by: &Confirmed) -> Result<Reply<Report>, AppError> {
         let deeds: BTreeSet<ReportDeed> = request.deeds.into_iter().collect();
         let resolution = Resolution { deeds, words: request.words };
-        Ok(Reply::of(moderation::resolve(ctx.app(), ctx.user()?, request.id, resolution).await?))
+        Ok(Reply::of(moderation::resolve(ctx.app(), by, request.id, resolution).await?))
     }
 }
 

@@ -9,9 +9,12 @@ use appcore::{
     view::{PaymentGateway, PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
 };
 use natter_macro::{dto, endpoint};
-use service::payments::{
-    self,
-    plans::{self, Definition},
+use service::{
+    accounts::Confirmed,
+    payments::{
+        self,
+        plans::{self, Definition},
+    },
 };
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
@@ -86,12 +89,12 @@ pub struct CreatePlanRequest {
 }
 
 /// Add a plan
-#[endpoint(POST "/r1/admin/pricing_plans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201)]
+#[endpoint(POST "/r1/admin/pricing_plans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed)]
 impl Endpoint for CreatePlan {
     type Request = CreatePlanRequest;
     type Response = PricingPlan;
 
-    async fn handle(ctx: &Ctx, request: CreatePlanRequest) -> Result<Reply<PricingPlan>, AppError> {
+    async fn handle(ctx: &Ctx, request: CreatePlanRequest, by: &Confirmed) -> Result<Reply<PricingPlan>, AppError> {
         let CreatePlanRequest { name, kind, interval, prices, credits, quotas, features, trial_days, is_active } =
             request;
         let definition = Definition {
@@ -105,7 +108,7 @@ impl Endpoint for CreatePlan {
             trial_days: trial_days.unwrap_or_default(),
             is_active: is_active.unwrap_or(true),
         };
-        Ok(Reply::of(plans::create(ctx.app(), ctx.user()?, definition).await?))
+        Ok(Reply::of(plans::create(ctx.app(), by, definition).await?))
     }
 }
 
@@ -125,12 +128,12 @@ pub struct ChangePlanRequest {
 /// Change a plan
 ///
 /// One that was sold stays as it is, inactive; the answer is the plan that takes its place, with an id of its own.
-#[endpoint(PATCH "/r1/admin/pricing_plans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+#[endpoint(PATCH "/r1/admin/pricing_plans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangePlan {
     type Request = ChangePlanRequest;
     type Response = PricingPlan;
 
-    async fn handle(ctx: &Ctx, request: ChangePlanRequest) -> Result<Reply<PricingPlan>, AppError> {
+    async fn handle(ctx: &Ctx, request: ChangePlanRequest, by: &Confirmed) -> Result<Reply<PricingPlan>, AppError> {
         let ChangePlanRequest { id, name, prices, credits, quotas, features, trial_days, is_active } = request;
         let edit = |plan: &mut Definition| {
             plan.name = name.unwrap_or_else(|| std::mem::take(&mut plan.name));
@@ -141,6 +144,6 @@ impl Endpoint for ChangePlan {
             plan.trial_days = trial_days.unwrap_or(plan.trial_days);
             plan.is_active = is_active.unwrap_or(plan.is_active);
         };
-        Ok(Reply::of(plans::change(ctx.app(), ctx.user()?, id, edit).await?))
+        Ok(Reply::of(plans::change(ctx.app(), by, id, edit).await?))
     }
 }

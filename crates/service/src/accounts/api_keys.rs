@@ -12,9 +12,9 @@ use std::{
 
 use appcore::{
     ApiKeyId, AppError, Code, Timestamp,
-    auth::{Credential, Principal, Scopes, token},
+    auth::{Credential, Principal, Scope, Scopes, token},
     event::{BusMessage, Signal},
-    view::UnknownName,
+    view::{UnknownName, UserRole},
 };
 use dbcontext::{Database, constraint::app_error, query::api_keys as rows};
 use tokio::time::Instant;
@@ -168,11 +168,13 @@ fn read(row: &rows::KeyStanding) -> Result<KeyStanding, AppError> {
     })
 }
 
+/// Without the scope `admin`, an administrator's key has the rights of an ordinary account everywhere.
 fn principal(standing: KeyStanding) -> Principal {
+    let role = if standing.scopes.contains(Scope::Admin) { standing.role } else { UserRole::User };
     Principal {
         user_id: standing.user_id,
         credential: Credential::ApiKey { id: standing.id, scopes: standing.scopes },
-        role: standing.role,
+        role,
         expires_at: standing.expires_at,
         address: None,
     }

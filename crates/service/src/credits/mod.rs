@@ -5,7 +5,6 @@ mod export;
 
 use appcore::{
     AppError, Code,
-    auth::Principal,
     credits::MicroCredits,
     page::{Page, PageRequest},
     view::{Credits, LedgerEntry},
@@ -53,10 +52,10 @@ pub async fn list_of(app: &App, holder: Holder, page: PageRequest) -> Result<Pag
     Ok(Page::new(items, page, total))
 }
 
-/// Gives somebody or a workspace credits by hand, or takes some away with a fresh sign-in. What isn't there any more is owed.
+/// Grants or withdraws credits of a person or workspace by hand. Withdrawing more than the balance leaves a debt.
 pub async fn give(
     app: &App,
-    by: &Principal,
+    by: &Confirmed,
     holder: Holder,
     amount: MicroCredits,
     reason: String,
@@ -66,9 +65,6 @@ pub async fn give(
     }
     if amount == MicroCredits::ZERO || amount.0.saturating_abs() > MOST_BY_HAND {
         return Err(AppError::field("amount", "invalid", "This must be something, and at most a million credits."));
-    }
-    if amount < MicroCredits::ZERO {
-        Confirmed::ask(app, by).await?;
     }
     match holder {
         Holder::Person(id) => drop(users::by_id(app.db.reader(), id).await?.ok_or(Code::NotFound)?),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use appcore::{
     ApiKeyId, AppError, Code, Secret, Timestamp,
-    auth::{Principal, Scopes, token},
+    auth::{Principal, Scope, Scopes, token},
     line::parse_line,
     page::{Page, PageRequest},
     view::{ApiKey, BudgetScope},
@@ -59,7 +59,7 @@ pub struct KeyChange {
 /// Makes a key for the caller. The key itself is returned once and not stored.
 pub async fn create(app: &App, by: &Confirmed, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
-    check_scopes(new.scopes)?;
+    check_scopes(by, new.scopes)?;
     let now = app.clock.now();
     check_expiry(new.expires_at, now)?;
     new.policy.check(app, by).await?;
@@ -108,7 +108,7 @@ pub async fn create(app: &App, by: &Confirmed, new: NewApiKey) -> Result<(ApiKey
 /// Changes one of the caller's keys; what it may do is another at once, on every instance.
 pub async fn update(app: &App, by: &Confirmed, id: ApiKeyId, change: KeyChange) -> Result<ApiKey, AppError> {
     let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
-    change.scopes.map_or(Ok(()), check_scopes)?;
+    change.scopes.map_or(Ok(()), |scopes| check_scopes(by, scopes))?;
     let now = app.clock.now();
     check_expiry(change.expires_at.flatten(), now)?;
     change.policy.check(app, by).await?;
@@ -177,9 +177,12 @@ const fn own_budget(id: ApiKeyId) -> BudgetId {
     BudgetId { scope: BudgetScope::Key, id: id.0 }
 }
 
-fn check_scopes(scopes: Scopes) -> Result<(), AppError> {
+fn check_scopes(by: &Confirmed, scopes: Scopes) -> Result<(), AppError> {
     if scopes.is_empty() {
-        return Err(AppError::field("scopes", "required", "Choose at least one permission: read, write or gateway."));
+        return Err(AppError::field("scopes", "required", "Choose at least one permission."));
+    }
+    if scopes.contains(Scope::Admin) && !by.is_admin() {
+        return Err(AppError::field("scopes", "forbidden", "Only administrators can give a key the permission admin."));
     }
     Ok(())
 }

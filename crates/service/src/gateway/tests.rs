@@ -537,7 +537,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held()
         priced(&app, &anna).await;
         // All but a hundred of it are held in the end.
         let (holder, present) = (Holder::Person(anna.user_id), MicroCredits(82_220));
-        credits::give(&app, &anna, holder, present, "A present".to_owned()).await.unwrap();
+        credits::give(&app, &confirmed(&app, &anna).await, holder, present, "A present".to_owned()).await.unwrap();
         let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
         let caller = caller(&app, &secret).await;
         let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
