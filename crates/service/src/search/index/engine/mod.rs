@@ -239,11 +239,6 @@ impl SearchIndex for Engine {
         }
         Ok(())
     }
-
-    /// It removes documents with their words by itself.
-    async fn purge(&self) -> Result<bool, AppError> {
-        Ok(false)
-    }
 }
 
 /// In a cluster whoever writes holds a lock of the database's.
