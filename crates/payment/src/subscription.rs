@@ -195,8 +195,15 @@ pub struct Terms {
     pub interval: PlanInterval,
     /// In the currency's smallest unit.
     pub amount: i64,
+    pub seats: i64,
     /// Micro-credits, for one seat.
     pub credits: i64,
+}
+
+impl Terms {
+    const fn all_credits(self) -> i128 {
+        self.credits as i128 * self.seats as i128
+    }
 }
 
 /// What a change of plan or seats comes to.
@@ -207,7 +214,7 @@ pub enum Change {
         /// What the rest of the period is worth that was paid.
         unused: i64,
         due: i64,
-        /// For each seat.
+        /// The credits that `due` pays for, divided by the new number of seats.
         credits: i64,
         /// Whether a new period begins: with another interval.
         is_new_period: bool,
@@ -218,7 +225,8 @@ pub enum Change {
 
 /// What a change comes to, by the one rule that there is: the rest of the paid period is worth its part of the price, by the millisecond and
 /// rounded to the smallest unit. With the same interval the rest of the period is paid at the new price; with another one a period of the new
-/// plan begins. Where nothing would be due, the change waits for the end of the period.
+/// plan begins. Where nothing would be due, the change waits for the end of the period. Credits follow the same rule as the money: those of the rest of the
+/// old period are deducted, whether they were spent or not, since they were granted with it.
 #[must_use]
 pub fn change(old: Terms, new: Terms, start: Timestamp, end: Timestamp, now: Timestamp) -> Change {
     let (whole, rest) = (i128::from((end.0 - start.0).max(1)), i128::from((end.0 - now.0).max(0)));
@@ -233,12 +241,12 @@ pub fn change(old: Terms, new: Terms, start: Timestamp, end: Timestamp, now: Tim
     if due <= 0 {
         return Change::Downgrade;
     }
-    let credits = if is_new_period {
-        new.credits
+    let more = if is_new_period {
+        new.all_credits() - (old.all_credits() * rest + whole - 1) / whole
     } else {
-        let more = i128::from((new.credits - old.credits).max(0)) * rest / whole;
-        i64::try_from(more).unwrap_or(i64::MAX)
+        (new.all_credits() - old.all_credits()) * rest / whole
     };
+    let credits = i64::try_from(more.max(0) / i128::from(new.seats.max(1))).unwrap_or(i64::MAX);
     Change::Upgrade { unused, due, credits, is_new_period }
 }
 
@@ -319,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_change_costs_the_difference_for_the_rest_of_the_period() {
-        let terms = |interval, amount, credits| Terms { interval, amount, credits };
+        let terms = |interval, amount, credits| Terms { interval, amount, seats: 1, credits };
         let month = |amount, credits| terms(PlanInterval::Month, amount, credits);
         let (start, half, end) = (Timestamp(0), Timestamp(500), Timestamp(1_000));
         let upgrade = |unused, due, credits, is_new_period| Change::Upgrade { unused, due, credits, is_new_period };
@@ -327,10 +335,24 @@ mod tests {
         assert_eq!(change(month(7_900, 80), month(2_400, 20), start, end, half), Change::Downgrade);
         assert_eq!(change(month(2_400, 20), month(2_400, 20), start, end, half), Change::Downgrade);
         let year = terms(PlanInterval::Year, 24_000, 240);
-        assert_eq!(change(month(2_400, 20), year, start, end, half), upgrade(1_200, 22_800, 240, true));
+        assert_eq!(change(month(2_400, 20), year, start, end, half), upgrade(1_200, 22_800, 230, true));
         assert_eq!(change(year, month(2_400, 20), start, end, half), Change::Downgrade);
         // Two periods that were paid in advance.
         assert_eq!(change(month(10, 0), month(20, 0), start, end, Timestamp(-1_000)), upgrade(20, 20, 0, false));
         assert_eq!(change(month(3, 0), month(4, 0), start, end, Timestamp(999)), Change::Downgrade, "less than a cent");
+    }
+
+    #[test]
+    fn a_change_of_seats_pays_for_the_credits_of_the_seats_that_are_added() {
+        let month =
+            |seats, amount, credits| Terms { interval: PlanInterval::Month, amount: amount * seats, seats, credits };
+        let credits = |old, new| match change(old, new, Timestamp(0), Timestamp(1_000), Timestamp(500)) {
+            Change::Upgrade { credits, .. } => Some(credits * new.seats),
+            Change::Downgrade => None,
+        };
+        assert_eq!(credits(month(5, 24, 60), month(6, 24, 60)), Some(30));
+        assert_eq!(credits(month(5, 24, 60), month(5, 79, 240)), Some(450));
+        assert_eq!(credits(month(5, 24, 60), month(2, 79, 240)), Some(90));
+        assert_eq!(credits(month(5, 24, 60), month(3, 79, 60)), Some(0), "more money for fewer credits");
     }
 }

@@ -51,6 +51,8 @@ pub struct Model {
     pub method_id: Option<PaymentMethodId>,
     /// When an administrator has refused it: what is paid for it afterwards goes back.
     pub refused_at: Option<Timestamp>,
+    /// The payment that a change was priced against. None for other payments and for changes older than this column.
+    pub base_payment_id: Option<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -28,6 +28,10 @@ pub async fn lock_of<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Result<Op
     Entity::find().filter(Column::AccountId.eq(account_id)).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
+pub async fn by_id<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<Model>, AppError> {
+    Entity::find_by_id(id).one(db).await.map_err(app_error)
+}
+
 pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
@@ -94,6 +98,19 @@ pub async fn renewal<C: ConnectionTrait>(db: &C, id: Uuid, period: i64) -> Resul
         .filter(Column::Period.eq(period))
         .filter(Column::Purpose.eq("renewal"))
         .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// The paid payments of a subscription, in the order in which they were paid.
+pub async fn paid<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Vec<payment::Model>, AppError> {
+    use payment::Column;
+    payment::Entity::find()
+        .filter(Column::SubscriptionId.eq(id))
+        .filter(Column::Stage.eq("paid"))
+        .order_by_asc(Column::PaidAt)
+        .order_by_asc(Column::Id)
+        .all(db)
         .await
         .map_err(app_error)
 }
@@ -180,7 +197,7 @@ pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::
     Ok(())
 }
 
-/// Notes that somebody has their trial. False: they had one before.
+/// Records a trial of an account or of a mailbox. Returns false if it had one before.
 pub async fn begin_trial<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,

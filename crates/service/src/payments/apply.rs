@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::{
     balances,
     claims::{Claim, Claims},
-    deliver::{deliver, end_if_unpaid, misfit},
+    deliver::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };
 use crate::{
@@ -363,20 +363,20 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         claims.give_back(txn, row, claim, now).await?;
     }
     row.refunded = claims.refunded();
-    end_if_gone(app, txn, row, (gone, claims.gone()), now).await?;
+    follow_money(app, txn, row, (gone, claims.gone()), now).await?;
     restate(row)
 }
 
-/// What a payment was for ends where the last of its money is gone.
-async fn end_if_gone<C: ConnectionTrait>(
+/// Updates the subscription when all of a payment's money has gone back, or no longer has.
+async fn follow_money<C: ConnectionTrait>(
     app: &App,
     txn: &C,
     row: &payment::Model,
     (before, after): (i64, i64),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    if stage(row)? == Stage::Paid && before < row.amount && after >= row.amount {
-        end_if_unpaid(app, txn, row, now).await?;
+    if stage(row)? == Stage::Paid && (before >= row.amount) != (after >= row.amount) {
+        follow_payments(app, txn, row, now).await?;
     }
     Ok(())
 }
@@ -442,7 +442,7 @@ async fn disputed<C: ConnectionTrait>(
         claims.give_back(txn, row, Claim::Dispute(reference), now).await?;
     }
     row.is_disputed = i64::from(claims.is_disputed());
-    end_if_gone(app, txn, row, (gone, claims.gone()), now).await?;
+    follow_money(app, txn, row, (gone, claims.gone()), now).await?;
     restate(row)
 }
 

@@ -147,6 +147,7 @@ pub(super) fn begun(
         buyer: None,
         method_id: None,
         refused_at: None,
+        base_payment_id: None,
     }
 }
 

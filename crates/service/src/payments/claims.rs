@@ -99,6 +99,18 @@ impl Claims {
         done.map(|refund| refund.amount).sum()
     }
 
+    /// The part of these credits of `row` that is not claimed.
+    pub fn unclaimed(&self, row: &payment::Model, credits: MicroCredits) -> MicroCredits {
+        credits - part(row, credits, self.claimed())
+    }
+
+    /// The newest refund or dispute that takes credits. None: nothing is claimed.
+    pub fn current(&self) -> Option<Claim<'_>> {
+        let refund = self.refunds.iter().rev().find(|refund| counts(refund)).map(Claim::of);
+        let dispute = || self.disputes.iter().rev().find(|dispute| holds(dispute));
+        refund.or_else(|| dispute().map(|dispute| Claim::Dispute(&dispute.reference)))
+    }
+
     fn all(&self) -> impl Iterator<Item = Claim<'_>> {
         let refunds = self.refunds.iter().flat_map(|refund| {
             let id = refund.id;
@@ -181,7 +193,7 @@ struct Share {
 /// The accounts that got something by a payment, and how much.
 async fn receivers<C: ConnectionTrait>(txn: &C, row: &payment::Model) -> Result<Vec<(Uuid, MicroCredits)>, AppError> {
     let given = subscription_rows::credits_of(txn, row.id).await?;
-    if given.is_empty() {
+    if given.is_empty() && row.workspace_id.is_none() {
         // Older than the table that says so.
         let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
         return Ok(vec![(row.user_id.0, row.credits.unwrap_or(plan.credits))]);

@@ -1,4 +1,10 @@
-//! What somebody gets by a payment, and the subscription that ends with its money. Nothing here commits.
+//! Fulfilment: grants credits, takes seats and updates the subscription for a paid payment, and follows its refunds and disputes. Runs in the caller's
+//! transaction.
+//!
+//! A paid payment pays for `credits` for each of its `seats`, and never grants more than that, whoever has the seats meanwhile. So the credits granted in
+//! a period are never more than its payments pay for, also after some of them were refunded.
+
+use std::collections::{BTreeSet, HashSet};
 
 use ::payment::{Cycle, SubscriptionDeed, SubscriptionState};
 use appcore::{
@@ -8,13 +14,13 @@ use appcore::{
 };
 use dbcontext::{
     entity::{payment, payment_credit, subscription},
-    query::{plans as plan_rows, subscriptions as rows},
+    query::{payments as payment_rows, plans as plan_rows, subscriptions as rows},
 };
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{
-    claims::holder_of,
+    claims::{Claims, holder_of},
     plans,
     subscriptions::{self, KeepMethodJob, Purpose, interval_of},
 };
@@ -38,7 +44,7 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     }
     let purpose: Purpose = row.purpose.parse()?;
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
-    let before = current.as_ref().and_then(|current| current.payment_id);
+    let before = current.clone();
     let paid = match current {
         Some(current) => go_on(app, txn, current, purpose, row, &plan, now).await?,
         None => {
@@ -57,23 +63,70 @@ pub(super) async fn deliver<C: ConnectionTrait>(
     let expires_at = Some(paid.period_end);
     row.period_start = Some(if purpose == Purpose::Change { now } else { paid.starts_at });
     row.period_end = expires_at;
+    let changed_within = before.filter(|before| before.period == paid.period);
+    if let Some(base) = changed_within.as_ref().and_then(|before| before.payment_id) {
+        // The number of the period is that of its first payment, also where the subscription came back to it.
+        row.period = payment_rows::by_id(txn, base).await?.ok_or(Code::NotFound)?.period;
+        row.base_payment_id = Some(base);
+    }
     match paid.workspace_id {
         None => give(txn, row, &[row.user_id.0], credits, expires_at, now).await?,
         Some(id) => {
-            let mut seated: Vec<Uuid> =
-                rows::seated(txn, id, paid.seats).await?.into_iter().map(|user| user.0).collect();
-            if let Some(before) = before.filter(|_| purpose == Purpose::Change) {
-                // Who has no seat yet gets one of the new plan, below or later.
-                let held = rows::credits_of(txn, before).await?;
-                seated.retain(|user| held.iter().any(|row| row.account_id == *user));
+            let members: Vec<Uuid> = rows::seated(txn, id, paid.seats).await?.into_iter().map(|user| user.0).collect();
+            match changed_within {
+                None => give(txn, row, &members, credits, expires_at, now).await?,
+                Some(before) => keep_seats(txn, &before, &paid, row, &plan, &members, now).await?,
             }
-            give(txn, row, &seated, credits, expires_at, now).await?;
         }
     }
     if purpose != Purpose::Renewal && super::gateway_of(app, row).is_ok_and(|gateway| gateway.recurring().is_some()) {
         jobs::ask(txn, now, &KeepMethodJob { payment_id: row.id }).await?;
     }
     Ok(())
+}
+
+/// Moves the seats of a period to the payment of a change within it. Members get what the new plan has more than the old one, for the rest of the period.
+/// Seats of people who are no members any more, or guests, stay taken without further credits while there are that many. Members without a seat get one [later](seat).
+async fn keep_seats<C: ConnectionTrait>(
+    txn: &C,
+    before: &subscription::Model,
+    paid: &subscription::Model,
+    row: &payment::Model,
+    plan: &PricingPlan,
+    members: &[Uuid],
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(base) = before.payment_id else { return Ok(()) };
+    let taken = rows::credits_of(txn, base).await?.into_iter().map(|one| one.account_id);
+    let (members, mut others): (Vec<Uuid>, Vec<Uuid>) = taken.partition(|account| members.contains(account));
+    let old = plan_rows::by_id(txn, before.plan_id).await?.ok_or(Code::NotFound)?.credits;
+    let more = MicroCredits((plan.credits.0 - old.0).max(0));
+    let each = rest_of(paid, more, now).min(share(paid_credits(row, plan.credits), members.len()));
+    give(txn, row, &members, each, Some(paid.period_end), now).await?;
+    others.truncate(usize::try_from(paid.seats).unwrap_or(0).saturating_sub(members.len()));
+    let nothing = |account_id| payment_credit::Model {
+        payment_id: row.id,
+        account_id,
+        credits: MicroCredits::ZERO,
+        created_at: now,
+    };
+    rows::put_credits(txn, others.into_iter().map(nothing).collect()).await
+}
+
+/// The part of credits that goes with the rest of a period.
+fn rest_of(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
+    let (whole, rest) = ((held.period_end.0 - held.starts_at.0).max(1), held.period_end.0 - now.0);
+    let part = i128::from(credits.0) * i128::from(rest.max(0)) / i128::from(whole);
+    MicroCredits(i64::try_from(part).unwrap_or(i64::MAX))
+}
+
+fn share(credits: MicroCredits, among: usize) -> MicroCredits {
+    MicroCredits(credits.0.max(0) / i64::try_from(among.max(1)).unwrap_or(i64::MAX))
+}
+
+/// All credits that a payment pays for.
+fn paid_credits(row: &payment::Model, of_plan: MicroCredits) -> MicroCredits {
+    MicroCredits(row.credits.unwrap_or(of_plan).0.saturating_mul(row.seats))
 }
 
 async fn go_on<C: ConnectionTrait>(
@@ -237,8 +290,11 @@ pub(super) async fn misfit<C: ConnectionTrait>(
     }
     let current = rows::lock_of(txn, subscriptions::account(row)).await?;
     if matches!(purpose, Purpose::Change | Purpose::Restart) {
-        // A change is for the period that it was begun in.
-        let is_timely = current.is_some_and(|current| Some(current.period) == row.period && current.period_end > now);
+        // A change is for the period and for the plan that it was priced against.
+        let is_timely = current.is_some_and(|current| {
+            let is_same_base = row.base_payment_id.is_none_or(|base| current.payment_id == Some(base));
+            Some(current.period) == row.period && current.period_end > now && is_same_base
+        });
         return Ok((!is_timely).then_some("late"));
     }
     let Some(current) = current else { return Ok(None) };
@@ -275,19 +331,87 @@ async fn give<C: ConnectionTrait>(
     rows::put_credits(txn, accounts.into_iter().map(given).collect()).await
 }
 
-/// Gives somebody who came later a seat of a workspace that is free, with the credits of the rest of the period.
+/// What is left of a payment.
+struct Unspent<'a> {
+    row: &'a payment::Model,
+    claims: Claims,
+    /// Credits that it pays for and that nobody was granted, without those that refunds and disputes claim.
+    credits: MicroCredits,
+    /// Of `row.amount`, what nothing claims.
+    unclaimed: i64,
+    has_user: bool,
+}
+
+impl<'a> Unspent<'a> {
+    async fn read<C: ConnectionTrait>(txn: &C, row: &'a payment::Model, user: Uuid) -> Result<Self, AppError> {
+        let of_plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?.credits;
+        let claims = Claims::read(txn, row.id).await?;
+        let mut credits = claims.unclaimed(row, paid_credits(row, of_plan));
+        let granted = rows::credits_of(txn, row.id).await?;
+        for one in &granted {
+            credits = credits - claims.unclaimed(row, one.credits);
+        }
+        let unclaimed = (row.amount.max(1) - claims.claimed()).max(0);
+        let has_user = granted.iter().any(|one| one.account_id == user);
+        let credits = if unclaimed == 0 { MicroCredits::ZERO } else { credits.max(MicroCredits::ZERO) };
+        Ok(Self { row, claims, credits, unclaimed, has_user })
+    }
+
+    /// Grants a part of it. What refunds and disputes claim of the payment is taken from the new seat, too, so that it comes back where they fail.
+    async fn grant<C: ConnectionTrait>(
+        &self,
+        txn: &C,
+        user: Uuid,
+        part: MicroCredits,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let gross = i128::from(part.0) * i128::from(self.row.amount.max(1)) / i128::from(self.unclaimed.max(1));
+        let gross = MicroCredits(i64::try_from(gross).unwrap_or(i64::MAX));
+        give(txn, self.row, &[user], gross, Some(expires_at), now).await?;
+        match self.claims.current() {
+            Some(claim) => self.claims.take(txn, self.row, claim, now).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gives a member a free seat of a workspace, with the plan's credits for the rest of the period, as far as they are paid for. `payments` are those of the
+/// period, locked, that of `held` last. Someone who had credits of this period before gets none again.
 pub(super) async fn seat<C: ConnectionTrait>(
     txn: &C,
     held: &subscription::Model,
-    row: &payment::Model,
+    payments: &[payment::Model],
     user: Uuid,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let plan = plans::view(plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?)?;
-    let (whole, rest) = (held.period_end.0 - held.starts_at.0, held.period_end.0 - now.0);
-    let part = i128::from(plan.credits.0) * i128::from(rest.clamp(0, whole.max(1))) / i128::from(whole.max(1));
-    let credits = MicroCredits(i64::try_from(part).unwrap_or(0));
-    give(txn, row, &[user], credits, Some(held.period_end), now).await
+    let Some((current, earlier)) = payments.split_last() else { return Ok(()) };
+    let current = Unspent::read(txn, current, user).await?;
+    let taken = rows::credits_of(txn, current.row.id).await?.len();
+    let free = usize::try_from(held.seats).unwrap_or(0).saturating_sub(taken);
+    // While all of its money is disputed or on its way back, nobody takes a seat.
+    if free == 0 || current.has_user || current.unclaimed == 0 {
+        return Ok(());
+    }
+    let mut sources = vec![current];
+    for row in earlier.iter().rev() {
+        sources.push(Unspent::read(txn, row, user).await?);
+    }
+    let had_some = sources.iter().any(|one| one.has_user && one.unclaimed > 0);
+    let left = sources.iter().filter(|one| !one.has_user).map(|one| one.credits.0).sum();
+    let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
+    // A period that was paid in advance has not begun.
+    let usual = rest_of(held, plan.credits, now.max(held.starts_at));
+    let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
+    for (place, one) in sources.iter().enumerate() {
+        let part = missing.min(one.credits);
+        // The seat is that of the current payment, with or without credits.
+        if place == 0 || (part > MicroCredits::ZERO && !one.has_user) {
+            one.grant(txn, user, part, held.period_end, now).await?;
+            missing = missing - part;
+        }
+    }
+    Ok(())
 }
 
 /// What a purchase of an account's is booked for.
@@ -299,29 +423,117 @@ pub(super) fn source_of(row: &payment::Model, account: Uuid) -> Source {
     }
 }
 
-/// Ends a subscription whose period isn't paid any more.
-pub(super) async fn end_if_unpaid<C: ConnectionTrait>(
+/// Applies the plan that is paid for after all of a payment's money went back, or came again.
+///
+/// The plan in force is that of the last payment that stands. A payment stands while not all of its money has gone back; a change within a period stands
+/// only while what it changed stands, since it paid no more than the difference. Without such a payment the subscription ends.
+pub(super) async fn follow_payments<C: ConnectionTrait>(
     app: &App,
     txn: &C,
     row: &payment::Model,
     now: Timestamp,
 ) -> Result<(), AppError> {
     let Some(mut held) = rows::lock_of(txn, subscriptions::account(row)).await? else { return Ok(()) };
-    let is_of_period = row.subscription_id == Some(held.id) && row.period == Some(held.period);
-    if !is_of_period || row.purpose.parse::<Purpose>()? == Purpose::Change {
+    if row.subscription_id != Some(held.id) || subscriptions::state(&held)? == SubscriptionState::Ended {
         return Ok(());
     }
-    let deed = if held.starts_at > now {
+    let mut all = rows::paid(txn, held.id).await?;
+    // It may be paid and refunded in one transaction, so it is not stored as paid yet.
+    if let Some(one) = all.iter_mut().find(|one| one.id == row.id) {
+        one.clone_from(row);
+    } else {
+        all.push(row.clone());
+    }
+    let Some(current) = all.iter().find(|one| Some(one.id) == held.payment_id) else { return Ok(()) };
+    let period = current.period;
+    let deed = if let Some(paid) = standing(txn, &all, period).await? {
+        if Some(paid.id) == held.payment_id {
+            return Ok(());
+        }
+        follow(&mut held, paid);
+        None
+    } else if let Some(earlier) = running_before(txn, &all, period, now).await? {
+        let is_in_advance = held.starts_at > now;
+        follow(&mut held, earlier.paid);
+        (held.starts_at, held.period_end) = (earlier.starts_at, earlier.period_end);
+        held.anchor_day = 0;
+        is_in_advance.then_some(SubscriptionDeed::Cancel)
+    } else if held.starts_at > now {
         // It was paid in advance: what was paid before it still holds.
         held.period_end = held.starts_at;
-        SubscriptionDeed::Cancel
+        Some(SubscriptionDeed::Cancel)
     } else {
         held.period_end = held.period_end.min(now);
-        SubscriptionDeed::TakenBack
+        Some(SubscriptionDeed::TakenBack)
     };
-    if subscriptions::step(&mut held, deed)? {
-        subscriptions::settle(app, &mut held, now)?;
-        rows::store(txn, held).await?;
+    if let Some(deed) = deed {
+        subscriptions::step(&mut held, deed)?;
     }
-    Ok(())
+    subscriptions::settle(app, &mut held, now)?;
+    rows::store(txn, held).await
+}
+
+fn follow(held: &mut subscription::Model, paid: &payment::Model) {
+    held.plan_id = paid.plan_id;
+    held.seats = paid.seats;
+    held.payment_id = Some(paid.id);
+    held.currency = Some(paid.currency.clone());
+    if held.gateway.as_ref() != Some(&paid.gateway) {
+        held.gateway = Some(paid.gateway.clone());
+        held.method_id = None;
+    }
+    let is_next = held.next_plan_id == Some(paid.plan_id) && held.next_seats.is_none_or(|seats| seats == paid.seats);
+    if is_next {
+        (held.next_plan_id, held.next_seats) = (None, None);
+    }
+}
+
+/// The last of these payments, of one period, that [stands](follow_payments).
+async fn standing<'a, C: ConnectionTrait>(
+    txn: &C,
+    all: &'a [payment::Model],
+    period: Option<i64>,
+) -> Result<Option<&'a payment::Model>, AppError> {
+    let (mut before, mut last) = (None, None);
+    let mut fallen = HashSet::new();
+    for one in all.iter().filter(|one| one.period == period) {
+        let is_change = one.purpose.parse::<Purpose>()? == Purpose::Change;
+        let base = one.base_payment_id.or(before).filter(|_| is_change);
+        let is_gone = Claims::read(txn, one.id).await?.gone() >= one.amount;
+        if is_gone || base.is_some_and(|base| fallen.contains(&base)) {
+            fallen.insert(one.id);
+        } else {
+            last = Some(one);
+        }
+        before = Some(one.id);
+    }
+    Ok(last)
+}
+
+/// A period that was paid earlier and isn't over.
+struct Earlier<'a> {
+    /// The last of its payments that stands.
+    paid: &'a payment::Model,
+    starts_at: Timestamp,
+    period_end: Timestamp,
+}
+
+async fn running_before<'a, C: ConnectionTrait>(
+    txn: &C,
+    all: &'a [payment::Model],
+    period: Option<i64>,
+    now: Timestamp,
+) -> Result<Option<Earlier<'a>>, AppError> {
+    let is_running = |one: &&payment::Model| one.period < period && one.period_end.is_some_and(|end| end > now);
+    let periods: BTreeSet<_> = all.iter().filter(is_running).map(|one| one.period).collect();
+    for period in periods.into_iter().rev() {
+        let first = all.iter().find(|one| one.period == period);
+        let Some((starts_at, period_end)) = first.and_then(|first| first.period_start.zip(first.period_end)) else {
+            continue;
+        };
+        if let Some(paid) = standing(txn, all, period).await? {
+            return Ok(Some(Earlier { paid, starts_at, period_end }));
+        }
+    }
+    Ok(None)
 }

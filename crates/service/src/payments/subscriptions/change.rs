@@ -103,10 +103,10 @@ async fn plan_change<C: ConnectionTrait>(
     }
     let price = price_of(&plan, &subscription::Model { seats, ..row.clone() }).ok_or_else(refused)?;
     let before = price_of(&old, &row).ok_or_else(refused)?;
-    let terms = |plan: &PricingPlan, amount| -> Result<Terms, AppError> {
-        Ok(Terms { interval: interval_of(plan)?, amount, credits: plan.credits.0 })
+    let terms = |plan: &PricingPlan, amount, seats| -> Result<Terms, AppError> {
+        Ok(Terms { interval: interval_of(plan)?, amount, seats, credits: plan.credits.0 })
     };
-    let (from, to) = (terms(&old, before.amount)?, terms(&plan, price.amount)?);
+    let (from, to) = (terms(&old, before.amount, row.seats)?, terms(&plan, price.amount, seats)?);
     let change = ::payment::change(from, to, row.starts_at, row.period_end, now);
     Ok(Plan { row, plan, seats, price, change, missing })
 }
@@ -175,6 +175,7 @@ pub async fn change(
         period: Some(row.period),
         seats,
         credits: Some(MicroCredits(credits)),
+        base_payment_id: row.payment_id,
         ..payments::begun(app, payer.user_id, plan.id, &gateway, money, now)
     };
     let new = payment::Model { idempotency_key: format!("change {}", new.id), ..new };

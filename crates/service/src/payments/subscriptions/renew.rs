@@ -270,15 +270,19 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
 async fn take_seat(app: &App, id: Uuid, user_id: UserId) -> Result<(), AppError> {
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
-    let Some(row) = rows::lock(&tx, id).await? else { return Ok(()) };
-    let Some(payment_id) = row.payment_id else { return Ok(()) };
-    let taken = rows::credits_of(&tx, payment_id).await?;
-    let is_free = i64::try_from(taken.len()).is_ok_and(|count| count < row.seats);
-    if !is_free || taken.iter().any(|one| one.account_id == user_id.0) || row.period_end <= now {
-        return Ok(());
+    let Some(payment_id) = rows::by_id(&tx, id).await?.and_then(|row| row.payment_id) else { return Ok(()) };
+    let mut payments = rows::paid(&tx, id).await?;
+    let period = payments.iter().find(|one| one.id == payment_id).and_then(|one| one.period);
+    payments.retain(|one| one.period == period);
+    // Payments are locked before the subscription, as where they are delivered or refunded.
+    let mut locked = Vec::new();
+    for one in payments {
+        locked.extend(payment_rows::lock(&tx, one.id).await?);
     }
-    let payment = payment_rows::by_id(&tx, payment_id).await?.ok_or(Code::NotFound)?;
-    deliver::seat(&tx, &row, &payment, user_id.0, now).await?;
+    locked.sort_by_key(|one| one.id == payment_id);
+    let row = rows::lock(&tx, id).await?.filter(|row| row.payment_id == Some(payment_id) && row.period_end > now);
+    let Some(row) = row else { return Ok(()) };
+    deliver::seat(&tx, &row, &locked, user_id.0, now).await?;
     tx.commit().await.map_err(app_error)?;
     crate::entitlements::tell(app, user_id);
     Ok(())
