@@ -165,6 +165,7 @@ async fn what_somebody_has_paid_for_stands_in_the_list() {
     let price = json!([{ "currency": "USD", "amount": 3_000 }]);
     let new = json!({ "name": "Try", "kind": "subscription", "interval": "month", "prices": price, "credits": 300_000_000, "trial_days": 14 });
     let plan = admin.post("/r1/admin/pricing_plans", new).await.data_with(201);
+    app.verify(&anna).await;
     anna.post("/r1/subscription/trial", json!({ "plan_id": plan["id"] })).await.data_with(201);
     assert_eq!(users(&admin, "q=Anna").await[0]["plan"], "Try");
     assert_eq!(admin.get(&format!("/r1/admin/users/{}", anna.id)).await.data()["plan"], "Try");

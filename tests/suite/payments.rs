@@ -11,6 +11,7 @@ mod fake;
 mod gateways;
 mod killed;
 mod papers;
+mod periods;
 mod refunds;
 mod saved;
 mod storms;

@@ -11,7 +11,7 @@ use super::{
 /// Days in milliseconds.
 const DAY: i64 = 86_400_000;
 
-fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     Setup::new().set("payment.demo.enabled", true).set("payment.reconcile_every", 1).set("payment.reconcile_after", 1)
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn plan_of(app: &Application, name: &str, interval: &str) -> St
 }
 
 /// Buys a plan by the demo gateway, and waits until what it was paid with is saved.
-async fn buy(payer: &Member, body: Value, outcome: &str) -> Value {
+pub(super) async fn buy(payer: &Member, body: Value, outcome: &str) -> Value {
     super::buy(payer, body.clone(), outcome).await;
     let query = body["workspace_id"].as_str().map_or_else(String::new, |id| format!("?workspace_id={id}"));
     saved(payer, &query).await
@@ -34,11 +34,11 @@ pub(super) async fn saved(payer: &Member, query: &str) -> Value {
     until(payer, query, "it is saved", |held| held["renews_by_itself"] == true).await
 }
 
-async fn held(payer: &Member, query: &str) -> Value {
+pub(super) async fn held(payer: &Member, query: &str) -> Value {
     payer.get(&format!("/r1/subscription{query}")).await.data()["subscription"].clone()
 }
 
-async fn until(payer: &Member, query: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(super) async fn until(payer: &Member, query: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let last = std::sync::Mutex::new(Value::Null);
     support::wait_until(what, || async {
         let now = held(payer, query).await;
@@ -69,7 +69,7 @@ async fn go_by(app: &Application, by: i64) {
     app.database.run(&sql).await;
 }
 
-async fn payments(payer: &Member) -> Vec<Value> {
+pub(super) async fn payments(payer: &Member) -> Vec<Value> {
     payer.get("/r1/payments").await.data()["items"].as_array().unwrap().clone()
 }
 
@@ -215,6 +215,7 @@ async fn a_trial_is_had_once_and_ends_without_a_charge() {
     let new = json!({ "name": "Try", "kind": "subscription", "interval": "month", "prices": price, "credits": 300_000_000, "trial_days": 14 });
     let made = admin.post("/r1/admin/pricing_plans", new).await.data_with(201);
     let trial = json!({ "plan_id": made["id"] });
+    app.verify(&anna).await;
     anna.post("/r1/subscription/trial", json!({ "plan_id": plan(&app, "500 credits").await }))
         .await
         .refused(409, "wrong_state");

@@ -57,8 +57,8 @@ pub struct BeginTrialRequest {
 
 /// Try a plan without paying
 ///
-/// Once for each account that has had no plan yet. Nothing is charged when it ends.
-#[endpoint(POST "/r1/subscription/trial", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, WrongState))]
+/// Once for each account, and for each mailbox, that has had no plan yet. The account's email address must be verified. Nothing is charged when it ends.
+#[endpoint(POST "/r1/subscription/trial", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden, WrongState))]
 impl Endpoint for BeginTrial {
     type Request = BeginTrialRequest;
     type Response = Subscription;

@@ -8,6 +8,8 @@
 
 mod change;
 mod methods;
+#[cfg(test)]
+mod period_tests;
 mod renew;
 #[cfg(test)]
 mod tests;
@@ -22,10 +24,11 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AdminSubscription, PlanInterval, PlanKind, PlanName, Price, PricingPlan, Subscription, SubscriptionStatus},
 };
+use aws_lc_rs::digest::{SHA256, digest};
 use dbcontext::{
     constraint::app_error,
     entity::{payment, subscription},
-    query::{payment_methods, plans as plan_rows, subscriptions as rows, workspaces},
+    query::{payment_methods, plans as plan_rows, subscriptions as rows, users, workspaces},
 };
 use uuid::Uuid;
 
@@ -231,7 +234,7 @@ async fn views(app: &App, found: Vec<subscription::Model>) -> Result<Vec<AdminSu
         });
         let is = |one: SubscriptionState| state == one;
         let taken = row.payment_id.and_then(|id| taken.get(&id)).copied();
-        let seats_used = row.workspace_id.map(|_| taken.unwrap_or(0));
+        let seats_used = row.workspace_id.map(|_| taken.unwrap_or(0).min(row.seats));
         let subscription = Subscription {
             id: row.id,
             status: match state {
@@ -271,7 +274,7 @@ pub(super) fn price_of(plan: &PricingPlan, row: &subscription::Model) -> Option<
     Some(Price { currency: price.currency.clone(), amount: price.amount.checked_mul(row.seats)? })
 }
 
-/// Tries a plan without paying. Once for each account, and only where there is no subscription.
+/// Starts a trial of a plan without payment: once for each account and for each mailbox, for accounts with a verified address that have had no subscription.
 pub async fn try_out(app: &App, by: &Principal, plan_id: PlanId) -> Result<Subscription, AppError> {
     let now = app.clock.now();
     let plan = plan_rows::by_id(app.db.reader(), plan_id).await?.filter(|plan| plan.is_active != 0);
@@ -286,8 +289,14 @@ pub async fn try_out(app: &App, by: &Principal, plan_id: PlanId) -> Result<Subsc
     let part = i128::from(plan.credits.0) * i128::from(length.min(period)) / i128::from(period.max(1));
     let account = by.user_id.0;
     let tx = app.db.begin().await.map_err(app_error)?;
-    if !rows::begin_trial(&tx, account, plan.id, now).await? {
-        return Err(wrong_state("You've already had your trial."));
+    let user = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !user.is_verified() {
+        return Err(AppError::refused(Code::Forbidden, "Verify your email address before you start a trial."));
+    }
+    for subject in [account, mailbox(&user.email)] {
+        if !rows::begin_trial(&tx, subject, plan.id, now).await? {
+            return Err(wrong_state("You've already had your trial."));
+        }
     }
     let mut row = subscription::Model {
         id: Uuid::now_v7(),
@@ -325,6 +334,24 @@ pub async fn try_out(app: &App, by: &Principal, plan_id: PlanId) -> Result<Subsc
     tx.commit().await.map_err(app_error)?;
     tell(app, &row);
     view(app, row).await
+}
+
+/// Identifies the mailbox that an address reaches, so that other spellings of it get no trial of their own: without the part behind a plus sign and, at
+/// Gmail, without dots. It is a digest, since it stays when the account is deleted.
+fn mailbox(email: &str) -> Uuid {
+    let email = email.to_lowercase();
+    let (local, domain) = email.rsplit_once('@').unwrap_or((&email, ""));
+    let local = local.split('+').next().unwrap_or(local);
+    let plain = match domain {
+        "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
+        _ => format!("{local}@{domain}"),
+    };
+    let hash = digest(&SHA256, format!("natter trial {plain}").as_bytes());
+    let mut bytes = [0; 16];
+    for (byte, hashed) in bytes.iter_mut().zip(hash.as_ref()) {
+        *byte = *hashed;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Ends it with the period that is paid; what isn't paid ends at once.

@@ -80,7 +80,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 /// What was refused, changes nothing.
-fn allowed<T>(done: Result<T, AppError>) -> Option<T> {
+pub(super) fn allowed<T>(done: Result<T, AppError>) -> Option<T> {
     match done {
         Ok(value) => Some(value),
         Err(AppError::Internal(error) | AppError::Unavailable(error)) => panic!("{error:#}"),
@@ -88,13 +88,13 @@ fn allowed<T>(done: Result<T, AppError>) -> Option<T> {
     }
 }
 
-async fn all_payments(app: &App, user_id: UserId) -> Vec<payment::Model> {
+pub(super) async fn all_payments(app: &App, user_id: UserId) -> Vec<payment::Model> {
     let filter = payment_rows::Filter { user_id: Some(user_id), ..payment_rows::Filter::default() };
     payment_rows::list(app.db.writer(), filter, PageRequest::new(None, Some(100))).await.unwrap().0
 }
 
 /// Tells of a demo payment, and does the jobs that follow.
-async fn tell(app: &App, by: &Principal, id: Uuid, outcome: DemoOutcome) {
+pub(super) async fn tell(app: &App, by: &Principal, id: Uuid, outcome: DemoOutcome) {
     if allowed(payments::end_demo(app, by, id, outcome).await).is_some() {
         KeepMethodJob { payment_id: id }.keep(app).await.unwrap();
     }
@@ -106,7 +106,7 @@ async fn saved(app: &App, payer: Payer, which: usize) -> Option<PaymentMethodId>
     kept.items.get(which).map(|method| PaymentMethodId(method.id))
 }
 
-fn order(plan_id: PlanId) -> Order {
+pub(super) fn order(plan_id: PlanId) -> Order {
     Order {
         plan_id,
         gateway: Some(GatewayName::DEMO),
