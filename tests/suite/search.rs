@@ -739,7 +739,8 @@ async fn one_members_many_searches_keep_nobody_else_from_searching() {
     anna.send_message(&chat, "a puffin").await;
     finds(&ben, "puffin", &["a puffin"]).await;
     let phrase = format!("-\"{}\" {}", "bcdzazabcd ".repeat(20), "zaza ".repeat(22));
-    let greedy = futures_util::future::join_all((0..60).map(|_| ask(&anna, &[("q", phrase.trim())])));
+    let parameters = [("q", phrase.trim())];
+    let greedy = futures_util::future::join_all((0..60).map(|_| ask(&anna, &parameters)));
     let (greedy, ()) = tokio::join!(greedy, async {
         for _ in 0..5 {
             assert_eq!(found(&ben, "puffin").await, ["a puffin"]);
