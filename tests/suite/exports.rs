@@ -91,6 +91,24 @@ async fn a_conversation_is_written_in_each_format_with_its_files() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_sent_twice_is_in_the_archive_once() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let upload = ben.upload("plan.txt", "text/plain", "the plan").await;
+    let other = anna.upload("plan.txt", "text/plain", "another plan").await;
+    ben.send_files(&chat, "See here", &[&upload]).await.data_with(201);
+    anna.send_files(&chat, "And here", &[&other]).await.data_with(201);
+    ben.send_files(&chat, "Once more", &[&upload]).await.data_with(201);
+    for format in ["json", "html", "markdown"] {
+        let id = begin(&anna, &chat, json!({ "format": format, "files": true })).await;
+        let found = files(&anna, &id).await;
+        let contents: Vec<_> = found[1..].iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
+        assert_eq!(contents, ["the plan", "another plan"], "{format}");
+    }
+}
+
+#[tokio::test]
 async fn a_chat_with_an_assistant_is_written_with_what_both_say() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use appcore::AppError;
 use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinHandle};
-use zip::{ZipWriter, write::SimpleFileOptions};
+use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 use crate::{App, uploads::Received};
 
@@ -22,7 +22,7 @@ enum Step {
 
 pub(super) struct Archive {
     steps: mpsc::Sender<Step>,
-    packing: JoinHandle<anyhow::Result<()>>,
+    packing: JoinHandle<Result<(), ZipError>>,
     storing: JoinHandle<Result<Received, AppError>>,
     size: u64,
 }
@@ -67,15 +67,32 @@ impl Archive {
         self.size
     }
 
-    pub async fn finish(self) -> Result<Received, AppError> {
-        drop(self.steps);
-        self.packing.await.map_err(AppError::internal)?.map_err(crate::uploads::away)?;
-        self.storing.await.map_err(AppError::internal)?
+    /// Ends the archive, unless filling it has failed. Returns the error that stopped it, rather than the one that filling it met afterwards.
+    pub async fn finish(self, filled: Result<(), AppError>) -> Result<Received, AppError> {
+        let Self { steps, packing, storing, .. } = self;
+        // They end early only if one of them fails.
+        let is_stopped = steps.is_closed();
+        if !is_stopped {
+            filled?;
+        }
+        drop(steps);
+        let packed = packing.await.map_err(AppError::internal)?;
+        ended(packed, storing.await.map_err(AppError::internal)?)
     }
 
     async fn send(&self, step: Step) -> Result<(), AppError> {
-        // One of them has ended early: what it ended of is told when it is finished, or the disk is full.
+        // Packing or storing has ended early; `finish` returns why.
         self.steps.send(step).await.map_err(|_| AppError::unavailable(anyhow::anyhow!("an export could not be stored")))
+    }
+}
+
+/// Result of an archive whose threads have ended. A failure of packing that storing has not caused is a defect of ours: no later attempt changes it.
+fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result<T, AppError> {
+    let received = stored?;
+    match packed {
+        Ok(()) => Ok(received),
+        Err(ZipError::Io(error)) => Err(crate::uploads::away(error)),
+        Err(error) => Err(AppError::internal(error)),
     }
 }
 
@@ -106,5 +123,23 @@ impl Write for Pieces {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::Code;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_packing_is_a_defect_unless_storing_has_caused_it() {
+        let code = |packed, stored| ended(packed, stored).err().map(|error| error.code());
+        assert_eq!(code(Ok(()), Ok(())), None);
+        let is_there_twice = || Err(ZipError::InvalidArchive("Duplicate filename".into()));
+        assert_eq!(code(is_there_twice(), Ok(())), Some(Code::Internal));
+        let broken = || Err(ZipError::Io(io::ErrorKind::BrokenPipe.into()));
+        assert_eq!(code(broken(), Ok(())), Some(Code::Unavailable));
+        assert_eq!(code(broken(), Err(Code::StorageFull.into())), Some(Code::StorageFull));
     }
 }

@@ -190,7 +190,7 @@ pub(super) const fn end(format: ExportFormat) -> &'static [u8] {
 pub(super) fn path_of(file: &Upload) -> String {
     let plain = |char: char| if char.is_control() || r#"/\:*?"<>|"#.contains(char) { '_' } else { char };
     let name: String = file.name.chars().map(plain).collect();
-    let name = name.trim_matches(['.', ' ']).trim();
+    let name = Some(name.trim_matches(['.', ' ']).trim()).filter(|name| !name.is_empty()).unwrap_or("file");
     let end = if may_run(name, &file.media_type) { ".txt" } else { "" };
     format!("files/{}/{name}{end}", file.id.0.simple())
 }

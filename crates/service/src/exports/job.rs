@@ -1,6 +1,9 @@
 //! The job that writes an export.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use appcore::{
     AppError, Code, ConversationId, NotificationId, Timestamp, UploadId, UserId,
@@ -69,24 +72,31 @@ impl Job<App> for ExportJob {
     }
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+        let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
+        let is_last = work.app.config.jobs.wait_after(failures).is_none();
         tokio::select! {
-            written = write_or_tell(work.app, self) => written.map(|()| Ended::Done),
+            ended = write_or_tell(work.app, self, is_last) => ended,
             _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
 }
 
-async fn write_or_tell(app: &App, job: ExportJob) -> Result<(), AppError> {
-    match write(app, job).await {
-        Ok(upload) => told(app, job, Some(upload)).await,
-        // It is tried again: the database or the store is away, or this program is wrong.
-        Err(error) if matches!(error, AppError::Unavailable(_) | AppError::Internal(_)) => Err(error),
-        Err(error) => {
-            tracing::info!(export = %job.upload_id, code = %error.code(), "an export can't be written");
-            uploads::give_up(app, job.upload_id).await?;
-            told(app, job, None).await
-        }
+/// Writes the export and notifies its owner. Only what may be available later is tried again; after any other error the owner learns that the export has
+/// failed.
+async fn write_or_tell(app: &App, job: ExportJob, is_last: bool) -> Result<Ended, AppError> {
+    let error = match write(app, job).await {
+        Ok(upload) => return told(app, job, Some(upload)).await.map(|()| Ended::Done),
+        Err(AppError::Unavailable(cause)) if !is_last => return Err(AppError::Unavailable(cause)),
+        Err(error) => error,
+    };
+    tracing::info!(%error, export = %job.upload_id, "failed to write an export");
+    uploads::give_up(app, job.upload_id).await?;
+    told(app, job, None).await?;
+    match error {
+        AppError::Unavailable(_) => Err(error),
+        AppError::Internal(_) => Ok(Ended::Hopeless(error.to_string())),
+        _ => Ok(Ended::Done),
     }
 }
 
@@ -109,20 +119,37 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
     let tell =
         |messages| app.tell_own(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of });
     tell(0)?;
-    let (mut messages, mut told_at) = (0, Instant::now());
     let mut archive = Archive::create(app).await?;
+    let filled = fill(app, job, &head, begins_after, &mut archive, tell).await;
+    uploads::take_written(app, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
+}
+
+/// Puts the messages and their files into the archive. `tell` tells the owner how many messages there are so far.
+async fn fill(
+    app: &App,
+    ExportJob { conversation_id: id, wanted, .. }: ExportJob,
+    head: &format::Head,
+    mut after: i64,
+    archive: &mut Archive,
+    tell: impl Fn(u64) -> Result<(), AppError> + Send,
+) -> Result<(), AppError> {
+    let (mut messages, mut told_at) = (0, Instant::now());
     archive.begin(wanted.format.file_name()).await?;
-    archive.write(format::begin(wanted.format, &head)?).await?;
-    let mut files = Vec::new();
-    let (mut after, mut is_first) = (begins_after, true);
+    archive.write(format::begin(wanted.format, head)?).await?;
+    let (mut files, mut paths) = (Vec::new(), HashSet::new());
+    let mut is_first = true;
     loop {
         let part = exports::of_conversation(app.db.reader(), id, after, wanted.from, wanted.to).await?;
         let Some(last) = part.last() else { break };
         after = last.seq;
         for row in part {
             let message = Message::try_from(row)?;
-            if wanted.files {
-                files.extend(message.attachments.iter().map(|file| (file.id, format::path_of(file), file.size)));
+            for file in message.attachments.iter().filter(|_| wanted.files) {
+                let path = format::path_of(file);
+                // Several messages may carry a file.
+                if paths.insert(path.clone()) {
+                    files.push((file.id, path, file.size));
+                }
             }
             archive.write(format::message(wanted.format, &message, is_first, wanted.files)?).await?;
             is_first = false;
@@ -139,9 +166,9 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
         if archive.size().saturating_add(size) > MAX_BYTES {
             return Err(AppError::refused(Code::TooLarge, "This conversation has too many files for one export."));
         }
-        copy(app, &mut archive, file, &path, size).await?;
+        copy(app, archive, file, &path, size).await?;
     }
-    uploads::take_written(app, upload_id, MEDIA_TYPE, archive.finish().await?).await
+    Ok(())
 }
 
 async fn copy(app: &App, archive: &mut Archive, id: UploadId, path: &str, size: u64) -> Result<(), AppError> {
