@@ -5,6 +5,8 @@ use url::{Position, Url};
 /// So many links of a message are previewed.
 const MOST: usize = 3;
 const SCHEMES: [&str; 2] = ["https://", "http://"];
+/// The common beginning of [`SCHEMES`].
+const SCHEME: &str = "http";
 /// The longest address.
 const LONGEST: usize = 2_000;
 
@@ -43,9 +45,14 @@ pub fn of(text: &str) -> Vec<Url> {
 fn in_part(text: &str) -> Vec<Url> {
     let mut found = Vec::new();
     let mut rest = text;
-    while let Some(at) = SCHEMES.iter().filter_map(|scheme| rest.find(scheme)).min() {
-        let is_begun = rest[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+    while let Some(at) = rest.find(SCHEME) {
         let address = &rest[at..];
+        if !SCHEMES.iter().any(|scheme| address.starts_with(scheme)) {
+            rest = &address[SCHEME.len()..];
+            continue;
+        }
+        let before = &text[..text.len() - address.len()];
+        let is_begun = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
         let end =
             address.find(|char: char| char.is_whitespace() || matches!(char, '<' | '>' | '"')).unwrap_or(address.len());
         let written = trimmed(&address[..end]);
@@ -57,19 +64,24 @@ fn in_part(text: &str) -> Vec<Url> {
     found
 }
 
-/// Without the punctuation of the sentence around it: a closing bracket belongs to it where it was opened in it.
+/// An address without the punctuation of the sentence around it. A closing bracket belongs to the address if it was opened in it.
 fn trimmed(mut text: &str) -> &str {
+    let count = |char: char| text.matches(char).count();
+    let opened = [count('('), count('[')];
+    let mut closed = [count(')'), count(']')];
     loop {
         let Some(last) = text.chars().next_back() else { return text };
-        let is_open = |open: char, close: char| text.matches(open).count() < text.matches(close).count();
-        let is_outside = match last {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' => true,
-            ')' => is_open('(', ')'),
-            ']' => is_open('[', ']'),
-            _ => false,
+        let bracket = match last {
+            ')' => Some(0),
+            ']' => Some(1),
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' => None,
+            _ => return text,
         };
-        if !is_outside {
-            return text;
+        if let Some(kind) = bracket {
+            if opened[kind] >= closed[kind] {
+                return text;
+            }
+            closed[kind] -= 1;
         }
         text = &text[..text.len() - last.len_utf8()];
     }
@@ -138,6 +150,17 @@ mod tests {
             ["https://example.org/a", "https://b.test/"]
         );
         assert_eq!(found("https://a.test https://a.test/ https://b.test https://c.test https://d.test").len(), 3);
+    }
+
+    #[test]
+    fn brackets_behind_a_link_are_counted_once() {
+        let brackets = "([".repeat(100);
+        let closing = "])".repeat(100);
+        assert_eq!(trimmed(&format!("https://a.test/{brackets}x{closing}")).len(), 15 + 401);
+        assert_eq!(trimmed(&format!("https://a.test/{brackets}x{closing}]).")).len(), 15 + 401);
+        assert_eq!(trimmed(&format!("https://a.test/{}", "])".repeat(50_000))), "https://a.test/");
+        let many = format!("{} https://a.test/", "https://<http ".repeat(20_000));
+        assert_eq!(found(&many), ["https://a.test/"]);
     }
 
     #[test]
