@@ -28,8 +28,15 @@ pub enum Verdict {
 pub struct Filter {
     action: WordAction,
     words: Vec<Unwanted>,
-    /// Which words begin with a letter.
-    by_first: HashMap<char, Vec<usize>>,
+    /// A trie of the words' letters. The first node is its root.
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    next: HashMap<char, usize>,
+    /// The index of the word that ends here.
+    word: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,17 +55,20 @@ impl Filter {
 
     fn new(filter: WordFilter) -> Option<Self> {
         let words: Vec<Unwanted> = filter.words.into_iter().filter_map(Unwanted::new).collect();
-        let mut by_first: HashMap<char, Vec<usize>> = HashMap::new();
-        for (place, word) in words.iter().enumerate() {
-            if let Some(first) = word.folded.first() {
-                by_first.entry(*first).or_default().push(place);
+        let mut nodes = vec![Node::default()];
+        for (index, word) in words.iter().enumerate() {
+            let mut node = 0;
+            for letter in &word.folded {
+                let new = nodes.len();
+                let next = *nodes[node].next.entry(*letter).or_insert(new);
+                if next == new {
+                    nodes.push(Node::default());
+                }
+                node = next;
             }
+            nodes[node].word.get_or_insert(index);
         }
-        // The longest one that fits is the one that is meant.
-        for places in by_first.values_mut() {
-            places.sort_by_key(|place| std::cmp::Reverse(words[*place].folded.len()));
-        }
-        (!words.is_empty()).then_some(Self { action: filter.action, words, by_first })
+        (!words.is_empty()).then_some(Self { action: filter.action, words, nodes })
     }
 
     #[must_use]
@@ -77,25 +87,30 @@ impl Filter {
             let end = at + found.folded.len();
             let chars = masked.get_or_insert_with(|| text.chars().collect());
             let until = folded.get(end).map_or(chars.len(), |next| next.1);
-            for letter in chars.iter_mut().take(until).skip(folded[at].1).filter(|letter| !letter.is_whitespace()) {
-                *letter = MASK;
+            for letter in &mut chars[folded[at].1..until] {
+                if !letter.is_whitespace() {
+                    *letter = MASK;
+                }
             }
             at = end;
         }
         masked.map_or(Verdict::Clean, |chars| Verdict::Masked(chars.into_iter().collect()))
     }
 
-    /// The word that begins there.
+    /// The longest word that begins there. Takes time in proportion to its length, however many words there are.
     fn find(&self, text: &[(char, usize)], at: usize) -> Option<&Unwanted> {
         let follows_letter = at.checked_sub(1).is_some_and(|before| text[before].0.is_alphanumeric());
-        let places = self.by_first.get(&text[at].0)?;
-        places.iter().map(|place| &self.words[*place]).find(|word| {
-            let end = at + word.folded.len();
-            let Some(part) = text.get(at..end) else { return false };
-            let is_whole =
-                word.is_unspaced || !(follows_letter || text.get(end).is_some_and(|next| next.0.is_alphanumeric()));
-            is_whole && part.iter().zip(&word.folded).all(|((letter, _), wanted)| letter == wanted)
-        })
+        let (mut node, mut found) = (&self.nodes[0], None);
+        for (end, (letter, _)) in text.iter().enumerate().skip(at) {
+            let Some(next) = node.next.get(letter) else { break };
+            node = &self.nodes[*next];
+            let Some(word) = node.word.map(|index| &self.words[index]) else { continue };
+            let is_in_word = follows_letter || text.get(end + 1).is_some_and(|next| next.0.is_alphanumeric());
+            if word.is_unspaced || !is_in_word {
+                found = Some(word);
+            }
+        }
+        found
     }
 }
 
@@ -218,6 +233,13 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_longest_of_many_words_with_one_beginning_is_masked() {
+        let words: Vec<String> = (0..MAX_WORDS).map(|n| format!("{}{n}", "坏".repeat(50))).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).chain(["坏坏", "坏"]).collect();
+        assert_eq!(masked(&"坏".repeat(9_999), &words), "*".repeat(9_999));
     }
 
     #[test]
