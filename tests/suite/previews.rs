@@ -9,7 +9,7 @@ use std::{
 };
 
 use image::GenericImageView as _;
-use support::{Frame, Member, Setup, Socket, Value, json, new_id, wait_until};
+use support::{Application, Frame, Member, Setup, Socket, Value, json, new_id, wait_until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -90,6 +90,7 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
         }
         "/bomb" => page("<title>A bomb</title><meta property='og:image' content='/bomb.png'>"),
         "/bomb.png" => ("200 OK", "image/png", bomb()),
+        "/attributes" => page(&format!("<title>Attributes</title><p{}>", attributes())),
         "/long" => page(&format!("<title>Long</title><!--{}-->", "x".repeat(2_000_000))),
         "/article" => (
             "200 OK",
@@ -109,6 +110,11 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
         body.len()
     );
     [head.into_bytes(), body].concat()
+}
+
+/// As many attributes as a page has room for that is read whole.
+fn attributes() -> String {
+    (0..75_000).map(|number| format!(" a{number}")).collect()
 }
 
 /// A few bytes that say they are a picture of 30,000 × 30,000 pixels.
@@ -288,6 +294,31 @@ async fn loops_and_bombs_are_harmless() {
     assert!(shown[1]["image_upload_id"].is_string());
     // The loop four times, both pages and their pictures once.
     assert_eq!(site.hits(), 8);
+}
+
+/// Processor time of the server and of the processes that it has started, in seconds.
+fn processor_seconds(app: &Application) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", app.instances[0].process_id())).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    // In ticks, of which Linux counts a hundred in a second.
+    fields.split_whitespace().skip(11).take(4).map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>() / 100
+}
+
+#[tokio::test]
+async fn a_page_of_one_tag_with_many_attributes_takes_little_processor_time() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    let before = processor_seconds(&app);
+    for _ in 0..2 {
+        let links = format!("{} {}", site.url("/attributes"), site.url("/ships"));
+        anna.send_message(&chat, &links).await;
+        assert_eq!(titles(&mut socket, &chat).await, ["Attributes", "Harbour & quay"]);
+    }
+    let taken = processor_seconds(&app) - before;
+    assert!(taken < 10, "it took {taken} s");
 }
 
 #[tokio::test]

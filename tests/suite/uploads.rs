@@ -1,5 +1,6 @@
 //! Files: uploaded, sent, read by whoever may read their message and by nobody else, and gone with it.
 
+mod bombs;
 mod limits;
 mod listed;
 pub(crate) mod pictures;

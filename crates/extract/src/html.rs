@@ -2,14 +2,14 @@
 
 use htmd::HtmlToMarkdown;
 
-use crate::{Section, Unreadable, markdown};
+use crate::{Section, Unreadable, markdown, tags::limit_tags};
 
 /// What says nothing to a reader.
 const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
 
 pub(crate) fn read(text: &str) -> Result<Vec<Section>, Unreadable> {
     let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED.to_vec()).build();
-    let converted = converter.convert(text).map_err(|_| Unreadable::Damaged)?;
+    let converted = converter.convert(&limit_tags(text)).map_err(|_| Unreadable::Damaged)?;
     // Lines of what was converted say nothing of the file.
     Ok(markdown::sections(&converted).into_iter().map(|section| Section { line: None, ..section }).collect())
 }
@@ -26,5 +26,12 @@ mod tests {
         assert_eq!(last.heading.as_deref(), Some("Leave"));
         assert!(last.text.contains("25 **days**& more"), "{found:?}");
         assert!(found.iter().all(|section| !section.text.contains("steal") && section.line.is_none()));
+    }
+
+    #[test]
+    fn a_tag_with_100_000_attributes_is_read_up_to_the_limit() {
+        let attributes: String = (0..100_000).map(|n| format!(" a{n}")).collect();
+        let found = read(&format!("<p{attributes}>25 days</p>")).unwrap();
+        assert_eq!(found[0].text.trim(), "25 days");
     }
 }

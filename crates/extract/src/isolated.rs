@@ -1,58 +1,127 @@
-//! Reading a file in a process of its own: what it takes too much of, or breaks, is that process's.
+//! Parses foreign data in a process of its own, with limits on its memory and processor time.
 //!
-//! The process gets a [`Task`] and the file on its standard input, and writes what came out as JSON to its standard output.
+//! The process gets a [`Task`] as one line of JSON on its standard input, followed by the bytes to parse, and writes the result as lines of JSON to
+//! its standard output.
 
 use std::{
+    fs,
     io::{self, BufRead as _, Read as _, Write as _},
     panic::{self, AssertUnwindSafe},
     thread,
 };
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::{
+    param::page_size,
+    process::{Resource, Rlimit, nice, setrlimit},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, Unreadable, read};
+use crate::{
+    Document, Unreadable, page,
+    picture::{self, ResizeTask, UploadTask},
+    read,
+};
 
-/// Memory that it may take, in bytes.
-const MEMORY: u64 = 1024 * 1024 * 1024;
-/// Seconds of a processor that it may take.
-pub const SECONDS: u64 = 15;
+const MIB: u64 = 1024 * 1024;
+/// Memory for one document, in bytes.
+const DOCUMENT_MEMORY: u64 = 1024 * MIB;
+/// Memory for the head of a web page, in bytes.
+const PAGE_MEMORY: u64 = 128 * MIB;
+/// Address space of a process that decodes a picture beside the memory for decoding: its stack, and what its allocator sets aside.
+const PICTURE_OVERHEAD: u64 = 96 * MIB;
+/// Address space of this program where the system doesn't say.
+const ASSUMED_PROGRAM: u64 = 512 * MIB;
 /// Parsers of nested things are recursive.
 const STACK: usize = 64 * 1024 * 1024;
+/// Pictures are not nested.
+const PICTURE_STACK: usize = 16 * 1024 * 1024;
 /// Behind everything that somebody waits for.
 const NICENESS: i32 = 5;
 
-/// What stands on the first line, before the file's bytes.
+/// Foreign data to parse.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Task {
-    pub media_type: String,
-    pub name: String,
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    /// The text of a file. The result is an [`Outcome`].
+    Document { media_type: String, name: String },
+    /// The head of a web page. The result is a [`page::Page`].
+    Page,
+    /// A picture in a file. The results are a [`picture::Copied`] and an optional [`picture::Thumbnails`].
+    UploadedPicture(UploadTask),
+    /// A picture on standard input. The result is an optional [`picture::Resized`].
+    Picture(ResizeTask),
 }
 
-/// What came out of it.
+/// The text of a document.
 pub type Outcome = Result<Document, Unreadable>;
 
-/// The whole life of the process.
+impl Task {
+    /// Limit on the processor time, in seconds.
+    #[must_use]
+    pub const fn seconds(&self) -> u64 {
+        match self {
+            Self::Document { .. } => 15,
+            Self::Page => 2,
+            Self::UploadedPicture(_) | Self::Picture(_) => 20,
+        }
+    }
+
+    /// Limit on the memory beyond that of the program itself, in bytes.
+    fn memory(&self) -> u64 {
+        // An allocator rounds large blocks up by as much as a quarter.
+        let picture = |mebibytes: u32| u64::from(mebibytes) * MIB * 5 / 4 + PICTURE_OVERHEAD;
+        match self {
+            Self::Document { .. } => DOCUMENT_MEMORY,
+            Self::Page => PAGE_MEMORY,
+            Self::UploadedPicture(task) => picture(task.memory.unwrap_or_default()),
+            Self::Picture(task) => picture(task.memory),
+        }
+    }
+
+    const fn stack(&self) -> usize {
+        match self {
+            Self::Document { .. } => STACK,
+            Self::Page | Self::UploadedPicture(_) | Self::Picture(_) => PICTURE_STACK,
+        }
+    }
+
+    fn run(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut output = io::stdout().lock();
+        match self {
+            Self::Document { media_type, name } => {
+                // What was being read is thrown away with what it left behind.
+                let read = panic::catch_unwind(AssertUnwindSafe(|| read(media_type, name, bytes)));
+                serde_json::to_writer(&mut output, &read.unwrap_or(Err(Unreadable::Damaged)))?;
+            }
+            Self::Page => serde_json::to_writer(&mut output, &page::read(&String::from_utf8_lossy(bytes)))?,
+            Self::UploadedPicture(task) => picture::upload(task, &mut output)?,
+            Self::Picture(task) => picture::resize(task, bytes, &mut output)?,
+        }
+        output.flush()
+    }
+}
+
+/// Runs the process: reads a task and its bytes, and writes the result.
 pub fn serve() -> io::Result<()> {
     let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    setrlimit(Resource::As, limit(MEMORY))?;
-    setrlimit(Resource::Cpu, limit(SECONDS))?;
     setrlimit(Resource::Core, limit(0))?;
     nice(NICENESS)?;
     let mut input = io::stdin().lock();
     let mut head = String::new();
     input.read_line(&mut head)?;
     let task: Task = serde_json::from_str(&head)?;
+    setrlimit(Resource::Cpu, limit(task.seconds()))?;
+    setrlimit(Resource::As, limit(address_space().saturating_add(task.memory())))?;
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
-    let reading = move || {
-        // What was being read is thrown away with what it left behind.
-        let read = AssertUnwindSafe(|| read(&task.media_type, &task.name, &bytes));
-        panic::catch_unwind(read).unwrap_or(Err(Unreadable::Damaged))
-    };
-    let outcome: Outcome =
-        thread::Builder::new().stack_size(STACK).spawn(reading)?.join().unwrap_or(Err(Unreadable::Damaged));
-    let mut output = io::stdout().lock();
-    serde_json::to_writer(&mut output, &outcome)?;
-    output.flush()
+    let stack = task.stack();
+    let parsing = thread::Builder::new().stack_size(stack).spawn(move || task.run(&bytes))?;
+    parsing.join().unwrap_or_else(|_| Err(io::Error::other("a parser panicked")))
+}
+
+/// Address space that this program takes before it parses anything, in bytes.
+fn address_space() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    pages.map_or(ASSUMED_PROGRAM, |pages| pages.saturating_mul(page_size() as u64))
 }

@@ -1,19 +1,23 @@
-//! The text of files, with where in the file it stands: for assistants that are to read them.
+//! Parsers of foreign data: the text of documents, the heads of web pages, pictures.
 //!
 //! Everything here works on bytes that a stranger has chosen, by parsers that were never meant to meet malice: one may panic, use up memory or
-//! never come to its end. So [`read`] is called in a [process of its own](isolated), whose memory and time are limited.
+//! never come to its end. They run in a [process of its own](isolated), whose memory and time are limited. Only [`picture::measure`], which
+//! reads a header, is called by the server itself.
 
 mod archive;
 mod html;
 pub mod isolated;
 mod markdown;
 mod open_document;
+pub mod page;
 mod paragraphs;
 mod pdf;
+pub mod picture;
 mod plain;
 mod sheet;
 mod slides;
 mod table;
+mod tags;
 mod word;
 mod written;
 

@@ -34,7 +34,7 @@ fn on_its_side(jpeg: &[u8]) -> Vec<u8> {
 
 /// A JPEG of one colour as cameras write it, with half as many pixels for colours each way: its first blocks say it, and the bits of all others
 /// that they are like the one before.
-fn flat(width: u16, height: u16) -> Vec<u8> {
+pub(super) fn flat(width: u16, height: u16) -> Vec<u8> {
     let blocks = usize::from(width.div_ceil(16)) * usize::from(height.div_ceil(16));
     [
         b"\xff\xd8\xff\xdb\0\x43\0".as_slice(),

@@ -6,12 +6,12 @@
 mod image;
 mod media_type;
 mod previews;
+mod reader;
 mod receive;
 pub mod resumable;
 mod sent;
 pub(crate) mod space;
 mod store;
-mod strip;
 mod sweep;
 pub(crate) mod text;
 
@@ -33,6 +33,7 @@ use dbcontext::{
         users,
     },
 };
+use extract::picture::{MAX_READ, Measured};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 pub use image::THUMBNAILS;
@@ -221,17 +222,16 @@ fn is_final(error: &AppError) -> bool {
 /// Looks at a file that is all there, and keeps it.
 async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> Result<Upload, AppError> {
     let looking = app.uploads.looking.acquire().await.map_err(AppError::internal)?;
-    let (path, claimed, rewritten) = (received.path.path(), claimed.to_owned(), app.uploads.store.incoming());
+    let (path, claimed) = (received.path.path(), claimed.to_owned());
     let looked_at = path.clone();
-    let mut looked = blocking(move || image::look(&looked_at, &claimed, rewritten)).await?;
-    if let Some(measured) = looked.measured {
-        let memory = memory(app, measured).await.map_err(AppError::internal)?;
-        looked = blocking(move || {
-            image::see(&path, measured, &mut looked);
-            drop(memory);
-            Ok(looked)
-        })
-        .await?;
+    let mut looked = blocking(move || image::look(&looked_at, &claimed)).await?;
+    if looked.is_picture() {
+        let memory = match looked.measured {
+            Some(measured) => Some(memory(app, measured).await.map_err(AppError::internal)?),
+            None => None,
+        };
+        image::process(path, app.uploads.store.incoming(), &mut looked).await?;
+        drop(memory);
     }
     drop(looking);
     if app.config.uploads.refuses(&looked.media_type) {
@@ -402,42 +402,25 @@ fn plain_name(name: &str) -> String {
     if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
 }
 
-/// Memory for decoding a picture. Whoever decodes holds it, also where nobody waits for that any more.
-async fn memory(app: &App, measured: image::Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
+/// Acquires memory for decoding a picture. It is held until the reader process has ended.
+async fn memory(app: &App, measured: Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
     Arc::clone(&app.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
 }
 
 /// The largest picture that is decoded, in bytes.
-pub(crate) const MAX_PICTURE: u64 = image::MAX_READ;
+pub(crate) const MAX_PICTURE: u64 = MAX_READ;
 
 /// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
 pub(crate) async fn small_picture(app: &App, bytes: Vec<u8>) -> Option<SmallPicture> {
-    decoded(app, bytes, THUMBNAILS[1], image::small).await
+    sized_picture(app, bytes, THUMBNAILS[1]).await
 }
 
 /// Makes the longer side of a picture as short as this; none where it can't be read.
 pub(crate) async fn sized_picture(app: &App, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
-    decoded(app, bytes, side, move |bytes, measured| image::sized(bytes, measured, side)).await
-}
-
-async fn decoded(
-    app: &App,
-    bytes: Vec<u8>,
-    side: u32,
-    make: impl FnOnce(&[u8], image::Measured) -> anyhow::Result<SmallPicture> + Send + 'static,
-) -> Option<SmallPicture> {
     let _looking = app.uploads.looking.acquire().await.ok()?;
-    let bytes = Bytes::from(bytes);
-    let head = bytes.clone();
-    let measured = blocking(move || image::measure_bytes(&head, side)).await.ok()?;
-    let memory = memory(app, measured).await.ok()?;
-    blocking(move || {
-        let small = make(&bytes, measured);
-        drop(memory);
-        small
-    })
-    .await
-    .ok()
+    let (media_type, measured) = image::measure_bytes(&bytes, side).ok()?;
+    let _memory = memory(app, measured).await.ok()?;
+    image::sized(bytes.into(), media_type, measured, side).await.ok()
 }
 
 /// Does what would hold up the thread on another one.

@@ -1,8 +1,6 @@
 //! What links in messages lead to: the page's title, what it is about, its picture. A job brings it after the message is sent, by the client that goes nowhere
 //! where it must not, and everybody hears it (`message.previews`).
 
-mod page;
-
 use std::time::Duration;
 
 use appcore::{
@@ -21,6 +19,7 @@ use crate::{
     events::{Change, Outcome, PreviewJob, SetPreviews},
     jobs::{Ended, Job, Work},
     links, membership, uploads,
+    work_pools::WorkOwner,
 };
 
 /// Pages that one instance reads at the same time.
@@ -39,7 +38,7 @@ impl Job<App> for PreviewJob {
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
-            read = self.read(work.app) => match read {
+            read = self.read(work.app, WorkOwner::of_job(work.claim)) => match read {
                 // Deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 read => read.map(|()| Ended::Done),
@@ -51,7 +50,7 @@ impl Job<App> for PreviewJob {
 }
 
 impl PreviewJob {
-    async fn read(self, app: &App) -> Result<(), AppError> {
+    async fn read(self, app: &App, owner: WorkOwner) -> Result<(), AppError> {
         let Some(message) = query::messages::get(app.db.reader(), self.message_id).await? else { return Ok(()) };
         let message = Message::try_from(message)?;
         if message.deleted_at.is_some() {
@@ -75,7 +74,7 @@ impl PreviewJob {
         let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
         let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
         let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
-        let found = join_all(links.into_iter().map(|url| preview(app, url))).await;
+        let found = join_all(links.into_iter().map(|url| preview(app, url, owner))).await;
         let previews: Vec<Preview> = found.into_iter().flatten().collect();
         if previews.is_empty() && message.previews.is_empty() {
             // Those of an earlier text may still be there.
@@ -88,7 +87,7 @@ impl PreviewJob {
 }
 
 /// What there is at an address; none where there is nothing to show, or nothing to be reached.
-async fn preview(app: &App, url: Url) -> Option<Preview> {
+async fn preview(app: &App, url: Url, owner: WorkOwner) -> Option<Preview> {
     let fetched = app.outgoing.get(url.clone(), PAGE).await.ok().filter(|fetched| fetched.status.is_success())?;
     let media_type = media_type(&fetched)?;
     let address = url.as_str();
@@ -103,7 +102,17 @@ async fn preview(app: &App, url: Url) -> Option<Preview> {
         return None;
     }
     let base = fetched.url.clone();
-    let page = tokio::task::spawn_blocking(move || page::read(&String::from_utf8_lossy(&fetched.body))).await.ok()?;
+    // Held only while the page is parsed: nobody waits for another site's answer.
+    let slot = app.work.parsing.acquire_for_job(owner).await;
+    let read = uploads::text::page(fetched.body, &slot).await;
+    drop(slot);
+    let page = match read {
+        Ok(page) => page?,
+        Err(error) => {
+            tracing::warn!(%error, "failed to read a page for a preview");
+            return None;
+        }
+    };
     let title = page.title?;
     let image = page.image.and_then(|image| base.join(&image).ok());
     let image_upload_id = match image {

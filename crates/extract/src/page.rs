@@ -1,4 +1,4 @@
-//! What a page says of itself in its head.
+//! The head of a web page, for link previews.
 
 use std::cell::RefCell;
 
@@ -6,14 +6,17 @@ use html5ever::{
     tendril::StrTendril,
     tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts, states},
 };
+use serde::{Deserialize, Serialize};
+
+use crate::tags::limit_tags;
 
 const TITLE_CHARS: usize = 200;
 const DESCRIPTION_CHARS: usize = 400;
 const SITE_CHARS: usize = 80;
 
-/// What is shown of a page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Page {
+/// Title, description, site name and picture of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
     pub title: Option<String>,
     pub description: Option<String>,
     pub site: Option<String>,
@@ -21,12 +24,12 @@ pub(super) struct Page {
     pub image: Option<String>,
 }
 
-/// Reads a page up to the end of its head. Whatever it is, something comes of it.
-pub(super) fn read(html: &str) -> Page {
+/// Reads a page up to the end of its head.
+pub(crate) fn read(html: &str) -> Page {
     let sink = Head::default();
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     let input = BufferQueue::default();
-    input.push_back(StrTendril::from_slice(head_of(html)));
+    input.push_back(StrTendril::from_slice(&limit_tags(head_of(html))));
     // Nothing is run, so nothing stops it before the end.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
@@ -188,5 +191,12 @@ mod tests {
         assert!(long.chars().count() <= TITLE_CHARS && long.ends_with('…'));
         assert_eq!(read("<title>ü</TITLE><HEAD></HEAD><title>no").title.as_deref(), Some("ü"));
         assert_eq!(read(&"<meta property=og:title content=".repeat(10_000)).description, None);
+    }
+
+    #[test]
+    fn a_tag_with_100_000_attributes_is_read_up_to_the_limit() {
+        let attributes: String = (0..100_000).map(|n| format!(" a{n}")).collect();
+        let page = read(&format!("<title>Before</title><p{attributes}><meta property=og:title content=After>"));
+        assert_eq!(page.title.as_deref(), Some("After"));
     }
 }

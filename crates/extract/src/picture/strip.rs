@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
+use flate2::read::ZlibDecoder;
+
 /// The chunks of a PNG that are the picture, and how its colours are meant.
 const PNG_KEPT: [&[u8; 4]; 19] = [
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"bKGD", b"hIST",
@@ -14,8 +16,16 @@ const PNG_KEPT: [&[u8; 4]; 19] = [
 const WEBP_KEPT: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
 /// What stands before Exif's own content in a segment of a JPEG.
 const JPEG_HEAD: usize = 10;
-/// The longest block that is not copied piece by piece.
+/// The longest block that is not copied piece by piece, and the longest chunk of a PNG beside its pixels and its profile.
 const MAX_BLOCK: u32 = 64 * 1024;
+/// Maximum size of a colour profile, in bytes, uncompressed. Larger profiles are dropped: every viewer of the picture inflates them.
+const MAX_PROFILE: u32 = 2 * 1024 * 1024;
+/// Maximum number of JPEG segments that hold a profile. A segment has up to 64 KiB.
+const MAX_PROFILE_SEGMENTS: u8 = 32;
+/// Prefix of a JPEG segment with a part of a profile. The number of the part and the count of parts follow it.
+const JPEG_PROFILE: &[u8] = b"ICC_PROFILE\0";
+/// Maximum length of the name before a PNG's profile, in bytes, without its terminator.
+const MAX_PROFILE_NAME: usize = 79;
 
 /// Copies a picture without what is not the picture. `false`: it is of a kind that isn't known here.
 pub(super) fn strip(media_type: &str, from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<bool> {
@@ -29,11 +39,11 @@ pub(super) fn strip(media_type: &str, from: &mut impl BufRead, to: &mut (impl Wr
     Ok(true)
 }
 
-fn malformed() -> io::Error {
+pub(super) fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the picture is malformed")
 }
 
-fn array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+pub(super) fn array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
@@ -53,6 +63,7 @@ fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     }
     to.write_all(&[0xff, 0xd8])?;
     let mut marker = next_marker(from)?;
+    let mut profile_segments = 0;
     loop {
         match marker {
             0xd9 => return to.write_all(&[0xff, 0xd9]),
@@ -64,6 +75,12 @@ fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
                 let segment = jpeg_segment(from)?;
                 if let Some(orientation) = (marker == 0xe1).then(|| orientation(&segment)).flatten() {
                     to.write_all(&exif(orientation))?;
+                } else if marker == 0xe2 && segment.starts_with(JPEG_PROFILE) {
+                    let count = segment.get(JPEG_PROFILE.len() + 1).copied().unwrap_or_default();
+                    if count.max(profile_segments + 1) <= MAX_PROFILE_SEGMENTS {
+                        profile_segments += 1;
+                        write_segment(to, marker, &segment)?;
+                    }
                 } else if is_kept(marker, &segment) {
                     write_segment(to, marker, &segment)?;
                 }
@@ -74,7 +91,7 @@ fn jpeg(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
 }
 
 /// What a JPEG says of its picture.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     /// It comes in several passes, each over all of the picture.
     pub is_progressive: bool,
@@ -140,11 +157,10 @@ fn write_segment(to: &mut impl Write, marker: u8, segment: &[u8]) -> io::Result<
     to.write_all(segment)
 }
 
-/// Of what programs add: the version, the colours, and how Adobe has transformed them.
+/// Of what programs add: the version, and how Adobe has transformed the colours.
 fn is_kept(marker: u8, segment: &[u8]) -> bool {
     match marker {
         0xe0 => segment.starts_with(b"JFIF\0"),
-        0xe2 => segment.starts_with(b"ICC_PROFILE\0"),
         0xee => segment.starts_with(b"Adobe"),
         0xe1..=0xef | 0xfe => false,
         _ => true,
@@ -232,15 +248,29 @@ fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
         return Err(malformed());
     }
     to.write_all(&signature)?;
+    let mut has_profile = false;
     loop {
         let length: [u8; 4] = array(from)?;
         let kind: [u8; 4] = array(from)?;
+        let size = u32::from_be_bytes(length);
         // Its checksum follows it.
-        let rest = u64::from(u32::from_be_bytes(length)) + 4;
+        let rest = u64::from(size) + 4;
+        let is_data = matches!(&kind, b"IDAT" | b"fdAT");
         if kind == *b"eXIf" {
-            if let Some(orientation) = png_orientation(from, u32::from_be_bytes(length))? {
+            if let Some(orientation) = png_orientation(from, size)? {
                 write_chunk(to, kind, &exif(orientation)[JPEG_HEAD..])?;
             }
+        } else if kind == *b"iCCP" {
+            if let Some(profile) = png_profile(from, size)?
+                && !has_profile
+            {
+                has_profile = true;
+                write_chunk(to, kind, &profile)?;
+            }
+        } else if matches!(&kind, b"IHDR" | b"PLTE" | b"IEND") && size > MAX_BLOCK {
+            return Err(malformed());
+        } else if PNG_KEPT.contains(&&kind) && !is_data && size > MAX_BLOCK {
+            skip(from, rest)?;
         } else if PNG_KEPT.contains(&&kind) {
             to.write_all(&length)?;
             to.write_all(&kind)?;
@@ -252,6 +282,23 @@ fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Reads a chunk with a colour profile to its end. Returns its content, or `None` if the profile is broken or larger than [`MAX_PROFILE`].
+fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8>>> {
+    if length > MAX_PROFILE {
+        skip(from, u64::from(length) + 4)?;
+        return Ok(None);
+    }
+    let mut content = vec![0; usize::try_from(length).map_err(|_| malformed())?];
+    from.read_exact(&mut content)?;
+    // Its checksum follows it.
+    skip(from, 4)?;
+    let name = content.iter().take(MAX_PROFILE_NAME + 1).position(|byte| *byte == 0);
+    let Some([0, compressed @ ..]) = name.and_then(|end| content.get(end + 1..)) else { return Ok(None) };
+    let mut inflated = ZlibDecoder::new(compressed).take(u64::from(MAX_PROFILE) + 1);
+    let is_small = io::copy(&mut inflated, &mut io::sink()).is_ok_and(|size| size <= u64::from(MAX_PROFILE));
+    Ok(is_small.then_some(content))
 }
 
 /// Reads a chunk with Exif to its end.
@@ -278,6 +325,8 @@ fn write_chunk(to: &mut impl Write, kind: [u8; 4], content: &[u8]) -> io::Result
 fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()> {
     /// Of the flags in VP8X: that there is Exif, and that there is XMP.
     const METADATA: u8 = 0x08 | 0x04;
+    /// The flag in VP8X that there is a colour profile.
+    const PROFILE: u8 = 0x20;
     let head: [u8; 12] = array(from)?;
     if !head.starts_with(b"RIFF") || !head.ends_with(b"WEBP") {
         return Err(malformed());
@@ -285,25 +334,35 @@ fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()>
     to.write_all(&head)?;
     let mut left = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])).saturating_sub(4);
     let mut kept = 4_u64;
+    // The position of the flags in the output, and the flags.
+    let mut flags_at: Option<(u64, u8)> = None;
+    let mut has_profile = false;
     while left >= 8 {
         let (kind, length) = (array::<4>(from)?, array::<4>(from)?);
         let size = u32::from_le_bytes(length);
         let padded = u64::from(size) + u64::from(size % 2);
         left = left.saturating_sub(8 + padded);
-        if !WEBP_KEPT.contains(&&kind) {
+        let is_refused_profile = kind == *b"ICCP" && (has_profile || size > MAX_PROFILE);
+        if !WEBP_KEPT.contains(&&kind) || is_refused_profile {
             skip(from, padded)?;
             continue;
         }
+        has_profile |= kind == *b"ICCP";
         to.write_all(&kind)?;
         to.write_all(&length)?;
         if kind == *b"VP8X" && size > 0 && size < MAX_BLOCK {
             let [flags] = array(from)?;
+            flags_at = Some((8 + kept + 8, flags & !METADATA));
             to.write_all(&[flags & !METADATA])?;
             copy(from, to, padded - 1)?;
         } else {
             copy(from, to, padded)?;
         }
         kept += 8 + padded;
+    }
+    if let Some((at, flags)) = flags_at.filter(|_| !has_profile) {
+        to.seek(SeekFrom::Start(at))?;
+        to.write_all(&[flags & !PROFILE])?;
     }
     to.seek(SeekFrom::Start(4))?;
     to.write_all(&u32::try_from(kept).map_err(|_| malformed())?.to_le_bytes())?;
@@ -379,6 +438,7 @@ fn blocks(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
 mod tests {
     use std::io::Cursor;
 
+    use flate2::{Compression, write::ZlibEncoder};
     use image::{
         DynamicImage, ExtendedColorType, ImageDecoder as _, ImageEncoder as _,
         codecs::png::{PngDecoder, PngEncoder},
@@ -423,7 +483,7 @@ mod tests {
                 segment(0xe0, b"JFIF\0\x01\x01"),
                 segment(0xe1, &exif_of(little)),
                 segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0secret-xmp"),
-                segment(0xe2, b"ICC_PROFILE\0colours"),
+                segment(0xe2, b"ICC_PROFILE\0\x01\x01colours"),
                 segment(0xe2, b"MPF\0secret-mpf"),
                 segment(0xed, b"Photoshop 3.0\0secret-iptc"),
                 segment(0xfe, b"secret-comment"),
@@ -495,6 +555,68 @@ mod tests {
             );
             assert_eq!(stripped("image/png", &out).unwrap(), out, "once is enough");
         }
+    }
+
+    #[test]
+    fn a_colour_profile_that_inflates_to_much_is_dropped() {
+        let profile = |size: usize| {
+            let mut compressed = ZlibEncoder::new(b"name\0\0".to_vec(), Compression::best());
+            compressed.write_all(&vec![0; size]).unwrap();
+            compressed.finish().unwrap()
+        };
+        let png = |profiles: &[Vec<u8>]| {
+            let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+            for profile in profiles {
+                write_chunk(&mut picture, *b"iCCP", profile).unwrap();
+            }
+            write_chunk(&mut picture, *b"IDAT", b"pixels").unwrap();
+            write_chunk(&mut picture, *b"IEND", b"").unwrap();
+            picture
+        };
+        let largest = profile(MAX_PROFILE as usize);
+        assert_eq!(stripped("image/png", &png(&[largest.clone(), profile(9)])).unwrap(), png(&[largest]));
+        for dropped in [
+            profile(MAX_PROFILE as usize + 1),
+            profile(64 * 1024 * 1024),
+            b"name\0\0broken".to_vec(),
+            b"no end".to_vec(),
+            vec![],
+            vec![b'x'; MAX_PROFILE as usize + 1],
+        ] {
+            assert_eq!(stripped("image/png", &png(&[dropped])).unwrap(), png(&[]));
+        }
+        let mut palette = b"\x89PNG\r\n\x1a\n".to_vec();
+        write_chunk(&mut palette, *b"PLTE", &vec![0; MAX_BLOCK as usize + 1]).unwrap();
+        assert!(stripped("image/png", &palette).is_err());
+    }
+
+    #[test]
+    fn a_colour_profile_of_many_segments_is_dropped_from_a_jpeg() {
+        let jpeg = |segments: u8, count: u8| {
+            let profile = |number: u8| segment(0xe2, &[JPEG_PROFILE, &[number, count], b"colours"].concat());
+            let profiles: Vec<u8> = (1..=segments).flat_map(profile).collect();
+            [b"\xff\xd8".as_slice(), &profiles, &segment(0xc0, b"frame"), b"\xff\xd9"].concat()
+        };
+        assert_eq!(stripped("image/jpeg", &jpeg(32, 32)).unwrap(), jpeg(32, 32));
+        assert_eq!(stripped("image/jpeg", &jpeg(33, 33)).unwrap(), jpeg(0, 0));
+        assert_eq!(stripped("image/jpeg", &jpeg(200, 1)).unwrap(), jpeg(32, 1));
+    }
+
+    #[test]
+    fn a_large_colour_profile_is_dropped_from_a_webp() {
+        let chunk = |kind: &[u8], content: &[u8]| {
+            [kind, &u32::try_from(content.len()).unwrap().to_le_bytes()[..], content].concat()
+        };
+        let webp = |flags: u8, profile: Option<usize>| {
+            let head = chunk(b"VP8X", &[flags, 0, 0, 0, 9, 0, 0, 9, 0, 0]);
+            let profile = profile.map(|size| chunk(b"ICCP", &vec![0; size])).unwrap_or_default();
+            let chunks = [head, profile, chunk(b"VP8 ", b"pixels")].concat();
+            [b"RIFF", &u32::try_from(chunks.len() + 4).unwrap().to_le_bytes()[..], b"WEBP", &chunks].concat()
+        };
+        let kept = webp(0x30, Some(MAX_PROFILE as usize));
+        assert_eq!(stripped("image/webp", &kept).unwrap(), kept);
+        let large = webp(0x30, Some(MAX_PROFILE as usize + 2));
+        assert_eq!(stripped("image/webp", &large).unwrap(), webp(0x10, None));
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! Starts the reader process, which parses foreign data with limits on its memory and processor time.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::Context as _;
+use appcore::AppError;
+use bytes::Bytes;
+use extract::isolated::Task;
+use futures_util::{StreamExt as _, stream};
+use serde::de::DeserializeOwned;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::Command,
+    time::timeout,
+};
+
+use super::store::Pieces;
+
+/// Factor between the processor time that a task may take and its deadline: a busy machine is slower.
+const DEADLINE_FACTOR: u32 = 8;
+/// Maximum size of a result, in bytes: the longest text, escaped.
+const MAX_RESULT: u64 = 4 * extract::MAX_TEXT as u64;
+
+/// Result of a task: lines of JSON.
+pub(super) struct Parsed {
+    output: Vec<u8>,
+    /// Whether the process ended by itself, within its limits.
+    pub is_complete: bool,
+}
+
+impl Parsed {
+    /// The value on a line; `None` if the process ended before it wrote the line.
+    pub fn line<T: DeserializeOwned>(&self, number: usize) -> Result<Option<T>, AppError> {
+        let mut lines = self.output.split_inclusive(|byte| *byte == b'\n');
+        let Some(line) = lines.nth(number).filter(|line| self.is_complete || line.ends_with(b"\n")) else {
+            return Ok(None);
+        };
+        serde_json::from_slice(line).context("the reader process wrote no JSON").map(Some).map_err(AppError::internal)
+    }
+}
+
+/// Runs a task on bytes that are in memory.
+pub(super) async fn parse_bytes(task: &Task, bytes: Bytes) -> Result<Parsed, AppError> {
+    parse(task, stream::iter([Ok(bytes)]).boxed()).await
+}
+
+/// Runs a task in a process. Returns `Unavailable` if the process can't be started or misses its deadline, which says that the machine is busy: it has
+/// taken less processor time than it may.
+pub(super) async fn parse(task: &Task, pieces: Pieces) -> Result<Parsed, AppError> {
+    let deadline = Duration::from_secs(task.seconds()) * DEADLINE_FACTOR;
+    timeout(deadline, run(task, pieces)).await.map_err(AppError::unavailable)?
+}
+
+async fn run(task: &Task, mut pieces: Pieces) -> Result<Parsed, AppError> {
+    let mut child = Command::new(own_program()?)
+        .arg("read-file")
+        .env_clear()
+        // Each thread of a pool takes address space.
+        .env("RAYON_NUM_THREADS", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(AppError::unavailable)?;
+    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(AppError::internal(anyhow::anyhow!("a process has no standard streams")));
+    };
+    let mut head = serde_json::to_vec(task).map_err(AppError::internal)?;
+    head.push(b'\n');
+    let writing = async move {
+        // The process ends early where it has read enough.
+        if input.write_all(&head).await.is_err() {
+            return Ok(());
+        }
+        while let Some(piece) = pieces.next().await {
+            if input.write_all(&piece?).await.is_err() {
+                break;
+            }
+        }
+        Ok::<_, AppError>(())
+    };
+    let mut result = Vec::new();
+    let mut output = output.take(MAX_RESULT);
+    let (written, read) = tokio::join!(writing, output.read_to_end(&mut result));
+    written?;
+    read.map_err(AppError::unavailable)?;
+    let ended = child.wait().await.map_err(AppError::unavailable)?;
+    if !ended.success() {
+        tracing::info!(%ended, "reader process exceeded its limits");
+    }
+    Ok(Parsed { output: result, is_complete: ended.success() })
+}
+
+/// This program, also after its file was replaced by a newer one.
+fn own_program() -> Result<PathBuf, AppError> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().map_err(AppError::internal)
+}
