@@ -132,11 +132,7 @@ async fn an_administrator_who_reads_a_message_that_nobody_reported_confirms_and_
     assert_eq!(admin.get(&hidden(&reported)).await.data()["content"], "reported");
     assert_eq!(reads().await, 1);
     let log = admin.get("/r1/admin/audit_log?action=moderation.message_read").await.data();
-    assert_eq!(
-        (&log["items"][0]["target"], &log["items"][0]["actor"]),
-        (&reported["id"], &json!(admin.id)),
-        "{log}"
-    );
+    assert_eq!((&log["items"][0]["target"], &log["items"][0]["actor"]), (&reported["id"], &json!(admin.id)), "{log}");
 }
 
 #[tokio::test]

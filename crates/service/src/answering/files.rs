@@ -232,7 +232,7 @@ impl<'a> FileReader<'a> {
             Some(picture) => picture,
             None => {
                 let bytes = self.bytes(from, uploads::MAX_PICTURE).await.ok()?;
-                let made = uploads::sized_picture(self.app, bytes, size.0.max(size.1)).await?;
+                let made = uploads::sized_picture(self.app, self.owner, bytes, size.0.max(size.1)).await?;
                 let (media_type, data) = (made.media_type.to_owned(), STANDARD.encode(&made.bytes));
                 let picture = ChatPicture { media_type, data: data.into(), tokens };
                 known.insert(key, picture.clone()).await;

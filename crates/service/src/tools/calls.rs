@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
-use crate::{App, events::AnswerJob};
+use crate::{App, events::AnswerJob, work_pools::WorkOwner};
 
 /// How many calls of one answer are made at the same time.
 const AT_ONCE: usize = 4;
@@ -57,7 +57,7 @@ pub(crate) async fn run(
                 }
                 retell(app, answer, shared, &row, one_by_one).await?;
                 let (status, result, pictures) = called(app, answer, offer, &row).await;
-                let pictures = pictures::keep(app, pictures).await?;
+                let pictures = pictures::keep(app, WorkOwner::user(row.asker_id), pictures).await?;
                 let (db, now) = (app.db.writer(), app.clock.now());
                 if tool_calls::end(db, row.id, attempt, status, (&result, pictures), now).await? {
                     retell(app, answer, shared, &row, one_by_one).await?;

@@ -10,7 +10,7 @@ use dbcontext::query::{messages, tool_calls};
 use serde::{Deserialize, Serialize};
 
 use super::ToolTranscript;
-use crate::{App, uploads};
+use crate::{App, uploads, work_pools::WorkOwner};
 
 /// Pictures that a model is shown with the results of all calls.
 const MAX_SHOWN: usize = 8;
@@ -24,11 +24,15 @@ struct Kept {
 }
 
 /// What is kept of a result's pictures, as JSON, and how many they are; none where there are none that can be read.
-pub(super) async fn keep(app: &App, pictures: Vec<String>) -> Result<Option<(String, i32)>, AppError> {
+pub(super) async fn keep(
+    app: &App,
+    owner: WorkOwner,
+    pictures: Vec<String>,
+) -> Result<Option<(String, i32)>, AppError> {
     let mut kept = Vec::new();
     for data in pictures {
         let Ok(bytes) = STANDARD.decode(data) else { continue };
-        if let Some(small) = uploads::small_picture(app, bytes).await {
+        if let Some(small) = uploads::small_picture(app, owner, bytes).await {
             let (media_type, data) = (small.media_type.to_owned(), STANDARD.encode(&small.bytes));
             kept.push(Kept { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
         }

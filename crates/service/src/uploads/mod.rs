@@ -46,7 +46,7 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, entitlements, jobs, quotas, sweep::SweepJob};
+use crate::{App, entitlements, jobs, quotas, sweep::SweepJob, work_pools::WorkOwner};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
@@ -57,21 +57,18 @@ const MAX_NAME: usize = 255;
 const MAX_EXTENSION: usize = 16;
 /// Numbers that tell a recording's loudness.
 const PEAKS: usize = 64;
-/// Files that are looked at, and pictures that are made smaller, at the same time; their memory is weighed beside that.
-const LOOKED_AT: usize = 2;
 
-/// The store, and who may look at files at the same time.
+/// The store, and the memory for decoding pictures.
 pub struct Uploads {
     pub(crate) store: Store,
-    looking: Semaphore,
     /// Memory for decoding pictures, in MiB.
     decoding: Arc<Semaphore>,
 }
 
 impl Uploads {
     pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<Self>> {
-        let (looking, decoding) = (Semaphore::new(LOOKED_AT), Arc::new(Semaphore::new(image::DECODING)));
-        Ok(Arc::new(Self { store: Store::open(config)?, looking, decoding }))
+        let decoding = Arc::new(Semaphore::new(image::DECODING));
+        Ok(Arc::new(Self { store: Store::open(config)?, decoding }))
     }
 }
 
@@ -173,9 +170,9 @@ impl Receiving {
 
     /// All of it is there.
     pub async fn finish(self, app: &App) -> Result<Upload, AppError> {
-        let Self { id, incoming, claimed, .. } = self;
+        let Self { id, owner, incoming, claimed, .. } = self;
         let taken = match incoming.close().await {
-            Ok(received) => take_in(app, id, &claimed, received).await,
+            Ok(received) => take_in(app, (id, WorkOwner::user(owner)), &claimed, received).await,
             Err(error) => Err(error),
         };
         if taken.is_err() {
@@ -206,7 +203,7 @@ pub(crate) async fn take_written(
     media_type: &str,
     written: Received,
 ) -> Result<Upload, AppError> {
-    take_in(app, id, media_type, written).await
+    take_in(app, (id, WorkOwner::System), media_type, written).await
 }
 
 /// A file that was promised won't come.
@@ -219,13 +216,18 @@ fn is_final(error: &AppError) -> bool {
     matches!(error.code(), Code::TypeRefused | Code::QuotaExceeded)
 }
 
-/// Looks at a file that is all there, and keeps it.
-async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> Result<Upload, AppError> {
-    let looking = app.uploads.looking.acquire().await.map_err(AppError::internal)?;
+/// Looks at a file that is all there, and keeps it. Pictures are parsed in turns by person; other files wait for nobody.
+async fn take_in(
+    app: &App,
+    (id, owner): (UploadId, WorkOwner),
+    claimed: &str,
+    received: Received,
+) -> Result<Upload, AppError> {
     let (path, claimed) = (received.path.path(), claimed.to_owned());
     let looked_at = path.clone();
     let mut looked = blocking(move || image::look(&looked_at, &claimed)).await?;
     if looked.is_picture() {
+        let _slot = app.work.parsing.acquire(owner).await?;
         let memory = match looked.measured {
             Some(measured) => Some(memory(app, measured).await.map_err(AppError::internal)?),
             None => None,
@@ -233,7 +235,6 @@ async fn take_in(app: &App, id: UploadId, claimed: &str, received: Received) -> 
         image::process(path, app.uploads.store.incoming(), &mut looked).await?;
         drop(memory);
     }
-    drop(looking);
     if app.config.uploads.refuses(&looked.media_type) {
         return Err(Code::TypeRefused.into());
     }
@@ -411,14 +412,14 @@ async fn memory(app: &App, measured: Measured) -> Result<OwnedSemaphorePermit, A
 pub(crate) const MAX_PICTURE: u64 = MAX_READ;
 
 /// Makes a picture that nobody uploaded as small as models look at; none where it can't be read.
-pub(crate) async fn small_picture(app: &App, bytes: Vec<u8>) -> Option<SmallPicture> {
-    sized_picture(app, bytes, THUMBNAILS[1]).await
+pub(crate) async fn small_picture(app: &App, owner: WorkOwner, bytes: Vec<u8>) -> Option<SmallPicture> {
+    sized_picture(app, owner, bytes, THUMBNAILS[1]).await
 }
 
 /// Makes the longer side of a picture as short as this; none where it can't be read.
-pub(crate) async fn sized_picture(app: &App, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
-    let _looking = app.uploads.looking.acquire().await.ok()?;
+pub(crate) async fn sized_picture(app: &App, owner: WorkOwner, bytes: Vec<u8>, side: u32) -> Option<SmallPicture> {
     let (media_type, measured) = image::measure_bytes(&bytes, side).ok()?;
+    let _slot = app.work.parsing.acquire_for_job(owner).await;
     let _memory = memory(app, measured).await.ok()?;
     image::sized(bytes.into(), media_type, measured, side).await.ok()
 }

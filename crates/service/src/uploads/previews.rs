@@ -10,7 +10,7 @@ use dbcontext::{
 };
 
 use super::{SmallPicture, UNSENT, sweep, take_in};
-use crate::{App, jobs, sweep::SweepJob};
+use crate::{App, jobs, sweep::SweepJob, work_pools::WorkOwner};
 
 /// The pictures of a deleted message's previews go.
 pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), AppError> {
@@ -28,7 +28,7 @@ pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), A
 }
 
 /// Keeps the picture of a preview like a file, one of nobody's. It goes in a day unless a message has it by then.
-pub(crate) async fn keep_preview(app: &App, picture: SmallPicture) -> Result<UploadId, AppError> {
+pub(crate) async fn keep_preview(app: &App, owner: WorkOwner, picture: SmallPicture) -> Result<UploadId, AppError> {
     let now = app.clock.now();
     let new = NewUpload {
         id: UploadId::new(),
@@ -49,5 +49,5 @@ pub(crate) async fn keep_preview(app: &App, picture: SmallPicture) -> Result<Upl
     tx.commit().await.map_err(app_error)?;
     let mut incoming = app.uploads.store.receive().await?;
     incoming.write(&picture.bytes).await?;
-    Ok(take_in(app, new.id, picture.media_type, incoming.close().await?).await?.id)
+    Ok(take_in(app, (new.id, owner), picture.media_type, incoming.close().await?).await?.id)
 }

@@ -18,7 +18,7 @@ use super::{
     store::Object,
     sweep, take_in,
 };
-use crate::App;
+use crate::{App, work_pools::WorkOwner};
 
 /// Bytes of a piece: what is lost at most where an instance dies.
 const PIECE: u64 = 8 * 1024 * 1024;
@@ -192,7 +192,8 @@ async fn join(app: &App, row: &StoredUpload) -> Result<(), AppError> {
     if row.size != Some(stored(received.size)) {
         return Err(AppError::unavailable(anyhow::anyhow!("the pieces of the file {} are not all there", row.id)));
     }
-    match take_in(app, row.id, &row.media_type, received).await {
+    let owner = row.owner_id.map_or(WorkOwner::System, WorkOwner::user);
+    match take_in(app, (row.id, owner), &row.media_type, received).await {
         Ok(_) => sweep::remove_parts(app, row.id).await,
         Err(error) if super::is_final(&error) => {
             sweep::sweep(app, row.id).await?;

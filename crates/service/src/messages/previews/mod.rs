@@ -116,7 +116,7 @@ async fn preview(app: &App, url: Url, owner: WorkOwner) -> Option<Preview> {
     let title = page.title?;
     let image = page.image.and_then(|image| base.join(&image).ok());
     let image_upload_id = match image {
-        Some(image) => picture(app, image).await,
+        Some(image) => picture(app, image, owner).await,
         None => None,
     };
     let site = page.site.or(shown.site.clone());
@@ -124,13 +124,13 @@ async fn preview(app: &App, url: Url, owner: WorkOwner) -> Option<Preview> {
 }
 
 /// A page's picture, made small and kept like a file. Where it can't be had the preview has none.
-async fn picture(app: &App, url: Url) -> Option<UploadId> {
+async fn picture(app: &App, url: Url, owner: WorkOwner) -> Option<UploadId> {
     let fetched = app.outgoing.get(url, PICTURE).await.ok().filter(|fetched| fetched.status.is_success())?;
     if !uploads::has_thumbnails(&media_type(&fetched)?) {
         return None;
     }
-    let small = uploads::small_picture(app, fetched.body.to_vec()).await?;
-    match uploads::keep_preview(app, small).await {
+    let small = uploads::small_picture(app, owner, fetched.body.to_vec()).await?;
+    match uploads::keep_preview(app, owner, small).await {
         Ok(id) => Some(id),
         Err(error) => {
             tracing::warn!(%error, "the picture of a preview could not be kept");
