@@ -109,6 +109,7 @@ const FLOORS: [&[&str]; 10] = [
         "sweep",
         "timezone",
         "word_filter",
+        "work_pools",
     ],
     &["accounts", "mail", "membership", "notes", "places", "presence"],
     &["notifications", "push"],
