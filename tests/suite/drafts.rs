@@ -79,11 +79,12 @@ async fn a_draft_is_on_all_devices_and_the_newest_counts() {
 async fn drafts_and_scheduled_messages_reply_only_to_messages_their_author_can_read() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let dora = app.sign_up("Dora").await;
     let chat = anna.open_single(&ben).await;
     let own = anna.send_message(&chat, "ours").await;
     let foreign = ben.send_message(&ben.open_single(&carl).await, "theirs").await;
     let elsewhere = anna.send_message(&anna.open_single(&carl).await, "hers, in another chat").await;
-    let body = json!({ "kind": "group", "title": "Team", "member_ids": [ben.id, carl.id], "history": "from_join" });
+    let body = json!({ "kind": "group", "title": "Team", "member_ids": [carl.id, dora.id], "history": "from_join" });
     let group = id(&ben.post("/r1/conversations", body).await.data_with(201)).to_owned();
     let before = ben.send_message(&group, "said before she joined").await;
     ben.post(&format!("/r1/conversations/{group}/members"), json!({ "user_id": anna.id })).await.data_with(201);

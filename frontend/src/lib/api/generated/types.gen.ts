@@ -829,7 +829,7 @@ export type Audience = {
 /**
  * What was done.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * One line of the audit log.
@@ -1558,7 +1558,7 @@ export type ChangeProviderRequest = {
      */
     add_keys?: Array<string> | null;
     /**
-     * Null: its kind's public service.
+     * Null: its kind's public service. Another scheme, host or port removes the stored keys: send the new address's keys with it.
      */
     base_url?: string | null;
     models?: Array<string> | null;
@@ -2210,8 +2210,8 @@ export type CreateApiKeyRequest = {
      */
     rpm?: number | null;
     /**
-     * `read`: what GET gives, and following events; `write`: everything else; `gateway`: `/v1`. No key reaches the sign-in, keys and
-     * devices, or deletes the account.
+     * `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the installation, reading included. Only
+     * administrators can give `admin`. No key reaches the sign-in, keys and devices, or deletes the account.
      */
     scopes: Array<Scope>;
     /**
@@ -6367,9 +6367,9 @@ export type ScheduledUpdatedFrame = {
 };
 
 /**
- * One of the things that a key may be used for.
+ * A scope of an API key.
  */
-export type Scope = 'read' | 'write' | 'gateway';
+export type Scope = 'read' | 'write' | 'gateway' | 'admin';
 
 /**
  * The budget of a key, a person or a workspace.
@@ -6504,6 +6504,10 @@ export type SearchResults = {
      */
     next?: string | null;
     searched_to?: Timestamp | null;
+    /**
+     * The search reached its time limit: there may be more than was found.
+     */
+    timed_out: boolean;
     took_ms: number;
     total?: SearchTotal | null;
 };
