@@ -72,7 +72,7 @@ async fn an_api_key_reaches_the_endpoints_of_its_scope_and_no_others() {
                 if def.failure == FailureForm::Envelope { "403 scope_missing" } else { "403 permission_error" };
             let is_allowed = def.scope() == Some(*scope);
             // Its service asks for a session, whatever the scope.
-            if is_allowed && def.refusals.contains(&Code::ScopeMissing) {
+            if is_allowed && def.errors.contains(&Code::ScopeMissing) {
                 continue;
             }
             assert_eq!(cell != missing, is_allowed, "{} {} with {}: {cell}", def.method, def.path, scope.as_str());
