@@ -389,9 +389,13 @@ mod tests {
         let greedy = user();
         let held = pool.acquire(greedy).await.unwrap();
         assert_eq!(pool.acquire(greedy).await.unwrap_err().code(), Code::Unavailable);
-        assert_eq!((pool.state().waiting.len(), pool.state().people.len()), (0, 1));
+        let counts = || {
+            let state = pool.state();
+            (state.running, state.waiting.len(), state.people.len())
+        };
+        assert_eq!(counts(), (1, 0, 1));
         drop(held);
-        assert_eq!((pool.state().running, pool.state().people.len()), (0, 0));
+        assert_eq!(counts(), (0, 0, 0));
         drop(pool.acquire(greedy).await.unwrap());
     }
 
