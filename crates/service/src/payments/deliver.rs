@@ -340,6 +340,8 @@ struct Unspent<'a> {
     /// Of `row.amount`, what nothing claims.
     unclaimed: i64,
     has_user: bool,
+    /// Whether all of its seats are taken.
+    is_full: bool,
 }
 
 impl<'a> Unspent<'a> {
@@ -354,7 +356,8 @@ impl<'a> Unspent<'a> {
         let unclaimed = (row.amount.max(1) - claims.claimed()).max(0);
         let has_user = granted.iter().any(|one| one.account_id == user);
         let credits = if unclaimed == 0 { MicroCredits::ZERO } else { credits.max(MicroCredits::ZERO) };
-        Ok(Self { row, claims, credits, unclaimed, has_user })
+        let is_full = i64::try_from(granted.len()).is_ok_and(|taken| taken >= row.seats);
+        Ok(Self { row, claims, credits, unclaimed, has_user, is_full })
     }
 
     /// Grants a part of it. What refunds and disputes claim of the payment is taken from the new seat, too, so that it comes back where they fail.
@@ -394,11 +397,15 @@ pub(super) async fn seat<C: ConnectionTrait>(
         return Ok(());
     }
     let mut sources = vec![current];
+    let mut had_some = false;
     for row in earlier.iter().rev() {
-        sources.push(Unspent::read(txn, row, user).await?);
+        let one = Unspent::read(txn, row, user).await?;
+        had_some |= one.has_user && one.unclaimed > 0;
+        if !one.has_user && !one.is_full {
+            sources.push(one);
+        }
     }
-    let had_some = sources.iter().any(|one| one.has_user && one.unclaimed > 0);
-    let left = sources.iter().filter(|one| !one.has_user).map(|one| one.credits.0).sum();
+    let left = sources.iter().map(|one| one.credits.0).sum();
     let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
     // A period that was paid in advance has not begun.
     let usual = rest_of(held, plan.credits, now.max(held.starts_at));
@@ -406,7 +413,7 @@ pub(super) async fn seat<C: ConnectionTrait>(
     for (place, one) in sources.iter().enumerate() {
         let part = missing.min(one.credits);
         // The seat is that of the current payment, with or without credits.
-        if place == 0 || (part > MicroCredits::ZERO && !one.has_user) {
+        if place == 0 || part > MicroCredits::ZERO {
             one.grant(txn, user, part, held.period_end, now).await?;
             missing = missing - part;
         }
