@@ -68,26 +68,47 @@ pub async fn context<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// What is there of a thread's replies, by who wrote them, those first who replied first.
+/// Replies of a thread that one deletion reads at most, from either end.
+const WINDOW: u64 = 1_000;
+
+/// Sender of replies that are there.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Contribution {
+pub struct Replier {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
-    pub replies: i64,
-    pub first_no: i64,
-    pub last_at: Timestamp,
 }
 
-/// The replies that are there but for one.
-pub async fn contributions<C: ConnectionTrait>(
+/// Senders of the first replies of a thread but for one reply, those who replied first come first. At most [`WINDOW`] replies are read, so that
+/// deleting from a long thread doesn't hold up the writer.
+pub async fn first_repliers<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
     but: MessageId,
-) -> Result<Vec<Contribution>, AppError> {
-    let sql = "SELECT sender_kind, sender_id, COUNT(*) AS replies, MIN(thread_no) AS first_no, MAX(created_at) AS last_at FROM messages \
-               WHERE thread_id = $1 AND id <> $2 AND deleted_at IS NULL GROUP BY sender_kind, sender_id ORDER BY first_no";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [root.into(), but.into()]);
-    Contribution::find_by_statement(statement).all(db).await.map_err(app_error)
+) -> Result<Vec<Replier>, AppError> {
+    let sql = format!(
+        "SELECT sender_kind, sender_id FROM (SELECT sender_kind, sender_id, thread_no, deleted_at FROM messages \
+           WHERE thread_id = $1 AND id <> $2 ORDER BY thread_no LIMIT {WINDOW}) AS replies \
+         WHERE deleted_at IS NULL GROUP BY sender_kind, sender_id ORDER BY MIN(thread_no)"
+    );
+    raw::find(db, &sql, [root.into(), but.into()]).await
+}
+
+/// Time of the newest of a thread's last replies that are there, but for one reply. At most [`WINDOW`] replies are read.
+pub async fn last_reply_at<C: ConnectionTrait>(
+    db: &C,
+    root: MessageId,
+    but: MessageId,
+) -> Result<Option<Timestamp>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        at: Option<Timestamp>,
+    }
+    let sql = format!(
+        "SELECT MAX(created_at) AS at FROM (SELECT created_at, deleted_at FROM messages \
+           WHERE thread_id = $1 AND id <> $2 ORDER BY thread_no DESC LIMIT {WINDOW}) AS replies WHERE deleted_at IS NULL"
+    );
+    let row: Option<Row> = raw::find_one(db, &sql, [root.into(), but.into()]).await?;
+    Ok(row.and_then(|row| row.at))
 }
 
 /// Somebody begins to follow a thread; who follows it already goes on as before.

@@ -78,37 +78,45 @@ pub(super) fn follow(batch: &mut Batch<'_>, reply: &Message, mentioned: BTreeSet
     batch.edits.followers.extend(mentioned.into_iter().map(|user_id| NewFollower { root_id, user_id, read_no }));
 }
 
-/// Takes a reply out that is deleted. The thread is counted anew from what is stored and what this batch adds. Answers how it stands then.
+/// Takes a deleted reply out of its thread and returns the thread's new summary.
+///
+/// The summary is changed and not counted anew, and what is read of the thread is bounded: a deletion costs the same in a thread of any length.
 pub(super) async fn take_out(batch: &mut Batch<'_>, reply: &Message) -> Result<Option<ThreadSummary>, AppError> {
     let Some(root_id) = reply.thread_id else { return Ok(None) };
     let Some(mut root) = batch.edits.read_one(batch.db, root_id).await? else { return Ok(None) };
-    let Some(thread) = root.thread.take() else { return Ok(None) };
-    let mut left = ThreadSummary { reply_count: 0, participants: Vec::new(), ..thread };
-    let mut last = None;
-    let mut count = |kind: SenderKind, id: Option<uuid::Uuid>, replies: u64, at| {
-        left.reply_count += replies;
-        last = last.max(Some(at));
-        if let Some(participant) = id.map(|id| Participant { kind, id })
-            && left.participants.len() < SHOWN
-            && !left.participants.contains(&participant)
-        {
-            left.participants.push(participant);
-        }
-    };
-    for one in query::threads::contributions(batch.db, root_id, reply.id).await? {
-        let kind: SenderKind = one.sender_kind.parse().map_err(AppError::internal)?;
-        count(kind, one.sender_id, u64::try_from(one.replies).unwrap_or(0), one.last_at);
-    }
-    let is_new = |message: &&NewMessage| message.thread.is_some_and(|thread| thread.root_id == root_id);
-    for new in batch.new_messages.iter().filter(is_new) {
-        let kind: SenderKind = new.sender_kind.parse().map_err(AppError::internal)?;
-        count(kind, new.sender_id, 1, new.created_at);
-    }
-    left.last_reply_at = last.unwrap_or(left.last_reply_at);
+    let Some(mut thread) = root.thread.take() else { return Ok(None) };
     // Its numbers go on where they were, so that nobody's position is ahead of it.
-    root.thread = Some(left.clone());
+    thread.reply_count = thread.reply_count.saturating_sub(1);
+    let is_new = |message: &&NewMessage| message.thread.is_some_and(|thread| thread.root_id == root_id);
+    if reply.created_at >= thread.last_reply_at {
+        let stored = query::threads::last_reply_at(batch.db, root_id, reply.id).await?;
+        let new = batch.new_messages.iter().filter(is_new).map(|message| message.created_at).max();
+        thread.last_reply_at = stored.max(new).unwrap_or(thread.last_reply_at);
+    }
+    let author = reply.sender.id.map(|id| Participant { kind: reply.sender.kind, id });
+    // A deleted account has no id here: which of those who are shown it was is not known.
+    if author.is_none_or(|author| thread.participants.contains(&author)) {
+        let mut repliers = Vec::new();
+        for one in query::threads::first_repliers(batch.db, root_id, reply.id).await? {
+            let kind: SenderKind = one.sender_kind.parse().map_err(AppError::internal)?;
+            repliers.extend(one.sender_id.map(|id| Participant { kind, id }));
+        }
+        // Others who were shown have replies that are there, though perhaps later ones than were read.
+        let shown = std::mem::take(&mut thread.participants);
+        repliers.extend(shown.into_iter().filter(|shown| author.is_some_and(|author| *shown != author)));
+        for new in batch.new_messages.iter().filter(is_new) {
+            let kind: SenderKind = new.sender_kind.parse().map_err(AppError::internal)?;
+            repliers.extend(new.sender_id.map(|id| Participant { kind, id }));
+        }
+        for replier in repliers {
+            if thread.participants.len() < SHOWN && !thread.participants.contains(&replier) {
+                thread.participants.push(replier);
+            }
+        }
+    }
+    root.thread = Some(thread.clone());
     tell(batch, root)?;
-    Ok(Some(left))
+    Ok(Some(thread))
 }
 
 fn tell(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
